@@ -1,0 +1,152 @@
+"""Batches of token ids: which examples a step sees, and how they are cut and padded.
+
+It knows lengths and seeds, neither model nor loss. The cut never changes the mathematics."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import torch
+
+LABEL, ID, INPUT = "label", "id", "input_ids"
+
+
+class Examples:
+    """The examples of one prepared split, ready to be collated.
+
+    Args:
+        table: list columns of token values (`input_ids` first), `label` and `id`.
+        padding: list column -> the value that fills a short row.
+    """
+
+    def __init__(self, table: pa.Table, padding: dict[str, int]) -> None:
+        self.table, self.padding = table, padding
+        self._flat = {name: _flat(table, name) for name in padding}
+        self.lengths = np.diff(self._flat[INPUT][1])
+        labels = table.column(LABEL).to_numpy() if LABEL in table.column_names else None
+        self.labels: np.ndarray | None = labels
+
+    def __len__(self) -> int:
+        return self.table.num_rows
+
+    def ids(self) -> list[str]:
+        """The example ids, in the file's order."""
+        return self.table.column(ID).to_pylist()
+
+    def collate(self, rows: Sequence[int], *, multiple: int = 1) -> dict[str, torch.Tensor]:
+        """One padded batch.
+
+        Args:
+            rows: indices of examples.
+            multiple: the padded length is a multiple of this.
+
+        Returns:
+            For each token column and `attention_mask` int64 [rows, length]; `labels` [rows]
+            where the split is labelled, int64 classes or float32 scores.
+        """
+        length = int(self.lengths[rows].max())
+        length = -(-length // multiple) * multiple
+        batch = {
+            name: torch.from_numpy(_pad(values, offsets, rows, length, self.padding[name]))
+            for name, (values, offsets) in self._flat.items()
+        }
+        mask = np.arange(length)[None, :] < self.lengths[rows][:, None]
+        batch["attention_mask"] = torch.from_numpy(mask.astype(np.int64))
+        if self.labels is not None:
+            batch["labels"] = torch.from_numpy(self.labels[rows])
+        return batch
+
+
+def _flat(table: pa.Table, name: str) -> tuple[np.ndarray, np.ndarray]:
+    column = table.column(name).combine_chunks()
+    column = column.chunk(0) if isinstance(column, pa.ChunkedArray) else column
+    return column.values.to_numpy(), column.offsets.to_numpy()
+
+
+def _pad(
+    values: np.ndarray, offsets: np.ndarray, rows: Sequence[int], length: int, fill: int
+) -> np.ndarray:
+    out = np.full((len(rows), length), fill, dtype=np.int64)
+    for at, row in enumerate(rows):
+        start, end = offsets[row], offsets[row + 1]
+        out[at, : end - start] = values[start:end]
+    return out
+
+
+def stream(examples: int, batch: int, seed: int, *, start: int = 0) -> Iterator[np.ndarray]:
+    """The rows of every optimizer step, without end.
+
+    Each pass over the data is a permutation seeded by (seed, pass); only the last step of a pass
+    may be smaller than `batch`.
+
+    Args:
+        examples: rows of the training split.
+        batch: BSZ.
+        start: steps to leave out, for going on from a checkpoint.
+    """
+    per_pass = -(-examples // batch)
+    number, skip = divmod(start, per_pass)
+    while True:
+        order = np.random.default_rng([seed, number]).permutation(examples)
+        for at in range(skip * batch, examples, batch):
+            yield order[at : at + batch]
+        number, skip = number + 1, 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """What decides where a step is cut into micro-batches.
+
+    Attributes:
+        overhead: what a further micro-batch costs, in tokens.
+        limit: the most padded tokens of one micro-batch.
+    """
+
+    overhead: float
+    limit: int
+
+
+def cut(rows: np.ndarray, lengths: np.ndarray, cost: Cost) -> list[np.ndarray]:
+    """Sort rows by length and cut them where padded tokens plus overhead are least.
+
+    An exact shortest path over cut points: O(rows^2), vectorised over the previous cut.
+
+    Args:
+        rows: indices of examples.
+        lengths: tokens of every example of the split.
+
+    Returns:
+        The rows in micro-batches, longest first; a lone row may exceed the limit.
+    """
+    rows = rows[np.argsort(-lengths[rows], kind="stable")]
+    longest, count = lengths[rows].astype(np.float64), len(rows)
+    best, previous = np.zeros(count + 1), np.zeros(count + 1, dtype=np.int64)
+    for end in range(1, count + 1):
+        tokens = (end - np.arange(end)) * longest[:end]
+        total = best[:end] + tokens + cost.overhead
+        total[: end - 1][tokens[: end - 1] > cost.limit] = np.inf
+        previous[end] = np.argmin(total)
+        best[end] = total[previous[end]]
+    parts, end = [], count
+    while end > 0:
+        parts.append(rows[previous[end] : end])
+        end = previous[end]
+    return parts[::-1]
+
+
+def by_length(lengths: np.ndarray, tokens: int) -> list[np.ndarray]:
+    """All rows of a split, longest first, in batches of at most `tokens` padded tokens."""
+    order = np.argsort(-lengths, kind="stable")
+    batches, start = [], 0
+    while start < len(order):
+        count = max(1, tokens // max(1, int(lengths[order[start]])))
+        batches.append(order[start : start + count])
+        start += count
+    return batches
+
+
+def padded_share(parts: Sequence[np.ndarray], lengths: np.ndarray) -> float:
+    """The share of padding among all tokens that these batches push through a model."""
+    padded = sum(len(part) * int(lengths[part].max()) for part in parts)
+    return 1 - sum(int(lengths[part].sum()) for part in parts) / padded

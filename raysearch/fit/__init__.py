@@ -1,0 +1,12 @@
+"""The one training loop."""
+
+from .evaluate import decode, logits, score
+from .loop import Fit, Job, Memory
+from .plan import Plan, plan
+from .report import Report, Status
+from .world import World
+
+__all__ = [
+    "Fit", "Job", "Memory", "Plan", "Report", "Status", "World",
+    "decode", "logits", "plan", "score",
+]  # fmt: skip

@@ -1,0 +1,95 @@
+"""How long a trial trains: steps, warmup and evaluation points, computed once. Pure arithmetic."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from ..recipes import Hyper, PerEpoch, Steps
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """The schedule of one trial, in optimizer steps.
+
+    Attributes:
+        steps: how many there are.
+        warmup: how many of them raise the learning rate.
+        per_epoch: how many an epoch counts.
+        evaluations: after which of them the dev splits are scored; the last one always is.
+        rungs: fraction -> the evaluation at which trials compete there.
+    """
+
+    steps: int
+    warmup: int
+    per_epoch: int
+    evaluations: tuple[int, ...]
+    rungs: dict[float, int]
+
+
+def plan(hyper: Hyper, examples: int, rungs: Iterable[float] = ()) -> Plan:
+    """The schedule of a configuration.
+
+    As AMOS's run_glue.sh does it: whole steps an epoch, and floors throughout.
+
+    Args:
+        hyper: its BSZ, EPOCH, WARMUP, epoch_examples and evaluations decide.
+        examples: rows of the training split.
+        rungs: fractions of the schedule that need an evaluation.
+    """
+    if hyper.epoch_examples:
+        per_epoch = max(1, hyper.epoch_examples // hyper.BSZ)
+    else:
+        per_epoch = math.ceil(examples / hyper.BSZ)
+    if isinstance(hyper.EPOCH, Steps):
+        steps = max(1, hyper.EPOCH.steps)
+    else:
+        steps = max(1, math.floor(hyper.EPOCH * per_epoch))
+    points = {at: max(1, math.floor(steps * at)) for at in rungs}
+    if isinstance(hyper.evaluations, PerEpoch):
+        every = max(1, per_epoch // hyper.evaluations.per_epoch)
+        evaluations = set(range(every, steps + 1, every))
+    else:
+        count = min(hyper.evaluations, steps)
+        evaluations = {math.ceil(steps * i / count) for i in range(1, count + 1)}
+    evaluations |= {steps, *points.values()}
+    return Plan(
+        steps=steps,
+        warmup=warmup_steps(hyper.WARMUP, steps),
+        per_epoch=per_epoch,
+        evaluations=tuple(sorted(evaluations)),
+        rungs=points,
+    )
+
+
+def warmup_steps(warmup: float | Steps, steps: int) -> int:
+    """WARMUP in steps: a count, a ratio below 1, or the reciprocal of the ratio above.
+
+    16 of 505 steps is 31, of 2680 steps at 10 it is 268 (AMOS README).
+    """
+    if isinstance(warmup, Steps):
+        return min(warmup.steps, steps)
+    if warmup >= 1:
+        return math.floor(steps / warmup)
+    return math.floor(steps * warmup)
+
+
+def learning_rate(hyper: Hyper, plan: Plan, step: int) -> float:
+    """The learning rate of a step, counted from 0.
+
+    linear: up to the peak over warmup, then down to 0 at the end (fairseq, transformers).
+    constant: up to the peak, then level. polynomial: down to `schedule_end` by a power.
+    bert: as Google's code, LR(1 - g/T) after a warmup to LR, a drop of LR W/T at W.
+    electra: LR(1 - g/T) min(1, g/W).
+    """
+    g, total, warmup = step + hyper.schedule_offset, plan.steps, plan.warmup
+    rise = g / warmup if g < warmup else 1.0
+    if hyper.schedule == "electra":
+        return hyper.LR * max(0.0, 1 - g / total) * rise
+    if g < warmup or hyper.schedule == "constant":
+        return hyper.LR * rise
+    if hyper.schedule == "bert":
+        return hyper.LR * max(0.0, 1 - g / total)
+    left = max(0.0, (total - g) / max(1, total - warmup))
+    if hyper.schedule == "polynomial":
+        return hyper.schedule_end + (hyper.LR - hyper.schedule_end) * left**hyper.schedule_power
+    return hyper.LR * left

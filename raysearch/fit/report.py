@@ -1,0 +1,40 @@
+"""What a trial says at an evaluation."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+Status = Literal["running", "finished", "diverged", "degenerate"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """One evaluation of a trial.
+
+    Attributes:
+        stage: of the recipe.
+        step: optimizer steps done in this stage.
+        steps: optimizer steps planned.
+        loss: mean training loss per example since the report before.
+        scores: "dev.<metric>" of the first dev split, "dev.<split>.<metric>" of the others.
+        status: running until the last evaluation.
+        seconds: wall seconds since the trial began, over all its attempts.
+        rate: learning rate of the last step.
+        tokens: real tokens seen so far.
+        micro_batches: micro-batches in the last step, on this worker.
+    """
+
+    stage: str
+    step: int
+    steps: int
+    loss: float
+    scores: dict[str, float] = field(default_factory=dict)
+    status: Status = "running"
+    seconds: float = 0.0
+    rate: float = 0.0
+    tokens: int = 0
+    micro_batches: int = 1
+
+    @property
+    def progress(self) -> float:
+        """Share of the schedule that is done."""
+        return self.step / self.steps

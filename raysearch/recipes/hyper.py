@@ -1,0 +1,117 @@
+"""The hyperparameters that every recipe shares: the one list of names, bounds, defaults and help.
+
+Studies, validation, `raysearch list` and the columns of tables all come from these fields."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+
+from ..space import Number
+
+
+class Steps(BaseModel):
+    """A count of optimizer steps, written {steps: N}."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    steps: int = Field(ge=0, description="optimizer steps")
+
+    def __str__(self) -> str:
+        return f"{self.steps} steps"
+
+
+class PerEpoch(BaseModel):
+    """Evaluations at equal parts of every epoch, written {per_epoch: N}."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    per_epoch: int = Field(ge=1, description="evaluations per epoch")
+
+
+def _yaml_no(value: Any) -> Any:
+    """YAML 1.1 reads a bare `none` as text and `no` as False: both mean none here."""
+    return None if value in ("none", False) else value
+
+
+Probability = Annotated[Number, Field(ge=0, lt=1)]
+OptionalProbability = Annotated[Probability | None, BeforeValidator(_yaml_no)]
+
+
+class Hyper(BaseModel):
+    """A configuration, whole: what a trial is trained with."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    BSZ: int = Field(32, ge=1, description="examples per optimizer step, over all devices")
+    LR: Number = Field(2e-5, ge=0, le=10, description="peak learning rate")
+    EPOCH: Annotated[Number, Field(gt=0)] | Steps = Field(
+        3, description="passes over the training data, or {steps: N}"
+    )
+    WARMUP: Annotated[Number, Field(ge=0)] | Steps = Field(
+        0.1, description="above 1 the reciprocal of the ratio, below 1 the ratio, or {steps: N}"
+    )
+    epoch_examples: int | None = Field(
+        None, ge=1, description="examples that an epoch of the schedule counts; none: all rows"
+    )
+
+    schedule: Literal["linear", "constant", "polynomial", "bert", "electra"] = Field(
+        "linear", description="shape of the learning rate after and during warmup"
+    )
+    schedule_power: Number = Field(1.0, gt=0, description="exponent of the polynomial schedule")
+    schedule_end: Number = Field(0.0, ge=0, description="last learning rate of the polynomial")
+    schedule_offset: Literal[0, 1] = Field(
+        0, description="0: the first step has learning rate 0 under warmup; 1: LR/warmup steps"
+    )
+
+    weight_decay: Number = Field(0.01, ge=0, description="decoupled weight decay")
+    decay_exclude: tuple[Literal["bias", "norm", "embedding"], ...] = Field(
+        ("bias", "norm"), description="parameters that do not decay"
+    )
+    adam_betas: tuple[Number, Number] = Field((0.9, 0.999), description="AdamW's two momenta")
+    adam_eps: Number = Field(1e-8, gt=0, description="AdamW's epsilon")
+    adam_eps_on: Literal["corrected", "raw"] = Field(
+        "corrected", description="added to sqrt(v) after bias correction, or before it (fairseq)"
+    )
+    bias_correction: bool = Field(True, description="AdamW's bias correction; BERT's code had none")
+    clip: Annotated[Annotated[Number, Field(gt=0)] | None, BeforeValidator(_yaml_no)] = Field(
+        1.0, description="largest global L2 norm of the gradient; none: no clipping"
+    )
+    layerwise_decay: Annotated[Number, Field(gt=0, le=1)] | None = Field(
+        None, description="learning rate multiplier from one layer to the one below"
+    )
+    layerwise_offset: Literal[1, 2] = Field(
+        2, description="exponent of the top layer: 2 as ELECTRA's code, 1 as its paper"
+    )
+
+    dropout: OptionalProbability = Field(None, description="hidden dropout; none: the model's own")
+    attention_dropout: OptionalProbability = Field(None, description="attention dropout")
+    classifier_dropout: OptionalProbability = Field(None, description="dropout before the head")
+    label_smoothing: Probability = Field(0.0, description="mass spread over all classes")
+    label_scale: Number = Field(1.0, gt=0, description="regression labels are divided by this")
+
+    max_length: int = Field(128, ge=8, description="tokens of an example; longer ones are cut")
+    evaluations: int | PerEpoch = Field(
+        4, description="evaluations at equal parts of the schedule, or {per_epoch: N}"
+    )
+    precision: Literal["fp32", "bf16", "fp16"] = Field("fp32", description="of the forward pass")
+    fp16_scale: Number = Field(2.0**16, gt=0, description="first loss scale of fp16")
+    fp16_window: int = Field(2000, ge=1, description="steps without overflow that double it")
+    gradient_checkpointing: bool = Field(False, description="less memory, more computation")
+    compile: bool = Field(False, description="torch.compile the model")
+    micro_batch_tokens: int | None = Field(
+        None, ge=8, description="most padded tokens in a micro-batch; none: found out"
+    )
+
+    @field_validator("adam_betas")
+    @classmethod
+    def _betas(cls, betas: tuple[float, float]) -> tuple[float, float]:
+        if not all(0 <= beta < 1 for beta in betas):
+            raise ValueError(f"both momenta lie in [0, 1), got {list(betas)}")
+        return betas
+
+    @field_validator("evaluations")
+    @classmethod
+    def _some(cls, evaluations: int | PerEpoch) -> int | PerEpoch:
+        if isinstance(evaluations, int) and evaluations < 1:
+            raise ValueError(f"at least one evaluation, got {evaluations}")
+        return evaluations

@@ -1,0 +1,100 @@
+"""Dimensions of a search space. It knows neither Ray, Optuna nor what is searched."""
+
+import math
+from collections.abc import Mapping
+from itertools import product
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+
+def _number(value: Any) -> Any:
+    """YAML 1.1 reads 1e-5 as a string: read it as the number that was meant."""
+    if isinstance(value, str):
+        try:
+            return float(value)
+        except ValueError:
+            return value
+    return value
+
+
+Number = Annotated[int | float, BeforeValidator(_number)]
+
+
+class Dimension(BaseModel):
+    """One searched name: exactly one of the four forms."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    choice: tuple[Any, ...] | None = Field(None, description="one of these values", min_length=1)
+    uniform: tuple[Number, Number] | None = Field(None, description="a real number in [low, high]")
+    log: tuple[Number, Number] | None = Field(None, description="log-uniform in [low, high]")
+    int: tuple[Number, Number] | None = Field(None, description="a whole number in [low, high]")
+
+    @model_validator(mode="after")
+    def _one_form(self) -> Self:
+        forms = [form for form in ("choice", "uniform", "log", "int") if getattr(self, form)]
+        if len(forms) != 1:
+            raise ValueError(
+                "write exactly one of {choice: [...]}, {uniform: [low, high]}, {log: [low, high]},"
+                f" {{int: [low, high]}}, got {', '.join(forms) or 'none'}"
+            )
+        if self.kind == "choice":
+            if len({repr(value) for value in self.choice}) < len(self.choice):
+                raise ValueError(f"each choice stands once, got {list(self.choice)}")
+            return self
+        low, high = self.range
+        if not low < high:
+            raise ValueError(f"low must be below high, got [{low:g}, {high:g}]")
+        if self.kind == "log" and low <= 0:
+            raise ValueError(f"a log range starts above 0, got [{low:g}, {high:g}]")
+        if self.kind == "int" and (low != math.floor(low) or high != math.floor(high)):
+            raise ValueError(f"an int range has whole ends, got [{low:g}, {high:g}]")
+        return self
+
+    @property
+    def kind(self) -> Literal["choice", "uniform", "log", "int"]:
+        """Which of the four forms it is."""
+        return next(k for k in ("choice", "uniform", "log", "int") if getattr(self, k) is not None)
+
+    @property
+    def range(self) -> tuple[float, float]:
+        """Both ends of a numeric form, inclusive."""
+        low, high = getattr(self, self.kind)
+        return low, high
+
+    @property
+    def values(self) -> tuple[Any, ...] | None:
+        """All values of a finite dimension, None where it is continuous."""
+        if self.kind == "choice":
+            return self.choice
+        if self.kind == "int":
+            low, high = self.range
+            return tuple(range(int(low), int(high) + 1))
+        return None
+
+    @property
+    def ends(self) -> tuple[Any, ...]:
+        """Values whose validity decides that of the whole dimension."""
+        return self.choice if self.kind == "choice" else self.range
+
+    def __contains__(self, value: Any) -> bool:
+        if self.values is not None:
+            return value in self.values
+        low, high = self.range
+        return isinstance(value, int | float) and low <= value <= high
+
+
+Space = Mapping[str, Dimension]
+
+
+def size(space: Space) -> float:
+    """How many configurations the space holds; math.inf where a dimension is continuous."""
+    counts = [math.inf if d.values is None else len(d.values) for d in space.values()]
+    return math.prod(counts)
+
+
+def cells(space: Space) -> list[dict[str, Any]]:
+    """Every configuration of a finite space, the last dimension varying fastest."""
+    rows = product(*(dimension.values for dimension in space.values()))
+    return [dict(zip(space, row, strict=True)) for row in rows]

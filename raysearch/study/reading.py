@@ -1,0 +1,138 @@
+"""Reading a study and writing it again. Every problem of a file is reported at once."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from .. import tasks as task_table
+from ..errors import InputError, Problem, unknown
+from ..recipes import RECIPES
+from ..space import Dimension
+from .checks import cross_checks, schema_problem
+from .schema import Configuration, PerTask, Published, Result, Study
+
+
+def load(path: str | Path, **overrides: Any) -> Study:
+    """Read a study. Raises InputError with every problem in the file.
+
+    Args:
+        path: a YAML file.
+        overrides: top-level values that replace the file's: `tasks`, `model`; `trials`.
+    """
+    path = Path(path)
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        near = sorted(p.name for p in path.parent.glob("*.yaml")) if path.parent.is_dir() else []
+        text = unknown("study", path.name, near) if near else "no such file"
+        raise InputError(str(path), [Problem(place="file", text=text)]) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(str(path), [Problem(place="file", text=str(error))]) from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f"line {mark.line + 1}" if mark else "file"
+        text = f"not YAML: {getattr(error, 'problem', None) or error}"
+        raise InputError(str(path), [Problem(place=place, text=text)]) from None
+    return parse(raw, source=str(path), name=path.stem, **overrides)
+
+
+def parse(raw: Any, *, source: str = "study", name: str = "study", **overrides: Any) -> Study:
+    """A Study from the mapping that its YAML holds. Raises InputError with every problem."""
+    if not isinstance(raw, Mapping):
+        kind = type(raw).__name__
+        problem = Problem(place="file", text=f"a study is a mapping of names to values, got {kind}")
+        raise InputError(source, [problem])
+    raw = {"name": name, **raw}
+    trials = overrides.pop("trials", None)
+    raw.update({key: value for key, value in overrides.items() if value is not None})
+    if trials is not None and isinstance(raw.get("search", {}), Mapping):
+        raw["search"] = {**raw.get("search", {}), "trials": trials}
+    raw, problems = _expand_tasks(raw)
+    study = None
+    try:
+        study = Study.model_validate(raw)
+    except ValidationError as error:
+        problems += [schema_problem(e) for e in error.errors() if e["loc"][:1] != ("tasks",)]
+    problems += cross_checks(raw)
+    if problems or study is None:
+        raise InputError(source, dict.fromkeys(problems))
+    return _typed(study)
+
+
+def dump(study: Study) -> str:
+    """The study as YAML that `load` reads back to an equal Study."""
+    raw = study.model_dump(mode="json", exclude_defaults=True, exclude_none=True)
+    return yaml.safe_dump(raw, sort_keys=False, allow_unicode=True)
+
+
+def _expand_tasks(raw: dict[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
+    names, problems = raw.get("tasks"), []
+    if isinstance(names, str):
+        names = [names]
+    if not isinstance(names, list | tuple) or not names:
+        text = f"at least one task name, got {names!r}"
+        return {**raw, "tasks": ["?"]}, [Problem(place="tasks", text=text)]
+    found: list[str] = []
+    for at, name in enumerate(names):
+        matches = task_table.expand(str(name))
+        if not matches:
+            known = {n for n, task in task_table.TASKS.items() if task.train}
+            text = unknown("task", str(name), known)
+            if str(name) in task_table.TASKS:
+                text = f"'{name}' has no training data: it is predicted, not searched"
+            problems.append(Problem(place=f"tasks[{at}]", text=text))
+        found += [match for match in matches if match not in found]
+    return {**raw, "tasks": found or ["?"]}, problems
+
+
+def _typed(study: Study) -> Study:
+    """The study with every number pushed through its hyperparameter's type, inside `choice` too."""
+    hyper = RECIPES[study.recipe].hyper
+
+    def one(name: str, value: Any) -> Any:
+        return getattr(hyper.model_validate({name: value}), name)
+
+    def plain(name: str, value: Any) -> Any:
+        value = one(name, value)
+        return value.model_dump() if isinstance(value, BaseModel) else value
+
+    def point(values: Mapping[str, Any]) -> Configuration:
+        return {n: plain(n, v) if n in hyper.model_fields else v for n, v in values.items()}
+
+    def dims(space: Mapping[str, Dimension]) -> dict[str, Dimension]:
+        return {
+            name: Dimension(choice=tuple(plain(name, v) for v in d.choice)) if d.choice else d
+            for name, d in space.items()
+        }
+
+    def part(own: PerTask) -> PerTask:
+        return PerTask(space=dims(own.space), fixed=point(own.fixed))
+
+    def published(row: Published) -> Published:
+        results = {
+            task: Result(settings=point(r.settings), scores=r.scores)
+            for task, r in row.results.items()
+        }
+        return row.model_copy(update={"results": results})
+
+    start = study.search.start_from
+    search = study.search.model_copy(
+        update={} if start == "published" else {"start_from": tuple(point(p) for p in start)}
+    )
+    return study.model_copy(
+        update={
+            "space": dims(study.space),
+            "fixed": point(study.fixed),
+            "per_task": {task: part(own) for task, own in study.per_task.items()},
+            "search": search,
+            "published": tuple(published(row) for row in study.published),
+        }
+    )
+
+
+def same(one: Study, other: Study) -> bool:
+    """Whether two studies ask for the same trials."""
+    return one.model_dump(mode="json") == other.model_dump(mode="json")

@@ -1,0 +1,127 @@
+"""What a study holds: the schema of its YAML file, frozen once read. It never opens data."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from .. import space as spaces
+from ..recipes import RECIPES, Hyper
+from ..space import Dimension, Number
+
+Configuration = dict[str, Any]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Halving(_Part):
+    """Asynchronous successive halving at equal fractions of each trial's own schedule."""
+
+    at: tuple[Number, ...] = Field((0.25, 0.5), description="fractions at which trials compete")
+    keep: Number = Field(0.5, gt=0, lt=1, description="share that goes on at each of them")
+
+
+def _halving(value: Any) -> Any:
+    return Halving() if value is True else None if value is False else value
+
+
+class Search(_Part):
+    """How configurations are chosen."""
+
+    sampler: Literal["tpe", "random", "grid", "cmaes"] = Field("tpe", description="who chooses")
+    trials: int = Field(16, ge=1, description="configurations per task")
+    hours: Annotated[Number, Field(gt=0)] | None = Field(
+        None, description="no new trial after this many hours of searching"
+    )
+    start_from: Literal["published"] | tuple[Configuration, ...] = Field(
+        (), description="tried first: 'published' or a list of configurations"
+    )
+    stop_early: Annotated[Halving | None, BeforeValidator(_halving)] = Field(
+        None, description="true, false, or {at: [fractions], keep: share}"
+    )
+    select: Literal["best", "last"] = Field("best", description="the evaluation that counts")
+    seed: int = Field(1, ge=0, description="of the sampler and of every trial of the search")
+    max_failures: int = Field(2, ge=0, description="times that a trial is tried again")
+
+
+class Confirm(_Part):
+    """The best configurations again, over fresh seeds."""
+
+    top: int = Field(3, ge=1, description="how many configurations")
+    seeds: tuple[int, ...] = Field((), description="empty: no confirmation")
+    report: Literal["median", "mean", "max"] = Field("median", description="over the seeds")
+
+
+class Result(_Part):
+    """What a paper prints for a task."""
+
+    settings: Configuration = Field(default_factory=dict, description="its configuration")
+    scores: dict[str, Number] = Field(default_factory=dict, description="metric: percent")
+
+
+class Published(_Part):
+    """A row of a published table."""
+
+    row: str = Field(description="its name in the table")
+    source: str = Field(description="where it is printed")
+    model: str | None = Field(None, description="the model that it speaks of")
+    results: dict[str, Result] = Field(description="task: settings and scores")
+
+
+class PerTask(_Part):
+    """What differs for one task."""
+
+    space: dict[str, Dimension] = Field(default_factory=dict)
+    fixed: Configuration = Field(default_factory=dict)
+
+
+class Study(_Part):
+    """A search, whole: see DESIGN for the words."""
+
+    name: str
+    tasks: tuple[str, ...] = Field(min_length=1, description="names or patterns such as glue/*")
+    model: str = Field(description="a folder, a hub name, or scratch")
+    recipe: str = "finetune"
+    space: dict[str, Dimension] = Field(default_factory=dict)
+    fixed: Configuration = Field(default_factory=dict)
+    per_task: dict[str, PerTask] = Field(default_factory=dict)
+    search: Search = Search()
+    confirm: Confirm = Confirm()
+    published: tuple[Published, ...] = ()
+
+    def space_of(self, task: str) -> dict[str, Dimension]:
+        """The dimensions that are searched for a task; what the task fixes is not searched."""
+        own = self.per_task.get(task, PerTask())
+        space = {**self.space, **own.space}
+        return {name: d for name, d in space.items() if name not in own.fixed}
+
+    def fixed_of(self, task: str) -> Configuration:
+        """What a task's configurations share; the task's own dimensions win over the study's."""
+        own = self.per_task.get(task, PerTask())
+        return {**{k: v for k, v in self.fixed.items() if k not in own.space}, **own.fixed}
+
+    def hyper(self, task: str, configuration: Mapping[str, Any]) -> Hyper:
+        """A point of the space with what is fixed, typed."""
+        recipe = RECIPES[self.recipe]
+        return recipe.hyper.model_validate({**self.fixed_of(task), **configuration})
+
+    def start(self, task: str) -> list[Configuration]:
+        """The configurations to try first, restricted to what is searched, each once."""
+        space = self.space_of(task)
+        if self.search.start_from == "published":
+            rows = [row.results[task].settings for row in self.published if task in row.results]
+        else:
+            rows = list(self.search.start_from)
+        found: list[Configuration] = []
+        for row in rows:
+            point = {name: row[name] for name in space if name in row}
+            inside = all(point[name] in space[name] for name in point)
+            if len(point) == len(space) and point and inside and point not in found:
+                found.append(point)
+        return found
+
+    def planned(self, task: str) -> int:
+        """How many different configurations the search tries."""
+        return int(min(self.search.trials, spaces.size(self.space_of(task))))

@@ -1,0 +1,23 @@
+"""The one table of tasks."""
+
+from fnmatch import fnmatchcase
+
+from ..errors import InputError, Problem, unknown
+from . import glue, grammar
+from .task import Example, File, Head, Listed, Split, Task
+
+TASKS: dict[str, Task] = {task.name: task for task in (*glue.TASKS, *grammar.TASKS)}
+
+__all__ = ["TASKS", "Example", "File", "Head", "Listed", "Split", "Task", "expand", "get"]
+
+
+def get(name: str) -> Task:
+    """The task of that name. Raises InputError with the nearest name where there is none."""
+    if name not in TASKS:
+        raise InputError("tasks", [Problem(place="name", text=unknown("task", name, TASKS))])
+    return TASKS[name]
+
+
+def expand(pattern: str) -> tuple[str, ...]:
+    """Names that match a shell pattern such as "glue/*", of tasks that can be trained."""
+    return tuple(n for n, task in TASKS.items() if task.train and fnmatchcase(n, pattern))

@@ -1,0 +1,256 @@
+"""Reading the published files, whole, and refusing damaged ones with file, line and what to do."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from raysearch import readers
+from raysearch.errors import InputError
+from raysearch.tasks import get
+
+GLUE = Path(__file__).parents[2] / "shared" / "data" / "glue"
+HEADER = "index\tsentence1\tsentence2\tlabel"
+QQP_HEADER = "id\tqid1\tqid2\tquestion1\tquestion2\tis_duplicate"
+GOOD = "0\tIt rains.\tIt is wet.\tentailment"
+
+# Rows of train, dev and test where the files at hand are complete.
+COMPLETE = {
+    "glue/rte": (2490, 277, 3000),
+    "glue/cola": (8551, 1043, 1063),
+    "glue/sst2": (67349, 872, 1821),
+    "glue/mrpc": (3668, 408, 1725),
+}
+SAMPLES = ("glue/mnli", "glue/qqp", "glue/qnli", "glue/stsb")
+
+
+def published(name):
+    """The root of the published files, or a skip where this task's are not there."""
+    if not (GLUE / get(name).folder).is_dir():
+        pytest.skip(f"needs the published files of {name} in shared/data/glue")
+    return GLUE
+
+
+def read(name, split, root):
+    task = get(name)
+    return list(readers.read(task, task.splits()[split], root))
+
+
+@pytest.fixture
+def rte(tmp_path):
+    """A function that writes RTE/train.tsv from lines or bytes and gives its root."""
+
+    def write(*lines, content=None, file="train.tsv"):
+        folder = tmp_path / "RTE"
+        folder.mkdir(exist_ok=True)
+        text = "".join(f"{line}\n" for line in lines).encode()
+        (folder / file).write_bytes(text if content is None else content)
+        return tmp_path
+
+    return write
+
+
+def problems(root, name="glue/rte", split="train"):
+    with pytest.raises(InputError) as caught:
+        read(name, split, root)
+    return caught.value
+
+
+# The published files
+
+
+@pytest.mark.parametrize("name", COMPLETE)
+def test_published_files_are_read_whole(name):
+    root = published(name)
+    counts = tuple(len(read(name, split, root)) for split in ("train", "dev", "test"))
+    assert counts == COMPLETE[name]
+
+
+@pytest.mark.parametrize("name", [*COMPLETE, *SAMPLES])
+def test_examples_hold_the_inputs_an_id_and_a_label_of_the_task(name):
+    task, root = get(name), published(name)
+    assert readers.locate(task, root) == []
+    for split in readers.present_splits(task, root):
+        examples = read(name, split, root)
+        assert all(set(example) == {"id", "label", *task.inputs} for example in examples)
+        assert all(isinstance(example[key], str) for example in examples for key in task.inputs)
+        labels = {example["label"] for example in examples}
+        if not task.splits()[split].labelled:
+            assert labels == {None}
+        elif task.head == "regress":
+            assert all(task.bounds[0] <= label <= task.bounds[1] for label in labels)
+        else:
+            assert labels == set(range(len(task.labels)))
+
+
+def test_quotes_are_literal():
+    first = read("glue/mrpc", "train", published("glue/mrpc"))[0]
+    assert first["sentence1"].startswith('Amrozi accused his brother , whom he called " the')
+
+
+def test_mrpc_is_the_same_in_both_published_forms(tmp_path):
+    root = published("glue/mrpc")
+    (tmp_path / "MRPC").mkdir()
+    for file in ("msr_paraphrase_train.txt", "msr_paraphrase_test.txt", "dev_ids.tsv"):
+        shutil.copy(root / "MRPC" / file, tmp_path / "MRPC")
+    for split in ("train", "dev", "test"):
+        assert read("glue/mrpc", split, tmp_path) == read("glue/mrpc", split, root)
+
+
+def test_test_ids_are_the_numbers_that_the_benchmark_wants():
+    examples = read("glue/cola", "test", published("glue/cola"))
+    assert [example["id"] for example in examples] == [str(row) for row in range(1063)]
+
+
+# What files may look like
+
+
+def test_windows_line_ends_a_byte_order_mark_and_blank_lines_at_the_end_are_allowed(rte):
+    plain = read("glue/rte", "train", rte(HEADER, GOOD, GOOD))
+    text = "\r\n".join(["\ufeff" + HEADER, GOOD, GOOD, "", ""])
+    assert read("glue/rte", "train", rte(content=text.encode())) == plain
+    assert len(plain) == 2
+
+
+def test_a_last_line_without_an_end_is_read(rte):
+    assert len(read("glue/rte", "train", rte(content=f"{HEADER}\n{GOOD}".encode()))) == 1
+
+
+def test_other_line_separators_of_unicode_do_not_end_a_row(rte):
+    row = "0\tone\u2028two\x0bthree\u0085\tfour\tentailment"
+    (example,) = read("glue/rte", "train", rte(HEADER, row))
+    assert example["sentence1"] == "one\u2028two\x0bthree\u0085"
+
+
+def test_columns_are_found_by_name_in_any_order(rte):
+    root = rte("label\tsentence2\textra\tsentence1\tindex", "entailment\ttwo\t-\tone\t17")
+    (example,) = read("glue/rte", "train", root)
+    assert example == {"id": "17", "sentence1": "one", "sentence2": "two", "label": 0}
+
+
+def test_rows_at_the_border_of_a_block_are_whole(rte, monkeypatch):
+    rows = [f"{n}\tsentence {n}\tä {'x' * (n % 7)}\tentailment" for n in range(200)]
+    text = "\r\n".join([HEADER, *rows, "", ""]).encode()
+    whole = read("glue/rte", "train", rte(content=text))
+    assert [example["id"] for example in whole] == [str(n) for n in range(200)]
+    for size in (64, 65, 71, 127):
+        monkeypatch.setattr("raysearch.readers.tsv._BLOCK", size)
+        assert read("glue/rte", "train", rte(content=text)) == whole
+
+
+def test_gold_labels_of_a_test_file_are_not_read(rte):
+    root = rte(HEADER, GOOD, "1\ta\tb\tnonsense", file="test.tsv")
+    assert [example["label"] for example in read("glue/rte", "test", root)] == [None, None]
+
+
+def test_a_split_is_streamed(rte):
+    root = rte(HEADER, GOOD, "bad")
+    task = get("glue/rte")
+    examples = readers.read(task, task.train, root)
+    assert next(examples)["id"] == "0"
+    with pytest.raises(InputError):
+        next(examples)
+
+
+def qqp(folder, torn):
+    (folder / "QQP").mkdir()
+    whole = ("1\t2\t3\tWhy?\tHow?\t0", "2\t4\t5\tA?\tB?\t1")
+    rows = [QQP_HEADER, whole[0], *['"\tand so on?\t1'] * torn, whole[1]]
+    (folder / "QQP" / "train.tsv").write_text("\n".join(rows))
+    return folder
+
+
+def test_the_torn_rows_that_qqp_is_known_for_are_left_out(tmp_path):
+    assert [example["id"] for example in read("glue/qqp", "train", qqp(tmp_path, 20))] == ["1", "2"]
+
+
+def test_more_torn_rows_than_that_are_a_fault(tmp_path):
+    error = problems(qqp(tmp_path, 101), name="glue/qqp")
+    assert error.problems[0].place == "line 3"
+    assert "and 81 more" in str(error)
+
+
+def test_a_file_with_nothing_but_torn_rows_is_a_fault(tmp_path):
+    (tmp_path / "QQP").mkdir()
+    (tmp_path / "QQP" / "train.tsv").write_text(f"{QQP_HEADER}\n1,2,3,Why?,How?,0\n")
+    (problem,) = problems(tmp_path, name="glue/qqp").problems
+    assert problem.place == "line 2"
+    assert problem.text.startswith("1 column where there should be 6")
+
+
+# Faults
+
+
+def test_every_bad_row_is_named_with_its_line_and_what_would_do(rte):
+    root = rte(HEADER, GOOD, "1\ta\tb", "2\ta\tb\tc\tentailment", "3\ta\tb\tmaybe", "", GOOD)
+    error = problems(root)
+    assert error.source.endswith("train.tsv")
+    assert [(problem.place, problem.text) for problem in error.problems] == [
+        ("line 3", "3 columns where there should be 4; a line break in a field, or a tab lost?"),
+        ("line 4", "5 columns where there should be 4; a tab within a field?"),
+        ("line 5", "label 'maybe'; the labels are: entailment, not_entailment"),
+        ("line 6", "1 column where there should be 4; a line break in a field, or a tab lost?"),
+    ]
+
+
+def test_many_problems_are_cut_short_and_counted(rte):
+    error = problems(rte(HEADER, *["0\ta\tb\tmaybe"] * 50))
+    assert len(error.problems) == 21
+    assert error.problems[-1].text == "and 30 more"
+
+
+@pytest.mark.parametrize("label", ["5.1", "-0.1", "nan", "inf", "high", ""])
+def test_a_regression_label_must_be_a_number_within_bounds(tmp_path, label):
+    (tmp_path / "STS-B").mkdir()
+    text = f"index\tsentence1\tsentence2\tscore\n0\ta\tb\t2.5\n1\ta\tb\t{label}\n"
+    (tmp_path / "STS-B" / "train.tsv").write_text(text)
+    (problem,) = problems(tmp_path, name="glue/stsb").problems
+    assert problem.place == "line 3"
+    assert problem.text == f"label '{label}' is not a number from 0 to 5"
+
+
+def test_a_header_without_a_column_is_refused_with_the_nearest_name(rte):
+    (problem,) = problems(rte(HEADER.replace("sentence2", "sentnce2"), GOOD)).problems
+    assert problem.place == "line 1"
+    assert problem.text == "no column named 'sentence2'; did you mean 'sentnce2'?"
+
+
+@pytest.mark.parametrize("content", [b"", b"\n\n", b"\xef\xbb\xbf"])
+def test_an_empty_file_is_refused(rte, content):
+    assert "is empty" in str(problems(rte(content=content)))
+
+
+def test_a_folder_in_place_of_a_file_is_refused(tmp_path):
+    (tmp_path / "RTE" / "train.tsv").mkdir(parents=True)
+    assert "cannot be read: Is a directory" in str(problems(tmp_path))
+
+
+def test_a_file_with_only_a_header_is_refused(rte):
+    assert "a header and no rows" in str(problems(rte(HEADER)))
+
+
+def test_bytes_that_are_not_utf8_are_named_by_line(rte):
+    rows = f"{HEADER}\n{GOOD}\n1\tcaf".encode() + b"\xe9\tb\tentailment\n"
+    (problem,) = problems(rte(content=rows)).problems
+    assert problem.place == "line 3"
+    assert problem.text == "byte 0xe9 at position 6 is not UTF-8; convert the file to UTF-8"
+
+
+def test_nul_bytes_and_utf16_are_named(rte):
+    (problem,) = problems(rte(HEADER, GOOD, "1\ta\0\tb\tentailment")).problems
+    assert (problem.place, problem.text[:15]) == ("line 3", "holds a NUL byt")
+    assert "is UTF-16" in str(problems(rte(content=f"{HEADER}\n{GOOD}\n".encode("utf-16"))))
+
+
+def test_listed_ids_that_no_row_has_are_named(tmp_path):
+    (tmp_path / "MRPC").mkdir()
+    text = "Quality\t#1 ID\t#2 ID\t#1 String\t#2 String\n1\t10\t11\ta\tb\n0\t12\t13\tc\td\n"
+    (tmp_path / "MRPC" / "msr_paraphrase_train.txt").write_text(text)
+    ids = tmp_path / "MRPC" / "dev_ids.tsv"
+    ids.write_text("12\t13\n")
+    assert [row["sentence1"] for row in read("glue/mrpc", "train", tmp_path)] == ["a"]
+    assert [row["sentence1"] for row in read("glue/mrpc", "dev", tmp_path)] == ["c"]
+    ids.write_text("12\t13\n14\t15\n")
+    (problem,) = problems(tmp_path, name="glue/mrpc", split="dev").problems
+    assert problem.place == "dev_ids.tsv"
+    assert problem.text.startswith("1 of its 2 rows name ids that no row has, for example 14, 15")
