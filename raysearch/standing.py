@@ -1,10 +1,13 @@
-"""Who leads: the order of a task's configurations after the search and after confirmation."""
+"""Who leads: the order of a task's configurations after the search and after confirmation, and
+how much of a task is done."""
 
+import math
 import statistics
 from dataclasses import dataclass
 from typing import Any
 
-from .journal import Record, Records
+from . import metrics, tasks
+from .journal import Phase, Record, Records
 from .study import Study
 
 _REPORT = {"median": statistics.median, "mean": statistics.fmean, "max": max}
@@ -19,7 +22,9 @@ class Standing:
         trials: its finished trials that count: those of the confirmation, else that of the search.
         score: the select metric over those trials, a fraction.
         spread: their sample standard deviation; 0 for one trial.
-        scores: every metric over those trials, at the evaluation that counts.
+        scores: every metric over those trials, at the evaluation that counts; the worst value
+            for a trial that diverged.
+        spreads: the same of every metric as `spread`.
     """
 
     configuration: dict[str, Any]
@@ -27,6 +32,7 @@ class Standing:
     score: float
     spread: float
     scores: dict[str, float]
+    spreads: dict[str, float]
 
     @property
     def chosen(self) -> Record:
@@ -37,6 +43,7 @@ class Standing:
 def ranked(records: Records, task: str) -> list[Record]:
     """Trials of the search that ended with a score of their own, the best first."""
     found = [r for r in records.of(task, "search") if r.status in ("finished", "degenerate")]
+    found = [record for record in found if record.score is not None]
     return sorted(found, key=lambda record: (-record.score, record.number))
 
 
@@ -53,16 +60,57 @@ def standings(study: Study, records: Records, task: str) -> list[Standing]:
     return sorted(found, key=lambda standing: -standing.score)
 
 
+def planned(study: Study, records: Records, task: str) -> dict[Phase, int]:
+    """Trials of each phase, as far as can be told now."""
+    seeds, space = len(study.confirm.seeds), study.space_of(task)
+    search = study.planned(task) if space or not seeds else 0
+    begun = records.of(task, "search")
+    if searched_hours(records) > (study.search.hours or math.inf):
+        search = min(search, len(begun))
+    top = min(study.confirm.top, search) if search else 1
+    if search and sum(record.over for record in begun) >= search:
+        top = min(top, len(ranked(records, task)))
+    return {"search": search, "confirm": top * seeds}
+
+
+def complete(study: Study, records: Records, task: str) -> bool:
+    """Whether a task's trials are all over."""
+    wanted = planned(study, records, task)
+    return all(sum(r.over for r in records.of(task, p)) >= n for p, n in wanted.items())
+
+
+def searched_hours(records: Records) -> float:
+    """Hours between each session's start and its last event, the pauses between them left out."""
+    return math.fsum(s.get("until", s["at"]) - s["at"] for s in records.sessions) / 3600
+
+
 def _standing(study: Study, trials: list[Record]) -> Standing:
-    over = _REPORT[study.confirm.report]
-    counted = [getattr(record, study.search.select) for record in trials]
-    values = [record.score for record in trials]
+    over, select = _REPORT[study.confirm.report], f"dev.{tasks.get(trials[0].task).metric}"
+    names = {select: None}
+    for record in trials:
+        names |= dict.fromkeys(getattr(record, study.search.select))
+    columns = {name: _column(study, trials, name, select) for name in names}
+    scores = {name: over(values) for name, values in columns.items()}
+    spreads = {n: statistics.stdev(v) if len(v) > 1 else 0.0 for n, v in columns.items()}
     return Standing(
         configuration=trials[0].configuration,
         trials=tuple(trials),
-        score=over(values),
-        spread=statistics.stdev(values) if len(values) > 1 else 0.0,
-        scores={
-            n: over([s[n] for s in counted if n in s]) for n in (counted[0] if counted else ())
-        },
+        score=scores[select],
+        spread=spreads[select],
+        scores=scores,
+        spreads=spreads,
     )
+
+
+def _column(study: Study, trials: list[Record], name: str, select: str) -> list[float]:
+    """One score of every trial: the worst where it diverged, whatever it scored before."""
+    found = []
+    for record in trials:
+        value = getattr(record, study.search.select).get(name)
+        if record.status == "diverged":
+            value = metrics.worst(name.rpartition(".")[2])
+        elif value is None and name == select:
+            value = record.score
+        if value is not None:
+            found.append(value)
+    return found

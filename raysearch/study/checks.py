@@ -77,6 +77,10 @@ def _values(hyper: type[Hyper], place: str, part: Any, *, searched: bool) -> lis
             text = unknown("hyperparameter", str(name), hyper.model_fields)
             problems.append(Problem(place=where, text=text + hint * ("seed" in str(name))))
             continue
+        if searched and name == "max_length":
+            text = "examples are prepared once at one length: put it under fixed"
+            problems.append(Problem(place=where, text=text))
+            continue
         values = (value,)
         if searched:
             try:

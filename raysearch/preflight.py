@@ -1,0 +1,113 @@
+"""What cannot run is refused in seconds, before anything starts, every problem named."""
+
+import hashlib
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import readers, tasks
+from .errors import InputError, Problem
+from .study import Study
+
+SPARE = 500 * 2**20  # bytes that a run folder, logs and prepared data may take
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lanes:
+    """What a run asks of the cluster.
+
+    Attributes:
+        count: lanes; None for as many as the cluster holds.
+        workers: worker processes of a lane.
+        cpus: cores of a worker.
+        gpus: devices of a worker, may be a fraction; None for one where the cluster has any.
+    """
+
+    count: int | None = None
+    workers: int = 1
+    cpus: float = 1
+    gpus: float | None = None
+
+    def needs(self, cluster: Mapping[str, float]) -> dict[str, float]:
+        """Resources of one worker on this cluster."""
+        gpus = self.gpus if self.gpus is not None else float(cluster.get("GPU", 0) > 0)
+        return {"CPU": self.cpus, **({"GPU": gpus} if gpus else {})}
+
+    def fit(self, cluster: Mapping[str, float]) -> int:
+        """How many lanes a cluster holds."""
+        needs = self.needs(cluster)
+        return int(min(cluster.get(k, 0) / (v * self.workers) for k, v in needs.items() if v))
+
+
+def data_problems(study: Study, root: Path) -> list[Problem]:
+    """Missing files of all tasks and, where none is missing, every broken row."""
+    missing = [
+        Problem(place=name, text=problem.text)
+        for name in study.tasks
+        for problem in readers.locate(tasks.get(name), root)
+    ]
+    if missing:
+        return missing
+    found: list[Problem] = []
+    for name in study.tasks:
+        task = tasks.get(name)
+        present = readers.present_splits(task, root)
+        for split in (task.train, *task.dev):
+            if split.name in present:
+                found += _row_problems(name, task, split, root)
+    return found
+
+
+def _row_problems(name: str, task: tasks.Task, split: tasks.Split, root: Path) -> list[Problem]:
+    try:
+        for _ in readers.read(task, split, root):
+            pass
+    except InputError as error:
+        file = Path(error.source).name
+        return [
+            Problem(place=f"{name} {file} {problem.place}", text=problem.text)
+            for problem in error.problems
+        ]
+    return []
+
+
+def disk_problems(folder: Path, model: str, weights: int) -> list[Problem]:
+    """Whether the disk has room for a run folder that keeps `weights` sets of weights."""
+    parent = next(p for p in (folder, *folder.parents) if p.exists())
+    size = sum(f.stat().st_size for f in _model_files(model))
+    need, free = SPARE + weights * size, shutil.disk_usage(parent).free
+    if free >= need:
+        return []
+    text = f"{free / 2**30:.1f} GiB free at {parent}, the run needs {need / 2**30:.1f} GiB"
+    return [Problem(place="storage", text=text)]
+
+
+def lane_problems(lanes: Lanes, cluster: Mapping[str, float]) -> list[Problem]:
+    """Whether the cluster holds one lane, and as many as were asked for."""
+    needs, holds = lanes.needs(cluster), lanes.fit(cluster)
+    lane = ", ".join(f"{v * lanes.workers:g} {k}" for k, v in needs.items())
+    have = ", ".join(f"{cluster.get(k, 0):g} {k}" for k in needs)
+    if holds < 1:
+        text = f"a lane needs {lane}, the cluster has {have}; fewer --workers-per-lane would do"
+        return [Problem(place="lanes", text=text)]
+    if lanes.count is not None and lanes.count > holds:
+        text = f"{lanes.count} lanes of {lane} asked for, the cluster has {have}: at most {holds}"
+        return [Problem(place="lanes", text=text)]
+    return []
+
+
+def model_fingerprint(model: str) -> str:
+    """Identity of a model before it is read: its files' contents, or its name on a hub."""
+    digest = hashlib.sha256(Path(model).name.encode() if Path(model).is_dir() else model.encode())
+    for path in _model_files(model):
+        with path.open("rb") as file:
+            digest.update(path.name.encode())
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()
+
+
+def _model_files(model: str) -> list[Path]:
+    folder = Path(model)
+    kinds = ("*.json", "*.safetensors", "*.bin", "*.txt", "*.model")
+    return sorted(f for kind in kinds for f in folder.glob(kind)) if folder.is_dir() else []

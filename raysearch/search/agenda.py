@@ -1,0 +1,209 @@
+"""What to run next: the searches and confirmations of a study's tasks, decided from the journal.
+
+It knows neither Ray nor time: a resumed run is an agenda over a journal that is not empty."""
+
+import hashlib
+import json
+import math
+import random
+import time
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from .. import __version__, metrics, tasks
+from .. import space as spaces
+from ..journal import Journal, Record
+from ..standing import ranked
+from ..study import Configuration, Study
+from .halving import goes_on
+from .samplers import Asker
+
+ATTEMPTS = 30  # proposals in a row that were known, after which an untried point is drawn
+
+
+class Agenda:
+    """The trials of a study, one after another.
+
+    Args:
+        study: what is searched.
+        journal: what has happened; everything new is written to it first.
+        content: task -> identity of its data and model, part of every trial's id.
+        devices: how many devices a trial holds.
+    """
+
+    def __init__(
+        self, study: Study, journal: Journal, content: Mapping[str, str], devices: int = 1
+    ) -> None:
+        self.study, self.journal, self.content, self.devices = study, journal, content, devices
+        self.live: set[str] = set()
+        self._waiting = [r.id for r in journal.trials.values() if not r.over]
+        self._askers: dict[str, Asker] = {}
+        self._began = time.time()
+        self._searched = sum(s.get("until", s["at"]) - s["at"] for s in journal.sessions)
+        journal.write("session", at=self._began, version=__version__)
+
+    def next(self) -> Record | Literal["wait", "done"]:
+        """The next trial to run, begun in the journal; or that there is none now, or ever."""
+        if self._waiting:
+            record = self.journal.trials[self._waiting.pop(0)]
+            self._asker(record.task)
+            self.live.add(record.id)
+            return record
+        for task in self.study.tasks:
+            record = self._next_of(task)
+            if record is not None:
+                self.live.add(record.id)
+                return record
+        return "wait" if self.live else "done"
+
+    def report(self, record: Record, values: dict[str, Any]) -> bool:
+        """Take in a report; whether the trial goes on."""
+        self.journal.write("report", trial=record.id, at=time.time(), **values)
+        halving = self.study.search.stop_early
+        if halving is None or record.phase != "search" or values["status"] != "running":
+            return True
+        metric = f"dev.{tasks.get(record.task).metric}"
+        rivals = self.journal.of(record.task, "search")
+        return goes_on(record, rivals, metric, halving.keep)
+
+    def end(self, record: Record, status: str, error: str | None = None) -> None:
+        """A trial has ended: the journal has it, then the sampler knows."""
+        task = tasks.get(record.task)
+        metric = f"dev.{task.metric}"
+        scored = [r["scores"] for r in record.reports if r["scores"]]
+        best = max(scored, key=lambda scores: scores[metric]) if scored else {}
+        last = scored[-1] if scored else {}
+        score = (best if self.study.search.select == "best" else last).get(metric)
+        if status in ("diverged", "degenerate"):
+            score = metrics.worst(task.metric)
+        self.live.discard(record.id)
+        values = {"status": status, "score": score, "best": best, "last": last, "error": error}
+        self.journal.write("end", trial=record.id, at=time.time(), **values)
+        if record.phase == "search":
+            asker = self._asker(record.task)
+            record.sampler = asker.tell(record)
+            if record.sampler:
+                self.journal.write("sampler", trial=record.id, sampler=record.sampler)
+
+    def again(self, record: Record) -> None:
+        """A trial whose lane died goes to the head of the queue."""
+        self.live.discard(record.id)
+        self._waiting.insert(0, record.id)
+
+    def planned(self, task: str) -> dict[str, int]:
+        """Trials of each phase, as far as can be told now."""
+        seeds, space = len(self.study.confirm.seeds), self.study.space_of(task)
+        search = self.study.planned(task) if space or not seeds else 0
+        if self._out_of_time():
+            search = min(search, len(self.journal.of(task, "search")))
+        top = min(self.study.confirm.top, max(1, search))
+        return {"search": search, "confirm": top * seeds}
+
+    def wants_weights(self, record: Record) -> bool:
+        """Whether a trial's weights may become the task's best."""
+        return record.phase == "confirm" or not self.study.confirm.seeds
+
+    def order(self, record: Record) -> dict[str, Any]:
+        """What a lane needs to know of a trial."""
+        halving = self.study.search.stop_early
+        rungs = halving.at if halving and record.phase == "search" else ()
+        return {
+            "trial": record.id,
+            "task": record.task,
+            "configuration": {**self.study.fixed_of(record.task), **record.configuration},
+            "seed": record.seed,
+            "rungs": tuple(rungs),
+            "keep": self.wants_weights(record),
+            "attempt": record.attempts + 1,
+            "retries": max(0, self.study.search.max_failures - record.attempts),
+        }
+
+    def _next_of(self, task: str) -> Record | None:
+        planned = self.planned(task)
+        searched = self.journal.of(task, "search")
+        if len(searched) < planned["search"]:
+            return self._propose(task)
+        if any(not record.over for record in searched) or not planned["confirm"]:
+            return None
+        return self._confirm(task)
+
+    def _confirm(self, task: str) -> Record | None:
+        """The first confirmation that has not been begun."""
+        top = [record.configuration for record in ranked(self.journal, task)]
+        for point in top[: self.study.confirm.top] if self.study.space_of(task) else [{}]:
+            for seed in self.study.confirm.seeds:
+                if self._id(task, point, seed) not in self.journal.trials:
+                    return self._begin(task, "confirm", point, seed)
+        return None
+
+    def _propose(self, task: str) -> Record:
+        """A point that has not been tried: from the start list, the grid or the sampler."""
+        seed, asker = self.study.search.seed, self._asker(task)
+        for point in self.study.start(task):
+            if self._id(task, point, seed) not in self.journal.trials:
+                return self._begin(task, "search", point, seed)
+        for _ in range(ATTEMPTS if self.study.search.sampler != "grid" else 0):
+            point, trial = asker.ask()
+            known = self.journal.trials.get(self._id(task, point, seed))
+            if known is None:
+                return self._begin(task, "search", point, seed, trial)
+            asker.repeat(trial, known)
+            self.journal.write("repeat", trial=known.id, at=time.time())
+        return self._begin(task, "search", self._untried(task), seed)
+
+    def _untried(self, task: str) -> Configuration:
+        """A point that no trial has: a grid's cells in a seeded order, else one drawn at random."""
+        seed, space = self.study.search.seed, self.study.space_of(task)
+        if spaces.size(space) == math.inf:
+            return Asker(space, "random", seed + len(self.journal.of(task)), "").ask()[0]
+        cells = spaces.cells(space)
+        random.Random(seed).shuffle(cells)
+        return next(c for c in cells if self._id(task, c, seed) not in self.journal.trials)
+
+    def _begin(
+        self, task: str, phase: str, point: Configuration, seed: int, trial: Any = None
+    ) -> Record:
+        identity = self._id(task, point, seed)
+        self.journal.write(
+            "trial",
+            trial=identity,
+            number=len(self.journal.of(task)),
+            task=task,
+            phase=phase,
+            configuration=point,
+            seed=seed,
+            devices=self.devices,
+        )
+        record = self.journal.trials[identity]
+        if phase == "search":
+            self._asker(task).begin(record, trial)
+        return record
+
+    def _asker(self, task: str) -> Asker:
+        """The task's Optuna study, told everything that the journal holds."""
+        if task not in self._askers:
+            search, records = self.study.search, self.journal.of(task, "search")
+            metric = f"dev.{tasks.get(task).metric}"
+            # A resumed sampler must not draw the numbers of the first session again.
+            seed = search.seed + 1000 * len(records)
+            asker = Asker(self.study.space_of(task), search.sampler, seed, metric)
+            for record in records:
+                asker.recall(record) if record.over else asker.begin(record)
+            self._askers[task] = asker
+        return self._askers[task]
+
+    def asker(self, task: str) -> Asker:
+        """The task's Optuna study."""
+        return self._asker(task)
+
+    def _out_of_time(self) -> bool:
+        hours = self.study.search.hours
+        return hours is not None and self._searched + time.time() - self._began > 3600 * hours
+
+    def _id(self, task: str, point: Configuration, seed: int) -> str:
+        """Identity of a trial: what decides its result, and nothing else."""
+        hyper = self.study.hyper(task, point).model_dump(mode="json")
+        halving = self.study.search.stop_early
+        facts = [task, self.study.recipe, hyper, seed, self.content[task], __version__,
+                 list(halving.at) if halving else []]  # fmt: skip
+        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:12]

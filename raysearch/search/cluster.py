@@ -1,0 +1,46 @@
+"""Ray itself: a cluster of this machine, or the one at an address."""
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+# Read by Ray when it is imported or when it starts its processes.
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
+os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
+os.environ.setdefault("TUNE_WARN_THRESHOLD_S", "60")
+os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", "86400")  # the journal is what a run keeps
+os.environ.setdefault("RAY_TRAIN_V2_ENABLED", "1")
+os.environ.setdefault("TUNE_DISABLE_STRICT_METRIC_CHECKING", "1")  # results are news, not metrics
+
+import ray
+
+HEAD = "node:__internal_head__"  # on every cluster's head node: lanes' coordinators stay there
+
+
+@contextmanager
+def cluster(address: str | None, cpus: int | None = None) -> Iterator[dict[str, float]]:
+    """Connect to Ray, or start it here; gives the cluster's resources.
+
+    Args:
+        address: of a running cluster, "auto" for the one on this node, None to start one.
+        cpus: cores that a cluster of this machine offers; None for all that we may use.
+    """
+    quiet = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": True}
+    if address is None:
+        cpus = cpus or len(os.sched_getaffinity(0))
+        ray.init(num_cpus=cpus, include_dashboard=False, **quiet)
+    else:
+        ray.init(address=address, **quiet)
+    try:
+        yield ray.cluster_resources()
+    finally:
+        ray.shutdown()
+
+
+def local_resources() -> dict[str, float]:
+    """What a cluster of this machine would hold, without starting it."""
+    gpus = len([name for name in os.listdir("/dev") if name.startswith("nvidia") and
+                name.removeprefix("nvidia").isdigit()])  # fmt: skip
+    return {"CPU": float(len(os.sched_getaffinity(0))), "GPU": float(gpus)}

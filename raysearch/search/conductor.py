@@ -1,0 +1,186 @@
+"""Ray Tune's side of a run: it asks the agenda what to try, reports what lanes say, and stops.
+
+Tune's trials come and go; the study's own are records in the journal."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import ray
+from ray.tune import Callback
+from ray.tune.schedulers import FIFOScheduler, TrialScheduler
+from ray.tune.search import Searcher
+from ray.util.placement_group import PlacementGroup, remove_placement_group
+
+from ..journal import Record
+from ..lane import Order
+from .agenda import Agenda
+from .pantry import Pantry
+
+PULSE = 1.0  # seconds between looks at the running attempts
+SPENT = 10.0  # seconds between entries of what a running attempt has cost
+
+
+class Conductor:
+    """What Tune's searcher, scheduler and callback share.
+
+    Args:
+        agenda: decides.
+        desk: handle of the desk.
+        pantry: an error there ends the run.
+        lanes: gives how many lanes there may be now.
+        on_change: called with a record after each of its events.
+        on_weights: called with a record and its weights before its end is written.
+        on_time: called between Tune's steps.
+    """
+
+    def __init__(
+        self,
+        agenda: Agenda,
+        desk: Any,
+        pantry: Pantry,
+        lanes: Callable[[], int],
+        on_change: Callable[[Record], None],
+        on_weights: Callable[[Record, Any], None],
+        on_time: Callable[[], None],
+    ) -> None:
+        self.agenda, self.desk, self.pantry, self.lanes = agenda, desk, pantry, lanes
+        self.on_change, self.on_weights, self.on_time = on_change, on_weights, on_time
+        self.running: dict[str, Record] = {}  # Tune's trial id -> record
+        self.closing = False
+        self._deaths: dict[str, int] = {}
+        self._pulsed = 0.0
+        self._entered: dict[tuple[str, int], float] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Tune pickles what it is given, to restore it; a run goes on from its journal instead."""
+        return {}
+
+    def suggest(self, tune_id: str) -> dict[str, Any] | str | None:
+        """The next trial for a lane, None for later, FINISHED for never."""
+        if self.pantry.error or self.closing:
+            return Searcher.FINISHED if not self.running else None
+        if len(self.running) >= self.lanes():
+            return None
+        record = self.agenda.next()
+        if record == "done":
+            return Searcher.FINISHED
+        if record == "wait":
+            return None
+        self.running[tune_id] = record
+        self.on_change(record)
+        return {"order": Order(**self.agenda.order(record))}
+
+    def hear(self, tune_id: str, news: dict[str, Any]) -> bool:
+        """What a lane says of its trial; whether it goes on."""
+        record = self.running[tune_id]
+        pulse = news.pop("pulse", {})
+        if pulse:
+            self._pulse({**pulse, "seconds": news.get("seconds", pulse["seconds"])}, final=True)
+        if news.pop("kind") == "end":
+            return False
+        going = self.agenda.report(record, news)
+        self.on_change(record)
+        return going
+
+    def finish(self, tune_id: str, news: dict[str, Any]) -> None:
+        """A trial has ended: by itself with its last news, or stopped at a report."""
+        record = self.running.pop(tune_id)
+        if news["status"] == "running":
+            self.agenda.end(record, "stopped")
+        else:
+            if self.agenda.wants_weights(record) and news["status"] not in ("failed", "diverged"):
+                left = ray.get(self.desk.weights.remote(record.id))
+                if left:
+                    self.on_weights(record, ray.get(left[0]))
+            self.agenda.end(record, news["status"], news.get("error"))
+        self.on_change(record)
+
+    def died(self, tune_id: str) -> None:
+        """A lane died: its workers' resources are set free, its trial is tried again."""
+        record = self.running.pop(tune_id, None)
+        if record is None:
+            return
+        group = ray.get(self.desk.bury.remote(record.id))
+        if group:
+            remove_placement_group(PlacementGroup(ray.PlacementGroupID.from_hex(group)))
+        self._deaths[record.id] = self._deaths.get(record.id, 0) + 1
+        if self._deaths[record.id] > self.agenda.study.search.max_failures:
+            self.agenda.end(record, "failed", f"its lane died {self._deaths[record.id]} times")
+        else:
+            self.agenda.again(record)
+        self.on_change(record)
+
+    def look(self) -> None:
+        """Enter what the running attempts have cost, now and then."""
+        if time.monotonic() - self._pulsed < PULSE:
+            return
+        self._pulsed = time.monotonic()
+        for pulse in ray.get(self.desk.pulses.remote()):
+            self._pulse(pulse)
+
+    def _pulse(self, pulse: dict[str, Any], final: bool = False) -> None:
+        record = self.agenda.journal.trials.get(pulse.get("trial", ""))
+        if record is None or record.over:
+            return
+        journal, attempt = self.agenda.journal, pulse["attempt"]
+        if attempt > record.attempts:
+            begun = {name: pulse[name] for name in ("attempt", "plan", "from_step")}
+            journal.write("attempt", trial=record.id, at=time.time(), **begun)
+            self.on_change(record)
+        seconds = pulse["seconds"] - pulse["spent_before"]
+        if final or seconds - self._entered.get((record.id, attempt), 0.0) > SPENT:
+            journal.write("spent", trial=record.id, attempt=attempt, seconds=seconds)
+            self._entered[record.id, attempt] = seconds
+
+
+class Chooser(Searcher):
+    """Tune's searcher: the conductor's suggestions."""
+
+    def __init__(self, conductor: Conductor) -> None:
+        super().__init__(metric="score", mode="max")
+        self.conductor = conductor
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        """See Conductor.suggest."""
+        return self.conductor.suggest(trial_id)
+
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
+        """A Tune trial is over."""
+        if error:
+            self.conductor.died(trial_id)
+        elif trial_id in self.conductor.running:
+            self.conductor.finish(trial_id, result["news"][0])
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing: the journal is what a run goes on from."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Nothing: the journal is what a run goes on from."""
+
+
+class Judge(FIFOScheduler):
+    """Tune's scheduler: the agenda's verdict on every report."""
+
+    def __init__(self, conductor: Conductor) -> None:
+        super().__init__()
+        self.conductor = conductor
+
+    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
+        """Whether the trial goes on after a report."""
+        going = self.conductor.hear(trial.trial_id, dict(result["news"][0]))
+        return TrialScheduler.CONTINUE if going else TrialScheduler.STOP
+
+
+class Watch(Callback):
+    """Looks at the lanes between Tune's steps."""
+
+    def __init__(self, conductor: Conductor) -> None:
+        self.conductor = conductor
+
+    def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
+        """After each of Tune's steps."""
+        self.conductor.look()
+        self.conductor.on_time()

@@ -1,0 +1,208 @@
+"""One run from its study to its table: the engine under the command and the Python interface."""
+
+import json
+import os
+import platform
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from .. import __version__, export, preflight, readers, tasks
+from .. import study as studies
+from ..errors import InputError, Problem
+from ..journal import Journal, Record, Records, read
+from ..preflight import Lanes
+from ..standing import Standing, standings
+from ..study import Study
+from ..study.names import model_problems
+from .cluster import cluster, local_resources
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """A run as it stands.
+
+    Attributes:
+        folder: the run folder.
+        study: what was searched.
+        records: its trials.
+        interrupted: whether it was stopped before its end.
+    """
+
+    folder: Path
+    study: Study
+    records: Records
+    interrupted: bool = False
+
+    @property
+    def failed(self) -> list[Record]:
+        """Trials that could not be run."""
+        return [r for r in self.records.trials.values() if r.status == "failed"]
+
+    def best(self, task: str) -> Standing | None:
+        """The configuration that leads a task, None before any trial has finished."""
+        return next(iter(standings(self.study, self.records, task)), None)
+
+
+def run(
+    study: Study,
+    *,
+    data: str | Path = "data",
+    storage: str | Path = "runs",
+    name: str | None = None,
+    address: str | None = None,
+    lanes: Lanes | None = None,
+    watch: Callable[..., Any] | None = None,
+) -> Run:
+    """Run a study: search, confirm, export.
+
+    Args:
+        study: from `raysearch.load`.
+        data: the folder that holds the benchmark's folders.
+        storage: where the run folder goes.
+        name: of the run folder; the study's name where none is given.
+        address: of a Ray cluster; None starts one on this machine.
+        lanes: how many, and how large.
+        watch: shows progress: (agenda, lanes) -> object with note, change, refresh and close.
+
+    Raises:
+        InputError: everything that stands in the way, before anything is written.
+    """
+    data, folder = Path(data), Path(storage) / (name or study.name)
+    lanes = lanes or Lanes()
+    problems: list[Problem] = []
+    if folder.exists() and any(folder.iterdir()):
+        text = f"'{folder}' is there already; go on with `raysearch resume {folder}`, or --name"
+        problems.append(Problem(place="run folder", text=text))
+    problems += _problems(study, data, folder, lanes, address)
+    if problems:
+        raise InputError(study.name, problems)
+    folder.mkdir(parents=True, exist_ok=True)
+    _write(folder / "study.yaml", studies.dump(study))
+    _write(folder / "provenance.json", json.dumps(_provenance(study, data, lanes), indent=2))
+    return _engine(folder, study, data, address, lanes, watch)
+
+
+def resume(
+    folder: str | Path,
+    *,
+    data: str | Path | None = None,
+    address: str | None = None,
+    lanes: Lanes | None = None,
+    watch: Callable[..., Any] | None = None,
+) -> Run:
+    """Finish a run that was stopped, however: see `run` for the arguments."""
+    folder = Path(folder)
+    study, facts = opened(folder)
+    data = Path(data or facts["data"])
+    lanes = lanes or Lanes(**facts["lanes"])
+    problems = _problems(study, data, folder, lanes, address)
+    if not problems and _content(study, data) != facts["content"]:
+        text = "the data or the model has changed since the run began; trials would not compare"
+        problems = [Problem(place="data", text=text)]
+    if problems:
+        raise InputError(str(folder), problems)
+    return _engine(folder, study, data, address, lanes, watch)
+
+
+def opened(folder: Path) -> tuple[Study, dict[str, Any]]:
+    """The study and the provenance of a run folder. Raises InputError where it is none."""
+    missing = [n for n in ("study.yaml", "provenance.json") if not (folder / n).is_file()]
+    if missing:
+        text = f"no {' and no '.join(missing)} here: not a run folder"
+        raise InputError(str(folder), [Problem(place="run folder", text=text)])
+    facts = json.loads((folder / "provenance.json").read_text())
+    return studies.load(folder / "study.yaml"), facts
+
+
+def _problems(
+    study: Study, data: Path, folder: Path, lanes: Lanes, address: str | None
+) -> list[Problem]:
+    """Everything that can be known without Ray and without reading weights."""
+    found = model_problems(study.model)
+    found += preflight.data_problems(study, data)
+    found += preflight.disk_problems(folder, study.model, study.confirm.top + 1)
+    if address is None:
+        found += preflight.lane_problems(lanes, local_resources())
+    return found
+
+
+def _engine(
+    folder: Path,
+    study: Study,
+    data: Path,
+    address: str | None,
+    lanes: Lanes,
+    watch: Callable[..., Any] | None,
+) -> Run:
+    from .session import Session
+
+    journal = Journal(folder)
+    try:
+        with cluster(address) as resources:
+            if found := preflight.lane_problems(lanes, resources):
+                raise InputError(study.name, found)
+            session = Session(folder, study, data, journal, lanes, _content(study, data), watch)
+            interrupted = session.run()
+        if not interrupted:
+            session.tidy()
+        export.write(folder)
+    finally:
+        journal.close()
+    return Run(folder=folder, study=study, records=read(folder), interrupted=interrupted)
+
+
+def _content(study: Study, data: Path) -> dict[str, str]:
+    """Task -> identity of its training and dev data and of the model."""
+    model = preflight.model_fingerprint(study.model)
+    found = {}
+    for name in study.tasks:
+        task = tasks.get(name)
+        present = readers.present_splits(task, data)
+        splits = [s for s in (task.train, *task.dev) if s.name in present]
+        found[name] = "-".join([model, *(readers.fingerprint(task, s, data) for s in splits)])
+    return found
+
+
+def _provenance(study: Study, data: Path, lanes: Lanes) -> dict[str, Any]:
+    """Versions, code, data, model and machine of a run."""
+    packages = ("ray", "torch", "transformers", "optuna", "pyarrow", "numpy", "tokenizers")
+    return {
+        "raysearch": __version__,
+        "commit": _commit(),
+        "python": platform.python_version(),
+        "packages": {name: _version(name) for name in packages},
+        "machine": {"system": platform.platform(), **local_resources()},
+        "began": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "data": str(data.resolve()),
+        "model": study.model,
+        "content": _content(study, data),
+        "lanes": asdict(lanes),
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _commit() -> str | None:
+    here = Path(__file__).parent
+    try:
+        command = ["git", "-C", str(here), "rev-parse", "HEAD"]
+        out = subprocess.run(command, capture_output=True, text=True)
+    except OSError:
+        return None
+    return out.stdout.strip() or None
+
+
+def _write(path: Path, text: str) -> None:
+    staged = path.with_suffix(".writing")
+    staged.write_text(text, encoding="utf-8")
+    os.replace(staged, path)

@@ -1,0 +1,83 @@
+"""The pantry: prepares every task in the background and lays it out in the object store.
+
+Lanes come up meanwhile; a worker that needs a task before it is ready waits at the desk."""
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import ray
+
+from .. import prepare, readers, tasks
+from ..study import Study
+
+
+class Pantry:
+    """Prepared data and pretrained weights of a study's tasks.
+
+    Args:
+        study: its tasks, model and lengths.
+        root: the data folder.
+        desk: handle of the desk that workers ask.
+        note: called with a line for the log.
+    """
+
+    def __init__(self, study: Study, root: Path, desk: Any, note: Callable[[str], None]) -> None:
+        self.study, self.root, self.desk, self.note = study, root, desk, note
+        self.error: BaseException | None = None
+        self._models: dict[str, Any] = {}
+        self._kept: list[ray.ObjectRef] = []  # the driver owns them as long as the study runs
+        self._weights: dict[tuple[str, ...], ray.ObjectRef] = {}
+        self._thread = threading.Thread(target=self._fill, daemon=True)
+
+    def start(self, needed: list[str]) -> None:
+        """Begin to prepare these tasks, in their order."""
+        self._needed = needed
+        self._thread.start()
+
+    def pretrained(self, task: str) -> Any:
+        """The encoder with the task's head; there once a trial of the task has run."""
+        return self._models[task]
+
+    def _fill(self) -> None:
+        try:
+            for name in self._needed:
+                self._provide(name)
+        except BaseException as error:  # the main thread raises it
+            self.error = error
+
+    def _provide(self, name: str) -> None:
+        from ..models import read
+        from ..models.pretrained import read_tokenizer
+
+        task = tasks.get(name)
+        tokenizer = read_tokenizer(self.study.model, self._texts(name))
+        length = longest(self.study, name)
+        present = readers.present_splits(task, self.root)
+        wanted = [s for s in (task.train, *task.dev) if s.name in present]
+        splits = {}
+        for split in wanted:
+            made = prepare.prepare(task, split, self.root, tokenizer, length)
+            known = "from the cache" if made.cached else "prepared"
+            self.note(f"{name} {split.name}: {made.table.num_rows:,} examples {known}")
+            splits[split.name] = self._put((made.table, made.padding))
+        pretrained = read(self.study.model, task, tokenizer)
+        self._models[name] = pretrained
+        material = {"splits": splits, "pretrained": self._put(pretrained)}
+        ray.get(self.desk.provide.remote(name, material))
+
+    def _texts(self, name: str) -> Iterator[str]:
+        task = tasks.get(name)
+        for example in readers.read(task, task.train, self.root):
+            yield from (example[field] for field in task.inputs)
+
+    def _put(self, value: Any) -> ray.ObjectRef:
+        reference = ray.put(value)
+        self._kept.append(reference)
+        return reference
+
+
+def longest(study: Study, task: str) -> int:
+    """The length that a task is prepared at: fixed, as all its trials share the token ids."""
+    return study.hyper(task, {}).max_length

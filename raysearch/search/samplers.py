@@ -1,0 +1,156 @@
+"""Optuna's side of a task's search: distributions, samplers by name, asking and telling."""
+
+import json
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+from optuna.samplers import BaseSampler, CmaEsSampler, RandomSampler, TPESampler
+from optuna.trial import TrialState
+
+from ..journal import Record
+from ..space import Dimension, Space
+
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+_STATES = {
+    "finished": TrialState.COMPLETE,
+    "diverged": TrialState.COMPLETE,
+    "degenerate": TrialState.COMPLETE,
+    "stopped": TrialState.PRUNED,
+    "failed": TrialState.FAIL,
+}
+
+
+def distribution(dimension: Dimension) -> BaseDistribution:
+    """The dimension as Optuna has it; choices that are mappings travel as JSON."""
+    if dimension.kind == "choice":
+        return CategoricalDistribution([_simple(value) for value in dimension.choice])
+    low, high = dimension.range
+    if dimension.kind == "int":
+        return IntDistribution(int(low), int(high))
+    return FloatDistribution(float(low), float(high), log=dimension.kind == "log")
+
+
+def sampler(name: str, seed: int) -> BaseSampler:
+    """A sampler by its name in a study, every argument that Optuna might change pinned."""
+    if name == "random" or name == "grid":
+        return RandomSampler(seed=seed)
+    if name == "cmaes":
+        return CmaEsSampler(seed=seed, warn_independent_sampling=False)
+    return TPESampler(
+        seed=seed, multivariate=True, group=False, constant_liar=True, n_startup_trials=8,
+        warn_independent_sampling=False,
+    )  # fmt: skip
+
+
+class Asker:
+    """The Optuna study of one task.
+
+    Args:
+        space: what is searched.
+        name: of the sampler.
+        seed: of the sampler.
+        metric: the score that selects, for intermediate values.
+    """
+
+    def __init__(self, space: Space, name: str, seed: int, metric: str) -> None:
+        self.space, self.metric = space, metric
+        self._distributions = {name: distribution(d) for name, d in space.items()}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that some arguments are experimental
+            chooser = sampler(name, seed)
+        self.study = optuna.create_study(direction="maximize", sampler=chooser)
+        self._asked: dict[str, optuna.Trial] = {}
+
+    def ask(self) -> tuple[dict[str, Any], optuna.Trial]:
+        """A new point, and Optuna's trial to tell about it."""
+        trial = self.study.ask(self._distributions)
+        return self._point(trial.params), trial
+
+    def begin(self, record: Record, trial: optuna.Trial | None = None) -> None:
+        """A trial is under way; without `trial` its point came from elsewhere."""
+        if trial is None:
+            self.study.enqueue_trial(self._params(record.configuration))
+            trial = self.study.ask(self._distributions)
+        self._asked[record.id] = trial
+
+    def tell(self, record: Record) -> dict[str, Any]:
+        """A trial has ended; what the sampler keeps with it, for `recall`."""
+        trial = self._asked.pop(record.id)
+        self._finish(trial, record)
+        return self.study.trials[trial.number].system_attrs
+
+    def repeat(self, trial: optuna.Trial, record: Record) -> None:
+        """The sampler proposed a trial that is known: it gets the stored result."""
+        self._finish(trial, record)
+
+    def recall(self, record: Record) -> None:
+        """A trial that ended in an earlier session, as if it had been told then."""
+        self.study.add_trial(self.frozen(record))
+
+    def frozen(self, record: Record) -> optuna.trial.FrozenTrial:
+        """An ended trial as Optuna stores it."""
+        state = _STATES[record.status]
+        values = {
+            round(100 * r["step"] / r["steps"]): r["scores"][self.metric]
+            for r in record.reports
+            if r["scores"]
+        }
+        scored = state == TrialState.COMPLETE or (state == TrialState.PRUNED and values)
+        return optuna.trial.create_trial(
+            state=state,
+            value=record.score if scored else None,
+            params=self._params(record.configuration),
+            distributions=self._distributions,
+            intermediate_values=values,
+            system_attrs=record.sampler,
+            user_attrs={"trial": record.id, "status": record.status, "phase": record.phase},
+        )
+
+    def _finish(self, trial: optuna.Trial, record: Record) -> None:
+        if record.over:
+            frozen = self.frozen(record)
+            for step, value in frozen.intermediate_values.items():
+                trial.report(value, step)
+            state = frozen.state
+        else:
+            state = TrialState.FAIL
+        complete = state == TrialState.COMPLETE
+        self.study.tell(trial, record.score if complete else None, state=state)
+
+    def _params(self, point: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: _simple(point[name]) for name in self.space}
+
+    def _point(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Optuna's parameters in the study's own values."""
+        point = {}
+        for name, value in params.items():
+            choice = self.space[name].choice or ()
+            known = {json.dumps(_simple(v)): v for v in choice}
+            point[name] = known.get(json.dumps(value), value)
+        return point
+
+
+def export(path: Path, name: str, asker: Asker, records: list[Record]) -> None:
+    """Write the ended trials as an Optuna study, for optuna's own tools."""
+    path.unlink(missing_ok=True)
+    storage = optuna.storages.RDBStorage(f"sqlite:///{path}")
+    try:
+        study = optuna.create_study(study_name=name, storage=storage, direction="maximize")
+        study.add_trials([asker.frozen(record) for record in records if record.over])
+    finally:
+        storage.remove_session()
+        storage.engine.dispose()
+
+
+def _simple(value: Any) -> Any:
+    return value if isinstance(value, str | int | float | bool | None) else json.dumps(value)

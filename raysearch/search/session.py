@@ -1,0 +1,201 @@
+"""One sitting of a run: from a cluster that is up to the last trial, or to Ctrl-C."""
+
+import logging
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray import tune
+
+from .. import tasks
+from ..export import Curves
+from ..journal import Journal, Record
+from ..lane import Desk, Lane
+from ..models import save
+from ..preflight import Lanes
+from ..standing import standings
+from ..study import Study
+from . import samplers
+from .agenda import Agenda
+from .cluster import HEAD
+from .conductor import Chooser, Conductor, Judge, Watch
+from .pantry import Pantry
+
+HANG = 1800.0  # seconds without a sign of life: longer than any step
+CHECKPOINT = 600.0  # seconds between checkpoints of a trial
+RECOUNT = 5.0  # seconds between looks at the cluster's size
+
+
+class Silent:
+    """Shows nothing: what `watch` has to offer."""
+
+    def __init__(self, agenda: Agenda, lanes: Callable[[], int]) -> None: ...
+
+    def note(self, line: str) -> None:
+        """A line worth a log."""
+
+    def change(self, record: Record) -> None:
+        """A record has changed."""
+
+    def refresh(self) -> None:
+        """Time has passed."""
+
+    def close(self) -> None:
+        """No more comes."""
+
+
+class Session:
+    """Runs what is left of a study on the cluster that is up.
+
+    Args:
+        folder: the run folder.
+        study, data: what is searched, on what.
+        journal: open for writing.
+        lanes: how many, and how large.
+        content: task -> identity of its data and model.
+        watch: shows progress, see Silent.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        study: Study,
+        data: Path,
+        journal: Journal,
+        lanes: Lanes,
+        content: dict[str, str],
+        watch: Callable[..., Any] | None,
+    ) -> None:
+        self.folder, self.study, self.data = folder, study, data
+        self.journal, self.lanes = journal, lanes
+        self.needs = lanes.needs(ray.cluster_resources())
+        devices = lanes.workers
+        self.agenda = Agenda(study, journal, content, devices)
+        self._counted, self._count = -RECOUNT, 0
+        self.view = (watch or Silent)(self.agenda, self._room)
+        self.curves = Curves(folder, study)
+
+    def run(self) -> bool:
+        """Run to the end; whether it was interrupted."""
+        logging.getLogger("ray").setLevel(logging.CRITICAL)
+        desk = ray.remote(Desk).options(num_cpus=0, max_concurrency=1000).remote(HANG)
+        self.pantry = Pantry(self.study, self.data, desk, self.view.note)
+        self.pantry.start([t for t in self.study.tasks if self._unfinished(t)])
+        conductor = Conductor(
+            self.agenda, desk, self.pantry, self._room, self._changed, self._keep_weights,
+            self.view.refresh,
+        )
+        with tempfile.TemporaryDirectory(prefix="raysearch-") as scratch:
+            try:
+                self._tune(conductor, desk, scratch)
+            finally:
+                self.view.close()
+        if self.pantry.error:
+            raise self.pantry.error
+        return bool(self.agenda.live) or self.agenda.next() != "done"
+
+    def _tune(self, conductor: Conductor, desk: Any, scratch: str) -> None:
+        trainable = tune.with_resources(
+            tune.with_parameters(Lane, desk=desk, workers=self._workers(scratch)),
+            tune.PlacementGroupFactory([{HEAD: 0.001}]),
+        )
+        tune.Tuner(
+            trainable,
+            tune_config=tune.TuneConfig(
+                search_alg=Chooser(conductor),
+                scheduler=Judge(conductor),
+                num_samples=-1,
+                reuse_actors=True,
+                trial_dirname_creator=lambda trial: trial.trial_id,
+            ),
+            run_config=tune.RunConfig(
+                name="tune",
+                storage_path=scratch,
+                verbose=0,
+                callbacks=[Watch(conductor)],
+                failure_config=tune.FailureConfig(max_failures=0),
+                checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+            ),
+        ).fit()
+
+    def _workers(self, scratch: str) -> dict[str, Any]:
+        """How lanes set up their workers."""
+        threads = max(1, int(self.lanes.cpus))
+        return {
+            "count": self.lanes.workers,
+            "resources": self.needs,
+            "gpus": self.needs.get("GPU", 0),
+            "storage": scratch,
+            "environment": {
+                "OMP_NUM_THREADS": str(threads),
+                "OMP_WAIT_POLICY": "passive",
+                "TOKENIZERS_PARALLELISM": "false",
+                "HF_HUB_OFFLINE": "1",
+            },
+            "loop": {
+                "recipe": self.study.recipe,
+                "select": self.study.search.select,
+                "checkpoints": str((self.folder / "checkpoints").resolve()),
+                "every": CHECKPOINT,
+                "threads": threads,
+            },
+        }
+
+    def _room(self) -> int:
+        """How many lanes there may be now: more as nodes join."""
+        if self.lanes.count is not None:
+            return self.lanes.count
+        if time.monotonic() - self._counted > RECOUNT:
+            self._counted = time.monotonic()
+            self._count = self.lanes.fit(ray.cluster_resources())
+        return max(1, self._count)
+
+    def _unfinished(self, task: str) -> bool:
+        records, planned = self.journal.of(task), self.agenda.planned(task)
+        return sum(r.over for r in records) < planned["search"] + planned["confirm"]
+
+    def _changed(self, record: Record) -> None:
+        if record.over:
+            self.curves.end(record)
+        elif record.reports:
+            self.curves.report(record)
+        self.view.change(record)
+
+    def _keep_weights(self, record: Record, weights: dict[str, Any]) -> None:
+        """Write a trial's weights where none of the same configuration did better on dev."""
+        rivals = [r for r in self._kept(record.task) if r.configuration == record.configuration]
+        metric = f"dev.{tasks.get(record.task).metric}"
+        best = max(r["scores"][metric] for r in record.reports if r["scores"])
+        if self.study.search.select == "last":
+            best = record.reports[-1]["scores"][metric]
+        if any(rival.score >= best for rival in rivals):
+            return
+        save(self._weights(record), self.pantry.pretrained(record.task), weights)
+        for rival in rivals:
+            shutil.rmtree(self._weights(rival))
+
+    def _kept(self, task: str) -> list[Record]:
+        return [r for r in self.journal.of(task) if r.over and self._weights(r).is_dir()]
+
+    def _weights(self, record: Record) -> Path:
+        return self.folder / tasks.get(record.task).slug / "weights" / record.id
+
+    def tidy(self) -> None:
+        """The winner's weights become best/, the others go; Optuna's study is written."""
+        for name in self.study.tasks:
+            folder = self.folder / tasks.get(name).slug
+            folder.mkdir(exist_ok=True)
+            leaders = standings(self.study, self.journal, name)
+            kept = {r.id for r in self._kept(name)}
+            for record in leaders[0].trials if leaders else ():
+                if record.id in kept:
+                    shutil.rmtree(folder / "best", ignore_errors=True)
+                    self._weights(record).rename(folder / "best")
+            shutil.rmtree(folder / "weights", ignore_errors=True)
+            searched = self.journal.of(name, "search")
+            samplers.export(folder / "study.db", self.study.name, self.agenda.asker(name), searched)
+        shutil.rmtree(self.folder / "checkpoints", ignore_errors=True)
