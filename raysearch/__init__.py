@@ -1,3 +1,43 @@
 """raysearch finds fine-tuning hyperparameters of a text encoder and writes the paper's table."""
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 __version__ = "0.1.0"
+
+# Names are imported when they are first used: reading a study loads neither Ray nor torch.
+_HOMES = {
+    "InputError": "errors",
+    "Lanes": "preflight",
+    "RaysearchError": "errors",
+    "Run": "search",
+    "Standing": "standing",
+    "Study": "study",
+    "load": "study",
+    "parse": "study",
+    "predict": "predict",
+    "resume": "search",
+    "run": "search",
+    "table": "export",
+}
+
+__all__ = ["__version__", *sorted(_HOMES)]
+
+if TYPE_CHECKING:
+    from .errors import InputError, RaysearchError
+    from .export import table
+    from .predict import predict
+    from .preflight import Lanes
+    from .search import Run, resume, run
+    from .standing import Standing
+    from .study import Study, load, parse
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'raysearch' has no attribute '{name}'")
+    return getattr(import_module(f".{_HOMES[name]}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

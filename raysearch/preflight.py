@@ -9,6 +9,10 @@ from pathlib import Path
 from . import readers, tasks
 from .errors import InputError, Problem
 from .study import Study
+from .study.names import model_problems
+
+__all__ = ["Lanes", "data_problems", "disk_problems", "lane_problems", "model_fingerprint",
+           "model_problems"]  # fmt: skip
 
 SPARE = 500 * 2**20  # bytes that a run folder, logs and prepared data may take
 

@@ -30,7 +30,7 @@ class PerEpoch(BaseModel):
 
 def _yaml_no(value: Any) -> Any:
     """YAML 1.1 reads a bare `none` as text and `no` as False: both mean none here."""
-    return None if value in ("none", False) else value
+    return None if value is False or value == "none" else value
 
 
 Probability = Annotated[Number, Field(ge=0, lt=1)]

@@ -64,6 +64,7 @@ def cross_checks(raw: Mapping[str, Any]) -> list[Problem]:
         problems += _values(recipe.hyper, f"{prefix}space", part.get("space"), searched=True)
         problems += _values(recipe.hyper, f"{prefix}fixed", part.get("fixed"), searched=False)
     problems += _start_checks(recipe.hyper, raw)
+    problems += _published_checks(recipe.hyper, raw)
     return problems + _search_checks(raw)
 
 
@@ -104,6 +105,28 @@ def _start_checks(hyper: type[Hyper], raw: Mapping[str, Any]) -> list[Problem]:
     if start == "published" and not raw.get("published"):
         text = "'published' needs a published section; write it, or a list of configurations"
         problems.append(Problem(place="search.start_from", text=text))
+    return problems
+
+
+def _published_checks(hyper: type[Hyper], raw: Mapping[str, Any]) -> list[Problem]:
+    """Published rows name tasks, hyperparameters and metrics that there are."""
+    problems: list[Problem] = []
+    rows = raw.get("published")
+    for at, row in enumerate(rows if isinstance(rows, list) else ()):
+        results = row.get("results") if isinstance(row, Mapping) else None
+        for name, result in results.items() if isinstance(results, Mapping) else ():
+            place = f"published[{at}].results.{name}"
+            if name not in task_table.TASKS:
+                text = unknown("task", str(name), task_table.TASKS)
+                problems.append(Problem(place=place, text=text))
+            elif isinstance(result, Mapping):
+                settings = result.get("settings")
+                problems += _values(hyper, f"{place}.settings", settings, searched=False)
+                task, scores = task_table.TASKS[name], result.get("scores")
+                for score in scores if isinstance(scores, Mapping) else ():
+                    if str(score).rpartition(".")[2] not in task.metrics:
+                        text = unknown("metric", str(score), task.metrics)
+                        problems.append(Problem(place=f"{place}.scores", text=text))
     return problems
 
 

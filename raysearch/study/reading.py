@@ -20,7 +20,8 @@ def load(path: str | Path, **overrides: Any) -> Study:
 
     Args:
         path: a YAML file.
-        overrides: top-level values that replace the file's: `tasks`, `model`; `trials`.
+        overrides: what replaces the file's: `tasks`, `model`, `trials`, and `set`, a mapping of
+            hyperparameters that are fixed instead of searched.
     """
     path = Path(path)
     try:
@@ -46,10 +47,11 @@ def parse(raw: Any, *, source: str = "study", name: str = "study", **overrides: 
         problem = Problem(place="file", text=f"a study is a mapping of names to values, got {kind}")
         raise InputError(source, [problem])
     raw = {"name": name, **raw}
-    trials = overrides.pop("trials", None)
+    trials, fixed = overrides.pop("trials", None), overrides.pop("set", None) or {}
     raw.update({key: value for key, value in overrides.items() if value is not None})
     if trials is not None and isinstance(raw.get("search", {}), Mapping):
         raw["search"] = {**raw.get("search", {}), "trials": trials}
+    raw = _fix(raw, fixed)
     raw, problems = _expand_tasks(raw)
     study = None
     try:
@@ -66,6 +68,30 @@ def dump(study: Study) -> str:
     """The study as YAML that `load` reads back to an equal Study."""
     raw = study.model_dump(mode="json", exclude_defaults=True, exclude_none=True)
     return yaml.safe_dump(raw, sort_keys=False, allow_unicode=True)
+
+
+def _fix(raw: dict[str, Any], fixed: Mapping[str, Any]) -> dict[str, Any]:
+    """Fix hyperparameters for all tasks, wherever the file searches or fixes them."""
+    if not fixed:
+        return raw
+
+    def without(part: Any) -> Any:
+        keep = part.items() if isinstance(part, Mapping) else ()
+        return {name: value for name, value in keep if name not in fixed}
+
+    per_task = raw.get("per_task") or {}
+    if isinstance(per_task, Mapping):
+        per_task = {
+            task: {name: without(values) for name, values in part.items()}
+            for task, part in per_task.items()
+            if isinstance(part, Mapping)
+        }
+    return {
+        **raw,
+        "space": without(raw.get("space")),
+        "fixed": {**without(raw.get("fixed")), **fixed},
+        "per_task": per_task,
+    }
 
 
 def _expand_tasks(raw: dict[str, Any]) -> tuple[dict[str, Any], list[Problem]]:

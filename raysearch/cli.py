@@ -1,0 +1,244 @@
+"""The `raysearch` command. It parses, prints and sets the exit code; the engine does the rest.
+
+Exit codes: 0 all trials ended, 1 some failed, 2 something to mend, 130 interrupted."""
+
+import sys
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from . import __version__
+from .errors import InputError, Problem, RaysearchError
+
+app = typer.Typer(
+    name="raysearch",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Find fine-tuning hyperparameters, write the paper's table.",
+)
+
+Model = Annotated[str | None, typer.Option(help="A folder, a hub name, or scratch.")]
+Data = Annotated[Path | None, typer.Option(help="Folder that holds the benchmark's folders.")]
+Tasks = Annotated[str | None, typer.Option(help="Comma-separated tasks instead of the study's.")]
+Trials = Annotated[int | None, typer.Option(min=1, help="Configurations per task.")]
+Set = Annotated[
+    list[str] | None, typer.Option("--set", help="NAME=VALUE: fix a hyperparameter, repeatable.")
+]
+Address = Annotated[str | None, typer.Option(help="A Ray cluster; 'auto' on its head node.")]
+LaneCount = Annotated[int | None, typer.Option("--lanes", min=1, help="Trials at a time.")]
+Workers = Annotated[int | None, typer.Option("--workers-per-lane", min=1, help="Their processes.")]
+Cpus = Annotated[float | None, typer.Option("--cpus-per-worker", min=0.1, help="Of a process.")]
+Gpus = Annotated[float | None, typer.Option("--gpus-per-worker", min=0, help="May be a fraction.")]
+
+
+def _guarded(command: Callable[..., int | None]) -> Callable[..., None]:
+    """Problems are printed, not raised; what the command returns is the exit code."""
+
+    @wraps(command)
+    def run(*args: Any, **options: Any) -> None:
+        try:
+            code = command(*args, **options)
+        except RaysearchError as error:
+            print(error, file=sys.stderr)
+            raise typer.Exit(2) from None
+        except KeyboardInterrupt:
+            print("interrupted", file=sys.stderr)
+            raise typer.Exit(130) from None
+        raise typer.Exit(code or 0)
+
+    return run
+
+
+@app.command("list")
+@_guarded
+def list_(
+    what: Annotated[str, typer.Argument(help="tasks, hyperparameters or studies")] = "tasks",
+) -> None:
+    """Show the tasks, the hyperparameters with their defaults, or the studies at hand."""
+    from . import listing
+
+    listing.show(what)
+
+
+@app.command()
+@_guarded
+def check(
+    studies: Annotated[list[Path], typer.Argument(help="Study files.")],
+    model: Model = None,
+    data: Data = None,
+    tasks: Tasks = None,
+    trials: Trials = None,
+    fixed: Set = None,
+) -> int:
+    """Say everything that is wrong with studies, and what they would run. Starts nothing."""
+    from . import listing, preflight
+
+    broken = 0
+    for path in studies:
+        try:
+            study = _load(path, model, tasks, trials, fixed)
+            found = preflight.data_problems(study, data) if data else []
+            if model or data:
+                found += preflight.model_problems(study.model)
+            if found:
+                raise InputError(str(path), found)
+        except RaysearchError as error:
+            print(error, file=sys.stderr)
+            broken += 1
+        else:
+            listing.plan(study, data)
+    return 2 if broken else 0
+
+
+@app.command()
+@_guarded
+def run(
+    study: Annotated[Path, typer.Argument(help="A study file.")],
+    model: Model = None,
+    data: Data = None,
+    tasks: Tasks = None,
+    trials: Trials = None,
+    fixed: Set = None,
+    address: Address = None,
+    lanes: LaneCount = None,
+    workers: Workers = None,
+    cpus: Cpus = None,
+    gpus: Gpus = None,
+    storage: Annotated[str, typer.Option(help="Where the run folder goes.")] = "runs",
+    name: Annotated[str | None, typer.Option(help="Of the run folder.")] = None,
+) -> int:
+    """Search, confirm, export."""
+    chosen = _load(study, model, tasks, trials, fixed)
+    from . import search
+    from .display import Display
+
+    done = search.run(
+        chosen,
+        data=data or Path("data"),
+        storage=storage,
+        name=name,
+        address=address,
+        lanes=_lanes(lanes, workers, cpus, gpus),
+        watch=Display,
+    )
+    return _close(done)
+
+
+@app.command()
+@_guarded
+def resume(
+    folder: Annotated[Path, typer.Argument(help="A run folder.")],
+    data: Data = None,
+    address: Address = None,
+    lanes: LaneCount = None,
+    workers: Workers = None,
+    cpus: Cpus = None,
+    gpus: Gpus = None,
+) -> int:
+    """Finish a run that was stopped, however it was stopped."""
+    from . import search
+    from .display import Display
+
+    asked = [value for value in (lanes, workers, cpus, gpus) if value is not None]
+    done = search.resume(
+        folder,
+        data=data,
+        address=address,
+        lanes=_lanes(lanes, workers, cpus, gpus) if asked else None,
+        watch=Display,
+    )
+    return _close(done)
+
+
+@app.command()
+@_guarded
+def table(
+    folder: Annotated[Path, typer.Argument(help="A run folder, or a study with --published.")],
+    format: Annotated[str, typer.Option(help="md, tex, csv or json")] = "md",
+    published: Annotated[bool, typer.Option(help="Only the published rows of a study.")] = False,
+) -> None:
+    """Print a run's table, and write it and the other exports again."""
+    from . import export, study
+
+    if published:
+        path = folder / "study.yaml" if folder.is_dir() else folder
+        made = export.published(study.load(path))
+    else:
+        made = export.write(folder)
+    print(export.render(made, format))
+
+
+@app.command()
+@_guarded
+def predict(
+    source: Annotated[Path, typer.Argument(help="A run folder, or a transformers folder.")],
+    to: Annotated[Path, typer.Option(help="Folder for the submission files.")],
+    data: Data = None,
+    tasks: Tasks = None,
+) -> None:
+    """Predict test splits with the winners, in the benchmark's submission layout."""
+    from .predict import predict as predict_all
+
+    names = tuple(tasks.split(",")) if tasks else None
+    for path in predict_all(source, to=to, data=data, names=names, note=print):
+        print(path)
+
+
+@app.callback(invoke_without_command=True)
+def _version(
+    version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False,
+) -> None:
+    if version:
+        print(__version__)
+        raise typer.Exit(0)
+
+
+def _load(
+    path: Path, model: str | None, tasks: str | None, trials: int | None, fixed: list[str] | None
+) -> Any:
+    import yaml
+
+    from .study import load
+
+    names = [name.strip() for name in tasks.split(",")] if tasks else None
+    values = {}
+    for pair in fixed or ():
+        name, equals, value = pair.partition("=")
+        if not equals:
+            raise InputError("--set", [Problem(place=pair, text="write it as NAME=VALUE")])
+        values[name] = yaml.safe_load(value)
+    return load(path, model=model, tasks=names, trials=trials, set=values)
+
+
+def _lanes(
+    count: int | None, workers: int | None, cpus: float | None, gpus: float | None
+) -> Any:
+    from .preflight import Lanes
+
+    return Lanes(count=count, workers=workers or 1, cpus=cpus or 1, gpus=gpus)
+
+
+def _close(done: Any) -> int:
+    """Print the table and what to do next; the exit code."""
+    table = done.folder / "table.md"
+    if done.interrupted:
+        print(f"\nstopped; nothing is lost. Go on with: raysearch resume {done.folder}")
+        return 130
+    print(f"\n{table.read_text()}")
+    print(f"run folder  {done.folder}")
+    for name in done.study.tasks:
+        slug = name.replace("/", "-")
+        print(f"best        {done.folder / slug / 'best.yaml'}")
+    print(f"curves      tensorboard --logdir {done.folder}")
+    for record in done.failed:
+        print(f"failed      {record.task} trial {record.number}: {record.error}", file=sys.stderr)
+    return 1 if done.failed else 0
+
+
+def main() -> None:
+    """Entry point of the `raysearch` command."""
+    app()

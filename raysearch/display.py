@@ -1,0 +1,156 @@
+"""What a run shows while it goes: a live panel on a terminal, plain lines in a log."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from . import tasks
+from .journal import Record
+from .standing import standings
+
+PLAIN_EVERY = 30.0  # seconds between lines of progress in a log
+_STYLES = {
+    "finished": "green", "stopped": "yellow", "diverged": "red", "degenerate": "red",
+    "failed": "bold red", "running": "cyan",
+}  # fmt: skip
+
+
+class Display:
+    """Shows an agenda's progress.
+
+    Args:
+        agenda: planned and journal are read from it.
+        lanes: gives how many lanes there may be.
+    """
+
+    def __init__(self, agenda: Any, lanes: Callable[[], int]) -> None:
+        self.agenda, self.lanes = agenda, lanes
+        self.console = Console(highlight=False)
+        self.began = time.monotonic()
+        self._before = {r.id for r in agenda.journal.trials.values() if r.over}
+        self._plain = 0.0
+        self._live: Live | None = None
+        if self.console.is_terminal:
+            self._live = Live(
+                console=self.console, refresh_per_second=4, get_renderable=self._panel
+            )
+            self._live.start()
+
+    def note(self, line: str) -> None:
+        """A line for the log, above the live panel."""
+        self._say(Text(line, style="dim"))
+
+    def change(self, record: Record) -> None:
+        """A line when a trial ends."""
+        if record.over:
+            self._say(self._ended(record))
+
+    def refresh(self) -> None:
+        """A line of progress now and then where there is no terminal."""
+        if self._live is None and time.monotonic() - self._plain > PLAIN_EVERY:
+            self._plain = time.monotonic()
+            self._say(self._summary())
+
+    def close(self) -> None:
+        """Leave the last state on the screen."""
+        if self._live is not None:
+            self._live.stop()
+        else:
+            self._say(self._summary())
+
+    def _say(self, text: Text) -> None:
+        if self._live is not None:
+            self.console.print(text)
+        else:
+            print(text.plain, flush=True)
+
+    def _ended(self, record: Record) -> Text:
+        task = tasks.get(record.task)
+        shown = record.best.get(f"dev.{task.metric}")
+        score = "-" if shown is None else f"{100 * shown:.1f}"
+        step = record.reports[-1] if record.reports else {"step": 0, "steps": 0}
+        values = " ".join(f"{k}={_short(v)}" for k, v in record.configuration.items())
+        line = Text(f"{record.task} {record.phase} {record.number:>3}  ")
+        line.append(f"{record.status:<10}", style=_STYLES[record.status])
+        line.append(f" {task.metric} {score:>5}  {record.seconds:6.1f} s  ")
+        line.append(f"{step['step']}/{step['steps']} steps  {values} seed={record.seed}")
+        return line
+
+    def _summary(self) -> Text:
+        done, planned = self._counts()
+        hours = sum(r.device_hours for r in self.agenda.journal.trials.values())
+        text = f"{done}/{planned} trials, {self._busy()} of {self.lanes()} lanes busy"
+        text += f", {hours:.3f} device hours, {self._left()}"
+        for name in self.agenda.study.tasks:
+            if best := self._best(name):
+                text += f", {name} {best}"
+        return Text(text)
+
+    def _panel(self) -> Group:
+        grid = Table.grid(padding=(0, 2))
+        for name in self.agenda.study.tasks:
+            counts = self.agenda.planned(name)
+            for phase, planned in counts.items():
+                if not planned:
+                    continue
+                records = self.agenda.journal.of(name, phase)
+                over = sum(record.over for record in records)
+                bar = ProgressBar(total=planned, completed=over, width=24)
+                running = ", ".join(_where(r) for r in records if r.id in self.agenda.live)
+                best = self._best(name) if phase == "search" else ""
+                grid.add_row(name, phase, bar, f"{over}/{planned}", best, Text(running, "cyan"))
+        return Group(Text(), grid, Text(self._footer(), style="dim"))
+
+    def _footer(self) -> str:
+        hours = sum(r.device_hours for r in self.agenda.journal.trials.values())
+        busy, lanes = self._busy(), self.lanes()
+        return f"{busy} of {lanes} lanes busy   {self._left()}   {hours:.3f} device hours"
+
+    def _counts(self) -> tuple[int, int]:
+        planned = sum(sum(self.agenda.planned(t).values()) for t in self.agenda.study.tasks)
+        return sum(r.over for r in self.agenda.journal.trials.values()), planned
+
+    def _busy(self) -> int:
+        return len(self.agenda.live)
+
+    def _left(self) -> str:
+        """Time left, from what this session's trials took on the lanes that there are."""
+        trials = self.agenda.journal.trials.values()
+        ended = [r for r in trials if r.over and r.id not in self._before]
+        done, planned = self._counts()
+        if done >= planned:
+            return "all trials done"
+        if not ended:
+            return "time left unknown"
+        spent = sum(r.seconds for r in ended) / len(ended)
+        running = sum(r.seconds for r in trials if not r.over)
+        left = max(0.0, spent * (planned - done) - running) / max(1, self.lanes())
+        return f"about {_duration(left)} left"
+
+    def _best(self, name: str) -> str:
+        leaders = standings(self.agenda.study, self.agenda.journal, name)
+        metric = tasks.get(name).metric
+        return f"best {metric} {100 * leaders[0].score:.1f}" if leaders else ""
+
+
+def _where(record: Record) -> str:
+    if not record.reports:
+        return f"#{record.number}"
+    last = record.reports[-1]
+    return f"#{record.number} {100 * last['step'] // last['steps']} %"
+
+
+def _short(value: Any) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

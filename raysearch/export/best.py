@@ -1,0 +1,65 @@
+"""The winner of a task as a study of its own, which reruns it."""
+
+from .. import study as studies
+from .. import tasks
+from ..journal import Records
+from ..standing import Standing, complete, planned, standings
+from ..study import Confirm, Search, Study
+from . import spelling
+
+
+def best(study: Study, records: Records, task: str) -> str | None:
+    """The leading configuration as YAML with a header; None before any trial has a score."""
+    leader = next(iter(standings(study, records, task)), None)
+    if leader is None:
+        return None
+    return _header(study, records, task, leader) + studies.dump(rerun(study, task, leader))
+
+
+def rerun(study: Study, task: str, leader: Standing) -> Study:
+    """A study whose only trials are a configuration's, with the same seeds."""
+    confirmed = leader.trials[0].phase == "confirm"
+    search = Search(
+        select=study.search.select,
+        max_failures=study.search.max_failures,
+        # A lone trial is never stopped, but it is evaluated where rivals were compared: its best
+        # evaluation may be one of those.
+        stop_early=None if confirmed else study.search.stop_early,
+        **({} if confirmed else {"seed": leader.trials[0].seed}),
+    )
+    seeds = tuple(record.seed for record in leader.trials) if confirmed else ()
+    published = [
+        row.model_copy(update={"results": {task: row.results[task]}})
+        for row in study.published
+        if task in row.results
+    ]
+    return Study(
+        name=f"{study.name}-{tasks.get(task).slug}",
+        tasks=(task,),
+        model=study.model,
+        recipe=study.recipe,
+        fixed={**study.fixed_of(task), **leader.configuration},
+        search=search,
+        confirm=Confirm(top=1, seeds=seeds, report=study.confirm.report if seeds else "median"),
+        published=tuple(published),
+    )
+
+
+def _header(study: Study, records: Records, task: str, leader: Standing) -> str:
+    facts, count = tasks.get(task), len(leader.trials)
+    score = f"{facts.metric} {spelling.percent(leader.score, 2)} on dev"
+    if count > 1:
+        spread = spelling.percent(leader.spread, 2)
+        score += f", the {study.confirm.report} of {count} seeds (spread {spread})"
+    wins = "The winner"
+    if not complete(study, records, task):
+        done = sum(record.over for record in records.of(task))
+        wanted = sum(planned(study, records, task).values())
+        wins = f"After {done} of {wanted} trials the leader"
+    lines = [
+        f"{wins} of {study.name} on {task}: {score}.",
+        "A study like any other: it trains this configuration again, with the same seeds.",
+        "",
+        "raysearch run best.yaml --data DATA",
+    ]
+    return "".join(f"# {line}".rstrip() + "\n" for line in lines) + "\n"

@@ -1,0 +1,51 @@
+"""A run folder's exports, made from its study and its journal."""
+
+from pathlib import Path
+
+from .. import journal, study, tasks
+from . import layouts
+from .best import best
+from .disk import replace
+from .events import Curves
+from .rows import Table
+from .tables import table
+
+LAYOUTS = {
+    "md": layouts.markdown,
+    "tex": layouts.latex,
+    "csv": layouts.csv_text,
+    "json": layouts.json_text,
+}
+
+
+def write(folder: str | Path) -> Table:
+    """Write a run's tables, best.yaml, parquet and missing TensorBoard files; gives the table.
+
+    It may be called at any time, also while the run goes on, and as often as wanted.
+
+    Args:
+        folder: the run folder; study.yaml and journal.jsonl are read, nothing else.
+
+    Raises:
+        InputError: no study.yaml, or a journal that cannot be read.
+        OSError: no room; what was there before is still there, whole.
+    """
+    from . import files  # pyarrow takes a second to import, and a table needs none of it
+
+    folder = Path(folder)
+    searched, records = study.load(folder / "study.yaml"), journal.read(folder)
+    found = table(searched, records)
+    for ending, layout in LAYOUTS.items():
+        replace(folder / f"table.{ending}", layout(found))
+    curves = Curves(folder, searched)
+    for name in searched.tasks:
+        trials, place = records.of(name), folder / tasks.get(name).slug
+        if not trials:
+            continue
+        if (winner := best(searched, records, name)) is not None:
+            replace(place / "best.yaml", winner)
+        replace(place / "trials.parquet", files.trials(searched, name, trials))
+        replace(place / "reports.parquet", files.reports(name, trials))
+        for record in trials:
+            curves.rebuild(record)
+    return found

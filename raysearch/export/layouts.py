@@ -1,0 +1,129 @@
+"""A table as text: Markdown, LaTeX, CSV and JSON."""
+
+import csv
+import io
+import json
+from typing import Any
+
+from .rows import Row, Table
+
+_LATEX = str.maketrans(
+    {
+        "\\": r"\textbackslash{}",
+        "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}",
+        "<": r"\textless{}",
+        ">": r"\textgreater{}",
+        "|": r"\textbar{}",
+        "\n": " ",
+        **{mark: f"\\{mark}" for mark in "&%$#_{}"},
+    }
+)
+
+
+def markdown(table: Table) -> str:
+    """The table as GitHub reads it, its notes and costs beneath."""
+    lines = [f"**{table.title}**", "", *_markdown_rows(table)]
+    if table.notes:
+        lines += ["", *(f"* {note}" for note in table.notes)]
+    if table.cost:
+        lines += ["", f"**{table.cost.title}**", "", *_markdown_rows(table.cost)]
+    return "\n".join(lines) + "\n"
+
+
+def latex(table: Table) -> str:
+    r"""The table for \input, with booktabs; notes and costs beneath."""
+    lines = ["% needs \\usepackage{booktabs}", *_latex_table(table)]
+    if table.cost:
+        lines += ["", *_latex_table(table.cost)]
+    return "\n".join(lines) + "\n"
+
+
+def csv_text(table: Table) -> str:
+    """The rows as printed, without notes and costs."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    grouped = any(row.system for row in table.rows)
+    writer.writerow([*(["system"] if grouped else []), "row", *table.columns])
+    for row in table.rows:
+        texts = [cell.text for cell in row.cells]
+        writer.writerow([*([row.system] if grouped else []), row.name, *texts])
+    return out.getvalue()
+
+
+def json_text(table: Table) -> str:
+    """Everything, each cell as printed and with the value behind it."""
+    return json.dumps(_plain(table), indent=2, ensure_ascii=False) + "\n"
+
+
+def _markdown_rows(table: Table) -> list[str]:
+    lines = [_line(["", *table.columns]), _line(["---"] * (len(table.columns) + 1))]
+    system = ""
+    for row in table.rows:
+        if row.system != system:
+            system = row.system
+            lines.append(_line([f"**{system}**", *[""] * len(table.columns)]))
+        lines.append(_line([row.name, *(cell.text for cell in row.cells)]))
+    return lines
+
+
+def _line(texts: list[str]) -> str:
+    cells = [text.replace("|", "\\|").replace("\n", " ") for text in texts]
+    return f"| {' | '.join(cells)} |"
+
+
+def _latex_table(table: Table) -> list[str]:
+    width = len(table.columns) + 1
+    lines = [
+        r"\begin{table}",
+        r"\centering",
+        rf"\caption{{{_escaped(table.title)}}}",
+        rf"\begin{{tabular}}{{l{'r' * len(table.columns)}}}",
+        r"\toprule",
+        _latex_line(["", *table.columns]),
+        r"\midrule",
+    ]
+    before: Row | None = None
+    for row in table.rows:
+        if before is not None and _parted(before, row):
+            lines.append(r"\midrule")
+        if row.system and (before is None or before.system != row.system):
+            lines.append(rf"\multicolumn{{{width}}}{{l}}{{{_escaped(row.system)}}} \\")
+        lines.append(_latex_line([row.name, *(cell.text for cell in row.cells)]))
+        before = row
+    lines += [r"\bottomrule", r"\end{tabular}"]
+    lines += [rf"\par\footnotesize {_escaped(note)}" for note in table.notes]
+    return [*lines, r"\end{table}"]
+
+
+def _parted(before: Row, row: Row) -> bool:
+    """Whether a rule stands between two rows: systems apart, results under their settings."""
+    return row.system != before.system or row.name == "Result" or row.name.endswith("(published)")
+
+
+def _latex_line(texts: list[str]) -> str:
+    return f"{' & '.join(_escaped(text) for text in texts)} \\\\"
+
+
+def _escaped(text: str) -> str:
+    return text.translate(_LATEX)
+
+
+def _plain(table: Table) -> dict[str, Any]:
+    rows = []
+    for row in table.rows:
+        cells = list(zip(table.columns, row.cells, strict=True))
+        rows.append(
+            {
+                "row": row.name,
+                **({"system": row.system} if row.system else {}),
+                "text": {column: cell.text for column, cell in cells},
+                "value": {column: cell.value for column, cell in cells},
+            }
+        )
+    plain = {"title": table.title, "columns": list(table.columns), "rows": rows}
+    if table.notes:
+        plain["notes"] = list(table.notes)
+    if table.cost:
+        plain["cost"] = _plain(table.cost)
+    return plain

@@ -1,0 +1,66 @@
+"""Predictions in the layout in which a benchmark takes them."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..errors import InputError, Problem
+from ..tasks import Split, Task
+from .disk import replace
+
+
+def write(
+    folder: Path,
+    task: Task,
+    split: Split,
+    ids: Sequence[str | int],
+    predictions: Sequence[int] | Sequence[float],
+) -> Path:
+    """Write a GLUE submission file under the name that the benchmark expects; gives its path.
+
+    Args:
+        folder: where it goes.
+        split: one of the task's test splits.
+        ids: the examples', in the order of the test file.
+        predictions: class ids, or numbers of a regression, which are clipped to its bounds and
+            have three decimals.
+
+    Raises:
+        InputError: no file name for this split, or predictions that no file can hold.
+    """
+    problems = _problems(task, split, ids, predictions)
+    if problems:
+        raise InputError(f"{task.name} {split.name}", problems)
+    if task.labels:
+        texts = [task.labels[int(label)] for label in predictions]
+    else:
+        low, high = task.bounds or (-math.inf, math.inf)
+        texts = [f"{min(max(float(number), low), high):.3f}" for number in predictions]
+    lines = ["index\tprediction", *(f"{i}\t{t}" for i, t in zip(ids, texts, strict=True))]
+    path = folder / split.submission
+    replace(path, "\n".join(lines) + "\n")
+    return path
+
+
+def _problems(
+    task: Task,
+    split: Split,
+    ids: Sequence[str | int],
+    predictions: Sequence[int] | Sequence[float],
+) -> list[Problem]:
+    found: list[tuple[str, str]] = []
+    if split.submission is None:
+        names = ", ".join(s.name for s in task.test if s.submission) or "none"
+        found.append(("split", f"the benchmark takes no predictions of it, but of: {names}"))
+    if len(ids) != len(predictions):
+        found.append(("predictions", f"{len(predictions)} for {len(ids)} examples"))
+    if len(set(ids)) < len(ids):
+        twice = next(i for i in ids if list(ids).count(i) > 1)
+        found.append(("ids", f"each stands once, got {twice!r} again"))
+    for at, prediction in enumerate(predictions):
+        if task.labels and prediction not in range(len(task.labels)):
+            known = f"0 to {len(task.labels) - 1}"
+            found.append((f"predictions[{at}]", f"classes are {known}, got {prediction!r}"))
+        elif not math.isfinite(prediction):
+            found.append((f"predictions[{at}]", f"a finite number is needed, got {prediction!r}"))
+    return [Problem(place=place, text=text) for place, text in found[:10]]

@@ -1,0 +1,165 @@
+"""The paper's table of a study: what won, what it scored, how that compares with what was
+published. It knows no file and no format."""
+
+from collections.abc import Callable, Sequence
+
+from .. import metrics, tasks
+from ..journal import Records
+from ..standing import Standing, complete, planned, standings
+from ..study import Study
+from ..tasks import Task
+from ..tasks.glue import AVERAGED
+from . import spelling
+from .cost import cost
+from .published import compared, systems
+from .rows import BLANK, UNKNOWN, Cell, Row, Table
+
+PAPERS = ("BSZ", "LR", "EPOCH", "WARMUP")  # the rows that every table has
+
+Leaders = dict[str, Standing | None]
+
+
+def table(study: Study, records: Records | None = None) -> Table:
+    """A study's table, one column per task.
+
+    Args:
+        records: what was run; None for a table of the published rows alone.
+    """
+    columns = [spelling.column(tasks.get(name)) for name in study.tasks]
+    average = averaged(study)
+    if average:
+        columns.append("AVG")
+    if records is None:
+        rows, notes = systems(study, settings(study), average)
+        title = f"{study.name}: published"
+        return Table(title=title, columns=tuple(columns), rows=tuple(rows), notes=tuple(notes))
+    leaders = {
+        name: next(iter(standings(study, records, name)), None)
+        if complete(study, records, name)
+        else None
+        for name in study.tasks
+    }
+    rows = [
+        *_settings_rows(study, leaders),
+        *_result_rows(study, leaders),
+        *_progress_rows(study, records),
+        *_further_rows(study, leaders),
+    ]
+    if average:
+        rows = [_with_average(row, leaders) for row in rows]
+    rows_published, notes = compared(study, leaders, average)
+    return Table(
+        title=f"{study.name}: {study.model}",
+        columns=tuple(columns),
+        rows=(*rows, *rows_published),
+        notes=(_measured(study), *_without_result(study, records, leaders), *notes),
+        cost=cost(study, records),
+    )
+
+
+def averaged(study: Study) -> bool:
+    """Whether a study has every task of the papers' average."""
+    return set(AVERAGED) <= set(study.tasks)
+
+
+def settings(study: Study) -> list[str]:
+    """Hyperparameters that have a row: the papers' four and whatever else is searched."""
+    searched = [name for task in study.tasks for name in study.space_of(task)]
+    return list(dict.fromkeys((*PAPERS, *searched)))
+
+
+def _settings_rows(study: Study, leaders: Leaders) -> list[Row]:
+    hypers = {t: s and study.hyper(t, s.configuration) for t, s in leaders.items()}
+    rows = []
+    for name in settings(study):
+        cells = []
+        for hyper in hypers.values():
+            value = hyper.model_dump()[name] if hyper else None
+            cells.append(Cell(spelling.value(value), value) if hyper else UNKNOWN)
+        rows.append(Row(name=name, cells=tuple(cells)))
+    return rows
+
+
+def _result_rows(study: Study, leaders: Leaders) -> list[Row]:
+    def each(name: str, cell: Callable[[Task, Standing], Cell]) -> Row:
+        found = [cell(tasks.get(t), s) if s else UNKNOWN for t, s in leaders.items()]
+        return Row(name=name, cells=tuple(found))
+
+    def spread(task: Task, leader: Standing) -> Cell:
+        return _scores(task, task.metric, leader.spreads) if len(leader.trials) > 1 else UNKNOWN
+
+    return [
+        each("Result", lambda task, leader: _scores(task, task.metric, leader.scores)),
+        each("Spread", spread),
+        each("Seeds", lambda _, leader: Cell(str(len(leader.trials)), len(leader.trials))),
+    ]
+
+
+def _progress_rows(study: Study, records: Records) -> list[Row]:
+    """How many trials are done, while some task is not finished."""
+    if all(complete(study, records, name) for name in study.tasks):
+        return []
+    cells = []
+    for name in study.tasks:
+        done = sum(record.over for record in records.of(name))
+        wanted = sum(planned(study, records, name).values())
+        cells.append(Cell(f"{done} of {wanted}", [done, wanted]))
+    return [Row(name="Trials", cells=tuple(cells))]
+
+
+def _further_rows(study: Study, leaders: Leaders) -> list[Row]:
+    """A row for each metric that is reported beside the one that selects."""
+    also = dict.fromkeys(metric for name in study.tasks for metric in tasks.get(name).also)
+    rows = []
+    for metric in also:
+        cells = []
+        for name, leader in leaders.items():
+            task = tasks.get(name)
+            known = _scores(task, metric, leader.scores) if leader else UNKNOWN
+            cells.append(known if metric in task.metrics else BLANK)
+        rows.append(Row(name=metric, cells=tuple(cells)))
+    return rows
+
+
+def _scores(task: Task, metric: str, found: dict[str, float]) -> Cell:
+    """A metric on every dev split, in percent."""
+    values = [found.get(f"dev.{name}") for name in spelling.dev_names(task, metric)]
+    texts = [spelling.NONE if v is None else spelling.percent(v) for v in values]
+    return Cell("/".join(texts), values if len(values) > 1 else values[0])
+
+
+def _with_average(row: Row, leaders: Leaders) -> Row:
+    """The row with the papers' average behind it: of results only, and only of all tasks."""
+    if row.name != "Result":
+        return Row(name=row.name, cells=(*row.cells, BLANK))
+    scores = {name: leader.score for name, leader in leaders.items() if leader}
+    mean = metrics.average(scores, AVERAGED)
+    cell = UNKNOWN if mean is None else Cell(spelling.percent(mean), mean)
+    return Row(name=row.name, cells=(*row.cells, cell))
+
+
+def _measured(study: Study) -> str:
+    """What Result is, in words."""
+    groups: dict[str, list[str]] = {}
+    for name in study.tasks:
+        task = tasks.get(name)
+        groups.setdefault(task.metric, []).append(spelling.column(task))
+    names = "; ".join(f"{metric} of {', '.join(group)}" for metric, group in groups.items())
+    seeds = f"{study.confirm.report} over seeds, " if study.confirm.seeds else ""
+    return f"Result: dev, {seeds}{study.search.select} evaluation, percent. {names}."
+
+
+def _without_result(study: Study, records: Records, leaders: Leaders) -> list[str]:
+    """Finished tasks of which no trial gave a score."""
+    notes = []
+    for name, leader in leaders.items():
+        if leader is None and complete(study, records, name):
+            ends = [record.status for record in records.of(name)]
+            counts = [f"{ends.count(end)} {end}" for end in dict.fromkeys(ends)]
+            text = ", ".join(counts) or "no trials"
+            notes.append(f"{spelling.column(tasks.get(name))}: no result ({text}).")
+    return notes
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names)

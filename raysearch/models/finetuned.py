@@ -1,0 +1,18 @@
+"""Fine-tuned models from their transformers folders, for prediction."""
+
+from pathlib import Path
+
+import torch
+
+from ..errors import InputError, Problem
+from ..tasks import Task
+from .pretrained import HEADS, _from_hub
+
+
+def load(folder: Path, task: Task, device: torch.device) -> torch.nn.Module:
+    """A model that predicts the task. Raises InputError where its head is of another task."""
+    model = _from_hub(HEADS[task.head].from_pretrained, str(folder), dtype=torch.float32)
+    if model.config.num_labels != task.outputs:
+        text = f"its head has {model.config.num_labels} outputs, {task.name} has {task.outputs}"
+        raise InputError(str(folder), [Problem(place="model", text=text)])
+    return model.to(device).eval()

@@ -1,0 +1,116 @@
+"""Predictions of test splits with a run's winners or any transformers folder. No Ray."""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from . import prepare, readers, study, tasks
+from .batches import Examples
+from .errors import InputError, Problem
+from .export import submission
+from .fit import decode, logits
+from .models import finetuned
+from .models.pretrained import read_tokenizer
+from .tasks import Task
+
+
+def predict(
+    source: str | Path,
+    *,
+    to: str | Path,
+    data: str | Path | None = None,
+    names: Sequence[str] | None = None,
+    note: Callable[[str], None] = lambda line: None,
+) -> list[Path]:
+    """Write the benchmark's submission files.
+
+    Args:
+        source: a run folder, of which every task's best/ predicts, or a transformers folder.
+        to: the folder for the files.
+        data: the folder that holds the benchmark's folders; a run's own by default.
+        names: only these tasks; needed with a transformers folder.
+        note: called with a line of progress.
+
+    Returns:
+        The files, one for each test split whose data is there.
+
+    Raises:
+        InputError: unknown tasks, missing weights or data, all together.
+    """
+    source = Path(source)
+    root, models, scales = _sources(source, data, names)
+    jobs = [(t, folder) for name, folder in models.items() for t in _predicted(name)]
+    problems = [p for task, folder in jobs for p in _problems(task, folder, root)]
+    if problems or not jobs:
+        nothing = Problem(place="tasks", text="nothing to predict: no task has a best/ folder yet")
+        raise InputError(str(source), problems or [nothing])
+    return [path for task, folder in jobs
+            for path in _files(task, folder, root, Path(to), scales, note)]  # fmt: skip
+
+
+def _sources(
+    source: Path, data: str | Path | None, names: Sequence[str] | None
+) -> tuple[Path, dict[str, Path], dict[str, Any]]:
+    """The data folder, the model folder of each task, and the hyperparameters that decode."""
+    chosen = [tasks.get(name).name for name in names or ()]
+    if (source / "config.json").is_file():
+        if not chosen or data is None:
+            text = "a transformers folder needs --tasks and --data"
+            raise InputError(str(source), [Problem(place="tasks", text=text)])
+        return Path(data), dict.fromkeys(chosen, source), {}
+    for name in ("study.yaml", "provenance.json"):
+        if not (source / name).is_file():
+            text = f"neither a run folder (no {name}) nor a transformers folder (no config.json)"
+            raise InputError(str(source), [Problem(place="source", text=text)])
+    made = study.load(source / "study.yaml")
+    root = Path(data or json.loads((source / "provenance.json").read_text())["data"])
+    models = {n: source / tasks.get(n).slug / "best" for n in chosen or made.tasks}
+    if not chosen:
+        models = {name: folder for name, folder in models.items() if folder.is_dir()}
+    hypers = {n: study.load(f.parent / "best.yaml").hyper(n, {}) for n, f in models.items()
+              if (f.parent / "best.yaml").is_file()}  # fmt: skip
+    return root, models, hypers
+
+
+def _predicted(name: str) -> list[Task]:
+    """The task itself, and those that its model predicts as well."""
+    return [t for t in tasks.TASKS.values() if name in (t.name, t.model_of)]
+
+
+def _problems(task: Task, folder: Path, root: Path) -> Iterator[Problem]:
+    if not folder.is_dir():
+        yield Problem(place=task.name, text=f"no weights at '{folder}'")
+    present = readers.present_splits(task, root)
+    if task.model_of is None and not any(split.name in present for split in task.test):
+        wanted = ", ".join(file.path for split in task.test for file in split.files)
+        text = f"no test file under '{root / task.folder}'; looked for {wanted}"
+        yield Problem(place=task.name, text=text)
+
+
+def _files(
+    task: Task, folder: Path, root: Path, to: Path, hypers: dict[str, Any],
+    note: Callable[[str], None],
+) -> Iterator[Path]:  # fmt: skip
+    hyper = hypers.get(task.model_of or task.name)
+    present = readers.present_splits(task, root)
+    splits = [split for split in task.test if split.name in present]
+    if not splits:
+        return
+    tokenizer = read_tokenizer(str(folder), ())
+    model = finetuned.load(folder, task, _device())
+    for split in splits:
+        length = hyper.max_length if hyper else 128
+        made = prepare.prepare(task, split, root, tokenizer, length)
+        examples = Examples(made.table, made.padding)
+        outputs = logits(model, examples, autocast=nullcontext)
+        found = decode(outputs, task, hyper.label_scale if hyper else 1.0)
+        note(f"{task.name} {split.name}: {len(examples):,} examples predicted")
+        yield submission.write(to, task, split, examples.ids(), found)
+
+
+def _device() -> torch.device:
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
