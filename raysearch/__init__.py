@@ -1,7 +1,7 @@
 """raysearch finds fine-tuning hyperparameters of a text encoder and writes the paper's table."""
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 __version__ = "0.1.0"
 
@@ -22,15 +22,6 @@ _HOMES = {
 }
 
 __all__ = ["__version__", *sorted(_HOMES)]
-
-if TYPE_CHECKING:
-    from .errors import InputError, RaysearchError
-    from .export import table
-    from .predict import predict
-    from .preflight import Lanes
-    from .search import Run, resume, run
-    from .standing import Standing
-    from .study import Study, load, parse
 
 
 def __getattr__(name: str) -> Any:

@@ -57,6 +57,15 @@ class Examples:
             batch["labels"] = torch.from_numpy(self.labels[rows])
         return batch
 
+    def batch(self, rows: Sequence[int], device: torch.device) -> dict[str, torch.Tensor]:
+        """One padded batch on a device; on an accelerator its length is a multiple of 8."""
+        batch = self.collate(rows, multiple=1 if device.type == "cpu" else 8)
+        return {name: x.to(device, non_blocking=True) for name, x in batch.items()}
+
+    def vocabulary(self) -> np.ndarray:
+        """The token ids that a batch can hold, padding among them: int64, sorted."""
+        return np.union1d(self._flat[INPUT][0], self.padding[INPUT]).astype(np.int64)
+
 
 def _flat(table: pa.Table, name: str) -> tuple[np.ndarray, np.ndarray]:
     column = table.column(name).combine_chunks()

@@ -3,11 +3,12 @@
 It knows how a head reads text; it knows neither model weights nor Ray."""
 
 import hashlib
+import json
 import os
-import tempfile
+import uuid
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import pyarrow as pa
 
 from . import readers
 from .batches import ID, INPUT, LABEL
+from .errors import InputError, Problem
 from .tasks import Split, Task
 
 FORMAT = 1  # raise it when the same input would prepare to something else
@@ -57,27 +59,41 @@ def prepare(task: Task, split: Split, root: Path, tokenizer: Any, max_length: in
     Raises:
         InputError: every broken row with its file and line.
     """
-    key = (FORMAT, task.head, task.inputs, task.labels, split.labelled, max_length,
+    length, padding = min(max_length, tokenizer.model_max_length), _padding(tokenizer)
+    key = (FORMAT, task.head, task.inputs, task.labels, split.labelled, length, sorted(padding),
            readers.fingerprint(task, split, root), tokenizer_digest(tokenizer))  # fmt: skip
     digest = hashlib.sha256(repr(key).encode()).hexdigest()
-    padding = _padding(tokenizer)
     path = cache_folder() / "prepared" / f"{digest[:32]}.arrow"
-    cached = path.is_file()
-    if not cached:
-        _write(path, _encoded(readers.read(task, split, root), task, tokenizer, max_length))
-    with pa.memory_map(str(path)) as source:
-        table = pa.ipc.open_file(source).read_all().combine_chunks()
+    table = _load(path)
+    cached = table is not None
+    if table is None:
+        _write(path, _encoded(readers.read(task, split, root), task, tokenizer, length))
+        table = _load(path)
+        assert table is not None, f"{path} cannot be read back"
     return Prepared(table=table, padding=padding, digest=digest, cached=cached)
 
 
 def tokenizer_digest(tokenizer: Any) -> str:
-    """Identity of a tokenizer: its whole pipeline, as the backend writes it."""
-    return hashlib.sha256(tokenizer.backend_tokenizer.to_str().encode()).hexdigest()
+    """Identity of a tokenizer: its whole pipeline, without what its last call left set."""
+    pipeline = json.loads(tokenizer.backend_tokenizer.to_str())
+    pipeline |= {"truncation": None, "padding": None}
+    return hashlib.sha256(json.dumps(pipeline, sort_keys=True).encode()).hexdigest()
 
 
 def _padding(tokenizer: Any) -> dict[str, int]:
     names = {INPUT: tokenizer.pad_token_id or 0, "token_type_ids": tokenizer.pad_token_type_id}
     return {n: fill for n, fill in names.items() if n == INPUT or n in tokenizer.model_input_names}
+
+
+def _load(path: Path) -> pa.Table | None:
+    """The table of a cache file, memory-mapped; None where there is no whole one."""
+    try:
+        with pa.memory_map(str(path)) as source:
+            table = pa.ipc.open_file(source).read_all().combine_chunks()
+        table.validate(full=True)
+    except (OSError, pa.ArrowInvalid):
+        return None
+    return table
 
 
 def _encoded(
@@ -90,7 +106,7 @@ def _encoded(
         tokens = tokenizer(
             *texts,
             truncation="longest_first" if len(texts) > 1 else True,
-            max_length=min(max_length, tokenizer.model_max_length),
+            max_length=max_length,
             return_attention_mask=False,
         )
         columns = {name: _lists(tokens[name]) for name in _padding(tokenizer)}
@@ -109,16 +125,21 @@ def _lists(rows: list[list[int]]) -> pa.ListArray:
 
 
 def _write(path: Path, batches: Iterator[pa.RecordBatch]) -> None:
-    """Publish by rename: a reader sees a whole file or none, a failed write leaves nothing."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Publish by rename: a reader sees a whole file or none, a failed write leaves nothing.
+
+    Raises:
+        InputError: there is no room, or no right to write.
+    """
     first = next(batches)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".writing")
-    os.close(handle)
+    temporary = path.with_name(f".{path.stem}-{uuid.uuid4().hex}.writing")
     try:
-        with pa.ipc.new_file(temporary, first.schema) as writer:
-            writer.write_batch(first)
-            for batch in batches:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with pa.ipc.new_file(str(temporary), first.schema) as writer:
+            for batch in chain([first], batches):
                 writer.write_batch(batch)
         os.replace(temporary, path)
+    except OSError as error:
+        text = f"cannot be written: {error}\nRAYSEARCH_CACHE can name a folder with room"
+        raise InputError(str(path.parent), [Problem(place="cache", text=text)]) from error
     finally:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)

@@ -1,7 +1,7 @@
 """TensorBoard event files: each trial's curves, and its settings and scores for the HParams tab.
 
 Written with the `tensorboard` package alone, one folder per trial, all of it made from the
-trial's record: what is on disk is a prefix of what `_events` gives, or is written anew."""
+trial's record: a trial's latest file is what `Curves._events` gives so far."""
 
 import os
 from collections.abc import Iterator
@@ -26,8 +26,6 @@ from . import spelling
 from .tables import settings
 
 FOLDER = "tensorboard"
-_NUMBERED = "events.out.tfevents.{:010d}"
-_WHOLE = ".whole"  # ends the name of a file that holds an ended trial
 
 
 class Curves:
@@ -54,40 +52,44 @@ class Curves:
             if attempt == record.attempts and written <= len(events):
                 _append(path, events[written:])
             else:
-                path = self._renew(record, events, "")
+                path = self._renew(record, events)
             self._live[record.id] = (record.attempts, len(events), path)
 
     def end(self, record: Record) -> None:
         """Show an ended trial with its final scores."""
+        self.report(record)
         self._live.pop(record.id, None)
-        with suppress(OSError):
-            self._renew(record, list(self._events(record)), _WHOLE)
 
     def rebuild(self, record: Record) -> None:
         """Write an ended trial's file where it is missing or was left unfinished."""
-        if record.over and not any(self._place(record).glob(f"*{_WHOLE}")):
+        files = self._files(record)
+        ended = metadata.SESSION_END_INFO_TAG.encode()
+        if record.over and not (files and ended in files[-1].read_bytes()):
             self.end(record)
 
     def _place(self, record: Record) -> Path:
         name = f"{record.phase}-{record.number}-{record.id}"
         return self.folder / tasks.get(record.task).slug / FOLDER / name
 
-    def _renew(self, record: Record, events: list[Event], ending: str) -> Path:
-        """Put one new file in the place of a trial's old ones.
+    def _files(self, record: Record) -> list[Path]:
+        return sorted(self._place(record).glob("events.out.tfevents.*"))
 
-        Its number is higher, so that a TensorBoard that reads along goes on to it; the start of a
-        session at step 0 makes that forget what it has read before.
+    def _renew(self, record: Record, events: list[Event]) -> Path:
+        """Write a trial's file anew, and empty those that were written before.
+
+        The new one has a higher number, so that a TensorBoard that reads along goes on to it, and
+        opens with the start of a session, which makes that forget what it has read. The old ones
+        stay, without content: TensorBoard stumbles over a file that is gone.
         """
-        place = self._place(record)
+        place, old = self._place(record), self._files(record)
         place.mkdir(parents=True, exist_ok=True)
-        old = sorted(place.glob("events.out.tfevents.*"))
-        number = 1 + max((int(path.name.split(".")[3]) for path in old), default=0)
-        path, staged = place / (_NUMBERED.format(number) + ending), place / "writing"
+        number = 1 + (int(old[-1].name.rpartition(".")[2]) if old else 0)
+        path, staged = place / f"events.out.tfevents.{number:010d}", place / "writing"
         staged.unlink(missing_ok=True)
         _append(staged, events)
         os.replace(staged, path)
         for other in old:
-            other.unlink(missing_ok=True)
+            os.truncate(other, 0)
         return path
 
     def _events(self, record: Record) -> Iterator[Event]:
@@ -137,8 +139,7 @@ def _experiment(study: Study) -> api_pb2.Experiment:
             info.domain_interval.min_value = min(values)
             info.domain_interval.max_value = max(values)
         else:
-            for text in dict.fromkeys(spelling.value(value) for value in values):
-                info.domain_discrete.add(string_value=text)
+            info.domain_discrete.extend(list(dict.fromkeys(map(spelling.value, values))))
         info.differs = len({spelling.value(value) for value in values}) > 1
         infos.append(info)
     names = dict.fromkeys(

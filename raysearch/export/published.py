@@ -161,20 +161,10 @@ def _beside(study: Study, system: Published) -> list[str]:
 
 
 def _sources(study: Study) -> list[str]:
-    """Where each row was printed, and printed scores that no task measures."""
+    """Where each row was printed."""
     notes = []
     for system in study.published:
-        if not set(system.results) & set(study.tasks):
-            continue
-        model = f" ({system.model})" if system.model else ""
-        notes.append(f"{system.row}{model}: {system.source}.")
-        for name in study.tasks:
-            task = tasks.get(name)
-            known = {n for metric in task.metrics for n in spelling.dev_names(task, metric)}
-            printed = system.results[name].scores if name in system.results else {}
-            for score in printed:
-                if score not in known:
-                    column = spelling.column(task)
-                    text = f"{score} {printed[score]:g} of {column} is not measured here."
-                    notes.append(f"{system.row}: {text}")
+        if set(system.results) & set(study.tasks):
+            model = f" ({system.model})" if system.model else ""
+            notes.append(f"{system.row}{model}: {system.source}.")
     return notes

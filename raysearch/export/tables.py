@@ -1,7 +1,7 @@
 """The paper's table of a study: what won, what it scored, how that compares with what was
 published. It knows no file and no format."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from .. import metrics, tasks
 from ..journal import Records
@@ -159,7 +159,3 @@ def _without_result(study: Study, records: Records, leaders: Leaders) -> list[st
             text = ", ".join(counts) or "no trials"
             notes.append(f"{spelling.column(tasks.get(name))}: no result ({text}).")
     return notes
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names)

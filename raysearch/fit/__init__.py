@@ -1,7 +1,9 @@
 """The one training loop."""
 
 from .evaluate import decode, logits, score
-from .loop import Fit, Job, Memory
+from .gradient import Memory
+from .job import Job
+from .loop import Fit
 from .plan import Plan, plan
 from .report import Report, Status
 from .world import World

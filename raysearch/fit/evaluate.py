@@ -11,7 +11,7 @@ from ..batches import Examples, by_length
 from ..tasks import Task
 from .world import World
 
-TOKENS = {"cpu": 2048, "cuda": 65536}
+TOKENS = {"cpu": 2048, "cuda": 65536}  # padded tokens of a batch
 
 
 @torch.inference_mode()
@@ -27,27 +27,46 @@ def logits(
 
     Args:
         world: workers that share the batches.
+        autocast: gives the context of a forward pass.
         beat: called after every batch.
+
+    Raises:
+        MemoryError: a lone example does not fit.
     """
     world = world or World()
-    device = next(model.parameters()).device
     training = model.training
     model.eval()
+    device = next(model.parameters()).device
     batches = by_length(examples.lengths, TOKENS.get(device.type, TOKENS["cuda"]))
     found = []
     for rows in batches[world.rank :: world.size]:
-        batch = examples.collate(rows, multiple=1 if device.type == "cpu" else 8)
-        batch.pop("labels", None)
-        batch = {name: x.to(device, non_blocking=True) for name, x in batch.items()}
         with autocast():
-            found.append((rows, model(**batch).logits.float().cpu().numpy()))
+            found.append((rows, _outputs(model, examples, rows, device)))
         beat()
     model.train(training)
-    parts = [part for worker in world.gather(found) for part in worker]
+    shares = world.gather([(rows, values.cpu().numpy()) for rows, values in found])
+    parts = [part for share in shares for part in share]
     outputs = np.empty((len(examples), parts[0][1].shape[1]), dtype=np.float32)
     for rows, values in parts:
         outputs[rows] = values
     return outputs
+
+
+def _outputs(
+    model: torch.nn.Module, examples: Examples, rows: np.ndarray, device: torch.device
+) -> torch.Tensor:
+    """Outputs of one batch; half by half where memory runs out."""
+    try:
+        batch = examples.batch(rows, device)
+        batch.pop("labels", None)
+        return model(**batch).logits.float()
+    except torch.OutOfMemoryError:
+        if len(rows) == 1:
+            tokens = int(examples.lengths[rows].max())
+            raise MemoryError(f"one example of {tokens} tokens does not fit in memory") from None
+    half = len(rows) // 2
+    halves = (_outputs(model, examples, part, device) for part in (rows[:half], rows[half:]))
+    return torch.cat(list(halves))
 
 
 def decode(outputs: np.ndarray, task: Task, label_scale: float = 1.0) -> np.ndarray:

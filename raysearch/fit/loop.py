@@ -4,59 +4,28 @@ It knows torch and one worker's place in the world, neither Ray nor who asked fo
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from itertools import islice
 from typing import Any
 
 import numpy as np
 import torch
 
-from ..batches import Cost, Examples, cut, stream
+from ..batches import stream
 from ..models.bench import snapshot
-from ..recipes import Hyper, Stage
-from ..tasks import Task
+from . import precision
 from .evaluate import decode, logits, score
+from .gradient import Gradient, Memory
+from .job import Job
 from .optimizer import AdamW
-from .plan import Plan, learning_rate
-from .report import Report
+from .plan import learning_rate
+from .report import Report, Status
 from .world import World
 
 CHECK_EVERY = 32  # steps between looks at the loss; each look waits for the device
 STUCK = 0.98  # a loss above this share of the labels' entropy has learned nothing
-
-
-class Memory:
-    """The largest micro-batch that has fitted, in padded tokens. A lane keeps it between trials."""
-
-    def __init__(self, limit: int = 2**20) -> None:
-        self.limit = limit
-
-
-@dataclass(frozen=True, kw_only=True)
-class Job:
-    """Everything that decides what a stage of a trial computes.
-
-    Attributes:
-        task: its head, metrics and labels.
-        stage: its loss.
-        hyper: the configuration.
-        plan: steps, warmup and evaluation points.
-        seed: of the data order, dropout and new weights.
-        train: training examples.
-        dev: dev split -> examples; the first one selects.
-        keep_best: whether to copy the weights of the best evaluation.
-    """
-
-    task: Task
-    stage: Stage
-    hyper: Hyper
-    plan: Plan
-    seed: int
-    train: Examples
-    dev: Mapping[str, Examples]
-    keep_best: bool = False
+LEAST_SCALE = 1e-4  # fp16 below this loss scale has diverged (fairseq's floor)
 
 
 class Fit:
@@ -81,25 +50,21 @@ class Fit:
         memory: Memory | None = None,
         tick: Callable[["Fit"], None] = lambda fit: None,
     ) -> None:
-        self.job, self.model = job, model
-        self.world, self.memory, self.tick = world or World(), memory or Memory(), tick
+        self.job, self.model, self.tick = job, model, tick
+        self.world = world or World()
         self.device = next(model.parameters()).device
         self.optimizer = AdamW(model, job.hyper)
-        self.scaler = (
-            torch.amp.GradScaler(
-                self.device.type,
-                init_scale=job.hyper.fp16_scale,
-                growth_interval=job.hyper.fp16_window,
-            )
-            if job.hyper.precision == "fp16"
-            else None
-        )
+        self.scaler = precision.scaler(self.device, job.hyper)
         self.forward = torch.compile(model, dynamic=True) if job.hyper.compile else model
-        self.step = self.tokens = self.flat = 0
+        self.gradient = Gradient(
+            job, model, self.forward,
+            world=self.world, memory=memory or Memory(), scaler=self.scaler,
+        )  # fmt: skip
+        self.step = self.evaluated = self.tokens = self.flat = self._seen = 0
         self.spent, self._began = 0.0, time.perf_counter()
         self.best: tuple[float, dict[str, np.ndarray]] | None = None
         self._losses = torch.zeros((), device=self.device)
-        self._seen = self._parts = 0
+        self._reached: list[torch.nn.Parameter] | None = None
 
     @property
     def seconds(self) -> float:
@@ -108,104 +73,58 @@ class Fit:
 
     def autocast(self) -> AbstractContextManager:
         """The context of a forward pass."""
-        kinds = {"bf16": torch.bfloat16, "fp16": torch.float16}
-        kind = kinds.get(self.job.hyper.precision)
-        return torch.autocast(self.device.type, kind) if kind else nullcontext()
+        return precision.autocast(self.device, self.job.hyper)
 
     def __iter__(self) -> Iterator[Report]:
         job, plan = self.job, self.job.plan
         self.model.train()
         steps = stream(len(job.train), job.hyper.BSZ, job.seed, start=self.step)
-        for rows in islice(steps, plan.steps - self.step):
-            loss = self._train(rows)
-            self.step += 1
-            due = self.step in plan.evaluations
-            if (due or self.step % CHECK_EVERY == 0) and not self._finite(loss):
-                yield self._report({}, "diverged")
-                return
-            if due:
+        steps = islice(steps, plan.steps - self.step)
+        while self.evaluated < plan.steps:
+            # First, as a checkpoint may have been written in the middle of an evaluation.
+            if self.step in plan.evaluations and self.step > self.evaluated:
                 report = self._evaluate()
+                self.evaluated = self.step
                 yield report
                 if report.status != "running":
                     return
+            loss = self._train(next(steps))
+            self.step += 1
+            look = self.step in plan.evaluations or self.step % CHECK_EVERY == 0
+            if look and self._diverged(loss):
+                yield self._report({}, "diverged")
+                return
             self.tick(self)
 
     def _train(self, rows: np.ndarray) -> torch.Tensor:
         """One optimizer step over exactly these rows; their summed loss on this worker."""
         hyper = self.job.hyper
-        while True:
-            try:
-                loss = self._backward(rows)
-                break
-            except torch.OutOfMemoryError:
-                self._shrink()
-        self.world.sum_gradients(self.optimizer.parameters)
+        loss = self.gradient(rows, self.step)
+        if self._reached is None:
+            self._reached = self._find_reached()
+        self.world.sum_gradients(self._reached)
         if self.scaler is not None:
             self.scaler.unscale_(self.optimizer.inner)
         if hyper.clip is not None:
             torch.nn.utils.clip_grad_norm_(self.optimizer.parameters, hyper.clip)
         self.optimizer.prepare(learning_rate(hyper, self.job.plan, self.step))
         self.optimizer.step(self.scaler)
-        self.optimizer.inner.zero_grad(set_to_none=True)
-        self._losses += loss
+        # An overflow of fp16 is a skipped update, and no loss.
+        self._losses += loss if self.scaler is None else torch.nan_to_num(loss, 0.0, 0.0, 0.0)
         self._seen += len(rows)
+        self.tokens += int(self.job.train.lengths[rows].sum())
         return loss
 
-    def _backward(self, rows: np.ndarray) -> torch.Tensor:
-        """Gradients of the step's mean loss, micro-batch by micro-batch.
+    def _find_reached(self) -> list[torch.nn.Parameter]:
+        """The parameters that some worker's loss depends on; the others never change."""
+        found = [at for at, p in enumerate(self.optimizer.parameters) if p.grad is not None]
+        reached = sorted({at for worker in self.world.gather(found) for at in worker})
+        return [self.optimizer.parameters[at] for at in reached]
 
-        Each micro-batch weighs its share of the whole step's examples, so that neither the cut,
-        nor the padding, nor the number of workers changes the gradient beyond rounding.
-        """
-        job, lengths = self.job, self.job.train.lengths
-        self.optimizer.inner.zero_grad(set_to_none=True)
-        total = torch.zeros((), device=self.device)
-        share = rows[np.argsort(-lengths[rows], kind="stable")][self.world.rank :: self.world.size]
-        limit = min(job.hyper.micro_batch_tokens or self.memory.limit, self.memory.limit)
-        cost = Cost(overhead=self._overhead, limit=limit)
-        parts = cut(share, lengths, cost) if len(share) else []
-        for number, part in enumerate(parts):
-            place = (job.seed, self.step, self.world.rank, number)
-            torch.manual_seed(int(np.random.SeedSequence(place).generate_state(1, np.uint64)[0]))
-            batch = job.train.collate(part, multiple=1 if self.device.type == "cpu" else 8)
-            batch = {name: x.to(self.device, non_blocking=True) for name, x in batch.items()}
-            with self.autocast():
-                loss = job.stage.loss(self.forward, batch, job.hyper)
-            weighted = loss * (len(part) / len(rows))
-            (self.scaler.scale(weighted) if self.scaler else weighted).backward()
-            total += loss.detach() * len(part)
-        self._parts = len(parts)
-        self.tokens += int(lengths[rows].sum())
-        return total
-
-    @property
-    def _overhead(self) -> float:
-        """What one more micro-batch costs, in tokens: launching it against computing a token.
-
-        A fixed function of the model's shape, never measured: the same trial is cut the same way
-        everywhere. The constants are 2 ms a layer at 100 GFLOP/s on a core, and 1.5 ms a layer at
-        400 TFLOP/s on an accelerator.
-        """
-        if not hasattr(self, "_overhead_tokens"):
-            layers = getattr(self.model.config, "num_hidden_layers", 12)
-            dense = sum(p.numel() for n, p in self.model.named_parameters() if "embed" not in n)
-            work = 2e-3 * 1e11 if self.device.type == "cpu" else 1.5e-3 * 4e14
-            self._overhead_tokens = layers * work / (6 * dense)
-        return self._overhead_tokens
-
-    def _shrink(self) -> None:
-        """Halve the micro-batch after memory ran out. Raises where a lone example does not fit."""
-        lengths = self.job.train.lengths
-        limit = min(self.memory.limit, self.job.hyper.BSZ * int(lengths.max()))
-        if limit <= int(lengths.max()) // 2:
-            raise MemoryError(f"one example of {int(lengths.max())} tokens does not fit in memory")
-        self.memory.limit = limit // 2
-        self.optimizer.inner.zero_grad(set_to_none=True)
-        if self.device.type == "cuda":
-            torch.cuda.empty_cache()
-
-    def _finite(self, loss: torch.Tensor) -> bool:
-        return all(self.world.gather(math.isfinite(loss.item())))
+    def _diverged(self, loss: torch.Tensor) -> bool:
+        if self.scaler is not None:
+            return self.scaler.get_scale() < LEAST_SCALE
+        return not all(self.world.gather(math.isfinite(loss.item())))
 
     def _evaluate(self) -> Report:
         job, scores, stuck = self.job, {}, False
@@ -214,6 +133,8 @@ class Fit:
                 self.forward, examples, world=self.world, autocast=self.autocast,
                 beat=lambda: self.tick(self),
             )  # fmt: skip
+            if not np.isfinite(outputs).all():
+                return self._report({}, "diverged")
             predictions = decode(outputs, job.task, job.hyper.label_scale)
             prefix = f"dev.{name}." if number else "dev."
             found = score(predictions, examples, job.task)
@@ -221,7 +142,7 @@ class Fit:
             stuck = stuck or (not number and self._stuck(predictions))
         self.flat = self.flat + 1 if stuck else 0
         last = self.step == job.plan.steps
-        hopeless = self.flat > 1 and 2 * self.step >= job.plan.steps
+        hopeless = self.flat > 2 and 2 * self.step >= job.plan.steps
         status = "degenerate" if stuck and (last or hopeless) else "finished" if last else "running"
         report = self._report(scores, status)
         self._remember(report)
@@ -235,22 +156,21 @@ class Fit:
         entropy = -sum(p * math.log(p) for p in share if p > 0)
         return sum(self.world.gather(self._losses.item())) >= STUCK * entropy * self._seen
 
-    def _report(self, scores: dict[str, float], status: str) -> Report:
+    def _report(self, scores: dict[str, float], status: Status) -> Report:
         loss = sum(self.world.gather(self._losses.item())) / max(1, self._seen)
-        rate = learning_rate(self.job.hyper, self.job.plan, self.step - 1)
         self._losses.zero_()
         self._seen = 0
         return Report(
             stage=self.job.stage.name,
             step=self.step,
             steps=self.job.plan.steps,
-            loss=loss,
+            loss=loss if math.isfinite(loss) else math.inf,
             scores=scores,
             status=status,
             seconds=self.seconds,
-            rate=rate,
+            rate=learning_rate(self.job.hyper, self.job.plan, self.step - 1),
             tokens=self.tokens,
-            micro_batches=self._parts,
+            micro_batches=self.gradient.micro_batches,
         )
 
     def _remember(self, report: Report) -> None:
@@ -261,12 +181,15 @@ class Fit:
 
     def state(self) -> dict[str, Any]:
         """What going on from here needs; read back with weights_only."""
-        best = self.best and (self.best[0], {n: torch.from_numpy(x) for n, x in self.best[1].items()})
+        best = self.best and (
+            self.best[0],
+            {n: torch.from_numpy(x) for n, x in self.best[1].items()},
+        )
         return {
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "scaler": self.scaler.state_dict() if self.scaler else None,
-            "counts": [self.step, self.tokens, self.flat, self._seen],
+            "counts": [self.step, self.evaluated, self.tokens, self.flat, self._seen],
             "losses": self._losses,
             "seconds": self.seconds,
             "best": best,
@@ -278,7 +201,7 @@ class Fit:
         self.optimizer.load_state_dict(state["optimizer"])
         if self.scaler:
             self.scaler.load_state_dict(state["scaler"])
-        self.step, self.tokens, self.flat, self._seen = state["counts"]
+        self.step, self.evaluated, self.tokens, self.flat, self._seen = state["counts"]
         self._losses = state["losses"].to(self.device)
         self.spent, self._began = state["seconds"], time.perf_counter()
         if state["best"]:

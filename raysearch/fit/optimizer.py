@@ -8,9 +8,13 @@ import torch
 
 from ..recipes import Hyper
 
-_LAYER = re.compile(r"(?:^|\.)(?:layers?|h|block)\.(\d+)\.")
-_EMBEDDING = re.compile(r"embed")
-_NORM = re.compile(r"norm|LayerNorm|ln_", re.IGNORECASE)
+# ALBERT's layers share the weights of their group, which counts as one layer.
+_LAYER = re.compile(r"(?:^|\.)(?:layers?|albert_layer_groups|h|block)\.(\d+)\.")
+# What stands between token ids and the first layer; DeBERTa keeps the norm of its relative
+# positions in the encoder.
+_BELOW = re.compile(r"embed|deberta\.encoder\.LayerNorm")
+_TABLE = re.compile(r"(?:embeddings?|embed_tokens|embed_positions)\.weight$")
+_NORM = re.compile(r"norm|ln_", re.IGNORECASE)
 
 
 def depths(names: list[str]) -> dict[str, int]:
@@ -18,7 +22,7 @@ def depths(names: list[str]) -> dict[str, int]:
     found = {name: _LAYER.search(name) for name in names}
     layers = 1 + max((int(hit.group(1)) for hit in found.values() if hit), default=-1)
     return {
-        name: int(hit.group(1)) + 1 if hit else 0 if _EMBEDDING.search(name) else layers + 1
+        name: int(hit.group(1)) + 1 if hit else 0 if _BELOW.search(name) else layers + 1
         for name, hit in found.items()
     }
 
@@ -26,8 +30,9 @@ def depths(names: list[str]) -> dict[str, int]:
 def multipliers(names: list[str], hyper: Hyper) -> dict[str, float]:
     """Learning rate multiplier of each parameter under layer-wise decay d.
 
-    With L layers and offset o, layer i has d^(L + o - 1 - i), embeddings d^(L + o), the head 1.
-    ELECTRA's code has o = 2, its paper 1 (google-research/electra, issue 51).
+    With L layers and offset o, layer i has d^(L + o - 1 - i), embeddings d^(L + o), and what
+    stands above the layers 1: head, pooler, last norm. ELECTRA's code has o = 2, its paper 1
+    (google-research/electra, issue 51).
     """
     depth = depths(names)
     top = max(depth.values(), default=0)
@@ -36,11 +41,14 @@ def multipliers(names: list[str], hyper: Hyper) -> dict[str, float]:
 
 
 def decays(name: str, shape: torch.Size, hyper: Hyper) -> bool:
-    """Whether weight decay touches a parameter."""
+    """Whether weight decay touches a parameter.
+
+    A norm is what its name says, and a vector; an embedding is a table, not its projection.
+    """
     kinds = {
         "bias": name.endswith("bias"),
         "norm": bool(_NORM.search(name)) and len(shape) <= 1,
-        "embedding": bool(_EMBEDDING.search(name)) and len(shape) > 1,
+        "embedding": bool(_TABLE.search(name)),
     }
     return not any(kinds[kind] for kind in hyper.decay_exclude)
 

@@ -43,8 +43,8 @@ def plan(hyper: Hyper, examples: int, rungs: Iterable[float] = ()) -> Plan:
     if isinstance(hyper.EPOCH, Steps):
         steps = max(1, hyper.EPOCH.steps)
     else:
-        steps = max(1, math.floor(hyper.EPOCH * per_epoch))
-    points = {at: max(1, math.floor(steps * at)) for at in rungs}
+        steps = max(1, _floor(hyper.EPOCH * per_epoch))
+    points = {at: max(1, _floor(steps * at)) for at in rungs}
     if isinstance(hyper.evaluations, PerEpoch):
         every = max(1, per_epoch // hyper.evaluations.per_epoch)
         evaluations = set(range(every, steps + 1, every))
@@ -69,8 +69,13 @@ def warmup_steps(warmup: float | Steps, steps: int) -> int:
     if isinstance(warmup, Steps):
         return min(warmup.steps, steps)
     if warmup >= 1:
-        return math.floor(steps / warmup)
-    return math.floor(steps * warmup)
+        return _floor(steps / warmup)
+    return _floor(steps * warmup)
+
+
+def _floor(count: float) -> int:
+    """Whole steps; 0.29 of 100 is 29, though their product in floating point is below it."""
+    return math.floor(count + 1e-6)
 
 
 def learning_rate(hyper: Hyper, plan: Plan, step: int) -> float:

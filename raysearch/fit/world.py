@@ -41,9 +41,7 @@ class World:
             pending.append((bucket, flat, dist.all_reduce(flat, async_op=True)))
         for bucket, flat, work in pending:
             work.wait()
-            for gradient, total in zip(
-                bucket, _unflatten_dense_tensors(flat, bucket), strict=True
-            ):
+            for gradient, total in zip(bucket, _unflatten_dense_tensors(flat, bucket), strict=True):
                 gradient.copy_(total)
 
     def gather(self, value: Any) -> list[Any]:

@@ -48,7 +48,7 @@ class Seat:
         waiting: the worker's open report, resolved with a verdict.
         pulse: of the running attempt: trial, attempt, plan, from_step, seconds.
         heard: when its worker last showed life, monotonic seconds; None before it came.
-        group: hex id of the placement group that its workers hold.
+        number: of the lane, by which its workers' placement groups are known.
         closed: whether the worker is to leave.
     """
 
@@ -59,7 +59,7 @@ class Seat:
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     pulse: dict[str, Any] = field(default_factory=dict)
     heard: float | None = None
-    group: str | None = None
+    number: int = 0
     closed: bool = False
 
 
@@ -76,6 +76,7 @@ class Desk:
         self._material: dict[str, Any] = {}
         self._provided = asyncio.Event()
         self._weights: dict[str, Any] = {}
+        self._enrolled = 0
 
     def provide(self, task: str, material: Any) -> None:
         """Lay out what workers need for a task: object references."""
@@ -91,9 +92,15 @@ class Desk:
 
     # Tune's side: one lane actor.
 
+    def enroll(self, lane: str, order: Order) -> int:
+        """A lane is about to start its workers for a first trial; its number, from 1."""
+        self._enrolled += 1
+        self._seats[lane] = Seat(number=self._enrolled, order=order)
+        return self._enrolled
+
     async def exchange(self, lane: str, order: Order | None) -> dict[str, Any]:
         """Begin a trial, or let the running one go on; wait for what its worker says next."""
-        seat = self._seats.setdefault(lane, Seat())
+        seat = self._seats[lane]
         if order is not None:
             self._answer(seat, "stop")
             seat.serial += 1
@@ -114,17 +121,17 @@ class Desk:
 
     def close(self, lane: str) -> None:
         """Send the lane's worker home."""
-        seat = self._seats.setdefault(lane, Seat())
+        seat = self._seats[lane]
         seat.order, seat.closed = None, True
         self._answer(seat, "stop")
         seat.changed.set()
 
     # Train's side: the first worker of a lane.
 
-    async def arrive(self, lane: str, group: str | None) -> None:
+    async def arrive(self, lane: str) -> None:
         """A worker group has come up; a trial that its predecessor left is begun again."""
-        seat = self._seats.setdefault(lane, Seat())
-        seat.group, seat.waiting, seat.heard = group, None, time.monotonic()
+        seat = self._seats[lane]
+        seat.waiting, seat.heard = None, time.monotonic()
         order = seat.order
         if order is None or not seat.pulse:
             return
@@ -185,12 +192,12 @@ class Desk:
         """The weights that a trial left, once; None where it left none."""
         return self._weights.pop(trial, None)
 
-    def bury(self, trial: str) -> str | None:
-        """Forget the lane that had a trial when it died; the placement group to set free."""
+    def bury(self, trial: str) -> int | None:
+        """Forget the lane that had a trial when it died; its number, None if it never began."""
         for name, seat in list(self._seats.items()):
             if seat.order is not None and seat.order.trial == trial:
                 del self._seats[name]
-                return seat.group
+                return seat.number
         return None
 
     def _mine(self, lane: str, serial: int) -> Seat | None:

@@ -5,18 +5,21 @@ Trials flow through it by `reset_config`; each step is one report of the trial t
 import logging
 import threading
 import uuid
+from collections.abc import Mapping
 from typing import Any
 
 import ray
 from ray import tune
 from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchConfig, TorchTrainer
+from ray.util.placement_group import PlacementGroup, remove_placement_group
 
 from .desk import Order
 from .worker import loop
 
 PATIENCE = 30 * 24 * 3600  # collectives wait this long: the desk's heartbeat notices a hang
 LEAVE = 20.0  # seconds that workers have to leave when a lane closes
+MARK = "memory"  # bytes of it in a bundle tell whose placement group it is
 
 
 class Lane(tune.Trainable):
@@ -25,47 +28,22 @@ class Lane(tune.Trainable):
     def setup(
         self, config: dict[str, Any], desk: Any = None, workers: dict[str, Any] | None = None
     ) -> None:
-        """Start the workers; they stay for as many trials as come.
+        """Take the first trial. Tune discards some lanes unused: the workers start with a step.
 
         Args:
-            config: {"order": Order}, the first trial.
+            config: {"order": Order}.
             desk: handle of the desk.
-            workers: count, cpus, gpus, storage and `loop`, the arguments of a Worker.
+            workers: count, resources, storage, environment and `loop`, the arguments of a Worker.
         """
-        self.desk, self.name = desk, f"lane-{uuid.uuid4().hex[:8]}"
+        self.desk, self.workers, self.name = desk, workers, f"lane-{uuid.uuid4().hex[:8]}"
         self.order: Order | None = config["order"]
+        self.thread: threading.Thread | None = None
         self.failure: BaseException | None = None
-        trainer = TorchTrainer(
-            loop,
-            train_loop_config={"desk": desk, "lane": self.name, **workers["loop"]},
-            torch_config=TorchConfig(timeout_s=PATIENCE),
-            scaling_config=ScalingConfig(
-                num_workers=workers["count"],
-                use_gpu=workers["gpus"] > 0,
-                resources_per_worker=workers["resources"],
-                placement_strategy="PACK",
-            ),
-            run_config=RunConfig(
-                name=self.name,
-                storage_path=workers["storage"],
-                # Which trial may be tried again is the desk's matter: a lane may always rebuild.
-                failure_config=FailureConfig(max_failures=-1, controller_failure_limit=3),
-                checkpoint_config=CheckpointConfig(num_to_keep=1),
-                worker_runtime_env={"env_vars": workers["environment"]},
-            ),
-        )
-        self.thread = threading.Thread(target=self._fit, args=(trainer,), daemon=True)
-        self.thread.start()
-
-    def _fit(self, trainer: TorchTrainer) -> None:
-        try:
-            trainer.fit()
-        except BaseException as error:
-            self.failure = error
-            logging.getLogger(__name__).debug("lane %s ended", self.name, exc_info=True)
 
     def step(self) -> dict[str, Any]:
         """The next news of the trial: a report, or its end."""
+        if self.thread is None:
+            self._start()
         order, self.order = self.order, None
         news = self.desk.exchange.remote(self.name, order)
         while not (ready := ray.wait([news], timeout=2)[0]):
@@ -83,5 +61,64 @@ class Lane(tune.Trainable):
 
     def cleanup(self) -> None:
         """Send the workers home and wait for their resources to be free."""
-        self.desk.close.remote(self.name)
-        self.thread.join(LEAVE)
+        if self.thread is not None:
+            self.desk.close.remote(self.name)
+            self.thread.join(LEAVE)
+
+    def _start(self) -> None:
+        number = ray.get(self.desk.enroll.remote(self.name, self.order))
+        trainer = _Trainer(
+            loop,
+            train_loop_config={"desk": self.desk, "lane": self.name, **self.workers["loop"]},
+            torch_config=TorchConfig(timeout_s=PATIENCE),
+            scaling_config=ScalingConfig(
+                num_workers=self.workers["count"],
+                use_gpu=self.workers["resources"].get("GPU", 0) > 0,
+                resources_per_worker={**self.workers["resources"], MARK: number},
+                placement_strategy="PACK",
+            ),
+            run_config=RunConfig(
+                name=self.name,
+                storage_path=self.workers["storage"],
+                # Which trial may be tried again is the desk's matter: a lane may always rebuild.
+                failure_config=FailureConfig(max_failures=-1, controller_failure_limit=3),
+                checkpoint_config=CheckpointConfig(num_to_keep=1),
+                worker_runtime_env={"env_vars": self.workers["environment"]},
+            ),
+        )
+        self.thread = threading.Thread(target=self._fit, args=(trainer,), daemon=True)
+        self.thread.start()
+
+    def _fit(self, trainer: TorchTrainer) -> None:
+        try:
+            trainer.fit()
+        except BaseException as error:
+            self.failure = error
+            logging.getLogger(__name__).debug("lane %s ended", self.name, exc_info=True)
+
+
+class _Trainer(TorchTrainer):
+    """A TorchTrainer without two processes that each would start and a lane has no use for.
+
+    One hands out Ray Data sets; the other frees placement groups with the help of the dashboard,
+    see `release`. Where Ray renames them they merely come back.
+    """
+
+    def _create_default_callbacks(self) -> list[Any]:
+        spare = ("DatasetsCallback", "PlacementGroupCleanerCallback")
+        return [c for c in super()._create_default_callbacks() if type(c).__name__ not in spare]
+
+
+def release(number: int) -> None:
+    """Set free what a dead lane's workers held or were waiting for.
+
+    Ray frees a placement group with the job, not with the actor that made it; the next lane would
+    wait for its resources for ever.
+    """
+    for group, facts in ray.util.placement_group_table().items():
+        if facts["state"] != "REMOVED" and _marked(facts["bundles"], number):
+            remove_placement_group(PlacementGroup(ray.PlacementGroupID.from_hex(group)))
+
+
+def _marked(bundles: Mapping[int, Mapping[str, float]], number: int) -> bool:
+    return any(bundle.get(MARK) == number for bundle in bundles.values())

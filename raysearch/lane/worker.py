@@ -52,7 +52,7 @@ class Worker:
     def work(self) -> None:
         """Serve orders until the lane closes."""
         if self.world.rank == 0:
-            self._ask("arrive", ray.util.get_current_placement_group().id.hex())
+            self._ask("arrive")
         while (order := self._first(self._take)) is not None:
             self._served = order.serial
             try:

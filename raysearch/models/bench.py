@@ -1,5 +1,6 @@
 """The bench of a worker: one model in memory, set back to its pretrained weights for each trial."""
 
+import hashlib
 import warnings
 from typing import Any
 
@@ -8,8 +9,11 @@ import torch
 from transformers import AutoConfig
 
 from ..recipes import Hyper
+from .first_token import read_first_token
+from .narrow import narrow, whole_weights
 from .pretrained import HEADS, Pretrained
 
+FIRST_TOKEN = ("classify", "regress")  # heads that read no other token
 _DROPOUTS = {
     "dropout": ("hidden_dropout_prob", "mlp_dropout", "embedding_dropout", "resid_pdrop"),
     "attention_dropout": ("attention_probs_dropout_prob", "attention_dropout", "attn_pdrop"),
@@ -32,19 +36,33 @@ class Bench:
         self._model: torch.nn.Module | None = None
         self._weights: dict[str, torch.Tensor] = {}
 
-    def model(self, pretrained: Pretrained, hyper: Hyper, seed: int) -> torch.nn.Module:
+    def model(
+        self, pretrained: Pretrained, hyper: Hyper, seed: int, vocabulary: np.ndarray | None = None
+    ) -> torch.nn.Module:
         """The model at the start of a trial: pretrained weights, the rest drawn from the seed.
 
         What a trial gets does not depend on the trials before it.
+
+        Args:
+            vocabulary: the only token ids that the trial will look up, sorted; none: any.
         """
         settings = _settings(pretrained, hyper)
-        key = (pretrained.digest, hyper.gradient_checkpointing, tuple(sorted(settings.items())))
+        known = None if vocabulary is None else hashlib.sha256(vocabulary.tobytes()).digest()
+        key = (
+            pretrained.digest,
+            hyper.gradient_checkpointing,
+            repr(sorted(settings.items())),
+            known,
+        )
         if key != self._key:
             self._key, self._model = None, None
-            self._model = _build(pretrained, settings, hyper).to(self.device)
-            self._weights = _views(pretrained.weights)
+            self._model = _build(pretrained, settings, hyper)
+            self._weights = _start(self._model, pretrained)
+            if vocabulary is not None and _embedding(self._model) in pretrained.weights:
+                self._weights = narrow(self._model, self._weights, vocabulary)
+            self._model.to(self.device)
             self._key = key
-        restore(self._model, self._weights, seed)
+        restore(self._model, self._weights, set(pretrained.weights), seed)
         return self._model
 
 
@@ -60,37 +78,52 @@ def _settings(pretrained: Pretrained, hyper: Hyper) -> dict[str, Any]:
 
 def _build(pretrained: Pretrained, settings: dict[str, Any], hyper: Hyper) -> torch.nn.Module:
     config = AutoConfig.for_model(**{**pretrained.config, **settings})
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
         model = HEADS[pretrained.head].from_config(config, dtype=torch.float32)
+    if pretrained.head in FIRST_TOKEN:
+        read_first_token(model)
     if hyper.gradient_checkpointing:
         model.gradient_checkpointing_enable({"use_reentrant": False})
     return model
 
 
-def _views(weights: dict[str, np.ndarray]) -> dict[str, torch.Tensor]:
-    """The arrays as tensors without a copy; they may lie read-only in the object store."""
+def _start(model: torch.nn.Module, pretrained: Pretrained) -> dict[str, torch.Tensor]:
+    """What every trial's weights start from: the pretrained arrays as tensors without a copy, and
+    as constructed what they lack, for the architectures that do not draw all of it anew."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # of read-only arrays: they are only read
-        return {name: torch.from_numpy(array) for name, array in weights.items()}
+        known = {name: torch.from_numpy(array) for name, array in pretrained.weights.items()}
+    missing = {n: x.clone() for n, x in model.state_dict().items() if n not in known}
+    return known | missing
+
+
+def _embedding(model: torch.nn.Module) -> str:
+    """The name of the word embedding's weights."""
+    weight = model.get_input_embeddings().weight
+    return next(name for name, parameter in model.named_parameters() if parameter is weight)
 
 
 @torch.no_grad()
-def restore(model: torch.nn.Module, weights: dict[str, torch.Tensor], seed: int) -> None:
-    """Copy the weights in; draw what they lack as the architecture does, from the seed."""
+def restore(
+    model: torch.nn.Module, weights: dict[str, torch.Tensor], known: set[str], seed: int
+) -> None:
+    """Copy the weights in, then draw those that are not known, from the seed, as the architecture
+    does."""
     for name, tensor in model.state_dict(keep_vars=True).items():
-        known = name in weights
-        if known:
-            tensor.copy_(weights[name])
-        tensor._is_hf_initialized = known
+        tensor.copy_(weights[name])
+        tensor._is_hf_initialized = name in known
         tensor.grad = None
     for module in model.modules():
         if hasattr(module, "_is_hf_initialized"):
             del module._is_hf_initialized
-    with torch.random.fork_rng():
+    device = next(model.parameters()).device
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(seed)
         model.initialize_weights()
 
 
 def snapshot(model: torch.nn.Module) -> dict[str, np.ndarray]:
     """The model's weights as float32 arrays, copied; shared tensors once under each name."""
-    return {name: x.detach().float().cpu().numpy().copy() for name, x in model.state_dict().items()}
+    weights = whole_weights(model).items()
+    return {name: x.detach().float().cpu().numpy().copy() for name, x in weights}

@@ -19,6 +19,7 @@ from ..errors import InputError, Problem
 from ..tasks import Task
 from . import scratch
 
+_ROBERTA = ("roberta", "xlm-roberta", "xlm-roberta-xl", "camembert", "longformer", "mpnet")
 HEADS = {
     "classify": AutoModelForSequenceClassification,
     "regress": AutoModelForSequenceClassification,
@@ -75,29 +76,50 @@ def _folder_problems(folder: Path) -> list[Problem]:
 
 
 def read_tokenizer(name: str, texts: Iterable[str]) -> Any:
-    """The model's fast tokenizer; for `scratch` one trained on the texts."""
+    """The model's fast tokenizer, within the model's limits; for `scratch` one trained on texts.
+
+    Raises:
+        InputError: it cannot be read, or has no fast form.
+    """
     if scratch.is_scratch(name):
         return scratch.tokenizer(texts)
-    return _from_hub(AutoTokenizer.from_pretrained, name)
+    config = _from_hub(AutoConfig.from_pretrained, name)
+    tokenizer = _from_hub(AutoTokenizer.from_pretrained, name)
+    if not tokenizer.is_fast:
+        text = f"'{name}' has no fast tokenizer; a tokenizer.json would do"
+        raise InputError("model", [Problem(place="model", text=text)])
+    tokenizer.model_max_length = min(tokenizer.model_max_length, _positions(config))
+    if getattr(config, "type_vocab_size", 1) < 2:  # a lone segment, or none: always the same ids
+        names = [n for n in tokenizer.model_input_names if n != "token_type_ids"]
+        tokenizer.model_input_names = names
+    return tokenizer
+
+
+def _positions(config: Any) -> int:
+    """The most tokens that the model has positions for; RoBERTa's begin after the padding id."""
+    positions = getattr(config, "max_position_embeddings", None) or 2**20
+    begin = config.pad_token_id + 1 if config.model_type in _ROBERTA else 0
+    return positions - begin
 
 
 def read(name: str, task: Task, tokenizer: Any) -> Pretrained:
     """Read an encoder and give it the task's head. Raises InputError where it cannot be read."""
     if scratch.is_scratch(name):
         config = scratch.config(name, len(tokenizer))
-        weights: dict[str, np.ndarray] = {}
+        keeps_head = False
     else:
         config = _from_hub(AutoConfig.from_pretrained, name)
-        keeps_head = _labels(config) == [label.lower() for label in task.labels]
+        keeps_head = _fits(config, task)
     config.num_labels = task.outputs
     if task.labels:
         config.id2label = dict(enumerate(task.labels))
         config.label2id = {label: at for at, label in enumerate(task.labels)}
-    if not scratch.is_scratch(name):
-        weights = _weights(name, task, config, keeps_head)
+    weights = {} if scratch.is_scratch(name) else _weights(name, task, config, keeps_head)
     config.problem_type = "regression" if task.head == "regress" else None
     files = _files(tokenizer)
     plain = config.to_dict()
+    for incidental in ("_name_or_path", "transformers_version"):  # identity is content
+        plain.pop(incidental, None)
     return Pretrained(
         name=name,
         head=task.head,
@@ -133,16 +155,20 @@ def _from_hub(reader: Any, name: str, **options: Any) -> Any:
     logging.disable_progress_bar()
     try:
         return reader(name, local_files_only=local, **options)
-    except (OSError, ValueError, KeyError, ImportError) as error:
-        first = str(error).strip().splitlines()[0]
+    except Exception as error:  # foreign files: every reader below has its own kind of error
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         text = f"cannot read '{name}': {first}"
         if not local:
             text += "\nno folder of that name; as a hub name it needs a network or a filled cache"
-        raise InputError("model", [Problem(place="model", text=text)]) from None
+        raise InputError("model", [Problem(place="model", text=text)]) from error
 
 
-def _labels(config: Any) -> list[str]:
-    return [str(label).lower() for _, label in sorted((config.id2label or {}).items())]
+def _fits(config: Any, task: Task) -> bool:
+    """Whether a checkpoint's own head, if it has one, is this task's."""
+    if task.head == "regress":
+        return config.problem_type == "regression" and config.num_labels == task.outputs
+    own = [str(label).lower() for _, label in sorted((config.id2label or {}).items())]
+    return own == [label.lower() for label in task.labels]
 
 
 def _weights(name: str, task: Task, config: Any, keeps_head: bool) -> dict[str, np.ndarray]:
@@ -156,19 +182,25 @@ def _weights(name: str, task: Task, config: Any, keeps_head: bool) -> dict[str, 
         ignore_mismatched_sizes=True,
     )
     missing = set(info["missing_keys"])
-    missing |= {key[0] if isinstance(key, tuple) else key for key in info["mismatched_keys"]}
-    prefix = model.base_model_prefix + "."
-    if not keeps_head:
-        missing |= {key for key in model.state_dict() if not key.startswith(prefix)}
-    parameters = {n for n, _ in model.named_parameters()}
-    read = {n: x for n, x in model.state_dict().items() if n not in missing}
-    if not any(n in parameters and n.startswith(prefix) for n in read):
-        text = f"'{name}' holds no tensor of a {type(model).__name__}"
+    mismatched = {key[0] if isinstance(key, tuple) else key for key in info["mismatched_keys"]}
+    weights, prefix = model.state_dict(), model.base_model_prefix + "."
+    head = {key for key in weights if not key.startswith(prefix)}
+    # A whole head is another task's. A part of one is pretrained: ModernBERT's, before its output.
+    if not keeps_head and not head & missing:
+        missing |= head
+    lacking = sorted(key for key in (missing | mismatched) - head if "pooler" not in key)
+    if lacking:
+        text = (
+            f"'{name}' lacks {len(lacking)} tensors of a {type(model).__name__}: {lacking[0]}, .."
+        )
         raise InputError("model", [Problem(place="model", text=text)])
-    return {n: x.numpy().copy() for n, x in read.items()}
+    known = {n: x for n, x in weights.items() if n not in missing | mismatched}
+    return {n: x.numpy().copy() for n, x in known.items()}
 
 
 def _files(tokenizer: Any) -> dict[str, bytes]:
+    tokenizer.backend_tokenizer.no_truncation()  # of the last call: no part of the tokenizer
+    tokenizer.backend_tokenizer.no_padding()
     with tempfile.TemporaryDirectory() as folder:
         tokenizer.save_pretrained(folder)
         return {path.name: path.read_bytes() for path in sorted(Path(folder).iterdir())}

@@ -10,10 +10,9 @@ import time
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from .. import __version__, metrics, tasks
+from .. import __version__, metrics, standing, tasks
 from .. import space as spaces
-from ..journal import Journal, Record
-from ..standing import ranked
+from ..journal import Journal, Phase, Record
 from ..study import Configuration, Study
 from .halving import goes_on
 from .samplers import Asker
@@ -38,9 +37,7 @@ class Agenda:
         self.live: set[str] = set()
         self._waiting = [r.id for r in journal.trials.values() if not r.over]
         self._askers: dict[str, Asker] = {}
-        self._began = time.time()
-        self._searched = sum(s.get("until", s["at"]) - s["at"] for s in journal.sessions)
-        journal.write("session", at=self._began, version=__version__)
+        journal.write("session", at=time.time(), version=__version__)
 
     def next(self) -> Record | Literal["wait", "done"]:
         """The next trial to run, begun in the journal; or that there is none now, or ever."""
@@ -79,25 +76,17 @@ class Agenda:
         self.live.discard(record.id)
         values = {"status": status, "score": score, "best": best, "last": last, "error": error}
         self.journal.write("end", trial=record.id, at=time.time(), **values)
-        if record.phase == "search":
-            asker = self._asker(record.task)
-            record.sampler = asker.tell(record)
-            if record.sampler:
-                self.journal.write("sampler", trial=record.id, sampler=record.sampler)
+        if record.phase == "search" and (kept := self._asker(record.task).tell(record)):
+            self.journal.write("sampler", trial=record.id, sampler=kept)
 
     def again(self, record: Record) -> None:
         """A trial whose lane died goes to the head of the queue."""
         self.live.discard(record.id)
         self._waiting.insert(0, record.id)
 
-    def planned(self, task: str) -> dict[str, int]:
+    def planned(self, task: str) -> dict[Phase, int]:
         """Trials of each phase, as far as can be told now."""
-        seeds, space = len(self.study.confirm.seeds), self.study.space_of(task)
-        search = self.study.planned(task) if space or not seeds else 0
-        if self._out_of_time():
-            search = min(search, len(self.journal.of(task, "search")))
-        top = min(self.study.confirm.top, max(1, search))
-        return {"search": search, "confirm": top * seeds}
+        return standing.planned(self.study, self.journal, task)
 
     def wants_weights(self, record: Record) -> bool:
         """Whether a trial's weights may become the task's best."""
@@ -129,10 +118,10 @@ class Agenda:
 
     def _confirm(self, task: str) -> Record | None:
         """The first confirmation that has not been begun."""
-        top = [record.configuration for record in ranked(self.journal, task)]
+        top = [record.configuration for record in standing.ranked(self.journal, task)]
         for point in top[: self.study.confirm.top] if self.study.space_of(task) else [{}]:
             for seed in self.study.confirm.seeds:
-                if self._id(task, point, seed) not in self.journal.trials:
+                if self._id(task, "confirm", point, seed) not in self.journal.trials:
                     return self._begin(task, "confirm", point, seed)
         return None
 
@@ -140,11 +129,11 @@ class Agenda:
         """A point that has not been tried: from the start list, the grid or the sampler."""
         seed, asker = self.study.search.seed, self._asker(task)
         for point in self.study.start(task):
-            if self._id(task, point, seed) not in self.journal.trials:
+            if self._id(task, "search", point, seed) not in self.journal.trials:
                 return self._begin(task, "search", point, seed)
         for _ in range(ATTEMPTS if self.study.search.sampler != "grid" else 0):
             point, trial = asker.ask()
-            known = self.journal.trials.get(self._id(task, point, seed))
+            known = self.journal.trials.get(self._id(task, "search", point, seed))
             if known is None:
                 return self._begin(task, "search", point, seed, trial)
             asker.repeat(trial, known)
@@ -158,12 +147,13 @@ class Agenda:
             return Asker(space, "random", seed + len(self.journal.of(task)), "").ask()[0]
         cells = spaces.cells(space)
         random.Random(seed).shuffle(cells)
-        return next(c for c in cells if self._id(task, c, seed) not in self.journal.trials)
+        known = self.journal.trials
+        return next(c for c in cells if self._id(task, "search", c, seed) not in known)
 
     def _begin(
-        self, task: str, phase: str, point: Configuration, seed: int, trial: Any = None
+        self, task: str, phase: Phase, point: Configuration, seed: int, trial: Any = None
     ) -> Record:
-        identity = self._id(task, point, seed)
+        identity = self._id(task, phase, point, seed)
         self.journal.write(
             "trial",
             trial=identity,
@@ -196,14 +186,13 @@ class Agenda:
         """The task's Optuna study."""
         return self._asker(task)
 
-    def _out_of_time(self) -> bool:
-        hours = self.study.search.hours
-        return hours is not None and self._searched + time.time() - self._began > 3600 * hours
+    def _id(self, task: str, phase: Phase, point: Configuration, seed: int) -> str:
+        """Identity of a trial: what decides its result, and nothing else.
 
-    def _id(self, task: str, point: Configuration, seed: int) -> str:
-        """Identity of a trial: what decides its result, and nothing else."""
+        The rungs of a search are evaluations too, and the best of them may be the one that counts.
+        """
         hyper = self.study.hyper(task, point).model_dump(mode="json")
-        halving = self.study.search.stop_early
-        facts = [task, self.study.recipe, hyper, seed, self.content[task], __version__,
-                 list(halving.at) if halving else []]  # fmt: skip
+        halving = self.study.search.stop_early if phase == "search" else None
+        rungs = list(halving.at) if halving else []
+        facts = [task, self.study.recipe, hyper, seed, self.content[task], __version__, rungs]
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:12]

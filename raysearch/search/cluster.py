@@ -12,6 +12,8 @@ os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
 os.environ.setdefault("TUNE_WARN_THRESHOLD_S", "60")
 os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", "86400")  # the journal is what a run keeps
 os.environ.setdefault("RAY_TRAIN_V2_ENABLED", "1")
+os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")  # a process for each lane
+os.environ.setdefault("RAY_TRAIN_METRICS_ENABLED", "0")
 os.environ.setdefault("TUNE_DISABLE_STRICT_METRIC_CHECKING", "1")  # results are news, not metrics
 
 import ray
@@ -23,10 +25,15 @@ HEAD = "node:__internal_head__"  # on every cluster's head node: lanes' coordina
 def cluster(address: str | None, cpus: int | None = None) -> Iterator[dict[str, float]]:
     """Connect to Ray, or start it here; gives the cluster's resources.
 
+    A connection that is already there is used, and left as it is.
+
     Args:
         address: of a running cluster, "auto" for the one on this node, None to start one.
         cpus: cores that a cluster of this machine offers; None for all that we may use.
     """
+    if ray.is_initialized():
+        yield ray.cluster_resources()
+        return
     quiet = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": True}
     if address is None:
         cpus = cpus or len(os.sched_getaffinity(0))

@@ -10,10 +10,9 @@ import ray
 from ray.tune import Callback
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
-from ray.util.placement_group import PlacementGroup, remove_placement_group
 
 from ..journal import Record
-from ..lane import Order
+from ..lane import Order, release
 from .agenda import Agenda
 from .pantry import Pantry
 
@@ -101,9 +100,9 @@ class Conductor:
         record = self.running.pop(tune_id, None)
         if record is None:
             return
-        group = ray.get(self.desk.bury.remote(record.id))
-        if group:
-            remove_placement_group(PlacementGroup(ray.PlacementGroupID.from_hex(group)))
+        number = ray.get(self.desk.bury.remote(record.id))
+        if number is not None:
+            release(number)
         self._deaths[record.id] = self._deaths.get(record.id, 0) + 1
         if self._deaths[record.id] > self.agenda.study.search.max_failures:
             self.agenda.end(record, "failed", f"its lane died {self._deaths[record.id]} times")

@@ -84,10 +84,11 @@ class Asker:
         self._asked[record.id] = trial
 
     def tell(self, record: Record) -> dict[str, Any]:
-        """A trial has ended; what the sampler keeps with it, for `recall`."""
+        """A trial has ended; what the sampler keeps with it, for `recall`: CMA-ES its state."""
         trial = self._asked.pop(record.id)
         self._finish(trial, record)
-        return self.study.trials[trial.number].system_attrs
+        kept = self.study.trials[trial.number].system_attrs
+        return {name: value for name, value in kept.items() if name.startswith("cma:")}
 
     def repeat(self, trial: optuna.Trial, record: Record) -> None:
         """The sampler proposed a trial that is known: it gets the stored result."""

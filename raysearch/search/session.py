@@ -17,7 +17,7 @@ from ..journal import Journal, Record
 from ..lane import Desk, Lane
 from ..models import save
 from ..preflight import Lanes
-from ..standing import standings
+from ..standing import complete, standings
 from ..study import Study
 from . import samplers
 from .agenda import Agenda
@@ -84,9 +84,15 @@ class Session:
         logging.getLogger("ray").setLevel(logging.CRITICAL)
         desk = ray.remote(Desk).options(num_cpus=0, max_concurrency=1000).remote(HANG)
         self.pantry = Pantry(self.study, self.data, desk, self.view.note)
-        self.pantry.start([t for t in self.study.tasks if self._unfinished(t)])
+        left = [t for t in self.study.tasks if not complete(self.study, self.journal, t)]
+        self.pantry.start(left)
         conductor = Conductor(
-            self.agenda, desk, self.pantry, self._room, self._changed, self._keep_weights,
+            self.agenda,
+            desk,
+            self.pantry,
+            self._room,
+            self._changed,
+            self._keep_weights,
             self.view.refresh,
         )
         with tempfile.TemporaryDirectory(prefix="raysearch-") as scratch:
@@ -128,7 +134,6 @@ class Session:
         return {
             "count": self.lanes.workers,
             "resources": self.needs,
-            "gpus": self.needs.get("GPU", 0),
             "storage": scratch,
             "environment": {
                 "OMP_NUM_THREADS": str(threads),
@@ -153,10 +158,6 @@ class Session:
             self._counted = time.monotonic()
             self._count = self.lanes.fit(ray.cluster_resources())
         return max(1, self._count)
-
-    def _unfinished(self, task: str) -> bool:
-        records, planned = self.journal.of(task), self.agenda.planned(task)
-        return sum(r.over for r in records) < planned["search"] + planned["confirm"]
 
     def _changed(self, record: Record) -> None:
         if record.over:

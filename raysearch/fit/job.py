@@ -1,0 +1,34 @@
+"""What one stage of one trial is to compute."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ..batches import Examples
+from ..recipes import Hyper, Stage
+from ..tasks import Task
+from .plan import Plan
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """Everything that decides what a stage of a trial computes.
+
+    Attributes:
+        task: its head, metrics and labels.
+        stage: its loss.
+        hyper: the configuration.
+        plan: steps, warmup and evaluation points.
+        seed: of the data order, dropout and new weights.
+        train: training examples.
+        dev: dev split -> examples; the first one selects.
+        keep_best: whether to copy the weights of the best evaluation.
+    """
+
+    task: Task
+    stage: Stage
+    hyper: Hyper
+    plan: Plan
+    seed: int
+    train: Examples
+    dev: Mapping[str, Examples]
+    keep_best: bool = False

@@ -1,0 +1,106 @@
+"""Toys that several tests share: a tokenizer, tiny encoders, examples of made-up tokens."""
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ["HF_HUB_OFFLINE"] = "1"
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _one_thread() -> None:
+    import torch
+
+    torch.set_num_threads(1)
+
+
+def toy_tokenizer():
+    """A WordPiece tokenizer that knows the words w0 to w79, whole."""
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+    from transformers import PreTrainedTokenizerFast
+
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    words = special + [f"w{number}" for number in range(80)]
+    vocabulary = {word: at for at, word in enumerate(words)}
+    backend = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
+    backend.pre_tokenizer = pre_tokenizers.Whitespace()
+    backend.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
+    names = dict(zip(("pad", "unk", "cls", "sep", "mask"), special, strict=True))
+    return PreTrainedTokenizerFast(
+        tokenizer_object=backend,
+        model_input_names=["input_ids", "token_type_ids", "attention_mask"],
+        **{f"{name}_token": word for name, word in names.items()},
+    )
+
+
+_SHAPE = {
+    "vocab_size": 85, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2,
+    "intermediate_size": 32, "max_position_embeddings": 40, "pad_token_id": 0,
+}  # fmt: skip
+TOY_CONFIGS = {
+    "bert": {},
+    "roberta": {"type_vocab_size": 1},
+    "electra": {"embedding_size": 8},
+    "albert": {"embedding_size": 8},
+    "mobilebert": {
+        "embedding_size": 8, "intra_bottleneck_size": 8, "true_hidden_size": 8,
+        "num_feedforward_networks": 2,
+    },
+    "xlm-roberta": {"type_vocab_size": 1},
+    "deberta-v2": {
+        "relative_attention": True, "pos_att_type": ["p2c", "c2p"], "position_buckets": 8,
+        "norm_rel_ebd": "layer_norm", "share_att_key": True, "position_biased_input": False,
+        "type_vocab_size": 0, "pooler_hidden_size": 16,
+    },
+    "modernbert": {
+        "bos_token_id": 2, "cls_token_id": 2, "eos_token_id": 3, "sep_token_id": 3,
+        "classifier_pooling": "mean",
+    },
+}  # fmt: skip
+
+
+@pytest.fixture
+def toy_folder(tmp_path: Path) -> Callable[..., Path]:
+    """Writes a tiny encoder with random weights as a transformers folder: toy_folder("bert")."""
+
+    def write(kind: str, *, head: str | None = None, **settings: object) -> Path:
+        import torch
+        from transformers import AutoConfig, AutoModel, AutoModelForMaskedLM
+
+        config = AutoConfig.for_model(kind, **{**_SHAPE, **TOY_CONFIGS[kind], **settings})
+        torch.manual_seed(7)
+        model = (AutoModelForMaskedLM if head == "mlm" else AutoModel).from_config(config)
+        with torch.no_grad():
+            for parameter in model.parameters():  # biases and norms too: nothing at its default
+                parameter.add_(torch.randn_like(parameter) * 0.1)
+        folder = tmp_path / kind
+        model.save_pretrained(folder)
+        toy_tokenizer().save_pretrained(folder)
+        return folder
+
+    return write
+
+
+def toy_examples(count: int = 50, *, seed: int = 0, labels: str | None = "classes"):
+    """Examples of 3 to 14 random tokens; the label tells a low first token, or how
+    many there are."""
+    import pyarrow as pa
+
+    from raysearch.batches import Examples
+
+    random = np.random.default_rng(seed)
+    rows = [
+        [2, *random.integers(5, 30, size).tolist(), 3] for size in random.integers(1, 13, count)
+    ]
+    columns = {"input_ids": pa.array(rows, pa.list_(pa.int32()))}
+    if labels == "classes":
+        columns["label"] = pa.array([int(row[1] < 17) for row in rows], pa.int64())
+    elif labels == "scores":
+        columns["label"] = pa.array([5.0 * len(row) / 14 for row in rows], pa.float32())
+    columns["id"] = pa.array([str(at) for at in range(count)])
+    return Examples(pa.table(columns), {"input_ids": 0})

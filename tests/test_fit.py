@@ -1,0 +1,302 @@
+"""The training loop: gradients, precision, divergence, memory, going on, and several workers."""
+
+import itertools
+import math
+import multiprocessing
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+import torch.distributed as dist
+from conftest import toy_examples
+
+from raysearch import tasks
+from raysearch.fit import Fit, Job, Memory, World, logits, plan
+from raysearch.fit.gradient import Gradient
+from raysearch.models import Bench
+from raysearch.models.bench import snapshot
+from raysearch.models.pretrained import read, read_tokenizer
+from raysearch.recipes import RECIPES, Hyper
+
+STILL = {"dropout": 0, "attention_dropout": 0, "classifier_dropout": 0}
+
+
+def toy_job(task="glue/rte", *, seed=1, count=50, rungs=(), **settings):
+    settings = {"BSZ": 8, "LR": 1e-2, "EPOCH": 2, "evaluations": 2} | settings
+    hyper = Hyper(**settings)
+    kind = "scores" if task == "glue/stsb" else "classes"
+    return Job(
+        task=tasks.get(task),
+        stage=RECIPES["finetune"].stages[0],
+        hyper=hyper,
+        plan=plan(hyper, count, rungs),
+        seed=seed,
+        train=toy_examples(count, labels=kind),
+        dev={"dev": toy_examples(40, seed=9, labels=kind)},
+    )
+
+
+@pytest.fixture
+def toy_bert(toy_folder):
+    """Reads a tiny BERT with the head of a task: toy_bert("glue/rte")."""
+    folder = str(toy_folder("bert"))
+    tokenizer = read_tokenizer(folder, ())
+    return lambda task="glue/rte": read(folder, tasks.get(task), tokenizer)
+
+
+def build(pretrained, job, bench=None):
+    return (bench or Bench(torch.device("cpu"))).model(pretrained, job.hyper, job.seed)
+
+
+def train(pretrained, job, **options):
+    """All reports, and the weights at the end."""
+    fit = Fit(job, build(pretrained, job), **options)
+    return list(fit), snapshot(fit.model)
+
+
+def assert_same(ours, theirs):
+    assert ours.keys() == theirs.keys()
+    for name, array in ours.items():
+        np.testing.assert_array_equal(array, theirs[name], err_msg=name)
+
+
+def gradients(pretrained, job, rows, *, limit, world=1):
+    """Each parameter's gradient in float64, summed over the workers' ranks."""
+    model = build(pretrained, job).double().train()
+    total = {}
+    for rank in range(world):
+        gradient = Gradient(
+            job, model, model,
+            world=World(rank=rank, size=world), memory=Memory(limit), scaler=None,
+        )  # fmt: skip
+        gradient.overhead = 1.0
+        gradient(rows, 0)
+        for name, parameter in model.named_parameters():
+            if parameter.grad is not None:
+                total[name] = total.get(name, 0) + parameter.grad.clone()
+    return total
+
+
+@pytest.mark.parametrize("task", ["glue/rte", "glue/stsb"])
+@pytest.mark.parametrize(("limit", "world"), [(2**20, 1), (40, 1), (1, 1), (2**20, 2), (30, 3)])
+def test_neither_the_cut_nor_the_workers_change_the_gradient(toy_bert, task, limit, world):
+    job, pretrained = toy_job(task, **STILL), toy_bert(task)
+    rows = np.array([3, 17, 4, 44, 8, 25, 31])
+    model = build(pretrained, job).double().train()
+    with torch.enable_grad():
+        batch = job.train.collate(rows)
+        job.stage.loss(model, batch, job.hyper).backward()
+    whole = {n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None}
+    ours = gradients(pretrained, job, rows, limit=limit, world=world)
+    assert ours.keys() == whole.keys()
+    for name, gradient in whole.items():
+        torch.testing.assert_close(ours[name], gradient, rtol=1e-9, atol=1e-11)
+
+
+def test_every_step_sees_bsz_rows(toy_bert):
+    job, seen = toy_job(BSZ=8), []
+    fit = Fit(job, build(toy_bert(), job))
+    backward = fit.gradient
+    fit.gradient = lambda rows, step: (seen.append(len(rows)), backward(rows, step))[1]
+    fit.gradient.micro_batches = 0
+    list(fit)
+    assert seen == [8, 8, 8, 8, 8, 8, 2] * 2
+
+
+def test_a_trial_reports_at_its_evaluations_and_learns(toy_bert):
+    job = toy_job(EPOCH=12, LR=1e-2, evaluations=3, rungs=(1 / 9,))
+    reports, _ = train(toy_bert(), job)
+    assert tuple(report.step for report in reports) == job.plan.evaluations
+    assert [report.status for report in reports] == ["running"] * 3 + ["finished"]
+    assert reports[-1].loss < reports[0].loss
+    assert reports[-1].progress == 1
+    assert reports[-1].tokens == 12 * job.train.lengths.sum()
+    assert set(reports[0].scores) == {"dev.accuracy"}
+
+
+@pytest.mark.parametrize("task", ["glue/rte", "glue/stsb"])
+def test_the_same_trial_is_bit_identical_after_any_other(toy_bert, task):
+    job, pretrained = toy_job(task), toy_bert(task)
+    _, fresh = train(pretrained, job)
+    bench = Bench(torch.device("cpu"))
+    others = [
+        (toy_bert("glue/mnli"), toy_job(seed=5)),
+        (pretrained, replace(job, seed=3, hyper=Hyper(BSZ=4, dropout=0.3))),
+        (pretrained, replace(job, seed=2)),
+    ]
+    for other, another in others:
+        next(iter(Fit(another, build(other, another, bench))))
+    fit = Fit(job, build(pretrained, job, bench))
+    list(fit)
+    assert_same(snapshot(fit.model), fresh)
+
+
+def test_a_scratch_model_is_bit_identical_in_any_bench():
+    task = tasks.get("toy/grammar")
+    tokenizer = read_tokenizer("scratch:1x64", ("w1 w2 w3 w4 w5 w6 w7 w8 w9 " * 3,) * 20)
+    pretrained, job = read("scratch:1x64", task, tokenizer), toy_job("toy/grammar")
+    pretrained.config["vocab_size"] = 40
+    bench, starts = Bench(torch.device("cpu")), []
+    for seed in (1, 2, 1):
+        fit = Fit(replace(job, seed=seed), bench.model(pretrained, job.hyper, seed))
+        starts.append(snapshot(fit.model))
+        list(itertools.islice(fit, 1))
+    assert_same(starts[0], starts[2])
+    assert not np.array_equal(starts[0]["classifier.weight"], starts[1]["classifier.weight"])
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+def test_a_trial_goes_on_from_any_checkpoint_to_the_same_weights(toy_bert, tmp_path, precision):
+    job = replace(
+        toy_job(precision=precision, adam_eps_on="raw", fp16_window=3, fp16_scale=2**10),
+        keep_best=True,
+    )
+    pretrained, states = toy_bert(), []
+    path = tmp_path / "state.pt"
+
+    def tick(fit):
+        torch.save(fit.state(), path)
+        states.append(path.read_bytes())
+
+    reports, weights = train(pretrained, job, tick=tick)
+    for at in (0, 6, 7, 8, len(states) - 1):  # some of them in the middle of an evaluation
+        path.write_bytes(states[at])
+        fit = Fit(job, build(pretrained, job))
+        fit.load(torch.load(path, weights_only=True))
+        rest = list(fit)
+        assert_same(snapshot(fit.model), weights)
+        expected = [r for r in reports if r.step > states_evaluated(path)]
+        assert [(r.step, r.loss, r.scores) for r in rest] == [
+            (r.step, r.loss, r.scores) for r in expected
+        ]
+        assert fit.best is not None
+
+
+def states_evaluated(path):
+    return torch.load(path, weights_only=True)["counts"][1]
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_lower_precision_trains_too(toy_bert, precision):
+    job = toy_job(precision=precision, EPOCH=12, LR=1e-2)
+    reports, weights = train(toy_bert(), job)
+    assert reports[-1].status == "finished"
+    assert reports[-1].loss < reports[0].loss
+    assert all(array.dtype == np.float32 for array in weights.values())
+
+
+def test_an_overflow_of_fp16_skips_the_update_and_lowers_the_scale(toy_bert):
+    job = toy_job(precision="fp16", fp16_scale=2.0**40)
+    fit = Fit(job, build(toy_bert(), job))
+    before = snapshot(fit.model)
+    fit.model.train()
+    fit._train(np.arange(8))
+    assert fit.scaler.get_scale() == 2.0**39
+    assert fit.optimizer.updates == 0
+    assert_same(snapshot(fit.model), before)
+
+
+def test_gradient_checkpointing_changes_no_gradient(toy_bert):
+    plain, rows = toy_job(), np.arange(12)
+    saving = toy_job(gradient_checkpointing=True)
+    ours, theirs = (gradients(toy_bert(), job, rows, limit=60) for job in (plain, saving))
+    for name, gradient in ours.items():
+        torch.testing.assert_close(theirs[name], gradient, rtol=1e-9, atol=1e-12)
+
+
+def test_a_compiled_model_computes_the_same(toy_bert, monkeypatch):
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))
+    settings = {"EPOCH": 0.5, "evaluations": 1, **STILL}
+    (plain,), _ = train(toy_bert(), toy_job(**settings))
+    (compiled,), _ = train(toy_bert(), toy_job(compile=True, **settings))
+    assert compiled.loss == pytest.approx(plain.loss, rel=1e-5)
+
+
+@pytest.mark.parametrize("task", ["glue/rte", "glue/stsb"])
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+def test_a_diverged_trial_says_so_without_a_score(toy_bert, task, precision):
+    job = toy_job(task, LR=10, clip=None, weight_decay=9.0, EPOCH=30, WARMUP=0, evaluations=1)
+    model = build(toy_bert(task), job)
+    with torch.no_grad():
+        model.get_input_embeddings().weight.mul_(1e38)
+    job = replace(job, hyper=job.hyper.model_copy(update={"precision": precision}))
+    *_, last = Fit(job, model)
+    assert last.status == "diverged"
+    assert last.scores == {}
+    assert last.loss == math.inf or math.isfinite(last.loss)
+
+
+def test_a_trial_stuck_at_chance_is_degenerate_and_ends_early(toy_bert):
+    job = toy_job(LR=0, EPOCH=8, evaluations=8)
+    model = build(toy_bert(), job)
+    with torch.no_grad():
+        model.classifier.weight.zero_()
+        share = torch.from_numpy(np.bincount(job.train.labels) / len(job.train))
+        model.classifier.bias.copy_(share.log())
+    reports = list(Fit(job, model))
+    assert [r.status for r in reports] == ["running"] * 3 + ["degenerate"]
+    assert 0 <= reports[-1].scores["dev.accuracy"] <= 1
+
+
+class ToySmallDevice(torch.nn.Module):
+    """A model on a device that holds so many tokens."""
+
+    def __init__(self, model, tokens):
+        super().__init__()
+        self.inner, self.tokens, self.seen = model, tokens, []
+        self.config = model.config
+
+    def forward(self, input_ids, **batch):
+        if input_ids.numel() > self.tokens:
+            raise torch.OutOfMemoryError("a toy's memory is full")
+        self.seen += [tuple(row[row > 0].tolist()) for row in input_ids]
+        return self.inner(input_ids=input_ids, **batch)
+
+
+def test_when_memory_runs_out_the_micro_batch_halves_and_no_example_is_lost(toy_bert):
+    job, memory = toy_job(EPOCH=1, **STILL), Memory()
+    (_, whole), _ = train(toy_bert(), job)
+    model = ToySmallDevice(build(toy_bert(), job), 30)
+    *_, last = Fit(job, model, memory=memory)
+    assert last.loss == pytest.approx(whole.loss, rel=1e-5)
+    assert last.scores == whole.scores
+    assert last.micro_batches > whole.micro_batches or memory.limit <= 30
+    assert 15 <= memory.limit <= 30
+
+
+def test_an_example_that_never_fits_is_an_error(toy_bert):
+    job = toy_job()
+    with pytest.raises(MemoryError, match="tokens does not fit"):
+        list(Fit(job, ToySmallDevice(build(toy_bert(), job), 2)))
+    with pytest.raises(MemoryError, match="tokens does not fit"):
+        logits(
+            ToySmallDevice(build(toy_bert(), job), 2), job.train,
+            autocast=lambda: torch.autocast("cpu", enabled=False),
+        )  # fmt: skip
+
+
+def work(rank, meeting, pretrained, job):
+    """One of two workers: trains, and writes down its last loss and weights."""
+    dist.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=2)
+    reports, weights = train(pretrained, job, world=World.current())
+    np.savez(f"{meeting}.{rank}.npz", loss=reports[-1].loss, **weights)
+    dist.destroy_process_group()
+
+
+def test_two_workers_train_to_the_weights_of_one(toy_bert, tmp_path):
+    job, pretrained, meeting = toy_job(BSZ=7, LR=1e-3, **STILL), toy_bert(), tmp_path / "meeting"
+    fork = multiprocessing.get_context("fork")
+    workers = [fork.Process(target=work, args=(n, meeting, pretrained, job)) for n in (0, 1)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(60)
+    assert [worker.exitcode for worker in workers] == [0, 0]
+    one, two = (dict(np.load(f"{meeting}.{rank}.npz")) for rank in (0, 1))
+    assert_same(one, two)
+    reports, alone = train(pretrained, job)
+    assert one.pop("loss") == pytest.approx(reports[-1].loss, rel=1e-4)
+    for name, array in alone.items():
+        np.testing.assert_allclose(one[name], array, rtol=1e-3, atol=2e-5, err_msg=name)

@@ -1,0 +1,227 @@
+"""The journal: what is written is there again, whatever happens to the process or to the disk."""
+
+import json
+import os
+import resource
+import subprocess
+import sys
+
+import pytest
+from run_folders import Script
+
+from raysearch import journal
+from raysearch.errors import InputError
+from raysearch.journal import NAME, Journal, read
+
+RTE = "glue/rte"
+
+
+def two_trials(folder):
+    script = Script(folder)
+    script.trial(RTE, {"LR": 1e-5}, {"accuracy": 0.8})
+    script.trial(RTE, {"LR": 2e-5}, {"accuracy": 0.7})
+    script.close()
+    return folder / NAME
+
+
+def test_what_is_written_is_read_back(tmp_path):
+    two_trials(tmp_path)
+    one, two = read(tmp_path).of(RTE)
+    assert (one.id, one.number, one.configuration, one.status) == (
+        "t0", 0, {"LR": 1e-5}, "finished"
+    )  # fmt: skip
+    assert (one.score, one.best, one.last) == (0.8, {"dev.accuracy": 0.8}, {"dev.accuracy": 0.8})
+    assert [report["step"] for report in one.reports] == [50, 100]
+    assert (one.seconds, one.device_hours, one.attempts) == (36.0, 0.01, 1)
+    assert two.score == 0.7
+    assert one.over
+    assert read(tmp_path).of("glue/mrpc") == []
+
+
+def test_the_writer_holds_what_a_reader_reads(tmp_path):
+    script = Script(tmp_path)
+    script.trial(RTE, {"LR": 1e-5, "WARMUP": {"steps": 3}}, {"accuracy": 0.8})
+    assert read(tmp_path).trials == script.journal.trials
+
+
+def test_a_run_without_a_journal_has_no_trials(tmp_path):
+    assert read(tmp_path).trials == {}
+
+
+@pytest.mark.parametrize("lost", [1, 2, 40])
+def test_a_torn_last_line_is_left_out_and_written_over(tmp_path, lost):
+    path = two_trials(tmp_path)
+    whole = path.read_bytes()
+    last = whole.splitlines(keepends=True)[-1]
+    path.write_bytes(whole[:-lost])
+    assert [r.status for r in read(tmp_path).of(RTE)] == ["finished", "running"]
+    again = Journal(tmp_path)
+    again.write("repeat", trial="t0", at=1.0)
+    again.close()
+    assert path.read_bytes().startswith(whole[: -len(last)] + b'{"event":"repeat"')
+    assert read(tmp_path).trials["t0"].repeats == 1
+
+
+def test_zeros_that_a_power_cut_leaves_at_the_end_are_cut_off(tmp_path):
+    path = two_trials(tmp_path)
+    whole = path.read_bytes()
+    path.write_bytes(whole + bytes(4096))
+    Journal(tmp_path).close()
+    assert path.read_bytes() == whole
+
+
+def test_a_damaged_line_before_the_last_is_refused_with_its_number(tmp_path):
+    path = two_trials(tmp_path)
+    lines = path.read_bytes().splitlines(keepends=True)
+    lines[3] = b"}" + lines[3]
+    path.write_bytes(b"".join(lines))
+    for open_it in (read, Journal):
+        with pytest.raises(InputError, match="line 4"):
+            open_it(tmp_path)
+    assert path.read_bytes() == b"".join(lines)
+
+
+def test_events_of_a_later_version_are_passed_over(tmp_path):
+    path = two_trials(tmp_path)
+    path.write_bytes(path.read_bytes() + b'{"event":"telegram","trial":"t0","at":5}\n')
+    assert len(read(tmp_path).trials) == 2
+
+
+def test_a_full_disk_loses_nothing_and_writing_goes_on_when_there_is_room(tmp_path):
+    path = two_trials(tmp_path)
+    before = path.read_bytes()
+    again = Journal(tmp_path)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + 20, limits[1]))
+    try:
+        for _ in range(2):
+            with pytest.raises(OSError, match="too large"):
+                again.write("repeat", trial="t0", at=1.0)
+            assert path.read_bytes() == before
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert again.trials["t0"].repeats == 0
+    again.write("repeat", trial="t1", at=2.0)
+    again.close()
+    assert [r.repeats for r in read(tmp_path).of(RTE)] == [0, 1]
+
+
+def test_an_event_that_the_disk_does_not_confirm_did_not_happen(tmp_path, monkeypatch):
+    path = two_trials(tmp_path)
+    before, again = path.read_bytes(), Journal(tmp_path)
+
+    def broken(file):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", broken)
+        with pytest.raises(OSError, match="No space"):
+            again.write("repeat", trial="t0", at=1.0)
+    assert path.read_bytes() == before
+    assert again.trials["t0"].repeats == 0
+
+
+def test_half_a_line_that_could_not_be_taken_back_is_taken_back_later(tmp_path):
+    path = two_trials(tmp_path)
+    again = Journal(tmp_path)
+    with path.open("ab") as file:
+        file.write(b'{"event":"rep')
+    again.write("repeat", trial="t0", at=1.0)
+    again.close()
+    assert read(tmp_path).trials["t0"].repeats == 1
+
+
+def test_reading_while_writing_sees_whole_events_only(tmp_path):
+    script = Script(tmp_path)
+    seen = 0
+    for number in range(20):
+        script.begin(RTE, {"LR": number})
+        whole = (tmp_path / NAME).read_bytes()
+        with (tmp_path / NAME).open("ab") as file:
+            file.write(b'{"event":"trial","trial":"half')
+        assert len(read(tmp_path).trials) == number + 1 > seen
+        seen = number + 1
+        (tmp_path / NAME).write_bytes(whole)
+
+
+def test_a_second_writer_is_refused_until_the_first_is_gone(tmp_path):
+    first = Journal(tmp_path)
+    with pytest.raises(InputError, match="another raysearch is running here"):
+        Journal(tmp_path)
+    first.close()
+    Journal(tmp_path).close()
+
+
+def test_a_killed_process_leaves_every_event_that_it_had_written(tmp_path):
+    code = (
+        "import os, sys; from raysearch.journal import Journal; from pathlib import Path\n"
+        "journal = Journal(Path(sys.argv[1]))\n"
+        "for n in range(30):\n"
+        "    journal.write('trial', trial=str(n), number=n, task='glue/rte', phase='search',\n"
+        "                  configuration={}, seed=1)\n"
+        "os.kill(os.getpid(), 9)\n"
+    )
+    subprocess.run([sys.executable, "-c", code, tmp_path], check=False)
+    assert len(read(tmp_path).of(RTE)) == 30
+    Journal(tmp_path).close()
+
+
+def test_infinities_become_null(tmp_path):
+    script = Script(tmp_path)
+    name = script.diverged(RTE, {"LR": 1.0})
+    assert script.journal.trials[name].reports[-1]["loss"] is None
+    assert b"NaN" not in (tmp_path / NAME).read_bytes()
+    for line in (tmp_path / NAME).read_text().splitlines():
+        json.loads(line, parse_constant=pytest.fail)
+
+
+def test_a_new_attempt_keeps_the_reports_up_to_its_checkpoint(tmp_path):
+    script = Script(tmp_path)
+    name = script.begin(RTE, {"LR": 1e-5})
+    script.attempt(name)
+    script.report(name, 25, {"accuracy": 0.5})
+    script.report(name, 50, {"accuracy": 0.6})
+    script.write("spent", trial=name, attempt=1, seconds=5.0)
+    script.write("spent", trial=name, attempt=1, seconds=7.0)
+    script.attempt(name, 2, from_step=25)
+    script.report(name, 50, {"accuracy": 0.6}, attempt=2)
+    script.write("spent", trial=name, attempt=2, seconds=3.0)
+    record = read(tmp_path).trials[name]
+    assert [(r["step"], r["attempt"]) for r in record.reports] == [(25, 1), (50, 2)]
+    assert (record.attempts, record.seconds) == (2, 10.0)
+
+
+def test_an_attempt_that_the_journal_missed_still_counts(tmp_path):
+    script = Script(tmp_path)
+    name = script.begin(RTE, {"LR": 1e-5})
+    script.attempt(name, 1)
+    script.attempt(name, 3)
+    assert read(tmp_path).trials[name].attempts == 3
+
+
+def test_device_hours_follow_each_attempts_own_devices(tmp_path):
+    script = Script(tmp_path, devices=4)
+    name = script.begin(RTE, {"LR": 1e-5})
+    script.attempt(name, 1)
+    script.write("spent", trial=name, attempt=1, seconds=900.0)
+    script.attempt(name, 2, devices=1)
+    script.write("spent", trial=name, attempt=2, seconds=3600.0)
+    assert read(tmp_path).trials[name].device_hours == 2.0
+
+
+def test_the_pause_between_two_sessions_is_in_neither(tmp_path):
+    first = Journal(tmp_path)
+    first.write("session", at=100.0)
+    first.write("repeat", trial="none", at=160.0)
+    first.write("session", at=9000.0)
+    first.write("repeat", trial="none", at=9030.0)
+    spans = [session["until"] - session["at"] for session in read(tmp_path).sessions]
+    assert spans == [60.0, 30.0]
+
+
+def test_every_event_is_on_disk_before_it_counts(tmp_path, monkeypatch):
+    script, order = Script(tmp_path), []
+    monkeypatch.setattr(os, "fsync", lambda file: order.append("disk"))
+    monkeypatch.setattr(journal.Records, "apply", lambda self, event: order.append("counts"))
+    script.write("repeat", trial="t0", at=1.0)
+    assert order == ["disk", "counts"]

@@ -1,0 +1,152 @@
+"""Who leads, and how much is done, on journals with known results."""
+
+import statistics
+
+import pytest
+from run_folders import Script, write_study
+
+from raysearch import study
+from raysearch.journal import read
+from raysearch.standing import complete, planned, ranked, searched_hours, standings
+
+RTE, MNLI = "glue/rte", "glue/mnli"
+LOW, MID, HIGH = ({"LR": 1e-5}, {"LR": 2e-5}, {"LR": 3e-5})
+
+
+def parsed(tasks=(RTE,), **parts):
+    raw = {
+        "tasks": list(tasks),
+        "model": "scratch",
+        "space": {"LR": {"choice": [1e-5, 2e-5, 3e-5]}},
+        "search": {"trials": 3},
+        **parts,
+    }
+    return study.parse(raw)
+
+
+CONFIRM = {"top": 2, "seeds": [11, 12, 13]}
+
+
+def test_before_a_confirmation_the_search_decides(tmp_path):
+    script = Script(tmp_path)
+    for point, accuracy in ((LOW, 0.7), (MID, 0.9), (HIGH, 0.8)):
+        script.trial(RTE, point, {"accuracy": accuracy})
+    found = standings(parsed(confirm=CONFIRM), script.journal, RTE)
+    assert [s.configuration for s in found] == [MID, HIGH, LOW]
+    assert (found[0].score, found[0].spread, len(found[0].trials)) == (0.9, 0.0, 1)
+
+
+@pytest.mark.parametrize(("report", "score"), [("median", 0.7), ("mean", 0.75), ("max", 0.9)])
+def test_after_a_confirmation_the_seeds_decide(tmp_path, report, score):
+    script = Script(tmp_path)
+    script.trial(RTE, LOW, {"accuracy": 0.95})
+    script.trial(RTE, MID, {"accuracy": 0.90})
+    for seed, low, mid in ((11, 0.5, 0.7), (12, 0.5, 0.65), (13, 0.5, 0.9)):
+        script.trial(RTE, LOW, {"accuracy": low}, seed, "confirm")
+        script.trial(RTE, MID, {"accuracy": mid}, seed, "confirm")
+    leader, other = standings(parsed(confirm={**CONFIRM, "report": report}), script.journal, RTE)
+    assert (leader.configuration, other.configuration) == (MID, LOW)
+    assert leader.score == pytest.approx(score)
+    assert leader.spread == pytest.approx(statistics.stdev([0.7, 0.65, 0.9]))
+    assert (leader.chosen.seed, leader.chosen.score) == (13, 0.9)
+
+
+def test_every_metric_is_reported_over_the_same_trials(tmp_path):
+    script = Script(tmp_path)
+    for seed, one, two in ((11, 0.8, 0.7), (12, 0.9, 0.6), (13, 0.7, 0.8)):
+        scores = {"accuracy": one, "mismatched.accuracy": two}
+        script.trial(MNLI, LOW, scores, seed, "confirm")
+    (leader,) = standings(parsed([MNLI], confirm=CONFIRM), script.journal, MNLI)
+    assert leader.scores == {"dev.accuracy": 0.8, "dev.mismatched.accuracy": 0.7}
+    assert leader.spreads == pytest.approx({"dev.accuracy": 0.1, "dev.mismatched.accuracy": 0.1})
+
+
+def test_a_seed_that_diverged_counts_with_the_worst_of_every_metric(tmp_path):
+    script = Script(tmp_path)
+    script.diverged(MNLI, LOW, 11, "confirm")
+    for seed in (12, 13):
+        scores = {"accuracy": 0.9, "mismatched.accuracy": 0.6}
+        script.trial(MNLI, LOW, scores, seed, "confirm")
+    mean = parsed([MNLI], confirm={**CONFIRM, "report": "mean"})
+    (leader,) = standings(mean, script.journal, MNLI)
+    assert leader.scores == pytest.approx({"dev.accuracy": 0.6, "dev.mismatched.accuracy": 0.4})
+    assert leader.score == leader.scores["dev.accuracy"]
+
+
+def test_a_degenerate_seed_is_reported_as_measured(tmp_path):
+    script = Script(tmp_path)
+    name = script.begin(RTE, LOW, 11, "confirm")
+    script.attempt(name)
+    script.report(name, 100, {"accuracy": 0.527}, status="degenerate")
+    script.end(name, "degenerate", 0.0, {"accuracy": 0.527})
+    (leader,) = standings(parsed(confirm=CONFIRM), script.journal, RTE)
+    assert leader.score == 0.527
+
+
+def test_what_counts_is_the_evaluation_that_the_study_selects(tmp_path):
+    script = Script(tmp_path)
+    name = script.begin(RTE, LOW)
+    script.attempt(name)
+    script.report(name, 100, {"accuracy": 0.6}, status="finished")
+    script.end(name, "finished", 0.6, {"accuracy": 0.8}, {"accuracy": 0.6})
+    last = parsed(search={"trials": 3, "select": "last"})
+    assert [standings(s, script.journal, RTE)[0].score for s in (last, parsed())] == [0.6, 0.8]
+
+
+def test_stopped_diverged_and_failed_trials_do_not_compete(tmp_path):
+    script = Script(tmp_path)
+    script.stopped(RTE, LOW, {"accuracy": 0.99})
+    script.diverged(RTE, MID, before={"accuracy": 0.98})
+    script.end(script.begin(RTE, HIGH), "failed", None, error="MemoryError")
+    assert ranked(script.journal, RTE) == []
+    assert standings(parsed(), script.journal, RTE) == []
+
+
+def test_equal_scores_rank_by_number(tmp_path):
+    script = Script(tmp_path)
+    for point in (HIGH, LOW, MID):
+        script.trial(RTE, point, {"accuracy": 0.7})
+    assert [r.configuration for r in ranked(script.journal, RTE)] == [HIGH, LOW, MID]
+
+
+def test_a_plan_is_the_search_and_then_the_seeds_of_the_best(tmp_path):
+    script = Script(tmp_path)
+    assert planned(parsed(), script.journal, RTE) == {"search": 3, "confirm": 0}
+    assert planned(parsed(confirm=CONFIRM), script.journal, RTE) == {"search": 3, "confirm": 6}
+    fixed = parsed(space={}, fixed=LOW, confirm=CONFIRM)
+    assert planned(fixed, script.journal, RTE) == {"search": 0, "confirm": 3}
+    alone = parsed(space={}, fixed=LOW)
+    assert planned(alone, script.journal, RTE) == {"search": 1, "confirm": 0}
+
+
+def test_no_more_is_confirmed_than_has_finished(tmp_path):
+    script, asked = Script(tmp_path), parsed(confirm=CONFIRM)
+    script.trial(RTE, LOW, {"accuracy": 0.7})
+    script.stopped(RTE, MID, {"accuracy": 0.6})
+    assert planned(asked, script.journal, RTE) == {"search": 3, "confirm": 6}
+    script.stopped(RTE, HIGH, {"accuracy": 0.5})
+    assert planned(asked, script.journal, RTE) == {"search": 3, "confirm": 3}
+    assert not complete(asked, script.journal, RTE)
+    for seed in (11, 12, 13):
+        script.trial(RTE, LOW, {"accuracy": 0.7}, seed, "confirm")
+    assert complete(asked, script.journal, RTE)
+
+
+def test_a_search_that_ran_out_of_hours_is_as_long_as_it_got(tmp_path):
+    script = Script(tmp_path)
+    script.trial(RTE, LOW, {"accuracy": 0.7})
+    asked = parsed(search={"trials": 3, "hours": 0.5})
+    assert planned(asked, script.journal, RTE)["search"] == 3
+    script.now += 3600
+    script.trial(RTE, MID, {"accuracy": 0.7})
+    assert searched_hours(script.journal) == pytest.approx(1, abs=0.01)
+    assert planned(asked, script.journal, RTE)["search"] == 2
+    assert complete(asked, script.journal, RTE)
+
+
+def test_standings_of_a_folder_are_those_of_its_writer(tmp_path):
+    write_study(tmp_path, tasks=[RTE], model="scratch")
+    script = Script(tmp_path)
+    script.trial(RTE, {}, {"accuracy": 0.7})
+    loaded = study.load(tmp_path / "study.yaml")
+    assert standings(loaded, read(tmp_path), RTE) == standings(loaded, script.journal, RTE)
