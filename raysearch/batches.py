@@ -64,7 +64,8 @@ class Examples:
 
     def vocabulary(self) -> np.ndarray:
         """The token ids that a batch can hold, padding among them: int64, sorted."""
-        return np.union1d(self._flat[INPUT][0], self.padding[INPUT]).astype(np.int64)
+        values, offsets = self._flat[INPUT]
+        return np.union1d(values[offsets[0] : offsets[-1]], self.padding[INPUT]).astype(np.int64)
 
 
 def _flat(table: pa.Table, name: str) -> tuple[np.ndarray, np.ndarray]:

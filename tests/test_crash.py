@@ -1,0 +1,102 @@
+"""A run is killed in every way that there is, and ends with exactly its planned trials."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import raysearch
+from raysearch import journal
+
+STUDY = """
+tasks: [toy/grammar]
+model: scratch:1x64
+space:
+  BSZ: {choice: [16, 32]}
+  LR: {log: [1e-4, 1e-2]}
+fixed: {EPOCH: 2, max_length: 32, evaluations: 4}
+search: {trials: 6, stop_early: {at: [0.5], keep: 0.5}}
+confirm: {top: 1, seeds: [11, 12]}
+"""
+
+
+def start(folder: Path, *command: str) -> subprocess.Popen:
+    """The command line in a process of its own, its output in a file."""
+    code = "from raysearch.cli import main; main()"
+    with (folder / "out.txt").open("a") as out:
+        return subprocess.Popen(
+            [sys.executable, "-c", code, *command], stdout=out, stderr=out, cwd=folder
+        )
+
+
+def reports(run: Path) -> int:
+    path = run / journal.NAME
+    return path.read_text().count('"event":"report"') if path.exists() else 0
+
+
+def wait_for_reports(run: Path, count: int, process: subprocess.Popen) -> None:
+    deadline = time.monotonic() + 180
+    while reports(run) < count:
+        assert process.poll() is None, (run.parent.parent / "out.txt").read_text()[-3000:]
+        assert time.monotonic() < deadline, "no progress"
+        time.sleep(0.1)
+
+
+def descendants(parent: int, title: str) -> Iterator[int]:
+    """Processes below `parent` whose title begins so."""
+    listed = subprocess.run(["ps", "-eo", "pid,ppid,args"], capture_output=True, text=True).stdout
+    rows = [line.split(None, 2) for line in listed.splitlines()[1:]]
+    below = {parent}
+    for _ in range(8):
+        below |= {int(pid) for pid, ppid, _ in rows if int(ppid) in below}
+    yield from (int(pid) for pid, _, args in rows if int(pid) in below and args.startswith(title))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="finds Ray's processes with ps")
+def test_a_run_survives_kill_9_of_a_worker_a_lane_and_the_driver(tmp_path: Path) -> None:
+    (tmp_path / "toy.yaml").write_text(STUDY)
+    run = tmp_path / "runs" / "toy"
+    process = start(tmp_path, "run", "toy.yaml")
+    wait_for_reports(run, 2, process)
+    os.kill(next(descendants(process.pid, "ray::RayTrainWorker")), signal.SIGKILL)
+    wait_for_reports(run, reports(run) + 3, process)
+    lane = [*descendants(process.pid, "ray::Lane"), *descendants(process.pid, "ray::Resource")]
+    os.kill(lane[0], signal.SIGKILL)
+    wait_for_reports(run, reports(run) + 3, process)
+    process.kill()
+    process.wait()
+    spent = sum(record.seconds for record in journal.read(run).trials.values())
+
+    resumed = start(tmp_path, "resume", "runs/toy")
+    assert resumed.wait(timeout=240) == 0, (tmp_path / "out.txt").read_text()[-3000:]
+
+    events = [json.loads(line) for line in (run / journal.NAME).read_text().splitlines()]
+    ends = Counter(event["trial"] for event in events if event["event"] == "end")
+    records = journal.read(run)
+    assert set(ends.values()) == {1}, "a trial ended twice"
+    assert len(records.of("toy/grammar", "search")) == 6
+    assert len(records.of("toy/grammar", "confirm")) == 2
+    assert all(r.over and r.status != "failed" for r in records.trials.values())
+    assert len(records.sessions) == 2
+    assert any(record.attempts > 1 for record in records.trials.values())
+    assert sum(record.seconds for record in records.trials.values()) > spent
+    again = raysearch.table(raysearch.load(run / "study.yaml"), records)
+    assert again.row("Result").cells[0].text != "-"
+
+
+def test_ctrl_c_ends_cleanly_and_says_how_to_go_on(tmp_path: Path) -> None:
+    (tmp_path / "toy.yaml").write_text(STUDY)
+    process = start(tmp_path, "run", "toy.yaml")
+    wait_for_reports(tmp_path / "runs" / "toy", 1, process)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=60) == 130
+    said = (tmp_path / "out.txt").read_text()
+    assert "raysearch resume" in said
+    assert "Traceback" not in said

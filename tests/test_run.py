@@ -1,0 +1,106 @@
+"""Whole runs on a real Ray: lanes, search, confirmation, exports. Small models, one small task."""
+
+import json
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+import raysearch
+from raysearch import journal
+from raysearch.preflight import Lanes
+
+TASK = "toy/grammar"
+
+
+def toy_study(**changes: object) -> raysearch.Study:
+    """Trials of about two seconds on one core, some of which learn the grammar."""
+    raw = {
+        "tasks": [TASK],
+        "model": "scratch:2x64",
+        "space": {"BSZ": {"choice": [32, 64]}, "LR": {"log": [5e-4, 2e-3]}},
+        "fixed": {"EPOCH": 3, "max_length": 32, "evaluations": 2},
+        "search": {"trials": 4, "stop_early": {"at": [0.5], "keep": 0.5}},
+        "confirm": {"top": 1, "seeds": [11, 12]},
+    } | changes
+    return raysearch.parse(raw, name="toy")
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> raysearch.Run:
+    return raysearch.run(toy_study(), storage=tmp_path_factory.mktemp("runs"))
+
+
+def test_a_run_holds_exactly_the_planned_trials(done: raysearch.Run) -> None:
+    assert not done.interrupted
+    assert len(done.records.of(TASK, "search")) == 4
+    assert [r.seed for r in done.records.of(TASK, "confirm")] == [11, 12]
+    assert all(record.over and not record.error for record in done.records.trials.values())
+    assert len({record.id for record in done.records.trials.values()}) == 6
+
+
+def test_every_trial_reports_at_its_rung_and_costs_what_it_took(done: raysearch.Run) -> None:
+    for record in done.records.trials.values():
+        steps = [report["step"] for report in record.reports]
+        assert steps == list(record.plan["evaluations"])[: len(steps)]
+        assert record.seconds == pytest.approx(record.reports[-1]["seconds"], abs=0.5)
+
+
+def test_the_run_folder_has_everything_that_the_design_names(done: raysearch.Run) -> None:
+    folder = done.folder
+    for name in ("study.yaml", "provenance.json", "table.md", "table.tex", "table.csv"):
+        assert (folder / name).stat().st_size > 0, name
+    assert json.loads((folder / "table.json").read_text())
+    facts = json.loads((folder / "provenance.json").read_text())
+    assert facts["packages"]["ray"]
+    assert set(facts["content"]) == {TASK}
+    assert pq.read_table(folder / "toy-grammar" / "trials.parquet").num_rows == 6
+    assert not list(folder.rglob("*.writing"))
+
+
+def test_optuna_opens_the_study_and_sees_stopped_trials_as_pruned(done: raysearch.Run) -> None:
+    import optuna
+
+    path = done.folder / "toy-grammar" / "study.db"
+    study = optuna.load_study(study_name="toy", storage=f"sqlite:///{path}")
+    states = sorted(trial.state.name for trial in study.trials)
+    stopped = sum(record.status == "stopped" for record in done.records.of(TASK, "search"))
+    assert states == ["COMPLETE"] * (4 - stopped) + ["PRUNED"] * stopped
+
+
+def test_the_winner_reruns_to_the_same_score_and_the_same_weights(
+    done: raysearch.Run, tmp_path: Path
+) -> None:
+    best = done.folder / "toy-grammar" / "best.yaml"
+    again = raysearch.run(raysearch.load(best), storage=tmp_path)
+    before, after = done.best(TASK), again.best(TASK)
+    assert [r.last for r in after.trials] == [r.last for r in before.trials]
+    assert after.score == before.score
+    weights = [run.folder / "toy-grammar" / "best" / "model.safetensors" for run in (done, again)]
+    assert weights[0].read_bytes() == weights[1].read_bytes()
+
+
+def test_two_workers_train_what_one_does_within_rounding(tmp_path: Path) -> None:
+    found = {}
+    for workers in (1, 2):
+        study = toy_study(
+            space={},
+            fixed={
+                "BSZ": 24, "LR": 1e-3, "EPOCH": {"steps": 40}, "max_length": 32,
+                "evaluations": 2, "dropout": 0.0, "attention_dropout": 0.0,
+            },
+            confirm={},
+        )  # fmt: skip
+        lanes = Lanes(count=1, workers=workers)
+        done = raysearch.run(study, storage=tmp_path / str(workers), lanes=lanes)
+        found[workers] = done.best(TASK).trials[0].reports
+    for one, two in zip(found[1], found[2], strict=True):
+        assert two["loss"] == pytest.approx(one["loss"], rel=1e-4)
+        assert two["scores"] == pytest.approx(one["scores"], abs=0.01)
+
+
+def test_the_journal_of_a_finished_run_is_finished(done: raysearch.Run) -> None:
+    again = raysearch.resume(done.folder)
+    assert not again.interrupted
+    ids = [r.id for r in journal.read(done.folder).trials.values()]
+    assert ids == [r.id for r in done.records.trials.values()]
