@@ -131,7 +131,7 @@ def run(
 @app.command()
 @_guarded
 def resume(
-    folder: Annotated[Path, typer.Argument(help="A run folder.")],
+    folder: Annotated[str, typer.Argument(help="A run folder, or its URI.")],
     data: Data = None,
     address: Address = None,
     lanes: LaneCount = None,

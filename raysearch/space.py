@@ -1,7 +1,9 @@
 """Dimensions of a search space. It knows neither Ray, Optuna nor what is searched."""
 
 import math
+import reprlib
 from collections.abc import Mapping
+from contextlib import suppress
 from itertools import product
 from typing import Annotated, Any, Literal, Self
 
@@ -9,16 +11,24 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 
 def _number(value: Any) -> Any:
-    """YAML 1.1 reads 1e-5 as a string: read it as the number that was meant."""
+    """YAML 1.1 reads 1e-5 as a string and `no` as False: one was meant as a number, one was not."""
+    number = value
     if isinstance(value, str):
-        try:
-            return float(value)
-        except ValueError:
-            return value
-    return value
+        with suppress(ValueError):
+            number = float(value)
+    if isinstance(number, bool) or not isinstance(number, int | float):
+        raise ValueError(f"a number is needed, got {reprlib.repr(value)}")
+    if not math.isfinite(number):
+        raise ValueError(f"a finite number is needed, got {value}")
+    return number
 
 
 Number = Annotated[int | float, BeforeValidator(_number)]
+
+_FORMS = (
+    "write exactly one of {choice: [...]}, {uniform: [low, high]}, {log: [low, high]},"
+    " {int: [low, high]}, got "
+)
 
 
 class Dimension(BaseModel):
@@ -31,14 +41,18 @@ class Dimension(BaseModel):
     log: tuple[Number, Number] | None = Field(None, description="log-uniform in [low, high]")
     int: tuple[Number, Number] | None = Field(None, description="a whole number in [low, high]")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _mapping(cls, value: Any) -> Any:
+        if not isinstance(value, Mapping | Dimension):
+            raise ValueError(_FORMS + reprlib.repr(value))
+        return value
+
     @model_validator(mode="after")
     def _one_form(self) -> Self:
         forms = [form for form in ("choice", "uniform", "log", "int") if getattr(self, form)]
         if len(forms) != 1:
-            raise ValueError(
-                "write exactly one of {choice: [...]}, {uniform: [low, high]}, {log: [low, high]},"
-                f" {{int: [low, high]}}, got {', '.join(forms) or 'none'}"
-            )
+            raise ValueError(_FORMS + (", ".join(forms) or "none"))
         if self.kind == "choice":
             if len({repr(value) for value in self.choice}) < len(self.choice):
                 raise ValueError(f"each choice stands once, got {list(self.choice)}")
@@ -75,8 +89,16 @@ class Dimension(BaseModel):
 
     @property
     def ends(self) -> tuple[Any, ...]:
-        """Values whose validity decides that of the whole dimension."""
+        """Every choice, or both ends of a range."""
         return self.choice if self.kind == "choice" else self.range
+
+    @property
+    def inside(self) -> tuple[float, ...]:
+        """A fraction between the ends of a real range: not every name takes one."""
+        if self.kind in ("choice", "int"):
+            return ()
+        low, high = self.range
+        return (low + (high - low) / math.pi,)
 
     def __contains__(self, value: Any) -> bool:
         if self.values is not None:

@@ -425,7 +425,9 @@ def test_miniatures_publish_test_scores_which_no_dev_score_is_compared_with():
 def test_minilm_searches_the_grid_of_its_appendix():
     minilm = load("minilm-glue")
     choices = {name: dimension.choice for name, dimension in minilm.space.items()}
-    assert choices == {"BSZ": (32, 48), "LR": (2e-5, 3e-5, 4e-5, 5e-5), "EPOCH": (3, 4, 5)}
+    ours = 1e-4
+    assert choices["LR"] == (2e-5, 3e-5, 4e-5, 5e-5, ours)
+    assert (choices["BSZ"], choices["EPOCH"]) == ((32, 48), (3, 4, 5))
     assert minilm.fixed["max_length"] == 128
     twelve, six = row("MiniLM-L12-H384", "minilm-glue"), row("MiniLM-L6-H384", "minilm-glue")
     assert [printed(r) for r in twelve.values()] == [85.7, 91.3, 91.5, 93.0, 58.5, 73.3, 89.5]

@@ -142,7 +142,7 @@ class Fit:
             stuck = stuck or (not number and self._stuck(predictions))
         self.flat = self.flat + 1 if stuck else 0
         last = self.step == job.plan.steps
-        hopeless = self.flat > 2 and 2 * self.step >= job.plan.steps
+        hopeless = self.flat > 2 and 4 * self.step >= 3 * job.plan.steps
         status = "degenerate" if stuck and (last or hopeless) else "finished" if last else "running"
         report = self._report(scores, status)
         self._remember(report)

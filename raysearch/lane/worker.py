@@ -6,9 +6,11 @@ import io
 import os
 import time
 from dataclasses import asdict
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import ray
 import torch
 
@@ -95,7 +97,9 @@ class Worker:
             dev=material["dev"],
             keep_best=order.keep and self.select == "best" and self.world.rank == 0,
         )
-        model = self.bench.model(material["pretrained"], hyper, order.seed)
+        model = self.bench.model(
+            material["pretrained"], hyper, order.seed, material["vocabulary"]
+        )
         fit = Fit(job, model, world=self.world, memory=self.memory,
                   tick=lambda fit: self._tick(order, fit))  # fmt: skip
         self._before = self._restore(order, fit)
@@ -123,6 +127,7 @@ class Worker:
                 "train": examples[train],
                 "dev": {name: examples[name] for name in dev},
                 "pretrained": ray.get(found["pretrained"]),
+                "vocabulary": reduce(np.union1d, (e.vocabulary() for e in examples.values())),
             }
             self._task = task
         return self._material

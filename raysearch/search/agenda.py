@@ -3,8 +3,8 @@
 It knows neither Ray nor time: a resumed run is an agenda over a journal that is not empty."""
 
 import hashlib
+import itertools
 import json
-import math
 import random
 import time
 from collections.abc import Mapping
@@ -18,6 +18,7 @@ from .halving import goes_on
 from .samplers import Asker
 
 ATTEMPTS = 30  # proposals in a row that were known, after which an untried point is drawn
+CELLS = 100_000  # a space with more is never listed: few of its points can be known
 
 
 class Agenda:
@@ -73,11 +74,13 @@ class Agenda:
         score = (best if self.study.search.select == "best" else last).get(metric)
         if status in ("diverged", "degenerate"):
             score = metrics.worst(task.metric)
-        self.live.discard(record.id)
         values = {"status": status, "score": score, "best": best, "last": last, "error": error}
+        if record.phase == "search":
+            values["sampler"] = self._asker(record.task).kept(record)
         self.journal.write("end", trial=record.id, at=time.time(), **values)
-        if record.phase == "search" and (kept := self._asker(record.task).tell(record)):
-            self.journal.write("sampler", trial=record.id, sampler=kept)
+        self.live.discard(record.id)
+        if record.phase == "search":
+            self._asker(record.task).tell(record)
 
     def again(self, record: Record) -> None:
         """A trial whose lane died goes to the head of the queue."""
@@ -136,19 +139,21 @@ class Agenda:
             known = self.journal.trials.get(self._id(task, "search", point, seed))
             if known is None:
                 return self._begin(task, "search", point, seed, trial)
-            asker.repeat(trial, known)
             self.journal.write("repeat", trial=known.id, at=time.time())
+            asker.repeat(trial, known)
         return self._begin(task, "search", self._untried(task), seed)
 
     def _untried(self, task: str) -> Configuration:
         """A point that no trial has: a grid's cells in a seeded order, else one drawn at random."""
         seed, space = self.study.search.seed, self.study.space_of(task)
-        if spaces.size(space) == math.inf:
-            return Asker(space, "random", seed + len(self.journal.of(task)), "").ask()[0]
-        cells = spaces.cells(space)
-        random.Random(seed).shuffle(cells)
+        if spaces.size(space) > CELLS:
+            drawn = Asker(space, "random", seed + len(self.journal.of(task)), "")
+            points = (drawn.ask()[0] for _ in itertools.count())
+        else:
+            points = spaces.cells(space)
+            random.Random(seed).shuffle(points)
         known = self.journal.trials
-        return next(c for c in cells if self._id(task, "search", c, seed) not in known)
+        return next(p for p in points if self._id(task, "search", p, seed) not in known)
 
     def _begin(
         self, task: str, phase: Phase, point: Configuration, seed: int, trial: Any = None
@@ -178,7 +183,7 @@ class Agenda:
             seed = search.seed + 1000 * len(records)
             asker = Asker(self.study.space_of(task), search.sampler, seed, metric)
             for record in records:
-                asker.recall(record) if record.over else asker.begin(record)
+                asker.recall(record)
             self._askers[task] = asker
         return self._askers[task]
 
@@ -195,4 +200,14 @@ class Agenda:
         halving = self.study.search.stop_early if phase == "search" else None
         rungs = list(halving.at) if halving else []
         facts = [task, self.study.recipe, hyper, seed, self.content[task], __version__, rungs]
-        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:12]
+        text = json.dumps(_spelled(facts), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _spelled(value: Any) -> Any:
+    """Numbers in one spelling: EPOCH 3 and EPOCH 3.0 are the same trial."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, dict):
+        return {name: _spelled(x) for name, x in value.items()}
+    return [_spelled(x) for x in value] if isinstance(value, list) else value

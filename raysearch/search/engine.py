@@ -6,6 +6,7 @@ import platform
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -16,10 +17,11 @@ from .. import study as studies
 from ..errors import InputError, Problem
 from ..journal import Journal, Record, Records, read
 from ..preflight import Lanes
-from ..standing import Standing, standings
+from ..standing import Standing, complete, standings
 from ..study import Study
 from ..study.names import model_problems
 from .cluster import cluster, local_resources
+from .mirror import Mirror, is_remote
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +65,7 @@ def run(
     Args:
         study: from `raysearch.load`.
         data: the folder that holds the benchmark's folders.
-        storage: where the run folder goes.
+        storage: where the run folder goes: a folder, or a URI that pyarrow reaches (S3, GCS).
         name: of the run folder; the study's name where none is given.
         address: of a Ray cluster; None starts one on this machine.
         lanes: how many, and how large.
@@ -72,11 +74,14 @@ def run(
     Raises:
         InputError: everything that stands in the way, before anything is written.
     """
-    data, folder = Path(data), Path(storage) / (name or study.name)
-    lanes = lanes or Lanes()
+    place, mirror = f"{storage}/{name or study.name}", None
+    data, folder, lanes = Path(data), Path(place), lanes or Lanes()
+    if is_remote(place):
+        mirror = Mirror(place)
+        folder = mirror.folder
     problems: list[Problem] = []
-    if folder.exists() and any(folder.iterdir()):
-        text = f"'{folder}' is there already; go on with `raysearch resume {folder}`, or --name"
+    if (folder.exists() and any(folder.iterdir())) or (mirror and mirror.exists):
+        text = f"'{place}' is there already; go on with `raysearch resume {place}`, or --name"
         problems.append(Problem(place="run folder", text=text))
     problems += _problems(study, data, folder, lanes, address)
     if problems:
@@ -84,7 +89,8 @@ def run(
     folder.mkdir(parents=True, exist_ok=True)
     _write(folder / "study.yaml", studies.dump(study))
     _write(folder / "provenance.json", json.dumps(_provenance(study, data, lanes), indent=2))
-    return _engine(folder, study, data, address, lanes, watch)
+    with mirror or nullcontext():
+        return _engine(folder, study, data, address, lanes, watch)
 
 
 def resume(
@@ -96,7 +102,8 @@ def resume(
     watch: Callable[..., Any] | None = None,
 ) -> Run:
     """Finish a run that was stopped, however: see `run` for the arguments."""
-    folder = Path(folder)
+    mirror = Mirror(str(folder)) if is_remote(str(folder)) else None
+    folder = mirror.fetch() if mirror else Path(folder)
     study, facts = opened(folder)
     data = Path(data or facts["data"])
     lanes = lanes or Lanes(**facts["lanes"])
@@ -106,7 +113,8 @@ def resume(
         problems = [Problem(place="data", text=text)]
     if problems:
         raise InputError(str(folder), problems)
-    return _engine(folder, study, data, address, lanes, watch)
+    with mirror or nullcontext():
+        return _engine(folder, study, data, address, lanes, watch)
 
 
 def opened(folder: Path) -> tuple[Study, dict[str, Any]]:
@@ -143,6 +151,9 @@ def _engine(
 
     journal = Journal(folder)
     try:
+        if all(complete(study, journal, task) for task in study.tasks):
+            export.write(folder)
+            return Run(folder=folder, study=study, records=journal)
         with cluster(address) as resources:
             if found := preflight.lane_problems(lanes, resources):
                 raise InputError(study.name, found)

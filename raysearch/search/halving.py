@@ -26,7 +26,7 @@ def goes_on(record: Record, others: Iterable[Record], metric: str, keep: float) 
     mine = latest["scores"][metric]
     rivals = [s for o in others if o is not record for s in _scores_at(o, rungs[0], metric)]
     better = sum(rival > mine for rival in rivals)
-    return better < math.ceil(keep * (len(rivals) + 1))
+    return better < math.ceil(keep * (len(rivals) + 1) - 1e-9)  # 0.07 of 100 are 7
 
 
 def _scores_at(record: Record, rung: str, metric: str) -> list[float]:

@@ -69,7 +69,7 @@ class Asker:
             warnings.simplefilter("ignore")  # that some arguments are experimental
             chooser = sampler(name, seed)
         self.study = optuna.create_study(direction="maximize", sampler=chooser)
-        self._asked: dict[str, optuna.Trial] = {}
+        self._asked: dict[str, list[optuna.Trial]] = {}  # a record's, the first began it
 
     def ask(self) -> tuple[dict[str, Any], optuna.Trial]:
         """A new point, and Optuna's trial to tell about it."""
@@ -79,24 +79,34 @@ class Asker:
     def begin(self, record: Record, trial: optuna.Trial | None = None) -> None:
         """A trial is under way; without `trial` its point came from elsewhere."""
         if trial is None:
-            self.study.enqueue_trial(self._params(record.configuration))
-            trial = self.study.ask(self._distributions)
-        self._asked[record.id] = trial
+            trial = self._ask_for(record)
+        self._asked[record.id] = [trial]
 
-    def tell(self, record: Record) -> dict[str, Any]:
-        """A trial has ended; what the sampler keeps with it, for `recall`: CMA-ES its state."""
-        trial = self._asked.pop(record.id)
-        self._finish(trial, record)
-        kept = self.study.trials[trial.number].system_attrs
+    def kept(self, record: Record) -> dict[str, Any]:
+        """What the sampler keeps with a running trial, for `recall`: CMA-ES its state."""
+        kept = self.study.trials[self._asked[record.id][0].number].system_attrs
         return {name: value for name, value in kept.items() if name.startswith("cma:")}
 
+    def tell(self, record: Record) -> None:
+        """A trial has ended."""
+        for trial in self._asked.pop(record.id):
+            self._finish(trial, record)
+
     def repeat(self, trial: optuna.Trial, record: Record) -> None:
-        """The sampler proposed a trial that is known: it gets the stored result."""
-        self._finish(trial, record)
+        """The sampler proposed a known trial: it gets the stored result, or waits for it."""
+        if record.over:
+            self._finish(trial, record)
+        else:
+            self._asked[record.id].append(trial)
 
     def recall(self, record: Record) -> None:
-        """A trial that ended in an earlier session, as if it had been told then."""
-        self.study.add_trial(self.frozen(record))
+        """A trial of an earlier session, with its repeats, as if all had been told then."""
+        if record.over:
+            self.study.add_trial(self.frozen(record))
+        else:
+            self.begin(record)
+        for _ in range(record.repeats):
+            self.repeat(self._ask_for(record), record)
 
     def frozen(self, record: Record) -> optuna.trial.FrozenTrial:
         """An ended trial as Optuna stores it."""
@@ -106,10 +116,12 @@ class Asker:
             for r in record.reports
             if r["scores"]
         }
-        scored = state == TrialState.COMPLETE or (state == TrialState.PRUNED and values)
+        value = record.score if state == TrialState.COMPLETE else None
+        if state == TrialState.PRUNED:  # as Optuna has it: what it had reached by then
+            value = values.get(max(values, default=0))
         return optuna.trial.create_trial(
             state=state,
-            value=record.score if scored else None,
+            value=value,
             params=self._params(record.configuration),
             distributions=self._distributions,
             intermediate_values=values,
@@ -117,16 +129,17 @@ class Asker:
             user_attrs={"trial": record.id, "status": record.status, "phase": record.phase},
         )
 
+    def _ask_for(self, record: Record) -> optuna.Trial:
+        """Optuna's trial for a point that did not come from its sampler."""
+        self.study.enqueue_trial(self._params(record.configuration))
+        return self.study.ask(self._distributions)
+
     def _finish(self, trial: optuna.Trial, record: Record) -> None:
-        if record.over:
-            frozen = self.frozen(record)
-            for step, value in frozen.intermediate_values.items():
-                trial.report(value, step)
-            state = frozen.state
-        else:
-            state = TrialState.FAIL
-        complete = state == TrialState.COMPLETE
-        self.study.tell(trial, record.score if complete else None, state=state)
+        frozen = self.frozen(record)
+        for step, value in frozen.intermediate_values.items():
+            trial.report(value, step)
+        complete = frozen.state == TrialState.COMPLETE
+        self.study.tell(trial, frozen.value if complete else None, state=frozen.state)
 
     def _params(self, point: Mapping[str, Any]) -> dict[str, Any]:
         return {name: _simple(point[name]) for name in self.space}

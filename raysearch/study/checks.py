@@ -1,15 +1,32 @@
 """What can be wrong in a study: the schema's errors in our words, and what no field can tell."""
 
-from collections.abc import Mapping
+import reprlib
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from .. import space as spaces
 from .. import tasks as task_table
 from ..errors import Problem, unknown
 from ..recipes import RECIPES, Hyper
 from ..space import Dimension
 from .schema import Study
+
+CELLS = 100_000  # the most configurations of a grid
+
+_WORDS = {
+    "bool_parsing": "true or false is needed",
+    "bool_type": "true or false is needed",
+    "dict_type": "a mapping is needed",
+    "int_from_float": "a whole number is needed",
+    "int_parsing": "a whole number is needed",
+    "int_type": "a whole number is needed",
+    "model_type": "a mapping is needed",
+    "string_pattern_mismatch": "a name without slashes, spaces or dots before it is needed",
+    "string_type": "text is needed",
+    "tuple_type": "a list is needed",
+}
 
 
 def schema_problem(error: Mapping[str, Any]) -> Problem:
@@ -25,11 +42,14 @@ def schema_problem(error: Mapping[str, Any]) -> Problem:
         names = getattr(owner, "model_fields", {})
         return Problem(place=place, text=unknown("field", str(error["loc"][-1]), names))
     if error["type"] == "missing":
-        return Problem(place=place, text="this field is required")
+        text = "this field is required"
+        if isinstance(error["loc"][-1], int):
+            text = f"one value more is needed, got {reprlib.repr(seen)}"
+        return Problem(place=place, text=text)
     text = error["msg"].removeprefix("Value error, ")
-    text = text[0].lower() + text[1:]
+    text = _WORDS.get(error["type"], text[0].lower() + text[1:])
     if error["type"] != "value_error":
-        text += f", got {seen!r}"
+        text += f", got {reprlib.repr(seen)}"
     return Problem(place=place, text=text)
 
 
@@ -63,6 +83,10 @@ def cross_checks(raw: Mapping[str, Any]) -> list[Problem]:
     for prefix, part in scopes:
         problems += _values(recipe.hyper, f"{prefix}space", part.get("space"), searched=True)
         problems += _values(recipe.hyper, f"{prefix}fixed", part.get("fixed"), searched=False)
+        for name in _mapping(part.get("space")):
+            if name in _mapping(part.get("fixed")):
+                text = f"searched under {prefix}space as well: keep one of the two"
+                problems.append(Problem(place=f"{prefix}fixed.{name}", text=text))
     problems += _start_checks(recipe.hyper, raw)
     problems += _published_checks(recipe.hyper, raw)
     return problems + _search_checks(raw)
@@ -82,25 +106,51 @@ def _values(hyper: type[Hyper], place: str, part: Any, *, searched: bool) -> lis
             text = "examples are prepared once at one length: put it under fixed"
             problems.append(Problem(place=where, text=text))
             continue
-        values = (value,)
+        values, inside = (value,), ()
         if searched:
             try:
-                values = Dimension.model_validate(value).ends
+                dimension = Dimension.model_validate(value)
             except ValidationError:
                 continue  # the schema's own errors name it
-        for one in values:
-            try:
-                hyper.model_validate({name: one})
-            except ValidationError as error:
-                problems.append(Problem(place=where, text=schema_problem(error.errors()[0]).text))
+            values, inside = dimension.ends, dimension.inside
+        wrong = _wrong(hyper, name, values, inside)
+        problems += [Problem(place=where, text=text) for text in wrong]
     return problems
+
+
+def _wrong(
+    hyper: type[Hyper], name: str, values: Sequence[Any], inside: Sequence[float]
+) -> Iterator[str]:
+    """What is wrong with a hyperparameter's values, and with those between them."""
+    typed: list[Any] = []
+    for value in values:
+        try:
+            typed.append(getattr(hyper.model_validate({name: value}), name))
+        except ValidationError as error:
+            yield schema_problem(error.errors()[0]).text
+            continue
+        if isinstance(value, bool) and not isinstance(typed[-1], bool | None):
+            yield f"a number is needed, got {value}"
+    if len(typed) < len(values):
+        return
+    if any(typed.count(value) > 1 for value in typed):
+        yield f"each choice stands once, got {list(values)}"
+    for value in inside:
+        try:
+            hyper.model_validate({name: value})
+        except ValidationError:
+            yield "takes no fractions: write {int: [low, high]} or {choice: [...]}"
+
+
+def _mapping(part: Any) -> Mapping[Any, Any]:
+    return part if isinstance(part, Mapping) else {}
 
 
 def _start_checks(hyper: type[Hyper], raw: Mapping[str, Any]) -> list[Problem]:
     search = raw.get("search")
     start = search.get("start_from") if isinstance(search, Mapping) else None
     problems: list[Problem] = []
-    for at, point in enumerate(start if isinstance(start, list) else ()):
+    for at, point in enumerate(start if isinstance(start, list | tuple) else ()):
         problems += _values(hyper, f"search.start_from[{at}]", point, searched=False)
     if start == "published" and not raw.get("published"):
         text = "'published' needs a published section; write it, or a list of configurations"
@@ -122,45 +172,76 @@ def _published_checks(hyper: type[Hyper], raw: Mapping[str, Any]) -> list[Proble
             elif isinstance(result, Mapping):
                 settings = result.get("settings")
                 problems += _values(hyper, f"{place}.settings", settings, searched=False)
-                task, scores = task_table.TASKS[name], result.get("scores")
-                for score in scores if isinstance(scores, Mapping) else ():
-                    if str(score).rpartition(".")[2] not in task.metrics:
-                        text = unknown("metric", str(score), task.metrics)
+                known = _scores(task_table.TASKS[name])
+                for score in _mapping(result.get("scores")):
+                    if score not in known:
+                        text = unknown("score", str(score), known)
                         problems.append(Problem(place=f"{place}.scores", text=text))
     return problems
 
 
+def _scores(task: task_table.Task) -> list[str]:
+    """What a paper may print: "accuracy", "mismatched.accuracy", "test.accuracy"."""
+    splits = ("", *(f"{split.name}." for split in task.dev[1:]))
+    return [f"{of}{split}{m}" for of in ("", "test.") for split in splits for m in task.metrics]
+
+
 def _search_checks(raw: Mapping[str, Any]) -> list[Problem]:
-    """What a sampler asks of the space, and fractions that make sense."""
-    search, problems = raw.get("search"), []
-    if not isinstance(search, Mapping):
-        return []
-    space = raw.get("space") if isinstance(raw.get("space"), Mapping) else {}
-    kinds = {
-        name: next(iter(d), None) if isinstance(d, Mapping) else None for name, d in space.items()
-    }
-    if search.get("sampler") == "grid":
-        for name, kind in kinds.items():
-            if kind in ("uniform", "log"):
-                text = "a grid needs {choice: [...]} or {int: [...]} here, or another sampler"
-                problems.append(Problem(place=f"space.{name}", text=text))
-    if search.get("sampler") == "cmaes":
-        numeric = [name for name, kind in kinds.items() if kind in ("uniform", "log", "int")]
-        if len(numeric) < 2:
-            text = f"cmaes needs two numeric ranges in the space, got {len(numeric)}; use tpe"
+    """What a sampler asks of the space, and seeds that make sense."""
+    search, problems = _mapping(raw.get("search")), []
+    searched = {task: _searched(raw, task) for task in raw["tasks"]}
+    for task, dimensions in searched.items():
+        if search.get("sampler") == "grid":
+            text = "a grid needs {choice: [...]} or {int: [...]} here, or another sampler"
+            continuous = [p for p, kind in dimensions.values() if kind in ("uniform", "log")]
+            problems += [Problem(place=place, text=text) for place in continuous]
+        numeric = [kind for _, kind in dimensions.values() if kind in ("uniform", "log", "int")]
+        if search.get("sampler") == "cmaes" and dimensions and len(numeric) < 2:
+            text = f"cmaes needs two numeric ranges, {task} has {len(numeric)}; use tpe"
             problems.append(Problem(place="search.sampler", text=text))
-    early = search.get("stop_early")
-    at = early.get("at") if isinstance(early, Mapping) else None
-    for fraction in at if isinstance(at, list) else ():
-        if not (isinstance(fraction, int | float) and 0 < fraction < 1):
-            text = f"fractions lie between 0 and 1, got {fraction!r}"
-            problems.append(Problem(place="search.stop_early.at", text=text))
-    confirm = raw.get("confirm")
-    seeds = confirm.get("seeds") if isinstance(confirm, Mapping) else None
-    if isinstance(seeds, list) and len(set(map(str, seeds))) < len(seeds):
-        text = f"each seed stands once, got {seeds}"
-        problems.append(Problem(place="confirm.seeds", text=text))
-    if isinstance(seeds, list) and search.get("seed", 1) in seeds and space:
-        text = f"seed {search.get('seed', 1)} chose the configurations; confirm with fresh ones"
-        problems.append(Problem(place="confirm.seeds", text=text))
+    seeds = _mapping(raw.get("confirm")).get("seeds")
+    if isinstance(seeds, list | tuple):
+        if len(set(map(str, seeds))) < len(seeds):
+            text = f"each seed stands once, got {list(seeds)}"
+            problems.append(Problem(place="confirm.seeds", text=text))
+        seed = search.get("seed", 1)
+        if seed in seeds and any(searched.values()):
+            text = f"seed {seed} chose the configurations; confirm with fresh ones"
+            problems.append(Problem(place="confirm.seeds", text=text))
     return problems
+
+
+def _searched(raw: Mapping[str, Any], task: str) -> dict[str, tuple[str, Any]]:
+    """Hyperparameter -> where a task's dimension stands in the file, and its form."""
+    own = _mapping(_mapping(raw.get("per_task")).get(task))
+    found = {}
+    for place, part in (("space", raw.get("space")), (f"per_task.{task}.space", own.get("space"))):
+        for name, form in _mapping(part).items():
+            found[name] = (f"{place}.{name}", next(iter(_mapping(form)), None))
+    fixed = _mapping(own.get("fixed"))
+    return {name: dimension for name, dimension in found.items() if name not in fixed}
+
+
+def space_checks(study: Study) -> list[Problem]:
+    """What can be told once every value has its type: starts outside the space, huge grids."""
+    problems = []
+    places = {task: study.space_of(task) for task in (*study.tasks, *study.per_task, "")}
+    points = study.search.start_from
+    for at, point in enumerate(points if points != "published" else ()):
+        gaps = [gap for space in places.values() if space and (gap := _gap(point, space))]
+        if len(gaps) == sum(map(bool, places.values())) > 0:
+            problems.append(Problem(place=f"search.start_from[{at}]", text=gaps[0]))
+    for task in study.tasks if study.search.sampler == "grid" else ():
+        if (cells := spaces.size(places[task])) > CELLS:
+            text = f"a grid of {cells:,} configurations for {task}, at most {CELLS:,}; use tpe"
+            problems.append(Problem(place="search.sampler", text=text))
+    return problems
+
+
+def _gap(point: Mapping[str, Any], space: spaces.Space) -> str:
+    """Why a configuration is not one of the space; empty where it is."""
+    lacking = [name for name in space if name not in point]
+    if lacking:
+        return f"every searched name is needed, it lacks {', '.join(lacking)}"
+    outside = [f"{n}: {point[n]}" for n, dimension in space.items() if point[n] not in dimension]
+    return f"not in the space: {', '.join(outside)}" if outside else ""

@@ -11,8 +11,10 @@ from .. import tasks as task_table
 from ..errors import InputError, Problem, unknown
 from ..recipes import RECIPES
 from ..space import Dimension
-from .checks import cross_checks, schema_problem
+from .checks import cross_checks, schema_problem, space_checks
 from .schema import Configuration, PerTask, Published, Result, Study
+
+LARGEST = 2**20  # bytes of a study
 
 
 def load(path: str | Path, **overrides: Any) -> Study:
@@ -25,13 +27,20 @@ def load(path: str | Path, **overrides: Any) -> Study:
     """
     path = Path(path)
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        raw = yaml.load(_text(path), _Loader)  # a SafeLoader
     except FileNotFoundError:
         near = sorted(p.name for p in path.parent.glob("*.yaml")) if path.parent.is_dir() else []
         text = unknown("study", path.name, near) if near else "no such file"
         raise InputError(str(path), [Problem(place="file", text=text)]) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(str(path), [Problem(place="file", text=str(error))]) from None
+    except OSError as error:
+        text = f"cannot be read: {error.strerror}"
+        raise InputError(str(path), [Problem(place="file", text=text)]) from None
+    except (UnicodeDecodeError, yaml.reader.ReaderError):
+        text = "not a text in UTF-8; a study is a YAML file"
+        raise InputError(str(path), [Problem(place="file", text=text)]) from None
+    except RecursionError:
+        text = "nested too deeply; a study has four levels"
+        raise InputError(str(path), [Problem(place="file", text=text)]) from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f"line {mark.line + 1}" if mark else "file"
@@ -43,7 +52,7 @@ def load(path: str | Path, **overrides: Any) -> Study:
 def parse(raw: Any, *, source: str = "study", name: str = "study", **overrides: Any) -> Study:
     """A Study from the mapping that its YAML holds. Raises InputError with every problem."""
     if not isinstance(raw, Mapping):
-        kind = type(raw).__name__
+        kind = "an empty file" if raw is None else f"a {type(raw).__name__}"
         problem = Problem(place="file", text=f"a study is a mapping of names to values, got {kind}")
         raise InputError(source, [problem])
     raw = {"name": name, **raw}
@@ -61,13 +70,36 @@ def parse(raw: Any, *, source: str = "study", name: str = "study", **overrides: 
     problems += cross_checks(raw)
     if problems or study is None:
         raise InputError(source, dict.fromkeys(problems))
-    return _typed(study)
+    study = _typed(study)
+    if problems := space_checks(study):
+        raise InputError(source, problems)
+    return study
 
 
 def dump(study: Study) -> str:
     """The study as YAML that `load` reads back to an equal Study."""
     raw = study.model_dump(mode="json", exclude_defaults=True, exclude_none=True)
     return yaml.safe_dump(raw, sort_keys=False, allow_unicode=True)
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML keeps the last of two equal keys without a word: here it is an error."""
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        node, seen = super().compose_mapping_node(anchor), set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.value in seen:
+                text = f"'{key.value}' stands twice"
+                raise yaml.composer.ComposerError(None, None, text, key.start_mark)
+            seen.add(key.value if isinstance(key, yaml.ScalarNode) else id(key))
+        return node
+
+
+def _text(path: Path) -> str:
+    if (size := path.stat().st_size) > LARGEST:
+        text = f"{size / 2**20:.0f} MiB are no study; a small YAML file would do"
+        raise InputError(str(path), [Problem(place="file", text=text)])
+    return path.read_text(encoding="utf-8")
 
 
 def _fix(raw: dict[str, Any], fixed: Mapping[str, Any]) -> dict[str, Any]:

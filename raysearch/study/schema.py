@@ -1,5 +1,6 @@
 """What a study holds: the schema of its YAML file, frozen once read. It never opens data."""
 
+import reprlib
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -12,6 +13,18 @@ from ..space import Dimension, Number
 Configuration = dict[str, Any]
 
 
+def _whole(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError(f"a whole number is needed, got {value}")
+    return value
+
+
+Whole = Annotated[int, BeforeValidator(_whole)]
+Seed = Annotated[Whole, Field(ge=0, lt=2**31)]
+Fraction = Annotated[Number, Field(gt=0, lt=1)]
+Percent = Annotated[Number, Field(ge=-100, le=100)]
+
+
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -19,38 +32,50 @@ class _Part(BaseModel):
 class Halving(_Part):
     """Asynchronous successive halving at equal fractions of each trial's own schedule."""
 
-    at: tuple[Number, ...] = Field((0.25, 0.5), description="fractions at which trials compete")
-    keep: Number = Field(0.5, gt=0, lt=1, description="share that goes on at each of them")
+    at: tuple[Fraction, ...] = Field(
+        (0.25, 0.5), min_length=1, description="fractions at which trials compete"
+    )
+    keep: Fraction = Field(0.5, description="share that goes on at each of them")
 
 
 def _halving(value: Any) -> Any:
+    if not isinstance(value, Mapping | Halving | bool | None):
+        seen = reprlib.repr(value)
+        raise ValueError(f"true, false or {{at: [fractions], keep: share}}, got {seen}")
     return Halving() if value is True else None if value is False else value
+
+
+def _start(value: Any) -> Any:
+    listed = isinstance(value, list | tuple) and all(isinstance(one, Mapping) for one in value)
+    if value != "published" and not listed:
+        raise ValueError(f"'published' or a list of configurations, got {reprlib.repr(value)}")
+    return value
 
 
 class Search(_Part):
     """How configurations are chosen."""
 
     sampler: Literal["tpe", "random", "grid", "cmaes"] = Field("tpe", description="who chooses")
-    trials: int = Field(16, ge=1, description="configurations per task")
+    trials: Whole = Field(16, ge=1, description="configurations per task")
     hours: Annotated[Number, Field(gt=0)] | None = Field(
         None, description="no new trial after this many hours of searching"
     )
-    start_from: Literal["published"] | tuple[Configuration, ...] = Field(
-        (), description="tried first: 'published' or a list of configurations"
-    )
+    start_from: Annotated[
+        Literal["published"] | tuple[Configuration, ...], BeforeValidator(_start)
+    ] = Field((), description="tried first: 'published' or a list of configurations")
     stop_early: Annotated[Halving | None, BeforeValidator(_halving)] = Field(
         None, description="true, false, or {at: [fractions], keep: share}"
     )
     select: Literal["best", "last"] = Field("best", description="the evaluation that counts")
-    seed: int = Field(1, ge=0, description="of the sampler and of every trial of the search")
-    max_failures: int = Field(2, ge=0, description="times that a trial is tried again")
+    seed: Seed = Field(1, description="of the sampler and of every trial of the search")
+    max_failures: Whole = Field(2, ge=0, description="times that a trial is tried again")
 
 
 class Confirm(_Part):
     """The best configurations again, over fresh seeds."""
 
-    top: int = Field(3, ge=1, description="how many configurations")
-    seeds: tuple[int, ...] = Field((), description="empty: no confirmation")
+    top: Whole = Field(3, ge=1, description="how many configurations")
+    seeds: tuple[Seed, ...] = Field((), description="empty: no confirmation")
     report: Literal["median", "mean", "max"] = Field("median", description="over the seeds")
 
 
@@ -58,7 +83,7 @@ class Result(_Part):
     """What a paper prints for a task."""
 
     settings: Configuration = Field(default_factory=dict, description="its configuration")
-    scores: dict[str, Number] = Field(default_factory=dict, description="metric: percent")
+    scores: dict[str, Percent] = Field(default_factory=dict, description="metric: percent")
 
 
 class Published(_Part):
@@ -80,7 +105,7 @@ class PerTask(_Part):
 class Study(_Part):
     """A search, whole: see DESIGN for the words."""
 
-    name: str
+    name: str = Field(pattern=r"^[^-./\\\s][^/\\\r\n]*$", description="and that of its run folder")
     tasks: tuple[str, ...] = Field(min_length=1, description="names or patterns such as glue/*")
     model: str = Field(description="a folder, a hub name, or scratch")
     recipe: str = "finetune"
@@ -116,9 +141,8 @@ class Study(_Part):
             rows = list(self.search.start_from)
         found: list[Configuration] = []
         for row in rows:
-            point = {name: row[name] for name in space if name in row}
-            inside = all(point[name] in space[name] for name in point)
-            if len(point) == len(space) and point and inside and point not in found:
+            point = {name: row[name] for name in space if name in row and row[name] in space[name]}
+            if len(point) == len(space) and point and point not in found:
                 found.append(point)
         return found
 

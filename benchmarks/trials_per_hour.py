@@ -1,0 +1,102 @@
+"""Trials per hour on two cores: raysearch against Hugging Face's hyperparameter_search.
+
+    python benchmarks/trials_per_hour.py [--python PYTHON] [--only ours]
+
+24 trials on the first 768 train and 384 dev rows of MRPC, BERT with 2 layers of width 128 and
+random weights, BSZ 32, 2 epochs, evaluated after each, start-up included. The baseline needs the
+`bench` extra; --python names an interpreter that has it."""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+HERE = Path(__file__).parent
+SHARED = HERE.parent.parent / "shared"
+
+
+def main() -> None:
+    """Run all three one after another, ours before and after, and print the ratios."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--python", default=sys.executable, help="interpreter for the baseline")
+    parser.add_argument("--trials", type=int, default=24)
+    parser.add_argument("--only", choices=["ours"], help="leave the baseline out")
+    options = parser.parse_args()
+    rows = [ours(options.trials)]
+    if options.only is None:
+        rows += [baseline(options.python, mode, options.trials) for mode in ("plain", "tuned")]
+        rows.append(ours(options.trials))
+    print(f"load {os.getloadavg()[0]:.1f} at the end\n")
+    print(f"{'':28}{'seconds':>9}{'trials/h':>10}{'loss':>11}")
+    for name, seconds, loss in rows:
+        print(f"{name:28}{seconds:9.1f}{3600 * options.trials / seconds:10.0f}{loss:11.4f}")
+    if options.only is None:
+        mean = (rows[0][1] + rows[-1][1]) / 2
+        print(f"\nratio to plain {rows[1][1] / mean:.2f}, to tuned {rows[2][1] / mean:.2f}")
+
+
+def ours(trials: int) -> tuple[str, float, float]:
+    """Name, wall seconds from the start of its process to the end, mean training loss at the end."""
+    with tempfile.TemporaryDirectory() as folder:
+        write_rows(Path(folder) / "data" / "MRPC")
+        write_model(Path(folder) / "model")
+        study = Path(folder) / "mrpc.yaml"
+        study.write_text(
+            "tasks: [glue/mrpc]\n"
+            f"model: {folder}/model\n"
+            "space: {LR: {log: [1e-5, 1e-3]}}\n"
+            "fixed: {BSZ: 32, EPOCH: 2, WARMUP: 0, evaluations: 2, max_length: 128}\n"
+            f"search: {{sampler: random, trials: {trials}}}\n"
+        )
+        environment = {**os.environ, "RAYSEARCH_CACHE": f"{folder}/cache"}
+        command = [sys.executable, "-c", "from raysearch.cli import main; main()", "run"]
+        command += [study, "--data", f"{folder}/data", "--storage", f"{folder}/runs"]
+        began = time.perf_counter()
+        subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL)
+        seconds = time.perf_counter() - began
+        journal = (Path(folder) / "runs" / "mrpc" / "journal.jsonl").read_text().splitlines()
+        events = [json.loads(line) for line in journal]
+        losses = [e["loss"] for e in events if e["event"] == "report" and e["step"] == e["steps"]]
+        assert len(losses) == trials, f"{len(losses)} of {trials} trials ended"
+        return "raysearch", seconds, sum(losses) / len(losses)
+
+
+def baseline(python: str, mode: str, trials: int) -> tuple[str, float, float]:
+    """The same of Hugging Face's search, in a mode of hf_search.py."""
+    command = [python, HERE / "hf_search.py", "--mode", mode, "--trials", str(trials)]
+    began = time.perf_counter()
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    seconds = time.perf_counter() - began
+    facts = json.loads(done.stdout.strip().splitlines()[-1])
+    return f"hyperparameter_search {mode}", seconds, facts["mean_loss"]
+
+
+def write_rows(folder: Path) -> None:
+    """The first rows of MRPC in its own format."""
+    folder.mkdir(parents=True)
+    for name, count in (("train.tsv", 768), ("dev.tsv", 384)):
+        with (SHARED / "data" / "glue" / "MRPC" / name).open(encoding="utf-8") as source:
+            lines = [line for line, _ in zip(source, range(count + 1), strict=False)]
+        (folder / name).write_text("".join(lines), encoding="utf-8")
+
+
+def write_model(folder: Path) -> None:
+    """BERT with 2 layers of width 128, random weights, and BERT's own vocabulary."""
+    from transformers import BertConfig, BertForPreTraining, BertTokenizerFast
+
+    words = SHARED / "data" / "tokenizers" / "bert-base-uncased" / "vocab.txt"
+    vocabulary = {w: n for n, w in enumerate(words.read_text(encoding="utf-8").splitlines())}
+    BertTokenizerFast(vocab=vocabulary).save_pretrained(folder)
+    shape = BertConfig(
+        vocab_size=len(vocabulary), hidden_size=128, num_hidden_layers=2, num_attention_heads=2,
+        intermediate_size=512,
+    )  # fmt: skip
+    BertForPreTraining(shape).save_pretrained(folder)
+
+
+if __name__ == "__main__":
+    main()
