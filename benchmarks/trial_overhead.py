@@ -12,6 +12,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from itertools import pairwise
 from pathlib import Path
 
 import raysearch
@@ -54,7 +55,7 @@ def lane_seconds(trials: int) -> list[float]:
         done = raysearch.run(study, data=folder, storage=Path(folder) / "runs", lanes=lanes)
         records = journal.read(done.folder).of("glue/rte")
     ends = sorted(record.ended for record in records)
-    return [after - before for before, after in zip(ends, ends[1:], strict=False)]
+    return [after - before for before, after in pairwise(ends)]
 
 
 def write_rows(folder: Path) -> None:

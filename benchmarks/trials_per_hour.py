@@ -40,7 +40,7 @@ def main() -> None:
 
 
 def ours(trials: int) -> tuple[str, float, float]:
-    """Name, wall seconds from the start of its process to the end, mean training loss at the end."""
+    """Name, wall seconds of the whole process, mean training loss of the second epoch."""
     with tempfile.TemporaryDirectory() as folder:
         write_rows(Path(folder) / "data" / "MRPC")
         write_model(Path(folder) / "model")

@@ -1,17 +1,14 @@
-"""The `raysearch` command. It parses, prints and sets the exit code; the engine does the rest.
-
-Exit codes: 0 all trials ended, 1 some failed, 2 something to mend, 130 interrupted."""
+"""The `raysearch` command. It parses and prints; the engine does the rest."""
 
 import sys
-from collections.abc import Callable
-from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from . import __version__
-from .errors import InputError, Problem, RaysearchError
+from .errors import InputError, Problem, RaysearchError, unknown
+from .exits import guarded
 
 app = typer.Typer(
     name="raysearch",
@@ -35,26 +32,8 @@ Cpus = Annotated[float | None, typer.Option("--cpus-per-worker", min=0.1, help="
 Gpus = Annotated[float | None, typer.Option("--gpus-per-worker", min=0, help="May be a fraction.")]
 
 
-def _guarded(command: Callable[..., int | None]) -> Callable[..., None]:
-    """Problems are printed, not raised; what the command returns is the exit code."""
-
-    @wraps(command)
-    def run(*args: Any, **options: Any) -> None:
-        try:
-            code = command(*args, **options)
-        except RaysearchError as error:
-            print(error, file=sys.stderr)
-            raise typer.Exit(2) from None
-        except KeyboardInterrupt:
-            print("interrupted", file=sys.stderr)
-            raise typer.Exit(130) from None
-        raise typer.Exit(code or 0)
-
-    return run
-
-
 @app.command("list")
-@_guarded
+@guarded
 def list_(
     what: Annotated[str, typer.Argument(help="tasks, hyperparameters or studies")] = "tasks",
 ) -> None:
@@ -65,7 +44,7 @@ def list_(
 
 
 @app.command()
-@_guarded
+@guarded
 def check(
     studies: Annotated[list[Path], typer.Argument(help="Study files.")],
     model: Model = None,
@@ -95,7 +74,7 @@ def check(
 
 
 @app.command()
-@_guarded
+@guarded
 def run(
     study: Annotated[Path, typer.Argument(help="A study file.")],
     model: Model = None,
@@ -129,7 +108,7 @@ def run(
 
 
 @app.command()
-@_guarded
+@guarded
 def resume(
     folder: Annotated[str, typer.Argument(help="A run folder, or its URI.")],
     data: Data = None,
@@ -155,7 +134,7 @@ def resume(
 
 
 @app.command()
-@_guarded
+@guarded
 def table(
     folder: Annotated[Path, typer.Argument(help="A run folder, or a study with --published.")],
     format: Annotated[str, typer.Option(help="md, tex, csv or json")] = "md",
@@ -164,16 +143,23 @@ def table(
     """Print a run's table, and write it and the other exports again."""
     from . import export, study
 
+    layouts = export.folder.LAYOUTS
+    if format not in layouts:
+        text = unknown("format", format, layouts)
+        raise InputError("table", [Problem(place="--format", text=text)])
     if published:
         path = folder / "study.yaml" if folder.is_dir() else folder
-        made = export.published(study.load(path))
-    else:
+        made = export.table(study.load(path))
+    elif (folder / "study.yaml").is_file():
         made = export.write(folder)
-    print(export.render(made, format))
+    else:
+        text = "no study.yaml here; a run folder would do, or a study with --published"
+        raise InputError(str(folder), [Problem(place="run folder", text=text)])
+    print(layouts[format](made), end="")
 
 
 @app.command()
-@_guarded
+@guarded
 def predict(
     source: Annotated[Path, typer.Argument(help="A run folder, or a transformers folder.")],
     to: Annotated[Path, typer.Option(help="Folder for the submission files.")],
@@ -210,13 +196,15 @@ def _load(
         name, equals, value = pair.partition("=")
         if not equals:
             raise InputError("--set", [Problem(place=pair, text="write it as NAME=VALUE")])
-        values[name] = yaml.safe_load(value)
+        try:
+            values[name] = yaml.safe_load(value)
+        except (yaml.YAMLError, RecursionError):
+            text = "the value is not YAML; 3e-5, [0.9, 0.98] and {steps: 100} are"
+            raise InputError("--set", [Problem(place=pair, text=text)]) from None
     return load(path, model=model, tasks=names, trials=trials, set=values)
 
 
-def _lanes(
-    count: int | None, workers: int | None, cpus: float | None, gpus: float | None
-) -> Any:
+def _lanes(count: int | None, workers: int | None, cpus: float | None, gpus: float | None) -> Any:
     from .preflight import Lanes
 
     return Lanes(count=count, workers=workers or 1, cpus=cpus or 1, gpus=gpus)
@@ -235,7 +223,9 @@ def _close(done: Any) -> int:
         print(f"best        {done.folder / slug / 'best.yaml'}")
     print(f"curves      tensorboard --logdir {done.folder}")
     for record in done.failed:
-        print(f"failed      {record.task} trial {record.number}: {record.error}", file=sys.stderr)
+        path = done.folder / record.task.replace("/", "-") / "errors" / f"{record.id}.txt"
+        reason = (record.error or "").strip().splitlines()[-1:]
+        print(f"failed      {path}: {' '.join(reason)}", file=sys.stderr)
     return 1 if done.failed else 0
 
 

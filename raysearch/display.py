@@ -15,6 +15,7 @@ from .journal import Record
 from .standing import standings
 
 PLAIN_EVERY = 30.0  # seconds between lines of progress in a log
+LIVE_EVERY = 0.25  # seconds between frames on a terminal
 _STYLES = {
     "finished": "green", "stopped": "yellow", "diverged": "red", "degenerate": "red",
     "failed": "bold red", "running": "cyan",
@@ -27,20 +28,21 @@ class Display:
     Args:
         agenda: planned and journal are read from it.
         lanes: gives how many lanes there may be.
+        console: where it is shown; standard output by default.
     """
 
-    def __init__(self, agenda: Any, lanes: Callable[[], int]) -> None:
+    def __init__(
+        self, agenda: Any, lanes: Callable[[], int], console: Console | None = None
+    ) -> None:
         self.agenda, self.lanes = agenda, lanes
-        self.console = Console(highlight=False)
-        self.began = time.monotonic()
+        self.console = console or Console(highlight=False)
         self._before = {r.id for r in agenda.journal.trials.values() if r.over}
-        self._plain = 0.0
+        self._shown = time.monotonic()
         self._live: Live | None = None
         if self.console.is_terminal:
-            self._live = Live(
-                console=self.console, refresh_per_second=4, get_renderable=self._panel
-            )
-            self._live.start()
+            # Without its thread: records change while it would read them.
+            self._live = Live(console=self.console, auto_refresh=False, get_renderable=self._panel)
+            self._live.start(refresh=True)
 
     def note(self, line: str) -> None:
         """A line for the log, above the live panel."""
@@ -52,14 +54,20 @@ class Display:
             self._say(self._ended(record))
 
     def refresh(self) -> None:
-        """A line of progress now and then where there is no terminal."""
-        if self._live is None and time.monotonic() - self._plain > PLAIN_EVERY:
-            self._plain = time.monotonic()
+        """A new frame, or a line of progress now and then where there is no terminal."""
+        every = PLAIN_EVERY if self._live is None else LIVE_EVERY
+        if time.monotonic() - self._shown < every:
+            return
+        self._shown = time.monotonic()
+        if self._live is None:
             self._say(self._summary())
+        else:
+            self._live.refresh()
 
     def close(self) -> None:
         """Leave the last state on the screen."""
         if self._live is not None:
+            self._live.refresh()
             self._live.stop()
         else:
             self._say(self._summary())
@@ -68,7 +76,8 @@ class Display:
         if self._live is not None:
             self.console.print(text)
         else:
-            print(text.plain, flush=True)
+            self.console.file.write(f"{text.plain}\n")
+            self.console.file.flush()
 
     def _ended(self, record: Record) -> Text:
         task = tasks.get(record.task)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from . import readers, tasks
 from . import space as spaces
@@ -34,7 +35,8 @@ def plan(study: Study, data: Path | None) -> None:
         trials = f"{study.planned(name)} by {study.search.sampler}"
         first = str(len(study.start(name)) or "-")
         table.add_row(name, searched, trials, confirmed if study.confirm.seeds else "-", first)
-    _console().print(f"[bold]{study.name}[/bold]  model {study.model}, recipe {study.recipe}")
+    title = Text.assemble((study.name, "bold"), f"  model {study.model}, recipe {study.recipe}")
+    _console().print(title)
     _console().print(table)
     if data:
         _console().print(_schedules(study, data))
@@ -90,4 +92,7 @@ def _table(*columns: str) -> Table:
 
 
 def _console() -> Console:
-    return Console(highlight=False, soft_wrap=False)
+    console = Console(highlight=False, markup=False)  # names may hold brackets
+    if not console.is_terminal:
+        console.width = 160
+    return console

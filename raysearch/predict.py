@@ -43,8 +43,13 @@ def predict(
     """
     source = Path(source)
     root, models, scales = _sources(source, data, names)
-    jobs = [(t, folder) for name, folder in models.items() for t in _predicted(name)]
-    problems = [p for task, folder in jobs for p in _problems(task, folder, root)]
+    jobs = [(t, folder) for name, folder in models.items() for t in _predicted(name, names)]
+    asked = [task.name for task, _ in jobs if not task.model_of or task.name in (names or ())]
+    problems = [
+        problem
+        for task, folder in jobs
+        for problem in _problems(task, folder, root, needed=task.name in asked)
+    ]
     if problems or not jobs:
         nothing = Problem(place="tasks", text="nothing to predict: no task has a best/ folder yet")
         raise InputError(str(source), problems or [nothing])
@@ -56,7 +61,8 @@ def _sources(
     source: Path, data: str | Path | None, names: Sequence[str] | None
 ) -> tuple[Path, dict[str, Path], dict[str, Any]]:
     """The data folder, the model folder of each task, and the hyperparameters that decode."""
-    chosen = [tasks.get(name).name for name in names or ()]
+    # A task that another one's model predicts has no model of its own.
+    chosen = list(dict.fromkeys(tasks.get(n).model_of or tasks.get(n).name for n in names or ()))
     if (source / "config.json").is_file():
         if not chosen or data is None:
             text = "a transformers folder needs --tasks and --data"
@@ -67,7 +73,7 @@ def _sources(
             text = f"neither a run folder (no {name}) nor a transformers folder (no config.json)"
             raise InputError(str(source), [Problem(place="source", text=text)])
     made = study.load(source / "study.yaml")
-    root = Path(data or json.loads((source / "provenance.json").read_text())["data"])
+    root = Path(data or _recorded(source / "provenance.json"))
     models = {n: source / tasks.get(n).slug / "best" for n in chosen or made.tasks}
     if not chosen:
         models = {name: folder for name, folder in models.items() if folder.is_dir()}
@@ -76,16 +82,28 @@ def _sources(
     return root, models, hypers
 
 
-def _predicted(name: str) -> list[Task]:
-    """The task itself, and those that its model predicts as well."""
-    return [t for t in tasks.TASKS.values() if name in (t.name, t.model_of)]
+def _recorded(path: Path) -> str:
+    """The data folder that a run noted down."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))["data"]
+    except (ValueError, KeyError, TypeError):
+        text = "cannot be read; name the data folder with --data"
+        raise InputError(str(path), [Problem(place="data", text=text)]) from None
 
 
-def _problems(task: Task, folder: Path, root: Path) -> Iterator[Problem]:
+def _predicted(name: str, names: Sequence[str] | None) -> list[Task]:
+    """The task itself, and those that its model predicts as well, as far as they are wanted."""
+    found = [task for task in tasks.TASKS.values() if name in (task.name, task.model_of)]
+    return [task for task in found if not names or {task.name, task.model_of} & set(names)]
+
+
+def _problems(task: Task, folder: Path, root: Path, *, needed: bool) -> Iterator[Problem]:
     if not folder.is_dir():
         yield Problem(place=task.name, text=f"no weights at '{folder}'")
     present = readers.present_splits(task, root)
-    if task.model_of is None and not any(split.name in present for split in task.test):
+    if not any(split.submission for split in task.test):
+        yield Problem(place=task.name, text="the benchmark takes no predictions of it")
+    elif needed and not any(split.name in present for split in task.test):
         wanted = ", ".join(file.path for split in task.test for file in split.files)
         text = f"no test file under '{root / task.folder}'; looked for {wanted}"
         yield Problem(place=task.name, text=text)

@@ -1,6 +1,7 @@
 """What cannot run is refused in seconds, before anything starts, every problem named."""
 
 import hashlib
+import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -41,21 +42,16 @@ class Lanes:
     def fit(self, cluster: Mapping[str, float]) -> int:
         """How many lanes a cluster holds."""
         needs = self.needs(cluster)
-        return int(min(cluster.get(k, 0) / (v * self.workers) for k, v in needs.items() if v))
+        shares = [cluster.get(k, 0) / (v * self.workers) for k, v in needs.items() if v]
+        return int(min(shares) + 1e-9)  # ten workers of 1.1 cores fit into eleven
 
 
 def data_problems(study: Study, root: Path) -> list[Problem]:
-    """Missing files of all tasks and, where none is missing, every broken row."""
-    missing = [
-        Problem(place=name, text=problem.text)
-        for name in study.tasks
-        for problem in readers.locate(tasks.get(name), root)
-    ]
-    if missing:
-        return missing
+    """Missing files of all tasks, and every broken row of those that are there."""
     found: list[Problem] = []
     for name in study.tasks:
         task = tasks.get(name)
+        found += [Problem(place=name, text=p.text) for p in readers.locate(task, root)]
         present = readers.present_splits(task, root)
         for split in (task.train, *task.dev):
             if split.name in present:
@@ -79,6 +75,10 @@ def _row_problems(name: str, task: tasks.Task, split: tasks.Split, root: Path) -
 def disk_problems(folder: Path, model: str, weights: int) -> list[Problem]:
     """Whether the disk has room for a run folder that keeps `weights` sets of weights."""
     parent = next(p for p in (folder, *folder.parents) if p.exists())
+    if not parent.is_dir():
+        return [Problem(place="storage", text=f"'{parent}' is no folder; another one would do")]
+    if not os.access(parent, os.W_OK | os.X_OK):
+        return [Problem(place="storage", text=f"'{parent}' cannot be written; another would do")]
     size = sum(f.stat().st_size for f in _model_files(model))
     need, free = SPARE + weights * size, shutil.disk_usage(parent).free
     if free >= need:
@@ -103,7 +103,7 @@ def lane_problems(lanes: Lanes, cluster: Mapping[str, float]) -> list[Problem]:
 
 def model_fingerprint(model: str) -> str:
     """Identity of a model before it is read: its files' contents, or its name on a hub."""
-    digest = hashlib.sha256(Path(model).name.encode() if Path(model).is_dir() else model.encode())
+    digest = hashlib.sha256(b"" if Path(model).is_dir() else model.encode())
     for path in _model_files(model):
         with path.open("rb") as file:
             digest.update(path.name.encode())

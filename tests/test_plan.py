@@ -60,7 +60,7 @@ def test_fractions_of_epochs_and_counts_of_steps_are_schedules_too():
 
 def test_evaluations_lie_at_equal_parts_and_include_rungs_and_the_end():
     made = plan(Hyper(BSZ=1, EPOCH=1, evaluations=4), examples=90, rungs=(1 / 9, 1 / 3))
-    assert made.evaluations == (10, 23, 30, 45, 68, 90)
+    assert made.evaluations == (10, 22, 30, 45, 67, 90)
     assert made.rungs == {1 / 9: 10, 1 / 3: 30}
     assert plan(Hyper(BSZ=50, EPOCH=1, evaluations=9), examples=100).evaluations == (1, 2)
 
@@ -94,3 +94,8 @@ def test_a_schedule_without_warmup_starts_at_the_peak():
     bare = Plan(steps=4, warmup=0, per_epoch=4, evaluations=(4,), rungs={})
     rates = [learning_rate(Hyper(LR=1), bare, step) for step in range(4)]
     assert rates == [1, 0.75, 0.5, 0.25]
+
+
+def test_a_rung_at_one_of_the_equal_parts_is_no_further_evaluation():
+    made = plan(Hyper(BSZ=32, EPOCH=3, evaluations=4), examples=2490, rungs=(0.25, 0.5))
+    assert made.evaluations == (58, 117, 175, 234)

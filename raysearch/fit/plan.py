@@ -50,7 +50,7 @@ def plan(hyper: Hyper, examples: int, rungs: Iterable[float] = ()) -> Plan:
         evaluations = set(range(every, steps + 1, every))
     else:
         count = min(hyper.evaluations, steps)
-        evaluations = {math.ceil(steps * i / count) for i in range(1, count + 1)}
+        evaluations = {steps * i // count for i in range(1, count + 1)}  # floors, as rungs
     evaluations |= {steps, *points.values()}
     return Plan(
         steps=steps,

@@ -7,6 +7,8 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from ray.exceptions import RayActorError
+
 Verdict = Literal["go on", "stop"]
 POLL = 1.0  # seconds between looks at a silent worker
 
@@ -49,6 +51,7 @@ class Seat:
         pulse: of the running attempt: trial, attempt, plan, from_step, seconds.
         heard: when its worker last showed life, monotonic seconds; None before it came.
         number: of the lane, by which its workers' placement groups are known.
+        lane: handle of Tune's lane actor.
         closed: whether the worker is to leave.
     """
 
@@ -60,6 +63,7 @@ class Seat:
     pulse: dict[str, Any] = field(default_factory=dict)
     heard: float | None = None
     number: int = 0
+    lane: Any = None
     closed: bool = False
 
 
@@ -92,10 +96,10 @@ class Desk:
 
     # Tune's side: one lane actor.
 
-    def enroll(self, lane: str, order: Order) -> int:
+    def enroll(self, lane: str, order: Order, handle: Any) -> int:
         """A lane is about to start its workers for a first trial; its number, from 1."""
         self._enrolled += 1
-        self._seats[lane] = Seat(number=self._enrolled, order=order)
+        self._seats[lane] = Seat(number=self._enrolled, order=order, lane=handle)
         return self._enrolled
 
     async def exchange(self, lane: str, order: Order | None) -> dict[str, Any]:
@@ -121,7 +125,9 @@ class Desk:
 
     def close(self, lane: str) -> None:
         """Send the lane's worker home."""
-        seat = self._seats[lane]
+        seat = self._seats.get(lane)
+        if seat is None:
+            return
         seat.order, seat.closed = None, True
         self._answer(seat, "stop")
         seat.changed.set()
@@ -172,8 +178,7 @@ class Desk:
         seat.heard = time.monotonic()
         seat.news.put_nowait({**news, "pulse": seat.pulse})
         if news["kind"] == "end":
-            if "weights" in news:
-                self._weights[seat.order.trial] = news.pop("weights")
+            seat.order, seat.pulse = None, {}
             return "stop"
         seat.waiting = asyncio.get_running_loop().create_future()
         return await seat.waiting
@@ -192,13 +197,14 @@ class Desk:
         """The weights that a trial left, once; None where it left none."""
         return self._weights.pop(trial, None)
 
-    def bury(self, trial: str) -> int | None:
-        """Forget the lane that had a trial when it died; its number, None if it never began."""
+    async def bury(self, trial: str) -> list[int]:
+        """Forget the lane that had a trial when it failed, and lanes that died idle: numbers."""
+        gone = []
         for name, seat in list(self._seats.items()):
-            if seat.order is not None and seat.order.trial == trial:
+            if (seat.order and seat.order.trial == trial) or await _dead(seat.lane):
                 del self._seats[name]
-                return seat.number
-        return None
+                gone.append(seat.number)
+        return gone
 
     def _mine(self, lane: str, serial: int) -> Seat | None:
         seat = self._seats.get(lane)
@@ -209,3 +215,14 @@ class Desk:
         if seat.waiting is not None and not seat.waiting.done():
             seat.waiting.set_result(verdict)
         seat.waiting = None
+
+
+async def _dead(lane: Any) -> bool:
+    """Whether an actor is gone: a busy one does not answer, a dead one is an error at once."""
+    try:
+        await asyncio.wait_for(lane.ping.remote(), POLL)
+    except TimeoutError:
+        return False
+    except RayActorError:
+        return True
+    return False

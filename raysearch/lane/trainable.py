@@ -5,7 +5,7 @@ Trials flow through it by `reset_config`; each step is one report of the trial t
 import logging
 import threading
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection
 from typing import Any
 
 import ray
@@ -59,6 +59,9 @@ class Lane(tune.Trainable):
         self.order = new_config["order"]
         return True
 
+    def ping(self) -> None:
+        """Answers where the lane is alive and idle."""
+
     def cleanup(self) -> None:
         """Send the workers home and wait for their resources to be free."""
         if self.thread is not None:
@@ -66,7 +69,8 @@ class Lane(tune.Trainable):
             self.thread.join(LEAVE)
 
     def _start(self) -> None:
-        number = ray.get(self.desk.enroll.remote(self.name, self.order))
+        me = ray.get_runtime_context().current_actor
+        number = ray.get(self.desk.enroll.remote(self.name, self.order, me))
         trainer = _Trainer(
             loop,
             train_loop_config={"desk": self.desk, "lane": self.name, **self.workers["loop"]},
@@ -109,16 +113,13 @@ class _Trainer(TorchTrainer):
         return [c for c in super()._create_default_callbacks() if type(c).__name__ not in spare]
 
 
-def release(number: int) -> None:
-    """Set free what a dead lane's workers held or were waiting for.
+def release(numbers: Collection[int]) -> None:
+    """Set free what dead lanes' workers held or were waiting for.
 
     Ray frees a placement group with the job, not with the actor that made it; the next lane would
     wait for its resources for ever.
     """
     for group, facts in ray.util.placement_group_table().items():
-        if facts["state"] != "REMOVED" and _marked(facts["bundles"], number):
+        marks = {bundle.get(MARK) for bundle in facts["bundles"].values()}
+        if facts["state"] != "REMOVED" and marks & set(numbers):
             remove_placement_group(PlacementGroup(ray.PlacementGroupID.from_hex(group)))
-
-
-def _marked(bundles: Mapping[int, Mapping[str, float]], number: int) -> bool:
-    return any(bundle.get(MARK) == number for bundle in bundles.values())

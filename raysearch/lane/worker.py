@@ -5,6 +5,7 @@ It runs inside Ray Train's workers, all of a lane in step; only the first talks 
 import io
 import os
 import time
+import traceback
 from dataclasses import asdict
 from functools import reduce
 from pathlib import Path
@@ -97,9 +98,7 @@ class Worker:
             dev=material["dev"],
             keep_best=order.keep and self.select == "best" and self.world.rank == 0,
         )
-        model = self.bench.model(
-            material["pretrained"], hyper, order.seed, material["vocabulary"]
-        )
+        model = self.bench.model(material["pretrained"], hyper, order.seed, material["vocabulary"])
         fit = Fit(job, model, world=self.world, memory=self.memory,
                   tick=lambda fit: self._tick(order, fit))  # fmt: skip
         self._before = self._restore(order, fit)
@@ -207,4 +206,4 @@ def _device() -> torch.device:
 
 
 def _reason(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}"
+    return "".join(traceback.format_exception(error)).strip()

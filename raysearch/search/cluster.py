@@ -14,6 +14,7 @@ os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", "86400")  # the journal is wha
 os.environ.setdefault("RAY_TRAIN_V2_ENABLED", "1")
 os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")  # a process for each lane
 os.environ.setdefault("RAY_TRAIN_METRICS_ENABLED", "0")
+os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.5")  # lanes end with a poll
 os.environ.setdefault("TUNE_DISABLE_STRICT_METRIC_CHECKING", "1")  # results are news, not metrics
 
 import ray

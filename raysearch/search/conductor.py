@@ -48,6 +48,7 @@ class Conductor:
         self.running: dict[str, Record] = {}  # Tune's trial id -> record
         self.closing = False
         self._deaths: dict[str, int] = {}
+        self._buried: set[int] = set()  # lanes whose workers may come up again until they are gone
         self._pulsed = 0.0
         self._entered: dict[tuple[str, int], float] = {}
 
@@ -100,9 +101,8 @@ class Conductor:
         record = self.running.pop(tune_id, None)
         if record is None:
             return
-        number = ray.get(self.desk.bury.remote(record.id))
-        if number is not None:
-            release(number)
+        self._buried.update(ray.get(self.desk.bury.remote(record.id)))
+        self._release()
         self._deaths[record.id] = self._deaths.get(record.id, 0) + 1
         if self._deaths[record.id] > self.agenda.study.search.max_failures:
             self.agenda.end(record, "failed", f"its lane died {self._deaths[record.id]} times")
@@ -115,8 +115,13 @@ class Conductor:
         if time.monotonic() - self._pulsed < PULSE:
             return
         self._pulsed = time.monotonic()
+        self._release()
         for pulse in ray.get(self.desk.pulses.remote()):
             self._pulse(pulse)
+
+    def _release(self) -> None:
+        if self._buried:
+            release(self._buried)
 
     def _pulse(self, pulse: dict[str, Any], final: bool = False) -> None:
         record = self.agenda.journal.trials.get(pulse.get("trial", ""))

@@ -86,11 +86,13 @@ def run(
     problems += _problems(study, data, folder, lanes, address)
     if problems:
         raise InputError(study.name, problems)
+    content = _content(study, data)
     folder.mkdir(parents=True, exist_ok=True)
     _write(folder / "study.yaml", studies.dump(study))
-    _write(folder / "provenance.json", json.dumps(_provenance(study, data, lanes), indent=2))
+    facts = _provenance(study) | {"data": str(data.resolve()), "content": content}
+    _write(folder / "provenance.json", json.dumps(facts | {"lanes": asdict(lanes)}, indent=2))
     with mirror or nullcontext():
-        return _engine(folder, study, data, address, lanes, watch)
+        return _engine(folder, study, data, content, address, lanes, watch)
 
 
 def resume(
@@ -108,13 +110,14 @@ def resume(
     data = Path(data or facts["data"])
     lanes = lanes or Lanes(**facts["lanes"])
     problems = _problems(study, data, folder, lanes, address)
-    if not problems and _content(study, data) != facts["content"]:
+    content = {} if problems else _content(study, data)
+    if not problems and content != facts["content"]:
         text = "the data or the model has changed since the run began; trials would not compare"
         problems = [Problem(place="data", text=text)]
     if problems:
         raise InputError(str(folder), problems)
     with mirror or nullcontext():
-        return _engine(folder, study, data, address, lanes, watch)
+        return _engine(folder, study, data, content, address, lanes, watch)
 
 
 def opened(folder: Path) -> tuple[Study, dict[str, Any]]:
@@ -143,6 +146,7 @@ def _engine(
     folder: Path,
     study: Study,
     data: Path,
+    content: dict[str, str],
     address: str | None,
     lanes: Lanes,
     watch: Callable[..., Any] | None,
@@ -157,7 +161,7 @@ def _engine(
         with cluster(address) as resources:
             if found := preflight.lane_problems(lanes, resources):
                 raise InputError(study.name, found)
-            session = Session(folder, study, data, journal, lanes, _content(study, data), watch)
+            session = Session(folder, study, data, journal, lanes, content, watch)
             interrupted = session.run()
         if not interrupted:
             session.tidy()
@@ -179,8 +183,8 @@ def _content(study: Study, data: Path) -> dict[str, str]:
     return found
 
 
-def _provenance(study: Study, data: Path, lanes: Lanes) -> dict[str, Any]:
-    """Versions, code, data, model and machine of a run."""
+def _provenance(study: Study) -> dict[str, Any]:
+    """Versions, code and machine of a run."""
     packages = ("ray", "torch", "transformers", "optuna", "pyarrow", "numpy", "tokenizers")
     return {
         "raysearch": __version__,
@@ -189,10 +193,7 @@ def _provenance(study: Study, data: Path, lanes: Lanes) -> dict[str, Any]:
         "packages": {name: _version(name) for name in packages},
         "machine": {"system": platform.platform(), **local_resources()},
         "began": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "data": str(data.resolve()),
         "model": study.model,
-        "content": _content(study, data),
-        "lanes": asdict(lanes),
     }
 
 

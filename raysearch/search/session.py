@@ -162,9 +162,17 @@ class Session:
     def _changed(self, record: Record) -> None:
         if record.over:
             self.curves.end(record)
+            self._note_error(record)
         elif record.reports:
             self.curves.report(record)
         self.view.change(record)
+
+    def _note_error(self, record: Record) -> None:
+        """A failed trial leaves what it said last in a file of its own."""
+        if record.error:
+            path = self.folder / tasks.get(record.task).slug / "errors" / f"{record.id}.txt"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(record.error + "\n", encoding="utf-8")
 
     def _keep_weights(self, record: Record, weights: dict[str, Any]) -> None:
         """Write a trial's weights where none of the same configuration did better on dev."""
