@@ -67,7 +67,6 @@ class Display:
     def close(self) -> None:
         """Leave the last state on the screen."""
         if self._live is not None:
-            self._live.refresh()
             self._live.stop()
         else:
             self._say(self._summary())

@@ -44,7 +44,7 @@ def plan(study: Study, data: Path | None) -> None:
 
 def _schedules(study: Study, data: Path) -> Table:
     """Steps, warmup and evaluations of the configurations that are tried first."""
-    from .fit.plan import plan as schedule
+    from .plan import plan as schedule
 
     table = _table("task", "configuration", "examples", "steps", "warmup", "evaluations")
     for name in study.tasks:

@@ -67,7 +67,7 @@ def planned(study: Study, records: Records, task: str) -> dict[Phase, int]:
     begun = records.of(task, "search")
     if searched_hours(records) > (study.search.hours or math.inf):
         search = min(search, len(begun))
-    top = min(study.confirm.top, search) if search else 1
+    top = min(study.confirm.top, search) if space else 1
     if search and sum(record.over for record in begun) >= search:
         top = min(top, len(ranked(records, task)))
     return {"search": search, "confirm": top * seeds}

@@ -91,12 +91,20 @@ def test_a_run_survives_kill_9_of_a_worker_a_lane_and_the_driver(tmp_path: Path)
     assert again.row("Result").cells[0].text != "-"
 
 
-def test_ctrl_c_ends_cleanly_and_says_how_to_go_on(tmp_path: Path) -> None:
+@pytest.mark.skipif(sys.platform != "linux", reason="finds Ray's processes with ps")
+def test_when_ray_fails_or_ctrl_c_comes_the_run_says_how_to_go_on(tmp_path: Path) -> None:
     (tmp_path / "toy.yaml").write_text(STUDY)
+    run = tmp_path / "runs" / "toy"
     process = start(tmp_path, "run", "toy.yaml")
-    wait_for_reports(tmp_path / "runs" / "toy", 1, process)
+    wait_for_reports(run, 1, process)
+    os.kill(next(descendants(process.pid, "ray::Desk")), signal.SIGKILL)
+    assert process.wait(timeout=90) == 2
+
+    process = start(tmp_path, "resume", "runs/toy")
+    wait_for_reports(run, reports(run) + 1, process)
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=60) == 130
+
     said = (tmp_path / "out.txt").read_text()
-    assert "raysearch resume" in said
+    assert said.count("raysearch resume") == 2
     assert "Traceback" not in said

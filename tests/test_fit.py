@@ -236,7 +236,7 @@ def test_a_trial_stuck_at_chance_is_degenerate_and_ends_early(toy_bert):
         share = torch.from_numpy(np.bincount(job.train.labels) / len(job.train))
         model.classifier.bias.copy_(share.log())
     reports = list(Fit(job, model))
-    assert [r.status for r in reports] == ["running"] * 3 + ["degenerate"]
+    assert [r.status for r in reports] == ["running"] * 5 + ["degenerate"]
     assert 0 <= reports[-1].scores["dev.accuracy"] <= 1
 
 

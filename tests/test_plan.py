@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from raysearch.fit.plan import Plan, learning_rate, plan
+from raysearch.plan import Plan, learning_rate, plan
 from raysearch.recipes import Hyper
 
 # AMOS's run_glue.sh and run_squad.sh at the README's settings: updates of an epoch at BSZ 32,

@@ -27,7 +27,7 @@ def asker(name="random", seed=1):
     ("dimension", "optunas"),
     [
         (Dimension(choice=(1, "a", None, True)), CategoricalDistribution([1, "a", None, True])),
-        (Dimension(choice=({"steps": 5}, [1, 2])), CategoricalDistribution(['{"steps": 5}', "[1, 2]"])),
+        (Dimension(choice=({"steps": 5}, 1)), CategoricalDistribution(['{"steps": 5}', 1])),
         (Dimension(uniform=(0, 1)), FloatDistribution(0, 1)),
         (Dimension(log=("1e-5", 1e-3)), FloatDistribution(1e-5, 1e-3, log=True)),
         (Dimension(int=(2, 5)), IntDistribution(2, 5)),
@@ -120,7 +120,7 @@ def test_what_cmaes_keeps_is_known_before_the_trial_ends(records):
     known.begin(records[0])
     assert known.kept(records[0]) == {}  # the first is random
     known.tell(records[0])
-    known.begin(records[4])
+    known.begin(records[4], known.ask()[1])
     assert known.kept(records[4]) == {"cma:generation": 0}
 
 

@@ -1,10 +1,10 @@
 """The one training loop."""
 
+from ..plan import Plan, plan
 from .evaluate import decode, logits, score
 from .gradient import Memory
 from .job import Job
 from .loop import Fit
-from .plan import Plan, plan
 from .report import Report, Status
 from .world import World
 

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..batches import Examples
+from ..plan import Plan
 from ..recipes import Hyper, Stage
 from ..tasks import Task
-from .plan import Plan
 
 
 @dataclass(frozen=True, kw_only=True)

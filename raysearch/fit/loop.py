@@ -14,12 +14,12 @@ import torch
 
 from ..batches import stream
 from ..models.bench import snapshot
+from ..plan import learning_rate
 from . import precision
 from .evaluate import decode, logits, score
 from .gradient import Gradient, Memory
 from .job import Job
 from .optimizer import AdamW
-from .plan import learning_rate
 from .report import Report, Status
 from .world import World
 

@@ -50,8 +50,8 @@ class Hyper(BaseModel):
     WARMUP: Annotated[Number, Field(ge=0)] | Steps = Field(
         0.1, description="above 1 the reciprocal of the ratio, below 1 the ratio, or {steps: N}"
     )
-    epoch_examples: int | None = Field(
-        None, ge=1, description="examples that an epoch of the schedule counts; none: all rows"
+    epoch_examples: Annotated[Annotated[int, Field(ge=1)] | None, BeforeValidator(_yaml_no)] = (
+        Field(None, description="examples that an epoch of the schedule counts; none: all rows")
     )
 
     schedule: Literal["linear", "constant", "polynomial", "bert", "electra"] = Field(
@@ -76,9 +76,9 @@ class Hyper(BaseModel):
     clip: Annotated[Annotated[Number, Field(gt=0)] | None, BeforeValidator(_yaml_no)] = Field(
         1.0, description="largest global L2 norm of the gradient; none: no clipping"
     )
-    layerwise_decay: Annotated[Number, Field(gt=0, le=1)] | None = Field(
-        None, description="learning rate multiplier from one layer to the one below"
-    )
+    layerwise_decay: Annotated[
+        Annotated[Number, Field(gt=0, le=1)] | None, BeforeValidator(_yaml_no)
+    ] = Field(None, description="learning rate multiplier from one layer to the one below")
     layerwise_offset: Literal[1, 2] = Field(
         2, description="exponent of the top layer: 2 as ELECTRA's code, 1 as its paper"
     )
@@ -98,8 +98,8 @@ class Hyper(BaseModel):
     fp16_window: int = Field(2000, ge=1, description="steps without overflow that double it")
     gradient_checkpointing: bool = Field(False, description="less memory, more computation")
     compile: bool = Field(False, description="torch.compile the model")
-    micro_batch_tokens: int | None = Field(
-        None, ge=8, description="most padded tokens in a micro-batch; none: found out"
+    micro_batch_tokens: Annotated[Annotated[int, Field(ge=8)] | None, BeforeValidator(_yaml_no)] = (
+        Field(None, description="most padded tokens in a micro-batch; none: found out")
     )
 
     @field_validator("adam_betas")

@@ -110,6 +110,9 @@ def resume(
     data = Path(data or facts["data"])
     lanes = lanes or Lanes(**facts["lanes"])
     problems = _problems(study, data, folder, lanes, address)
+    if facts["raysearch"] != __version__:
+        text = f"begun by raysearch {facts['raysearch']}, this is {__version__}: not comparable"
+        problems.append(Problem(place="version", text=text))
     content = {} if problems else _content(study, data)
     if not problems and content != facts["content"]:
         text = "the data or the model has changed since the run began; trials would not compare"
@@ -126,8 +129,14 @@ def opened(folder: Path) -> tuple[Study, dict[str, Any]]:
     if missing:
         text = f"no {' and no '.join(missing)} here: not a run folder"
         raise InputError(str(folder), [Problem(place="run folder", text=text)])
-    facts = json.loads((folder / "provenance.json").read_text())
-    return studies.load(folder / "study.yaml"), facts
+    try:
+        facts = json.loads((folder / "provenance.json").read_text())
+        wanted = {name: facts[name] for name in ("raysearch", "data", "content", "lanes")}
+    except (ValueError, KeyError, TypeError) as error:
+        text = f"damaged: {error!r}; without it the run cannot go on, its journal is whole"
+        problem = Problem(place="provenance.json", text=text)
+        raise InputError(str(folder), [problem]) from None
+    return studies.load(folder / "study.yaml"), wanted
 
 
 def _problems(

@@ -4,6 +4,7 @@ import logging
 import shutil
 import tempfile
 import time
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import ray
 from ray import tune
 
 from .. import tasks
+from ..errors import RaysearchError
 from ..export import Curves
 from ..journal import Journal, Record
 from ..lane import Desk, Lane
@@ -98,11 +100,22 @@ class Session:
         with tempfile.TemporaryDirectory(prefix="raysearch-") as scratch:
             try:
                 self._tune(conductor, desk, scratch)
+            except (tune.TuneError, ray.exceptions.RayError) as error:
+                raise self._lost(error) from error
             finally:
                 self.view.close()
         if self.pantry.error:
             raise self.pantry.error
         return bool(self.agenda.live) or self.agenda.next() != "done"
+
+    def _lost(self, error: Exception) -> RaysearchError:
+        """Ray itself failed: say how to go on, and keep what it said in a file."""
+        path = self.folder / "ray-error.txt"
+        path.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
+        return RaysearchError(
+            f"{self.folder}: Ray failed, see {path}\n"
+            f"what has ended is kept; go on with: raysearch resume {self.folder}"
+        )
 
     def _tune(self, conductor: Conductor, desk: Any, scratch: str) -> None:
         trainable = tune.with_resources(

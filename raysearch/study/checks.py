@@ -127,7 +127,9 @@ def _wrong(
         try:
             typed.append(getattr(hyper.model_validate({name: value}), name))
         except ValidationError as error:
-            yield schema_problem(error.errors()[0]).text
+            text = schema_problem(error.errors()[0]).text
+            meant = f"; it is: {hyper.model_fields[name].description}"
+            yield text + meant * isinstance(value, Mapping)
             continue
         if isinstance(value, bool) and not isinstance(typed[-1], bool | None):
             yield f"a number is needed, got {value}"

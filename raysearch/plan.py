@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ..recipes import Hyper, PerEpoch, Steps
+from .recipes import Hyper, PerEpoch, Steps
 
 
 @dataclass(frozen=True, kw_only=True)

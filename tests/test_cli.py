@@ -1,0 +1,329 @@
+"""The command: what it prints, its exit codes, and that nothing a user can cause is a traceback."""
+
+import errno
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from run_folders import Script, write_study
+from typer.testing import CliRunner
+
+from raysearch.cli import app
+from raysearch.errors import InputError, Problem
+
+HERE = Path(__file__).parent.parent
+STUDIES = sorted(map(str, (HERE / "search_spaces").glob("*.yaml")))
+QUICKSTART = str(HERE / "search_spaces" / "quickstart.yaml")
+AMOS = str(HERE / "search_spaces" / "amos-glue.yaml")
+
+
+@pytest.fixture(autouse=True)
+def _no_cluster(monkeypatch):
+    """Whatever is wrong has to be found before Ray starts."""
+    monkeypatch.setattr("ray.init", lambda *_, **__: pytest.fail("Ray was started"))
+
+
+@pytest.fixture
+def command(tmp_path, monkeypatch):
+    """Runs a command in an empty folder; gives its exit code, output and error output."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments):
+        done = CliRunner().invoke(app, [str(argument) for argument in arguments])
+        assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
+        return done.exit_code, done.stdout, done.stderr
+
+    return run
+
+
+def write(folder, text, name="mine.yaml"):
+    path = folder / name
+    path.write_text(text)
+    return path
+
+
+@pytest.fixture
+def finished(tmp_path):
+    """The folder of a small run that is over."""
+    folder = tmp_path / "runs" / "toy"
+    write_study(folder, name="toy", tasks=["toy/grammar"], model="scratch",
+                space={"LR": {"choice": [1e-4, 1e-3]}})  # fmt: skip
+    script = Script(folder)
+    script.trial("toy/grammar", {"LR": 1e-4}, {"accuracy": 0.8})
+    script.trial("toy/grammar", {"LR": 1e-3}, {"accuracy": 0.9})
+    script.close()
+    return folder
+
+
+WRONG = {
+    "no such study": (["check", "none.yaml"], "no such file"),
+    "a folder as study": (["check", "."], "cannot be read: Is a directory"),
+    "unknown task": (["check", QUICKSTART, "--tasks", "toy/gramar"], "did you mean 'toy/grammar'?"),
+    "one unknown task of two": (["check", AMOS, "--tasks", "glue/rte,glue/x"], "tasks[1]"),
+    "unknown name to set": (["check", QUICKSTART, "--set", "LRR=1"], "did you mean 'LR'?"),
+    "no value to set": (["check", QUICKSTART, "--set", "LR"], "write it as NAME=VALUE"),
+    "no YAML to set": (["check", QUICKSTART, "--set", "LR=[1"], "the value is not YAML"),
+    "wrong value to set": (["check", QUICKSTART, "--set", "LR=fast"], "a number is needed"),
+    "no model folder": (["check", QUICKSTART, "--model", "./none"], "no folder './none'"),
+    "no data folder": (["check", AMOS, "--data", "none"], "no folder none"),
+    "no data to run on": (["run", AMOS, "--tasks", "glue/rte", "--model", "scratch"], "data"),
+    "no study to run": (["run", "none.yaml"], "no such file"),
+    "more lanes than cores": (["run", QUICKSTART, "--lanes", "4000"], "4000 lanes of"),
+    "a lane too large": (["run", QUICKSTART, "--workers-per-lane", "4000"], "a lane needs"),
+    "storage that is a file": (["run", QUICKSTART, "--storage", QUICKSTART], "is no folder"),
+    "no trials": (["run", QUICKSTART, "--trials", "0"], "--trials"),
+    "trials that are no number": (["run", QUICKSTART, "--trials", "many"], "--trials"),
+    "an unknown option": (["run", QUICKSTART, "--modle", "x"], "--modle"),
+    "an unknown command": (["serach"], "serach"),
+    "nothing to resume": (["resume", "runs/none"], "not a run folder"),
+    "a table of nothing": (["table", "runs/none"], "no study.yaml here"),
+    "a table of a study": (["table", AMOS], "a study with --published"),
+    "an unknown format": (["table", AMOS, "--published", "--format", "doc"], "csv, json, md, tex"),
+    "an unknown list": (["list", "taskz"], "did you mean 'tasks'?"),
+    "predictions of nothing": (["predict", "none", "--to", "out"], "neither a run folder"),
+    "predictions to nowhere": (["predict", "none"], "--to"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_what_is_wrong_is_said_with_exit_code_2(command, case):
+    arguments, text = WRONG[case]
+    code, _, said = command(*arguments)
+    assert code == 2
+    assert text in said
+    assert "Traceback" not in said
+
+
+def test_everything_that_stands_in_the_way_of_a_run_is_said_at_once(command, tmp_path):
+    (tmp_path / "runs" / "amos-glue").mkdir(parents=True)
+    write(tmp_path / "runs" / "amos-glue", "", "study.yaml")
+    code, _, said = command("run", AMOS, "--model", "./none", "--data", "none", "--lanes", "4000")
+    assert code == 2
+    for text in ("is there already; go on with `raysearch resume", "no folder './none'",
+                 "no folder none", "4000 lanes of"):  # fmt: skip
+        assert text in said
+
+
+def test_a_study_with_many_mistakes_and_the_studies_beside_it_are_all_checked(command, tmp_path):
+    bad = write(tmp_path, "tasks: [glue/rtee]\nspace: {LR: {log: [2, 1]}}\n")
+    code, out, said = command("check", bad, QUICKSTART, tmp_path / "none.yaml")
+    assert code == 2
+    assert f"{bad}: 3 problems" in said
+    assert "none.yaml" in said
+    assert "quickstart" in out
+
+
+def test_all_shipped_studies_pass_the_check(command):
+    code, out, said = command("check", *STUDIES)
+    assert (code, said) == (0, "")
+    assert "amos-glue  model amos-base, recipe finetune" in out
+    assert "BSZ, LR, EPOCH, WARMUP (64 configurations)  24 by tpe" in out
+
+
+def test_a_check_with_data_shows_the_steps_of_what_is_tried_first(command, tmp_path):
+    code, out, _ = command("check", QUICKSTART, "--data", tmp_path, "--set", "BSZ=32")
+    assert code == 0
+    assert "3,000" in out
+    assert "BSZ" not in out.splitlines()[2]
+
+
+def test_names_with_brackets_are_printed_as_they_are(command, tmp_path):
+    path = write(tmp_path, "name: my [b] study\ntasks: toy/grammar\nmodel: '[red]bert'\n")
+    code, out, _ = command("check", path)
+    assert code == 0
+    assert "my [b] study  model [red]bert" in out
+
+
+@pytest.mark.parametrize(
+    ("what", "texts"),
+    [
+        ("tasks", ["glue/rte", "pearson_spearman", "toy/grammar"]),
+        ("hyperparameters", ["layerwise_decay", "peak learning rate", "2e-05"]),
+        ("studies", ["search_spaces/amos-glue.yaml", "COCO-LM base++"]),
+    ],
+)
+def test_lists_show_what_there_is(command, monkeypatch, what, texts):
+    monkeypatch.chdir(HERE)
+    done = CliRunner().invoke(app, ["list", what])
+    assert done.exit_code == 0
+    assert all(text in done.stdout for text in texts)
+
+
+def test_a_published_table_needs_no_run(command):
+    code, out, _ = command("table", AMOS, "--published")
+    assert code == 0
+    assert "| Result | 90.5/- |" in out
+
+
+@pytest.mark.parametrize(
+    ("layout", "text"),
+    [("md", "| LR | 0.001 |"), ("tex", r"LR & 0.001 \\"), ("csv", "LR,0.001"), ("json", '"LR"')],
+)
+def test_a_table_is_printed_in_every_layout_and_written_again(command, finished, layout, text):
+    code, out, _ = command("table", finished, "--format", layout)
+    assert code == 0
+    assert text in out
+    assert (finished / f"table.{layout}").read_text() == out
+    if layout == "json":
+        assert json.loads(out)["columns"]
+
+
+def test_a_damaged_journal_is_said_with_its_line(command, finished):
+    path = finished / "journal.jsonl"
+    path.write_text("{" + path.read_text())
+    code, _, said = command("table", finished)
+    assert code == 2
+    assert "line 1" in said
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (PermissionError(errno.EACCES, "Permission denied", "runs"), "Permission denied: runs"),
+        (OSError(errno.ENOSPC, "No space left on device"), "`raysearch resume` goes on"),
+        (ConnectionError("no Ray at 1.2.3.4"), "no Ray at 1.2.3.4"),
+        (InputError("x", [Problem(place="a", text="b")]), "x: 1 problem"),
+    ],
+)
+def test_what_the_system_refuses_is_said_without_a_traceback(command, monkeypatch, error, text):
+    def refuse(*_, **__):
+        raise error
+
+    monkeypatch.setattr("raysearch.search.run", refuse)
+    code, _, said = command("run", QUICKSTART)
+    assert code == 2
+    assert text in said
+    assert "Traceback" not in said
+
+
+def test_a_mistake_of_our_own_is_a_traceback(monkeypatch):
+    def broken(*_, **__):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("raysearch.listing.show", broken)
+    assert isinstance(CliRunner().invoke(app, ["list"]).exception, ZeroDivisionError)
+
+
+def test_ctrl_c_has_an_exit_code_of_its_own(command, monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("raysearch.search.run", interrupted)
+    assert command("run", QUICKSTART)[0] == 130
+
+
+class ToyRun:
+    """A run that is over: what the engine gives the command."""
+
+    def __init__(self, folder, failed=(), interrupted=False):
+        from raysearch.study import load
+
+        self.folder, self.failed, self.interrupted = folder, failed, interrupted
+        self.study = load(folder / "study.yaml")
+
+
+def test_a_run_ends_with_its_table_and_where_things_are(command, finished, monkeypatch):
+    command("table", finished)
+    monkeypatch.setattr("raysearch.search.run", lambda *_, **__: ToyRun(finished))
+    code, out, _ = command("run", QUICKSTART)
+    assert code == 0
+    assert "| LR | 0.001 |" in out
+    assert f"{finished / 'toy-grammar' / 'best.yaml'}" in out
+    assert f"tensorboard --logdir {finished}" in out
+
+
+def test_failed_trials_are_named_and_an_interrupted_run_says_how_to_go_on(
+    command, finished, monkeypatch
+):
+    command("table", finished)
+    script = Script(finished)
+    name = script.begin("toy/grammar", {"LR": 5e-4})
+    script.end(name, "failed", None, error="RuntimeError: a toy broke")
+    failed = [script.journal.trials[name]]
+    monkeypatch.setattr("raysearch.search.run", lambda *_, **__: ToyRun(finished, failed))
+    code, _, said = command("run", QUICKSTART)
+    assert code == 1
+    assert "toy-grammar" in said
+    assert "RuntimeError: a toy broke" in said
+    stopped = ToyRun(finished, interrupted=True)
+    monkeypatch.setattr("raysearch.search.resume", lambda *_, **__: stopped)
+    code, out, _ = command("resume", finished)
+    assert code == 130
+    assert f"raysearch resume {finished}" in out
+
+
+def test_options_reach_the_search(command, monkeypatch, finished):
+    heard = {}
+
+    def listen(study, **options):
+        heard.update(options, study=study)
+        return ToyRun(finished)
+
+    command("table", finished)
+    monkeypatch.setattr("raysearch.search.run", listen)
+    command("run", AMOS, "--model", "m", "--data", "d", "--tasks", "glue/rte, glue/mrpc",
+            "--trials", 5, "--set", "WARMUP={steps: 9}", "--set", "adam_betas=[0.9, 0.98]",
+            "--address", "auto", "--lanes", 3, "--workers-per-lane", 2, "--gpus-per-worker", 0,
+            "--storage", "s", "--name", "n")  # fmt: skip
+    study, lanes = heard["study"], heard["lanes"]
+    assert (study.tasks, study.model) == (("glue/rte", "glue/mrpc"), "m")
+    assert study.planned("glue/rte") == 5
+    assert study.fixed["WARMUP"] == {"steps": 9}
+    assert "WARMUP" not in study.space_of("glue/rte")
+    assert (lanes.count, lanes.workers, lanes.cpus, lanes.gpus) == (3, 2, 1, 0)
+    assert (heard["data"], heard["address"]) == (Path("d"), "auto")
+    assert (heard["storage"], heard["name"]) == ("s", "n")
+
+
+def spoken(*arguments, **options):
+    """A real process: what the `raysearch` command starts."""
+    code = "from raysearch.cli import main; main()"
+    return subprocess.run([sys.executable, "-c", code, *map(str, arguments)],
+                          capture_output=True, text=True, timeout=60, **options)  # fmt: skip
+
+
+def test_the_version_is_told():
+    done = spoken("--version")
+    assert (done.returncode, done.stdout) == (0, "0.1.0\n")
+
+
+def test_a_real_process_prints_problems_and_ends_with_2(tmp_path):
+    path = write(tmp_path, "tasks: [glue/rtee]\n")
+    done = spoken("check", path)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith(f"{path}: 2 problems\n  tasks[0]  no task named")
+
+
+def test_a_reader_that_leaves_early_is_no_error(tmp_path):
+    code = "from raysearch.cli import main; main()"
+    pipe = f"{sys.executable} -c '{code}' list hyperparameters | true"
+    done = subprocess.run(pipe, shell=True, capture_output=True, text=True, timeout=60)
+    assert done.stderr == ""
+
+
+HEAVY = {"ray", "torch", "transformers", "optuna"}
+LIGHT = {
+    "list": ["list"],
+    "check": ["check", *STUDIES],
+    "published": ["table", AMOS, "--published"],
+    "table": ["table", "RUN"],
+    "a wrong study": ["run", "none.yaml"],
+}
+
+
+@pytest.mark.parametrize("name", LIGHT)
+def test_reading_commands_import_neither_ray_nor_torch(finished, name):
+    arguments = [str(finished) if one == "RUN" else one for one in LIGHT[name]]
+    code = (
+        "import sys\n"
+        "from raysearch.cli import main\n"
+        "try: main()\n"
+        f"finally: print('heavy:', *sorted(set(sys.modules) & {HEAVY}), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *arguments],
+                          capture_output=True, text=True, timeout=60)  # fmt: skip
+    assert done.stderr.splitlines()[-1] == "heavy:"
+    assert done.returncode == (2 if name == "a wrong study" else 0)

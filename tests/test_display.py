@@ -1,0 +1,166 @@
+"""What a run shows: plain lines in a log, a live panel on a terminal."""
+
+import io
+import threading
+
+import pytest
+from rich.console import Console
+
+from raysearch import display, study
+from raysearch.display import Display
+from raysearch.journal import Journal
+from raysearch.search.agenda import Agenda
+
+RTE, MRPC = "glue/rte", "glue/mrpc"
+PLAN = {"steps": 100, "warmup": 6, "per_epoch": 50, "evaluations": [50, 100], "rungs": {}}
+
+
+@pytest.fixture
+def agenda(tmp_path, monkeypatch):
+    """Five trials and two confirmations a task, of two tasks; nothing has begun."""
+    monkeypatch.setattr("os.fsync", lambda file: None)
+    searched = study.parse({
+        "tasks": [RTE, MRPC],
+        "model": "scratch",
+        "space": {"LR": {"log": [1e-5, 1e-3]}},
+        "search": {"trials": 5, "sampler": "random"},
+        "confirm": {"top": 1, "seeds": [11, 12]},
+    })  # fmt: skip
+    return Agenda(searched, Journal(tmp_path), {RTE: "data", MRPC: "data"}, devices=2)
+
+
+def toy_trial(agenda, score=0.8, status="finished", seconds=90.0, steps=(50, 100)):
+    """A trial that takes a minute and a half; without an end if its status is running."""
+    record = agenda.next()
+    begun = {"attempt": 1, "plan": PLAN, "from_step": 0}
+    agenda.journal.write("attempt", trial=record.id, at=0.0, **begun)
+    for step in steps:
+        scores = {"dev.accuracy": score * step / 100} if status != "diverged" else {}
+        report = {"step": step, "steps": 100, "scores": scores, "status": "running"}
+        agenda.report(record, report)
+    agenda.journal.write("spent", trial=record.id, attempt=1, seconds=seconds)
+    if status != "running":
+        agenda.end(record, status, "RuntimeError: a toy broke" if status == "failed" else None)
+    return record
+
+
+def log(agenda, lanes=2):
+    """A display without a terminal, and what it has written."""
+    written = io.StringIO()
+    return Display(agenda, lambda: lanes, Console(file=written, width=80)), written
+
+
+def panel(agenda, lanes=2):
+    """A display on a terminal, and what stands on its screen."""
+    console = Console(file=io.StringIO(), force_terminal=True, record=True, width=120)
+    return Display(agenda, lambda: lanes, console), console
+
+
+def last_frame(console):
+    return console.export_text(clear=False).rpartition("glue/rte   search")[2]
+
+
+def test_a_log_has_a_line_for_each_trial_that_ends(agenda):
+    shown, written = log(agenda)
+    shown.note("glue/rte train: 2,490 examples prepared")
+    running = toy_trial(agenda, status="running")
+    shown.change(running)
+    for score, status in ((0.8, "finished"), (0.3, "stopped"), (0.0, "diverged"), (0.0, "failed")):
+        shown.change(toy_trial(agenda, score, status, steps=(50,)))
+    first, *ends = written.getvalue().splitlines()
+    assert first == "glue/rte train: 2,490 examples prepared"
+    assert [line.split()[3] for line in ends] == ["finished", "stopped", "diverged", "failed"]
+    assert ends[0].startswith("glue/rte search   1  finished   accuracy  40.0    90.0 s  50/100")
+    assert "LR=" in ends[0]
+    assert ends[0].endswith("seed=1")
+    assert "accuracy     -" in ends[2]
+
+
+def test_a_log_has_a_line_of_progress_now_and_then_and_no_colours(agenda, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(display.time, "monotonic", lambda: now[0])
+    shown, written = log(agenda)
+    toy_trial(agenda)
+    for now[0] in (1.0, 29.0, 31.0, 40.0):
+        shown.refresh()
+    shown.close()
+    line, last = written.getvalue().splitlines()
+    assert line == last
+    assert line == (
+        "1/14 trials, 0 of 2 lanes busy, 0.050 device hours, about 10 min left,"
+        " glue/rte best accuracy 80.0"
+    )
+    assert "\x1b" not in line
+
+
+def test_a_panel_shows_trials_the_best_lanes_time_left_and_device_hours(agenda):
+    shown, console = panel(agenda, lanes=3)
+    toy_trial(agenda, 0.7)
+    toy_trial(agenda, 0.8)
+    running = toy_trial(agenda, 0.6, "running", seconds=30.0, steps=(50,))
+    shown.change(running)
+    shown.close()
+    text = last_frame(console)
+    first, second, *_ = text.splitlines()
+    assert "2/5" in first
+    assert "best accuracy 80.0" in first
+    assert "#2 50 %" in first
+    assert second.startswith("glue/rte   confirm")
+    assert "0/2" in second
+    assert "1 of 3 lanes busy" in text
+    assert "about 6 min left" in text  # 12 trials of 90 s, less 30 s, on three lanes
+    assert "0.117 device hours" in text  # 210 s on two devices
+
+
+def test_a_line_goes_above_the_panel_and_the_last_state_stays(agenda):
+    shown, console = panel(agenda)
+    shown.note("glue/rte train: prepared")
+    while not isinstance(record := agenda.next(), str):
+        agenda.again(record)
+        shown.change(toy_trial(agenda))
+    shown.close()
+    text = console.export_text(clear=False)
+    assert text.index("glue/rte train: prepared") < text.rindex("glue/rte   search")
+    assert "5/5" in last_frame(console)
+    assert "all trials done" in last_frame(console)
+
+
+def test_frames_are_drawn_a_few_times_a_second_and_by_nobody_else(agenda, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(display.time, "monotonic", lambda: now[0])
+    before = threading.active_count()
+    shown, console = panel(agenda)
+    assert threading.active_count() == before
+    frames = []
+    for now[0] in (0.1, 0.2, 0.3, 0.4, 0.6):
+        shown.refresh()
+        frames.append(console.export_text(clear=False).count("lanes busy"))
+    assert frames == [1, 1, 2, 2, 3]
+    shown.close()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(6.0, "about 39 s left"), (60.0, "6 min"), (6000.0, "10.8 h left")]
+)
+def test_time_left_is_told_in_the_unit_that_reads_best(agenda, seconds, text):
+    shown, written = log(agenda)
+    toy_trial(agenda, seconds=seconds)
+    shown.close()
+    assert text in written.getvalue()
+
+
+def test_before_a_trial_has_ended_the_time_left_is_unknown(agenda):
+    shown, written = log(agenda, lanes=0)
+    shown.close()
+    assert "0/14 trials, 0 of 0 lanes busy, 0.000 device hours, time left unknown" in (
+        written.getvalue()
+    )
+
+
+def test_a_resumed_run_counts_all_trials_and_times_only_its_own(agenda):
+    toy_trial(agenda, seconds=9000.0)
+    shown, written = log(agenda)
+    toy_trial(agenda, seconds=6.0)
+    shown.close()
+    assert "2/14 trials" in written.getvalue()
+    assert "about 36 s left" in written.getvalue()

@@ -1,0 +1,168 @@
+"""What cannot run is refused before anything starts: data, model, disk, lanes, run folder."""
+
+import shutil
+from collections import namedtuple
+
+import pytest
+
+from raysearch import preflight, study
+from raysearch.preflight import Lanes
+
+RTE, MRPC, COLA, STSB = "glue/rte", "glue/mrpc", "glue/cola", "glue/stsb"
+PAIR = ("No Weapons of Mass Destruction Found in Iraq Yet.",
+        "Weapons of Mass Destruction Found in Iraq.")  # fmt: skip
+
+
+def searched(*tasks, **parts):
+    return study.parse({"tasks": list(tasks), "model": "scratch", **parts})
+
+
+def rows(*rows):
+    return "".join("\t".join(row) + "\n" for row in rows)
+
+
+def write(path, text):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+
+
+@pytest.fixture
+def data(tmp_path):
+    """RTE, MRPC, CoLA and STS-B as GLUE publishes them, with three rows each."""
+    root = tmp_path / "glue"
+    rte = [("index", "sentence1", "sentence2", "label")]
+    rte += [(str(at), *PAIR, ("not_entailment", "entailment")[at % 2]) for at in range(3)]
+    mrpc = [("\ufeffQuality", "#1 ID", "#2 ID", "#1 String", "#2 String")]
+    mrpc += [("1", "702876", "702977", *PAIR)] * 3
+    cola = [("gj04", "1", "", "Our friends won't buy this analysis.")] * 3
+    names = "index genre filename year old_index source1 source2 sentence1 sentence2 score"
+    stsb = [tuple(names.split())]
+    stsb += [(str(at), "c", "MSRvid", "2012", "1", "a", "b", *PAIR, "4.25") for at in range(3)]
+    for folder, content in (("RTE", rte), ("MRPC", mrpc), ("CoLA", cola), ("STS-B", stsb)):
+        for name in ("train.tsv", "dev.tsv"):
+            write(root / folder / name, rows(*content))
+    return root
+
+
+def found(problems):
+    return [(problem.place, problem.text) for problem in problems]
+
+
+def test_whole_data_has_no_problems(data):
+    assert preflight.data_problems(searched(RTE, MRPC, COLA, STSB), data) == []
+
+
+def test_a_missing_file_a_short_row_a_wrong_label_and_a_bad_encoding_are_all_named(data):
+    (data / "CoLA" / "dev.tsv").unlink()
+    good = (data / "RTE" / "train.tsv").read_text()
+    write(data / "RTE" / "train.tsv", good + rows(("3", PAIR[0], "entailment")))
+    write(data / "MRPC" / "dev.tsv", (data / "MRPC" / "dev.tsv").read_text().replace("1\t", "2\t"))
+    train = (data / "STS-B" / "train.tsv").read_bytes()
+    write(data / "STS-B" / "train.tsv", train.replace(b"Iraq Yet", b"Ir\xe9q Yet", 1))
+    write(data / "STS-B" / "dev.tsv", train.replace(b"4.25", b"five"))
+    said = found(preflight.data_problems(searched(RTE, MRPC, COLA, STSB), data))
+    assert [place for place, _ in said] == [
+        "glue/rte train.tsv line 5",
+        *(f"glue/mrpc dev.tsv line {line}" for line in (2, 3, 4)),
+        "glue/cola",
+        "glue/stsb train.tsv line 2",
+        *(f"glue/stsb dev.tsv line {line}" for line in (2, 3, 4)),
+    ]
+    texts = dict(said)
+    assert "3 columns where there should be 4" in texts["glue/rte train.tsv line 5"]
+    assert "label '2'; the labels are: 0, 1" in texts["glue/mrpc dev.tsv line 2"]
+    assert f"no dev.tsv in {data / 'CoLA'}" in texts["glue/cola"]
+    assert "byte 0xe9" in texts["glue/stsb train.tsv line 2"]
+    assert "label 'five' is not a number from 0 to 5" in texts["glue/stsb dev.tsv line 2"]
+
+
+def test_a_data_folder_that_is_not_there_is_named_once_for_each_task(data):
+    said = found(preflight.data_problems(searched(RTE, MRPC), data / "elsewhere"))
+    assert [place for place, _ in said] == [RTE, MRPC]
+    assert str(data / "elsewhere") in said[0][1]
+
+
+def test_a_generated_task_needs_no_data(tmp_path):
+    assert preflight.data_problems(searched("toy/grammar"), tmp_path / "none") == []
+
+
+def test_a_model_folder_needs_a_configuration_and_weights(tmp_path):
+    folder = tmp_path / "bert"
+    assert "no folder" in preflight.model_problems(str(folder))[0].text
+    folder.mkdir()
+    assert "has no config.json" in preflight.model_problems(str(folder))[0].text
+    write(folder / "config.json", "{}")
+    assert "no model.safetensors" in preflight.model_problems(str(folder))[0].text
+    write(folder / "model.safetensors", "x")
+    assert preflight.model_problems(str(folder)) == []
+
+
+@pytest.mark.parametrize("name", ["scratch", "scratch:4x256", "bert-base-uncased", "a/b"])
+def test_a_name_that_is_no_path_may_be_a_model(name):
+    assert preflight.model_problems(name) == []
+
+
+def test_the_identity_of_a_model_folder_is_its_content_wherever_it_lies(tmp_path):
+    one = tmp_path / "one"
+    write(one / "config.json", "{}")
+    write(one / "model.safetensors", "x")
+    shutil.copytree(one, tmp_path / "two")
+    prints = [preflight.model_fingerprint(str(tmp_path / name)) for name in ("one", "two")]
+    assert prints[0] == prints[1]
+    write(one / "model.safetensors", "y")
+    assert preflight.model_fingerprint(str(one)) != prints[0]
+    assert preflight.model_fingerprint("scratch") != preflight.model_fingerprint("scratch:4x256")
+
+
+def test_a_full_disk_is_named_with_what_is_free_and_what_is_needed(tmp_path, monkeypatch):
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(2**40, 2**40, 2**29))
+    model = tmp_path / "bert"
+    write(model / "config.json", "{}")
+    write(model / "model.safetensors", "x" * 2**20)
+    run = tmp_path / "runs" / "new"
+    assert preflight.disk_problems(run, str(model), weights=2) == []
+    ((place, text),) = found(preflight.disk_problems(run, str(model), weights=100))
+    assert place == "storage"
+    assert text == f"0.5 GiB free at {tmp_path}, the run needs 0.6 GiB"
+
+
+def test_storage_that_is_a_file_or_closed_is_refused(tmp_path, monkeypatch):
+    write(tmp_path / "file", "")
+    (problem,) = preflight.disk_problems(tmp_path / "file" / "run", "scratch", 1)
+    assert "is no folder" in problem.text
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    (problem,) = preflight.disk_problems(tmp_path / "run", "scratch", 1)
+    assert "cannot be written" in problem.text
+
+
+@pytest.mark.parametrize(
+    ("lanes", "cluster", "count"),
+    [
+        (Lanes(), {"CPU": 8}, 8),
+        (Lanes(cpus=2, workers=2), {"CPU": 8}, 2),
+        (Lanes(cpus=1.1, workers=10), {"CPU": 11}, 1),
+        (Lanes(), {"CPU": 64, "GPU": 4}, 4),
+        (Lanes(workers=4), {"CPU": 64, "GPU": 4}, 1),
+        (Lanes(gpus=0.25), {"CPU": 64, "GPU": 4}, 16),
+        (Lanes(gpus=0), {"CPU": 8, "GPU": 4}, 8),
+        (Lanes(workers=3), {"CPU": 2}, 0),
+        (Lanes(gpus=1), {"CPU": 2}, 0),
+    ],
+)
+def test_a_cluster_holds_as_many_lanes_as_its_scarcest_resource(lanes, cluster, count):
+    assert lanes.fit(cluster) == count
+
+
+def test_a_lane_larger_than_the_cluster_is_refused_with_both_sizes():
+    ((place, text),) = found(preflight.lane_problems(Lanes(workers=4, cpus=2), {"CPU": 2}))
+    assert place == "lanes"
+    assert text.startswith("a lane needs 8 CPU, the cluster has 2 CPU")
+    ((_, text),) = found(preflight.lane_problems(Lanes(gpus=1), {"CPU": 2}))
+    assert text.startswith("a lane needs 1 CPU, 1 GPU, the cluster has 2 CPU, 0 GPU")
+
+
+def test_more_lanes_than_the_cluster_holds_are_refused():
+    ((_, text),) = found(preflight.lane_problems(Lanes(count=3), {"CPU": 2}))
+    assert text == "3 lanes of 1 CPU asked for, the cluster has 2 CPU: at most 2"
+    assert preflight.lane_problems(Lanes(count=2), {"CPU": 2}) == []
