@@ -17,9 +17,13 @@ demo: install
 	rm -rf runs/quickstart
 	$(BIN)/raysearch run search_spaces/quickstart.yaml
 	@echo
-	@echo "That was a task that raysearch generates. With real data and a pretrained encoder:"
-	@echo "  $(BIN)/raysearch run search_spaces/bert-glue.yaml --tasks glue/rte --data GLUE_FOLDER"
-	@echo "where GLUE_FOLDER holds RTE/train.tsv, RTE/dev.tsv and so on, as GLUE publishes them."
+	@echo "That was a task that raysearch generates. With real data and a small pretrained encoder,"
+	@echo "half an hour on two cores:"
+	@echo "  source $(BIN)/activate"
+	@echo "  raysearch run search_spaces/minilm-glue.yaml --tasks glue/rte --data GLUE --model MODEL \\"
+	@echo "      --trials 2 --set EPOCH=2 --set BSZ=16"
+	@echo "GLUE is a folder with RTE/train.tsv, RTE/dev.tsv as GLUE publishes them; MODEL a folder or"
+	@echo "hub name of any encoder."
 
 test: install lint
 	$(BIN)/pytest

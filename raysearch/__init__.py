@@ -16,8 +16,8 @@ _HOMES = {
     "load": "study",
     "parse": "study",
     "predict": "predict",
-    "resume": "search",
-    "run": "search",
+    "resume": "api",
+    "run": "api",
     "table": "export",
 }
 

@@ -109,7 +109,7 @@ class Display:
                     continue
                 records = self.agenda.journal.of(name, phase)
                 over = sum(record.over for record in records)
-                bar = ProgressBar(total=planned, completed=over, width=24)
+                bar = ProgressBar(total=planned, completed=over, width=24, finished_style="green")
                 running = ", ".join(_where(r) for r in records if r.id in self.agenda.live)
                 best = self._best(name) if phase == "search" else ""
                 grid.add_row(name, phase, bar, f"{over}/{planned}", best, Text(running, "cyan"))

@@ -79,7 +79,7 @@ def _studies() -> Table:
     table = _table("study", "tasks", "model", "published rows")
     for path in sorted(Path("search_spaces").glob("*.yaml")):
         study = load(path)
-        rows = ", ".join(row.row for row in study.published) or "-"
+        rows = "; ".join(row.row for row in study.published) or "-"
         table.add_row(str(path), ", ".join(study.tasks), study.model, rows)
     return table
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from . import readers, tasks
 from .errors import InputError, Problem
 from .study import Study
-from .study.names import model_problems
+from .study.names import model_problems, scratch_shape
 
 __all__ = ["Lanes", "data_problems", "disk_problems", "lane_problems", "model_fingerprint",
            "model_problems"]  # fmt: skip
@@ -69,6 +69,22 @@ def _row_problems(name: str, task: tasks.Task, split: tasks.Split, root: Path) -
             Problem(place=f"{name} {file} {problem.place}", text=problem.text)
             for problem in error.problems
         ]
+    return []
+
+
+def hub_problems(model: str) -> list[Problem]:
+    """Whether a hub name can be read: from the cache, or from the hub, which is asked once."""
+    if Path(model).is_dir() or scratch_shape(model) or model_problems(model):
+        return []
+    from huggingface_hub import HfApi, try_to_load_from_cache
+
+    try:
+        if not isinstance(try_to_load_from_cache(model, "config.json"), str):
+            HfApi().model_info(model, timeout=10)
+    except Exception as error:  # whatever the network or the hub may answer
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        text = f"no folder '{model}', and as a hub name it cannot be read: {reason}"
+        return [Problem(place="model", text=text)]
     return []
 
 

@@ -24,7 +24,7 @@ FLOORS = (
     ("fit",),
     ("predict", "lane"),
     ("search",),
-    ("exits", "display", "listing", "cli"),
+    ("exits", "display", "listing", "api", "cli"),
 )
 ORDER = {name: at for at, name in enumerate(name for floor in FLOORS for name in floor)}
 

@@ -150,9 +150,12 @@ def _measured(study: Study) -> str:
 
 
 def _without_result(study: Study, records: Records, leaders: Leaders) -> list[str]:
-    """Finished tasks of which no trial gave a score."""
+    """Finished tasks of which no trial gave a score, or whose winner learned nothing."""
     notes = []
     for name, leader in leaders.items():
+        if leader and all(record.status == "degenerate" for record in leader.trials):
+            column = spelling.column(tasks.get(name))
+            notes.append(f"{column}: not a result, every trial of its winner predicts one class.")
         if leader is None and complete(study, records, name):
             ends = [record.status for record in records.of(name)]
             counts = [f"{ends.count(end)} {end}" for end in dict.fromkeys(ends)]

@@ -24,7 +24,6 @@ from .report import Report, Status
 from .world import World
 
 CHECK_EVERY = 32  # steps between looks at the loss; each look waits for the device
-STUCK = 0.98  # a loss above this share of the labels' entropy has learned nothing
 LEAST_SCALE = 1e-4  # fp16 below this loss scale has diverged (fairseq's floor)
 
 
@@ -149,12 +148,8 @@ class Fit:
         return report
 
     def _stuck(self, predictions: np.ndarray) -> bool:
-        """Whether one class is all that is predicted and the loss is the labels' own entropy."""
-        if self.job.task.head != "classify" or len(np.unique(predictions)) > 1:
-            return False
-        share = np.bincount(self.job.train.labels) / len(self.job.train)
-        entropy = -sum(p * math.log(p) for p in share if p > 0)
-        return sum(self.world.gather(self._losses.item())) >= STUCK * entropy * self._seen
+        """Whether one class is all that is predicted, as of a model that has learned nothing."""
+        return self.job.task.head == "classify" and len(np.unique(predictions)) == 1
 
     def _report(self, scores: dict[str, float], status: Status) -> Report:
         loss = sum(self.world.gather(self._losses.item())) / max(1, self._seen)

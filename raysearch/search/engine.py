@@ -143,7 +143,7 @@ def _problems(
     study: Study, data: Path, folder: Path, lanes: Lanes, address: str | None
 ) -> list[Problem]:
     """Everything that can be known without Ray and without reading weights."""
-    found = model_problems(study.model)
+    found = model_problems(study.model) + preflight.hub_problems(study.model)
     found += preflight.data_problems(study, data)
     found += preflight.disk_problems(folder, study.model, study.confirm.top + 1)
     if address is None:
