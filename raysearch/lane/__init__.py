@@ -1,6 +1,3 @@
-"""Lanes: warm groups of workers through which trials flow."""
+"""Lanes: warm groups of workers through which trials flow.
 
-from .desk import Desk, Order
-from .trainable import Lane, release
-
-__all__ = ["Desk", "Lane", "Order", "release"]
+Its modules are imported one by one: the desk needs no torch, and only workers need transformers."""

@@ -15,7 +15,6 @@ from ray.train.torch import TorchConfig, TorchTrainer
 from ray.util.placement_group import PlacementGroup, remove_placement_group
 
 from .desk import Order
-from .worker import loop
 
 PATIENCE = 30 * 24 * 3600  # collectives wait this long: the desk's heartbeat notices a hang
 LEAVE = 20.0  # seconds that workers have to leave when a lane closes
@@ -111,6 +110,19 @@ class _Trainer(TorchTrainer):
     def _create_default_callbacks(self) -> list[Any]:
         spare = ("DatasetsCallback", "PlacementGroupCleanerCallback")
         return [c for c in super()._create_default_callbacks() if type(c).__name__ not in spare]
+
+
+def loop(config: dict[str, Any]) -> None:
+    """What Ray Train runs in every worker of a lane.
+
+    The controller and the lane load this function too: what a worker needs is imported inside.
+    """
+    import torch
+
+    from .worker import Worker
+
+    torch.set_num_threads(config.pop("threads"))
+    Worker(**config).work()
 
 
 def release(numbers: Collection[int]) -> None:

@@ -192,13 +192,6 @@ class Worker:
         return self._first(lambda: self._ask("say", order.serial, news))
 
 
-def loop(config: dict[str, Any]) -> None:
-    """What Ray Train runs in every worker of a lane."""
-    if config.pop("threads"):
-        torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
-    Worker(**config).work()
-
-
 def _device() -> torch.device:
     import ray.train.torch
 

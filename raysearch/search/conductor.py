@@ -12,7 +12,8 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
 from ..journal import Record
-from ..lane import Order, release
+from ..lane.desk import Order
+from ..lane.trainable import release
 from .agenda import Agenda
 from .pantry import Pantry
 

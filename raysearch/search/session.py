@@ -16,7 +16,8 @@ from .. import tasks
 from ..errors import RaysearchError
 from ..export import Curves
 from ..journal import Journal, Record
-from ..lane import Desk, Lane
+from ..lane.desk import Desk
+from ..lane.trainable import Lane
 from ..models import save
 from ..preflight import Lanes
 from ..standing import complete, standings
