@@ -1,7 +1,6 @@
 """Encoders with a task's head: any that transformers knows, and a small one from scratch."""
 
 from .bench import Bench
-from .pretrained import Pretrained, problems, read, save
-from .scratch import is_scratch
+from .pretrained import Pretrained, read, save
 
-__all__ = ["Bench", "Pretrained", "is_scratch", "problems", "read", "save"]
+__all__ = ["Bench", "Pretrained", "read", "save"]

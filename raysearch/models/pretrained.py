@@ -16,6 +16,7 @@ from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTok
 from transformers.utils import logging
 
 from ..errors import InputError, Problem
+from ..study.names import scratch_shape
 from ..tasks import Task
 from . import scratch
 
@@ -52,36 +53,13 @@ class Pretrained:
         return sum(array.nbytes for array in self.weights.values())
 
 
-def problems(name: str) -> list[Problem]:
-    """What is wrong with a model's name, seen without reading weights or asking a hub."""
-    folder = Path(name)
-    if scratch.is_scratch(name):
-        return []
-    if folder.is_dir():
-        return _folder_problems(folder)
-    if folder.is_absolute() or name.startswith(".") or name.count("/") > 1:
-        return [Problem(place="model", text=f"no folder '{name}'")]
-    return []
-
-
-def _folder_problems(folder: Path) -> list[Problem]:
-    found = []
-    if not (folder / "config.json").is_file():
-        text = f"'{folder}' has no config.json; a transformers folder would do"
-        found.append(Problem(place="model", text=text))
-    elif not any(folder.glob("*.safetensors")) and not any(folder.glob("pytorch_model*.bin")):
-        text = f"'{folder}' has no model.safetensors or pytorch_model.bin"
-        found.append(Problem(place="model", text=text))
-    return found
-
-
 def read_tokenizer(name: str, texts: Iterable[str]) -> Any:
     """The model's fast tokenizer, within the model's limits; for `scratch` one trained on texts.
 
     Raises:
         InputError: it cannot be read, or has no fast form.
     """
-    if scratch.is_scratch(name):
+    if scratch_shape(name):
         return scratch.tokenizer(texts)
     config = _from_hub(AutoConfig.from_pretrained, name)
     tokenizer = _from_hub(AutoTokenizer.from_pretrained, name)
@@ -104,7 +82,7 @@ def _positions(config: Any) -> int:
 
 def read(name: str, task: Task, tokenizer: Any) -> Pretrained:
     """Read an encoder and give it the task's head. Raises InputError where it cannot be read."""
-    if scratch.is_scratch(name):
+    if scratch_shape(name):
         config = scratch.config(name, len(tokenizer))
         keeps_head = False
     else:
@@ -114,7 +92,7 @@ def read(name: str, task: Task, tokenizer: Any) -> Pretrained:
     if task.labels:
         config.id2label = dict(enumerate(task.labels))
         config.label2id = {label: at for at, label in enumerate(task.labels)}
-    weights = {} if scratch.is_scratch(name) else _weights(name, task, config, keeps_head)
+    weights = {} if scratch_shape(name) else _weights(name, task, config, keeps_head)
     config.problem_type = "regression" if task.head == "regress" else None
     files = _files(tokenizer)
     plain = config.to_dict()

@@ -1,6 +1,5 @@
 """A small BERT with random weights and a tokenizer trained on the task's own text."""
 
-import re
 from collections.abc import Iterable
 
 from tokenizers import Tokenizer
@@ -11,13 +10,9 @@ from tokenizers.processors import BertProcessing
 from tokenizers.trainers import WordPieceTrainer
 from transformers import BertConfig, BertTokenizerFast
 
-_NAME = re.compile(r"scratch(?::(\d+)x(\d+))?")
+from ..study.names import scratch_shape
+
 _SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-
-
-def is_scratch(name: str) -> bool:
-    """Whether a study's model is `scratch` or `scratch:LAYERSxWIDTH`."""
-    return _NAME.fullmatch(name) is not None
 
 
 def tokenizer(texts: Iterable[str], words: int = 4000) -> BertTokenizerFast:
@@ -39,8 +34,7 @@ def tokenizer(texts: Iterable[str], words: int = 4000) -> BertTokenizerFast:
 
 def config(name: str, vocabulary: int) -> BertConfig:
     """The encoder's shape: two layers of width 128 unless the name says otherwise."""
-    layers, width = (int(part or 0) for part in _NAME.fullmatch(name).groups())
-    layers, width = layers or 2, width or 128
+    layers, width = scratch_shape(name)
     return BertConfig(
         vocab_size=vocabulary,
         num_hidden_layers=layers,
