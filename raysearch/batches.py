@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-LABEL, ID, INPUT = "label", "id", "input_ids"
+from .prepare import ID, INPUT, LABEL
 
 
 class Examples:

@@ -93,8 +93,7 @@ class Display:
     def _summary(self) -> Text:
         done, planned = self._counts()
         hours = sum(r.device_hours for r in self.agenda.journal.trials.values())
-        text = f"{done}/{planned} trials, {self._busy()} of {self.lanes()} lanes busy"
-        text += f", {hours:.3f} device hours, {self._left()}"
+        text = f"{done}/{planned} trials, {self._busy()}, {hours:.3f} device hours, {self._left()}"
         for name in self.agenda.study.tasks:
             if best := self._best(name):
                 text += f", {name} {best}"
@@ -117,15 +116,18 @@ class Display:
 
     def _footer(self) -> str:
         hours = sum(r.device_hours for r in self.agenda.journal.trials.values())
-        busy, lanes = self._busy(), self.lanes()
-        return f"{busy} of {lanes} lanes busy   {self._left()}   {hours:.3f} device hours"
+        return f"{self._busy()}   {self._left()}   {hours:.3f} device hours"
 
     def _counts(self) -> tuple[int, int]:
         planned = sum(sum(self.agenda.planned(t).values()) for t in self.agenda.study.tasks)
         return sum(r.over for r in self.agenda.journal.trials.values()), planned
 
-    def _busy(self) -> int:
-        return len(self.agenda.live)
+    def _busy(self) -> str:
+        """How many lanes train; a lane that has begun no attempt of its trial is coming up."""
+        live = [self.agenda.journal.trials[name] for name in self.agenda.live]
+        coming = sum(not record.attempts for record in live)
+        text = f"{len(live) - coming} of {self.lanes()} lanes busy"
+        return f"{text}, {coming} coming up" if coming else text
 
     def _left(self) -> str:
         """Time left, from what this session's trials took on the lanes that there are."""

@@ -16,12 +16,12 @@ import numpy as np
 import pyarrow as pa
 
 from . import readers
-from .batches import ID, INPUT, LABEL
 from .errors import InputError, Problem
 from .tasks import Split, Task
 
 FORMAT = 1  # raise it when the same input would prepare to something else
 CHUNK = 2000
+LABEL, ID, INPUT = "label", "id", "input_ids"  # columns of a prepared table
 
 
 @dataclass(frozen=True, kw_only=True)

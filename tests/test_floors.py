@@ -20,7 +20,7 @@ FLOORS = (
     ("space", "tasks"),
     ("metrics", "journal", "readers", "recipes", "study", "standing"),
     ("export", "plan", "preflight"),
-    ("batches", "prepare", "models"),
+    ("prepare", "batches", "models"),
     ("fit",),
     ("predict", "lane"),
     ("search",),

@@ -1,10 +1,13 @@
 """Whole runs on a real Ray: lanes, search, confirmation, exports. Small models, one small task."""
 
+import errno
 import json
+import time
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+import ray
 
 import raysearch
 from raysearch import journal
@@ -97,6 +100,20 @@ def test_two_workers_train_what_one_does_within_rounding(tmp_path: Path) -> None
     for one, two in zip(found[1], found[2], strict=True):
         assert two["loss"] == pytest.approx(one["loss"], rel=1e-4)
         assert two["scores"] == pytest.approx(one["scores"], abs=0.01)
+
+
+def test_data_that_cannot_be_prepared_ends_the_run_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("raysearch.prepare.prepare", full)
+    began = time.monotonic()
+    with pytest.raises(OSError, match="No space left"):
+        raysearch.run(toy_study(), storage=tmp_path)
+    assert time.monotonic() - began < 120  # not the half hour of a lane that hangs
+    assert not ray.is_initialized()
 
 
 def test_the_journal_of_a_finished_run_is_finished(done: raysearch.Run) -> None:

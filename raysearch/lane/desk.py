@@ -49,7 +49,7 @@ class Seat:
         news: what its worker said and Tune has not fetched.
         waiting: the worker's open report, resolved with a verdict.
         pulse: of the running attempt: trial, attempt, plan, from_step, seconds.
-        heard: when its worker last showed life, monotonic seconds; None before it came.
+        heard: when its worker last showed life, monotonic seconds; at first, when it was sent for.
         number: of the lane, by which its workers' placement groups are known.
         lane: handle of Tune's lane actor.
         closed: whether the worker is to leave.
@@ -61,7 +61,7 @@ class Seat:
     waiting: asyncio.Future | None = None
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     pulse: dict[str, Any] = field(default_factory=dict)
-    heard: float | None = None
+    heard: float = field(default_factory=time.monotonic)
     number: int = 0
     lane: Any = None
     closed: bool = False
@@ -114,14 +114,16 @@ class Desk:
             seat.changed.set()
         else:
             self._answer(seat, "go on")
-        if seat.heard is not None:
-            seat.heard = time.monotonic()
+        seat.heard = time.monotonic()
         while True:
             try:
                 return await asyncio.wait_for(seat.news.get(), POLL)
             except TimeoutError:
-                if seat.heard and time.monotonic() - seat.heard > self._hang:
-                    return {"kind": "hung", "seconds": time.monotonic() - seat.heard}
+                silent = time.monotonic() - seat.heard
+                if seat.order and seat.order.task not in self._material:
+                    seat.heard = time.monotonic()  # its data is being prepared
+                elif silent > self._hang:
+                    return {"kind": "hung", "seconds": silent}
 
     def close(self, lane: str) -> None:
         """Send the lane's worker home."""
@@ -197,7 +199,7 @@ class Desk:
         """The weights that a trial left, once; None where it left none."""
         return self._weights.pop(trial, None)
 
-    async def bury(self, trial: str) -> list[int]:
+    async def bury(self, trial: str | None) -> list[int]:
         """Forget the lane that had a trial when it failed, and lanes that died idle: numbers."""
         gone = []
         for name, seat in list(self._seats.items()):

@@ -2,8 +2,10 @@
 
 Trials flow through it by `reset_config`; each step is one report of the trial that it has."""
 
+import asyncio
 import logging
 import threading
+import time
 import uuid
 from collections.abc import Collection
 from typing import Any
@@ -18,6 +20,7 @@ from .desk import Order
 
 PATIENCE = 30 * 24 * 3600  # collectives wait this long: the desk's heartbeat notices a hang
 LEAVE = 20.0  # seconds that workers have to leave when a lane closes
+IDLE = 0.2  # seconds between an idle lane's questions
 MARK = "memory"  # bytes of it in a bundle tell whose placement group it is
 
 
@@ -30,17 +33,21 @@ class Lane(tune.Trainable):
         """Take the first trial. Tune discards some lanes unused: the workers start with a step.
 
         Args:
-            config: {"order": Order}.
+            config: {"order": Order}, None in its place for a lane that waits for one.
             desk: handle of the desk.
             workers: count, resources, storage, environment and `loop`, the arguments of a Worker.
         """
         self.desk, self.workers, self.name = desk, workers, f"lane-{uuid.uuid4().hex[:8]}"
         self.order: Order | None = config["order"]
+        self.idle = self.order is None
         self.thread: threading.Thread | None = None
         self.failure: BaseException | None = None
 
     def step(self) -> dict[str, Any]:
         """The next news of the trial: a report, or its end."""
+        if self.idle:
+            time.sleep(IDLE)
+            return {"news": ({"kind": "idle"},)}
         if self.thread is None:
             self._start()
         order, self.order = self.order, None
@@ -56,6 +63,7 @@ class Lane(tune.Trainable):
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Take the next trial; the last one, if it still waits for a verdict, is stopped."""
         self.order = new_config["order"]
+        self.idle = self.order is None
         return True
 
     def ping(self) -> None:
@@ -101,15 +109,29 @@ class Lane(tune.Trainable):
 
 
 class _Trainer(TorchTrainer):
-    """A TorchTrainer without two processes that each would start and a lane has no use for.
+    """A TorchTrainer without four processes that each would start and a lane has no use for.
 
-    One hands out Ray Data sets; the other frees placement groups with the help of the dashboard,
-    see `release`. Where Ray renames them they merely come back.
+    Two callbacks: one hands out Ray Data sets, the other frees placement groups with the help of
+    the dashboard, see `release`. The controller's actor: it runs here, in the lane's thread. The
+    coordinator that announces resources before a placement group does.
+    Where Ray renames any of them it merely comes back.
     """
 
     def _create_default_callbacks(self) -> list[Any]:
         spare = ("DatasetsCallback", "PlacementGroupCleanerCallback")
         return [c for c in super()._create_default_callbacks() if type(c).__name__ not in spare]
+
+    def _initialize_and_run_controller(self, **parts: Any) -> Any:
+        try:
+            from ray.train.v2._internal.execution.controller import TrainController
+        except ImportError:
+            return super()._initialize_and_run_controller(**parts)
+        for announce in ("_send_resource_request", "_maybe_send_resource_request",
+                         "_cancel_resource_request"):  # fmt: skip
+            setattr(parts["scaling_policy"], announce, lambda: None)
+        controller = TrainController(**parts)
+        asyncio.run(controller.run())
+        return controller.get_result()
 
 
 def loop(config: dict[str, Any]) -> None:

@@ -10,11 +10,15 @@ os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
 os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
 os.environ.setdefault("TUNE_WARN_THRESHOLD_S", "60")
+os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", "1000")  # all lanes come up at once
 os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", "86400")  # the journal is what a run keeps
 os.environ.setdefault("RAY_TRAIN_V2_ENABLED", "1")
 os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")  # a process for each lane
 os.environ.setdefault("RAY_TRAIN_METRICS_ENABLED", "0")
 os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.5")  # lanes end with a poll
+# A busy machine takes longer than Train's minute to import torch; it would begin again for ever.
+os.environ.setdefault("RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S", "1200")
+os.environ.setdefault("RAY_worker_niceness", "0")  # as every other program: nice work starves
 os.environ.setdefault("TUNE_DISABLE_STRICT_METRIC_CHECKING", "1")  # results are news, not metrics
 
 import ray

@@ -46,8 +46,8 @@ class Conductor:
     ) -> None:
         self.agenda, self.desk, self.pantry, self.lanes = agenda, desk, pantry, lanes
         self.on_change, self.on_weights, self.on_time = on_change, on_weights, on_time
-        self.running: dict[str, Record] = {}  # Tune's trial id -> record
-        self.closing = False
+        self.running: dict[str, Record | None] = {}  # Tune's trial id -> record, None: an idle lane
+        self._next: Record | None = None  # begun by an idle lane for the next suggestion
         self._deaths: dict[str, int] = {}
         self._buried: set[int] = set()  # lanes whose workers may come up again until they are gone
         self._pulsed = 0.0
@@ -59,22 +59,41 @@ class Conductor:
 
     def suggest(self, tune_id: str) -> dict[str, Any] | str | None:
         """The next trial for a lane, None for later, FINISHED for never."""
-        if self.pantry.error or self.closing:
-            return Searcher.FINISHED if not self.running else None
         if len(self.running) >= self.lanes():
             return None
-        record = self.agenda.next()
+        record, self._next = self._next or self.agenda.next(), None
         if record == "done":
             return Searcher.FINISHED
         if record == "wait":
-            return None
+            if not self._spare():
+                return None
+            self.running[tune_id] = None
+            return {"order": None}
         self.running[tune_id] = record
         self.on_change(record)
         return {"order": Order(**self.agenda.order(record))}
 
+    def _spare(self) -> bool:
+        """Whether a lane without a trial will be needed; one that leaves has to start again."""
+        agenda = self.agenda
+        left = sum(sum(agenda.planned(task).values()) for task in agenda.study.tasks)
+        idle = sum(record is None for record in self.running.values())
+        return idle < left - len(agenda.journal.trials)
+
+    def _rests(self) -> bool:
+        """Whether an idle lane stays idle."""
+        if self._next is None:
+            record = self.agenda.next()
+            if record == "wait":
+                return True
+            self._next = record if record != "done" else None
+        return False
+
     def hear(self, tune_id: str, news: dict[str, Any]) -> bool:
         """What a lane says of its trial; whether it goes on."""
         record = self.running[tune_id]
+        if record is None:
+            return self._rests()
         pulse = news.pop("pulse", {})
         if pulse:
             self._pulse({**pulse, "seconds": news.get("seconds", pulse["seconds"])}, final=True)
@@ -87,6 +106,8 @@ class Conductor:
     def finish(self, tune_id: str, news: dict[str, Any]) -> None:
         """A trial has ended: by itself with its last news, or stopped at a report."""
         record = self.running.pop(tune_id)
+        if record is None:
+            return
         if news["status"] == "running":
             self.agenda.end(record, "stopped")
         else:
@@ -100,10 +121,10 @@ class Conductor:
     def died(self, tune_id: str) -> None:
         """A lane died: its workers' resources are set free, its trial is tried again."""
         record = self.running.pop(tune_id, None)
+        self._buried.update(ray.get(self.desk.bury.remote(record and record.id)))
+        self._release()
         if record is None:
             return
-        self._buried.update(ray.get(self.desk.bury.remote(record.id)))
-        self._release()
         self._deaths[record.id] = self._deaths.get(record.id, 0) + 1
         if self._deaths[record.id] > self.agenda.study.search.max_failures:
             self.agenda.end(record, "failed", f"its lane died {self._deaths[record.id]} times")
@@ -112,7 +133,9 @@ class Conductor:
         self.on_change(record)
 
     def look(self) -> None:
-        """Enter what the running attempts have cost, now and then."""
+        """Enter what the running attempts have cost, now and then. Raises what the pantry met."""
+        if self.pantry.error:
+            raise self.pantry.error  # the lanes would wait for its material for ever
         if time.monotonic() - self._pulsed < PULSE:
             return
         self._pulsed = time.monotonic()

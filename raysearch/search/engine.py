@@ -4,10 +4,12 @@ import json
 import os
 import platform
 import subprocess
+import threading
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -160,8 +162,8 @@ def _engine(
     lanes: Lanes,
     watch: Callable[..., Any] | None,
 ) -> Run:
-    from .session import Session
-
+    importing = threading.Thread(target=import_module, args=(".session", __package__))
+    importing.start()  # torch and Tune take as long to import as Ray to start
     journal = Journal(folder)
     try:
         if all(complete(study, journal, task) for task in study.tasks):
@@ -170,6 +172,9 @@ def _engine(
         with cluster(address) as resources:
             if found := preflight.lane_problems(lanes, resources):
                 raise InputError(study.name, found)
+            importing.join()
+            from .session import Session
+
             session = Session(folder, study, data, journal, lanes, content, watch)
             interrupted = session.run()
         if not interrupted:

@@ -106,8 +106,6 @@ class Session:
                 raise self._lost(error) from error
             finally:
                 self.view.close()
-        if self.pantry.error:
-            raise self.pantry.error
         return bool(self.agenda.live) or self.agenda.next() != "done"
 
     def _lost(self, error: Exception) -> RaysearchError:
