@@ -14,6 +14,7 @@ from raysearch import tasks
 from raysearch.batches import Cost, Examples, cut, padded_share, stream
 from raysearch.models.pretrained import read_tokenizer
 from raysearch.prepare import prepare
+from raysearch.recipes import Hyper
 
 TASKS = ("glue/rte", "glue/cola", "glue/mrpc")
 BATCH, LONGEST, SEED = 32, 128, 1
@@ -71,7 +72,7 @@ def main() -> None:
     print(f"padding, micro-batches a step; BSZ {BATCH}, at most {LONGEST} tokens")
     for name in TASKS:
         task = tasks.get(name)
-        made = prepare(task, task.train, given.data, tokenizer, LONGEST)
+        made = prepare(task, task.train, given.data, tokenizer, Hyper(max_length=LONGEST))
         lengths = Examples(made.table, made.padding).lengths
         print(f"{name}: {len(lengths)} examples of {lengths.mean():.1f} tokens")
         print(f"  {f'padded to {LONGEST}':<22}{1 - lengths.mean() / LONGEST:6.1%}   1.0")

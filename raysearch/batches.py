@@ -9,30 +9,48 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from .prepare import ID, INPUT, LABEL
+from .prepare.columns import AT, COUNT, END, GROUP, ID, IMPOSSIBLE, INPUT, LABEL, LANGUAGE, START
+
+_SCALARS = (LABEL, AT, COUNT, START, END, IMPOSSIBLE)
 
 
 class Examples:
     """The examples of one prepared split, ready to be collated.
 
     Args:
-        table: list columns of token values (`input_ids` first), `label` and `id`.
+        table: list columns of token values (`input_ids` first), columns of labels and `id`; its
+            metadata tells how many rows make an example.
         padding: list column -> the value that fills a short row.
     """
 
     def __init__(self, table: pa.Table, padding: dict[str, int]) -> None:
         self.table, self.padding = table, padding
-        self._flat = {name: _flat(table, name) for name in padding}
-        self.lengths = np.diff(self._flat[INPUT][1])
-        labels = table.column(LABEL).to_numpy() if LABEL in table.column_names else None
-        self.labels: np.ndarray | None = labels
+        facts = table.schema.metadata or {}
+        self.group = int(facts.get(GROUP.encode(), b"1"))
+        self.language = facts.get(LANGUAGE.encode(), b"").decode() or None
+        self._flat = {name: flat(table, name) for name in padding}
+        sizes = np.diff(self._flat[INPUT][1])
+        self._sizes = sizes
+        self.tokens = sizes.reshape(-1, self.group).sum(axis=1)
+        # What an example costs: the rows of a group are padded together.
+        self.lengths = sizes.reshape(-1, self.group).max(axis=1) * self.group
+        names = [n for n in _SCALARS if n in table.column_names and n not in padding]
+        scalars = {name: table.column(name).to_numpy() for name in names}
+        self._scalars = {name: column[:: self.group] for name, column in scalars.items()}
+        self.labels: np.ndarray | None = self._scalars.get(LABEL)
+        self.units = _units(self._flat.get(LABEL), len(self))
 
     def __len__(self) -> int:
-        return self.table.num_rows
+        return self.table.num_rows // self.group
 
     def ids(self) -> list[str]:
         """The example ids, in the file's order."""
-        return self.table.column(ID).to_pylist()
+        return self.table.column(ID).to_pylist()[:: self.group]
+
+    def values(self, name: str) -> list[np.ndarray]:
+        """A list column as an array for each row, without copies."""
+        values, offsets = self._flat.get(name) or flat(self.table, name)
+        return np.split(values[offsets[0] :], offsets[1:-1] - offsets[0])
 
     def collate(self, rows: Sequence[int], *, multiple: int = 1) -> dict[str, torch.Tensor]:
         """One padded batch.
@@ -42,20 +60,25 @@ class Examples:
             multiple: the padded length is a multiple of this.
 
         Returns:
-            For each token column and `attention_mask` int64 [rows, length]; `labels` [rows]
-            where the split is labelled, int64 classes or float32 scores.
+            For each token column and `attention_mask` int64 [rows, length], for groups [rows,
+            group, length]; `labels` [rows] where the split is labelled, int64 classes or float32
+            scores, [rows, words] for tags; for spans the int64 [rows] that its head reads.
         """
-        length = int(self.lengths[rows].max())
-        length = -(-length // multiple) * multiple
-        batch = {
-            name: torch.from_numpy(_pad(values, offsets, rows, length, self.padding[name]))
-            for name, (values, offsets) in self._flat.items()
-        }
-        mask = np.arange(length)[None, :] < self.lengths[rows][:, None]
-        batch["attention_mask"] = torch.from_numpy(mask.astype(np.int64))
-        if self.labels is not None:
-            batch["labels"] = torch.from_numpy(self.labels[rows])
-        return batch
+        rows = np.asarray(rows)
+        lines = (rows[:, None] * self.group + np.arange(self.group)).ravel()
+        sizes = self._sizes[lines]
+        length = -(-int(sizes.max()) // multiple) * multiple
+        batch = {}
+        for name, (values, offsets) in self._flat.items():
+            wide = length if name != LABEL else int((offsets[lines + 1] - offsets[lines]).max())
+            batch[name] = _pad(values, offsets, lines, wide, self.padding[name])
+        batch["attention_mask"] = (np.arange(length)[None, :] < sizes[:, None]).astype(np.int64)
+        if self.group > 1:
+            batch = {n: x.reshape(len(rows), self.group, -1) for n, x in batch.items()}
+        batch |= {name: column[rows] for name, column in self._scalars.items()}
+        if LABEL in batch:
+            batch["labels"] = batch.pop(LABEL)
+        return {name: torch.from_numpy(x) for name, x in batch.items()}
 
     def batch(self, rows: Sequence[int], device: torch.device) -> dict[str, torch.Tensor]:
         """One padded batch on a device; on an accelerator its length is a multiple of 8."""
@@ -68,7 +91,13 @@ class Examples:
         return np.union1d(values[offsets[0] : offsets[-1]], self.padding[INPUT]).astype(np.int64)
 
 
-def _flat(table: pa.Table, name: str) -> tuple[np.ndarray, np.ndarray]:
+def _units(labels: tuple[np.ndarray, np.ndarray] | None, examples: int) -> np.ndarray:
+    """What a mean loss is over: an example each, or the words of each."""
+    return np.ones(examples, np.int64) if labels is None else np.diff(labels[1])
+
+
+def flat(table: pa.Table, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """A list column as its values and where each row begins."""
     column = table.column(name).combine_chunks()
     column = column.chunk(0) if isinstance(column, pa.ChunkedArray) else column
     return column.values.to_numpy(), column.offsets.to_numpy()

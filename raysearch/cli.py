@@ -96,14 +96,9 @@ def run(
     from .display import Display
 
     done = search.run(
-        chosen,
-        data=data or Path("data"),
-        storage=storage,
-        name=name,
-        address=address,
-        lanes=_lanes(lanes, workers, cpus, gpus),
-        watch=Display,
-    )
+        chosen, data=data or Path("data"), storage=storage, name=name, address=address,
+        lanes=_lanes(lanes, workers, cpus, gpus), watch=Display,
+    )  # fmt: skip
     return _close(done)
 
 
@@ -124,12 +119,9 @@ def resume(
 
     asked = [value for value in (lanes, workers, cpus, gpus) if value is not None]
     done = search.resume(
-        folder,
-        data=data,
-        address=address,
+        folder, data=data, address=address, watch=Display,
         lanes=_lanes(lanes, workers, cpus, gpus) if asked else None,
-        watch=Display,
-    )
+    )  # fmt: skip
     return _close(done)
 
 
@@ -140,7 +132,8 @@ def table(
     format: Annotated[str, typer.Option(help="md, tex, csv or json")] = "md",
     published: Annotated[bool, typer.Option(help="Only the published rows of a study.")] = False,
 ) -> None:
-    """Print a run's table, and write it and the other exports again."""
+    """Print a run's table, and write it and the other exports again; or what a study's papers
+    published, without running anything."""
     from . import export, study
 
     layouts = export.folder.LAYOUTS
@@ -150,6 +143,9 @@ def table(
     if published:
         path = folder / "study.yaml" if folder.is_dir() else folder
         made = export.table(study.load(path))
+        if not made.rows:
+            text = "nothing is published for its tasks; a study with such rows would do"
+            raise InputError(str(path), [Problem(place="published", text=text)])
     elif (folder / "study.yaml").is_file():
         made = export.write(folder)
     else:
@@ -172,6 +168,24 @@ def predict(
     names = tuple(tasks.split(",")) if tasks else None
     for path in predict_all(source, to=to, data=data, names=names, note=print):
         print(path)
+
+
+@app.command()
+@guarded
+def score(
+    task: Annotated[str, typer.Argument(help="A task's name.")],
+    data: Annotated[Path, typer.Option(help="The gold file, or the benchmarks' folder.")],
+    predictions: Annotated[Path, typer.Option(help="In the benchmark's own format.")],
+    split: Annotated[str | None, typer.Option(help="Instead of the first dev split.")] = None,
+    null_odds: Annotated[Path | None, typer.Option(help="JSON: id to odds of no answer.")] = None,
+    threshold: Annotated[float | None, typer.Option(help="Of the odds: above, no answer.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, unrounded.")] = False,
+) -> None:
+    """Print the official scores of a prediction file, in percent. Needs no model."""
+    from . import scoring
+
+    told = {"split": split, "null_odds": null_odds, "threshold": threshold}
+    scoring.show(task, data, predictions, **told, as_json=as_json)
 
 
 @app.callback(invoke_without_command=True)

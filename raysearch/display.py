@@ -80,7 +80,7 @@ class Display:
 
     def _ended(self, record: Record) -> Text:
         task = tasks.get(record.task)
-        shown = record.best.get(f"dev.{task.metric}")
+        shown = record.best.get(self.agenda.study.selector(record.task))
         score = "-" if shown is None else f"{100 * shown:.1f}"
         step = record.reports[-1] if record.reports else {"step": 0, "steps": 0}
         values = " ".join(f"{k}={_short(v)}" for k, v in record.configuration.items())

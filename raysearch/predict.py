@@ -12,10 +12,11 @@ from . import prepare, readers, study, tasks
 from .batches import Examples
 from .errors import InputError, Problem
 from .export import submission
-from .fit import decode, logits
+from .fit import answers, decode, outputs
 from .models import finetuned
 from .models.pretrained import read_tokenizer
-from .tasks import Task
+from .recipes import Hyper
+from .tasks import Split, Task
 
 
 def predict(
@@ -97,14 +98,20 @@ def _predicted(name: str, names: Sequence[str] | None) -> list[Task]:
     return [task for task in found if not names or {task.name, task.model_of} & set(names)]
 
 
+def _asked(task: Task) -> list[Split]:
+    """The splits of which predictions are taken; of SQuAD, whose test sets are hidden, dev."""
+    return [split for split in (*task.test, *task.dev) if split.submission]
+
+
 def _problems(task: Task, folder: Path, root: Path, *, needed: bool) -> Iterator[Problem]:
     if not folder.is_dir():
         yield Problem(place=task.name, text=f"no weights at '{folder}'")
     present = readers.present_splits(task, root)
-    if not any(split.submission for split in task.test):
+    asked = _asked(task)
+    if not asked:
         yield Problem(place=task.name, text="the benchmark takes no predictions of it")
-    elif needed and not any(split.name in present for split in task.test):
-        wanted = ", ".join(file.path for split in task.test for file in split.files)
+    elif needed and not any(split.name in present for split in asked):
+        wanted = ", ".join(file.path for split in asked[:3] for file in split.files)
         text = f"no test file under '{root / task.folder}'; looked for {wanted}"
         yield Problem(place=task.name, text=text)
 
@@ -113,21 +120,25 @@ def _files(
     task: Task, folder: Path, root: Path, to: Path, hypers: dict[str, Any],
     note: Callable[[str], None],
 ) -> Iterator[Path]:  # fmt: skip
-    hyper = hypers.get(task.model_of or task.name)
+    hyper = hypers.get(task.model_of or task.name) or Hyper()
     present = readers.present_splits(task, root)
-    splits = [split for split in task.test if split.name in present]
+    splits = [split for split in _asked(task) if split.name in present]
     if not splits:
         return
     tokenizer = read_tokenizer(str(folder), ())
     model = finetuned.load(folder, task, _device())
     for split in splits:
-        length = hyper.max_length if hyper else 128
-        made = prepare.prepare(task, split, root, tokenizer, length)
+        made = prepare.prepare(task, split, root, tokenizer, hyper)
         examples = Examples(made.table, made.padding)
-        outputs = logits(model, examples, autocast=nullcontext)
-        found = decode(outputs, task, hyper.label_scale if hyper else 1.0)
+        said = outputs(model, examples, task, hyper, autocast=nullcontext)
+        found = decode(said, examples, task, hyper)
         note(f"{task.name} {split.name}: {len(examples):,} examples predicted")
-        yield submission.write(to, task, split, examples.ids(), found)
+        if task.head == "span":
+            yield from submission.write_answers(to, split, answers.files(found, task, hyper))
+        elif task.head == "tag":
+            yield submission.write_tags(to, task, split, found)
+        else:
+            yield submission.write(to, task, split, examples.ids(), found)
 
 
 def _device() -> torch.device:

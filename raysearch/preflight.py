@@ -51,17 +51,21 @@ def data_problems(study: Study, root: Path) -> list[Problem]:
     found: list[Problem] = []
     for name in study.tasks:
         task = tasks.get(name)
-        found += [Problem(place=name, text=p.text) for p in readers.locate(task, root)]
+        train = study.trainings(name)
+        found += [Problem(place=name, text=p.text) for p in readers.locate(task, root, train)]
         present = readers.present_splits(task, root)
-        for split in (task.train, *task.dev):
+        for split in (*train, *task.dev):
             if split.name in present:
-                found += _row_problems(name, task, split, root)
+                spare = study.leave_out if split in train else 0
+                found += _row_problems(name, task, split, root, spare)
     return found
 
 
-def _row_problems(name: str, task: tasks.Task, split: tasks.Split, root: Path) -> list[Problem]:
+def _row_problems(
+    name: str, task: tasks.Task, split: tasks.Split, root: Path, spare: int
+) -> list[Problem]:
     try:
-        for _ in readers.read(task, split, root):
+        for _ in readers.read(task, split, root, spare=spare):
             pass
     except InputError as error:
         file = Path(error.source).name

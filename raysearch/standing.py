@@ -6,7 +6,7 @@ import statistics
 from dataclasses import dataclass
 from typing import Any
 
-from . import metrics, tasks
+from . import metrics
 from .journal import Phase, Record, Records
 from .study import Study
 
@@ -85,7 +85,7 @@ def searched_hours(records: Records) -> float:
 
 
 def _standing(study: Study, trials: list[Record]) -> Standing:
-    over, select = _REPORT[study.confirm.report], f"dev.{tasks.get(trials[0].task).metric}"
+    over, select = _REPORT[study.confirm.report], study.selector(trials[0].task)
     names = {select: None}
     for record in trials:
         names |= dict.fromkeys(getattr(record, study.search.select))

@@ -13,7 +13,7 @@ import torch.distributed as dist
 from conftest import toy_examples
 
 from raysearch import tasks
-from raysearch.fit import Fit, Job, Memory, World, logits, plan
+from raysearch.fit import Fit, Job, Memory, World, outputs, plan
 from raysearch.fit.gradient import Gradient
 from raysearch.models import Bench
 from raysearch.models.bench import snapshot
@@ -271,8 +271,8 @@ def test_an_example_that_never_fits_is_an_error(toy_bert):
     with pytest.raises(MemoryError, match="tokens does not fit"):
         list(Fit(job, ToySmallDevice(build(toy_bert(), job), 2)))
     with pytest.raises(MemoryError, match="tokens does not fit"):
-        logits(
-            ToySmallDevice(build(toy_bert(), job), 2), job.train,
+        outputs(
+            ToySmallDevice(build(toy_bert(), job), 2), job.train, job.task, job.hyper,
             autocast=lambda: torch.autocast("cpu", enabled=False),
         )  # fmt: skip
 

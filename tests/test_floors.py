@@ -19,7 +19,7 @@ FLOORS = (
     ("errors",),
     ("space", "tasks"),
     ("metrics", "journal", "readers", "recipes", "study", "standing"),
-    ("export", "plan", "preflight"),
+    ("scoring", "export", "plan", "preflight"),
     ("prepare", "batches", "models"),
     ("fit",),
     ("predict", "lane"),

@@ -10,9 +10,11 @@ from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTok
 
 from raysearch import tasks
 from raysearch.errors import InputError
-from raysearch.models import read, save
+from raysearch.models import Bench, read, save
+from raysearch.models.bench import snapshot
 from raysearch.models.pretrained import read_tokenizer
 from raysearch.predict import predict
+from raysearch.recipes import Hyper
 
 RTE, MNLI, AX, STSB = "glue/rte", "glue/mnli", "glue/ax", "glue/stsb"
 WORDS = ("the", "old", "key", "near", "doors", "fell", "and", "a", "quiet", "ship", "moved")
@@ -28,6 +30,56 @@ def toy_pairs(count, seed):
     random = np.random.default_rng(seed)
     return [tuple(" ".join(random.choice(WORDS, random.integers(3, 12))) for _ in range(2))
             for _ in range(count)]  # fmt: skip
+
+
+QUESTIONS = {
+    "version": "1.1",
+    "data": [{"title": "toy", "paragraphs": [{
+        "context": "the old ship moved near the quiet doors and a key fell",
+        "qas": [{"id": f"q{n}", "question": "the key", "answers": [
+            {"text": "the old ship", "answer_start": 0}]} for n in range(3)],
+    }]}],
+}  # fmt: skip
+HEADS = {
+    "squad/v1.1": ("squad/dev-v1.1.json", json.dumps(QUESTIONS)),
+    "race/middle": ("race/test/middle/1.txt", json.dumps({
+        "article": "the old ship moved", "questions": ["what _ ?", "who"],
+        "options": [["key", "ship", "doors", "old"]] * 2, "answers": ["A", "B"], "id": "1"})),
+    "xtreme/panx": ("xtreme/panx/test-de.tsv", "the\nship\n\nquiet\n"),
+    "xtreme/pawsx": ("xtreme/pawsx/test-de.tsv", "the key\ta ship\nold\tdoors\n"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_every_head_predicts_what_its_benchmark_takes(tmp_path, name):
+    path, text = HEADS[name]
+    (tmp_path / path).parent.mkdir(parents=True)
+    (tmp_path / path).write_text(text)
+    task = tasks.get(name)
+    tokenizer = read_tokenizer("scratch", [" ".join(WORDS)] * 9)
+    pretrained = read("scratch:1x16", task, tokenizer)
+    bench = Bench(torch.device("cpu"))
+    save(tmp_path / "model", pretrained, snapshot(bench.model(pretrained, Hyper(), 3)))
+    paths = predict(tmp_path / "model", to=tmp_path / "out", data=tmp_path, names=[name])
+    found = {path.relative_to(tmp_path / "out").as_posix(): path.read_text() for path in paths}
+    if name == "squad/v1.1":
+        answers = json.loads(found["v1.1/predictions.json"])
+        assert set(answers) == {"q0", "q1", "q2"}
+        context = QUESTIONS["data"][0]["paragraphs"][0]["context"]
+        assert all(answer and answer in context for answer in answers.values())
+        shares = json.loads(found["v1.1/nbest_predictions.json"])["q0"]
+        assert sum(share["probability"] for share in shares) == pytest.approx(1)
+    elif name == "race/middle":
+        rows = [line.split("\t") for line in found["preds.tsv"].splitlines()]
+        assert [row[0] for row in rows] == ["0", "1"]
+        assert all(row[1] in "0123" for row in rows)
+    elif name == "xtreme/panx":
+        first, second = found["panx/test-de.tsv"].rstrip("\n").split("\n\n")
+        assert len(first.splitlines()) == 2
+        assert {*first.splitlines(), second} <= set(task.labels)
+    else:
+        assert set(found["pawsx/test-de.tsv"].split()) <= {"0", "1"}
+        assert found["pawsx/test-de.tsv"].count("\n") == 2
 
 
 def toy_model(folder, name):

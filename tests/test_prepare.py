@@ -12,6 +12,7 @@ from conftest import toy_tokenizer
 from raysearch import prepare, readers, tasks
 from raysearch.batches import Examples
 from raysearch.errors import InputError
+from raysearch.recipes import Hyper
 
 RTE, STSB = tasks.get("glue/rte"), tasks.get("glue/stsb")
 
@@ -36,7 +37,8 @@ def root(tmp_path, monkeypatch):
 
 
 def make(root, task=RTE, length=32, tokenizer=None):
-    return prepare.prepare(task, task.train, root, tokenizer or toy_tokenizer(), length)
+    hyper = Hyper(max_length=length)
+    return prepare.prepare(task, task.train, root, tokenizer or toy_tokenizer(), hyper)
 
 
 def cache_files():

@@ -134,7 +134,7 @@ def test_rows_at_the_border_of_a_block_are_whole(rte, monkeypatch):
     whole = read("glue/rte", "train", rte(content=text))
     assert [example["id"] for example in whole] == [str(n) for n in range(200)]
     for size in (64, 65, 71, 127):
-        monkeypatch.setattr("raysearch.readers.tsv._BLOCK", size)
+        monkeypatch.setattr("raysearch.readers.lines._BLOCK", size)
         assert read("glue/rte", "train", rte(content=text)) == whole
 
 
@@ -162,6 +162,28 @@ def qqp(folder, torn):
 
 def test_the_torn_rows_that_qqp_is_known_for_are_left_out(tmp_path):
     assert [example["id"] for example in read("glue/qqp", "train", qqp(tmp_path, 20))] == ["1", "2"]
+
+
+def test_rows_that_were_left_out_are_told(tmp_path, rte):
+    task, told = get("glue/qqp"), []
+    list(readers.read(task, task.train, qqp(tmp_path, 2), left=told.append))
+    assert told[0].told(1).startswith("2 unusable examples left out, the first: line 3 3 columns")
+    task, root = get("glue/rte"), rte(HEADER, GOOD, "1\ta\tb", GOOD, "2\ta\tb\tmaybe")
+    examples = list(readers.read(task, task.train, root, spare=2, left=told.append))
+    assert [example["label"] for example in examples] == [0, 0]
+    assert told[1].left() == 2
+    with pytest.raises(InputError, match="2 problems"):
+        list(readers.read(task, task.train, root, spare=1))
+
+
+def test_a_line_that_cannot_be_decoded_can_be_left_out_and_a_header_cannot(rte):
+    task = get("glue/rte")
+    lines = [HEADER.encode(), GOOD.encode(), b"1\tcaf\xe9\tb\tentailment", GOOD.encode()]
+    root = rte(content=b"\n".join(lines))
+    assert len(list(readers.read(task, task.train, root, spare=1))) == 2
+    root = rte(content=b"\n".join([b"\xe9", *lines]))
+    with pytest.raises(InputError, match="byte 0xe9 at position 1 is not UTF-8"):
+        list(readers.read(task, task.train, root, spare=9))
 
 
 def test_more_torn_rows_than_that_are_a_fault(tmp_path):

@@ -1,11 +1,12 @@
 """The rows that papers printed, and how far a study is from them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from .. import metrics, tasks
 from ..standing import Standing
 from ..study import Published, Study
+from ..tasks import Task
 from ..tasks.glue import AVERAGED
 from . import spelling
 from .rows import BLANK, UNKNOWN, Cell, Row
@@ -14,11 +15,11 @@ Lines = tuple[list[Row], list[str]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Score:
+class Score:
     """One printed number.
 
     Attributes:
-        name: of the score: "dev.mismatched.accuracy".
+        name: of the score: "dev.mismatched.accuracy", "test.accuracy".
         percent: as printed.
     """
 
@@ -44,38 +45,25 @@ def compared(study: Study, leaders: Mapping[str, Standing | None], average: bool
     """A row for each published system, the difference beneath it, and where it was printed."""
     rows: list[Row] = []
     for system in study.published:
-        for metric in (None, *_beside(study, system)):
+        for metric in (None, *beside(study, system)):
             name = f"{system.row} {metric} (published)" if metric else f"{system.row} (published)"
-            row = _printed(study, system, metric, name, average)
+            row = printed(study, system, metric, name, average)
             if any(cell.value is not None for cell in row.cells):
                 rows += [row, _difference(study, system, metric, leaders, average)]
-    return rows, _sources(study)
+    return rows, sources(study)
 
 
-def systems(study: Study, settings: Sequence[str], average: bool) -> Lines:
-    """Each published system as its paper prints it: settings, then results."""
-    rows: list[Row] = []
-    for system in study.published:
-        printed = [system.results[task].settings for task in study.tasks if task in system.results]
-        for name in dict.fromkeys((*settings, *(name for known in printed for name in known))):
-            cells = []
-            for task in study.tasks:
-                known = system.results[task].settings if task in system.results else {}
-                cell = Cell(spelling.value(known[name]), known[name]) if name in known else UNKNOWN
-                cells.append(cell)
-            if any(cell is not UNKNOWN for cell in cells):
-                cells += [BLANK] * average
-                rows.append(Row(name=name, system=system.row, cells=tuple(cells)))
-        for metric in (None, *_beside(study, system)):
-            row = _printed(study, system, metric, metric or "Result", average)
-            if any(cell.value is not None for cell in row.cells):
-                rows.append(Row(name=row.name, system=system.row, cells=row.cells))
-    return rows, _sources(study)
+def printed(
+    study: Study, system: Published, metric: str | None, name: str, average: bool, of: str = ""
+) -> Row:
+    """A row of a system's scores.
 
-
-def _printed(study: Study, system: Published, metric: str | None, name: str, average: bool) -> Row:
+    Args:
+        metric: which; None for the one that selects, or what the paper has in its stead.
+        of: "test." for those of the test sets.
+    """
     cells = []
-    for task, scores in _by_task(study, system, metric):
+    for task, scores in _by_task(study, system, metric, of):
         texts = [score.text if score else spelling.NONE for score in scores]
         text = "/".join(texts) if any(scores) else spelling.NONE
         used = next((s.name.rpartition(".")[2] for s in scores if s), None)
@@ -84,9 +72,10 @@ def _printed(study: Study, system: Published, metric: str | None, name: str, ave
         values = [score and score.percent / 100 for score in scores]
         value = values if len(values) > 1 else values[0]
         cells.append(Cell(text, value if any(scores) else None))
-    if average:
-        first = {t: s[0].percent / 100 for t, s in _by_task(study, system, metric) if s[0]}
-        cells.append(_mean(first, sign=False) if metric is None else BLANK)
+    if average:  # papers average dev scores only
+        by_task = _by_task(study, system, metric, of)
+        first = {task: scores[0].percent / 100 for task, scores in by_task if scores[0]}
+        cells.append(_mean(first, sign=False) if metric is None and not of else BLANK)
     return Row(name=name, cells=tuple(cells))
 
 
@@ -122,49 +111,61 @@ def _mean(scores: Mapping[str, float], *, sign: bool) -> Cell:
 
 
 def _by_task(
-    study: Study, system: Published, metric: str | None
-) -> Iterator[tuple[str, list[_Score | None]]]:
-    """Each task's printed scores on its dev splits.
+    study: Study, system: Published, metric: str | None, of: str = ""
+) -> Iterator[tuple[str, list[Score | None]]]:
+    """Each task's printed scores on its dev splits, or of what `of` says.
 
     Without `metric` they are those of the metric that selects, where a paper has another one of
     the task's metrics instead, of that.
     """
     for name in study.tasks:
         task = tasks.get(name)
-        printed = system.results[name].scores if name in system.results else {}
-        used = metric or _used(name, printed) or task.metric
-        wanted = spelling.dev_names(task, used) if used in task.metrics else []
-        found = [_Score(name=f"dev.{n}", percent=printed[n]) if n in printed else None
-                 for n in wanted]  # fmt: skip
+        scores = system.results[name].scores if name in system.results else {}
+        used = metric or _used(task, scores, of) or task.metric
+        wanted = _names(task, used, of) if used in _metrics(task) else []
+        found = [
+            Score(name=f"{of or 'dev.'}{n.removeprefix(of)}", percent=scores[n])
+            if n in scores
+            else None
+            for n in wanted
+        ]
         yield name, found or [None]
 
 
-def _used(name: str, printed: Mapping[str, float]) -> str | None:
-    task = tasks.get(name)
+def _metrics(task: Task) -> tuple[str, ...]:
+    """A task's metrics, and their means over languages."""
+    return (*task.metrics, *(f"mean.{m}" for m in task.metrics if task.languages))
+
+
+def _names(task: Task, metric: str, of: str) -> list[str]:
+    return [of + name for name in spelling.dev_names(task, metric)]
+
+
+def _used(task: Task, scores: Mapping[str, float], of: str) -> str | None:
     for metric in task.metrics:
-        if any(n in printed for n in spelling.dev_names(task, metric)):
+        if any(n in scores for n in _names(task, metric, of)):
             return metric
     return None
 
 
-def _beside(study: Study, system: Published) -> list[str]:
+def beside(study: Study, system: Published, of: str = "") -> list[str]:
     """Metrics that a paper prints besides the one by which each task is compared."""
     found: dict[str, None] = {}
     for name in study.tasks:
         task = tasks.get(name)
-        printed = system.results[name].scores if name in system.results else {}
-        for metric in task.metrics:
-            here = any(n in printed for n in spelling.dev_names(task, metric))
-            if here and metric != _used(name, printed):
+        scores = system.results[name].scores if name in system.results else {}
+        for metric in _metrics(task):
+            here = any(n in scores for n in _names(task, metric, of))
+            if here and metric != _used(task, scores, of):
                 found[metric] = None
     return list(found)
 
 
-def _sources(study: Study) -> list[str]:
-    """Where each row was printed."""
-    notes = []
+def sources(study: Study, *, models: bool = True) -> list[str]:
+    """Where each row was printed, those of one source together."""
+    notes: dict[str, list[str]] = {}
     for system in study.published:
         if set(system.results) & set(study.tasks):
-            model = f" ({system.model})" if system.model else ""
-            notes.append(f"{system.row}{model}: {system.source}.")
-    return notes
+            model = f" ({system.model})" if system.model and models else ""
+            notes.setdefault(system.source, []).append(f"{system.row}{model}")
+    return [f"{'; '.join(rows)}: {source}." for source, rows in notes.items()]

@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from ..tasks import Task
+from ..tasks import TASKS, Task
 
 NONE = "-"  # what is not known, or not yet
 
@@ -36,7 +36,9 @@ def column(task: Task) -> str:
     "SST-2"; "MNLI-m/mm" where predictions are handed in as MNLI-m.tsv and MNLI-mm.tsv.
     """
     name = (task.folder or task.name).rpartition("/")[2]
-    if len(task.dev) < 2:
+    if sum(other.folder == task.folder for other in TASKS.values()) > 1:
+        name = task.name  # SQuAD's versions and RACE's levels share a folder
+    if len(task.dev) < 2 or task.languages:
         return name
     handed_in = [os.path.splitext(split.submission or "")[0] for split in task.test]
     known = len(handed_in) == len(task.dev) and all(n.startswith(f"{name}-") for n in handed_in)
@@ -45,8 +47,10 @@ def column(task: Task) -> str:
 
 
 def dev_names(task: Task, metric: str) -> list[str]:
-    """What a metric is called in each dev split: "accuracy", "mismatched.accuracy"."""
-    prefixes = ["" if not at else f"{split.name}." for at, split in enumerate(task.dev)]
+    """What a metric is called in each dev split: "accuracy", "mismatched.accuracy"; of languages
+    in the first alone, as the others have rows of their own."""
+    splits = task.dev[:1] if task.languages else task.dev
+    prefixes = ["" if not at else f"{split.name}." for at, split in enumerate(splits)]
     return [prefix + metric for prefix in prefixes]
 
 

@@ -1,8 +1,10 @@
 """Predictions in the layout in which a benchmark takes them."""
 
+import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from ..errors import InputError, Problem
 from ..tasks import Split, Task
@@ -16,7 +18,7 @@ def write(
     ids: Sequence[str | int],
     predictions: Sequence[int] | Sequence[float],
 ) -> Path:
-    """Write a GLUE submission file under the name that the benchmark expects; gives its path.
+    """Write classes, options or numbers under the name that the benchmark expects; gives its path.
 
     Args:
         folder: where it goes.
@@ -31,15 +33,46 @@ def write(
     problems = _problems(task, split, ids, predictions)
     if problems:
         raise InputError(f"{task.name} {split.name}", problems)
-    if task.labels:
+    if task.head == "choose":
+        texts = [str(int(option)) for option in predictions]
+    elif task.labels:
         texts = [task.labels[int(label)] for label in predictions]
     else:
         low, high = task.bounds or (-math.inf, math.inf)
         texts = [f"{min(max(float(number), low), high):.3f}" for number in predictions]
-    lines = ["index\tprediction", *(f"{i}\t{t}" for i, t in zip(ids, texts, strict=True))]
+    lines = texts
+    if task.layout != "lines":
+        lines = [f"{i}\t{text}" for i, text in zip(ids, texts, strict=True)]
+    if task.layout == "glue":
+        lines = ["index\tprediction", *lines]
     path = folder / split.submission
     replace(path, "\n".join(lines) + "\n")
     return path
+
+
+def write_tags(
+    folder: Path, task: Task, split: Split, found: Mapping[str, Sequence[int]]
+) -> Path:
+    """Write tags as XTREME takes them: one a line, an empty line between sentences."""
+    path = folder / split.submission
+    blocks = ("".join(f"{task.labels[tag]}\n" for tag in tags) for tags in found.values())
+    replace(path, "\n".join(blocks))
+    return path
+
+
+def write_answers(folder: Path, split: Split, files: Mapping[str, Any]) -> list[Path]:
+    """Write answers as JSON under the split's name, and what SQuAD's script leaves beside them.
+
+    Args:
+        files: name -> content; "predictions" are the answers themselves.
+    """
+    path = folder / split.submission
+    beside = files if path.stem == "predictions" else {"predictions": files["predictions"]}
+    paths = []
+    for name, content in beside.items():
+        paths.append(path if name == "predictions" else path.with_name(f"{name}.json"))
+        replace(paths[-1], json.dumps(content, ensure_ascii=False, indent=1) + "\n")
+    return paths
 
 
 def _problems(

@@ -11,8 +11,9 @@ from ..tasks import Task
 from ..tasks.glue import AVERAGED
 from . import spelling
 from .cost import cost
-from .published import compared, systems
+from .published import compared
 from .rows import BLANK, UNKNOWN, Cell, Row, Table
+from .systems import alone
 
 PAPERS = ("BSZ", "LR", "EPOCH", "WARMUP")  # the rows that every table has
 
@@ -25,14 +26,12 @@ def table(study: Study, records: Records | None = None) -> Table:
     Args:
         records: what was run; None for a table of the published rows alone.
     """
-    columns = [spelling.column(tasks.get(name)) for name in study.tasks]
     average = averaged(study)
+    if records is None:
+        return alone(study, settings(study), average)
+    columns = [spelling.column(tasks.get(name)) for name in study.tasks]
     if average:
         columns.append("AVG")
-    if records is None:
-        rows, notes = systems(study, settings(study), average)
-        title = f"{study.name}: published"
-        return Table(title=title, columns=tuple(columns), rows=tuple(rows), notes=tuple(notes))
     leaders = {
         name: next(iter(standings(study, records, name)), None)
         if complete(study, records, name)
@@ -44,6 +43,7 @@ def table(study: Study, records: Records | None = None) -> Table:
         *_result_rows(study, leaders),
         *_progress_rows(study, records),
         *_further_rows(study, leaders),
+        *_language_rows(leaders),
     ]
     if average:
         rows = [_with_average(row, leaders) for row in rows]
@@ -86,10 +86,10 @@ def _result_rows(study: Study, leaders: Leaders) -> list[Row]:
         return Row(name=name, cells=tuple(found))
 
     def spread(task: Task, leader: Standing) -> Cell:
-        return _scores(task, task.metric, leader.spreads) if len(leader.trials) > 1 else UNKNOWN
+        return _selected(study, task, leader.spreads) if len(leader.trials) > 1 else UNKNOWN
 
     return [
-        each("Result", lambda task, leader: _scores(task, task.metric, leader.scores)),
+        each("Result", lambda task, leader: _selected(study, task, leader.scores)),
         each("Spread", spread),
         each("Seeds", lambda _, leader: Cell(str(len(leader.trials)), len(leader.trials))),
     ]
@@ -121,6 +121,33 @@ def _further_rows(study: Study, leaders: Leaders) -> list[Row]:
     return rows
 
 
+def _language_rows(leaders: Leaders) -> list[Row]:
+    """The metric that selects in every language, their mean, and how far the others are behind the
+    first."""
+    names = dict.fromkeys(code for name in leaders for code in tasks.get(name).languages)
+    rows = []
+    for code in (*names, "mean", "gap") if names else ():
+        cells = []
+        for name, leader in leaders.items():
+            task = tasks.get(name)
+            first = task.languages[:1] == (code,)
+            key = f"dev.{task.metric}" if first else f"dev.{code}.{task.metric}"
+            value = leader.scores.get(key) if leader and task.languages else None
+            known = UNKNOWN if value is None else Cell(spelling.percent(value), value)
+            cells.append(known if code in (*task.languages, "mean", "gap") else BLANK)
+        if any(cell.value is not None for cell in cells):
+            rows.append(Row(name=code, cells=tuple(cells)))
+    return rows
+
+
+def _selected(study: Study, task: Task, found: dict[str, float]) -> Cell:
+    """The score that selects, on every dev split where these are no languages."""
+    selector = study.selector(task.name)
+    if selector == f"dev.{task.metric}":
+        return _scores(task, task.metric, found)
+    return Cell(spelling.percent(found[selector]), found[selector])
+
+
 def _scores(task: Task, metric: str, found: dict[str, float]) -> Cell:
     """A metric on every dev split, in percent."""
     values = [found.get(f"dev.{name}") for name in spelling.dev_names(task, metric)]
@@ -146,7 +173,13 @@ def _measured(study: Study) -> str:
         groups.setdefault(task.metric, []).append(spelling.column(task))
     names = "; ".join(f"{metric} of {', '.join(group)}" for metric, group in groups.items())
     seeds = f"{study.confirm.report} over seeds, " if study.confirm.seeds else ""
-    return f"Result: dev, {seeds}{study.search.select} evaluation, percent. {names}."
+    text = f"Result: dev, {seeds}{study.search.select} evaluation, percent. {names}."
+    codes = dict.fromkeys(c for name in study.tasks for c in tasks.get(name).languages[:1])
+    if codes and study.search.select_on == "mean":
+        text += " Selected on the mean over languages: not zero-shot."
+    elif codes:
+        text += f" Selected on {', '.join(codes)} alone."
+    return text
 
 
 def _without_result(study: Study, records: Records, leaders: Leaders) -> list[str]:

@@ -1,7 +1,7 @@
 """The one training loop."""
 
 from ..plan import Plan, plan
-from .evaluate import decode, logits, score
+from .evaluate import decode, outputs, score
 from .gradient import Memory
 from .job import Job
 from .loop import Fit
@@ -10,5 +10,5 @@ from .world import World
 
 __all__ = [
     "Fit", "Job", "Memory", "Plan", "Report", "Status", "World",
-    "decode", "logits", "plan", "score",
+    "decode", "outputs", "plan", "score",
 ]  # fmt: skip

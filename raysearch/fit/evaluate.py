@@ -2,33 +2,44 @@
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from itertools import groupby
+from typing import Any
 
 import numpy as np
 import torch
 
 from .. import metrics
 from ..batches import Examples, by_length
+from ..recipes import Hyper
 from ..tasks import Task
+from . import answers
 from .world import World
 
 TOKENS = {"cpu": 2048, "cuda": 65536}  # padded tokens of a batch
+_GOLD = ("labels", "start", "end", "impossible")
 
 
 @torch.inference_mode()
-def logits(
+def outputs(
     model: torch.nn.Module,
     examples: Examples,
+    task: Task,
+    hyper: Hyper,
     *,
     world: World | None = None,
     autocast: Callable[[], AbstractContextManager],
     beat: Callable[[], None] = lambda: None,
 ) -> np.ndarray:
-    """The head's outputs for every example, float32 [examples, outputs], in the file's order.
+    """What the head says of every example, float32, in the file's order.
 
     Args:
         world: workers that share the batches.
         autocast: gives the context of a forward pass.
         beat: called after every batch.
+
+    Returns:
+        [examples, outputs]; of tags the best of each word, [examples, most words]; of spans see
+        `answers.spans`.
 
     Raises:
         MemoryError: a lone example does not fit.
@@ -41,41 +52,103 @@ def logits(
     found = []
     for rows in batches[world.rank :: world.size]:
         with autocast():
-            found.append((rows, _outputs(model, examples, rows, device)))
+            found += _outputs(model, examples, rows, device, task, hyper)
         beat()
     model.train(training)
     shares = world.gather([(rows, values.cpu().numpy()) for rows, values in found])
     parts = [part for share in shares for part in share]
-    outputs = np.empty((len(examples), parts[0][1].shape[1]), dtype=np.float32)
+    width = max(values.shape[1] for _, values in parts)
+    whole = np.zeros((len(examples), width), dtype=np.float32)
     for rows, values in parts:
-        outputs[rows] = values
-    return outputs
+        whole[rows, : values.shape[1]] = values
+    return whole
 
 
 def _outputs(
-    model: torch.nn.Module, examples: Examples, rows: np.ndarray, device: torch.device
-) -> torch.Tensor:
-    """Outputs of one batch; half by half where memory runs out."""
+    model: torch.nn.Module, examples: Examples, rows: np.ndarray, device: torch.device,
+    task: Task, hyper: Hyper,
+) -> list[tuple[np.ndarray, torch.Tensor]]:  # fmt: skip
+    """Rows and outputs of one batch; half by half where memory runs out."""
     try:
         batch = examples.batch(rows, device)
-        batch.pop("labels", None)
-        return model(**batch).logits.float()
+        batch = {name: x for name, x in batch.items() if name not in _GOLD}
+        return [(rows, _READ.get(task.head, _logits)(model, batch, hyper))]
     except torch.OutOfMemoryError:
         if len(rows) == 1:
             tokens = int(examples.lengths[rows].max())
             raise MemoryError(f"one example of {tokens} tokens does not fit in memory") from None
     half = len(rows) // 2
-    halves = (_outputs(model, examples, part, device) for part in (rows[:half], rows[half:]))
-    return torch.cat(list(halves))
+    return [found for part in (rows[:half], rows[half:])
+            for found in _outputs(model, examples, part, device, task, hyper)]  # fmt: skip
 
 
-def decode(outputs: np.ndarray, task: Task, label_scale: float = 1.0) -> np.ndarray:
-    """Predictions from a head's outputs: class ids, or scores in the task's own units."""
+def _logits(model: torch.nn.Module, batch: dict[str, torch.Tensor], _: Hyper) -> torch.Tensor:
+    return model(**batch).logits.float()
+
+
+def _tags(model: torch.nn.Module, batch: dict[str, torch.Tensor], _: Hyper) -> torch.Tensor:
+    logits = model(**batch).logits
+    best = logits.argmax(-1).float()
+    return best.masked_fill(~logits.isfinite().all(-1), torch.nan)  # seen as divergence
+
+
+_READ = {"tag": _tags, "span": answers.spans}
+
+
+def decode(outputs: np.ndarray, examples: Examples, task: Task, hyper: Hyper) -> Any:
+    """Predictions from what a head says: class ids, or scores in the task's own units, [examples];
+    sentence id -> tags of its words; question id -> Answer."""
     if task.head == "regress":
-        return outputs[:, 0] * label_scale
+        return outputs[:, 0] * hyper.label_scale
+    if task.head == "tag":
+        rows = zip(examples.ids(), outputs.astype(int), examples.units, strict=True)
+        return {
+            identity: [int(tag) for _, tags, words in pieces for tag in tags[:words]]
+            for identity, pieces in groupby(rows, key=lambda row: row[0])
+        }
+    if task.head == "span":
+        return answers.texts(outputs, examples, hyper)
     return outputs.argmax(axis=1)
 
 
-def score(predictions: np.ndarray, examples: Examples, task: Task) -> dict[str, float]:
+def finite(outputs: np.ndarray, task: Task) -> bool:
+    """Whether a model still says anything: of spans, its null score and its best start."""
+    seen = outputs[:, :1] if task.head == "span" else outputs
+    return bool(np.isfinite(seen).all())
+
+
+def score(predictions: Any, examples: Examples, task: Task, hyper: Hyper) -> dict[str, float]:
     """All of the task's metrics, as fractions, finite."""
+    if task.head == "tag":
+        rows = zip(examples.ids(), examples.values("label"), strict=True)
+        gold = {
+            identity: [int(tag) for _, tags in pieces for tag in tags]
+            for identity, pieces in groupby(rows, key=lambda row: row[0])
+        }
+        return metrics.tagging.score(task.metrics, predictions, gold, task.labels)
+    if task.head == "span":
+        best = {identity: answer.texts[0] for identity, answer in predictions.items()}
+        nulls = {identity: answer.null for identity, answer in predictions.items()}
+        gold, language = answers.gold(examples), examples.language
+        if not task.unanswerable:
+            return metrics.squad.score(task.metrics, best, gold, language=language)
+        return metrics.squad.score(
+            task.metrics, best, gold, nulls=nulls, threshold=hyper.null_threshold,
+            unanswerable=True, language=language,
+        )  # fmt: skip
     return metrics.score(task.metrics, predictions, examples.labels)
+
+
+def over_languages(splits: list[dict[str, float]]) -> dict[str, float]:
+    """Of each metric "dev.mean.", over all languages, and "dev.gap.", by how much the first, which
+    the model was trained in, is above the mean of the others (XTREME's transfer gap).
+
+    Args:
+        splits: the scores of each language.
+    """
+    first, *others = splits
+    scores = {f"dev.mean.{m}": float(np.mean([s[m] for s in splits])) for m in first}
+    if others:
+        rest = {m: float(np.mean([s[m] for s in others])) for m in first}
+        scores |= {f"dev.gap.{m}": first[m] - rest[m] for m in first}
+    return scores

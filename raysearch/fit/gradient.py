@@ -21,8 +21,8 @@ class Memory:
 class Gradient:
     """Adds up the gradient of a step's mean loss over this worker's share of its examples.
 
-    Each micro-batch weighs its share of the whole step's examples, so that neither the cut, nor
-    the padding, nor the number of workers changes the gradient beyond rounding.
+    Each micro-batch weighs its share of the step's examples, or of their words: neither the cut
+    nor the padding nor the number of workers changes the gradient beyond rounding.
 
     Args:
         job: loss, examples and seed.
@@ -61,7 +61,7 @@ class Gradient:
         while True:
             self.model.zero_grad(set_to_none=True)
             parts = self._parts(share)
-            total = self._add_up(parts, len(rows), step)
+            total = self._add_up(parts, int(self.job.train.units[rows].sum()), step)
             if total is not None:
                 self.micro_batches = len(parts)
                 return total
@@ -73,7 +73,7 @@ class Gradient:
         limit = min(self.job.hyper.micro_batch_tokens or self.memory.limit, self.memory.limit)
         return cut(share, self.job.train.lengths, Cost(overhead=self.overhead, limit=limit))
 
-    def _add_up(self, parts: list[np.ndarray], rows: int, step: int) -> torch.Tensor | None:
+    def _add_up(self, parts: list[np.ndarray], units: int, step: int) -> torch.Tensor | None:
         """Backward through every micro-batch; None where memory ran out."""
         job, total = self.job, torch.zeros((), device=self.device)
         try:
@@ -84,9 +84,10 @@ class Gradient:
                 batch = job.train.batch(part, self.device)
                 with autocast(self.device, job.hyper):
                     loss = job.stage.loss(self.forward, batch, job.hyper)
-                weighted = loss * (len(part) / rows)
+                weight = int(job.train.units[part].sum())
+                weighted = loss * (weight / units)
                 (self.scaler.scale(weighted) if self.scaler else weighted).backward()
-                total += loss.detach() * len(part)
+                total += loss.detach() * weight
         except torch.OutOfMemoryError:
             return None
         return total

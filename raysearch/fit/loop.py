@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..batches import stream
+from ..batches import Examples, stream
 from ..models.bench import snapshot
 from ..plan import learning_rate
 from . import precision
-from .evaluate import decode, logits, score
+from .evaluate import decode, finite, outputs, over_languages, score
 from .gradient import Gradient, Memory
 from .job import Job
 from .optimizer import AdamW
@@ -24,6 +24,7 @@ from .report import Report, Status
 from .world import World
 
 CHECK_EVERY = 32  # steps between looks at the loss; each look waits for the device
+CHANCE_STEPS = 500  # steps after which a loss at chance is no slow start
 LEAST_SCALE = 1e-4  # fp16 below this loss scale has diverged (fairseq's floor)
 
 
@@ -110,8 +111,8 @@ class Fit:
         self.optimizer.step(self.scaler)
         # An overflow of fp16 is a skipped update, and no loss.
         self._losses += loss if self.scaler is None else torch.nan_to_num(loss, 0.0, 0.0, 0.0)
-        self._seen += len(rows)
-        self.tokens += int(self.job.train.lengths[rows].sum())
+        self._seen += int(self.job.train.units[rows].sum())
+        self.tokens += int(self.job.train.tokens[rows].sum())
         return loss
 
     def _find_reached(self) -> list[torch.nn.Parameter]:
@@ -126,22 +127,27 @@ class Fit:
         return not all(self.world.gather(math.isfinite(loss.item())))
 
     def _evaluate(self) -> Report:
-        job, scores, stuck = self.job, {}, False
+        job, scores, stuck, chance = self.job, {}, False, False
+        splits: dict[str, dict[str, float]] = {}
         for number, (name, examples) in enumerate(job.dev.items()):
-            outputs = logits(
-                self.forward, examples, world=self.world, autocast=self.autocast,
-                beat=lambda: self.tick(self),
+            said = outputs(
+                self.forward, examples, job.task, job.hyper, world=self.world,
+                autocast=self.autocast, beat=lambda: self.tick(self),
             )  # fmt: skip
-            if not np.isfinite(outputs).all():
+            if not finite(said, job.task):
                 return self._report({}, "diverged")
-            predictions = decode(outputs, job.task, job.hyper.label_scale)
+            predictions = decode(said, examples, job.task, job.hyper)
             prefix = f"dev.{name}." if number else "dev."
-            found = score(predictions, examples, job.task)
-            scores |= {prefix + metric: value for metric, value in found.items()}
-            stuck = stuck or (not number and self._stuck(predictions))
+            splits[name] = score(predictions, examples, job.task, job.hyper)
+            scores |= {prefix + metric: value for metric, value in splits[name].items()}
+            if not number:
+                stuck, chance = self._stuck(predictions), self._at_chance(predictions, examples)
+        if job.task.languages:
+            scores |= over_languages(list(splits.values()))
         self.flat = self.flat + 1 if stuck else 0
         last = self.step == job.plan.steps
-        hopeless = self.flat > 2 and 4 * self.step >= 3 * job.plan.steps
+        hopeless = chance or (self.flat > 2 and 4 * self.step >= 3 * job.plan.steps)
+        stuck = stuck or chance
         status = "degenerate" if stuck and (last or hopeless) else "finished" if last else "running"
         report = self._report(scores, status)
         self._remember(report)
@@ -151,8 +157,23 @@ class Fit:
         """Whether one class is all that is predicted, as of a model that has learned nothing."""
         return self.job.task.head == "classify" and len(np.unique(predictions)) == 1
 
+    def _at_chance(self, predictions: np.ndarray, examples: Examples) -> bool:
+        """Whether a model of K classes or options has learned nothing in 500 steps: its loss stays
+        at ln K, its accuracy near 1/K. Large models on RACE end so, and never recover."""
+        if self.job.task.head not in ("classify", "choose"):
+            return False
+        classes = len(self.job.task.labels) or self.job.train.group
+        patience = max(CHANCE_STEPS, 2 * self.job.plan.warmup)
+        if self.step < patience or abs(self._loss() / math.log(classes) - 1) > 0.01:
+            return False
+        return float(np.mean(predictions == examples.labels)) < 1 / classes + 0.05
+
+    def _loss(self) -> float:
+        """Mean training loss since the last report, over all workers."""
+        return sum(self.world.gather(self._losses.item())) / max(1, self._seen)
+
     def _report(self, scores: dict[str, float], status: Status) -> Report:
-        loss = sum(self.world.gather(self._losses.item())) / max(1, self._seen)
+        loss = self._loss()
         self._losses.zero_()
         self._seen = 0
         return Report(
@@ -170,7 +191,8 @@ class Fit:
 
     def _remember(self, report: Report) -> None:
         """Copy the weights of the best evaluation so far; the first of equals stays."""
-        value = report.scores[f"dev.{self.job.task.metric}"]
+        mean = "mean." if self.job.select_mean else ""
+        value = report.scores[f"dev.{mean}{self.job.task.metric}"]
         if self.job.keep_best and (self.best is None or value > self.best[0]):
             self.best = (value, snapshot(self.model))
 

@@ -10,10 +10,11 @@ from transformers import AutoConfig
 
 from ..recipes import Hyper
 from .first_token import read_first_token
+from .heads import HEADS, put
 from .narrow import narrow, whole_weights
-from .pretrained import HEADS, Pretrained
+from .pretrained import Pretrained
 
-FIRST_TOKEN = ("classify", "regress")  # heads that read no other token
+FIRST_TOKEN = ("classify", "regress", "choose")  # heads that read no other token
 _DROPOUTS = {
     "dropout": ("hidden_dropout_prob", "mlp_dropout", "embedding_dropout", "resid_pdrop"),
     "attention_dropout": ("attention_probs_dropout_prob", "attention_dropout", "attn_pdrop"),
@@ -81,6 +82,7 @@ def _build(pretrained: Pretrained, settings: dict[str, Any], hyper: Hyper) -> to
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         model = HEADS[pretrained.head].from_config(config, dtype=torch.float32)
+    put(model, pretrained.head)
     if pretrained.head in FIRST_TOKEN:
         read_first_token(model)
     if hyper.gradient_checkpointing:

@@ -3,16 +3,23 @@
 from pathlib import Path
 
 import torch
+from safetensors.torch import load_file
 
 from ..errors import InputError, Problem
 from ..tasks import Task
-from .pretrained import HEADS, _from_hub
+from .heads import HEADS, OUTPUTS, put
+from .pretrained import _from_hub
 
 
 def load(folder: Path, task: Task, device: torch.device) -> torch.nn.Module:
     """A model that predicts the task. Raises InputError where its head is of another task."""
     model = _from_hub(HEADS[task.head].from_pretrained, str(folder), dtype=torch.float32)
-    if model.config.num_labels != task.outputs:
-        text = f"its head has {model.config.num_labels} outputs, {task.name} has {task.outputs}"
+    outputs = OUTPUTS.get(task.head, task.outputs)
+    if model.config.num_labels != outputs:
+        text = f"its head has {model.config.num_labels} outputs, {task.name} has {outputs}"
         raise InputError(str(folder), [Problem(place="model", text=text)])
+    put(model, task.head)
+    weights = Path(folder) / "model.safetensors"
+    if getattr(model.config, "raysearch", None) and weights.is_file():
+        model.load_state_dict(load_file(weights))  # transformers knows nothing of the head put in
     return model.to(device).eval()

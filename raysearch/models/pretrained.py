@@ -12,19 +12,17 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors.numpy import save_file
-from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
+from transformers import AutoConfig, AutoTokenizer
 from transformers.utils import logging
 
 from ..errors import InputError, Problem
+from ..recipes import Hyper
 from ..study.names import scratch_shape
 from ..tasks import Task
 from . import scratch
+from .heads import HEADS, OUTPUTS, choices
 
 _ROBERTA = ("roberta", "xlm-roberta", "xlm-roberta-xl", "camembert", "longformer", "mpnet")
-HEADS = {
-    "classify": AutoModelForSequenceClassification,
-    "regress": AutoModelForSequenceClassification,
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,16 +78,21 @@ def _positions(config: Any) -> int:
     return positions - begin
 
 
-def read(name: str, task: Task, tokenizer: Any) -> Pretrained:
-    """Read an encoder and give it the task's head. Raises InputError where it cannot be read."""
+def read(name: str, task: Task, tokenizer: Any, hyper: Hyper | None = None) -> Pretrained:
+    """Read an encoder and give it the task's head. Raises InputError where it cannot be read.
+
+    Args:
+        hyper: tells which of a task's heads.
+    """
     if scratch_shape(name):
         config = scratch.config(name, len(tokenizer))
         keeps_head = False
     else:
         config = _from_hub(AutoConfig.from_pretrained, name)
         keeps_head = _fits(config, task)
-    config.num_labels = task.outputs
-    if task.labels:
+    config.num_labels = OUTPUTS.get(task.head, task.outputs)
+    config.raysearch = choices(task.head, hyper or Hyper()) or None
+    if task.labels and task.head not in OUTPUTS:
         config.id2label = dict(enumerate(task.labels))
         config.label2id = {label: at for at, label in enumerate(task.labels)}
     weights = {} if scratch_shape(name) else _weights(name, task, config, keeps_head)
@@ -145,6 +148,9 @@ def _fits(config: Any, task: Task) -> bool:
     """Whether a checkpoint's own head, if it has one, is this task's."""
     if task.head == "regress":
         return config.problem_type == "regression" and config.num_labels == task.outputs
+    if task.head in OUTPUTS:
+        name = HEADS[task.head]._model_mapping[type(config)].__name__
+        return name in (config.architectures or ())
     own = [str(label).lower() for _, label in sorted((config.id2label or {}).items())]
     return own == [label.lower() for label in task.labels]
 
@@ -172,6 +178,8 @@ def _weights(name: str, task: Task, config: Any, keeps_head: bool) -> dict[str, 
             f"'{name}' lacks {len(lacking)} tensors of a {type(model).__name__}: {lacking[0]}, .."
         )
         raise InputError("model", [Problem(place="model", text=text)])
+    if (getattr(config, "raysearch", None) or {}).get("span_head") == "conditional":
+        missing |= head  # what stands in its place is drawn anew
     known = {n: x for n, x in weights.items() if n not in missing | mismatched}
     return {n: x.numpy().copy() for n, x in known.items()}
 

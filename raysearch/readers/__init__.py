@@ -1,53 +1,84 @@
 """The one table of file formats, and what can be asked of any of them. Knows where a task's files
 lie; what is in them is the reader's.
 
-A reader is a module with two functions: `paths(task, split, folder)` gives the files of each
-published form of a split, and `read(task, split, folder)` the examples of the first form that is
-there.
+A reader is a module with two functions: `paths(task, split, root)` gives the files of each
+published form of a split, and `read(task, split, root, faults)` the examples of the first form that
+is there; what is wrong with the others it notes.
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 from types import ModuleType
 
 from ..errors import InputError, Problem
 from ..tasks.task import Example, Split, Task
-from . import generated, tsv
+from . import generated, race, squad, tsv, words
+from .faults import Faults
 
-READERS: dict[str, ModuleType] = {"tsv": tsv, "generated": generated}
+READERS: dict[str, ModuleType] = {
+    "tsv": tsv,
+    "squad": squad,
+    "race": race,
+    "words": words,
+    "generated": generated,
+}
+
+__all__ = ["READERS", "Faults", "fingerprint", "locate", "present_splits", "read"]
 
 _LISTED_NAMES = 12
 
 
-def read(task: Task, split: Split, root: Path) -> Iterator[Example]:
-    """Examples of a split, in the file's order: "id" and every input as text, "label" as a class
-    id, a number, or None where the split is not labelled.
+def read(
+    task: Task,
+    split: Split,
+    root: Path,
+    *,
+    spare: int = 0,
+    left: Callable[[Faults], None] | None = None,
+) -> Iterator[Example]:
+    """Examples of a split, in the file's order; see `Example` for what they hold.
 
     Args:
         root: the folder that holds the task's folder.
+        spare: how many unusable examples may be left out before that is an error.
+        left: is told after the last example what was left out or mended and why, if anything was.
 
     Raises:
-        InputError: at once if the files are not there; after the last row if any row is bad.
+        InputError: at once if the files are not there; after the last example if more than
+            `spare` were unusable, or where what is wrong is not of single examples.
     """
     if _present(task, split, root) is None:
         raise InputError(str(root), _missing(task, (split,), root))
-    return READERS[task.reader].read(task, split, root / task.folder)
+    return _read(task, split, root, spare, left)
 
 
-def locate(task: Task, root: Path) -> list[Problem]:
+def _read(
+    task: Task, split: Split, root: Path, spare: int, left: Callable[[Faults], None] | None
+) -> Iterator[Example]:
+    faults = Faults(source=str(root / task.folder))
+    yield from READERS[task.reader].read(task, split, root, faults)
+    faults.close(spare)
+    if left is not None and (faults.left() or faults.mended):
+        left(faults)
+
+
+def locate(task: Task, root: Path, further: tuple[Split, ...] = ()) -> list[Problem]:
     """What is missing of the files that a study of this task needs; empty if nothing is.
 
     Needed are train and the first dev split, which selects; of a task that is only predicted,
-    its test splits. Other splits are used when they are there, see `present_splits`.
+    its test splits; and `further` ones, such as languages that a study names. Other splits are used
+    when they are there, see `present_splits`.
     """
     trained = (task.train, *task.dev[:1]) if task.train else task.test
-    return _missing(task, tuple(split for split in trained if split), root)
+    needed = dict.fromkeys(split.name for split in (*trained, *further) if split)
+    return _missing(task, tuple(task.splits()[name] for name in needed), root)
 
 
 def present_splits(task: Task, root: Path) -> tuple[str, ...]:
-    """Names of the splits whose files are there: train, then dev, then test."""
+    """Names of the splits whose files are there: training sets, then dev, then test."""
     return tuple(
         name for name, split in task.splits().items() if _present(task, split, root) is not None
     )
@@ -87,7 +118,7 @@ def _expand(files: tuple[Path, ...]) -> Iterator[Path]:
 
 def _present(task: Task, split: Split, root: Path) -> tuple[Path, ...] | None:
     """The files of the first form that is whole; empty for a task without files."""
-    forms = READERS[task.reader].paths(task, split, root / task.folder)
+    forms = READERS[task.reader].paths(task, split, root)
     return next((files for files in forms if all(path.exists() for path in files)), None)
 
 
@@ -104,14 +135,25 @@ def _missing(task: Task, splits: tuple[Split, ...], root: Path) -> list[Problem]
 def _missing_text(task: Task, split: Split, root: Path) -> str:
     """What was looked for, and what there is instead."""
     folder = root / task.folder
-    forms = READERS[task.reader].paths(task, split, folder)
-    names = [[path.relative_to(folder).as_posix() for path in files] for files in forms]
-    wanted = ", or ".join(" with ".join(files) for files in names)
+    forms = READERS[task.reader].paths(task, split, root)
+    own = [files for files in forms if all(folder in path.parents for path in files)]
+    names = [[path.relative_to(folder).as_posix() for path in files] for files in own]
+    wanted = ", or ".join(dict.fromkeys(" with ".join(files) for files in names))
     there = sorted(path.name for path in folder.iterdir())
     gone = [name for files in names for name in files if name not in there]
-    near = [match for name in gone for match in get_close_matches(name, there, n=1)]
+    strange = [name for name in there if name not in _known(task, root)]
+    near = [match for name in gone for match in get_close_matches(name, strange, n=1)]
     hint = f"did you mean '{near[0]}'? " if near else ""
-    return f"no {wanted} in {folder}; {hint}it holds: {_listing(there)}"
+    text = f"no {wanted} in {folder}; {hint}it holds: {_listing(there)}"
+    others = ", nor ".join(str(path) for files in forms if files not in own for path in files)
+    return f"{text}; nor {others}" if others else text
+
+
+def _known(task: Task, root: Path) -> set[str]:
+    """Names of files that some split is read from."""
+    reader = READERS[task.reader]
+    forms = [files for split in task.splits().values() for files in reader.paths(task, split, root)]
+    return {path.name for files in forms for path in files}
 
 
 def _folder_text(task: Task, lacking: list[Split], root: Path) -> str:
@@ -119,24 +161,34 @@ def _folder_text(task: Task, lacking: list[Split], root: Path) -> str:
     if not root.is_dir():
         return f"no folder {root}; give the folder that holds {task.folder}/"
     looked = f"no folder {task.folder} in {root}"
-    forms = [files for split in lacking for files in READERS[task.reader].paths(task, split, root)]
+    bare = replace(task, folder="")
+    forms = [files for split in lacking for files in READERS[task.reader].paths(bare, split, root)]
     if any(all(path.exists() for path in files) for files in forms):
-        return f"{looked}; its files are in that folder itself: {_own_folder_hint(task, root)}"
-    there = sorted(path.name for path in root.iterdir() if path.is_dir())
+        hint = _folder_hint(Path(task.folder), root)
+        return f"{looked}; its files are in that folder itself: {hint}"
+    above, last = Path(task.folder).parent, Path(task.folder).name
+    if above.name and (root / last).is_dir():
+        return f"{looked}; there is '{last}': {_folder_hint(above, root)}"
+    place = root / above if (root / above).is_dir() else root
+    there = sorted(path.name for path in place.iterdir() if path.is_dir())
     for name in there:
-        if _plain(name) == _plain(task.folder):
-            return f"{looked}; there is '{name}': rename it to '{task.folder}'"
+        if _plain(name) == _plain(last):
+            return f"{looked}; there is '{name}': rename it to '{last}'"
         if (root / name / task.folder).is_dir():
             return f"{looked}; there is one in {root / name}: give that folder"
-    near = get_close_matches(task.folder, there, n=1)
+    near = get_close_matches(last, there, n=1)
     hint = f"did you mean '{near[0]}'? " if near else ""
-    return f"{looked}; {hint}it holds: {_listing(there)}"
+    return f"{looked}; {hint}{'it' if place == root else above} holds: {_listing(there)}"
 
 
-def _own_folder_hint(task: Task, root: Path) -> str:
-    if root.name == task.folder:
-        return f"give {root.parent}"
-    return f"name it '{task.folder}' and give the folder above it"
+def _folder_hint(folder: Path, root: Path) -> str:
+    """What to do where a root is the task's folder itself, or one of those that lead to it."""
+    steps = len(folder.parts)
+    if root.parts[-steps:] == folder.parts:
+        return f"give {root.parents[steps - 1]}"
+    if steps > 1:
+        return f"move it to '{folder}' under another folder and give that one"
+    return f"name it '{folder}' and give the folder above it"
 
 
 def _plain(name: str) -> str:

@@ -7,58 +7,55 @@ from itertools import chain
 from operator import itemgetter
 from pathlib import Path
 
-from ..errors import InputError, Problem, unknown
-from ..tasks.task import Example, File, Listed, Split, Task
+from ..errors import unknown
+from ..tasks.task import Example, File, Split, Task
 from .faults import Faults
+from .lines import EMPTY, lines
+from .places import paths, place, present
 
-_BLOCK = 1 << 20
+__all__ = ["paths", "read"]
 
 Row = list[str]
 
 
-def paths(task: Task, split: Split, folder: Path) -> tuple[tuple[Path, ...], ...]:
-    """The files of each published form of a split, in the order of `split.files`."""
-    return tuple(
-        (folder / file.path, folder / file.keep.path) if file.keep else (folder / file.path,)
-        for file in split.files
-    )
-
-
-def read(task: Task, split: Split, folder: Path) -> Iterator[Example]:
-    """Examples of the first form that is there, one at a time and a block of the file in memory.
-
-    Raises:
-        InputError: after the last row, with the first problems found and how many there are.
-    """
-    forms = zip(split.files, paths(task, split, folder), strict=True)
-    file, (path, *_) = next(form for form in forms if all(path.exists() for path in form[1]))
-    faults = Faults(source=str(path))
-    yield from _examples(task, split, file, folder, faults)
-    faults.close()
-
-
-def _examples(
-    task: Task, split: Split, file: File, folder: Path, faults: Faults
-) -> Iterator[Example]:
-    rows = _rows(folder / file.path, faults)
+def read(task: Task, split: Split, root: Path, faults: Faults) -> Iterator[Example]:
+    """Examples of the first form that is there, one at a time and a block of the file in memory."""
+    file = present(task, split, root)
+    path = place(task, file, root)
+    faults.source = str(path)
+    rows = _rows(path, faults)
     first = next(rows, None)
     if first is None:
-        faults.add("file", "is empty; it may not have been downloaded whole")
+        faults.refuse("file", EMPTY)
+        return
+    if file.header and first[0] > 1:
+        faults.refused = True  # the header is one of the lines that cannot be read
         return
     columns = _columns(task, split, file, first[1], faults)
     if columns is None:
         return
     width = max(len(first[1]), *(column + 1 for column in columns.values()))
+    belongs = _filter(file, path.parent, first[1], faults)
+    rows = rows if file.header else chain([first], rows)
+    yield from _examples(task, file, columns, rows, width, belongs, faults)
+
+
+def _examples(
+    task: Task,
+    file: File,
+    columns: dict[str, int],
+    rows: Iterator[tuple[int, Row]],
+    width: int,
+    belongs: Callable[[Row], bool] | None,
+    faults: Faults,
+) -> Iterator[Example]:
     label_at = columns.pop("label", None)
     names = tuple(columns)
     # The first column twice, because a getter of a single one would not give a tuple.
     pick = itemgetter(*columns.values(), *list(columns.values())[:1])
-    to_label = _labeller(task)
-    belongs = _filter(file.keep, folder, first[1], faults)
+    to_label = _labeller(task, file)
     torn = Faults(source=faults.source) if file.torn else faults
     kept = seen = 0
-    if not file.header:
-        rows = chain([first], rows)
     for number, fields in rows:
         seen += 1
         if len(fields) != width:
@@ -79,63 +76,19 @@ def _examples(
         yield example
     if torn is not faults and (torn.count > file.torn or not kept):
         faults.take(torn)
+    elif torn is not faults:
+        faults.known = torn
     if not seen:
-        faults.add("file", "has a header and no rows")
-    _check_list(file.keep, belongs, faults)
+        faults.refuse("file", "has a header and no rows")
+    _check_rows(file, belongs, kept, faults)
 
 
 def _rows(path: Path, faults: Faults) -> Iterator[tuple[int, Row]]:
-    """Line number, counted from 1, and fields."""
-    number = 0
-    for block in _blocks(path):
-        text = _decode(block, number, faults)
-        if "\r" in text:
-            text = text.replace("\r\n", "\n").removesuffix("\r")
-        for line in text.split("\n"):
-            number += 1
-            yield number, line.split("\t")
-
-
-def _blocks(path: Path) -> Iterator[bytes]:
-    """Whole lines, many at a time, without the last line's end; blank lines at the end of the
-    file are left out."""
-    try:
-        with path.open("rb") as stream:
-            rest = stream.read(_BLOCK).removeprefix(b"\xef\xbb\xbf")
-            if rest.startswith((b"\xff\xfe", b"\xfe\xff")):
-                text = "is UTF-16; save it as UTF-8"
-                raise InputError(str(path), [Problem(place="file", text=text)])
-            while more := stream.read(_BLOCK):
-                # The line ends of a block go on to the next, in case they end the file.
-                body = rest.rstrip(b"\r\n")
-                block, end, last = body.rpartition(b"\n")
-                if end:
-                    yield block
-                rest = last + rest[len(body) :] + more
-            if rest := rest.rstrip(b"\r\n"):
-                yield rest
-    except OSError as error:
-        problem = Problem(place="file", text=f"cannot be read: {error.strerror}")
-        raise InputError(str(path), [problem]) from None
-
-
-def _decode(block: bytes, before: int, faults: Faults) -> str:
-    """The block as text; `before` lines of the file stand above it."""
-    try:
-        text = block.decode()
-    except UnicodeDecodeError:
-        text = block.decode(errors="replace")
-        for number, line in enumerate(block.split(b"\n"), before + 1):
-            try:
-                line.decode()
-            except UnicodeDecodeError as error:
-                seen = f"byte 0x{line[error.start]:02x} at position {error.start + 1}"
-                faults.add(f"line {number}", f"{seen} is not UTF-8; convert the file to UTF-8")
-    if "\0" in text:
-        for number, line in enumerate(text.split("\n"), before + 1):
-            if "\0" in line:
-                faults.add(f"line {number}", "holds a NUL byte; the file may be damaged")
-    return text
+    """Line number, counted from 1, and fields of every line that can be read."""
+    for first, found in lines(path, faults):
+        for number, line in enumerate(found, first):
+            if line is not None:
+                yield number, line.split("\t")
 
 
 def _columns(
@@ -148,18 +101,22 @@ def _columns(
     if not split.labelled:
         wanted.pop("label", None)
     if not file.header:
+        if len(first) == wanted.get("label"):
+            faults.refuse("line 1", f"has {len(first)} columns; the label would be the next")
+            return None
         return {name: int(column) for name, column in wanted.items()}
     places = {column: place for place, column in reversed(list(enumerate(first)))}
     lacking = [str(column) for column in wanted.values() if column not in places]
     for column in lacking:
-        faults.add("line 1", unknown("column", column, (name[:40] for name in first)))
+        faults.refuse("line 1", unknown("column", column, (name[:40] for name in first)))
     return None if lacking else {name: places[str(column)] for name, column in wanted.items()}
 
 
-def _labeller(task: Task) -> Callable[[str], int | float | None]:
+def _labeller(task: Task, file: File) -> Callable[[str], int | float | None]:
     """A function from a label's text to its value, or to None where there is no such label."""
     if task.labels:
-        return {label: number for number, label in enumerate(task.labels)}.get
+        numbers = {label: number for number, label in enumerate(task.labels)}
+        return (numbers | {seen: numbers[meant] for seen, meant in file.spelled.items()}).get
     low, high = task.bounds or (float("-inf"), float("inf"))
 
     def number(text: str) -> float | None:
@@ -174,7 +131,7 @@ def _labeller(task: Task) -> Callable[[str], int | float | None]:
 
 @dataclass(kw_only=True)
 class _Filter:
-    """Tells the rows of a split by their ids, and remembers which listed ones never came."""
+    """Tells the rows of a split by listed ids, and remembers which listed ones never came."""
 
     listed: frozenset[tuple[str, ...]]
     pick: Callable[[Row], tuple[str, ...]]
@@ -189,12 +146,21 @@ class _Filter:
         return found is self.inside
 
 
-def _filter(keep: Listed | None, folder: Path, header: Row, faults: Faults) -> _Filter | None:
-    if keep is None:
+def _filter(file: File, folder: Path, header: Row, faults: Faults) -> Callable[[Row], bool] | None:
+    """What tells a split's rows; None where all are."""
+    if file.where is not None:
+        column, said = file.where
+        if column not in header:
+            faults.refuse("line 1", unknown("column", str(column), header))
+            return None
+        at = header.index(str(column))
+        return lambda fields: fields[at] == said
+    if file.keep is None:
         return None
+    keep = file.keep
     lacking = [column for column in keep.columns if column not in header]
     for column in lacking:
-        faults.add("line 1", unknown("column", column, header))
+        faults.refuse("line 1", unknown("column", column, header))
     places = [header.index(column) for column in keep.columns if column in header]
     listed = frozenset(tuple(ids) for _, ids in _rows(folder / keep.path, faults))
     return _Filter(
@@ -205,15 +171,22 @@ def _filter(keep: Listed | None, folder: Path, header: Row, faults: Faults) -> _
     )
 
 
-def _check_list(keep: Listed | None, belongs: _Filter | None, faults: Faults) -> None:
-    if keep is None or belongs is None:
+def _check_rows(
+    file: File, belongs: Callable[[Row], bool] | None, kept: int, faults: Faults
+) -> None:
+    """Whether a filter let rows through as it should."""
+    if file.where is not None and belongs is not None and not kept:
+        column, said = file.where
+        faults.refuse("file", f"no row whose '{column}' is '{said}'")
+    if not isinstance(belongs, _Filter):
         return
     if not belongs.listed:
-        faults.add(keep.path, "is empty; it may not have been downloaded whole")
+        faults.refuse(file.keep.path, EMPTY)
     elif belongs.unseen:
         example = ", ".join(min(belongs.unseen))
         seen = f"{len(belongs.unseen)} of its {len(belongs.listed)} rows name ids that no row has"
-        faults.add(keep.path, f"{seen}, for example {example}; the files may be of other versions")
+        text = f"{seen}, for example {example}; the files may be of other versions"
+        faults.refuse(file.keep.path, text)
 
 
 def _width_text(seen: int, width: int) -> str:

@@ -33,6 +33,12 @@ def _yaml_no(value: Any) -> Any:
     return None if value is False or value == "none" else value
 
 
+# Fields that shape the prepared data or the model: all trials of a task share them.
+SHARED = (
+    "max_length", "doc_stride", "stride_as", "query_length", "span_head", "answerable_by",
+    "qa_length", "segments", "dev_examples",
+)  # fmt: skip
+
 Probability = Annotated[Number, Field(ge=0, lt=1)]
 OptionalProbability = Annotated[Probability | None, BeforeValidator(_yaml_no)]
 
@@ -90,6 +96,39 @@ class Hyper(BaseModel):
     label_scale: Number = Field(1.0, gt=0, description="regression labels are divided by this")
 
     max_length: int = Field(128, ge=8, description="tokens of an example; longer ones are cut")
+    doc_stride: int = Field(128, ge=1, description="span: tokens between windows of a long text")
+    stride_as: Literal["step", "overlap"] = Field(
+        "step", description="span: doc_stride is how far windows advance, or how far they overlap"
+    )
+    query_length: int = Field(64, ge=1, description="span: tokens of a question; the rest is cut")
+    span_head: Literal["plain", "conditional"] = Field(
+        "plain", description="span: start and end scores (BERT), or end given start (ELECTRA)"
+    )
+    answerable_by: Literal["window", "example"] = Field(
+        "window", description="span: what the conditional head calls answerable"
+    )
+    answerable_weight: Number = Field(
+        0.5, ge=0, description="span: weight of the conditional head's answerability loss"
+    )
+    beam: int = Field(5, ge=1, description="span: starts, and ends for each, that are considered")
+    n_best: int = Field(20, ge=1, description="span: answers kept of a question")
+    answer_length: int = Field(30, ge=1, description="span: most tokens of an answer")
+    null_threshold: Number = Field(
+        0.0, description="span: no answer where the null score is above the best one's by more"
+    )
+    qa_length: int = Field(
+        128, ge=8, description="choose: tokens of question and option; the rest is cut"
+    )
+    segments: Literal["qa_first", "passage_first"] = Field(
+        "qa_first", description="choose: question and option before the passage (fairseq), or after"
+    )
+    pooling: Literal["first", "sum"] = Field(
+        "first", description="tag: a word is its first token, or the sum of its tokens"
+    )
+
+    dev_examples: Annotated[Annotated[int, Field(ge=1)] | None, BeforeValidator(_yaml_no)] = Field(
+        None, description="examples of each dev split that are scored, evenly spread; none: all"
+    )
     evaluations: int | PerEpoch = Field(
         4, description="evaluations at equal parts of the schedule, or {per_epoch: N}"
     )

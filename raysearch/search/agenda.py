@@ -60,14 +60,13 @@ class Agenda:
         halving = self.study.search.stop_early
         if halving is None or record.phase != "search" or values["status"] != "running":
             return True
-        metric = f"dev.{tasks.get(record.task).metric}"
+        metric = self.study.selector(record.task)
         rivals = self.journal.of(record.task, "search")
         return goes_on(record, rivals, metric, halving.keep)
 
     def end(self, record: Record, status: str, error: str | None = None) -> None:
         """A trial has ended: the journal has it, then the sampler knows."""
-        task = tasks.get(record.task)
-        metric = f"dev.{task.metric}"
+        task, metric = tasks.get(record.task), self.study.selector(record.task)
         scored = [r["scores"] for r in record.reports if r["scores"]]
         best = max(scored, key=lambda scores: scores[metric]) if scored else {}
         last = scored[-1] if scored else {}
@@ -178,7 +177,7 @@ class Agenda:
         """The task's Optuna study, told everything that the journal holds."""
         if task not in self._askers:
             search, records = self.study.search, self.journal.of(task, "search")
-            metric = f"dev.{tasks.get(task).metric}"
+            metric = self.study.selector(task)
             # A resumed sampler must not draw the numbers of the first session again.
             seed = search.seed + 1000 * len(records)
             asker = Asker(self.study.space_of(task), search.sampler, seed, metric)

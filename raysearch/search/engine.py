@@ -192,7 +192,7 @@ def _content(study: Study, data: Path) -> dict[str, str]:
     for name in study.tasks:
         task = tasks.get(name)
         present = readers.present_splits(task, data)
-        splits = [s for s in (task.train, *task.dev) if s.name in present]
+        splits = [s for s in (*study.trainings(name), *task.dev) if s.name in present]
         found[name] = "-".join([model, *(readers.fingerprint(task, s, data) for s in splits)])
     return found
 

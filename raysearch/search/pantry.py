@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import ray
 
 from .. import prepare, readers, tasks
+from ..recipes import Hyper
 from ..study import Study
 
 
@@ -53,31 +55,38 @@ class Pantry:
 
         task = tasks.get(name)
         tokenizer = read_tokenizer(self.study.model, self._texts(name))
-        length = longest(self.study, name)
+        hyper = self.study.hyper(name, {})  # what shapes data and head is fixed: trials share it
         present = readers.present_splits(task, self.root)
-        wanted = [s for s in (task.train, *task.dev) if s.name in present]
-        splits = {}
-        for split in wanted:
-            made = prepare.prepare(task, split, self.root, tokenizer, length)
-            known = "from the cache" if made.cached else "prepared"
-            self.note(f"{name} {split.name}: {made.table.num_rows:,} examples {known}")
-            splits[split.name] = self._put((made.table, made.padding))
-        pretrained = read(self.study.model, task, tokenizer)
+        train, spare = self.study.trainings(name), self.study.leave_out
+        parts = [self._prepared(task, split, tokenizer, hyper, spare) for split in train]
+        train = pa.concat_tables([part.table for part in parts]).combine_chunks()
+        splits = {"train": self._put((train, parts[0].padding))}
+        for split in (s for s in task.dev if s.name in present):
+            made = self._prepared(task, split, tokenizer, hyper)
+            table = prepare.few(made.table, hyper.dev_examples)
+            splits[split.name] = self._put((table, made.padding))
+        pretrained = read(self.study.model, task, tokenizer, hyper)
         self._models[name] = pretrained
         material = {"splits": splits, "pretrained": self._put(pretrained)}
         ray.get(self.desk.provide.remote(name, material))
 
+    def _prepared(
+        self, task: tasks.Task, split: tasks.Split, tokenizer: Any, hyper: Hyper, spare: int = 0
+    ) -> prepare.Prepared:
+        made = prepare.prepare(task, split, self.root, tokenizer, hyper, spare)
+        known = "from the cache" if made.cached else "prepared"
+        self.note(f"{task.name} {split.name}: {made.table.num_rows:,} examples {known}")
+        if made.left:
+            self.note(f"{task.name} {split.name}: {made.left}")
+        return made
+
     def _texts(self, name: str) -> Iterator[str]:
         task = tasks.get(name)
-        for example in readers.read(task, task.train, self.root):
-            yield from (example[field] for field in task.inputs)
+        for example in readers.read(task, task.train, self.root, spare=self.study.leave_out):
+            for field in task.inputs:
+                yield from [example[field]] if isinstance(example[field], str) else example[field]
 
     def _put(self, value: Any) -> ray.ObjectRef:
         reference = ray.put(value)
         self._kept.append(reference)
         return reference
-
-
-def longest(study: Study, task: str) -> int:
-    """The length that a task is prepared at: fixed, as all its trials share the token ids."""
-    return study.hyper(task, {}).max_length

@@ -157,6 +157,7 @@ class Session:
             "loop": {
                 "recipe": self.study.recipe,
                 "select": self.study.search.select,
+                "mean": self.study.search.select_on == "mean",
                 "checkpoints": str((self.folder / "checkpoints").resolve()),
                 "every": CHECKPOINT,
                 "threads": threads,
@@ -190,7 +191,7 @@ class Session:
     def _keep_weights(self, record: Record, weights: dict[str, Any]) -> None:
         """Write a trial's weights where none of the same configuration did better on dev."""
         rivals = [r for r in self._kept(record.task) if r.configuration == record.configuration]
-        metric = f"dev.{tasks.get(record.task).metric}"
+        metric = self.study.selector(record.task)
         best = max(r["scores"][metric] for r in record.reports if r["scores"])
         if self.study.search.select == "last":
             best = record.reports[-1]["scores"][metric]

@@ -9,8 +9,9 @@ from pydantic import BaseModel, ValidationError
 from .. import space as spaces
 from .. import tasks as task_table
 from ..errors import Problem, unknown
-from ..recipes import RECIPES, Hyper
+from ..recipes import RECIPES, SHARED, Hyper
 from ..space import Dimension
+from .names import score_names, train_problems
 from .schema import Study
 
 CELLS = 100_000  # the most configurations of a grid
@@ -89,6 +90,7 @@ def cross_checks(raw: Mapping[str, Any]) -> list[Problem]:
                 problems.append(Problem(place=f"{prefix}fixed.{name}", text=text))
     problems += _start_checks(recipe.hyper, raw)
     problems += _published_checks(recipe.hyper, raw)
+    problems += train_problems(raw)
     return problems + _search_checks(raw)
 
 
@@ -102,8 +104,8 @@ def _values(hyper: type[Hyper], place: str, part: Any, *, searched: bool) -> lis
             text = unknown("hyperparameter", str(name), hyper.model_fields)
             problems.append(Problem(place=where, text=text + hint * ("seed" in str(name))))
             continue
-        if searched and name == "max_length":
-            text = "examples are prepared once at one length: put it under fixed"
+        if searched and name in SHARED:
+            text = "a task's trials share its prepared data and its head: put it under fixed"
             problems.append(Problem(place=where, text=text))
             continue
         values, inside = (value,), ()
@@ -174,18 +176,12 @@ def _published_checks(hyper: type[Hyper], raw: Mapping[str, Any]) -> list[Proble
             elif isinstance(result, Mapping):
                 settings = result.get("settings")
                 problems += _values(hyper, f"{place}.settings", settings, searched=False)
-                known = _scores(task_table.TASKS[name])
+                known = score_names(task_table.TASKS[name])
                 for score in _mapping(result.get("scores")):
                     if score not in known:
                         text = unknown("score", str(score), known)
                         problems.append(Problem(place=f"{place}.scores", text=text))
     return problems
-
-
-def _scores(task: task_table.Task) -> list[str]:
-    """What a paper may print: "accuracy", "mismatched.accuracy", "test.accuracy"."""
-    splits = ("", *(f"{split.name}." for split in task.dev[1:]))
-    return [f"{of}{split}{m}" for of in ("", "test.") for split in splits for m in task.metrics]
 
 
 def _search_checks(raw: Mapping[str, Any]) -> list[Problem]:

@@ -1,9 +1,13 @@
-"""The names that a study gives a model: a folder, a hub name, or a small one from scratch."""
+"""The names in a study: of a model (a folder, a hub name, or a small one from scratch) of the
+scores that papers print, and of languages to train in."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from ..errors import Problem
+from ..errors import Problem, unknown
+from ..tasks import TASKS, Task
 
 _SCRATCH = re.compile(r"scratch(?::(\d+)x(\d+))?")
 
@@ -15,6 +19,15 @@ def scratch_shape(model: str) -> tuple[int, int] | None:
         return None
     layers, width = (int(part) if part else None for part in found.groups())
     return layers or 2, width or 128
+
+
+def score_names(task: Task) -> list[str]:
+    """What a paper may print: "accuracy", "mismatched.accuracy", "test.accuracy"; of languages
+    "sw.accuracy", and "mean.accuracy" over all of them."""
+    splits = ["", *(f"{split.name}." for split in task.dev[1:])]
+    if task.languages:
+        splits.insert(1, "mean.")
+    return [f"{of}{split}{m}" for of in ("", "test.") for split in splits for m in task.metrics]
 
 
 def model_problems(model: str) -> list[Problem]:
@@ -33,3 +46,17 @@ def model_problems(model: str) -> list[Problem]:
         text = f"'{folder}' has no model.safetensors and no pytorch_model.bin"
         return [Problem(place="model", text=text)]
     return []
+
+
+def train_problems(raw: Mapping[str, Any]) -> list[Problem]:
+    """Languages to train in that a task has no training set of."""
+    problems = []
+    chosen = raw.get("train") if isinstance(raw.get("train"), list | tuple) else ()
+    rows = [TASKS[name] for name in raw["tasks"] if name in TASKS]
+    for at, language in enumerate(chosen):
+        for task in rows:
+            known = [split.language for split in task.trainings() if split.language]
+            if language not in known:
+                text = unknown("training language", str(language), known or ["none"])
+                problems.append(Problem(place=f"train[{at}]", text=f"{task.name}: {text}"))
+    return problems

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from .. import space as spaces
+from .. import tasks as task_table
 from ..recipes import RECIPES, Hyper
 from ..space import Dimension, Number
 
@@ -67,6 +68,9 @@ class Search(_Part):
         None, description="true, false, or {at: [fractions], keep: share}"
     )
     select: Literal["best", "last"] = Field("best", description="the evaluation that counts")
+    select_on: Literal["first", "mean"] = Field(
+        "first", description="the dev split that counts: the first, or the mean over all languages"
+    )
     seed: Seed = Field(1, description="of the sampler and of every trial of the search")
     max_failures: Whole = Field(2, ge=0, description="times that a trial is tried again")
 
@@ -109,12 +113,22 @@ class Study(_Part):
     tasks: tuple[str, ...] = Field(min_length=1, description="names or patterns such as glue/*")
     model: str = Field(description="a folder, a hub name, or scratch")
     recipe: str = "finetune"
+    train: tuple[str, ...] = Field((), description="languages to train in; empty: the task's own")
+    leave_out: Whole = Field(
+        0, ge=0, description="unusable training examples that may be left out, told in the log"
+    )
     space: dict[str, Dimension] = Field(default_factory=dict)
     fixed: Configuration = Field(default_factory=dict)
     per_task: dict[str, PerTask] = Field(default_factory=dict)
     search: Search = Search()
     confirm: Confirm = Confirm()
     published: tuple[Published, ...] = ()
+
+    def trainings(self, task: str) -> tuple[task_table.Split, ...]:
+        """The training sets of a task: its own, or those in the study's languages."""
+        row = task_table.get(task)
+        chosen = [row.train_in(language) for language in self.train if row.languages]
+        return tuple(split for split in chosen or [row.train] if split)
 
     def space_of(self, task: str) -> dict[str, Dimension]:
         """The dimensions that are searched for a task; what the task fixes is not searched."""
@@ -145,6 +159,12 @@ class Study(_Part):
             if len(point) == len(space) and point and point not in found:
                 found.append(point)
         return found
+
+    def selector(self, task: str) -> str:
+        """The score that selects: "dev.accuracy", or "dev.mean.accuracy" over languages."""
+        row = task_table.get(task)
+        mean = self.search.select_on == "mean" and row.languages
+        return f"dev.mean.{row.metric}" if mean else f"dev.{row.metric}"
 
     def planned(self, task: str) -> int:
         """How many different configurations the search tries."""

@@ -3,10 +3,12 @@
 from fnmatch import fnmatchcase
 
 from ..errors import InputError, Problem, unknown
-from . import glue, grammar
+from . import glue, grammar, race, squad, xtreme
 from .task import Example, File, Head, Listed, Split, Task
 
-TASKS: dict[str, Task] = {task.name: task for task in (*glue.TASKS, *grammar.TASKS)}
+TASKS: dict[str, Task] = {
+    task.name: task for rows in (glue, squad, race, xtreme, grammar) for task in rows.TASKS
+}
 
 __all__ = ["TASKS", "Example", "File", "Head", "Listed", "Split", "Task", "expand", "get"]
 

@@ -1,12 +1,16 @@
 """What a task is: a row of facts about a benchmark's data set. It knows no file, model or loop."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 Head = Literal["classify", "regress", "choose", "span", "tag", "thought"]
 
-# What a reader gives: "id" and the inputs as text, "label" as a class id, a number or None.
-Example = dict[str, str | int | float | None]
+# What a reader gives: "id", the inputs and "label", None where the split is not labelled. Inputs
+# are text, but "options" of choose and "words" of tag, which are tuples. The label is a class id,
+# of regress a number, of choose the right option's place, of tag a class id for each word; of span
+# always None: its gold is "answers", each a text and its first character in the context.
+Several = tuple[str, ...] | tuple[int, ...] | tuple[tuple[str, int], ...]
+Example = dict[str, str | int | float | Several | None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,20 +33,32 @@ class File:
     """One published form of a split.
 
     Attributes:
-        path: under the task's folder.
+        path: under the task's folder; a folder where the format is one file a passage.
+        folder: a folder under the data root that holds it, where that is not the task's own.
+        parts: what of a folder belongs to the split, in the order in which it is read.
         columns: input, "label" or "id" -> column, by header name, or by position where `header`
             is no; formats without columns leave it empty. Without "id", rows count from 0.
         header: whether the first row names the columns.
         keep: which rows belong to the split; None for all.
         torn: how many rows of another width the published file is known to hold; up to so many
             are left out, more are a fault.
+        where: a column and what it says in the split's rows, where a file holds several splits.
+        spelled: a label as this file spells it -> the task's label.
+        prefix: what stands before every word and is no part of it.
+        numbered: whether the file's ids do not tell its questions apart, so that they are counted.
     """
 
     path: str
+    folder: str | None = None
+    parts: tuple[str, ...] = ()
     columns: dict[str, str | int] = field(default_factory=dict)
     header: bool = True
     keep: Listed | None = None
     torn: int = 0
+    where: tuple[str | int, str] | None = None
+    spelled: dict[str, str] = field(default_factory=dict)
+    prefix: str = ""
+    numbered: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,13 +69,22 @@ class Split:
         name: what scores and predictions of this split are called.
         files: the forms in which it is published; the first that is there is read.
         labelled: whether gold labels are read; never for a test split.
-        submission: the file name under which the benchmark takes predictions, test splits only.
+        submission: the file name under which predictions are handed in, or given to the official
+            evaluator.
+        gold: whether a published form of an unlabelled split holds labels, for `with_gold`.
+        language: its language as a two-letter code; None where the task has only one.
     """
 
     name: str
     files: tuple[File, ...] = ()
     labelled: bool = True
     submission: str | None = None
+    gold: bool = False
+    language: str | None = None
+
+    def with_gold(self) -> "Split":
+        """The split as it is scored: its labels are read. For scoring only, never in a search."""
+        return self if self.labelled else replace(self, labelled=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,8 +101,13 @@ class Task:
         reader: the file format, a name in `raysearch.readers`.
         folder: the folder under the data root.
         train: the training split; None for a diagnostic set that is only predicted.
+        trains: further training sets, in other languages.
         dev: development splits; the first one selects.
         test: splits that are predicted, never scored during a search.
+        unanswerable: whether a question may have no answer in its context.
+        layout: of prediction files: "glue", a header and index, prediction; "lines", a prediction
+            a line; "numbered", id, prediction without a header; "json", id to text.
+        by_language: whether answers are compared by the rules of their language (MLQA).
         bounds: the lowest and highest label of a regression.
         model_of: another task whose model predicts this one.
     """
@@ -91,10 +121,14 @@ class Task:
     reader: str = "tsv"
     folder: str
     train: Split | None
+    trains: tuple[Split, ...] = ()
     dev: tuple[Split, ...] = ()
     test: tuple[Split, ...] = ()
     bounds: tuple[float, float] | None = None
     model_of: str | None = None
+    unanswerable: bool = False
+    by_language: bool = False
+    layout: Literal["glue", "lines", "numbered", "json"] = "glue"
 
     @property
     def outputs(self) -> int:
@@ -107,11 +141,23 @@ class Task:
         return (self.metric, *self.also)
 
     @property
+    def languages(self) -> tuple[str, ...]:
+        """The languages of the dev splits, the one that selects first; or none."""
+        return tuple(split.language for split in self.dev if split.language)
+
+    @property
     def slug(self) -> str:
         """The name as a folder: "glue/rte" -> "glue-rte"."""
         return self.name.replace("/", "-")
 
     def splits(self) -> dict[str, Split]:
-        """Every split by its name."""
-        train = (self.train,) if self.train else ()
-        return {split.name: split for split in (*train, *self.dev, *self.test)}
+        """Every split by its name: training sets, then dev, then test."""
+        return {split.name: split for split in (*self.trainings(), *self.dev, *self.test)}
+
+    def trainings(self) -> tuple[Split, ...]:
+        """Every training set, the task's own first."""
+        return (*((self.train,) if self.train else ()), *self.trains)
+
+    def train_in(self, language: str) -> Split | None:
+        """The first training set in a language; None where there is none."""
+        return next((split for split in self.trainings() if split.language == language), None)

@@ -1,18 +1,17 @@
-"""Scores of predictions against gold labels, as fractions. Knows arrays of numbers, not tasks,
-models or devices.
+"""Scores of class ids and of numbers, as fractions. Knows arrays, not tasks, models or devices.
 
 Every metric is better when larger and finite whatever the predictions are: where its formula
 divides by zero (constant predictions or constant gold) it is 0.0, and predictions that are not
 finite get the metric's worst value.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .errors import InputError, Problem, unknown
+from ..errors import InputError, Problem, unknown
 
 Array = NDArray[np.float64] | NDArray[np.int64]
 
@@ -105,13 +104,6 @@ def score(metrics: Sequence[str], predictions: ArrayLike, gold: ArrayLike) -> di
     return {name: METRICS[name].measure(predicted, true) for name in metrics}
 
 
-def worst(metric: str) -> float:
-    """The metric's lowest value. Raises InputError for an unknown metric."""
-    if metric not in METRICS:
-        raise InputError("metrics", [_unknown(metric)])
-    return METRICS[metric].worst
-
-
 def combined(scores: Mapping[str, float]) -> float:
     """A task's one number as GLUE counts it: the mean of accuracy and F1 or of the two
     correlations where there are both, otherwise the first score."""
@@ -142,8 +134,13 @@ def majority(gold: ArrayLike) -> float:
     return float(counts.max() / counts.sum()) if counts.size else 0.0
 
 
+def unknown_metric(metric: str, names: Iterable[str]) -> Problem:
+    """Says that there is no such metric, with the nearest of `names` or all of them."""
+    return Problem(place="metric", text=unknown("metric", metric, names))
+
+
 def _check(metrics: Sequence[str], predictions: NDArray, gold: NDArray) -> None:
-    problems = [_unknown(name) for name in metrics if name not in METRICS]
+    problems = [unknown_metric(name, METRICS) for name in metrics if name not in METRICS]
     if predictions.ndim != 1 or predictions.shape != gold.shape:
         seen = f"{list(predictions.shape)} predictions for {list(gold.shape)} gold labels"
         problems.append(Problem(place="predictions", text=f"{seen}; give one for each"))
@@ -155,8 +152,6 @@ def _check(metrics: Sequence[str], predictions: NDArray, gold: NDArray) -> None:
         raise InputError("scores", problems)
 
 
-def _unknown(metric: str) -> Problem:
-    return Problem(place="metric", text=unknown("metric", metric, METRICS))
 
 
 def _centred(values: Array) -> NDArray[np.float64]:

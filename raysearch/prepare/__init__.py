@@ -8,20 +8,35 @@ import os
 import uuid
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute
 
-from . import readers
-from .errors import InputError, Problem
-from .tasks import Split, Task
+from .. import readers
+from ..errors import InputError, Problem
+from ..recipes import Hyper
+from ..tasks import Split, Task
+from . import options, texts, windows, words
+from .columns import GROUP, ID, INPUT, LABEL, LANGUAGE
 
-FORMAT = 1  # raise it when the same input would prepare to something else
+FORMAT = 2  # raise it when the same input would prepare to something else
 CHUNK = 2000
-LABEL, ID, INPUT = "label", "id", "input_ids"  # columns of a prepared table
+# How each head reads text: `encode`, `padding` and `SHAPE`, the hyperparameters that it minds.
+ENCODERS = {
+    "classify": texts,
+    "regress": texts,
+    "choose": options,
+    "tag": words,
+    "span": windows,
+}
+
+__all__ = ["GROUP", "ID", "INPUT", "LABEL", "Prepared", "cache_folder", "few", "prepare",
+           "tokenizer_digest"]  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,12 +48,14 @@ class Prepared:
         padding: list column -> value that pads it.
         digest: identity of what it was made from.
         cached: whether it was there already.
+        left: what of the files was left out, and why; empty for nothing.
     """
 
     table: pa.Table
     padding: dict[str, int]
     digest: str
     cached: bool
+    left: str = ""
 
 
 def cache_folder() -> Path:
@@ -48,29 +65,58 @@ def cache_folder() -> Path:
     return Path(named) if named else Path(home) / "raysearch"
 
 
-def prepare(task: Task, split: Split, root: Path, tokenizer: Any, max_length: int) -> Prepared:
+def prepare(
+    task: Task, split: Split, root: Path, tokenizer: Any, hyper: Hyper, spare: int = 0
+) -> Prepared:
     """Token ids of a split, from the cache where it was prepared before.
 
     Args:
         root: the data folder.
         tokenizer: a fast tokenizer.
-        max_length: longer examples are cut, the longer text of a pair first.
+        hyper: lengths and layouts; what else it holds does not matter.
+        spare: unusable examples that may be left out.
 
     Raises:
         InputError: every broken row with its file and line.
     """
-    length, padding = min(max_length, tokenizer.model_max_length), _padding(tokenizer)
-    key = (FORMAT, task.head, task.inputs, task.labels, split.labelled, length, sorted(padding),
+    encoder, train = ENCODERS[task.head], split in task.trainings()
+    padding = encoder.padding(tokenizer)
+    shape = [(name, getattr(hyper, name)) for name in encoder.SHAPE]
+    key = (FORMAT, task.head, task.inputs, task.labels, split.labelled, shape, sorted(padding),
+           train, task.by_language, split.language, spare, tokenizer.model_max_length,
            readers.fingerprint(task, split, root), tokenizer_digest(tokenizer))  # fmt: skip
     digest = hashlib.sha256(repr(key).encode()).hexdigest()
     path = cache_folder() / "prepared" / f"{digest[:32]}.arrow"
+    told = path.with_suffix(".left")
     table = _load(path)
     cached = table is not None
     if table is None:
-        _write(path, _encoded(readers.read(task, split, root), task, tokenizer, length))
+        told.unlink(missing_ok=True)
+        examples = readers.read(task, split, root, spare=spare, left=partial(_tell, told))
+        language = split.language or "" if task.by_language else ""
+        batches = _encoded(examples, task, tokenizer, hyper, train=train, language=language)
+        _write(path, batches)
         table = _load(path)
         assert table is not None, f"{path} cannot be read back"
-    return Prepared(table=table, padding=padding, digest=digest, cached=cached)
+    left = told.read_text(encoding="utf-8") if told.is_file() else ""
+    return Prepared(table=table, padding=padding, digest=digest, cached=cached, left=left)
+
+
+def _tell(path: Path, faults: readers.Faults) -> None:
+    """Keep beside the prepared data what its files held that it does not."""
+    path.write_text(faults.told(), encoding="utf-8")
+
+
+def few(table: pa.Table, count: int | None) -> pa.Table:
+    """The rows of so many examples, evenly spread over the file; all of them for None."""
+    ids = pa.compute.run_end_encode(table.column(ID).combine_chunks())
+    ends = ids.run_ends.to_numpy()
+    if count is None or count >= len(ends):
+        return table
+    chosen = np.linspace(0, len(ends) - 1, count).astype(int)
+    begins = np.concatenate([[0], ends[:-1]])
+    rows = np.concatenate([np.arange(begins[at], ends[at]) for at in chosen])
+    return table.take(rows).combine_chunks()
 
 
 def tokenizer_digest(tokenizer: Any) -> str:
@@ -78,11 +124,6 @@ def tokenizer_digest(tokenizer: Any) -> str:
     pipeline = json.loads(tokenizer.backend_tokenizer.to_str())
     pipeline |= {"truncation": None, "padding": None}
     return hashlib.sha256(json.dumps(pipeline, sort_keys=True).encode()).hexdigest()
-
-
-def _padding(tokenizer: Any) -> dict[str, int]:
-    names = {INPUT: tokenizer.pad_token_id or 0, "token_type_ids": tokenizer.pad_token_type_id}
-    return {n: fill for n, fill in names.items() if n == INPUT or n in tokenizer.model_input_names}
 
 
 def _load(path: Path) -> pa.Table | None:
@@ -97,31 +138,16 @@ def _load(path: Path) -> pa.Table | None:
 
 
 def _encoded(
-    examples: Iterable[dict[str, Any]], task: Task, tokenizer: Any, max_length: int
-) -> Iterator[pa.RecordBatch]:
+    examples: Iterable[dict[str, Any]], task: Task, tokenizer: Any, hyper: Hyper, *,
+    train: bool, language: str,
+) -> Iterator[pa.RecordBatch]:  # fmt: skip
     """Record batches of tokenized examples, a chunk at a time."""
-    examples = iter(examples)
+    encode, examples = ENCODERS[task.head].encode, iter(examples)
     while chunk := list(islice(examples, CHUNK)):
-        texts = [[example[name] for example in chunk] for name in task.inputs]
-        tokens = tokenizer(
-            *texts,
-            truncation="longest_first" if len(texts) > 1 else True,
-            max_length=max_length,
-            return_attention_mask=False,
-        )
-        columns = {name: _lists(tokens[name]) for name in _padding(tokenizer)}
-        if chunk[0]["label"] is not None:
-            kind = pa.float32() if task.head == "regress" else pa.int64()
-            columns[LABEL] = pa.array([example["label"] for example in chunk], kind)
-        columns[ID] = pa.array([example["id"] for example in chunk], pa.string())
-        yield pa.RecordBatch.from_pydict(columns)
-
-
-def _lists(rows: list[list[int]]) -> pa.ListArray:
-    offsets = np.zeros(len(rows) + 1, dtype=np.int32)
-    np.cumsum([len(row) for row in rows], out=offsets[1:])
-    values = np.fromiter((token for row in rows for token in row), np.int32, int(offsets[-1]))
-    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(values))
+        columns = encode(chunk, task, tokenizer, hyper, train=train)
+        group = len(columns[ID]) // len(chunk) if task.head == "choose" else 1
+        facts = {GROUP: str(group), LANGUAGE: language}
+        yield pa.RecordBatch.from_pydict(columns).replace_schema_metadata(facts)
 
 
 def _write(path: Path, batches: Iterator[pa.RecordBatch]) -> None:

@@ -1,0 +1,174 @@
+"""Heads on an encoder: transformers' own, and what they lack, put into the model in its place.
+
+Of tags: one output a word instead of a token. Of spans: log-probabilities in which padding has no
+part, and the conditional head of XLNet, ELECTRA and GluonNLP. A head that is put in goes by the
+model's configuration, field `raysearch`, so that a saved folder tells which one it holds."""
+
+from types import MethodType, SimpleNamespace
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional
+from transformers import (
+    AutoModelForMultipleChoice,
+    AutoModelForQuestionAnswering,
+    AutoModelForSequenceClassification,
+    AutoModelForTokenClassification,
+)
+
+from ..recipes import Hyper
+
+HEADS = {
+    "classify": AutoModelForSequenceClassification,
+    "regress": AutoModelForSequenceClassification,
+    "choose": AutoModelForMultipleChoice,
+    "tag": AutoModelForTokenClassification,
+    "span": AutoModelForQuestionAnswering,
+}
+OUTPUTS = {"choose": 1, "span": 2}  # of heads whose outputs are not the task's labels
+WIDTH = 768  # GluonNLP's, whatever the encoder's own
+_DROPOUTS = ("classifier_dropout", "classifier_dropout_prob", "cls_dropout")
+NEVER = -1e30  # a log-probability of what may not be
+
+
+def choices(head: str, hyper: Hyper) -> dict[str, str]:
+    """What a study chooses of a head: the value of the configuration's field `raysearch`."""
+    chosen = {"tag": {"pooling": hyper.pooling}, "span": {"span_head": hyper.span_head}}
+    return chosen.get(head, {})
+
+
+def put(model: nn.Module, head: str) -> None:
+    """Give a transformers model the forward pass that its head's losses and decoders read."""
+    chosen = getattr(model.config, "raysearch", None) or {}
+    if head == "tag":
+        _put_words(model, chosen.get("pooling") == "sum")
+    elif head == "span":
+        if chosen.get("span_head") == "conditional":
+            chosen = (getattr(model.config, name, None) for name in _DROPOUTS)
+            share = next((p for p in chosen if p is not None), 0.1)
+            model.qa_outputs = Conditional(model.config.hidden_size, share)
+            model.forward = MethodType(_conditional, model)
+        else:
+            model.forward = MethodType(_plain, model)
+
+
+def _put_words(model: nn.Module, pooled: bool) -> None:
+    """Let the model give [examples, words, tags]: each word by its first token, which holds the sum
+    of the word's tokens where they are pooled, before the head's dropout (XTREME, UD-POS)."""
+    place: dict[str, torch.Tensor] = {}
+
+    def pool(_: nn.Module, given: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+        hidden, (first, word) = given[0], (place["first"], place["word"])
+        home = first.gather(1, word.clamp(min=0))[..., None].expand_as(hidden)
+        inside = hidden * (word >= 0)[..., None]
+        return (torch.zeros_like(hidden).scatter_add(1, home, inside), *given[1:])
+
+    def forward(model: Any, *, word: torch.Tensor, **inputs: Any) -> SimpleNamespace:
+        place.update(first=_first_tokens(word), word=word)
+        logits = type(model).forward(model, **inputs).logits
+        index = place["first"][..., None].expand(-1, -1, logits.shape[-1])
+        return SimpleNamespace(logits=logits.gather(1, index))
+
+    if pooled:
+        before = next(getattr(model, n) for n in ("dropout", "drop", "classifier")
+                      if isinstance(getattr(model, n, None), nn.Module))  # fmt: skip
+        before.register_forward_pre_hook(pool)
+    model.forward = MethodType(forward, model)
+
+
+def _first_tokens(word: torch.Tensor) -> torch.Tensor:
+    """[examples, tokens] of word places -> [examples, words] of each word's first token."""
+    before = functional.pad(word[:, :-1], (1, 0), value=-1)
+    example, token = ((word >= 0) & (word != before)).nonzero(as_tuple=True)
+    first = word.new_zeros(len(word), int(word.max()) + 1)
+    first[example, word[example, token]] = token
+    return first
+
+
+def _spots(inputs: dict[str, Any], at: torch.Tensor, count: torch.Tensor) -> torch.Tensor:
+    """[examples, tokens]: the context's tokens."""
+    place = torch.arange(inputs["input_ids"].shape[1], device=at.device)[None, :]
+    return (place >= at[:, None]) & (place < (at + count)[:, None])
+
+
+def _plain(model: Any, *, at: Any, count: Any, **inputs: Any) -> SimpleNamespace:
+    """Start and end scores of each token (BERT): float32 [examples, tokens], padding apart.
+
+    `context` tells the tokens that an answer may hold.
+    """
+    gold = {name: inputs.pop(name, None) for name in ("start", "end", "impossible")}
+    said = type(model).forward(model, **inputs)
+    real = inputs["attention_mask"].bool()
+    scores = said.start_logits, said.end_logits
+    start, end = (_precise(x).masked_fill(~real, NEVER) for x in scores)
+    return SimpleNamespace(start=start, end=end, context=_spots(inputs, at, count), gold=gold)
+
+
+def _conditional(model: Any, *, at: Any, count: Any, **inputs: Any) -> SimpleNamespace:
+    """Log-probabilities of the start, of the end given the gold start, and of having no answer.
+
+    `ends` gives those of the end for any starts: [examples, starts] -> [examples, starts, tokens].
+    """
+    gold = {name: inputs.pop(name, None) for name in ("start", "end", "impossible")}
+    hidden = model.base_model(**inputs)[0]
+    context = _spots(inputs, at, count)
+    allowed = context.clone()
+    allowed[:, 0] = True
+    head = model.qa_outputs
+    start = head.starts(hidden, allowed)
+
+    def ends(starts: torch.Tensor) -> torch.Tensor:
+        return head.ends(hidden, starts, allowed)
+
+    end = None if gold["start"] is None else ends(gold["start"][:, None])[:, 0]
+    return SimpleNamespace(
+        start=start, end=end, ends=ends, context=context, gold=gold,
+        answerable=head.answerable(hidden, start),
+    )  # fmt: skip
+
+
+class Conditional(nn.Module):
+    """Start; end given start; whether there is an answer (Yang et al., 2019; GluonNLP).
+
+    Args:
+        size: the encoder's width.
+        dropout: before the answerability's last layer.
+    """
+
+    def __init__(self, size: int, dropout: float) -> None:
+        super().__init__()
+        self.start = nn.Linear(size, 1)
+        self.end_inner, self.end_norm = nn.Linear(2 * size, WIDTH), nn.LayerNorm(WIDTH, eps=1e-12)
+        self.end = nn.Linear(WIDTH, 1)
+        self.answer_inner, self.answer = nn.Linear(2 * size, WIDTH), nn.Linear(WIDTH, 2)
+        self.dropout = nn.Dropout(dropout)
+
+    def starts(self, hidden: torch.Tensor, allowed: torch.Tensor) -> torch.Tensor:
+        """[examples, tokens]: log p(start)."""
+        return _log_softmax(self.start(hidden)[..., 0], allowed)
+
+    def ends(
+        self, hidden: torch.Tensor, starts: torch.Tensor, allowed: torch.Tensor
+    ) -> torch.Tensor:
+        """[examples, starts, tokens]: log p(end | start), for token places [examples, starts]."""
+        index = starts[..., None].expand(-1, -1, hidden.shape[-1])
+        begin = hidden.gather(1, index)[:, :, None].expand(-1, -1, hidden.shape[1], -1)
+        both = torch.cat([begin, hidden[:, None].expand_as(begin)], -1)
+        scores = self.end(self.end_norm(torch.tanh(self.end_inner(both))))[..., 0]
+        return _log_softmax(scores, allowed[:, None])
+
+    def answerable(self, hidden: torch.Tensor, start: torch.Tensor) -> torch.Tensor:
+        """[examples, 2]: log p(there is an answer), log p(there is none)."""
+        seen = torch.einsum("bt,btc->bc", start.exp().to(hidden.dtype), hidden)
+        inner = torch.tanh(self.answer_inner(torch.cat([seen, hidden[:, 0]], -1)))
+        return functional.log_softmax(_precise(self.answer(self.dropout(inner))), -1)
+
+
+def _log_softmax(scores: torch.Tensor, allowed: torch.Tensor) -> torch.Tensor:
+    return functional.log_softmax(_precise(scores).masked_fill(~allowed, NEVER), -1)
+
+
+def _precise(x: torch.Tensor) -> torch.Tensor:
+    """At least float32."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))

@@ -1,0 +1,205 @@
+"""A question and a context: a row for each window of a context that is too long for the model.
+
+Answers are mapped between characters and tokens by the offsets of fast tokenizers, so that an
+answer is always a slice of the context itself."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from ..metrics.squad import normalise
+from ..recipes import Hyper
+from ..tasks import Task
+from .columns import (
+    ANSWERS,
+    AT,
+    BEGIN,
+    CONTEXT,
+    COUNT,
+    END,
+    ID,
+    IMPOSSIBLE,
+    INPUT,
+    OWNED,
+    START,
+    STOP,
+    TYPE,
+    fills,
+    frame,
+    lists,
+    segments,
+)  # fmt: skip
+
+SHAPE = ("max_length", "doc_stride", "stride_as", "query_length", "answerable_by")
+_NUMBER = re.compile(r"\d+\.?\d*")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Text:
+    """A context as tokens.
+
+    Attributes:
+        ids: int32 [tokens].
+        begin, stop: the characters of each token, without white space before it, int32 [tokens].
+    """
+
+    ids: np.ndarray
+    begin: np.ndarray
+    stop: np.ndarray
+
+
+def padding(tokenizer: Any) -> dict[str, int]:
+    """Column -> what fills a short row."""
+    return fills(tokenizer)
+
+
+def encode(
+    chunk: list[dict[str, Any]], task: Task, tokenizer: Any, hyper: Hyper, *, train: bool
+) -> dict[str, pa.Array]:
+    """Token ids of every window, where its context stands in them (`at`, `count`), and
+
+    to train: the answer's first and last token, 0 where the window does not hold it, and whether
+    it is impossible; to be scored: the characters of its tokens, which of them it owns, and in
+    the first row of a question the context and the gold answers.
+    """
+    texts = _texts(tokenizer, [example["context"] for example in chunk])
+    queries = _ids(tokenizer, [example["question"].lstrip() for example in chunk])
+    begin, middle, end = frame(tokenizer)
+    length = min(hyper.max_length, tokenizer.model_max_length)
+    names = (INPUT, TYPE, AT, COUNT, ID, START, END, IMPOSSIBLE, BEGIN, STOP, OWNED, CONTEXT,
+             ANSWERS)  # fmt: skip
+    rows: dict[str, list[Any]] = {name: [] for name in names}
+    for example, query in zip(chunk, queries, strict=True):
+        text = texts[example["context"]]
+        head = [*begin, *query[: hyper.query_length], *middle]
+        spans = list(windows(len(text.ids), length - len(head) - len(end), hyper))
+        answer = _answer(example, text) if train else None
+        if train and answer is None and example["answers"]:
+            continue  # its tokens cannot be told: see `_answer`
+        owned = owners(spans, len(text.ids)) if not train else ()
+        for number, (first, last) in enumerate(spans):
+            tokens = text.ids[first:last]
+            rows[INPUT].append(np.concatenate([head, tokens, end]).astype(np.int32))
+            rows[TYPE].append(segments(len(head), len(tokens) + len(end)))
+            rows[AT].append(len(head))
+            rows[COUNT].append(len(tokens))
+            rows[ID].append(example["id"])
+            if train:
+                inside = answer is not None and first <= answer[0] and answer[1] < last
+                shift = len(head) - first
+                rows[START].append(answer[0] + shift if inside else 0)
+                rows[END].append(answer[1] + shift if inside else 0)
+                whole = hyper.answerable_by == "example"
+                rows[IMPOSSIBLE].append(int(not (example["answers"] if whole else inside)))
+                continue
+            rows[BEGIN].append(text.begin[first:last])
+            rows[STOP].append(text.stop[first:last])
+            rows[OWNED].append((owned[first:last] == number).astype(np.int32))
+            rows[CONTEXT].append("" if number else example["context"])
+            rows[ANSWERS].append([] if number else [answer for answer, _ in example["answers"]])
+    return _columns(rows, fills(tokenizer), train=train)
+
+
+def _columns(
+    rows: dict[str, list[Any]], wanted: dict[str, int], *, train: bool
+) -> dict[str, pa.Array]:
+    columns = {name: lists(rows[name]) for name in wanted}
+    columns |= {name: pa.array(rows[name], pa.int32()) for name in (AT, COUNT)}
+    if train:
+        columns |= {name: pa.array(rows[name], pa.int64()) for name in (START, END, IMPOSSIBLE)}
+    else:
+        columns |= {name: lists(rows[name]) for name in (BEGIN, STOP, OWNED)}
+        columns[CONTEXT] = pa.array(rows[CONTEXT], pa.string())
+        columns[ANSWERS] = pa.array(rows[ANSWERS], pa.list_(pa.string()))
+    columns[ID] = pa.array(rows[ID], pa.string())
+    return columns
+
+
+def windows(tokens: int, room: int, hyper: Hyper) -> Iterator[tuple[int, int]]:
+    """First token of every window and the one behind its last.
+
+    A window begins `doc_stride` tokens after the one before it (BERT, GluonNLP, ELECTRA), or so
+    that the two share `doc_stride` tokens (transformers).
+    """
+    room = max(1, room)
+    step = hyper.doc_stride if hyper.stride_as == "step" else room - hyper.doc_stride
+    first = 0
+    while True:
+        last = min(first + room, tokens)
+        yield first, last
+        if last == tokens:
+            return
+        first += max(1, min(step, room))
+
+
+def owners(spans: list[tuple[int, int]], tokens: int) -> np.ndarray:
+    """For each token the window that shows most around it (BERT): the larger of its shorter sides,
+    and a hundredth of the window's length; the first of equals."""
+    best, owner = np.full(tokens, -np.inf), np.zeros(tokens, np.int32)
+    for number, (first, last) in enumerate(spans):
+        place = np.arange(last - first)
+        score = np.minimum(place, last - first - 1 - place) + 0.01 * (last - first)
+        better = score > best[first:last]
+        owner[first:last][better] = number
+        best[first:last][better] = score[better]
+    return owner
+
+
+def _texts(tokenizer: Any, contexts: list[str]) -> dict[str, Text]:
+    """Every different context once."""
+    different = list(dict.fromkeys(contexts))
+    made = tokenizer(
+        different,
+        add_special_tokens=False,
+        return_attention_mask=False,
+        return_offsets_mapping=True,
+    )
+    return {
+        context: _text(context, ids, offsets)
+        for context, ids, offsets in zip(
+            different, made[INPUT], made["offset_mapping"], strict=True
+        )
+    }
+
+
+def _text(context: str, ids: list[int], offsets: list[tuple[int, int]]) -> Text:
+    places = np.array(offsets, np.int32).reshape(-1, 2)
+    begin, stop = places[:, 0].copy(), places[:, 1]
+    for at in range(len(ids)):
+        while begin[at] < stop[at] and context[begin[at]].isspace():
+            begin[at] += 1
+    return Text(ids=np.array(ids, np.int32), begin=begin, stop=stop)
+
+
+def _ids(tokenizer: Any, texts: list[str]) -> list[list[int]]:
+    return tokenizer(texts, add_special_tokens=False, return_attention_mask=False)[INPUT]
+
+
+def _answer(example: dict[str, Any], text: Text) -> tuple[int, int] | None:
+    """First and last token of the first gold answer; None where there is none.
+
+    Where the tokens there spell something else, another occurrence of the answer may fit better.
+    A number that none of them spells is None too: half a number would be learned (GluonNLP).
+    """
+    if not example["answers"] or not len(text.ids):
+        return None
+    context, (answer, start) = example["context"], example["answers"][0]
+    wanted = normalise(answer)
+    places = [start, *reversed([m.start() for m in re.finditer(re.escape(answer), context)])]
+    spans = [_tokens(text, place, place + len(answer)) for place in places]
+    for first, last in spans:
+        if normalise(context[text.begin[first] : text.stop[last]]) == wanted:
+            return first, last
+    return None if _NUMBER.fullmatch(answer) else spans[0]
+
+
+def _tokens(text: Text, start: int, stop: int) -> tuple[int, int]:
+    """The fewest tokens that hold these characters, first and last."""
+    start, stop = max(start, int(text.begin[0])), min(stop, int(text.stop[-1]))
+    first = int(np.searchsorted(text.begin, start, side="right")) - 1
+    last = int(np.searchsorted(text.stop, stop, side="left"))
+    return first, max(first, min(last, len(text.ids) - 1))

@@ -1,0 +1,83 @@
+"""Reads the lines of a UTF-8 text, a block of the file in memory. Knows nothing of their fields."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from ..errors import InputError, Problem
+from .faults import Faults
+
+_BLOCK = 1 << 20
+
+EMPTY = "is empty; it may not have been downloaded whole"
+
+
+def lines(path: Path, faults: Faults) -> Iterator[tuple[int, list[str | None]]]:
+    """Many lines at a time, without their ends, and the number of the first, counted from 1.
+
+    A line that cannot be read is None, and a fault; blank lines at the end of the file are left
+    out.
+
+    Raises:
+        InputError: the file cannot be read at all.
+    """
+    number = 1
+    for block in _blocks(path):
+        found = _decode(block, number, faults)
+        yield number, found
+        number += len(found)
+
+
+def unreadable(path: Path, error: OSError) -> InputError:
+    """The error for a file that the operating system does not give."""
+    return InputError(str(path), [Problem(place="file", text=f"cannot be read: {error.strerror}")])
+
+
+def not_utf8(line: bytes, error: UnicodeDecodeError) -> str:
+    """What is wrong with a line that is not UTF-8."""
+    seen = f"byte 0x{line[error.start]:02x} at position {error.start + 1}"
+    return f"{seen} is not UTF-8; convert the file to UTF-8"
+
+
+def _blocks(path: Path) -> Iterator[bytes]:
+    """Whole lines, without the last line's end."""
+    try:
+        with path.open("rb") as stream:
+            rest = stream.read(_BLOCK).removeprefix(b"\xef\xbb\xbf")
+            if rest.startswith((b"\xff\xfe", b"\xfe\xff")):
+                text = "is UTF-16; save it as UTF-8"
+                raise InputError(str(path), [Problem(place="file", text=text)])
+            while more := stream.read(_BLOCK):
+                # The line ends of a block go on to the next, in case they end the file.
+                body = rest.rstrip(b"\r\n")
+                block, end, last = body.rpartition(b"\n")
+                if end:
+                    yield block
+                rest = last + rest[len(body) :] + more
+            if rest := rest.rstrip(b"\r\n"):
+                yield rest
+    except OSError as error:
+        raise unreadable(path, error) from None
+
+
+def _decode(block: bytes, first: int, faults: Faults) -> list[str | None]:
+    try:
+        text = block.decode()
+    except UnicodeDecodeError:
+        text = None
+    if text is None or "\0" in text:
+        return [_line(line, at, faults) for at, line in enumerate(block.split(b"\n"), first)]
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").removesuffix("\r")
+    return text.split("\n")
+
+
+def _line(line: bytes, number: int, faults: Faults) -> str | None:
+    """One line of a block that holds some that cannot be read."""
+    if b"\0" in line:
+        faults.add(f"line {number}", "holds a NUL byte; the file may be damaged")
+        return None
+    try:
+        return line.removesuffix(b"\r").decode()
+    except UnicodeDecodeError as error:
+        faults.add(f"line {number}", not_utf8(line, error))
+        return None

@@ -1,0 +1,190 @@
+"""Reads questions on a text in SQuAD's format, of both versions: a JSON object whose list "data"
+holds articles, paragraphs and questions. An article in memory at a time."""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..tasks.task import Example, Split, Task
+from .articles import articles, kind
+from .faults import Faults
+from .places import paths, place, present
+
+__all__ = ["paths", "read"]
+
+Place = tuple[int, int, int]
+Answers = tuple[tuple[str, int], ...]
+
+
+def read(task: Task, split: Split, root: Path, faults: Faults) -> Iterator[Example]:
+    """Questions of the first form that is there, in the file's order, with all their gold answers.
+
+    A training set's answers stand where they say: one that stands elsewhere in the context, or
+    differs from it in white space, is put right and counted in `faults.mended`. In other sets, as
+    in the official evaluators, only an answer's text counts. Plausible answers are none.
+    """
+    file = present(task, split, root)
+    path = place(task, file, root)
+    faults.source = str(path)
+    checks = _Checks(
+        labelled=split.labelled,
+        unanswerable=task.unanswerable,
+        exact=split.name in {training.name for training in task.trainings()},
+        numbered=file.numbered,
+        faults=Faults(source=faults.source),
+    )
+    for number, article in enumerate(articles(path, faults)):
+        for where, context, item in _questions(article, number, checks.faults):
+            example = checks.example(where, context, item)
+            if example is not None:
+                yield example
+    checks.close(faults)
+
+
+def _questions(
+    article: Any, number: int, faults: Faults
+) -> Iterator[tuple[Place, str, dict[str, Any]]]:
+    """Where each question of an article stands, its context, and itself."""
+    paragraphs = _member(article, "paragraphs", list, f"data[{number}]", faults)
+    for at, paragraph in enumerate(paragraphs or ()):
+        where = f"data[{number}].paragraphs[{at}]"
+        items = _member(paragraph, "qas", list, where, faults)
+        context = items and _member(paragraph, "context", str, where, faults, examples=len(items))
+        if context is None or not items:
+            continue
+        for question, item in enumerate(items):
+            if isinstance(item, dict):
+                yield (number, at, question), context, item
+            else:
+                faults.add(f"{where}.qas[{question}]", f"is {kind(item)}, should be an object")
+
+
+def _member(
+    owner: Any, name: str, wanted: type, where: str, faults: Faults, *, examples: int = 1
+) -> Any:
+    """A member of an object; None, and a fault, where there is none of that kind."""
+    if not isinstance(owner, dict):
+        faults.add(where, f"is {kind(owner)}, should be an object", examples=examples)
+        return None
+    found = owner.get(name)
+    if isinstance(found, wanted):
+        return found
+    seen = f"has {kind(found)}" if name in owner else "is missing"
+    faults.add(where, f"'{name}' {seen}; it should be {kind(wanted())}", examples=examples)
+    return None
+
+
+@dataclass(kw_only=True)
+class _Checks:
+    """Makes examples of questions and notes what is wrong with them.
+
+    Attributes:
+        labelled: whether answers are read.
+        unanswerable: whether a question may have none.
+        exact: whether answers must stand where they say.
+        numbered: whether questions are counted because their ids do not tell them apart.
+        marked: whether any question says if it is impossible.
+        blank: questions whose only fault is that their answers are empty texts.
+    """
+
+    labelled: bool
+    unanswerable: bool
+    exact: bool
+    numbered: bool
+    faults: Faults
+    ids: set[str] = field(default_factory=set)
+    seen: int = 0
+    kept: int = 0
+    marked: bool = False
+    blank: int = 0
+
+    def example(self, where: Place, context: str, item: dict[str, Any]) -> Example | None:
+        """The question as an example; None where it is unusable."""
+        self.seen += 1
+        name, question = item.get("id"), item.get("question")
+        if not isinstance(question, str):
+            return self._fault(where, name, "has no text 'question'")
+        if not self.numbered:
+            if isinstance(name, int):
+                name = str(name)
+            if not isinstance(name, str) or not name:
+                return self._fault(where, name, "has no text 'id'")
+            if name in self.ids:
+                return self._fault(where, name, "the id stands for the second time")
+            self.ids.add(name)
+        answers: Answers | str = self._answers(context, item) if self.labelled else ()
+        if isinstance(answers, str):
+            return self._fault(where, name, answers)
+        identity = str(self.kept) if self.numbered else name
+        self.kept += 1
+        return {
+            "id": identity, "question": question, "context": context, "answers": answers,
+            "label": None,
+        }  # fmt: skip
+
+    def _answers(self, context: str, item: dict[str, Any]) -> Answers | str:
+        """The gold answers, or what is wrong with them."""
+        found = item.get("answers")
+        impossible = item.get("is_impossible")
+        self.marked |= impossible is not None
+        if not isinstance(found, list):
+            return "has no list 'answers'"
+        if not found:
+            if self.unanswerable:
+                return ()
+            return "has no answer, where every question has one; is this a file of SQuAD 2.0?"
+        if impossible:
+            return "is_impossible, and has answers"
+        answers = []
+        for answer in found:
+            text = answer.get("text") if isinstance(answer, dict) else None
+            if not isinstance(text, str):
+                return f"an answer has no 'text': {json.dumps(answer, ensure_ascii=False)[:60]}"
+            start = answer.get("answer_start")
+            if not text.strip():
+                self.blank += 1
+                return "an answer is blank"
+            if type(start) is int and start >= 0 and context.startswith(text, start):
+                answers.append((text, start))
+                continue
+            standing = self._mend(context, text, start if type(start) is int else 0)
+            if standing is None:
+                return f"the answer '{_short(text)}' is not in its context"
+            answers.append(standing)
+        return tuple(answers)
+
+    def _mend(self, context: str, text: str, start: int) -> tuple[str, int] | None:
+        """The answer where it does stand, next to where it says; None if it does not."""
+        if not self.exact:
+            return text, start
+        pattern = r"\s+".join(re.escape(word) for word in text.split())
+        places = [match.span() for match in re.finditer(pattern, context)]
+        if not places:
+            return None
+        self.faults.mended += 1
+        begin, end = min(places, key=lambda span: abs(span[0] - start))
+        return context[begin:end], begin
+
+    def _fault(self, where: Place, name: Any, text: str) -> None:
+        shown = f"question {name}: " if isinstance(name, str | int) else ""
+        self.faults.add("data[{}].paragraphs[{}].qas[{}]".format(*where), f"{shown}{text}")
+
+    def close(self, faults: Faults) -> None:
+        """Add what was found to the faults of the file, and what only the whole of it tells."""
+        if self.seen and self.blank == self.seen:
+            text = "every answer is blank, as in XTREME's test sets"
+            faults.refuse("file", f"{text}; the data set's own file would do")
+            return
+        if not self.seen and not faults.count and not self.faults.count:
+            faults.refuse("file", "has no question")
+        if self.labelled and self.unanswerable and self.seen and not self.marked:
+            text = "no question says whether it 'is_impossible'; is this a file of SQuAD 1.1?"
+            faults.refuse("file", text)
+        faults.take(self.faults)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -1,0 +1,47 @@
+"""SQuAD (Rajpurkar et al., 2016 and 2018): the two published versions. Its test sets are hidden, so
+that papers report the dev set."""
+
+from .task import File, Split, Task
+
+
+def _split(name: str, version: str, *, submission: str | None = None) -> Split:
+    return Split(name=name, files=(File(path=f"{name}-{version}.json"),), submission=submission)
+
+
+TASKS = (
+    Task(
+        name="squad/v1.1",
+        head="span",
+        inputs=("question", "context"),
+        metric="f1",
+        also=("exact",),
+        reader="squad",
+        layout="json",
+        folder="squad",
+        train=_split("train", "v1.1"),
+        dev=(_split("dev", "v1.1", submission="v1.1/predictions.json"),),
+    ),
+    # best_f1 and best_exact stand at the best threshold on the dev set itself, as papers report
+    # them; f1 and exact at the threshold that the study fixes.
+    Task(
+        name="squad/v2.0",
+        head="span",
+        inputs=("question", "context"),
+        metric="best_f1",
+        also=(
+            "best_exact",
+            "f1",
+            "exact",
+            "has_answer_f1",
+            "has_answer_exact",
+            "no_answer_f1",
+            "no_answer_exact",
+        ),
+        reader="squad",
+        layout="json",
+        folder="squad",
+        train=_split("train", "v2.0"),
+        dev=(_split("dev", "v2.0", submission="v2.0/predictions.json"),),
+        unanswerable=True,
+    ),
+)

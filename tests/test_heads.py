@@ -1,0 +1,269 @@
+"""Options, tags and spans: what is read, what is learned and what is answered. All of it toys."""
+
+import multiprocessing
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+import torch.distributed as dist
+from conftest import toy_tokenizer
+from test_fit import gradients
+from torch import nn
+
+from raysearch.batches import Examples
+from raysearch.fit import Fit, Job, World, decode, outputs, plan, score
+from raysearch.models import Bench
+from raysearch.models.finetuned import load
+from raysearch.models.pretrained import read, read_tokenizer, save
+from raysearch.prepare import ENCODERS
+from raysearch.prepare.columns import GROUP
+from raysearch.recipes import RECIPES, Hyper
+from raysearch.tasks import Task
+
+CPU = torch.device("cpu")
+STILL = {"dropout": 0, "attention_dropout": 0, "classifier_dropout": 0}
+CHOOSE = Task(name="toy/choose", head="choose", inputs=("passage", "question", "options"),
+              metric="accuracy", folder="", train=None)  # fmt: skip
+TAG = Task(name="toy/tag", head="tag", inputs=("words",), labels=("O", "B-PER", "I-PER"),
+           metric="entity_f1", also=("token_accuracy",), folder="", train=None)  # fmt: skip
+SPAN = Task(name="toy/span", head="span", inputs=("question", "context"), metric="best_f1",
+            also=("best_exact", "f1", "exact"), folder="", train=None,
+            unanswerable=True)  # fmt: skip
+
+
+def words(random, count):
+    return " ".join(f"w{number}" for number in random.integers(0, 80, count))
+
+
+def choices(count=24):
+    """The right one of three options is the word that the passage begins with."""
+    random = np.random.default_rng(0)
+    found = []
+    for at in range(count):
+        options = [f"w{n}" for n in random.choice(80, 3, replace=False)]
+        label = int(random.integers(3))
+        passage = f"{options[label]} {words(random, random.integers(2, 9))}"
+        question = ("w1 _ w2", "w3 w4")[at % 2]
+        found.append({"id": str(at), "passage": passage, "question": question,
+                      "options": tuple(options), "label": label})  # fmt: skip
+    return found
+
+
+def sentences(count=24):
+    """Words above 40 are a name's beginning, those above 60 go on with it."""
+    random = np.random.default_rng(1)
+    found = []
+    for at in range(count):
+        numbers = random.integers(0, 80, random.integers(1, 9))
+        tags = tuple(0 if n < 40 else 1 if n < 60 else 2 for n in numbers)
+        found.append({"id": str(at), "words": tuple(f"w{n}" for n in numbers), "label": tags})
+    return found
+
+
+def questions(count=24):
+    """The answer is w7 where the context holds it; every third question has none."""
+    random = np.random.default_rng(2)
+    found = []
+    for at in range(count):
+        parts = [f"w{n}" for n in random.integers(10, 80, random.integers(3, 20))]
+        answers = ()
+        if at % 3:
+            parts[random.integers(len(parts))] = "w7"
+            context = " ".join(parts)
+            answers = (("w7", context.index("w7")),)
+        found.append({"id": str(at), "question": "w1 w2", "context": " ".join(parts),
+                      "answers": answers, "label": None})  # fmt: skip
+    return found
+
+
+MADE = {"choose": (CHOOSE, choices), "tag": (TAG, sentences), "span": (SPAN, questions)}
+
+
+def prepared(kind, hyper, *, train=True, tokenizer=None, rows=None):
+    task, make = MADE[kind]
+    tokenizer = tokenizer or toy_tokenizer()
+    encoder = ENCODERS[kind]
+    columns = encoder.encode(rows or make(), task, tokenizer, hyper, train=train)
+    group = "3" if kind == "choose" else "1"
+    table = pa.Table.from_pydict(columns).replace_schema_metadata({GROUP: group})
+    return Examples(table, encoder.padding(tokenizer))
+
+
+def job(kind, **settings):
+    hyper = Hyper(**{"BSZ": 8, "LR": 1e-2, "EPOCH": 2, "evaluations": 2, "max_length": 16,
+                     "doc_stride": 4} | settings)  # fmt: skip
+    train, dev = prepared(kind, hyper), prepared(kind, hyper, train=False)
+    return Job(task=MADE[kind][0], stage=RECIPES["finetune"].stages[0], hyper=hyper, seed=1,
+               plan=plan(hyper, len(train), ()), train=train, dev={"dev": dev})  # fmt: skip
+
+
+@pytest.fixture
+def pretrained(toy_folder):
+    def make(kind, hyper, model="bert"):
+        folder = str(toy_folder(model))
+        return read(folder, MADE[kind][0], read_tokenizer(folder, ()), hyper)
+
+    return make
+
+
+HEADS = [
+    ("choose", {}), ("choose", {"segments": "passage_first"}),
+    ("tag", {}), ("tag", {"pooling": "sum"}),
+    ("span", {}), ("span", {"span_head": "conditional"}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "settings"), HEADS)
+@pytest.mark.parametrize(("limit", "world"), [(2**20, 1), (60, 1), (2**20, 2), (90, 3)])
+def test_neither_the_cut_nor_the_workers_change_the_gradient(
+    pretrained, kind, settings, limit, world
+):
+    made = job(kind, **STILL, **settings)
+    given = pretrained(kind, made.hyper)
+    model = Bench(CPU).model(given, made.hyper, 1).double().train()
+    if kind == "span" and settings:
+        assert model.qa_outputs.dropout.p == 0
+    rows = np.array([3, 17, 4, 21, 8, 11, 2])
+    made.stage.loss(model, made.train.collate(rows), made.hyper).backward()
+    whole = {n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None}
+    ours = gradients(given, made, rows, limit=limit, world=world)
+    assert ours.keys() == whole.keys()
+    assert any(gradient.abs().max() > 1e-6 for gradient in whole.values())
+    for name, gradient in whole.items():
+        torch.testing.assert_close(ours[name], gradient, rtol=1e-8, atol=1e-10)
+
+
+@pytest.mark.parametrize(("kind", "settings"), HEADS)
+def test_a_head_learns_its_toy_and_a_saved_folder_says_the_same(
+    pretrained, kind, settings, tmp_path
+):
+    made = job(kind, EPOCH=60, LR=3e-3, **settings)
+    given = pretrained(kind, made.hyper)
+    fit = Fit(replace(made, keep_best=True), Bench(CPU).model(given, made.hyper, 1))
+    *_, last = fit
+    metric = f"dev.{made.task.metric}"
+    assert last.status == "finished"
+    assert last.scores[metric] > 0.8, last.scores
+    save(tmp_path / "best", given, fit.best[1])
+    model = load(tmp_path / "best", made.task, CPU)
+    dev = made.dev["dev"]
+    said = outputs(model, dev, made.task, made.hyper, autocast=torch.no_grad)
+    found = score(decode(said, dev, made.task, made.hyper), dev, made.task, made.hyper)
+    assert found[made.task.metric] == pytest.approx(fit.best[0])
+    assert {f"dev.{name}" for name in found} == set(last.scores)
+
+
+def trained(given, made, world=None):
+    """What a trained model scored and says of every dev example."""
+    model = Bench(CPU).model(given, made.hyper, 1)
+    *_, last = Fit(made, model, world=world)
+    said = outputs(model, made.dev["dev"], made.task, made.hyper, autocast=torch.no_grad)
+    return {**last.scores, "said": np.nan_to_num(said, neginf=-99)}
+
+
+def work(rank, meeting, given, made):
+    """One of two workers."""
+    dist.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=2)
+    np.savez(f"{meeting}.{rank}.npz", **trained(given, made, World.current()))
+    dist.destroy_process_group()
+
+
+@pytest.mark.parametrize(("kind", "settings"), [HEADS[0], HEADS[3], HEADS[5]])
+def test_two_workers_predict_what_one_does(pretrained, kind, settings, tmp_path):
+    made = job(kind, BSZ=7, LR=1e-3, micro_batch_tokens=64, **STILL, **settings)
+    given, meeting = pretrained(kind, made.hyper), tmp_path / "meeting"
+    fork = multiprocessing.get_context("fork")
+    workers = [fork.Process(target=work, args=(n, meeting, given, made)) for n in (0, 1)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(60)
+    alone = trained(given, made)
+    for found in (dict(np.load(f"{meeting}.{rank}.npz")) for rank in (0, 1)):
+        assert found.keys() == alone.keys()
+        for name, array in alone.items():
+            np.testing.assert_allclose(found[name], array, rtol=1e-2, atol=1e-3, err_msg=name)
+
+
+def test_padding_and_batches_change_no_answer(pretrained):
+    for kind, settings in HEADS:
+        made = job(kind, **settings)
+        model = Bench(CPU).model(pretrained(kind, made.hyper), made.hyper, 1)
+        dev = made.dev["dev"]
+        whole = outputs(model, dev, made.task, made.hyper, autocast=torch.no_grad)
+        for row in range(0, len(dev), 5):
+            lone = Examples(
+                dev.table.slice(row * dev.group, dev.group).combine_chunks(), dev.padding
+            )
+            alone = outputs(model, lone, made.task, made.hyper, autocast=torch.no_grad)[0]
+            known = np.isfinite(alone)
+            np.testing.assert_allclose(
+                whole[row][: len(alone)][known], alone[known], rtol=1e-4, atol=1e-4
+            )
+
+
+def test_options_are_read_as_fairseq_reads_them():
+    tokenizer = toy_tokenizer()
+    example = {"id": "0", "passage": "w10 w11 w12", "question": "w1 ___ w2",
+               "options": ("w3", "w4 w5"), "label": 1}  # fmt: skip
+
+    def text(row, **settings):
+        made = prepared("choose", Hyper(**settings), rows=[example, example, example])
+        return tokenizer.decode(made.values("input_ids")[row])
+
+    assert text(0) == "[CLS] w1 w3 w2 [SEP] w10 w11 w12 [SEP]"
+    assert text(1) == "[CLS] w1 w4 w5 w2 [SEP] w10 w11 w12 [SEP]"
+    assert text(1, max_length=8) == "[CLS] w1 w4 w5 w2 [SEP] w10 w11"
+    last = text(1, segments="passage_first", max_length=9)
+    assert last == "[CLS] w10 w11 [SEP] w1 w4 w5 w2 [SEP]"
+
+
+def test_pooling_sums_the_tokens_of_a_word(toy_folder):
+    folder = str(toy_folder("bert"))
+    for pooling in ("first", "sum"):
+        hyper = Hyper(pooling=pooling, **STILL)
+        given = read(folder, TAG, read_tokenizer(folder, ()), hyper)
+        model = Bench(CPU).model(given, hyper, 1).eval()
+        batch = {"input_ids": torch.tensor([[2, 7, 8, 9, 3]]),
+                 "attention_mask": torch.ones(1, 5, dtype=torch.int64)}  # fmt: skip
+        word = torch.tensor([[-1, 0, 0, 1, -1]])
+        with torch.no_grad():
+            hidden = model.base_model(**batch)[0][0]
+            first = hidden[1] + hidden[2] if pooling == "sum" else hidden[1]
+            wanted = model.classifier(torch.stack([first, hidden[3]]))
+            torch.testing.assert_close(model(word=word, **batch).logits[0], wanted)
+
+
+def test_the_conditional_head_is_its_published_formulas(pretrained):
+    """One example at a time, in plain loops and float64."""
+    hyper = Hyper(span_head="conditional", max_length=16, doc_stride=4, **STILL)
+    made = prepared("span", hyper)
+    model = Bench(CPU).model(pretrained("span", hyper), hyper, 3).double().eval()
+    rows = [1, 2, 5, 9]
+    batch = made.collate(rows)
+    ours = RECIPES["finetune"].stages[0].loss(model, batch, hyper).item()
+    head, total = model.qa_outputs, 0.0
+    for row in rows:
+        one = made.collate([row])
+        inputs = {n: one[n] for n in ("input_ids", "token_type_ids", "attention_mask")}
+        hidden = model.base_model(**inputs)[0][0]
+        at, count = int(one["at"][0]), int(one["count"][0])
+        seats = [0, *range(at, at + count)]
+        start = torch.stack([head.start(hidden[seat])[0] for seat in seats]).log_softmax(0)
+        first, last = int(one["start"][0]), int(one["end"][0])
+        end = []
+        for seat in seats:
+            inner = torch.tanh(head.end_inner(torch.cat([hidden[first], hidden[seat]])))
+            normed = nn.functional.layer_norm(
+                inner, (768,), head.end_norm.weight, head.end_norm.bias, 1e-12
+            )
+            end.append(head.end(normed)[0])
+        end = torch.stack(end).log_softmax(0)
+        seen = sum(p.exp() * hidden[seat] for p, seat in zip(start, seats, strict=True))
+        answer = head.answer(torch.tanh(head.answer_inner(torch.cat([seen, hidden[0]]))))
+        answer = answer.log_softmax(0)[int(one["impossible"][0])]
+        total -= (start[seats.index(first)] + end[seats.index(last)]).item() / 2
+        total -= 0.5 * answer.item()
+    assert ours == pytest.approx(total / len(rows), abs=1e-5)
