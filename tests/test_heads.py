@@ -267,3 +267,22 @@ def test_the_conditional_head_is_its_published_formulas(pretrained):
         total -= (start[seats.index(first)] + end[seats.index(last)]).item() / 2
         total -= 0.5 * answer.item()
     assert ours == pytest.approx(total / len(rows), abs=1e-5)
+
+
+def test_options_that_stay_at_chance_end_the_trial_early(pretrained, monkeypatch):
+    """The loss stays at ln K, as in the runs on RACE that its users tell of."""
+    monkeypatch.setattr("raysearch.fit.loop.CHANCE_STEPS", 5)
+    made = job("choose", EPOCH=20, LR=0.0, evaluations=10, WARMUP=0)
+    model = Bench(CPU).model(pretrained("choose", made.hyper), made.hyper, 1)
+    torch.nn.init.zeros_(model.classifier.weight)
+    *_, last = Fit(made, model)
+    assert last.loss == pytest.approx(np.log(3), rel=0.01)
+    assert last.status == "degenerate"
+    assert last.step <= 12 < made.plan.steps
+
+
+def test_a_slow_start_is_not_chance(pretrained, monkeypatch):
+    monkeypatch.setattr("raysearch.fit.loop.CHANCE_STEPS", 5)
+    made = job("choose", EPOCH=60, LR=3e-3, evaluations=20)
+    *_, last = Fit(made, Bench(CPU).model(pretrained("choose", made.hyper), made.hyper, 1))
+    assert last.status == "finished"

@@ -162,3 +162,22 @@ def test_two_processes_may_prepare_the_same_at_once(root):
     for process in started:
         process.join()
     assert len(cache_files()) == 20
+
+
+def test_unusable_rows_that_a_study_allows_are_left_out_and_told(root):
+    path = root / "RTE" / "train.tsv"
+    path.write_text(path.read_text() + "9\tw1\tw2\tmaybe\n")
+    with pytest.raises(InputError, match="maybe"):
+        make(root)
+    for cached in (False, True):
+        made = prepare.prepare(RTE, RTE.train, root, toy_tokenizer(), Hyper(), 1)
+        assert made.cached is cached
+        assert made.table.num_rows == 9
+        assert "maybe" in made.left
+
+
+def test_a_few_examples_are_whole_ones_spread_over_the_file(root):
+    made = make(root)
+    assert prepare.few(made.table, 3)["id"].to_pylist() == ["0", "4", "8"]
+    assert prepare.few(made.table, None) is made.table
+    assert prepare.few(made.table, 99) is made.table

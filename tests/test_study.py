@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from raysearch import study
+from raysearch import parse, study
 from raysearch.errors import InputError
 
 RTE, MRPC, MNLI = "glue/rte", "glue/mrpc", "glue/mnli"
@@ -372,3 +372,17 @@ def test_a_wrong_set_value_is_refused_like_one_in_the_file(values, place, text):
 def test_overrides_do_not_hide_what_is_wrong_in_the_file():
     found = problems(raw(search=5, per_task=[1], space=3), set={"LR": 1}, trials=3)
     assert {"search", "per_task"} <= set(found)
+
+
+def test_a_study_trains_in_the_languages_that_it_names():
+    study = parse({"tasks": ["xtreme/panx", "glue/rte"], "model": "scratch", "train": ["en", "sw"]})
+    assert [split.name for split in study.trainings("xtreme/panx")] == ["train", "train-sw"]
+    assert [split.name for split in study.trainings("glue/rte")] == ["train"]
+    assert study.selector("xtreme/panx") == "dev.entity_f1"
+    mean = parse({"tasks": ["xtreme/panx"], "model": "scratch", "search": {"select_on": "mean"}})
+    assert mean.selector("xtreme/panx") == "dev.mean.entity_f1"
+
+
+def test_a_language_without_a_training_set_is_named():
+    with pytest.raises(InputError, match="no training language named 'xx'"):
+        parse({"tasks": ["xtreme/panx"], "model": "scratch", "train": ["en", "xx"]})

@@ -145,3 +145,19 @@ def test_windows_cover_every_token(tokens, overlap):
     assert all(last - first <= 13 for first, last in spans)
     for one, two in itertools.pairwise(spans):
         assert two[0] - one[0] == (8 if overlap else 5)
+
+
+@real
+@pytest.mark.parametrize(("stride_as", "published"), [("step", 10_833), ("overlap", 10_784)])
+def test_the_published_counts_of_windows(stride_as, published):
+    """Of SQuAD 1.1's dev set at 384 tokens and stride 128: BERT's code, and transformers'."""
+    tokenizer, task = read_tokenizer(str(ENCODER), ()), tasks.get("squad/v1.1")
+    hyper = Hyper(max_length=384, stride_as=stride_as)
+    examples = list(readers.read(task, task.dev[0], SHARED / "data"))
+    texts = windows._texts(tokenizer, [example["context"] for example in examples])
+    queries = windows._ids(tokenizer, [example["question"].lstrip() for example in examples])
+    count = 0
+    for example, query in zip(examples, queries, strict=True):
+        room = 384 - 3 - min(64, len(query))
+        count += len(list(windows.windows(len(texts[example["context"]].ids), room, hyper)))
+    assert count == published

@@ -104,6 +104,7 @@ def prepare(
 
 def _tell(path: Path, faults: readers.Faults) -> None:
     """Keep beside the prepared data what its files held that it does not."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(faults.told(), encoding="utf-8")
 
 

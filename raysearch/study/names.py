@@ -52,7 +52,7 @@ def train_problems(raw: Mapping[str, Any]) -> list[Problem]:
     """Languages to train in that a task has no training set of."""
     problems = []
     chosen = raw.get("train") if isinstance(raw.get("train"), list | tuple) else ()
-    rows = [TASKS[name] for name in raw["tasks"] if name in TASKS]
+    rows = [TASKS[n] for n in raw["tasks"] if n in TASKS and TASKS[n].languages]
     for at, language in enumerate(chosen):
         for task in rows:
             known = [split.language for split in task.trainings() if split.language]
