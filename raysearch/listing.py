@@ -13,6 +13,9 @@ from .errors import InputError, Problem, unknown
 from .recipes import RECIPES
 from .study import Study, load
 
+_GOLD = {"regress": "a number", "choose": "an option", "span": "a part of the context"}
+_CUT = ("span", "tag")  # an example too long for the model becomes several: its tokenizer tells
+
 
 def show(what: str) -> None:
     """Print a list. Raises InputError with the nearest name where there is no such list."""
@@ -49,19 +52,22 @@ def _schedules(study: Study, data: Path) -> Table:
     table = _table("task", "configuration", "examples", "steps", "warmup", "evaluations")
     for name in study.tasks:
         task = tasks.get(name)
-        examples = sum(1 for _ in readers.read(task, task.train, data))
+        spare = study.leave_out
+        train = (readers.read(task, s, data, spare=spare) for s in study.trainings(name))
+        examples = sum(1 for examples in train for _ in examples)
+        cut = "at least " if task.head in _CUT else ""
         for point in study.start(name) or [{}]:
             made = schedule(study.hyper(name, point), examples)
             values = " ".join(f"{key}={value}" for key, value in point.items()) or "the defaults"
-            counts = (examples, made.steps, made.warmup, len(made.evaluations))
-            table.add_row(name, values, *(f"{count:,}" for count in counts))
+            counts = [f"{cut}{n:,}" for n in (examples, made.steps, made.warmup)]
+            table.add_row(name, values, *counts, str(len(made.evaluations)))
     return table
 
 
 def _tasks() -> Table:
     table = _table("task", "head", "inputs", "labels", "metrics, the first selects", "folder")
     for name, task in tasks.TASKS.items():
-        labels = ", ".join(task.labels) or "a number"
+        labels = ", ".join(task.labels) or _GOLD[task.head]
         inputs = ", ".join(task.inputs)
         table.add_row(name, task.head, inputs, labels, ", ".join(task.metrics), task.folder)
     return table

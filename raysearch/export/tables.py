@@ -179,6 +179,8 @@ def _measured(study: Study) -> str:
         text += " Selected on the mean over languages: not zero-shot."
     elif codes:
         text += f" Selected on {', '.join(codes)} alone."
+    for count in {study.fixed_of(name).get("dev_examples") for name in study.tasks} - {None}:
+        text += f" Scored on {count} examples of each dev split."
     return text
 
 
