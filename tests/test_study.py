@@ -5,6 +5,7 @@ import yaml
 
 from raysearch import parse, study
 from raysearch.errors import InputError
+from raysearch.study.names import model_problems
 
 RTE, MRPC, MNLI = "glue/rte", "glue/mrpc", "glue/mnli"
 SPACE = {"LR": {"choice": [1e-5, 2e-5]}, "BSZ": {"int": [8, 32]}}
@@ -386,3 +387,19 @@ def test_a_study_trains_in_the_languages_that_it_names():
 def test_a_language_without_a_training_set_is_named():
     with pytest.raises(InputError, match="no training language named 'xx'"):
         parse({"tasks": ["xtreme/panx"], "model": "scratch", "train": ["en", "xx"]})
+
+
+@pytest.mark.parametrize(
+    ("task", "fixed", "field"),
+    [("squad/v2.0", {"max_length": 64, "query_length": 64}, "query_length"),
+     ("race/high", {"max_length": 128}, "qa_length")],
+)  # fmt: skip
+def test_lengths_that_leave_no_room_for_the_text_are_refused(task, fixed, field):
+    with pytest.raises(InputError, match=f"{field} .* leaves no room in max_length"):
+        parse({"tasks": [task], "model": "scratch", "fixed": fixed})
+
+
+@pytest.mark.parametrize("model", ["scratch:0x64", "scratch:2x", "scratch:abc", "scratch:2x129"])
+def test_a_shape_from_scratch_that_cannot_be_is_a_problem(model):
+    assert [problem.place for problem in model_problems(model)] == ["model"]
+    assert model_problems("scratch:2x64") == []

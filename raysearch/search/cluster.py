@@ -2,6 +2,7 @@
 
 import logging
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -23,6 +24,9 @@ os.environ.setdefault("TUNE_DISABLE_STRICT_METRIC_CHECKING", "1")  # results are
 
 import ray
 
+from ..errors import RaysearchError
+
+ATTEMPTS = 3  # to start Ray
 HEAD = "node:__internal_head__"  # on every cluster's head node: lanes' coordinators stay there
 
 
@@ -39,16 +43,31 @@ def cluster(address: str | None, cpus: int | None = None) -> Iterator[dict[str, 
     if ray.is_initialized():
         yield ray.cluster_resources()
         return
-    quiet = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": True}
-    if address is None:
-        cpus = cpus or len(os.sched_getaffinity(0))
-        ray.init(num_cpus=cpus, include_dashboard=False, **quiet)
-    else:
-        ray.init(address=address, **quiet)
     try:
-        yield ray.cluster_resources()
+        yield _start(address, cpus)
     finally:
         ray.shutdown()
+
+
+def _start(address: str | None, cpus: int | None) -> dict[str, float]:
+    """Start or join Ray, its resources; a busy machine may be too slow to answer at first."""
+    options = {"address": address}
+    if address is None:
+        cores = cpus or len(os.sched_getaffinity(0))
+        options = {"num_cpus": cores, "include_dashboard": False}
+    for left in reversed(range(ATTEMPTS)):
+        try:
+            ray.init(
+                **options, log_to_driver=False, logging_level=logging.ERROR, configure_logging=True
+            )
+            return ray.cluster_resources()
+        except Exception as error:  # of its own, RuntimeError, ConnectionError, Exception
+            ray.shutdown()
+            if not left:
+                text = f"Ray does not start: {error}\nthe machine may be too busy: try again later"
+                raise RaysearchError(text) from error
+            time.sleep(1)
+    raise AssertionError("no attempt was made")
 
 
 def local_resources() -> dict[str, float]:

@@ -195,7 +195,8 @@ class Session:
         best = max(r["scores"][metric] for r in record.reports if r["scores"])
         if self.study.search.select == "last":
             best = record.reports[-1]["scores"][metric]
-        if any(rival.score >= best for rival in rivals):
+        # Of equals the one that was begun first, whichever ends first: a rerun keeps the same.
+        if any((r.score, -r.number) > (best, -record.number) for r in rivals):
             return
         save(self._weights(record), self.pantry.pretrained(record.task), weights)
         for rival in rivals:

@@ -18,7 +18,7 @@ def scratch_shape(model: str) -> tuple[int, int] | None:
     if found is None:
         return None
     layers, width = (int(part) if part else None for part in found.groups())
-    return layers or 2, width or 128
+    return 2 if layers is None else layers, 128 if width is None else width
 
 
 def score_names(task: Task) -> list[str]:
@@ -33,8 +33,15 @@ def score_names(task: Task) -> list[str]:
 def model_problems(model: str) -> list[Problem]:
     """What is wrong with a model's name, seen without reading weights or asking a hub."""
     folder = Path(model)
-    if scratch_shape(model):
-        return []
+    if shape := scratch_shape(model):
+        layers, width = shape
+        if layers and width >= 8 and width % max(1, width // 64) == 0:
+            return []
+        text = f"'{model}': at least one layer, and a width that its heads of 64 divide, as 2x128"
+        return [Problem(place="model", text=text)]
+    if model.startswith("scratch:"):
+        text = f"'{model}' is no shape; scratch:LAYERSxWIDTH is, such as scratch:2x128"
+        return [Problem(place="model", text=text)]
     if not folder.is_dir():
         path_like = folder.is_absolute() or model.startswith(".") or model.count("/") > 1
         text = f"no folder '{model}'; a transformers folder, a hub name or scratch would do"

@@ -12,6 +12,7 @@ from ..errors import InputError, Problem, unknown
 from ..recipes import RECIPES
 from ..space import Dimension
 from .checks import cross_checks, schema_problem, space_checks
+from .room import room_problems
 from .schema import Configuration, PerTask, Published, Result, Study
 
 LARGEST = 2**20  # bytes of a study
@@ -71,7 +72,7 @@ def parse(raw: Any, *, source: str = "study", name: str = "study", **overrides: 
     if problems or study is None:
         raise InputError(source, dict.fromkeys(problems))
     study = _typed(study)
-    if problems := space_checks(study):
+    if problems := space_checks(study) + room_problems(study):
         raise InputError(source, problems)
     return study
 
