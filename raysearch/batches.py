@@ -28,7 +28,7 @@ class Examples:
         facts = table.schema.metadata or {}
         self.group = int(facts.get(GROUP.encode(), b"1"))
         self.language = facts.get(LANGUAGE.encode(), b"").decode() or None
-        self._flat = {name: flat(table, name) for name in padding}
+        self._flat = {name: _flat(table, name) for name in padding}
         sizes = np.diff(self._flat[INPUT][1])
         self._sizes = sizes
         self.tokens = sizes.reshape(-1, self.group).sum(axis=1)
@@ -49,7 +49,7 @@ class Examples:
 
     def values(self, name: str) -> list[np.ndarray]:
         """A list column as an array for each row, without copies."""
-        values, offsets = self._flat.get(name) or flat(self.table, name)
+        values, offsets = self._flat.get(name) or _flat(self.table, name)
         return np.split(values[offsets[0] :], offsets[1:-1] - offsets[0])
 
     def collate(self, rows: Sequence[int], *, multiple: int = 1) -> dict[str, torch.Tensor]:
@@ -96,7 +96,7 @@ def _units(labels: tuple[np.ndarray, np.ndarray] | None, examples: int) -> np.nd
     return np.ones(examples, np.int64) if labels is None else np.diff(labels[1])
 
 
-def flat(table: pa.Table, name: str) -> tuple[np.ndarray, np.ndarray]:
+def _flat(table: pa.Table, name: str) -> tuple[np.ndarray, np.ndarray]:
     """A list column as its values and where each row begins."""
     column = table.column(name).combine_chunks()
     column = column.chunk(0) if isinstance(column, pa.ChunkedArray) else column

@@ -1,5 +1,6 @@
 """Toys that several tests share: a tokenizer, tiny encoders, examples of made-up tokens."""
 
+import multiprocessing
 import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -104,3 +105,23 @@ def toy_examples(count: int = 50, *, seed: int = 0, labels: str | None = "classe
         columns["label"] = pa.array([5.0 * len(row) / 14 for row in rows], pa.float32())
     columns["id"] = pa.array([str(at) for at in range(count)])
     return Examples(pa.table(columns), {"input_ids": 0})
+
+
+def in_two_processes(work, meeting: Path, *given):
+    """What the two workers of a gloo world write down: `work(*given)` gives a mapping of arrays."""
+    fork = multiprocessing.get_context("fork")
+    workers = [fork.Process(target=_one_of_two, args=(n, work, meeting, given)) for n in (0, 1)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(60)
+    assert [worker.exitcode for worker in workers] == [0, 0]
+    return [dict(np.load(f"{meeting}.{rank}.npz")) for rank in (0, 1)]
+
+
+def _one_of_two(rank: int, work, meeting: Path, given) -> None:
+    import torch.distributed as dist
+
+    dist.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=2)
+    np.savez(f"{meeting}.{rank}.npz", **work(*given))
+    dist.destroy_process_group()

@@ -2,15 +2,13 @@
 
 import itertools
 import math
-import multiprocessing
 from dataclasses import replace
 from functools import partial
 
 import numpy as np
 import pytest
 import torch
-import torch.distributed as dist
-from conftest import toy_examples
+from conftest import in_two_processes, toy_examples
 
 from raysearch import tasks
 from raysearch.fit import Fit, Job, Memory, World, outputs, plan
@@ -277,24 +275,15 @@ def test_an_example_that_never_fits_is_an_error(toy_bert):
         )  # fmt: skip
 
 
-def work(rank, meeting, pretrained, job):
-    """One of two workers: trains, and writes down its last loss and weights."""
-    dist.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=2)
+def work(pretrained, job):
+    """One of two workers: its last loss and weights."""
     reports, weights = train(pretrained, job, world=World.current())
-    np.savez(f"{meeting}.{rank}.npz", loss=reports[-1].loss, **weights)
-    dist.destroy_process_group()
+    return {"loss": reports[-1].loss, **weights}
 
 
 def test_two_workers_train_to_the_weights_of_one(toy_bert, tmp_path):
-    job, pretrained, meeting = toy_job(BSZ=7, LR=1e-3, **STILL), toy_bert(), tmp_path / "meeting"
-    fork = multiprocessing.get_context("fork")
-    workers = [fork.Process(target=work, args=(n, meeting, pretrained, job)) for n in (0, 1)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join(60)
-    assert [worker.exitcode for worker in workers] == [0, 0]
-    one, two = (dict(np.load(f"{meeting}.{rank}.npz")) for rank in (0, 1))
+    job, pretrained = toy_job(BSZ=7, LR=1e-3, **STILL), toy_bert()
+    one, two = in_two_processes(work, tmp_path / "meeting", pretrained, job)
     assert_same(one, two)
     reports, alone = train(pretrained, job)
     assert one.pop("loss") == pytest.approx(reports[-1].loss, rel=1e-4)

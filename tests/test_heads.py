@@ -1,14 +1,12 @@
 """Options, tags and spans: what is read, what is learned and what is answered. All of it toys."""
 
-import multiprocessing
 from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
 import pytest
 import torch
-import torch.distributed as dist
-from conftest import toy_tokenizer
+from conftest import in_two_processes, toy_tokenizer
 from test_fit import gradients
 from torch import nn
 
@@ -163,25 +161,18 @@ def trained(given, made, world=None):
     return {**last.scores, "said": np.nan_to_num(said, neginf=-99)}
 
 
-def work(rank, meeting, given, made):
+def work(given, made):
     """One of two workers."""
-    dist.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=2)
-    np.savez(f"{meeting}.{rank}.npz", **trained(given, made, World.current()))
-    dist.destroy_process_group()
+    return trained(given, made, World.current())
 
 
 @pytest.mark.parametrize(("kind", "settings"), [HEADS[0], HEADS[3], HEADS[5]])
 def test_two_workers_predict_what_one_does(pretrained, kind, settings, tmp_path):
     made = job(kind, BSZ=7, LR=1e-3, micro_batch_tokens=64, **STILL, **settings)
-    given, meeting = pretrained(kind, made.hyper), tmp_path / "meeting"
-    fork = multiprocessing.get_context("fork")
-    workers = [fork.Process(target=work, args=(n, meeting, given, made)) for n in (0, 1)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join(60)
+    given = pretrained(kind, made.hyper)
+    both = in_two_processes(work, tmp_path / "meeting", given, made)
     alone = trained(given, made)
-    for found in (dict(np.load(f"{meeting}.{rank}.npz")) for rank in (0, 1)):
+    for found in both:
         assert found.keys() == alone.keys()
         for name, array in alone.items():
             np.testing.assert_allclose(found[name], array, rtol=1e-2, atol=1e-3, err_msg=name)

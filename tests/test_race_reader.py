@@ -5,9 +5,9 @@ import shutil
 from pathlib import Path
 
 import pytest
+from reading import reading
 
 from raysearch import readers
-from raysearch.errors import InputError
 from raysearch.tasks import get
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
@@ -39,15 +39,7 @@ def race(tmp_path):
     return write
 
 
-def read(root, name="race/high", split="train", **options):
-    task = get(name)
-    return list(readers.read(task, task.splits()[split], root, **options))
-
-
-def problems(root, *arguments, **options):
-    with pytest.raises(InputError) as caught:
-        read(root, *arguments, **options)
-    return [(problem.place, problem.text) for problem in caught.value.problems]
+read, problems = reading("race/high")
 
 
 # The published files

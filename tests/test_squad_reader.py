@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from reading import reading
 
 from raysearch import readers
 from raysearch.errors import InputError
@@ -47,15 +48,7 @@ def squad(tmp_path):
     return write
 
 
-def read(root, name="squad/v1.1", split="train", **options):
-    task = get(name)
-    return list(readers.read(task, task.splits()[split], root, **options))
-
-
-def problems(root, *arguments, **options):
-    with pytest.raises(InputError) as caught:
-        read(root, *arguments, **options)
-    return [(problem.place, problem.text) for problem in caught.value.problems]
+read, problems = reading("squad/v1.1")
 
 
 def problem(root, *arguments, **options):

@@ -3,9 +3,8 @@
 from pathlib import Path
 
 import pytest
+from reading import reading
 
-from raysearch import readers
-from raysearch.errors import InputError
 from raysearch.tasks import get
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
@@ -34,16 +33,7 @@ def panx(tmp_path):
     return write
 
 
-def read(root, name="xtreme/panx", split="train", *, gold=False, **options):
-    task = get(name)
-    wanted = task.splits()[split]
-    return list(readers.read(task, wanted.with_gold() if gold else wanted, root, **options))
-
-
-def problems(root, *arguments, **options):
-    with pytest.raises(InputError) as caught:
-        read(root, *arguments, **options)
-    return [(problem.place, problem.text) for problem in caught.value.problems]
+read, problems = reading("xtreme/panx")
 
 
 @pytest.mark.parametrize(("name", "split"), PUBLISHED)

@@ -91,10 +91,11 @@ def texts(outputs: np.ndarray, examples: Examples, hyper: Hyper) -> dict[str, An
 
 def gold(examples: Examples) -> dict[str, tuple[str, ...]]:
     """Question -> its gold answers, none where it cannot be answered."""
+    found: dict[str, tuple[str, ...]] = {}
     answers = examples.table.column(ANSWERS).to_pylist()
-    contexts = examples.table.column(CONTEXT).to_pylist()
-    rows = zip(examples.ids(), answers, contexts, strict=True)
-    return {identity: tuple(given) for identity, given, context in rows if context}
+    for identity, given in zip(examples.ids(), answers, strict=True):
+        found.setdefault(identity, tuple(given))  # the first window of a question holds them
+    return found
 
 
 def _candidates(

@@ -1,6 +1,6 @@
 """Predictions and scores of a split. It never updates a parameter."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from itertools import groupby
 from typing import Any
@@ -10,6 +10,7 @@ import torch
 
 from .. import metrics
 from ..batches import Examples, by_length
+from ..prepare.columns import LABEL
 from ..recipes import Hyper
 from ..tasks import Task
 from . import answers
@@ -101,14 +102,20 @@ def decode(outputs: np.ndarray, examples: Examples, task: Task, hyper: Hyper) ->
     if task.head == "regress":
         return outputs[:, 0] * hyper.label_scale
     if task.head == "tag":
-        rows = zip(examples.ids(), outputs.astype(int), examples.units, strict=True)
-        return {
-            identity: [int(tag) for _, tags, words in pieces for tag in tags[:words]]
-            for identity, pieces in groupby(rows, key=lambda row: row[0])
-        }
+        rows = zip(outputs.astype(int), examples.units, strict=True)
+        return _sentences(examples, (tags[:words] for tags, words in rows))
     if task.head == "span":
         return answers.texts(outputs, examples, hyper)
     return outputs.argmax(axis=1)
+
+
+def _sentences(examples: Examples, rows: Iterable[np.ndarray]) -> dict[str, list[int]]:
+    """Sentence id -> the tags of its rows, one after another."""
+    pairs = zip(examples.ids(), rows, strict=True)
+    return {
+        identity: [int(tag) for _, tags in pieces for tag in tags]
+        for identity, pieces in groupby(pairs, key=lambda pair: pair[0])
+    }
 
 
 def finite(outputs: np.ndarray, task: Task) -> bool:
@@ -120,11 +127,7 @@ def finite(outputs: np.ndarray, task: Task) -> bool:
 def score(predictions: Any, examples: Examples, task: Task, hyper: Hyper) -> dict[str, float]:
     """All of the task's metrics, as fractions, finite."""
     if task.head == "tag":
-        rows = zip(examples.ids(), examples.values("label"), strict=True)
-        gold = {
-            identity: [int(tag) for _, tags in pieces for tag in tags]
-            for identity, pieces in groupby(rows, key=lambda row: row[0])
-        }
+        gold = _sentences(examples, examples.values(LABEL))
         return metrics.tagging.score(task.metrics, predictions, gold, task.labels)
     if task.head == "span":
         best = {identity: answer.texts[0] for identity, answer in predictions.items()}

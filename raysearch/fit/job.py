@@ -21,7 +21,7 @@ class Job:
         seed: of the data order, dropout and new weights.
         train: training examples.
         dev: dev split -> examples; the first one selects.
-        select_mean: whether the mean over languages selects, not the first dev split.
+        selector: the score that selects, "dev.accuracy"; "" for the first dev split's metric.
         keep_best: whether to copy the weights of the best evaluation.
     """
 
@@ -32,5 +32,5 @@ class Job:
     seed: int
     train: Examples
     dev: Mapping[str, Examples]
-    select_mean: bool = False
+    selector: str = ""
     keep_best: bool = False

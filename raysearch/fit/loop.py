@@ -191,8 +191,7 @@ class Fit:
 
     def _remember(self, report: Report) -> None:
         """Copy the weights of the best evaluation so far; the first of equals stays."""
-        mean = "mean." if self.job.select_mean else ""
-        value = report.scores[f"dev.{mean}{self.job.task.metric}"]
+        value = report.scores[self.job.selector or f"dev.{self.job.task.metric}"]
         if self.job.keep_best and (self.best is None or value > self.best[0]):
             self.best = (value, snapshot(self.model))
 

@@ -23,6 +23,7 @@ class Order:
         configuration: the point of the space with what is fixed.
         seed: of the trial.
         rungs: fractions of the schedule that need an evaluation.
+        selector: the score that selects.
         keep: whether the weights are wanted at the end.
         attempt: which attempt this is, from 1 over the whole run.
         retries: how many more attempts are allowed.
@@ -34,6 +35,7 @@ class Order:
     configuration: dict[str, Any]
     seed: int
     rungs: tuple[float, ...] = ()
+    selector: str = ""
     keep: bool = False
     attempt: int = 1
     retries: int = 0

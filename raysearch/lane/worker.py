@@ -34,16 +34,14 @@ class Worker:
         lane: name of the lane.
         recipe: name of the study's recipe.
         select: "best" or "last", the evaluation that counts.
-        mean: whether the mean over languages selects.
         checkpoints: folder for checkpoints of long trials.
         every: seconds between checkpoints.
     """
 
     def __init__(
-        self, *, desk: Any, lane: str, recipe: str, select: str, mean: bool, checkpoints: str,
-        every: float,
-    ) -> None:  # fmt: skip
-        self.desk, self.lane, self.select, self.mean = desk, lane, select, mean
+        self, *, desk: Any, lane: str, recipe: str, select: str, checkpoints: str, every: float
+    ) -> None:
+        self.desk, self.lane, self.select = desk, lane, select
         self.recipe = RECIPES[recipe]
         self.world = World.current()
         self.bench = Bench(_device())
@@ -98,7 +96,7 @@ class Worker:
             seed=order.seed,
             train=material["train"],
             dev=material["dev"],
-            select_mean=self.mean and bool(task.languages),
+            selector=order.selector,
             keep_best=order.keep and self.select == "best" and self.world.rank == 0,
         )
         model = self.bench.model(material["pretrained"], hyper, order.seed, material["vocabulary"])

@@ -10,7 +10,7 @@ from transformers import AutoConfig
 
 from ..recipes import Hyper
 from .first_token import read_first_token
-from .heads import HEADS, put
+from .heads import CLASSIFIER_DROPOUTS, HEADS, put
 from .narrow import narrow, whole_weights
 from .pretrained import Pretrained
 
@@ -18,10 +18,8 @@ FIRST_TOKEN = ("classify", "regress", "choose")  # heads that read no other toke
 _DROPOUTS = {
     "dropout": ("hidden_dropout_prob", "mlp_dropout", "embedding_dropout", "resid_pdrop"),
     "attention_dropout": ("attention_probs_dropout_prob", "attention_dropout", "attn_pdrop"),
-    "classifier_dropout": (
-        "classifier_dropout", "classifier_dropout_prob", "cls_dropout", "summary_last_dropout",
-    ),
-}  # fmt: skip
+    "classifier_dropout": CLASSIFIER_DROPOUTS,
+}
 
 
 class Bench:

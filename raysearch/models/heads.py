@@ -26,9 +26,10 @@ HEADS = {
     "tag": AutoModelForTokenClassification,
     "span": AutoModelForQuestionAnswering,
 }
-OUTPUTS = {"choose": 1, "span": 2}  # of heads whose outputs are not the task's labels
 WIDTH = 768  # GluonNLP's, whatever the encoder's own
-_DROPOUTS = ("classifier_dropout", "classifier_dropout_prob", "cls_dropout")
+CLASSIFIER_DROPOUTS = (
+    "classifier_dropout", "classifier_dropout_prob", "cls_dropout", "summary_last_dropout",
+)  # fmt: skip
 NEVER = -1e30  # a log-probability of what may not be
 
 
@@ -45,8 +46,8 @@ def put(model: nn.Module, head: str) -> None:
         _put_words(model, chosen.get("pooling") == "sum")
     elif head == "span":
         if chosen.get("span_head") == "conditional":
-            chosen = (getattr(model.config, name, None) for name in _DROPOUTS)
-            share = next((p for p in chosen if p is not None), 0.1)
+            shares = (getattr(model.config, name, None) for name in CLASSIFIER_DROPOUTS)
+            share = next((p for p in shares if p is not None), 0.1)
             model.qa_outputs = Conditional(model.config.hidden_size, share)
             model.forward = MethodType(_conditional, model)
         else:

@@ -20,7 +20,7 @@ from ..recipes import Hyper
 from ..study.names import scratch_shape
 from ..tasks import Task
 from . import scratch
-from .heads import HEADS, OUTPUTS, choices
+from .heads import HEADS, choices
 
 _ROBERTA = ("roberta", "xlm-roberta", "xlm-roberta-xl", "camembert", "longformer", "mpnet")
 
@@ -90,9 +90,9 @@ def read(name: str, task: Task, tokenizer: Any, hyper: Hyper | None = None) -> P
     else:
         config = _from_hub(AutoConfig.from_pretrained, name)
         keeps_head = _fits(config, task)
-    config.num_labels = OUTPUTS.get(task.head, task.outputs)
+    config.num_labels = task.outputs
     config.raysearch = choices(task.head, hyper or Hyper()) or None
-    if task.labels and task.head not in OUTPUTS:
+    if task.labels:
         config.id2label = dict(enumerate(task.labels))
         config.label2id = {label: at for at, label in enumerate(task.labels)}
     weights = {} if scratch_shape(name) else _weights(name, task, config, keeps_head)
@@ -148,7 +148,7 @@ def _fits(config: Any, task: Task) -> bool:
     """Whether a checkpoint's own head, if it has one, is this task's."""
     if task.head == "regress":
         return config.problem_type == "regression" and config.num_labels == task.outputs
-    if task.head in OUTPUTS:
+    if not task.labels:
         name = HEADS[task.head]._model_mapping[type(config)].__name__
         return name in (config.architectures or ())
     own = [str(label).lower() for _, label in sorted((config.id2label or {}).items())]

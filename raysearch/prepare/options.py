@@ -28,10 +28,10 @@ def encode(
     joined = [join(e["question"], option) for e in chunk for option in e["options"]]
     answers = iter(_ids(tokenizer, joined))
     length = min(hyper.max_length, tokenizer.model_max_length)
-    rows, types = [], []
+    marks, rows, types = frame(tokenizer), [], []
     for example in chunk:
         for _ in example["options"]:
-            parts = (next(answers), known[example["passage"]], frame(tokenizer), length)
+            parts = (next(answers), known[example["passage"]], marks, length)
             ids, first = _LAYOUTS[hyper.segments](*parts, hyper.qa_length)
             rows.append(ids)
             types.append(segments(first, len(ids) - first))

@@ -6,11 +6,11 @@ from typing import Any
 import pyarrow as pa
 
 from ..recipes import Hyper
+from ..recipes.finetune import NO_TAG
 from ..tasks import Task
 from .columns import ID, INPUT, LABEL, TYPE, WORD, fills, frame, lists
 
 SHAPE = ("max_length",)
-NO_TAG = -100  # fills the tags of a short row: no loss, no score
 
 
 def padding(tokenizer: Any) -> dict[str, int]:

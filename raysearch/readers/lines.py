@@ -38,6 +38,14 @@ def not_utf8(line: bytes, error: UnicodeDecodeError) -> str:
     return f"{seen} is not UTF-8; convert the file to UTF-8"
 
 
+def place_not_utf8(content: bytes, error: UnicodeDecodeError) -> tuple[str, str]:
+    """The line of a whole content that is not UTF-8, "line 3", and what is wrong with it."""
+    start = content.rfind(b"\n", 0, error.start) + 1
+    number = content.count(b"\n", 0, start) + 1
+    error.start -= start
+    return f"line {number}", not_utf8(content[start:], error)
+
+
 def _blocks(path: Path) -> Iterator[bytes]:
     """Whole lines, without the last line's end."""
     try:

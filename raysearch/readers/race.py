@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from ..tasks.task import Example, Split, Task
+from .articles import kind
 from .faults import Faults
-from .lines import not_utf8, unreadable
+from .lines import place_not_utf8, unreadable
 from .places import paths, place, present
 
 __all__ = ["paths", "read"]
 
 LETTERS = {letter: number for number, letter in enumerate("ABCD")}
-_KINDS = {list: "a list", str: "a text", dict: "an object"}
 
 
 def read(task: Task, split: Split, root: Path, faults: Faults) -> Iterator[Example]:
@@ -59,10 +59,8 @@ def _load(path: Path, where: str, faults: Faults) -> dict[str, Any] | None:
     try:
         whole = json.loads(content.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
-        start = content.rfind(b"\n", 0, error.start) + 1
-        line = content.count(b"\n", 0, start) + 1
-        error.start -= start
-        faults.add(f"{where} line {line}", not_utf8(content[start:], error))
+        line, text = place_not_utf8(content, error)
+        faults.add(f"{where} {line}", text)
     except json.JSONDecodeError as error:
         said = f"broken JSON at character {error.colno}: {error.msg}"
         text = said if content.strip() else "is empty; it may not have been unpacked whole"
@@ -70,7 +68,7 @@ def _load(path: Path, where: str, faults: Faults) -> dict[str, Any] | None:
     else:
         if isinstance(whole, dict):
             return whole
-        faults.add(where, f"{_kind(whole)} where an object with a passage should be")
+        faults.add(where, f"{kind(whole)} where an object with a passage should be")
     return None
 
 
@@ -80,10 +78,10 @@ def _examples(
     """Questions of one passage, those that are right."""
     kinds = {"article": str, "questions": list, "options": list}
     kinds |= {"answers": list} if labelled else {}
-    wrong = [key for key, kind in kinds.items() if not isinstance(whole.get(key), kind)]
+    wrong = [key for key, wanted in kinds.items() if not isinstance(whole.get(key), wanted)]
     for number, key in enumerate(wrong):
-        seen = f"has {_kind(whole[key])}" if key in whole else "is missing"
-        text = f"'{key}' {seen} where {_KINDS[kinds[key]]} should be"
+        seen = f"has {kind(whole[key])}" if key in whole else "is missing"
+        text = f"'{key}' {seen} where {kind(kinds[key]())} should be"
         faults.add(where, text, examples=not number)
     if wrong:
         return
@@ -112,18 +110,14 @@ def _examples(
 def _problem(question: Any, options: Any, answer: Any, labelled: bool) -> str | None:
     """What is wrong with a question, if anything is."""
     if not isinstance(question, str):
-        return f"{_kind(question)} where a question's text should be"
+        return f"{kind(question)} where a question's text should be"
     if not isinstance(options, list):
-        return f"options are {_kind(options)} where four texts should be"
+        return f"options are {kind(options)} where four texts should be"
     if len(options) != len(LETTERS):
         return f"{len(options)} option{'' if len(options) == 1 else 's'} where four should be"
     for letter, option in zip(LETTERS, options, strict=True):
         if not isinstance(option, str):
-            return f"option {letter} is {_kind(option)} where a text should be"
+            return f"option {letter} is {kind(option)} where a text should be"
     if labelled and (not isinstance(answer, str) or answer not in LETTERS):
         return f"answer {json.dumps(answer)[:40]}; the answers are: {', '.join(LETTERS)}"
     return None
-
-
-def _kind(value: Any) -> str:
-    return _KINDS.get(type(value), json.dumps(value)[:40])

@@ -5,7 +5,7 @@ from typing import Any
 from .hyper import Hyper
 from .recipe import Recipe, Stage
 
-NO_TAG = -100  # fills the tags of a short row
+NO_TAG = -100  # fills the tags of a short row: no loss, no score
 
 
 def finetune_loss(model: Any, batch: dict[str, Any], hyper: Hyper, teacher: Any = None) -> Any:

@@ -16,7 +16,7 @@ from ..errors import InputError, Problem
 from ..metrics.pairing import unpaired
 from ..readers.articles import kind
 from ..readers.faults import Faults
-from ..readers.lines import EMPTY, lines, not_utf8, unreadable
+from ..readers.lines import EMPTY, lines, place_not_utf8, unreadable
 from ..tasks import Example, Task
 
 HEADER = ("index", "prediction")
@@ -84,11 +84,7 @@ def _pairs(path: Path) -> list[tuple[str, Any]]:
             return last
         problem = f"{kind(whole)} where an object should be, of ids and what is predicted"
     except UnicodeDecodeError as error:
-        start = content.rfind(b"\n", 0, error.start) + 1
-        number = content.count(b"\n", 0, start) + 1
-        place = f"line {number}"
-        error.start -= start
-        problem = not_utf8(content[start:], error)
+        place, problem = place_not_utf8(content, error)
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}"
         problem = f"broken JSON at character {error.colno}: {error.msg}"

@@ -104,6 +104,7 @@ class Agenda:
             "configuration": {**self.study.fixed_of(record.task), **record.configuration},
             "seed": record.seed,
             "rungs": tuple(rungs),
+            "selector": self.study.selector(record.task),
             "keep": self.wants_weights(record),
             "attempt": record.attempts + 1,
             "retries": max(0, self.study.search.max_failures - record.attempts),

@@ -157,7 +157,6 @@ class Session:
             "loop": {
                 "recipe": self.study.recipe,
                 "select": self.study.search.select,
-                "mean": self.study.search.select_on == "mean",
                 "checkpoints": str((self.folder / "checkpoints").resolve()),
                 "every": CHECKPOINT,
                 "threads": threads,

@@ -1,5 +1,5 @@
-"""The names in a study: of a model (a folder, a hub name, or a small one from scratch) of the
-scores that papers print, and of languages to train in."""
+"""The names in a study: of a model (a folder, a hub name, or a small one from scratch), of
+the scores that papers print, and of languages to train in."""
 
 import re
 from collections.abc import Mapping

@@ -132,8 +132,8 @@ class Task:
 
     @property
     def outputs(self) -> int:
-        """How many numbers the head gives for an example."""
-        return len(self.labels) or 1
+        """Numbers that the head gives for an example: for a word of tags, a token of spans."""
+        return 2 if self.head == "span" else len(self.labels) or 1
 
     @property
     def metrics(self) -> tuple[str, ...]:
