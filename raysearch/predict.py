@@ -120,13 +120,14 @@ def _files(
     task: Task, folder: Path, root: Path, to: Path, hypers: dict[str, Any],
     note: Callable[[str], None],
 ) -> Iterator[Path]:  # fmt: skip
-    hyper = hypers.get(task.model_of or task.name) or Hyper()
     present = readers.present_splits(task, root)
     splits = [split for split in _asked(task) if split.name in present]
     if not splits:
         return
     tokenizer = read_tokenizer(str(folder), ())
     model = finetuned.load(folder, task, _device())
+    own = getattr(model.config, "raysearch", None) or {}  # which of a task's heads a folder holds
+    hyper = hypers.get(task.model_of or task.name) or Hyper(**own)
     for split in splits:
         made = prepare.prepare(task, split, root, tokenizer, hyper)
         examples = Examples(made.table, made.padding)

@@ -50,16 +50,21 @@ HEADS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", HEADS)
-def test_every_head_predicts_what_its_benchmark_takes(tmp_path, name):
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [*((name, {}) for name in HEADS), ("squad/v1.1", {"span_head": "conditional"}),
+     ("xtreme/panx", {"pooling": "sum"})],
+)  # fmt: skip
+def test_every_head_predicts_what_its_benchmark_takes(tmp_path, name, settings):
     path, text = HEADS[name]
     (tmp_path / path).parent.mkdir(parents=True)
     (tmp_path / path).write_text(text)
     task = tasks.get(name)
     tokenizer = read_tokenizer("scratch", [" ".join(WORDS)] * 9)
-    pretrained = read("scratch:1x16", task, tokenizer)
+    hyper = Hyper(**settings)
+    pretrained = read("scratch:1x16", task, tokenizer, hyper)
     bench = Bench(torch.device("cpu"))
-    save(tmp_path / "model", pretrained, snapshot(bench.model(pretrained, Hyper(), 3)))
+    save(tmp_path / "model", pretrained, snapshot(bench.model(pretrained, hyper, 3)))
     paths = predict(tmp_path / "model", to=tmp_path / "out", data=tmp_path, names=[name])
     found = {path.relative_to(tmp_path / "out").as_posix(): path.read_text() for path in paths}
     if name == "squad/v1.1":
