@@ -3,6 +3,8 @@
 from importlib import import_module
 from typing import Any
 
+from .arrival import watch
+
 __version__ = "0.1.0"
 
 # Names are imported when they are first used: reading a study loads neither Ray nor torch.
@@ -32,3 +34,6 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return __all__
+
+
+watch()

@@ -18,8 +18,19 @@ app = typer.Typer(
     help="Find fine-tuning hyperparameters, write the paper's table.",
 )
 
+
+def _folder(name: str) -> Path:
+    """A folder's path; of an empty name Path makes the folder that one is in."""
+    if not name.strip():
+        raise typer.BadParameter("a folder is needed, got ''")
+    return Path(name)
+
+
 Model = Annotated[str | None, typer.Option(help="A folder, a hub name, or scratch.")]
-Data = Annotated[Path | None, typer.Option(help="Folder that holds the benchmark's folders.")]
+Data = Annotated[
+    Path | None,
+    typer.Option(parser=_folder, metavar="PATH", help="Folder that holds the benchmarks' folders."),
+]
 Tasks = Annotated[str | None, typer.Option(help="Comma-separated tasks instead of the study's.")]
 Trials = Annotated[int | None, typer.Option(min=1, help="Configurations per task.")]
 Set = Annotated[
@@ -59,17 +70,15 @@ def check(
     broken = 0
     for path in studies:
         try:
-            study = _load(path, model, tasks, trials, fixed)
-            found = preflight.data_problems(study, data) if data else []
-            if model or data:
-                found += preflight.model_problems(study.model)
-            if found:
-                raise InputError(str(path), found)
+            study = _load(path, model, tasks, trials, fixed, data)
+            seen = preflight.survey(study, data)
+            if seen.problems:
+                raise InputError(str(path), seen.problems)
         except RaysearchError as error:
             print(error, file=sys.stderr)
             broken += 1
         else:
-            listing.plan(study, data)
+            listing.plan(study, seen.sizes)
     return 2 if broken else 0
 
 
@@ -91,15 +100,16 @@ def run(
     name: Annotated[str | None, typer.Option(help="Of the run folder.")] = None,
 ) -> int:
     """Search, confirm, export."""
-    chosen = _load(study, model, tasks, trials, fixed)
+    data = data or Path("data")
+    chosen = _load(study, model, tasks, trials, fixed, data)
     from . import search
-    from .display import Display
+    from .display import Display, closing
 
     done = search.run(
-        chosen, data=data or Path("data"), storage=storage, name=name, address=address,
+        chosen, data=data, storage=storage, name=name, address=address,
         lanes=_lanes(lanes, workers, cpus, gpus), watch=Display,
     )  # fmt: skip
-    return _close(done)
+    return closing(done)
 
 
 @app.command()
@@ -115,14 +125,14 @@ def resume(
 ) -> int:
     """Finish a run that was stopped, however it was stopped."""
     from . import search
-    from .display import Display
+    from .display import Display, closing
 
     asked = [value for value in (lanes, workers, cpus, gpus) if value is not None]
     done = search.resume(
         folder, data=data, address=address, watch=Display,
         lanes=_lanes(lanes, workers, cpus, gpus) if asked else None,
     )  # fmt: skip
-    return _close(done)
+    return closing(done)
 
 
 @app.command()
@@ -141,7 +151,7 @@ def table(
         text = unknown("format", format, layouts)
         raise InputError("table", [Problem(place="--format", text=text)])
     if published:
-        path = folder / "study.yaml" if folder.is_dir() else folder
+        path = export.systems.study_file(folder)
         made = export.table(study.load(path))
         if not made.rows:
             text = "nothing is published for its tasks; a study with such rows would do"
@@ -150,6 +160,8 @@ def table(
         made = export.write(folder)
     else:
         text = "no study.yaml here; a run folder would do, or a study with --published"
+        if folder.is_file():
+            text = "is a study: add --published for what papers printed"
         raise InputError(str(folder), [Problem(place="run folder", text=text)])
     print(layouts[format](made), end="")
 
@@ -172,11 +184,28 @@ def predict(
 
 @app.command()
 @guarded
+def convert(
+    checkpoint: Annotated[Path, typer.Argument(help="Of fairseq, or AMOS's own folder.")],
+    to: Annotated[Path, typer.Option(help="The transformers folder to write.")],
+    tokenizer: Annotated[Path | None, typer.Option(help="Folder of its tokenizer's files.")] = None,
+    family: Annotated[str | None, typer.Option(help="Instead of what its tensors tell.")] = None,
+    head: Annotated[str | None, typer.Option(help="The head to keep, of several.")] = None,
+) -> None:
+    """Make a transformers folder of AMOS's, COCO-LM's, RoBERTa's, XLM-R's or Cross-Thought's."""
+    from .convert import convert as converted
+
+    print(converted(checkpoint, to=to, tokenizer=tokenizer, family=family, head=head))
+
+
+@app.command()
+@guarded
 def score(
     task: Annotated[str, typer.Argument(help="A task's name.")],
     data: Annotated[Path, typer.Option(help="The gold file, or the benchmarks' folder.")],
-    predictions: Annotated[Path, typer.Option(help="In the benchmark's own format.")],
-    split: Annotated[str | None, typer.Option(help="Instead of the first dev split.")] = None,
+    predictions: Annotated[
+        Path, typer.Option(help="In the benchmark's own format; or a folder of all languages.")
+    ],
+    split: Annotated[str | None, typer.Option(help="A split; of a folder dev or test.")] = None,
     null_odds: Annotated[Path | None, typer.Option(help="JSON: id to odds of no answer.")] = None,
     threshold: Annotated[float | None, typer.Option(help="Of the odds: above, no answer.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, unrounded.")] = False,
@@ -198,49 +227,21 @@ def _version(
 
 
 def _load(
-    path: Path, model: str | None, tasks: str | None, trials: int | None, fixed: list[str] | None
-) -> Any:
-    import yaml
-
+    path: Path, model: str | None, tasks: str | None, trials: int | None, fixed: list[str] | None,
+    data: Path | None,
+) -> Any:  # fmt: skip
+    from .preflight import survey
     from .study import load
 
-    names = [name.strip() for name in tasks.split(",")] if tasks else None
-    values = {}
-    for pair in fixed or ():
-        name, equals, value = pair.partition("=")
-        if not equals:
-            raise InputError("--set", [Problem(place=pair, text="write it as NAME=VALUE")])
-        try:
-            values[name] = yaml.safe_load(value)
-        except (yaml.YAMLError, RecursionError):
-            text = "the value is not YAML; 3e-5, [0.9, 0.98] and {steps: 100} are"
-            raise InputError("--set", [Problem(place=pair, text=text)]) from None
-    return load(path, model=model, tasks=names, trials=trials, set=values)
+    names = None if tasks is None else [name.strip() for name in tasks.split(",")]
+    given = {"model": model, "tasks": names, "trials": trials, "set": fixed}
+    return load(path, further=lambda study: survey(study, data).problems, **given)
 
 
 def _lanes(count: int | None, workers: int | None, cpus: float | None, gpus: float | None) -> Any:
     from .preflight import Lanes
 
     return Lanes(count=count, workers=workers or 1, cpus=cpus or 1, gpus=gpus)
-
-
-def _close(done: Any) -> int:
-    """Print the table and what to do next; the exit code."""
-    table = done.folder / "table.md"
-    if done.interrupted:
-        print(f"\nstopped; nothing is lost. Go on with: raysearch resume {done.folder}")
-        return 130
-    print(f"\n{table.read_text()}")
-    print(f"run folder  {done.folder}")
-    for name in done.study.tasks:
-        slug = name.replace("/", "-")
-        print(f"best        {done.folder / slug / 'best.yaml'}")
-    print(f"curves      tensorboard --logdir {done.folder}")
-    for record in done.failed:
-        path = done.folder / record.task.replace("/", "-") / "errors" / f"{record.id}.txt"
-        reason = (record.error or "").strip().splitlines()[-1:]
-        print(f"failed      {path}: {' '.join(reason)}", file=sys.stderr)
-    return 1 if done.failed else 0
 
 
 def main() -> None:

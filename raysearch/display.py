@@ -1,5 +1,6 @@
 """What a run shows while it goes: a live panel on a terminal, plain lines in a log."""
 
+import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -97,6 +98,9 @@ class Display:
         for name in self.agenda.study.tasks:
             if best := self._best(name):
                 text += f", {name} {best}"
+        live = [self.agenda.journal.trials[name] for name in self.agenda.live]
+        if running := ", ".join(f"{r.task} {_where(r)}" for r in live if _share(r)):
+            text += f"; running: {running}"
         return Text(text)
 
     def _panel(self) -> Group:
@@ -136,9 +140,10 @@ class Display:
         done, planned = self._counts()
         if done >= planned:
             return "all trials done"
-        if not ended:
+        whole = [r.seconds for r in ended] or [r.seconds / _share(r) for r in trials if _share(r)]
+        if not whole:
             return "time left unknown"
-        spent = sum(r.seconds for r in ended) / len(ended)
+        spent = sum(whole) / len(whole)
         running = sum(r.seconds for r in trials if not r.over)
         left = max(0.0, spent * (planned - done) - running) / max(1, self.lanes())
         return f"about {_duration(left)} left"
@@ -149,11 +154,33 @@ class Display:
         return f"best {metric} {100 * leaders[0].score:.1f}" if leaders else ""
 
 
+def closing(done: Any) -> int:
+    """Print the table and what to do next; the exit code."""
+    table = done.folder / "table.md"
+    if done.interrupted:
+        print(f"\nstopped; nothing is lost. Go on with: raysearch resume {done.folder}")
+        return 130
+    print(f"\n{table.read_text()}")
+    print(f"run folder  {done.folder}")
+    for name in done.study.tasks:
+        slug = name.replace("/", "-")
+        print(f"best        {done.folder / slug / 'best.yaml'}")
+    print(f"curves      tensorboard --logdir {done.folder}")
+    for record in done.failed:
+        path = done.folder / record.task.replace("/", "-") / "errors" / f"{record.id}.txt"
+        reason = (record.error or "").strip().splitlines()[-1:]
+        print(f"failed      {path}: {' '.join(reason)}", file=sys.stderr)
+    return 1 if done.failed else 0
+
+
 def _where(record: Record) -> str:
-    if not record.reports:
-        return f"#{record.number}"
-    last = record.reports[-1]
-    return f"#{record.number} {100 * last['step'] // last['steps']} %"
+    share = _share(record)
+    return f"#{record.number} {100 * share:.0f} %" if share else f"#{record.number}"
+
+
+def _share(record: Record) -> float:
+    """How much of its schedule is done, as far as is known."""
+    return record.step / record.plan["steps"] if record.plan else 0.0
 
 
 def _short(value: Any) -> str:

@@ -34,6 +34,7 @@ class Record:
         devices: how many devices it holds, or held last.
         held: attempt -> devices, where a resumed run gave it another number.
         attempts: how often it was begun.
+        step: the last that is known to be done.
         score: the select metric at the evaluation that counts; the task's worst where diverged.
         best, last: all scores at the best and at the last evaluation.
         error: why it failed.
@@ -55,6 +56,7 @@ class Record:
     devices: int = 1
     held: dict[int, int] = field(default_factory=dict)
     attempts: int = 0
+    step: int = 0
     score: float | None = None
     best: dict[str, float] = field(default_factory=dict)
     last: dict[str, float] = field(default_factory=dict)
@@ -114,13 +116,16 @@ class Records:
         record.devices = event.get("devices", record.devices)
         record.held[record.attempts] = record.devices
         keep = event.get("from_step", 0)
+        record.step = keep
         record.reports = [report for report in record.reports if report["step"] <= keep]
 
     def _on_report(self, record: Record, event: dict[str, Any]) -> None:
         record.reports.append(event)
+        record.step = event["step"]
 
     def _on_spent(self, record: Record, event: dict[str, Any]) -> None:
         record.spent[event["attempt"]] = event["seconds"]
+        record.step = event.get("step", record.step)
 
     def _on_end(self, record: Record, event: dict[str, Any]) -> None:
         record.ended = event["at"]

@@ -1,20 +1,26 @@
 """What there is to choose from, printed: tasks, hyperparameters, studies, and a study's plan."""
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from . import readers, tasks
 from . import space as spaces
+from . import tasks
 from .errors import InputError, Problem, unknown
-from .recipes import RECIPES
+from .recipes import RECIPES, Steps
 from .study import Study, load
 
-_GOLD = {"regress": "a number", "choose": "an option", "span": "a part of the context"}
+Sizes = Mapping[str, Mapping[str, int]]  # task -> split -> examples
+_GOLD = {
+    "regress": "a number", "choose": "an option", "span": "a part of the context",
+    "thought": "the masked tokens",
+}  # fmt: skip
 _CUT = ("span", "tag")  # an example too long for the model becomes several: its tokenizer tells
+_JOINED = ("thought",)  # several become one, as many as their tokens fill
 
 
 def show(what: str) -> None:
@@ -25,8 +31,9 @@ def show(what: str) -> None:
     _console().print(lists[what]())
 
 
-def plan(study: Study, data: Path | None) -> None:
-    """Print what a study would run; with data, how many steps its published settings take."""
+def plan(study: Study, sizes: Sizes) -> None:
+    """Print what a study would run; of tasks whose data were read also what they hold, and how many
+    steps the settings take that are tried first."""
     table = _table("task", "searched", "trials", "confirmed", "tried first")
     for name in study.tasks:
         space = study.space_of(name)
@@ -41,25 +48,50 @@ def plan(study: Study, data: Path | None) -> None:
     title = Text.assemble((study.name, "bold"), f"  model {study.model}, recipe {study.recipe}")
     _console().print(title)
     _console().print(table)
-    if data:
-        _console().print(_schedules(study, data))
+    if sizes:
+        _console().print(_data(study, sizes))
+        _console().print(_schedules(study, sizes))
 
 
-def _schedules(study: Study, data: Path) -> Table:
+def _data(study: Study, sizes: Sizes) -> Table:
+    """Examples that are trained on, and those that are scored."""
+    selects = "their mean" if study.search.select_on == "mean" else "the first"
+    table = _table("task", "trains on", f"scored on, {selects} selects")
+    for name in study.tasks:
+        task, most = tasks.get(name), study.hyper(name, {}).dev_examples
+        train = [split.name for split in study.trainings(name)]
+        dev = {split.name: sizes[name].get(split.name) for split in task.dev}
+        scored = {n: min(size, most or size) for n, size in dev.items() if size is not None}
+        table.add_row(name, _counts({n: sizes[name][n] for n in train}), _counts(scored))
+    return table
+
+
+def _counts(sizes: Mapping[str, int]) -> str:
+    """Splits with their sizes, those of equal size together: "en, de 2,000 each; sw 500"."""
+    alike: dict[int, list[str]] = {}
+    for name, size in sizes.items():
+        alike.setdefault(size, []).append(name)
+    each = [f"{', '.join(n)} {size:,}{' each' * (len(n) > 1)}" for size, n in alike.items()]
+    return "; ".join(each)
+
+
+def _schedules(study: Study, sizes: Sizes) -> Table:
     """Steps, warmup and evaluations of the configurations that are tried first."""
     from .plan import plan as schedule
 
-    table = _table("task", "configuration", "examples", "steps", "warmup", "evaluations")
+    table = _table("task", "configuration", "steps", "warmup", "evaluations")
     for name in study.tasks:
-        task = tasks.get(name)
-        spare = study.leave_out
-        train = (readers.read(task, s, data, spare=spare) for s in study.trainings(name))
-        examples = sum(1 for examples in train for _ in examples)
-        cut = "at least " if task.head in _CUT else ""
+        examples = sum(sizes[name][split.name] for split in study.trainings(name))
+        head = tasks.get(name).head
         for point in study.start(name) or [{}]:
-            made = schedule(study.hyper(name, point), examples)
+            hyper = study.hyper(name, point)
+            made = schedule(hyper, examples)
             values = " ".join(f"{key}={value}" for key, value in point.items()) or "the defaults"
-            counts = [f"{cut}{n:,}" for n in (examples, made.steps, made.warmup)]
+            counted = isinstance(hyper.EPOCH, Steps)
+            cut = "at least " if head in _CUT and not counted else ""
+            counts = [f"{cut if n else ''}{n:,}" for n in (made.steps, made.warmup)]
+            if head in _JOINED and not counted:
+                counts = ["?", "?"]
             table.add_row(name, values, *counts, str(len(made.evaluations)))
     return table
 

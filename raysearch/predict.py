@@ -12,9 +12,10 @@ from . import prepare, readers, study, tasks
 from .batches import Examples
 from .errors import InputError, Problem
 from .export import submission
-from .fit import answers, decode, outputs
+from .fit import answers, decode, embeddings, outputs
 from .models import finetuned
 from .models.pretrained import read_tokenizer
+from .readers.places import home
 from .recipes import Hyper
 from .tasks import Split, Task
 
@@ -112,7 +113,7 @@ def _problems(task: Task, folder: Path, root: Path, *, needed: bool) -> Iterator
         yield Problem(place=task.name, text="the benchmark takes no predictions of it")
     elif needed and not any(split.name in present for split in asked):
         wanted = ", ".join(file.path for split in asked[:3] for file in split.files)
-        text = f"no test file under '{root / task.folder}'; looked for {wanted}"
+        text = f"no test file under '{home(task, root)}'; looked for {wanted}"
         yield Problem(place=task.name, text=text)
 
 
@@ -131,13 +132,16 @@ def _files(
     for split in splits:
         made = prepare.prepare(task, split, root, tokenizer, hyper)
         examples = Examples(made.table, made.padding)
-        said = outputs(model, examples, task, hyper, autocast=nullcontext)
+        read = embeddings if task.head == "thought" else None
+        said = outputs(model, examples, task, hyper, autocast=nullcontext, read=read)
         found = decode(said, examples, task, hyper)
         note(f"{task.name} {split.name}: {len(examples):,} examples predicted")
         if task.head == "span":
             yield from submission.write_answers(to, split, answers.files(found, task, hyper))
         elif task.head == "tag":
             yield submission.write_tags(to, task, split, found)
+        elif task.head == "thought":
+            yield submission.write_embeddings(to, split, examples.ids(), found)
         else:
             yield submission.write(to, task, split, examples.ids(), found)
 

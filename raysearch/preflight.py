@@ -1,19 +1,21 @@
 """What cannot run is refused in seconds, before anything starts, every problem named."""
 
 import hashlib
+import math
 import os
+import re
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from . import readers, tasks
-from .errors import InputError, Problem
+from .errors import InputError, Problem, shortened
 from .study import Study
 from .study.names import model_problems, scratch_shape
 
-__all__ = ["Lanes", "data_problems", "disk_problems", "lane_problems", "model_fingerprint",
-           "model_problems"]  # fmt: skip
+__all__ = ["Lanes", "Survey", "data_problems", "disk_problems", "lane_problems",
+           "model_fingerprint", "model_problems", "survey"]  # fmt: skip
 
 SPARE = 500 * 2**20  # bytes that a run folder, logs and prepared data may take
 
@@ -46,34 +48,80 @@ class Lanes:
         return int(min(shares) + 1e-9)  # ten workers of 1.1 cores fit into eleven
 
 
+@dataclass(frozen=True, kw_only=True)
+class Survey:
+    """What a study starts from, looked at.
+
+    Attributes:
+        problems: of its models' names; missing files of all tasks, and every broken row of those
+            that are there.
+        sizes: task -> split -> usable examples, of what trains and selects and is there.
+    """
+
+    problems: list[Problem]
+    sizes: dict[str, dict[str, int]]
+
+
+def survey(study: Study, root: Path | None) -> Survey:
+    """Look at the models of a study, and read all data of its tasks once if there is a folder."""
+    found, sizes = _named_models(study), {}
+    for name in study.tasks if root else ():
+        sizes[name], wrong = _read(study, name, root)
+        found += wrong
+    return Survey(problems=found, sizes=sizes)
+
+
 def data_problems(study: Study, root: Path) -> list[Problem]:
     """Missing files of all tasks, and every broken row of those that are there."""
-    found: list[Problem] = []
-    for name in study.tasks:
-        task = tasks.get(name)
-        train = study.trainings(name)
-        found += [Problem(place=name, text=p.text) for p in readers.locate(task, root, train)]
+    return [problem for name in study.tasks for problem in _read(study, name, root)[1]]
+
+
+def _read(study: Study, name: str, root: Path) -> tuple[dict[str, int], list[Problem]]:
+    """How many examples the splits of a task have, and what is wrong with them."""
+    task, train, sizes = tasks.get(name), study.trainings(name), {}
+    try:
+        found = [replace(problem, place=name) for problem in readers.locate(task, root, train)]
         present = readers.present_splits(task, root)
-        for split in (*train, *task.dev):
-            if split.name in present:
-                spare = study.leave_out if split in train else 0
-                found += _row_problems(name, task, split, root, spare)
-    return found
+    except OSError as error:
+        text = f"cannot be read: {error.strerror}: {shortened(str(error.filename))}"
+        return {}, [Problem(place=name, text=text)]
+    for split in (*train, *task.dev):
+        if split.name in present:
+            spare = study.leave_out if split in train else 0
+            sizes[split.name], wrong = _size(task, split, root, spare)
+            found += wrong
+    return sizes, found
 
 
-def _row_problems(
-    name: str, task: tasks.Task, split: tasks.Split, root: Path, spare: int
-) -> list[Problem]:
+def _size(
+    task: tasks.Task, split: tasks.Split, root: Path, spare: int
+) -> tuple[int, list[Problem]]:
+    """How many examples a split has, and what is wrong with it."""
+    size = 0
     try:
         for _ in readers.read(task, split, root, spare=spare):
-            pass
+            size += 1
     except InputError as error:
-        file = Path(error.source).name
-        return [
-            Problem(place=f"{name} {file} {problem.place}", text=problem.text)
-            for problem in error.problems
-        ]
-    return []
+        begin = f"{task.name} {Path(error.source).name}"
+        lines = sorted(error.problems, key=_line)
+        return size, [replace(p, place=f"{begin} {p.place}") for p in lines]
+    return size, []
+
+
+def _line(problem: Problem) -> float:
+    """Where a problem of a file stands; readers tell of a block's bytes before its fields."""
+    found = re.match(r"line (\d+)", problem.place)
+    return int(found[1]) if found else math.inf
+
+
+def _named_models(study: Study) -> list[Problem]:
+    """What is wrong with the models that a study and its tasks name, told where they are named."""
+    places: dict[str, str] = {}
+    for name in study.tasks or ("",):
+        own = name in study.per_task and study.per_task[name].model
+        places.setdefault(study.model_of(name), f"per_task.{name}.model" if own else "model")
+    found = [(place, model_problems(model)) for model, place in places.items()]
+    return [replace(problem, place=place) for place, problems in found for problem in problems]
 
 
 def hub_problems(model: str) -> list[Problem]:

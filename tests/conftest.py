@@ -62,6 +62,7 @@ TOY_CONFIGS = {
         "bos_token_id": 2, "cls_token_id": 2, "eos_token_id": 3, "sep_token_id": 3,
         "classifier_pooling": "mean",
     },
+    "amos": {"rel_pos_bins": 8, "max_rel_pos": 16},
 }  # fmt: skip
 
 

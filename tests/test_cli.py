@@ -67,6 +67,10 @@ WRONG = {
     "no YAML to set": (["check", QUICKSTART, "--set", "LR=[1"], "the value is not YAML"),
     "wrong value to set": (["check", QUICKSTART, "--set", "LR=fast"], "a number is needed"),
     "no model folder": (["check", QUICKSTART, "--model", "./none"], "no folder './none'"),
+    "an empty model": (["check", QUICKSTART, "--model", ""], "hub name or scratch is needed"),
+    "an empty data folder": (["check", QUICKSTART, "--data", ""], "a folder is needed, got ''"),
+    "empty tasks": (["check", QUICKSTART, "--tasks", ""], "no task named ''"),
+    "no date to set": (["check", QUICKSTART, "--set", "LR=2020-13-45"], "the value is not YAML"),
     "no data folder": (["check", AMOS, "--data", "none"], "no folder none"),
     "no data to run on": (["run", AMOS, "--tasks", "glue/rte", "--model", "scratch"], "data"),
     "no study to run": (["run", "none.yaml"], "no such file"),
@@ -79,7 +83,7 @@ WRONG = {
     "an unknown command": (["serach"], "serach"),
     "nothing to resume": (["resume", "runs/none"], "not a run folder"),
     "a table of nothing": (["table", "runs/none"], "no study.yaml here"),
-    "a table of a study": (["table", AMOS], "a study with --published"),
+    "a table of a study": (["table", AMOS], "add --published"),
     "an unknown format": (["table", AMOS, "--published", "--format", "doc"], "csv, json, md, tex"),
     "an unknown list": (["list", "taskz"], "did you mean 'tasks'?"),
     "predictions of nothing": (["predict", "none", "--to", "out"], "neither a run folder"),
@@ -120,6 +124,48 @@ def test_all_shipped_studies_pass_the_check(command):
     assert (code, said) == (0, "")
     assert "amos-glue  model amos-base, recipe finetune" in out
     assert "BSZ, LR, EPOCH, WARMUP (64 configurations)  24 by tpe" in out
+
+
+@pytest.mark.parametrize("verb", ["check", "run"])
+def test_a_study_its_model_its_data_and_the_command_line_are_told_in_one_message(
+    command, tmp_path, verb
+):
+    path = write(
+        tmp_path, "tasks: [glue/rte]\nmodel: ./none\nspace: {LR: {log: [2, 1]}}\nfixd: 3\n"
+    )
+    rows = ["index\tsentence1\tsentence2\tlabel", *["1\ta\tb\tmaybe"] * 277]
+    (tmp_path / "data" / "RTE").mkdir(parents=True)
+    write(tmp_path / "data" / "RTE", "\n".join(rows), "train.tsv")
+    code, _, said = command(verb, path, "--data", "data", "--set", "BSZ=x", "--set", "EPOCH")
+    assert code == 2
+    head, *lines = said.splitlines()
+    assert head == f"{path}: 283 problems"
+    assert [line.strip().split("  ")[0] for line in lines[:5]] == [
+        "--set EPOCH", "fixed.BSZ", "model", "space.LR", "fixd"
+    ]  # fmt: skip
+    assert lines[5].startswith("  glue/rte ")
+    assert "no dev.tsv in" in lines[5]
+    assert lines[-1].split() == ["glue/rte", "train.tsv", "...", "and", "257", "more"]
+
+
+def test_a_check_with_data_shows_languages_sizes_and_steps(command, tmp_path):
+    sizes = {"train-en": 40, "train-sw": 20, "dev-en": 6, "dev-de": 6, "dev-sw": 3}
+    (tmp_path / "xtreme" / "panx").mkdir(parents=True)
+    for name, size in sizes.items():
+        write(tmp_path / "xtreme" / "panx", "a\tO\n\n" * size, f"{name}.tsv")
+    text = "tasks: [xtreme/panx, toy/grammar]\nmodel: scratch\ntrain: [en, sw]\nfixed: {BSZ: 10}\n"
+    path = write(tmp_path, text)
+    code, out, _ = command("check", path, "--data", tmp_path)
+    assert code == 0
+    rows = [line.split("  ") for line in out.splitlines()]
+    cells = [[cell.strip() for cell in row if cell.strip()] for row in rows]
+    assert ["task", "trains on", "scored on, the first selects"] in cells
+    assert ["xtreme/panx", "train 40; train-sw 20", "en, de 6 each; sw 3"] in cells
+    assert ["xtreme/panx", "the defaults", "at least 18", "at least 1", "4"] in cells
+    write(tmp_path, text + "search: {select_on: mean}\n")
+    few = command("check", path, "--data", tmp_path, "--set", "dev_examples=3")[1]
+    assert "scored on, their mean selects" in few
+    assert "en, de, sw 3 each" in few
 
 
 def test_a_check_with_data_shows_the_steps_of_what_is_tried_first(command, tmp_path):
@@ -327,3 +373,15 @@ def test_reading_commands_import_neither_ray_nor_torch(finished, name):
                           capture_output=True, text=True, timeout=60)  # fmt: skip
     assert done.stderr.splitlines()[-1] == "heavy:"
     assert done.returncode == (2 if name == "a wrong study" else 0)
+
+
+def test_steps_that_only_a_tokenizer_can_tell_are_not_guessed(command, tmp_path):
+    (tmp_path / "text").mkdir()
+    for name in ("train", "dev"):
+        write(tmp_path / "text", "a sentence\n" * 40, f"{name}.txt")
+    path = write(tmp_path, "tasks: [text/lines]\nmodel: scratch\nrecipe: cross_thought\n")
+    told = command("check", path, "--data", tmp_path)[1].splitlines()[-1].split()
+    assert told == ["text/lines", "the", "defaults", "?", "?", "4"]
+    steps = ("--set", "EPOCH={steps: 50}")
+    told = command("check", path, "--data", tmp_path, *steps)[1].splitlines()[-1].split()
+    assert told == ["text/lines", "the", "defaults", "50", "5", "4"]

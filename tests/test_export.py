@@ -314,7 +314,8 @@ def test_the_winner_is_a_study_of_its_own(tmp_path):
 def test_without_a_confirmation_the_winner_keeps_its_seed_and_its_evaluations(tmp_path):
     halving = {"at": [0.3], "keep": 0.5}
     search = {"trials": 2, "seed": 7, "stop_early": halving, "select": "last"}
-    write_study(tmp_path, **{**STUDY, "tasks": [RTE], "search": search, "confirm": {}})
+    alone = {"tasks": [RTE], "per_task": {}, "search": search, "confirm": {}}
+    write_study(tmp_path, **{**STUDY, **alone})
     script = Script(tmp_path)
     script.trial(RTE, SMALL, {"accuracy": 0.7}, seed=7)
     export.write(tmp_path)

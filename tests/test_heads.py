@@ -89,11 +89,12 @@ def prepared(kind, hyper, *, train=True, tokenizer=None, rows=None):
     return Examples(table, encoder.padding(tokenizer))
 
 
-def job(kind, **settings):
-    hyper = Hyper(**{"BSZ": 8, "LR": 1e-2, "EPOCH": 2, "evaluations": 2, "max_length": 16,
+def job(kind, recipe="finetune", **settings):
+    recipe = RECIPES[recipe]
+    hyper = recipe.hyper(**{"BSZ": 8, "LR": 1e-2, "EPOCH": 2, "evaluations": 2, "max_length": 16,
                      "doc_stride": 4} | settings)  # fmt: skip
     train, dev = prepared(kind, hyper), prepared(kind, hyper, train=False)
-    return Job(task=MADE[kind][0], stage=RECIPES["finetune"].stages[0], hyper=hyper, seed=1,
+    return Job(task=MADE[kind][0], stage=recipe.stages[0], hyper=hyper, seed=1,
                plan=plan(hyper, len(train), ()), train=train, dev={"dev": dev})  # fmt: skip
 
 

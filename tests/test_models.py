@@ -48,8 +48,10 @@ def plain(pretrained):
     return model, missing
 
 
-@pytest.mark.parametrize("kind", TOY_CONFIGS)
-@pytest.mark.parametrize("head", [None, "mlm"])
+@pytest.mark.parametrize(
+    ("kind", "head"),
+    [(k, h) for k in TOY_CONFIGS for h in (None, "mlm") if (k, h) != ("amos", "mlm")],
+)
 def test_restoring_keeps_every_pretrained_weight_and_draws_the_rest(toy_folder, kind, head):
     pretrained, bench = read_toy(toy_folder(kind, head=head)), Bench(CPU)
     first, again, other = (snapshot(bench.model(pretrained, Hyper(), seed)) for seed in (1, 1, 2))

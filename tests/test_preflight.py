@@ -76,6 +76,59 @@ def test_a_missing_file_a_short_row_a_wrong_label_and_a_bad_encoding_are_all_nam
     assert "label 'five' is not a number from 0 to 5" in texts["glue/stsb dev.tsv line 2"]
 
 
+def test_of_a_file_with_many_broken_rows_the_first_are_told_and_all_are_counted(data):
+    train = rows(("index", "sentence1", "sentence2", "label"), *[("1", *PAIR, "maybe")] * 277)
+    write(data / "RTE" / "train.tsv", train)
+    problems = preflight.data_problems(searched(RTE), data)
+    assert sum(problem.count for problem in problems) == 277
+    assert problems[-1].place == "glue/rte train.tsv ..."
+    assert problems[-1].text == "and 257 more"
+
+
+def test_problems_of_a_file_stand_in_the_order_of_its_lines(data):
+    good = (data / "RTE" / "train.tsv").read_bytes()
+    write(data / "RTE" / "train.tsv", good + b"3\ta\n4\t\xff\tb\tentailment\n" * 2)
+    places = [problem.place for problem in preflight.data_problems(searched(RTE), data)]
+    assert places == [f"glue/rte train.tsv line {line}" for line in (5, 6, 7, 8)]
+
+
+def test_a_folder_that_cannot_be_read_is_a_problem_of_its_task_alone(data, monkeypatch):
+    present = preflight.readers.present_splits
+
+    def refused(task, root):
+        if task.name == MRPC:
+            raise PermissionError(13, "Permission denied", "MRPC")
+        return present(task, root)
+
+    monkeypatch.setattr(preflight.readers, "present_splits", refused)
+    said = found(preflight.survey(searched(RTE, MRPC), data).problems)
+    assert said == [(MRPC, "cannot be read: Permission denied: MRPC")]
+
+
+def test_a_survey_counts_what_trains_and_what_is_scored_and_reads_it_once(data, monkeypatch):
+    extra = (data / "RTE" / "train.tsv").read_text() + rows(("3", *PAIR, "entailment"))
+    write(data / "RTE" / "train.tsv", extra + rows(("4", *PAIR, "maybe")))
+    opened, read = [], preflight.readers.read
+
+    def watched(task, split, *rest, **options):
+        opened.append((task.name, split.name))
+        return read(task, split, *rest, **options)
+
+    monkeypatch.setattr(preflight.readers, "read", watched)
+    seen = preflight.survey(searched(RTE, COLA, leave_out=1), data)
+    assert seen.problems == []
+    assert seen.sizes == {RTE: {"train": 4, "dev": 3}, COLA: {"train": 3, "dev": 3}}
+    assert sorted(opened) == sorted({(t, s) for t in (RTE, COLA) for s in ("train", "dev")})
+    assert preflight.survey(searched(RTE), None) == preflight.Survey(problems=[], sizes={})
+
+
+def test_a_model_is_looked_at_where_it_is_named(data):
+    own = {MRPC: {"model": "./gone"}, COLA: {"model": "./none"}}
+    study = searched(RTE, MRPC, COLA, model="./none", per_task=own)
+    places = [problem.place for problem in preflight.survey(study, None).problems]
+    assert places == ["model", "per_task.glue/mrpc.model"]
+
+
 def test_a_data_folder_that_is_not_there_is_named_once_for_each_task(data):
     said = found(preflight.data_problems(searched(RTE, MRPC), data / "elsewhere"))
     assert [place for place, _ in said] == [RTE, MRPC]

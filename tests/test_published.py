@@ -7,18 +7,20 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+import yaml
 from run_folders import Script, write_study
 from typer.testing import CliRunner
 
 from raysearch import export, study
 from raysearch.cli import app
 from raysearch.errors import InputError
+from raysearch.export.systems import study_file
 from raysearch.plan import learning_rate, plan
 from raysearch.tasks import TASKS
 
 FOLDER = Path(__file__).parent.parent / "search_spaces"
 SQUAD1, SQUAD2, RACE = "squad/v1.1", "squad/v2.0", "race/all"
-STUDIES = sorted(path.stem for path in FOLDER.glob("*.yaml") if path.stem != "quickstart")
+STUDIES = sorted(path.stem for path in FOLDER.glob("*.yaml") if "\npublished:" in path.read_text())
 
 
 @cache
@@ -485,7 +487,7 @@ def test_studies_of_several_tasks_have_a_column_for_each():
     _, out = shown("bert-squad")
     assert "|  | squad/v1.1 | squad/v2.0 |" in out
     assert "| Result | 90.9 | 81.8 |\n| exact | 84.1 | - |\n| best_exact | - | 79.0 |" in out
-    assert "| Result | - | 89.0 (f1) |" in out
+    assert "| Result | - | 89.00 (f1) |" in out
     _, out = shown("xlmr-xtreme-baseline")
     assert "|  | xnli | pawsx | panx | udpos | mlqa | xquad | tydiqa |" in out
     assert "| Result | 85.8 | - |" in out
@@ -505,11 +507,56 @@ def test_test_scores_are_printed_as_such_and_not_averaged():
     assert {row["text"]["AVG"] for row in table["rows"]} == {""}
 
 
+@pytest.mark.parametrize("name", STUDIES)
+def test_scores_are_printed_with_the_last_zeros_that_papers_print(name):
+    raw = yaml.load((FOLDER / f"{name}.yaml").read_text(encoding="utf-8"), yaml.BaseLoader)
+    table = export.table(load(name))
+    for system in raw["published"]:
+        lines = [row for row in table.rows if system["row"] in (row.name, row.system)]
+        texts = {part for row in lines for cell in row.cells for part in cell.text.split("/")}
+        shown = {text.split(" (")[0] for text in texts}
+        for task in set(system["results"]) & set(load(name).tasks):
+            for text in system["results"][task].get("scores", {}).values():
+                assert (text if "." in text else f"{text}.0") in shown, (system["row"], text)
+
+
+def test_what_a_warmup_above_1_means_is_said_once_and_only_where_there_is_one():
+    for name in STUDIES:
+        _, out = shown(name)
+        notes = [line for line in out.splitlines() if line.startswith("* WARMUP above 1")]
+        numbers = {
+            result.settings.get("WARMUP", 0)
+            for system in load(name).published
+            for result in (system.results[t] for t in load(name).tasks if t in system.results)
+            if not isinstance(result.settings.get("WARMUP"), dict)
+        }
+        assert len(notes) == any(number > 1 for number in numbers), name
+    _, out = shown("amos-glue")
+    said = "* WARMUP above 1 is the reciprocal of the ratio: 10 is 10 %, 16 is 6.25 %."
+    assert said in out.splitlines()
+
+
+def test_the_study_of_a_table_is_a_file_or_that_of_a_run(tmp_path):
+    assert study_file(FOLDER / "amos-glue.yaml") == FOLDER / "amos-glue.yaml"
+    write_study(tmp_path, name="s", tasks=[SQUAD2], model="scratch")
+    assert study_file(tmp_path) == tmp_path / "study.yaml"
+    (tmp_path / "empty").mkdir()
+    for place, said in (
+        (FOLDER, "no study.yaml in it; give one of its studies: albert-glue.yaml, amos-glue.yaml"),
+        (tmp_path / "empty", "is a folder and no run: there is no study.yaml in it; a study"),
+        (FOLDER / "amos-glue", f"no such file; did you mean '{FOLDER / 'amos-glue.yaml'}'?"),
+    ):
+        with pytest.raises(InputError) as caught:
+            study_file(place)
+        assert said in str(caught.value)
+    assert study_file(tmp_path / "none.yaml") == tmp_path / "none.yaml"  # as reading it will say
+
+
 def test_what_is_wrong_with_a_published_table_ends_with_2(tmp_path):
     for path, said in (
         (FOLDER / "quickstart.yaml", "nothing is published for its tasks"),
         (FOLDER / "gluonnlp-squad.yaml", "did you mean 'gluonnlp-squad2.yaml'"),
-        (tmp_path, "no such file"),
+        (tmp_path, str(tmp_path)),
     ):
         done = CliRunner().invoke(app, ["table", str(path), "--published"])
         assert done.exit_code == 2

@@ -90,6 +90,7 @@ def test_a_passage_is_on_one_line_and_questions_and_options_are_as_they_stand(ra
     assert read(race(whole)) == [
         {
             "id": "0",
+            "part": "high",
             "passage": "One fine day, it rained.",
             "question": "Who's\n  _ ?",
             "options": ("a ", " b", "", "d\n"),

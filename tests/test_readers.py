@@ -63,7 +63,7 @@ def test_reading_a_split_whose_file_is_missing_is_refused_at_once(rte):
 
 def test_a_root_that_is_not_there_is_named(tmp_path):
     ((_, text),) = located(tmp_path / "data")
-    assert text == f"no folder {tmp_path / 'data'}; give the folder that holds RTE/"
+    assert text == f"no folder {tmp_path / 'data'}; give the folder that holds RTE/ or glue/RTE/"
 
 
 def test_a_root_that_is_the_task_folder_itself_is_recognized(rte):
@@ -82,7 +82,13 @@ def test_a_folder_in_other_letters_is_recognized(tmp_path, folder):
 def test_a_folder_one_level_down_is_recognized(tmp_path):
     (tmp_path / "glue_data" / "RTE").mkdir(parents=True)
     ((_, text),) = located(tmp_path)
-    assert text.endswith(f"there is one in {tmp_path / 'glue_data'}: give that folder")
+    assert text == (
+        f"no folder RTE or glue/RTE in {tmp_path}; there is one in {tmp_path / 'glue_data'}: "
+        "give that folder, or rename it to 'glue'"
+    )
+    (tmp_path / "glue" / "rte").mkdir(parents=True)
+    ((_, text),) = located(tmp_path)
+    assert text.endswith("there is 'glue/rte': rename it to 'RTE'")
 
 
 def test_a_further_dev_split_may_be_absent(tmp_path):
@@ -95,11 +101,53 @@ def test_a_further_dev_split_may_be_absent(tmp_path):
 
 def test_a_task_that_is_only_predicted_needs_its_test_file(tmp_path):
     ((_, text),) = located(tmp_path, "glue/ax")
-    assert text.startswith(f"no folder diagnostic in {tmp_path}")
+    assert text.startswith(f"no folder diagnostic or glue/diagnostic in {tmp_path}")
     (tmp_path / "diagnostic").mkdir()
     (tmp_path / "diagnostic" / "diagnostic.tsv").write_text("index\tsentence1\tsentence2\n0\ta\tb")
     assert located(tmp_path, "glue/ax") == []
     assert len(read("glue/ax", "test", tmp_path)) == 1
+
+
+# One folder for all benchmarks
+
+
+@pytest.fixture
+def both(rte):
+    """A data folder with glue/RTE beside another benchmark's folder, and nothing in RTE itself."""
+    root = rte(HEADER, GOOD)
+    (root / "glue").mkdir()
+    (root / "RTE").rename(root / "glue" / "RTE")
+    (root / "squad").mkdir()
+    return root
+
+
+def test_a_folder_may_stand_in_one_called_by_its_benchmark(both):
+    task = get("glue/rte")
+    assert readers.present_splits(task, both) == ("train",)
+    assert [row["sentence1"] for row in read("glue/rte", "train", both)] == ["It rains."]
+    alone = readers.fingerprint(task, task.train, both / "glue")
+    assert readers.fingerprint(task, task.train, both) == alone
+    assert located(both) == [("dev", f"no dev.tsv in {both / 'glue' / 'RTE'}; it holds: train.tsv")]
+
+
+def test_of_two_folders_the_one_in_the_root_itself_is_read_and_the_other_told(both, rte):
+    rte(HEADER, GOOD, GOOD.replace("0", "1", 1))
+    assert len(read("glue/rte", "train", both)) == 2
+    first, second = both / "RTE", both / "glue" / "RTE"
+    told = f"it holds: train.tsv; {second} is not read, as {first} is there"
+    assert located(both) == [("dev", f"no dev.tsv in {first}; {told}")]
+
+
+def test_both_places_that_were_looked_at_are_named(both):
+    ((_, text),) = located(both, "glue/cola")
+    assert text == f"no folder CoLA or glue/CoLA in {both}; glue holds: RTE"
+
+
+def test_a_row_that_is_unusable_is_named_with_the_folder_that_it_is_in(both):
+    (both / "glue" / "RTE" / "train.tsv").write_text(f"{HEADER}\n0\ta\tb\tmaybe\n")
+    with pytest.raises(InputError) as caught:
+        read("glue/rte", "train", both)
+    assert caught.value.source == str(both / "glue" / "RTE" / "train.tsv")
 
 
 # Fingerprints

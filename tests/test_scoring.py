@@ -1,5 +1,6 @@
 """Scores of prediction files in the formats of the benchmarks, and what is said of bad ones."""
 
+import gzip
 import json
 import subprocess
 import sys
@@ -119,21 +120,37 @@ def test_numbers_are_scored_as_they_are(tmp_path):
 
 
 BAD_GLUE = {
-    "header": ("id\tlabel\n10\tentailment\n", ["line 1", "'id label' where the header"]),
-    "one column": ("entailment\n" * 4, ["line 1", "where the header 'index', 'prediction'"]),
+    "header": (
+        "id\tlabel\n10\tmaybe\n",
+        ["line 1", r"'id\tlabel' where the header should be: index, a tab, prediction",
+         "line 2", "label 'maybe'", "3 of 4 examples have none"],
+    ),
+    "no header": (
+        "10\tentailment\n11\tmaybe\n",
+        ["line 1", "where the header should be", "line 2", "label 'maybe'", "none: 12, 13"],
+    ),
+    "one column": ("entailment\n" * 4, ["1 problem", "line 1", "where the header should be"]),
+    "commas": ("index,prediction\n10,entailment\n", ["1 problem", "'index,prediction' where"]),
+    "the same label": (
+        submission(*((at, "x") for at in range(10, 14))),
+        ["4 problems", "line 2, 3, 4 and 1 more  label 'x'; the labels are"],
+    ),
+    "old line ends": ("index\tprediction\r10\tentailment\r", ["line 1", "a carriage return"]),
+    "gzip": (gzip.compress(b"index"), ["file", "is compressed with gzip; unpack it"]),
+    "zip": (b"PK\x03\x04\0\0", ["file", "is a zip archive; unpack it"]),
     "all of the rows": (
         submission((10, "entailment"), (10, "maybe"), (99, "entailment"), (12, "a\tb")),
         [
             "5 problems",
             "line 3", "id 10 stands for the second time",
             "label 'maybe'; the labels are: entailment, not_entailment",
-            "line 5", "3 columns where there should be 2",
+            "line 5", "3 columns where id and prediction should be",
             "3 of 4 examples have none: 11, 12, 13",
             "1 of 2 are of no example in the data: 99",
         ],
     ),
     "empty": ("", ["is empty"]),
-    "utf-16": (None, ["is UTF-16"]),
+    "utf-16": ("index".encode("utf-16"), ["is UTF-16; save it as UTF-8"]),
 }  # fmt: skip
 
 
@@ -141,11 +158,11 @@ BAD_GLUE = {
 def test_bad_submissions_are_refused_with_all_that_is_wrong(case, rte, command):
     text, expected = BAD_GLUE[case]
     path = rte / "p.tsv"
-    path.write_bytes("index".encode("utf-16") if text is None else text.encode())
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
     code, out, err = command("glue/rte", "--data", rte, "--predictions", path)
     assert (code, out) == (2, "")
     assert str(path) in err
-    assert not [part for part in expected if part not in err]
+    assert not [part for part in expected if part not in err], err
     assert "Traceback" not in err
 
 
@@ -211,6 +228,11 @@ def test_what_the_official_script_makes_of_equal_odds_is_noted(tmp_path):
 BAD_JSON = {
     "broken": ('{"q1": "cat",\n"q2" "dog"}', ["line 2", "broken JSON at character 6"]),
     "a list": ('["cat"]', ["a list where an object should be"]),
+    "cut": ('{"q1": "cat",\n"q2": "do', ["line 2", "the file ends in the middle"]),
+    "several": ('{"q1": "cat"}\n{"q2": "dog"}', ["line 2", "one object should hold all ids"]),
+    "gold": ('{"version": "1.1", "data": []}', ["1 problem", "holds questions in SQuAD's format"]),
+    "gzip": (gzip.compress(b"{}"), ["file", "is compressed with gzip"]),
+    "all alike": ('{"q1": null, "q2": null}', ["2 problems", "q1, q2  null where the answer's"]),
     "empty": ("  \n", ["is empty"]),
     "deep": ("[" * 200_000, ["cannot be read"]),
     "not utf-8": (b'{"q1":\n"\xff"}', ["line 2", "byte 0xff at position 2 is not UTF-8"]),
@@ -281,6 +303,17 @@ def test_gold_that_is_not_there_or_whose_ids_are_not_unique_is_said(rte):
     )
 
 
+def test_the_parts_of_a_split_are_read_once(race, monkeypatch):
+    from raysearch.readers import race as reader
+
+    seen = []
+    load = reader._load
+    monkeypatch.setattr(reader, "_load", lambda *args: seen.append(args[1]) or load(*args))
+    path = write(race / "preds.tsv", "3\t2\n1\t0\n0\t1\n2\t0\n")
+    assert len(score("race/all", race, path).scores) == 3
+    assert seen == ["middle/1.txt", "high/1.txt"]
+
+
 def test_race_is_scored_as_a_whole_and_by_level(race):
     path = write(race / "preds.tsv", "3\t2\n1\t0\n0\t1\n2\t0\n")
     found = score("race/all", race, path)
@@ -316,13 +349,16 @@ def test_a_file_cannot_stand_for_folders_of_files(race):
 
 
 def test_a_label_a_line_is_scored_in_order(xtreme):
-    path = write(xtreme / "test-en.tsv", "neutral\r\ncontradiction\r\n")
+    path = write(xtreme / "p.tsv", "neutral\r\ncontradiction \r\n")
     assert score("xtreme/xnli", xtreme, path).scores == {"accuracy": 0.5}
     write(path, "neutral\n\nMaybe\n")
     text = said("xtreme/xnli", xtreme, path)
     assert "file    lines: 3, where the data has 2" in text
     assert "line 2  label ''; the labels are" in text
     assert "line 3  label 'Maybe'" in text
+    write(path, "0\tneutral\n1\tneutral\n")
+    text = said("xtreme/xnli", xtreme, path)
+    assert "line 1, 2  2 columns where a label alone should be" in text
 
 
 def test_tags_are_scored_by_sentence_and_the_gold_file_tells_the_language(xtreme, command):

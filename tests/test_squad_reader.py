@@ -1,5 +1,6 @@
 """Reading SQuAD's format, article by article, and refusing damaged files with their place."""
 
+import gzip
 import json
 import tracemalloc
 from dataclasses import replace
@@ -164,6 +165,38 @@ def test_a_training_answer_that_stands_elsewhere_is_taken_where_it_is_nearest(sq
     assert told[0].left() == 0
 
 
+@pytest.mark.parametrize("start", [-1, len(CONTEXT), 10**9])
+def test_a_training_answer_outside_of_its_context_is_a_fault_that_may_be_left_out(squad, start):
+    root, told = squad(article(question(answers=[("Ada", start)]), question("q2"))), []
+    place, text = problem(root)
+    assert place == "data[0].paragraphs[0].qas[0]"
+    nearest = 0 if start < 0 else 29
+    assert text == (
+        f"question q1: answer_start {start} is outside of its context of {len(CONTEXT)} "
+        f"characters; 'Ada' stands at {nearest}"
+    )
+    assert [example["id"] for example in read(root, spare=1, left=told.append)] == ["q2"]
+    assert (told[0].left(), told[0].mended) == (1, 0)
+
+
+def test_a_start_may_be_a_whole_number_with_a_point_but_no_text_and_not_missing(squad):
+    assert read(squad(article(question(answers=[("Ada", 29.0)]))))[0]["answers"] == (("Ada", 29),)
+    bare = {"id": "q2", "question": "Who?", "answers": [{"text": "Ada"}]}
+    root = squad(article(question("q1", answers=[("Ada", "29")]), bare))
+    said = "'answer_start' of 'Ada' is {}, should be a whole number"
+    assert [text for _, text in problems(root)] == [
+        f"question q1: {said.format('a text')}",
+        f"question q2: {said.format('null')}",
+    ]
+
+
+def test_how_many_answers_were_moved_is_told_in_a_line(squad):
+    told = []
+    wrong = [question(f"q{n}", answers=[("Ada", 30)]) for n in range(3)]
+    read(squad(article(*wrong, question("q9"))), left=told.append)
+    assert told[0].told() == "3 answers moved to where they stand in their context"
+
+
 def test_white_space_in_a_training_answer_may_differ(squad):
     root = squad(article(question(answers=[("first\n program", 13)])))
     assert read(root)[0]["answers"] == (("first program", 14),)
@@ -253,7 +286,9 @@ def test_an_article_that_lacks_something_is_named(squad, broken, place, said):
         (b'{"data": [{"a": 1},\n\n {"b" 2}]}', "line 3 character 7", "broken JSON: Expecting ':'"),
         (b'{"data": []} more', "line 1 character 14", "more text after the end"),
         (b'{"data": [\n"caf\xe9"]}', "line 2", "byte 0xe9 at position 5 is not UTF-8"),
-        ("{}".encode("utf-16"), "line 1", "byte 0xff at position 1 is not UTF-8"),
+        ("{}".encode("utf-16"), "file", "is UTF-16; save it as UTF-8"),
+        (gzip.compress(b"{}"), "file", "is compressed with gzip; unpack it"),
+        (b"PK\x03\x04 and so on", "file", "is a zip archive; unpack it"),
         (b'{"data": [' + b"[" * 100_000, "line 1 character 11", "is nested too deeply"),
     ],
 )

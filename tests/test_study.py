@@ -4,8 +4,10 @@ import pytest
 import yaml
 
 from raysearch import parse, study
-from raysearch.errors import InputError
+from raysearch.errors import InputError, Problem
+from raysearch.recipes import RECIPES, Hyper
 from raysearch.study.names import model_problems
+from raysearch.tasks import TASKS
 
 RTE, MRPC, MNLI = "glue/rte", "glue/mrpc", "glue/mnli"
 SPACE = {"LR": {"choice": [1e-5, 2e-5]}, "BSZ": {"int": [8, 32]}}
@@ -63,13 +65,29 @@ def test_ten_mistakes_in_one_file_are_all_named_with_place_cause_and_cure(tmp_pa
     assert found["modle"] == "no field named 'modle'; did you mean 'model'?"
     assert found["space.LR"] == "low must be below high, got [5e-05, 5e-06]"
     assert found["space.BSZ"].startswith("takes no fractions: write {int: [low, high]}")
-    assert found["space.alhpa"].startswith("no hyperparameter named 'alhpa'; there are: BSZ")
+    assert found["space.alhpa"].endswith("`raysearch list hyperparameters` shows them")
     assert found["fixed.dropout"] == "input should be less than 1, got 1.5"
     assert "did you mean 'EPOCH'?" in found["per_task.glue/mrpc.fixed.EPOHC"]
     assert "'tpe', 'random', 'grid' or 'cmaes', got 'tpee'" in found["search.sampler"]
     assert found["search.start_from[0].LR"] == "a number is needed, got 'fast'"
     assert "each seed stands once, got [1, 2, 2]" in text
     assert "seed 1 chose the configurations; confirm with fresh ones" in text
+
+
+def test_problems_stand_in_the_order_of_the_file_and_what_the_command_line_gives_first(tmp_path):
+    path = write(tmp_path, TEN_MISTAKES)
+
+    def places(**overrides):
+        with pytest.raises(InputError) as caught:
+            study.load(path, **overrides)
+        return list(dict.fromkeys(problem.place for problem in caught.value.problems))
+
+    file = ["tasks[0]", "modle", "space.LR", "space.BSZ", "space.alhpa", "fixed.dropout",
+            "per_task.glue/mrpc.fixed.EPOHC", "search.sampler", "search.start_from[0].LR",
+            "confirm.seeds"]  # fmt: skip
+    assert places() == file
+    file.remove("fixed.dropout")
+    assert places(model="", set={"dropout": 2}) == ["model", "fixed.dropout", *file]
 
 
 def test_yaml_1_1_takes_1e_5_for_text_and_a_study_does_not(tmp_path):
@@ -124,7 +142,8 @@ def test_a_choice_that_stands_twice_in_two_spellings_is_refused(name, choice):
 
 WRONG = [
     ({"space": {"LR": 3}}, "space.LR", "write exactly one of {choice: [...]}"),
-    ({"space": {"LR": {"lgo": [1, 2]}}}, "space.LR.lgo", "did you mean 'log'?"),
+    ({"space": {"LR": 2e-5}}, "space.LR", "got 2e-05; or put it under fixed"),
+    ({"space": {"LR": {"lgo": [1, 2]}}}, "space.LR.lgo", "did you mean {log: [1, 2]}?"),
     ({"space": {"LR": {"log": [1e-5]}}}, "space.LR.log[1]", "one value more is needed"),
     ({"space": {"LR": {"log": [1e-5, 100]}}}, "space.LR", "less than or equal to 10, got 100"),
     ({"space": {"seed": {"choice": [1]}}}, "space.seed", "seeds are not searched: see search.seed"),
@@ -134,21 +153,37 @@ WRONG = [
     ({"fixed": {"adam_betas": [0.9, 1.5]}}, "fixed.adam_betas", "[0, 1), got [0.9, 1.5]"),
     ({"fixed": {"weight_decay": float("inf")}}, "fixed.weight_decay", "a finite number"),
     ({"fixed": {"max_length": 16.5}}, "fixed.max_length", "a whole number is needed, got 16.5"),
-    ({"fixed": {"EPOCH": {"stpes": 3}}}, "fixed.EPOCH", "or {steps: N}"),
-    ({"fixed": {"evaluations": {"per_epoc": 2}}}, "fixed.evaluations", "or {per_epoch: N}"),
+    ({"fixed": {"EPOCH": {"stpes": 3}}}, "fixed.EPOCH", "did you mean {steps: 3}?"),
+    ({"fixed": {"EPOCH": {"step": 30}}}, "fixed.EPOCH", "did you mean {steps: 30}?"),
+    ({"fixed": {"EPOCH": {"epochs": 3}}}, "fixed.EPOCH", "a number or {steps: N} is needed, got"),
+    ({"fixed": {"EPOCH": {"steps": -1}}}, "fixed.EPOCH", "greater than or equal to 0, got -1"),
+    ({"fixed": {"clip": {"steps": 1}}}, "fixed.clip", "it is: largest global L2 norm"),
+    ({"space": {"WARMUP": {"choice": [{"step": 9}]}}}, "space.WARMUP", "mean {steps: 9}?"),
+    ({"fixed": {"evaluations": {"per_epoc": 2}}}, "fixed.evaluations", "mean {per_epoch: 2}?"),
+    ({"space": {"LR": {"choices": [1e-5]}}}, "space.LR.choices", "did you mean {choice: [1e-05]}?"),
+    ({"space": {"LR": {"range": [1e-5, 1]}}}, "space.LR.range", "{log: [low, high]}, {int: [low,"),
+    ({"space": {"LR": {"low": 1e-5}}}, "space.LR.low", "no form named 'low'; there are: {choice"),
+    ({"space": {"LR": [1e-5, 2e-5]}}, "space.LR", "did you mean {choice: [1e-05, 2e-05]}?"),
+    ({"space": {"LR": {"choice": []}}}, "space.LR.choice", "at least one value is needed, got []"),
     ({"tasks": []}, "tasks", "at least one task name, got []"),
     ({"tasks": ["glue/ax"]}, "tasks[0]", "no training data: it is predicted, not searched"),
     ({"model": 5}, "model", "text is needed, got 5"),
+    ({"model": " "}, "model", "a folder, a hub name or scratch is needed, got ' '"),
+    ({"per_task": {RTE: {"model": ""}}}, "per_task.glue/rte.model", "scratch is needed, got ''"),
     ({"recipe": "finetun"}, "recipe", "did you mean 'finetune'?"),
+    ({"recipe": None}, "recipe", "text is needed, got None"),
+    ({"tasks": ["text/lines"]}, "recipe", "does not train text/lines: cross_thought would do"),
     ({"name": "../up"}, "name", "a name without slashes"),
     ({"search": 5}, "search", "a mapping is needed, got 5"),
+    ({"search": {"select_on": "mean"}}, "search.select_on", "no task here has languages"),
+    ({"train": ["en"]}, "train", "no task here has languages to train in: leave it out"),
     ({"search": {"trials": 0}}, "search.trials", "greater than or equal to 1, got 0"),
     ({"search": {"trials": True}}, "search.trials", "a whole number is needed, got True"),
     ({"search": {"hours": 0}}, "search.hours", "greater than 0, got 0"),
     ({"search": {"seed": 2**31}}, "search.seed", "less than 2147483648"),
     ({"search": {"stop_early": "maybe"}}, "search.stop_early", "true, false or {at: [fractions]"),
     ({"search": {"stop_early": {"at": [0.5, 1]}}}, "search.stop_early.at[1]", "less than 1, got 1"),
-    ({"search": {"stop_early": {"at": []}}}, "search.stop_early.at", "at least 1 item"),
+    ({"search": {"stop_early": {"at": []}}}, "search.stop_early.at", "at least one value"),
     ({"search": {"start_from": "publishd"}}, "search.start_from", "'published' or a list of"),
     ({"search": {"start_from": [3]}}, "search.start_from", "list of configurations, got [3]"),
     ({"search": {"start_from": "published"}}, "search.start_from", "needs a published section"),
@@ -162,6 +197,7 @@ WRONG = [
     ({"confirm": {"seeds": [1, 2]}}, "confirm.seeds", "confirm with fresh ones"),
     ({"confirm": {"seeds": [-1]}}, "confirm.seeds[0]", "greater than or equal to 0, got -1"),
     ({"per_task": {"glue/rtt": {}}}, "per_task.glue/rtt", "did you mean 'glue/rte'?"),
+    ({"per_task": {MRPC: {}}}, "per_task.glue/mrpc", "none of the study's tasks: glue/rte"),
     ({"per_task": {RTE: {"spaces": {}}}}, "per_task.glue/rte.spaces", "did you mean 'space'?"),
     ({"published": [{"row": "A", "results": {}}]}, "published[0].source", "required"),
 ]
@@ -248,13 +284,18 @@ def test_a_configuration_to_start_from_has_to_fit_one_task_only():
         ("glue/rte", "file", "got a str"),
         ("tasks: [glue/rte\nmodel: {", "line 2", "not YAML"),
         ("tasks: [glue/rte]\n\tmodel: x\n", "line 2", "not YAML: found character '\\t'"),
-        ("model: a\ntasks: [glue/rte]\nmodel: b\n", "line 3", "'model' stands twice"),
+        ("model: a\ntasks: [glue/rte]\nmodel: b\n", "line 3", "twice, first in line 1: keep one"),
+        ("tasks: [glue/rte]\n\tmodel: x\n", "line 2", "it is indented with spaces"),
+        ("tasks: [glue/rte]\n---\nmodel: x\n", "line 2", "but found another document"),
+        ("model: x\nfixed: {LR: 2020-13-45}\n", "line 2", "not YAML: month must be in 1..12"),
+        ("model: " + 5000 * "1", "line 1", "not YAML: Exceeds the limit"),
+        ("? [a, b]\n: 3\n", "line 1", "not YAML: found unhashable key"),
         ("model: !!python/object:os.system {}\n", "line 1", "not YAML: could not determine"),
         (b"\x89PNG\r\n\x1a\n\x00", "file", "not a text in UTF-8"),
         (b"a: \x00\x01", "file", "not a text in UTF-8"),
         (b"tasks: [glue/rte] # caf\xe9", "file", "not a text in UTF-8"),
         ("tasks: " + 1000 * "[", "file", "nested too deeply"),
-        ("# " + 2**20 * "x", "file", "1 MiB are no study"),
+        ("# " + 2**20 * "x", "file", "more than 1 MiB are no study"),
     ],
 )
 def test_what_is_no_study_is_refused_with_its_line(tmp_path, text, place, cause):
@@ -270,15 +311,34 @@ def test_a_file_that_is_not_there_is_named_with_its_neighbour(tmp_path):
     assert refusal(tmp_path) == ("file", "cannot be read: Is a directory")
 
 
+def test_keys_that_stand_twice_are_told_with_everything_else(tmp_path):
+    text = "tasks: [glue/rte]\nmodel: a\nspace: {LR: {choice: [1]}, LR: {choice: [2]}}\nmodel: b\n"
+    with pytest.raises(InputError) as caught:
+        study.load(write(tmp_path, text + "fixd: {}\n"))
+    assert [(p.place, p.text[:17]) for p in caught.value.problems] == [
+        ("line 3", "'LR' stands twice"),
+        ("line 4", "'model' stands tw"),
+        ("fixd", "no field named 'f"),
+    ]
+
+
+def test_an_unknown_recipe_hides_nothing_else():
+    found = problems(raw(recipe="finetun", fixed={"LR": "fast"}, confirm={"seeds": [1]}))
+    assert {"recipe", "fixed.LR", "confirm.seeds"} <= set(found)
+    found = problems(raw(recipe="other", fixed={"alpha": 1}, confirm={"seeds": [1]}))
+    assert set(found) == {"recipe", "confirm.seeds"}  # it may well have an alpha
+
+
 def test_long_input_is_not_repeated_whole():
-    text = problems(raw(model=list(range(10_000)), fixed={"LR": "x" * 10_000}))
-    assert all(len(said) < 120 for said in text.values())
+    fixed = {"LR": "x" * 10_000, "y" * 10_000: 1}
+    text = problems(raw(model=list(range(10_000)), fixed=fixed, tasks=["z" * 10_000]))
+    assert all(len(said) < 140 for said in text.values())
 
 
 def test_names_that_are_numbers_are_no_names():
-    assert problems({**raw(), 1: 2})
-    assert problems(raw(space={3: {"choice": [1]}}))
-    assert problems(raw(per_task={3: {}}))
+    assert list(problems({**raw(), 1: 2})) == ["1"]
+    assert list(problems(raw(space={3: {"choice": [1]}}))) == ["space.3"]
+    assert list(problems(raw(per_task={3: {}}))) == ["per_task.3"]
 
 
 def test_an_alias_may_be_used_again_and_overridden(tmp_path):
@@ -372,7 +432,19 @@ def test_a_wrong_set_value_is_refused_like_one_in_the_file(values, place, text):
 
 def test_overrides_do_not_hide_what_is_wrong_in_the_file():
     found = problems(raw(search=5, per_task=[1], space=3), set={"LR": 1}, trials=3)
-    assert {"search", "per_task"} <= set(found)
+    assert set(found) == {"search", "per_task", "space"}
+
+
+def test_set_values_may_be_texts_of_which_all_that_is_wrong_is_told():
+    read = study.parse(raw(), set=["LR=3e-5", "WARMUP={steps: 9}", "adam_betas=[0.9, 0.98]"])
+    assert read.fixed == {"LR": 3e-5, "WARMUP": {"steps": 9}, "adam_betas": (0.9, 0.98)}
+    wrong = ["LR", "BSZ=[1", "clip=2020-13-45", "EPOCH=3", "EPOCH=4", "LRR=1"]
+    found = problems(raw(fixed={"dropout": 2}), set=wrong)
+    assert found["--set LR"] == "write it as NAME=VALUE"
+    assert found["--set BSZ=[1"].startswith("the value is not YAML")
+    assert found["--set clip=2020-13-45"].startswith("the value is not YAML")
+    assert found["--set EPOCH=4"] == "stands twice: keep one of the two"
+    assert list(found)[-2:] == ["fixed.LRR", "fixed.dropout"]
 
 
 def test_a_study_trains_in_the_languages_that_it_names():
@@ -403,3 +475,158 @@ def test_lengths_that_leave_no_room_for_the_text_are_refused(task, fixed, field)
 def test_a_shape_from_scratch_that_cannot_be_is_a_problem(model):
     assert [problem.place for problem in model_problems(model)] == ["model"]
     assert model_problems("scratch:2x64") == []
+
+
+def test_a_file_and_a_name_that_no_hub_takes_are_no_models(tmp_path):
+    path = write(tmp_path, "a,b", "model.csv")
+    assert f"'{path}' is a file"[:50] in model_problems(str(path))[0].text
+    assert "no folder 'mmm" in model_problems("m" * 5000)[0].text
+    assert len(model_problems("m" * 5000)[0].text) < 140
+
+
+def test_a_language_stands_once():
+    found = problems({"tasks": ["xtreme/panx"], "model": "scratch", "train": ["en", "de", "en"]})
+    assert found == {"train[2]": "each language stands once, got 'en' again"}
+
+
+# What no task reads ----------------------------------------------------------------------------
+
+PANX = "xtreme/panx"
+
+
+def of_head(head):
+    """Some task of a head that fine-tuning trains."""
+    return next(name for name, task in TASKS.items() if task.head == head and task.train)
+
+
+FOREIGN = [
+    (name, head)
+    for name, readers in Hyper.READ_BY.items()
+    for head in ("classify", "span", "tag")
+    if head not in readers and name in Hyper.model_fields
+]
+
+
+@pytest.mark.parametrize(("name", "head"), FOREIGN)
+def test_a_hyperparameter_that_no_task_reads_is_named_with_those_that_do(name, head):
+    task, default = of_head(head), Hyper.model_fields[name].default
+    fixed = {"tasks": [task], "model": "scratch", "fixed": {name: default, "max_length": 384}}
+    readers = ", ".join(Hyper.READ_BY[name])
+    text = f"only {readers} tasks read it, here are {head} ones: leave it out"
+    assert problems(fixed) == {f"fixed.{name}": text}
+    reader = next(head for head in Hyper.READ_BY[name] if head in RECIPES["finetune"].heads)
+    study.parse({**fixed, "tasks": [task, of_head(reader)]})
+
+
+@pytest.mark.parametrize(
+    ("parts", "place"),
+    [
+        ({"space": {"beam": {"int": [1, 5]}}}, "space.beam"),
+        ({"per_task": {RTE: {"fixed": {"beam": 5}}}}, "per_task.glue/rte.fixed.beam"),
+        ({"per_task": {RTE: {"space": {"beam": {"int": [1, 5]}}}}}, "per_task.glue/rte.space.beam"),
+        ({"search": {"start_from": [{"LR": 1e-5, "BSZ": 8, "beam": 5}]}},
+         "search.start_from[0].beam"),
+    ],
+)  # fmt: skip
+def test_a_hyperparameter_of_other_heads_is_found_wherever_it_stands(parts, place):
+    assert list(problems(raw(**parts))) == [place]
+
+
+def test_descriptions_and_checks_agree_on_who_reads_a_hyperparameter():
+    told = {}
+    for name, field in Hyper.model_fields.items():
+        head, colon, _ = field.description.partition(": ")
+        if colon and head in RECIPES["finetune"].heads:
+            told[name] = (head,)
+    assert told == {name: Hyper.READ_BY.get(name) for name in told}
+    assert len(told) > 10
+
+
+def test_a_name_that_is_not_known_to_be_a_task_accuses_nothing_else():
+    found = problems(raw(tasks=[RTE, "squad/v1"], fixed={"beam": 5}, per_task={MRPC: {}}))
+    assert list(found) == ["tasks[1]"]
+
+
+MIXED = {
+    "tasks": [RTE, PANX],
+    "model": "scratch",
+    "train": ["en", "sw"],
+    "space": {"LR": {"choice": [1e-5, 2e-5]}},
+    "fixed": {"pooling": "sum", "dropout": 0.1},
+    "per_task": {PANX: {"space": {"LR": {"choice": [5e-5]}}, "fixed": {"EPOCH": 10}}},
+    "search": {"select_on": "mean", "start_from": [{"LR": 1e-5}, {"LR": 5e-5, "pooling": "sum"}]},
+}
+
+
+def test_a_study_of_several_heads_may_be_cut_to_one_of_its_tasks_and_read_again(tmp_path):
+    whole = study.parse(MIXED)
+    assert (whole.fixed["pooling"], whole.search.select_on) == ("sum", "mean")
+    for task in MIXED["tasks"]:
+        one = study.parse(MIXED, tasks=[task])
+        again = study.load(write(tmp_path, study.dump(one)))
+        assert again == one
+        assert again.hyper(task, {}) == one.hyper(task, {})
+        assert again.start(task) == whole.start(task)
+        assert again.selector(task) == whole.selector(task)
+        assert again.trainings(task) == whole.trainings(task)
+    alone = study.parse(MIXED, tasks=[RTE])
+    assert (alone.train, alone.fixed, alone.per_task) == ((), {"dropout": 0.1}, {})
+    assert alone.search.start_from == ({"LR": 1e-5},)
+
+
+def test_what_is_dumped_for_one_task_of_several_can_be_read(tmp_path):
+    winner = study.parse(MIXED).model_copy(update={"tasks": (RTE,)})
+    assert study.load(write(tmp_path, study.dump(winner))).fixed == {"dropout": 0.1}
+
+
+def test_a_study_may_be_run_on_tasks_that_its_file_does_not_name():
+    other = study.parse(MIXED, tasks=["squad/v1.1"])
+    assert "pooling" not in other.fixed
+    assert list(problems(MIXED, tasks=["squad/v1.1"], set={"segments": "qa_first"})) == [
+        "fixed.segments"
+    ]
+
+
+# What is told besides ---------------------------------------------------------------------------
+
+
+def seen(path, **overrides):
+    """What is asked for further problems, and all the problems then."""
+    asked = []
+
+    def further(sketch):
+        asked.append(sketch)
+        return [Problem(place="data", text="gone")]
+
+    with pytest.raises(InputError) as caught:
+        study.load(path, further=further, **overrides)
+    (sketch,) = asked
+    return sketch, [problem.place for problem in caught.value.problems]
+
+
+def test_what_can_be_told_of_a_study_with_problems_is_looked_at_as_well(tmp_path):
+    text = "tasks: [glue/rte, glue/x, xtreme/panx]\nmodel: m\ntrain: [en, sw]\nleave_out: '3'\n"
+    wrong = "space: {LR: 3}\nper_task: {glue/rte: {model: n, fixed: 3}}\n"
+    sketch, places = seen(write(tmp_path, text + wrong))
+    assert places == ["tasks[1]", "space.LR", "per_task.glue/rte.fixed", "data"]
+    assert sketch.tasks == (RTE, PANX)
+    assert (sketch.model_of(RTE), sketch.model_of(PANX), sketch.leave_out) == ("n", "m", 3)
+    assert [split.name for split in sketch.trainings(PANX)] == ["train", "train-sw"]
+
+
+@pytest.mark.parametrize(
+    ("text", "overrides", "tasks", "model"),
+    [
+        ("tasks: 3\nmodel: [x]\ntrain: 5\nleave_out: many\n", {}, (), "scratch"),
+        ("", {}, (), "scratch"),
+        ("tasks: [glue/rte", {"tasks": [RTE, "glue/x"], "model": "m"}, (RTE,), "m"),
+    ],
+)
+def test_what_cannot_be_told_is_left_out_of_the_look(tmp_path, text, overrides, tasks, model):
+    sketch, places = seen(write(tmp_path, text), **overrides)
+    assert (sketch.tasks, sketch.model, sketch.train, sketch.leave_out) == (tasks, model, (), 0)
+    assert places[-1] == "data"
+
+
+def test_a_study_without_problems_asks_for_no_further_ones():
+    study.parse(raw(), further=lambda _: pytest.fail("asked"))

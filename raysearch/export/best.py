@@ -21,6 +21,7 @@ def rerun(study: Study, task: str, leader: Standing) -> Study:
     confirmed = leader.trials[0].phase == "confirm"
     search = Search(
         select=study.search.select,
+        select_on=study.search.select_on,
         max_failures=study.search.max_failures,
         # A lone trial is never stopped, but it is evaluated where rivals were compared: its best
         # evaluation may be one of those.
@@ -33,15 +34,20 @@ def rerun(study: Study, task: str, leader: Standing) -> Study:
         for row in study.published
         if task in row.results
     ]
-    return Study(
-        name=f"{study.name}-{tasks.get(task).slug}",
-        tasks=(task,),
-        model=study.model,
-        recipe=study.recipe,
-        fixed={**study.fixed_of(task), **leader.configuration},
-        search=search,
-        confirm=Confirm(top=1, seeds=seeds, report=study.confirm.report if seeds else "median"),
-        published=tuple(published),
+    return study.model_copy(
+        update={
+            "name": f"{study.name}-{tasks.get(task).slug}",
+            "tasks": (task,),
+            "model": study.model_of(task),
+            "space": {},
+            "fixed": {**study.fixed_of(task), **leader.configuration},
+            "per_task": {},
+            "search": search,
+            "confirm": Confirm(
+                top=1, seeds=seeds, report=study.confirm.report if seeds else "median"
+            ),
+            "published": tuple(published),
+        }
     )
 
 

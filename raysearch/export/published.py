@@ -21,15 +21,17 @@ class Score:
     Attributes:
         name: of the score: "dev.mismatched.accuracy", "test.accuracy".
         percent: as printed.
+        least: decimals that the paper prints at least, see `Published.digits`.
     """
 
     name: str
     percent: float
+    least: int = 1
 
     @property
     def digits(self) -> int:
-        """Decimals that it is printed with, one at least."""
-        return max(1, len(f"{self.percent:.10g}".partition(".")[2]))
+        """Decimals that it is printed with."""
+        return max(self.least, len(f"{self.percent:.10g}".partition(".")[2]))
 
     @property
     def text(self) -> str:
@@ -124,7 +126,9 @@ def _by_task(
         used = metric or _used(task, scores, of) or task.metric
         wanted = _names(task, used, of) if used in _metrics(task) else []
         found = [
-            Score(name=f"{of or 'dev.'}{n.removeprefix(of)}", percent=scores[n])
+            Score(
+                name=f"{of or 'dev.'}{n.removeprefix(of)}", percent=scores[n], least=system.digits
+            )
             if n in scores
             else None
             for n in wanted

@@ -50,13 +50,28 @@ def write(
     return path
 
 
-def write_tags(
-    folder: Path, task: Task, split: Split, found: Mapping[str, Sequence[int]]
-) -> Path:
+def write_tags(folder: Path, task: Task, split: Split, found: Mapping[str, Sequence[int]]) -> Path:
     """Write tags as XTREME takes them: one a line, an empty line between sentences."""
     path = folder / split.submission
     blocks = ("".join(f"{task.labels[tag]}\n" for tag in tags) for tags in found.values())
     replace(path, "\n".join(blocks))
+    return path
+
+
+def write_embeddings(folder: Path, split: Split, ids: Sequence[str], found: Any) -> Path:
+    """Write sentence embeddings as parquet: `id`, and `embedding`, so many float32.
+
+    Args:
+        found: [lines, numbers].
+    """
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    numbers = pa.FixedSizeListArray.from_arrays(pa.array(found.ravel()), found.shape[1])
+    whole = pa.BufferOutputStream()
+    parquet.write_table(pa.table({"id": list(ids), "embedding": numbers}), whole)
+    path = folder / split.submission
+    replace(path, whole.getvalue().to_pybytes())
     return path
 
 

@@ -2,13 +2,17 @@
 column for each task and the lines of a system beneath its name."""
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from .. import tasks
+from ..errors import InputError, Problem
 from ..study import Published, Result, Study
 from ..study.names import score_names
 from . import spelling
 from .published import Lines, Score, beside, printed, sources
 from .rows import BLANK, UNKNOWN, Cell, Row, Table
+
+_SHOWN = 5  # studies of a folder
 
 
 def alone(study: Study, settings: Sequence[str], average: bool) -> Table:
@@ -26,7 +30,39 @@ def alone(study: Study, settings: Sequence[str], average: bool) -> Table:
         columns = [spelling.column(tasks.get(name)) for name in study.tasks]
         columns += ["AVG"] * average
         rows, notes = _groups(study, settings, average)
-    return Table(title=title, columns=tuple(columns), rows=tuple(rows), notes=tuple(notes))
+    notes = (*notes, *_warmups(study))
+    return Table(title=title, columns=tuple(columns), rows=tuple(rows), notes=notes)
+
+
+def study_file(place: Path) -> Path:
+    """The file of the study that is meant: itself, or that of a run folder.
+
+    Raises:
+        InputError: a folder of neither kind; or no such file, and one of that name and ".yaml".
+    """
+    own, named = place / "study.yaml", Path(f"{place}.yaml")
+    if own.is_file():
+        return own
+    if place.is_dir():
+        studies = sorted(path.name for path in place.glob("*.yaml"))
+        text = "is a folder and no run: there is no study.yaml in it; "
+        few = ", ".join([*studies[:_SHOWN], *["..."] * (len(studies) > _SHOWN)])
+        text += f"give one of its studies: {few}" if studies else "a study would do"
+    elif not place.exists() and named.is_file():
+        text = f"no such file; did you mean '{named}'?"
+    else:
+        return place
+    raise InputError(str(place), [Problem(place="study", text=text)])
+
+
+def _warmups(study: Study) -> list[str]:
+    """What numbers above 1 mean, which stand among ratios."""
+    results = [row.results[name] for name in study.tasks for row in study.published
+               if name in row.results]  # fmt: skip
+    values = [result.settings.get("WARMUP") for result in results]
+    above = sorted({value for value in values if isinstance(value, int | float) and value > 1})
+    shares = ", ".join(f"{spelling.value(value)} is {100 / value:.4g} %" for value in above)
+    return [f"WARMUP above 1 is the reciprocal of the ratio: {shares}."] if above else []
 
 
 def _lines(study: Study, settings: Sequence[str]) -> tuple[list[str], list[Row]]:
@@ -44,7 +80,7 @@ def _lines(study: Study, settings: Sequence[str]) -> tuple[list[str], list[Row]]
             cells=(
                 Cell(system.model, system.model) if system.model else UNKNOWN,
                 *(_setting(result, setting) for setting in shown),
-                *(_score(result, score) for score in scores),
+                *(_score(system, name, score) for score in scores),
             ),
         )
         for system, result in zip(systems, results, strict=True)
@@ -58,10 +94,11 @@ def _setting(result: Result | None, name: str) -> Cell:
     return Cell(spelling.value(result.settings[name]), result.settings[name])
 
 
-def _score(result: Result | None, name: str) -> Cell:
-    if result is None or name not in result.scores:
+def _score(system: Published, task: str, name: str) -> Cell:
+    scores = system.results[task].scores if task in system.results else {}
+    if name not in scores:
         return UNKNOWN
-    score = Score(name=name, percent=result.scores[name])
+    score = Score(name=name, percent=scores[name], least=system.digits)
     return Cell(score.text, score.percent / 100)
 
 
@@ -96,10 +133,7 @@ def _languages(study: Study, system: Published, of: str, average: bool) -> Itera
     found = {name: tasks.get(name) for name in study.tasks}
     others = dict.fromkeys(code for task in found.values() for code in task.languages[1:])
     for code in others:
-        cells = [
-            _score(system.results.get(name), f"{of}{code}.{task.metric}")
-            for name, task in found.items()
-        ]
+        cells = [_score(system, name, f"{of}{code}.{task.metric}") for name, task in found.items()]
         if any(cell is not UNKNOWN for cell in cells):
             name = code + " (test)" * bool(of)
             yield Row(name=name, system=system.row, cells=(*cells, *[BLANK] * average))

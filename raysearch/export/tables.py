@@ -7,6 +7,7 @@ from .. import metrics, tasks
 from ..journal import Records
 from ..standing import Standing, complete, planned, standings
 from ..study import Study
+from ..study.names import source
 from ..tasks import Task
 from ..tasks.glue import AVERAGED
 from . import spelling
@@ -52,7 +53,12 @@ def table(study: Study, records: Records | None = None) -> Table:
         title=f"{study.name}: {study.model}",
         columns=tuple(columns),
         rows=(*rows, *rows_published),
-        notes=(_measured(study), *_without_result(study, records, leaders), *notes),
+        notes=(
+            _measured(study),
+            *_origins(study),
+            *_without_result(study, records, leaders),
+            *notes,
+        ),
         cost=cost(study, records),
     )
 
@@ -182,6 +188,15 @@ def _measured(study: Study) -> str:
     for count in {study.fixed_of(name).get("dev_examples") for name in study.tasks} - {None}:
         text += f" Scored on {count} examples of each dev split."
     return text
+
+
+def _origins(study: Study) -> list[str]:
+    """What tasks started from that do not start from the study's own model."""
+    own: dict[str, list[str]] = {}
+    for name in study.tasks:
+        if study.model_of(name) != source(study.model):
+            own.setdefault(study.model_of(name), []).append(spelling.column(tasks.get(name)))
+    return [f"{', '.join(columns)}: from {model}." for model, columns in own.items()]
 
 
 def _without_result(study: Study, records: Records, leaders: Leaders) -> list[str]:

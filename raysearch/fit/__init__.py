@@ -1,7 +1,7 @@
 """The one training loop."""
 
 from ..plan import Plan, plan
-from .evaluate import decode, outputs, score
+from .evaluate import decode, embeddings, outputs, score
 from .gradient import Memory
 from .job import Job
 from .loop import Fit
@@ -10,5 +10,5 @@ from .world import World
 
 __all__ = [
     "Fit", "Job", "Memory", "Plan", "Report", "Status", "World",
-    "decode", "outputs", "plan", "score",
+    "decode", "embeddings", "outputs", "plan", "score",
 ]  # fmt: skip

@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.nn import functional
 
 from .. import metrics
 from ..batches import Examples, by_length
+from ..batches.blocks import LABELS, NOT_MASKED
 from ..prepare.columns import LABEL
 from ..recipes import Hyper
 from ..tasks import Task
@@ -17,6 +19,7 @@ from . import answers
 from .world import World
 
 TOKENS = {"cpu": 2048, "cuda": 65536}  # padded tokens of a batch
+Read = Callable[[torch.nn.Module, dict[str, torch.Tensor], Hyper], torch.Tensor]
 _GOLD = ("labels", "start", "end", "impossible")
 
 
@@ -30,6 +33,7 @@ def outputs(
     world: World | None = None,
     autocast: Callable[[], AbstractContextManager],
     beat: Callable[[], None] = lambda: None,
+    read: Read | None = None,
 ) -> np.ndarray:
     """What the head says of every example, float32, in the file's order.
 
@@ -37,6 +41,7 @@ def outputs(
         world: workers that share the batches.
         autocast: gives the context of a forward pass.
         beat: called after every batch.
+        read: (model, batch, hyper) -> [examples, numbers]; none: what the task's head says.
 
     Returns:
         [examples, outputs]; of tags the best of each word, [examples, most words]; of spans see
@@ -45,7 +50,7 @@ def outputs(
     Raises:
         MemoryError: a lone example does not fit.
     """
-    world = world or World()
+    world, read = world or World(), read or _READ.get(task.head, _logits)
     training = model.training
     model.eval()
     device = next(model.parameters()).device
@@ -53,7 +58,7 @@ def outputs(
     found = []
     for rows in batches[world.rank :: world.size]:
         with autocast():
-            found += _outputs(model, examples, rows, device, task, hyper)
+            found += _outputs(model, examples, rows, device, read, hyper)
         beat()
     model.train(training)
     shares = world.gather([(rows, values.cpu().numpy()) for rows, values in found])
@@ -67,20 +72,20 @@ def outputs(
 
 def _outputs(
     model: torch.nn.Module, examples: Examples, rows: np.ndarray, device: torch.device,
-    task: Task, hyper: Hyper,
+    read: Read, hyper: Hyper,
 ) -> list[tuple[np.ndarray, torch.Tensor]]:  # fmt: skip
     """Rows and outputs of one batch; half by half where memory runs out."""
     try:
         batch = examples.batch(rows, device)
         batch = {name: x for name, x in batch.items() if name not in _GOLD}
-        return [(rows, _READ.get(task.head, _logits)(model, batch, hyper))]
+        return [(rows, read(model, batch, hyper))]
     except torch.OutOfMemoryError:
         if len(rows) == 1:
             tokens = int(examples.lengths[rows].max())
             raise MemoryError(f"one example of {tokens} tokens does not fit in memory") from None
     half = len(rows) // 2
     return [found for part in (rows[:half], rows[half:])
-            for found in _outputs(model, examples, part, device, task, hyper)]  # fmt: skip
+            for found in _outputs(model, examples, part, device, read, hyper)]  # fmt: skip
 
 
 def _logits(model: torch.nn.Module, batch: dict[str, torch.Tensor], _: Hyper) -> torch.Tensor:
@@ -93,12 +98,39 @@ def _tags(model: torch.nn.Module, batch: dict[str, torch.Tensor], _: Hyper) -> t
     return best.masked_fill(~logits.isfinite().all(-1), torch.nan)  # seen as divergence
 
 
-_READ = {"tag": _tags, "span": answers.spans}
+def _guesses(model: torch.nn.Module, batch: dict[str, torch.Tensor], _: Hyper) -> torch.Tensor:
+    """Of each block the log-likelihood of its masked tokens, the hits and their number."""
+    gold = batch.pop(LABELS)
+    said = model(**batch, labels=gold).logits.float().log_softmax(-1)
+    block, _ = (gold != NOT_MASKED).nonzero(as_tuple=True)
+    wanted = gold[gold != NOT_MASKED]
+    likelihood = said.gather(1, wanted[:, None])[:, 0]
+    seen = torch.stack([likelihood, said.argmax(-1) == wanted, torch.ones_like(likelihood)], 1)
+    return torch.zeros(len(gold), 3, device=seen.device).index_add_(0, block, seen)
+
+
+_READ = {"tag": _tags, "span": answers.spans, "thought": _guesses}
+
+
+def embeddings(
+    model: torch.nn.Module, batch: dict[str, torch.Tensor], hyper: Hyper
+) -> torch.Tensor:
+    """Lines of a text, [lines, tokens] -> their slots side by side, [lines, slots * width].
+
+    A line is cut where the model's positions or `max_length` end.
+    """
+    config, ids, real = model.config, batch["input_ids"], batch["attention_mask"]
+    most = min(hyper.max_length, config.longest_sentence) - 1
+    ids, real = ids[:, :most].clone(), real[:, :most]
+    last = real.sum(1, keepdim=True) - 1
+    ids.scatter_(1, last, config.eos_token_id)  # of a line that is cut
+    ids = functional.pad(ids, (1, 0), value=config.bos_token_id)
+    return model.base_model.embed(ids, functional.pad(real, (1, 0), value=1)).flatten(1).float()
 
 
 def decode(outputs: np.ndarray, examples: Examples, task: Task, hyper: Hyper) -> Any:
     """Predictions from what a head says: class ids, or scores in the task's own units, [examples];
-    sentence id -> tags of its words; question id -> Answer."""
+    sentence id -> tags of its words; question id -> Answer; of masked tokens their sums."""
     if task.head == "regress":
         return outputs[:, 0] * hyper.label_scale
     if task.head == "tag":
@@ -106,6 +138,8 @@ def decode(outputs: np.ndarray, examples: Examples, task: Task, hyper: Hyper) ->
         return _sentences(examples, (tags[:words] for tags, words in rows))
     if task.head == "span":
         return answers.texts(outputs, examples, hyper)
+    if task.head == "thought":
+        return outputs
     return outputs.argmax(axis=1)
 
 
@@ -126,6 +160,8 @@ def finite(outputs: np.ndarray, task: Task) -> bool:
 
 def score(predictions: Any, examples: Examples, task: Task, hyper: Hyper) -> dict[str, float]:
     """All of the task's metrics, as fractions, finite."""
+    if task.head == "thought":
+        return metrics.masked.score(task.metrics, predictions)
     if task.head == "tag":
         gold = _sentences(examples, examples.values(LABEL))
         return metrics.tagging.score(task.metrics, predictions, gold, task.labels)

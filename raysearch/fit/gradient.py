@@ -5,16 +5,18 @@ It knows neither optimizer nor schedule."""
 import numpy as np
 import torch
 
-from ..batches import Cost, cut
+from ..batches import Cost, Examples, cut
 from .job import Job
 from .precision import autocast
 from .world import World
+
+LIMITS = {"cpu": 2**15, "cuda": 2**20}  # padded tokens; only an accelerator says when it is full
 
 
 class Memory:
     """The largest micro-batch that has fitted, in padded tokens. A lane keeps it between trials."""
 
-    def __init__(self, limit: int = 2**20) -> None:
+    def __init__(self, limit: int = LIMITS["cuda"]) -> None:
         self.limit = limit
 
 
@@ -49,19 +51,22 @@ class Gradient:
         self.overhead = overhead(model, self.device)
         self.micro_batches = 0
 
-    def __call__(self, rows: np.ndarray, step: int) -> torch.Tensor:
+    def __call__(self, examples: Examples, rows: np.ndarray, step: int) -> torch.Tensor:
         """Leave the gradients of these rows in the parameters; the sum of this worker's losses.
+
+        Args:
+            examples: as this pass over them sees them.
 
         Raises:
             MemoryError: a lone example does not fit.
         """
-        lengths = self.job.train.lengths
+        lengths, units = examples.lengths, int(examples.units[rows].sum())
         longest_first = rows[np.argsort(-lengths[rows], kind="stable")]
         share = longest_first[self.world.rank :: self.world.size]
         while True:
             self.model.zero_grad(set_to_none=True)
             parts = self._parts(share)
-            total = self._add_up(parts, int(self.job.train.units[rows].sum()), step)
+            total = self._add_up(examples, parts, units, step)
             if total is not None:
                 self.micro_batches = len(parts)
                 return total
@@ -73,7 +78,9 @@ class Gradient:
         limit = min(self.job.hyper.micro_batch_tokens or self.memory.limit, self.memory.limit)
         return cut(share, self.job.train.lengths, Cost(overhead=self.overhead, limit=limit))
 
-    def _add_up(self, parts: list[np.ndarray], units: int, step: int) -> torch.Tensor | None:
+    def _add_up(
+        self, examples: Examples, parts: list[np.ndarray], units: int, step: int
+    ) -> torch.Tensor | None:
         """Backward through every micro-batch; None where memory ran out."""
         job, total = self.job, torch.zeros((), device=self.device)
         try:
@@ -81,10 +88,10 @@ class Gradient:
                 place = (job.seed, step, self.world.rank, number)
                 seed = np.random.SeedSequence(place).generate_state(1, np.uint64)[0]
                 torch.manual_seed(int(seed))
-                batch = job.train.batch(part, self.device)
+                batch = examples.batch(part, self.device)
                 with autocast(self.device, job.hyper):
                     loss = job.stage.loss(self.forward, batch, job.hyper)
-                weight = int(job.train.units[part].sum())
+                weight = int(examples.units[part].sum())
                 weighted = loss * (weight / units)
                 (self.scaler.scale(weighted) if self.scaler else weighted).backward()
                 total += loss.detach() * weight

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..batches import Examples, stream
+from ..batches import Examples, passed, stream
 from ..models.bench import snapshot
 from ..plan import learning_rate
 from . import precision
@@ -65,6 +65,7 @@ class Fit:
         self.best: tuple[float, dict[str, np.ndarray]] | None = None
         self._losses = torch.zeros((), device=self.device)
         self._reached: list[torch.nn.Parameter] | None = None
+        self._pass: tuple[int, Examples] | None = None
 
     @property
     def seconds(self) -> float:
@@ -99,7 +100,8 @@ class Fit:
     def _train(self, rows: np.ndarray) -> torch.Tensor:
         """One optimizer step over exactly these rows; their summed loss on this worker."""
         hyper = self.job.hyper
-        loss = self.gradient(rows, self.step)
+        examples = self._drawn()
+        loss = self.gradient(examples, rows, self.step)
         if self._reached is None:
             self._reached = self._find_reached()
         self.world.sum_gradients(self._reached)
@@ -111,9 +113,16 @@ class Fit:
         self.optimizer.step(self.scaler)
         # An overflow of fp16 is a skipped update, and no loss.
         self._losses += loss if self.scaler is None else torch.nan_to_num(loss, 0.0, 0.0, 0.0)
-        self._seen += int(self.job.train.units[rows].sum())
+        self._seen += int(examples.units[rows].sum())
         self.tokens += int(self.job.train.tokens[rows].sum())
         return loss
+
+    def _drawn(self) -> Examples:
+        """The training examples as the pass sees them that this step is of."""
+        number = passed(len(self.job.train), self.job.hyper.BSZ, self.step)
+        if self._pass is None or self._pass[0] != number:
+            self._pass = number, self.job.train.drawn(self.job.seed, number)
+        return self._pass[1]
 
     def _find_reached(self) -> list[torch.nn.Parameter]:
         """The parameters that some worker's loss depends on; the others never change."""

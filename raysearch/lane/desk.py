@@ -168,11 +168,11 @@ class Desk:
         if (seat := self._mine(lane, serial)) is not None:
             seat.pulse = pulse
 
-    def beat(self, lane: str, serial: int, seconds: float) -> None:
-        """A sign of life with the seconds spent so far."""
+    def beat(self, lane: str, serial: int, seconds: float, step: int) -> None:
+        """A sign of life with the seconds spent and the steps done so far."""
         if (seat := self._mine(lane, serial)) is not None:
             seat.heard = time.monotonic()
-            seat.pulse["seconds"] = seconds
+            seat.pulse |= {"seconds": seconds, "step": step}
 
     async def say(self, lane: str, serial: int, news: dict[str, Any]) -> Verdict:
         """Leave a report and wait for the verdict on it; an end is not waited for."""

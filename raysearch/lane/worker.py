@@ -16,8 +16,9 @@ import ray
 import torch
 
 from .. import tasks
-from ..batches import Examples
+from ..batches import Examples, shaped
 from ..fit import Fit, Job, Memory, World, plan
+from ..fit.gradient import LIMITS
 from ..models import Bench
 from ..models.bench import snapshot
 from ..recipes import RECIPES
@@ -45,7 +46,7 @@ class Worker:
         self.recipe = RECIPES[recipe]
         self.world = World.current()
         self.bench = Bench(_device())
-        self.memory = Memory()
+        self.memory = Memory(LIMITS.get(self.bench.device.type, LIMITS["cuda"]))
         self.checkpoints, self.every = Path(checkpoints), every
         self._served = 0
         self._task: str | None = None
@@ -87,15 +88,16 @@ class Worker:
         material = self._fetch(order.task)
         task = tasks.get(order.task)
         hyper = self.recipe.hyper.model_validate(order.configuration)
-        schedule = plan(hyper, len(material["train"]), order.rungs)
+        train = shaped(material["train"], hyper)
+        schedule = plan(hyper, len(train), order.rungs)
         job = Job(
             task=task,
             stage=self.recipe.stages[0],
             hyper=hyper,
             plan=schedule,
             seed=order.seed,
-            train=material["train"],
-            dev=material["dev"],
+            train=train,
+            dev={name: shaped(split, hyper) for name, split in material["dev"].items()},
             selector=order.selector,
             keep_best=order.keep and self.select == "best" and self.world.rank == 0,
         )
@@ -150,7 +152,7 @@ class Worker:
         if self.world.rank or now - self._beaten < BEAT:
             return
         self._beaten = now
-        self.desk.beat.remote(self.lane, order.serial, fit.seconds)
+        self.desk.beat.remote(self.lane, order.serial, fit.seconds, fit.step)
         if now - self._saved > self.every and fit.seconds > self.every:
             self._saved = now
             self._save(order, fit)

@@ -1,11 +1,12 @@
 """Scores of predictions against gold labels, as fractions. Larger is better, nothing is NaN.
 
-`plain` measures class ids and numbers, `squad` answers to questions, `tagging` tags of words. Each
-has a `score` that gives the metrics that are named; `worst` knows all of them.
+`plain` measures class ids and numbers, `squad` answers to questions, `tagging` tags of words,
+`masked` guesses of tokens. Each has a `score` that gives the metrics that are named; `worst` knows
+all of them.
 """
 
 from ..errors import InputError
-from . import squad, tagging
+from . import masked, squad, tagging
 from .plain import (
     METRICS,
     Metric,
@@ -25,7 +26,7 @@ from .plain import (
 
 # Every name that a task may select by or report -> what a diverged trial gets.
 WORST: dict[str, float] = {
-    **dict.fromkeys((*squad.SCORES, *tagging.SCORES), 0.0),
+    **dict.fromkeys((*squad.SCORES, *tagging.SCORES, *masked.SCORES), 0.0),
     **{name: metric.worst for name, metric in METRICS.items()},
 }
 
@@ -39,6 +40,7 @@ __all__ = [
     "combined",
     "f1",
     "majority",
+    "masked",
     "mcc",
     "pearson",
     "pearson_spearman",

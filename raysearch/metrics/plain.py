@@ -152,8 +152,6 @@ def _check(metrics: Sequence[str], predictions: NDArray, gold: NDArray) -> None:
         raise InputError("scores", problems)
 
 
-
-
 def _centred(values: Array) -> NDArray[np.float64]:
     """Values less their mean, scaled so that their squares neither overflow nor vanish."""
     values = np.asarray(values, np.float64)

@@ -34,6 +34,7 @@ class Bench:
         self._key: tuple[Any, ...] | None = None
         self._model: torch.nn.Module | None = None
         self._weights: dict[str, torch.Tensor] = {}
+        self._known: set[str] = set()
 
     def model(
         self, pretrained: Pretrained, hyper: Hyper, seed: int, vocabulary: np.ndarray | None = None
@@ -56,18 +57,18 @@ class Bench:
         if key != self._key:
             self._key, self._model = None, None
             self._model = _build(pretrained, settings, hyper)
-            self._weights = _start(self._model, pretrained)
+            self._known, self._weights = _start(self._model, pretrained)
             if vocabulary is not None and _embedding(self._model) in pretrained.weights:
                 self._weights = narrow(self._model, self._weights, vocabulary)
             self._model.to(self.device)
             self._key = key
-        restore(self._model, self._weights, set(pretrained.weights), seed)
+        restore(self._model, self._weights, self._known, seed)
         return self._model
 
 
 def _settings(pretrained: Pretrained, hyper: Hyper) -> dict[str, Any]:
-    """Dropout fields that the configuration overrides, in the names of the architecture."""
-    found = {}
+    """What a configuration overrides, in the names of the architecture: dropouts and shapes."""
+    found = hyper.shapes()
     for field, names in _DROPOUTS.items():
         value = getattr(hyper, field)
         if value is not None:
@@ -88,14 +89,20 @@ def _build(pretrained: Pretrained, settings: dict[str, Any], hyper: Hyper) -> to
     return model
 
 
-def _start(model: torch.nn.Module, pretrained: Pretrained) -> dict[str, torch.Tensor]:
+def _start(
+    model: torch.nn.Module, pretrained: Pretrained
+) -> tuple[set[str], dict[str, torch.Tensor]]:
     """What every trial's weights start from: the pretrained arrays as tensors without a copy, and
-    as constructed what they lack, for the architectures that do not draw all of it anew."""
+    as constructed what they lack, for the architectures that do not draw all of it anew.
+
+    An array of another shape than the configuration's is lacking.
+    """
+    state = model.state_dict()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # of read-only arrays: they are only read
-        known = {name: torch.from_numpy(array) for name, array in pretrained.weights.items()}
-    missing = {n: x.clone() for n, x in model.state_dict().items() if n not in known}
-    return known | missing
+        given = {name: torch.from_numpy(array) for name, array in pretrained.weights.items()}
+    known = {n: x for n, x in given.items() if n in state and x.shape == state[n].shape}
+    return set(known), known | {n: x.clone() for n, x in state.items() if n not in known}
 
 
 def _embedding(model: torch.nn.Module) -> str:

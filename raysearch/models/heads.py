@@ -11,6 +11,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 from transformers import (
+    AutoModelForMaskedLM,
     AutoModelForMultipleChoice,
     AutoModelForQuestionAnswering,
     AutoModelForSequenceClassification,
@@ -25,6 +26,7 @@ HEADS = {
     "choose": AutoModelForMultipleChoice,
     "tag": AutoModelForTokenClassification,
     "span": AutoModelForQuestionAnswering,
+    "thought": AutoModelForMaskedLM,
 }
 WIDTH = 768  # GluonNLP's, whatever the encoder's own
 CLASSIFIER_DROPOUTS = (

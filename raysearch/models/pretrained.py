@@ -52,16 +52,19 @@ class Pretrained:
 
 
 def read_tokenizer(name: str, texts: Iterable[str]) -> Any:
-    """The model's fast tokenizer, within the model's limits; for `scratch` one trained on texts.
+    """The model's tokenizer, within the model's limits; for `scratch` one trained on texts.
 
     Raises:
-        InputError: it cannot be read, or has no fast form.
+        InputError: it cannot be read, or cannot tell where its tokens stand in a text.
     """
+    logging.set_verbosity_error()
     if scratch_shape(name):
-        return scratch.tokenizer(texts)
-    config = _from_hub(AutoConfig.from_pretrained, name)
-    tokenizer = _from_hub(AutoTokenizer.from_pretrained, name)
-    if not tokenizer.is_fast:
+        tokenizer = scratch.tokenizer(name, texts)
+        config = scratch.config(name, tokenizer)
+    else:
+        config = _from_hub(AutoConfig.from_pretrained, name)
+        tokenizer = _from_hub(AutoTokenizer.from_pretrained, name)
+    if not (tokenizer.is_fast or getattr(tokenizer, "gives_offsets", False)):
         text = f"'{name}' has no fast tokenizer; a tokenizer.json would do"
         raise InputError("model", [Problem(place="model", text=text)])
     tokenizer.model_max_length = min(tokenizer.model_max_length, _positions(config))
@@ -73,6 +76,8 @@ def read_tokenizer(name: str, texts: Iterable[str]) -> Any:
 
 def _positions(config: Any) -> int:
     """The most tokens that the model has positions for; RoBERTa's begin after the padding id."""
+    if hasattr(config, "longest_sentence"):  # Cross-Thought's positions begin anew in each
+        return config.longest_sentence
     positions = getattr(config, "max_position_embeddings", None) or 2**20
     begin = config.pad_token_id + 1 if config.model_type in _ROBERTA else 0
     return positions - begin
@@ -85,7 +90,7 @@ def read(name: str, task: Task, tokenizer: Any, hyper: Hyper | None = None) -> P
         hyper: tells which of a task's heads.
     """
     if scratch_shape(name):
-        config = scratch.config(name, len(tokenizer))
+        config = scratch.config(name, tokenizer)
         keeps_head = False
     else:
         config = _from_hub(AutoConfig.from_pretrained, name)
@@ -111,17 +116,28 @@ def read(name: str, task: Task, tokenizer: Any, hyper: Hyper | None = None) -> P
     )
 
 
-def save(folder: Path, pretrained: Pretrained, weights: dict[str, np.ndarray]) -> None:
-    """Write a transformers folder, whole or not at all."""
+def save(
+    folder: Path,
+    pretrained: Pretrained,
+    weights: dict[str, np.ndarray],
+    hyper: Hyper | None = None,
+) -> None:
+    """Write a transformers folder, whole or not at all.
+
+    Args:
+        hyper: the configuration that the weights were trained with; it may shape the model.
+    """
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".saving-") as temporary:
         staged = Path(temporary) / folder.name
         staged.mkdir()
-        config = AutoConfig.for_model(**pretrained.config)
+        config = AutoConfig.for_model(**{**pretrained.config, **(hyper or Hyper()).shapes()})
         config.architectures = [HEADS[pretrained.head]._model_mapping[type(config)].__name__]
         config.save_pretrained(staged)
         contiguous = {name: np.ascontiguousarray(array) for name, array in weights.items()}
         save_file(contiguous, staged / "model.safetensors", metadata={"format": "pt"})
+        # As readable as the rest: safetensors leaves its file to its owner alone.
+        (staged / "model.safetensors").chmod((staged / "config.json").stat().st_mode)
         for name, content in pretrained.tokenizer.items():
             (staged / name).write_bytes(content)
         if folder.exists():
@@ -185,8 +201,9 @@ def _weights(name: str, task: Task, config: Any, keeps_head: bool) -> dict[str, 
 
 
 def _files(tokenizer: Any) -> dict[str, bytes]:
-    tokenizer.backend_tokenizer.no_truncation()  # of the last call: no part of the tokenizer
-    tokenizer.backend_tokenizer.no_padding()
+    if tokenizer.is_fast:  # what the last call left set is no part of the tokenizer
+        tokenizer.backend_tokenizer.no_truncation()
+        tokenizer.backend_tokenizer.no_padding()
     with tempfile.TemporaryDirectory() as folder:
         tokenizer.save_pretrained(folder)
         return {path.name: path.read_bytes() for path in sorted(Path(folder).iterdir())}

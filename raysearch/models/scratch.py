@@ -1,45 +1,100 @@
-"""A small BERT with random weights and a tokenizer trained on the task's own text."""
+"""Small encoders with random weights, and tokenizers trained on the task's own text."""
 
-from collections.abc import Iterable
+import io
+import tempfile
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
 
-from tokenizers import Tokenizer
+import sentencepiece
+from tokenizers import ByteLevelBPETokenizer, Tokenizer
 from tokenizers.models import WordPiece
 from tokenizers.normalizers import BertNormalizer
 from tokenizers.pre_tokenizers import BertPreTokenizer
-from tokenizers.processors import BertProcessing
+from tokenizers.processors import BertProcessing, TemplateProcessing
 from tokenizers.trainers import WordPieceTrainer
-from transformers import BertConfig, BertTokenizerFast
+from transformers import BertConfig, BertTokenizerFast, PreTrainedTokenizerFast
 
 from ..study.names import scratch_shape
+from .amos import AmosConfig
+from .amos_tokenizer import AmosTokenizer
+from .cross_thought import CrossThoughtConfig
 
-_SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+WORDS = 4000  # the most entries of a vocabulary
 
 
-def tokenizer(texts: Iterable[str], words: int = 4000) -> BertTokenizerFast:
-    """A WordPiece tokenizer trained on these texts.
+def tokenizer(name: str, texts: Iterable[str]) -> Any:
+    """The family's own kind of tokenizer, trained on these texts, which are streamed once."""
+    family, *_ = scratch_shape(name)
+    return _TOKENIZERS[family](texts)
+
+
+def config(name: str, words: Any) -> Any:
+    """The encoder's shape: two layers of width 128 unless the name says otherwise.
 
     Args:
-        texts: streamed once.
-        words: the most entries of its vocabulary.
+        words: the tokenizer.
     """
+    family, layers, width = scratch_shape(name)
+    return _CONFIGS[family](
+        vocab_size=len(words),
+        num_hidden_layers=layers,
+        hidden_size=width,
+        num_attention_heads=max(1, width // 64),
+        intermediate_size=4 * width,
+    )
+
+
+def _wordpiece(texts: Iterable[str]) -> BertTokenizerFast:
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
     backend = Tokenizer(WordPiece(unk_token="[UNK]"))
     backend.normalizer = BertNormalizer(lowercase=True)
     backend.pre_tokenizer = BertPreTokenizer()
-    trainer = WordPieceTrainer(vocab_size=words, special_tokens=_SPECIAL, show_progress=False)
+    trainer = WordPieceTrainer(vocab_size=WORDS, special_tokens=special, show_progress=False)
     backend.train_from_iterator(texts, trainer)
     ids = {token: backend.token_to_id(token) for token in ("[SEP]", "[CLS]")}
     backend.post_processor = BertProcessing(("[SEP]", ids["[SEP]"]), ("[CLS]", ids["[CLS]"]))
     return BertTokenizerFast(tokenizer_object=backend, model_max_length=512)
 
 
-def config(name: str, vocabulary: int) -> BertConfig:
-    """The encoder's shape: two layers of width 128 unless the name says otherwise."""
-    layers, width = scratch_shape(name)
-    return BertConfig(
-        vocab_size=vocabulary,
-        num_hidden_layers=layers,
-        hidden_size=width,
-        num_attention_heads=max(1, width // 64),
-        intermediate_size=4 * width,
-        max_position_embeddings=512,
+def _unigram(texts: Iterable[str]) -> AmosTokenizer:
+    """AMOS's two files: pieces of SentencePiece, and a dictionary of them."""
+    model = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(texts), model_writer=model, vocab_size=WORDS,
+        hard_vocab_limit=False, minloglevel=2,
+    )  # fmt: skip
+    pieces = sentencepiece.SentencePieceProcessor(model_proto=model.getvalue())
+    names = [pieces.id_to_piece(at) for at in range(len(pieces))]
+    kept = [n for at, n in enumerate(names) if not (pieces.is_control(at) or pieces.is_unknown(at))]
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "sp.model").write_bytes(model.getvalue())
+        lines = "".join(f"{piece} 1\n" for piece in kept)
+        (Path(folder) / "dict.txt").write_text(lines, encoding="utf-8")
+        return AmosTokenizer.from_pretrained(folder)
+
+
+def _bytes(texts: Iterable[str]) -> PreTrainedTokenizerFast:
+    """RoBERTa's kind, with Cross-Thought's pairs: <s> A </s><s> B </s>."""
+    special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+    backend = ByteLevelBPETokenizer(add_prefix_space=True)
+    backend.train_from_iterator(
+        texts, vocab_size=WORDS, special_tokens=special, show_progress=False
     )
+    backend._tokenizer.post_processor = TemplateProcessing(
+        single="<s> $A </s>", pair="<s> $A </s> <s> $B </s>",
+        special_tokens=[("<s>", 0), ("</s>", 2)],
+    )  # fmt: skip
+    return PreTrainedTokenizerFast(
+        tokenizer_object=backend._tokenizer, model_max_length=512, bos_token="<s>",
+        eos_token="</s>", sep_token="</s>", cls_token="<s>", unk_token="<unk>",
+        pad_token="<pad>", mask_token="<mask>", model_input_names=["input_ids", "attention_mask"],
+    )  # fmt: skip
+
+
+_TOKENIZERS: dict[str, Callable[[Iterable[str]], Any]] = {
+    "bert": _wordpiece,
+    "amos": _unigram,
+    "cross-thought": _bytes,
+}
+_CONFIGS = {"bert": BertConfig, "amos": AmosConfig, "cross-thought": CrossThoughtConfig}

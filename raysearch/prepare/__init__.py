@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain, islice
@@ -21,10 +21,10 @@ from .. import readers
 from ..errors import InputError, Problem
 from ..recipes import Hyper
 from ..tasks import Split, Task
-from . import options, texts, windows, words
+from . import lines, options, texts, windows, words
 from .columns import GROUP, ID, INPUT, LABEL, LANGUAGE
 
-FORMAT = 2  # raise it when the same input would prepare to something else
+FORMAT = 3  # raise it when the same input would prepare to something else
 CHUNK = 2000
 # How each head reads text: `encode`, `padding` and `SHAPE`, the hyperparameters that it minds.
 ENCODERS = {
@@ -33,6 +33,7 @@ ENCODERS = {
     "choose": options,
     "tag": words,
     "span": windows,
+    "thought": lines,
 }
 
 __all__ = ["GROUP", "ID", "INPUT", "LABEL", "Prepared", "cache_folder", "few", "prepare",
@@ -72,7 +73,7 @@ def prepare(
 
     Args:
         root: the data folder.
-        tokenizer: a fast tokenizer.
+        tokenizer: a fast tokenizer, or one that gives offsets and a digest.
         hyper: lengths and layouts; what else it holds does not matter.
         spare: unusable examples that may be left out.
 
@@ -92,20 +93,25 @@ def prepare(
     cached = table is not None
     if table is None:
         told.unlink(missing_ok=True)
-        examples = readers.read(task, split, root, spare=spare, left=partial(_tell, told))
+        tell = partial(_tell, told)
+        examples = readers.read(task, split, root, spare=spare, left=lambda f: tell(f.told()))
         language = split.language or "" if task.by_language else ""
-        batches = _encoded(examples, task, tokenizer, hyper, train=train, language=language)
+        batches = _encoded(examples, task, tokenizer, hyper, tell, train=train, language=language)
         _write(path, batches)
         table = _load(path)
         assert table is not None, f"{path} cannot be read back"
+    if not table.num_rows:
+        text = f"no example of {hyper.max_length} tokens or fewer; a larger max_length would do"
+        raise InputError(task.name, [Problem(place=split.name, text=text)])
     left = told.read_text(encoding="utf-8") if told.is_file() else ""
     return Prepared(table=table, padding=padding, digest=digest, cached=cached, left=left)
 
 
-def _tell(path: Path, faults: readers.Faults) -> None:
+def _tell(path: Path, text: str) -> None:
     """Keep beside the prepared data what its files held that it does not."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(faults.told(), encoding="utf-8")
+    before = f"{path.read_text(encoding='utf-8')}; " if path.is_file() else ""
+    path.write_text(before + text, encoding="utf-8")
 
 
 def few(table: pa.Table, count: int | None) -> pa.Table:
@@ -121,7 +127,10 @@ def few(table: pa.Table, count: int | None) -> pa.Table:
 
 
 def tokenizer_digest(tokenizer: Any) -> str:
-    """Identity of a tokenizer: its whole pipeline, without what its last call left set."""
+    """Identity of a tokenizer: its whole pipeline, without what its last call left set; where it
+    has none, its own `digest`."""
+    if not tokenizer.is_fast:
+        return tokenizer.digest
     pipeline = json.loads(tokenizer.backend_tokenizer.to_str())
     pipeline |= {"truncation": None, "padding": None}
     return hashlib.sha256(json.dumps(pipeline, sort_keys=True).encode()).hexdigest()
@@ -139,16 +148,23 @@ def _load(path: Path) -> pa.Table | None:
 
 
 def _encoded(
-    examples: Iterable[dict[str, Any]], task: Task, tokenizer: Any, hyper: Hyper, *,
-    train: bool, language: str,
+    examples: Iterable[dict[str, Any]], task: Task, tokenizer: Any, hyper: Hyper,
+    tell: Callable[[str], None], *, train: bool, language: str,
 ) -> Iterator[pa.RecordBatch]:  # fmt: skip
     """Record batches of tokenized examples, a chunk at a time."""
-    encode, examples = ENCODERS[task.head].encode, iter(examples)
+    encoder, examples = ENCODERS[task.head], iter(examples)
+    encode, further = encoder.encode, encoder.facts(tokenizer) if task.head == "thought" else {}
+    lost = 0
     while chunk := list(islice(examples, CHUNK)):
         columns = encode(chunk, task, tokenizer, hyper, train=train)
         group = len(columns[ID]) // len(chunk) if task.head == "choose" else 1
-        facts = {GROUP: str(group), LANGUAGE: language}
+        facts = {GROUP: str(group), LANGUAGE: language, **further}
+        several = encoder is not texts  # rows of an example
+        kept = pa.compute.count_distinct(columns[ID]).as_py() if several else len(columns[ID])
+        lost += len(chunk) - kept
         yield pa.RecordBatch.from_pydict(columns).replace_schema_metadata(facts)
+    if lost and train:
+        tell(f"{lost:,} examples left out: too long, or their answer is not one of tokens")
 
 
 def _write(path: Path, batches: Iterator[pa.RecordBatch]) -> None:

@@ -9,6 +9,8 @@ import pyarrow as pa
 LABEL, ID, INPUT, TYPE = "label", "id", "input_ids", "token_type_ids"
 # Metadata of a table: rows of an example, and the language whose rules compare its answers.
 GROUP, LANGUAGE = "group", "language"
+# And of a text: the ids of the mask, of <s>, of all special tokens; the size of the vocabulary.
+MASK, BEGINS, SPECIAL, WORDS = "mask", "begins", "special", "words"
 WORD, START, END, IMPOSSIBLE = "word", "start", "end", "impossible"
 AT, COUNT, BEGIN, STOP, OWNED = "at", "count", "begin", "stop", "owned"
 CONTEXT, ANSWERS = "context", "answers"

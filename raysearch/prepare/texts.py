@@ -6,9 +6,9 @@ import pyarrow as pa
 
 from ..recipes import Hyper
 from ..tasks import Task
-from .columns import ID, LABEL, fills, lists
+from .columns import ID, INPUT, LABEL, fills, lists
 
-SHAPE = ("max_length",)
+SHAPE = ("max_length", "over_length")
 
 
 def padding(tokenizer: Any) -> dict[str, int]:
@@ -20,15 +20,22 @@ def encode(
     chunk: list[dict[str, Any]], task: Task, tokenizer: Any, hyper: Hyper, *, train: bool
 ) -> dict[str, pa.Array]:
     """Token ids, the longer text of a pair cut first; `label` where there are any."""
+    labelled = chunk[0]["label"] is not None
+    length = min(hyper.max_length, tokenizer.model_max_length)
+    drop = train and hyper.over_length == "drop"
     texts = [[example[name] for example in chunk] for name in task.inputs]
     tokens = tokenizer(
         *texts,
-        truncation="longest_first" if len(texts) > 1 else True,
-        max_length=min(hyper.max_length, tokenizer.model_max_length),
+        truncation=False if drop else "longest_first" if len(texts) > 1 else True,
+        max_length=None if drop else length,
         return_attention_mask=False,
     )
+    if drop:
+        kept = [at for at, ids in enumerate(tokens[INPUT]) if len(ids) <= length]
+        chunk = [chunk[at] for at in kept]
+        tokens = {name: [tokens[name][at] for at in kept] for name in fills(tokenizer)}
     columns = {name: lists(tokens[name]) for name in fills(tokenizer)}
-    if chunk[0]["label"] is not None:
+    if labelled:
         kind = pa.float32() if task.head == "regress" else pa.int64()
         columns[LABEL] = pa.array([example["label"] for example in chunk], kind)
     columns[ID] = pa.array([example["id"] for example in chunk], pa.string())

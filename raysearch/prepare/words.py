@@ -1,6 +1,7 @@
 """Sentences of words with a tag each: a row for each piece of a sentence that fits the model."""
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 import pyarrow as pa
@@ -8,6 +9,7 @@ import pyarrow as pa
 from ..recipes import Hyper
 from ..recipes.finetune import NO_TAG
 from ..tasks import Task
+from ..views.subwords import Pieces
 from .columns import ID, INPUT, LABEL, TYPE, WORD, fills, frame, lists
 
 SHAPE = ("max_length",)
@@ -46,14 +48,16 @@ def encode(
 
 
 def _pieces(tokenizer: Any, chunk: list[dict[str, Any]], room: int) -> Iterator[list[list[int]]]:
-    """The tokens of every word of every sentence."""
-    sentences = [list(example["words"]) for example in chunk]
-    tokens = tokenizer(sentences, is_split_into_words=True, add_special_tokens=False)
-    for at, sentence in enumerate(sentences):
-        words: list[list[int]] = [[] for _ in sentence]
-        for token, word in zip(tokens[INPUT][at], tokens.word_ids(at), strict=True):
-            words[word].append(token)
-        yield [word if 0 < len(word) <= room else [tokenizer.unk_token_id] for word in words]
+    """The tokens of every word of every sentence, as they are behind a space."""
+    pieces, unknown = _known(tokenizer), (tokenizer.unk_token_id,)
+    for example in chunk:
+        words = pieces.of(example["words"])
+        yield [list(word if 0 < len(word) <= room else unknown) for word in words]
+
+
+@lru_cache(maxsize=1)
+def _known(tokenizer: Any) -> Pieces:
+    return Pieces(tokenizer)
 
 
 def _cut(words: list[list[int]], room: int) -> Iterator[tuple[int, int]]:

@@ -15,14 +15,16 @@ from types import ModuleType
 
 from ..errors import InputError, Problem
 from ..tasks.task import Example, Split, Task
-from . import generated, race, squad, tsv, words
+from . import generated, race, squad, text, tsv, words
 from .faults import Faults
+from .places import folders, home
 
 READERS: dict[str, ModuleType] = {
     "tsv": tsv,
     "squad": squad,
     "race": race,
     "words": words,
+    "text": text,
     "generated": generated,
 }
 
@@ -42,7 +44,8 @@ def read(
     """Examples of a split, in the file's order; see `Example` for what they hold.
 
     Args:
-        root: the folder that holds the task's folder.
+        root: the folder that holds the task's folder, or that of its benchmark; see
+            `places.folders`.
         spare: how many unusable examples may be left out before that is an error.
         left: is told after the last example what was left out or mended and why, if anything was.
 
@@ -58,7 +61,7 @@ def read(
 def _read(
     task: Task, split: Split, root: Path, spare: int, left: Callable[[Faults], None] | None
 ) -> Iterator[Example]:
-    faults = Faults(source=str(root / task.folder))
+    faults = Faults(source=str(home(task, root)))
     yield from READERS[task.reader].read(task, split, root, faults)
     faults.close(spare)
     if left is not None and (faults.left() or faults.mended):
@@ -124,8 +127,7 @@ def _present(task: Task, split: Split, root: Path) -> tuple[Path, ...] | None:
 
 def _missing(task: Task, splits: tuple[Split, ...], root: Path) -> list[Problem]:
     lacking = [split for split in splits if _present(task, split, root) is None]
-    folder = root / task.folder
-    if not lacking or folder.is_dir():
+    if not lacking or home(task, root).is_dir():
         return [
             Problem(place=split.name, text=_missing_text(task, split, root)) for split in lacking
         ]
@@ -134,7 +136,7 @@ def _missing(task: Task, splits: tuple[Split, ...], root: Path) -> list[Problem]
 
 def _missing_text(task: Task, split: Split, root: Path) -> str:
     """What was looked for, and what there is instead."""
-    folder = root / task.folder
+    folder = home(task, root)
     forms = READERS[task.reader].paths(task, split, root)
     own = [files for files in forms if all(folder in path.parents for path in files)]
     names = [[path.relative_to(folder).as_posix() for path in files] for files in own]
@@ -146,7 +148,10 @@ def _missing_text(task: Task, split: Split, root: Path) -> str:
     hint = f"did you mean '{near[0]}'? " if near else ""
     text = f"no {wanted} in {folder}; {hint}it holds: {_listing(there)}"
     others = ", nor ".join(str(path) for files in forms if files not in own for path in files)
-    return f"{text}; nor {others}" if others else text
+    text = f"{text}; nor {others}" if others else text
+    unread = [name for name in folders(task) if root / name != folder and (root / name).is_dir()]
+    passed = [f"{root / name} is not read, as {folder} is there" for name in unread]
+    return "; ".join([text, *passed])
 
 
 def _known(task: Task, root: Path) -> set[str]:
@@ -158,27 +163,42 @@ def _known(task: Task, root: Path) -> set[str]:
 
 def _folder_text(task: Task, lacking: list[Split], root: Path) -> str:
     """Why the task's folder is not where it should be, as far as that can be told."""
+    wanted = [Path(folder) for folder in folders(task)]
     if not root.is_dir():
-        return f"no folder {root}; give the folder that holds {task.folder}/"
-    looked = f"no folder {task.folder} in {root}"
+        holding = " or ".join(f"{folder}/" for folder in wanted)
+        return f"no folder {root}; give the folder that holds {holding}"
+    looked = f"no folder {' or '.join(map(str, wanted))} in {root}"
     bare = replace(task, folder="")
     forms = [files for split in lacking for files in READERS[task.reader].paths(bare, split, root)]
     if any(all(path.exists() for path in files) for files in forms):
-        hint = _folder_hint(Path(task.folder), root)
-        return f"{looked}; its files are in that folder itself: {hint}"
-    above, last = Path(task.folder).parent, Path(task.folder).name
+        return f"{looked}; its files are in that folder itself: {_folder_hint(wanted[0], root)}"
+    above, last = wanted[0].parent, wanted[0].name
     if above.name and (root / last).is_dir():
         return f"{looked}; there is '{last}': {_folder_hint(above, root)}"
-    place = root / above if (root / above).is_dir() else root
-    there = sorted(path.name for path in place.iterdir() if path.is_dir())
-    for name in there:
-        if _plain(name) == _plain(last):
-            return f"{looked}; there is '{name}': rename it to '{last}'"
-        if (root / name / task.folder).is_dir():
-            return f"{looked}; there is one in {root / name}: give that folder"
+    for folder in wanted:
+        for name in _folders_in(root / folder.parent):
+            if _plain(name) == _plain(last):
+                return f"{looked}; there is '{folder.parent / name}': rename it to '{last}'"
+    for name in _folders_in(root):
+        for folder in wanted:
+            if (root / name / folder).is_dir():
+                return f"{looked}; there is one in {root / name}: {_give(folder, wanted[-1], root)}"
+    place = next((root / f.parent for f in wanted[::-1] if (root / f.parent).is_dir()), root)
+    there = _folders_in(place)
     near = get_close_matches(last, there, n=1)
     hint = f"did you mean '{near[0]}'? " if near else ""
-    return f"{looked}; {hint}{'it' if place == root else above} holds: {_listing(there)}"
+    holder = "it" if place == root else place.relative_to(root)
+    return f"{looked}; {hint}{holder} holds: {_listing(there)}"
+
+
+def _give(folder: Path, other: Path, root: Path) -> str:
+    """What to do where a task's folder lies in a folder of another name than its benchmark's."""
+    rename = folder != other and not (root / other.parent).exists()
+    return f"give that folder, or rename it to '{other.parent}'" if rename else "give that folder"
+
+
+def _folders_in(place: Path) -> list[str]:
+    return sorted(path.name for path in place.iterdir() if path.is_dir()) if place.is_dir() else []
 
 
 def _folder_hint(folder: Path, root: Path) -> str:

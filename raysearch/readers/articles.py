@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
 from .faults import Faults
-from .lines import EMPTY, not_utf8, unreadable
+from .lines import EMPTY, foreign, not_utf8, unreadable
 
 _BLOCK = 1 << 20
 CUT = "the file ends in the middle; it may not have been downloaded whole"
@@ -33,6 +33,8 @@ def articles(path: Path, faults: Faults) -> Iterator[Any]:
     """
     try:
         with path.open("rb") as stream:
+            if error := foreign(path, stream.peek()):
+                raise error
             yield from _members(_Window(stream, faults))
     except _Stop:
         return

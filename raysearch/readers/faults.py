@@ -70,5 +70,5 @@ class Faults:
         if not self.refused and self.unusable <= spare:
             return
         more = self.count - len(self.kept)
-        rest = [Problem(place="...", text=f"and {more} more")] if more else []
+        rest = [Problem(place="...", text=f"and {more:,} more", count=more)] if more else []
         raise InputError(self.source, [*self.kept, *rest])

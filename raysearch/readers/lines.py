@@ -9,6 +9,13 @@ from .faults import Faults
 _BLOCK = 1 << 20
 
 EMPTY = "is empty; it may not have been downloaded whole"
+# How files begin that hold no plain text.
+_FOREIGN = {
+    b"\xff\xfe": "is UTF-16; save it as UTF-8",
+    b"\xfe\xff": "is UTF-16; save it as UTF-8",
+    b"\x1f\x8b": "is compressed with gzip; unpack it",
+    b"PK\x03\x04": "is a zip archive; unpack it",
+}
 
 
 def lines(path: Path, faults: Faults) -> Iterator[tuple[int, list[str | None]]]:
@@ -32,6 +39,12 @@ def unreadable(path: Path, error: OSError) -> InputError:
     return InputError(str(path), [Problem(place="file", text=f"cannot be read: {error.strerror}")])
 
 
+def foreign(path: Path, head: bytes) -> InputError | None:
+    """The error for a file that begins as no plain text does."""
+    said = next((text for mark, text in _FOREIGN.items() if head.startswith(mark)), None)
+    return InputError(str(path), [Problem(place="file", text=said)]) if said else None
+
+
 def not_utf8(line: bytes, error: UnicodeDecodeError) -> str:
     """What is wrong with a line that is not UTF-8."""
     seen = f"byte 0x{line[error.start]:02x} at position {error.start + 1}"
@@ -51,9 +64,8 @@ def _blocks(path: Path) -> Iterator[bytes]:
     try:
         with path.open("rb") as stream:
             rest = stream.read(_BLOCK).removeprefix(b"\xef\xbb\xbf")
-            if rest.startswith((b"\xff\xfe", b"\xfe\xff")):
-                text = "is UTF-16; save it as UTF-8"
-                raise InputError(str(path), [Problem(place="file", text=text)])
+            if error := foreign(path, rest):
+                raise error
             while more := stream.read(_BLOCK):
                 # The line ends of a block go on to the next, in case they end the file.
                 body = rest.rstrip(b"\r\n")

@@ -5,9 +5,25 @@ from pathlib import Path
 from ..tasks.task import File, Split, Task
 
 
+def folders(task: Task) -> tuple[str, ...]:
+    """Where a task's folder may stand under the data root: as its row has it, or in a folder called
+    by its benchmark, so that one root holds all benchmarks: "RTE", "glue/RTE"."""
+    benchmark = task.name.partition("/")[0]
+    if Path(task.folder).parts[:1] in ((), (benchmark,)):
+        return (task.folder,)
+    return task.folder, f"{benchmark}/{task.folder}"
+
+
+def home(task: Task, root: Path) -> Path:
+    """The first of a task's folders that is there; the first of all where none is."""
+    known = [root / folder for folder in folders(task)]
+    return next((folder for folder in known if folder.is_dir()), known[0])
+
+
 def place(task: Task, file: File, root: Path) -> Path:
     """A file's path, or the folder's where its format is a folder."""
-    return root / (task.folder if file.folder is None else file.folder) / file.path
+    above = home(task, root) if file.folder is None else root / file.folder
+    return above / file.path
 
 
 def paths(task: Task, split: Split, root: Path) -> tuple[tuple[Path, ...], ...]:

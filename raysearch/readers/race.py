@@ -20,7 +20,7 @@ LETTERS = {letter: number for number, letter in enumerate("ABCD")}
 
 def read(task: Task, split: Split, root: Path, faults: Faults) -> Iterator[Example]:
     """Questions of every file, a file in memory: folders in the row's order, files in that of their
-    names. Ids count the questions that are given.
+    names. Ids count the questions that are given; "part" is the folder that one is of.
 
     White space within a passage is single spaces; questions and options are as they stand.
     """
@@ -38,7 +38,7 @@ def read(task: Task, split: Split, root: Path, faults: Faults) -> Iterator[Examp
             if whole is None:
                 continue
             for example in _examples(whole, where, split.labelled, faults):
-                yield {"id": str(kept), **example}
+                yield {"id": str(kept), "part": part, **example}
                 kept += 1
 
 

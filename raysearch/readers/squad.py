@@ -23,8 +23,9 @@ def read(task: Task, split: Split, root: Path, faults: Faults) -> Iterator[Examp
     """Questions of the first form that is there, in the file's order, with all their gold answers.
 
     A training set's answers stand where they say: one that stands elsewhere in the context, or
-    differs from it in white space, is put right and counted in `faults.mended`. In other sets, as
-    in the official evaluators, only an answer's text counts. Plausible answers are none.
+    differs from it in white space, is put right and counted in `faults.mended`; one that says a
+    place outside of the context, or none, is a fault. In other sets, as in the official evaluators,
+    only an answer's text counts. Plausible answers are none.
     """
     file = present(task, split, root)
     path = place(task, file, root)
@@ -143,29 +144,35 @@ class _Checks:
             text = answer.get("text") if isinstance(answer, dict) else None
             if not isinstance(text, str):
                 return f"an answer has no 'text': {json.dumps(answer, ensure_ascii=False)[:60]}"
-            start = answer.get("answer_start")
             if not text.strip():
                 self.blank += 1
                 return "an answer is blank"
-            if type(start) is int and start >= 0 and context.startswith(text, start):
-                answers.append((text, start))
-                continue
-            standing = self._mend(context, text, start if type(start) is int else 0)
-            if standing is None:
-                return f"the answer '{_short(text)}' is not in its context"
+            standing = self._stand(context, text, answer.get("answer_start"))
+            if isinstance(standing, str):
+                return standing
             answers.append(standing)
         return tuple(answers)
 
-    def _mend(self, context: str, text: str, start: int) -> tuple[str, int] | None:
-        """The answer where it does stand, next to where it says; None if it does not."""
+    def _stand(self, context: str, text: str, start: Any) -> tuple[str, int] | str:
+        """The answer where it stands, next to where it says; or what is wrong with it."""
+        if isinstance(start, float) and start.is_integer():
+            start = int(start)
+        whole = type(start) is int
         if not self.exact:
+            return text, start if whole else 0
+        if not whole:
+            return f"'answer_start' of '{_short(text)}' is {kind(start)}, should be a whole number"
+        if 0 <= start < len(context) and context.startswith(text, start):
             return text, start
         pattern = r"\s+".join(re.escape(word) for word in text.split())
         places = [match.span() for match in re.finditer(pattern, context)]
         if not places:
-            return None
-        self.faults.mended += 1
+            return f"the answer '{_short(text)}' is not in its context"
         begin, end = min(places, key=lambda span: abs(span[0] - start))
+        if not 0 <= start < len(context):
+            seen = f"answer_start {start} is outside of its context of {len(context)} characters"
+            return f"{seen}; '{_short(text)}' stands at {begin}"
+        self.faults.mended += 1
         return context[begin:end], begin
 
     def _fault(self, where: Place, name: Any, text: str) -> None:

@@ -102,7 +102,8 @@ def _columns(
         wanted.pop("label", None)
     if not file.header:
         if len(first) == wanted.get("label"):
-            faults.refuse("line 1", f"has {len(first)} columns; the label would be the next")
+            text = f"has {len(first)} columns; the label would be the next"
+            faults.refuse("line 1", f"{text}, but published test files often have none")
             return None
         return {name: int(column) for name, column in wanted.items()}
     places = {column: place for place, column in reversed(list(enumerate(first)))}

@@ -2,11 +2,12 @@
 
 Studies, validation, `raysearch list` and the columns of tables all come from these fields."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
 from ..space import Number
+from ..tasks import Head
 
 
 class Steps(BaseModel):
@@ -28,25 +29,43 @@ class PerEpoch(BaseModel):
     per_epoch: int = Field(ge=1, description="evaluations per epoch")
 
 
-def _yaml_no(value: Any) -> Any:
-    """YAML 1.1 reads a bare `none` as text and `no` as False: both mean none here."""
+def yaml_no(value: Any) -> Any:
+    """An optional field's value: a bare `none` is text to YAML 1.1, `no` False; both mean none."""
     return None if value is False or value == "none" else value
 
 
 # Fields that shape the prepared data or the model: all trials of a task share them.
 SHARED = (
-    "max_length", "doc_stride", "stride_as", "query_length", "span_head", "answerable_by",
-    "qa_length", "segments", "dev_examples",
+    "max_length", "over_length", "doc_stride", "stride_as", "query_length", "span_head",
+    "answerable_by", "qa_length", "segments", "dev_examples",
+)  # fmt: skip
+
+_SPAN = (
+    "doc_stride", "stride_as", "query_length", "span_head", "span_over", "answerable_by",
+    "answerable_weight", "beam", "n_best", "answer_length", "null_threshold",
 )  # fmt: skip
 
 Probability = Annotated[Number, Field(ge=0, lt=1)]
-OptionalProbability = Annotated[Probability | None, BeforeValidator(_yaml_no)]
+OptionalProbability = Annotated[Probability | None, BeforeValidator(yaml_no)]
 
 
 class Hyper(BaseModel):
     """A configuration, whole: what a trial is trained with."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    # Fields that shape the model -> their names in transformers' configuration.
+    SHAPES: ClassVar[dict[str, str]] = {}
+    # Fields -> the heads that read them; what is not named here is read by all.
+    READ_BY: ClassVar[dict[str, tuple[Head, ...]]] = {
+        **dict.fromkeys(_SPAN, ("span",)),
+        "qa_length": ("choose",),
+        "segments": ("choose",),
+        "pooling": ("tag",),
+        "over_length": ("classify", "regress"),
+        "label_scale": ("regress",),
+        "label_smoothing": ("classify", "choose", "tag"),
+    }
 
     BSZ: int = Field(32, ge=1, description="examples per optimizer step, over all devices")
     LR: Number = Field(2e-5, ge=0, le=10, description="peak learning rate")
@@ -56,8 +75,8 @@ class Hyper(BaseModel):
     WARMUP: Annotated[Number, Field(ge=0)] | Steps = Field(
         0.1, description="above 1 the reciprocal of the ratio, below 1 the ratio, or {steps: N}"
     )
-    epoch_examples: Annotated[Annotated[int, Field(ge=1)] | None, BeforeValidator(_yaml_no)] = (
-        Field(None, description="examples that an epoch of the schedule counts; none: all rows")
+    epoch_examples: Annotated[Annotated[int, Field(ge=1)] | None, BeforeValidator(yaml_no)] = Field(
+        None, description="examples that an epoch of the schedule counts; none: all rows"
     )
 
     schedule: Literal["linear", "constant", "polynomial", "bert", "electra"] = Field(
@@ -79,11 +98,11 @@ class Hyper(BaseModel):
         "corrected", description="added to sqrt(v) after bias correction, or before it (fairseq)"
     )
     bias_correction: bool = Field(True, description="AdamW's bias correction; BERT's code had none")
-    clip: Annotated[Annotated[Number, Field(gt=0)] | None, BeforeValidator(_yaml_no)] = Field(
+    clip: Annotated[Annotated[Number, Field(gt=0)] | None, BeforeValidator(yaml_no)] = Field(
         1.0, description="largest global L2 norm of the gradient; none: no clipping"
     )
     layerwise_decay: Annotated[
-        Annotated[Number, Field(gt=0, le=1)] | None, BeforeValidator(_yaml_no)
+        Annotated[Number, Field(gt=0, le=1)] | None, BeforeValidator(yaml_no)
     ] = Field(None, description="learning rate multiplier from one layer to the one below")
     layerwise_offset: Literal[1, 2] = Field(
         2, description="exponent of the top layer: 2 as ELECTRA's code, 1 as its paper"
@@ -96,6 +115,9 @@ class Hyper(BaseModel):
     label_scale: Number = Field(1.0, gt=0, description="regression labels are divided by this")
 
     max_length: int = Field(128, ge=8, description="tokens of an example; longer ones are cut")
+    over_length: Literal["cut", "drop"] = Field(
+        "cut", description="training texts of more tokens are cut, or left out (fairseq)"
+    )
     doc_stride: int = Field(128, ge=1, description="span: tokens between windows of a long text")
     stride_as: Literal["step", "overlap"] = Field(
         "step", description="span: doc_stride is how far windows advance, or how far they overlap"
@@ -103,6 +125,9 @@ class Hyper(BaseModel):
     query_length: int = Field(64, ge=1, description="span: tokens of a question; the rest is cut")
     span_head: Literal["plain", "conditional"] = Field(
         "plain", description="span: start and end scores (BERT), or end given start (ELECTRA)"
+    )
+    span_over: Literal["all", "context"] = Field(
+        "all", description="span: the plain head's tokens: all (BERT), or [CLS] and context (AMOS)"
     )
     answerable_by: Literal["window", "example"] = Field(
         "window", description="span: what the conditional head calls answerable"
@@ -126,7 +151,7 @@ class Hyper(BaseModel):
         "first", description="tag: a word is its first token, or the sum of its tokens"
     )
 
-    dev_examples: Annotated[Annotated[int, Field(ge=1)] | None, BeforeValidator(_yaml_no)] = Field(
+    dev_examples: Annotated[Annotated[int, Field(ge=1)] | None, BeforeValidator(yaml_no)] = Field(
         None, description="examples of each dev split that are scored, evenly spread; none: all"
     )
     evaluations: int | PerEpoch = Field(
@@ -137,9 +162,14 @@ class Hyper(BaseModel):
     fp16_window: int = Field(2000, ge=1, description="steps without overflow that double it")
     gradient_checkpointing: bool = Field(False, description="less memory, more computation")
     compile: bool = Field(False, description="torch.compile the model")
-    micro_batch_tokens: Annotated[Annotated[int, Field(ge=8)] | None, BeforeValidator(_yaml_no)] = (
+    micro_batch_tokens: Annotated[Annotated[int, Field(ge=8)] | None, BeforeValidator(yaml_no)] = (
         Field(None, description="most padded tokens in a micro-batch; none: found out")
     )
+
+    def shapes(self) -> dict[str, Any]:
+        """What shapes the model, in transformers' names; what is none is the model's own."""
+        values = {theirs: getattr(self, ours) for ours, theirs in self.SHAPES.items()}
+        return {name: value for name, value in values.items() if value is not None}
 
     @field_validator("adam_betas")
     @classmethod

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from ..tasks import Head
 from .hyper import Hyper
 
 Loss = Callable[..., Any]
@@ -31,8 +32,10 @@ class Recipe:
         name: what studies call it.
         hyper: its hyperparameters, a subclass of Hyper.
         stages: run in order.
+        heads: of the tasks that it can train.
     """
 
     name: str
     hyper: type[Hyper]
     stages: tuple[Stage, ...]
+    heads: tuple[Head, ...]

@@ -1,23 +1,20 @@
-"""Reads files of predictions in the formats of the benchmarks, and notes all that is wrong with one
-before it gives up.
+"""Reads predictions that are text, and notes all that is wrong with a file before it gives up.
 
-Text is GLUE's submission ("index", "prediction"), RACE's preds.tsv (number, choice and perhaps the
-label, as fairseq writes it), a label a line, or a tag a line with blank lines between sentences
-(XTREME); JSON is SQuAD's, question -> text.
+The formats are GLUE's submission ("index", "prediction"), RACE's preds.tsv (number, choice and
+perhaps the label, as fairseq writes it), a label a line, and a tag a line with blank lines between
+sentences (XTREME). The evaluators of the last two mind no white space around labels.
 """
 
-import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..errors import InputError, Problem
 from ..metrics.pairing import unpaired
-from ..readers.articles import kind
 from ..readers.faults import Faults
-from ..readers.lines import EMPTY, lines, place_not_utf8, unreadable
+from ..readers.lines import EMPTY, lines
 from ..tasks import Example, Task
+from .alike import Alike
 
 HEADER = ("index", "prediction")
 
@@ -39,73 +36,26 @@ def text(path: Path) -> Lines:
     ]
     if not found and not faults.count:
         faults.refuse("file", EMPTY)
+    for number, line in found:
+        if "\r" in line:
+            text = "holds a carriage return; lines should end with a line feed"
+            faults.refuse(f"line {number}", text)
+            break
     faults.close()
     return found
-
-
-def mapping(path: Path, *, numbers: bool = False) -> dict[str, Any]:
-    """A JSON object of texts, or of numbers.
-
-    Raises:
-        InputError: the file is not there, not JSON, or no such object; all that is wrong with it.
-    """
-    faults = Faults(source=str(path))
-    pairs = _pairs(path)
-    found: dict[str, Any] = {}
-    for identity, value in pairs:
-        if identity in found:
-            faults.add(identity[:40], "the id stands for the second time")
-        elif numbers and (type(value) not in (int, float) or math.isnan(value)):
-            seen = "NaN" if isinstance(value, float) else kind(value)
-            faults.add(identity[:40], f"{seen} where a number should be")
-        elif not numbers and not isinstance(value, str):
-            faults.add(identity[:40], f"{kind(value)} where the answer's text should be")
-        found[identity] = value
-    faults.close()
-    return found
-
-
-def _pairs(path: Path) -> list[tuple[str, Any]]:
-    """Members of the one object of a file, also those of the same name."""
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise unreadable(path, error) from None
-    last: list[tuple[str, Any]] = []
-
-    def keep(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        last[:] = pairs  # the outermost object is the last that is closed
-        return dict(pairs)
-
-    place = "file"
-    try:
-        whole = json.loads(content.decode("utf-8-sig"), object_pairs_hook=keep)
-        if isinstance(whole, dict):
-            return last
-        problem = f"{kind(whole)} where an object should be, of ids and what is predicted"
-    except UnicodeDecodeError as error:
-        place, problem = place_not_utf8(content, error)
-    except json.JSONDecodeError as error:
-        place = f"line {error.lineno}"
-        problem = f"broken JSON at character {error.colno}: {error.msg}"
-        if not content.strip():
-            place, problem = "file", EMPTY
-    except (ValueError, RecursionError) as error:
-        problem = f"cannot be read: {error}"
-    raise InputError(str(path), [Problem(place=place, text=problem)])
 
 
 def classes(path: Path, found: Lines, task: Task, examples: Sequence[Example]) -> list[Any]:
     """Class ids, or numbers of a regression, in the order of the examples: from GLUE's rows, in any
     order, or from a label a line."""
-    faults = Faults(source=str(path))
+    faults = Alike(source=str(path))
     label = _label(task)
     if task.layout == "glue":
-        rows = _submission(found, faults)
-        given = _by_id(rows, label, {example["id"]: example for example in examples}, faults)
+        gold = {example["id"]: example for example in examples}
+        given = _by_id(_submission(found, gold, faults), label, gold, faults)
         return [given[example["id"]] for example in examples]
     _count("lines", len(found), len(examples), faults)
-    given = [_read(label, line, f"line {number}", faults) for number, line in found]
+    given = [_alone(label, "label", line, f"line {number}", faults) for number, line in found]
     faults.close()
     return given
 
@@ -116,14 +66,14 @@ def choices(path: Path, found: Lines, _: Task, examples: Sequence[Example]) -> l
     A third column holds the labels that the file's writer knew. Where they are not ours, its rows
     were numbered in another order, which would go unnoticed without it.
     """
-    faults = Faults(source=str(path))
+    faults = Alike(source=str(path))
     gold = {example["id"]: example for example in examples}
     rows, strange = [], []
     for number, line in found:
         fields = line.split("\t")
         if len(fields) not in (2, 3):
-            seen = f"{len(fields)} column{'' if len(fields) == 1 else 's'}"
-            faults.add(f"line {number}", f"{seen} where id, prediction and perhaps label should be")
+            wanted = "id, prediction and perhaps label should be, with tabs between them"
+            faults.add(f"line {number}", f"{_columns(line)} where {wanted}")
             continue
         rows.append((number, fields[0], fields[1]))
         if len(fields) == 3 and fields[0] in gold and fields[2] != str(gold[fields[0]]["label"]):
@@ -131,7 +81,7 @@ def choices(path: Path, found: Lines, _: Task, examples: Sequence[Example]) -> l
     if strange:
         seen = f"of {len(strange):,} rows is not the data's, first in line {strange[0]}"
         text = f"the label {seen}; the file is of other data, or of another order of it"
-        faults.refuse("labels", text)
+        faults.add("labels", text)
     names = {str(at): at for at in range(max(len(example["options"]) for example in examples))}
     given = _by_id(rows, _named(names, "choice"), gold, faults)
     return [given[example["id"]] for example in examples]
@@ -141,23 +91,16 @@ def tags(
     path: Path, found: Lines, task: Task, examples: Sequence[Example]
 ) -> dict[str, tuple[int, ...]]:
     """Sentence -> the tags of its words, from a tag a line with blank lines between sentences."""
-    faults = Faults(source=str(path))
-    sentences: list[Lines] = [[]]
-    for number, line in found:
-        if line.strip(" \t"):
-            sentences[-1].append((number, line))
-        elif sentences[-1]:
-            sentences.append([])
-    sentences = [sentence for sentence in sentences if sentence]
+    faults, sentences = Alike(source=str(path)), sentences_of(found)
     _count("sentences", len(sentences), len(examples), faults)
     label = _named({tag: at for at, tag in enumerate(task.labels)}, "tag")
     given = {}
     for example, sentence in zip(examples, sentences, strict=False):
         words, first = len(example["words"]), sentence[0][0]
-        read = [_read(label, tag, f"line {number}", faults) for number, tag in sentence]
+        read = [_alone(label, "tag", tag, f"line {number}", faults) for number, tag in sentence]
         if len(read) != words:
             text = f"{len(read)} tags for {words} words: {' '.join(example['words'])[:60]}"
-            faults.refuse(f"sentence from line {first}", text)
+            faults.add(f"sentence from line {first}", text)
             if len(sentences) != len(examples):
                 break  # one that is lost shifts all the rest
         given[example["id"]] = tuple(read)
@@ -165,26 +108,42 @@ def tags(
     return given
 
 
-def _submission(found: Lines, faults: Faults) -> list[tuple[int, str, str]]:
+def sentences_of(found: Lines) -> list[Lines]:
+    """Lines up to a blank one."""
+    sentences: list[Lines] = [[]]
+    for number, line in found:
+        if line.strip(" \t"):
+            sentences[-1].append((number, line))
+        elif sentences[-1]:
+            sentences.append([])
+    return [sentence for sentence in sentences if sentence]
+
+
+def _submission(found: Lines, gold: Container[str], faults: Alike) -> list[tuple[int, str, str]]:
     """Line, id and prediction of each row below GLUE's header."""
     (first, header), *rest = found
-    if tuple(header.split("\t")) != HEADER:
-        seen = header.replace("\t", " ")[:60]
-        faults.refuse(f"line {first}", f"'{seen}' where the header 'index', 'prediction' should be")
-        faults.close()
+    fields = header.split("\t")
+    if tuple(fields) != HEADER:
+        seen = header.replace("\t", "\\t")[:60]
+        faults.add(
+            f"line {first}", f"'{seen}' where the header should be: index, a tab, prediction"
+        )
+        rest = found if fields[0] in gold else rest
+        if len(fields) != len(HEADER):
+            faults.close()  # so will all rows be
     rows = []
     for number, line in rest:
         fields = line.split("\t")
         if len(fields) == len(HEADER):
             rows.append((number, *fields))
         else:
-            faults.add(f"line {number}", f"{len(fields)} columns where there should be 2")
+            faults.add(f"line {number}", f"{_columns(line)} where id and prediction should be")
     return rows
 
 
 def _by_id(
     rows: list[tuple[int, str, str]], label: Callable[[str], Any], gold: dict[str, Example],
-    faults: Faults,
+    faults: Alike,
 ) -> dict[str, Any]:  # fmt: skip
     """Id -> prediction, each id of gold once."""
     given: dict[str, Any] = {}
@@ -193,12 +152,12 @@ def _by_id(
             faults.add(f"line {number}", f"id {identity[:40]} stands for the second time")
         given[identity] = _read(label, value, f"line {number}", faults)
     for problem in unpaired("prediction", given, gold, of="example"):
-        faults.refuse(problem.place, problem.text)
+        faults.add(problem.place, problem.text)
     faults.close()
     return given
 
 
-def _read(label: Callable[[str], Any], value: str, place: str, faults: Faults) -> Any:
+def _read(label: Callable[[str], Any], value: str, place: str, faults: Alike) -> Any:
     try:
         return label(value)
     except ValueError as error:
@@ -206,9 +165,23 @@ def _read(label: Callable[[str], Any], value: str, place: str, faults: Faults) -
         return None
 
 
-def _count(what: str, seen: int, wanted: int, faults: Faults) -> None:
+def _alone(label: Callable[[str], Any], what: str, line: str, place: str, faults: Alike) -> Any:
+    """What a line says that should hold nothing else."""
+    line = line.strip()
+    if "\t" not in line:
+        return _read(label, line, place, faults)
+    faults.add(place, f"{_columns(line)} where a {what} alone should be")
+    return None
+
+
+def _columns(line: str) -> str:
+    count = line.count("\t") + 1
+    return "is blank" if not line else f"{count} column{'' if count == 1 else 's'}"
+
+
+def _count(what: str, seen: int, wanted: int, faults: Alike) -> None:
     if seen != wanted:
-        faults.refuse("file", f"{what}: {seen:,}, where the data has {wanted:,}")
+        faults.add("file", f"{what}: {seen:,}, where the data has {wanted:,}")
 
 
 def _label(task: Task) -> Callable[[str], Any]:

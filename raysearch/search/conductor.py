@@ -158,7 +158,8 @@ class Conductor:
             self.on_change(record)
         seconds = pulse["seconds"] - pulse["spent_before"]
         if final or seconds - self._entered.get((record.id, attempt), 0.0) > SPENT:
-            journal.write("spent", trial=record.id, attempt=attempt, seconds=seconds)
+            step = pulse.get("step", record.step)
+            journal.write("spent", trial=record.id, attempt=attempt, seconds=seconds, step=step)
             self._entered[record.id, attempt] = seconds
 
 

@@ -21,7 +21,6 @@ from ..journal import Journal, Record, Records, read
 from ..preflight import Lanes
 from ..standing import Standing, complete, standings
 from ..study import Study
-from ..study.names import model_problems
 from .cluster import cluster, local_resources
 from .mirror import Mirror, is_remote
 
@@ -145,9 +144,10 @@ def _problems(
     study: Study, data: Path, folder: Path, lanes: Lanes, address: str | None
 ) -> list[Problem]:
     """Everything that can be known without Ray and without reading weights."""
-    found = model_problems(study.model) + preflight.hub_problems(study.model)
-    found += preflight.data_problems(study, data)
-    found += preflight.disk_problems(folder, study.model, study.confirm.top + 1)
+    found = [problem for model in study.models for problem in preflight.hub_problems(model)]
+    found += preflight.survey(study, data).problems
+    rooms = (preflight.disk_problems(folder, m, study.confirm.top + 1) for m in study.models)
+    found += next(filter(None, rooms), [])
     if address is None:
         found += preflight.lane_problems(lanes, local_resources())
     return found
@@ -187,13 +187,14 @@ def _engine(
 
 def _content(study: Study, data: Path) -> dict[str, str]:
     """Task -> identity of its training and dev data and of the model."""
-    model = preflight.model_fingerprint(study.model)
+    models = {model: preflight.model_fingerprint(model) for model in study.models}
     found = {}
     for name in study.tasks:
         task = tasks.get(name)
         present = readers.present_splits(task, data)
         splits = [s for s in (*study.trainings(name), *task.dev) if s.name in present]
-        found[name] = "-".join([model, *(readers.fingerprint(task, s, data) for s in splits)])
+        prints = (readers.fingerprint(task, split, data) for split in splits)
+        found[name] = "-".join([models[study.model_of(name)], *prints])
     return found
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import ray
 
 from .. import prepare, readers, tasks
@@ -54,7 +55,7 @@ class Pantry:
         from ..models.pretrained import read_tokenizer
 
         task = tasks.get(name)
-        tokenizer = read_tokenizer(self.study.model, self._texts(name))
+        tokenizer = read_tokenizer(self.study.model_of(name), self._texts(name))
         hyper = self.study.hyper(name, {})  # what shapes data and head is fixed: trials share it
         present = readers.present_splits(task, self.root)
         train, spare = self.study.trainings(name), self.study.leave_out
@@ -65,7 +66,7 @@ class Pantry:
             made = self._prepared(task, split, tokenizer, hyper)
             table = prepare.few(made.table, hyper.dev_examples)
             splits[split.name] = self._put((table, made.padding))
-        pretrained = read(self.study.model, task, tokenizer, hyper)
+        pretrained = read(self.study.model_of(name), task, tokenizer, hyper)
         self._models[name] = pretrained
         material = {"splits": splits, "pretrained": self._put(pretrained)}
         ray.get(self.desk.provide.remote(name, material))
@@ -75,7 +76,7 @@ class Pantry:
     ) -> prepare.Prepared:
         made = prepare.prepare(task, split, self.root, tokenizer, hyper, spare)
         known = "from the cache" if made.cached else "prepared"
-        self.note(f"{task.name} {split.name}: {made.table.num_rows:,} examples {known}")
+        self.note(f"{task.name} {split.name}: {counted(task, made.table)} {known}")
         if made.left:
             self.note(f"{task.name} {split.name}: {made.left}")
         return made
@@ -90,3 +91,12 @@ class Pantry:
         reference = ray.put(value)
         self._kept.append(reference)
         return reference
+
+
+def counted(task: tasks.Task, table: pa.Table) -> str:
+    """How many examples a prepared table holds, and of how many rows, where it has several of one:
+    "1,223 examples (4,892 rows)". The rows of an example stand together and share its id."""
+    examples = len(pc.run_end_encode(table.column(prepare.ID).combine_chunks()).run_ends)
+    said, rows = f"{examples:,} examples", table.num_rows
+    name = "windows" if task.head == "span" else "rows"
+    return said if examples == rows else f"{said} ({rows:,} {name})"

@@ -197,7 +197,8 @@ class Session:
         # Of equals the one that was begun first, whichever ends first: a rerun keeps the same.
         if any((r.score, -r.number) > (best, -record.number) for r in rivals):
             return
-        save(self._weights(record), self.pantry.pretrained(record.task), weights)
+        hyper = self.study.hyper(record.task, record.configuration)
+        save(self._weights(record), self.pantry.pretrained(record.task), weights, hyper)
         for rival in rivals:
             shutil.rmtree(self._weights(rival))
 

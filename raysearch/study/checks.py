@@ -1,103 +1,78 @@
-"""What can be wrong in a study: the schema's errors in our words, and what no field can tell."""
+"""What can be wrong in a study that no field can tell by itself."""
 
-import reprlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from .. import space as spaces
 from .. import tasks as task_table
-from ..errors import Problem, unknown
+from ..errors import Problem, nearest, unknown
 from ..recipes import RECIPES, SHARED, Hyper
 from ..space import Dimension
-from .names import score_names, train_problems
+from .idle import idle_problems
+from .names import model_problems, score_names, train_problems
+from .places import mapping
 from .schema import Study
+from .wording import value_problem
 
 CELLS = 100_000  # the most configurations of a grid
 
-_WORDS = {
-    "bool_parsing": "true or false is needed",
-    "bool_type": "true or false is needed",
-    "dict_type": "a mapping is needed",
-    "int_from_float": "a whole number is needed",
-    "int_parsing": "a whole number is needed",
-    "int_type": "a whole number is needed",
-    "model_type": "a mapping is needed",
-    "string_pattern_mismatch": "a name without slashes, spaces or dots before it is needed",
-    "string_type": "text is needed",
-    "tuple_type": "a list is needed",
-}
 
+def cross_checks(raw: Mapping[str, Any], tasks: Iterable[str] = ()) -> list[Problem]:
+    """What no single field can tell: hyperparameter names and values, and what fits together.
 
-def schema_problem(error: Mapping[str, Any]) -> Problem:
-    """One of pydantic's errors in our words."""
-    place = ""
-    for part in error["loc"]:
-        place += f"[{part}]" if isinstance(part, int) else f".{part}" if place else str(part)
-    seen = error.get("input")
-    if error["type"] == "extra_forbidden":
-        owner: Any = Study
-        for part in error["loc"][:-1]:
-            owner = _field_type(owner, part)
-        names = getattr(owner, "model_fields", {})
-        return Problem(place=place, text=unknown("field", str(error["loc"][-1]), names))
-    if error["type"] == "missing":
-        text = "this field is required"
-        if isinstance(error["loc"][-1], int):
-            text = f"one value more is needed, got {reprlib.repr(seen)}"
-        return Problem(place=place, text=text)
-    text = error["msg"].removeprefix("Value error, ")
-    text = _WORDS.get(error["type"], text[0].lower() + text[1:])
-    if error["type"] != "value_error":
-        text += f", got {reprlib.repr(seen)}"
-    return Problem(place=place, text=text)
-
-
-def _field_type(owner: Any, part: Any) -> Any:
-    """The model behind a field, through optionals and containers; None where there is none."""
-    field = getattr(owner, "model_fields", {}).get(part)
-    stack = [field.annotation] if field else [owner]
-    while stack:
-        kind = stack.pop()
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            return kind
-        stack += [a for a in getattr(kind, "__args__", ()) if a is not type(None)]
-    return None
-
-
-def cross_checks(raw: Mapping[str, Any]) -> list[Problem]:
-    """What no single field can tell: hyperparameter names and values, and what fits together."""
-    problems: list[Problem] = []
-    recipe = RECIPES.get(str(raw.get("recipe", "finetune")))
-    if recipe is None:
-        text = unknown("recipe", str(raw["recipe"]), RECIPES)
-        return [Problem(place="recipe", text=text)]
-    scopes = [("", raw)]
-    per_task = raw.get("per_task") or {}
-    if isinstance(per_task, Mapping):
-        for task, part in per_task.items():
-            if task not in raw["tasks"] and task not in task_table.TASKS:
-                text = unknown("task", str(task), task_table.TASKS)
-                problems.append(Problem(place=f"per_task.{task}", text=text))
-            scopes.append((f"per_task.{task}.", part if isinstance(part, Mapping) else {}))
+    Args:
+        tasks: those that the file is written for; none where that cannot be told.
+    """
+    tasks = list(tasks)
+    hyper, problems = _recipe(raw)
+    scopes: list[tuple[str, Mapping[Any, Any]]] = [("", raw)]
+    for task, part in mapping(raw.get("per_task")).items():
+        if str(task) not in task_table.TASKS:
+            text = unknown("task", str(task), task_table.TASKS)
+            problems.append(Problem(place=f"per_task.{task}", text=text))
+        scopes.append((f"per_task.{task}.", mapping(part)))
     for prefix, part in scopes:
-        problems += _values(recipe.hyper, f"{prefix}space", part.get("space"), searched=True)
-        problems += _values(recipe.hyper, f"{prefix}fixed", part.get("fixed"), searched=False)
-        for name in _mapping(part.get("space")):
-            if name in _mapping(part.get("fixed")):
+        for name in ("space", "fixed"):
+            place = f"{prefix}{name}"
+            problems += _values(hyper, place, part.get(name), searched=name == "space")
+        for name in mapping(part.get("space")):
+            if name in mapping(part.get("fixed")):
                 text = f"searched under {prefix}space as well: keep one of the two"
                 problems.append(Problem(place=f"{prefix}fixed.{name}", text=text))
-    problems += _start_checks(recipe.hyper, raw)
-    problems += _published_checks(recipe.hyper, raw)
+        if isinstance(model := part.get("model"), str) and not model.strip():
+            problems += [replace(p, place=f"{prefix}model") for p in model_problems(model)]
+    problems += _start_checks(hyper, raw)
+    problems += _published_checks(hyper, raw)
     problems += train_problems(raw)
+    problems += idle_problems(raw, tasks) if tasks else []
     return problems + _search_checks(raw)
 
 
-def _values(hyper: type[Hyper], place: str, part: Any, *, searched: bool) -> list[Problem]:
+def _recipe(raw: Mapping[str, Any]) -> tuple[type[Hyper] | None, list[Problem]]:
+    """The hyperparameters of a study's recipe, where that is known, and what is wrong with it."""
+    name = raw.get("recipe", "finetune")
+    if not isinstance(name, str):
+        return None, []  # the schema says it
+    if name not in RECIPES:
+        meant = next((RECIPES[near].hyper for near in nearest(name, RECIPES)), None)
+        return meant, [Problem(place="recipe", text=unknown("recipe", name, RECIPES))]
+    problems = []
+    for task in raw["tasks"]:
+        row = task_table.TASKS.get(task)
+        if row and row.head not in RECIPES[name].heads:
+            able = [recipe.name for recipe in RECIPES.values() if row.head in recipe.heads]
+            text = f"'{name}' does not train {task}: {' or '.join(able)} would do"
+            problems.append(Problem(place="recipe", text=text))
+    return RECIPES[name].hyper, problems
+
+
+def _values(hyper: type[Hyper] | None, place: str, part: Any, *, searched: bool) -> list[Problem]:
     """Problems of a `space` or `fixed` mapping: unknown names and values out of bounds."""
     problems: list[Problem] = []
-    for name, value in (part or {}).items() if isinstance(part, Mapping) else ():
+    for name, value in mapping(part).items() if hyper else ():
         where = f"{place}.{name}"
         if name not in hyper.model_fields:
             hint = " (seeds are not searched: see search.seed and confirm.seeds)"
@@ -129,15 +104,13 @@ def _wrong(
         try:
             typed.append(getattr(hyper.model_validate({name: value}), name))
         except ValidationError as error:
-            text = schema_problem(error.errors()[0]).text
-            meant = f"; it is: {hyper.model_fields[name].description}"
-            yield text + meant * isinstance(value, Mapping)
+            yield value_problem(hyper, name, value, error)
             continue
         if isinstance(value, bool) and not isinstance(typed[-1], bool | None):
             yield f"a number is needed, got {value}"
     if len(typed) < len(values):
         return
-    if any(typed.count(value) > 1 for value in typed):
+    if len(set(typed)) < len(typed):
         yield f"each choice stands once, got {list(values)}"
     for value in inside:
         try:
@@ -146,11 +119,7 @@ def _wrong(
             yield "takes no fractions: write {int: [low, high]} or {choice: [...]}"
 
 
-def _mapping(part: Any) -> Mapping[Any, Any]:
-    return part if isinstance(part, Mapping) else {}
-
-
-def _start_checks(hyper: type[Hyper], raw: Mapping[str, Any]) -> list[Problem]:
+def _start_checks(hyper: type[Hyper] | None, raw: Mapping[str, Any]) -> list[Problem]:
     search = raw.get("search")
     start = search.get("start_from") if isinstance(search, Mapping) else None
     problems: list[Problem] = []
@@ -162,7 +131,7 @@ def _start_checks(hyper: type[Hyper], raw: Mapping[str, Any]) -> list[Problem]:
     return problems
 
 
-def _published_checks(hyper: type[Hyper], raw: Mapping[str, Any]) -> list[Problem]:
+def _published_checks(hyper: type[Hyper] | None, raw: Mapping[str, Any]) -> list[Problem]:
     """Published rows name tasks, hyperparameters and metrics that there are."""
     problems: list[Problem] = []
     rows = raw.get("published")
@@ -177,7 +146,7 @@ def _published_checks(hyper: type[Hyper], raw: Mapping[str, Any]) -> list[Proble
                 settings = result.get("settings")
                 problems += _values(hyper, f"{place}.settings", settings, searched=False)
                 known = score_names(task_table.TASKS[name])
-                for score in _mapping(result.get("scores")):
+                for score in mapping(result.get("scores")):
                     if score not in known:
                         text = unknown("score", str(score), known)
                         problems.append(Problem(place=f"{place}.scores", text=text))
@@ -186,7 +155,7 @@ def _published_checks(hyper: type[Hyper], raw: Mapping[str, Any]) -> list[Proble
 
 def _search_checks(raw: Mapping[str, Any]) -> list[Problem]:
     """What a sampler asks of the space, and seeds that make sense."""
-    search, problems = _mapping(raw.get("search")), []
+    search, problems = mapping(raw.get("search")), []
     searched = {task: _searched(raw, task) for task in raw["tasks"]}
     for task, dimensions in searched.items():
         if search.get("sampler") == "grid":
@@ -197,7 +166,7 @@ def _search_checks(raw: Mapping[str, Any]) -> list[Problem]:
         if search.get("sampler") == "cmaes" and dimensions and len(numeric) < 2:
             text = f"cmaes needs two numeric ranges, {task} has {len(numeric)}; use tpe"
             problems.append(Problem(place="search.sampler", text=text))
-    seeds = _mapping(raw.get("confirm")).get("seeds")
+    seeds = mapping(raw.get("confirm")).get("seeds")
     if isinstance(seeds, list | tuple):
         if len(set(map(str, seeds))) < len(seeds):
             text = f"each seed stands once, got {list(seeds)}"
@@ -211,12 +180,12 @@ def _search_checks(raw: Mapping[str, Any]) -> list[Problem]:
 
 def _searched(raw: Mapping[str, Any], task: str) -> dict[str, tuple[str, Any]]:
     """Hyperparameter -> where a task's dimension stands in the file, and its form."""
-    own = _mapping(_mapping(raw.get("per_task")).get(task))
+    own = mapping(mapping(raw.get("per_task")).get(task))
     found = {}
     for place, part in (("space", raw.get("space")), (f"per_task.{task}.space", own.get("space"))):
-        for name, form in _mapping(part).items():
-            found[name] = (f"{place}.{name}", next(iter(_mapping(form)), None))
-    fixed = _mapping(own.get("fixed"))
+        for name, form in mapping(part).items():
+            found[name] = (f"{place}.{name}", next(iter(mapping(form)), None))
+    fixed = mapping(own.get("fixed"))
     return {name: dimension for name, dimension in found.items() if name not in fixed}
 
 

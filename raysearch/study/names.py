@@ -1,24 +1,54 @@
 """The names in a study: of a model (a folder, a hub name, or a small one from scratch), of
 the scores that papers print, and of languages to train in."""
 
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..errors import Problem, unknown
+from ..errors import Problem, shortened, unknown
 from ..tasks import TASKS, Task
 
-_SCRATCH = re.compile(r"scratch(?::(\d+)x(\d+))?")
+FAMILIES = ("bert", "amos", "cross-thought")  # those that can be made from scratch
+_SCRATCH = re.compile(rf"scratch(?:-({'|'.join(FAMILIES)}))?(?::(\d+)x(\d+))?")
 
 
-def scratch_shape(model: str) -> tuple[int, int] | None:
-    """Layers and width of `scratch` (2, 128) or `scratch:LAYERSxWIDTH`; None for other names."""
+def scratch_shape(model: str) -> tuple[str, int, int] | None:
+    """Family, layers and width of `scratch` (bert, 2, 128), `scratch-FAMILY` or
+    `scratch-FAMILY:LAYERSxWIDTH`; None for other names."""
     found = _SCRATCH.fullmatch(model)
     if found is None:
         return None
-    layers, width = (int(part) if part else None for part in found.groups())
-    return 2 if layers is None else layers, 128 if width is None else width
+    family, layers, width = found.groups()
+    return family or FAMILIES[0], int(layers or 2), int(width or 128)
+
+
+def source(model: str) -> str:
+    """The transformers folder behind a run's folder, or that of its task; other names stay.
+
+    runs/amos-glue/glue-mnli and runs/amos-glue, where that has one winner, are .../best.
+    """
+    folder = Path(model)
+    if not _is_folder(folder) or (folder / "config.json").is_file():
+        return model
+    winners = winners_of(folder)
+    return str(winners[0]) if len(winners) == 1 else model
+
+
+def _is_folder(path: Path) -> bool:
+    """Whether there is such a folder; none of a name that no file system takes."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
+
+
+def winners_of(folder: Path) -> list[Path]:
+    """The winners' weights under a run folder, or under that of one of its tasks."""
+    return sorted(
+        path.parent for at in ("best", "*/best") for path in folder.glob(f"{at}/config.json")
+    )
 
 
 def score_names(task: Task) -> list[str]:
@@ -33,21 +63,31 @@ def score_names(task: Task) -> list[str]:
 def model_problems(model: str) -> list[Problem]:
     """What is wrong with a model's name, seen without reading weights or asking a hub."""
     folder = Path(model)
+    if not model.strip():
+        text = f"a folder, a hub name or scratch is needed, got '{model}'"
+        return [Problem(place="model", text=text)]
     if shape := scratch_shape(model):
-        layers, width = shape
+        _, layers, width = shape
         if layers and width >= 8 and width % max(1, width // 64) == 0:
             return []
         text = f"'{model}': at least one layer, and a width that its heads of 64 divide, as 2x128"
         return [Problem(place="model", text=text)]
-    if model.startswith("scratch:"):
-        text = f"'{model}' is no shape; scratch:LAYERSxWIDTH is, such as scratch:2x128"
+    if model.startswith(("scratch:", "scratch-")):
+        names = ", ".join(f"scratch-{family}" for family in FAMILIES)
+        text = f"'{model}' is no shape; scratch:LAYERSxWIDTH is, such as scratch:2x128, or {names}"
         return [Problem(place="model", text=text)]
-    if not folder.is_dir():
+    if not _is_folder(folder):
+        file = _is_folder(folder.parent) and folder.name in os.listdir(folder.parent)
         path_like = folder.is_absolute() or model.startswith(".") or model.count("/") > 1
-        text = f"no folder '{model}'; a transformers folder, a hub name or scratch would do"
-        return [Problem(place="model", text=text)] if path_like else []
+        path_like |= len(model) > 96  # no hub takes such a name
+        seen = f"'{shortened(model)}' is a file" if file else f"no folder '{shortened(model)}'"
+        text = f"{seen}; a transformers folder, a hub name or scratch would do"
+        return [Problem(place="model", text=text)] if path_like or file else []
     if not (folder / "config.json").is_file():
-        text = f"'{folder}' has no config.json; a transformers folder would do"
+        text = f"'{folder}' has no config.json; a transformers folder or a run would do"
+        if winners := winners_of(folder):
+            named = ", ".join(map(str, winners))
+            text = f"'{folder}' has {len(winners)} winners: name one of {named}"
         return [Problem(place="model", text=text)]
     if not any(folder.glob("*.safetensors")) and not any(folder.glob("pytorch_model*.bin")):
         text = f"'{folder}' has no model.safetensors and no pytorch_model.bin"
@@ -56,11 +96,15 @@ def model_problems(model: str) -> list[Problem]:
 
 
 def train_problems(raw: Mapping[str, Any]) -> list[Problem]:
-    """Languages to train in that a task has no training set of."""
+    """Languages to train in that a task has no training set of, and those that stand twice."""
     problems = []
     chosen = raw.get("train") if isinstance(raw.get("train"), list | tuple) else ()
     rows = [TASKS[n] for n in raw["tasks"] if n in TASKS and TASKS[n].languages]
     for at, language in enumerate(chosen):
+        if language in chosen[:at]:
+            text = f"each language stands once, got '{language}' again"
+            problems.append(Problem(place=f"train[{at}]", text=text))
+            continue
         for task in rows:
             known = [split.language for split in task.trainings() if split.language]
             if language not in known:

@@ -1,6 +1,8 @@
 """Reading a study and writing it again. Every problem of a file is reported at once."""
 
-from collections.abc import Mapping
+import re
+import reprlib
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,120 +13,84 @@ from .. import tasks as task_table
 from ..errors import InputError, Problem, unknown
 from ..recipes import RECIPES
 from ..space import Dimension
-from .checks import cross_checks, schema_problem, space_checks
+from .checks import cross_checks, space_checks
+from .files import read
+from .given import overridden
+from .idle import cut
+from .places import in_order, mapping
 from .room import room_problems
 from .schema import Configuration, PerTask, Published, Result, Study
+from .wording import schema_problem
 
-LARGEST = 2**20  # bytes of a study
+Further = Callable[[Study], list[Problem]]
 
 
-def load(path: str | Path, **overrides: Any) -> Study:
+def load(path: str | Path, *, further: Further | None = None, **overrides: Any) -> Study:
     """Read a study. Raises InputError with every problem in the file.
 
     Args:
         path: a YAML file.
+        further: what else is wrong, such as with the data: told together with the file's problems.
+            It is asked only where there are some, and may get no more than tasks and model.
         overrides: what replaces the file's: `tasks`, `model`, `trials`, and `set`, a mapping of
-            hyperparameters that are fixed instead of searched.
+            hyperparameters that are fixed instead of searched, or a list of texts NAME=VALUE.
     """
     path = Path(path)
     try:
-        raw = yaml.load(_text(path), _Loader)  # a SafeLoader
-    except FileNotFoundError:
-        near = sorted(p.name for p in path.parent.glob("*.yaml")) if path.parent.is_dir() else []
-        text = unknown("study", path.name, near) if near else "no such file"
-        raise InputError(str(path), [Problem(place="file", text=text)]) from None
-    except OSError as error:
-        text = f"cannot be read: {error.strerror}"
-        raise InputError(str(path), [Problem(place="file", text=text)]) from None
-    except (UnicodeDecodeError, yaml.reader.ReaderError):
-        text = "not a text in UTF-8; a study is a YAML file"
-        raise InputError(str(path), [Problem(place="file", text=text)]) from None
-    except RecursionError:
-        text = "nested too deeply; a study has four levels"
-        raise InputError(str(path), [Problem(place="file", text=text)]) from None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f"line {mark.line + 1}" if mark else "file"
-        text = f"not YAML: {getattr(error, 'problem', None) or error}"
-        raise InputError(str(path), [Problem(place=place, text=text)]) from None
-    return parse(raw, source=str(path), name=path.stem, **overrides)
+        raw, twice = read(path)
+    except InputError as error:
+        raise InputError(str(path), [*error.problems, *_besides(further, overrides)]) from None
+    options = {"source": str(path), "name": path.stem, "found": twice, "further": further}
+    return parse(raw, **options, **overrides)
 
 
-def parse(raw: Any, *, source: str = "study", name: str = "study", **overrides: Any) -> Study:
-    """A Study from the mapping that its YAML holds. Raises InputError with every problem."""
+def parse(
+    raw: Any,
+    *,
+    source: str = "study",
+    name: str = "study",
+    found: Collection[Problem] = (),
+    further: Further | None = None,
+    **overrides: Any,
+) -> Study:
+    """A Study from the mapping that its YAML holds. Raises InputError with every problem.
+
+    Args:
+        source, name: of the file.
+        found: what is wrong with its text.
+        further, overrides: see `load`.
+    """
     if not isinstance(raw, Mapping):
         kind = "an empty file" if raw is None else f"a {type(raw).__name__}"
         problem = Problem(place="file", text=f"a study is a mapping of names to values, got {kind}")
-        raise InputError(source, [problem])
-    raw = {"name": name, **raw}
-    trials, fixed = overrides.pop("trials", None), overrides.pop("set", None) or {}
-    raw.update({key: value for key, value in overrides.items() if value is not None})
-    if trials is not None and isinstance(raw.get("search", {}), Mapping):
-        raw["search"] = {**raw.get("search", {}), "trials": trials}
-    raw = _fix(raw, fixed)
-    raw, problems = _expand_tasks(raw)
-    study = None
+        raise InputError(source, [problem, *_besides(further, overrides)])
+    file = {"name": name, **raw}
+    raw, given, problems = overridden(file, overrides)
+    raw, unknown_tasks = _expand_tasks(raw)
+    own, unsure = _expand_tasks(file)
+    problems += [*found, *unknown_tasks]
     try:
         study = Study.model_validate(raw)
     except ValidationError as error:
-        problems += [schema_problem(e) for e in error.errors() if e["loc"][:1] != ("tasks",)]
-    problems += cross_checks(raw)
-    if problems or study is None:
-        raise InputError(source, dict.fromkeys(problems))
-    study = _typed(study)
-    if problems := space_checks(study) + room_problems(study):
-        raise InputError(source, problems)
-    return study
+        said = [schema_problem(e, raw) for e in error.errors() if e["loc"][:1] != ("tasks",)]
+        problems += filter(None, said)
+    written_for = dict.fromkeys((*own["tasks"], *raw["tasks"]))
+    problems += cross_checks(raw, () if unsure or unknown_tasks else written_for)
+    if not problems:
+        study = _typed(study)
+        problems = space_checks(study) + room_problems(study)
+    if problems:
+        problems += further(_sketch(raw, problems)) if further else []
+        first = [*given, *(problem.place for problem in found)]
+        raise InputError(source, in_order(dict.fromkeys(problems), file, first))
+    return cut(study)
 
 
 def dump(study: Study) -> str:
-    """The study as YAML that `load` reads back to an equal Study."""
-    raw = study.model_dump(mode="json", exclude_defaults=True, exclude_none=True)
+    """The study as YAML that `load` reads back to an equal Study, without what its tasks do not
+    read."""
+    raw = cut(study).model_dump(mode="json", exclude_defaults=True, exclude_none=True)
     return yaml.safe_dump(raw, sort_keys=False, allow_unicode=True)
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML keeps the last of two equal keys without a word: here it is an error."""
-
-    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
-        node, seen = super().compose_mapping_node(anchor), set()
-        for key, _ in node.value:
-            if isinstance(key, yaml.ScalarNode) and key.value in seen:
-                text = f"'{key.value}' stands twice"
-                raise yaml.composer.ComposerError(None, None, text, key.start_mark)
-            seen.add(key.value if isinstance(key, yaml.ScalarNode) else id(key))
-        return node
-
-
-def _text(path: Path) -> str:
-    if (size := path.stat().st_size) > LARGEST:
-        text = f"{size / 2**20:.0f} MiB are no study; a small YAML file would do"
-        raise InputError(str(path), [Problem(place="file", text=text)])
-    return path.read_text(encoding="utf-8")
-
-
-def _fix(raw: dict[str, Any], fixed: Mapping[str, Any]) -> dict[str, Any]:
-    """Fix hyperparameters for all tasks, wherever the file searches or fixes them."""
-    if not fixed:
-        return raw
-
-    def without(part: Any) -> Any:
-        keep = part.items() if isinstance(part, Mapping) else ()
-        return {name: value for name, value in keep if name not in fixed}
-
-    per_task = raw.get("per_task") or {}
-    if isinstance(per_task, Mapping):
-        per_task = {
-            task: {name: without(values) for name, values in part.items()}
-            for task, part in per_task.items()
-            if isinstance(part, Mapping)
-        }
-    return {
-        **raw,
-        "space": without(raw.get("space")),
-        "fixed": {**without(raw.get("fixed")), **fixed},
-        "per_task": per_task,
-    }
 
 
 def _expand_tasks(raw: dict[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
@@ -132,7 +98,7 @@ def _expand_tasks(raw: dict[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
     if isinstance(names, str):
         names = [names]
     if not isinstance(names, list | tuple) or not names:
-        text = f"at least one task name, got {names!r}"
+        text = f"at least one task name, got {reprlib.repr(names)}"
         return {**raw, "tasks": ["?"]}, [Problem(place="tasks", text=text)]
     found: list[str] = []
     for at, name in enumerate(names):
@@ -145,6 +111,25 @@ def _expand_tasks(raw: dict[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
             problems.append(Problem(place=f"tasks[{at}]", text=text))
         found += [match for match in matches if match not in found]
     return {**raw, "tasks": found or ["?"]}, problems
+
+
+def _besides(further: Further | None, overrides: Mapping[str, Any]) -> list[Problem]:
+    """What is wrong besides a file that tells nothing."""
+    given, *_ = overridden({"tasks": []}, overrides)
+    return further(_sketch(_expand_tasks(given)[0], [])) if further else []
+
+
+def _sketch(raw: Mapping[str, Any], problems: list[Problem]) -> Study:
+    """What can be told of a study with problems: what it trains on, and what it starts from."""
+    wrong = {re.split(r"[.\[]", problem.place)[0] for problem in problems}
+    told = {name: raw[name] for name in ("model", "train", "leave_out") if name in raw}
+    told = {name: value for name, value in told.items() if name not in wrong}
+    study = Study.model_validate({"model": "scratch", **told, "name": "sketch", "tasks": ["?"]})
+    parts = mapping(raw.get("per_task")).items()
+    models = {name: mapping(part).get("model") for name, part in parts}
+    own = {n: PerTask(model=model) for n, model in models.items() if isinstance(model, str)}
+    known = tuple(name for name in raw["tasks"] if name in task_table.TASKS)
+    return study.model_copy(update={"tasks": known, "per_task": own})
 
 
 def _typed(study: Study) -> Study:
@@ -168,7 +153,7 @@ def _typed(study: Study) -> Study:
         }
 
     def part(own: PerTask) -> PerTask:
-        return PerTask(space=dims(own.space), fixed=point(own.fixed))
+        return own.model_copy(update={"space": dims(own.space), "fixed": point(own.fixed)})
 
     def published(row: Published) -> Published:
         results = {

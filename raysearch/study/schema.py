@@ -10,6 +10,7 @@ from .. import space as spaces
 from .. import tasks as task_table
 from ..recipes import RECIPES, Hyper
 from ..space import Dimension, Number
+from .names import source
 
 Configuration = dict[str, Any]
 
@@ -96,12 +97,16 @@ class Published(_Part):
     row: str = Field(description="its name in the table")
     source: str = Field(description="where it is printed")
     model: str | None = Field(None, description="the model that it speaks of")
+    digits: Whole = Field(1, ge=1, le=4, description="decimals of its scores, at least: 94.50")
     results: dict[str, Result] = Field(description="task: settings and scores")
 
 
 class PerTask(_Part):
     """What differs for one task."""
 
+    model: str | None = Field(
+        None, description="what it starts from instead: a run's winner on another task, or a model"
+    )
     space: dict[str, Dimension] = Field(default_factory=dict)
     fixed: Configuration = Field(default_factory=dict)
 
@@ -123,6 +128,15 @@ class Study(_Part):
     search: Search = Search()
     confirm: Confirm = Confirm()
     published: tuple[Published, ...] = ()
+
+    def model_of(self, task: str) -> str:
+        """What a task's trials start from: a folder, a hub name, or scratch."""
+        return source(self.per_task.get(task, PerTask()).model or self.model)
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Everything that some task starts from, each once."""
+        return tuple(dict.fromkeys(self.model_of(task) for task in self.tasks))
 
     def trainings(self, task: str) -> tuple[task_table.Split, ...]:
         """The training sets of a task: its own, or those in the study's languages."""

@@ -3,11 +3,11 @@
 from fnmatch import fnmatchcase
 
 from ..errors import InputError, Problem, unknown
-from . import glue, grammar, race, squad, xtreme
+from . import glue, grammar, race, squad, text, xtreme
 from .task import Example, File, Head, Listed, Split, Task
 
 TASKS: dict[str, Task] = {
-    task.name: task for rows in (glue, squad, race, xtreme, grammar) for task in rows.TASKS
+    task.name: task for rows in (glue, squad, race, xtreme, text, grammar) for task in rows.TASKS
 }
 
 __all__ = ["TASKS", "Example", "File", "Head", "Listed", "Split", "Task", "expand", "get"]

@@ -8,7 +8,8 @@ Head = Literal["classify", "regress", "choose", "span", "tag", "thought"]
 # What a reader gives: "id", the inputs and "label", None where the split is not labelled. Inputs
 # are text, but "options" of choose and "words" of tag, which are tuples. The label is a class id,
 # of regress a number, of choose the right option's place, of tag a class id for each word; of span
-# always None: its gold is "answers", each a text and its first character in the context.
+# always None: its gold is "answers", each a text and its first character in the context. RACE's
+# examples also say which "part" of it they are of.
 Several = tuple[str, ...] | tuple[int, ...] | tuple[tuple[str, int], ...]
 Example = dict[str, str | int | float | Several | None]
 

@@ -1,15 +1,25 @@
-"""Batches of token ids: which examples a step sees, and how they are cut and padded.
+"""The examples of a split as padded batches of token ids. It knows neither model nor loss."""
 
-It knows lengths and seeds, neither model nor loss. The cut never changes the mathematics."""
-
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from typing import Self
 
 import numpy as np
 import pyarrow as pa
 import torch
 
-from .prepare.columns import AT, COUNT, END, GROUP, ID, IMPOSSIBLE, INPUT, LABEL, LANGUAGE, START
+from ..prepare.columns import (
+    AT,
+    COUNT,
+    END,
+    GROUP,
+    ID,
+    IMPOSSIBLE,
+    INPUT,
+    LABEL,
+    LANGUAGE,
+    START,
+    WORDS,
+)
 
 _SCALARS = (LABEL, AT, COUNT, START, END, IMPOSSIBLE)
 
@@ -25,9 +35,10 @@ class Examples:
 
     def __init__(self, table: pa.Table, padding: dict[str, int]) -> None:
         self.table, self.padding = table, padding
-        facts = table.schema.metadata or {}
-        self.group = int(facts.get(GROUP.encode(), b"1"))
-        self.language = facts.get(LANGUAGE.encode(), b"").decode() or None
+        metadata = table.schema.metadata or {}
+        self.facts = {name.decode(): value.decode() for name, value in metadata.items()}
+        self.group = int(self.facts.get(GROUP, "1"))
+        self.language = self.facts.get(LANGUAGE) or None
         self._flat = {name: _flat(table, name) for name in padding}
         sizes = np.diff(self._flat[INPUT][1])
         self._sizes = sizes
@@ -85,10 +96,20 @@ class Examples:
         batch = self.collate(rows, multiple=1 if device.type == "cpu" else 8)
         return {name: x.to(device, non_blocking=True) for name, x in batch.items()}
 
+    def drawn(self, seed: int, number: int) -> Self:
+        """The examples as a pass over them sees them: always the same."""
+        return self
+
+    def flat(self, name: str) -> np.ndarray:
+        """The values of a list column, those of one row behind those of the other."""
+        values, offsets = self._flat[name]
+        return values[offsets[0] : offsets[-1]]
+
     def vocabulary(self) -> np.ndarray:
         """The token ids that a batch can hold, padding among them: int64, sorted."""
-        values, offsets = self._flat[INPUT]
-        return np.union1d(values[offsets[0] : offsets[-1]], self.padding[INPUT]).astype(np.int64)
+        if WORDS in self.facts:  # what is masked may become any other word
+            return np.arange(int(self.facts[WORDS]))
+        return np.union1d(self.flat(INPUT), self.padding[INPUT]).astype(np.int64)
 
 
 def _units(labels: tuple[np.ndarray, np.ndarray] | None, examples: int) -> np.ndarray:
@@ -111,81 +132,3 @@ def _pad(
         start, end = offsets[row], offsets[row + 1]
         out[at, : end - start] = values[start:end]
     return out
-
-
-def stream(examples: int, batch: int, seed: int, *, start: int = 0) -> Iterator[np.ndarray]:
-    """The rows of every optimizer step, without end.
-
-    Each pass over the data is a permutation seeded by (seed, pass); only the last step of a pass
-    may be smaller than `batch`.
-
-    Args:
-        examples: rows of the training split.
-        batch: BSZ.
-        start: steps to leave out, for going on from a checkpoint.
-    """
-    per_pass = -(-examples // batch)
-    number, skip = divmod(start, per_pass)
-    while True:
-        order = np.random.default_rng([seed, number]).permutation(examples)
-        for at in range(skip * batch, examples, batch):
-            yield order[at : at + batch]
-        number, skip = number + 1, 0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Cost:
-    """What decides where a step is cut into micro-batches.
-
-    Attributes:
-        overhead: what a further micro-batch costs, in tokens.
-        limit: the most padded tokens of one micro-batch.
-    """
-
-    overhead: float
-    limit: int
-
-
-def cut(rows: np.ndarray, lengths: np.ndarray, cost: Cost) -> list[np.ndarray]:
-    """Sort rows by length and cut them where padded tokens plus overhead are least.
-
-    An exact shortest path over cut points: O(rows^2), vectorised over the previous cut.
-
-    Args:
-        rows: indices of examples.
-        lengths: tokens of every example of the split.
-
-    Returns:
-        The rows in micro-batches, longest first; a lone row may exceed the limit.
-    """
-    rows = rows[np.argsort(-lengths[rows], kind="stable")]
-    longest, count = lengths[rows].astype(np.float64), len(rows)
-    best, previous = np.zeros(count + 1), np.zeros(count + 1, dtype=np.int64)
-    for end in range(1, count + 1):
-        tokens = (end - np.arange(end)) * longest[:end]
-        total = best[:end] + tokens + cost.overhead
-        total[: end - 1][tokens[: end - 1] > cost.limit] = np.inf
-        previous[end] = np.argmin(total)
-        best[end] = total[previous[end]]
-    parts, end = [], count
-    while end > 0:
-        parts.append(rows[previous[end] : end])
-        end = previous[end]
-    return parts[::-1]
-
-
-def by_length(lengths: np.ndarray, tokens: int) -> list[np.ndarray]:
-    """All rows of a split, longest first, in batches of at most `tokens` padded tokens."""
-    order = np.argsort(-lengths, kind="stable")
-    batches, start = [], 0
-    while start < len(order):
-        count = max(1, tokens // max(1, int(lengths[order[start]])))
-        batches.append(order[start : start + count])
-        start += count
-    return batches
-
-
-def padded_share(parts: Sequence[np.ndarray], lengths: np.ndarray) -> float:
-    """The share of padding among all tokens that these batches push through a model."""
-    padded = sum(len(part) * int(lengths[part].max()) for part in parts)
-    return 1 - sum(int(lengths[part].sum()) for part in parts) / padded

@@ -1,0 +1,88 @@
+"""A text as blocks of so many sequences of tokens, some of them masked, anew in every pass.
+
+The text is cut wherever a block is full, as fairseq cuts it: neither lines nor documents count."""
+
+from typing import Any, Self
+
+import numpy as np
+import torch
+
+from ..prepare.columns import BEGINS, INPUT, MASK, SPECIAL, WORDS
+from .examples import Examples
+
+LABELS = "masked"  # the column of what masked tokens were; -100 elsewhere
+NOT_MASKED = -100
+
+
+class Blocks:
+    """Stands for the examples of a text: each is a block, which begins with <s>.
+
+    Of a block of n tokens 15 %, rounded up or down at random so that the mean is right, are to be
+    guessed: four fifths of them are masked, a tenth is another token, a tenth stays (fairseq).
+
+    Args:
+        examples: a row of tokens for every line of the text.
+        tokens: of a block, <s> among them.
+        share: of tokens that are to be guessed.
+        draw: (seed, pass) that masks are drawn from.
+    """
+
+    group, language, labels = 1, None, None
+
+    def __init__(
+        self, examples: Examples, tokens: int, share: float, draw: tuple[int, int] = (0, 0)
+    ) -> None:
+        self.examples, self.size, self.share, self.draw = examples, tokens, share, draw
+        self._text = examples.flat(INPUT)
+        self._facts = {n: examples.facts[n] for n in (MASK, BEGINS, WORDS, SPECIAL)}
+        self._pad = examples.padding[INPUT]
+        special = [int(one) for one in self._facts[SPECIAL].split()]
+        self._words = np.setdiff1d(np.arange(int(self._facts[WORDS])), special)
+        count = -(-len(self._text) // (tokens - 1))
+        self.tokens = np.full(count, tokens)
+        self.tokens[-1] = len(self._text) - (count - 1) * (tokens - 1) + 1
+        self.lengths = self.tokens
+        self.units = np.array([self._masked(row)[1] for row in range(count)])
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    def drawn(self, seed: int, number: int) -> Self:
+        """The same blocks with the masks of a pass over them."""
+        return type(self)(self.examples, self.size, self.share, (seed, number))
+
+    def _masked(self, row: int) -> tuple[np.random.Generator, int]:
+        """What draws a block's masks, and how many it has."""
+        random = np.random.default_rng([*self.draw, row])
+        return random, max(1, int(self.share * self.tokens[row] + random.random()))
+
+    def batch(self, rows: Any, device: torch.device) -> dict[str, torch.Tensor]:
+        """`input_ids`, `attention_mask` and `masked`, int64 [blocks, tokens]."""
+        rows = np.asarray(rows)
+        shape = len(rows), int(self.tokens[rows].max())
+        ids, real = np.full(shape, self._pad, np.int64), np.zeros(shape, np.int64)
+        gold = np.full(shape, NOT_MASKED, np.int64)
+        for at, row in enumerate(rows):
+            begin, size = row * (self.size - 1), self.tokens[row]
+            ids[at, 0] = int(self._facts[BEGINS])
+            ids[at, 1:size] = self._text[begin : begin + size - 1]
+            real[at, :size] = 1
+            self._mask(row, ids[at], gold[at])
+        batch = {INPUT: ids, "attention_mask": real, LABELS: gold}
+        return {n: torch.from_numpy(x).to(device, non_blocking=True) for n, x in batch.items()}
+
+    def _mask(self, row: int, ids: np.ndarray, gold: np.ndarray) -> None:
+        random, count = self._masked(row)
+        places = random.choice(self.tokens[row], count, replace=False)
+        gold[places] = ids[places]
+        fate = random.random(count)
+        ids[places[fate < 0.8]] = int(self._facts[MASK])
+        other = places[fate >= 0.9]
+        ids[other] = random.choice(self._words, len(other))
+
+
+def shaped(examples: Examples, hyper: Any) -> Examples | Blocks:
+    """The examples as a configuration sees them: those of a text as blocks of its size."""
+    if MASK not in examples.facts:
+        return examples
+    return Blocks(examples, hyper.block * hyper.length, hyper.mask_share)

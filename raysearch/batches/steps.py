@@ -1,0 +1,91 @@
+"""Which examples a step sees, and how they are cut into batches of like length.
+
+It knows lengths and seeds only. The cut never changes the mathematics."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+
+def stream(examples: int, batch: int, seed: int, *, start: int = 0) -> Iterator[np.ndarray]:
+    """The rows of every optimizer step, without end.
+
+    Each pass over the data is a permutation seeded by (seed, pass); only the last step of a pass
+    may be smaller than `batch`.
+
+    Args:
+        examples: rows of the training split.
+        batch: BSZ.
+        start: steps to leave out, for going on from a checkpoint.
+    """
+    per_pass = -(-examples // batch)
+    number, skip = divmod(start, per_pass)
+    while True:
+        order = np.random.default_rng([seed, number]).permutation(examples)
+        for at in range(skip * batch, examples, batch):
+            yield order[at : at + batch]
+        number, skip = number + 1, 0
+
+
+def passed(examples: int, batch: int, step: int) -> int:
+    """The pass over the data that a step belongs to, counted from 0."""
+    return step // -(-examples // batch)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """What decides where a step is cut into micro-batches.
+
+    Attributes:
+        overhead: what a further micro-batch costs, in tokens.
+        limit: the most padded tokens of one micro-batch.
+    """
+
+    overhead: float
+    limit: int
+
+
+def cut(rows: np.ndarray, lengths: np.ndarray, cost: Cost) -> list[np.ndarray]:
+    """Sort rows by length and cut them where padded tokens plus overhead are least.
+
+    An exact shortest path over cut points: O(rows^2), vectorised over the previous cut.
+
+    Args:
+        rows: indices of examples.
+        lengths: tokens of every example of the split.
+
+    Returns:
+        The rows in micro-batches, longest first; a lone row may exceed the limit.
+    """
+    rows = rows[np.argsort(-lengths[rows], kind="stable")]
+    longest, count = lengths[rows].astype(np.float64), len(rows)
+    best, previous = np.zeros(count + 1), np.zeros(count + 1, dtype=np.int64)
+    for end in range(1, count + 1):
+        tokens = (end - np.arange(end)) * longest[:end]
+        total = best[:end] + tokens + cost.overhead
+        total[: end - 1][tokens[: end - 1] > cost.limit] = np.inf
+        previous[end] = np.argmin(total)
+        best[end] = total[previous[end]]
+    parts, end = [], count
+    while end > 0:
+        parts.append(rows[previous[end] : end])
+        end = previous[end]
+    return parts[::-1]
+
+
+def by_length(lengths: np.ndarray, tokens: int) -> list[np.ndarray]:
+    """All rows of a split, longest first, in batches of at most `tokens` padded tokens."""
+    order = np.argsort(-lengths, kind="stable")
+    batches, start = [], 0
+    while start < len(order):
+        count = max(1, tokens // max(1, int(lengths[order[start]])))
+        batches.append(order[start : start + count])
+        start += count
+    return batches
+
+
+def padded_share(parts: Sequence[np.ndarray], lengths: np.ndarray) -> float:
+    """The share of padding among all tokens that these batches push through a model."""
+    padded = sum(len(part) * int(lengths[part].max()) for part in parts)
+    return 1 - sum(int(lengths[part].sum()) for part in parts) / padded

@@ -1,0 +1,51 @@
+"""R-Drop (Liang et al., 2021): every example passes through the model twice, with two dropouts, and
+what it says both times must agree."""
+
+from typing import Any
+
+from pydantic import Field
+
+from ..space import Number
+from .consistency import dropout_loss
+from .finetune import NO_TAG, says, task_loss
+from .hyper import Hyper
+from .recipe import Recipe, Stage
+
+
+class RDropHyper(Hyper):
+    """Fine-tuning's, and how much agreement counts."""
+
+    agreement: Number = Field(
+        0.5, ge=0, description="weight of the passes' divergence beside their mean loss"
+    )
+
+
+def r_drop_loss(model: Any, batch: dict[str, Any], hyper: RDropHyper, teacher: Any = None) -> Any:
+    """The mean of both passes' losses + agreement * (KL(one || two) + KL(two || one)) / 2.
+
+    The paper's loss, the sum of both and alpha times the same, is twice this with an agreement of
+    alpha / 2. Of scores their squared difference stands for the divergence, of spans the mean of
+    start's and end's.
+
+    Args:
+        batch: as of `finetune_loss`.
+    """
+    from torch.nn import functional
+
+    one, two = says(model, batch), says(model, batch)
+    both = (task_loss(one, batch, hyper) + task_loss(two, batch, hyper)) / 2
+    if "start" in batch:
+        apart = (dropout_loss(one.start, two.start) + dropout_loss(one.end, two.end)) / 2
+    elif batch["labels"].is_floating_point():
+        apart = functional.mse_loss(one, two)
+    else:
+        apart = dropout_loss(one, two, batch["labels"] != NO_TAG)
+    return both + hyper.agreement * apart
+
+
+RECIPE = Recipe(
+    name="r_drop",
+    hyper=RDropHyper,
+    stages=(Stage(name="r_drop", loss=r_drop_loss),),
+    heads=("classify", "regress", "choose", "span", "tag"),
+)

@@ -1,0 +1,77 @@
+"""Predictions in several languages: the scores of each, their mean, and the gap of transfer."""
+
+from pathlib import Path
+
+from .. import readers
+from ..errors import InputError, Problem
+from ..tasks import Task
+from . import folder, measures
+from .gold import load
+from .scored import Scored, over_languages
+from .splits import of_kind
+from .together import joined, together
+
+_SHOWN = 5  # problems of a language
+
+
+def score(task: Task, data: Path, predictions: Path, kind: str | None) -> Scored:
+    """Score every language of which there are predictions and labels.
+
+    Args:
+        data: the folder that holds the benchmark's folders.
+        predictions: see `folder`.
+        kind: "dev" or "test", where the folder holds files of both.
+
+    Raises:
+        InputError: all that is wrong with the predictions; or no labels of any language.
+    """
+    source = f"score {task.name}"
+    _, found = together(
+        source,
+        lambda: _check(source, data),
+        lambda: folder.languages(task, predictions, kind),
+    )
+    scores: dict[str, dict[str, float]] = {}
+    hidden: dict[str, list[str]] = {}  # why no labels can be read -> languages
+    errors, examples, here = [], 0, readers.present_splits(task, data)
+    for split, path in found.files:
+        try:
+            gold = load(task, data, split) if split.name in here else "no data of them"
+        except InputError as error:
+            gold = f"{error.problems[0].place}: {error.problems[0].text}"
+        if isinstance(gold, str):
+            hidden.setdefault(gold, []).append(split.language)
+            continue
+        try:
+            given = measures.read(task, path)
+            scores[split.language], _ = measures.score(task, gold, data, path, given)
+            examples += len(gold.examples)
+        except InputError as error:
+            errors.append(error)
+    if errors:
+        raise joined(source, errors, most=_SHOWN)
+    without = [f"no labels for {', '.join(codes)} ({why})" for why, codes in hidden.items()]
+    if not scores:
+        raise InputError(source, [Problem(place="--data", text=text) for text in without])
+    return Scored(
+        task=task.name,
+        split=found.kind,
+        examples=examples,
+        scores=over_languages(scores, task.languages[0]),
+        notes=(*_part(len(scores), len(of_kind(task, found.kind))), *without, *_passed(found)),
+        languages=scores,
+    )
+
+
+def _check(source: str, data: Path) -> None:
+    if not data.is_dir():
+        text = f"'{data}' is no folder; to score languages give the one of the benchmarks' folders"
+        raise InputError(source, [Problem(place="--data", text=text)])
+
+
+def _part(scored: int, known: int) -> list[str]:
+    return [f"the mean is of {scored} of the task's {known} languages"] if scored < known else []
+
+
+def _passed(found: folder.Folder) -> list[str]:
+    return [f"no language in the names of: {', '.join(found.passed)}"] if found.passed else []

@@ -1,0 +1,105 @@
+"""The scores of predictions that were read, against labelled examples. Knows no options."""
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from .. import metrics
+from ..errors import InputError
+from ..metrics.pairing import unpaired
+from ..tasks import Example, Task
+from . import files, objects
+from .fitting import misplaced
+from .gold import Gold
+from .together import together
+
+
+def read(task: Task, path: Path) -> Any:
+    """A file of predictions as far as it can be read without the examples."""
+    return objects.mapping(path) if task.layout == "json" else files.text(path)
+
+
+def score(
+    task: Task, gold: Gold, data: Path, path: Path, found: Any, *,
+    odds_path: Path | None = None, odds: dict[str, float] | None = None,
+    threshold: float | None = None,
+) -> tuple[dict[str, float], tuple[str, ...]]:  # fmt: skip
+    """The scores, as fractions, and what to say of them.
+
+    Args:
+        data: where the gold is from, for splits that fit better.
+        path, odds_path: the files, for messages.
+        found: what `read` gave of the predictions.
+
+    Raises:
+        InputError: all that is wrong with the predictions of these examples.
+    """
+    if problems := misplaced(task, gold.split, data, found, gold.examples):
+        raise InputError(str(path), problems)
+    if task.layout != "json":
+        return _labels(task, gold, path, found), ()
+    together(
+        f"score {task.name}",
+        lambda: _paired(path, "prediction", found, gold.examples),
+        lambda: _paired(odds_path, "null score", odds, gold.examples),
+    )
+    return _answers(task, gold, found, odds, threshold)
+
+
+def _answers(
+    task: Task, gold: Gold, found: dict[str, str], odds: dict[str, float] | None,
+    threshold: float | None,
+) -> tuple[dict[str, float], tuple[str, ...]]:  # fmt: skip
+    """The scores, and what to say of them."""
+    true = {e["id"]: tuple(text for text, _ in e["answers"]) for e in gold.examples}
+    normalise = metrics.squad.normalise
+    if task.by_language and gold.split.language:
+        normalise = metrics.squad.of_language(gold.split.language)
+    evaluate = partial(
+        metrics.squad.evaluate,
+        found,
+        true,
+        null_scores=odds,
+        threshold=threshold,
+        unanswerable=task.unanswerable,
+        normalise=normalise,
+    )
+    scores, notes = evaluate(), []
+    if task.unanswerable and odds is None and all(found.values()):
+        notes.append("every question is answered; an answer may be empty, or --null-odds be given")
+    if odds is not None and len(set(odds.values())) < len(odds):
+        parted = evaluate(part_ties=True)
+        notes += [
+            f"some odds are equal; the official script, which parts them, prints {name} "
+            f"{100 * parted[name]:.2f}"
+            for name in ("best_exact", "best_f1")
+            if parted[name] != scores[name]
+        ]
+    return scores, tuple(notes)
+
+
+def _paired(
+    path: Path | None, what: str, found: dict[str, Any] | None, examples: list[Example]
+) -> None:
+    """Raise InputError unless all examples have one, and no others."""
+    gold = dict.fromkeys(example["id"] for example in examples)
+    if found is not None and (problems := unpaired(what, found, gold)):
+        raise InputError(str(path), problems)
+
+
+def _labels(task: Task, gold: Gold, path: Path, found: files.Lines) -> dict[str, float]:
+    """The task's metrics over the whole split, and over each of its parts."""
+    if task.head == "tag":
+        tags = {example["id"]: example["label"] for example in gold.examples}
+        given = files.tags(path, found, task, gold.examples)
+        return metrics.tagging.score(task.metrics, given, tags, task.labels)
+    read = files.choices if task.layout == "numbered" else files.classes
+    given = read(path, found, task, gold.examples)
+    true = [example["label"] for example in gold.examples]
+    scores, first = metrics.score(task.metrics, given, true), 0
+    for part, count in gold.parts.items():
+        rows = slice(first, first + count)
+        of_part = metrics.score(task.metrics, given[rows], true[rows])
+        scores |= {f"{part}.{name}": value for name, value in of_part.items()}
+        first += count
+    return scores

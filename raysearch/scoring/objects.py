@@ -1,0 +1,81 @@
+"""Reads predictions that are one JSON object, SQuAD's: question -> text, or question -> number."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+from ..errors import InputError, Problem
+from ..readers.articles import CUT, kind
+from ..readers.lines import EMPTY, foreign, place_not_utf8, unreadable
+from .alike import Alike
+
+
+def mapping(path: Path, *, numbers: bool = False) -> dict[str, Any]:
+    """A JSON object of texts, or of numbers.
+
+    Raises:
+        InputError: the file is not there, not JSON, or no such object; all that is wrong with it.
+    """
+    faults, found = Alike(source=str(path)), {}
+    for identity, value in _pairs(path):
+        if identity in found:
+            faults.add(identity[:40], "the id stands for the second time")
+        elif numbers and (type(value) not in (int, float) or math.isnan(value)):
+            seen = "NaN" if isinstance(value, float) else kind(value)
+            faults.add(identity[:40], f"{seen} where a number should be")
+        elif not numbers and not isinstance(value, str):
+            faults.add(identity[:40], f"{kind(value)} where the answer's text should be")
+        found[identity] = value
+    faults.close()
+    return found
+
+
+def _pairs(path: Path) -> list[tuple[str, Any]]:
+    """Members of the one object of a file, also those of the same name."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise unreadable(path, error) from None
+    if error := foreign(path, content):
+        raise error
+    last: list[tuple[str, Any]] = []
+
+    def keep(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        last[:] = pairs  # the outermost object is the last that is closed
+        return dict(pairs)
+
+    place = "file"
+    try:
+        whole = json.loads(content.decode("utf-8-sig"), object_pairs_hook=keep)
+        problem = _problem(whole)
+        if problem is None:
+            return last
+    except UnicodeDecodeError as error:
+        place, problem = place_not_utf8(content, error)
+    except json.JSONDecodeError as error:
+        place, problem = _broken(error)
+    except (ValueError, RecursionError) as error:
+        problem = f"cannot be read: {error}"
+    raise InputError(str(path), [Problem(place=place, text=problem)])
+
+
+def _problem(whole: Any) -> str | None:
+    """Why a JSON value holds no predictions."""
+    if not isinstance(whole, dict):
+        return f"{kind(whole)} where an object should be, of ids and what is predicted"
+    if isinstance(whole.get("data"), list):
+        return "holds questions in SQuAD's format; an object of ids and what is predicted would do"
+    return None
+
+
+def _broken(error: json.JSONDecodeError) -> tuple[str, str]:
+    """Where JSON is broken, and how."""
+    if not error.doc.strip():
+        return "file", EMPTY
+    if error.msg.startswith("Unterminated") or not error.doc[error.pos :].strip():
+        return f"line {error.lineno}", CUT
+    text = f"broken JSON at character {error.colno}: {error.msg}"
+    if error.msg == "Extra data":
+        text += "; one object should hold all ids"
+    return f"line {error.lineno}", text

@@ -1,0 +1,24 @@
+"""Plain text, of which masked tokens are guessed: for pre-training. Holds where its files lie."""
+
+from .task import File, Split, Task
+
+
+def _split(name: str, submission: str | None = None) -> Split:
+    files = (File(path=f"{name}.txt"), File(path=name))
+    return Split(name=name, files=files, labelled=False, submission=submission)
+
+
+TASKS = (
+    Task(
+        name="text/lines",
+        head="thought",
+        inputs=("text",),
+        metric="masked_likelihood",
+        also=("masked_accuracy",),
+        reader="text",
+        folder="text",
+        train=_split("train"),
+        dev=(_split("dev"),),
+        test=(_split("test", submission="embeddings.parquet"),),
+    ),
+)

@@ -1,0 +1,885 @@
+"""Checkpoints of fairseq become transformers folders that compute the same; what is no such
+checkpoint, or not a whole one, is refused with everything that is wrong with it."""
+
+import argparse
+import enum
+import json
+import os
+import pickle
+import re
+import subprocess
+import sys
+import types
+from collections import OrderedDict, defaultdict
+from pathlib import Path
+
+import pytest
+import test_amos
+import torch
+from torch import nn
+
+from raysearch.convert import checkpoint, convert, vocabulary, weights
+from raysearch.convert.names import FAMILIES
+from raysearch.errors import InputError
+from raysearch.models import converted
+
+DATA = Path(__file__).parents[2] / "shared" / "data" / "tokenizers"
+TEXT = "Anna's dog (a big one) ran; it barked, jumped & slept. Über naïve cafés: 12, 345!"
+WORDS = "the dog ran and it barked at a big one while anna slept in the naïve café"
+WIDTH, LAYERS, INNER = 128, 2, 96
+AMOS_PARTS = {
+    "embed_tokens": "embeddings.word_embeddings",
+    "embed_positions": "embeddings.position_embeddings",
+    "emb_layer_norm": "embeddings.LayerNorm",
+    "self_attn_layer_norm": "attention.LayerNorm",
+    "self_attn": "attention.self_attn",
+    "fc1": "intermediate.dense",
+    "fc2": "output.dense",
+    "final_layer_norm": "output.LayerNorm",
+}
+
+
+# Checkpoints: tensors of random numbers under the original names.
+
+
+def linear(name, rows, columns=WIDTH):
+    return {f"{name}.weight": torch.randn(rows, columns) / 9, f"{name}.bias": torch.randn(rows) / 9}
+
+
+def norm(name, width=WIDTH):
+    return {f"{name}.weight": 1 + torch.randn(width) / 9, f"{name}.bias": torch.randn(width) / 9}
+
+
+def layer(name, *, fused):
+    """A layer of fairseq's; `fused` has one projection for queries, keys and values."""
+    found = norm(f"{name}.self_attn_layer_norm") | norm(f"{name}.final_layer_norm")
+    parts = (
+        {"in_proj": 3 * WIDTH} if fused else dict.fromkeys(("q_proj", "k_proj", "v_proj"), WIDTH)
+    )
+    for part, rows in {**parts, "out_proj": WIDTH}.items():
+        found |= linear(f"{name}.self_attn.{part}", rows)
+    return found | linear(f"{name}.fc1", INNER) | linear(f"{name}.fc2", WIDTH, INNER)
+
+
+def sentence_encoder(rows, positions, *, fused=False, layers=LAYERS):
+    torch.manual_seed(5)
+    found = {
+        "embed_tokens.weight": torch.randn(rows, WIDTH) / 9,
+        "embed_positions.weight": torch.randn(positions, WIDTH) / 9,
+    } | norm("emb_layer_norm")
+    for at in range(layers):
+        found |= layer(f"layers.{at}", fused=fused)
+    return found
+
+
+def under(prefix, tensors):
+    return {prefix + name: tensor for name, tensor in tensors.items()}
+
+
+def amos(rows, *, prefix="encoder.", bins=64, layers=LAYERS):
+    found = sentence_encoder(rows, 40, fused=True, layers=layers)
+    found["relative_attention_bias.weight"] = torch.randn(bins, WIDTH // 64)
+    return under(f"{prefix}sentence_encoder.", found)
+
+
+def masked_head(tokens):
+    found = linear("lm_head.dense", WIDTH) | norm("lm_head.layer_norm")
+    return found | {"lm_head.weight": tokens, "lm_head.bias": torch.randn(len(tokens)) / 9}
+
+
+def roberta(rows, *, prefix="decoder.", positions=40):
+    found = under("sentence_encoder.", sentence_encoder(rows, positions))
+    head = masked_head(found["sentence_encoder.embed_tokens.weight"])
+    return under(prefix, found | head)
+
+
+def classification_head(name, labels):
+    root = f"classification_heads.{name}"
+    return linear(f"{root}.dense", WIDTH) | linear(f"{root}.out_proj", labels)
+
+
+def cross_thought(rows):
+    found = roberta(rows, prefix="encoder.", positions=80)
+    for at in range(2):
+        root = f"encoder.sentence_encoder.crossthought_layers.{at}"
+        found |= layer(root, fused=False)
+    return found
+
+
+def answer_head():
+    root = "classification_heads.question_answering_head"
+    return linear(f"{root}.start_logits.dense", 1) | linear(f"{root}.end_logits.dense", 1)
+
+
+def nested(state):
+    """A checkpoint as fairseq's trainer writes it: with what only fairseq could unpickle."""
+    module = types.ModuleType("fairseq")
+
+    class Config(OrderedDict):
+        """A mapping, as some are."""
+
+    class Choice(enum.StrEnum):
+        NONE = "none"
+
+    class Meter:
+        __slots__ = ("total",)
+
+        def __init__(self, total):
+            self.total = total
+
+    class Items(list):
+        """A list, as some are."""
+
+    for kind in (Config, Choice, Meter, Items):
+        kind.__module__, kind.__qualname__ = module.__name__, kind.__name__
+        setattr(module, kind.__name__, kind)
+    config = Config(model=argparse.Namespace(arch="amos_base", activation_fn="gelu"))
+    config["parent"], config["ddp"] = config, Choice.NONE
+    config["optional"], config["counts"] = Items([1, config]), defaultdict(list, {"a": [1]})
+    return module, {
+        "args": argparse.Namespace(arch="roberta_base", max_rel_pos=128, seed=1),
+        "cfg": config,
+        "model": OrderedDict(state),
+        "extra_state": {"train_meters": {"loss": Meter(torch.ones(()).numpy()[()])}, "epoch": {3}},
+        "last_optimizer_state": {"state": {0: {"exp_avg": torch.ones(3)}}},
+    }
+
+
+def saved(path, held, module=None, *, legacy=False):
+    """Write a checkpoint; classes of `module` are gone afterwards."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if module:
+        sys.modules[module.__name__] = module
+    try:
+        torch.save(held, path, _use_new_zipfile_serialization=not legacy)
+    finally:
+        sys.modules.pop(module and module.__name__, None)
+    return path
+
+
+# Tokenizers: small ones in every form, trained on a few words.
+
+
+@pytest.fixture(scope="session")
+def pieces(tmp_path_factory):
+    """sp.model and dict.txt, and how many tokens that makes."""
+    import sentencepiece
+
+    folder = tmp_path_factory.mktemp("pieces")
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter([WORDS, TEXT] * 20), model_prefix=str(folder / "sp"),
+        vocab_size=60, hard_vocab_limit=False, minloglevel=2,
+    )  # fmt: skip
+    model = sentencepiece.SentencePieceProcessor(model_file=str(folder / "sp.model"))
+    lines = [model.id_to_piece(at) for at in range(3, len(model))]
+    (folder / "dict.txt").write_text("".join(f"{line} 7\n" for line in lines), "utf-8")
+    (folder / "sentencepiece.bpe.model").write_bytes((folder / "sp.model").read_bytes())
+    return folder, len(lines) + 5
+
+
+@pytest.fixture(scope="session")
+def pairs(tmp_path_factory):
+    """vocab.json and merges.txt, and how many tokens that makes."""
+    from tokenizers import ByteLevelBPETokenizer
+
+    folder = tmp_path_factory.mktemp("pairs")
+    backend = ByteLevelBPETokenizer()
+    special = ["<s>", "<pad>", "</s>", "<unk>"]
+    backend.train_from_iterator(
+        [WORDS, TEXT] * 9, vocab_size=300, special_tokens=special, show_progress=False
+    )
+    backend.add_special_tokens(["<mask>"])
+    backend.save_model(str(folder))
+    vocab = json.loads((folder / "vocab.json").read_text())
+    vocab["<mask>"] = len(vocab)
+    (folder / "vocab.json").write_text(json.dumps(vocab))
+    return folder, len(vocab)
+
+
+def as_fairseq_files(source, folder):
+    """The three files of fairseq's GPT-2 BPE that mean the same as vocab.json and merges.txt."""
+    vocab = json.loads((source / "vocab.json").read_text())
+    order = sorted(vocab, key=vocab.get)[4:-1]
+    real = [token for token in order if not token.startswith("madeupword")]
+    codes = {token: at for at, token in enumerate(sorted(real))}  # another order than the ids'
+    lines = [f"{codes.get(token, token)} {at}" for at, token in enumerate(order)]
+    folder.mkdir()
+    (folder / "dict.txt").write_text("\n".join(lines) + "\n")
+    (folder / "encoder.json").write_text(json.dumps(codes))
+    (folder / "vocab.bpe").write_text((source / "merges.txt").read_text())
+    return folder
+
+
+def loaded(folder, auto="AutoModel"):
+    import transformers
+
+    return getattr(transformers, auto).from_pretrained(folder).eval()
+
+
+def tokens(rows, count=11):
+    return torch.randint(4, rows, (3, count), generator=torch.Generator().manual_seed(2))
+
+
+def refused(path, folder, **options):
+    """What the error says; and that nothing was written."""
+    before = sorted(folder.parent.iterdir())
+    with pytest.raises(InputError) as caught:
+        convert(path, to=folder, **options)
+    assert sorted(folder.parent.iterdir()) == before
+    return str(caught.value)
+
+
+# What is converted computes the same.
+
+
+def reference(state, config, head=None):
+    """transformers' RoBERTa with fairseq's tensors put in by hand."""
+    import transformers
+
+    kind = (
+        transformers.RobertaForSequenceClassification if head else transformers.RobertaForMaskedLM
+    )
+    model = kind(transformers.RobertaConfig(**config, layer_norm_eps=1e-5, type_vocab_size=1))
+    state = {re.sub(r"^(en|de)coder\.", "", name): x for name, x in state.items()}
+    body, places = model.roberta, {"embed_tokens": "word_embeddings"}
+    places |= {"embed_positions": "position_embeddings", "emb_layer_norm": "LayerNorm"}
+
+    def put(module, name):
+        for kind, parameter in module.named_parameters(recurse=False):
+            parameter.data.copy_(state[f"{name}.{kind}"])
+
+    for old, new in places.items():
+        put(getattr(body.embeddings, new), f"sentence_encoder.{old}")
+    body.embeddings.token_type_embeddings.weight.data.zero_()
+    for at, block in enumerate(body.encoder.layer):
+        root = f"sentence_encoder.layers.{at}"
+        own = block.attention.self
+        for part, module in zip("qkv", (own.query, own.key, own.value), strict=True):
+            put(module, f"{root}.self_attn.{part}_proj")
+        put(block.attention.output.dense, f"{root}.self_attn.out_proj")
+        put(block.attention.output.LayerNorm, f"{root}.self_attn_layer_norm")
+        put(block.intermediate.dense, f"{root}.fc1")
+        put(block.output.dense, f"{root}.fc2")
+        put(block.output.LayerNorm, f"{root}.final_layer_norm")
+    if head:
+        put(model.classifier.dense, f"classification_heads.{head}.dense")
+        put(model.classifier.out_proj, f"classification_heads.{head}.out_proj")
+    else:
+        put(model.lm_head.dense, "lm_head.dense")
+        put(model.lm_head.layer_norm, "lm_head.layer_norm")
+        model.lm_head.bias.data.copy_(state["lm_head.bias"])
+    return model.eval()
+
+
+def shape(rows, positions=40):
+    return {
+        "vocab_size": rows, "hidden_size": WIDTH, "num_hidden_layers": LAYERS,
+        "num_attention_heads": WIDTH // 64, "intermediate_size": INNER,
+        "max_position_embeddings": positions,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("legacy", [False, True], ids=["zip", "before torch 1.6"])
+def test_a_roberta_with_everything_that_fairseq_saves_computes_the_same(tmp_path, pairs, legacy):
+    folder, rows = pairs
+    state = roberta(rows)
+    module, held = nested(state | {"decoder.version": torch.ones(1)})
+    path = saved(tmp_path / "in" / "model.pt", held, module, legacy=legacy)
+    made = convert(path, to=tmp_path / "out", tokenizer=folder)
+    ours, theirs = loaded(tmp_path / "out", "AutoModelForMaskedLM"), reference(state, shape(rows))
+    ids = tokens(rows)
+    mask = torch.ones_like(ids).index_fill(1, torch.tensor([9, 10]), 0)
+    with torch.no_grad():
+        assert torch.equal(
+            ours(ids, attention_mask=mask).logits, theirs(ids, attention_mask=mask).logits
+        )
+    assert (made.family, made.model) == ("roberta", "RobertaForMaskedLM")
+    assert made.head == ("lm_head", "masked", 5)
+    assert made.dropped == {"bookkeeping": 1, "the output's copy of the word embeddings": 1}
+    assert "argparse.Namespace" in made.set_aside
+    assert "fairseq.Config" in made.set_aside
+
+
+def test_a_roberta_with_a_classification_head_computes_the_same_and_drops_the_other(
+    tmp_path, pairs
+):
+    folder, rows = pairs
+    state = roberta(rows, prefix="encoder.") | classification_head("mnli", 3)
+    path = saved(tmp_path / "in" / "model.pt", {"model": state})
+    made = convert(path, to=tmp_path / "out", tokenizer=folder)
+    ours = loaded(tmp_path / "out", "AutoModelForSequenceClassification")
+    theirs, ids = reference(state, {**shape(rows), "num_labels": 3}, "mnli"), tokens(rows)
+    with torch.no_grad():
+        assert torch.equal(ours(ids).logits, theirs(ids).logits)
+    assert ours.config.id2label == {0: "LABEL_0", 1: "LABEL_1", 2: "LABEL_2"}
+    assert made.dropped == {"the head lm_head": 6}
+
+
+def test_older_names_of_roberta_are_the_same_model(tmp_path, pairs):
+    folder, rows = pairs
+    state, older = roberta(rows, prefix=""), {}
+    for name, tensor in state.items():
+        if ".q_proj." in name:
+            parts = [state[name.replace(".q_proj.", f".{part}_proj.")] for part in "qkv"]
+            older[name.replace(".q_proj.", ".in_proj_")] = torch.cat(parts)
+        elif not re.search(r"\.[kv]_proj\.", name):
+            older[name.replace("emb_layer_norm", "layernorm_embedding")] = tensor
+    convert(saved(tmp_path / "a.pt", state), to=tmp_path / "a", tokenizer=folder)
+    convert(saved(tmp_path / "b.pt", older), to=tmp_path / "b", tokenizer=folder)
+    one, other = ((tmp_path / n / "model.safetensors").read_bytes() for n in "ab")
+    assert one == other
+    assert len(older) < len(state)
+
+
+def test_half_precision_is_written_as_float32(tmp_path, pairs):
+    folder, rows = pairs
+    half = {name: tensor.half() for name, tensor in roberta(rows).items()}
+    convert(saved(tmp_path / "a.pt", half), to=tmp_path / "out", tokenizer=folder)
+    model = loaded(tmp_path / "out", "AutoModelForMaskedLM")
+    assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
+    own = half["decoder.sentence_encoder.layers.1.fc2.weight"].float()
+    assert torch.equal(model.roberta.encoder.layer[1].output.dense.weight, own)
+
+
+def test_xlm_r_has_robertas_tensors_and_its_own_tokenizer(tmp_path, pieces):
+    folder, rows = pieces
+    state = roberta(rows)
+    path = saved(tmp_path / "model.pt", {"args": argparse.Namespace(), "model": state})
+    made = convert(path, to=tmp_path / "out", tokenizer=folder, family="xlmr")
+    ours, ids = loaded(tmp_path / "out", "AutoModelForMaskedLM"), tokens(rows)
+    with torch.no_grad():
+        assert torch.equal(ours(ids).logits, reference(state, shape(rows))(ids).logits)
+    assert made.model == "XLMRobertaForMaskedLM"
+
+
+def by_the_published_table(state, prefix="encoder."):
+    """An AMOS checkpoint's tensors under the names of the Hugging Face folder."""
+    return {
+        re.sub(
+            r"self_attn_layer_norm|final_layer_norm|emb\w+|self_attn|fc\d",
+            lambda match: AMOS_PARTS[match[0]],
+            name.removeprefix(f"{prefix}sentence_encoder.").replace("layers.", "encoder.layer."),
+        ): tensor
+        for name, tensor in state.items()
+    }
+
+
+@pytest.mark.parametrize("legacy", [False, True], ids=["zip", "before torch 1.6"])
+def test_an_amos_with_everything_that_fairseq_saves_computes_the_published_formulas(
+    tmp_path, pieces, legacy, monkeypatch
+):
+    folder, rows = pieces
+    state = amos(rows)
+    module, held = nested(state)
+    path = saved(tmp_path / "in" / "model.pt", held, module, legacy=legacy)
+    made = convert(path, to=tmp_path / "out", tokenizer=folder)
+    for name, value in shape(rows).items():
+        monkeypatch.setitem(test_amos.SHAPE, name, value)
+    weights = {name: x.double() for name, x in by_the_published_table(state).items()}
+    ids = tokens(rows)
+    mask = torch.ones_like(ids).index_fill(1, torch.tensor([9, 10]), 0)
+    with torch.no_grad():
+        ours = loaded(tmp_path / "out").double()(ids, attention_mask=mask)[0]
+        theirs = test_amos.reference(weights, ids, mask)
+    torch.testing.assert_close(ours[:, :9], theirs[:, :9], atol=1e-9, rtol=0)
+    assert made.model == "AmosModel"
+
+
+@pytest.mark.parametrize("prefix", ["encoder.", "decoder.", ""])
+@pytest.mark.parametrize("place", ["flat", "under model"])
+def test_every_tensor_of_amos_is_where_the_published_table_puts_it(tmp_path, pieces, prefix, place):
+    folder, rows = pieces
+    state = amos(rows, prefix=prefix)
+    rest = {"auxiliary.sentence_encoder.layers.0.fc1.bias": torch.ones(3)}
+    rest |= under("encoder.binary_head.", linear("out_proj", 1))
+    held = state | rest if place == "flat" else {"args": None, "model": state | rest}
+    made = convert(saved(tmp_path / "model.pt", held), to=tmp_path / "out", tokenizer=folder)
+    found, expected = loaded(tmp_path / "out").state_dict(), by_the_published_table(state, prefix)
+    assert found.keys() == expected.keys()
+    assert all(torch.equal(found[name], tensor) for name, tensor in expected.items())
+    assert made.family == "amos"
+    assert (made.tensors, made.head) == (5 + 12 * LAYERS, None)
+    assert made.parameters == sum(tensor.numel() for tensor in state.values())
+    dropped = {"the generator of pre-training": 1, "the binary head of pre-training": 2}
+    assert made.dropped == dropped
+
+
+def test_coco_lm_is_told_by_its_heads_which_are_dropped(tmp_path, pieces):
+    folder, rows = pieces
+    state = amos(rows, bins=128)
+    state |= under("encoder.", linear("seq_head.dense", WIDTH) | norm("seq_head.layer_norm"))
+    state |= {"encoder.lm_head.bias": torch.ones(rows), "encoder.lm_head.weight": torch.ones(1)}
+    made = convert(saved(tmp_path / "model.pt", state), to=tmp_path / "out", tokenizer=folder)
+    config = loaded(tmp_path / "out").config
+    assert made.family == "cocolm"
+    assert (config.rel_pos_bins, config.max_rel_pos) == (128, 256)
+    assert made.dropped == {"the contrastive head of pre-training": 4, "the head lm_head": 2}
+
+
+def test_the_heads_of_amos_are_those_of_fairseq(tmp_path, pieces):
+    folder, rows = pieces
+    state, ids = amos(rows), tokens(rows)
+    state |= classification_head("sentence_classification_head", 3) | answer_head()
+    path = saved(tmp_path / "model.pt", state)
+    assert "question_answering_head" in refused(path, tmp_path / "a", tokenizer=folder)
+    for at, name in (("b", "sentence_classification_head"), ("c", "question_answering_head")):
+        convert(path, to=tmp_path / at, tokenizer=folder, head=name)
+    said = loaded(tmp_path / "b", "AutoModelForSequenceClassification")
+    answers = loaded(tmp_path / "c", "AutoModelForQuestionAnswering")
+    root = "classification_heads.sentence_classification_head"
+    with torch.no_grad():
+        hidden = answers.base_model(ids)[0]
+        inner = nn.functional.linear(
+            hidden[:, 0], state[f"{root}.dense.weight"], state[f"{root}.dense.bias"]
+        )
+        logits = nn.functional.linear(
+            inner.tanh(), state[f"{root}.out_proj.weight"], state[f"{root}.out_proj.bias"]
+        )
+        torch.testing.assert_close(said(ids).logits, logits)
+        for end, found in zip(("start", "end"), answers(ids)[:2], strict=True):
+            root = f"classification_heads.question_answering_head.{end}_logits.dense"
+            own = nn.functional.linear(hidden, state[f"{root}.weight"], state[f"{root}.bias"])
+            torch.testing.assert_close(found, own[..., 0])
+    assert (said.config.head_activation, said.config.head_init) == ("tanh", "default")
+
+
+@pytest.mark.parametrize("prefix", ["", "amos.", "cocolm."])
+def test_a_folder_of_amos_own_transformers_code_is_the_same_encoder(tmp_path, pieces, prefix):
+    folder, rows = pieces
+    state = amos(rows)
+    convert(saved(tmp_path / "a.pt", state), to=tmp_path / "a", tokenizer=folder)
+    plain = loaded(tmp_path / "a").state_dict()
+    source = tmp_path / "hub"
+    held = under(prefix, plain) | {"embeddings.position_ids": torch.arange(40)}
+    held |= linear("classifier.dense", WIDTH) | linear("classifier.out_proj", 2)
+    saved(source / "pytorch_model.bin", held)
+    (source / "config.json").write_text(json.dumps({"max_rel_pos": 100, "hidden_act": "gelu"}))
+    for name in ("sp.model", "dict.txt"):
+        (source / name).write_bytes((folder / name).read_bytes())
+    convert(source, to=tmp_path / "b")
+    ours = loaded(tmp_path / "b", "AutoModelForSequenceClassification")
+    found = ours.base_model.state_dict()
+    assert all(torch.equal(found[name], plain[name]) for name in plain)
+    assert ours.config.max_rel_pos == 100
+    assert (ours.config.head_activation, ours.config.head_init) == ("gelu", "normal")
+
+
+def test_cross_thought_keeps_its_layers_across_sequences(tmp_path, pairs):
+    folder, rows = pairs
+    state = cross_thought(rows)
+    made = convert(saved(tmp_path / "model.pt", state), to=tmp_path / "out", tokenizer=folder)
+    model = loaded(tmp_path / "out", "AutoModelForMaskedLM")
+    base = reference(state, shape(rows, 80)).roberta.state_dict()
+    found = model.roberta.state_dict()
+    assert {n for n in found if not n.startswith("cross.")} == base.keys()
+    assert all(torch.equal(found[name], tensor) for name, tensor in base.items())
+    for at in range(2):
+        root = f"encoder.sentence_encoder.crossthought_layers.{at}"
+        assert torch.equal(found[f"cross.{at}.attention.self.key.bias"],
+                           state[f"{root}.self_attn.k_proj.bias"])  # fmt: skip
+        assert torch.equal(found[f"cross.{at}.output.dense.weight"], state[f"{root}.fc2.weight"])
+    assert (made.family, made.tensors) == ("cross-thought", 4 + 16 * (LAYERS + 2))
+    assert model.config.cross_layers == 2
+
+
+@pytest.mark.parametrize(
+    ("family", "size", "rows", "tensors", "parameters"),
+    [
+        ("amos", (768, 12), 64000, 149, 134_601_984),
+        ("amos", (1024, 24), 64000, 293, 368_373_760),
+        ("roberta", (768, 12), 50265, 196, 124_054_272),
+        ("xlmr", (1024, 24), 250002, 388, 558_839_808),
+        ("cross-thought", (768, 12), 50265, 228, 138_230_016),
+    ],
+)
+def test_the_published_shapes_have_the_published_numbers(
+    family, size, rows, tensors, parameters, monkeypatch
+):
+    (width, layers), here = size, sys.modules[__name__]
+    for name, value in (("WIDTH", width), ("LAYERS", layers), ("INNER", 4 * width)):
+        monkeypatch.setattr(here, name, value)
+    for name in ("linear", "norm"):  # their defaults were bound with the small width
+        monkeypatch.setattr(getattr(here, name), "__defaults__", (width,))
+    with torch.device("meta"):
+        if family == "amos":
+            state = sentence_encoder(rows, 512, fused=True, layers=layers)
+            bins = 64 if width == 768 else 128
+            state["relative_attention_bias.weight"] = torch.empty(bins, width // 64)
+        else:
+            state = sentence_encoder(rows, 514, layers=layers)
+            for at in range(2 if family == "cross-thought" else 0):
+                state |= layer(f"crossthought_layers.{at}", fused=False)
+    read = checkpoint.Checkpoint(path=Path("model.pt"), tensors=state, settings={}, set_aside=())
+    source = weights.source(read)
+    model = converted.blank(source.kind, None, weights.fields(source))
+    assert source.family == family
+    assert not weights.wrong(source)
+    assert not weights.wrong_shapes(source, converted.shapes(model))
+    assert len(source.encoder) == tensors
+    assert sum(source.tensors[name].numel() for name in source.encoder) == parameters
+
+
+def test_a_converted_folder_loads_in_a_process_of_its_own(tmp_path, pieces, pairs):
+    folder, rows = pieces
+    convert(saved(tmp_path / "a.pt", amos(rows)), to=tmp_path / "a", tokenizer=folder)
+    folder, rows = pairs
+    convert(saved(tmp_path / "b.pt", cross_thought(rows)), to=tmp_path / "b", tokenizer=folder)
+    program = """
+import sys, raysearch, torch
+from transformers import AutoModel, AutoTokenizer
+for folder in sys.argv[1:]:
+    model, words = AutoModel.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
+    ids = words("the dog", return_tensors="pt")["input_ids"]
+    print(type(model).__name__, ids[0, 0].item(), ids[0, -1].item(), list(model(ids)[0].shape))
+"""
+    found = subprocess.run(
+        [sys.executable, "-c", program, tmp_path / "a", tmp_path / "b"],
+        capture_output=True, text=True, check=True, env=os.environ,
+    )  # fmt: skip
+    first, second = found.stdout.splitlines()
+    assert re.fullmatch(r"AmosModel 0 2 \[1, \d+, 128\]", first)
+    assert second == "CrossThoughtModel 0 2 [1, 5, 128]"
+
+
+# Tokenizers.
+
+
+def test_every_form_of_robertas_tokenizer_gives_the_same_ids(tmp_path, pairs):
+    from transformers import RobertaTokenizer
+
+    folder, rows = pairs
+    RobertaTokenizer.from_pretrained(folder).save_pretrained(tmp_path / "whole")
+    for name in ("vocab.json", "merges.txt"):
+        (tmp_path / "whole" / name).unlink(missing_ok=True)
+    forms = [folder, tmp_path / "whole", as_fairseq_files(folder, tmp_path / "fairseq")]
+    made = [vocabulary.tokenizer("roberta", form, rows=rows, positions=38) for form in forms]
+    once, *others = ([m(TEXT)["input_ids"], m("a dog", TEXT)["input_ids"]] for m in made)
+    assert all(other == once for other in others)
+    assert len(set(once[0])) > 20
+    assert made[0].convert_tokens_to_ids(["<s>", "<mask>"]) == [0, rows - 1]
+    assert {m.model_max_length for m in made} == {38}
+
+
+@pytest.mark.parametrize("kind", ["roberta", "cross_thought"])
+def test_a_written_tokenizer_keeps_the_layout_of_its_pairs(tmp_path, pairs, kind):
+    from transformers import AutoTokenizer
+
+    folder, rows = pairs
+    state = roberta(rows) if kind == "roberta" else cross_thought(rows)
+    convert(saved(tmp_path / "a.pt", state), to=tmp_path / "out", tokenizer=folder)
+    words = AutoTokenizer.from_pretrained(tmp_path / "out")
+    one, other = (words(text, add_special_tokens=False)["input_ids"] for text in ("the dog", "ran"))
+    between = [2, 2] if kind == "roberta" else [2, 0]
+    assert words("the dog", "ran")["input_ids"] == [0, *one, *between, *other, 2]
+    assert words("the dog")["input_ids"] == [0, *one, 2]
+    assert "token_type_ids" not in words("the dog", "ran")
+    found = words("the dog", return_offsets_mapping=True)["offset_mapping"]
+    assert found[-2][0] > 3  # a word without the space before it
+
+
+def test_xlm_rs_pieces_are_numbered_by_the_lines_of_dict_txt(tmp_path, pieces):
+    folder, rows = pieces
+    made = vocabulary.tokenizer("xlm-roberta", folder, rows=rows, positions=38)
+    lines = (folder / "dict.txt").read_text("utf-8").splitlines()
+    assert made.convert_ids_to_tokens(4) == lines[0].split()[0]
+    assert made.convert_tokens_to_ids("<mask>") == len(lines) + 4 == rows - 1
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "sentencepiece.bpe.model").write_bytes((folder / "sp.model").read_bytes())
+    (other / "dict.txt").write_text("\n".join([lines[1], lines[0], *lines[2:]]), "utf-8")
+    with pytest.raises(InputError, match=r"id 4 is .* they must agree"):
+        vocabulary.tokenizer("xlm-roberta", other, rows=rows, positions=38)
+
+
+def test_a_tokenizer_of_another_size_is_refused_with_both_numbers(tmp_path, pairs, pieces):
+    for (folder, rows), state in ((pairs, roberta), (pieces, amos)):
+        path = saved(tmp_path / "model.pt", state(rows + 1))
+        said = refused(path, tmp_path / "out", tokenizer=folder)
+        assert f"{rows:,} tokens" in said
+        assert f"{rows + 1:,} rows" in said
+
+
+def test_without_a_tokenizer_it_is_said_what_would_do_and_where_it_was_looked_for(tmp_path, pairs):
+    path = saved(tmp_path / "in" / "model.pt", roberta(pairs[1]))
+    said = refused(path, tmp_path / "out")
+    assert str(tmp_path / "in") in said
+    assert "vocab.json with merges.txt" in said
+    assert "dict.txt with encoder.json with vocab.bpe" in said
+    path = saved(tmp_path / "in" / "model.pt", amos(50))
+    assert "sp.model with dict.txt" in refused(path, tmp_path / "out", tokenizer=pairs[0])
+
+
+def test_files_beside_the_checkpoint_need_no_naming(tmp_path, pieces):
+    folder, rows = pieces
+    path = saved(tmp_path / "in" / "model.pt", amos(rows))
+    for name in ("sp.model", "dict.txt"):
+        (path.parent / name).write_bytes((folder / name).read_bytes())
+    assert convert(path, to=tmp_path / "out").vocabulary == rows
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("sp.model", b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "Git LFS"),
+        ("sp.model", b"\x0a\x0e\x0a", "sp.model"),
+        ("dict.txt", b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "Git LFS"),
+    ],
+)
+def test_broken_files_of_a_tokenizer_are_refused(tmp_path, pieces, name, content, said):
+    folder, rows = pieces
+    path = saved(tmp_path / "in" / "model.pt", amos(rows))
+    for own in ("sp.model", "dict.txt"):
+        (path.parent / own).write_bytes((folder / own).read_bytes())
+    (path.parent / name).write_bytes(content)
+    assert said in refused(path, tmp_path / "out")
+
+
+def test_a_dict_txt_with_broken_lines_names_them(tmp_path):
+    (tmp_path / "dict.txt").write_text("one 3\ntwo\none 4\n<s> 1\n")
+    with pytest.raises(InputError) as caught:
+        vocabulary.symbols(tmp_path / "dict.txt")
+    assert [problem.place for problem in caught.value.problems] == ["line 2", "line 3", "line 4"]
+    (tmp_path / "dict.txt").write_text("one 3\n<mask> 1\n\n")
+    assert vocabulary.symbols(tmp_path / "dict.txt")[4:] == ["one", "<mask>"]
+
+
+def test_the_published_vocabulary_of_roberta_comes_out_of_fairseqs_files(tmp_path):
+    source = DATA / "roberta"
+    if not source.is_dir():
+        pytest.skip("needs the published files in shared/data/tokenizers/roberta")
+    files = as_fairseq_files(source, tmp_path / "fairseq")
+    made, own = (
+        vocabulary.tokenizer("roberta", folder, rows=50265, positions=512)
+        for folder in (files, source)
+    )
+    assert made.get_vocab() == own.get_vocab()
+    assert made(TEXT)["input_ids"] == own(TEXT)["input_ids"]
+    assert own("Hello world")["input_ids"] == [0, 31414, 232, 2]
+
+
+def test_published_pieces_are_those_of_sentencepiece(tmp_path):
+    import sentencepiece
+
+    source = DATA / "kosmos2_fairseq"
+    if not source.is_dir():
+        pytest.skip("needs the published files in shared/data/tokenizers/kosmos2_fairseq")
+    made = vocabulary.tokenizer("xlm-roberta", source, rows=64002, positions=512)
+    model = sentencepiece.SentencePieceProcessor(model_file=str(source / "sentencepiece.bpe.model"))
+    assert made.tokenize(TEXT) == model.encode_as_pieces(TEXT)
+    assert made(TEXT)["input_ids"][1:-1] == [at + 1 for at in model.encode(TEXT)]
+
+
+# What is refused, and that it runs nothing.
+
+
+class Call:
+    """Pickles as a call of any function."""
+
+    def __init__(self, function, *given):
+        self.function, self.given = function, given
+
+    def __reduce__(self):
+        return self.function, self.given
+
+    def __call__(self):
+        """What is called must look as if it could be."""
+
+
+@pytest.mark.parametrize("legacy", [False, True], ids=["zip", "before torch 1.6"])
+@pytest.mark.parametrize("function", ["system", "exec", "eval", "getattr", "run"])
+def test_nothing_in_a_checkpoint_is_run(tmp_path, pieces, function, legacy):
+    folder, rows = pieces
+    proof = tmp_path / "proof"
+    call = {
+        "system": Call(os.system, f"touch {proof}"),
+        "exec": Call(exec, f"open({str(proof)!r}, 'w')"),
+        "eval": Call(eval, f"open({str(proof)!r}, 'w')"),
+        "getattr": Call(Call(getattr, Path(proof), "touch")),
+        "run": Call(subprocess.run, ["touch", str(proof)]),
+    }[function]
+    held = {"model": amos(rows), "args": call}
+    path = saved(tmp_path / "model.pt", held, legacy=legacy)
+    if function in ("system", "getattr"):
+        assert function in refused(path, tmp_path / "out", tokenizer=folder)
+    else:
+        assert function in str(convert(path, to=tmp_path / "out", tokenizer=folder))
+    assert not proof.exists()
+    pickle.loads(pickle.dumps(call))
+    assert proof.exists(), "it would have run"
+
+
+def broken(state):
+    """Three faults: a tensor less, one more, and one of another shape."""
+    state = dict(state)
+    del state["encoder.sentence_encoder.layers.1.fc1.bias"]
+    state["encoder.sentence_encoder.layers.0.adapter.weight"] = torch.ones(2)
+    state["encoder.sentence_encoder.layers.0.fc2.bias"] = torch.ones(2)
+    return state
+
+
+def test_missing_unexpected_and_misshapen_tensors_are_named_together(tmp_path, pieces):
+    folder, rows = pieces
+    path = saved(tmp_path / "model.pt", broken(amos(rows)))
+    said = refused(path, tmp_path / "out", tokenizer=folder)
+    assert "3 problems" in said
+    assert re.search(r"missing +1 tensor\n +layers\.1\.fc1\.bias\n", said)
+    assert re.search(r"unexpected +1 tensor\n +encoder.*layers\.0\.adapter\.weight\n", said)
+    assert re.search(rf"misshapen +1 tensor\n +encoder.*fc2\.bias \[2\], not \[{WIDTH}\]$", said)
+
+
+@pytest.mark.parametrize("gone", ["embed_tokens.weight", "embed_positions.weight", "layers.0."])
+def test_whatever_tensor_is_missing_its_name_is_told(tmp_path, pieces, gone):
+    state = {name: x for name, x in amos(pieces[1]).items() if gone not in name}
+    said = refused(saved(tmp_path / "a.pt", state), tmp_path / "out", tokenizer=pieces[0])
+    assert f"{gone}in_proj" in said or gone in said
+
+
+@pytest.mark.parametrize("name", ["embed_tokens.weight", "layers.0.fc1.weight"])
+@pytest.mark.parametrize("tensor", [torch.tensor(1.0), torch.ones(3), torch.ones(2, 3, 4)])
+def test_a_tensor_of_any_shape_is_no_traceback(tmp_path, pieces, name, tensor):
+    state = amos(pieces[1]) | {f"encoder.sentence_encoder.{name}": tensor}
+    said = refused(saved(tmp_path / "a.pt", state), tmp_path / "out", tokenizer=pieces[0])
+    assert name in said
+
+
+def test_many_names_are_shortened(tmp_path, pieces):
+    state = amos(pieces[1]) | {f"strange.{at}": torch.ones(1) for at in range(40)}
+    said = refused(saved(tmp_path / "a.pt", state), tmp_path / "out", tokenizer=pieces[0])
+    assert "40 tensors" in said
+    assert ".. and 28 more" in said
+
+
+def test_what_would_change_the_results_in_silence_is_refused(tmp_path, pairs):
+    folder, rows = pairs
+    state = roberta(rows)
+    args = argparse.Namespace(activation_fn="relu")
+    path = saved(tmp_path / "a.pt", {"args": args, "model": state})
+    said = refused(path, tmp_path / "out", tokenizer=folder)
+    assert "activation_fn  is 'relu'; only 'gelu'" in said
+    path = saved(tmp_path / "a.pt", state | {"decoder.lm_head.weight": torch.randn(rows, WIDTH)})
+    assert "an output of its own" in refused(path, tmp_path / "out", tokenizer=folder)
+    whole = state | {"encoder.sentence_encoder.emb_layer_norm.bias": torch.ones(WIDTH)}
+    path = saved(tmp_path / "a.pt", whole)
+    assert "one parameter twice" in refused(path, tmp_path / "out", tokenizer=folder)
+    packed = {name: (x * 9).to(torch.int8) for name, x in state.items()}
+    path = saved(tmp_path / "a.pt", packed)
+    assert "not dense floating-point" in refused(path, tmp_path / "out", tokenizer=folder)
+
+
+def test_a_shape_that_no_model_can_have_is_refused(tmp_path, pairs):
+    folder, rows = pairs
+    state = roberta(rows)
+    few = cross_thought(rows) | {
+        "encoder.sentence_encoder.embed_positions.weight": torch.ones(40, WIDTH)
+    }
+    one = {name: x for name, x in cross_thought(rows).items() if "layers.1" not in name}
+    cases = [(few, {}, "max_position_embeddings is 40"), (one, {}, "cross_layers is 1")]
+    cases += [
+        (state, {"encoder_attention_heads": count}, f"{count!r} attention")
+        for count in (0, 7, "many")
+    ]
+    for tensors, args, said in cases:
+        held = {"args": argparse.Namespace(**args), "model": tensors}
+        path = saved(tmp_path / "a.pt", held)
+        assert re.search(f"shape .*{said}", refused(path, tmp_path / "out", tokenizer=folder))
+
+
+def test_attention_heads_are_those_of_the_arguments(tmp_path, pairs):
+    folder, rows = pairs
+    cfg = {"model": argparse.Namespace(encoder_attention_heads=8), "task": None}
+    for held, heads in (({}, 2), ({"cfg": cfg}, 8)):
+        path = saved(tmp_path / "a.pt", {**held, "model": roberta(rows)})
+        convert(path, to=tmp_path / str(heads), tokenizer=folder)
+        assert loaded(tmp_path / str(heads)).config.num_attention_heads == heads
+
+
+@pytest.mark.parametrize("legacy", [False, True], ids=["zip", "before torch 1.6"])
+@pytest.mark.parametrize("kept", [0.0, 0.3, 0.999])
+def test_a_truncated_checkpoint_is_refused(tmp_path, pieces, legacy, kept):
+    path = saved(tmp_path / "model.pt", amos(pieces[1]), legacy=legacy)
+    content = path.read_bytes()
+    path.write_bytes(content[: int(kept * len(content))])
+    assert "not a whole checkpoint" in refused(path, tmp_path / "out", tokenizer=pieces[0])
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:12\nsize 1\n", "git lfs pull"),
+        (b"\x1f\x8b\x08\x00some archive", "unpack it"),
+        (b"<!DOCTYPE html><html>", "a web page"),
+        (b"just a text\n" * 9, "not a whole checkpoint"),
+        (pickle.dumps([1, 2, 3]), "not a whole checkpoint"),
+    ],
+)
+def test_a_file_that_is_no_checkpoint_says_what_it_is(tmp_path, content, said):
+    (tmp_path / "model.pt").write_bytes(content)
+    assert said in refused(tmp_path / "model.pt", tmp_path / "out")
+
+
+def test_other_objects_and_folders_are_refused(tmp_path, pairs, toy_folder):
+    for held in ([torch.ones(2)], {"model": 3}, {"model": {}}, torch.ones(3)):
+        said = refused(saved(tmp_path / "a.pt", held), tmp_path / "out")
+        assert "no parameters" in said
+    assert "no such file" in refused(tmp_path / "nothing.pt", tmp_path / "out")
+    assert "no pytorch_model.bin" in refused(pairs[0], tmp_path / "out")
+    folder = toy_folder("roberta")
+    torch.save(loaded(folder).state_dict(), folder / "pytorch_model.bin")
+    assert "already" in refused(folder, tmp_path / "out")
+
+
+def test_a_folder_in_use_and_unknown_names_are_refused(tmp_path, pieces):
+    folder, rows = pieces
+    path = saved(tmp_path / "model.pt", amos(rows))
+    said = refused(path, tmp_path / "out", tokenizer=folder, family="roberto")
+    assert "did you mean 'roberta'?" in said
+    assert "no head" in refused(path, tmp_path / "out", tokenizer=folder, head="mnli")
+    full = tmp_path / "full"
+    full.mkdir()
+    (full / "notes.txt").write_text("mine")
+    with pytest.raises(InputError, match="is there already"):
+        convert(path, to=full, tokenizer=folder)
+    assert [file.name for file in full.iterdir()] == ["notes.txt"]
+    (tmp_path / "empty").mkdir()
+    assert convert(path, to=tmp_path / "empty", tokenizer=folder).files
+
+
+def test_the_wrong_family_is_refused_with_the_names(tmp_path, pieces):
+    path = saved(tmp_path / "model.pt", amos(pieces[1]))
+    for family in set(FAMILIES) - {"amos", "cocolm"}:
+        said = refused(path, tmp_path / "out", tokenizer=pieces[0], family=family)
+        assert "relative_attention_bias" in said
+
+
+def test_a_full_disk_leaves_nothing_behind(tmp_path, pieces, monkeypatch):
+    folder, rows = pieces
+    path = saved(tmp_path / "model.pt", amos(rows))
+
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(converted, "save_file", full)
+    with pytest.raises(OSError, match="No space"):
+        convert(path, to=tmp_path / "out", tokenizer=folder)
+    assert [file.name for file in tmp_path.iterdir()] == ["model.pt"]
+
+
+def test_the_summary_says_what_became_of_every_tensor(tmp_path, pieces):
+    folder, rows = pieces
+    state = amos(rows) | classification_head("sentence_classification_head", 3)
+    state |= under("encoder.binary_head.", linear("out_proj", 1))
+    held = {"args": argparse.Namespace(seed=1), "model": state}
+    made = convert(saved(tmp_path / "a.pt", held), to=tmp_path / "out", tokenizer=folder)
+    said = str(made).splitlines()
+    values = sum(tensor.numel() for name, tensor in state.items() if "sentence_encoder" in name)
+    assert said[:7] == [
+        "family      amos",
+        "model       AmosForSequenceClassification",
+        f"encoder     {5 + 12 * LAYERS} tensors, {values:,} parameters",
+        "head        sentence_classification_head (classify), 4 tensors",
+        f"vocabulary  {rows:,} tokens",
+        "dropped     the binary head of pre-training: 2 tensors",
+        "not run     argparse.Namespace",
+    ]
+    assert {line.split()[0] for line in said[7:]} == {"written"}
+    assert {path.name for path in made.files} >= {"config.json", "model.safetensors"}

@@ -1,0 +1,108 @@
+"""What every recipe keeps to, and what R-Drop adds to fine-tuning."""
+
+import numpy as np
+import pytest
+import torch
+from test_fit import gradients, toy_job
+from test_heads import CPU, MADE, STILL, job, pretrained
+from torch.nn import functional
+
+from raysearch import study
+from raysearch.errors import InputError
+from raysearch.models import Bench, read
+from raysearch.models.pretrained import read_tokenizer
+from raysearch.recipes import RECIPES
+from raysearch.recipes.finetune import finetune_loss
+
+__all__ = ["pretrained"]  # a fixture
+
+ROWS = np.array([3, 17, 4, 21, 8, 11, 2])
+KINDS = [(name, kind) for name, recipe in RECIPES.items() for kind in MADE if kind in recipe.heads]
+
+
+@pytest.fixture
+def made(pretrained):
+    """The job of a recipe, its pretrained encoder, and the model in double precision."""
+
+    def make(recipe, kind, **settings):
+        planned = job(kind, recipe, **settings)
+        given = pretrained(kind, planned.hyper)
+        return planned, given, Bench(CPU).model(given, planned.hyper, 1).double().train()
+
+    return make
+
+
+@pytest.mark.parametrize(("recipe", "kind"), KINDS)
+@pytest.mark.parametrize(("limit", "world"), [(60, 1), (90, 3)])
+def test_neither_the_cut_nor_the_workers_change_the_gradient(made, recipe, kind, limit, world):
+    planned, given, model = made(recipe, kind, **STILL)
+    planned.stage.loss(model, planned.train.collate(ROWS), planned.hyper).backward()
+    ours = gradients(given, planned, ROWS, limit=limit, world=world)
+    for name, parameter in model.named_parameters():
+        if parameter.grad is not None:
+            torch.testing.assert_close(ours[name], parameter.grad, rtol=1e-8, atol=1e-10)
+
+
+@pytest.mark.parametrize(("recipe", "kind"), KINDS)
+def test_the_loss_is_a_finite_number_of_at_least_float32_with_a_gradient(made, recipe, kind):
+    planned, _, model = made(recipe, kind)
+    batch = planned.train.collate(ROWS)
+    with torch.autocast("cpu", torch.bfloat16):
+        loss = planned.stage.loss(model.float(), batch, planned.hyper)
+    assert loss.shape == ()
+    assert loss.dtype == torch.float32
+    assert loss.isfinite()
+    loss.backward()
+    assert any(p.grad is not None and p.grad.abs().max() > 0 for p in model.parameters())
+
+
+@pytest.mark.parametrize("kind", MADE)
+def test_without_dropout_r_drop_is_fine_tuning(made, kind):
+    planned, _, model = made("r_drop", kind, **STILL)
+    batch = planned.train.collate(ROWS)
+    wanted = finetune_loss(model, batch, planned.hyper)
+    torch.testing.assert_close(planned.stage.loss(model, batch, planned.hyper), wanted)
+
+
+def test_r_drop_is_its_formula(toy_folder):
+    folder = str(toy_folder("bert"))
+    planned = toy_job("glue/rte", recipe="r_drop", agreement=0.7)
+    given = read(folder, planned.task, read_tokenizer(folder, ()))
+    model = Bench(CPU).model(given, planned.hyper, 1).double().train()
+    batch = planned.train.collate(ROWS)
+    inputs = {name: x for name, x in batch.items() if name != "labels"}
+    torch.manual_seed(5)
+    loss = planned.stage.loss(model, batch, planned.hyper)
+    torch.manual_seed(5)
+    one, two = model(**inputs).logits, model(**inputs).logits
+    wanted = torch.zeros((), dtype=torch.float64)
+    for p, q, label in zip(one.softmax(-1), two.softmax(-1), batch["labels"], strict=True):
+        nll = -(p[label].log() + q[label].log()) / 2
+        apart = (p * (p / q).log()).sum() + (q * (q / p).log()).sum()
+        wanted += (nll + 0.7 * apart / 2) / len(ROWS)
+    torch.testing.assert_close(loss, wanted)
+    assert not torch.allclose(one, two)
+
+
+def test_of_scores_r_drop_compares_squares(toy_folder):
+    folder = str(toy_folder("bert"))
+    planned = toy_job("glue/stsb", recipe="r_drop", agreement=2.0, label_scale=5)
+    given = read(folder, planned.task, read_tokenizer(folder, ()))
+    model = Bench(CPU).model(given, planned.hyper, 1).double().train()
+    batch = planned.train.collate(ROWS)
+    inputs = {name: x for name, x in batch.items() if name != "labels"}
+    torch.manual_seed(5)
+    loss = planned.stage.loss(model, batch, planned.hyper)
+    torch.manual_seed(5)
+    one, two = (model(**inputs).logits[:, 0] for _ in range(2))
+    gold = batch["labels"].double() / 5
+    wanted = (functional.mse_loss(one, gold) + functional.mse_loss(two, gold)) / 2
+    torch.testing.assert_close(loss, wanted + 2 * functional.mse_loss(one, two))
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_refuses_tasks_whose_heads_it_cannot_train(name):
+    tasks = {"thought": "text/lines", "span": "squad/v1.1"}
+    other = next(task for head, task in tasks.items() if head not in RECIPES[name].heads)
+    with pytest.raises(InputError, match=f"'{name}' does not train {other}: .* would do"):
+        study.parse({"tasks": [other], "model": "scratch", "recipe": name})
