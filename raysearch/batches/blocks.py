@@ -57,21 +57,22 @@ class Blocks:
         return random, max(1, int(self.share * self.tokens[row] + random.random()))
 
     def batch(self, rows: Any, device: torch.device) -> dict[str, torch.Tensor]:
-        """`input_ids`, `attention_mask` and `masked`, int64 [blocks, tokens]."""
+        """`input_ids`, `attention_mask` and `masked`, int64 [blocks, tokens]; `shift`, float32
+        [blocks], from 0 to below 1, for what a model draws once for a block."""
         rows = np.asarray(rows)
         shape = len(rows), int(self.tokens[rows].max())
         ids, real = np.full(shape, self._pad, np.int64), np.zeros(shape, np.int64)
-        gold = np.full(shape, NOT_MASKED, np.int64)
+        gold, shift = np.full(shape, NOT_MASKED, np.int64), np.zeros(len(rows), np.float32)
         for at, row in enumerate(rows):
             begin, size = row * (self.size - 1), self.tokens[row]
             ids[at, 0] = int(self._facts[BEGINS])
             ids[at, 1:size] = self._text[begin : begin + size - 1]
             real[at, :size] = 1
-            self._mask(row, ids[at], gold[at])
-        batch = {INPUT: ids, "attention_mask": real, LABELS: gold}
+            shift[at] = self._mask(row, ids[at], gold[at])
+        batch = {INPUT: ids, "attention_mask": real, LABELS: gold, "shift": shift}
         return {n: torch.from_numpy(x).to(device, non_blocking=True) for n, x in batch.items()}
 
-    def _mask(self, row: int, ids: np.ndarray, gold: np.ndarray) -> None:
+    def _mask(self, row: int, ids: np.ndarray, gold: np.ndarray) -> float:
         random, count = self._masked(row)
         places = random.choice(self.tokens[row], count, replace=False)
         gold[places] = ids[places]
@@ -79,6 +80,7 @@ class Blocks:
         ids[places[fate < 0.8]] = int(self._facts[MASK])
         other = places[fate >= 0.9]
         ids[other] = random.choice(self._words, len(other))
+        return random.random(dtype=np.float32)
 
 
 def shaped(examples: Examples, hyper: Any) -> Examples | Blocks:

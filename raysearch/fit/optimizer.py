@@ -13,7 +13,9 @@ _LAYER = re.compile(r"(?:^|\.)(?:layers?|albert_layer_groups|h|block)\.(\d+)\.")
 # What stands between token ids and the first layer; DeBERTa keeps the norm of its relative
 # positions in the encoder, AMOS has one table of them for all layers.
 _BELOW = re.compile(r"embed|relative_attention_bias|deberta\.encoder\.LayerNorm")
-_TABLE = re.compile(r"(?:embeddings?|embed_tokens|embed_positions|relative_attention_bias)\.weight$")
+_TABLE = re.compile(
+    r"(?:embeddings?|embed_tokens|embed_positions|relative_attention_bias)\.weight$"
+)
 _NORM = re.compile(r"norm|ln_", re.IGNORECASE)
 
 

@@ -10,7 +10,7 @@ from transformers.masking_utils import create_bidirectional_mask
 from transformers.modeling_outputs import BaseModelOutput, MaskedLMOutput, SequenceClassifierOutput
 from transformers.models.roberta import modeling_roberta as roberta
 
-from .sentence_rows import apart, fetch, pack, refuse
+from .sentence_rows import apart, fetch, pack, refuse, running
 
 
 class CrossThoughtConfig(roberta.RobertaConfig):
@@ -149,14 +149,17 @@ class CrossThoughtModel(CrossThoughtPreTrainedModel, roberta.RobertaModel):
             )  # fmt: skip
         return self.cross[0](across, mask).unflatten(0, (len(slots), -1)).transpose(1, 2)
 
-    def read(self, ids: Tensor, attention_mask: Tensor | None = None) -> Tensor:
+    def read(
+        self, ids: Tensor, attention_mask: Tensor | None = None, shift: Tensor | None = None
+    ) -> Tensor:
         """Pre-training: running text in short sequences that read each other's slots.
 
-        The words' positions begin at `slots` - 1 + r. In training r is one draw for all, uniform
-        in 1 to `highest_offset`, from torch's generator of the CPU; in evaluation it is 1.
+        The words' positions begin at `slots` - 1 + r. In training r is uniform in 1 to
+        `highest_offset`, in evaluation 1.
 
         Args:
             ids: [blocks, tokens], padded on the right; a block reads nothing of another.
+            shift: [blocks], from 0 to below 1, a block's place in that range; none: one draw.
 
         Returns:
             Last states, [blocks, tokens, width].
@@ -166,10 +169,8 @@ class CrossThoughtModel(CrossThoughtPreTrainedModel, roberta.RobertaModel):
         rest, mask, alive = -tokens % size, None, None
         short = functional.pad(ids, (0, rest), value=config.pad_token_id).view(-1, size)
         short = functional.pad(short, (slots, 0), value=config.bos_token_id)
-        offset = int(torch.randint(1, config.highest_offset + 1, ())) if self.training else 1
-        place = torch.arange(slots + size, device=ids.device)
-        place = place + (place >= slots) * (offset - 1)
-        hidden = self.embeddings(short, position_ids=place[None])
+        shift = shift if self.training else torch.zeros(1, device=ids.device)
+        hidden = self.embeddings(short, position_ids=running(config, shift, len(short), ids.device))
         if rest or attention_mask is not None:
             real = functional.pad(self._real(ids, attention_mask), (0, rest)).view(-1, size)
             alive = real.any(1).view(blocks, -1)
@@ -195,12 +196,13 @@ class CrossThoughtForMaskedLM(CrossThoughtPreTrainedModel, roberta.RobertaForMas
         self.post_init()
 
     def forward(
-        self, input_ids: Tensor, attention_mask: Tensor | None = None, labels: Tensor | None = None
-    ) -> MaskedLMOutput:
+        self, input_ids: Tensor, attention_mask: Tensor | None = None,
+        labels: Tensor | None = None, shift: Tensor | None = None,
+    ) -> MaskedLMOutput:  # fmt: skip
         """With labels, [blocks, tokens], -100 where nothing is predicted: logits [predicted,
         vocabulary] of the others alone, and their mean cross entropy (0 of none), at least float32.
         Without: logits of all, [blocks, tokens, vocabulary]."""
-        hidden = self.roberta.read(input_ids, attention_mask)
+        hidden = self.roberta.read(input_ids, attention_mask, shift)
         if labels is None:
             return MaskedLMOutput(logits=self.lm_head(hidden))
         predicted = labels != -100
@@ -226,9 +228,7 @@ class CrossThoughtForSequenceClassification(CrossThoughtPreTrainedModel):
         self, input_ids: Tensor, attention_mask: Tensor | None = None, labels: Tensor | None = None
     ) -> SequenceClassifierOutput:
         """Rows as `CrossThoughtModel.sentences` takes them -> logits [rows, labels].
-
-        Raises ValueError for other rows, and for a sentence alone where two are concatenated.
-        """
+        Raises ValueError for other rows, and for a sentence alone where two are concatenated."""
         beside = self.config.fusion == "concatenate"
         slots, present = self.roberta.sentences(input_ids, attention_mask, least=1 + beside)
         fused = self.roberta.fuse(slots, present).mean(2)

@@ -152,6 +152,8 @@ def _from_hub(reader: Any, name: str, **options: Any) -> Any:
     logging.disable_progress_bar()
     try:
         return reader(name, local_files_only=local, **options)
+    except InputError:
+        raise
     except Exception as error:  # foreign files: every reader below has its own kind of error
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         text = f"cannot read '{name}': {first}"

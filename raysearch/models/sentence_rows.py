@@ -68,6 +68,25 @@ def apart(sentence: torch.Tensor, dtype: torch.dtype, *, added: bool) -> torch.T
     return torch.zeros_like(mask, dtype=dtype).masked_fill(~mask, torch.finfo(dtype).min)
 
 
+def running(
+    config: PreTrainedConfig, shift: torch.Tensor | None, rows: int, device: torch.device
+) -> torch.Tensor:
+    """The positions of short sequences of running text, slots first: [rows or 1, tokens].
+
+    Args:
+        shift: [blocks], from 0 to below 1, how far the words of a block stand beyond their slots;
+            none: one draw for all.
+        rows: sequences, equally many of each block.
+    """
+    if shift is None:
+        further = torch.randint(config.highest_offset, (1,)).to(device)
+    else:
+        further = (shift * config.highest_offset).long()
+    place = torch.arange(config.slots + config.short_length, device=device)
+    place = place + (place >= config.slots) * further[:, None]
+    return place.repeat_interleave(rows // len(place), 0) if len(place) > 1 else place
+
+
 @torch.compiler.disable
 def fetch(x: torch.Tensor) -> Callable[[], torch.Tensor]:
     """Start to copy a tensor to the CPU. What is returned waits for the copy alone, not for what
