@@ -87,7 +87,7 @@ def _schedules(study: Study, sizes: Sizes) -> Table:
             hyper = study.hyper(name, point)
             made = schedule(hyper, examples)
             values = " ".join(f"{key}={value}" for key, value in point.items()) or "the defaults"
-            counted = isinstance(hyper.EPOCH, Steps)
+            counted = isinstance(hyper.EPOCH, Steps) or hyper.epoch_examples
             cut = "at least " if head in _CUT and not counted else ""
             counts = [f"{cut if n else ''}{n:,}" for n in (made.steps, made.warmup)]
             if head in _JOINED and not counted:

@@ -228,6 +228,25 @@ def test_pooling_sums_the_tokens_of_a_word(toy_folder):
             torch.testing.assert_close(model(word=word, **batch).logits[0], wanted)
 
 
+def test_where_a_study_says_so_neither_question_nor_separator_has_a_part_in_a_span(pretrained):
+    """AMOS: the probabilities are over [CLS] and the context alone."""
+    hyper = Hyper(span_over="context", max_length=16, doc_stride=4, **STILL)
+    made = prepared("span", hyper)
+    model = Bench(CPU).model(pretrained("span", hyper), hyper, 3).double().eval()
+    rows, total = [1, 2, 5, 9], 0.0
+    ours = RECIPES["finetune"].stages[0].loss(model, made.collate(rows), hyper).item()
+    for row in rows:
+        one = made.collate([row])
+        inputs = {n: one[n] for n in ("input_ids", "token_type_ids", "attention_mask")}
+        scores = model.qa_outputs(model.base_model(**inputs)[0][0])
+        at, count = int(one["at"][0]), int(one["count"][0])
+        seats = [0, *range(at, at + count)]
+        for column, name in enumerate(("start", "end")):
+            chances = scores[seats, column].log_softmax(0)
+            total -= chances[seats.index(int(one[name][0]))].item() / 2
+    assert ours == pytest.approx(total / len(rows), abs=1e-6)
+
+
 def test_the_conditional_head_is_its_published_formulas(pretrained):
     """One example at a time, in plain loops and float64."""
     hyper = Hyper(span_head="conditional", max_length=16, doc_stride=4, **STILL)

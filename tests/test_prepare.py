@@ -81,6 +81,27 @@ def test_a_pair_is_cut_from_its_longer_text(root):
     assert examples.collate([1])["token_type_ids"].tolist() == [[0, 0, 0, 0, 0, 1, 1, 1]]
 
 
+def test_longer_training_examples_are_left_out_where_a_study_says_so_and_dev_is_cut(root):
+    rows = [f"{at}\t{'w1 ' * (at + 1)}\tw7\tentailment" for at in range(9)]
+    for split in ("train", "dev"):
+        path = root / "RTE" / f"{split}.tsv"
+        path.write_text("\n".join(["index\tsentence1\tsentence2\tlabel", *rows]) + "\n")
+    hyper = Hyper(max_length=9, over_length="drop")  # [CLS] w1 * 5 [SEP] w7 [SEP]
+    for _ in range(2):  # prepared, and from the cache
+        made = prepare.prepare(RTE, RTE.train, root, toy_tokenizer(), hyper)
+        assert made.table["id"].to_pylist() == ["0", "1", "2", "3", "4"]
+        assert "4 examples left out: too long" in made.left
+    dev = prepare.prepare(RTE, RTE.dev[0], root, toy_tokenizer(), hyper)
+    assert (dev.table.num_rows, dev.left) == (9, "")
+    assert max(map(len, dev.table["input_ids"].to_pylist())) == 9
+
+
+def test_a_task_that_loses_every_example_is_an_error(root):
+    hyper = Hyper(max_length=8, over_length="drop")
+    with pytest.raises(InputError, match="a larger max_length would do"):
+        prepare.prepare(RTE, RTE.train, root, toy_tokenizer(), hyper)
+
+
 def test_labels_are_classes_or_scores(root):
     assert make(root).table["label"].to_pylist()[:3] == [0, 1, 0]
     scores = make(root, STSB).table["label"]
