@@ -13,6 +13,7 @@ from . import tasks
 from .errors import InputError, Problem, unknown
 from .recipes import RECIPES, Steps
 from .study import Study, load
+from .study.names import source
 
 Sizes = Mapping[str, Mapping[str, int]]  # task -> split -> examples
 _GOLD = {
@@ -43,10 +44,13 @@ def plan(study: Study, sizes: Sizes) -> None:
             searched += f" ({cells:.0f} configurations)"
         confirmed = f"top {study.confirm.top} x {len(study.confirm.seeds)} seeds"
         trials = f"{study.planned(name)} by {study.search.sampler}"
-        first = str(len(study.start(name)) or "-")
+        first = str(min(len(study.start(name)), study.planned(name)) or "-")
         table.add_row(name, searched, trials, confirmed if study.confirm.seeds else "-", first)
     title = Text.assemble((study.name, "bold"), f"  model {study.model}, recipe {study.recipe}")
     _console().print(title)
+    for name in study.tasks:
+        if study.model_of(name) != source(study.model):
+            _console().print(f"{name} starts from {study.model_of(name)}")
     _console().print(table)
     if sizes:
         _console().print(_data(study, sizes))

@@ -1,6 +1,7 @@
 """Predictions of test splits with a run's winners or any transformers folder. No Ray."""
 
 import json
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -18,6 +19,8 @@ from .models.pretrained import read_tokenizer
 from .readers.places import home
 from .recipes import Hyper
 from .tasks import Split, Task
+
+EVERY = 10.0  # seconds between lines of progress
 
 
 def predict(
@@ -133,7 +136,10 @@ def _files(
         made = prepare.prepare(task, split, root, tokenizer, hyper)
         examples = Examples(made.table, made.padding)
         read = embeddings if task.head == "thought" else None
-        said = outputs(model, examples, task, hyper, autocast=nullcontext, read=read)
+        said = outputs(
+            model, examples, task, hyper, autocast=nullcontext, read=read,
+            beat=_progress(f"{task.name} {split.name}", len(examples), note),
+        )  # fmt: skip
         found = decode(said, examples, task, hyper)
         note(f"{task.name} {split.name}: {len(examples):,} examples predicted")
         if task.head == "span":
@@ -144,6 +150,19 @@ def _files(
             yield submission.write_embeddings(to, split, examples.ids(), found)
         else:
             yield submission.write(to, task, split, examples.ids(), found)
+
+
+def _progress(name: str, examples: int, note: Callable[[str], None]) -> Callable[[int], None]:
+    """Notes now and then how many examples are done."""
+    told = time.monotonic()
+
+    def beat(done: int) -> None:
+        nonlocal told
+        if time.monotonic() - told > EVERY:
+            told = time.monotonic()
+            note(f"{name}: {done:,} of {examples:,} examples")
+
+    return beat
 
 
 def _device() -> torch.device:

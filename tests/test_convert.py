@@ -879,7 +879,7 @@ def test_the_summary_says_what_became_of_every_tensor(tmp_path, pieces):
         "head        sentence_classification_head (classify), 4 tensors",
         f"vocabulary  {rows:,} tokens",
         "dropped     the binary head of pre-training: 2 tensors",
-        "not run     argparse.Namespace",
+        "pickled     argparse.Namespace: never run, left out",
     ]
     assert {line.split()[0] for line in said[7:]} == {"written"}
     assert {path.name for path in made.files} >= {"config.json", "model.safetensors"}

@@ -505,3 +505,18 @@ def test_predictions_that_no_file_can_hold_are_refused_together(tmp_path):
     with pytest.raises(InputError, match="finite"):
         submission.write(tmp_path, number, number.splits()["test"], [0], [float("nan")])
     assert list(tmp_path.iterdir()) == []
+
+
+def test_seeds_that_learned_nothing_are_told_beneath_the_table(tmp_path):
+    alone = {"tasks": [RTE], "per_task": {}, "published": []}
+    write_study(tmp_path, **{**STUDY, **alone, "search": {"trials": 1}})
+    script = Script(tmp_path)
+    values = {"BSZ": 16, "LR": 1e-4, "WARMUP": 16}
+    script.trial(RTE, values, {"accuracy": 0.6})
+    for seed, status in ((11, "degenerate"), (12, "finished"), (13, "degenerate")):
+        name = script.begin(RTE, values, seed, "confirm")
+        script.attempt(name)
+        script.report(name, 100, {"accuracy": 0.5}, status=status)
+        script.end(name, status, 0.5, {"accuracy": 0.5})
+    script.close()
+    assert "RTE: 2 of the 3 trials of its winner learned nothing." in export.write(tmp_path).notes

@@ -255,3 +255,12 @@ def test_a_task_without_a_submission_file_is_refused_before_anything_is_predicte
     folder = toy_model(tmp_path / "model", RTE)
     found = refusal(folder, to=tmp_path / "out", data=data, names=["toy/grammar"])
     assert "takes no predictions" in found["toy/grammar"]
+
+
+def test_a_folder_without_a_trained_head_predicts_nothing(tmp_path, toy_folder):
+    folder = toy_folder("bert")
+    (tmp_path / "RTE").mkdir()
+    (tmp_path / "RTE" / "test.tsv").write_text("index\tsentence1\tsentence2\n0\tw1\tw2\n")
+    with pytest.raises(InputError, match=r"no trained head in it: classifier.bias, .*best/"):
+        predict(folder, to=tmp_path / "out", data=tmp_path, names=[RTE])
+    assert not (tmp_path / "out").exists()

@@ -90,7 +90,7 @@ def test_longer_training_examples_are_left_out_where_a_study_says_so_and_dev_is_
     for _ in range(2):  # prepared, and from the cache
         made = prepare.prepare(RTE, RTE.train, root, toy_tokenizer(), hyper)
         assert made.table["id"].to_pylist() == ["0", "1", "2", "3", "4"]
-        assert "4 examples left out: too long" in made.left
+        assert "4 examples left out: longer than 9 tokens" in made.left
     dev = prepare.prepare(RTE, RTE.dev[0], root, toy_tokenizer(), hyper)
     assert (dev.table.num_rows, dev.left) == (9, "")
     assert max(map(len, dev.table["input_ids"].to_pylist())) == 9

@@ -51,7 +51,11 @@ class Summary:
             ("head", head),
             ("vocabulary", f"{self.vocabulary:,} tokens"),
             *(("dropped", text) for text in dropped),
-            *((("not run", ", ".join(self.set_aside)),) if self.set_aside else ()),
+            *(
+                (("pickled", f"{', '.join(self.set_aside)}: never run, left out"),)
+                if self.set_aside
+                else ()
+            ),
             *(("written", str(path)) for path in self.files),
         ]
         return "\n".join(f"{name:<12}{text}" for name, text in lines)

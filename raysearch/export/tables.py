@@ -203,9 +203,13 @@ def _without_result(study: Study, records: Records, leaders: Leaders) -> list[st
     """Finished tasks of which no trial gave a score, or whose winner learned nothing."""
     notes = []
     for name, leader in leaders.items():
-        if leader and all(record.status == "degenerate" for record in leader.trials):
-            column = spelling.column(tasks.get(name))
-            notes.append(f"{column}: not a result, every trial of its winner predicts one class.")
+        stuck = sum(record.status == "degenerate" for record in leader.trials) if leader else 0
+        if stuck:
+            many = len(leader.trials)
+            text = f"{stuck} of the {many} trials of its winner learned nothing"
+            if stuck == many:
+                text = "not a result, every trial of its winner predicts one class"
+            notes.append(f"{spelling.column(tasks.get(name))}: {text}.")
         if leader is None and complete(study, records, name):
             ends = [record.status for record in records.of(name)]
             counts = [f"{ends.count(end)} {end}" for end in dict.fromkeys(ends)]

@@ -32,7 +32,7 @@ def outputs(
     *,
     world: World | None = None,
     autocast: Callable[[], AbstractContextManager],
-    beat: Callable[[], None] = lambda: None,
+    beat: Callable[[int], None] = lambda done: None,
     read: Read | None = None,
 ) -> np.ndarray:
     """What the head says of every example, float32, in the file's order.
@@ -40,7 +40,7 @@ def outputs(
     Args:
         world: workers that share the batches.
         autocast: gives the context of a forward pass.
-        beat: called after every batch.
+        beat: called after every batch with the examples that are done.
         read: (model, batch, hyper) -> [examples, numbers]; none: what the task's head says.
 
     Returns:
@@ -55,11 +55,12 @@ def outputs(
     model.eval()
     device = next(model.parameters()).device
     batches = by_length(examples.lengths, TOKENS.get(device.type, TOKENS["cuda"]))
-    found = []
+    found, done = [], 0
     for rows in batches[world.rank :: world.size]:
         with autocast():
             found += _outputs(model, examples, rows, device, read, hyper)
-        beat()
+        done += len(rows)
+        beat(done)
     model.train(training)
     shares = world.gather([(rows, values.cpu().numpy()) for rows, values in found])
     parts = [part for share in shares for part in share]

@@ -141,7 +141,7 @@ class Fit:
         for number, (name, examples) in enumerate(job.dev.items()):
             said = outputs(
                 self.forward, examples, job.task, job.hyper, world=self.world,
-                autocast=self.autocast, beat=lambda: self.tick(self),
+                autocast=self.autocast, beat=lambda done: self.tick(self),
             )  # fmt: skip
             if not finite(said, job.task):
                 return self._report({}, "diverged")

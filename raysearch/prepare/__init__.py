@@ -163,8 +163,8 @@ def _encoded(
         kept = pa.compute.count_distinct(columns[ID]).as_py() if several else len(columns[ID])
         lost += len(chunk) - kept
         yield pa.RecordBatch.from_pydict(columns).replace_schema_metadata(facts)
-    if lost and train:
-        tell(f"{lost:,} examples left out: too long, or their answer is not one of tokens")
+    if lost and train and hasattr(encoder, "LOST"):
+        tell(f"{lost:,} examples left out: {encoder.LOST.format(hyper.max_length)}")
 
 
 def _write(path: Path, batches: Iterator[pa.RecordBatch]) -> None:

@@ -9,6 +9,7 @@ from ..tasks import Task
 from .columns import ID, INPUT, LABEL, fills, lists
 
 SHAPE = ("max_length", "over_length")
+LOST = "longer than {} tokens (over_length: drop)"
 
 
 def padding(tokenizer: Any) -> dict[str, int]:

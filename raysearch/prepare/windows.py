@@ -35,6 +35,7 @@ from .columns import (
 )  # fmt: skip
 
 SHAPE = ("max_length", "doc_stride", "stride_as", "query_length", "answerable_by")
+LOST = "no tokens spell their answer"
 _NUMBER = re.compile(r"\d+\.?\d*")
 
 

@@ -89,7 +89,9 @@ class Session:
         self.pantry = Pantry(self.study, self.data, desk, self.view.note)
         left = [t for t in self.study.tasks if not complete(self.study, self.journal, t)]
         self.pantry.start(left)
-        self.view.note(f"starting {self._room()} lanes; the first trials begin when they are up")
+        lanes = self._room()
+        text = f"starting {lanes} lane{'' if lanes == 1 else 's'}"
+        self.view.note(f"{text}; the first trials begin when they are up")
         conductor = Conductor(
             self.agenda,
             desk,
