@@ -8,7 +8,6 @@ from transformers import AutoConfig, AutoModel, RobertaConfig, RobertaModel
 
 from raysearch.models.bench import restore
 from raysearch.models.cross_thought import (
-    CONFIG,
     MODELS,
     CrossThoughtConfig,
     CrossThoughtForMaskedLM,
@@ -519,8 +518,8 @@ def test_a_roberta_folder_loads_by_name_and_lacks_only_the_cross_layers(tmp_path
 
 @pytest.mark.parametrize("auto", MODELS, ids=lambda auto: auto.__name__)
 def test_a_saved_folder_reads_back_to_the_same_model(auto, tmp_path):
-    AutoConfig.register("cross_thought", CONFIG, exist_ok=True)
-    auto.register(CONFIG, MODELS[auto], exist_ok=True)
+    AutoConfig.register("cross_thought", CrossThoughtConfig, exist_ok=True)
+    auto.register(CrossThoughtConfig, MODELS[auto], exist_ok=True)
     model = toy(MODELS[auto], positions="matching", fusion="concatenate")
     model.save_pretrained(tmp_path)
     again = auto.from_pretrained(tmp_path)

@@ -26,8 +26,8 @@ from transformers.modeling_outputs import (
 )
 from transformers.utils.generic import can_return_tuple
 
-from .amos_encoder import AmosConfig, AmosModel, AmosPreTrainedModel
-from .amos_tokenizer import AmosTokenizer
+from .amos_config import AmosConfig
+from .amos_encoder import AmosModel, AmosPreTrainedModel
 
 
 class AmosHeadLinear(nn.Linear):
@@ -179,8 +179,6 @@ class AmosForQuestionAnswering(AmosWithHead):
         )  # fmt: skip
 
 
-CONFIG = AmosConfig
-TOKENIZER = AmosTokenizer
 MODELS = {
     AutoModel: AmosModel,
     AutoModelForSequenceClassification: AmosForSequenceClassification,

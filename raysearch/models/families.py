@@ -1,24 +1,22 @@
-"""The architectures that transformers lacks, made known to its Auto classes by being imported.
-
-It knows nothing of an architecture: each is a module with CONFIG, TOKENIZER (or None), and MODELS,
-from Auto class to model."""
+"""The architectures that transformers lacks, made known to its Auto classes by being imported: the
+configurations and tokenizers. Their models follow once one is configured, see `arrivals`."""
 
 from transformers import AutoConfig, AutoTokenizer
 
-from . import amos, cross_thought
+from .amos_config import AmosConfig
+from .amos_tokenizer import AmosTokenizer
+from .cross_thought_config import CrossThoughtConfig
 
-FAMILIES = (amos, cross_thought)
+# Configuration -> its own tokenizer; Cross-Thought has RoBERTa's, with pairs of its own.
+FAMILIES = {AmosConfig: AmosTokenizer, CrossThoughtConfig: None}
 
 
 def register() -> None:
-    """Let AutoConfig, AutoTokenizer and each AutoModel know the families; twice does no harm."""
-    for family in FAMILIES:
-        config = family.CONFIG
+    """Let AutoConfig and AutoTokenizer know the families; twice does no harm."""
+    for config, tokenizer in FAMILIES.items():
         AutoConfig.register(config.model_type, config, exist_ok=True)
-        for auto, model in family.MODELS.items():
-            auto.register(config, model, exist_ok=True)
-        if family.TOKENIZER is not None:
-            AutoTokenizer.register(config, family.TOKENIZER, exist_ok=True)
+        if tokenizer is not None:
+            AutoTokenizer.register(config, tokenizer, exist_ok=True)
 
 
 register()

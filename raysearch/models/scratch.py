@@ -16,9 +16,9 @@ from tokenizers.trainers import WordPieceTrainer
 from transformers import BertConfig, BertTokenizerFast, PreTrainedTokenizerFast
 
 from ..study.names import scratch_shape
-from .amos import AmosConfig
+from .amos_config import AmosConfig
 from .amos_tokenizer import AmosTokenizer
-from .cross_thought import CrossThoughtConfig
+from .cross_thought_config import CrossThoughtConfig
 
 WORDS = 4000  # the most entries of a vocabulary
 
