@@ -21,7 +21,7 @@ from torch import nn
 from raysearch.convert import checkpoint, convert, vocabulary, weights
 from raysearch.convert.names import FAMILIES
 from raysearch.errors import InputError
-from raysearch.models import converted
+from raysearch.models import converted, folders
 
 DATA = Path(__file__).parents[2] / "shared" / "data" / "tokenizers"
 TEXT = "Anna's dog (a big one) ran; it barked, jumped & slept. Über naïve cafés: 12, 345!"
@@ -858,7 +858,7 @@ def test_a_full_disk_leaves_nothing_behind(tmp_path, pieces, monkeypatch):
     def full(*_, **__):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(converted, "save_file", full)
+    monkeypatch.setattr(folders, "save_file", full)
     with pytest.raises(OSError, match="No space"):
         convert(path, to=tmp_path / "out", tokenizer=folder)
     assert [file.name for file in tmp_path.iterdir()] == ["model.pt"]

@@ -1,36 +1,14 @@
 """Predictions in several languages: which split a file is of, and folders of files."""
 
 import json
-from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
+from test_scoring import DATA, command, said, write
 
-from raysearch.cli import app
-from raysearch.errors import InputError
 from raysearch.scoring import score, splits
 from raysearch.tasks import TASKS, get
 
-DATA = Path(__file__).parents[2] / "shared" / "data"
-
-
-def write(path, text):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text if isinstance(text, str) else json.dumps(text), encoding="utf-8")
-    return path
-
-
-def said(*arguments, **options):
-    """What an InputError of these arguments says."""
-    with pytest.raises(InputError) as caught:
-        score(*arguments, **options)
-    return str(caught.value)
-
-
-def shown(*arguments):
-    done = CliRunner().invoke(app, ["score", *map(str, arguments)])
-    assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
-    return done.exit_code, done.output
+__all__ = ["command"]  # a fixture
 
 
 def questions(**answers):
@@ -189,10 +167,10 @@ def handed_in(tmp_path):
     return folder
 
 
-def test_every_language_of_a_folder_is_scored_with_mean_and_gap(data, handed_in):
+def test_every_language_of_a_folder_is_scored_with_mean_and_gap(data, handed_in, command):
     arguments = ("xtreme/xquad", "--data", data, "--predictions", handed_in)
-    code, out = shown(*arguments)
-    assert code == 0
+    code, out, err = command(*arguments)
+    assert (code, err) == (0, "")
     # by hand: "dogs" for "two dogs" has F1 2/3; exact 100, 50, 50; F1 100, 83.33, 50
     assert [line.split() for line in out.splitlines()] == [
         ["xtreme/xquad", "test,", "3", "languages,", "6", "examples"],
@@ -205,7 +183,7 @@ def test_every_language_of_a_folder_is_scored_with_mean_and_gap(data, handed_in)
         ["mean", "of", "exact", "and", "f1,", "as", "XTREME", "counts:", "72.22"],
         ["note:", "the", "mean", "is", "of", "3", "of", "the", "task's", "11", "languages"],
     ]
-    code, out = shown(*arguments, "--json")
+    code, out, _ = command(*arguments, "--json")
     found = json.loads(out)
     assert (code, found["split"], found["languages"]["zh"]) == (
         0, "test", {"exact": 50.0, "f1": 50.0}

@@ -15,12 +15,13 @@ import torch
 from torch.serialization import safe_globals
 
 from ..errors import InputError, Problem
+from ..readers.lines import GIT_LFS
 
 WOULD_DO = "a checkpoint of fairseq (model.pt), or a folder with pytorch_model.bin, would do"
 PLACES = ("args", "cfg")  # of the training's arguments, before and since fairseq 1.0
 OWN = ("torch", "collections", "_codecs")  # what weights themselves are pickled with
 OPENINGS = {
-    b"version https://git-lfs": "a Git LFS pointer in place of the file; `git lfs pull` fetches it",
+    GIT_LFS: "a Git LFS pointer in place of the file; `git lfs pull` fetches it",
     b"\x1f\x8b": "a compressed archive; unpack it and name the checkpoint in it",
     b"BZh": "a compressed archive; unpack it and name the checkpoint in it",
     b"<!DOCTYPE": "a web page in place of the file; download it again",

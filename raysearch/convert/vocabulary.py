@@ -7,6 +7,7 @@ from typing import Any
 
 from ..errors import InputError, Problem
 from ..models import converted_tokenizers
+from ..readers.lines import GIT_LFS
 
 SPECIAL = ("<s>", "<pad>", "</s>", "<unk>")  # ids 0 to 3; the k-th line is 4 + k, <mask> is last
 LINES, CODES, MERGES = FAIRSEQ = ("dict.txt", "encoder.json", "vocab.bpe")
@@ -38,7 +39,7 @@ def tokenizer(kind: str, folder: Path, *, rows: int, positions: int) -> Any:
         raise _refusal(f"no files of it in {folder}\n{would_do}")
     for name in form:
         with (folder / name).open("rb") as opened:
-            if opened.read(64).startswith(b"version https://git-lfs"):
+            if opened.read(64).startswith(GIT_LFS):
                 raise _refusal(f"{folder / name} is a Git LFS pointer; `git lfs pull` fetches it")
     try:
         made = _made(kind, folder, form)

@@ -7,6 +7,7 @@ finite get the metric's worst value.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -126,6 +127,24 @@ def average(scores: Mapping[str, float], over: Sequence[str]) -> float | None:
     if not over or any(task not in scores for task in over):
         return None
     return float(np.mean([scores[task] for task in over]))
+
+
+def over_languages(
+    first: Mapping[str, float] | None, others: Sequence[Mapping[str, float]]
+) -> dict[str, float]:
+    """Of each metric "mean.", over all languages, and "gap.", by how much the first is above the
+    mean of the others (XTREME's transfer gap).
+
+    Args:
+        first: the scores of the language that models are trained in; without them, or where they
+            are all, there is no gap.
+        others: those of each other language.
+    """
+    every = [first, *others] if first else others
+    scores = {f"mean.{m}": fmean(s[m] for s in every) for m in every[0]}
+    if first and others:
+        scores |= {f"gap.{m}": first[m] - fmean(s[m] for s in others) for m in first}
+    return scores
 
 
 def majority(gold: ArrayLike) -> float:

@@ -18,13 +18,12 @@ from transformers import (
 from transformers import initialization as init
 from transformers.activations import ACT2FN
 from transformers.modeling_outputs import (
-    BaseModelOutput,
     MultipleChoiceModelOutput,
     QuestionAnsweringModelOutput,
     SequenceClassifierOutput,
     TokenClassifierOutput,
 )
-from transformers.utils.generic import can_return_tuple
+from transformers.utils.generic import ModelOutput, can_return_tuple
 
 from .amos_config import AmosConfig
 from .amos_encoder import AmosModel, AmosPreTrainedModel
@@ -59,9 +58,11 @@ class AmosWithHead(AmosPreTrainedModel):
 
     def encode(
         self, input_ids: torch.Tensor | None, attention_mask: torch.Tensor | None, **kwargs: Any
-    ) -> BaseModelOutput:
-        """What the encoder gives, never as a tuple."""
-        return self.amos(input_ids, attention_mask, return_dict=True, **kwargs)
+    ) -> tuple[torch.Tensor, dict[str, Any]]:
+        """The encoder's last states, and what else it gives that every output passes on."""
+        read = self.amos(input_ids, attention_mask, return_dict=True, **kwargs)
+        passed_on = {"hidden_states": read.hidden_states, "attentions": read.attentions}
+        return read.last_hidden_state, passed_on
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
@@ -72,13 +73,14 @@ class AmosWithHead(AmosPreTrainedModel):
             init.uniform_(module.bias, -bound, bound)
 
 
-class AmosForSequenceClassification(AmosWithHead):
-    """A class or a score for each text."""
+class AmosClassifier(AmosWithHead):
+    """Scores of the labels, and the loss that transformers has for the class."""
 
-    def __init__(self, config: AmosConfig) -> None:
-        super().__init__(config)
-        self.classifier = AmosHead(config, config.num_labels)
-        self.post_init()
+    output: type[ModelOutput]
+
+    def scores(self, hidden: torch.Tensor) -> torch.Tensor:
+        """Last states, [examples, tokens, width] -> logits."""
+        return self.classifier(hidden)
 
     @can_return_tuple
     def forward(
@@ -87,14 +89,42 @@ class AmosForSequenceClassification(AmosWithHead):
         attention_mask: torch.Tensor | None = None,
         labels: torch.Tensor | None = None,
         **kwargs: Any,
-    ) -> SequenceClassifierOutput:
-        """[examples, tokens] -> logits [examples, labels]."""
-        read = self.encode(input_ids, attention_mask, **kwargs)
-        logits = self.classifier(read.last_hidden_state)
-        loss = None if labels is None else self.loss_function(labels, logits, self.config)
-        return SequenceClassifierOutput(
-            loss=loss, logits=logits, hidden_states=read.hidden_states, attentions=read.attentions
-        )
+    ) -> ModelOutput:
+        """[examples, tokens] -> logits [examples, labels], or [examples, tokens, labels]."""
+        hidden, passed_on = self.encode(input_ids, attention_mask, **kwargs)
+        logits, loss = self.scores(hidden), None
+        if labels is not None:  # transformers' losses of texts and of tokens name them otherwise
+            loss = self.loss_function(
+                logits=logits, pooled_logits=logits, labels=labels, config=self.config
+            )
+        return self.output(loss=loss, logits=logits, **passed_on)
+
+
+class AmosForSequenceClassification(AmosClassifier):
+    """A class or a score for each text."""
+
+    output = SequenceClassifierOutput
+
+    def __init__(self, config: AmosConfig) -> None:
+        super().__init__(config)
+        self.classifier = AmosHead(config, config.num_labels)
+        self.post_init()
+
+
+class AmosForTokenClassification(AmosClassifier):
+    """A class for each token."""
+
+    output = TokenClassifierOutput
+
+    def __init__(self, config: AmosConfig) -> None:
+        super().__init__(config)
+        self.dropout = nn.Dropout(config.classifier_dropout)
+        self.classifier = nn.Linear(config.hidden_size, config.num_labels)
+        self.post_init()
+
+    def scores(self, hidden: torch.Tensor) -> torch.Tensor:
+        """Behind a dropout."""
+        return super().scores(self.dropout(hidden))
 
 
 class AmosForMultipleChoice(AmosWithHead):
@@ -117,39 +147,11 @@ class AmosForMultipleChoice(AmosWithHead):
         """[examples, choices, tokens] -> logits [examples, choices]."""
         given = (input_ids, attention_mask, inputs_embeds)
         ids, mask, embeds = (None if x is None else x.flatten(0, 1) for x in given)
-        read = self.encode(ids, mask, inputs_embeds=embeds, **kwargs)
+        hidden, passed_on = self.encode(ids, mask, inputs_embeds=embeds, **kwargs)
         choices = (input_ids if inputs_embeds is None else inputs_embeds).shape[1]
-        logits = self.classifier(read.last_hidden_state).view(-1, choices)
+        logits = self.classifier(hidden).view(-1, choices)
         loss = None if labels is None else functional.cross_entropy(logits, labels)
-        return MultipleChoiceModelOutput(
-            loss=loss, logits=logits, hidden_states=read.hidden_states, attentions=read.attentions
-        )
-
-
-class AmosForTokenClassification(AmosWithHead):
-    """A class for each token."""
-
-    def __init__(self, config: AmosConfig) -> None:
-        super().__init__(config)
-        self.dropout = nn.Dropout(config.classifier_dropout)
-        self.classifier = nn.Linear(config.hidden_size, config.num_labels)
-        self.post_init()
-
-    @can_return_tuple
-    def forward(
-        self,
-        input_ids: torch.Tensor | None = None,
-        attention_mask: torch.Tensor | None = None,
-        labels: torch.Tensor | None = None,
-        **kwargs: Any,
-    ) -> TokenClassifierOutput:
-        """[examples, tokens] -> logits [examples, tokens, labels]."""
-        read = self.encode(input_ids, attention_mask, **kwargs)
-        logits = self.classifier(self.dropout(read.last_hidden_state))
-        loss = None if labels is None else self.loss_function(logits, labels, self.config)
-        return TokenClassifierOutput(
-            loss=loss, logits=logits, hidden_states=read.hidden_states, attentions=read.attentions
-        )
+        return MultipleChoiceModelOutput(loss=loss, logits=logits, **passed_on)
 
 
 class AmosForQuestionAnswering(AmosWithHead):
@@ -170,13 +172,12 @@ class AmosForQuestionAnswering(AmosWithHead):
         **kwargs: Any,
     ) -> QuestionAnsweringModelOutput:
         """[examples, tokens] -> start_logits and end_logits, each [examples, tokens]."""
-        read = self.encode(input_ids, attention_mask, **kwargs)
-        start, end = (x.contiguous() for x in self.qa_outputs(read.last_hidden_state).unbind(-1))
+        hidden, passed_on = self.encode(input_ids, attention_mask, **kwargs)
+        start, end = (x.contiguous() for x in self.qa_outputs(hidden).unbind(-1))
         loss = self.loss_function(start, end, start_positions, end_positions)
         return QuestionAnsweringModelOutput(
-            loss=loss, start_logits=start, end_logits=end,
-            hidden_states=read.hidden_states, attentions=read.attentions,
-        )  # fmt: skip
+            loss=loss, start_logits=start, end_logits=end, **passed_on
+        )
 
 
 MODELS = {

@@ -4,7 +4,7 @@ from typing import Any
 
 from transformers import PreTrainedConfig
 
-from .arrivals import complete
+from .configured import complete, refuse
 
 _SIZES = (
     "vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size",
@@ -51,7 +51,7 @@ class AmosConfig(PreTrainedConfig):
 
         super().__post_init__(**kwargs)
         complete(self)
-        self._refuse({name: (_counts(getattr(self, name)), "1 or more") for name in _SIZES})
+        refuse(self, {name: (_counts(getattr(self, name)), "1 or more") for name in _SIZES})
         heads, bins, words = self.num_attention_heads, self.rel_pos_bins, self.vocab_size
         known = self.hidden_act in ACT2FN
         rules = {n: (0 <= getattr(self, n) < 1, "from 0 to below 1") for n in _DROPOUTS} | {
@@ -64,13 +64,7 @@ class AmosConfig(PreTrainedConfig):
             "head_activation": (self.head_activation in ("tanh", "gelu"), "tanh or gelu"),
             "head_init": (self.head_init in ("default", "normal"), "default or normal"),
         }
-        self._refuse(rules)
-
-    def _refuse(self, rules: dict[str, tuple[bool, str]]) -> None:
-        wrong = {name: would_do for name, (good, would_do) in rules.items() if not good}
-        if wrong:
-            texts = (f"{name} is {getattr(self, name)!r}, not {wrong[name]}" for name in wrong)
-            raise ValueError("AmosConfig: " + "; ".join(texts))
+        refuse(self, rules)
 
 
 def _counts(value: Any) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 from sentencepiece import SentencePieceProcessor
 
 from ..errors import InputError, Problem
-from ..readers.lines import place_not_utf8
+from ..readers.lines import GIT_LFS, place_not_utf8
 
 MODEL, LINES = "sp.model", "dict.txt"
 CLS, PAD, SEP, UNK = range(4)
@@ -86,7 +86,7 @@ def _stand_in(content: bytes | None) -> str:
         return f"is missing; the tokenizer is two files, {MODEL} and {LINES}"
     if not content:
         return f"is empty; {again}"
-    if content.startswith(b"version https://git-lfs"):
+    if content.startswith(GIT_LFS):
         return f"a Git LFS pointer of {len(content)} bytes, not the file\n`git lfs pull` fetches it"
     if content[:64].lstrip().lower().startswith((b"<!doctype", b"<html")):
         return f"a web page of {len(content):,} bytes, not the file; {again}"

@@ -1,14 +1,12 @@
 """Converted checkpoints as transformers folders: the empty model that says which parameters it
 takes, and the writing of the whole folder. It knows neither checkpoints nor their names."""
 
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
-from safetensors.torch import save_file
 from transformers import (
     AutoConfig,
     AutoModel,
@@ -16,6 +14,8 @@ from transformers import (
     AutoModelForQuestionAnswering,
     AutoModelForSequenceClassification,
 )
+
+from .folders import staged
 
 _CLASSES = {
     None: AutoModel,
@@ -63,19 +63,9 @@ def write(folder: Path, model: Any, weights: Mapping[str, torch.Tensor], tokeniz
         weights: exactly those of `shapes`; written as float32.
         tokenizer: of transformers.
     """
-    whole = {
-        name: tensor.detach().to(torch.float32).contiguous() for name, tensor in weights.items()
-    }
+    whole = {name: tensor.detach().float().numpy() for name, tensor in weights.items()}
     segments = f"{model.base_model_prefix}.embeddings.token_type_embeddings.weight"
     if getattr(model.config, "type_vocab_size", 0) == 1:  # a lone segment that adds nothing
-        whole[segments] = torch.zeros(1, model.config.hidden_size)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".saving-") as temporary:
-        staged = Path(temporary) / folder.name
-        staged.mkdir()
-        model.config.save_pretrained(staged)
-        save_file(whole, staged / "model.safetensors", metadata={"format": "pt"})
-        # safetensors lets only the user read it; the other files are as the user's files are.
-        (staged / "model.safetensors").chmod((staged / "config.json").stat().st_mode)
-        tokenizer.save_pretrained(staged)
-        os.replace(staged, folder)
+        whole[segments] = np.zeros((1, model.config.hidden_size), np.float32)
+    with staged(folder, model.config, whole) as new:
+        tokenizer.save_pretrained(new)

@@ -38,16 +38,18 @@ def from_pairs(kind: str, ids: Mapping[str, int], merges: list[tuple[str, str]])
     return _in_pairs(made) if kind == "cross_thought" else made
 
 
+def sentences(backend: Any) -> TemplateProcessing:
+    """Cross-Thought's rows, `<s> A </s>` and `<s> A </s><s> B </s>`, in a backend's ids."""
+    return TemplateProcessing(
+        single="<s> $A </s>", pair="<s> $A </s> <s> $B </s>",
+        special_tokens=[(token, backend.token_to_id(token)) for token in ("<s>", "</s>")],
+    )  # fmt: skip
+
+
 def _in_pairs(tokenizer: Any) -> Any:
-    """RoBERTa's tokenizer with Cross-Thought's pairs, `<s> A </s><s> B </s>`."""
+    """RoBERTa's tokenizer with Cross-Thought's pairs."""
     backend = tokenizer.backend_tokenizer
-    backend.post_processor = Sequence([
-        ByteLevel(trim_offsets=True),
-        TemplateProcessing(
-            single="<s> $A </s>", pair="<s> $A </s> <s> $B </s>",
-            special_tokens=[(token, backend.token_to_id(token)) for token in ("<s>", "</s>")],
-        ),
-    ])  # fmt: skip
+    backend.post_processor = Sequence([ByteLevel(trim_offsets=True), sentences(backend)])
     names = {f"{name}_token": getattr(tokenizer, f"{name}_token") for name in _SPECIAL}
     # The generic class: RoBERTa's own would put its pairs back when the folder is read.
     return PreTrainedTokenizerFast(

@@ -2,7 +2,7 @@
 
 from transformers import RobertaConfig
 
-from .arrivals import complete
+from .configured import complete, refuse
 
 
 class CrossThoughtConfig(RobertaConfig):
@@ -40,11 +40,7 @@ class CrossThoughtConfig(RobertaConfig):
             "positions": (self.positions in ("released", "matching"), "'released' or 'matching'"),
             "fusion": (self.fusion in ("mean", "concatenate"), "'mean' or 'concatenate'"),
         }
-        wrong = [
-            f"{n} is {getattr(self, n)!r}, not {do}" for n, (ok, do) in rules.items() if not ok
-        ]
-        if wrong:
-            raise ValueError("CrossThoughtConfig: " + "; ".join(wrong))
+        refuse(self, rules)
 
     @property
     def first_position(self) -> int:

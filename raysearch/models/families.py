@@ -1,5 +1,5 @@
 """The architectures that transformers lacks, made known to its Auto classes by being imported: the
-configurations and tokenizers. Their models follow once one is configured, see `arrivals`."""
+configurations and tokenizers. Their models follow once one is configured, see `configured`."""
 
 from transformers import AutoConfig, AutoTokenizer
 

@@ -17,17 +17,24 @@ def load(folder: Path, task: Task, device: torch.device) -> torch.nn.Module:
         HEADS[task.head].from_pretrained, str(folder), dtype=torch.float32,
         output_loading_info=True,
     )  # fmt: skip
-    if task.head != "thought" and model.config.num_labels != task.outputs:
-        text = f"its head has {model.config.num_labels} outputs, {task.name} has {task.outputs}"
-        raise InputError(str(folder), [Problem(place="model", text=text)])
     own = getattr(model.config, "raysearch", None)
     body = f"{model.base_model_prefix}."
-    lacking = [name for name in info["missing_keys"] if not name.startswith(body)]
-    if lacking and not own and task.head != "thought":
-        text = f"no trained head in it: {', '.join(sorted(lacking))}; a run's best/ has one"
+    lacking = [name for name in info["missing_keys"] if not name.startswith(body) and not own]
+    if text := _unfit(task, model.config.num_labels, lacking):
         raise InputError(str(folder), [Problem(place="model", text=text)])
     put(model, task.head)
     weights = Path(folder) / "model.safetensors"
     if own and weights.is_file():
         model.load_state_dict(load_file(weights))  # transformers knows nothing of the head put in
     return model.to(device).eval()
+
+
+def _unfit(task: Task, outputs: int, lacking: list[str]) -> str:
+    """Why a head cannot predict the task: its number of outputs, the weights that it lacks."""
+    if task.head == "thought":  # embeddings, which no head reads
+        return ""
+    if outputs != task.outputs:
+        return f"its head has {outputs} outputs, {task.name} has {task.outputs}"
+    if lacking:
+        return f"no trained head in it: {', '.join(sorted(lacking))}; a run's best/ has one"
+    return ""

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.numpy import save_file
 from transformers import AutoConfig, AutoTokenizer
 from transformers.utils import logging
 
@@ -20,6 +18,7 @@ from ..recipes import Hyper
 from ..study.names import scratch_shape
 from ..tasks import Task
 from . import scratch
+from .folders import staged
 from .heads import HEADS, choices
 
 _ROBERTA = ("roberta", "xlm-roberta", "xlm-roberta-xl", "camembert", "longformer", "mpnet")
@@ -127,22 +126,11 @@ def save(
     Args:
         hyper: the configuration that the weights were trained with; it may shape the model.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".saving-") as temporary:
-        staged = Path(temporary) / folder.name
-        staged.mkdir()
-        config = AutoConfig.for_model(**{**pretrained.config, **(hyper or Hyper()).shapes()})
-        config.architectures = [HEADS[pretrained.head]._model_mapping[type(config)].__name__]
-        config.save_pretrained(staged)
-        contiguous = {name: np.ascontiguousarray(array) for name, array in weights.items()}
-        save_file(contiguous, staged / "model.safetensors", metadata={"format": "pt"})
-        # As readable as the rest: safetensors leaves its file to its owner alone.
-        (staged / "model.safetensors").chmod((staged / "config.json").stat().st_mode)
+    config = AutoConfig.for_model(**{**pretrained.config, **(hyper or Hyper()).shapes()})
+    config.architectures = [HEADS[pretrained.head]._model_mapping[type(config)].__name__]
+    with staged(folder, config, weights, replace=True) as new:
         for name, content in pretrained.tokenizer.items():
-            (staged / name).write_bytes(content)
-        if folder.exists():
-            os.replace(folder, Path(temporary) / "old")
-        os.replace(staged, folder)
+            (new / name).write_bytes(content)
 
 
 def _from_hub(reader: Any, name: str, **options: Any) -> Any:

@@ -11,22 +11,22 @@ from tokenizers import ByteLevelBPETokenizer, Tokenizer
 from tokenizers.models import WordPiece
 from tokenizers.normalizers import BertNormalizer
 from tokenizers.pre_tokenizers import BertPreTokenizer
-from tokenizers.processors import BertProcessing, TemplateProcessing
+from tokenizers.processors import BertProcessing
 from tokenizers.trainers import WordPieceTrainer
 from transformers import BertConfig, BertTokenizerFast, PreTrainedTokenizerFast
 
 from ..study.names import scratch_shape
 from .amos_config import AmosConfig
 from .amos_tokenizer import AmosTokenizer
+from .amos_vocabulary import LINES, MODEL
+from .converted_tokenizers import sentences
 from .cross_thought_config import CrossThoughtConfig
-
-WORDS = 4000  # the most entries of a vocabulary
 
 
 def tokenizer(name: str, texts: Iterable[str]) -> Any:
     """The family's own kind of tokenizer, trained on these texts, which are streamed once."""
-    family, *_ = scratch_shape(name)
-    return _TOKENIZERS[family](texts)
+    family, *_, words = scratch_shape(name)
+    return _TOKENIZERS[family](texts, words)
 
 
 def config(name: str, words: Any) -> Any:
@@ -35,7 +35,7 @@ def config(name: str, words: Any) -> Any:
     Args:
         words: the tokenizer.
     """
-    family, layers, width = scratch_shape(name)
+    family, layers, width, _ = scratch_shape(name)
     return _CONFIGS[family](
         vocab_size=len(words),
         num_hidden_layers=layers,
@@ -45,46 +45,43 @@ def config(name: str, words: Any) -> Any:
     )
 
 
-def _wordpiece(texts: Iterable[str]) -> BertTokenizerFast:
+def _wordpiece(texts: Iterable[str], words: int) -> BertTokenizerFast:
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
     backend = Tokenizer(WordPiece(unk_token="[UNK]"))
     backend.normalizer = BertNormalizer(lowercase=True)
     backend.pre_tokenizer = BertPreTokenizer()
-    trainer = WordPieceTrainer(vocab_size=WORDS, special_tokens=special, show_progress=False)
+    trainer = WordPieceTrainer(vocab_size=words, special_tokens=special, show_progress=False)
     backend.train_from_iterator(texts, trainer)
     ids = {token: backend.token_to_id(token) for token in ("[SEP]", "[CLS]")}
     backend.post_processor = BertProcessing(("[SEP]", ids["[SEP]"]), ("[CLS]", ids["[CLS]"]))
     return BertTokenizerFast(tokenizer_object=backend, model_max_length=512)
 
 
-def _unigram(texts: Iterable[str]) -> AmosTokenizer:
+def _unigram(texts: Iterable[str], words: int) -> AmosTokenizer:
     """AMOS's two files: pieces of SentencePiece, and a dictionary of them."""
     model = io.BytesIO()
     sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=iter(texts), model_writer=model, vocab_size=WORDS,
+        sentence_iterator=iter(texts), model_writer=model, vocab_size=words,
         hard_vocab_limit=False, minloglevel=2,
     )  # fmt: skip
     pieces = sentencepiece.SentencePieceProcessor(model_proto=model.getvalue())
     names = [pieces.id_to_piece(at) for at in range(len(pieces))]
     kept = [n for at, n in enumerate(names) if not (pieces.is_control(at) or pieces.is_unknown(at))]
     with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / "sp.model").write_bytes(model.getvalue())
+        (Path(folder) / MODEL).write_bytes(model.getvalue())
         lines = "".join(f"{piece} 1\n" for piece in kept)
-        (Path(folder) / "dict.txt").write_text(lines, encoding="utf-8")
+        (Path(folder) / LINES).write_text(lines, encoding="utf-8")
         return AmosTokenizer.from_pretrained(folder)
 
 
-def _bytes(texts: Iterable[str]) -> PreTrainedTokenizerFast:
-    """RoBERTa's kind, with Cross-Thought's pairs: <s> A </s><s> B </s>."""
+def _bytes(texts: Iterable[str], words: int) -> PreTrainedTokenizerFast:
+    """RoBERTa's kind, with Cross-Thought's pairs."""
     special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
     backend = ByteLevelBPETokenizer(add_prefix_space=True)
     backend.train_from_iterator(
-        texts, vocab_size=WORDS, special_tokens=special, show_progress=False
+        texts, vocab_size=words, special_tokens=special, show_progress=False
     )
-    backend._tokenizer.post_processor = TemplateProcessing(
-        single="<s> $A </s>", pair="<s> $A </s> <s> $B </s>",
-        special_tokens=[("<s>", 0), ("</s>", 2)],
-    )  # fmt: skip
+    backend._tokenizer.post_processor = sentences(backend)
     return PreTrainedTokenizerFast(
         tokenizer_object=backend._tokenizer, model_max_length=512, bos_token="<s>",
         eos_token="</s>", sep_token="</s>", cls_token="<s>", unk_token="<unk>",
@@ -92,7 +89,7 @@ def _bytes(texts: Iterable[str]) -> PreTrainedTokenizerFast:
     )  # fmt: skip
 
 
-_TOKENIZERS: dict[str, Callable[[Iterable[str]], Any]] = {
+_TOKENIZERS: dict[str, Callable[[Iterable[str], int], Any]] = {
     "bert": _wordpiece,
     "amos": _unigram,
     "cross-thought": _bytes,

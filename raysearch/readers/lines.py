@@ -8,6 +8,7 @@ from .faults import Faults
 
 _BLOCK = 1 << 20
 
+GIT_LFS = b"version https://git-lfs"  # how a pointer begins that stands in a file's place
 EMPTY = "is empty; it may not have been downloaded whole"
 # How files begin that hold no plain text.
 _FOREIGN = {

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 
@@ -14,7 +14,7 @@ class Scored:
         split: the split's name; of a folder "dev" or "test".
         examples: how many were scored.
         scores: fractions, by the names of `raysearch.metrics`; of a split of several parts also
-            "part.metric"; of a folder "mean.metric" and "gap.metric", see `over_languages`.
+            "part.metric"; of a folder "mean.metric" and "gap.metric", see `languages`.
         thresholds: null scores at which the best scores stand; -inf where silence to everything is
             the best.
         notes: what the scores alone do not say.
@@ -28,31 +28,6 @@ class Scored:
     thresholds: dict[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     languages: dict[str, dict[str, float]] = field(default_factory=dict)
-
-
-def over_languages(found: Mapping[str, Mapping[str, float]], first: str) -> dict[str, float]:
-    """The mean of each metric over all languages, and the gap, by which `first` is above the mean
-    of the others (XTREME's transfer gap).
-
-    Of answers also "mean.exact_f1", the mean of both means, as XTREME's evaluator counts them.
-
-    Args:
-        found: language -> metric -> fraction.
-        first: the language that models are trained in; without it, or alone, it has no gap.
-    """
-    metrics = next(iter(found.values()))
-    scores = {f"mean.{m}": _mean(s[m] for s in found.values()) for m in metrics}
-    if {"exact", "f1"} <= set(metrics):
-        scores["mean.exact_f1"] = (scores["mean.exact"] + scores["mean.f1"]) / 2
-    others = [of_one for language, of_one in found.items() if language != first]
-    if others and first in found:
-        scores |= {f"gap.{m}": found[first][m] - _mean(s[m] for s in others) for m in metrics}
-    return scores
-
-
-def _mean(values: Iterable[float]) -> float:
-    values = list(values)
-    return math.fsum(values) / len(values)
 
 
 def plain_text(found: Scored) -> str:
