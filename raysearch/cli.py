@@ -78,7 +78,7 @@ def check(
             print(error, file=sys.stderr)
             broken += 1
         else:
-            listing.plan(study, seen.sizes)
+            listing.plan(study, seen.sizes, seen.notes)
     return 2 if broken else 0
 
 

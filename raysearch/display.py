@@ -13,6 +13,7 @@ from rich.text import Text
 
 from . import tasks
 from .journal import Record
+from .recipes import RECIPES
 from .standing import standings
 
 PLAIN_EVERY = 30.0  # seconds between lines of progress in a log
@@ -84,12 +85,22 @@ class Display:
         shown = record.best.get(self.agenda.study.selector(record.task))
         score = "-" if shown is None else f"{100 * shown:.1f}"
         step = record.reports[-1] if record.reports else {"step": 0, "steps": 0}
-        values = " ".join(f"{k}={_short(v)}" for k, v in record.configuration.items())
+        values = " ".join(f"{name}={_short(x)}" for name, x in self._point(record).items())
         line = Text(f"{record.task} {record.phase} {record.number:>3}  ")
         line.append(f"{record.status:<10}", style=_STYLES[record.status])
         line.append(f" {task.metric} {score:>5}  {record.seconds:6.1f} s  ")
         line.append(f"{step['step']}/{step['steps']} steps  {values} seed={record.seed}")
         return line
+
+    def _point(self, record: Record) -> dict[str, Any]:
+        """What tells a trial from others; a teacher's configuration is whole."""
+        if record.phase != "teach":
+            return record.configuration
+        study = self.agenda.study
+        hypers = RECIPES[study.recipe].hyper(), study.hyper(record.task, {})
+        usual, shared = (hyper.model_dump(mode="json") for hyper in hypers)
+        whole = record.configuration.items()
+        return {name: x for name, x in whole if x not in (usual[name], shared[name])}
 
     def _summary(self) -> Text:
         done, planned = self._counts()
@@ -163,11 +174,10 @@ def closing(done: Any) -> int:
     print(f"\n{table.read_text()}")
     print(f"run folder  {done.folder}")
     for name in done.study.tasks:
-        slug = name.replace("/", "-")
-        print(f"best        {done.folder / slug / 'best.yaml'}")
+        print(f"best        {done.folder / tasks.get(name).slug / 'best.yaml'}")
     print(f"curves      tensorboard --logdir {done.folder}")
     for record in done.failed:
-        path = done.folder / record.task.replace("/", "-") / "errors" / f"{record.id}.txt"
+        path = done.folder / tasks.get(record.task).slug / "errors" / f"{record.id}.txt"
         reason = (record.error or "").strip().splitlines()[-1:]
         print(f"failed      {path}: {' '.join(reason)}", file=sys.stderr)
     return 1 if done.failed else 0

@@ -1,7 +1,7 @@
 """What there is to choose from, printed: tasks, hyperparameters, studies, and a study's plan."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from rich.console import Console
@@ -32,9 +32,9 @@ def show(what: str) -> None:
     _console().print(lists[what]())
 
 
-def plan(study: Study, sizes: Sizes) -> None:
-    """Print what a study would run; of tasks whose data were read also what they hold, and how many
-    steps the settings take that are tried first."""
+def plan(study: Study, sizes: Sizes, notes: Iterable[str] = ()) -> None:
+    """Print what a study would run; of tasks whose data were read also what they hold, how many
+    steps the settings take that are tried first, and notes."""
     table = _table("task", "searched", "trials", "confirmed", "tried first")
     for name in study.tasks:
         space = study.space_of(name)
@@ -55,6 +55,8 @@ def plan(study: Study, sizes: Sizes) -> None:
     if sizes:
         _console().print(_data(study, sizes))
         _console().print(_schedules(study, sizes))
+    for note in notes:
+        _console().print(note)
 
 
 def _data(study: Study, sizes: Sizes) -> Table:
@@ -88,15 +90,19 @@ def _schedules(study: Study, sizes: Sizes) -> Table:
         examples = sum(sizes[name][split.name] for split in study.trainings(name))
         head = tasks.get(name).head
         for point in study.start(name) or [{}]:
-            hyper = study.hyper(name, point)
-            made = schedule(hyper, examples)
             values = " ".join(f"{key}={value}" for key, value in point.items()) or "the defaults"
-            counted = isinstance(hyper.EPOCH, Steps) or hyper.epoch_examples
-            cut = "at least " if head in _CUT and not counted else ""
-            counts = [f"{cut if n else ''}{n:,}" for n in (made.steps, made.warmup)]
-            if head in _JOINED and not counted:
-                counts = ["?", "?"]
-            table.add_row(name, values, *counts, str(len(made.evaluations)))
+            trials = {values: study.hyper(name, point)}
+            recipe = RECIPES[study.recipe]
+            if first := recipe.teacher(trials[values]):
+                trials = {"its teacher": recipe.hyper.model_validate(first), **trials}
+            for said, hyper in trials.items():
+                made = schedule(hyper, hyper.in_pass(examples))
+                counted = isinstance(hyper.EPOCH, Steps) or hyper.epoch_examples
+                cut = "at least " if head in _CUT and not counted else ""
+                counts = [f"{cut if n else ''}{n:,}" for n in (made.steps, made.warmup)]
+                if head in _JOINED and not counted:
+                    counts = ["?", "?"]
+                table.add_row(name, said, *counts, str(len(made.evaluations)))
     return table
 
 

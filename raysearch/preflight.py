@@ -6,16 +6,17 @@ import os
 import re
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from . import readers, tasks
 from .errors import InputError, Problem, shortened
+from .recipes import Hyper
 from .study import Study
-from .study.names import model_problems, scratch_shape
+from .study.names import model_problems, scratch_shape, source
 
-__all__ = ["Lanes", "Survey", "data_problems", "disk_problems", "lane_problems",
-           "model_fingerprint", "model_problems", "survey"]  # fmt: skip
+__all__ = ["Lanes", "Survey", "disk_problems", "lane_problems", "model_fingerprint",
+           "model_problems", "survey", "view_fingerprint"]  # fmt: skip
 
 SPARE = 500 * 2**20  # bytes that a run folder, logs and prepared data may take
 
@@ -56,24 +57,23 @@ class Survey:
         problems: of its models' names; missing files of all tasks, and every broken row of those
             that are there.
         sizes: task -> split -> usable examples, of what trains and selects and is there.
+        notes: what views are made from: languages with dictionaries or translations, and without.
     """
 
     problems: list[Problem]
     sizes: dict[str, dict[str, int]]
+    notes: list[str] = field(default_factory=list)
 
 
 def survey(study: Study, root: Path | None) -> Survey:
     """Look at the models of a study, and read all data of its tasks once if there is a folder."""
-    found, sizes = _named_models(study), {}
+    found, sizes, notes = _named_models(study), {}, []
     for name in study.tasks if root else ():
         sizes[name], wrong = _read(study, name, root)
-        found += wrong
-    return Survey(problems=found, sizes=sizes)
-
-
-def data_problems(study: Study, root: Path) -> list[Problem]:
-    """Missing files of all tasks, and every broken row of those that are there."""
-    return [problem for name in study.tasks for problem in _read(study, name, root)[1]]
+        lacking, seen = _views(study, tasks.get(name), root)
+        found += wrong + [problem for problem in lacking if problem not in found]
+        notes += [f"{name} {note}" for note in seen]
+    return Survey(problems=found, sizes=sizes, notes=notes)
 
 
 def _read(study: Study, name: str, root: Path) -> tuple[dict[str, int], list[Problem]]:
@@ -83,8 +83,7 @@ def _read(study: Study, name: str, root: Path) -> tuple[dict[str, int], list[Pro
         found = [replace(problem, place=name) for problem in readers.locate(task, root, train)]
         present = readers.present_splits(task, root)
     except OSError as error:
-        text = f"cannot be read: {error.strerror}: {shortened(str(error.filename))}"
-        return {}, [Problem(place=name, text=text)]
+        return {}, [_unreadable(name, error)]
     for split in (*train, *task.dev):
         if split.name in present:
             spare = study.leave_out if split in train else 0
@@ -102,10 +101,65 @@ def _size(
         for _ in readers.read(task, split, root, spare=spare):
             size += 1
     except InputError as error:
-        begin = f"{task.name} {Path(error.source).name}"
-        lines = sorted(error.problems, key=_line)
-        return size, [replace(p, place=f"{begin} {p.place}") for p in lines]
+        return size, _lines(task, error)
     return size, []
+
+
+def _views(study: Study, task: tasks.Task, root: Path) -> tuple[list[Problem], list[str]]:
+    """What is wrong with what a task's views are made from and with the folder of its teacher; the
+    languages that there are."""
+    hyper, spare = study.hyper(task.name, {}), study.leave_out
+    needs, found = hyper.needs(), _teacher_problems(_teacher(hyper))
+    if not needs:
+        return found, []
+    from .views import sources
+
+    if "subwords" in needs:
+        found += _tokenizer_problems(study.model_of(task.name))
+    try:
+        there = sources.find(task, root, needs, spare)
+        for error in sources.broken(task, root, there, spare):
+            found += _lines(task, error)
+    except OSError as error:
+        return [*found, _unreadable(task.name, error)], []
+    return [*found, *there.missing], list(there.notes)
+
+
+def _teacher(hyper: Hyper) -> str | None:
+    """The folder of the model that teaches, where one is named."""
+    named = getattr(hyper, "teacher", None)
+    return named and source(named)
+
+
+def _teacher_problems(teacher: str | None) -> list[Problem]:
+    if teacher is None:
+        return []
+    if Path(teacher).is_dir():
+        return [replace(problem, place="teacher") for problem in model_problems(teacher)]
+    text = f"no folder '{shortened(teacher)}'; a fine-tuned transformers folder or a run would do"
+    return [Problem(place="teacher", text=text)]
+
+
+def _tokenizer_problems(model: str) -> list[Problem]:
+    """Whether a model's words can be divided anew, as far as its files tell before it is read."""
+    from .views import unigram
+
+    kind = "no Unigram model" if scratch_shape(model) else unigram.kind(model)
+    if kind in (None, unigram.KIND):
+        return []
+    problem = unigram.refusal(kind)
+    return [replace(problem, text=f"of '{model}' {problem.text}")]
+
+
+def _lines(task: tasks.Task, error: InputError) -> list[Problem]:
+    """The problems of a file, in the order of its lines."""
+    begin = f"{task.name} {Path(error.source).name}"
+    return [replace(p, place=f"{begin} {p.place}") for p in sorted(error.problems, key=_line)]
+
+
+def _unreadable(name: str, error: OSError) -> Problem:
+    text = f"cannot be read: {error.strerror}: {shortened(str(error.filename))}"
+    return Problem(place=name, text=text)
 
 
 def _line(problem: Problem) -> float:
@@ -177,6 +231,16 @@ def model_fingerprint(model: str) -> str:
             digest.update(path.name.encode())
             digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()
+
+
+def view_fingerprint(task: tasks.Task, data: Path, hyper: Hyper) -> str:
+    """Identity of the dictionaries, translations and teacher that trials of a task need besides its
+    own data; empty where they need none."""
+    from .views import sources
+
+    teacher = _teacher(hyper)
+    parts = [sources.fingerprint(task, data, hyper.needs()), teacher and model_fingerprint(teacher)]
+    return "-".join(filter(None, parts))
 
 
 def _model_files(model: str) -> list[Path]:

@@ -61,7 +61,7 @@ def standings(study: Study, records: Records, task: str) -> list[Standing]:
 
 
 def planned(study: Study, records: Records, task: str) -> dict[Phase, int]:
-    """Trials of each phase, as far as can be told now."""
+    """Trials of each phase, as far as can be told now; teachers once they are begun."""
     seeds, space = len(study.confirm.seeds), study.space_of(task)
     search = study.planned(task) if space or not seeds else 0
     begun = records.of(task, "search")
@@ -70,7 +70,8 @@ def planned(study: Study, records: Records, task: str) -> dict[Phase, int]:
     top = min(study.confirm.top, search) if space else 1
     if search and sum(record.over for record in begun) >= search:
         top = min(top, len(ranked(records, task)))
-    return {"search": search, "confirm": top * seeds}
+    taught = records.of(task, "teach")
+    return {"search": search, "confirm": top * seeds} | ({"teach": len(taught)} if taught else {})
 
 
 def complete(study: Study, records: Records, task: str) -> bool:

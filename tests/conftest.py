@@ -126,3 +126,26 @@ def _one_of_two(rank: int, work, meeting: Path, given) -> None:
     dist.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=2)
     np.savez(f"{meeting}.{rank}.npz", **work(*given))
     dist.destroy_process_group()
+
+
+def toy_unigram():
+    """A Unigram tokenizer with the ids of `toy_tokenizer`, whose words may be divided: w12 is
+    w12, w 1 2 and more."""
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+    from transformers import PreTrainedTokenizerFast
+
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    pieces = [(name, 0.0) for name in special]
+    pieces += [(f"▁w{number}", -4.0) for number in range(80)]
+    pieces += [(part, -3.0) for part in ("▁w", "▁", "w", *"0123456789")]
+    backend = Tokenizer(models.Unigram(pieces, unk_id=1))
+    backend.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace(prepend_scheme="always")]
+    )
+    backend.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
+    names = dict(zip(("pad", "unk", "cls", "sep", "mask"), special, strict=True))
+    return PreTrainedTokenizerFast(
+        tokenizer_object=backend,
+        model_input_names=["input_ids", "token_type_ids", "attention_mask"],
+        **{f"{name}_token": word for name, word in names.items()},
+    )

@@ -9,6 +9,7 @@ import torch
 
 from raysearch import metrics
 from raysearch.batches import Blocks, Examples, shaped
+from raysearch.prepare import Text
 from raysearch.recipes import RECIPES
 
 CPU = torch.device("cpu")
@@ -17,22 +18,18 @@ SPECIAL = (0, 1, 2, 3, MASK)
 FACTS = {"mask": str(MASK), "begins": "0", "words": str(WORDS), "special": "0 1 2 3 999"}
 
 
-def text(lines: int = 40, seed: int = 0) -> Examples:
+def text(lines: int = 40, seed: int = 0) -> Text:
     """Lines of random words, each with its separator (2)."""
     random = np.random.default_rng(seed)
     rows = [[*random.integers(4, MASK, random.integers(3, 30)).tolist(), 2] for _ in range(lines)]
     ids = pa.array(rows, pa.list_(pa.int32()))
     table = pa.table({"input_ids": ids, "id": [str(at) for at in range(lines)]})
-    return Examples(table.replace_schema_metadata(FACTS), {"input_ids": 1})
-
-
-def stream(examples: Examples) -> list[int]:
-    return [token for row in examples.values("input_ids") for token in row.tolist()]
+    return Text(table.replace_schema_metadata(FACTS), {"input_ids": 1})
 
 
 def test_the_blocks_are_the_text_cut_wherever_one_is_full():
-    examples = text()
-    blocks, whole = Blocks(examples, 64, 0.15), stream(examples)
+    given = text()
+    blocks, whole = Blocks(given, 64, 0.15), given.read(0, len(given)).tolist()
     assert len(blocks) == math.ceil(len(whole) / 63)
     found = []
     for row in range(len(blocks)):
@@ -66,7 +63,7 @@ def test_of_masked_tokens_four_fifths_are_the_mask_and_a_tenth_each_stays_or_is_
         other = ids[(ids != MASK) & (ids != wanted)]
         assert not set(other.tolist()) & set(SPECIAL)
         tokens, masked = tokens + blocks.tokens[row], masked + int(gold.sum())
-        assert int(gold.sum()) == blocks.units[row]
+        assert int(gold.sum()) == blocks.counts([row])["units"]
     assert masked / tokens == pytest.approx(0.15, abs=0.002)
     assert counts[:2] / counts[2] == pytest.approx([0.8, 0.1], abs=0.01)
 

@@ -61,14 +61,14 @@ def assert_same(ours, theirs):
         np.testing.assert_array_equal(array, theirs[name], err_msg=name)
 
 
-def gradients(pretrained, job, rows, *, limit, world=1):
+def gradients(pretrained, job, rows, *, limit, world=1, teacher=None):
     """Each parameter's gradient in float64, summed over the workers' ranks."""
     model = build(pretrained, job).double().train()
     total = {}
     for rank in range(world):
         gradient = Gradient(
             job, model, model,
-            world=World(rank=rank, size=world), memory=Memory(limit), scaler=None,
+            world=World(rank=rank, size=world), memory=Memory(limit), scaler=None, teacher=teacher,
         )  # fmt: skip
         gradient.overhead = 1.0
         gradient(job.train, rows, 0)
@@ -191,7 +191,7 @@ def test_an_overflow_of_fp16_skips_the_update_and_lowers_the_scale(toy_bert):
     fit = Fit(job, build(toy_bert(), job))
     before = snapshot(fit.model)
     fit.model.train()
-    fit._train(np.arange(8))
+    fit._train(np.arange(8), job.train)
     assert fit.scaler.get_scale() == 2.0**39
     assert fit.optimizer.updates == 0
     assert_same(snapshot(fit.model), before)

@@ -49,7 +49,7 @@ def found(problems):
 
 
 def test_whole_data_has_no_problems(data):
-    assert preflight.data_problems(searched(RTE, MRPC, COLA, STSB), data) == []
+    assert preflight.survey(searched(RTE, MRPC, COLA, STSB), data).problems == []
 
 
 def test_a_missing_file_a_short_row_a_wrong_label_and_a_bad_encoding_are_all_named(data):
@@ -60,7 +60,7 @@ def test_a_missing_file_a_short_row_a_wrong_label_and_a_bad_encoding_are_all_nam
     train = (data / "STS-B" / "train.tsv").read_bytes()
     write(data / "STS-B" / "train.tsv", train.replace(b"Iraq Yet", b"Ir\xe9q Yet", 1))
     write(data / "STS-B" / "dev.tsv", train.replace(b"4.25", b"five"))
-    said = found(preflight.data_problems(searched(RTE, MRPC, COLA, STSB), data))
+    said = found(preflight.survey(searched(RTE, MRPC, COLA, STSB), data).problems)
     assert [place for place, _ in said] == [
         "glue/rte train.tsv line 5",
         *(f"glue/mrpc dev.tsv line {line}" for line in (2, 3, 4)),
@@ -79,7 +79,7 @@ def test_a_missing_file_a_short_row_a_wrong_label_and_a_bad_encoding_are_all_nam
 def test_of_a_file_with_many_broken_rows_the_first_are_told_and_all_are_counted(data):
     train = rows(("index", "sentence1", "sentence2", "label"), *[("1", *PAIR, "maybe")] * 277)
     write(data / "RTE" / "train.tsv", train)
-    problems = preflight.data_problems(searched(RTE), data)
+    problems = preflight.survey(searched(RTE), data).problems
     assert sum(problem.count for problem in problems) == 277
     assert problems[-1].place == "glue/rte train.tsv ..."
     assert problems[-1].text == "and 257 more"
@@ -88,7 +88,7 @@ def test_of_a_file_with_many_broken_rows_the_first_are_told_and_all_are_counted(
 def test_problems_of_a_file_stand_in_the_order_of_its_lines(data):
     good = (data / "RTE" / "train.tsv").read_bytes()
     write(data / "RTE" / "train.tsv", good + b"3\ta\n4\t\xff\tb\tentailment\n" * 2)
-    places = [problem.place for problem in preflight.data_problems(searched(RTE), data)]
+    places = [problem.place for problem in preflight.survey(searched(RTE), data).problems]
     assert places == [f"glue/rte train.tsv line {line}" for line in (5, 6, 7, 8)]
 
 
@@ -130,13 +130,13 @@ def test_a_model_is_looked_at_where_it_is_named(data):
 
 
 def test_a_data_folder_that_is_not_there_is_named_once_for_each_task(data):
-    said = found(preflight.data_problems(searched(RTE, MRPC), data / "elsewhere"))
+    said = found(preflight.survey(searched(RTE, MRPC), data / "elsewhere").problems)
     assert [place for place, _ in said] == [RTE, MRPC]
     assert str(data / "elsewhere") in said[0][1]
 
 
 def test_a_generated_task_needs_no_data(tmp_path):
-    assert preflight.data_problems(searched("toy/grammar"), tmp_path / "none") == []
+    assert preflight.survey(searched("toy/grammar"), tmp_path / "none").problems == []
 
 
 def test_a_model_folder_needs_a_configuration_and_weights(tmp_path):

@@ -10,12 +10,12 @@ import torch
 from test_fit import gradients
 
 from raysearch import tasks
-from raysearch.batches import Examples, shaped
+from raysearch.batches import shaped
 from raysearch.fit import Fit, Job, plan
 from raysearch.models import Bench, read, save
 from raysearch.models.pretrained import read_tokenizer
 from raysearch.predict import predict
-from raysearch.prepare import prepare
+from raysearch.prepare import Text, prepare
 from raysearch.recipes import RECIPES
 
 TEXT, MRPC = tasks.get("text/lines"), tasks.get("glue/mrpc")
@@ -55,7 +55,7 @@ def _cache(tmp_path_factory: pytest.TempPathFactory):
 def job(data: Path, tokenizer, **settings) -> Job:
     hyper = RECIPE.hyper(**SETTINGS | settings)
     made = {s.name: prepare(TEXT, s, data, tokenizer, hyper) for s in (TEXT.train, *TEXT.dev)}
-    train, dev = (shaped(Examples(m.table, m.padding), hyper) for m in made.values())
+    train, dev = (shaped(Text(m.table, m.padding), hyper) for m in made.values())
     return Job(task=TEXT, stage=RECIPE.stages[0], hyper=hyper, plan=plan(hyper, len(train)), seed=1,
                train=train, dev={"dev": dev}, keep_best=True)  # fmt: skip
 

@@ -3,18 +3,17 @@
 import numpy as np
 import pytest
 import torch
-from test_fit import gradients, toy_job
+from test_fit import gradients, toy_bert, toy_job
 from test_heads import CPU, MADE, STILL, job, pretrained
 from torch.nn import functional
 
 from raysearch import study
 from raysearch.errors import InputError
-from raysearch.models import Bench, read
-from raysearch.models.pretrained import read_tokenizer
+from raysearch.models import Bench
 from raysearch.recipes import RECIPES
 from raysearch.recipes.finetune import finetune_loss
 
-__all__ = ["pretrained"]  # a fixture
+__all__ = ["pretrained", "toy_bert"]  # fixtures
 
 ROWS = np.array([3, 17, 4, 21, 8, 11, 2])
 KINDS = [(name, kind) for name, recipe in RECIPES.items() for kind in MADE if kind in recipe.heads]
@@ -64,19 +63,27 @@ def test_without_dropout_r_drop_is_fine_tuning(made, kind):
     torch.testing.assert_close(planned.stage.loss(model, batch, planned.hyper), wanted)
 
 
-def test_r_drop_is_its_formula(toy_folder):
-    folder = str(toy_folder("bert"))
-    planned = toy_job("glue/rte", recipe="r_drop", agreement=0.7)
-    given = read(folder, planned.task, read_tokenizer(folder, ()))
-    model = Bench(CPU).model(given, planned.hyper, 1).double().train()
-    batch = planned.train.collate(ROWS)
-    inputs = {name: x for name, x in batch.items() if name != "labels"}
-    torch.manual_seed(5)
-    loss = planned.stage.loss(model, batch, planned.hyper)
-    torch.manual_seed(5)
-    one, two = model(**inputs).logits, model(**inputs).logits
+@pytest.fixture
+def twice(toy_bert):
+    """R-Drop's loss of a toy task, the labels, and what the model says in the same two passes."""
+
+    def run(task, **settings):
+        planned = toy_job(task, recipe="r_drop", **settings)
+        model = Bench(CPU).model(toy_bert(task), planned.hyper, 1).double().train()
+        batch = planned.train.collate(ROWS)
+        inputs = {name: x for name, x in batch.items() if name != "labels"}
+        torch.manual_seed(5)
+        loss = planned.stage.loss(model, batch, planned.hyper)
+        torch.manual_seed(5)
+        return loss, batch["labels"], *(model(**inputs).logits for _ in range(2))
+
+    return run
+
+
+def test_r_drop_is_its_formula(twice):
+    loss, labels, one, two = twice("glue/rte", agreement=0.7)
     wanted = torch.zeros((), dtype=torch.float64)
-    for p, q, label in zip(one.softmax(-1), two.softmax(-1), batch["labels"], strict=True):
+    for p, q, label in zip(one.softmax(-1), two.softmax(-1), labels, strict=True):
         nll = -(p[label].log() + q[label].log()) / 2
         apart = (p * (p / q).log()).sum() + (q * (q / p).log()).sum()
         wanted += (nll + 0.7 * apart / 2) / len(ROWS)
@@ -84,18 +91,10 @@ def test_r_drop_is_its_formula(toy_folder):
     assert not torch.allclose(one, two)
 
 
-def test_of_scores_r_drop_compares_squares(toy_folder):
-    folder = str(toy_folder("bert"))
-    planned = toy_job("glue/stsb", recipe="r_drop", agreement=2.0, label_scale=5)
-    given = read(folder, planned.task, read_tokenizer(folder, ()))
-    model = Bench(CPU).model(given, planned.hyper, 1).double().train()
-    batch = planned.train.collate(ROWS)
-    inputs = {name: x for name, x in batch.items() if name != "labels"}
-    torch.manual_seed(5)
-    loss = planned.stage.loss(model, batch, planned.hyper)
-    torch.manual_seed(5)
-    one, two = (model(**inputs).logits[:, 0] for _ in range(2))
-    gold = batch["labels"].double() / 5
+def test_of_scores_r_drop_compares_squares(twice):
+    loss, labels, *said = twice("glue/stsb", agreement=2.0, label_scale=5)
+    one, two = (logits[:, 0] for logits in said)
+    gold = labels.double() / 5
     wanted = (functional.mse_loss(one, gold) + functional.mse_loss(two, gold)) / 2
     torch.testing.assert_close(loss, wanted + 2 * functional.mse_loss(one, two))
 

@@ -28,17 +28,10 @@ TOY = {
 }
 
 
-def write(folder, **texts):
-    for language, text in texts.items():
-        path = folder / f"en-{language}.txt"
-        path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    return folder
-
-
-def problems(folder, *languages):
-    with pytest.raises(InputError) as caught:
-        dictionaries.read(folder, languages)
-    return [(problem.place, problem.text) for problem in caught.value.problems]
+def write(folder, language, text):
+    path = folder / f"en-{language}.txt"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return path
 
 
 # What is drawn
@@ -140,41 +133,43 @@ def test_a_translation_that_is_the_word_itself_counts_as_switched():
 
 
 def test_a_dictionary_holds_all_translations_of_a_word(tmp_path):
-    write(tmp_path, de="the der\nthe die\ndog\tHund\r\n\nold man alter Mann\n", es="the el")
-    tables = dictionaries.read(tmp_path, ["es", "sw", "de"])
-    assert tables == {
+    files = {
+        "es": write(tmp_path, "es", "the el"),
+        "de": write(tmp_path, "de", "the der\nthe die\ndog\tHund\r\n\nold man alter Mann\n"),
+    }
+    assert dictionaries.read(files) == {
         "de": {"the": ("der", "die"), "dog": ("Hund",), "old": ("man alter Mann",)},
         "es": {"the": ("el",)},
     }
 
 
 def test_a_tab_divides_before_a_space_does(tmp_path):
-    write(tmp_path, de="old man\talter Mann\nthe der \n")
-    table = dictionaries.read(tmp_path, ["de"])["de"]
-    assert table == {"old man": ("alter Mann",), "the": ("der",)}
+    path = write(tmp_path, "de", "old man\talter Mann\nthe der \n")
+    assert dictionaries.table(path) == {"old man": ("alter Mann",), "the": ("der",)}
 
 
-def test_languages_without_a_dictionary_are_named(tmp_path):
-    write(tmp_path, de="the der")
-    assert dictionaries.missing(tmp_path, ["ur", "de", "sw"]) == ("ur", "sw")
-    ((place, text),) = problems(tmp_path, "sw", "ur")
-    assert place == "dictionaries"
-    assert "looked for en-sw.txt, en-ur.txt" in text
-
-
-def test_every_broken_line_is_told_with_its_file_and_number(tmp_path):
-    write(tmp_path, de="the der\nalone\n\tHund\n", es=b"the el\ndog \xff\n", zh="a\tb\tc", fr="")
-    assert [place for place, _ in problems(tmp_path, "de", "es", "zh", "fr")] == [
-        "en-de.txt line 2", "en-de.txt line 3", "en-es.txt line 2", "en-fr.txt file",
-        "en-zh.txt line 1",
-    ]  # fmt: skip
+@pytest.mark.parametrize(
+    ("text", "places"),
+    [
+        ("the der\nalone\n\tHund\n", ["line 2", "line 3"]),
+        (b"the el\ndog \xff\n", ["line 2"]),
+        ("a\tb\tc", ["line 1"]),
+        ("", ["file"]),
+    ],
+)
+def test_every_broken_line_is_told_with_its_file_and_number(tmp_path, text, places):
+    path = write(tmp_path, "de", text)
+    with pytest.raises(InputError) as caught:
+        dictionaries.table(path)
+    assert caught.value.source == str(path)
+    assert [problem.place for problem in caught.value.problems] == places
 
 
 def test_published_dictionaries_are_read_whole():
-    folder = DATA / "dictionaries"
-    if not folder.is_dir():
+    path = DATA / "dictionaries" / "en-zh.txt"
+    if not path.is_file():
         pytest.skip("needs the published files in shared/data/dictionaries")
-    table = dictionaries.read(folder, ["zh"])["zh"]
+    table = dictionaries.table(path)
     assert (len(table), sum(map(len, table.values()))) == (32495, 39334)
 
 

@@ -2,9 +2,12 @@
 
 It knows lengths and seeds, neither model nor loss."""
 
-from .blocks import Blocks, shaped
+from .ahead import supply
+from .blocks import Blocks
 from .examples import Examples
-from .steps import Cost, by_length, cut, padded_share, passed, stream
+from .shapes import shaped
+from .steps import Cost, by_length, cut, dealt, padded_share, passed, stream
+from .views import Views
 
-__all__ = ["Blocks", "Cost", "Examples", "by_length", "cut", "padded_share", "passed", "shaped",
-           "stream"]  # fmt: skip
+__all__ = ["Blocks", "Cost", "Examples", "Views", "by_length", "cut", "dealt", "padded_share",
+           "passed", "shaped", "stream", "supply"]  # fmt: skip

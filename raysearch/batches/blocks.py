@@ -1,14 +1,16 @@
 """A text as blocks of so many sequences of tokens, some of them masked, anew in every pass.
 
-The text is cut wherever a block is full, as fairseq cuts it: neither lines nor documents count."""
+The text is cut wherever a block is full, as fairseq cuts it: neither lines nor documents count. Of
+it no more is in memory than the blocks of a batch."""
 
+from copy import copy
 from typing import Any, Self
 
 import numpy as np
 import torch
 
+from ..prepare import Text
 from ..prepare.columns import BEGINS, INPUT, MASK, SPECIAL, WORDS
-from .examples import Examples
 
 LABELS = "masked"  # the column of what masked tokens were; -100 elsewhere
 NOT_MASKED = -100
@@ -21,39 +23,44 @@ class Blocks:
     guessed: four fifths of them are masked, a tenth is another token, a tenth stays (fairseq).
 
     Args:
-        examples: a row of tokens for every line of the text.
+        text: its tokens.
         tokens: of a block, <s> among them.
         share: of tokens that are to be guessed.
-        draw: (seed, pass) that masks are drawn from.
     """
 
     group, language, labels = 1, None, None
 
-    def __init__(
-        self, examples: Examples, tokens: int, share: float, draw: tuple[int, int] = (0, 0)
-    ) -> None:
-        self.examples, self.size, self.share, self.draw = examples, tokens, share, draw
-        self._text = examples.flat(INPUT)
-        self._facts = {n: examples.facts[n] for n in (MASK, BEGINS, WORDS, SPECIAL)}
-        self._pad = examples.padding[INPUT]
-        special = [int(one) for one in self._facts[SPECIAL].split()]
-        self._words = np.setdiff1d(np.arange(int(self._facts[WORDS])), special)
-        count = -(-len(self._text) // (tokens - 1))
+    def __init__(self, text: Text, tokens: int, share: float) -> None:
+        self.text, self.size, self.share = text, tokens, share
+        self._draw = 0, 0  # seed and pass
+        self._begins, self._mask_id = int(text.facts[BEGINS]), int(text.facts[MASK])
+        special = [int(one) for one in text.facts[SPECIAL].split()]
+        self._words = np.setdiff1d(np.arange(int(text.facts[WORDS])), special)
+        count = -(-len(text) // (tokens - 1))
         self.tokens = np.full(count, tokens)
-        self.tokens[-1] = len(self._text) - (count - 1) * (tokens - 1) + 1
+        self.tokens[-1] = len(text) - (count - 1) * (tokens - 1) + 1
         self.lengths = self.tokens
-        self.units = np.array([self._masked(row)[1] for row in range(count)])
 
     def __len__(self) -> int:
         return len(self.tokens)
 
     def drawn(self, seed: int, number: int) -> Self:
         """The same blocks with the masks of a pass over them."""
-        return type(self)(self.examples, self.size, self.share, (seed, number))
+        blocks = copy(self)
+        blocks._draw = seed, number
+        return blocks
+
+    def counts(self, rows: np.ndarray) -> dict[str, int]:
+        """See Examples: the masked tokens of these blocks."""
+        return {"units": sum(self._masked(row)[1] for row in rows)}
+
+    def switched_share(self) -> float | None:
+        """The share of words that views switched: there are none."""
+        return None
 
     def _masked(self, row: int) -> tuple[np.random.Generator, int]:
         """What draws a block's masks, and how many it has."""
-        random = np.random.default_rng([*self.draw, row])
+        random = np.random.default_rng([*self._draw, row])
         return random, max(1, int(self.share * self.tokens[row] + random.random()))
 
     def batch(self, rows: Any, device: torch.device) -> dict[str, torch.Tensor]:
@@ -61,12 +68,12 @@ class Blocks:
         [blocks], from 0 to below 1, for what a model draws once for a block."""
         rows = np.asarray(rows)
         shape = len(rows), int(self.tokens[rows].max())
-        ids, real = np.full(shape, self._pad, np.int64), np.zeros(shape, np.int64)
+        ids, real = np.full(shape, self.text.padding[INPUT], np.int64), np.zeros(shape, np.int64)
         gold, shift = np.full(shape, NOT_MASKED, np.int64), np.zeros(len(rows), np.float32)
         for at, row in enumerate(rows):
-            begin, size = row * (self.size - 1), self.tokens[row]
-            ids[at, 0] = int(self._facts[BEGINS])
-            ids[at, 1:size] = self._text[begin : begin + size - 1]
+            begin, size = int(row) * (self.size - 1), int(self.tokens[row])
+            ids[at, 0] = self._begins
+            ids[at, 1:size] = self.text.read(begin, begin + size - 1)
             real[at, :size] = 1
             shift[at] = self._mask(row, ids[at], gold[at])
         batch = {INPUT: ids, "attention_mask": real, LABELS: gold, "shift": shift}
@@ -77,14 +84,7 @@ class Blocks:
         places = random.choice(self.tokens[row], count, replace=False)
         gold[places] = ids[places]
         fate = random.random(count)
-        ids[places[fate < 0.8]] = int(self._facts[MASK])
+        ids[places[fate < 0.8]] = self._mask_id
         other = places[fate >= 0.9]
         ids[other] = random.choice(self._words, len(other))
         return random.random(dtype=np.float32)
-
-
-def shaped(examples: Examples, hyper: Any) -> Examples | Blocks:
-    """The examples as a configuration sees them: those of a text as blocks of its size."""
-    if MASK not in examples.facts:
-        return examples
-    return Blocks(examples, hyper.block * hyper.length, hyper.mask_share)

@@ -1,7 +1,7 @@
 """The examples of a split as padded batches of token ids. It knows neither model nor loss."""
 
 from collections.abc import Sequence
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
@@ -18,7 +18,6 @@ from ..prepare.columns import (
     LABEL,
     LANGUAGE,
     START,
-    WORDS,
 )
 
 _SCALARS = (LABEL, AT, COUNT, START, END, IMPOSSIBLE)
@@ -40,6 +39,7 @@ class Examples:
         self.group = int(self.facts.get(GROUP, "1"))
         self.language = self.facts.get(LANGUAGE) or None
         self._flat = {name: _flat(table, name) for name in padding}
+        self._further: dict[str, tuple[np.ndarray, np.ndarray]] = {}
         sizes = np.diff(self._flat[INPUT][1])
         self._sizes = sizes
         self.tokens = sizes.reshape(-1, self.group).sum(axis=1)
@@ -62,6 +62,25 @@ class Examples:
         """A list column as an array for each row, without copies."""
         values, offsets = self._flat.get(name) or _flat(self.table, name)
         return np.split(values[offsets[0] :], offsets[1:-1] - offsets[0])
+
+    def has(self, name: str) -> bool:
+        """Whether the table has a column."""
+        return name in self.table.column_names
+
+    def row(self, name: str, at: int) -> np.ndarray:
+        """One row of a list column of numbers."""
+        if (found := self._flat.get(name) or self._further.get(name)) is None:
+            found = self._further[name] = _flat(self.table, name)
+        values, offsets = found
+        return values[offsets[at] : offsets[at + 1]]
+
+    def said(self, name: str, at: int) -> list[str]:
+        """One row of a list column of texts."""
+        return self.table.column(name)[at].as_py()
+
+    def scalar(self, name: str, at: int) -> Any:
+        """One row of a column of numbers."""
+        return self._scalars[name][at]
 
     def collate(self, rows: Sequence[int], *, multiple: int = 1) -> dict[str, torch.Tensor]:
         """One padded batch.
@@ -100,6 +119,15 @@ class Examples:
         """The examples as a pass over them sees them: always the same."""
         return self
 
+    def counts(self, rows: np.ndarray) -> dict[str, int]:
+        """What a loss over these rows, a step, is a mean over: see `recipes`."""
+        units = int(self.units[rows].sum())
+        return {"units": units, "compared": units, "augmented": 0}
+
+    def switched_share(self) -> float | None:
+        """The share of words that views switched: there are none."""
+        return None
+
     def flat(self, name: str) -> np.ndarray:
         """The values of a list column, those of one row behind those of the other."""
         values, offsets = self._flat[name]
@@ -107,8 +135,6 @@ class Examples:
 
     def vocabulary(self) -> np.ndarray:
         """The token ids that a batch can hold, padding among them: int64, sorted."""
-        if WORDS in self.facts:  # what is masked may become any other word
-            return np.arange(int(self.facts[WORDS]))
         return np.union1d(self.flat(INPUT), self.padding[INPUT]).astype(np.int64)
 
 

@@ -33,6 +33,12 @@ def passed(examples: int, batch: int, step: int) -> int:
     return step // -(-examples // batch)
 
 
+def dealt(rows: np.ndarray, lengths: np.ndarray, rank: int, size: int) -> np.ndarray:
+    """A worker's share of a step: every `size`-th of its rows, the longest first."""
+    longest_first = rows[np.argsort(-lengths[rows], kind="stable")]
+    return longest_first[rank::size]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Cost:
     """What decides where a step is cut into micro-batches.

@@ -106,6 +106,8 @@ class Curves:
         for report in record.reports:
             scores = {n.replace("dev.", "dev/", 1): x for n, x in report["scores"].items()}
             values = {"train/loss": report["loss"], "train/learning_rate": report["rate"]}
+            if report.get("switched") is not None:
+                values["train/words_switched"] = report["switched"]
             yield _scalars(report["at"], report["step"], {**scores, **values})
         if not record.over:
             return
@@ -116,7 +118,10 @@ class Curves:
         yield _plugin(record.ended, metadata.SESSION_END_INFO_TAG, session_end_info=end)
 
     def _settings(self, record: Record) -> dict[str, float | str]:
-        """A trial's hyperparameters: numbers in columns of numbers, otherwise as papers write."""
+        """A trial's hyperparameters: numbers in columns of numbers, otherwise as papers write.
+
+        A teacher lacks those that only the trials have which it teaches.
+        """
         hyper = self.study.hyper(record.task, record.configuration).model_dump()
         kinds = {info.name: info.type for info in self._columns.hparam_infos}
         return {
@@ -124,6 +129,7 @@ class Curves:
             if kind == api_pb2.DATA_TYPE_FLOAT64
             else spelling.value(hyper[name])
             for name, kind in kinds.items()
+            if hyper[name] is not None or kind != api_pb2.DATA_TYPE_FLOAT64
         }
 
 

@@ -52,6 +52,7 @@ def trials(study: Study, task: str, records: Sequence[Record]) -> bytes:
         "seconds": each(real, (r.seconds for r in records)),
         "devices": each(whole, (r.devices for r in records)),
         "device_hours": each(real, (r.device_hours for r in records)),
+        "teacher": each(text, (r.teacher or None for r in records)),
         "attempts": each(whole, (r.attempts for r in records)),
         "repeats": each(whole, (r.repeats for r in records)),
         "began": each(TIME, (_time(r.began or None) for r in records)),
@@ -72,7 +73,7 @@ def reports(task: str, records: Sequence[Record]) -> bytes:
     }
     kinds = {"attempt": whole, "stage": text, "step": whole, "steps": whole, "status": text,
              "loss": real, "rate": real, "seconds": real, "tokens": whole,
-             "micro_batches": whole}  # fmt: skip
+             "micro_batches": whole, "switched": real}  # fmt: skip
     columns |= {name: (kind, [r.get(name) for _, r in pairs]) for name, kind in kinds.items()}
     columns["at"] = (TIME, [_time(report["at"]) for _, report in pairs])
     for name in _score_names(task, [report["scores"] for _, report in pairs]):

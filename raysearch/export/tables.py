@@ -211,7 +211,7 @@ def _without_result(study: Study, records: Records, leaders: Leaders) -> list[st
                 text = "not a result, every trial of its winner predicts one class"
             notes.append(f"{spelling.column(tasks.get(name))}: {text}.")
         if leader is None and complete(study, records, name):
-            ends = [record.status for record in records.of(name)]
+            ends = [record.status for record in records.of(name) if record.phase != "teach"]
             counts = [f"{ends.count(end)} {end}" for end in dict.fromkeys(ends)]
             text = ", ".join(counts) or "no trials"
             notes.append(f"{spelling.column(tasks.get(name))}: no result ({text}).")

@@ -180,15 +180,10 @@ def score(predictions: Any, examples: Examples, task: Task, hyper: Hyper) -> dic
 
 
 def over_languages(splits: list[dict[str, float]]) -> dict[str, float]:
-    """Of each metric "dev.mean.", over all languages, and "dev.gap.", by how much the first, which
-    the model was trained in, is above the mean of the others (XTREME's transfer gap).
+    """Of each metric "dev.mean." and "dev.gap.", see `metrics.over_languages`.
 
     Args:
-        splits: the scores of each language.
+        splits: the scores of each language, first the one that the model was trained in.
     """
-    first, *others = splits
-    scores = {f"dev.mean.{m}": float(np.mean([s[m] for s in splits])) for m in first}
-    if others:
-        rest = {m: float(np.mean([s[m] for s in others])) for m in first}
-        scores |= {f"dev.gap.{m}": first[m] - rest[m] for m in first}
-    return scores
+    scores = metrics.over_languages(splits[0], splits[1:])
+    return {f"dev.{name}": value for name, value in scores.items()}

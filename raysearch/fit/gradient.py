@@ -5,7 +5,7 @@ It knows neither optimizer nor schedule."""
 import numpy as np
 import torch
 
-from ..batches import Cost, Examples, cut
+from ..batches import Cost, Examples, cut, dealt
 from .job import Job
 from .precision import autocast
 from .world import World
@@ -23,8 +23,8 @@ class Memory:
 class Gradient:
     """Adds up the gradient of a step's mean loss over this worker's share of its examples.
 
-    Each micro-batch weighs its share of the step's examples, or of their words: neither the cut
-    nor the padding nor the number of workers changes the gradient beyond rounding.
+    Each micro-batch gives its part of a mean over the whole step: neither the cut nor the padding
+    nor the number of workers changes the gradient beyond rounding.
 
     Args:
         job: loss, examples and seed.
@@ -33,6 +33,7 @@ class Gradient:
         world: the workers that share a step.
         memory: the micro-batch limit, shrunk when memory runs out.
         scaler: fp16's loss scale.
+        teacher: a frozen model that the loss may ask.
     """
 
     def __init__(
@@ -44,8 +45,9 @@ class Gradient:
         world: World,
         memory: Memory,
         scaler: torch.amp.GradScaler | None,
+        teacher: torch.nn.Module | None = None,
     ) -> None:
-        self.job, self.model, self.forward = job, model, forward
+        self.job, self.model, self.forward, self.teacher = job, model, forward, teacher
         self.world, self.memory, self.scaler = world, memory, scaler
         self.device = next(model.parameters()).device
         self.overhead = overhead(model, self.device)
@@ -60,13 +62,12 @@ class Gradient:
         Raises:
             MemoryError: a lone example does not fit.
         """
-        lengths, units = examples.lengths, int(examples.units[rows].sum())
-        longest_first = rows[np.argsort(-lengths[rows], kind="stable")]
-        share = longest_first[self.world.rank :: self.world.size]
+        share = dealt(rows, examples.lengths, self.world.rank, self.world.size)
+        over = examples.counts(rows)
         while True:
             self.model.zero_grad(set_to_none=True)
             parts = self._parts(share)
-            total = self._add_up(examples, parts, units, step)
+            total = self._add_up(examples, parts, over, step)
             if total is not None:
                 self.micro_batches = len(parts)
                 return total
@@ -79,7 +80,7 @@ class Gradient:
         return cut(share, self.job.train.lengths, Cost(overhead=self.overhead, limit=limit))
 
     def _add_up(
-        self, examples: Examples, parts: list[np.ndarray], units: int, step: int
+        self, examples: Examples, parts: list[np.ndarray], over: dict[str, int], step: int
     ) -> torch.Tensor | None:
         """Backward through every micro-batch; None where memory ran out."""
         job, total = self.job, torch.zeros((), device=self.device)
@@ -90,11 +91,9 @@ class Gradient:
                 torch.manual_seed(int(seed))
                 batch = examples.batch(part, self.device)
                 with autocast(self.device, job.hyper):
-                    loss = job.stage.loss(self.forward, batch, job.hyper)
-                weight = int(examples.units[part].sum())
-                weighted = loss * (weight / units)
-                (self.scaler.scale(weighted) if self.scaler else weighted).backward()
-                total += loss.detach() * weight
+                    loss = job.stage.loss(self.forward, batch, job.hyper, over, self.teacher)
+                (self.scaler.scale(loss) if self.scaler else loss).backward()
+                total += loss.detach() * over["units"]
         except torch.OutOfMemoryError:
             return None
         return total

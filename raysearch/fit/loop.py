@@ -6,13 +6,12 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from itertools import islice
 from typing import Any
 
 import numpy as np
 import torch
 
-from ..batches import Examples, passed, stream
+from ..batches import Examples, supply
 from ..models.bench import snapshot
 from ..plan import learning_rate
 from . import precision
@@ -38,6 +37,7 @@ class Fit:
         model: at its starting weights.
         world: the workers that train it together.
         memory: the micro-batch limit, shrunk when memory runs out.
+        teacher: a frozen model that the loss may ask.
         tick: called after every step and dev batch with this Fit.
     """
 
@@ -48,6 +48,7 @@ class Fit:
         *,
         world: World | None = None,
         memory: Memory | None = None,
+        teacher: torch.nn.Module | None = None,
         tick: Callable[["Fit"], None] = lambda fit: None,
     ) -> None:
         self.job, self.model, self.tick = job, model, tick
@@ -58,14 +59,13 @@ class Fit:
         self.forward = torch.compile(model, dynamic=True) if job.hyper.compile else model
         self.gradient = Gradient(
             job, model, self.forward,
-            world=self.world, memory=memory or Memory(), scaler=self.scaler,
+            world=self.world, memory=memory or Memory(), scaler=self.scaler, teacher=teacher,
         )  # fmt: skip
         self.step = self.evaluated = self.tokens = self.flat = self._seen = 0
         self.spent, self._began = 0.0, time.perf_counter()
         self.best: tuple[float, dict[str, np.ndarray]] | None = None
         self._losses = torch.zeros((), device=self.device)
         self._reached: list[torch.nn.Parameter] | None = None
-        self._pass: tuple[int, Examples] | None = None
 
     @property
     def seconds(self) -> float:
@@ -79,8 +79,9 @@ class Fit:
     def __iter__(self) -> Iterator[Report]:
         job, plan = self.job, self.job.plan
         self.model.train()
-        steps = stream(len(job.train), job.hyper.BSZ, job.seed, start=self.step)
-        steps = islice(steps, plan.steps - self.step)
+        world = self.world
+        steps = supply(job.train, job.hyper.BSZ, job.seed, start=self.step, stop=plan.steps,
+                       rank=world.rank, size=world.size)  # fmt: skip
         while self.evaluated < plan.steps:
             # First, as a checkpoint may have been written in the middle of an evaluation.
             if self.step in plan.evaluations and self.step > self.evaluated:
@@ -89,7 +90,7 @@ class Fit:
                 yield report
                 if report.status != "running":
                     return
-            loss = self._train(next(steps))
+            loss = self._train(*next(steps))
             self.step += 1
             look = self.step in plan.evaluations or self.step % CHECK_EVERY == 0
             if look and self._diverged(loss):
@@ -97,10 +98,9 @@ class Fit:
                 return
             self.tick(self)
 
-    def _train(self, rows: np.ndarray) -> torch.Tensor:
+    def _train(self, rows: np.ndarray, examples: Examples) -> torch.Tensor:
         """One optimizer step over exactly these rows; their summed loss on this worker."""
         hyper = self.job.hyper
-        examples = self._drawn()
         loss = self.gradient(examples, rows, self.step)
         if self._reached is None:
             self._reached = self._find_reached()
@@ -113,16 +113,9 @@ class Fit:
         self.optimizer.step(self.scaler)
         # An overflow of fp16 is a skipped update, and no loss.
         self._losses += loss if self.scaler is None else torch.nan_to_num(loss, 0.0, 0.0, 0.0)
-        self._seen += int(examples.units[rows].sum())
+        self._seen += examples.counts(rows)["units"]
         self.tokens += int(self.job.train.tokens[rows].sum())
         return loss
-
-    def _drawn(self) -> Examples:
-        """The training examples as the pass sees them that this step is of."""
-        number = passed(len(self.job.train), self.job.hyper.BSZ, self.step)
-        if self._pass is None or self._pass[0] != number:
-            self._pass = number, self.job.train.drawn(self.job.seed, number)
-        return self._pass[1]
 
     def _find_reached(self) -> list[torch.nn.Parameter]:
         """The parameters that some worker's loss depends on; the others never change."""
@@ -196,6 +189,7 @@ class Fit:
             rate=learning_rate(self.job.hyper, self.job.plan, self.step - 1),
             tokens=self.tokens,
             micro_batches=self.gradient.micro_batches,
+            switched=self.job.train.switched_share(),
         )
 
     def _remember(self, report: Report) -> None:

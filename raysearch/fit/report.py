@@ -21,6 +21,8 @@ class Report:
         rate: learning rate of the last step.
         tokens: real tokens seen so far.
         micro_batches: micro-batches in the last step, on this worker.
+        switched: share of the words that dictionaries have switched since the report before, where
+            they are asked; their rate is below the one that was asked for, as they lack words.
     """
 
     stage: str
@@ -33,6 +35,7 @@ class Report:
     rate: float = 0.0
     tokens: int = 0
     micro_batches: int = 1
+    switched: float | None = None
 
     @property
     def progress(self) -> float:

@@ -24,7 +24,9 @@ class Order:
         seed: of the trial.
         rungs: fractions of the schedule that need an evaluation.
         selector: the score that selects.
+        select: "best" or "last", the evaluation that counts.
         keep: whether the weights are wanted at the end.
+        teacher: id of the trial whose weights teach it; "" for none.
         attempt: which attempt this is, from 1 over the whole run.
         retries: how many more attempts are allowed.
         serial: of the order in its lane; given by the desk.
@@ -36,7 +38,9 @@ class Order:
     seed: int
     rungs: tuple[float, ...] = ()
     selector: str = ""
+    select: str = "best"
     keep: bool = False
+    teacher: str = ""
     attempt: int = 1
     retries: int = 0
     serial: int = 0
@@ -82,6 +86,7 @@ class Desk:
         self._material: dict[str, Any] = {}
         self._provided = asyncio.Event()
         self._weights: dict[str, Any] = {}
+        self._teachers: dict[str, Any] = {}
         self._enrolled = 0
 
     def provide(self, task: str, material: Any) -> None:
@@ -200,6 +205,14 @@ class Desk:
     def weights(self, trial: str) -> Any:
         """The weights that a trial left, once; None where it left none."""
         return self._weights.pop(trial, None)
+
+    def lend(self, teachers: dict[str, Any]) -> None:
+        """Lay out the weights of these teachers, and no others."""
+        self._teachers = teachers
+
+    def teacher(self, identity: str) -> Any:
+        """The weights of a teacher, laid out before an order names it."""
+        return self._teachers[identity]
 
     async def bury(self, trial: str | None) -> list[int]:
         """Forget the lane that had a trial when it failed, and lanes that died idle: numbers."""

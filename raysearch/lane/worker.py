@@ -6,7 +6,7 @@ import io
 import os
 import time
 import traceback
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import reduce
 from pathlib import Path
 from typing import Any
@@ -16,13 +16,14 @@ import ray
 import torch
 
 from .. import tasks
-from ..batches import Examples, shaped
+from ..batches import shaped
 from ..fit import Fit, Job, Memory, World, plan
 from ..fit.gradient import LIMITS
 from ..models import Bench
 from ..models.bench import snapshot
-from ..recipes import RECIPES
+from ..recipes import RECIPES, Hyper
 from .desk import Order
+from .texts import opened
 
 BEAT = 1.0  # seconds between signs of life
 
@@ -34,15 +35,14 @@ class Worker:
         desk: handle of the desk.
         lane: name of the lane.
         recipe: name of the study's recipe.
-        select: "best" or "last", the evaluation that counts.
         checkpoints: folder for checkpoints of long trials.
         every: seconds between checkpoints.
     """
 
     def __init__(
-        self, *, desk: Any, lane: str, recipe: str, select: str, checkpoints: str, every: float
+        self, *, desk: Any, lane: str, recipe: str, checkpoints: str, every: float
     ) -> None:
-        self.desk, self.lane, self.select = desk, lane, select
+        self.desk, self.lane = desk, lane
         self.recipe = RECIPES[recipe]
         self.world = World.current()
         self.bench = Bench(_device())
@@ -51,6 +51,7 @@ class Worker:
         self._served = 0
         self._task: str | None = None
         self._material: dict[str, Any] = {}
+        self._taught: tuple[str, torch.nn.Module | None] = ("", None)
         self._beaten = self._saved = time.monotonic()
 
     def work(self) -> None:
@@ -88,22 +89,24 @@ class Worker:
         material = self._fetch(order.task)
         task = tasks.get(order.task)
         hyper = self.recipe.hyper.model_validate(order.configuration)
-        train = shaped(material["train"], hyper)
+        train = shaped(material["train"], hyper, material.get("views"))
         schedule = plan(hyper, len(train), order.rungs)
         job = Job(
             task=task,
-            stage=self.recipe.stages[0],
+            stage=self.recipe.stage(hyper),
             hyper=hyper,
             plan=schedule,
             seed=order.seed,
             train=train,
             dev={name: shaped(split, hyper) for name, split in material["dev"].items()},
             selector=order.selector,
-            keep_best=order.keep and self.select == "best" and self.world.rank == 0,
+            keep_best=order.keep and order.select == "best" and self.world.rank == 0,
         )
         model = self.bench.model(material["pretrained"], hyper, order.seed, material["vocabulary"])
-        fit = Fit(job, model, world=self.world, memory=self.memory,
-                  tick=lambda fit: self._tick(order, fit))  # fmt: skip
+        fit = Fit(
+            job, model, world=self.world, memory=self.memory, teacher=self._teacher(order, hyper),
+            tick=lambda fit: self._tick(order, fit),
+        )  # fmt: skip
         self._before = self._restore(order, fit)
         pulse = {
             "trial": order.trial,
@@ -118,21 +121,40 @@ class Worker:
         return fit
 
     def _fetch(self, task: str) -> dict[str, Any]:
-        """The task's examples and pretrained weights: views of this node's object store."""
+        """The task's examples and pretrained weights: views of this node's object store, of a text
+        of its files."""
         if task != self._task:
             self._material, self._task = {}, None
             found = ray.get(self.desk.material.remote(task))
             splits = {name: ray.get(ref) for name, ref in found["splits"].items()}
-            examples = {name: Examples(*parts) for name, parts in splits.items()}
+            examples = {name: opened(*parts) for name, parts in splits.items()}
             train, *dev = examples
             self._material = {
                 "train": examples[train],
                 "dev": {name: examples[name] for name in dev},
-                "pretrained": ray.get(found["pretrained"]),
-                "vocabulary": reduce(np.union1d, (e.vocabulary() for e in examples.values())),
+                "vocabulary": None,  # views may hold any token
+                **{name: ray.get(ref) for name, ref in found.items() if name != "splits"},
             }
+            if "views" not in found:
+                tokens = (e.vocabulary() for e in examples.values())
+                self._material["vocabulary"] = reduce(np.union1d, tokens)
             self._task = task
         return self._material
+
+    def _teacher(self, order: Order, hyper: Hyper) -> torch.nn.Module | None:
+        """The frozen model that teaches a trial; it stays for the trials after it that share it."""
+        material = self._material
+        name = order.teacher or (order.task if "teacher" in material else "")
+        if name != self._taught[0]:
+            self._taught = ("", None)
+        if name and not self._taught[0]:
+            weights = material.get("teacher")
+            if order.teacher:
+                weights = ray.get(ray.get(self.desk.teacher.remote(order.teacher))[0])
+            encoder = replace(material["pretrained"], weights=weights, digest=name)
+            model = Bench(self.bench.device).model(encoder, hyper, order.seed)
+            self._taught = (name, model.eval().requires_grad_(False))
+        return self._taught[1]
 
     def _end(self, order: Order, fit: Fit) -> None:
         """Say how the trial ended, and leave its weights where they are wanted."""
@@ -141,7 +163,7 @@ class Worker:
         news: dict[str, Any] = {"kind": "end", "status": self.reports[-1]["status"]}
         news |= {"seconds": fit.seconds, "attempt": order.attempt}
         if order.keep and news["status"] != "diverged":
-            weights = fit.best[1] if self.select == "best" else snapshot(fit.model)
+            weights = fit.best[1] if order.select == "best" else snapshot(fit.model)
             ray.get(self.desk.leave.remote(order.trial, [ray.put(weights)]))
         self._ask("say", order.serial, news)
         self._checkpoint(order).unlink(missing_ok=True)

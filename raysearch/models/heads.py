@@ -19,6 +19,7 @@ from transformers import (
 )
 
 from ..recipes import Hyper
+from ..recipes.consistency import NEVER
 
 HEADS = {
     "classify": AutoModelForSequenceClassification,
@@ -32,7 +33,6 @@ WIDTH = 768  # GluonNLP's, whatever the encoder's own
 CLASSIFIER_DROPOUTS = (
     "classifier_dropout", "classifier_dropout_prob", "cls_dropout", "summary_last_dropout",
 )  # fmt: skip
-NEVER = -1e30  # a log-probability of what may not be
 
 
 def choices(head: str, hyper: Hyper) -> dict[str, str]:
@@ -98,14 +98,17 @@ def _spots(inputs: dict[str, Any], at: torch.Tensor, count: torch.Tensor) -> tor
 def _plain(model: Any, *, at: Any, count: Any, **inputs: Any) -> SimpleNamespace:
     """Start and end scores of each token (BERT): float32 [examples, tokens], padding apart.
 
-    `context` tells the tokens that an answer may hold.
+    `context` tells the tokens that an answer may hold, `scores` are start and end before padding
+    was taken out.
     """
     gold = {name: inputs.pop(name, None) for name in ("start", "end", "impossible")}
     said = type(model).forward(model, **inputs)
     real = inputs["attention_mask"].bool()
-    scores = said.start_logits, said.end_logits
-    start, end = (_precise(x).masked_fill(~real, NEVER) for x in scores)
-    return SimpleNamespace(start=start, end=end, context=_spots(inputs, at, count), gold=gold)
+    scores = _precise(said.start_logits), _precise(said.end_logits)
+    start, end = (x.masked_fill(~real, NEVER) for x in scores)
+    return SimpleNamespace(
+        start=start, end=end, scores=scores, context=_spots(inputs, at, count), gold=gold
+    )
 
 
 def _conditional(model: Any, *, at: Any, count: Any, **inputs: Any) -> SimpleNamespace:

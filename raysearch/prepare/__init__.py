@@ -6,7 +6,8 @@ import hashlib
 import json
 import os
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain, islice
@@ -20,13 +21,16 @@ import pyarrow.compute
 from .. import readers
 from ..errors import InputError, Problem
 from ..recipes import Hyper
-from ..tasks import Split, Task
-from . import lines, options, texts, windows, words
+from ..tasks import Example, Split, Task
+from . import lines, options, said, texts, windows, words
 from .columns import GROUP, ID, INPUT, LABEL, LANGUAGE
+from .tokens import Text, is_text, mapped
 
 FORMAT = 3  # raise it when the same input would prepare to something else
 CHUNK = 2000
-# How each head reads text: `encode`, `padding` and `SHAPE`, the hyperparameters that it minds.
+# How each head reads text: `encode`, `padding` and `SHAPE`, the hyperparameters that it minds. Some
+# have `facts`, what a table tells of the tokenizer; some `LOST`, why they leave out examples; some
+# `chunks`, how many examples they encode at once.
 ENCODERS = {
     "classify": texts,
     "regress": texts,
@@ -36,8 +40,11 @@ ENCODERS = {
     "thought": lines,
 }
 
-__all__ = ["GROUP", "ID", "INPUT", "LABEL", "Prepared", "cache_folder", "few", "prepare",
-           "tokenizer_digest"]  # fmt: skip
+__all__ = ["GROUP", "ID", "INPUT", "LABEL", "Prepared", "Text", "cache_folder", "ends", "few",
+           "is_text", "joined", "of_examples", "prepare", "tokenizer_digest"]  # fmt: skip
+
+# Gives examples, and after the last tells what was left out.
+Source = Callable[[Callable[[readers.Faults], None]], Iterable[Example]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +52,9 @@ class Prepared:
     """One split as token ids.
 
     Attributes:
-        table: list columns of token values, `label` where labelled, `id`.
+        table: list columns of token values, `label` where labelled, `id`; memory-mapped, and but
+            for a text in one piece.
+        path: its file.
         padding: list column -> value that pads it.
         digest: identity of what it was made from.
         cached: whether it was there already.
@@ -53,6 +62,7 @@ class Prepared:
     """
 
     table: pa.Table
+    path: Path
     padding: dict[str, int]
     digest: str
     cached: bool
@@ -80,23 +90,41 @@ def prepare(
     Raises:
         InputError: every broken row with its file and line.
     """
+
+    def examples(left: Callable[[readers.Faults], None]) -> Iterator[Example]:
+        return readers.read(task, split, root, spare=spare, left=left)
+
+    source = readers.fingerprint(task, split, root)
+    return of_examples(task, split, tokenizer, hyper, examples, source, spare)
+
+
+def of_examples(
+    task: Task, split: Split, tokenizer: Any, hyper: Hyper, examples: Source, source: str,
+    spare: int = 0,
+) -> Prepared:  # fmt: skip
+    """Token ids of examples that stand for those of a split: see `prepare`.
+
+    Args:
+        source: identity of what the examples are made from.
+    """
     encoder, train = ENCODERS[task.head], split in task.trainings()
     padding = encoder.padding(tokenizer)
     shape = [(name, getattr(hyper, name)) for name in encoder.SHAPE]
     key = (FORMAT, task.head, task.inputs, task.labels, split.labelled, shape, sorted(padding),
            train, task.by_language, split.language, spare, tokenizer.model_max_length,
-           readers.fingerprint(task, split, root), tokenizer_digest(tokenizer))  # fmt: skip
+           source, tokenizer_digest(tokenizer))  # fmt: skip
+    key = (*key, "said") if train and said.wanted(hyper) else key
     digest = hashlib.sha256(repr(key).encode()).hexdigest()
-    path = cache_folder() / "prepared" / f"{digest[:32]}.arrow"
+    path = cache_folder().absolute() / "prepared" / f"{digest[:32]}.arrow"
     told = path.with_suffix(".left")
     table = _load(path)
     cached = table is not None
     if table is None:
         told.unlink(missing_ok=True)
         tell = partial(_tell, told)
-        examples = readers.read(task, split, root, spare=spare, left=lambda f: tell(f.told()))
+        given = examples(lambda faults: tell(faults.told()))
         language = split.language or "" if task.by_language else ""
-        batches = _encoded(examples, task, tokenizer, hyper, tell, train=train, language=language)
+        batches = _encoded(given, task, tokenizer, hyper, tell, train=train, language=language)
         _write(path, batches)
         table = _load(path)
         assert table is not None, f"{path} cannot be read back"
@@ -104,7 +132,9 @@ def prepare(
         text = f"no example of {hyper.max_length} tokens or fewer; a larger max_length would do"
         raise InputError(task.name, [Problem(place=split.name, text=text)])
     left = told.read_text(encoding="utf-8") if told.is_file() else ""
-    return Prepared(table=table, padding=padding, digest=digest, cached=cached, left=left)
+    return Prepared(
+        table=table, path=path, padding=padding, digest=digest, cached=cached, left=left
+    )
 
 
 def _tell(path: Path, text: str) -> None:
@@ -114,16 +144,28 @@ def _tell(path: Path, text: str) -> None:
     path.write_text(before + text, encoding="utf-8")
 
 
+def joined(parts: Sequence[Prepared]) -> pa.Table:
+    """The rows of several splits, in one piece; those of texts where they lie."""
+    table = pa.concat_tables([part.table for part in parts])
+    return table if is_text(table.schema) else table.combine_chunks()
+
+
+def ends(table: pa.Table) -> Sequence[int]:
+    """The row behind each example's last, [examples]; rows of an example stand together and share
+    its id. Of a text each is a line."""
+    if is_text(table.schema):
+        return range(1, table.num_rows + 1)
+    return pa.compute.run_end_encode(table.column(ID).combine_chunks()).run_ends.to_numpy()
+
+
 def few(table: pa.Table, count: int | None) -> pa.Table:
     """The rows of so many examples, evenly spread over the file; all of them for None."""
-    ids = pa.compute.run_end_encode(table.column(ID).combine_chunks())
-    ends = ids.run_ends.to_numpy()
-    if count is None or count >= len(ends):
+    stops = ends(table)
+    if count is None or count >= len(stops):
         return table
-    chosen = np.linspace(0, len(ends) - 1, count).astype(int)
-    begins = np.concatenate([[0], ends[:-1]])
-    rows = np.concatenate([np.arange(begins[at], ends[at]) for at in chosen])
-    return table.take(rows).combine_chunks()
+    chosen = np.linspace(0, len(stops) - 1, count).astype(int)
+    spans = [(stops[at - 1] if at else 0, stops[at]) for at in chosen]
+    return pa.concat_tables([table.slice(at, end - at) for at, end in spans]).combine_chunks()
 
 
 def tokenizer_digest(tokenizer: Any) -> str:
@@ -139,12 +181,11 @@ def tokenizer_digest(tokenizer: Any) -> str:
 def _load(path: Path) -> pa.Table | None:
     """The table of a cache file, memory-mapped; None where there is no whole one."""
     try:
-        with pa.memory_map(str(path)) as source:
-            table = pa.ipc.open_file(source).read_all().combine_chunks()
+        table = mapped(path)
         table.validate(full=True)
     except (OSError, pa.ArrowInvalid):
         return None
-    return table
+    return table if is_text(table.schema) else table.combine_chunks()
 
 
 def _encoded(
@@ -152,37 +193,52 @@ def _encoded(
     tell: Callable[[str], None], *, train: bool, language: str,
 ) -> Iterator[pa.RecordBatch]:  # fmt: skip
     """Record batches of tokenized examples, a chunk at a time."""
-    encoder, examples = ENCODERS[task.head], iter(examples)
-    encode, further = encoder.encode, encoder.facts(tokenizer) if task.head == "thought" else {}
-    lost = 0
-    while chunk := list(islice(examples, CHUNK)):
-        columns = encode(chunk, task, tokenizer, hyper, train=train)
+    encoder = ENCODERS[task.head]
+    facts = {LANGUAGE: language}
+    if hasattr(encoder, "facts"):
+        facts |= encoder.facts(tokenizer)
+    why, lost = getattr(encoder, "LOST", "") if train else "", 0
+    for chunk in getattr(encoder, "chunks", _chunks)(iter(examples)):
+        columns = encoder.encode(chunk, task, tokenizer, hyper, train=train)
         group = len(columns[ID]) // len(chunk) if task.head == "choose" else 1
-        facts = {GROUP: str(group), LANGUAGE: language, **further}
-        several = encoder is not texts  # rows of an example
-        kept = pa.compute.count_distinct(columns[ID]).as_py() if several else len(columns[ID])
-        lost += len(chunk) - kept
-        yield pa.RecordBatch.from_pydict(columns).replace_schema_metadata(facts)
-    if lost and train and hasattr(encoder, "LOST"):
-        tell(f"{lost:,} examples left out: {encoder.LOST.format(hyper.max_length)}")
+        if why:
+            ids = Counter(example["id"] for example in chunk)
+            lost += (ids - Counter(columns[ID].to_pylist())).total()
+        whole = {GROUP: str(group), **facts}
+        yield pa.RecordBatch.from_pydict(columns).replace_schema_metadata(whole)
+    if lost:
+        tell(f"{lost:,} examples left out: {why.format(hyper.max_length)}")
+
+
+def _chunks(examples: Iterator[Example]) -> Iterator[list[Example]]:
+    while chunk := list(islice(examples, CHUNK)):
+        yield chunk
 
 
 def _write(path: Path, batches: Iterator[pa.RecordBatch]) -> None:
     """Publish by rename: a reader sees a whole file or none, a failed write leaves nothing.
 
+    The batches become one, so that whoever maps the file needs no copy to have them in one piece;
+    those of a text, which may be larger than memory, stay.
+
     Raises:
         InputError: there is no room, or no right to write.
     """
-    first = next(batches)
-    temporary = path.with_name(f".{path.stem}-{uuid.uuid4().hex}.writing")
+    first, unique = next(batches), uuid.uuid4().hex
+    pieces, whole = (path.with_name(f".{path.stem}-{unique}.{end}") for end in ("parts", "writing"))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with pa.ipc.new_file(str(temporary), first.schema) as writer:
+        with pa.ipc.new_file(str(pieces), first.schema) as writer:
             for batch in chain([first], batches):
                 writer.write_batch(batch)
-        os.replace(temporary, path)
+        if not is_text(first.schema):
+            with pa.ipc.new_file(str(whole), first.schema) as writer:
+                writer.write_table(mapped(pieces).combine_chunks())
+            os.replace(whole, pieces)
+        os.replace(pieces, path)
     except OSError as error:
         text = f"cannot be written: {error}\nRAYSEARCH_CACHE can name a folder with room"
         raise InputError(str(path.parent), [Problem(place="cache", text=text)]) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        for temporary in (pieces, whole):
+            temporary.unlink(missing_ok=True)

@@ -14,6 +14,9 @@ MASK, BEGINS, SPECIAL, WORDS = "mask", "begins", "special", "words"
 WORD, START, END, IMPOSSIBLE = "word", "start", "end", "impossible"
 AT, COUNT, BEGIN, STOP, OWNED = "at", "count", "begin", "stop", "owned"
 CONTEXT, ANSWERS = "context", "answers"
+# What views are made from: the words of the first text and of the second; for each token of a
+# context its word's place among them, and the words of an answer that stay, or all of them.
+SAID, SAID_2, SPOT, KEPT, WHOLE = "said", "said_2", "spot", "kept", "whole"
 
 
 def lists(rows: Sequence[Sequence[int] | np.ndarray]) -> pa.ListArray:

@@ -1,14 +1,16 @@
 """Plain text: a row of tokens for each line, which ends with the separator."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pyarrow as pa
 
 from ..recipes import Hyper
-from ..tasks import Task
+from ..tasks import Example, Task
 from .columns import BEGINS, ID, INPUT, MASK, SPECIAL, WORDS, frame, lists
 
 SHAPE = ()
+LINES, CHARACTERS = 10_000, 2**20  # that are encoded at once
 
 
 def padding(tokenizer: Any) -> dict[str, int]:
@@ -26,6 +28,20 @@ def facts(tokenizer: Any) -> dict[str, str]:
         SPECIAL: special,
         WORDS: str(len(tokenizer)),
     }
+
+
+def chunks(examples: Iterator[Example]) -> Iterator[list[Example]]:
+    """Lines that are encoded at once: fewer where they are long, as a tokenizer needs a hundred
+    times their size."""
+    chunk, size = [], 0
+    for example in examples:
+        chunk.append(example)
+        size += sum(len(value) for value in example.values() if value)
+        if len(chunk) == LINES or size >= CHARACTERS:
+            yield chunk
+            chunk, size = [], 0
+    if chunk:
+        yield chunk
 
 
 def encode(

@@ -6,7 +6,8 @@ import pyarrow as pa
 
 from ..recipes import Hyper
 from ..tasks import Task
-from .columns import ID, INPUT, LABEL, fills, lists
+from . import said
+from .columns import ID, INPUT, LABEL, SAID, SAID_2, fills, lists
 
 SHAPE = ("max_length", "over_length")
 LOST = "longer than {} tokens (over_length: drop)"
@@ -20,7 +21,8 @@ def padding(tokenizer: Any) -> dict[str, int]:
 def encode(
     chunk: list[dict[str, Any]], task: Task, tokenizer: Any, hyper: Hyper, *, train: bool
 ) -> dict[str, pa.Array]:
-    """Token ids, the longer text of a pair cut first; `label` where there are any."""
+    """Token ids, the longer text of a pair cut first; `label` where there are any; to make views,
+    the words of the texts, whole."""
     labelled = chunk[0]["label"] is not None
     length = min(hyper.max_length, tokenizer.model_max_length)
     drop = train and hyper.over_length == "drop"
@@ -39,5 +41,8 @@ def encode(
     if labelled:
         kind = pa.float32() if task.head == "regress" else pa.int64()
         columns[LABEL] = pa.array([example["label"] for example in chunk], kind)
+    if train and said.wanted(hyper):
+        for name, field in zip((SAID, SAID_2), task.inputs, strict=False):
+            columns[name] = said.words([example[field].split() for example in chunk])
     columns[ID] = pa.array([example["id"] for example in chunk], pa.string())
     return columns

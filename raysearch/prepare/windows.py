@@ -14,6 +14,7 @@ import pyarrow as pa
 from ..metrics.squad import normalise
 from ..recipes import Hyper
 from ..tasks import Task
+from . import said
 from .columns import (
     ANSWERS,
     AT,
@@ -64,8 +65,9 @@ def encode(
     """Token ids of every window, where its context stands in them (`at`, `count`), and
 
     to train: the answer's first and last token, 0 where the window does not hold it, and whether
-    it is impossible; to be scored: the characters of its tokens, which of them it owns, and in
-    the first row of a question the context and the gold answers.
+    it is impossible, and to make views the words that it shows, see `said`; to be scored: the
+    characters of its tokens, which of them it owns, and in the first row of a question the context
+    and the gold answers.
     """
     texts = _texts(tokenizer, [example["context"] for example in chunk])
     queries = _ids(tokenizer, [example["question"].lstrip() for example in chunk])
@@ -74,6 +76,7 @@ def encode(
     names = (INPUT, TYPE, AT, COUNT, ID, START, END, IMPOSSIBLE, BEGIN, STOP, OWNED, CONTEXT,
              ANSWERS)  # fmt: skip
     rows: dict[str, list[Any]] = {name: [] for name in names}
+    views, shown = train and said.wanted(hyper), []
     for example, query in zip(chunk, queries, strict=True):
         text = texts[example["context"]]
         head = [*begin, *query[: hyper.query_length], *middle]
@@ -81,7 +84,8 @@ def encode(
         answer = _answer(example, text) if train else None
         if train and answer is None and example["answers"]:
             continue  # its tokens cannot be told: see `_answer`
-        owned = owners(spans, len(text.ids)) if not train else ()
+        words = _words(example, text, answer) if views else None
+        owned = () if train else owners(spans, len(text.ids))
         for number, (first, last) in enumerate(spans):
             tokens = text.ids[first:last]
             rows[INPUT].append(np.concatenate([head, tokens, end]).astype(np.int32))
@@ -91,18 +95,20 @@ def encode(
             rows[ID].append(example["id"])
             if train:
                 inside = answer is not None and first <= answer[0] and answer[1] < last
-                shift = len(head) - first
-                rows[START].append(answer[0] + shift if inside else 0)
-                rows[END].append(answer[1] + shift if inside else 0)
+                start, stop = (at + len(head) - first for at in answer) if inside else (0, 0)
+                rows[START].append(start)
+                rows[END].append(stop)
                 whole = hyper.answerable_by == "example"
                 rows[IMPOSSIBLE].append(int(not (example["answers"] if whole else inside)))
+                shown += [words.window(first, last)] if views else []
                 continue
             rows[BEGIN].append(text.begin[first:last])
             rows[STOP].append(text.stop[first:last])
             rows[OWNED].append((owned[first:last] == number).astype(np.int32))
             rows[CONTEXT].append("" if number else example["context"])
             rows[ANSWERS].append([] if number else [answer for answer, _ in example["answers"]])
-    return _columns(rows, fills(tokenizer), train=train)
+    columns = _columns(rows, fills(tokenizer), train=train)
+    return columns | said.columns(shown) if views else columns
 
 
 def _columns(
@@ -196,6 +202,15 @@ def _answer(example: dict[str, Any], text: Text) -> tuple[int, int] | None:
         if normalise(context[text.begin[first] : text.stop[last]]) == wanted:
             return first, last
     return None if _NUMBER.fullmatch(answer) else spans[0]
+
+
+def _words(example: dict[str, Any], text: Text, answer: tuple[int, int] | None) -> said.Context:
+    """The context's words, and those that the answer with these tokens takes."""
+    if answer is None:
+        return said.Context(example["context"], text.begin, None)
+    gold, first = example["answers"][0][0], int(text.begin[answer[0]])
+    start = max(first, example["context"].find(gold, first))
+    return said.Context(example["context"], text.begin, (start, start + len(gold)))
 
 
 def _tokens(text: Text, start: int, stop: int) -> tuple[int, int]:

@@ -10,7 +10,8 @@ from ..recipes import Hyper
 from ..recipes.finetune import NO_TAG
 from ..tasks import Task
 from ..views.subwords import Pieces
-from .columns import ID, INPUT, LABEL, TYPE, WORD, fills, frame, lists
+from . import said
+from .columns import ID, INPUT, LABEL, SAID, TYPE, WORD, fills, frame, lists
 
 SHAPE = ("max_length",)
 
@@ -24,14 +25,14 @@ def encode(
     chunk: list[dict[str, Any]], task: Task, tokenizer: Any, hyper: Hyper, *, train: bool
 ) -> dict[str, pa.Array]:
     """Token ids; `word`, the place in its row of the word that a token is of, -1 for none; `label`,
-    a tag for each of the row's words, all 0 where there are none.
+    a tag for each of the row's words, all 0 where there are none; to make views, the words.
 
     A sentence that is too long is cut between words, as XTREME's script does; a word of no token,
     or of more than a row holds, is the unknown token.
     """
     begin, _, end = frame(tokenizer)
     room = min(hyper.max_length, tokenizer.model_max_length) - len(begin) - len(end)
-    rows: dict[str, list[Any]] = {INPUT: [], WORD: [], LABEL: [], ID: []}
+    rows: dict[str, list[Any]] = {INPUT: [], WORD: [], LABEL: [], SAID: [], ID: []}
     for example, words in zip(chunk, _pieces(tokenizer, chunk, room), strict=True):
         tags = example["label"] or (0,) * len(words)
         for first, last in _cut(words, room):
@@ -40,9 +41,12 @@ def encode(
             rows[INPUT].append([*begin, *(token for word in inside for token in word), *end])
             rows[WORD].append([-1] * len(begin) + places + [-1] * len(end))
             rows[LABEL].append(tags[first:last])
+            rows[SAID].append(example["words"][first:last])
             rows[ID].append(example["id"])
     rows[TYPE] = [[0] * len(row) for row in rows[INPUT]]
     columns = {name: lists(rows[name]) for name in (*fills(tokenizer), WORD, LABEL)}
+    if train and said.wanted(hyper):
+        columns[SAID] = said.words(rows[SAID])
     columns[ID] = pa.array(rows[ID], pa.string())
     return columns
 

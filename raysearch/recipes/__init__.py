@@ -1,11 +1,11 @@
 """The one table of recipes."""
 
-from . import cross_thought, finetune, r_drop
+from . import cross_thought, finetune, r_drop, stabletune
 from .hyper import SHARED, Hyper, PerEpoch, Steps
 from .recipe import Recipe, Stage
 
 RECIPES: dict[str, Recipe] = {
-    recipe.name: recipe for recipe in (finetune.RECIPE, r_drop.RECIPE, cross_thought.RECIPE)
+    module.RECIPE.name: module.RECIPE for module in (finetune, r_drop, stabletune, cross_thought)
 }
 
 __all__ = ["RECIPES", "SHARED", "Hyper", "PerEpoch", "Recipe", "Stage", "Steps"]

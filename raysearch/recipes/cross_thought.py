@@ -7,7 +7,7 @@ from pydantic import BeforeValidator, Field
 
 from ..space import Number
 from ..tasks import Head
-from .finetune import finetune_loss
+from .finetune import NO_TAG, Counts, finetune_loss
 from .hyper import Hyper, yaml_no
 from .recipe import Recipe, Stage
 
@@ -55,17 +55,19 @@ class CrossThoughtHyper(Hyper):
 
 
 def cross_thought_loss(
-    model: Any, batch: dict[str, Any], hyper: CrossThoughtHyper, teacher: Any = None
-) -> Any:
+    model: Any, batch: dict[str, Any], hyper: CrossThoughtHyper,
+    over: Counts | None = None, teacher: Any = None,
+) -> Any:  # fmt: skip
     """Mean cross entropy of the masked tokens of a text; of labelled examples, fine-tuning's loss.
 
     Args:
         batch: of a text `masked`, [blocks, tokens], the tokens to guess, -100 elsewhere.
     """
     if "masked" not in batch:
-        return finetune_loss(model, batch, hyper, teacher)
+        return finetune_loss(model, batch, hyper, over)
     inputs = {name: x for name, x in batch.items() if name != "masked"}
-    return model(**inputs, labels=batch["masked"]).loss
+    loss = model(**inputs, labels=batch["masked"]).loss
+    return loss * (batch["masked"] != NO_TAG).sum() / over["units"] if over else loss
 
 
 RECIPE = Recipe(

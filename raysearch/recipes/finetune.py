@@ -1,6 +1,7 @@
 """Plain fine-tuning: the task's own loss on the labelled examples."""
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from .hyper import Hyper
@@ -8,8 +9,12 @@ from .recipe import Recipe, Stage
 
 NO_TAG = -100  # fills the tags of a short row: no loss, no score
 
+Counts = Mapping[str, int]  # what a step holds: "units", that its mean loss is over
 
-def finetune_loss(model: Any, batch: dict[str, Any], hyper: Hyper, teacher: Any = None) -> Any:
+
+def finetune_loss(
+    model: Any, batch: dict[str, Any], hyper: Hyper, over: Counts | None = None, teacher: Any = None
+) -> Any:
     """Cross entropy over classes, options or tags, squared error of a score (Devlin et al., 2019),
     or the loss of an answer's ends, see `span_loss`.
 
@@ -18,40 +23,45 @@ def finetune_loss(model: Any, batch: dict[str, Any], hyper: Hyper, teacher: Any 
             or the scores of spans.
         batch: the model's inputs and `labels`, [examples]: int64 classes or float32 scores; or
             [examples, words] of tags.
+        over: what the step counts that the batch is a part of; none: it is the step.
 
     Returns:
-        A scalar of at least float32: the mean over examples, of tags over words.
+        A scalar of at least float32: the batch's part of the mean over the step's examples, of tags
+        over its words.
     """
-    return task_loss(says(model, batch), batch, hyper)
+    return task_loss(says(model, batch), batch, hyper, over)
 
 
 def says(model: Any, batch: dict[str, Any]) -> Any:
     """What the model says of a batch: the scores of spans, or logits of at least float32."""
     import torch  # studies are read and tables written without it
 
-    if "start" in batch:
+    if "at" in batch:
         return model(**batch)
     logits = model(**{name: x for name, x in batch.items() if name != "labels"}).logits
     return logits.to(torch.promote_types(logits.dtype, torch.float32))
 
 
-def task_loss(said: Any, batch: dict[str, Any], hyper: Hyper) -> Any:
+def task_loss(said: Any, batch: dict[str, Any], hyper: Hyper, over: Counts | None = None) -> Any:
     """The task's own loss of what a model says of a batch: see `finetune_loss`."""
     from torch.nn import functional
 
     if "start" in batch:
-        return span_loss(said, hyper)
-    labels = batch["labels"]
-    if labels.is_floating_point():
-        return functional.mse_loss(said.squeeze(-1), labels / hyper.label_scale)
-    return functional.cross_entropy(
-        said.flatten(0, -2), labels.flatten(),
-        ignore_index=NO_TAG, label_smoothing=hyper.label_smoothing,
-    )  # fmt: skip
+        total, units = span_loss(said, hyper), len(said.start)
+    elif (labels := batch["labels"]).is_floating_point():
+        wanted, units = labels / hyper.label_scale, len(labels)
+        total = functional.mse_loss(said.squeeze(-1), wanted, reduction="sum")
+    else:
+        total = functional.cross_entropy(
+            said.flatten(0, -2), labels.flatten(),
+            ignore_index=NO_TAG, label_smoothing=hyper.label_smoothing, reduction="sum",
+        )  # fmt: skip
+        units = (labels != NO_TAG).sum().clamp(min=1)
+    return total / (max(1, over["units"]) if over else units)
 
 
 def span_loss(said: Any, hyper: Hyper) -> Any:
-    """Mean over windows of -(log p(start) + log p(end)) / 2, and of the conditional head's
+    """Sum over windows of -(log p(start) + log p(end)) / 2, and of the conditional head's
     -log p(answerable) times its weight (GluonNLP, ELECTRA).
 
     Args:
@@ -64,12 +74,13 @@ def span_loss(said: Any, hyper: Hyper) -> Any:
         outside = ~said.context
         outside[:, 0] = False
         start, end = (scores.masked_fill(outside, -math.inf) for scores in (start, end))
-    span = functional.cross_entropy(start, gold["start"])
-    span = (span + functional.cross_entropy(end, gold["end"])) / 2
+    ends = (start, gold["start"]), (end, gold["end"])
+    span = sum(functional.cross_entropy(*pair, reduction="sum") for pair in ends) / 2
     answerable = getattr(said, "answerable", None)
     if answerable is None:
         return span
-    return span + hyper.answerable_weight * functional.nll_loss(answerable, gold["impossible"])
+    known = functional.nll_loss(answerable, gold["impossible"], reduction="sum")
+    return span + hyper.answerable_weight * known
 
 
 RECIPE = Recipe(

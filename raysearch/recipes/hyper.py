@@ -37,7 +37,8 @@ def yaml_no(value: Any) -> Any:
 # Fields that shape the prepared data or the model: all trials of a task share them.
 SHARED = (
     "max_length", "over_length", "doc_stride", "stride_as", "query_length", "span_head",
-    "answerable_by", "qa_length", "segments", "dev_examples",
+    "answerable_by", "qa_length", "segments", "dev_examples", "view", "teacher_view", "corpus",
+    "teacher",
 )  # fmt: skip
 
 _SPAN = (
@@ -46,6 +47,8 @@ _SPAN = (
 )  # fmt: skip
 
 Probability = Annotated[Number, Field(ge=0, lt=1)]
+Rate = Annotated[Number, Field(ge=0, le=10)]
+Epochs = Annotated[Number, Field(gt=0)] | Steps
 OptionalProbability = Annotated[Probability | None, BeforeValidator(yaml_no)]
 
 
@@ -68,10 +71,8 @@ class Hyper(BaseModel):
     }
 
     BSZ: int = Field(32, ge=1, description="examples per optimizer step, over all devices")
-    LR: Number = Field(2e-5, ge=0, le=10, description="peak learning rate")
-    EPOCH: Annotated[Number, Field(gt=0)] | Steps = Field(
-        3, description="passes over the training data, or {steps: N}"
-    )
+    LR: Rate = Field(2e-5, description="peak learning rate")
+    EPOCH: Epochs = Field(3, description="passes over the training data, or {steps: N}")
     WARMUP: Annotated[Number, Field(ge=0)] | Steps = Field(
         0.1, description="above 1 the reciprocal of the ratio, below 1 the ratio, or {steps: N}"
     )
@@ -165,6 +166,18 @@ class Hyper(BaseModel):
     micro_batch_tokens: Annotated[Annotated[int, Field(ge=8)] | None, BeforeValidator(yaml_no)] = (
         Field(None, description="most padded tokens in a micro-batch; none: found out")
     )
+
+    def needs(self) -> frozenset[str]:
+        """The kinds of views that a trial's examples are seen in, beside the text itself."""
+        return frozenset()
+
+    def unread(self) -> frozenset[str]:
+        """Fields that change nothing beside the values of the others."""
+        return frozenset()
+
+    def in_pass(self, examples: int) -> int:
+        """Examples that a pass over a training set of so many goes through."""
+        return examples
 
     def shapes(self) -> dict[str, Any]:
         """What shapes the model, in transformers' names; what is none is the model's own."""

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from ..space import Number
 from .consistency import dropout_loss
-from .finetune import NO_TAG, says, task_loss
+from .finetune import NO_TAG, Counts, says, task_loss
 from .hyper import Hyper
 from .recipe import Recipe, Stage
 
@@ -20,7 +20,10 @@ class RDropHyper(Hyper):
     )
 
 
-def r_drop_loss(model: Any, batch: dict[str, Any], hyper: RDropHyper, teacher: Any = None) -> Any:
+def r_drop_loss(
+    model: Any, batch: dict[str, Any], hyper: RDropHyper,
+    over: Counts | None = None, teacher: Any = None,
+) -> Any:  # fmt: skip
     """The mean of both passes' losses + agreement * (KL(one || two) + KL(two || one)) / 2.
 
     The paper's loss, the sum of both and alpha times the same, is twice this with an agreement of
@@ -33,13 +36,15 @@ def r_drop_loss(model: Any, batch: dict[str, Any], hyper: RDropHyper, teacher: A
     from torch.nn import functional
 
     one, two = says(model, batch), says(model, batch)
-    both = (task_loss(one, batch, hyper) + task_loss(two, batch, hyper)) / 2
+    both = (task_loss(one, batch, hyper, over) + task_loss(two, batch, hyper, over)) / 2
+    count = over and over["units"]
     if "start" in batch:
-        apart = (dropout_loss(one.start, two.start) + dropout_loss(one.end, two.end)) / 2
+        ends = (one.start, two.start), (one.end, two.end)
+        apart = sum(dropout_loss(*pair, over=count) for pair in ends) / 2
     elif batch["labels"].is_floating_point():
-        apart = functional.mse_loss(one, two)
+        apart = functional.mse_loss(one, two, reduction="sum") / (count or len(one))
     else:
-        apart = dropout_loss(one, two, batch["labels"] != NO_TAG)
+        apart = dropout_loss(one, two, batch["labels"] != NO_TAG, over=count)
     return both + hyper.agreement * apart
 
 

@@ -16,8 +16,9 @@ class Stage:
 
     Attributes:
         name: what reports call it.
-        loss: (model, batch, hyper, teacher=None) -> the mean loss over the batch's examples, a
-            scalar tensor. It may call the model more than once.
+        loss: (model, batch, hyper, over=None, teacher=None) -> a scalar tensor: the batch's part
+            of the mean loss over `over`, what a whole step counts (see `batches`' `counts`); of a
+            batch that is a step of its own, its mean. It may call the model more than once.
     """
 
     name: str
@@ -31,11 +32,21 @@ class Recipe:
     Attributes:
         name: what studies call it.
         hyper: its hyperparameters, a subclass of Hyper.
-        stages: run in order.
+        stages: run in order, each from the pretrained weights and in a trial of its own.
         heads: of the tasks that it can train.
+        teacher: a trial's hyperparameters -> the configuration, whole, of the trial of an earlier
+            stage whose model teaches it; None where it needs none.
+        unfit: a task's head and a trial's hyperparameters -> the name of one that cannot be so for
+            this head, and why; None where all can.
     """
 
     name: str
     hyper: type[Hyper]
     stages: tuple[Stage, ...]
     heads: tuple[Head, ...]
+    teacher: Callable[[Any], dict[str, Any] | None] = lambda hyper: None
+    unfit: Callable[[Head, Any], tuple[str, str] | None] = lambda head, hyper: None
+
+    def stage(self, hyper: Hyper) -> Stage:
+        """The stage that a trial with these hyperparameters is."""
+        return self.stages[getattr(hyper, "stages", 1) - 1]

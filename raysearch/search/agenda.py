@@ -2,23 +2,19 @@
 
 It knows neither Ray nor time: a resumed run is an agenda over a journal that is not empty."""
 
-import hashlib
-import itertools
-import json
-import random
 import time
 from collections.abc import Mapping
 from typing import Any, Literal
 
 from .. import __version__, metrics, standing, tasks
-from .. import space as spaces
 from ..journal import Journal, Phase, Record
-from ..study import Configuration, Study
+from ..study import Study
 from .halving import goes_on
+from .points import Points
 from .samplers import Asker
+from .teachers import Shelf, untaught
 
-ATTEMPTS = 30  # proposals in a row that were known, after which an untried point is drawn
-CELLS = 100_000  # a space with more is never listed: few of its points can be known
+AHEAD = 2  # trials that wait for a teacher, for each that runs, while more are proposed
 
 
 class Agenda:
@@ -29,30 +25,49 @@ class Agenda:
         journal: what has happened; everything new is written to it first.
         content: task -> identity of its data and model, part of every trial's id.
         devices: how many devices a trial holds.
+        shelf: where trained teachers are kept.
     """
 
     def __init__(
-        self, study: Study, journal: Journal, content: Mapping[str, str], devices: int = 1
+        self,
+        study: Study,
+        journal: Journal,
+        content: Mapping[str, str],
+        devices: int = 1,
+        shelf: Shelf | None = None,
     ) -> None:
-        self.study, self.journal, self.content, self.devices = study, journal, content, devices
+        self.study, self.journal, self.shelf = study, journal, shelf or Shelf()
+        self.points = Points(study, journal, content, devices)
         self.live: set[str] = set()
-        self._waiting = [r.id for r in journal.trials.values() if not r.over]
-        self._askers: dict[str, Asker] = {}
+        waiting = [r for r in journal.trials.values() if not r.over]
+        # Teachers first: others wait for them.
+        self._waiting = [r.id for r in sorted(waiting, key=lambda r: r.phase != "teach")]
         journal.write("session", at=time.time(), version=__version__)
 
     def next(self) -> Record | Literal["wait", "done"]:
-        """The next trial to run, begun in the journal; or that there is none now, or ever."""
-        if self._waiting:
-            record = self.journal.trials[self._waiting.pop(0)]
-            self._asker(record.task)
-            self.live.add(record.id)
-            return record
+        """The next trial to run, begun in the journal; or that there is none now, or ever.
+
+        It may be over without having run: see `_turn`.
+        """
+        record = self._ready()
         for task in self.study.tasks:
-            record = self._next_of(task)
-            if record is not None:
-                self.live.add(record.id)
-                return record
-        return "wait" if self.live else "done"
+            # Not all that is planned: the sampler would learn nothing while a teacher is trained.
+            while record is None and self._held(task) <= AHEAD * len(self.live):
+                if (fresh := self.points.next(task)) is None:
+                    break
+                self._waiting.append(fresh.id)
+                record = self._ready()
+        if record is None:
+            return "wait" if self.live else "done"
+        if not record.over:
+            self.live.add(record.id)
+        return record
+
+    @property
+    def ahead(self) -> int:
+        """Trials that will want a lane and have none: those to come, and those that wait."""
+        planned = sum(sum(self.planned(task).values()) for task in self.study.tasks)
+        return planned - len(self.journal.trials) + len(self._waiting)
 
     def report(self, record: Record, values: dict[str, Any]) -> bool:
         """Take in a report; whether the trial goes on."""
@@ -64,35 +79,50 @@ class Agenda:
         rivals = self.journal.of(record.task, "search")
         return goes_on(record, rivals, metric, halving.keep)
 
-    def end(self, record: Record, status: str, error: str | None = None) -> None:
-        """A trial has ended: the journal has it, then the sampler knows."""
+    def outcome(self, record: Record, status: str) -> dict[str, Any]:
+        """What a trial that ends so came to."""
         task, metric = tasks.get(record.task), self.study.selector(record.task)
         scored = [r["scores"] for r in record.reports if r["scores"]]
         best = max(scored, key=lambda scores: scores[metric]) if scored else {}
         last = scored[-1] if scored else {}
-        score = (best if self.study.search.select == "best" else last).get(metric)
+        score = (best if self._select(record) == "best" else last).get(metric)
         if status in ("diverged", "degenerate"):
             score = metrics.worst(task.metric)
-        values = {"status": status, "score": score, "best": best, "last": last, "error": error}
+        return {"status": status, "score": score, "best": best, "last": last}
+
+    def end(self, record: Record, status: str, error: str | None = None) -> None:
+        """A trial has ended: the journal has it, then the sampler knows."""
+        values = {**self.outcome(record, status), "error": error}
         if record.phase == "search":
-            values["sampler"] = self._asker(record.task).kept(record)
+            values["sampler"] = self.asker(record.task).kept(record)
         self.journal.write("end", trial=record.id, at=time.time(), **values)
         self.live.discard(record.id)
         if record.phase == "search":
-            self._asker(record.task).tell(record)
+            self.asker(record.task).tell(record)
 
     def again(self, record: Record) -> None:
         """A trial whose lane died goes to the head of the queue."""
         self.live.discard(record.id)
         self._waiting.insert(0, record.id)
 
+    def asker(self, task: str) -> Asker:
+        """The task's Optuna study."""
+        return self.points.asker(task)
+
     def planned(self, task: str) -> dict[Phase, int]:
         """Trials of each phase, as far as can be told now."""
         return standing.planned(self.study, self.journal, task)
 
     def wants_weights(self, record: Record) -> bool:
-        """Whether a trial's weights may become the task's best."""
-        return record.phase == "confirm" or not self.study.confirm.seeds
+        """Whether a trial's weights are a teacher's, or may become the task's best."""
+        return record.phase != "search" or not self.study.confirm.seeds
+
+    def shelve(self, record: Record, weights: dict[str, Any]) -> None:
+        """Keep a teacher's weights, before its end is told. Raises InputError without room."""
+        seconds = 3600 * (record.device_hours - record.lost)
+        facts = {"task": record.task, "configuration": record.configuration, "seed": record.seed}
+        outcome = self.outcome(record, record.reports[-1]["status"])
+        self.shelf.put(record.id, weights, {**facts, "seconds": seconds, **outcome})
 
     def order(self, record: Record) -> dict[str, Any]:
         """What a lane needs to know of a trial."""
@@ -105,109 +135,59 @@ class Agenda:
             "seed": record.seed,
             "rungs": tuple(rungs),
             "selector": self.study.selector(record.task),
+            "select": self._select(record),
             "keep": self.wants_weights(record),
+            "teacher": record.teacher,
             "attempt": record.attempts + 1,
             "retries": max(0, self.study.search.max_failures - record.attempts),
         }
 
-    def _next_of(self, task: str) -> Record | None:
-        planned = self.planned(task)
-        searched = self.journal.of(task, "search")
-        if len(searched) < planned["search"]:
-            return self._propose(task)
-        if any(not record.over for record in searched) or not planned["confirm"]:
-            return None
-        return self._confirm(task)
-
-    def _confirm(self, task: str) -> Record | None:
-        """The first confirmation that has not been begun."""
-        top = [record.configuration for record in standing.ranked(self.journal, task)]
-        for point in top[: self.study.confirm.top] if self.study.space_of(task) else [{}]:
-            for seed in self.study.confirm.seeds:
-                if self._id(task, "confirm", point, seed) not in self.journal.trials:
-                    return self._begin(task, "confirm", point, seed)
+    def _ready(self) -> Record | None:
+        """The first of the waiting trials that need not wait, or a teacher that one waits for."""
+        for identity in self._waiting:
+            found = self._turn(self.journal.trials[identity])
+            if found is not None:
+                if found.id in self._waiting:
+                    self._waiting.remove(found.id)
+                return found
         return None
 
-    def _propose(self, task: str) -> Record:
-        """A point that has not been tried: from the start list, the grid or the sampler."""
-        seed, asker = self.study.search.seed, self._asker(task)
-        for point in self.study.start(task):
-            if self._id(task, "search", point, seed) not in self.journal.trials:
-                return self._begin(task, "search", point, seed)
-        for _ in range(ATTEMPTS if self.study.search.sampler != "grid" else 0):
-            point, trial = asker.ask()
-            known = self.journal.trials.get(self._id(task, "search", point, seed))
-            if known is None:
-                return self._begin(task, "search", point, seed, trial)
-            self.journal.write("repeat", trial=known.id, at=time.time())
-            asker.repeat(trial, known)
-        return self._begin(task, "search", self._untried(task), seed)
+    def _turn(self, record: Record) -> Record | None:
+        """What a waiting trial leads to: itself, its teacher where that is to be trained, or None.
 
-    def _untried(self, task: str) -> Configuration:
-        """A point that no trial has: a grid's cells in a seeded order, else one drawn at random."""
-        seed, space = self.study.search.seed, self.study.space_of(task)
-        if spaces.size(space) > CELLS:
-            drawn = Asker(space, "random", seed + len(self.journal.of(task)), "")
-            points = (drawn.ask()[0] for _ in itertools.count())
-        else:
-            points = spaces.cells(space)
-            random.Random(seed).shuffle(points)
-        known = self.journal.trials
-        return next(p for p in points if self._id(task, "search", p, seed) not in known)
-
-    def _begin(
-        self, task: str, phase: Phase, point: Configuration, seed: int, trial: Any = None
-    ) -> Record:
-        identity = self._id(task, phase, point, seed)
-        self.journal.write(
-            "trial",
-            trial=identity,
-            number=len(self.journal.of(task)),
-            task=task,
-            phase=phase,
-            configuration=point,
-            seed=seed,
-            devices=self.devices,
-        )
-        record = self.journal.trials[identity]
-        if phase == "search":
-            self._asker(task).begin(record, trial)
-        return record
-
-    def _asker(self, task: str) -> Asker:
-        """The task's Optuna study, told everything that the journal holds."""
-        if task not in self._askers:
-            search, records = self.study.search, self.journal.of(task, "search")
-            metric = self.study.selector(task)
-            # A resumed sampler must not draw the numbers of the first session again.
-            seed = search.seed + 1000 * len(records)
-            asker = Asker(self.study.space_of(task), search.sampler, seed, metric)
-            for record in records:
-                asker.recall(record)
-            self._askers[task] = asker
-        return self._askers[task]
-
-    def asker(self, task: str) -> Asker:
-        """The task's Optuna study."""
-        return self._asker(task)
-
-    def _id(self, task: str, phase: Phase, point: Configuration, seed: int) -> str:
-        """Identity of a trial: what decides its result, and nothing else.
-
-        The rungs of a search are evaluations too, and the best of them may be the one that counts.
+        A teacher that lies on the shelf by now is over, and so is a trial that none can teach.
         """
-        hyper = self.study.hyper(task, point).model_dump(mode="json")
-        halving = self.study.search.stop_early if phase == "search" else None
-        rungs = list(halving.at) if halving else []
-        facts = [task, self.study.recipe, hyper, seed, self.content[task], __version__, rungs]
-        text = json.dumps(_spelled(facts), sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:12]
+        if record.phase == "teach":
+            if facts := self.shelf.find(record.id):
+                found = {name: facts[name] for name in ("status", "score", "best", "last")}
+                self.journal.write("end", trial=record.id, at=time.time(), **found)
+            return record
+        teacher, configuration = self.points.teacher(record) or ("", {})
+        if not teacher:
+            return record
+        if teacher in self.live:
+            return None
+        trained = self.journal.trials.get(teacher)
+        if facts := self.shelf.find(teacher):
+            if not record.teacher:
+                values = {"teacher": teacher, "seconds": facts["seconds"]}
+                self.journal.write("taught", trial=record.id, at=time.time(), **values)
+            return record
+        if trained is None:
+            return self.points.begin(record.task, "teach", configuration, record.seed)
+        if not trained.over:
+            return None
+        if trained.status in ("diverged", "failed"):
+            self.end(record, trained.status, untaught(trained))
+            return record
+        self.journal.write("lost", trial=teacher, at=time.time())
+        return trained
 
+    def _held(self, task: str) -> int:
+        return sum(self.journal.trials[identity].task == task for identity in self._waiting)
 
-def _spelled(value: Any) -> Any:
-    """Numbers in one spelling: EPOCH 3 and EPOCH 3.0 are the same trial."""
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    if isinstance(value, dict):
-        return {name: _spelled(x) for name, x in value.items()}
-    return [_spelled(x) for x in value] if isinstance(value, list) else value
+    def _select(self, record: Record) -> str:
+        """Which evaluation of a trial counts, "best" or "last"."""
+        if record.phase == "teach":
+            return self.study.hyper(record.task, record.configuration).teacher_select
+        return self.study.search.select

@@ -11,6 +11,7 @@ from ray.tune import Callback
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
+from ..errors import RaysearchError
 from ..journal import Record
 from ..lane.desk import Order
 from ..lane.trainable import release
@@ -46,8 +47,10 @@ class Conductor:
     ) -> None:
         self.agenda, self.desk, self.pantry, self.lanes = agenda, desk, pantry, lanes
         self.on_change, self.on_weights, self.on_time = on_change, on_weights, on_time
+        self.error: Exception | None = None  # of a trial's end; Tune would hide what it is
         self.running: dict[str, Record | None] = {}  # Tune's trial id -> record, None: an idle lane
         self._next: Record | None = None  # begun by an idle lane for the next suggestion
+        self._lent: dict[str, list[Any]] = {}  # teacher -> its weights, while trials learn from it
         self._deaths: dict[str, int] = {}
         self._buried: set[int] = set()  # lanes whose workers may come up again until they are gone
         self._pulsed = 0.0
@@ -61,7 +64,7 @@ class Conductor:
         """The next trial for a lane, None for later, FINISHED for never."""
         if len(self.running) >= self.lanes():
             return None
-        record, self._next = self._next or self.agenda.next(), None
+        record, self._next = self._next or self._draw(), None
         if record == "done":
             return Searcher.FINISHED
         if record == "wait":
@@ -71,19 +74,32 @@ class Conductor:
             return {"order": None}
         self.running[tune_id] = record
         self.on_change(record)
+        self._lend()
         return {"order": Order(**self.agenda.order(record))}
+
+    def _draw(self) -> Record | str:
+        """The next trial to run; those that end without a step are told."""
+        while isinstance(record := self.agenda.next(), Record) and record.over:
+            self.on_change(record)
+        return record
+
+    def _lend(self) -> None:
+        """Lay out the teachers of the trials that run, and no others: each is a whole model."""
+        wanted = {record.teacher for record in self.running.values() if record} - {""}
+        if wanted != set(self._lent):
+            shelf = self.agenda.shelf
+            self._lent = {t: self._lent.get(t) or [ray.put(shelf.weights(t))] for t in wanted}
+            ray.get(self.desk.lend.remote(self._lent))
 
     def _spare(self) -> bool:
         """Whether a lane without a trial will be needed; one that leaves has to start again."""
-        agenda = self.agenda
-        left = sum(sum(agenda.planned(task).values()) for task in agenda.study.tasks)
         idle = sum(record is None for record in self.running.values())
-        return idle < left - len(agenda.journal.trials)
+        return idle < self.agenda.ahead
 
     def _rests(self) -> bool:
         """Whether an idle lane stays idle."""
         if self._next is None:
-            record = self.agenda.next()
+            record = self._draw()
             if record == "wait":
                 return True
             self._next = record if record != "done" else None
@@ -113,8 +129,12 @@ class Conductor:
         else:
             if self.agenda.wants_weights(record) and news["status"] not in ("failed", "diverged"):
                 left = ray.get(self.desk.weights.remote(record.id))
-                if left:
-                    self.on_weights(record, ray.get(left[0]))
+                try:
+                    if left:
+                        self.on_weights(record, ray.get(left[0]))
+                except (OSError, RaysearchError) as error:
+                    self.error = error
+                    return
             self.agenda.end(record, news["status"], news.get("error"))
         self.on_change(record)
 
@@ -133,9 +153,13 @@ class Conductor:
         self.on_change(record)
 
     def look(self) -> None:
-        """Enter what the running attempts have cost, now and then. Raises what the pantry met."""
-        if self.pantry.error:
-            raise self.pantry.error  # the lanes would wait for its material for ever
+        """Enter what the running attempts have cost, now and then.
+
+        Raises what the pantry met, as the lanes would wait for its material for ever, and why
+        weights could not be kept.
+        """
+        if error := self.error or self.pantry.error:
+            raise error
         if time.monotonic() - self._pulsed < PULSE:
             return
         self._pulsed = time.monotonic()

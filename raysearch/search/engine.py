@@ -19,6 +19,7 @@ from .. import study as studies
 from ..errors import InputError, Problem
 from ..journal import Journal, Record, Records, read
 from ..preflight import Lanes
+from ..recipes import RECIPES
 from ..standing import Standing, complete, standings
 from ..study import Study
 from .cluster import cluster, local_resources
@@ -186,15 +187,21 @@ def _engine(
 
 
 def _content(study: Study, data: Path) -> dict[str, str]:
-    """Task -> identity of its training and dev data and of the model."""
+    """Task -> identity of its training and dev data, of the model, and of what views are made from;
+    "TASK teach" -> that of its teachers, whose views may be others."""
     models = {model: preflight.model_fingerprint(model) for model in study.models}
-    found = {}
+    recipe, found = RECIPES[study.recipe], {}
     for name in study.tasks:
-        task = tasks.get(name)
+        task, hyper = tasks.get(name), study.hyper(name, {})
         present = readers.present_splits(task, data)
         splits = [s for s in (*study.trainings(name), *task.dev) if s.name in present]
-        prints = (readers.fingerprint(task, split, data) for split in splits)
-        found[name] = "-".join([models[study.model_of(name)], *prints])
+        prints = [readers.fingerprint(task, split, data) for split in splits]
+        seen = {name: hyper}
+        if first := recipe.teacher(hyper):
+            seen[f"{name} teach"] = recipe.hyper.model_validate(first)
+        for key, one in seen.items():
+            views = preflight.view_fingerprint(task, data, one)
+            found[key] = "-".join(filter(None, [models[study.model_of(name)], *prints, views]))
     return found
 
 

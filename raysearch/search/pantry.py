@@ -1,4 +1,5 @@
-"""The pantry: prepares every task in the background and lays it out in the object store.
+"""The pantry: prepares every task in the background and lays it out in the object store; of a text
+it tells where it is.
 
 Lanes come up meanwhile; a worker that needs a task before it is ready waits at the desk."""
 
@@ -8,12 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import ray
 
 from .. import prepare, readers, tasks
+from ..errors import InputError
+from ..lane.texts import Stored
+from ..prepare import said, translated
 from ..recipes import Hyper
 from ..study import Study
+from ..views import dictionaries, sources, unigram
 
 
 class Pantry:
@@ -31,7 +35,6 @@ class Pantry:
         self.error: BaseException | None = None
         self._models: dict[str, Any] = {}
         self._kept: list[ray.ObjectRef] = []  # the driver owns them as long as the study runs
-        self._weights: dict[tuple[str, ...], ray.ObjectRef] = {}
         self._thread = threading.Thread(target=self._fill, daemon=True)
 
     def start(self, needed: list[str]) -> None:
@@ -53,32 +56,67 @@ class Pantry:
     def _provide(self, name: str) -> None:
         from ..models import read
         from ..models.pretrained import read_tokenizer
+        from ..models.teacher import read_teacher
 
         task = tasks.get(name)
         tokenizer = read_tokenizer(self.study.model_of(name), self._texts(name))
         hyper = self.study.hyper(name, {})  # what shapes data and head is fixed: trials share it
+        if "subwords" in hyper.needs():
+            unigram.of_tokenizer(tokenizer)  # refuses other kinds before anything is prepared
         present = readers.present_splits(task, self.root)
         train, spare = self.study.trainings(name), self.study.leave_out
         parts = [self._prepared(task, split, tokenizer, hyper, spare) for split in train]
-        train = pa.concat_tables([part.table for part in parts]).combine_chunks()
-        splits = {"train": self._put((train, parts[0].padding))}
+        train = prepare.joined(parts)
+        splits = {"train": self._put(_handed(train, parts))}
         for split in (s for s in task.dev if s.name in present):
             made = self._prepared(task, split, tokenizer, hyper)
             table = prepare.few(made.table, hyper.dev_examples)
-            splits[split.name] = self._put((table, made.padding))
+            splits[split.name] = self._put(_handed(table, [made]))
         pretrained = read(self.study.model_of(name), task, tokenizer, hyper)
         self._models[name] = pretrained
         material = {"splits": splits, "pretrained": self._put(pretrained)}
+        if folder := getattr(hyper, "teacher", None):
+            teacher = read_teacher(folder, task, pretrained, tokenizer, hyper)
+            material["teacher"] = self._put(teacher)
+        if said.wanted(hyper):
+            material["views"] = self._put(self._views(task, train, tokenizer, hyper))
         ray.get(self.desk.provide.remote(name, material))
 
     def _prepared(
         self, task: tasks.Task, split: tasks.Split, tokenizer: Any, hyper: Hyper, spare: int = 0
     ) -> prepare.Prepared:
         made = prepare.prepare(task, split, self.root, tokenizer, hyper, spare)
+        return self._noted(task, split.name, made)
+
+    def _noted(self, task: tasks.Task, split: str, made: prepare.Prepared) -> prepare.Prepared:
         known = "from the cache" if made.cached else "prepared"
-        self.note(f"{task.name} {split.name}: {counted(task, made.table)} {known}")
+        self.note(f"{task.name} {split}: {counted(task, made.table)} {known}")
         if made.left:
-            self.note(f"{task.name} {split.name}: {made.left}")
+            self.note(f"{task.name} {split}: {made.left}")
+        return made
+
+    def _views(
+        self, task: tasks.Task, train: pa.Table, tokenizer: Any, hyper: Hyper
+    ) -> dict[str, Any]:
+        """What the views of a training set are made from.
+
+        Returns:
+            `tokenizer`; `dictionaries`, language -> word -> translations; `pool`, table and padding
+            of translations, None where none are needed; `candidates`, offsets and rows: the rows of
+            the pool that translate each training row.
+        """
+        spare = self.study.leave_out
+        found = sources.find(task, self.root, hyper.needs(), spare)
+        if found.missing:
+            raise InputError(task.name, found.missing)
+        for note in found.notes:
+            self.note(f"{task.name} {note}")
+        made: dict[str, Any] = {"tokenizer": tokenizer, "pool": None, "candidates": None}
+        made["dictionaries"] = dictionaries.read(found.dictionaries)
+        if found.translations:
+            parts = translated.parts(task, self.root, tokenizer, hyper, spare)
+            pool = translated.join(task, train, [self._noted(task, *part) for part in parts])
+            made |= {"pool": (pool.table, pool.padding), "candidates": (pool.offsets, pool.rows)}
         return made
 
     def _texts(self, name: str) -> Iterator[str]:
@@ -93,10 +131,19 @@ class Pantry:
         return reference
 
 
+def _handed(table: pa.Table, parts: list[prepare.Prepared]) -> tuple[Any, dict[str, int]]:
+    """What workers open: a table of some or all rows of these parts, or where a whole text is; its
+    padding."""
+    if prepare.is_text(table.schema) and table.num_rows == sum(p.table.num_rows for p in parts):
+        paths, node = (str(p.path) for p in parts), ray.get_runtime_context().get_node_id()
+        return Stored(paths=tuple(paths), node=node), parts[0].padding
+    return table, parts[0].padding
+
+
 def counted(task: tasks.Task, table: pa.Table) -> str:
     """How many examples a prepared table holds, and of how many rows, where it has several of one:
-    "1,223 examples (4,892 rows)". The rows of an example stand together and share its id."""
-    examples = len(pc.run_end_encode(table.column(prepare.ID).combine_chunks()).run_ends)
-    said, rows = f"{examples:,} examples", table.num_rows
+    "1,223 examples (4,892 rows)"."""
+    examples, rows = len(prepare.ends(table)), table.num_rows
+    said = f"{examples:,} examples"
     name = "windows" if task.head == "span" else "rows"
     return said if examples == rows else f"{said} ({rows:,} {name})"

@@ -158,7 +158,6 @@ class Session:
             },
             "loop": {
                 "recipe": self.study.recipe,
-                "select": self.study.search.select,
                 "checkpoints": str((self.folder / "checkpoints").resolve()),
                 "every": CHECKPOINT,
                 "threads": threads,
@@ -190,7 +189,11 @@ class Session:
             path.write_text(record.error + "\n", encoding="utf-8")
 
     def _keep_weights(self, record: Record, weights: dict[str, Any]) -> None:
-        """Write a trial's weights where none of the same configuration did better on dev."""
+        """Write a trial's weights where none of the same configuration did better on dev; put a
+        teacher's on the shelf."""
+        if record.phase == "teach":
+            self.agenda.shelve(record, weights)
+            return
         rivals = [r for r in self._kept(record.task) if r.configuration == record.configuration]
         metric = self.study.selector(record.task)
         best = max(r["scores"][metric] for r in record.reports if r["scores"])

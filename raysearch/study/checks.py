@@ -190,7 +190,8 @@ def _searched(raw: Mapping[str, Any], task: str) -> dict[str, tuple[str, Any]]:
 
 
 def space_checks(study: Study) -> list[Problem]:
-    """What can be told once every value has its type: starts outside the space, huge grids."""
+    """What can be told once every value has its type: starts outside the space, huge grids, values
+    that a task's head has no use for."""
     problems = []
     places = {task: study.space_of(task) for task in (*study.tasks, *study.per_task, "")}
     points = study.search.start_from
@@ -198,6 +199,12 @@ def space_checks(study: Study) -> list[Problem]:
         gaps = [gap for space in places.values() if space and (gap := _gap(point, space))]
         if len(gaps) == sum(map(bool, places.values())) > 0:
             problems.append(Problem(place=f"search.start_from[{at}]", text=gaps[0]))
+    for task in study.tasks:
+        head = task_table.get(task).head
+        if found := RECIPES[study.recipe].unfit(head, study.hyper(task, {})):
+            own = study.per_task.get(task)
+            place = f"per_task.{task}." if own and found[0] in own.fixed else ""
+            problems.append(Problem(place=f"{place}fixed.{found[0]}", text=found[1]))
     for task in study.tasks if study.search.sampler == "grid" else ():
         if (cells := spaces.size(places[task])) > CELLS:
             text = f"a grid of {cells:,} configurations for {task}, at most {CELLS:,}; use tpe"

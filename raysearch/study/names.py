@@ -11,17 +11,18 @@ from ..errors import Problem, shortened, unknown
 from ..tasks import TASKS, Task
 
 FAMILIES = ("bert", "amos", "cross-thought")  # those that can be made from scratch
-_SCRATCH = re.compile(rf"scratch(?:-({'|'.join(FAMILIES)}))?(?::(\d+)x(\d+))?")
+_SCRATCH = re.compile(rf"scratch(?:-({'|'.join(FAMILIES)}))?(?::(\d+)x(\d+)(?::(\d{{3,}}))?)?")
+WORDS = 4000  # the most entries of a vocabulary that is made for one of them
 
 
-def scratch_shape(model: str) -> tuple[str, int, int] | None:
-    """Family, layers and width of `scratch` (bert, 2, 128), `scratch-FAMILY` or
-    `scratch-FAMILY:LAYERSxWIDTH`; None for other names."""
+def scratch_shape(model: str) -> tuple[str, int, int, int] | None:
+    """Family, layers, width and vocabulary of `scratch` (bert, 2, 128, 4,000), `scratch-FAMILY` or
+    `scratch-FAMILY:LAYERSxWIDTH:WORDS`, whose words may be left out; None for other names."""
     found = _SCRATCH.fullmatch(model)
     if found is None:
         return None
-    family, layers, width = found.groups()
-    return family or FAMILIES[0], int(layers or 2), int(width or 128)
+    family, layers, width, words = found.groups()
+    return family or FAMILIES[0], int(layers or 2), int(width or 128), int(words or WORDS)
 
 
 def source(model: str) -> str:
@@ -67,7 +68,7 @@ def model_problems(model: str) -> list[Problem]:
         text = f"a folder, a hub name or scratch is needed, got '{model}'"
         return [Problem(place="model", text=text)]
     if shape := scratch_shape(model):
-        _, layers, width = shape
+        _, layers, width, _ = shape
         if layers and width >= 8 and width % max(1, width // 64) == 0:
             return []
         text = f"'{model}': at least one layer, and a width that its heads of 64 divide, as 2x128"

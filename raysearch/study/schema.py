@@ -145,10 +145,11 @@ class Study(_Part):
         return tuple(split for split in chosen or [row.train] if split)
 
     def space_of(self, task: str) -> dict[str, Dimension]:
-        """The dimensions that are searched for a task; what the task fixes is not searched."""
+        """The dimensions that are searched for a task: neither what the task fixes, nor what
+        changes nothing beside what is fixed."""
         own = self.per_task.get(task, PerTask())
-        space = {**self.space, **own.space}
-        return {name: d for name, d in space.items() if name not in own.fixed}
+        out = {*own.fixed, *self.hyper(task, {}).unread()}
+        return {name: d for name, d in {**self.space, **own.space}.items() if name not in out}
 
     def fixed_of(self, task: str) -> Configuration:
         """What a task's configurations share; the task's own dimensions win over the study's."""

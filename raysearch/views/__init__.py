@@ -3,11 +3,11 @@ same words switched to other languages, divided otherwise, or translated.
 
 Pure functions: whatever is drawn comes from the `random.Random` that is given, see `drawn`."""
 
-from . import dictionaries, translations, unigram
+from . import dictionaries, sources, translations, unigram
 from .alignment import Row, WindowRow, align_window, align_words
 from .subwords import Pieces, Sampled, Sampler, sample_words
 from .words import Switched, answer_words, code_switch, drawn, spans
 
 __all__ = ["Pieces", "Row", "Sampled", "Sampler", "Switched", "WindowRow", "align_window",
            "align_words", "answer_words", "code_switch", "dictionaries", "drawn", "sample_words",
-           "spans", "translations", "unigram"]  # fmt: skip
+           "sources", "spans", "translations", "unigram"]  # fmt: skip

@@ -13,6 +13,9 @@ import sentencepiece
 
 from ..errors import InputError, Problem
 
+KIND = "Unigram"  # as a tokenizer.json calls it
+# Files of tokenizers that have no tokenizer.json, and what their models are.
+_FILES = {"vocab.txt": "WordPiece", "merges.txt": "BPE"}
 _BYTES = [f"<0x{byte:02X}>" for byte in range(256)]
 
 
@@ -45,7 +48,7 @@ def of_tokenizer(tokenizer: Any) -> Unigram:
     backend = getattr(tokenizer, "backend_tokenizer", None)
     pipeline = json.loads(backend.to_str()) if backend else {"model": {"type": "a slow tokenizer"}}
     model = pipeline["model"]
-    if model["type"] != "Unigram":
+    if model["type"] != KIND:
         raise _refused(getattr(tokenizer, "name_or_path", "") or "tokenizer", model["type"])
     added = {token["content"]: token["id"] for token in pipeline["added_tokens"]}
     spelled = _BYTES if model.get("byte_fallback") else ()
@@ -59,6 +62,21 @@ def of_tokenizer(tokenizer: Any) -> Unigram:
         bytes=bytes_ if len(bytes_) == len(_BYTES) else (),
         parts=partial(_parts, backend, added),
     )
+
+
+def kind(model: str) -> str | None:
+    """The kind of model of a folder's tokenizer, or of a hub name's in the cache, as far as the
+    names and contents of files tell."""
+    folder = Path(model)
+    try:
+        if not folder.is_dir():
+            from huggingface_hub import try_to_load_from_cache
+
+            folder = Path(try_to_load_from_cache(model, "tokenizer.json") or "").parent
+        pipeline = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
+        return pipeline["model"]["type"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return next((kind for name, kind in _FILES.items() if (folder / name).is_file()), None)
 
 
 def xlm_roberta_id(piece: int) -> int:
@@ -130,6 +148,11 @@ def _texts(backend: Any, text: str) -> list[str]:
 
 
 def _refused(source: str, kind: str) -> InputError:
+    return InputError(source, [refusal(kind)])
+
+
+def refusal(kind: str) -> Problem:
+    """What is said of a tokenizer whose model is of another kind."""
     text = f"is {kind}; subword sampling draws from the probabilities of a Unigram model"
     text += ", which XLM-R, mDeBERTa and ALBERT have\ncode switching and translations need none"
-    return InputError(source, [Problem(place="tokenizer", text=text)])
+    return Problem(place="tokenizer", text=text)

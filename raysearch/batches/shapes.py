@@ -1,0 +1,21 @@
+"""The examples as a configuration sees them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..prepare import Text
+from .blocks import Blocks
+from .examples import Examples
+from .views import Views
+
+
+def shaped(
+    examples: Examples | Text, hyper: Any, material: Mapping[str, Any] | None = None
+) -> Examples | Blocks | Views:
+    """A text as blocks of its size; a training set with what its views are made from, as
+    views; any others as they are."""
+    if isinstance(examples, Text):
+        return Blocks(examples, hyper.block * hyper.length, hyper.mask_share)
+    if material is not None and hyper.needs():
+        return Views(examples, hyper, material)
+    return examples

@@ -1,0 +1,50 @@
+"""The model of an earlier stage from a folder, as weights that any process can hold. Knows that it
+has to be the student's own model, and nothing of what it teaches."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ..errors import InputError, Problem
+from ..recipes import Hyper
+from ..study.names import source
+from ..tasks import Task
+from .bench import _build, _settings, snapshot
+from .finetuned import load
+from .heads import choices
+from .pretrained import Pretrained, read_tokenizer
+
+
+def read_teacher(
+    name: str, task: Task, student: Pretrained, tokenizer: Any, hyper: Hyper
+) -> dict[str, np.ndarray]:
+    """Parameter and buffer name -> float32 array.
+
+    Args:
+        name: a fine-tuned transformers folder, or a run.
+        student, tokenizer, hyper: what the trials start from that it teaches.
+
+    Raises:
+        InputError: it cannot be read, was trained for another task, or is another model than the
+            student's.
+    """
+    folder = source(name)
+    model = load(Path(folder), task, torch.device("cpu"))
+    weights = snapshot(model)
+    with torch.device("meta"):
+        wanted = _build(student, _settings(student, hyper), hyper).state_dict()
+    usual, own = choices(task.head, Hyper()), getattr(model.config, "raysearch", None)
+    differs = ""
+    if other := [n for n, x in wanted.items() if n not in weights or x.shape != weights[n].shape]:
+        differs = f"of another shape: {other[0]}"
+    elif usual | (own or {}) != choices(task.head, hyper):
+        differs = f"with another head: {own or usual}"
+    elif read_tokenizer(folder, ()).get_vocab() != tokenizer.get_vocab():
+        differs = "with another vocabulary"
+    if differs:
+        text = f"'{name}' is no model of '{student.name}', it is {differs}"
+        text += "\na winner of stage 1 that started from the same model would do"
+        raise InputError("teacher", [Problem(place="teacher", text=text)])
+    return weights

@@ -1,0 +1,150 @@
+"""Which trials a study begins: points from the start list, the grid, the sampler or the search's
+best, each once. It knows the journal, and not when anything runs."""
+
+import hashlib
+import itertools
+import json
+import random
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from .. import __version__, standing
+from .. import space as spaces
+from ..journal import Journal, Phase, Record
+from ..recipes import RECIPES
+from ..study import Configuration, Study
+from .samplers import Asker
+
+ATTEMPTS = 30  # proposals in a row that were known, after which an untried point is drawn
+CELLS = 100_000  # a space with more is never listed: few of its points can be known
+
+
+class Points:
+    """The trials of a study that are begun, and those to begin next.
+
+    Args:
+        study, journal, content, devices: see Agenda.
+    """
+
+    def __init__(
+        self, study: Study, journal: Journal, content: Mapping[str, str], devices: int
+    ) -> None:
+        self.study, self.journal, self.content, self.devices = study, journal, content, devices
+        self._askers: dict[str, Asker] = {}
+        self._teachers: dict[str, tuple[str, Configuration] | None] = {}
+
+    def next(self, task: str) -> Record | None:
+        """A task's next trial, begun in the journal; None while there is none, or for ever."""
+        planned = standing.planned(self.study, self.journal, task)
+        searched = self.journal.of(task, "search")
+        if len(searched) < planned["search"]:
+            return self._propose(task)
+        if any(not record.over for record in searched) or not planned["confirm"]:
+            return None
+        return self._confirm(task)
+
+    def teacher(self, record: Record) -> tuple[str, Configuration] | None:
+        """Id and whole configuration of the trial that teaches another; None where none does."""
+        if record.id not in self._teachers:
+            recipe, task = RECIPES[self.study.recipe], record.task
+            wanted = recipe.teacher(self.study.hyper(task, record.configuration))
+            if wanted is not None:
+                whole = recipe.hyper.model_validate(wanted).model_dump(mode="json")
+                wanted = self._id(task, "teach", whole, record.seed), whole
+            self._teachers[record.id] = wanted
+        return self._teachers[record.id]
+
+    def begin(
+        self, task: str, phase: Phase, point: Configuration, seed: int, trial: Any = None
+    ) -> Record:
+        """Write a new trial to the journal; `trial` is Optuna's, where its sampler chose it."""
+        identity = self._id(task, phase, point, seed)
+        self.journal.write(
+            "trial",
+            trial=identity,
+            number=len(self.journal.of(task)),
+            task=task,
+            phase=phase,
+            configuration=point,
+            seed=seed,
+            devices=self.devices,
+        )
+        record = self.journal.trials[identity]
+        if phase == "search":
+            self.asker(task).begin(record, trial)
+        return record
+
+    def asker(self, task: str) -> Asker:
+        """The task's Optuna study, told everything that the journal holds."""
+        if task not in self._askers:
+            search, records = self.study.search, self.journal.of(task, "search")
+            metric = self.study.selector(task)
+            # A resumed sampler must not draw the numbers of the first session again.
+            seed = search.seed + 1000 * len(records)
+            asker = Asker(self.study.space_of(task), search.sampler, seed, metric)
+            for record in records:
+                asker.recall(record)
+            self._askers[task] = asker
+        return self._askers[task]
+
+    def _confirm(self, task: str) -> Record | None:
+        """The first confirmation that has not been begun."""
+        top = [record.configuration for record in standing.ranked(self.journal, task)]
+        for point in top[: self.study.confirm.top] if self.study.space_of(task) else [{}]:
+            for seed in self.study.confirm.seeds:
+                if self._id(task, "confirm", point, seed) not in self.journal.trials:
+                    return self.begin(task, "confirm", point, seed)
+        return None
+
+    def _propose(self, task: str) -> Record:
+        """A point that has not been tried: from the start list, the grid or the sampler."""
+        seed, asker = self.study.search.seed, self.asker(task)
+        for point in self.study.start(task):
+            if self._id(task, "search", point, seed) not in self.journal.trials:
+                return self.begin(task, "search", point, seed)
+        for _ in range(ATTEMPTS if self.study.search.sampler != "grid" else 0):
+            point, trial = asker.ask()
+            known = self.journal.trials.get(self._id(task, "search", point, seed))
+            if known is None:
+                return self.begin(task, "search", point, seed, trial)
+            self.journal.write("repeat", trial=known.id, at=time.time())
+            asker.repeat(trial, known)
+        return self.begin(task, "search", self._untried(task), seed)
+
+    def _untried(self, task: str) -> Configuration:
+        """A point that no trial has: a grid's cells in a seeded order, else one drawn at random."""
+        seed, space = self.study.search.seed, self.study.space_of(task)
+        if spaces.size(space) > CELLS:
+            drawn = Asker(space, "random", seed + len(self.journal.of(task)), "")
+            points = (drawn.ask()[0] for _ in itertools.count())
+        else:
+            points = spaces.cells(space)
+            random.Random(seed).shuffle(points)
+        known = self.journal.trials
+        return next(p for p in points if self._id(task, "search", p, seed) not in known)
+
+    def _id(self, task: str, phase: Phase, point: Configuration, seed: int) -> str:
+        """Identity of a trial: what decides its result, and nothing else.
+
+        The rungs of a search are evaluations too, and the best of them may be the one that counts.
+        A teacher serves other studies too, so the score that selects its weights counts.
+        """
+        hyper = self.study.hyper(task, point).model_dump(mode="json")
+        halving = self.study.search.stop_early if phase == "search" else None
+        content, also = self.content[task], list(halving.at) if halving else []
+        if phase == "teach":
+            content = self.content.get(f"{task} {phase}", content)
+            also = [self.study.selector(task)]
+        facts = [task, self.study.recipe, hyper, seed, content, __version__, also]
+        text = json.dumps(_spelled(facts), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _spelled(value: Any) -> Any:
+    """Numbers in one spelling: EPOCH 3 and EPOCH 3.0 are the same trial."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, dict):
+        return {name: _spelled(x) for name, x in value.items()}
+    return [_spelled(x) for x in value] if isinstance(value, list) else value

@@ -1,0 +1,395 @@
+"""Views of training examples, the losses over them, and both stages. All of it toys."""
+
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+from conftest import toy_unigram
+from test_fit import assert_same, gradients
+from test_heads import CPU, MADE, STILL, words
+from torch.nn import functional
+
+from raysearch.batches import Examples, Views, shaped, supply
+from raysearch.fit import Fit, Job, plan
+from raysearch.models import Bench
+from raysearch.models.bench import snapshot
+from raysearch.models.pretrained import read, read_tokenizer
+from raysearch.prepare import ENCODERS
+from raysearch.prepare.columns import GROUP
+from raysearch.recipes import RECIPES
+from raysearch.recipes.finetune import NO_TAG, says
+from raysearch.recipes.stable_hyper import first_stage
+from raysearch.tasks import Task
+
+STABLE = RECIPES["stabletune"]
+PAIR = Task(name="toy/pair", head="classify", inputs=("one", "two"), labels=("no", "yes"),
+            metric="accuracy", folder="", train=None)  # fmt: skip
+# w7 is the answer of the toy questions; it has a translation, so that leaving it alone is a choice.
+DICTIONARIES = {"de": {f"w{n}": (f"w{(n + 1) % 80}", f"w{n} w1") for n in range(0, 80, 2)},
+                "fr": {f"w{n}": (f"w{(n + 9) % 80}",) for n in range(7, 80)}}  # fmt: skip
+KINDS = ("classify", "tag", "span")
+
+
+def pairs(count=24):
+    random = np.random.default_rng(3)
+    rows = ((words(random, random.integers(1, 9)), words(random, random.integers(1, 9)))
+            for _ in range(count))  # fmt: skip
+    return [{"id": str(at), "one": one, "two": two, "label": int(random.integers(2))}
+            for at, (one, two) in enumerate(rows)]  # fmt: skip
+
+
+TOYS = {**MADE, "classify": (PAIR, pairs)}
+
+
+def table(kind, hyper, rows=None, *, train=True):
+    task, make = TOYS[kind]
+    columns = ENCODERS[kind].encode(
+        make() if rows is None else rows, task, toy_unigram(), hyper, train=train
+    )
+    made = pa.Table.from_pydict(columns).replace_schema_metadata({GROUP: "1"})
+    return made, ENCODERS[kind].padding(toy_unigram())
+
+
+def settings(**given):
+    usual = {"BSZ": 8, "LR": 1e-2, "EPOCH": 2, "evaluations": 2, "max_length": 24, "doc_stride": 4}
+    return STABLE.hyper(**{**usual, "subword_ratio": 0.6, "switch_ratio": 0.7, **given})
+
+
+def material(kind, hyper):
+    """Dictionaries, and as translations of two of three rows their words from behind."""
+    given = {"tokenizer": toy_unigram(), "dictionaries": DICTIONARIES}
+    if "translation" not in hyper.needs():
+        return given
+    rows = TOYS[kind][1]()
+    pool, _ = translated = table(kind, hyper, [_translated(row) for row in rows])
+    ids, own = pool["id"].to_pylist(), table(kind, hyper)[0]["id"].to_pylist()
+    found = [[n for n, one in enumerate(ids) if one == at and int(at) % 3] for at in own]
+    offsets = np.cumsum([0, *map(len, found)])
+    return {**given, "pool": translated, "candidates": (offsets, np.concatenate(found).astype(int))}
+
+
+def _translated(row):
+    row = dict(row)
+    for name in ("one", "two"):
+        if name in row:
+            row[name] = " ".join(reversed(row[name].split()))
+    if "words" in row:
+        row |= {"words": tuple(reversed(row["words"])), "label": (NO_TAG,) * len(row["words"])}
+    return row
+
+
+def views(kind, **given):
+    hyper = settings(**given)
+    return Views(Examples(*table(kind, hyper)), hyper, material(kind, hyper)), hyper
+
+
+def job(kind, stage=1, **given):
+    hyper = settings(**given)
+    given = material(kind, hyper) if hyper.needs() else None
+    train = shaped(Examples(*table(kind, hyper)), hyper, given)
+    dev = Examples(*table(kind, hyper, train=False))
+    return Job(task=TOYS[kind][0], stage=STABLE.stage(hyper), hyper=hyper, seed=1,
+               plan=plan(hyper, len(train), ()), train=train, dev={"dev": dev})  # fmt: skip
+
+
+@pytest.fixture
+def pretrained(toy_folder):
+    folder = str(toy_folder("bert", vocab_size=98))
+
+    def make(kind, hyper):
+        return read(folder, TOYS[kind][0], read_tokenizer(folder, ()), hyper)
+
+    return make
+
+
+def spelled(ids):
+    """The text that tokens spell, without special tokens."""
+    return toy_unigram().decode(ids, skip_special_tokens=True).replace("▁", " ").replace(" ", "")
+
+
+# What is seen.
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("corpus", ["subwords", "switch"])
+def test_divided_words_spell_the_same_text(kind, corpus):
+    seen, _ = views(kind, corpus=corpus)
+    pass_ = seen.drawn(1, 0)
+    differ = 0
+    for row in range(len(seen)):
+        made = pass_.make(row)
+        own, noised = list(made.own["input_ids"]), list(made.noised["input_ids"])
+        assert own[0] == noised[0] == 2
+        assert max(len(own), len(noised)) <= 24
+        if max(len(own), len(noised)) < 24:
+            assert spelled(own) == spelled(noised)
+        differ += own != noised
+        if row < len(seen.examples):
+            table_row = seen.examples.row("input_ids", row).tolist()
+            assert own == table_row[: len(own) - 1] + own[-1:]
+    assert differ > len(seen) / 3
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_pass_draws_its_own_views_and_the_same_wherever_it_is_drawn(kind):
+    seen, _ = views(kind, view="switch", corpus="subwords")
+    again, _ = views(kind, view="switch", corpus="subwords")
+
+    def ids(views, seed, number):
+        drawn = views.drawn(seed, number)
+        return [[*map(int, drawn.make(row).noised["input_ids"])] for row in range(len(views))]
+
+    first = ids(seen, 1, 0)
+    assert ids(seen, 1, 1) != first
+    assert ids(seen, 2, 0) != first
+    assert ids(again, 1, 0) == first
+    assert ids(seen, 1, 0) == first
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_steps_made_ahead_hold_what_is_made_on_the_spot(kind):
+    seen, _ = views(kind, view="switch")
+    passes = []
+    for rows, given in supply(seen, 8, 5, start=2, stop=9, rank=1, size=2):
+        passes.append(given.draw)
+        assert len(given._made) == len(rows) // 2
+        share = np.array(sorted(given._made))
+        ours, theirs = (one.batch(share, CPU) for one in (given, seen.drawn(*given.draw)))
+        torch.testing.assert_close(ours, theirs, rtol=0, atol=0)
+        assert not given._made
+    each = -(-len(seen) // 8)
+    assert passes == [(5, step // each) for step in range(2, 9)]
+    assert 0 < given.switched["switched"] < given.switched["asked"] < given.switched["words"]
+
+
+def test_both_views_of_tagged_words_hold_the_same_words():
+    seen, _ = views("tag", view="switch", corpus="subwords", max_length=9)
+    cut = 0
+    for row in range(len(seen)):
+        made = seen.drawn(1, 0).make(row)
+        count = len(made.facts["labels"])
+        for view in (made.own, made.noised):
+            assert len(view["input_ids"]) == len(view["word"]) <= 9
+            places = [at for at in view["word"] if at >= 0]
+            assert sorted(set(places)) == list(range(count))
+            assert places == sorted(places)
+        base = row % len(seen.examples)
+        gold = seen.examples.row("label", base)
+        assert list(made.facts["labels"]) == list(gold[:count])
+        cut += count < len(gold)
+    assert 0 < cut < len(seen)
+    rows = np.array([0, 5, len(seen) - 1])
+    batch = seen.drawn(1, 0).batch(rows, CPU)
+    assert torch.equal(batch["real_words"], batch["labels"] != NO_TAG)
+    assert batch["augmented"].tolist() == [2]
+
+
+@pytest.mark.parametrize("corpus", ["subwords", "switch"])
+def test_the_words_of_an_answer_stay_and_are_still_where_it_is_said(corpus):
+    seen, _ = views("span", view="switch", corpus=corpus, max_length=14, switch_ratio=1,
+                    subword_ratio=1)  # fmt: skip
+    answered = moved = lost = 0
+    for row in range(len(seen)):
+        made = seen.drawn(1, 0).make(row)
+        facts, ids = made.facts, list(made.own["input_ids"])
+        base = row % len(seen.examples)
+        gold = int(seen.examples.scalar("start", base))
+        own = ids[facts["at"] : facts["at"] + facts["count"]]
+        assert len(ids) == facts["at"] + facts["count"] + 1 <= 14
+        if facts["start"]:
+            assert [spelled(ids[facts[name] : facts[name] + 1]) for name in ("start", "end")] == [
+                "w7", "w7"]  # fmt: skip
+            answered, moved = answered + 1, moved + (facts["start"] != gold)
+        else:
+            lost += gold > 0
+            assert not gold or row >= len(seen.examples)
+        kept = [t for t, s in zip(ids, made.shared, strict=True) if s]
+        theirs = zip(made.noised["input_ids"], made.noised_shared, strict=True)
+        assert kept == [t for t, s in theirs if s]
+        assert made.shared[0]
+        assert not any([*made.shared[1 : facts["at"]], made.shared[-1]])
+        if facts["start"] and len(made.noised["input_ids"]) < 14:
+            assert made.shared[facts["start"]]
+        assert len(own) == facts["count"]
+    assert answered > 10
+    assert moved > 0 or corpus == "switch"
+    assert lost > 0 or corpus == "switch"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_copies_that_are_translations(kind):
+    view = "translation" if kind == "classify" else "subwords"
+    seen, _ = views(kind, view=view, corpus="translation")
+    pass_, size = seen.drawn(1, 0), len(seen.examples)
+    for row in range(size, 2 * size):
+        made, base = pass_.make(row), seen.examples.table["id"][row - size].as_py()
+        english = seen.examples.row("input_ids", row - size).tolist()
+        if not int(base) % 3:
+            assert (list(made.own["input_ids"]) == english) == (kind != "span")  # any other's
+            continue
+        if kind == "classify":
+            one, two = (spelled(part) for part in _texts(made.own["input_ids"]))
+            source = TOYS[kind][1]()[int(base)]
+            wanted = ("".join(reversed(source[name].split())) for name in ("one", "two"))
+            assert (one, two) == tuple(wanted)
+            # What is a translation already has the English text beside it.
+            assert list(made.noised["input_ids"]) == english
+        if kind == "tag":
+            assert set(made.facts["labels"]) == {NO_TAG}
+    rows = np.arange(2 * size)
+    counts = pass_.counts(rows)
+    if kind == "tag":
+        assert counts["units"] == seen.examples.units.sum()
+        assert counts["compared"] == 2 * counts["units"]
+        assert counts["augmented"] == counts["units"]
+    else:
+        assert counts == {"units": 2 * size, "compared": 2 * size, "augmented": size}
+
+
+def _texts(ids):
+    """The two texts of a row."""
+    ids = list(map(int, ids))
+    first = ids.index(3)
+    return ids[1:first], ids[first + 1 : -1]
+
+
+@pytest.mark.parametrize("length", [8, 9, 12, 15])
+def test_a_pair_is_cut_as_the_tokenizer_cuts_it(length):
+    seen, _ = views("classify", max_length=length)
+    do, tokenizer = seen._maker.do, toy_unigram()
+    for row in pairs(60):
+        texts = [do.pieces.of(row[name].split()) for name in ("one", "two")]
+        whole = tokenizer(row["one"], row["two"], truncation="longest_first", max_length=length)
+        ids, first = do.pair(texts)
+        assert ids == whole["input_ids"]
+        assert [0] * first + [1] * (len(ids) - first) == whole["token_type_ids"]
+
+
+# What is learned.
+
+
+CONTRACT = [
+    ("classify", {}), ("classify", {"view": "translation", "corpus": "translation"}),
+    ("classify", {"view": "noise", "noise_size": 0, "corpus": "switch"}),
+    ("tag", {}), ("tag", {"corpus": "translation", "hard_labels": True}),
+    ("span", {}), ("span", {"view": "switch", "corpus": "translation"}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "given"), CONTRACT)
+@pytest.mark.parametrize(("limit", "world"), [(60, 1), (2**20, 2), (90, 3)])
+def test_neither_the_cut_nor_the_workers_change_the_gradient(pretrained, kind, given, limit, world):
+    planned = job(kind, **STILL, max_length=40, **given)
+    source = pretrained(kind, planned.hyper)
+    teacher = Bench(CPU).model(source, planned.hyper, 9).double().eval()
+    rows = np.array([3, 27, 4, 30, 8, 33, 2])
+    planned = replace(planned, train=planned.train.drawn(1, 0))
+    ours, whole = (
+        gradients(source, planned, rows, limit=cut, world=size, teacher=teacher)
+        for cut, size in ((limit, world), (2**20, 1))
+    )
+    assert any(gradient.abs().max() > 1e-6 for gradient in whole.values())
+    for name, gradient in whole.items():
+        torch.testing.assert_close(ours[name], gradient, rtol=1e-8, atol=1e-10)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_switched_off_it_is_plain_fine_tuning(pretrained, kind):
+    """Bit for bit, the random numbers of dropout among them."""
+    off = {"lambda1": 0, "lambda2": 0, "corpus": None}
+    planned = job(kind, **off)
+    assert isinstance(planned.train, Examples)
+    plain = RECIPES["finetune"]
+    fields = set(plain.hyper.model_fields) & planned.hyper.model_fields_set
+    hyper = plain.hyper(**{name: getattr(planned.hyper, name) for name in fields})
+    other = replace(planned, hyper=hyper, stage=plain.stages[0])
+    weights = []
+    for one in (planned, other):
+        fit = Fit(one, Bench(CPU).model(pretrained(kind, one.hyper), one.hyper, 1))
+        list(fit)
+        weights.append(snapshot(fit.model))
+    assert_same(*weights)
+
+
+def test_the_loss_is_its_formula(pretrained):
+    """Classes: cross entropy + lambda1 R1 + lambda2 R2, each written out."""
+    planned = job("classify", **STILL, lambda1=3, lambda2=2, view="switch", corpus="subwords")
+    source = pretrained("classify", planned.hyper)
+    model = Bench(CPU).model(source, planned.hyper, 1).double().train()
+    teacher = Bench(CPU).model(source, planned.hyper, 2).double().eval()
+    rows = np.array([3, 27, 4, 30])
+    batch = planned.train.drawn(1, 0).batch(rows, CPU)
+    loss = planned.stage.loss(model, batch, planned.hyper, None, teacher)
+    own = {n: batch[n] for n in ("input_ids", "token_type_ids", "attention_mask")}
+    p = model(**own).logits.softmax(-1)
+    q = model(**batch["noised"]).logits.softmax(-1)
+    t = teacher(**own).logits.softmax(-1)
+    nll = functional.nll_loss(p.log(), batch["labels"])
+    both = (p * (p / q).log()).sum() + (q * (q / p).log()).sum()
+    copies = [1, 3]
+    taught = (t[copies] * (t[copies] / p[copies]).log()).sum()
+    wanted = nll + 3 * both / (4 * 2) + 2 * taught / (2 * 2)
+    torch.testing.assert_close(loss, wanted)
+    assert not torch.allclose(p, q)
+
+
+def test_noise_is_in_the_embeddings_of_one_pass_alone(pretrained):
+    planned = job("classify", **STILL, view="noise", noise="normal", noise_size=0.5, stages=1)
+    assert not planned.hyper.needs()
+    model = Bench(CPU).model(pretrained("classify", planned.hyper), planned.hyper, 1).double()
+    batch = planned.train.collate(np.arange(6))
+    before = says(model, batch)
+    torch.manual_seed(1)
+    loss = planned.stage.loss(model, batch, planned.hyper)
+    plain = functional.cross_entropy(before, batch["labels"])
+    assert loss > plain + 1e-6
+    torch.testing.assert_close(says(model, batch), before, rtol=0, atol=0)
+    still = planned.hyper.model_copy(update={"noise_size": 0.0})
+    torch.testing.assert_close(planned.stage.loss(model, batch, still), plain)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_toy_is_learned_in_both_stages(pretrained, kind):
+    taught = {"stages": 2, "EPOCH": 3, "view": "switch"}
+    first = job(kind, **{**taught, "stages": 1, "EPOCH": 6})
+    source = pretrained(kind, first.hyper)
+    one = Fit(first, Bench(CPU).model(source, first.hyper, 1))
+    *_, report = one
+    assert report.stage == "stage 1"
+    assert report.loss < 2 * report.step  # finite
+    before = snapshot(one.model)
+    second = job(kind, **taught)
+    assert len(second.train) == 2 * len(first.train)
+    teacher = one.model.eval().requires_grad_(False)
+    two = Fit(second, Bench(CPU).model(source, second.hyper, 1), teacher=teacher)
+    reports = list(two)
+    assert reports[-1].stage == "stage 2"
+    assert reports[-1].loss < reports[0].loss
+    assert_same(snapshot(teacher), before)
+    assert not teacher.training
+
+
+# Which teacher.
+
+
+def test_trials_that_differ_in_what_the_first_stage_does_not_see_share_it():
+    one = first_stage(STABLE.hyper(lambda2=5, hard_labels=True, corpus="switch", switch_ratio=0.3))
+    assert one == first_stage(STABLE.hyper(lambda2=1, corpus_size=2, noise_size=1)) == {"stages": 1}
+    other = STABLE.hyper(
+        LR=3e-5, teacher_LR=1e-5, view="subwords", teacher_view="switch", switch_ratio=0.5,
+        subword_ratio=0.9, EPOCH={"steps": 9}, teacher_EPOCH=4,
+    )  # fmt: skip
+    assert first_stage(other) == {
+        "stages": 1, "LR": 1e-5, "EPOCH": 4, "view": "switch", "switch_ratio": 0.5,
+    }  # fmt: skip
+    assert STABLE.hyper(**first_stage(other)).needs() == {"switch"}
+    assert other.needs() == {"subwords", "switch"}
+
+
+@pytest.mark.parametrize(
+    "given", [{"stages": 1}, {"lambda2": 0}, {"corpus": None}, {"teacher": "runs/one/panx/best"}]
+)
+def test_some_trials_need_no_teacher_to_be_trained(given):
+    assert first_stage(STABLE.hyper(**given)) is None
