@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 from torch.utils.data import DataLoader, Dataset
 
-from .blocks import Blocks
-from .examples import Examples
+from .shapes import Training
 from .steps import dealt, passed, stream
 from .views import Views
 
@@ -17,9 +16,9 @@ STEPS = 8  # made ahead at most
 
 
 def supply(
-    examples: Examples | Blocks | Views, batch: int, seed: int, *,
+    examples: Training, batch: int, seed: int, *,
     start: int, stop: int, rank: int = 0, size: int = 1,
-) -> Iterator[tuple[np.ndarray, Examples | Blocks | Views]]:  # fmt: skip
+) -> Iterator[tuple[np.ndarray, Training]]:  # fmt: skip
     """The rows of every step, see `stream`, and the examples as the step's pass sees them.
 
     Args:

@@ -8,12 +8,14 @@ from .blocks import Blocks
 from .examples import Examples
 from .views import Views
 
+Training = Examples | Blocks | Views  # what a trial is trained on
+
 
 def shaped(
     examples: Examples | Text, hyper: Any, material: Mapping[str, Any] | None = None
-) -> Examples | Blocks | Views:
-    """A text as blocks of its size; a training set with what its views are made from, as
-    views; any others as they are."""
+) -> Training:
+    """A text as blocks of its size; a training set with what its views are made from, as views; any
+    others as they are."""
     if isinstance(examples, Text):
         return Blocks(examples, hyper.block * hyper.length, hyper.mask_share)
     if material is not None and hyper.needs():

@@ -5,7 +5,7 @@ It knows neither optimizer nor schedule."""
 import numpy as np
 import torch
 
-from ..batches import Cost, Examples, cut, dealt
+from ..batches import Cost, Training, cut, dealt
 from .job import Job
 from .precision import autocast
 from .world import World
@@ -53,7 +53,7 @@ class Gradient:
         self.overhead = overhead(model, self.device)
         self.micro_batches = 0
 
-    def __call__(self, examples: Examples, rows: np.ndarray, step: int) -> torch.Tensor:
+    def __call__(self, examples: Training, rows: np.ndarray, step: int) -> torch.Tensor:
         """Leave the gradients of these rows in the parameters; the sum of this worker's losses.
 
         Args:
@@ -80,7 +80,7 @@ class Gradient:
         return cut(share, self.job.train.lengths, Cost(overhead=self.overhead, limit=limit))
 
     def _add_up(
-        self, examples: Examples, parts: list[np.ndarray], over: dict[str, int], step: int
+        self, examples: Training, parts: list[np.ndarray], over: dict[str, int], step: int
     ) -> torch.Tensor | None:
         """Backward through every micro-batch; None where memory ran out."""
         job, total = self.job, torch.zeros((), device=self.device)

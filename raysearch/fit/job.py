@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ..batches import Examples
+from ..batches import Examples, Training
 from ..plan import Plan
 from ..recipes import Hyper, Stage
 from ..tasks import Task
@@ -30,7 +30,7 @@ class Job:
     hyper: Hyper
     plan: Plan
     seed: int
-    train: Examples
+    train: Training
     dev: Mapping[str, Examples]
     selector: str = ""
     keep_best: bool = False

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..batches import Examples, supply
+from ..batches import Examples, Training, supply
 from ..models.bench import snapshot
 from ..plan import learning_rate
 from . import precision
@@ -98,7 +98,7 @@ class Fit:
                 return
             self.tick(self)
 
-    def _train(self, rows: np.ndarray, examples: Examples) -> torch.Tensor:
+    def _train(self, rows: np.ndarray, examples: Training) -> torch.Tensor:
         """One optimizer step over exactly these rows; their summed loss on this worker."""
         hyper = self.job.hyper
         loss = self.gradient(examples, rows, self.step)

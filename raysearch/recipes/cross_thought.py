@@ -22,13 +22,14 @@ class CrossThoughtHyper(Hyper):
         "slots": "slots",
         "cross_layers": "cross_layers",
         "length": "short_length",
+        "places": "max_position_embeddings",
         "positions": "positions",
         "fusion": "fusion",
     }
 
     READ_BY: ClassVar[dict[str, tuple[Head, ...]]] = {
         **Hyper.READ_BY,
-        **dict.fromkeys(("block", "length", "mask_share"), ("thought",)),
+        **dict.fromkeys(("block", "length", "places", "mask_share"), ("thought",)),
         **dict.fromkeys(("positions", "fusion"), ("classify", "regress")),
     }
 
@@ -43,6 +44,10 @@ class CrossThoughtHyper(Hyper):
     )
     block: int = Field(500, ge=1, description="thought: sequences of a block, which see each other")
     length: int = Field(64, ge=2, le=448, description="thought: tokens of a sequence")
+    places: Count = Field(
+        None, description="thought: size of the position table of a model from scratch, which the "
+        "longest sentence and the farthest offset share; none: the model's own",
+    )  # fmt: skip
     mask_share: Annotated[Number, Field(gt=0, lt=1)] = Field(
         0.15, description="thought: share of the tokens that are to be guessed"
     )
