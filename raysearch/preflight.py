@@ -195,7 +195,7 @@ def hub_problems(model: str) -> list[Problem]:
 
 
 def disk_problems(folder: Path, model: str, weights: int) -> list[Problem]:
-    """Whether the disk has room for a run folder that keeps `weights` sets of weights."""
+    """Whether the disk has room for a folder that keeps so many sets of a model's weights."""
     parent = next(p for p in (folder, *folder.parents) if p.exists())
     if not parent.is_dir():
         return [Problem(place="storage", text=f"'{parent}' is no folder; another one would do")]

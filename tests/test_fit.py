@@ -99,7 +99,7 @@ def test_every_step_sees_bsz_rows(toy_bert):
     fit = Fit(job, build(toy_bert(), job))
     backward = fit.gradient
     fit.gradient = lambda given, rows, step: seen.append(len(rows)) or backward(given, rows, step)
-    fit.gradient.micro_batches = 0
+    fit.gradient.micro_batches = fit.gradient.units = 0
     list(fit)
     assert seen == [8, 8, 8, 8, 8, 8, 2] * 2
 

@@ -1,5 +1,6 @@
 """Views of training examples, the losses over them, and both stages. All of it toys."""
 
+import multiprocessing
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +12,9 @@ from test_fit import assert_same, gradients
 from test_heads import CPU, MADE, STILL, words
 from torch.nn import functional
 
+from raysearch import study
 from raysearch.batches import Examples, Views, shaped, supply
+from raysearch.errors import InputError
 from raysearch.fit import Fit, Job, plan
 from raysearch.models import Bench
 from raysearch.models.bench import snapshot
@@ -114,7 +117,7 @@ def spelled(ids):
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("corpus", ["subwords", "switch"])
-def test_divided_words_spell_the_same_text(kind, corpus):
+def test_the_other_view_is_of_the_english_words(kind, corpus):
     seen, _ = views(kind, corpus=corpus)
     pass_ = seen.drawn(1, 0)
     differ = 0
@@ -123,8 +126,10 @@ def test_divided_words_spell_the_same_text(kind, corpus):
         own, noised = list(made.own["input_ids"]), list(made.noised["input_ids"])
         assert own[0] == noised[0] == 2
         assert max(len(own), len(noised)) <= 24
-        if max(len(own), len(noised)) < 24:
-            assert spelled(own) == spelled(noised)
+        english = seen.examples.row("input_ids", row % len(seen.examples)).tolist()
+        cut = max(map(len, (own, noised, english))) == 24
+        for ids in (own, noised) if corpus == "subwords" else (noised,):
+            assert cut or spelled(ids) == spelled(english)
         differ += own != noised
         if row < len(seen.examples):
             table_row = seen.examples.row("input_ids", row).tolist()
@@ -393,3 +398,76 @@ def test_trials_that_differ_in_what_the_first_stage_does_not_see_share_it():
 )
 def test_some_trials_need_no_teacher_to_be_trained(given):
     assert first_stage(STABLE.hyper(**given)) is None
+
+
+# What goes wrong.
+
+
+def test_a_maker_of_views_that_is_killed_is_replaced():
+    seen, _ = views("tag", view="switch")
+    whole = [
+        given.batch(rows, CPU)["noised"] for rows, given in supply(seen, 8, 5, start=0, stop=12)
+    ]
+    killed = []
+    for step, (rows, given) in enumerate(supply(seen, 8, 5, start=0, stop=12)):
+        torch.testing.assert_close(given.batch(rows, CPU)["noised"], whole[step], rtol=0, atol=0)
+        if step == 0:
+            killed = multiprocessing.active_children()
+            for maker in killed:
+                maker.kill()
+    assert len(killed) == 1
+
+
+def test_an_empty_context_has_views_too():
+    hyper = settings(view="switch", corpus="subwords")
+    rows = [{"id": "1", "question": "w1 w2", "context": text, "answers": (), "label": None}
+            for text in ("", "  ", "w4")]  # fmt: skip
+    seen = Views(Examples(*table("span", hyper, rows)), hyper, material("span", hyper))
+    batch = seen.drawn(1, 0).batch(np.arange(len(seen)), CPU)
+    assert batch["start"].tolist() == [0] * 6
+    assert batch["shared_tokens"].sum() >= 6
+
+
+@pytest.mark.parametrize(
+    ("task", "fixed", "said"),
+    [
+        ("xtreme/panx", {"view": "translation"}, "the words of a translation do not stand beside"),
+        ("xtreme/xnli", {"view": "noise", "compile": True}, "would not see the noise"),
+        ("xtreme/mlqa", {"span_head": "conditional"}, "plain"),
+        ("glue/stsb", {}, "'stabletune' does not train glue/stsb"),
+    ],
+)
+def test_what_cannot_be_so_is_refused(task, fixed, said):
+    raw = {"tasks": [task], "model": "scratch", "recipe": "stabletune", "fixed": fixed}
+    with pytest.raises(InputError, match=said):
+        study.parse(raw)
+
+
+def test_what_changes_nothing_is_not_searched():
+    space = {"lambda2": {"choice": [1, 2]}, "switch_ratio": {"choice": [0.3, 0.5]}}
+    raw = {"tasks": ["xtreme/panx"], "model": "scratch", "recipe": "stabletune", "space": space}
+    assert set(study.parse(raw).space_of("xtreme/panx")) == {"lambda2"}
+    one = study.parse({**raw, "fixed": {"stages": 1, "view": "switch"}})
+    assert set(one.space_of("xtreme/panx")) == {"switch_ratio"}
+
+
+def test_the_windows_of_a_question_are_those_of_one_translation():
+    """Of two translations of a question, of two windows and of one, each is as likely."""
+    hyper = settings(corpus="translation", max_length=12, doc_stride=4)
+    rows = [{"id": "q", "question": "w1", "context": words(np.random.default_rng(1), 12),
+             "answers": (), "label": None}]  # fmt: skip
+    short = {**rows[0], "context": "w3 w4"}
+    (one, padding), (two, _) = (table("span", hyper, found) for found in (rows, [short]))
+    other = table("span", hyper, [{**short, "id": "x"}])[0]
+    pool = pa.concat_tables([one, other, two]).combine_chunks()
+    found = np.array([*range(len(one)), len(one) + 1])
+    candidates = np.arange(len(one) + 1) * len(found), np.tile(found, len(one))
+    given = {"tokenizer": toy_unigram(), "dictionaries": {}, "candidates": candidates}
+    seen = Views(Examples(one, padding), hyper, {**given, "pool": (pool, padding)})
+    drawn = []
+    for number in range(200):
+        pass_ = seen.drawn(1, number)
+        drawn.append(tuple(pass_._translations(len(one) + at)[0] for at in range(len(one))))
+    assert len(one) > 1
+    assert set(drawn) == {tuple(range(len(one))), (len(one) + 1,) * len(one)}
+    assert 60 < drawn.count(drawn[0]) < 140

@@ -1,18 +1,19 @@
 """The steps of a training run in their order, each with its examples as its pass sees them. Views
-of texts are made by a process of their own, ahead of the step that needs them."""
+of texts are made by processes of their own, ahead of the step that needs them."""
 
 from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
 import numpy as np
+import torch
 from torch.utils.data import DataLoader, Dataset
 
 from .shapes import Training
-from .steps import dealt, passed, stream
+from .steps import dealt, passed, permuted, stream
 from .views import Views
 
-STEPS = 8  # made ahead at most
+STEPS = 8  # made ahead at most, by each process
 
 
 def supply(
@@ -26,27 +27,16 @@ def supply(
         start, stop: steps.
         rank, size: of the workers that share a step: views are made of this one's rows.
     """
-    makes = isinstance(examples, Views)
-    made = iter(_loader(_Ahead(examples, batch, seed, rank, size), start, stop) if makes else ())
+    ahead = _Ahead(examples, batch, seed, rank, size) if isinstance(examples, Views) else None
+    made = ahead and ahead.steps(start, stop)
     number, seen = -1, examples
     steps = islice(stream(len(examples), batch, seed, start=start), stop - start)
     for step, rows in enumerate(steps, start):
         if number != (number := passed(len(examples), batch, step)):
             seen = examples.drawn(seed, number)
-        if makes:
+        if made:
             seen.provide(*next(made))
         yield rows, seen
-
-
-def _loader(dataset: Dataset, start: int, stop: int) -> DataLoader:
-    return DataLoader(
-        dataset, sampler=range(start, stop), batch_size=None, num_workers=1,
-        prefetch_factor=STEPS, collate_fn=_as_it_is,
-    )  # fmt: skip
-
-
-def _as_it_is(made: Any) -> Any:
-    return made
 
 
 class _Ahead(Dataset):
@@ -54,12 +44,37 @@ class _Ahead(Dataset):
 
     def __init__(self, views: Views, batch: int, seed: int, rank: int, size: int) -> None:
         self.views, self.batch, self.seed, self.rank, self.size = views, batch, seed, rank, size
-        self._steps: tuple[int, Iterator[np.ndarray]] = -1, iter(())
+        self._order: tuple[int, np.ndarray] = -1, np.empty(0)
+
+    def steps(self, start: int, stop: int) -> Iterator[Any]:
+        """What every step needs, by as many processes as the worker has threads. One that is
+        killed, as by a lack of memory, is replaced once."""
+        for last in (False, True):
+            try:
+                for made in self._loader(start, stop):
+                    yield made
+                    start += 1
+                return
+            except RuntimeError as error:
+                if last or "exited unexpectedly" not in str(error):
+                    raise
+
+    def _loader(self, start: int, stop: int) -> DataLoader:
+        return DataLoader(
+            self, sampler=range(start, stop), batch_size=None, collate_fn=_as_it_is,
+            num_workers=torch.get_num_threads(), prefetch_factor=STEPS,
+        )  # fmt: skip
 
     def __getitem__(self, step: int) -> Any:
-        at, steps = self._steps
-        if at != step:
-            steps = stream(len(self.views), self.batch, self.seed, start=step)
-        self._steps = step + 1, steps
-        seen = self.views.drawn(self.seed, passed(len(self.views), self.batch, step))
-        return seen.ahead(dealt(next(steps), seen.lengths, self.rank, self.size))
+        count = len(self.views)
+        number, each = passed(count, self.batch, step), -(-count // self.batch)
+        if self._order[0] != number:
+            self._order = number, permuted(count, self.seed, number)
+        at = step % each * self.batch
+        rows = self._order[1][at : at + self.batch]
+        seen = self.views.drawn(self.seed, number)
+        return seen.ahead(dealt(rows, seen.lengths, self.rank, self.size))
+
+
+def _as_it_is(made: Any) -> Any:
+    return made

@@ -53,7 +53,8 @@ class Seen:
 
 
 class Maker:
-    """Makes the views of a kind of example.
+    """Makes the views of a kind of example. The other view of an augmented copy is one of the words
+    that the copy was made from, as in the released code; of a translation one of its own.
 
     Args:
         examples: the training set.
@@ -99,8 +100,7 @@ class Texts(Maker):
         if copy and found is not None:
             own, texts = self._row(self.pool, found), self._said(self.pool, found)
         elif copy and self.corpus != "translation":
-            done = [self.do.apply(self.corpus, words, random) for words in texts]
-            own, texts = self._assembled(done), [changed.words for changed in done]
+            own = self._assembled([self.do.apply(self.corpus, words, random) for words in texts])
         noised = None
         if self.changes:
             noised = self._assembled([self.do.apply(self.view, words, random) for words in texts])
@@ -131,8 +131,7 @@ class Words(Maker):
             tags = np.full(len(words), NO_TAG)
         own = self.do.pieces.of(words)
         if copy and self.corpus != "translation":
-            done = self.do.apply(self.corpus, words, random)
-            own, words = done.tokens, done.words
+            own = self.do.apply(self.corpus, words, random).tokens
         theirs = self.do.apply(self.view, words, random).tokens if self.changes else own
         room = self.do.length - len(self.do.begin) - len(self.do.end)
         first, second = align_words(own, theirs, room, self.do.unknown)
@@ -170,9 +169,7 @@ class Windows(Maker):
             rows = zip(tokens, done.tokens, done.changed, strict=True)
             kept = [new if changed else old for old, new, changed in rows]
             own, facts, tokens = self._again(own, facts, tokens, kept)
-            # A word that was divided anew is another one in the other view; a switched one is not.
-            before = done.changed if self.corpus == "subwords" else before
-            words = done.words
+            before = done.changed
         if not self.changes:
             return Seen(own=own, facts=facts)
         frozen = examples.row(KEPT, at).tolist()
@@ -185,7 +182,7 @@ class Windows(Maker):
         ]
         switched = [a or b for a, b in zip(done.changed, before, strict=True)]
         head, end = own[INPUT][: facts[AT]], self.do.end
-        room = self.do.length - len(head) - len(end)
+        room = max(0, self.do.length - len(head) - len(end))
         first, second = align_window(tokens, theirs, switched, (0, sum(map(len, tokens))), room)
         noised = self._framed(head, second.tokens)
         return Seen(
@@ -205,8 +202,7 @@ class Windows(Maker):
     ) -> tuple[Row, dict[str, int], list[tuple[int, ...]]]:  # fmt: skip
         """The window with other tokens, cut to its room: its row, facts, and each word's tokens."""
         head = own[INPUT][: facts[AT]]
-        room = self.do.length - len(head) - len(self.do.end)
-        left, shown = room, []
+        left, shown = max(0, self.do.length - len(head) - len(self.do.end)), []
         for tokens in new:
             shown.append(tokens[:left])
             left -= len(shown[-1])
@@ -223,7 +219,7 @@ class Windows(Maker):
 def _grouped(ids: np.ndarray, spot: np.ndarray, words: int) -> list[tuple[int, ...]]:
     """The tokens of each word that a window shows."""
     ends = np.searchsorted(spot, np.arange(words), side="right")
-    begins = [0, *ends[:-1]]
+    begins = [0, *ends][: len(ends)]
     ids = ids.tolist()
     return [tuple(ids[a:b]) for a, b in zip(begins, ends, strict=True)]
 

@@ -22,10 +22,15 @@ def stream(examples: int, batch: int, seed: int, *, start: int = 0) -> Iterator[
     per_pass = -(-examples // batch)
     number, skip = divmod(start, per_pass)
     while True:
-        order = np.random.default_rng([seed, number]).permutation(examples)
+        order = permuted(examples, seed, number)
         for at in range(skip * batch, examples, batch):
             yield order[at : at + batch]
         number, skip = number + 1, 0
+
+
+def permuted(examples: int, seed: int, number: int) -> np.ndarray:
+    """The order of the rows in a pass over them."""
+    return np.random.default_rng([seed, number]).permutation(examples)
 
 
 def passed(examples: int, batch: int, step: int) -> int:

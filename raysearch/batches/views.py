@@ -7,8 +7,10 @@ from copy import copy
 from typing import Any, Self
 
 import numpy as np
+import pyarrow as pa
 import torch
 
+from ..prepare import ends
 from ..prepare.columns import INPUT, SPOT, WORD
 from ..recipes.finetune import NO_TAG
 from ..recipes.stabletune import AUGMENTED, NOISED, NOISED_SHARED, REAL_WORDS, SHARED_TOKENS
@@ -46,7 +48,9 @@ class Views:
         self._candidates = material.get("candidates")
         self._made: dict[int, Seen] = {}
         head = "span" if examples.has(SPOT) else "tag" if WORD in examples.padding else "classify"
-        self._words, self._any = head == "tag", head == "span"
+        self._words, self._questions = head == "tag", None
+        if head == "span" and self._pool is not None:  # the first windows, of both
+            self._questions = tuple(_begins(one.table) for one in (examples, self._pool))
         operations = Operations(
             hyper, material["tokenizer"], material["dictionaries"], hyper.needs()
         )
@@ -90,18 +94,35 @@ class Views:
         }  # fmt: skip
 
     def _translations(self, row: int) -> tuple[int | None, int | None]:
-        """Rows of the pool: what a copy is, and what the other view may be. A question without a
-        translation gets any other, as in the released code."""
+        """Rows of the pool: what a copy is, and what the other view may be; none for some."""
         if self._pool is None:
             return None, None
-        random = drawn("translation", *self.draw, row)
+        base = int(self._base[row])
+        if self._questions is not None:
+            return self._question(row, base), None
+        found, random = self._found(base), drawn("translation", *self.draw, row)
+        if not len(found):
+            return None, None
+        return tuple(int(found[random.randrange(len(found))]) for _ in range(2))
+
+    def _found(self, base: int) -> np.ndarray:
+        """The rows of the pool that translate a training row."""
         offsets, rows = self._candidates
-        begin, end = (int(at) for at in offsets[self._base[row] : self._base[row] + 2])
-        if begin < end:
-            return tuple(int(rows[random.randrange(begin, end)]) for _ in range(2))
-        if self._any:
-            return tuple(random.randrange(len(self._pool)) for _ in range(2))
-        return None, None
+        return rows[offsets[base] : offsets[base + 1]]
+
+    def _question(self, row: int, base: int) -> int:
+        """A window of a translated question. All windows of a question have those of the same one,
+        in their order; a question without a translation has any other, as in the released code."""
+        begins, starts = self._questions
+        number = base - int(begins[np.searchsorted(begins, base, "right") - 1])
+        found = self._found(base)
+        places = np.searchsorted(starts, found).clip(max=len(starts) - 1)
+        whole = found[starts[places] == found] if len(found) else starts
+        random = drawn("translation", *self.draw, row - number)
+        start = int(whole[random.randrange(len(whole))])
+        behind = int(np.searchsorted(starts, start, "right"))
+        stop = int(starts[behind]) if behind < len(starts) else len(self._pool)
+        return start + number % (stop - start)
 
     def make(self, row: int) -> Seen:
         """The views of a row in this pass: the same in every process."""
@@ -168,6 +189,11 @@ class Views:
             else:
                 batch[name] = np.asarray(values)
         return {n: torch.from_numpy(x).to(device, non_blocking=True) for n, x in batch.items()}
+
+
+def _begins(table: pa.Table) -> np.ndarray:
+    """The first row of each run of rows that share an id."""
+    return np.concatenate([[0], ends(table)[:-1]])
 
 
 def _wide(rows: list[Any], device: torch.device) -> int:

@@ -51,7 +51,7 @@ class Gradient:
         self.world, self.memory, self.scaler = world, memory, scaler
         self.device = next(model.parameters()).device
         self.overhead = overhead(model, self.device)
-        self.micro_batches = 0
+        self.micro_batches = self.units = 0
 
     def __call__(self, examples: Training, rows: np.ndarray, step: int) -> torch.Tensor:
         """Leave the gradients of these rows in the parameters; the sum of this worker's losses.
@@ -64,6 +64,7 @@ class Gradient:
         """
         share = dealt(rows, examples.lengths, self.world.rank, self.world.size)
         over = examples.counts(rows)
+        self.units = over["units"]
         while True:
             self.model.zero_grad(set_to_none=True)
             parts = self._parts(share)

@@ -113,7 +113,7 @@ class Fit:
         self.optimizer.step(self.scaler)
         # An overflow of fp16 is a skipped update, and no loss.
         self._losses += loss if self.scaler is None else torch.nan_to_num(loss, 0.0, 0.0, 0.0)
-        self._seen += examples.counts(rows)["units"]
+        self._seen += self.gradient.units
         self.tokens += int(self.job.train.tokens[rows].sum())
         return loss
 

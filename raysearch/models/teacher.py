@@ -1,6 +1,7 @@
 """The model of an earlier stage from a folder, as weights that any process can hold. Knows that it
 has to be the student's own model, and nothing of what it teaches."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,8 @@ def read_teacher(
         differs = f"of another shape: {other[0]}"
     elif usual | (own or {}) != choices(task.head, hyper):
         differs = f"with another head: {own or usual}"
+    elif task.labels and _reordered(model.config, task.labels):
+        differs = f"with its labels in another order: {', '.join(_labels(model.config))}"
     elif read_tokenizer(folder, ()).get_vocab() != tokenizer.get_vocab():
         differs = "with another vocabulary"
     if differs:
@@ -48,3 +51,13 @@ def read_teacher(
         text += "\na winner of stage 1 that started from the same model would do"
         raise InputError("teacher", [Problem(place="teacher", text=text)])
     return weights
+
+
+def _labels(config: Any) -> list[str]:
+    return [str(label).lower() for _, label in sorted(config.id2label.items())]
+
+
+def _reordered(config: Any, labels: Sequence[str]) -> bool:
+    """Whether a model knows these labels by other numbers."""
+    wanted, own = [label.lower() for label in labels], _labels(config)
+    return own != wanted and sorted(own) == sorted(wanted)

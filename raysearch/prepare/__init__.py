@@ -22,7 +22,7 @@ from .. import readers
 from ..errors import InputError, Problem
 from ..recipes import Hyper
 from ..tasks import Example, Split, Task
-from . import lines, options, said, texts, windows, words
+from . import lines, options, texts, windows, words
 from .columns import GROUP, ID, INPUT, LABEL, LANGUAGE
 from .tokens import Text, is_text, mapped
 
@@ -113,7 +113,7 @@ def of_examples(
     key = (FORMAT, task.head, task.inputs, task.labels, split.labelled, shape, sorted(padding),
            train, task.by_language, split.language, spare, tokenizer.model_max_length,
            source, tokenizer_digest(tokenizer))  # fmt: skip
-    key = (*key, "said") if train and said.wanted(hyper) else key
+    key = (*key, "said") if train and hyper.needs() else key
     digest = hashlib.sha256(repr(key).encode()).hexdigest()
     path = cache_folder().absolute() / "prepared" / f"{digest[:32]}.arrow"
     told = path.with_suffix(".left")

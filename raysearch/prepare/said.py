@@ -7,16 +7,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from ..recipes import Hyper
 from ..views.words import answer_words, spans
 from .columns import KEPT, SAID, SPOT, WHOLE, lists
-
-VIEWS = frozenset({"subwords", "switch", "translation"})  # those that are made from words
-
-
-def wanted(hyper: Hyper) -> bool:
-    """Whether training rows tell their words."""
-    return bool(hyper.needs() & VIEWS)
 
 
 def words(rows: Sequence[Sequence[str]]) -> pa.ListArray:

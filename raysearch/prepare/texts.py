@@ -41,7 +41,7 @@ def encode(
     if labelled:
         kind = pa.float32() if task.head == "regress" else pa.int64()
         columns[LABEL] = pa.array([example["label"] for example in chunk], kind)
-    if train and said.wanted(hyper):
+    if train and hyper.needs():
         for name, field in zip((SAID, SAID_2), task.inputs, strict=False):
             columns[name] = said.words([example[field].split() for example in chunk])
     columns[ID] = pa.array([example["id"] for example in chunk], pa.string())

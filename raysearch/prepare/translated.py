@@ -41,6 +41,11 @@ class Pool:
     offsets: np.ndarray
     rows: np.ndarray
 
+    @property
+    def matched(self) -> int:
+        """Training rows that have a translation."""
+        return int(np.count_nonzero(np.diff(self.offsets)))
+
 
 def parts(
     task: Task, root: Path, tokenizer: Any, hyper: Hyper, spare: int = 0
@@ -84,12 +89,15 @@ def join(task: Task, train: pa.Table, found: Sequence[Prepared]) -> Pool:
     pieces = {name: table.column(name) for name in table.column_names}
     whole = {n: c if n in (SAID, SAID_2) else c.combine_chunks() for n, c in pieces.items()}
     table = pa.table(whole, metadata=table.schema.metadata)
-    # Questions that are counted: equal ids mean nothing (TyDiQA).
-    counted = any(file.numbered for split in translated(task).values() for file in split.files)
-    wanted = pa.array([""] * train.num_rows) if counted else _wanted(task, train)
+    wanted = pa.array([""] * train.num_rows) if counted(task) else _wanted(task, train)
     offsets, rows = _matches(wanted, table.column(ID))
     padding = found[0].padding
     return Pool(table=table, padding=padding, offsets=offsets, rows=rows)
+
+
+def counted(task: Task) -> bool:
+    """Whether ids of questions are counts, of which equal ones mean nothing (TyDiQA)."""
+    return any(file.numbered for split in translated(task).values() for file in split.files)
 
 
 def _sentences(path: Path, languages: Sequence[str], spare: int, left: Left) -> Iterator[Example]:

@@ -76,7 +76,7 @@ def encode(
     names = (INPUT, TYPE, AT, COUNT, ID, START, END, IMPOSSIBLE, BEGIN, STOP, OWNED, CONTEXT,
              ANSWERS)  # fmt: skip
     rows: dict[str, list[Any]] = {name: [] for name in names}
-    views, shown = train and said.wanted(hyper), []
+    views, shown = train and hyper.needs(), []
     for example, query in zip(chunk, queries, strict=True):
         text = texts[example["context"]]
         head = [*begin, *query[: hyper.query_length], *middle]

@@ -45,7 +45,7 @@ def encode(
             rows[ID].append(example["id"])
     rows[TYPE] = [[0] * len(row) for row in rows[INPUT]]
     columns = {name: lists(rows[name]) for name in (*fills(tokenizer), WORD, LABEL)}
-    if train and said.wanted(hyper):
+    if train and hyper.needs():
         columns[SAID] = said.words(rows[SAID])
     columns[ID] = pa.array(rows[ID], pa.string())
     return columns

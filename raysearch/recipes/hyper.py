@@ -38,7 +38,7 @@ def yaml_no(value: Any) -> Any:
 SHARED = (
     "max_length", "over_length", "doc_stride", "stride_as", "query_length", "span_head",
     "answerable_by", "qa_length", "segments", "dev_examples", "view", "teacher_view", "corpus",
-    "teacher",
+    "teacher", "teacher_lambda1",
 )  # fmt: skip
 
 _SPAN = (

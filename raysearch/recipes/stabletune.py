@@ -25,7 +25,9 @@ _OF_VIEWS = (NOISED, AUGMENTED, REAL_WORDS, SHARED_TOKENS, NOISED_SHARED)
 
 
 def _unfit(head: Head, hyper: StableHyper) -> tuple[str, str] | None:
-    """Only whole texts can be compared with their translations."""
+    """Only whole texts can be compared with their translations; noise is put in by a hook."""
+    if hyper.compile and "noise" in (hyper.view, hyper.teacher_view):
+        return "compile", "a compiled model would not see the noise on its embeddings: leave it out"
     for name in ("view", "teacher_view"):
         if head != "classify" and getattr(hyper, name) == "translation":
             text = "the words of a translation do not stand beside those of the text; subwords, "

@@ -24,6 +24,7 @@ from ..standing import Standing, complete, standings
 from ..study import Study
 from .cluster import cluster, local_resources
 from .mirror import Mirror, is_remote
+from .teachers import Shelf
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,7 +148,11 @@ def _problems(
     """Everything that can be known without Ray and without reading weights."""
     found = [problem for model in study.models for problem in preflight.hub_problems(model)]
     found += preflight.survey(study, data).problems
-    rooms = (preflight.disk_problems(folder, m, study.confirm.top + 1) for m in study.models)
+    room = {folder: study.confirm.top + 1}
+    if any(RECIPES[study.recipe].teacher(study.hyper(name, {})) for name in study.tasks):
+        room[Shelf().folder] = 1 + len(study.confirm.seeds)
+    asked = ((place, m, count) for place, count in room.items() for m in study.models)
+    rooms = (preflight.disk_problems(*one) for one in asked)
     found += next(filter(None, rooms), [])
     if address is None:
         found += preflight.lane_problems(lanes, local_resources())

@@ -12,9 +12,9 @@ import pyarrow as pa
 import ray
 
 from .. import prepare, readers, tasks
-from ..errors import InputError
+from ..errors import InputError, Problem
 from ..lane.texts import Stored
-from ..prepare import said, translated
+from ..prepare import translated
 from ..recipes import Hyper
 from ..study import Study
 from ..views import dictionaries, sources, unigram
@@ -78,7 +78,7 @@ class Pantry:
         if folder := getattr(hyper, "teacher", None):
             teacher = read_teacher(folder, task, pretrained, tokenizer, hyper)
             material["teacher"] = self._put(teacher)
-        if said.wanted(hyper):
+        if hyper.needs():
             material["views"] = self._put(self._views(task, train, tokenizer, hyper))
         ray.get(self.desk.provide.remote(name, material))
 
@@ -117,7 +117,15 @@ class Pantry:
             parts = translated.parts(task, self.root, tokenizer, hyper, spare)
             pool = translated.join(task, train, [self._noted(task, *part) for part in parts])
             made |= {"pool": (pool.table, pool.padding), "candidates": (pool.offsets, pool.rows)}
+            self._tell_matches(task, pool, train)
         return made
+
+    def _tell_matches(self, task: tasks.Task, pool: translated.Pool, train: pa.Table) -> None:
+        """How many rows have a translation. Raises InputError where none has that should."""
+        if not (pool.matched or translated.counted(task)):
+            text = "none is of a row of the training set: the files are of another one"
+            raise InputError(task.name, [Problem(place="translations", text=text)])
+        self.note(f"{task.name} translations: of {pool.matched:,} of {train.num_rows:,} rows")
 
     def _texts(self, name: str) -> Iterator[str]:
         task = tasks.get(name)

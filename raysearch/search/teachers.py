@@ -7,7 +7,9 @@ import hashlib
 import json
 import os
 import shutil
+import time
 import uuid
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from ..export.disk import replace
 from ..journal import Record
 from ..prepare import cache_folder
 
+DAY = 24 * 3600.0  # seconds
 FACTS, WEIGHTS = "facts.json", "weights.safetensors"
 
 
@@ -62,6 +65,7 @@ class Shelf:
 
         place = self.folder / identity
         staged = self.folder / f".{identity}-{uuid.uuid4().hex}.writing"
+        self._sweep()
         try:
             staged.mkdir(parents=True)
             write_arrays(staged / WEIGHTS, weights)
@@ -76,6 +80,13 @@ class Shelf:
                 raise _unwritten(self.folder, error) from error
         finally:
             shutil.rmtree(staged, ignore_errors=True)
+
+    def _sweep(self) -> None:
+        """Take away what a killed run left half written a day ago."""
+        for left in self.folder.glob(".*.writing"):
+            with suppress(OSError):
+                if time.time() - left.stat().st_mtime > DAY:
+                    shutil.rmtree(left)
 
 
 def untaught(teacher: Record) -> str | None:
