@@ -144,8 +144,9 @@ class Ways:
             finetune_loss(fit.model, own, self.hyper).backward()
             other = {**batch[NOISED], "labels": own["labels"]}
             finetune_loss(fit.model, other, self.hyper).backward()
-            with torch.no_grad():
-                says(self.teacher, {name: x[batch[AUGMENTED]] for name, x in own.items()})
+            if len(batch[AUGMENTED]):
+                with torch.no_grad():
+                    says(self.teacher, {name: x[batch[AUGMENTED]] for name, x in own.items()})
         torch.nn.utils.clip_grad_norm_(fit.optimizer.parameters, self.hyper.clip)
         fit.optimizer.prepare(1e-5)
         fit.optimizer.step(None)

@@ -438,9 +438,19 @@ def test_views_are_laid_out_where_they_are_asked_for(pawsx, toy_folder, laid_out
     assert views["tokenizer"].get_vocab() == toy_tokenizer().get_vocab()
     assert "xtreme/pawsx dictionaries: de; none for es fr ja ko zh" in notes
     assert "xtreme/pawsx translated-fr: 1 examples prepared" in notes
+    assert "xtreme/pawsx translations: of 1 of 3 rows" in notes
     shelf, _ = laid_out(searched("xtreme/pawsx", model=model, **SWITCH), pawsx)
     views = shelf["xtreme/pawsx"]["views"]
     assert (views["pool"], views["candidates"]) == (None, None)
+
+
+def test_translations_of_another_training_set_are_refused(pawsx, toy_folder, laid_out):
+    write(pawsx, PAIRS.format("fr"), pairs(("never", "seen", "w26", "w27", "0")))
+    asked = searched(
+        "xtreme/pawsx", model=str(toy_folder("bert")), corpus="translation", view="same"
+    )
+    with pytest.raises(InputError, match="the files are of another one"):
+        laid_out(asked, pawsx)
 
 
 def test_what_cannot_be_made_is_refused_before_anything_is_prepared(pawsx, toy_folder, laid_out):
@@ -486,6 +496,15 @@ def test_a_teacher_that_is_another_model_or_of_another_task_is_refused(toy_folde
     for said, wrong in cases.items():
         with pytest.raises(InputError, match=said):
             read_teacher(str(wrong), PAWSX, student, tokenizer, hyper)
+    xnli = tasks.get("xtreme/xnli")
+    order, _ = taught(folder, tmp_path, xnli, name="order")
+    read_teacher(str(order), xnli, read(str(folder), xnli, tokenizer), tokenizer, hyper)
+    config = json.loads((order / "config.json").read_text())
+    config["id2label"] = {"0": "neutral", "1": "entailment", "2": "contradiction"}
+    config["label2id"] = {label: int(at) for at, label in config["id2label"].items()}
+    (order / "config.json").write_text(json.dumps(config))
+    with pytest.raises(InputError, match="labels in another order: neutral"):
+        read_teacher(str(order), xnli, read(str(folder), xnli, tokenizer), tokenizer, hyper)
     words = json.loads((good / "tokenizer.json").read_text())
     words["model"]["vocab"] |= {"w0": 6, "w1": 5}
     (good / "tokenizer.json").write_text(json.dumps(words))
