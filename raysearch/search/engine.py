@@ -168,7 +168,7 @@ def _engine(
     lanes: Lanes,
     watch: Callable[..., Any] | None,
 ) -> Run:
-    importing = threading.Thread(target=import_module, args=(".session", __package__))
+    importing = threading.Thread(target=import_module, args=(".session", __package__), daemon=True)
     importing.start()  # torch and Tune take as long to import as Ray to start
     journal = Journal(folder)
     try:
