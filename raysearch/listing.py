@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -35,7 +36,7 @@ def show(what: str) -> None:
 def plan(study: Study, sizes: Sizes, notes: Iterable[str] = ()) -> None:
     """Print what a study would run; of tasks whose data were read also what they hold, how many
     steps the settings take that are tried first, and notes."""
-    table = _table("task", "searched", "trials", "confirmed", "tried first")
+    table, taught = _table("task", "searched", "trials", "confirmed", "tried first"), []
     for name in study.tasks:
         space = study.space_of(name)
         cells = spaces.size(space)
@@ -43,9 +44,12 @@ def plan(study: Study, sizes: Sizes, notes: Iterable[str] = ()) -> None:
         if cells < math.inf:
             searched += f" ({cells:.0f} configurations)"
         confirmed = f"top {study.confirm.top} x {len(study.confirm.seeds)} seeds"
-        trials = f"{study.planned(name)} by {study.search.sampler}"
-        first = str(min(len(study.start(name)), study.planned(name)) or "-")
+        planned = study.planned(name)
+        trials = f"{planned} by {study.search.sampler}" if planned else "-"
+        first = str(min(len(study.start(name)), planned) or "-")
         table.add_row(name, searched, trials, confirmed if study.confirm.seeds else "-", first)
+        if stages := _teachers(study, name):
+            taught.append(f"{name} teachers: {stages}")
     title = Text.assemble((study.name, "bold"), f"  model {study.model}, recipe {study.recipe}")
     _console().print(title)
     for name in study.tasks:
@@ -55,8 +59,34 @@ def plan(study: Study, sizes: Sizes, notes: Iterable[str] = ()) -> None:
     if sizes:
         _console().print(_data(study, sizes))
         _console().print(_schedules(study, sizes))
-    for note in notes:
+    for note in (*taught, *notes):
         _console().print(note)
+
+
+def _teachers(study: Study, name: str) -> str:
+    """How many first stages a task's trials learn from; "" where they learn from none."""
+    recipe, space = RECIPES[study.recipe], study.space_of(name)
+    first = {key: dimension.ends[0] for key, dimension in space.items()}
+
+    def of(point: dict[str, Any]) -> str:
+        wanted = recipe.teacher(study.hyper(name, {**first, **point}))
+        return repr(wanted and sorted(wanted.items()))
+
+    read = [key for key, dimension in space.items()
+            if len({of({key: value}) for value in dimension.ends}) > 1]  # fmt: skip
+    if not read and of({}) == "None":
+        return ""
+    planned, seeds = study.planned(name), len(study.confirm.seeds)
+    count = spaces.size({key: space[key] for key in read})
+    said = []
+    if planned and read:
+        each = " and ".join(read)
+        said = [f"at most {min(planned, count):.0f} in the search (one for each {each})"]
+    elif planned:
+        said = ["1 in the search"]
+    if seeds:
+        said.append(f"{min(study.confirm.top, count) * seeds:.0f} in the confirmation")
+    return ", ".join(said)
 
 
 def _data(study: Study, sizes: Sizes) -> Table:

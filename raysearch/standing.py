@@ -63,7 +63,7 @@ def standings(study: Study, records: Records, task: str) -> list[Standing]:
 def planned(study: Study, records: Records, task: str) -> dict[Phase, int]:
     """Trials of each phase, as far as can be told now; teachers once they are begun."""
     seeds, space = len(study.confirm.seeds), study.space_of(task)
-    search = study.planned(task) if space or not seeds else 0
+    search = study.planned(task)
     begun = records.of(task, "search")
     if searched_hours(records) > (study.search.hours or math.inf):
         search = min(search, len(begun))

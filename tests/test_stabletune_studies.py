@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from raysearch import study
+from raysearch import listing, study
 from raysearch.plan import plan
 from raysearch.recipes import Steps
 from raysearch.recipes.stabletune import StableHyper, first_stage
@@ -219,3 +219,27 @@ def test_no_score_is_printed_that_nobody_could_read(setting, size):
     (row,) = load(setting, size).published
     assert set(row.results) == set(load(setting, size).tasks)
     assert not any(result.scores for result in row.results.values())
+
+
+def test_check_tells_how_many_teachers_there_will_be(capsys):
+    """What a stage 1 is repeated for: a value that it reads, and a seed."""
+    loaded = load("transfer")
+    listing.plan(loaded, {})
+    said = capsys.readouterr().out.splitlines()
+    assert "xtreme/mlqa teachers: 1 in the search, 3 in the confirmation" in said
+    two = "at most 2 in the search (one for each subword_ratio), 3 in the confirmation"
+    assert f"xtreme/udpos teachers: {two}" in said
+    space = {"lambda1": {"choice": [1, 5]}, "LR": {"log": [1e-6, 1e-4]}}
+    raw = {"tasks": ["xtreme/panx"], "model": "scratch", "recipe": "stabletune"}
+    for values, told in (
+        ({"space": space}, ["xtreme/panx teachers: at most 7 in the search (one for each lambda1 "
+                            "and LR)"]),
+        ({"space": space, "fixed": {"teacher_LR": 1e-5, "teacher_lambda1": 5}},
+         ["xtreme/panx teachers: 1 in the search"]),
+        ({"space": space, "fixed": {"stages": 1}}, []),
+        ({"space": {}, "confirm": {"seeds": [1, 2]}},
+         ["xtreme/panx teachers: 2 in the confirmation"]),
+    ):  # fmt: skip
+        listing.plan(study.parse({**raw, "search": {"trials": 7}, **values}), {})
+        said = capsys.readouterr().out.splitlines()
+        assert [line for line in said if "teachers: " in line] == told

@@ -182,5 +182,8 @@ class Study(_Part):
         return f"dev.mean.{row.metric}" if mean else f"dev.{row.metric}"
 
     def planned(self, task: str) -> int:
-        """How many different configurations the search tries."""
+        """How many different configurations the search tries; none where there is but one, and
+        seeds confirm it."""
+        if not self.space_of(task) and self.confirm.seeds:
+            return 0
         return int(min(self.search.trials, spaces.size(self.space_of(task))))
