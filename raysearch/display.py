@@ -14,6 +14,7 @@ from rich.text import Text
 from . import tasks
 from .journal import Record
 from .recipes import RECIPES
+from .space import spelled
 from .standing import standings
 
 PLAIN_EVERY = 30.0  # seconds between lines of progress in a log
@@ -85,11 +86,11 @@ class Display:
         shown = record.best.get(self.agenda.study.selector(record.task))
         score = "-" if shown is None else f"{100 * shown:.1f}"
         step = record.reports[-1] if record.reports else {"step": 0, "steps": 0}
-        values = " ".join(f"{name}={_short(x)}" for name, x in self._point(record).items())
         line = Text(f"{record.task} {record.phase} {record.number:>3}  ")
         line.append(f"{record.status:<10}", style=_STYLES[record.status])
         line.append(f" {task.metric} {score:>5}  {record.seconds:6.1f} s  ")
-        line.append(f"{step['step']}/{step['steps']} steps  {values} seed={record.seed}")
+        line.append(f"{step['step']}/{step['steps']} steps  {spelled(self._point(record))} ")
+        line.append(f"seed={record.seed}")
         return line
 
     def _point(self, record: Record) -> dict[str, Any]:
@@ -191,10 +192,6 @@ def _where(record: Record) -> str:
 def _share(record: Record) -> float:
     """How much of its schedule is done, as far as is known."""
     return record.step / record.plan["steps"] if record.plan else 0.0
-
-
-def _short(value: Any) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def _duration(seconds: float) -> str:

@@ -120,7 +120,7 @@ def _schedules(study: Study, sizes: Sizes) -> Table:
         examples = sum(sizes[name][split.name] for split in study.trainings(name))
         head = tasks.get(name).head
         for point in study.start(name) or [{}]:
-            values = " ".join(f"{key}={value}" for key, value in point.items()) or "the defaults"
+            values = spaces.spelled(point) or "the defaults"
             trials = {values: study.hyper(name, point)}
             recipe = RECIPES[study.recipe]
             if first := recipe.teacher(trials[values]):

@@ -120,3 +120,14 @@ def cells(space: Space) -> list[dict[str, Any]]:
     """Every configuration of a finite space, the last dimension varying fastest."""
     rows = product(*(dimension.values for dimension in space.values()))
     return [dict(zip(space, row, strict=True)) for row in rows]
+
+
+def spelled(point: Mapping[str, Any]) -> str:
+    """A configuration on a line, as `--set` takes its values: "LR=2e-05 EPOCH={steps: 300}"."""
+    return " ".join(f"{name}={_short(value)}" for name, value in point.items())
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{name}: {_short(x)}" for name, x in value.items()) + "}"
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
