@@ -13,7 +13,6 @@ from rich.text import Text
 
 from . import tasks
 from .journal import Record
-from .recipes import RECIPES
 from .space import spelled
 from .standing import standings
 
@@ -40,6 +39,7 @@ class Display:
         self.agenda, self.lanes = agenda, lanes
         self.console = console or Console(highlight=False)
         self._before = {r.id for r in agenda.journal.trials.values() if r.over}
+        self._taught: set[str] = set()  # teachers of the trials so far
         self._shown = time.monotonic()
         self._live: Live | None = None
         if self.console.is_terminal:
@@ -52,9 +52,13 @@ class Display:
         self._say(Text(line, style="dim"))
 
     def change(self, record: Record) -> None:
-        """A line when a trial ends."""
+        """A line when a trial ends, or begins with a teacher that was trained before."""
         if record.over:
             self._say(self._ended(record))
+        elif record.teacher and not record.attempts and record.teacher not in self._taught:
+            self._taught.add(record.teacher)
+            if record.teacher not in self.agenda.journal.trials:
+                self.note(f"{record.task} teacher {record.teacher} from the cache")
 
     def refresh(self) -> None:
         """A new frame, or a line of progress now and then where there is no terminal."""
@@ -98,10 +102,9 @@ class Display:
         if record.phase != "teach":
             return record.configuration
         study = self.agenda.study
-        hypers = RECIPES[study.recipe].hyper(), study.hyper(record.task, {})
-        usual, shared = (hyper.model_dump(mode="json") for hyper in hypers)
-        whole = record.configuration.items()
-        return {name: x for name, x in whole if x not in (usual[name], shared[name])}
+        names = {name.removeprefix("teacher_") for name in study.space_of(record.task)}
+        names -= study.hyper(record.task, record.configuration).unread()
+        return {name: x for name, x in record.configuration.items() if name in names}
 
     def _summary(self) -> Text:
         done, planned = self._counts()

@@ -94,11 +94,14 @@ def _data(study: Study, sizes: Sizes) -> Table:
     selects = "their mean" if study.search.select_on == "mean" else "the first"
     table = _table("task", "trains on", f"scored on, {selects} selects")
     for name in study.tasks:
-        task, most = tasks.get(name), study.hyper(name, {}).dev_examples
-        train = [split.name for split in study.trainings(name)]
+        task, hyper = tasks.get(name), study.hyper(name, {})
+        train = {split.name: sizes[name][split.name] for split in study.trainings(name)}
+        whole, most = sum(train.values()), hyper.dev_examples
+        copies = hyper.in_pass(whole) - whole
+        trains = _counts(train) + (f"; {copies:,} augmented copies" if copies else "")
         dev = {split.name: sizes[name].get(split.name) for split in task.dev}
         scored = {n: min(size, most or size) for n, size in dev.items() if size is not None}
-        table.add_row(name, _counts({n: sizes[name][n] for n in train}), _counts(scored))
+        table.add_row(name, trains, _counts(scored))
     return table
 
 

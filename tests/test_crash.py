@@ -92,7 +92,8 @@ def test_a_run_survives_kill_9_of_a_worker_a_lane_and_the_driver(tmp_path: Path)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="finds Ray's processes with ps")
-def test_when_ray_fails_or_ctrl_c_comes_the_run_says_how_to_go_on(tmp_path: Path) -> None:
+def test_when_ray_fails_or_time_is_up_the_run_says_how_to_go_on(tmp_path: Path) -> None:
+    """SIGTERM, as clusters' schedulers send it, does what Ctrl-C does."""
     (tmp_path / "toy.yaml").write_text(STUDY)
     run = tmp_path / "runs" / "toy"
     process = start(tmp_path, "run", "toy.yaml")
@@ -102,9 +103,10 @@ def test_when_ray_fails_or_ctrl_c_comes_the_run_says_how_to_go_on(tmp_path: Path
 
     process = start(tmp_path, "resume", "runs/toy")
     wait_for_reports(run, reports(run) + 1, process)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGTERM)
     assert process.wait(timeout=60) == 130
 
     said = (tmp_path / "out.txt").read_text()
     assert said.count("raysearch resume") == 2
     assert "Traceback" not in said
+    assert "SIGTERM" not in said

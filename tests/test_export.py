@@ -308,7 +308,7 @@ def test_the_winner_is_a_study_of_its_own(tmp_path):
     assert (best.confirm.seeds, best.confirm.top) == ((11, 12, 13), 1)
     assert best.search.stop_early is None
     assert [list(row.results) for row in best.published] == [[MRPC]]
-    assert best.planned(MRPC) == 1
+    assert best.planned(MRPC) == 0  # its seeds confirm it
 
 
 def test_without_a_confirmation_the_winner_keeps_its_seed_and_its_evaluations(tmp_path):

@@ -233,11 +233,23 @@ def test_a_log_and_a_panel_tell_of_teachers_what_they_are(tmp_path):
     shown.change(record)
     agenda.next()
     shown.close()
-    rate = f"LR={record.configuration['LR']:.3g} " if record.configuration["LR"] != 2e-5 else ""
     text = console.export_text()
-    assert f"100/100 steps  {rate}stages=1 seed=1" in text
+    assert f"100/100 steps  LR={record.configuration['LR']:.3g} seed=1" in text
     assert re.search(r"teach .* 1/1", text)
     assert re.search(r"search .* 0/8", text)
+
+
+def test_a_teacher_of_another_study_is_told_of_once(tmp_path):
+    for place, told in (("one", 0), ("two", 1)):
+        agenda = opened(parsed(ONE_TEACHER), tmp_path / place, tmp_path / "shelf")
+        file = io.StringIO()
+        shown = Display(agenda, lambda: 1, Console(file=file, width=200))
+        while (record := agenda.next()) != "done":
+            shown.change(record)
+            list(toy_trial(agenda, record, "finished"))
+            shown.change(record)
+        (line,) = {record.teacher for record in agenda.journal.of(TASK, "search")}
+        assert file.getvalue().splitlines().count(f"{TASK} teacher {line} from the cache") == told
 
 
 def test_a_teachers_settings_stand_in_every_export(tmp_path):
@@ -250,6 +262,8 @@ def test_a_teachers_settings_stand_in_every_export(tmp_path):
     rows = parquet.read_table(tmp_path / "run" / "xtreme-panx" / "trials.parquet").to_pylist()
     teachers = {row["id"]: row for row in rows if row["phase"] == "teach"}
     assert {row["hp.LR"] for row in teachers.values()} == {1e-5, 2e-5}
+    # What no teacher reads is none of its settings.
+    assert {(row["hp.corpus"], row["hp.lambda2"]) for row in teachers.values()} == {(None, None)}
     for row in rows:
         if row["phase"] == "search" and row["teacher"]:
             assert teachers[row["teacher"]]["hp.LR"] == row["hp.teacher_LR"]

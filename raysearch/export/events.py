@@ -23,7 +23,7 @@ from .. import tasks
 from ..journal import Record
 from ..study import Study
 from . import spelling
-from .tables import settings
+from .tables import settings, values_of
 
 FOLDER = "tensorboard"
 
@@ -118,11 +118,8 @@ class Curves:
         yield _plugin(record.ended, metadata.SESSION_END_INFO_TAG, session_end_info=end)
 
     def _settings(self, record: Record) -> dict[str, float | str]:
-        """A trial's hyperparameters: numbers in columns of numbers, otherwise as papers write.
-
-        A teacher lacks those that only the trials have which it teaches.
-        """
-        hyper = self.study.hyper(record.task, record.configuration).model_dump()
+        """A trial's hyperparameters: numbers in columns of numbers, otherwise as papers write."""
+        hyper = values_of(self.study, record)
         kinds = {info.name: info.type for info in self._columns.hparam_infos}
         return {
             name: float(hyper[name])

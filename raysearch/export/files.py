@@ -13,7 +13,7 @@ from ..journal import Record
 from ..recipes import RECIPES
 from ..study import Study
 from . import spelling
-from .tables import PAPERS
+from .tables import PAPERS, values_of
 
 TIME = pa.timestamp("us", tz="UTC")
 
@@ -84,7 +84,7 @@ def reports(task: str, records: Sequence[Record]) -> bytes:
 def _settings(study: Study, task: str, records: Sequence[Record]) -> Columns:
     """Columns of the papers' four and of all that the study searches or fixes."""
     names = dict.fromkeys((*PAPERS, *study.space_of(task), *study.fixed_of(task)))
-    hypers = [study.hyper(task, r.configuration).model_dump(mode="json") for r in records]
+    hypers = [values_of(study, record) for record in records]
     fields, columns = RECIPES[study.recipe].hyper.model_fields, {}
     for name in names:
         values = [hyper[name] for hyper in hypers]

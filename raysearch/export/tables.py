@@ -2,9 +2,10 @@
 published. It knows no file and no format."""
 
 from collections.abc import Callable
+from typing import Any
 
 from .. import metrics, tasks
-from ..journal import Records
+from ..journal import Record, Records
 from ..standing import Standing, complete, planned, standings
 from ..study import Study
 from ..study.names import source
@@ -66,6 +67,14 @@ def table(study: Study, records: Records | None = None) -> Table:
 def averaged(study: Study) -> bool:
     """Whether a study has every task of the papers' average."""
     return set(AVERAGED) <= set(study.tasks)
+
+
+def values_of(study: Study, record: Record) -> dict[str, Any]:
+    """A trial's hyperparameters; none for those that a teacher does not read."""
+    hyper = study.hyper(record.task, record.configuration)
+    unread = hyper.unread() if record.phase == "teach" else frozenset()
+    values = hyper.model_dump(mode="json")
+    return {name: None if name in unread else value for name, value in values.items()}
 
 
 def settings(study: Study) -> list[str]:

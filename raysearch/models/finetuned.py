@@ -33,8 +33,8 @@ def _unfit(task: Task, outputs: int, lacking: list[str]) -> str:
     """Why a head cannot predict the task: its number of outputs, the weights that it lacks."""
     if task.head == "thought":  # embeddings, which no head reads
         return ""
-    if outputs != task.outputs:
-        return f"its head has {outputs} outputs, {task.name} has {task.outputs}"
     if lacking:
         return f"no trained head in it: {', '.join(sorted(lacking))}; a run's best/ has one"
+    if outputs != task.outputs:
+        return f"its head has {outputs} outputs, {task.name} has {task.outputs}"
     return ""

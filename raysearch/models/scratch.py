@@ -2,6 +2,7 @@
 
 import io
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -22,9 +23,13 @@ from .amos_vocabulary import LINES, MODEL
 from .converted_tokenizers import sentences
 from .cross_thought_config import CrossThoughtConfig
 
+SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+LETTERS = 1000
+
 
 def tokenizer(name: str, texts: Iterable[str]) -> Any:
-    """The family's own kind of tokenizer, trained on these texts, which are streamed once."""
+    """The family's own kind of tokenizer, trained on these texts: always the same one, so that
+    trials of a resumed run and teachers of another compare."""
     family, *_, words = scratch_shape(name)
     return _TOKENIZERS[family](texts, words)
 
@@ -48,15 +53,37 @@ def config(name: str, words: Any) -> Any:
 
 
 def _wordpiece(texts: Iterable[str], words: int) -> BertTokenizerFast:
-    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    texts = list(texts)
     backend = Tokenizer(WordPiece(unk_token="[UNK]"))
     backend.normalizer = BertNormalizer(lowercase=True)
     backend.pre_tokenizer = BertPreTokenizer()
-    trainer = WordPieceTrainer(vocab_size=words, special_tokens=special, show_progress=False)
-    backend.train_from_iterator(texts, trainer)
-    ids = {token: backend.token_to_id(token) for token in ("[SEP]", "[CLS]")}
-    backend.post_processor = BertProcessing(("[SEP]", ids["[SEP]"]), ("[CLS]", ids["[CLS]"]))
-    return BertTokenizerFast(tokenizer_object=backend, model_max_length=512)
+    alphabet = _alphabet(texts, backend)
+    # The trainer numbers letters within words as it meets them, in another order each time, and
+    # merges by number where counts are equal: told as special they are numbered beforehand.
+    inside = [f"##{one}" for one in alphabet if len(_split(f"a{one}", backend)) == 1]
+    backend.train_from_iterator(texts, WordPieceTrainer(
+        vocab_size=words, special_tokens=[*SPECIAL, *inside], initial_alphabet=alphabet,
+        limit_alphabet=len(alphabet), show_progress=False,
+    ))  # fmt: skip
+    made = Tokenizer(WordPiece(backend.get_vocab(), unk_token="[UNK]"))  # none of those special
+    made.normalizer, made.pre_tokenizer = backend.normalizer, backend.pre_tokenizer
+    made.add_special_tokens(SPECIAL)
+    ids = {token: made.token_to_id(token) for token in ("[SEP]", "[CLS]")}
+    made.post_processor = BertProcessing(("[SEP]", ids["[SEP]"]), ("[CLS]", ids["[CLS]"]))
+    return BertTokenizerFast(tokenizer_object=made, model_max_length=512)
+
+
+def _alphabet(texts: list[str], backend: Tokenizer) -> list[str]:
+    """The letters of these texts, normalised; of very many the most frequent."""
+    counts: Counter[str] = Counter()
+    for text in texts:
+        counts.update(backend.normalizer.normalize_str(text))
+    letters = (one for one in counts if not one.isspace())
+    return sorted(sorted(letters, key=lambda one: (-counts[one], one))[:LETTERS])
+
+
+def _split(text: str, backend: Tokenizer) -> list[Any]:
+    return backend.pre_tokenizer.pre_tokenize_str(backend.normalizer.normalize_str(text))
 
 
 def _unigram(texts: Iterable[str], words: int) -> AmosTokenizer:

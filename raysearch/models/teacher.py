@@ -2,6 +2,7 @@
 has to be the student's own model, and nothing of what it teaches."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,11 @@ def read_teacher(
             student's.
     """
     folder = source(name)
-    model = load(Path(folder), task, torch.device("cpu"))
+    try:
+        model = load(Path(folder), task, torch.device("cpu"))
+    except InputError as error:
+        told = [replace(p, place="teacher", text=f"'{name}': {p.text}") for p in error.problems]
+        raise InputError("teacher", told) from None
     weights = snapshot(model)
     with torch.device("meta"):
         wanted = _build(student, _settings(student, hyper), hyper).state_dict()

@@ -41,7 +41,7 @@ class StableHyper(Hyper):
     corpus: Annotated[
         Literal["subwords", "switch", "translation"] | None, BeforeValidator(yaml_no)
     ] = Field("subwords", description="how stage 2 makes augmented copies; none: no copies")
-    corpus_size: Annotated[Number, Field(gt=0)] = Field(
+    corpus_size: Annotated[Number, Field(gt=0, le=100)] = Field(
         1.0, description="augmented copies for each training example"
     )
     subword_ratio: Share = Field(0.3, description="share of the words that are divided anew")

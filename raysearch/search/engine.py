@@ -1,22 +1,19 @@
 """One run from its study to its table: the engine under the command and the Python interface."""
 
 import json
-import os
-import platform
-import subprocess
+import shutil
 import threading
-import time
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from .. import __version__, export, preflight, readers, tasks
 from .. import study as studies
 from ..errors import InputError, Problem
+from ..export.disk import replace
 from ..journal import Journal, Record, Records, read
 from ..preflight import Lanes
 from ..recipes import RECIPES
@@ -24,6 +21,7 @@ from ..standing import Standing, complete, standings
 from ..study import Study
 from .cluster import cluster, local_resources
 from .mirror import Mirror, is_remote
+from .provenance import provenance
 from .teachers import Shelf
 
 
@@ -60,7 +58,7 @@ def run(
     storage: str | Path = "runs",
     name: str | None = None,
     address: str | None = None,
-    lanes: Lanes | None = None,
+    lanes: Lanes | int | None = None,
     watch: Callable[..., Any] | None = None,
 ) -> Run:
     """Run a study: search, confirm, export.
@@ -71,14 +69,14 @@ def run(
         storage: where the run folder goes: a folder, or a URI that pyarrow reaches (S3, GCS).
         name: of the run folder; the study's name where none is given.
         address: of a Ray cluster; None starts one on this machine.
-        lanes: how many, and how large.
+        lanes: how many, or how many and how large.
         watch: shows progress: (agenda, lanes) -> object with note, change, refresh and close.
 
     Raises:
-        InputError: everything that stands in the way, before anything is written.
+        InputError: everything that stands in the way, before anything is trained; no folder stays.
     """
     place, mirror = f"{storage}/{name or study.name}", None
-    data, folder, lanes = Path(data), Path(place), lanes or Lanes()
+    data, folder, lanes = Path(data), Path(place), Lanes.of(lanes) or Lanes()
     if is_remote(place):
         mirror = Mirror(place)
         folder = mirror.folder
@@ -91,11 +89,16 @@ def run(
         raise InputError(study.name, problems)
     content = _content(study, data)
     folder.mkdir(parents=True, exist_ok=True)
-    _write(folder / "study.yaml", studies.dump(study))
-    facts = _provenance(study) | {"data": str(data.resolve()), "content": content}
-    _write(folder / "provenance.json", json.dumps(facts | {"lanes": asdict(lanes)}, indent=2))
+    replace(folder / "study.yaml", studies.dump(study))
+    facts = provenance(study) | {"data": str(data.resolve()), "content": content}
+    replace(folder / "provenance.json", json.dumps(facts | {"lanes": asdict(lanes)}, indent=2))
     with mirror or nullcontext():
-        return _engine(folder, study, data, content, address, lanes, watch)
+        try:
+            return _engine(folder, study, data, content, address, lanes, watch)
+        except InputError:  # what only reading a model or all data can tell
+            if not any(record.attempts for record in read(folder).trials.values()):
+                shutil.rmtree(folder)
+            raise
 
 
 def resume(
@@ -103,7 +106,7 @@ def resume(
     *,
     data: str | Path | None = None,
     address: str | None = None,
-    lanes: Lanes | None = None,
+    lanes: Lanes | int | None = None,
     watch: Callable[..., Any] | None = None,
 ) -> Run:
     """Finish a run that was stopped, however: see `run` for the arguments."""
@@ -111,7 +114,7 @@ def resume(
     folder = mirror.fetch() if mirror else Path(folder)
     study, facts = opened(folder)
     data = Path(data or facts["data"])
-    lanes = lanes or Lanes(**facts["lanes"])
+    lanes = Lanes.of(lanes) or Lanes(**facts["lanes"])
     problems = _problems(study, data, folder, lanes, address)
     if facts["raysearch"] != __version__:
         text = f"begun by raysearch {facts['raysearch']}, this is {__version__}: not comparable"
@@ -148,12 +151,12 @@ def _problems(
     """Everything that can be known without Ray and without reading weights."""
     found = [problem for model in study.models for problem in preflight.hub_problems(model)]
     found += preflight.survey(study, data).problems
-    room = {folder: study.confirm.top + 1}
+    room = [(folder, study.confirm.top + 1, "storage")]
     if any(RECIPES[study.recipe].teacher(study.hyper(name, {})) for name in study.tasks):
-        room[Shelf().folder] = 1 + len(study.confirm.seeds)
-    asked = ((place, m, count) for place, count in room.items() for m in study.models)
-    rooms = (preflight.disk_problems(*one) for one in asked)
-    found += next(filter(None, rooms), [])
+        room.append((Shelf().folder, 1 + len(study.confirm.seeds), "RAYSEARCH_CACHE"))
+    for place, weights, named in room:
+        rooms = (preflight.disk_problems(place, m, weights, named) for m in study.models)
+        found += next(filter(None, rooms), [])
     if address is None:
         found += preflight.lane_problems(lanes, local_resources())
     return found
@@ -208,40 +211,3 @@ def _content(study: Study, data: Path) -> dict[str, str]:
             views = preflight.view_fingerprint(task, data, one)
             found[key] = "-".join(filter(None, [models[study.model_of(name)], *prints, views]))
     return found
-
-
-def _provenance(study: Study) -> dict[str, Any]:
-    """Versions, code and machine of a run."""
-    packages = ("ray", "torch", "transformers", "optuna", "pyarrow", "numpy", "tokenizers")
-    return {
-        "raysearch": __version__,
-        "commit": _commit(),
-        "python": platform.python_version(),
-        "packages": {name: _version(name) for name in packages},
-        "machine": {"system": platform.platform(), **local_resources()},
-        "began": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "model": study.model,
-    }
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
-
-
-def _commit() -> str | None:
-    here = Path(__file__).parent
-    try:
-        command = ["git", "-C", str(here), "rev-parse", "HEAD"]
-        out = subprocess.run(command, capture_output=True, text=True)
-    except OSError:
-        return None
-    return out.stdout.strip() or None
-
-
-def _write(path: Path, text: str) -> None:
-    staged = path.with_suffix(".writing")
-    staged.write_text(text, encoding="utf-8")
-    os.replace(staged, path)

@@ -2,10 +2,13 @@
 
 import logging
 import shutil
+import signal
 import tempfile
+import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -103,7 +106,8 @@ class Session:
         )
         with tempfile.TemporaryDirectory(prefix="raysearch-") as scratch:
             try:
-                self._tune(conductor, desk, scratch)
+                with _as_ctrl_c(signal.SIGTERM):
+                    self._tune(conductor, desk, scratch)
             except (tune.TuneError, ray.exceptions.RayError) as error:
                 raise self._lost(error) from error
             finally:
@@ -228,3 +232,16 @@ class Session:
             searched = self.journal.of(name, "search")
             samplers.export(folder / "study.db", self.study.name, self.agenda.asker(name), searched)
         shutil.rmtree(self.folder / "checkpoints", ignore_errors=True)
+
+
+@contextmanager
+def _as_ctrl_c(number: signal.Signals) -> Iterator[None]:
+    """A signal does what Ctrl-C does: SIGTERM is how clusters' schedulers say that time is up."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only that one takes signals
+        return
+    before = signal.signal(number, lambda *_: signal.raise_signal(signal.SIGINT))
+    try:
+        yield
+    finally:
+        signal.signal(number, before or signal.SIG_DFL)

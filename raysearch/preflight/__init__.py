@@ -1,0 +1,85 @@
+"""What cannot run is refused in seconds, before anything starts, every problem named."""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from .. import readers, tasks
+from ..errors import InputError, Problem
+from ..study import Study
+from ..study.names import model_problems
+from . import material
+from .faults import of_file, unreadable
+from .material import view_fingerprint
+from .models import hub_problems, model_fingerprint
+from .room import Lanes, disk_problems, lane_problems
+
+__all__ = ["Lanes", "Survey", "disk_problems", "hub_problems", "lane_problems",
+           "model_fingerprint", "model_problems", "survey", "view_fingerprint"]  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Survey:
+    """What a study starts from, looked at.
+
+    Attributes:
+        problems: of its models' names; missing files of all tasks, and every broken row of those
+            that are there.
+        sizes: task -> split -> usable examples, of what trains and selects and is there.
+        notes: what views are made from: languages with dictionaries or translations, and without.
+    """
+
+    problems: list[Problem]
+    sizes: dict[str, dict[str, int]]
+    notes: list[str] = field(default_factory=list)
+
+
+def survey(study: Study, root: Path | None) -> Survey:
+    """Look at the models of a study, and read all data of its tasks once if there is a folder."""
+    found, sizes, notes = _named_models(study), {}, []
+    for name in study.tasks:
+        if root:
+            sizes[name], wrong = _read(study, name, root)
+            found += wrong
+        lacking, seen = material.look(study, tasks.get(name), root)
+        found += [problem for problem in lacking if problem not in found]
+        notes += [f"{name} {note}" for note in seen]
+    return Survey(problems=found, sizes=sizes, notes=notes)
+
+
+def _read(study: Study, name: str, root: Path) -> tuple[dict[str, int], list[Problem]]:
+    """How many examples the splits of a task have, and what is wrong with them."""
+    task, train, sizes = tasks.get(name), study.trainings(name), {}
+    try:
+        found = [replace(problem, place=name) for problem in readers.locate(task, root, train)]
+        present = readers.present_splits(task, root)
+    except OSError as error:
+        return {}, [unreadable(name, error)]
+    for split in (*train, *task.dev):
+        if split.name in present:
+            spare = study.leave_out if split in train else 0
+            sizes[split.name], wrong = _size(task, split, root, spare)
+            found += wrong
+    return sizes, found
+
+
+def _size(
+    task: tasks.Task, split: tasks.Split, root: Path, spare: int
+) -> tuple[int, list[Problem]]:
+    """How many examples a split has, and what is wrong with it."""
+    size = 0
+    try:
+        for _ in readers.read(task, split, root, spare=spare):
+            size += 1
+    except InputError as error:
+        return size, of_file(task, error)
+    return size, []
+
+
+def _named_models(study: Study) -> list[Problem]:
+    """What is wrong with the models that a study and its tasks name, told where they are named."""
+    places: dict[str, str] = {}
+    for name in study.tasks or ("",):
+        own = name in study.per_task and study.per_task[name].model
+        places.setdefault(study.model_of(name), f"per_task.{name}.model" if own else "model")
+    found = [(place, model_problems(model)) for model, place in places.items()]
+    return [replace(problem, place=place) for place, problems in found for problem in problems]
