@@ -1,5 +1,6 @@
 """Encoders of every architecture: read, restored, trained, saved, read again, or refused."""
 
+import itertools
 import json
 import shutil
 
@@ -13,7 +14,7 @@ from test_fit import STILL, toy_job
 from raysearch import tasks
 from raysearch.errors import InputError
 from raysearch.fit import Fit
-from raysearch.models import Bench, read, save
+from raysearch.models import Bench, read, save, scratch
 from raysearch.models.bench import snapshot
 from raysearch.models.pretrained import HEADS, read_tokenizer
 from raysearch.recipes import Hyper
@@ -266,3 +267,28 @@ def test_saving_replaces_a_folder_whole(toy_folder, tmp_path):
         save(folder, pretrained, {"broken": None})
     assert read_toy(folder).weights.keys() == weights.keys()
     assert [path.name for path in folder.parent.iterdir()] == ["best"]
+
+
+@pytest.mark.parametrize("name", ["scratch", "scratch-amos", "scratch-cross-thought"])
+def test_a_tokenizer_from_scratch_is_always_the_same_one(name):
+    """Of texts with many ties, and more letters than an alphabet takes."""
+    letters = [chr(at) for at in range(0x400, 0x400 + 1500) if chr(at).isalpha()]
+    texts = [f"{a}{b}{a} {b}a{a}, no-one's cat" for a, b in itertools.pairwise(letters)]
+    first, *others = (scratch.tokenizer(f"{name}:2x64:1800", iter(texts)) for _ in range(4))
+    assert len(first) > 1000
+    for other in others:
+        assert other.get_vocab() == first.get_vocab()
+    said = first(texts[0])["input_ids"]
+    assert first.decode(said, skip_special_tokens=True).split()[-1].endswith("cat")
+
+
+def test_a_vocabulary_from_scratch_is_letters_and_their_most_frequent_merges():
+    made = scratch.tokenizer("scratch:2x64:100", ["ab " * 50, "Abc " * 40, "zz " * 20])
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    inside, letters, merges = ["##a", "##b", "##c", "##z"], list("abcz"), ["ab", "abc", "zz"]
+    in_order = sorted(made.get_vocab(), key=made.get_vocab().get)
+    assert in_order == [*special, *inside, *letters, *merges]
+    assert made.tokenize("ABCz abc [MASK] ab-q") == [
+        "abc", "##z", "abc", "[MASK]", "ab", "[UNK]", "[UNK]"
+    ]  # fmt: skip
+    assert set(made.all_special_tokens) == set(special)

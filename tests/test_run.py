@@ -12,6 +12,7 @@ import ray
 
 import raysearch
 from raysearch import journal
+from raysearch.errors import InputError, Problem
 from raysearch.preflight import Lanes
 from raysearch.search.cluster import cluster
 
@@ -133,6 +134,18 @@ def test_data_that_cannot_be_prepared_ends_the_run_at_once(
         raysearch.run(toy_study(), storage=tmp_path)
     assert time.monotonic() - began < 120  # not the half hour of a lane that hangs
     assert ray.is_initialized()
+
+
+def test_a_run_that_is_refused_while_it_is_prepared_leaves_no_folder_in_the_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def wrong(*_: object) -> None:
+        raise InputError("a model", [Problem(place="teacher", text="of another shape")])
+
+    monkeypatch.setattr("raysearch.prepare.prepare", wrong)
+    with pytest.raises(InputError, match="of another shape"):
+        raysearch.run(toy_study(), storage=tmp_path, lanes=1)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_journal_of_a_finished_run_is_finished(done: raysearch.Run) -> None:

@@ -387,6 +387,28 @@ def test_a_tokenizer_without_probabilities_is_named_by_its_files(tmp_path, files
     assert [wrong in problem.text for problem in problems] == ([True] if wrong else [])
 
 
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ({"architectures": ["BertForSequenceClassification"], "hidden_size": 8}, None),
+        ({}, None),  # reading it will tell
+        ({"architectures": ["BertModel"]}, "is BertModel, without a head for xtreme/pawsx"),
+        ({"architectures": ["BertForTokenClassification"]}, "without a head for xtreme/pawsx"),
+        ({"id2label": {"0": "a", "1": "b", "2": "c"}}, "3 outputs, xtreme/pawsx has 2"),
+        ({"vocab_size": 7}, "vocab_size 7, "),
+    ],
+)
+def test_a_teacher_is_looked_at_before_anything_starts(tmp_path, config, said):
+    """With and without a data folder, from its config.json alone."""
+    for name, own in (("model", {"vocab_size": 9, "hidden_size": 8}), ("teacher", config)):
+        write(tmp_path, f"{name}/config.json", json.dumps(own))
+        write(tmp_path, f"{name}/model.safetensors", "")
+    asked = searched("xtreme/pawsx", model=str(tmp_path / "model"), corpus="switch", view="same",
+                     teacher=str(tmp_path / "teacher"))  # fmt: skip
+    found = [p.text for p in preflight.survey(asked, None).problems if p.place == "teacher"]
+    assert [said in text for text in found] == ([True] if said else [])
+
+
 def test_the_identity_of_a_run_tells_its_dictionaries_translations_and_teacher(pawsx):
     hyper = StableHyper(view="switch", corpus="translation")
     seen = {preflight.view_fingerprint(PAWSX, pawsx, hyper)}
@@ -489,8 +511,8 @@ def test_a_teacher_that_is_another_model_or_of_another_task_is_refused(toy_folde
     assert set(read_teacher(str(good), PAWSX, student, tokenizer, hyper)) == set(weights)
     other = toy_folder("roberta")
     cases = {
-        "3 outputs": taught(folder, tmp_path, tasks.get("xtreme/xnli"), name="xnli")[0],
-        "no trained head": folder,
+        "teacher .*3 outputs": taught(folder, tmp_path, tasks.get("xtreme/xnli"), name="xnli")[0],
+        "teacher .*no trained head": folder,
         "of another shape": taught(other, tmp_path, name="roberta")[0],
     }
     for said, wrong in cases.items():
