@@ -78,7 +78,7 @@ def unknown(kind: str, name: str, names: Iterable[str]) -> str:
 
 def nearest(name: str, names: Iterable[str]) -> list[str]:
     """Names that were probably meant, the likeliest first: the same but for capitals or the order
-    of letters, else those that it is a part of or holds, else the most similar one."""
+    of letters, else those that it is a part of or holds, and the most similar one."""
     name = name[:LONG]
     letters = {one: one.casefold() for one in (name, *names)}
     plain = letters[name]
@@ -94,7 +94,7 @@ def nearest(name: str, names: Iterable[str]) -> list[str]:
     parts = [one for one in names if len(one) > 2 and letters[one] in plain]
     best = max(sorted(names, reverse=True), key=likeness, default="")  # of versions the newest
     similar = [best] if likeness(best) >= ALIKE else []
-    return sorted({*longer, *parts}, key=lambda one: (-likeness(one), one)) or similar
+    return sorted({*longer, *parts, *similar}, key=lambda one: (-likeness(one), one))
 
 
 def _likeness(one: str, other: str) -> float:

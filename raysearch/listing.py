@@ -59,6 +59,8 @@ def plan(study: Study, sizes: Sizes, notes: Iterable[str] = ()) -> None:
     if sizes:
         _console().print(_data(study, sizes))
         _console().print(_schedules(study, sizes))
+    else:
+        _console().print("the data was not looked at: add --data FOLDER")
     for note in (*taught, *notes):
         _console().print(note)
 

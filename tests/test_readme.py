@@ -51,10 +51,10 @@ def test_options_named_in_the_text_exist() -> None:
     assert set(re.findall(r"(?<=[` ])--[a-z][a-z-]*", README)) <= known | theirs
 
 
-def test_the_study_in_the_readme_is_read() -> None:
-    (text,) = blocks("yaml")
-    study = raysearch.parse(yaml.safe_load(text), name="readme")
-    assert study.planned("glue/rte") == 16
+def test_the_studies_in_the_readme_are_read() -> None:
+    taught, plain = (raysearch.parse(yaml.safe_load(x), name="readme") for x in blocks("yaml"))
+    assert taught.planned("xtreme/panx") == 3
+    assert plain.planned("glue/rte") == 16
 
 
 def test_the_tree_is_the_package() -> None:

@@ -9,6 +9,7 @@ from torch.nn import functional
 
 from raysearch import study
 from raysearch.errors import InputError
+from raysearch.fit import Fit, Memory
 from raysearch.models import Bench
 from raysearch.recipes import RECIPES
 from raysearch.recipes.finetune import finetune_loss
@@ -53,6 +54,26 @@ def test_the_loss_is_a_finite_number_of_at_least_float32_with_a_gradient(made, r
     assert loss.isfinite()
     loss.backward()
     assert any(p.grad is not None and p.grad.abs().max() > 0 for p in model.parameters())
+
+
+@pytest.mark.parametrize(("recipe", "kind"), KINDS)
+def test_the_terms_of_a_loss_with_their_weights_are_the_loss(made, recipe, kind):
+    """In the loss of a batch, and in a report, over many steps cut into micro-batches."""
+    planned, given, model = made(recipe, kind)
+    batch, terms = planned.train.collate(ROWS), {}
+    loss = planned.stage.loss(model, batch, planned.hyper, terms=terms)
+    assert not any(term.requires_grad for term in terms.values())
+    model = Bench(CPU).model(given, planned.hyper, 1)
+    reports = list(Fit(planned, model, memory=Memory(90)))
+    hyper = planned.hyper
+    weights = {"task": 1.0, "divergence": getattr(hyper, "agreement", 0),
+               "R1": getattr(hyper, "lambda1", 0), "R2": getattr(hyper, "lambda2", 0)}  # fmt: skip
+    assert bool(terms) == (recipe in ("r_drop", "stabletune"))
+    for found, whole in ((terms, loss.item()), *((r.terms, r.loss) for r in reports)):
+        assert found.keys() == terms.keys()
+        if found:
+            summed = sum(weights[name] * float(term) for name, term in found.items())
+            assert summed == pytest.approx(whole, rel=1e-4)
 
 
 @pytest.mark.parametrize("kind", MADE)

@@ -326,7 +326,8 @@ def test_the_loss_is_its_formula(pretrained):
     teacher = Bench(CPU).model(source, planned.hyper, 2).double().eval()
     rows = np.array([3, 27, 4, 30])
     batch = planned.train.drawn(1, 0).batch(rows, CPU)
-    loss = planned.stage.loss(model, batch, planned.hyper, None, teacher)
+    terms = {}
+    loss = planned.stage.loss(model, batch, planned.hyper, None, teacher, terms)
     own = {n: batch[n] for n in ("input_ids", "token_type_ids", "attention_mask")}
     p = model(**own).logits.softmax(-1)
     q = model(**batch["noised"]).logits.softmax(-1)
@@ -337,6 +338,8 @@ def test_the_loss_is_its_formula(pretrained):
     taught = (t[copies] * (t[copies] / p[copies]).log()).sum()
     wanted = nll + 3 * both / (4 * 2) + 2 * taught / (2 * 2)
     torch.testing.assert_close(loss, wanted)
+    told = {"task": nll, "R1": both / (4 * 2), "R2": taught / (2 * 2)}
+    torch.testing.assert_close(terms, {name: term.detach() for name, term in told.items()})
     assert not torch.allclose(p, q)
 
 

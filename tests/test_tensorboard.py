@@ -93,6 +93,19 @@ def test_curves_grow_with_every_report(tmp_path, live):
     assert len(list(place(tmp_path, record).iterdir())) == 1
 
 
+def test_the_terms_of_a_loss_and_the_share_of_words_switched_have_curves(tmp_path, live):
+    script, curves = live
+    told, plain = (script.journal.trials[script.begin(RTE, {"LR": x})] for x in (1e-5, 2e-5))
+    more = {"terms": {"task": 0.5, "R1": 0.25}, "switched": 0.125}
+    for record, values in ((told, more), (plain, {"terms": {}, "switched": None})):
+        script.attempt(record.id)
+        script.report(record.id, 50, {"accuracy": 0.6}, **values)
+        curves.report(record)
+    for name, value in (("task", 0.5), ("R1", 0.25), ("words_switched", 0.125)):
+        assert curve(tmp_path, told, f"train/{name}") == [(50, value)]
+        assert curve(tmp_path, plain, f"train/{name}") == []
+
+
 def test_points_stand_at_the_times_of_their_reports(tmp_path, live):
     script, curves = live
     record = script.journal.trials[script.trial(RTE, POINT, {"accuracy": 0.7})]

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from pyarrow import parquet
 from test_crash import start, wait_for_reports
 from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
 from transformers import AutoConfig, AutoModel, PreTrainedTokenizerFast
@@ -98,6 +99,13 @@ def test_four_trials_over_two_first_stages_train_two_teachers(searched: raysearc
     assert len({repr(curve(record)) for record in (*trials, *teachers)}) == 6
     row = cost(searched.study, searched.records).row("device hours saved by sharing teachers")
     assert row.cells[0].value == pytest.approx(sum(r.device_hours for r in teachers))
+    weights = {r.id: r.configuration["lambda2"] for r in trials}
+    path = searched.folder / "toy-grammar" / "reports.parquet"
+    for row in parquet.read_table(path).to_pylist():
+        assert (row["loss.R2"] is None) == (row["phase"] == "teach")
+        told = row["loss.task"] + 0.5 * row["loss.R1"]
+        told += weights.get(row["trial"], 0) * (row["loss.R2"] or 0)
+        assert row["loss"] == pytest.approx(told, rel=1e-4)
 
 
 def test_a_teacher_is_the_trial_that_its_configuration_makes_alone_and_may_be_given(

@@ -106,6 +106,7 @@ class Curves:
         for report in record.reports:
             scores = {n.replace("dev.", "dev/", 1): x for n, x in report["scores"].items()}
             values = {"train/loss": report["loss"], "train/learning_rate": report["rate"]}
+            values |= {f"train/{name}": x for name, x in report.get("terms", {}).items()}
             if report.get("switched") is not None:
                 values["train/words_switched"] = report["switched"]
             yield _scalars(report["at"], report["step"], {**scores, **values})

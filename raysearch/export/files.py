@@ -75,6 +75,8 @@ def reports(task: str, records: Sequence[Record]) -> bytes:
              "loss": real, "rate": real, "seconds": real, "tokens": whole,
              "micro_batches": whole, "switched": real}  # fmt: skip
     columns |= {name: (kind, [r.get(name) for _, r in pairs]) for name, kind in kinds.items()}
+    for name in dict.fromkeys(name for _, r in pairs for name in r.get("terms", ())):
+        columns[f"loss.{name}"] = (real, [r.get("terms", {}).get(name) for _, r in pairs])
     columns["at"] = (TIME, [_time(report["at"]) for _, report in pairs])
     for name in _score_names(task, [report["scores"] for _, report in pairs]):
         columns[name] = (real, [report["scores"].get(name) for _, report in pairs])

@@ -2,6 +2,8 @@
 
 It knows neither optimizer nor schedule."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import torch
 
@@ -53,11 +55,14 @@ class Gradient:
         self.overhead = overhead(model, self.device)
         self.micro_batches = self.units = 0
 
-    def __call__(self, examples: Training, rows: np.ndarray, step: int) -> torch.Tensor:
-        """Leave the gradients of these rows in the parameters; the sum of this worker's losses.
+    def __call__(self, examples: Training, rows: np.ndarray, step: int) -> dict[str, torch.Tensor]:
+        """Leave the gradients of these rows in the parameters.
 
         Args:
             examples: as this pass over them sees them.
+
+        Returns:
+            The sum of this worker's losses, "loss", and of their terms by name.
 
         Raises:
             MemoryError: a lone example does not fit.
@@ -68,10 +73,10 @@ class Gradient:
         while True:
             self.model.zero_grad(set_to_none=True)
             parts = self._parts(share)
-            total = self._add_up(examples, parts, over, step)
-            if total is not None:
+            sums = self._add_up(examples, parts, over, step)
+            if sums is not None:
                 self.micro_batches = len(parts)
-                return total
+                return sums
             self._shrink(parts)  # not where the error is caught: it holds on to what ran out
 
     def _parts(self, share: np.ndarray) -> list[np.ndarray]:
@@ -82,22 +87,22 @@ class Gradient:
 
     def _add_up(
         self, examples: Training, parts: list[np.ndarray], over: dict[str, int], step: int
-    ) -> torch.Tensor | None:
+    ) -> dict[str, torch.Tensor] | None:
         """Backward through every micro-batch; None where memory ran out."""
-        job, total = self.job, torch.zeros((), device=self.device)
+        job, sums = self.job, {"loss": torch.zeros((), device=self.device)}
         try:
             for number, part in enumerate(parts):
                 place = (job.seed, step, self.world.rank, number)
                 seed = np.random.SeedSequence(place).generate_state(1, np.uint64)[0]
                 torch.manual_seed(int(seed))
-                batch = examples.batch(part, self.device)
+                batch, terms = examples.batch(part, self.device), {}
                 with autocast(self.device, job.hyper):
-                    loss = job.stage.loss(self.forward, batch, job.hyper, over, self.teacher)
+                    loss = job.stage.loss(self.forward, batch, job.hyper, over, self.teacher, terms)
                 (self.scaler.scale(loss) if self.scaler else loss).backward()
-                total += loss.detach() * over["units"]
+                add(sums, {"loss": loss.detach(), **terms}, over["units"])
         except torch.OutOfMemoryError:
             return None
-        return total
+        return sums
 
     def _shrink(self, parts: list[np.ndarray]) -> None:
         """Halve the largest micro-batch after memory ran out."""
@@ -109,6 +114,12 @@ class Gradient:
         self.memory.limit = max(sizes) // 2
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
+
+
+def add(sums: dict[str, torch.Tensor], values: Mapping[str, torch.Tensor], times: int = 1) -> None:
+    """Add values to sums of the same names."""
+    for name, value in values.items():
+        sums[name] = sums.get(name, 0) + value * times
 
 
 def overhead(model: torch.nn.Module, device: torch.device) -> float:

@@ -16,7 +16,7 @@ from ..models.bench import snapshot
 from ..plan import learning_rate
 from . import precision
 from .evaluate import decode, finite, outputs, over_languages, score
-from .gradient import Gradient, Memory
+from .gradient import Gradient, Memory, add
 from .job import Job
 from .optimizer import AdamW
 from .report import Report, Status
@@ -64,7 +64,7 @@ class Fit:
         self.step = self.evaluated = self.tokens = self.flat = self._seen = 0
         self.spent, self._began = 0.0, time.perf_counter()
         self.best: tuple[float, dict[str, np.ndarray]] | None = None
-        self._losses = torch.zeros((), device=self.device)
+        self._losses: dict[str, torch.Tensor] = {}  # of the loss and its terms
         self._reached: list[torch.nn.Parameter] | None = None
 
     @property
@@ -101,7 +101,7 @@ class Fit:
     def _train(self, rows: np.ndarray, examples: Training) -> torch.Tensor:
         """One optimizer step over exactly these rows; their summed loss on this worker."""
         hyper = self.job.hyper
-        loss = self.gradient(examples, rows, self.step)
+        sums = self.gradient(examples, rows, self.step)
         if self._reached is None:
             self._reached = self._find_reached()
         self.world.sum_gradients(self._reached)
@@ -112,10 +112,12 @@ class Fit:
         self.optimizer.prepare(learning_rate(hyper, self.job.plan, self.step))
         self.optimizer.step(self.scaler)
         # An overflow of fp16 is a skipped update, and no loss.
-        self._losses += loss if self.scaler is None else torch.nan_to_num(loss, 0.0, 0.0, 0.0)
+        if self.scaler is not None:
+            sums = {name: torch.nan_to_num(x, 0.0, 0.0, 0.0) for name, x in sums.items()}
+        add(self._losses, sums)
         self._seen += self.gradient.units
         self.tokens += int(self.job.train.tokens[rows].sum())
-        return loss
+        return sums["loss"]
 
     def _find_reached(self) -> list[torch.nn.Parameter]:
         """The parameters that some worker's loss depends on; the others never change."""
@@ -165,24 +167,29 @@ class Fit:
         if self.job.task.head not in ("classify", "choose"):
             return False
         classes = len(self.job.task.labels) or self.job.train.group
-        patience = max(CHANCE_STEPS, 2 * self.job.plan.warmup)
-        if self.step < patience or abs(self._loss() / math.log(classes) - 1) > 0.01:
+        patience, means = max(CHANCE_STEPS, 2 * self.job.plan.warmup), self._means()
+        loss = means.get("task", means["loss"])
+        if self.step < patience or abs(loss / math.log(classes) - 1) > 0.01:
             return False
         return float(np.mean(predictions == examples.labels)) < 1 / classes + 0.05
 
-    def _loss(self) -> float:
-        """Mean training loss since the last report, over all workers."""
-        return sum(self.world.gather(self._losses.item())) / max(1, self._seen)
+    def _means(self) -> dict[str, float]:
+        """Mean training loss since the last report, over all workers, and its terms."""
+        own = {name: total.item() for name, total in self._losses.items()}
+        every, names = self.world.gather(own), dict.fromkeys(("loss", *own))
+        names |= dict.fromkeys(name for one in every for name in one)
+        seen = max(1, self._seen)
+        return {name: sum(one.get(name, 0.0) for one in every) / seen for name in names}
 
     def _report(self, scores: dict[str, float], status: Status) -> Report:
-        loss = self._loss()
-        self._losses.zero_()
-        self._seen = 0
+        means, self._losses, self._seen = self._means(), {}, 0
+        terms = {name: x if math.isfinite(x) else math.inf for name, x in means.items()}
         return Report(
             stage=self.job.stage.name,
             step=self.step,
             steps=self.job.plan.steps,
-            loss=loss if math.isfinite(loss) else math.inf,
+            loss=terms.pop("loss"),
+            terms=terms,
             scores=scores,
             status=status,
             seconds=self.seconds,
@@ -221,7 +228,7 @@ class Fit:
         if self.scaler:
             self.scaler.load_state_dict(state["scaler"])
         self.step, self.evaluated, self.tokens, self.flat, self._seen = state["counts"]
-        self._losses = state["losses"].to(self.device)
+        self._losses = {name: x.to(self.device) for name, x in state["losses"].items()}
         self.spent, self._began = state["seconds"], time.perf_counter()
         if state["best"]:
             value, weights = state["best"]

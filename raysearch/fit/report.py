@@ -15,6 +15,7 @@ class Report:
         step: optimizer steps done in this stage.
         steps: optimizer steps planned.
         loss: mean training loss per example since the report before.
+        terms: the same of what it consists of, without weights, where it has several terms.
         scores: "dev.<metric>" of the first dev split, "dev.<split>.<metric>" of the others.
         status: running until the last evaluation.
         seconds: wall seconds since the trial began, over all its attempts.
@@ -29,6 +30,7 @@ class Report:
     step: int
     steps: int
     loss: float
+    terms: dict[str, float] = field(default_factory=dict)
     scores: dict[str, float] = field(default_factory=dict)
     status: Status = "running"
     seconds: float = 0.0

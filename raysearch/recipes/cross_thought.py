@@ -7,7 +7,7 @@ from pydantic import BeforeValidator, Field
 
 from ..space import Number
 from ..tasks import Head
-from .finetune import NO_TAG, Counts, finetune_loss
+from .finetune import NO_TAG, Counts, Terms, finetune_loss
 from .hyper import Hyper, yaml_no
 from .recipe import Recipe, Stage
 
@@ -61,7 +61,7 @@ class CrossThoughtHyper(Hyper):
 
 def cross_thought_loss(
     model: Any, batch: dict[str, Any], hyper: CrossThoughtHyper,
-    over: Counts | None = None, teacher: Any = None,
+    over: Counts | None = None, teacher: Any = None, terms: Terms | None = None,
 ) -> Any:  # fmt: skip
     """Mean cross entropy of the masked tokens of a text; of labelled examples, fine-tuning's loss.
 

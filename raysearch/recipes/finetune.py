@@ -10,11 +10,13 @@ from .recipe import Recipe, Stage
 NO_TAG = -100  # fills the tags of a short row: no loss, no score
 
 Counts = Mapping[str, int]  # what a step holds: "units", that its mean loss is over
+Terms = dict[str, Any]  # what a loss consists of, for reports
 
 
 def finetune_loss(
-    model: Any, batch: dict[str, Any], hyper: Hyper, over: Counts | None = None, teacher: Any = None
-) -> Any:
+    model: Any, batch: dict[str, Any], hyper: Hyper,
+    over: Counts | None = None, teacher: Any = None, terms: Terms | None = None,
+) -> Any:  # fmt: skip
     """Cross entropy over classes, options or tags, squared error of a score (Devlin et al., 2019),
     or the loss of an answer's ends, see `span_loss`.
 

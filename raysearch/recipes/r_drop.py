@@ -7,7 +7,7 @@ from pydantic import Field
 
 from ..space import Number
 from .consistency import dropout_loss
-from .finetune import NO_TAG, Counts, says, task_loss
+from .finetune import NO_TAG, Counts, Terms, says, task_loss
 from .hyper import Hyper
 from .recipe import Recipe, Stage
 
@@ -22,7 +22,7 @@ class RDropHyper(Hyper):
 
 def r_drop_loss(
     model: Any, batch: dict[str, Any], hyper: RDropHyper,
-    over: Counts | None = None, teacher: Any = None,
+    over: Counts | None = None, teacher: Any = None, terms: Terms | None = None,
 ) -> Any:  # fmt: skip
     """The mean of both passes' losses + agreement * (KL(one || two) + KL(two || one)) / 2.
 
@@ -45,6 +45,8 @@ def r_drop_loss(
         apart = functional.mse_loss(one, two, reduction="sum") / (count or len(one))
     else:
         apart = dropout_loss(one, two, batch["labels"] != NO_TAG, over=count)
+    if terms is not None:
+        terms |= {"task": both.detach(), "divergence": apart.detach()}
     return both + hyper.agreement * apart
 
 

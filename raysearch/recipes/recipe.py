@@ -16,9 +16,11 @@ class Stage:
 
     Attributes:
         name: what reports call it.
-        loss: (model, batch, hyper, over=None, teacher=None) -> a scalar tensor: the batch's part
-            of the mean loss over `over`, what a whole step counts (see `batches`' `counts`); of a
-            batch that is a step of its own, its mean. It may call the model more than once.
+        loss: (model, batch, hyper, over=None, teacher=None, terms=None) -> a scalar tensor: the
+            batch's part of the mean loss over `over`, what a whole step counts (see `batches`'
+            `counts`); of a batch that is a step of its own, its mean. It may call the model more
+            than once. Where it has several terms, it puts them into the dict `terms`, each by its
+            name, without its weight and without gradient.
     """
 
     name: str

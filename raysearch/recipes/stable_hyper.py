@@ -39,7 +39,7 @@ class StableHyper(Hyper):
         "noised, translated, or the same under another dropout",
     )  # fmt: skip
     corpus: Annotated[
-        Literal["subwords", "switch", "translation"] | None, BeforeValidator(yaml_no)
+        Literal["subwords", "switch", "translation", None], BeforeValidator(yaml_no)
     ] = Field("subwords", description="how stage 2 makes augmented copies; none: no copies")
     corpus_size: Annotated[Number, Field(gt=0, le=100)] = Field(
         1.0, description="augmented copies for each training example"

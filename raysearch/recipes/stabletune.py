@@ -11,7 +11,7 @@ from typing import Any
 
 from ..tasks import Head
 from .consistency import Spans, teacher_loss, teacher_span_loss, views_loss, views_span_loss
-from .finetune import NO_TAG, Counts, says, task_loss
+from .finetune import NO_TAG, Counts, Terms, says, task_loss
 from .recipe import Recipe, Stage
 from .stable_hyper import StableHyper, first_stage
 
@@ -37,7 +37,7 @@ def _unfit(head: Head, hyper: StableHyper) -> tuple[str, str] | None:
 
 def stabletune_loss(
     model: Any, batch: dict[str, Any], hyper: StableHyper,
-    over: Counts | None = None, teacher: Any = None,
+    over: Counts | None = None, teacher: Any = None, terms: Terms | None = None,
 ) -> Any:  # fmt: skip
     """The task's loss + lambda1 R1 + lambda2 R2.
 
@@ -49,23 +49,27 @@ def stabletune_loss(
         batch: as of `finetune_loss`; of views what this module names.
         over: "units" of the task's loss, "compared" rows of R1, "augmented" ones of R2.
         teacher: the model of stage 1.
+        terms: takes "task", "R1" and "R2".
     """
     import torch
 
     own = {name: x for name, x in batch.items() if name not in _OF_VIEWS}
     said = says(model, own)
-    loss = task_loss(said, own, hyper, over)
+    found = {"task": task_loss(said, own, hyper, over)}
     if hyper.lambda1:
         with _noise(model, hyper):
             other = says(model, batch.get(NOISED, own))
-        loss = loss + hyper.lambda1 * _compare(said, other, batch, hyper, over)
+        found["R1"] = _compare(said, other, batch, hyper, over)
     copies = batch.get(AUGMENTED)
     if teacher is not None and hyper.lambda2 and copies is not None and len(copies):
         rows = {name: x[copies] for name, x in own.items()}
         with torch.no_grad():
             taught = says(teacher, rows)
-        loss = loss + hyper.lambda2 * _follow(said, taught, batch, copies, hyper, over)
-    return loss
+        found["R2"] = _follow(said, taught, batch, copies, hyper, over)
+    if terms is not None:
+        terms |= {name: term.detach() for name, term in found.items()}
+    weights = {"task": 1, "R1": hyper.lambda1, "R2": hyper.lambda2}
+    return sum(weights[name] * term for name, term in found.items())
 
 
 def _compare(

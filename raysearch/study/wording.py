@@ -57,7 +57,7 @@ def _text(error: Mapping[str, Any]) -> str:
         if isinstance(error["loc"][-1], int):
             return f"one value more is needed, got {reprlib.repr(seen)}"
         return "this field is required"
-    text = error["msg"].removeprefix("Value error, ")
+    text = error["msg"].removeprefix("Value error, ").replace(" or None", " or none")
     text = _WORDS.get(kind, text[0].lower() + text[1:])
     if kind != "value_error":
         return f"{text}, got {reprlib.repr(seen)}"
