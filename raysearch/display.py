@@ -52,13 +52,16 @@ class Display:
         self._say(Text(line, style="dim"))
 
     def change(self, record: Record) -> None:
-        """A line when a trial ends, or begins with a teacher that was trained before."""
+        """A line when a trial ends, or where there is something to tell of its teacher."""
         if record.over:
             self._say(self._ended(record))
-        elif record.teacher and not record.attempts and record.teacher not in self._taught:
+        elif record.teacher and record.teacher not in self._taught:
             self._taught.add(record.teacher)
-            if record.teacher not in self.agenda.journal.trials:
+            trained = self.agenda.journal.trials.get(record.teacher)
+            if trained is None:
                 self.note(f"{record.task} teacher {record.teacher} from the cache")
+            elif trained.status == "degenerate":
+                self.note(f"{record.task} teach {trained.number} has learned nothing to teach")
 
     def refresh(self) -> None:
         """A new frame, or a line of progress now and then where there is no terminal."""

@@ -252,6 +252,19 @@ def test_a_teacher_of_another_study_is_told_of_once(tmp_path):
         assert file.getvalue().splitlines().count(f"{TASK} teacher {line} from the cache") == told
 
 
+def test_a_teacher_that_has_learned_nothing_is_told_of(tmp_path):
+    agenda = opened(parsed(ONE_TEACHER), tmp_path / "run", tmp_path / "shelf")
+    file = io.StringIO()
+    shown = Display(agenda, lambda: 1, Console(file=file, width=200))
+    while (record := agenda.next()) != "done":
+        shown.change(record)
+        list(toy_trial(agenda, record, "degenerate" if record.phase == "teach" else "finished"))
+        shown.change(record)
+    (teacher,) = agenda.journal.of(TASK, "teach")
+    told = f"{TASK} teach {teacher.number} has learned nothing to teach"
+    assert file.getvalue().splitlines().count(told) == 1
+
+
 def test_a_teachers_settings_stand_in_every_export(tmp_path):
     searched = parsed(fixed={"corpus": "switch"})
     (tmp_path / "run").mkdir()
