@@ -60,7 +60,7 @@ class Search(_Part):
     sampler: Literal["tpe", "random", "grid", "cmaes"] = Field("tpe", description="who chooses")
     trials: Whole = Field(16, ge=1, description="configurations per task")
     hours: Annotated[Number, Field(gt=0)] | None = Field(
-        None, description="no new trial after this many hours of searching"
+        None, description="no new trial after so many hours; one that awaits its teacher is begun"
     )
     start_from: Annotated[
         Literal["published"] | tuple[Configuration, ...], BeforeValidator(_start)
