@@ -129,7 +129,7 @@ def _no_dictionary(task: Task, root: Path) -> str:
     return (
         f"none for {task.name}: looked in {folders}\n"
         f"for {ENGLISH}-LANGUAGE.txt of {' '.join(languages)}; MUSE's files are named so\n"
-        "view and corpus `subwords` need none"
+        "view and corpus `subwords` need none, with XLM-R's or another Unigram tokenizer"
     )
 
 
