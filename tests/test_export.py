@@ -311,6 +311,18 @@ def test_the_winner_is_a_study_of_its_own(tmp_path):
     assert best.planned(MRPC) == 0  # its seeds confirm it
 
 
+def test_the_header_says_what_a_score_over_languages_is(tmp_path):
+    write_study(tmp_path, name="tags", tasks=["xtreme/panx"], model="scratch",
+                space={"LR": {"choice": [1e-5, 2e-5]}}, search={"select_on": "mean"})  # fmt: skip
+    script = Script(tmp_path)
+    scores = {"mean.entity_f1": 0.41, "entity_f1": 0.7}
+    script.trial("xtreme/panx", {"LR": 1e-5}, scores)
+    script.close()
+    export.write(tmp_path)
+    said = (tmp_path / "xtreme-panx" / "best.yaml").read_text().splitlines()[0]
+    assert said.endswith("entity_f1 41.00 on dev, the mean over languages.")
+
+
 def test_without_a_confirmation_the_winner_keeps_its_seed_and_its_evaluations(tmp_path):
     halving = {"at": [0.3], "keep": 0.5}
     search = {"trials": 2, "seed": 7, "stop_early": halving, "select": "last"}

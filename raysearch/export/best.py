@@ -53,7 +53,8 @@ def rerun(study: Study, task: str, leader: Standing) -> Study:
 
 def _header(study: Study, records: Records, task: str, leader: Standing) -> str:
     facts, count = tasks.get(task), len(leader.trials)
-    score = f"{facts.metric} {spelling.percent(leader.score, 2)} on dev"
+    over = ", the mean over languages" if ".mean." in study.selector(task) else ""
+    score = f"{facts.metric} {spelling.percent(leader.score, 2)} on dev{over}"
     if count > 1:
         spread = spelling.percent(leader.spread, 2)
         score += f", the {study.confirm.report} of {count} seeds (spread {spread})"
