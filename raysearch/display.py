@@ -163,8 +163,17 @@ class Display:
             return "time left unknown"
         spent = sum(whole) / len(whole)
         running = sum(r.seconds for r in trials if not r.over)
-        left = max(0.0, spent * (planned - done) - running) / max(1, self.lanes())
+        count = planned - done + self._teachers_to_come()
+        left = max(0.0, spent * count - running) / max(1, self.lanes())
         return f"about {_duration(left)} left"
+
+    def _teachers_to_come(self) -> int:
+        """Teachers that confirmations will begin, where tasks have some: one for each seed."""
+        count, seeds = 0, set(self.agenda.study.confirm.seeds)
+        for name in self.agenda.study.tasks:
+            if taught := {record.seed for record in self.agenda.journal.of(name, "teach")}:
+                count += len(seeds - taught)
+        return count
 
     def _best(self, name: str) -> str:
         leaders = standings(self.agenda.study, self.agenda.journal, name)

@@ -239,6 +239,14 @@ def test_a_log_and_a_panel_tell_of_teachers_what_they_are(tmp_path):
     assert re.search(r"search .* 0/8", text)
 
 
+def test_the_time_left_counts_the_confirmations_teachers(tmp_path):
+    searched = parsed(ONE_TEACHER, search={"trials": 2}, confirm={"top": 1, "seeds": [11, 12, 13]})
+    agenda = opened(searched, tmp_path / "run", tmp_path / "shelf")
+    shown = Display(agenda, lambda: 1, Console(file=io.StringIO(), width=200))
+    list(toy_trial(agenda, agenda.next(), "finished"))  # the teacher, of 100 seconds
+    assert shown._left() == "about 13 min left"  # 2 trials, 3 teachers, 3 trials: 800 s
+
+
 def test_a_teacher_of_another_study_is_told_of_once(tmp_path):
     for place, told in (("one", 0), ("two", 1)):
         agenda = opened(parsed(ONE_TEACHER), tmp_path / place, tmp_path / "shelf")
