@@ -17,7 +17,7 @@ def run(study: Study, **options: Any) -> Run:
         options: see `raysearch.search.run`: data, storage, name, address, lanes, watch.
 
     Raises:
-        InputError: everything that stands in the way, before anything is written.
+        InputError: everything that stands in the way, before anything is trained.
     """
     return search.run(study, **{"watch": Display, **options})
 

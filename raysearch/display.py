@@ -168,7 +168,7 @@ class Display:
         return f"about {_duration(left)} left"
 
     def _teachers_to_come(self) -> int:
-        """Teachers that confirmations will begin, where tasks have some: one for each seed."""
+        """Teachers that confirmations will begin, where tasks have some: at least one a seed."""
         count, seeds = 0, set(self.agenda.study.confirm.seeds)
         for name in self.agenda.study.tasks:
             if taught := {record.seed for record in self.agenda.journal.of(name, "teach")}:

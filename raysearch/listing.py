@@ -21,6 +21,7 @@ _GOLD = {
     "regress": "a number", "choose": "an option", "span": "a part of the context",
     "thought": "the masked tokens",
 }  # fmt: skip
+MANY = 5000  # configurations that are looked at one by one, no more
 _CUT = ("span", "tag")  # an example too long for the model becomes several: its tokenizer tells
 _JOINED = ("thought",)  # several become one, as many as their tokens fill
 
@@ -67,28 +68,29 @@ def plan(study: Study, sizes: Sizes, notes: Iterable[str] = ()) -> None:
 
 def _teachers(study: Study, name: str) -> str:
     """How many first stages a task's trials learn from; "" where they learn from none."""
-    recipe, space = RECIPES[study.recipe], study.space_of(name)
-    first = {key: dimension.ends[0] for key, dimension in space.items()}
-
-    def of(point: dict[str, Any]) -> str:
-        wanted = recipe.teacher(study.hyper(name, {**first, **point}))
-        return repr(wanted and sorted(wanted.items()))
-
-    read = [key for key, dimension in space.items()
-            if len({of({key: value}) for value in dimension.ends}) > 1]  # fmt: skip
-    if not read and of({}) == "None":
+    space, planned, seeds = study.space_of(name), study.planned(name), len(study.confirm.seeds)
+    ends = {key: d if d.values else spaces.Dimension(choice=d.ends) for key, d in space.items()}
+    if spaces.size(ends) > MANY:
+        taught = _distinct(study, name, [{key: d.ends[0] for key, d in space.items()}])
+        return f"at most {planned} in the search" if taught else ""
+    first = {key: d.ends[0] for key, d in space.items() if not d.values}
+    count = len(_distinct(study, name, spaces.cells(ends)))
+    if first and count > len(_distinct(study, name, ({**p, **first} for p in spaces.cells(ends)))):
+        count = max(planned, study.confirm.top)  # a continuous one has as many values as trials
+    if not count:
         return ""
-    planned, seeds = study.planned(name), len(study.confirm.seeds)
-    count = spaces.size({key: space[key] for key in read})
-    said = []
-    if planned and read:
-        each = " and ".join(read)
-        said = [f"at most {min(planned, count):.0f} in the search (one for each {each})"]
-    elif planned:
-        said = ["1 in the search"]
+    said = [f"{'at most ' * (count > 1)}{min(planned, count)} in the search"] if planned else []
     if seeds:
-        said.append(f"{min(study.confirm.top, count) * seeds:.0f} in the confirmation")
+        top = min(study.confirm.top, planned or 1, count)
+        said.append(f"{'at most ' * (top > 1)}{top * seeds} in the confirmation")
     return ", ".join(said)
+
+
+def _distinct(study: Study, name: str, points: Iterable[Mapping[str, Any]]) -> set[str]:
+    """The configurations that teach at these points."""
+    recipe = RECIPES[study.recipe]
+    found = (recipe.teacher(study.hyper(name, dict(point))) for point in points)
+    return {repr(sorted(one.items())) for one in found if one}
 
 
 def _data(study: Study, sizes: Sizes) -> Table:

@@ -123,11 +123,13 @@ def cells(space: Space) -> list[dict[str, Any]]:
 
 
 def spelled(point: Mapping[str, Any]) -> str:
-    """A configuration on a line, as `--set` takes its values: "LR=2e-05 EPOCH={steps: 300}"."""
+    """A configuration on a line, to read: "LR=2e-05 EPOCH={steps: 300}"."""
     return " ".join(f"{name}={_short(value)}" for name, value in point.items())
 
 
 def _short(value: Any) -> str:
+    if value is None:
+        return "none"
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{name}: {_short(x)}" for name, x in value.items()) + "}"
     return f"{value:.3g}" if isinstance(value, float) else str(value)

@@ -143,9 +143,36 @@ def test_a_run_that_is_refused_while_it_is_prepared_leaves_no_folder_in_the_way(
         raise InputError("a model", [Problem(place="teacher", text="of another shape")])
 
     monkeypatch.setattr("raysearch.prepare.prepare", wrong)
-    with pytest.raises(InputError, match="of another shape"):
-        raysearch.run(toy_study(), storage=tmp_path, lanes=1)
-    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "linked").symlink_to("elsewhere")
+    for name in ("toy", "linked"):
+        with pytest.raises(InputError, match="of another shape"):
+            raysearch.run(toy_study(), storage=tmp_path, name=name, lanes=1)
+    assert {path.name for path in tmp_path.iterdir()} == {"elsewhere", "linked"}
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+@pytest.mark.parametrize("over", [False, True])
+def test_of_two_runs_of_one_name_that_begin_together_one_is_refused_and_the_other_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, over: bool
+) -> None:
+    """The other begins, or ends, while this one still reads its data."""
+    folder, rivals = tmp_path / "toy", []
+
+    def read(study: raysearch.Study, data: Path) -> dict[str, str]:
+        folder.mkdir()
+        rivals.append(journal.Journal(folder))
+        (folder / "study.yaml").write_text("theirs")
+        if over:
+            rivals[0].close()
+        return {TASK: "content"}
+
+    monkeypatch.setattr("raysearch.search.engine._content", read)
+    with pytest.raises(InputError, match="is there already" if over else "another raysearch"):
+        raysearch.run(toy_study(), storage=tmp_path)
+    assert (folder / "study.yaml").read_text() == "theirs"
+    assert (folder / journal.NAME).exists()
+    rivals[0].close()
 
 
 def test_the_journal_of_a_finished_run_is_finished(done: raysearch.Run) -> None:

@@ -227,16 +227,22 @@ def test_check_tells_how_many_teachers_there_will_be(capsys):
     listing.plan(loaded, {})
     said = capsys.readouterr().out.splitlines()
     assert "xtreme/mlqa teachers: 1 in the search, 3 in the confirmation" in said
-    two = "at most 2 in the search (one for each subword_ratio), 3 in the confirmation"
+    two = "at most 2 in the search, 3 in the confirmation"
     assert f"xtreme/udpos teachers: {two}" in said
     space = {"lambda1": {"choice": [1, 5]}, "LR": {"log": [1e-6, 1e-4]}}
     raw = {"tasks": ["xtreme/panx"], "model": "scratch", "recipe": "stabletune"}
     for values, told in (
-        ({"space": space}, ["xtreme/panx teachers: at most 7 in the search (one for each lambda1 "
-                            "and LR)"]),
+        ({"space": space}, ["xtreme/panx teachers: at most 7 in the search"]),
         ({"space": space, "fixed": {"teacher_LR": 1e-5, "teacher_lambda1": 5}},
          ["xtreme/panx teachers: 1 in the search"]),
         ({"space": space, "fixed": {"stages": 1}}, []),
+        ({"space": {"lambda2": {"choice": [0, 1]}, "teacher_LR": {"choice": [1e-5, 2e-5, 3e-5]}}},
+         ["xtreme/panx teachers: at most 3 in the search"]),
+        ({"space": {"LR": {"choice": [1e-5, 2e-5, 3e-5]},
+                    "teacher_LR": {"choice": [1e-4, "none"]}}},
+         ["xtreme/panx teachers: at most 4 in the search"]),
+        ({"space": {"LR": {"log": [1e-5, 2e-5]}}, "confirm": {"top": 9, "seeds": [5]}},
+         ["xtreme/panx teachers: at most 7 in the search, at most 7 in the confirmation"]),
         ({"space": {}, "confirm": {"seeds": [1, 2]}},
          ["xtreme/panx teachers: 2 in the confirmation"]),
     ):  # fmt: skip

@@ -392,6 +392,8 @@ def test_a_tokenizer_without_probabilities_is_named_by_its_files(tmp_path, files
     [
         ({"architectures": ["BertForSequenceClassification"], "hidden_size": 8}, None),
         ({}, None),  # reading it will tell
+        ({"architectures": ["XLMForSequenceClassificationSimple"], "id2label": None}, None),
+        ({"num_labels": 3}, "3 outputs, xtreme/pawsx has 2"),
         ({"architectures": ["BertModel"]}, "is BertModel, without a head for xtreme/pawsx"),
         ({"architectures": ["BertForTokenClassification"]}, "without a head for xtreme/pawsx"),
         ({"id2label": {"0": "a", "1": "b", "2": "c"}}, "3 outputs, xtreme/pawsx has 2"),

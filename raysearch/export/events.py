@@ -127,7 +127,7 @@ class Curves:
             if kind == api_pb2.DATA_TYPE_FLOAT64
             else spelling.value(hyper[name])
             for name, kind in kinds.items()
-            if hyper[name] is not None or kind != api_pb2.DATA_TYPE_FLOAT64
+            if name in hyper and (hyper[name] is not None or kind != api_pb2.DATA_TYPE_FLOAT64)
         }
 
 

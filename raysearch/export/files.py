@@ -89,7 +89,7 @@ def _settings(study: Study, task: str, records: Sequence[Record]) -> Columns:
     hypers = [values_of(study, record) for record in records]
     fields, columns = RECIPES[study.recipe].hyper.model_fields, {}
     for name in names:
-        values = [hyper[name] for hyper in hypers]
+        values = [hyper.get(name) for hyper in hypers]
         plain = [None if isinstance(value, Mapping) else value for value in values]
         columns[f"hp.{name}"] = (_kind(fields[name].annotation, plain), plain)
         keys = sorted({key for value in values if isinstance(value, Mapping) for key in value})

@@ -70,11 +70,11 @@ def averaged(study: Study) -> bool:
 
 
 def values_of(study: Study, record: Record) -> dict[str, Any]:
-    """A trial's hyperparameters; none for those that a teacher does not read."""
+    """A trial's hyperparameters, of a teacher those that it reads."""
     hyper = study.hyper(record.task, record.configuration)
     unread = hyper.unread() if record.phase == "teach" else frozenset()
     values = hyper.model_dump(mode="json")
-    return {name: None if name in unread else value for name, value in values.items()}
+    return {name: value for name, value in values.items() if name not in unread}
 
 
 def settings(study: Study) -> list[str]:

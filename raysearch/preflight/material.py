@@ -13,7 +13,7 @@ from ..study.names import model_problems, scratch_shape, source
 from .faults import of_file, unreadable
 from .models import model_fingerprint
 
-# What transformers calls models with these heads, behind the family's name.
+# What the names of transformers' models with these heads hold.
 _HEADS = {
     "classify": "ForSequenceClassification", "tag": "ForTokenClassification",
     "span": "ForQuestionAnswering",
@@ -64,8 +64,9 @@ def _teacher_problems(teacher: str | None, task: tasks.Task, model: str) -> list
 
 def _unfit(config: dict[str, Any], task: tasks.Task, model: str) -> str:
     """Why a model with this config.json cannot teach; "" where it tells of nothing."""
-    built, outputs = config.get("architectures"), len(config.get("id2label", "01"))
-    if built and not any(one.endswith(_HEADS.get(task.head, "")) for one in built):
+    built = config.get("architectures")
+    outputs = len(config.get("id2label") or ()) or config.get("num_labels") or 2
+    if built and not any(_HEADS.get(task.head, "") in one for one in built):
         return f"is {', '.join(built)}, without a head for {task.name}"
     if outputs != task.outputs:
         return f"has a head with {outputs} outputs, {task.name} has {task.outputs}"

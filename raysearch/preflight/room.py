@@ -73,6 +73,8 @@ def lane_problems(lanes: Lanes, cluster: Mapping[str, float]) -> list[Problem]:
     if holds < 1:
         text = f"a lane needs {lane}, the cluster has {have}; fewer --workers-per-lane would do"
         return [Problem(place="lanes", text=text)]
+    if lanes.count is not None and lanes.count < 1:
+        return [Problem(place="lanes", text=f"{lanes.count} asked for, at least 1 would do")]
     if lanes.count is not None and lanes.count > holds:
         text = f"{lanes.count} lanes of {lane} asked for, the cluster has {have}: at most {holds}"
         return [Problem(place="lanes", text=text)]

@@ -2,9 +2,12 @@
 
 import logging
 import os
+import signal
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 # Read by Ray when it is imported or when it starts its processes.
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -68,6 +71,25 @@ def _start(address: str | None, cpus: int | None) -> dict[str, float]:
                 raise RaysearchError(text) from error
             time.sleep(1)
     raise AssertionError("no attempt was made")
+
+
+@contextmanager
+def as_ctrl_c(number: signal.Signals) -> Iterator[None]:
+    """A signal does what Ctrl-C does: SIGTERM is how clusters' schedulers say that time is up."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only that one takes signals
+        return
+
+    def stop(*_: Any) -> None:
+        if signal.getsignal(signal.SIGINT) in (signal.SIG_IGN, None):  # as in `raysearch run ... &`
+            raise KeyboardInterrupt
+        signal.raise_signal(signal.SIGINT)
+
+    before = signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        signal.signal(number, before or signal.SIG_DFL)
 
 
 def local_resources() -> dict[str, float]:

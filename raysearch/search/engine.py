@@ -4,7 +4,7 @@ import json
 import shutil
 import threading
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import closing, nullcontext, suppress
 from dataclasses import asdict, dataclass
 from importlib import import_module
 from pathlib import Path
@@ -80,24 +80,26 @@ def run(
     if is_remote(place):
         mirror = Mirror(place)
         folder = mirror.folder
-    problems: list[Problem] = []
-    if (folder.exists() and any(folder.iterdir())) or (mirror and mirror.exists):
-        text = f"'{place}' is there already; go on with `raysearch resume {place}`, or --name"
-        problems.append(Problem(place="run folder", text=text))
+    text = f"'{place}' is there already; go on with `raysearch resume {place}`, or --name"
+    there = Problem(place="run folder", text=text)
+    taken = (folder.exists() and any(folder.iterdir())) or (mirror and mirror.exists)
+    problems = [there] if taken else []
     problems += _problems(study, data, folder, lanes, address)
     if problems:
         raise InputError(study.name, problems)
     content = _content(study, data)
     folder.mkdir(parents=True, exist_ok=True)
-    replace(folder / "study.yaml", studies.dump(study))
-    facts = provenance(study) | {"data": str(data.resolve()), "content": content}
-    replace(folder / "provenance.json", json.dumps(facts | {"lanes": asdict(lanes)}, indent=2))
-    with mirror or nullcontext():
+    with mirror or nullcontext(), closing(Journal(folder)) as journal:
+        if (folder / "study.yaml").exists():  # another run has begun, and ended, meanwhile
+            raise InputError(study.name, [there])
+        replace(folder / "study.yaml", studies.dump(study))
+        facts = provenance(study) | {"data": str(data.resolve()), "content": content}
+        replace(folder / "provenance.json", json.dumps(facts | {"lanes": asdict(lanes)}, indent=2))
         try:
-            return _engine(folder, study, data, content, address, lanes, watch)
+            return _engine(folder, study, data, journal, content, address, lanes, watch)
         except InputError:  # what only reading a model or all data can tell
-            if not any(record.attempts for record in read(folder).trials.values()):
-                shutil.rmtree(folder)
+            if not any(record.attempts for record in journal.trials.values()):
+                _clear(folder)
             raise
 
 
@@ -125,8 +127,8 @@ def resume(
         problems = [Problem(place="data", text=text)]
     if problems:
         raise InputError(str(folder), problems)
-    with mirror or nullcontext():
-        return _engine(folder, study, data, content, address, lanes, watch)
+    with mirror or nullcontext(), closing(Journal(folder)) as journal:
+        return _engine(folder, study, data, journal, content, address, lanes, watch)
 
 
 def opened(folder: Path) -> tuple[Study, dict[str, Any]]:
@@ -166,6 +168,7 @@ def _engine(
     folder: Path,
     study: Study,
     data: Path,
+    journal: Journal,
     content: dict[str, str],
     address: str | None,
     lanes: Lanes,
@@ -173,25 +176,29 @@ def _engine(
 ) -> Run:
     importing = threading.Thread(target=import_module, args=(".session", __package__), daemon=True)
     importing.start()  # torch and Tune take as long to import as Ray to start
-    journal = Journal(folder)
-    try:
-        if all(complete(study, journal, task) for task in study.tasks):
-            export.write(folder)
-            return Run(folder=folder, study=study, records=journal)
-        with cluster(address) as resources:
-            if found := preflight.lane_problems(lanes, resources):
-                raise InputError(study.name, found)
-            importing.join()
-            from .session import Session
-
-            session = Session(folder, study, data, journal, lanes, content, watch)
-            interrupted = session.run()
-        if not interrupted:
-            session.tidy()
+    if all(complete(study, journal, task) for task in study.tasks):
         export.write(folder)
-    finally:
-        journal.close()
+        return Run(folder=folder, study=study, records=journal)
+    with cluster(address) as resources:
+        if found := preflight.lane_problems(lanes, resources):
+            raise InputError(study.name, found)
+        importing.join()
+        from .session import Session
+
+        session = Session(folder, study, data, journal, lanes, content, watch)
+        interrupted = session.run()
+    if not interrupted:
+        session.tidy()
+    export.write(folder)
     return Run(folder=folder, study=study, records=read(folder), interrupted=interrupted)
+
+
+def _clear(folder: Path) -> None:
+    """Empty a run folder, and take it away where it is one and no link."""
+    for path in folder.iterdir():
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    with suppress(OSError):
+        folder.rmdir()
 
 
 def _content(study: Study, data: Path) -> dict[str, str]:

@@ -4,11 +4,9 @@ import logging
 import shutil
 import signal
 import tempfile
-import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +25,7 @@ from ..standing import complete, standings
 from ..study import Study
 from . import samplers
 from .agenda import Agenda
-from .cluster import HEAD
+from .cluster import HEAD, as_ctrl_c
 from .conductor import Chooser, Conductor, Judge, Watch
 from .pantry import Pantry
 
@@ -106,7 +104,7 @@ class Session:
         )
         with tempfile.TemporaryDirectory(prefix="raysearch-") as scratch:
             try:
-                with _as_ctrl_c(signal.SIGTERM):
+                with as_ctrl_c(signal.SIGTERM):
                     self._tune(conductor, desk, scratch)
             except (tune.TuneError, ray.exceptions.RayError) as error:
                 raise self._lost(error) from error
@@ -232,16 +230,3 @@ class Session:
             searched = self.journal.of(name, "search")
             samplers.export(folder / "study.db", self.study.name, self.agenda.asker(name), searched)
         shutil.rmtree(self.folder / "checkpoints", ignore_errors=True)
-
-
-@contextmanager
-def _as_ctrl_c(number: signal.Signals) -> Iterator[None]:
-    """A signal does what Ctrl-C does: SIGTERM is how clusters' schedulers say that time is up."""
-    if threading.current_thread() is not threading.main_thread():
-        yield  # only that one takes signals
-        return
-    before = signal.signal(number, lambda *_: signal.raise_signal(signal.SIGINT))
-    try:
-        yield
-    finally:
-        signal.signal(number, before or signal.SIG_DFL)
