@@ -70,13 +70,11 @@ def _teachers(study: Study, name: str) -> str:
     """How many first stages a task's trials learn from; "" where they learn from none."""
     space, planned, seeds = study.space_of(name), study.planned(name), len(study.confirm.seeds)
     ends = {key: d if d.values else spaces.Dimension(choice=d.ends) for key, d in space.items()}
-    if spaces.size(ends) > MANY:
-        taught = _distinct(study, name, [{key: d.ends[0] for key, d in space.items()}])
-        return f"at most {planned} in the search" if taught else ""
-    first = {key: d.ends[0] for key, d in space.items() if not d.values}
-    count = len(_distinct(study, name, spaces.cells(ends)))
-    if first and count > len(_distinct(study, name, ({**p, **first} for p in spaces.cells(ends)))):
-        count = max(planned, study.confirm.top)  # a continuous one has as many values as trials
+    points = spaces.cells(ends) if spaces.size(ends) <= MANY else []
+    first = {key: d.ends[0] for key, d in space.items() if not points or not d.values}
+    count = len(_distinct(study, name, points))
+    if first and count != len(_distinct(study, name, [{**p, **first} for p in points or [{}]])):
+        count = planned  # as many as trials: it depends on what is continuous, or is not looked at
     if not count:
         return ""
     said = [f"{'at most ' * (count > 1)}{min(planned, count)} in the search"] if planned else []

@@ -10,7 +10,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from .shapes import Training
-from .steps import dealt, passed, permuted, stream
+from .steps import dealt, nth, passed, permuted, stream
 from .views import Views
 
 STEPS = 8  # made ahead at most, by each process
@@ -67,11 +67,10 @@ class _Ahead(Dataset):
 
     def __getitem__(self, step: int) -> Any:
         count = len(self.views)
-        number, each = passed(count, self.batch, step), -(-count // self.batch)
+        number = passed(count, self.batch, step)
         if self._order[0] != number:
             self._order = number, permuted(count, self.seed, number)
-        at = step % each * self.batch
-        rows = self._order[1][at : at + self.batch]
+        rows = nth(self._order[1], self.batch, step)
         seen = self.views.drawn(self.seed, number)
         return seen.ahead(dealt(rows, seen.lengths, self.rank, self.size))
 

@@ -181,8 +181,8 @@ class Windows(Maker):
             )
         ]
         switched = [a or b for a, b in zip(done.changed, before, strict=True)]
-        head, end = own[INPUT][: facts[AT]], self.do.end
-        room = max(0, self.do.length - len(head) - len(end))
+        head = own[INPUT][: facts[AT]]
+        room = self._room(head)
         first, second = align_window(tokens, theirs, switched, (0, sum(map(len, tokens))), room)
         noised = self._framed(head, second.tokens)
         return Seen(
@@ -191,6 +191,10 @@ class Windows(Maker):
             shared=_shared(facts[AT], first.shared, len(own[INPUT])),
             noised_shared=_shared(facts[AT], second.shared, len(noised[INPUT])),
         )  # fmt: skip
+
+    def _room(self, head: Sequence[int]) -> int:
+        """Tokens of a context that a row takes behind its head."""
+        return max(0, self.do.length - len(head) - len(self.do.end))
 
     def _framed(self, head: Sequence[int], tokens: Sequence[int]) -> Row:
         ids = [*head, *tokens, *self.do.end]
@@ -202,7 +206,7 @@ class Windows(Maker):
     ) -> tuple[Row, dict[str, int], list[tuple[int, ...]]]:  # fmt: skip
         """The window with other tokens, cut to its room: its row, facts, and each word's tokens."""
         head = own[INPUT][: facts[AT]]
-        left, shown = max(0, self.do.length - len(head) - len(self.do.end)), []
+        left, shown = self._room(head), []
         for tokens in new:
             shown.append(tokens[:left])
             left -= len(shown[-1])

@@ -23,9 +23,15 @@ def stream(examples: int, batch: int, seed: int, *, start: int = 0) -> Iterator[
     number, skip = divmod(start, per_pass)
     while True:
         order = permuted(examples, seed, number)
-        for at in range(skip * batch, examples, batch):
-            yield order[at : at + batch]
+        for step in range(skip, per_pass):
+            yield nth(order, batch, step)
         number, skip = number + 1, 0
+
+
+def nth(order: np.ndarray, batch: int, step: int) -> np.ndarray:
+    """The rows of a step, counted from any pass's first, in the order of its own pass."""
+    at = step % -(-len(order) // batch) * batch
+    return order[at : at + batch]
 
 
 def permuted(examples: int, seed: int, number: int) -> np.ndarray:

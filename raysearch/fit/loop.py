@@ -167,17 +167,18 @@ class Fit:
         if self.job.task.head not in ("classify", "choose"):
             return False
         classes = len(self.job.task.labels) or self.job.train.group
-        patience, means = max(CHANCE_STEPS, 2 * self.job.plan.warmup), self._means()
-        loss = means.get("task", means["loss"])
-        if self.step < patience or abs(loss / math.log(classes) - 1) > 0.01:
+        if self.step < max(CHANCE_STEPS, 2 * self.job.plan.warmup):
+            return False
+        means = self._means()
+        if abs(means.get("task", means["loss"]) / math.log(classes) - 1) > 0.01:
             return False
         return float(np.mean(predictions == examples.labels)) < 1 / classes + 0.05
 
     def _means(self) -> dict[str, float]:
         """Mean training loss since the last report, over all workers, and its terms."""
         own = {name: total.item() for name, total in self._losses.items()}
-        every, names = self.world.gather(own), dict.fromkeys(("loss", *own))
-        names |= dict.fromkeys(name for one in every for name in one)
+        every = self.world.gather(own)
+        names = dict.fromkeys(name for one in ({"loss": 0.0}, *every) for name in one)
         seen = max(1, self._seen)
         return {name: sum(one.get(name, 0.0) for one in every) / seen for name in names}
 
