@@ -5,7 +5,7 @@ from typing import Any
 
 from .arrival import watch
 
-__version__ = "0.1.1"
+__version__ = "0.2.0"
 
 # Names are imported when they are first used: reading a study loads neither Ray nor torch.
 _HOMES = {

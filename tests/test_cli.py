@@ -332,7 +332,7 @@ def spoken(*arguments, **options):
 
 def test_the_version_is_told():
     done = spoken("--version")
-    assert (done.returncode, done.stdout) == (0, "0.1.1\n")
+    assert (done.returncode, done.stdout) == (0, "0.2.0\n")
 
 
 def test_a_real_process_prints_problems_and_ends_with_2(tmp_path):

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from .. import journal, study, tasks
+from ..storage import write_atomically
 from . import layouts
 from .best import best
-from .disk import replace
 from .events import Curves
 from .rows import Table
 from .tables import table
@@ -36,16 +36,16 @@ def write(folder: str | Path) -> Table:
     searched, records = study.load(folder / "study.yaml"), journal.read(folder)
     found = table(searched, records)
     for ending, layout in LAYOUTS.items():
-        replace(folder / f"table.{ending}", layout(found))
+        write_atomically(folder / f"table.{ending}", layout(found))
     curves = Curves(folder, searched)
     for name in searched.tasks:
         trials, place = records.of(name), folder / tasks.get(name).slug
         if not trials:
             continue
         if (winner := best(searched, records, name)) is not None:
-            replace(place / "best.yaml", winner)
-        replace(place / "trials.parquet", files.trials(searched, name, trials))
-        replace(place / "reports.parquet", files.reports(name, trials))
+            write_atomically(place / "best.yaml", winner)
+        write_atomically(place / "trials.parquet", files.trials(searched, name, trials))
+        write_atomically(place / "reports.parquet", files.reports(name, trials))
         for record in trials:
             curves.rebuild(record)
     return found

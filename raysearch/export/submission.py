@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError, Problem
+from ..storage import write_atomically
 from ..tasks import Split, Task
-from .disk import replace
 
 
 def write(
@@ -46,7 +46,7 @@ def write(
     if task.layout == "glue":
         lines = ["index\tprediction", *lines]
     path = folder / split.submission
-    replace(path, "\n".join(lines) + "\n")
+    write_atomically(path, "\n".join(lines) + "\n")
     return path
 
 
@@ -54,7 +54,7 @@ def write_tags(folder: Path, task: Task, split: Split, found: Mapping[str, Seque
     """Write tags as XTREME takes them: one a line, an empty line between sentences."""
     path = folder / split.submission
     blocks = ("".join(f"{task.labels[tag]}\n" for tag in tags) for tags in found.values())
-    replace(path, "\n".join(blocks))
+    write_atomically(path, "\n".join(blocks))
     return path
 
 
@@ -71,7 +71,7 @@ def write_embeddings(folder: Path, split: Split, ids: Sequence[str], found: Any)
     whole = pa.BufferOutputStream()
     parquet.write_table(pa.table({"id": list(ids), "embedding": numbers}), whole)
     path = folder / split.submission
-    replace(path, whole.getvalue().to_pybytes())
+    write_atomically(path, whole.getvalue().to_pybytes())
     return path
 
 
@@ -86,7 +86,7 @@ def write_answers(folder: Path, split: Split, files: Mapping[str, Any]) -> list[
     paths = []
     for name, content in beside.items():
         paths.append(path if name == "predictions" else path.with_name(f"{name}.json"))
-        replace(paths[-1], json.dumps(content, ensure_ascii=False, indent=1) + "\n")
+        write_atomically(paths[-1], json.dumps(content, ensure_ascii=False, indent=1) + "\n")
     return paths
 
 

@@ -13,11 +13,11 @@ from typing import Any
 from .. import __version__, export, preflight, readers, tasks
 from .. import study as studies
 from ..errors import InputError, Problem
-from ..export.disk import replace
 from ..journal import Journal, Record, Records, read
 from ..preflight import Lanes
 from ..recipes import RECIPES
 from ..standing import Standing, complete, standings
+from ..storage import write_atomically
 from ..study import Study
 from .cluster import cluster, local_resources
 from .mirror import Mirror, is_remote
@@ -92,9 +92,10 @@ def run(
     with mirror or nullcontext(), closing(Journal(folder)) as journal:
         if (folder / "study.yaml").exists():  # another run has begun, and ended, meanwhile
             raise InputError(study.name, [there])
-        replace(folder / "study.yaml", studies.dump(study))
+        write_atomically(folder / "study.yaml", studies.dump(study))
         facts = provenance(study) | {"data": str(data.resolve()), "content": content}
-        replace(folder / "provenance.json", json.dumps(facts | {"lanes": asdict(lanes)}, indent=2))
+        facts["lanes"] = asdict(lanes)
+        write_atomically(folder / "provenance.json", json.dumps(facts, indent=2))
         try:
             return _engine(folder, study, data, journal, content, address, lanes, watch)
         except InputError:  # what only reading a model or all data can tell

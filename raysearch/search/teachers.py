@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError, Problem
-from ..export.disk import replace
 from ..journal import Record
 from ..prepare import cache_folder
+from ..storage import write_atomically
 
 DAY = 24 * 3600.0  # seconds
 FACTS, WEIGHTS = "facts.json", "weights.safetensors"
@@ -70,7 +70,7 @@ class Shelf:
             staged.mkdir(parents=True)
             write_arrays(staged / WEIGHTS, weights)
             facts = {**facts, "digest": _digest(staged / WEIGHTS)}
-            replace(staged / FACTS, json.dumps(facts, indent=2) + "\n")
+            write_atomically(staged / FACTS, json.dumps(facts, indent=2) + "\n")
             if self.find(identity) is None:
                 shutil.rmtree(place, ignore_errors=True)
                 os.rename(staged, place)
