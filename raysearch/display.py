@@ -14,7 +14,7 @@ from rich.text import Text
 from . import tasks
 from .journal import Record
 from .space import spelled
-from .standing import standings
+from .standing import complete, ranked, standings
 
 PLAIN_EVERY = 30.0  # seconds between lines of progress in a log
 LIVE_EVERY = 0.25  # seconds between frames on a terminal
@@ -114,7 +114,7 @@ class Display:
         hours = sum(r.device_hours for r in self.agenda.journal.trials.values())
         text = f"{done}/{planned} trials, {self._busy()}, {hours:.3f} device hours, {self._left()}"
         for name in self.agenda.study.tasks:
-            if best := self._best(name):
+            if best := self._best(name, "confirm") or self._best(name, "search"):
                 text += f", {name} {best}"
         live = [self.agenda.journal.trials[name] for name in self.agenda.live]
         if running := ", ".join(f"{r.task} {_where(r)}" for r in live if _share(r)):
@@ -132,7 +132,7 @@ class Display:
                 over = sum(record.over for record in records)
                 bar = ProgressBar(total=planned, completed=over, width=24, finished_style="green")
                 running = ", ".join(_where(r) for r in records if r.id in self.agenda.live)
-                best = self._best(name) if phase == "search" else ""
+                best = self._best(name, phase)
                 grid.add_row(name, phase, bar, f"{over}/{planned}", best, Text(running, "cyan"))
         return Group(Text(), grid, Text(self._footer(), style="dim"))
 
@@ -175,10 +175,16 @@ class Display:
                 count += len(seeds - taught)
         return count
 
-    def _best(self, name: str) -> str:
-        leaders = standings(self.agenda.study, self.agenda.journal, name)
-        metric = tasks.get(name).metric
-        return f"best {metric} {100 * leaders[0].score:.1f}" if leaders else ""
+    def _best(self, name: str, phase: str) -> str:
+        """The best score of a phase: of the search its best trial's, of a confirmation its leader's
+        over all seeds, once they are over."""
+        study, journal = self.agenda.study, self.agenda.journal
+        score = None
+        if phase == "search":
+            score = next((r.score for r in ranked(journal, name)), None)
+        elif phase == "confirm" and study.confirm.seeds and complete(study, journal, name):
+            score = next((leader.score for leader in standings(study, journal, name)), None)
+        return "" if score is None else f"best {tasks.get(name).metric} {100 * score:.1f}"
 
 
 def closing(done: Any) -> int:
@@ -190,12 +196,17 @@ def closing(done: Any) -> int:
     print(f"\n{table.read_text()}")
     print(f"run folder  {done.folder}")
     for name in done.study.tasks:
-        print(f"best        {done.folder / tasks.get(name).slug / 'best.yaml'}")
+        if done.best(name):
+            print(f"best        {done.folder / tasks.get(name).slug / 'best.yaml'}")
+        else:
+            print(f"best        {name}: none, see the notes under the table")
     print(f"curves      tensorboard --logdir {done.folder}")
     for record in done.failed:
         path = done.folder / tasks.get(record.task).slug / "errors" / f"{record.id}.txt"
-        reason = (record.error or "").strip().splitlines()[-1:]
-        print(f"failed      {path}: {' '.join(reason)}", file=sys.stderr)
+        where = path if path.is_file() else done.folder
+        reason = (record.error or "it did not say why").strip().splitlines()[-1:]
+        which = f"{record.task} {record.phase} {record.number} seed {record.seed}"
+        print(f"failed      {which}, {where}: {' '.join(reason)}", file=sys.stderr)
     return 1 if done.failed else 0
 
 

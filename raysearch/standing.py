@@ -19,12 +19,13 @@ class Standing:
 
     Attributes:
         configuration: the point of the space.
-        trials: its finished trials that count: those of the confirmation, else that of the search.
+        trials: its whole trials: those of the confirmation, else that of the search.
         score: the select metric over those trials, a fraction.
         spread: their sample standard deviation; 0 for one trial.
         scores: every metric over those trials, at the evaluation that counts; the worst value
             for a trial that diverged.
         spreads: the same of every metric as `spread`.
+        missing: trials of its confirmation that count for nothing: they failed, or still run.
     """
 
     configuration: dict[str, Any]
@@ -33,6 +34,12 @@ class Standing:
     spread: float
     scores: dict[str, float]
     spreads: dict[str, float]
+    missing: tuple[Record, ...] = ()
+
+    @property
+    def seeds(self) -> int:
+        """How many trials there are of it, with those that count for nothing."""
+        return len(self.trials) + len(self.missing)
 
     @property
     def chosen(self) -> Record:
@@ -47,17 +54,48 @@ def ranked(records: Records, task: str) -> list[Record]:
     return sorted(found, key=lambda record: (-record.score, record.number))
 
 
+def counted(study: Study, record: Record) -> float | None:
+    """Return the score with which a trial counts, a fraction.
+
+    Of one that diverged it is the worst; of one that learned nothing what was measured; None of one
+    that failed, or has not been scored. A teacher's is its own: it may be selected otherwise.
+    """
+    if record.phase == "teach":
+        return record.score
+    return _value(study, record, study.selector(record.task))
+
+
 def standings(study: Study, records: Records, task: str) -> list[Standing]:
     """The configurations that compete for a task, the best first.
 
-    After a confirmation these are the confirmed ones; before it the finished ones of the search.
+    Once a trial of the confirmation is whole these are the confirmed ones, those with less than
+    half of their seeds whole behind the others; before that the finished ones of the search. There
+    is none where no trial of a confirmation could be run: a score of the search is no stand-in.
     """
-    groups: dict[str, list[Record]] = {}
-    confirmed = [r for r in records.of(task, "confirm") if r.score is not None]
-    for record in confirmed or ranked(records, task):
-        groups.setdefault(repr(sorted(record.configuration.items())), []).append(record)
-    found = [_standing(study, trials) for trials in groups.values()]
-    return sorted(found, key=lambda standing: -standing.score)
+    groups = _grouped(confirmed(study, records, task))
+    found = [_standing(study, trials) for trials in groups if any(map(_whole, trials))]
+    if not found and not (groups and complete(study, records, task)):
+        found = [_standing(study, trials) for trials in _grouped(ranked(records, task))]
+    return sorted(found, key=lambda one: (2 * len(one.trials) < one.seeds, -one.score))
+
+
+def unconfirmed(study: Study, records: Records, task: str) -> list[list[Record]]:
+    """Return the trials of each configuration of which no seed of the confirmation was whole."""
+    groups = _grouped(confirmed(study, records, task))
+    return [group for group in groups if all(record.status == "failed" for record in group)]
+
+
+def confirmed(study: Study, records: Records, task: str) -> list[Record]:
+    """Return the trials of a confirmation over the study's seeds: it may have had others before."""
+    seeds = set(study.confirm.seeds)
+    return [record for record in records.of(task, "confirm") if record.seed in seeds]
+
+
+def to_confirm(study: Study, records: Records, task: str) -> list[dict[str, Any]]:
+    """Return the configurations that a study confirms, as far as its search can tell by now."""
+    if not study.space_of(task):
+        return [{}]
+    return [record.configuration for record in ranked(records, task)[: study.confirm.top]]
 
 
 def planned(study: Study, records: Records, task: str) -> dict[Phase, int]:
@@ -75,22 +113,54 @@ def planned(study: Study, records: Records, task: str) -> dict[Phase, int]:
 
 
 def complete(study: Study, records: Records, task: str) -> bool:
-    """Whether a task's trials are all over."""
+    """Whether a task's trials are all over, each seed of each configuration to confirm included."""
     wanted = planned(study, records, task)
-    return all(sum(r.over for r in records.of(task, p)) >= n for p, n in wanted.items())
+    if any(sum(r.over for r in records.of(task, p)) < n for p, n in wanted.items()):
+        return False
+    over = {(_key(r.configuration), r.seed) for r in records.of(task, "confirm") if r.over}
+    points = to_confirm(study, records, task) if study.confirm.seeds else []
+    return all((_key(point), seed) in over for point in points for seed in study.confirm.seeds)
 
 
 def searched_hours(records: Records) -> float:
-    """Hours between each session's start and its last event, the pauses between them left out."""
-    return math.fsum(s.get("until", s["at"]) - s["at"] for s in records.sessions) / 3600
+    """Hours from each session's start to its last event, the pauses between them left out.
+
+    They are those of the session's own clock; a run of 0.1.1 has only the times of its events.
+    """
+    return math.fsum(map(_seconds, records.sessions)) / 3600
 
 
-def _standing(study: Study, trials: list[Record]) -> Standing:
+def _seconds(session: dict[str, Any]) -> float:
+    elapsed = session.get("elapsed")
+    if isinstance(elapsed, int | float) and math.isfinite(elapsed):
+        return max(0.0, elapsed)
+    return max(0.0, session.get("until", session["at"]) - session["at"])
+
+
+def _key(configuration: dict[str, Any]) -> str:
+    return repr(sorted(configuration.items()))
+
+
+def _grouped(trials: list[Record]) -> list[list[Record]]:
+    """Return the trials of each configuration, in the order in which these come first."""
+    groups: dict[str, list[Record]] = {}
+    for record in trials:
+        groups.setdefault(_key(record.configuration), []).append(record)
+    return list(groups.values())
+
+
+def _whole(record: Record) -> bool:
+    """Whether a trial was trained to its end, or diverged on the way: whether it counts."""
+    return record.status in ("finished", "diverged", "degenerate") and record.score is not None
+
+
+def _standing(study: Study, group: list[Record]) -> Standing:
+    trials = [record for record in group if _whole(record)]
     over, select = _REPORT[study.confirm.report], study.selector(trials[0].task)
     names = {select: None}
     for record in trials:
         names |= dict.fromkeys(getattr(record, study.search.select))
-    columns = {name: _column(study, trials, name, select) for name in names}
+    columns = {name: _column(study, trials, name) for name in names}
     scores = {name: over(values) for name, values in columns.items()}
     spreads = {n: statistics.stdev(v) if len(v) > 1 else 0.0 for n, v in columns.items()}
     return Standing(
@@ -100,18 +170,19 @@ def _standing(study: Study, trials: list[Record]) -> Standing:
         spread=spreads[select],
         scores=scores,
         spreads=spreads,
+        missing=tuple(record for record in group if not _whole(record)),
     )
 
 
-def _column(study: Study, trials: list[Record], name: str, select: str) -> list[float]:
-    """One score of every trial: the worst where it diverged, whatever it scored before."""
-    found = []
-    for record in trials:
-        value = getattr(record, study.search.select).get(name)
-        if record.status == "diverged":
-            value = metrics.worst(name.rpartition(".")[2])
-        elif value is None and name == select:
-            value = record.score
-        if value is not None:
-            found.append(value)
-    return found
+def _column(study: Study, trials: list[Record], name: str) -> list[float]:
+    """One score of every trial that has it, the one that selects of all."""
+    values = (_value(study, record, name) for record in trials)
+    return [value for value in values if value is not None]
+
+
+def _value(study: Study, record: Record, name: str) -> float | None:
+    """One score of a trial: the worst where it diverged, whatever it scored before."""
+    if record.status == "diverged":
+        return metrics.worst(name.rpartition(".")[2])
+    value = getattr(record, study.search.select).get(name)
+    return record.score if value is None and name == study.selector(record.task) else value

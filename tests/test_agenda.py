@@ -3,6 +3,7 @@
 import math
 from collections import Counter
 from itertools import count
+from types import SimpleNamespace
 
 import pytest
 from optuna.trial import TrialState
@@ -281,9 +282,14 @@ def test_the_last_evaluation_counts_where_the_study_says_so(tmp_path):
     assert (record.best, record.last) == ({"dev.accuracy": 0.9}, {"dev.accuracy": 0.8})
 
 
-def test_no_trial_begins_after_the_hours_are_over_and_the_best_are_confirmed(tmp_path, monkeypatch):
-    clock = count(0, 60.0)  # every event is a minute after the one before
-    monkeypatch.setattr("raysearch.search.agenda.time.time", lambda: float(next(clock)))
+@pytest.mark.parametrize("wall", [0.0, -3600.0, 9 * 3600.0])
+def test_no_trial_begins_after_the_hours_are_over_and_the_best_are_confirmed(
+    tmp_path, monkeypatch, wall
+):
+    """The wall clock may stand still, be set back at every event, or pass a night each time."""
+    ticks, walls = count(0, 60.0), count(1e9, wall)  # every event is a minute after the one before
+    clock = SimpleNamespace(monotonic=lambda: next(ticks), time=lambda: next(walls))
+    monkeypatch.setattr("raysearch.search.clock.time", clock)
     searched = parsed(search={"trials": 12, "hours": 0.2}, confirm={"top": 1, "seeds": [11, 12]})
     agenda = opened(searched, tmp_path)
     begun = drive(agenda, lanes=1)

@@ -5,10 +5,12 @@ import threading
 
 import pytest
 from rich.console import Console
+from run_folders import Script, write_study
 
-from raysearch import display, study
-from raysearch.display import Display
-from raysearch.journal import Journal
+from raysearch import display, export, study
+from raysearch.display import Display, closing
+from raysearch.journal import Journal, read
+from raysearch.search import Run
 from raysearch.search.agenda import Agenda
 
 RTE, MRPC = "glue/rte", "glue/mrpc"
@@ -164,3 +166,42 @@ def test_a_resumed_run_counts_all_trials_and_times_only_its_own(agenda):
     shown.close()
     assert "2/14 trials" in written.getvalue()
     assert "about 36 s left" in written.getvalue()
+
+
+def test_the_closing_names_what_failed_and_no_best_yaml_that_is_not_there(tmp_path, capsys):
+    write_study(tmp_path, name="toy", tasks=[RTE, MRPC], model="scratch")
+    script = Script(tmp_path)
+    name = script.begin(RTE, {}, seed=7)
+    script.end(name, "failed", None, error="Traceback\nMemoryError: does not fit")
+    script.trial(MRPC, {}, {"accuracy": 0.8, "f1": 0.8})
+    script.close()
+    export.write(tmp_path)
+    searched = study.load(tmp_path / "study.yaml")
+    code = closing(Run(folder=tmp_path, study=searched, records=read(tmp_path)))
+    said = capsys.readouterr()
+    assert code == 1
+    assert said.err.splitlines() == [
+        f"failed      glue/rte search 0 seed 7, {tmp_path}: MemoryError: does not fit"
+    ]
+    best = [line for line in said.out.splitlines() if line.startswith("best ")]
+    assert best == [
+        "best        glue/rte: none, see the notes under the table",
+        f"best        {tmp_path / 'glue-mrpc' / 'best.yaml'}",
+    ]
+    assert (tmp_path / "glue-mrpc" / "best.yaml").is_file()
+    assert not (tmp_path / "glue-rte" / "best.yaml").exists()
+
+
+def test_the_best_of_the_search_stays_while_it_is_confirmed(tmp_path):
+    raw = {"tasks": [RTE], "model": "scratch", "space": {"LR": {"choice": [1e-5]}}}
+    searched = study.parse({**raw, "search": {"trials": 1}, "confirm": {"top": 1, "seeds": [2, 3]}})
+    agenda, said = Agenda(searched, Journal(tmp_path), {RTE: "data"}), io.StringIO()
+    display = Display(agenda, lambda: 1, Console(file=said, width=120))
+    for accuracy in (0.9, 0.4):
+        record = agenda.next()
+        script = {"step": 100, "steps": 100, "loss": 0.5, "status": "finished", "seconds": 1.0}
+        agenda.report(record, {**script, "scores": {"dev.accuracy": accuracy}})
+        agenda.end(record, "finished")
+    assert display._best(RTE, "search") == "best accuracy 90.0"
+    assert display._best(RTE, "confirm") == ""
+    assert "best accuracy 90.0" in display._summary().plain

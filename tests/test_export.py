@@ -531,4 +531,86 @@ def test_seeds_that_learned_nothing_are_told_beneath_the_table(tmp_path):
         script.report(name, 100, {"accuracy": 0.5}, status=status)
         script.end(name, status, 0.5, {"accuracy": 0.5})
     script.close()
-    assert "RTE: 2 of the 3 trials of its winner learned nothing." in export.write(tmp_path).notes
+    text = "2 of the 3 trials of its winner learned nothing: seeds 11, 13, counted as measured"
+    assert f"RTE: {text}." in export.write(tmp_path).notes
+
+
+def confirmed_run(folder, ends):
+    """A confirmation of one configuration: seed -> how it ended, with accuracy 0.9 but where it
+    failed or diverged after an evaluation of 0.55."""
+    alone = {"tasks": [RTE], "per_task": {}, "published": [], "search": {"trials": 1}}
+    write_study(folder, **{**STUDY, **alone})
+    script, values = Script(folder), {"BSZ": 16, "LR": 1e-4, "WARMUP": 16}
+    script.trial(RTE, values, {"accuracy": 0.99})
+    for seed, status in ends.items():
+        if status == "finished":
+            script.trial(RTE, values, {"accuracy": 0.9}, seed, "confirm")
+        elif status == "diverged":
+            script.diverged(RTE, values, seed, "confirm", before={"accuracy": 0.55})
+        else:
+            name = script.begin(RTE, values, seed, "confirm")
+            script.attempt(name)
+            script.report(name, 50, {"accuracy": 0.55})
+            half = {"accuracy": 0.55}  # as 0.1.1 wrote it
+            script.end(name, "failed", 0.55, half, error="MemoryError: does not fit")
+    script.close()
+    table = export.write(folder)
+    rows = pq.read_table(folder / "glue-rte" / "trials.parquet").to_pylist()[1:]
+    return table, rows
+
+
+def header(folder):
+    return (folder / "glue-rte" / "best.yaml").read_text().splitlines()[0]
+
+
+def test_all_exports_say_on_how_many_seeds_a_score_rests(tmp_path):
+    table, rows = confirmed_run(tmp_path, {11: "failed", 12: "finished", 13: "finished"})
+    assert [table.row(n).cells[0].text for n in ("Result", "Spread", "Seeds")] == [
+        "90.0", "0.0", "2 of 3"
+    ]  # fmt: skip
+    assert table.row("Seeds").cells[0].value == 2
+    assert "RTE: 2 of 3 seeds; seed 11 failed." in table.notes
+    assert "Seeds,2 of 3" in (tmp_path / "table.csv").read_text()
+    assert "seed 11 failed" in (tmp_path / "table.tex").read_text()
+    assert "seed 11 failed" in (tmp_path / "table.json").read_text()
+    assert header(tmp_path).endswith(
+        "accuracy 90.00 on dev, the median of 2 of 3 seeds (spread 0.00); seed 11 failed."
+    )
+    assert study.load(tmp_path / "glue-rte" / "best.yaml").confirm.seeds == (12, 13)
+    assert [(row["status"], row["score"]) for row in rows] == [
+        ("failed", None), ("finished", 0.9), ("finished", 0.9)
+    ]  # fmt: skip
+    assert (rows[0]["best.accuracy"], rows[0]["last.accuracy"]) == (None, None)
+    reports = pq.read_table(tmp_path / "glue-rte" / "reports.parquet").to_pylist()
+    assert 0.55 in [row["dev.accuracy"] for row in reports]
+
+
+def test_a_diverged_seed_counts_as_the_worst_and_that_is_said(tmp_path):
+    table, rows = confirmed_run(tmp_path, {11: "diverged", 12: "diverged", 13: "finished"})
+    assert [table.row(n).cells[0].text for n in ("Result", "Seeds")] == ["0.0", "3"]
+    text = "seeds 11, 12 diverged, counted with the worst score, 0.0"
+    assert f"RTE: {text}." in table.notes
+    assert "seeds 11, 12 diverged, counted with the worst score" in header(tmp_path)
+    assert [row["score"] for row in rows] == [0.0, 0.0, 0.9]
+
+
+def test_a_lone_whole_seed_is_no_silent_result(tmp_path):
+    confirmed_run(tmp_path, {11: "failed", 12: "finished", 13: "failed"})
+    assert header(tmp_path).endswith("90.00 on dev, 1 of 3 seeds; seeds 11, 13 failed.")
+
+
+def test_where_every_seed_failed_there_is_no_result_and_no_winner(tmp_path):
+    place = tmp_path / "glue-rte"
+    confirmed_run(tmp_path, {11: "failed"})
+    assert "After 2 of 4 trials the leader" in header(tmp_path)
+    (tmp_path / NAME).unlink()
+    table, rows = confirmed_run(tmp_path, {11: "failed", 12: "failed", 13: "failed"})
+    assert table.row("Result").cells[0].text == table.row("BSZ").cells[0].text == "-"
+    assert table.notes[1] == (
+        "RTE: no result: every trial of its confirmation failed (1 finished, 3 failed)."
+    )
+    assert [row["score"] for row in rows[-3:]] == [None] * 3
+    left = (place / "best.yaml").read_text()  # what was the leader half way is one no more
+    assert all(line.startswith("#") for line in left.splitlines())
+    with pytest.raises(InputError):
+        study.load(place / "best.yaml")

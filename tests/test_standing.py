@@ -6,7 +6,7 @@ import pytest
 from run_folders import Script, write_study
 
 from raysearch import study
-from raysearch.journal import read
+from raysearch.journal import Journal, read
 from raysearch.standing import complete, planned, ranked, searched_hours, standings
 
 RTE, MNLI = "glue/rte", "glue/mnli"
@@ -150,3 +150,94 @@ def test_standings_of_a_folder_are_those_of_its_writer(tmp_path):
     script.trial(RTE, {}, {"accuracy": 0.7})
     loaded = study.load(tmp_path / "study.yaml")
     assert standings(loaded, read(tmp_path), RTE) == standings(loaded, script.journal, RTE)
+
+
+def failed(script, point, seed, reached):
+    """A seed that failed half way, as 0.1.1 wrote it: with the score that it had reached."""
+    name = script.begin(RTE, point, seed, "confirm")
+    script.attempt(name)
+    script.report(name, 50, {"accuracy": reached})
+    script.end(name, "failed", reached, {"accuracy": reached}, error="MemoryError: does not fit")
+
+
+def test_a_seed_that_failed_counts_for_nothing_whatever_it_had_reached(tmp_path):
+    script = Script(tmp_path)
+    failed(script, LOW, 11, 0.55)
+    for seed, accuracy in ((12, 0.91), (13, 0.92)):
+        script.trial(RTE, LOW, {"accuracy": accuracy}, seed, "confirm")
+    (leader,) = standings(parsed(confirm=CONFIRM), script.journal, RTE)
+    assert leader.score == pytest.approx(0.915)
+    assert leader.spread == pytest.approx(statistics.stdev([0.91, 0.92]))
+    assert ([r.seed for r in leader.trials], [r.seed for r in leader.missing]) == ([12, 13], [11])
+    lost = leader.missing[0]
+    assert (lost.score, lost.best, lost.last) == (None, {}, {})
+    assert [report["scores"] for report in lost.reports] == [{"dev.accuracy": 0.55}]
+
+
+def test_a_lucky_seed_of_three_does_not_lead_one_that_has_all_three(tmp_path):
+    script = Script(tmp_path)
+    for seed in (11, 12, 13):
+        script.trial(RTE, LOW, {"accuracy": 0.8}, seed, "confirm")
+    script.trial(RTE, MID, {"accuracy": 0.95}, 11, "confirm")
+    for seed in (12, 13):
+        failed(script, MID, seed, 0.6)
+    leader, other = standings(parsed(confirm=CONFIRM), script.journal, RTE)
+    assert (leader.configuration, leader.score, leader.seeds) == (LOW, 0.8, 3)
+    assert (other.configuration, other.score, len(other.trials), other.seeds) == (MID, 0.95, 1, 3)
+
+
+def test_a_confirmation_of_which_every_seed_failed_has_no_result(tmp_path):
+    script, asked = Script(tmp_path), parsed(confirm={**CONFIRM, "top": 1})
+    for point, accuracy in ((LOW, 0.7), (MID, 0.6), (HIGH, 0.5)):
+        script.trial(RTE, point, {"accuracy": accuracy})
+    for seed in (11, 12):
+        failed(script, LOW, seed, 0.55)
+    assert standings(asked, script.journal, RTE)[0].trials[0].phase == "search"  # one is to come
+    failed(script, LOW, 13, 0.55)
+    assert complete(asked, script.journal, RTE)
+    assert standings(asked, script.journal, RTE) == []
+
+
+def test_the_next_confirmed_configuration_leads_where_every_seed_of_the_first_failed(tmp_path):
+    script = Script(tmp_path)
+    script.trial(RTE, LOW, {"accuracy": 0.7})
+    script.trial(RTE, MID, {"accuracy": 0.6})
+    for seed in (11, 12, 13):
+        failed(script, LOW, seed, 0.9)
+        script.trial(RTE, MID, {"accuracy": 0.58}, seed, "confirm")
+    (leader,) = standings(parsed(confirm=CONFIRM), script.journal, RTE)
+    assert (leader.configuration, leader.score) == (MID, 0.58)
+
+
+def test_other_seeds_and_a_new_best_are_confirmed_before_a_task_is_complete(tmp_path):
+    script, asked = Script(tmp_path), parsed(confirm={**CONFIRM, "top": 1})
+    for point, accuracy in ((LOW, 0.7), (MID, 0.6), (HIGH, 0.5)):
+        script.trial(RTE, point, {"accuracy": accuracy})
+    for seed in (11, 12, 13):
+        script.trial(RTE, LOW, {"accuracy": 0.7}, seed, "confirm")
+    assert complete(asked, script.journal, RTE)
+    others = parsed(confirm={"top": 1, "seeds": [21, 22]})
+    assert not complete(others, script.journal, RTE)
+    assert standings(others, script.journal, RTE)[0].trials[0].phase == "search"
+    more = parsed(
+        space={"LR": {"choice": [1e-5, 2e-5, 3e-5, 4e-5]}},
+        search={"trials": 4}, confirm={**CONFIRM, "top": 1},
+    )  # fmt: skip
+    script.trial(RTE, {"LR": 4e-5}, {"accuracy": 0.9})
+    assert not complete(more, script.journal, RTE)
+
+
+def test_hours_are_those_of_each_sessions_own_clock(tmp_path):
+    folder = Journal(tmp_path)
+    folder.write("session", at=1e9, elapsed=0.0)
+    folder.write("trial", trial="t0", number=0, task=RTE, phase="search", configuration={}, seed=1)
+    folder.write("repeat", trial="t0", at=1e9 + 9 * 3600, elapsed=3600.0)  # a night passed
+    folder.write("session", at=1e9, elapsed=0.0)
+    folder.write("repeat", trial="t0", at=1e8, elapsed=1800.0)  # the clock was set back
+    assert searched_hours(folder) == 1.5
+    folder.write("session", at=1e9)  # as 0.1.1 wrote them
+    folder.write("repeat", trial="t0", at=1e9 + 900)
+    assert searched_hours(folder) == 1.75
+    folder.write("session", at=1e9)
+    folder.write("repeat", trial="t0", at=1e9 - 900)
+    assert searched_hours(folder) == 1.75

@@ -297,3 +297,18 @@ def test_a_full_disk_stops_no_search_and_costs_no_point(tmp_path, live, monkeypa
     curves.report(record)
     assert curve(tmp_path, record, "dev/accuracy") == [(50, 0.5), (75, 0.6), (100, 0.7)]
     assert len(read(tmp_path).trials[record.id].reports) == 3
+
+
+def test_a_failed_trial_has_curves_and_no_score(tmp_path, live):
+    script, _ = live
+    name = script.begin(RTE, POINT)
+    script.attempt(name)
+    script.report(name, 50, {"accuracy": 0.55})
+    script.end(name, "failed", 0.55, {"accuracy": 0.55}, error="MemoryError")  # as 0.1.1 wrote it
+    export.write(tmp_path)
+    record = script.journal.trials[name]
+    assert curve(tmp_path, record, "dev/accuracy") == [(50, 0.55)]
+    for tag in ("score", "best/accuracy", "last/accuracy"):
+        assert curve(tmp_path, record, tag) == []
+    _, (group,) = hparams_tab(tmp_path)
+    assert plain(group)[1:] == ({}, api_pb2.STATUS_FAILURE)

@@ -6,6 +6,14 @@ from ..journal import Records
 from ..standing import Standing, complete, planned, standings
 from ..study import Confirm, Search, Study
 from . import spelling
+from .tables import named_seeds, seeds
+
+# Status of a seed -> how it counts.
+_COUNTS = {
+    "failed": "failed",
+    "diverged": "diverged, counted with the worst score",
+    "degenerate": "learned nothing, counted as measured",
+}
 
 
 def best(study: Study, records: Records, task: str) -> str | None:
@@ -16,8 +24,13 @@ def best(study: Study, records: Records, task: str) -> str | None:
     return _header(study, records, task, leader) + studies.dump(rerun(study, task, leader))
 
 
+def none(study: Study, task: str) -> str:
+    """Return what replaces a best.yaml of a task that has no result any more: a comment."""
+    return f"# {study.name} has no result on {task}: none of the trials that count was whole.\n"
+
+
 def rerun(study: Study, task: str, leader: Standing) -> Study:
-    """A study whose only trials are a configuration's, with the same seeds."""
+    """A study whose only trials are a configuration's that count, with the same seeds."""
     confirmed = leader.trials[0].phase == "confirm"
     search = Search(
         select=study.search.select,
@@ -52,12 +65,18 @@ def rerun(study: Study, task: str, leader: Standing) -> Study:
 
 
 def _header(study: Study, records: Records, task: str, leader: Standing) -> str:
-    facts, count = tasks.get(task), len(leader.trials)
+    facts = tasks.get(task)
     over = ", the mean over languages" if ".mean." in study.selector(task) else ""
     score = f"{facts.metric} {spelling.percent(leader.score, 2)} on dev{over}"
-    if count > 1:
+    if len(leader.trials) > 1:
         spread = spelling.percent(leader.spread, 2)
-        score += f", the {study.confirm.report} of {count} seeds (spread {spread})"
+        score += f", the {study.confirm.report} of {seeds(leader)} seeds (spread {spread})"
+    elif leader.missing:
+        score += f", {seeds(leader)} seeds"
+    for status, counts in _COUNTS.items():
+        trials = (*leader.missing, *leader.trials)
+        if numbers := [record.seed for record in trials if record.status == status]:
+            score += f"; {named_seeds(numbers)} {counts}"
     wins = "The winner"
     if not complete(study, records, task):
         done = sum(record.over for record in records.of(task))

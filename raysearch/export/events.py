@@ -21,6 +21,7 @@ from tensorboard.summary.writer.record_writer import RecordWriter
 
 from .. import tasks
 from ..journal import Record
+from ..standing import counted
 from ..study import Study
 from . import spelling
 from .tables import settings, values_of
@@ -113,7 +114,8 @@ class Curves:
         if not record.over:
             return
         step = record.reports[-1]["step"] if record.reports else 0
-        yield _scalars(record.ended, step, {"score": record.score, **_finals(record)})
+        score = counted(self.study, record)
+        yield _scalars(record.ended, step, {"score": score, **_finals(record)})
         status = api_pb2.STATUS_FAILURE if record.status == "failed" else api_pb2.STATUS_SUCCESS
         end = SessionEndInfo(status=status, end_time_secs=record.ended)
         yield _plugin(record.ended, metadata.SESSION_END_INFO_TAG, session_end_info=end)

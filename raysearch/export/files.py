@@ -11,6 +11,7 @@ from pyarrow import parquet
 from .. import tasks
 from ..journal import Record
 from ..recipes import RECIPES
+from ..standing import counted
 from ..study import Study
 from . import spelling
 from .tables import PAPERS, values_of
@@ -24,7 +25,8 @@ def trials(study: Study, task: str, records: Sequence[Record]) -> bytes:
     """The trials of a task, one row each.
 
     Configurations stand in `hp.<name>`; a setting that may be a number or {steps: N} has its
-    numbers there and its counts in `hp.<name>.steps`. Scores are fractions.
+    numbers there and its counts in `hp.<name>.steps`. Scores are fractions; `score` is what the
+    table counts: the worst of a trial that diverged, none of one that failed.
     """
 
     def each(kind: pa.DataType, values: Iterable[Any]) -> tuple[pa.DataType, list[Any]]:
@@ -39,7 +41,7 @@ def trials(study: Study, task: str, records: Sequence[Record]) -> bytes:
         "status": each(text, (r.status for r in records)),
         "seed": each(whole, (r.seed for r in records)),
         **_settings(study, task, records),
-        "score": each(real, (r.score for r in records)),
+        "score": each(real, (counted(study, r) for r in records)),
     }
     for which in ("best", "last"):
         found = [getattr(record, which) for record in records]

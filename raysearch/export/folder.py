@@ -5,7 +5,7 @@ from pathlib import Path
 from .. import journal, study, tasks
 from ..storage import write_atomically
 from . import layouts
-from .best import best
+from .best import best, none
 from .events import Curves
 from .rows import Table
 from .tables import table
@@ -44,6 +44,8 @@ def write(folder: str | Path) -> Table:
             continue
         if (winner := best(searched, records, name)) is not None:
             write_atomically(place / "best.yaml", winner)
+        elif (place / "best.yaml").exists():  # of an earlier export, when there was a leader
+            write_atomically(place / "best.yaml", none(searched, name))
         write_atomically(place / "trials.parquet", files.trials(searched, name, trials))
         write_atomically(place / "reports.parquet", files.reports(name, trials))
         for record in trials:

@@ -1,12 +1,12 @@
 """The paper's table of a study: what won, what it scored, how that compares with what was
 published. It knows no file and no format."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from .. import metrics, tasks
 from ..journal import Record, Records
-from ..standing import Standing, complete, planned, standings
+from ..standing import Standing, complete, planned, standings, unconfirmed
 from ..study import Study
 from ..study.names import source
 from ..tasks import Task
@@ -106,8 +106,14 @@ def _result_rows(study: Study, leaders: Leaders) -> list[Row]:
     return [
         each("Result", lambda task, leader: _selected(study, task, leader.scores)),
         each("Spread", spread),
-        each("Seeds", lambda _, leader: Cell(str(len(leader.trials)), len(leader.trials))),
+        each("Seeds", lambda _, leader: Cell(seeds(leader), len(leader.trials))),
     ]
+
+
+def seeds(leader: Standing) -> str:
+    """Return how many seeds a score rests on: "3", or "2 of 3" where one failed."""
+    whole = str(len(leader.trials))
+    return f"{whole} of {leader.seeds}" if leader.missing else whole
 
 
 def _progress_rows(study: Study, records: Records) -> list[Row]:
@@ -209,19 +215,45 @@ def _origins(study: Study) -> list[str]:
 
 
 def _without_result(study: Study, records: Records, leaders: Leaders) -> list[str]:
-    """Finished tasks of which no trial gave a score, or whose winner learned nothing."""
+    """Finished tasks of which no trial gave a score, and seeds of winners that failed, diverged or
+    learned nothing, each with the rule by which it counts."""
     notes = []
     for name, leader in leaders.items():
-        stuck = sum(record.status == "degenerate" for record in leader.trials) if leader else 0
-        if stuck:
-            many = len(leader.trials)
-            text = f"{stuck} of the {many} trials of its winner learned nothing"
-            if stuck == many:
-                text = "not a result, every trial of its winner predicts one class"
-            notes.append(f"{spelling.column(tasks.get(name))}: {text}.")
-        if leader is None and complete(study, records, name):
+        column = spelling.column(tasks.get(name))
+        if leader is not None:
+            notes += [f"{column}: {text}." for text in _seeds_notes(leader)]
+        if not complete(study, records, name):
+            continue
+        lost = unconfirmed(study, records, name)
+        if leader is None:
             ends = [record.status for record in records.of(name) if record.phase != "teach"]
             counts = [f"{ends.count(end)} {end}" for end in dict.fromkeys(ends)]
             text = ", ".join(counts) or "no trials"
-            notes.append(f"{spelling.column(tasks.get(name))}: no result ({text}).")
+            why = ": every trial of its confirmation failed" if lost else ""
+            notes.append(f"{column}: no result{why} ({text}).")
+        elif lost:
+            text = f"every seed of {len(lost)} other configuration{'s' * (len(lost) > 1)} failed"
+            notes.append(f"{column}: {text}; no result of {'those' if len(lost) > 1 else 'it'}.")
     return notes
+
+
+def _seeds_notes(leader: Standing) -> list[str]:
+    """What a winner's score rests on where not all of its seeds were trained to a good end."""
+    notes, many = [], len(leader.trials)
+    if failed := [record.seed for record in leader.missing if record.status == "failed"]:
+        notes.append(f"{seeds(leader)} seeds; {named_seeds(failed)} failed")
+    if diverged := [record.seed for record in leader.trials if record.status == "diverged"]:
+        worst = spelling.percent(metrics.worst(tasks.get(leader.trials[0].task).metric))
+        notes.append(f"{named_seeds(diverged)} diverged, counted with the worst score, {worst}")
+    stuck = [record.seed for record in leader.trials if record.status == "degenerate"]
+    if stuck and len(stuck) == many:
+        notes.append("not a result, every trial of its winner predicts one class")
+    elif stuck:
+        text = f"{len(stuck)} of the {many} trials of its winner learned nothing"
+        notes.append(f"{text}: {named_seeds(stuck)}, counted as measured")
+    return notes
+
+
+def named_seeds(numbers: Sequence[int]) -> str:
+    """Return seeds by their numbers: "seed 11", "seeds 11, 12"."""
+    return f"seed{'s' * (len(numbers) > 1)} {', '.join(map(str, numbers))}"

@@ -24,8 +24,10 @@ class Record:
         held: attempt -> devices, where a resumed run gave it another number.
         attempts: how often it was begun.
         step: the last that is known to be done.
-        score: the select metric at the evaluation that counts; the task's worst where diverged.
-        best, last: all scores at the best and at the last evaluation.
+        score: the select metric at the evaluation that counts, as the sampler is told it: the
+            task's worst where the trial diverged or learned nothing. None where it failed.
+        best, last: all scores at the best and at the last evaluation; empty where it failed, as
+            an evaluation half way is no trial's score.
         error: why it failed.
         plan: steps, warmup, per_epoch, evaluations, rungs.
         sampler: what the sampler keeps with it.
@@ -103,6 +105,13 @@ class Records:
             self.trials[trial] = Record(id=trial, **event)
         elif trial in self.trials and (take := getattr(self, f"_on_{kind}", None)):
             take(self.trials[trial], event)
+        self._count(event.pop("elapsed", None))
+
+    def _count(self, elapsed: Any) -> None:
+        """Take in how long the session has run, in seconds of a clock that never goes back."""
+        if self.sessions and isinstance(elapsed, int | float) and math.isfinite(elapsed):
+            before = self.sessions[-1].get("elapsed", 0.0)
+            self.sessions[-1]["elapsed"] = max(before, elapsed)
 
     def _on_attempt(self, record: Record, event: dict[str, Any]) -> None:
         record.attempts = event["attempt"]
@@ -123,6 +132,8 @@ class Records:
         record.step = event.get("step", record.step)
 
     def _on_end(self, record: Record, event: dict[str, Any]) -> None:
+        if event.get("status") == "failed":  # 0.1.1 wrote what it had reached by then
+            event = {**event, "score": None, "best": {}, "last": {}}
         record.ended = event["at"]
         for name in ("status", "score", "best", "last", "error", "sampler"):
             if name in event:

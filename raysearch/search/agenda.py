@@ -2,13 +2,13 @@
 
 It knows neither Ray nor time: a resumed run is an agenda over a journal that is not empty."""
 
-import time
 from collections.abc import Mapping
 from typing import Any, Literal
 
 from .. import __version__, metrics, standing, tasks
 from ..journal import Journal, Phase, Record
 from ..study import Study
+from .clock import Clock
 from .halving import goes_on
 from .points import Points
 from .samplers import Asker
@@ -37,12 +37,13 @@ class Agenda:
         shelf: Shelf | None = None,
     ) -> None:
         self.study, self.journal, self.shelf = study, journal, shelf or Shelf()
-        self.points = Points(study, journal, content, devices)
+        self.clock = Clock()
+        self.points = Points(study, journal, content, devices, self.clock)
         self.live: set[str] = set()
         waiting = [r for r in journal.trials.values() if not r.over]
         # Teachers first: others wait for them.
         self._waiting = [r.id for r in sorted(waiting, key=lambda r: r.phase != "teach")]
-        journal.write("session", at=time.time(), version=__version__)
+        journal.write("session", **self.clock.stamp(), version=__version__)
 
     def next(self) -> Record | Literal["wait", "done"]:
         """The next trial to run, begun in the journal; or that there is none now, or ever.
@@ -71,7 +72,7 @@ class Agenda:
 
     def report(self, record: Record, values: dict[str, Any]) -> bool:
         """Take in a report; whether the trial goes on."""
-        self.journal.write("report", trial=record.id, at=time.time(), **values)
+        self.journal.write("report", trial=record.id, **self.clock.stamp(), **values)
         halving = self.study.search.stop_early
         if halving is None or record.phase != "search" or values["status"] != "running":
             return True
@@ -81,6 +82,8 @@ class Agenda:
 
     def outcome(self, record: Record, status: str) -> dict[str, Any]:
         """What a trial that ends so came to."""
+        if status == "failed":  # what it had reached by then is in its reports
+            return {"status": status, "score": None, "best": {}, "last": {}}
         task, metric = tasks.get(record.task), self.study.selector(record.task)
         scored = [r["scores"] for r in record.reports if r["scores"]]
         best = max(scored, key=lambda scores: scores[metric]) if scored else {}
@@ -95,7 +98,7 @@ class Agenda:
         values = {**self.outcome(record, status), "error": error}
         if record.phase == "search":
             values["sampler"] = self.asker(record.task).kept(record)
-        self.journal.write("end", trial=record.id, at=time.time(), **values)
+        self.journal.write("end", trial=record.id, **self.clock.stamp(), **values)
         self.live.discard(record.id)
         if record.phase == "search":
             self.asker(record.task).tell(record)
@@ -160,7 +163,7 @@ class Agenda:
         if record.phase == "teach":
             if facts := self.shelf.find(record.id):
                 found = {name: facts[name] for name in ("status", "score", "best", "last")}
-                self.journal.write("end", trial=record.id, at=time.time(), **found)
+                self.journal.write("end", trial=record.id, **self.clock.stamp(), **found)
             return record
         teacher, configuration = self.points.teacher(record) or ("", {})
         if not teacher:
@@ -171,7 +174,7 @@ class Agenda:
         if facts := self.shelf.find(teacher):
             if not record.teacher:
                 values = {"teacher": teacher, "seconds": facts["seconds"]}
-                self.journal.write("taught", trial=record.id, at=time.time(), **values)
+                self.journal.write("taught", trial=record.id, **self.clock.stamp(), **values)
             return record
         if trained is None:
             return self.points.begin(record.task, "teach", configuration, record.seed)
@@ -180,7 +183,7 @@ class Agenda:
         if trained.status in ("diverged", "failed"):
             self.end(record, trained.status, untaught(trained))
             return record
-        self.journal.write("lost", trial=teacher, at=time.time())
+        self.journal.write("lost", trial=teacher, **self.clock.stamp())
         return trained
 
     def _held(self, task: str) -> int:

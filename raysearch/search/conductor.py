@@ -178,12 +178,14 @@ class Conductor:
         journal, attempt = self.agenda.journal, pulse["attempt"]
         if attempt > record.attempts:
             begun = {name: pulse[name] for name in ("attempt", "plan", "from_step")}
-            journal.write("attempt", trial=record.id, at=time.time(), **begun)
+            begun["devices"] = self.agenda.points.devices  # a resumed run may have other lanes
+            journal.write("attempt", trial=record.id, **self.agenda.clock.stamp(), **begun)
             self.on_change(record)
         seconds = pulse["seconds"] - pulse["spent_before"]
         if final or seconds - self._entered.get((record.id, attempt), 0.0) > SPENT:
             step = pulse.get("step", record.step)
-            journal.write("spent", trial=record.id, attempt=attempt, seconds=seconds, step=step)
+            spent = {"attempt": attempt, "seconds": seconds, "step": step}
+            journal.write("spent", trial=record.id, **self.agenda.clock.elapsed(), **spent)
             self._entered[record.id, attempt] = seconds
 
 

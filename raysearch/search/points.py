@@ -5,7 +5,6 @@ import hashlib
 import itertools
 import json
 import random
-import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,6 +13,7 @@ from .. import space as spaces
 from ..journal import Journal, Phase, Record
 from ..recipes import RECIPES
 from ..study import Configuration, Study
+from .clock import Clock
 from .samplers import Asker
 
 ATTEMPTS = 30  # proposals in a row that were known, after which an untried point is drawn
@@ -25,12 +25,19 @@ class Points:
 
     Args:
         study, journal, content, devices: see Agenda.
+        clock: of the session.
     """
 
     def __init__(
-        self, study: Study, journal: Journal, content: Mapping[str, str], devices: int
+        self,
+        study: Study,
+        journal: Journal,
+        content: Mapping[str, str],
+        devices: int,
+        clock: Clock,
     ) -> None:
         self.study, self.journal, self.content, self.devices = study, journal, content, devices
+        self.clock = clock
         self._askers: dict[str, Asker] = {}
         self._teachers: dict[str, tuple[str, Configuration] | None] = {}
 
@@ -90,8 +97,7 @@ class Points:
 
     def _confirm(self, task: str) -> Record | None:
         """The first confirmation that has not been begun."""
-        top = [record.configuration for record in standing.ranked(self.journal, task)]
-        for point in top[: self.study.confirm.top] if self.study.space_of(task) else [{}]:
+        for point in standing.to_confirm(self.study, self.journal, task):
             for seed in self.study.confirm.seeds:
                 if self._id(task, "confirm", point, seed) not in self.journal.trials:
                     return self.begin(task, "confirm", point, seed)
@@ -108,7 +114,7 @@ class Points:
             known = self.journal.trials.get(self._id(task, "search", point, seed))
             if known is None:
                 return self.begin(task, "search", point, seed, trial)
-            self.journal.write("repeat", trial=known.id, at=time.time())
+            self.journal.write("repeat", trial=known.id, **self.clock.stamp())
             asker.repeat(trial, known)
         return self.begin(task, "search", self._untried(task), seed)
 
