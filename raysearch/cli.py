@@ -208,12 +208,16 @@ def score(
     split: Annotated[str | None, typer.Option(help="A split; of a folder dev or test.")] = None,
     null_odds: Annotated[Path | None, typer.Option(help="JSON: id to odds of no answer.")] = None,
     threshold: Annotated[float | None, typer.Option(help="Of the odds: above, no answer.")] = None,
+    as_official: Annotated[
+        bool, typer.Option("--as-official", help="Pass over ids that are missing or strange.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, unrounded.")] = False,
 ) -> None:
     """Print the official scores of a prediction file, in percent. Needs no model."""
     from . import scoring
 
     told = {"split": split, "null_odds": null_odds, "threshold": threshold}
+    told["as_official"] = as_official
     scoring.show(task, data, predictions, **told, as_json=as_json)
 
 

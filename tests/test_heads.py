@@ -247,6 +247,27 @@ def test_where_a_study_says_so_neither_question_nor_separator_has_a_part_in_a_sp
     assert ours == pytest.approx(total / len(rows), abs=1e-6)
 
 
+@pytest.mark.parametrize("head", ["plain", "conditional"])
+@pytest.mark.parametrize("over", ["all", "context"])
+@pytest.mark.parametrize("blank", [("1",), ("0", "1", "2")])
+def test_a_question_whose_context_has_no_token_gets_the_empty_answer(pretrained, head, over, blank):
+    hyper = Hyper(span_head=head, span_over=over, max_length=16, doc_stride=4, **STILL)
+    texts = {"0": "w7 w8", "1": "w7 w9 w10", "2": "w11 w12"}
+    rows = [
+        {"id": name, "question": "w1" if name != "2" else " ", "label": None,
+         "context": " " if name in blank else text, "answers": (("w7", 0),)}
+        for name, text in texts.items()
+    ]  # fmt: skip
+    dev = prepared("span", hyper, train=False, rows=rows)
+    model = Bench(CPU).model(pretrained("span", hyper), hyper, 1)
+    arrays = outputs(model, dev, SPAN, hyper, autocast=torch.no_grad)
+    answers = decode(arrays, dev, SPAN, hyper)
+    assert {name for name, answer in answers.items() if answer.texts == ("",)} == set(blank)
+    assert all(np.isfinite(answer.null) for answer in answers.values())
+    scores = score(answers, dev, replace(SPAN, metric="f1", also=()), hyper)
+    assert np.isfinite(scores["f1"])
+
+
 def test_the_conditional_head_is_its_published_formulas(pretrained):
     """One example at a time, in plain loops and float64."""
     hyper = Hyper(span_head="conditional", max_length=16, doc_stride=4, **STILL)

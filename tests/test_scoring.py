@@ -225,6 +225,61 @@ def test_what_the_official_script_makes_of_equal_odds_is_noted(tmp_path):
     assert "the official script, which parts them, prints best_f1 75.00" in found.notes[1]
 
 
+def test_equal_odds_are_parted_in_the_order_of_their_file(tmp_path):
+    """evaluate-v2.0.py sorts the odds, whose ties stay in the file's order: right answers before
+    questions without one make 4 of 4, behind them 2 of 4."""
+    squad_json(tmp_path)
+    path = write(tmp_path / "p.json", {"q1": "cat", "q2": "dog", "q3": "cat", "q4": "dog"})
+    for order, printed in (
+        (("q1", "q2", "q3", "q4"), "100.00"),
+        (("q1", "q3", "q4", "q2"), "75.00"),
+    ):
+        odds = write(tmp_path / "odds.json", dict.fromkeys(order, 0))
+        notes = score("squad/v2.0", tmp_path, path, null_odds=odds).notes
+        assert [note.split()[-1] for note in notes] == [printed, printed]
+    odds = write(tmp_path / "odds.json", dict.fromkeys(("q3", "q4", "q1", "q2"), 0))
+    assert score("squad/v2.0", tmp_path, path, null_odds=odds).notes == ()
+    official = score("squad/v2.0", tmp_path, path, null_odds=odds, as_official=True)
+    assert (official.scores["best_f1"], official.thresholds["best_f1_threshold"]) == (0.5, 0.0)
+
+
+def test_other_ids_are_refused_with_the_option_that_scores_them_as_the_official_script(
+    tmp_path, command
+):
+    squad_json(tmp_path, second=False)
+    path = write(tmp_path / "p.json", {"q1": "cat", "alien": "x"})
+    arguments = ("squad/v1.1", "--data", tmp_path, "--predictions", path)
+    code, out, err = command(*arguments)
+    assert (code, out) == (2, "")
+    assert "add --as-official" in err
+    code, out, err = command(*arguments, "--as-official")
+    assert (code, err) == (0, "")
+    assert [line.split() for line in out.splitlines()[1:3]] == [["exact", "50.00"], ["f1", "50.00"]]
+    assert (
+        "note: 1 of 2 predictions are of no question in the data and are passed over: alien" in out
+    )
+    assert "note: 1 of 2 questions have no prediction and count as 0: q2" in out
+    squad_json(tmp_path)
+    path = write(tmp_path / "p.json", {"q1": "cat", "q3": "x", "q4": ""})
+    code, out, err = command(
+        "squad/v2.0", "--data", tmp_path, "--predictions", path, "--as-official"
+    )
+    assert (code, err) == (0, "")
+    assert [line.split()[:2] for line in out.splitlines()[1:3]] == [
+        ["exact", "66.67"],
+        ["f1", "66.67"],
+    ]
+    assert "has_answer" not in out
+    assert "counted as wrong they would make exact 50.00, f1 50.00: q2" in out
+
+
+def test_only_answers_are_scored_as_an_official_script_does(rte, command):
+    path = write(rte / "p", submission((10, "entailment")))
+    code, _, err = command("glue/rte", "--data", rte, "--predictions", path, "--as-official")
+    assert code == 2
+    assert "--as-official  is for answers in JSON" in err
+
+
 BAD_JSON = {
     "broken": ('{"q1": "cat",\n"q2" "dog"}', ["line 2", "broken JSON at character 6"]),
     "a list": ('["cat"]', ["a list where an object should be"]),

@@ -15,7 +15,7 @@ import pytest
 
 from raysearch import readers
 from raysearch.errors import InputError
-from raysearch.metrics import squad, worst
+from raysearch.metrics import official, squad, worst
 from raysearch.tasks import get
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
@@ -329,3 +329,95 @@ def test_the_published_predictions_have_their_published_scores():
     start = time.process_time()
     assert squad.evaluate(predictions, gold, null_scores=dict.fromkeys(gold, 0.0)) == found
     assert time.process_time() - start < 3  # a tenth of that; every evaluation of a training pays
+
+
+# As the official scripts print it
+
+
+def script_1(gold, predictions):
+    """evaluate-v1.1.py and those of MLQA and XQuAD: one question after the other, in percent."""
+    exact = f1 = 0
+    for identity, answers in gold.items():
+        if identity not in predictions:
+            continue  # "Unanswered question ... will receive score 0."
+        one, two = slow_scores(predictions[identity], answers, 1)
+        exact, f1 = exact + one, f1 + two
+    return {"exact": exact / len(gold), "f1": f1 / len(gold)}
+
+
+def script_2(gold, predictions, odds, threshold=1.0):
+    """evaluate-v2.0.py up to where it ends: with what error, and what it had until then."""
+    raw = [{i: slow_scores(predictions[i], answers, 2)[at] for i, answers in gold.items()
+            if i in predictions} for at in (0, 1)]  # fmt: skip
+    found = {}
+    for name, scores in zip(("exact", "f1"), raw, strict=True):
+        after = {i: float(not gold[i]) if odds and odds[i] > threshold else score
+                 for i, score in scores.items()}  # fmt: skip
+        found[name] = sum(after.values()) / len(after)
+        if len(after) < len(gold):
+            continue  # a KeyError at HasAns or NoAns
+        for part, answerable in (("has_answer", True), ("no_answer", False)):
+            some = [after[i] for i, answers in gold.items() if bool(answers) is answerable]
+            found |= {f"{part}_{name}": sum(some) / len(some)} if some else {}
+        if not odds:
+            continue
+        current = best = sum(not answers for answers in gold.values())
+        where = 0.0
+        for i in sorted(odds, key=lambda i: odds[i]):
+            if i not in scores:
+                continue
+            current += scores[i] if gold[i] else -bool(predictions[i])
+            if current > best:
+                best, where = current, odds[i]
+        found |= {f"best_{name}": best / len(scores), f"best_{name}_threshold": where}
+    return found
+
+
+@pytest.mark.parametrize("seed", range(200))
+def test_a_file_of_other_ids_is_scored_as_the_official_scripts_do(seed):
+    pick, second = random.Random(seed), bool(seed % 4)
+    gold, predictions, nulls = drawn(seed, second=second, ties=seed % 3 == 0)
+    for identity in pick.sample(sorted(predictions), pick.choice((0, 0, 1, 3)) % len(predictions)):
+        del predictions[identity]
+    alien = pick.choice(({}, {"alien": "cat"}, {"x": "", "y": "dog"}))
+    predictions |= alien
+    shuffled = list(nulls.items())
+    pick.shuffle(shuffled)
+    odds = dict(shuffled) | dict.fromkeys(alien, 0.0) if second and seed % 5 else None
+    found, notes = official.evaluate(
+        predictions, gold, null_scores=odds, unanswerable=second,
+        threshold=None if seed % 2 else 0.5,
+    )  # fmt: skip
+    threshold = 1.0 if seed % 2 else 0.5
+    wanted = script_2(gold, predictions, odds, threshold) if second else script_1(gold, predictions)
+    assert found == {name: pytest.approx(score) for name, score in wanted.items()}
+    missing = [identity for identity in gold if identity not in predictions]
+    assert any("have no prediction" in note for note in notes) is bool(missing)
+    assert any("are of no question" in note for note in notes) is bool(alien)
+
+
+@pytest.mark.parametrize("seed", range(200))
+def test_equal_null_scores_are_parted_in_the_order_of_their_own_file(seed):
+    gold, predictions, nulls = drawn(seed, second=True, ties=True)
+    shuffled = list(nulls.items())
+    random.Random(seed).shuffle(shuffled)
+    odds = dict(shuffled)
+    found = squad.evaluate(predictions, gold, null_scores=odds, part_ties=True, unanswerable=True)
+    wanted = script_2(gold, predictions, odds)
+    for name in ("best_exact", "best_f1"):
+        assert found[name] == pytest.approx(wanted[name])
+        if found[f"{name}_threshold"] > -math.inf:
+            assert found[f"{name}_threshold"] == wanted[f"{name}_threshold"]
+
+
+def test_a_file_without_any_prediction_is_0_in_version_1_and_none_in_version_2():
+    scores, (note,) = official.evaluate({}, {"1": ("cat",)}, unanswerable=False)
+    assert scores == {"exact": 0.0, "f1": 0.0}
+    assert note == "1 of 1 questions have no prediction and count as 0: 1"
+    with pytest.raises(InputError, match="divides by 0"):
+        official.evaluate({"x": ""}, {"1": ("cat",)}, unanswerable=True)
+
+
+def test_a_null_score_that_is_missing_ends_the_official_script_and_ours():
+    with pytest.raises(InputError, match="1 of 1 questions have none: 1"):
+        official.evaluate({"1": ""}, {"1": ()}, null_scores={"x": 1.0}, unanswerable=True)

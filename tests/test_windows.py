@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 from conftest import toy_tokenizer
+from tokenizers import BertWordPieceTokenizer
+from transformers import BertTokenizer
 
-from raysearch import readers, tasks
+from raysearch import readers, study, tasks
+from raysearch.errors import InputError
 from raysearch.models.pretrained import read_tokenizer
 from raysearch.prepare import windows
 from raysearch.recipes import Hyper
@@ -136,6 +139,123 @@ def test_a_number_of_which_no_token_ends_is_no_training_example():
     assert ours([example], tokenizer, Hyper(max_length=16)) == {}
 
 
+# Where an answer begins and ends
+
+TEXTS = ["it was in paris in 1990 .", "we met in cafe louvre", "men wear size 7 3 4 hats"]
+
+
+@pytest.fixture(scope="module")
+def uncased():
+    """A toy of BERT's tokenizer: it strips accents, white space and what no one sees."""
+    trained = BertWordPieceTokenizer()
+    trained.train_from_iterator(TEXTS * 30, vocab_size=300, show_progress=False)
+    return BertTokenizer(vocab=trained.get_vocab())
+
+
+def learned(tokenizer, context, answer, start=None):
+    """The text between the labels of a training example; None where it is left out."""
+    start = context.find(answer) if start is None else start
+    example = {"id": "0", "question": "what", "context": context, "label": None,
+               "answers": ((answer, start),)}  # fmt: skip
+    rows = ours([example], tokenizer, Hyper(max_length=64)).get("0")
+    if rows is None:
+        return None
+    _, at, first, last, _ = rows[0]
+    offsets = tokenizer(context, add_special_tokens=False, return_offsets_mapping=True)
+    return context[
+        offsets["offset_mapping"][first - at][0] : offsets["offset_mapping"][last - at][1]
+    ]
+
+
+@pytest.mark.parametrize(
+    ("context", "answer", "right"),
+    [
+        ("It was in Paris in 1990.", " Paris", "Paris"),
+        ("It was in Paris in 1990.", "Paris ", "Paris"),
+        ("It was in Paris in 1990.", " Paris in ", "Paris in"),
+        ("It was in\u200b Paris in 1990.", "\u200b Paris", "Paris"),
+        ("It was in Paris\u200b\u200b in 1990.", "Paris\u200b\u200b ", "Paris"),
+        ("It was in Paris \ufffd in 1990.", "Paris \ufffd", "Paris"),
+        ("It was in \ufffd Paris in 1990.", "\ufffd Paris", "Paris"),
+        ("men wear size 7 3 4", "size ", "size"),
+        ("men wear size 7 3 4", " 7", "7"),
+        ("men wear size 7 3 4", "4", "4"),
+        ("  It was in Paris", "  It", "It"),
+        ("It was in Paris  ", "Paris  ", "Paris"),
+    ],
+)
+def test_an_answer_is_the_tokens_that_share_a_character_with_it(uncased, context, answer, right):
+    assert learned(uncased, context, answer) == right
+
+
+def test_an_answer_that_ends_with_an_accent_of_its_own_does_not_take_the_word_behind(uncased):
+    context = "we met in cafe\u0301 louvre"
+    assert learned(uncased, context, "cafe\u0301").rstrip("\u0301") == "cafe"
+    assert learned(uncased, context, "\u0301 louvre", 14).lstrip("\u0301 ") == "louvre"
+
+
+@pytest.mark.parametrize("answer", ["\u200b", "\ufffd", " \u200b "])
+def test_an_answer_that_no_token_covers_is_left_out_and_counted(uncased, answer):
+    context = f"it was in {answer} paris"
+    assert learned(uncased, context, answer) is None
+    chunk = [
+        {
+            "id": name,
+            "question": "what",
+            "context": context,
+            "label": None,
+            "answers": ((text, 10),),
+        }
+        for name, text in (("0", answer), ("1", f"{answer} paris"))
+    ]
+    columns = windows.encode(chunk, None, uncased, Hyper(max_length=64), train=True)
+    assert columns["id"].to_pylist() == ["1"]
+    assert "no tokens spell their answer" in windows.LOST
+
+
+@real
+@pytest.mark.parametrize(("task", "split"), [("squad/v1.1", "train"), ("xtreme/tydiqa", "train")])
+def test_no_answer_of_the_published_files_takes_a_word_that_is_not_in_it(task, split):
+    tokenizer = read_tokenizer(str(ENCODER), ())
+    for example in take(task, split, 1000):
+        (answer, start), context = example["answers"][0], example["context"]
+        text = windows._texts(tokenizer, [context])[context]
+        span = windows._tokens(text, start, start + len(answer))
+        assert span is not None, example
+        inside = range(start, start + len(answer))
+        for token in span:
+            assert set(range(text.begin[token], text.stop[token])) & set(inside), example
+
+
+# Contexts and questions without tokens
+
+
+@pytest.mark.parametrize("context", ["", "   ", "\u200b\u200b", "\ufffd"])
+@pytest.mark.parametrize("overlap", ["step", "overlap"])
+def test_a_context_without_tokens_is_one_empty_window_and_none_to_train_on(
+    uncased, context, overlap
+):
+    example = {"id": "0", "question": "what", "context": context, "label": None, "answers": ()}
+    hyper = Hyper(max_length=64, doc_stride=8, stride_as=overlap)
+    columns = windows.encode([example], None, uncased, hyper, train=False)
+    assert columns["count"].to_pylist() == [0]
+    assert columns["owned"].to_pylist() == [[]]
+    asked = uncased("what", add_special_tokens=False)["input_ids"]
+    cls, sep = uncased.cls_token_id, uncased.sep_token_id
+    assert columns["input_ids"].to_pylist() == [[cls, *asked, sep, sep]]
+    assert windows.encode([example], None, uncased, hyper, train=True)["id"].to_pylist() == []
+
+
+def test_a_question_without_tokens_leaves_all_the_room_to_its_context(uncased):
+    example = {"id": "0", "question": " \u200b", "context": "it was in paris", "label": None,
+               "answers": (("paris", 10),)}  # fmt: skip
+    ((ids, at, first, last, _),) = ours([example], uncased, Hyper(max_length=64))["0"]
+    assert (at, first, last) == (2, len(ids) - 2, len(ids) - 2)
+
+
+# How windows advance
+
+
 @pytest.mark.parametrize("tokens", [0, 1, 13, 14, 40])
 @pytest.mark.parametrize("overlap", [False, True])
 def test_windows_cover_every_token(tokens, overlap):
@@ -145,6 +265,54 @@ def test_windows_cover_every_token(tokens, overlap):
     assert all(last - first <= 13 for first, last in spans)
     for one, two in itertools.pairwise(spans):
         assert two[0] - one[0] == (8 if overlap else 5)
+
+
+@pytest.mark.parametrize("room", [1, 2, 3, 93, 125, 128])
+def test_windows_that_cannot_overlap_by_so_much_share_half_of_their_tokens(room):
+    hyper = Hyper(doc_stride=128, stride_as="overlap")
+    spans = list(windows.windows(400, room, hyper))
+    assert {token for first, last in spans for token in range(first, last)} == set(range(400))
+    assert len(spans) <= 2 * 400 / room + 1
+
+
+def overlapping(max_length, query_length, doc_stride, stride_as="overlap"):
+    fixed = {"max_length": max_length, "query_length": query_length, "doc_stride": doc_stride,
+             "stride_as": stride_as}  # fmt: skip
+    return {"name": "s", "tasks": ["squad/v1.1"], "model": "scratch", "fixed": fixed}
+
+
+@pytest.mark.parametrize("max_length", [160, 192, 195])
+def test_a_study_whose_windows_would_not_advance_is_refused(max_length):
+    with pytest.raises(InputError) as caught:
+        study.parse(overlapping(max_length, 64, 128))
+    (problem,) = caught.value.problems
+    room = max_length - 64 - 3
+    assert f"doc_stride 128 is no overlap of windows that show {room} tokens" in problem.text
+
+
+def test_a_study_whose_windows_advance_is_none():
+    assert study.parse(overlapping(196, 64, 128)).tasks == ("squad/v1.1",)
+    assert study.parse(overlapping(160, 64, 128, stride_as="step")).tasks == ("squad/v1.1",)
+
+
+@pytest.mark.parametrize(
+    ("settings", "text"),
+    [
+        (
+            {"stride_as": "overlap", "doc_stride": 8},
+            "leaves 8 for its context, and windows overlap",
+        ),
+        ({"doc_stride": 8, "max_length": 9}, "leaves -3 for its context; a smaller query_length"),
+    ],
+)
+def test_a_question_that_leaves_windows_no_room_to_advance_is_refused(settings, text):
+    """As where a tokenizer's own limit is below the study's, which no study can tell."""
+    tokenizer, task = toy_tokenizer(), tasks.get("squad/v1.1")
+    hyper = Hyper(**{"max_length": 20, "query_length": 9} | settings)
+    example = {"id": "0", "question": "w1 " * 9, "context": "w2 " * 30, "label": None,
+               "answers": (("w2", 0),)}  # fmt: skip
+    with pytest.raises(InputError, match=text):
+        windows.encode([example], task, tokenizer, hyper, train=True)
 
 
 @real

@@ -133,7 +133,7 @@ class Words(Maker):
         if copy and self.corpus != "translation":
             own = self.do.apply(self.corpus, words, random).tokens
         theirs = self.do.apply(self.view, words, random).tokens if self.changes else own
-        room = self.do.length - len(self.do.begin) - len(self.do.end)
+        room = self.do.length - len(self.do.begin) - len(self.do.sentence_end)
         first, second = align_words(own, theirs, room, self.do.unknown)
         kept = first.words[-1] + 1 if first.words else 0
         return Seen(
@@ -143,7 +143,7 @@ class Words(Maker):
         )
 
     def _framed(self, row: Any) -> Row:
-        begin, end = self.do.begin, self.do.end
+        begin, end = self.do.begin, self.do.sentence_end
         ids = [*begin, *row.tokens, *end]
         places = [-1] * len(begin) + row.words + [-1] * len(end)
         return self._fit({INPUT: ids, WORD: places, TYPE: [0] * len(ids)})

@@ -102,7 +102,10 @@ def _candidates(
     row: np.ndarray, at: int, owned: np.ndarray, hyper: Hyper
 ) -> Iterator[tuple[float, int, int]]:
     """Scores and places in the window's context of every answer that may be: its first token is
-    the window's own, its last not before, and it is not too long."""
+    the window's own, its last not before, and it is not too long. A window that shows no token of
+    its context has none."""
+    if not len(owned):
+        return
     n = hyper.beam if hyper.span_head == "conditional" else hyper.n_best
     ends = (len(row) - 1 - 2 * n) // 2
     first, first_score, last, last_score = np.split(row[1:], np.cumsum([n, n, ends]))

@@ -1,12 +1,12 @@
 """Scores of predictions against gold labels, as fractions. Larger is better, nothing is NaN.
 
-`plain` measures class ids and numbers, `squad` answers to questions, `tagging` tags of words,
-`masked` guesses of tokens. Each has a `score` that gives the metrics that are named; `worst` knows
-all of them.
+`plain` measures class ids and numbers, `squad` answers to questions, `official` the same as the
+scripts do, `tagging` tags of words, `masked` guesses of tokens. All but that one have a `score`
+that gives the metrics that are named; `worst` knows all of them.
 """
 
 from ..errors import InputError
-from . import masked, squad, tagging
+from . import masked, official, squad, tagging
 from .plain import (
     METRICS,
     Metric,
@@ -43,6 +43,7 @@ __all__ = [
     "majority",
     "masked",
     "mcc",
+    "official",
     "over_languages",
     "pearson",
     "pearson_spearman",

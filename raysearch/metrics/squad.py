@@ -93,8 +93,12 @@ def _second(
     bests: dict[str, float] = {}
     if null_scores is not None:
         null = np.fromiter((null_scores[identity] for identity in gold), float, len(gold))
+        places = {identity: row for row, identity in enumerate(gold)}
+        # Where ties are parted, the order of the null scores tells how.
+        order = np.fromiter((places[identity] for identity in null_scores), int, len(gold))
         for name in _MEASURES:
-            found = best(raw[name], answerable, said, null, part_ties=part_ties)
+            columns = (values[order] for values in (raw[name], answerable, said, null))
+            found = best(*columns, part_ties=part_ties)
             bests[f"best_{name}"], bests[f"best_{name}_threshold"] = found
         if threshold is not None:
             silent = null > threshold
@@ -116,7 +120,8 @@ def best(
     silence; this holds, as in the official script, for texts that normalise to nothing too.
 
     The script also takes thresholds between questions of equal null scores, which it visits in the
-    file's order, so that what it reports may be out of reach; `part_ties` does so. And it begins
+    order of the file of null scores, so that what it reports may be out of reach; `part_ties` does
+    so, with the questions in that order. And it begins
     with silence to everything at threshold 0.0, which is right for probabilities alone: here that
     is -inf.
 

@@ -26,7 +26,7 @@ from . import lines, options, texts, windows, words
 from .columns import GROUP, ID, INPUT, LABEL, LANGUAGE
 from .tokens import Text, is_text, mapped
 
-FORMAT = 3  # raise it when the same input would prepare to something else
+FORMAT = 4  # raise it when the same input would prepare to something else
 CHUNK = 2000
 # How each head reads text: `encode`, `padding` and `SHAPE`, the hyperparameters that it minds. Some
 # have `facts`, what a table tells of the tokenizer; some `LOST`, why they leave out examples; some
@@ -128,10 +128,12 @@ def of_examples(
         _write(path, batches)
         table = _load(path)
         assert table is not None, f"{path} cannot be read back"
+    left = told.read_text(encoding="utf-8") if told.is_file() else ""
     if not table.num_rows:
         text = f"no example of {hyper.max_length} tokens or fewer; a larger max_length would do"
+        if task.head == "span":
+            text = f"no example is left to learn from: {left}"
         raise InputError(task.name, [Problem(place=split.name, text=text)])
-    left = told.read_text(encoding="utf-8") if told.is_file() else ""
     return Prepared(
         table=table, path=path, padding=padding, digest=digest, cached=cached, left=left
     )

@@ -48,6 +48,16 @@ def frame(tokenizer: Any) -> tuple[list[int], list[int], list[int]]:
     return single[:start], pair[start + len(inner) : second], pair[len(pair) - stop :]
 
 
+def sentence_frame(tokenizer: Any) -> tuple[list[int], list[int]]:
+    """Return the special tokens before and after the words of one sentence: [CLS], [SEP].
+
+    Where a pair's texts stand apart by two ends, a sentence of words has both of them, as in the
+    scripts of XTREME and xTune (`sep_token_extra`): RoBERTa's and XLM-R's are <s>, </s></s>.
+    """
+    begin, middle, end = frame(tokenizer)
+    return begin, middle if end and middle == end * 2 else end
+
+
 def segments(first: int, second: int) -> Iterable[int]:
     """Token types of a pair: 0 for so many tokens, then 1."""
     return [0] * first + [1] * second

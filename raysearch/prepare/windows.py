@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from ..errors import InputError, Problem
 from ..metrics.squad import normalise
 from ..recipes import Hyper
 from ..tasks import Task
@@ -36,7 +37,9 @@ from .columns import (
 )  # fmt: skip
 
 SHAPE = ("max_length", "doc_stride", "stride_as", "query_length", "answerable_by")
-LOST = "no tokens spell their answer"
+LOST = "no tokens spell their answer, or their context has none"
+_COLUMNS = (INPUT, TYPE, AT, COUNT, ID, START, END, IMPOSSIBLE, BEGIN, STOP, OWNED, CONTEXT,
+            ANSWERS)  # fmt: skip
 _NUMBER = re.compile(r"\d+\.?\d*")
 
 
@@ -67,22 +70,25 @@ def encode(
     to train: the answer's first and last token, 0 where the window does not hold it, and whether
     it is impossible, and to make views the words that it shows, see `said`; to be scored: the
     characters of its tokens, which of them it owns, and in the first row of a question the context
-    and the gold answers.
+    and the gold answers. A context without tokens is nothing to train on; to be scored it is a
+    window that shows none.
+
+    Raises:
+        InputError: a question leaves windows no room, or less than they overlap by.
     """
     texts = _texts(tokenizer, [example["context"] for example in chunk])
     queries = _ids(tokenizer, [example["question"].lstrip() for example in chunk])
     begin, middle, end = frame(tokenizer)
     length = min(hyper.max_length, tokenizer.model_max_length)
-    names = (INPUT, TYPE, AT, COUNT, ID, START, END, IMPOSSIBLE, BEGIN, STOP, OWNED, CONTEXT,
-             ANSWERS)  # fmt: skip
-    rows: dict[str, list[Any]] = {name: [] for name in names}
+    _check_room(task, length - sum(map(len, (begin, middle, end))), queries, hyper)
+    rows: dict[str, list[Any]] = {name: [] for name in _COLUMNS}
     views, shown = train and hyper.needs(), []
     for example, query in zip(chunk, queries, strict=True):
         text = texts[example["context"]]
         head = [*begin, *query[: hyper.query_length], *middle]
         spans = list(windows(len(text.ids), length - len(head) - len(end), hyper))
         answer = _answer(example, text) if train else None
-        if train and answer is None and example["answers"]:
+        if train and (not len(text.ids) or (answer is None and example["answers"])):
             continue  # its tokens cannot be told: see `_answer`
         words = _words(example, text, answer) if views else None
         owned = () if train else owners(spans, len(text.ids))
@@ -94,12 +100,9 @@ def encode(
             rows[COUNT].append(len(tokens))
             rows[ID].append(example["id"])
             if train:
-                inside = answer is not None and first <= answer[0] and answer[1] < last
-                start, stop = (at + len(head) - first for at in answer) if inside else (0, 0)
-                rows[START].append(start)
-                rows[END].append(stop)
-                whole = hyper.answerable_by == "example"
-                rows[IMPOSSIBLE].append(int(not (example["answers"] if whole else inside)))
+                labels = _labels(example, answer, (first, last), len(head), hyper)
+                for name, label in zip((START, END, IMPOSSIBLE), labels, strict=True):
+                    rows[name].append(label)
                 shown += [words.window(first, last)] if views else []
                 continue
             rows[BEGIN].append(text.begin[first:last])
@@ -130,17 +133,38 @@ def windows(tokens: int, room: int, hyper: Hyper) -> Iterator[tuple[int, int]]:
     """First token of every window and the one behind its last.
 
     A window begins `doc_stride` tokens after the one before it (BERT, GluonNLP, ELECTRA), or so
-    that the two share `doc_stride` tokens (transformers).
+    that the two share `doc_stride` tokens (transformers). Windows of fewer tokens than that share
+    half of them; `encode` refuses to make such.
     """
     room = max(1, room)
-    step = hyper.doc_stride if hyper.stride_as == "step" else room - hyper.doc_stride
+    step = min(hyper.doc_stride, room)
+    if hyper.stride_as == "overlap":
+        step = room - (hyper.doc_stride if hyper.doc_stride < room else room // 2)
     first = 0
     while True:
         last = min(first + room, tokens)
         yield first, last
         if last == tokens:
             return
-        first += max(1, min(step, room))
+        first += step
+
+
+def _check_room(task: Task, length: int, queries: list[list[int]], hyper: Hyper) -> None:
+    """Raise InputError where the longest question leaves too little room.
+
+    Args:
+        length: tokens that question and window may have together.
+    """
+    longest = min(max(map(len, queries), default=0), hyper.query_length)
+    room = length - longest
+    text = f"a question of {longest} tokens leaves {room} for its context"
+    if room < 1:
+        text = f"{text}; a smaller query_length would do"
+    elif hyper.stride_as == "overlap" and room <= hyper.doc_stride:
+        text = f"{text}, and windows overlap by {hyper.doc_stride}; a smaller doc_stride would do"
+    else:
+        return
+    raise InputError(task.name, [Problem(place="windows", text=text)])
 
 
 def owners(spans: list[tuple[int, int]], tokens: int) -> np.ndarray:
@@ -187,7 +211,7 @@ def _ids(tokenizer: Any, texts: list[str]) -> list[list[int]]:
 
 
 def _answer(example: dict[str, Any], text: Text) -> tuple[int, int] | None:
-    """First and last token of the first gold answer; None where there is none.
+    """First and last token of the first gold answer; None where there is none, or no token of it.
 
     Where the tokens there spell something else, another occurrence of the answer may fit better.
     A number that none of them spells is None too: half a number would be learned (GluonNLP).
@@ -198,24 +222,46 @@ def _answer(example: dict[str, Any], text: Text) -> tuple[int, int] | None:
     wanted = normalise(answer)
     places = [start, *reversed([m.start() for m in re.finditer(re.escape(answer), context)])]
     spans = [_tokens(text, place, place + len(answer)) for place in places]
-    for first, last in spans:
+    for first, last in filter(None, spans):
         if normalise(context[text.begin[first] : text.stop[last]]) == wanted:
             return first, last
     return None if _NUMBER.fullmatch(answer) else spans[0]
+
+
+def _labels(
+    example: dict[str, Any], answer: tuple[int, int] | None, window: tuple[int, int], before: int,
+    hyper: Hyper,
+) -> tuple[int, int, int]:  # fmt: skip
+    """First and last token of the answer in a window's row, 0 where it does not hold it, and
+    whether it is impossible.
+
+    Args:
+        before: tokens of the row before the window's first.
+    """
+    first, last = window
+    inside = answer is not None and first <= answer[0] and answer[1] < last
+    start, stop = (at + before - first for at in answer) if inside else (0, 0)
+    whole = hyper.answerable_by == "example"
+    return start, stop, int(not (example["answers"] if whole else inside))
 
 
 def _words(example: dict[str, Any], text: Text, answer: tuple[int, int] | None) -> said.Context:
     """The context's words, and those that the answer with these tokens takes."""
     if answer is None:
         return said.Context(example["context"], text.begin, None)
-    gold, first = example["answers"][0][0], int(text.begin[answer[0]])
-    start = max(first, example["context"].find(gold, first))
-    return said.Context(example["context"], text.begin, (start, start + len(gold)))
+    gold, first = example["answers"][0][0].strip(), int(text.begin[answer[0]])
+    # It may begin before its first token, with characters that no token covers.
+    start = example["context"].find(gold, max(0, first - len(gold) + 1))
+    place = (start, start + len(gold)) if start >= 0 else (first, int(text.stop[answer[1]]))
+    return said.Context(example["context"], text.begin, place)
 
 
-def _tokens(text: Text, start: int, stop: int) -> tuple[int, int]:
-    """The fewest tokens that hold these characters, first and last."""
-    start, stop = max(start, int(text.begin[0])), min(stop, int(text.stop[-1]))
-    first = int(np.searchsorted(text.begin, start, side="right")) - 1
-    last = int(np.searchsorted(text.stop, stop, side="left"))
-    return first, max(first, min(last, len(text.ids) - 1))
+def _tokens(text: Text, start: int, stop: int) -> tuple[int, int] | None:
+    """First and last of the tokens that share a character with these; None where none does.
+
+    Characters that no token covers, such as white space or accents that the tokenizer strips, add
+    no neighbour.
+    """
+    first = int(np.searchsorted(text.stop, start, side="right"))
+    last = int(np.searchsorted(text.begin, stop, side="left")) - 1
+    return (first, last) if first <= last else None

@@ -11,7 +11,7 @@ from ..recipes.finetune import NO_TAG
 from ..tasks import Task
 from ..views.subwords import Pieces
 from . import said
-from .columns import ID, INPUT, LABEL, SAID, TYPE, WORD, fills, frame, lists
+from .columns import ID, INPUT, LABEL, SAID, TYPE, WORD, fills, lists, sentence_frame
 
 SHAPE = ("max_length",)
 
@@ -30,7 +30,7 @@ def encode(
     A sentence that is too long is cut between words, as XTREME's script does; a word of no token,
     or of more than a row holds, is the unknown token.
     """
-    begin, _, end = frame(tokenizer)
+    begin, end = sentence_frame(tokenizer)
     room = min(hyper.max_length, tokenizer.model_max_length) - len(begin) - len(end)
     rows: dict[str, list[Any]] = {INPUT: [], WORD: [], LABEL: [], SAID: [], ID: []}
     for example, words in zip(chunk, _pieces(tokenizer, chunk, room), strict=True):

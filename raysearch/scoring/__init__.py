@@ -33,6 +33,7 @@ def score(
     split: str | None = None,
     null_odds: Path | None = None,
     threshold: float | None = None,
+    as_official: bool = False,
 ) -> Scored:
     """Score predictions in the benchmark's own format.
 
@@ -45,6 +46,8 @@ def score(
             has languages, else the first dev split; of a folder of languages "dev" or "test".
         null_odds: JSON, question -> how sure the model is that there is no answer.
         threshold: no answer counts as given where these odds are above.
+        as_official: score as the benchmark's own script does, which passes over predictions of no
+            question, and questions without one; of tasks of answers in JSON.
 
     Raises:
         InputError: all that is wrong with the options; with the gold file, and with what can be
@@ -52,20 +55,20 @@ def score(
     """
     task, source = tasks.get(name), f"score {name}"
     if predictions.is_dir() and task.languages:
-        _check(task, source, null_odds, threshold)
-        return languages.score(task, data, predictions, split)
+        _check(task, source, null_odds, threshold, as_official)
+        return languages.score(task, data, predictions, split, as_official=as_official)
     if predictions.is_dir():
         split, predictions = folder.alone(task, predictions, split)
     _, gold, found, odds = together(
         source,
-        lambda: _check(task, source, null_odds, threshold),
+        lambda: _check(task, source, null_odds, threshold, as_official),
         lambda: _gold(task, data, split, predictions),
         lambda: measures.read(task, predictions),
         lambda: objects.mapping(null_odds, numbers=True) if null_odds else None,
     )
     scores, notes = measures.score(
         task, gold, data, predictions, found,
-        odds_path=null_odds, odds=odds, threshold=threshold,
+        odds_path=null_odds, odds=odds, threshold=threshold, as_official=as_official,
     )  # fmt: skip
     return Scored(
         task=name,
@@ -77,8 +80,13 @@ def score(
     )
 
 
-def _check(task: Task, source: str, null_odds: Path | None, threshold: float | None) -> None:
+def _check(
+    task: Task, source: str, null_odds: Path | None, threshold: float | None, as_official: bool
+) -> None:
     problems = []
+    if as_official and task.layout != "json":
+        text = f"is for answers in JSON, as SQuAD's scripts take them; {task.name} has none"
+        problems.append(Problem(place="--as-official", text=text))
     if null_odds and not task.unanswerable:
         text = f"are for tasks with questions that have no answer; {task.name} has none"
         problems.append(Problem(place="--null-odds", text=text))

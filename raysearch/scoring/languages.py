@@ -14,13 +14,16 @@ from .together import joined, together
 _SHOWN = 5  # problems of a language
 
 
-def score(task: Task, data: Path, predictions: Path, kind: str | None) -> Scored:
+def score(
+    task: Task, data: Path, predictions: Path, kind: str | None, *, as_official: bool = False
+) -> Scored:
     """Score every language of which there are predictions and labels.
 
     Args:
         data: the folder that holds the benchmark's folders.
         predictions: see `folder`.
         kind: "dev" or "test", where the folder holds files of both.
+        as_official: see `raysearch.scoring.score`.
 
     Raises:
         InputError: all that is wrong with the predictions; or no labels of any language.
@@ -33,6 +36,7 @@ def score(task: Task, data: Path, predictions: Path, kind: str | None) -> Scored
     )
     scores: dict[str, dict[str, float]] = {}
     hidden: dict[str, list[str]] = {}  # why no labels can be read -> languages
+    warned: list[str] = []
     errors, examples, here = [], 0, readers.present_splits(task, data)
     for split, path in found.files:
         try:
@@ -44,13 +48,17 @@ def score(task: Task, data: Path, predictions: Path, kind: str | None) -> Scored
             continue
         try:
             given = measures.read(task, path)
-            scores[split.language], _ = measures.score(task, gold, data, path, given)
+            scores[split.language], notes = measures.score(
+                task, gold, data, path, given, as_official=as_official
+            )
+            warned += [f"{split.language}: {note}" for note in notes]
             examples += len(gold.examples)
         except InputError as error:
             errors.append(error)
     if errors:
         raise joined(source, errors, most=_SHOWN)
     without = [f"no labels for {', '.join(codes)} ({why})" for why, codes in hidden.items()]
+    further = [*_passed(found), *warned]
     if not scores:
         raise InputError(source, [Problem(place="--data", text=text) for text in without])
     return Scored(
@@ -58,7 +66,7 @@ def score(task: Task, data: Path, predictions: Path, kind: str | None) -> Scored
         split=found.kind,
         examples=examples,
         scores=_over_languages(scores, task.languages[0]),
-        notes=(*_part(len(scores), len(of_kind(task, found.kind))), *without, *_passed(found)),
+        notes=(*_part(len(scores), len(of_kind(task, found.kind))), *without, *further),
         languages=scores,
     )
 

@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from .. import metrics
-from ..errors import InputError
+from ..errors import InputError, Problem
 from ..metrics.pairing import unpaired
+from ..metrics.wording import Normalise
 from ..tasks import Example, Task
 from . import files, objects
 from .fitting import misplaced
@@ -22,7 +23,7 @@ def read(task: Task, path: Path) -> Any:
 def score(
     task: Task, gold: Gold, data: Path, path: Path, found: Any, *,
     odds_path: Path | None = None, odds: dict[str, float] | None = None,
-    threshold: float | None = None,
+    threshold: float | None = None, as_official: bool = False,
 ) -> tuple[dict[str, float], tuple[str, ...]]:  # fmt: skip
     """The scores, as fractions, and what to say of them.
 
@@ -30,6 +31,8 @@ def score(
         data: where the gold is from, for splits that fit better.
         path, odds_path: the files, for messages.
         found: what `read` gave of the predictions.
+        as_official: whether ids that are missing or of no question are no error, see
+            `metrics.official`.
 
     Raises:
         InputError: all that is wrong with the predictions of these examples.
@@ -38,6 +41,8 @@ def score(
         raise InputError(str(path), problems)
     if task.layout != "json":
         return _labels(task, gold, path, found), ()
+    if as_official:
+        return _official(task, gold, path, found, odds, threshold)
     together(
         f"score {task.name}",
         lambda: _paired(path, "prediction", found, gold.examples),
@@ -46,15 +51,35 @@ def score(
     return _answers(task, gold, found, odds, threshold)
 
 
+def _official(
+    task: Task, gold: Gold, path: Path, found: dict[str, str], odds: dict[str, float] | None,
+    threshold: float | None,
+) -> tuple[dict[str, float], tuple[str, ...]]:  # fmt: skip
+    """What the benchmark's own script prints and warns of."""
+    true, normalise = _compared(task, gold)
+    try:
+        return metrics.official.evaluate(
+            found, true, null_scores=odds, threshold=threshold, unanswerable=task.unanswerable,
+            normalise=normalise,
+        )  # fmt: skip
+    except InputError as error:
+        raise InputError(str(path), error.problems) from None
+
+
+def _compared(task: Task, gold: Gold) -> tuple[dict[str, tuple[str, ...]], Normalise]:
+    """Question -> its gold answers, and what makes texts comparable."""
+    true = {e["id"]: tuple(text for text, _ in e["answers"]) for e in gold.examples}
+    if task.by_language and gold.split.language:
+        return true, metrics.squad.of_language(gold.split.language)
+    return true, metrics.squad.normalise
+
+
 def _answers(
     task: Task, gold: Gold, found: dict[str, str], odds: dict[str, float] | None,
     threshold: float | None,
 ) -> tuple[dict[str, float], tuple[str, ...]]:  # fmt: skip
     """The scores, and what to say of them."""
-    true = {e["id"]: tuple(text for text, _ in e["answers"]) for e in gold.examples}
-    normalise = metrics.squad.normalise
-    if task.by_language and gold.split.language:
-        normalise = metrics.squad.of_language(gold.split.language)
+    true, normalise = _compared(task, gold)
     evaluate = partial(
         metrics.squad.evaluate,
         found,
@@ -84,7 +109,8 @@ def _paired(
     """Raise InputError unless all examples have one, and no others."""
     gold = dict.fromkeys(example["id"] for example in examples)
     if found is not None and (problems := unpaired(what, found, gold)):
-        raise InputError(str(path), problems)
+        text = "to score what is there as the benchmark's own script does, add --as-official"
+        raise InputError(str(path), [*problems, Problem(place="ids", text=text, count=0)])
 
 
 def _labels(task: Task, gold: Gold, path: Path, found: files.Lines) -> dict[str, float]:
