@@ -7,6 +7,7 @@ import json
 import os
 import pickle
 import re
+import shutil
 import subprocess
 import sys
 import types
@@ -18,10 +19,10 @@ import test_amos
 import torch
 from torch import nn
 
-from raysearch.convert import checkpoint, convert, vocabulary, weights
+from raysearch.convert import checkpoint, convert, merges, vocabulary, weights
 from raysearch.convert.names import FAMILIES
 from raysearch.errors import InputError
-from raysearch.models import converted, folders
+from raysearch.models import amos_vocabulary, converted, folders
 
 DATA = Path(__file__).parents[2] / "shared" / "data" / "tokenizers"
 TEXT = "Anna's dog (a big one) ran; it barked, jumped & slept. Über naïve cafés: 12, 345!"
@@ -641,6 +642,128 @@ def test_a_dict_txt_with_broken_lines_names_them(tmp_path):
     assert [problem.place for problem in caught.value.problems] == ["line 2", "line 3", "line 4"]
     (tmp_path / "dict.txt").write_text("one 3\n<mask> 1\n\n")
     assert vocabulary.symbols(tmp_path / "dict.txt")[4:] == ["one", "<mask>"]
+
+
+def read_everywhere(folder, content, pieces):
+    """What both readers make of a dict.txt: the tokens in the order of their ids, or the error."""
+    results = []
+    (folder / "dict.txt").write_bytes(content.encode())
+    for read in (
+        lambda: list(
+            amos_vocabulary.read(str(pieces / "sp.model"), str(folder / "dict.txt"), ".").ids
+        ),
+        lambda: vocabulary.symbols(folder / "dict.txt")[4:],
+    ):
+        try:
+            results.append([token.replace("[MASK]", "<mask>") for token in read()])
+        except InputError as error:
+            results.append([problem.text for problem in error.problems])
+    return results
+
+
+def test_fairseqs_dict_txt_is_read_in_one_way(tmp_path, pieces):
+    """The expectations are those of fairseq's own `Dictionary.add_from_file`."""
+    folder, _ = pieces
+    names = [line.split(" ")[0] for line in (folder / "dict.txt").read_text("utf-8").splitlines()]
+    plain = [f"{name} 1" for name in names]
+    whole = [*names, "<mask>"]
+    cases = [
+        ("".join(f"{name} -{n}\n" for n, name in enumerate(names)), whole),
+        ("".join(f"{name} +1_0\n" for name in names), whole),
+        ("\ufeff" + "\n".join(plain), whole),
+        ("\r\n".join(plain) + "\r\n", whole),
+        ("\n".join(plain) + "  \n\n\n", whole),
+        ("\n".join([*plain, "two words 5", "a\u2028b 5"]),
+         [*names, "two words", "a\u2028b", "<mask>"]),
+        ("\n".join([*plain[:3], "<mask> 0", *plain[3:]]), [*names[:3], "<mask>", *names[3:]]),
+        ("\n".join([*plain, f"{names[1]} 5 #fairseq:overwrite"]),
+         [names[0], f"{names[1]} #fairseq:overwrite 5", *names[2:], names[1], "<mask>"]),
+        ("\n".join([*plain, "new 5 #fairseq:overwrite"]), [*names, "new", "<mask>"]),
+    ]  # fmt: skip
+    for content, tokens in cases:
+        assert read_everywhere(tmp_path, content, folder) == [tokens, tokens], content[:40]
+    refusals = [
+        ([*plain, f"{names[1]} 5"], f"{names[1]!r} again, which is line 2 already"),
+        ([plain[0], "", *plain[1:]], "'' is not a piece, a space and its count"),
+        ([*plain, "word"], "'word' is not a piece, a space and its count"),
+        ([*plain, "word 1.5"], "'word 1.5' is not a piece, a space and its count"),
+        ([*plain, "word #fairseq:overwrite"],
+         "'word #fairseq:overwrite' is not a piece, a space and its count"),
+        ([*plain, f"word {'9' * 5000}"], f"'word {'9' * 34}.. is not a piece"),
+    ]  # fmt: skip
+    for lines, said in refusals:
+        results = read_everywhere(tmp_path, "\n".join(lines), folder)
+        assert results[0] == results[1]
+        assert len(results[0]) == 1
+        assert results[0][0].startswith(said.partition("..")[0])
+
+
+def test_half_a_file_of_merges_is_refused(tmp_path, pairs):
+    """It would load, and cut every text otherwise than the model was trained on."""
+    folder, rows = pairs
+    fairseq = as_fairseq_files(folder, tmp_path / "fairseq")
+    plain = Path(shutil.copytree(folder, tmp_path / "plain"))
+    for form, name in ((fairseq, "vocab.bpe"), (plain, "merges.txt")):
+        whole = (form / name).read_text("utf-8").splitlines()
+        for kept in (whole[: len(whole) // 2], whole[:-1], whole[:1]):
+            (form / name).write_text("\n".join(kept) + "\n", "utf-8")
+            with pytest.raises(InputError, match=r"no merge makes [0-9]+ of the 301 tokens"):
+                vocabulary.tokenizer("roberta", form, rows=rows, positions=38)
+        (form / name).write_text("\n".join([whole[0], *whole[:0:-1]]) + "\n", "utf-8")
+        with pytest.raises(InputError, match="is made later"):
+            vocabulary.tokenizer("roberta", form, rows=rows, positions=38)
+    (fairseq / "vocab.bpe").write_text("\n".join([*whole, "three", "words"]), "utf-8")
+    with pytest.raises(InputError, match=r"vocab.bpe line [0-9]+ is no pair of tokens: 'three'"):
+        vocabulary.tokenizer("roberta", fairseq, rows=rows, positions=38)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda codes: [codes], "no JSON object"),
+        (lambda codes: None, "no JSON object"),
+        (lambda codes: {token: str(code) for token, code in codes.items()}, "not a number"),
+        (lambda codes: {token: float(code) for token, code in codes.items()}, "not a number"),
+        (lambda codes: codes | {"a": True}, "not a number"),
+        (lambda codes: codes | {"a": -1}, "not a number"),
+        (lambda codes: codes | {"twice": codes["a"]}, "encoder.json has .* for 'a' and 'twice'"),
+        (lambda codes: {n: c for n, c in codes.items() if n != "a"}, "has no token of number"),
+    ],
+)
+def test_an_encoder_json_of_other_values_is_refused(tmp_path, pairs, change, said):
+    folder, rows = pairs
+    fairseq = as_fairseq_files(folder, tmp_path / "fairseq")
+    codes = json.loads((fairseq / "encoder.json").read_text("utf-8"))
+    (fairseq / "encoder.json").write_text(json.dumps(change(codes)), "utf-8")
+    with pytest.raises(InputError, match=said):
+        vocabulary.tokenizer("roberta", fairseq, rows=rows, positions=38)
+
+
+def test_a_byte_without_a_token_is_refused(tmp_path, pairs):
+    """The tokenizers package would leave it out of every text."""
+    from tokenizers.pre_tokenizers import ByteLevel
+
+    folder, rows = pairs
+    assert merges.byte_symbols() == set(ByteLevel.alphabet())
+    fairseq = as_fairseq_files(folder, tmp_path / "fairseq")
+    lines = (fairseq / "dict.txt").read_text("utf-8").splitlines()
+    codes = json.loads((fairseq / "encoder.json").read_text("utf-8"))
+    lost = next(n for n, line in enumerate(lines) if line.split(" ")[0] == str(codes["ÿ"]))
+    (fairseq / "dict.txt").write_text("\n".join(lines[:lost] + lines[lost + 1 :]), "utf-8")
+    with pytest.raises(InputError, match="no token for 1 of the 256 bytes, the first 'ÿ'"):
+        vocabulary.tokenizer("roberta", fairseq, rows=rows - 1, positions=38)
+
+
+def test_pieces_and_lines_of_another_number_are_refused(tmp_path, pieces):
+    folder, rows = pieces
+    other = Path(shutil.copytree(folder, tmp_path / "other"))
+    lines = (folder / "dict.txt").read_text("utf-8").splitlines()
+    (other / "dict.txt").write_text("\n".join(lines[:-2]), "utf-8")
+    with pytest.raises(InputError, match="they must agree"):
+        vocabulary.tokenizer("xlm-roberta", other, rows=rows, positions=38)
+    (other / "dict.txt").write_text("\n".join([*lines, "<mask> 1", "x 1"]), "utf-8")
+    with pytest.raises(InputError, match=f"{rows:,} tokens in .* and {rows + 1:,} in dict.txt"):
+        vocabulary.tokenizer("xlm-roberta", other, rows=rows, positions=38)
 
 
 def test_the_published_vocabulary_of_roberta_comes_out_of_fairseqs_files(tmp_path):

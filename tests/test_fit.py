@@ -197,6 +197,57 @@ def test_an_overflow_of_fp16_skips_the_update_and_lowers_the_scale(toy_bert):
     assert_same(snapshot(fit.model), before)
 
 
+def test_whether_a_step_overflows_in_fp16_is_told_from_the_whole_step(toy_bert):
+    """A sum that fp16 cannot hold is an overflow in one micro-batch, and in eight."""
+    pretrained, skipped = toy_bert(), {}
+    for limit in (2**20, 40, 1):
+        skipped[limit] = []
+        for exponent in range(12, 26):
+            job = toy_job(precision="fp16", fp16_scale=2.0**exponent, **STILL)
+            fit = Fit(job, build(pretrained, job), memory=Memory(limit))
+            fit.model.train()
+            fit._train(np.arange(8), job.train)
+            skipped[limit].append(fit.scaler.get_scale() < 2.0**exponent)
+        assert (fit.gradient.micro_batches == 1) == (limit == 2**20)
+    assert skipped[2**20] == skipped[40] == skipped[1]
+    assert set(skipped[1]) == {False, True}
+
+
+def overflowing(pretrained, job):
+    """One of two workers, whose first step's forward pass overflows on rank 1 alone."""
+    fit = Fit(job, build(pretrained, job), world=World.current())
+    backward, calls = fit.gradient, itertools.count()
+
+    def gradient(examples, rows, step):
+        sums = backward(examples, rows, step)
+        gradient.micro_batches, gradient.units = backward.micro_batches, backward.units
+        if not next(calls) and fit.world.rank == fit.world.size - 1:
+            sums["loss"] = sums["loss"] * math.nan
+            for parameter in fit.optimizer.parameters:
+                parameter.grad = None if parameter.grad is None else parameter.grad * math.nan
+        return sums
+
+    fit.gradient = gradient
+    fit.model.train()
+    fit._train(np.arange(8), job.train)
+    first = fit._means()["loss"]
+    fit._train(np.arange(8), job.train)
+    return {"losses": [first, fit._means()["loss"]], "updates": fit.optimizer.updates}
+
+
+def test_the_loss_of_a_step_that_overflowed_counts_on_no_worker(toy_bert, tmp_path):
+    """Half of a step's loss over all of its examples would be a loss that no model has."""
+    job, pretrained = toy_job(precision="fp16", **STILL), toy_bert()
+    alone = overflowing(pretrained, job)
+    plain = Fit(job, build(pretrained, job))
+    plain.model.train()
+    plain._train(np.arange(8), job.train)
+    for worker in (alone, *in_two_processes(overflowing, tmp_path / "meeting", pretrained, job)):
+        assert worker["losses"][0] == math.inf  # nothing was measured yet
+        assert worker["losses"][1] == pytest.approx(plain._means()["loss"], rel=1e-3)
+        assert worker["updates"] == 1
+
+
 def test_gradient_checkpointing_changes_no_gradient(toy_bert):
     plain, rows = toy_job(), np.arange(12)
     saving = toy_job(gradient_checkpointing=True)

@@ -7,9 +7,11 @@ from typing import Any
 
 from ..errors import InputError, Problem
 from ..models import converted_tokenizers
+from ..models.fairseq_dictionary import read_dictionary
 from ..readers.lines import GIT_LFS
+from .merges import missing_bytes, wrong_merges
 
-SPECIAL = ("<s>", "<pad>", "</s>", "<unk>")  # ids 0 to 3; the k-th line is 4 + k, <mask> is last
+LARGEST = 256 * 2**20  # bytes of a file; XLM-R's tokenizer.json has 17 million
 LINES, CODES, MERGES = FAIRSEQ = ("dict.txt", "encoder.json", "vocab.bpe")
 _BYTES = (("tokenizer.json",), ("vocab.json", "merges.txt"), FAIRSEQ)
 FORMS = {
@@ -38,6 +40,8 @@ def tokenizer(kind: str, folder: Path, *, rows: int, positions: int) -> Any:
         would_do += " would do; --tokenizer names another folder"
         raise _refusal(f"no files of it in {folder}\n{would_do}")
     for name in form:
+        if (size := (folder / name).stat().st_size) > LARGEST:
+            raise _refusal(f"{folder / name} has {size:,} bytes; the largest known has a tenth")
         with (folder / name).open("rb") as opened:
             if opened.read(64).startswith(GIT_LFS):
                 raise _refusal(f"{folder / name} is a Git LFS pointer; `git lfs pull` fetches it")
@@ -58,54 +62,90 @@ def tokenizer(kind: str, folder: Path, *, rows: int, positions: int) -> Any:
 
 
 def symbols(file: Path) -> list[str]:
-    """Every token of a dict.txt in the order of its id.
+    """Return every token of a dict.txt in the order of its id.
 
     Raises:
-        InputError: a line without a count, or a token that stands twice.
+        InputError: what is wrong with its lines.
     """
-    tokens, problems = dict.fromkeys(SPECIAL), []
-    for number, line in enumerate(file.read_text(encoding="utf-8").split("\n"), 1):
-        token, _, count = line.removesuffix(" #fairseq:overwrite").rpartition(" ")
-        if not line:
-            continue
-        if not token or not count.isdigit():
-            problems.append((number, f"no token with its count: {line!r}"))
-        elif token in tokens:
-            problems.append((number, f"{token!r} stands here again"))
-        tokens[token] = None
+    tokens, problems = read_dictionary(file.read_bytes())
     if problems:
-        raise InputError(str(file), [Problem(place=f"line {n}", text=t) for n, t in problems[:10]])
-    return [*tokens, *(() if "<mask>" in tokens else ("<mask>",))]
+        raise InputError(str(file), problems)
+    return tokens
 
 
 def _made(kind: str, folder: Path, form: tuple[str, ...]) -> Any:
     if form == FAIRSEQ:
-        return converted_tokenizers.from_pairs(kind, _codes(folder), _merges(folder))
-    made = converted_tokenizers.from_folder(kind, folder)
+        made = converted_tokenizers.from_pairs(kind, _codes(folder), _merges(folder))
+    else:
+        made = converted_tokenizers.from_folder(kind, folder)
+    if kind in ("roberta", "cross_thought"):
+        _check_pairs(made, form)
     if kind == "xlm-roberta" and (folder / LINES).is_file():
-        ours, theirs = made.convert_ids_to_tokens(range(len(made))), symbols(folder / LINES)
-        for id_, (one, other) in enumerate(zip(ours, theirs, strict=False)):
-            if one != other:
-                text = f"id {id_} is {one!r} in {form[0]} and {other!r} in {LINES}; they must agree"
-                raise _refusal(text)
+        _check_lines(made, folder / LINES, form)
     return made
+
+
+def _check_pairs(made: Any, form: tuple[str, ...]) -> None:
+    """Refuse a byte-level BPE tokenizer whose merges do not spell its vocabulary."""
+    written = json.loads(made.backend_tokenizer.to_str())
+    model = written["model"]
+    if model["type"] != "BPE" or model.get("ignore_merges"):
+        raise _refusal(f"{form[0]} is no byte-level BPE, which the model was trained with")
+    apart = {token["content"] for token in written["added_tokens"]}
+    pairs = [tuple(pair) if isinstance(pair, list) else tuple(pair.split(" ", 1))
+             for pair in model["merges"]]  # fmt: skip
+    reason = wrong_merges(model["vocab"], pairs, apart)
+    if not reason and model["unk_token"] is None:
+        reason = missing_bytes(model["vocab"])
+    if reason:
+        raise _refusal(f"{' and '.join(form)} do not fit together: {reason}")
+
+
+def _check_lines(made: Any, lines: Path, form: tuple[str, ...]) -> None:
+    """Refuse pieces that dict.txt numbers otherwise than their own file."""
+    ours, theirs = made.convert_ids_to_tokens(range(len(made))), symbols(lines)
+    for id_, (one, other) in enumerate(zip(ours, theirs, strict=False)):
+        if one != other:
+            text = f"id {id_} is {one!r} in {form[0]} and {other!r} in {LINES}; they must agree"
+            raise _refusal(text)
+    if len(ours) != len(theirs):
+        text = f"{len(ours):,} tokens in {form[0]} and {len(theirs):,} in {LINES}; they must agree"
+        raise _refusal(text)
 
 
 def _codes(folder: Path) -> dict[str, int]:
     """Token -> id, where dict.txt has the numbers of GPT-2's tokens in place of tokens."""
-    codes = json.loads((folder / CODES).read_text(encoding="utf-8"))
-    tokens = {str(code): token for token, code in codes.items()}
+    codes = json.loads((folder / CODES).read_text(encoding="utf-8-sig"))
+    if not isinstance(codes, dict) or not codes:
+        raise _refusal(f"{CODES} is no JSON object of token: number")
+    tokens: dict[str, str] = {}
+    for token, code in codes.items():
+        if type(code) is not int or code < 0:
+            raise _refusal(f"{CODES} has {code!r:.40} for {token!r:.40}, not a number from 0 on")
+        if str(code) in tokens:
+            raise _refusal(f"{CODES} has {code} for {tokens[str(code)]!r:.40} and {token!r:.40}")
+        tokens[str(code)] = token
     lines = symbols(folder / LINES)
     if strange := [line for line in lines if line.isdigit() and line not in tokens]:
-        text = f"{CODES} has no token of number {strange[0]}, which stands in {LINES}"
+        text = f"{CODES} has no token of number {strange[0]:.40}, which stands in {LINES}"
         raise _refusal(text)
-    return {tokens.get(line, line): at for at, line in enumerate(lines)}
+    ids = {tokens.get(line, line): at for at, line in enumerate(lines)}
+    if len(ids) < len(lines):
+        raise _refusal(f"{len(lines) - len(ids):,} tokens of {CODES} stand in {LINES} twice")
+    return ids
 
 
 def _merges(folder: Path) -> list[tuple[str, str]]:
-    lines = (folder / MERGES).read_text(encoding="utf-8").split("\n")
-    pairs = (tuple(line.split(" ")) for line in lines if line and not line.startswith("#version"))
-    return [pair for pair in pairs if len(pair) == 2]
+    """Return the pairs of vocab.bpe, without its first line where that is the version."""
+    lines = (folder / MERGES).read_text(encoding="utf-8-sig").rstrip("\n").split("\n")
+    begin = 1 if lines[0].startswith("#version") else 0
+    pairs = [tuple(line.split()) for line in lines[begin:]]
+    for number, pair in enumerate(pairs, begin + 1):
+        if len(pair) != 2:
+            raise _refusal(
+                f"{MERGES} line {number:,} is no pair of tokens: {lines[number - 1]!r:.40}"
+            )
+    return pairs
 
 
 def _refusal(text: str) -> InputError:

@@ -106,18 +106,22 @@ class Fit:
             self._reached = self._find_reached()
         self.world.sum_gradients(self._reached)
         if self.scaler is not None:
+            precision.mark_overflow(self._reached)
             self.scaler.unscale_(self.optimizer.inner)
         if hyper.clip is not None:
             torch.nn.utils.clip_grad_norm_(self.optimizer.parameters, hyper.clip)
         self.optimizer.prepare(learning_rate(hyper, self.job.plan, self.step))
-        self.optimizer.step(self.scaler)
-        # An overflow of fp16 is a skipped update, and no loss.
-        if self.scaler is not None:
-            sums = {name: torch.nan_to_num(x, 0.0, 0.0, 0.0) for name, x in sums.items()}
-        add(self._losses, sums)
-        self._seen += self.gradient.units
+        updated = self.optimizer.step(self.scaler)
         self.tokens += int(self.job.train.tokens[rows].sum())
+        # Where a forward pass of fp16 overflowed, the step has no loss, on no worker.
+        if updated or self.scaler is None or self._has_loss(sums):
+            add(self._losses, sums)
+            self._seen += self.gradient.units
         return sums["loss"]
+
+    def _has_loss(self, sums: dict[str, torch.Tensor]) -> bool:
+        """Return whether all losses of this step and their terms are finite on every worker."""
+        return all(self.world.gather(all(math.isfinite(x.item()) for x in sums.values())))
 
     def _find_reached(self) -> list[torch.nn.Parameter]:
         """The parameters that some worker's loss depends on; the others never change."""
@@ -179,7 +183,9 @@ class Fit:
         own = {name: total.item() for name, total in self._losses.items()}
         every = self.world.gather(own)
         names = dict.fromkeys(name for one in ({"loss": 0.0}, *every) for name in one)
-        seen = max(1, self._seen)
+        if not self._seen:  # every step since then overflowed
+            return dict.fromkeys(names, math.inf)
+        seen = self._seen
         return {name: sum(one.get(name, 0.0) for one in every) / seen for name in names}
 
     def _report(self, scores: dict[str, float], status: Status) -> Report:

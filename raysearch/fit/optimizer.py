@@ -97,16 +97,22 @@ class AdamW:
             group["lr"] = lr if hyper.bias_correction else lr * c1 / c2
             group["weight_decay"] = decay if hyper.bias_correction else decay * c2 / c1
 
-    def step(self, scaler: torch.amp.GradScaler | None = None) -> None:
-        """Update the parameters; an overflow that the scaler finds is no update."""
+    def step(self, scaler: torch.amp.GradScaler | None = None) -> bool:
+        """Update the parameters; an overflow that the scaler finds is no update.
+
+        Returns:
+            Whether they were updated.
+        """
         if scaler is None:
             self.inner.step()
             self.updates += 1
-            return
+            return True
         before = scaler.get_scale()
         scaler.step(self.inner)
         scaler.update()
-        self.updates += scaler.get_scale() >= before
+        updated = scaler.get_scale() >= before
+        self.updates += updated
+        return updated
 
     def state_dict(self) -> dict:
         """What a checkpoint keeps."""

@@ -8,14 +8,14 @@ from pathlib import Path
 from sentencepiece import SentencePieceProcessor
 
 from ..errors import InputError, Problem
-from ..readers.lines import GIT_LFS, place_not_utf8
+from ..readers.lines import GIT_LFS
+from .fairseq_dictionary import read_dictionary
 
 MODEL, LINES = "sp.model", "dict.txt"
 CLS, PAD, SEP, UNK = range(4)
 SPECIAL = ("[CLS]", "[PAD]", "[SEP]", "[UNK]")
 MASK = "[MASK]"
 _FAIRSEQ = dict(zip(("<s>", "<pad>", "</s>", "<unk>", "<mask>"), (*SPECIAL, MASK), strict=True))
-_SHOWN = 10  # problems of one file
 _MESSAGE = (
     2  # protobuf's wire type of all that a model holds: pieces (1), trainer (2), normalizer (3)
 )
@@ -36,6 +36,11 @@ class Vocabulary:
     processor: SentencePieceProcessor
     ids: dict[str, int]
 
+    @property
+    def unnumbered(self) -> int:
+        """Return how many pieces of sp.model have no line in dict.txt: texts have [UNK] there."""
+        return sum(piece not in self.ids for piece in _spoken(self.processor))
+
 
 def read(model: str | None, lines: str | None, folder: str) -> Vocabulary:
     """Read both files.
@@ -54,15 +59,25 @@ def read(model: str | None, lines: str | None, folder: str) -> Vocabulary:
     processor = _processor(contents[MODEL], problems) if contents[MODEL] else None
     ids = _ids(contents[LINES], problems) if contents[LINES] else {}
     if processor is not None and ids and not problems:
-        pieces = processor.id_to_piece(list(range(len(processor))))
-        known = sum(piece in ids for piece in pieces)
-        if known < len(pieces) / 10:
+        pieces = _spoken(processor)
+        known = len(ids.keys() & set(pieces))
+        if known < len(pieces) / 2:
             text = f"holds {known:,} of the {len(pieces):,} pieces of {MODEL}: they are no pair"
+            problems.append(Problem(place=LINES, text=text))
+        elif known < len(ids) / 2:
+            text = f"of its {len(ids):,} tokens {known:,} are pieces of {MODEL}: they are no pair"
             problems.append(Problem(place=LINES, text=text))
     if problems:
         raise InputError(folder, problems)
     assert processor is not None, "a model without a problem"
     return Vocabulary(contents=contents, processor=processor, ids=ids)
+
+
+def _spoken(processor: SentencePieceProcessor) -> list[str]:
+    """Return the pieces that a text can have."""
+    ids = list(range(len(processor)))
+    silent = (processor.is_control(ids), processor.is_unknown(ids), processor.is_unused(ids))
+    return [processor.id_to_piece(n) for n in ids if not any(kind[n] for kind in silent)]
 
 
 def _content(name: str, path: str | None, problems: list[Problem]) -> bytes:
@@ -136,33 +151,7 @@ def _number(content: bytes, at: int) -> tuple[int, int]:
 
 
 def _ids(content: bytes, problems: list[Problem]) -> dict[str, int]:
-    """Piece -> id. A piece that stands twice would shift every id after it: fairseq refuses it."""
-    try:
-        text = content.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line, said = place_not_utf8(content, error)
-        problems.append(Problem(place=f"{LINES} {line}", text=said))
-        return {}
-    ids, first, found = {}, dict.fromkeys(SPECIAL, 0), []
-    for number, line in enumerate(text.removesuffix("\n").split("\n"), 1):
-        piece, said = _piece(line.removesuffix("\r"))
-        if not said and piece in first:
-            said = f"{piece!r} again, which is line {first[piece]} already"
-            said = said if first[piece] else f"{piece!r} has an id already, without a line"
-        if said:
-            found.append((f"{LINES} line {number}", said))
-        first.setdefault(piece, number)
-        ids[piece] = len(SPECIAL) + number - 1
-    ids.setdefault(MASK, len(SPECIAL) + len(ids))
-    problems += [Problem(place=place, text=said) for place, said in found[:_SHOWN]]
-    if len(found) > _SHOWN:
-        problems.append(Problem(place="...", text=f"and {len(found) - _SHOWN:,} more lines"))
-    return ids
-
-
-def _piece(line: str) -> tuple[str, str]:
-    """The piece of a line `piece count`, and what is wrong with the line; the count may lack."""
-    piece, *count = line.split(" ")
-    if not piece or len(count) > 1 or not all(number.isdecimal() for number in count):
-        return line, f"{line[:40]!r} is not a piece, a space and its count"
-    return _FAIRSEQ.get(piece, piece), ""
+    """Return piece -> id of all pieces but the special ones, whose ids are the first."""
+    tokens, wrong = read_dictionary(content, aliases=_FAIRSEQ, place=f"{LINES} ")
+    problems += wrong
+    return {token: id_ for id_, token in enumerate(tokens) if id_ >= len(SPECIAL)}
