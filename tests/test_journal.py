@@ -212,15 +212,17 @@ def test_device_hours_follow_each_attempts_own_devices(tmp_path):
 def test_the_pause_between_two_sessions_is_in_neither(tmp_path):
     first = Journal(tmp_path)
     first.write("session", at=100.0)
-    first.write("repeat", trial="none", at=160.0)
+    first.write("trial", trial="t0", number=0, task=RTE, phase="search", configuration={}, seed=1)
+    first.write("repeat", trial="t0", at=160.0)
     first.write("session", at=9000.0)
-    first.write("repeat", trial="none", at=9030.0)
+    first.write("repeat", trial="t0", at=9030.0)
     spans = [session["until"] - session["at"] for session in read(tmp_path).sessions]
     assert spans == [60.0, 30.0]
 
 
 def test_every_event_is_on_disk_before_it_counts(tmp_path, monkeypatch):
     script, order = Script(tmp_path), []
+    script.begin(RTE, {"LR": 1e-5})
     monkeypatch.setattr(os, "fsync", lambda file: order.append("disk"))
     monkeypatch.setattr(journal.Records, "apply", lambda self, event: order.append("counts"))
     script.write("repeat", trial="t0", at=1.0)

@@ -5,5 +5,6 @@ back from it, and every table is made from it. It knows no sampler and no Ray.""
 
 from .file import NAME, Journal, read
 from .records import Outcome, Phase, Record, Records
+from .schema import FORMAT
 
-__all__ = ["NAME", "Journal", "Outcome", "Phase", "Record", "Records", "read"]
+__all__ = ["FORMAT", "NAME", "Journal", "Outcome", "Phase", "Record", "Records", "read"]

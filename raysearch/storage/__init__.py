@@ -1,5 +1,46 @@
-"""What lies on a disk: the only package that replaces, moves or removes files."""
+"""What lies on a disk: the only package that replaces, moves, cuts or removes files and folders."""
 
-from .atomic import write_atomically
+from .atomic import replaced, staged_folder, write_atomically
+from .names import component_problem, is_id, name_problem
+from .ownership import MARKER, clear_place, mark, owner, remove_owned
+from .paths import file_inside, folder_inside, inside, kind_of
+from .regular import open_regular, parse_json, read_json
+from .removal import (
+    keep_aside,
+    move,
+    remove_file,
+    remove_known,
+    remove_stale,
+    remove_tree,
+    shorten,
+    take_place,
+)
 
-__all__ = ["write_atomically"]
+__all__ = [
+    "MARKER",
+    "clear_place",
+    "component_problem",
+    "file_inside",
+    "folder_inside",
+    "inside",
+    "is_id",
+    "keep_aside",
+    "kind_of",
+    "mark",
+    "move",
+    "name_problem",
+    "open_regular",
+    "owner",
+    "parse_json",
+    "read_json",
+    "remove_file",
+    "remove_known",
+    "remove_owned",
+    "remove_stale",
+    "remove_tree",
+    "replaced",
+    "shorten",
+    "staged_folder",
+    "take_place",
+    "write_atomically",
+]

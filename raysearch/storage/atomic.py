@@ -2,8 +2,12 @@
 
 import os
 import tempfile
-from contextlib import suppress
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from .removal import remove_tree, take_place
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
@@ -34,6 +38,51 @@ def write_atomically(path: Path, content: str | bytes) -> None:
         with suppress(OSError):
             staged.unlink()
         raise
+
+
+@contextmanager
+def replaced(path: Path) -> Iterator[Path]:
+    """Give a new file's path for a library to write to; at the end it takes the place of `path`.
+
+    Where the block or the disk fails, the new file goes and the old one stays. A reader sees one of
+    the two, whole; a link at `path` is replaced, not followed.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    staged = path.with_name(f".{path.name}.{uuid.uuid4().hex}.writing")
+    try:
+        yield staged
+        os.replace(staged, path)
+    finally:
+        with suppress(OSError):
+            staged.unlink()
+
+
+@contextmanager
+def staged_folder(folder: Path, *, replace: bool = False) -> Iterator[Path]:
+    """Give a new empty folder to fill; at the end it becomes `folder`, whole or not at all.
+
+    Args:
+        folder: absent, or an empty folder.
+        replace: `folder` may be there already; then it goes away.
+
+    Raises:
+        OSError: it cannot be written, or is there already.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    staged = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}.writing")
+    staged.mkdir()
+    try:
+        yield staged
+        if replace:
+            take_place(staged, folder)
+        else:
+            os.replace(staged, folder)
+    finally:
+        with suppress(OSError):
+            remove_tree(staged)
 
 
 def _umask() -> int:
