@@ -6,53 +6,118 @@ from collections import defaultdict
 
 import torch
 
+from ..errors import InputError, Problem
+from ..models.layers import depths_of
+from ..models.narrow import Narrow
 from ..recipes import Hyper
 
+# The outermost list that a parameter is in, and its place there; a list of lists is one (Funnel).
 # ALBERT's layers share the weights of their group, which counts as one layer.
-_LAYER = re.compile(r"(?:^|\.)(?:layers?|albert_layer_groups|h|block)\.(\d+)\.")
+_LAYER = re.compile(r"^(?P<list>.*?[^\d.][^.]*)\.(?P<place>\d+(?:\.\d+)*)\.")
 # What stands between token ids and the first layer; DeBERTa keeps the norm of its relative
 # positions in the encoder, AMOS has one table of them for all layers.
-_BELOW = re.compile(r"embed|relative_attention_bias|deberta\.encoder\.LayerNorm")
+_BELOW = re.compile(r"emb|relative_attention_bias|\bshared\b|deberta\.encoder\.LayerNorm")
 _TABLE = re.compile(
     r"(?:embeddings?|embed_tokens|embed_positions|relative_attention_bias)\.weight$"
 )
 _NORM = re.compile(r"norm|ln_", re.IGNORECASE)
+_STACKS = ("encoder", "decoder")  # in the order in which a text passes through them
 
 
 def depths(names: list[str]) -> dict[str, int]:
-    """How deep each parameter lies: 0 embeddings, i + 1 encoder layer i, L + 1 above the layers."""
-    found = {name: _LAYER.search(name) for name in names}
-    layers = 1 + max((int(hit.group(1)) for hit in found.values() if hit), default=-1)
+    """Return how deep each parameter lies: 0 embeddings, i + 1 encoder layer i, L + 1 above the
+    layers.
+
+    This is what names alone tell. Of a model of transformers `depths_of` tells more.
+
+    Raises:
+        InputError: they name several stacks of layers and not which stands on which.
+    """
+    places = {name: _layer(hit) for name in names if (hit := _LAYER.search(name))}
+    owners = sorted({owner for owner, _ in places.values()}, key=_rank)
+    if len(owners) > 1 and [owner.rpartition(".")[2] for owner in owners] != list(_STACKS):
+        text = f"several stacks of layers, in {', '.join(owners)}: give the model, not its names"
+        raise InputError("model", [Problem(place="layerwise_decay", text=text)])
+    order = {key: depth for depth, key in enumerate(
+        sorted(set(places.values()), key=lambda key: (owners.index(key[0]), key[1])), 1)}  # fmt: skip
     return {
-        name: int(hit.group(1)) + 1 if hit else 0 if _BELOW.search(name) else layers + 1
-        for name, hit in found.items()
-    }
+        name: order[places[name]] if name in places
+        else 0 if _BELOW.search(name) else len(order) + 1
+        for name in names
+    }  # fmt: skip
 
 
-def multipliers(names: list[str], hyper: Hyper) -> dict[str, float]:
-    """Learning rate multiplier of each parameter under layer-wise decay d.
+def _layer(hit: re.Match[str]) -> tuple[str, tuple[int, ...]]:
+    """Return the module that a layer's list is in, and the layer's place in the list."""
+    owner, place = hit["list"].rpartition(".")[0], hit["place"]
+    return owner, tuple(int(number) for number in place.split("."))
+
+
+def _rank(owner: str) -> int:
+    last = owner.rpartition(".")[2]
+    return _STACKS.index(last) if last in _STACKS else -1
+
+
+def multipliers(model: torch.nn.Module | list[str], hyper: Hyper) -> dict[str, float]:
+    """Return the learning rate multiplier of each parameter under layer-wise decay d.
 
     With L layers and offset o, layer i has d^(L + o - 1 - i), embeddings d^(L + o), and what
     stands above the layers 1: head, pooler, last norm. ELECTRA's code has o = 2, its paper 1
     (google-research/electra, issue 51).
+
+    Args:
+        model: or the names of its parameters alone, of which less can be told: see `depths`.
+
+    Raises:
+        InputError: layers cannot be told from the rest.
     """
-    depth = depths(names)
+    if isinstance(model, torch.nn.Module) and hyper.layerwise_decay in (None, 1):
+        return {name: 1.0 for name, _ in model.named_parameters()}
+    depth = _depths_of(model) if isinstance(model, torch.nn.Module) else depths(model)
     top = max(depth.values(), default=0)
     rate, offset = hyper.layerwise_decay or 1.0, hyper.layerwise_offset
     return {n: 1.0 if d == top else rate ** (top - 1 + offset - d) for n, d in depth.items()}
 
 
-def decays(name: str, shape: torch.Size, hyper: Hyper) -> bool:
-    """Whether weight decay touches a parameter.
+def _depths_of(model: torch.nn.Module) -> dict[str, int]:
+    """Return how deep each parameter of a model lies."""
+    if hasattr(model, "base_model"):
+        return depths_of(model)
+    return depths([name for name, _ in model.named_parameters()])
 
-    A norm is what its name says, and a vector; an embedding is a table, not its projection.
+
+def decays(
+    name: str, shape: torch.Size, hyper: Hyper, owner: torch.nn.Module | None = None
+) -> bool:
+    """Return whether weight decay touches a parameter.
+
+    Args:
+        name: its name; a bias is what is called so, as DeBERTa's q_bias.
+        owner: the module that holds it, whose class tells norms and tables. Without it the name
+            does: a norm is what is called so, and a vector; an embedding is a table, not its
+            projection.
     """
-    kinds = {
-        "bias": name.endswith("bias"),
-        "norm": bool(_NORM.search(name)) and len(shape) <= 1,
-        "embedding": bool(_TABLE.search(name)),
-    }
+    if owner is None:
+        norm = bool(_NORM.search(name)) and len(shape) <= 1
+        table = bool(_TABLE.search(name))
+    else:
+        norm, table = _is_norm(owner), _is_table(owner)
+    kinds = {"bias": name.endswith("bias"), "norm": norm, "embedding": table}
     return not any(kinds[kind] for kind in hyper.decay_exclude)
+
+
+def _is_norm(module: torch.nn.Module) -> bool:
+    """Return whether a module is a norm: torch's own, or one whose class is called so (T5LayerNorm,
+    MobileBERT's NoNorm)."""
+    norms = (torch.nn.LayerNorm, torch.nn.RMSNorm, torch.nn.GroupNorm)
+    return isinstance(module, norms) or type(module).__name__.lower().endswith("norm")
+
+
+def _is_table(module: torch.nn.Module) -> bool:
+    """Return whether a module is a table that is looked up by number: of words, positions, distances
+    (I-BERT's QuantEmbedding is no nn.Embedding)."""
+    kinds = (torch.nn.Embedding, torch.nn.EmbeddingBag, Narrow)
+    return isinstance(module, kinds) or type(module).__name__ == "QuantEmbedding"
 
 
 class AdamW:
@@ -66,10 +131,12 @@ class AdamW:
     def __init__(self, model: torch.nn.Module, hyper: Hyper) -> None:
         self.hyper = hyper
         named = [(n, p) for n, p in model.named_parameters() if p.requires_grad]
-        scale = multipliers([name for name, _ in named], hyper)
+        scale = multipliers(model, hyper)
         groups: dict[tuple[bool, float], list[torch.nn.Parameter]] = defaultdict(list)
         for name, parameter in named:
-            groups[decays(name, parameter.shape, hyper), scale[name]].append(parameter)
+            owner = model.get_submodule(name.rpartition(".")[0])
+            decay = decays(name, parameter.shape, hyper, owner)
+            groups[decay, scale[name]].append(parameter)
         self.inner = torch.optim.AdamW(
             [
                 {"params": parameters, "decay": decay, "scale": factor}

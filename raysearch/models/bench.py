@@ -6,20 +6,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from transformers import AutoConfig
 
+from ..errors import InputError, Problem
 from ..recipes import Hyper
+from .dropouts import FIELDS, Reach, find_reach, set_dropouts
 from .first_token import read_first_token
-from .heads import CLASSIFIER_DROPOUTS, HEADS, put
+from .heads import assemble
 from .narrow import narrow, whole_weights
 from .pretrained import Pretrained
 
 FIRST_TOKEN = ("classify", "regress", "choose")  # heads that read no other token
-_DROPOUTS = {
-    "dropout": ("hidden_dropout_prob", "mlp_dropout", "embedding_dropout", "resid_pdrop"),
-    "attention_dropout": ("attention_probs_dropout_prob", "attention_dropout", "attn_pdrop"),
-    "classifier_dropout": CLASSIFIER_DROPOUTS,
-}
 
 
 class Bench:
@@ -35,6 +31,7 @@ class Bench:
         self._model: torch.nn.Module | None = None
         self._weights: dict[str, torch.Tensor] = {}
         self._known: set[str] = set()
+        self._reach: tuple[Any, Any] = (None, None)
 
     def model(
         self, pretrained: Pretrained, hyper: Hyper, seed: int, vocabulary: np.ndarray | None = None
@@ -46,17 +43,21 @@ class Bench:
         Args:
             vocabulary: the only token ids that the trial will look up, sorted; none: any.
         """
-        settings = _settings(pretrained, hyper)
+        reach = self._reach_of(pretrained, hyper)
+        settings = _settings(reach, hyper)
         known = None if vocabulary is None else hashlib.sha256(vocabulary.tobytes()).digest()
         key = (
             pretrained.digest,
             hyper.gradient_checkpointing,
             repr(sorted(settings.items())),
+            tuple(getattr(hyper, field) for field in FIELDS),
             known,
         )
         if key != self._key:
             self._key, self._model = None, None
             self._model = _build(pretrained, settings, hyper)
+            if reach is not None:
+                set_dropouts(self._model, reach, hyper)
             self._known, self._weights = _start(self._model, pretrained)
             if vocabulary is not None and _embedding(self._model) in pretrained.weights:
                 self._weights = narrow(self._model, self._weights, vocabulary)
@@ -65,23 +66,38 @@ class Bench:
         restore(self._model, self._weights, self._known, seed)
         return self._model
 
+    def _reach_of(self, pretrained: Pretrained, hyper: Hyper) -> Reach | None:
+        """Return what the trial's dropout settings reach; None where it has none.
 
-def _settings(pretrained: Pretrained, hyper: Hyper) -> dict[str, Any]:
+        Raises:
+            InputError: some of them reach nothing.
+        """
+        if all(getattr(hyper, field) is None for field in FIELDS):
+            return None
+        shapes = hyper.shapes()
+        key = (pretrained.digest, repr(sorted(shapes.items())))
+        if key != self._reach[0]:
+            config = {**pretrained.config, **shapes}
+            self._reach = (key, find_reach(config, pretrained.head))
+        reach = self._reach[1]
+        problems = [
+            Problem(place=field, text=f"of '{pretrained.name}': {text}")
+            for field, text in reach.unreached(hyper).items()
+        ]
+        if problems:
+            raise InputError(pretrained.name, problems)
+        return reach
+
+
+def _settings(reach: Reach | None, hyper: Hyper) -> dict[str, Any]:
     """What a configuration overrides, in the names of the architecture: dropouts and shapes."""
-    found = hyper.shapes()
-    for field, names in _DROPOUTS.items():
-        value = getattr(hyper, field)
-        if value is not None:
-            found |= {name: value for name in names if name in pretrained.config}
-    return found
+    return hyper.shapes() | (reach.overrides(hyper) if reach else {})
 
 
 def _build(pretrained: Pretrained, settings: dict[str, Any], hyper: Hyper) -> torch.nn.Module:
-    config = AutoConfig.for_model(**{**pretrained.config, **settings})
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        model = HEADS[pretrained.head].from_config(config, dtype=torch.float32)
-    put(model, pretrained.head)
+        model = assemble({**pretrained.config, **settings}, pretrained.head)
     if pretrained.head in FIRST_TOKEN:
         read_first_token(model)
     if hyper.gradient_checkpointing:

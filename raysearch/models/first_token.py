@@ -5,6 +5,7 @@ multiplications of a token fall away: two fifths of a two-layer model, 7 % of a 
 
 from functools import partial
 from types import MethodType
+from typing import Any
 
 import torch
 from torch.nn import functional
@@ -14,15 +15,54 @@ _LAYERS = ("BertLayer", "RobertaLayer", "XLMRobertaLayer", "CamembertLayer", "El
 
 
 def read_first_token(model: torch.nn.Module) -> None:
-    """Let the last layer give [examples, n, width], where the model's layers are BERT's.
+    """Let the last layer give [examples, n, width], where the model's layers are BERT's and its
+    head reads `hidden[:, :n]` and nothing else.
 
-    The model's head must read `hidden[:, :n]` and nothing else; n is its `tokens_read`, 1 where
-    it has none.
+    n is the model's `tokens_read`, 1 where it has none. The built head is asked what it reads, see
+    `_reads_only`; a model without weights (on the meta device) is left as it is.
     """
     layers = getattr(getattr(model.base_model, "encoder", None), "layer", None)
-    if layers is not None and type(layers[-1]).__name__ in _LAYERS:
-        forward = partial(_forward, getattr(model, "tokens_read", 1))
-        layers[-1].forward = MethodType(forward, layers[-1])
+    if layers is None or type(layers[-1]).__name__ not in _LAYERS or model.config.is_decoder:
+        return  # a decoder's mask is its own
+    count = getattr(model, "tokens_read", 1)
+    if next(model.parameters()).device.type != "meta" and _reads_only(model, layers[-1], count):
+        layers[-1].forward = MethodType(partial(_forward, count), layers[-1])
+
+
+@torch.no_grad()
+def _reads_only(model: torch.nn.Module, last: torch.nn.Module, count: int) -> bool:
+    """Return whether a model's logits hang on no more than the first tokens of its last layer.
+
+    The others are made NaN: where they are read, even with a weight of 0, a logit is NaN.
+    """
+
+    def spoil(_: torch.nn.Module, __: Any, hidden: Any) -> Any:
+        states = hidden[0] if isinstance(hidden, tuple) else hidden
+        states = states.clone()
+        states[:, count:] = torch.nan
+        return (states, *hidden[1:]) if isinstance(hidden, tuple) else states
+
+    ids = _pair(model)
+    if "MultipleChoice" in type(model).__name__:
+        ids = ids[:, None]
+    training, hook = model.training, last.register_forward_hook(spoil)
+    try:
+        logits = model.eval()(input_ids=ids, attention_mask=torch.ones_like(ids)).logits
+    finally:
+        hook.remove()
+        model.train(training)
+    return bool(logits.isfinite().all())
+
+
+def _pair(model: torch.nn.Module) -> torch.Tensor:
+    """Return a row of two sentences, [1, 6]: begin, word, end, and once more."""
+    config = model.config
+    begin, end = config.bos_token_id, config.eos_token_id
+    numbers = range(model.get_input_embeddings().num_embeddings)
+    word = next(number for number in numbers if number not in (begin, end, config.pad_token_id))
+    edges = [word if edge not in numbers else edge for edge in (begin, end)]
+    sentence = [edges[0], word, edges[1]]
+    return torch.tensor([[*sentence, *sentence]], device=next(model.parameters()).device)
 
 
 def _forward(

@@ -4,6 +4,7 @@ Of tags: one output a word instead of a token. Of spans: log-probabilities in wh
 part, and the conditional head of XLNet, ELECTRA and GluonNLP. A head that is put in goes by the
 model's configuration, field `raysearch`, so that a saved folder tells which one it holds."""
 
+from collections.abc import Mapping
 from types import MethodType, SimpleNamespace
 from typing import Any
 
@@ -11,6 +12,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 from transformers import (
+    AutoConfig,
     AutoModelForMaskedLM,
     AutoModelForMultipleChoice,
     AutoModelForQuestionAnswering,
@@ -33,6 +35,19 @@ WIDTH = 768  # GluonNLP's, whatever the encoder's own
 CLASSIFIER_DROPOUTS = (
     "classifier_dropout", "classifier_dropout_prob", "cls_dropout", "summary_last_dropout",
 )  # fmt: skip
+
+
+def assemble(config: Mapping[str, Any], head: str) -> nn.Module:
+    """Return the model of a configuration with a task's head, its weights as constructed.
+
+    Args:
+        config: transformers' configuration as a dict.
+        head: the task's head.
+    """
+    shape = AutoConfig.for_model(**config)
+    model = HEADS[head].from_config(shape, dtype=torch.float32, trust_remote_code=False)
+    put(model, head)
+    return model
 
 
 def choices(head: str, hyper: Hyper) -> dict[str, str]:

@@ -13,7 +13,7 @@ from ..errors import InputError, Problem
 from ..recipes import Hyper
 from ..study.names import source
 from ..tasks import Task
-from .bench import _build, _settings, snapshot
+from .bench import _build, snapshot
 from .finetuned import load
 from .heads import choices
 from .pretrained import Pretrained, read_tokenizer
@@ -40,7 +40,7 @@ def read_teacher(
         raise InputError("teacher", told) from None
     weights = snapshot(model)
     with torch.device("meta"):
-        wanted = _build(student, _settings(student, hyper), hyper).state_dict()
+        wanted = _build(student, hyper.shapes(), hyper).state_dict()
     usual, own = choices(task.head, Hyper()), getattr(model.config, "raysearch", None)
     differs = ""
     if other := [n for n, x in wanted.items() if n not in weights or x.shape != weights[n].shape]:
