@@ -7,11 +7,12 @@ from typing import Annotated, Any
 import typer
 
 from . import __version__
-from .errors import InputError, Problem, RaysearchError, unknown
-from .exits import guarded
+from .errors import InputError, Problem, RaysearchError, printable, unknown
+from .exits import Commands, guard_output, guarded
 
 app = typer.Typer(
     name="raysearch",
+    cls=Commands,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -75,7 +76,7 @@ def check(
             if seen.problems:
                 raise InputError(str(path), seen.problems)
         except RaysearchError as error:
-            print(error, file=sys.stderr)
+            print(printable(error, lines=True), file=sys.stderr)
             broken += 1
         else:
             listing.plan(study, seen.sizes, seen.notes)
@@ -178,8 +179,8 @@ def predict(
     from .predict import predict as predict_all
 
     names = tuple(tasks.split(",")) if tasks else None
-    for path in predict_all(source, to=to, data=data, names=names, note=print):
-        print(path)
+    for path in predict_all(source, to=to, data=data, names=names, note=_show):
+        _show(path)
 
 
 @app.command()
@@ -194,7 +195,7 @@ def convert(
     """Make a transformers folder of AMOS's, COCO-LM's, RoBERTa's, XLM-R's or Cross-Thought's."""
     from .convert import convert as converted
 
-    print(converted(checkpoint, to=to, tokenizer=tokenizer, family=family, head=head))
+    _show(converted(checkpoint, to=to, tokenizer=tokenizer, family=family, head=head))
 
 
 @app.command()
@@ -238,6 +239,11 @@ def _load(
     return load(path, further=lambda study: survey(study, data).problems, **given)
 
 
+def _show(line: object) -> None:
+    """Print a line that may hold names of files or of what is in them."""
+    print(printable(line))
+
+
 def _lanes(count: int | None, workers: int | None, cpus: float | None, gpus: float | None) -> Any:
     from .preflight import Lanes
 
@@ -246,4 +252,5 @@ def _lanes(count: int | None, workers: int | None, cpus: float | None, gpus: flo
 
 def main() -> None:
     """Entry point of the `raysearch` command."""
+    guard_output()
     app()

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from . import space as spaces
 from . import tasks
-from .errors import InputError, Problem, unknown
+from .errors import InputError, Problem, printable, unknown
 from .recipes import RECIPES, Steps
 from .study import Study, load
 from .study.names import source
@@ -48,14 +48,15 @@ def plan(study: Study, sizes: Sizes, notes: Iterable[str] = ()) -> None:
         planned = study.planned(name)
         trials = f"{planned} by {study.search.sampler}" if planned else "-"
         first = str(min(len(study.start(name)), planned) or "-")
-        table.add_row(name, searched, trials, confirmed if study.confirm.seeds else "-", first)
+        _add(table, name, searched, trials, confirmed if study.confirm.seeds else "-", first)
         if stages := _teachers(study, name):
             taught.append(f"{name} teachers: {stages}")
-    title = Text.assemble((study.name, "bold"), f"  model {study.model}, recipe {study.recipe}")
+    about = printable(f"  model {study.model}, recipe {study.recipe}")
+    title = Text.assemble((printable(study.name), "bold"), about)
     _console().print(title)
     for name in study.tasks:
         if study.model_of(name) != source(study.model):
-            _console().print(f"{name} starts from {study.model_of(name)}")
+            _print(f"{name} starts from {study.model_of(name)}")
     _console().print(table)
     if sizes:
         _console().print(_data(study, sizes))
@@ -63,7 +64,7 @@ def plan(study: Study, sizes: Sizes, notes: Iterable[str] = ()) -> None:
     else:
         _console().print("the data was not looked at: add --data FOLDER")
     for note in (*taught, *notes):
-        _console().print(note)
+        _print(note)
 
 
 def _teachers(study: Study, name: str) -> str:
@@ -103,7 +104,7 @@ def _data(study: Study, sizes: Sizes) -> Table:
         trains = _counts(train) + (f"; {copies:,} augmented copies" if copies else "")
         dev = {split.name: sizes[name].get(split.name) for split in task.dev}
         scored = {n: min(size, most or size) for n, size in dev.items() if size is not None}
-        table.add_row(name, trains, _counts(scored))
+        _add(table, name, trains, _counts(scored))
     return table
 
 
@@ -137,7 +138,7 @@ def _schedules(study: Study, sizes: Sizes) -> Table:
                 counts = [f"{cut if n else ''}{n:,}" for n in (made.steps, made.warmup)]
                 if head in _JOINED and not counted:
                     counts = ["?", "?"]
-                table.add_row(name, said, *counts, str(len(made.evaluations)))
+                _add(table, name, said, *counts, str(len(made.evaluations)))
     return table
 
 
@@ -146,7 +147,7 @@ def _tasks() -> Table:
     for name, task in tasks.TASKS.items():
         labels = ", ".join(task.labels) or _GOLD[task.head]
         inputs = ", ".join(task.inputs)
-        table.add_row(name, task.head, inputs, labels, ", ".join(task.metrics), task.folder)
+        _add(table, name, task.head, inputs, labels, ", ".join(task.metrics), task.folder)
     return table
 
 
@@ -154,7 +155,7 @@ def _hyperparameters() -> Table:
     table = _table("recipe", "hyperparameter", "default", "what it is")
     for recipe in RECIPES.values():
         for name, field in recipe.hyper.model_fields.items():
-            table.add_row(recipe.name, name, str(field.default), field.description or "")
+            _add(table, recipe.name, name, str(field.default), field.description or "")
     return table
 
 
@@ -163,7 +164,7 @@ def _studies() -> Table:
     for path in sorted(Path("search_spaces").glob("*.yaml")):
         study = load(path)
         rows = "; ".join(row.row for row in study.published) or "-"
-        table.add_row(str(path), ", ".join(study.tasks), study.model, rows)
+        _add(table, str(path), ", ".join(study.tasks), study.model, rows)
     return table
 
 
@@ -174,8 +175,16 @@ def _table(*columns: str) -> Table:
     return table
 
 
+def _add(table: Table, *cells: str) -> None:
+    table.add_row(*map(printable, cells))
+
+
+def _print(line: str) -> None:
+    _console().print(printable(line))
+
+
 def _console() -> Console:
-    console = Console(highlight=False, markup=False)  # names may hold brackets
+    console = Console(highlight=False, markup=False, emoji=False)  # names may hold such
     if not console.is_terminal:
         console.width = 160
     return console

@@ -58,8 +58,8 @@ class Search(_Part):
     """How configurations are chosen."""
 
     sampler: Literal["tpe", "random", "grid", "cmaes"] = Field("tpe", description="who chooses")
-    trials: Whole = Field(16, ge=1, description="configurations per task")
-    hours: Annotated[Number, Field(gt=0)] | None = Field(
+    trials: Whole = Field(16, ge=1, le=10**6, description="configurations per task")
+    hours: Annotated[Number, Field(gt=0, le=10**6)] | None = Field(
         None, description="no new trial after so many hours; one that awaits its teacher is begun"
     )
     start_from: Annotated[
@@ -73,13 +73,13 @@ class Search(_Part):
         "first", description="the dev split that counts: the first, or the mean over all languages"
     )
     seed: Seed = Field(1, description="of the sampler and of every trial of the search")
-    max_failures: Whole = Field(2, ge=0, description="times that a trial is tried again")
+    max_failures: Whole = Field(2, ge=0, le=1000, description="times that a trial is tried again")
 
 
 class Confirm(_Part):
     """The best configurations again, over fresh seeds."""
 
-    top: Whole = Field(3, ge=1, description="how many configurations")
+    top: Whole = Field(3, ge=1, le=10**6, description="how many configurations")
     seeds: tuple[Seed, ...] = Field((), description="empty: no confirmation")
     report: Literal["median", "mean", "max"] = Field("median", description="over the seeds")
 
@@ -114,7 +114,11 @@ class PerTask(_Part):
 class Study(_Part):
     """A search, whole: see DESIGN for the words."""
 
-    name: str = Field(pattern=r"^[^-./\\\s][^/\\\r\n]*$", description="and that of its run folder")
+    name: str = Field(
+        pattern=r"^[^-./\\\s][^/\\\r\n]*$",
+        max_length=100,
+        description="and that of its run folder",
+    )
     tasks: tuple[str, ...] = Field(min_length=1, description="names or patterns such as glue/*")
     model: str = Field(description="a folder, a hub name, or scratch")
     recipe: str = "finetune"
