@@ -58,7 +58,7 @@ def list_(
 @app.command()
 @guarded
 def check(
-    studies: Annotated[list[Path], typer.Argument(help="Study files.")],
+    studies: Annotated[list[Path], typer.Argument(help="Study files, or names of shipped ones.")],
     model: Model = None,
     data: Data = None,
     tasks: Tasks = None,
@@ -86,7 +86,7 @@ def check(
 @app.command()
 @guarded
 def run(
-    study: Annotated[Path, typer.Argument(help="A study file.")],
+    study: Annotated[Path, typer.Argument(help="A study file, or the name of a shipped one.")],
     model: Model = None,
     data: Data = None,
     tasks: Tasks = None,
@@ -105,7 +105,10 @@ def run(
     chosen = _load(study, model, tasks, trials, fixed, data)
     from . import search
     from .display import Display, closing
+    from .study.sanity import unusual
 
+    for note in unusual(chosen):
+        _show(note)
     done = search.run(
         chosen, data=data, storage=storage, name=name, address=address,
         lanes=_lanes(lanes, workers, cpus, gpus), watch=Display,
@@ -161,7 +164,7 @@ def table(
         made = export.write(folder)
     else:
         text = "no study.yaml here; a run folder would do, or a study with --published"
-        if folder.is_file():
+        if study.find(folder).is_file():
             text = "is a study: add --published for what papers printed"
         raise InputError(str(folder), [Problem(place="run folder", text=text)])
     print(layouts[format](made), end="")

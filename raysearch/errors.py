@@ -12,7 +12,11 @@ FEW = 12  # names that are shown
 MOST = 1000  # names that are searched for one that may be meant
 LONGEST = {"place": 200, "text": 4000}  # letters of a problem that are kept
 ALIKE = 0.75  # from here on one name may be meant by another
-_LISTED = {"task": "tasks", "hyperparameter": "hyperparameters"}  # as `raysearch list` calls them
+_LISTED = {
+    "task": "tasks",
+    "hyperparameter": "hyperparameters",
+    "study": "studies",
+}  # as `raysearch list` calls them
 
 # What a terminal obeys instead of showing it, and what it does not show: control characters, line
 # separators, marks that reorder text (U+202E), zero-width and other characters that Unicode calls

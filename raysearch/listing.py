@@ -13,8 +13,9 @@ from . import space as spaces
 from . import tasks
 from .errors import InputError, Problem, printable, unknown
 from .recipes import RECIPES, Steps
-from .study import Study, load
+from .study import Study, load, shipped
 from .study.names import source
+from .study.sanity import unusual
 
 Sizes = Mapping[str, Mapping[str, int]]  # task -> split -> examples
 _GOLD = {
@@ -37,7 +38,31 @@ def show(what: str) -> None:
 def plan(study: Study, sizes: Sizes, notes: Iterable[str] = ()) -> None:
     """Print what a study would run; of tasks whose data were read also what they hold, how many
     steps the settings take that are tried first, and notes."""
-    table, taught = _table("task", "searched", "trials", "confirmed", "tried first"), []
+    about = printable(f"  model {study.model}, recipe {study.recipe}")
+    _console().print(Text.assemble((printable(study.name), "bold"), about))
+    for name in study.tasks:
+        if study.model_of(name) != source(study.model):
+            _print(f"{name} starts from {study.model_of(name)}")
+    _console().print(_searches(study))
+    if study.search.hours:
+        _print(f"at most {study.search.hours:g} hours: after that no new trial begins")
+    if sizes:
+        _console().print(_data(study, sizes))
+        _console().print(_schedules(study, sizes))
+    if unread := [name for name in study.tasks if name not in sizes]:
+        which = (
+            "the data" if len(unread) == len(study.tasks) else f"the data of {', '.join(unread)}"
+        )
+        _print(f"{which} was not looked at: add --data FOLDER")
+    taught = [(name, _teachers(study, name)) for name in study.tasks]
+    lines = [f"{name} teachers: {stages}" for name, stages in taught if stages]
+    for note in (*lines, *unusual(study), *notes):
+        _print(note)
+
+
+def _searches(study: Study) -> Table:
+    """What is searched for each task, and how often."""
+    table = _table("task", "searched", "trials", "confirmed", "tried first")
     for name in study.tasks:
         space = study.space_of(name)
         cells = spaces.size(space)
@@ -49,22 +74,7 @@ def plan(study: Study, sizes: Sizes, notes: Iterable[str] = ()) -> None:
         trials = f"{planned} by {study.search.sampler}" if planned else "-"
         first = str(min(len(study.start(name)), planned) or "-")
         _add(table, name, searched, trials, confirmed if study.confirm.seeds else "-", first)
-        if stages := _teachers(study, name):
-            taught.append(f"{name} teachers: {stages}")
-    about = printable(f"  model {study.model}, recipe {study.recipe}")
-    title = Text.assemble((printable(study.name), "bold"), about)
-    _console().print(title)
-    for name in study.tasks:
-        if study.model_of(name) != source(study.model):
-            _print(f"{name} starts from {study.model_of(name)}")
-    _console().print(table)
-    if sizes:
-        _console().print(_data(study, sizes))
-        _console().print(_schedules(study, sizes))
-    else:
-        _console().print("the data was not looked at: add --data FOLDER")
-    for note in (*taught, *notes):
-        _print(note)
+    return table
 
 
 def _teachers(study: Study, name: str) -> str:
@@ -96,7 +106,7 @@ def _data(study: Study, sizes: Sizes) -> Table:
     """Examples that are trained on, and those that are scored."""
     selects = "their mean" if study.search.select_on == "mean" else "the first"
     table = _table("task", "trains on", f"scored on, {selects} selects")
-    for name in study.tasks:
+    for name in (name for name in study.tasks if name in sizes):
         task, hyper = tasks.get(name), study.hyper(name, {})
         train = {split.name: sizes[name][split.name] for split in study.trainings(name)}
         whole, most = sum(train.values()), hyper.dev_examples
@@ -122,7 +132,7 @@ def _schedules(study: Study, sizes: Sizes) -> Table:
     from .plan import plan as schedule
 
     table = _table("task", "configuration", "steps", "warmup", "evaluations")
-    for name in study.tasks:
+    for name in (name for name in study.tasks if name in sizes):
         examples = sum(sizes[name][split.name] for split in study.trainings(name))
         head = tasks.get(name).head
         for point in study.start(name) or [{}]:
@@ -161,10 +171,18 @@ def _hyperparameters() -> Table:
 
 def _studies() -> Table:
     table = _table("study", "tasks", "model", "published rows")
-    for path in sorted(Path("search_spaces").glob("*.yaml")):
-        study = load(path)
+    here = Path("search_spaces")
+    paths = shipped()
+    own = {path.resolve() for path in paths.values()}
+    others = [path for path in sorted(here.glob("*.yaml")) if path.resolve() not in own]
+    for name, path in (*paths.items(), *((str(path), path) for path in others)):
+        try:
+            study = load(path)
+        except InputError:
+            _add(table, name, f"cannot be read: `raysearch check {name}` says why", "-", "-")
+            continue
         rows = "; ".join(row.row for row in study.published) or "-"
-        _add(table, str(path), ", ".join(study.tasks), study.model, rows)
+        _add(table, name, ", ".join(study.tasks), study.model, rows)
     return table
 
 

@@ -187,7 +187,7 @@ def test_names_with_brackets_are_printed_as_they_are(command, tmp_path):
     [
         ("tasks", ["glue/rte", "pearson_spearman", "toy/grammar"]),
         ("hyperparameters", ["layerwise_decay", "peak learning rate", "2e-05"]),
-        ("studies", ["search_spaces/amos-glue.yaml", "COCO-LM base++"]),
+        ("studies", ["amos-glue", "COCO-LM base++"]),
     ],
 )
 def test_lists_show_what_there_is(command, monkeypatch, what, texts):

@@ -10,9 +10,10 @@ from typing import Any
 
 import yaml
 
-from ..errors import InputError, Problem, shortened, unknown
+from ..errors import InputError, Problem, nearest, shortened, unknown
 from ..storage.inputs import open_input
 from .plain import DEEPEST, VALUES
+from .shipped import shipped
 
 LARGEST = 2**18  # bytes of a study; the largest that ships has 15,000
 
@@ -32,8 +33,7 @@ def read(path: Path) -> tuple[Any, list[Problem]]:
     try:
         return _read(path)
     except FileNotFoundError:
-        near = [p.name for p in path.parent.glob("*.yaml") if p.exists()]
-        place, text = "file", unknown("study", path.name, near) if near else "no such file"
+        place, text = "file", _absent(path)
     except OSError as error:
         place, text = "file", f"cannot be read: {error.strerror}"
     except (UnicodeDecodeError, yaml.reader.ReaderError):
@@ -47,6 +47,20 @@ def read(path: Path) -> tuple[Any, list[Problem]]:
         if isinstance(error, NotPlain):
             text = error.problem
     raise InputError(str(path), [Problem(place=place, text=text)]) from None
+
+
+def _absent(path: Path) -> str:
+    """Return what to say of a file that is not there: the studies that may be meant."""
+    near = [p.name for p in path.parent.glob("*.yaml") if p.exists()]
+    ours = shipped()
+    if path.stem in ours:
+        return f"no such file; '{path.stem}' ships with raysearch: give that name alone"
+    bare = len(path.parts) == 1
+    if bare and nearest(path.name, ours):
+        near += ours
+    if near:
+        return unknown("study", path.name, near)
+    return "no such file" + ", and none that ships: `raysearch list studies` shows them" * bare
 
 
 def value(text: str) -> Any:
@@ -154,7 +168,8 @@ def _check_tag(node: yaml.Node, event: yaml.Event) -> None:
             f"'{shortened(seen)}' is {kind} to YAML; write it in quotes, or otherwise", event
         )
     if tag not in _PLAIN:
-        name = f"!!{tag.rpartition(':')[2]}" if tag.startswith("tag:yaml.org,2002:") else tag
+        ours = "tag:yaml.org,2002:"
+        name = f"!!{tag.removeprefix(ours)}" if tag.startswith(ours) else tag
         raise _not_plain(
             f"the tag {shortened(name)} makes what no study holds; leave it out", event
         )

@@ -1,6 +1,7 @@
 """Places in a study's file, which may hold anything yet: what stands there, and what comes first.
 A mapping keeps the order of its file, so that no line needs to be counted."""
 
+import math
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import islice
@@ -53,11 +54,12 @@ def in_order(
 
     names: dict[int, dict[str, int]] = {}
 
-    def rank(problem: Problem) -> tuple[int, tuple[int, ...]]:
+    def rank(problem: Problem) -> tuple[int, tuple[float, ...]]:
         for at, place in enumerate(given):
             if _begins(problem.place, place):
                 return 0, (at,)
-        steps = tuple(_steps(file, problem.place, names))
+        steps: tuple[float, ...] = tuple(_steps(file, problem.place, names))
+        steps += (math.inf,) * (problem.count > 1)  # what stands for the rest stands behind them
         return (1, steps) if steps else (2, ())
 
     return sorted(problems, key=rank)

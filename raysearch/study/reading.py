@@ -21,6 +21,7 @@ from .places import few, first_few, in_order, mapping
 from .plain import beside, plain
 from .room import room_problems
 from .schema import Configuration, PerTask, Published, Result, Study
+from .shipped import find
 from .wording import schema_problems
 
 Further = Callable[[Study], list[Problem]]
@@ -30,13 +31,13 @@ def load(path: str | Path, *, further: Further | None = None, **overrides: Any) 
     """Read a study. Raises InputError with every problem in the file.
 
     Args:
-        path: a YAML file.
+        path: a YAML file, or the name of a study that ships with the package: "amos-glue".
         further: what else is wrong, such as with the data: told together with the file's problems.
             It is asked only where there are some, and may get no more than tasks and model.
         overrides: what replaces the file's: `tasks`, `model`, `trials`, and `set`, a mapping of
             hyperparameters that are fixed instead of searched, or a list of texts NAME=VALUE.
     """
-    path = Path(path)
+    path = find(path)
     try:
         raw, twice = read(path)
     except InputError as error:
@@ -64,6 +65,9 @@ def parse(
     if not isinstance(raw, Mapping):
         kind = "an empty file" if raw is None else f"a {type(raw).__name__}"
         problem = Problem(place="file", text=f"a study is a mapping of names to values, got {kind}")
+        raise InputError(source, [problem, *_besides(further, overrides)])
+    if kind := _other_kind(raw):
+        problem = Problem(place="file", text=kind)
         raise InputError(source, [problem, *_besides(further, overrides)])
     file, refused = plain({"name": name, **raw})
     if not file:
@@ -96,6 +100,17 @@ def dump(study: Study) -> str:
     read."""
     raw = cut(study).model_dump(mode="json", exclude_defaults=True, exclude_none=True)
     return yaml.safe_dump(raw, sort_keys=False, allow_unicode=True)
+
+
+def _other_kind(raw: Mapping[Any, Any]) -> str:
+    """Return what a mapping is where it is no study but another file that runs know; or ""."""
+    if "tasks" in raw or "model" in raw:
+        return ""
+    if "cluster_name" in raw or {"provider", "available_node_types"} <= set(raw):
+        return "a cluster file of Ray: `ray up` takes it; a study names tasks and a model"
+    if {"model_type", "architectures"} & set(raw):
+        return "a model's config.json; a study names tasks and a model"
+    return ""
 
 
 def _expand_tasks(raw: dict[str, Any]) -> tuple[dict[str, Any], list[Problem]]:

@@ -2,9 +2,10 @@
 
 import reprlib
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
 from .. import space as spaces
 from .. import tasks as task_table
@@ -38,6 +39,13 @@ class Halving(_Part):
         (0.25, 0.5), min_length=1, description="fractions at which trials compete"
     )
     keep: Fraction = Field(0.5, description="share that goes on at each of them")
+
+    @field_validator("at")
+    @classmethod
+    def _ascending(cls, at: tuple[float, ...]) -> tuple[float, ...]:
+        if any(one >= other for one, other in pairwise(at)):
+            raise ValueError(f"fractions ascend, each stands once, got {reprlib.repr(list(at))}")
+        return at
 
 
 def _halving(value: Any) -> Any:
@@ -115,7 +123,7 @@ class Study(_Part):
     """A search, whole: see DESIGN for the words."""
 
     name: str = Field(
-        pattern=r"^[^-./\\\s][^/\\\r\n]*$",
+        pattern=r"^[^-./\\\s]([^/\\\r\n\t]*[^/\\\s])?$",
         max_length=100,
         description="and that of its run folder",
     )

@@ -143,7 +143,8 @@ def value_problem(hyper: type[Hyper], name: str, value: Any, error: ValidationEr
         return f"{_text(first)}; it is: {hyper.model_fields[name].description}"
     (wanted,) = form.model_fields
     if set(value) == {wanted}:
-        return next(_text(one) for one in error.errors() if one["loc"][-1] == wanted)
+        inner = [one for one in error.errors() if one["loc"][-1] == wanted]
+        return _text(next(iter(inner), first))
     meant = meant_mapping(form, *next(iter(value.items()))) if len(value) == 1 else ""
     text = f"a number or {{{wanted}: N}} is needed, got {reprlib.repr(value)}"
     return f"{text}; {meant}" if meant else text
