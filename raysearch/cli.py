@@ -7,11 +7,12 @@ from typing import Annotated, Any
 import typer
 
 from . import __version__
-from .errors import InputError, Problem, RaysearchError, unknown
-from .exits import guarded
+from .errors import InputError, Problem, RaysearchError, printable, unknown
+from .exits import Commands, guard_output, guarded
 
 app = typer.Typer(
     name="raysearch",
+    cls=Commands,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -57,7 +58,7 @@ def list_(
 @app.command()
 @guarded
 def check(
-    studies: Annotated[list[Path], typer.Argument(help="Study files.")],
+    studies: Annotated[list[Path], typer.Argument(help="Study files, or names of shipped ones.")],
     model: Model = None,
     data: Data = None,
     tasks: Tasks = None,
@@ -75,7 +76,7 @@ def check(
             if seen.problems:
                 raise InputError(str(path), seen.problems)
         except RaysearchError as error:
-            print(error, file=sys.stderr)
+            print(printable(error, lines=True), file=sys.stderr)
             broken += 1
         else:
             listing.plan(study, seen.sizes, seen.notes)
@@ -85,7 +86,7 @@ def check(
 @app.command()
 @guarded
 def run(
-    study: Annotated[Path, typer.Argument(help="A study file.")],
+    study: Annotated[Path, typer.Argument(help="A study file, or the name of a shipped one.")],
     model: Model = None,
     data: Data = None,
     tasks: Tasks = None,
@@ -104,7 +105,10 @@ def run(
     chosen = _load(study, model, tasks, trials, fixed, data)
     from . import search
     from .display import Display, closing
+    from .study.sanity import unusual
 
+    for note in unusual(chosen):
+        _show(note)
     done = search.run(
         chosen, data=data, storage=storage, name=name, address=address,
         lanes=_lanes(lanes, workers, cpus, gpus), watch=Display,
@@ -160,7 +164,7 @@ def table(
         made = export.write(folder)
     else:
         text = "no study.yaml here; a run folder would do, or a study with --published"
-        if folder.is_file():
+        if study.find(folder).is_file():
             text = "is a study: add --published for what papers printed"
         raise InputError(str(folder), [Problem(place="run folder", text=text)])
     print(layouts[format](made), end="")
@@ -178,8 +182,8 @@ def predict(
     from .predict import predict as predict_all
 
     names = tuple(tasks.split(",")) if tasks else None
-    for path in predict_all(source, to=to, data=data, names=names, note=print):
-        print(path)
+    for path in predict_all(source, to=to, data=data, names=names, note=_show):
+        _show(path)
 
 
 @app.command()
@@ -194,7 +198,7 @@ def convert(
     """Make a transformers folder of AMOS's, COCO-LM's, RoBERTa's, XLM-R's or Cross-Thought's."""
     from .convert import convert as converted
 
-    print(converted(checkpoint, to=to, tokenizer=tokenizer, family=family, head=head))
+    _show(converted(checkpoint, to=to, tokenizer=tokenizer, family=family, head=head))
 
 
 @app.command()
@@ -242,6 +246,11 @@ def _load(
     return load(path, further=lambda study: survey(study, data).problems, **given)
 
 
+def _show(line: object) -> None:
+    """Print a line that may hold names of files or of what is in them."""
+    print(printable(line))
+
+
 def _lanes(count: int | None, workers: int | None, cpus: float | None, gpus: float | None) -> Any:
     from .preflight import Lanes
 
@@ -250,4 +259,5 @@ def _lanes(count: int | None, workers: int | None, cpus: float | None, gpus: flo
 
 def main() -> None:
     """Entry point of the `raysearch` command."""
+    guard_output()
     app()

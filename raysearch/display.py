@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from . import tasks
+from .errors import printable
 from .journal import Record
 from .space import spelled
 from .standing import complete, ranked, standings
@@ -37,7 +38,7 @@ class Display:
         self, agenda: Any, lanes: Callable[[], int], console: Console | None = None
     ) -> None:
         self.agenda, self.lanes = agenda, lanes
-        self.console = console or Console(highlight=False)
+        self.console = console or Console(highlight=False, markup=False, emoji=False)
         self._before = {r.id for r in agenda.journal.trials.values() if r.over}
         self._taught: set[str] = set()  # teachers of the trials so far
         self._shown = time.monotonic()
@@ -49,7 +50,7 @@ class Display:
 
     def note(self, line: str) -> None:
         """A line for the log, above the live panel."""
-        self._say(Text(line, style="dim"))
+        self._say(Text(printable(line), style="dim"))
 
     def change(self, record: Record) -> None:
         """A line when a trial ends, or where there is something to tell of its teacher."""
@@ -85,7 +86,9 @@ class Display:
         if self._live is not None:
             self.console.print(text)
         else:
-            self.console.file.write(f"{text.plain}\n")
+            coding = self.console.encoding
+            line = text.plain.encode(coding, "backslashreplace").decode(coding)
+            self.console.file.write(f"{line}\n")
             self.console.file.flush()
 
     def _ended(self, record: Record) -> Text:
@@ -96,7 +99,8 @@ class Display:
         line = Text(f"{record.task} {record.phase} {record.number:>3}  ")
         line.append(f"{record.status:<10}", style=_STYLES[record.status])
         line.append(f" {task.metric} {score:>5}  {record.seconds:6.1f} s  ")
-        line.append(f"{step['step']}/{step['steps']} steps  {spelled(self._point(record))} ")
+        point = printable(spelled(self._point(record)))
+        line.append(f"{step['step']}/{step['steps']} steps  {point} ")
         line.append(f"seed={record.seed}")
         return line
 
@@ -189,24 +193,24 @@ class Display:
 
 def closing(done: Any) -> int:
     """Print the table and what to do next; the exit code."""
-    table = done.folder / "table.md"
+    table, folder = done.folder / "table.md", printable(done.folder)
     if done.interrupted:
-        print(f"\nstopped; nothing is lost. Go on with: raysearch resume {done.folder}")
+        print(f"\nstopped; nothing is lost. Go on with: raysearch resume {folder}")
         return 130
-    print(f"\n{table.read_text()}")
-    print(f"run folder  {done.folder}")
+    print(f"\n{printable(table.read_text(encoding='utf-8'), lines=True)}")
+    print(f"run folder  {folder}")
     for name in done.study.tasks:
         if done.best(name):
-            print(f"best        {done.folder / tasks.get(name).slug / 'best.yaml'}")
+            print(f"best        {printable(done.folder / tasks.get(name).slug / 'best.yaml')}")
         else:
             print(f"best        {name}: none, see the notes under the table")
-    print(f"curves      tensorboard --logdir {done.folder}")
+    print(f"curves      tensorboard --logdir {folder}")
     for record in done.failed:
         path = done.folder / tasks.get(record.task).slug / "errors" / f"{record.id}.txt"
         where = path if path.is_file() else done.folder
         reason = (record.error or "it did not say why").strip().splitlines()[-1:]
         which = f"{record.task} {record.phase} {record.number} seed {record.seed}"
-        print(f"failed      {which}, {where}: {' '.join(reason)}", file=sys.stderr)
+        print(printable(f"failed      {which}, {where}: {' '.join(reason)}"), file=sys.stderr)
     return 1 if done.failed else 0
 
 

@@ -1,14 +1,63 @@
 """What a user can cause and mend: every problem with its place, what was seen, what would do."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import SequenceMatcher
+from itertools import islice
 
 LONG = 60  # letters of a name that are shown
 FEW = 12  # names that are shown
+MOST = 1000  # names that are searched for one that may be meant
+LONGEST = {"place": 200, "text": 4000}  # letters of a problem that are kept
 ALIKE = 0.75  # from here on one name may be meant by another
-_LISTED = {"task": "tasks", "hyperparameter": "hyperparameters"}  # as `raysearch list` calls them
+_LISTED = {
+    "task": "tasks",
+    "hyperparameter": "hyperparameters",
+    "study": "studies",
+}  # as `raysearch list` calls them
+
+# What a terminal obeys instead of showing it, and what it does not show: control characters, line
+# separators, marks that reorder text (U+202E), zero-width and other characters that Unicode calls
+# ignorable, and halves of a surrogate pair, which no encoding can print.
+_UNSEEN = (
+    "\x00-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f"
+    "\u2028-\u202e\u2060-\u206f\u3164\ud800-\udfff\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb"
+    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
+)
+_ESCAPED = re.compile(f"[{_UNSEEN}]")
+_ESCAPED_IN_LINES = re.compile(rf"(?!\n)[{_UNSEEN}]")
+
+
+def printable(text: object, *, lines: bool = False) -> str:
+    r"""Return text as a terminal may be given it: what it would obey or hide is escaped.
+
+    An ESC becomes \x1b, a right-to-left override \u202e, half a surrogate pair \ud800. Applied
+    twice it changes nothing more.
+
+    Args:
+        text: anything; its `str` is taken.
+        lines: whether line feeds are the program's own and stay.
+    """
+    found = _ESCAPED_IN_LINES if lines else _ESCAPED
+    return found.sub(lambda match: match[0].encode("unicode_escape").decode(), str(text))
+
+
+@contextmanager
+def reading(what: object) -> Iterator[None]:
+    """Note on an unexpected exception what was being read; the last handler prints it.
+
+    Args:
+        what: a file, or a sentence's object such as "the journal of runs/x".
+    """
+    try:
+        yield
+    except RaysearchError:
+        raise
+    except Exception as error:
+        error.add_note(printable(what))
+        raise
 
 
 class RaysearchError(Exception):
@@ -19,6 +68,8 @@ class RaysearchError(Exception):
 class Problem:
     """One thing that is wrong: where it stands, and what was seen and would do.
 
+    Both are kept as they may be printed, see `printable`, and cut where they are very long.
+
     Attributes:
         count: how many it stands for: the last line of a list that was cut stands for the rest.
     """
@@ -26,6 +77,13 @@ class Problem:
     place: str
     text: str
     count: int = 1
+
+    def __post_init__(self) -> None:
+        for name, longest in LONGEST.items():
+            value = printable(getattr(self, name), lines=name == "text")
+            if len(value) > longest:
+                value = f"{value[: longest - 3]}..."
+            object.__setattr__(self, name, value)
 
 
 class InputError(RaysearchError):
@@ -37,7 +95,7 @@ class InputError(RaysearchError):
     """
 
     def __init__(self, source: str, problems: Iterable[Problem]) -> None:
-        self.source = source
+        self.source = printable(source)
         self.problems: Sequence[Problem] = tuple(problems)
         assert self.problems, "an InputError without a problem"
         super().__init__(str(self))
@@ -63,7 +121,7 @@ def unknown(kind: str, name: str, names: Iterable[str]) -> str:
     Args:
         kind: what was looked for, for example "task".
     """
-    names = sorted(names)
+    names = sorted(map(printable, names))
     near = nearest(name, names)
     if 0 < len(near) <= 3:
         hint = f"did you mean {' or '.join(repr(one) for one in near)}?"
@@ -78,8 +136,9 @@ def unknown(kind: str, name: str, names: Iterable[str]) -> str:
 
 def nearest(name: str, names: Iterable[str]) -> list[str]:
     """Names that were probably meant, the likeliest first: the same but for capitals or the order
-    of letters, else those that it is a part of or holds, and the most similar one."""
-    name = name[:LONG]
+    of letters, else those that it is a part of or holds, and the most similar one. Of very many
+    names only some are looked at."""
+    name, names = name[:LONG], list(islice(names, MOST))
     letters = {one: one.casefold() for one in (name, *names)}
     plain = letters[name]
 
@@ -112,5 +171,5 @@ def _likeness(one: str, other: str) -> float:
 
 def shortened(text: str) -> str:
     """What was seen, in one line, cut where it is long."""
-    text = " ".join(text.split())
+    text = " ".join(text[: 4 * LONG].split())
     return text if len(text) <= LONG else f"{text[: LONG - 3]}..."

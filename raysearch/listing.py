@@ -11,10 +11,11 @@ from rich.text import Text
 
 from . import space as spaces
 from . import tasks
-from .errors import InputError, Problem, unknown
+from .errors import InputError, Problem, printable, unknown
 from .recipes import RECIPES, Steps
-from .study import Study, load
+from .study import Study, load, shipped
 from .study.names import source
+from .study.sanity import unusual
 
 Sizes = Mapping[str, Mapping[str, int]]  # task -> split -> examples
 _GOLD = {
@@ -37,7 +38,31 @@ def show(what: str) -> None:
 def plan(study: Study, sizes: Sizes, notes: Iterable[str] = ()) -> None:
     """Print what a study would run; of tasks whose data were read also what they hold, how many
     steps the settings take that are tried first, and notes."""
-    table, taught = _table("task", "searched", "trials", "confirmed", "tried first"), []
+    about = printable(f"  model {study.model}, recipe {study.recipe}")
+    _console().print(Text.assemble((printable(study.name), "bold"), about))
+    for name in study.tasks:
+        if study.model_of(name) != source(study.model):
+            _print(f"{name} starts from {study.model_of(name)}")
+    _console().print(_searches(study))
+    if study.search.hours:
+        _print(f"at most {study.search.hours:g} hours: after that no new trial begins")
+    if sizes:
+        _console().print(_data(study, sizes))
+        _console().print(_schedules(study, sizes))
+    if unread := [name for name in study.tasks if name not in sizes]:
+        which = (
+            "the data" if len(unread) == len(study.tasks) else f"the data of {', '.join(unread)}"
+        )
+        _print(f"{which} was not looked at: add --data FOLDER")
+    taught = [(name, _teachers(study, name)) for name in study.tasks]
+    lines = [f"{name} teachers: {stages}" for name, stages in taught if stages]
+    for note in (*lines, *unusual(study), *notes):
+        _print(note)
+
+
+def _searches(study: Study) -> Table:
+    """What is searched for each task, and how often."""
+    table = _table("task", "searched", "trials", "confirmed", "tried first")
     for name in study.tasks:
         space = study.space_of(name)
         cells = spaces.size(space)
@@ -48,22 +73,8 @@ def plan(study: Study, sizes: Sizes, notes: Iterable[str] = ()) -> None:
         planned = study.planned(name)
         trials = f"{planned} by {study.search.sampler}" if planned else "-"
         first = str(min(len(study.start(name)), planned) or "-")
-        table.add_row(name, searched, trials, confirmed if study.confirm.seeds else "-", first)
-        if stages := _teachers(study, name):
-            taught.append(f"{name} teachers: {stages}")
-    title = Text.assemble((study.name, "bold"), f"  model {study.model}, recipe {study.recipe}")
-    _console().print(title)
-    for name in study.tasks:
-        if study.model_of(name) != source(study.model):
-            _console().print(f"{name} starts from {study.model_of(name)}")
-    _console().print(table)
-    if sizes:
-        _console().print(_data(study, sizes))
-        _console().print(_schedules(study, sizes))
-    else:
-        _console().print("the data was not looked at: add --data FOLDER")
-    for note in (*taught, *notes):
-        _console().print(note)
+        _add(table, name, searched, trials, confirmed if study.confirm.seeds else "-", first)
+    return table
 
 
 def _teachers(study: Study, name: str) -> str:
@@ -95,7 +106,7 @@ def _data(study: Study, sizes: Sizes) -> Table:
     """Examples that are trained on, and those that are scored."""
     selects = "their mean" if study.search.select_on == "mean" else "the first"
     table = _table("task", "trains on", f"scored on, {selects} selects")
-    for name in study.tasks:
+    for name in (name for name in study.tasks if name in sizes):
         task, hyper = tasks.get(name), study.hyper(name, {})
         train = {split.name: sizes[name][split.name] for split in study.trainings(name)}
         whole, most = sum(train.values()), hyper.dev_examples
@@ -103,7 +114,7 @@ def _data(study: Study, sizes: Sizes) -> Table:
         trains = _counts(train) + (f"; {copies:,} augmented copies" if copies else "")
         dev = {split.name: sizes[name].get(split.name) for split in task.dev}
         scored = {n: min(size, most or size) for n, size in dev.items() if size is not None}
-        table.add_row(name, trains, _counts(scored))
+        _add(table, name, trains, _counts(scored))
     return table
 
 
@@ -121,7 +132,7 @@ def _schedules(study: Study, sizes: Sizes) -> Table:
     from .plan import plan as schedule
 
     table = _table("task", "configuration", "steps", "warmup", "evaluations")
-    for name in study.tasks:
+    for name in (name for name in study.tasks if name in sizes):
         examples = sum(sizes[name][split.name] for split in study.trainings(name))
         head = tasks.get(name).head
         for point in study.start(name) or [{}]:
@@ -137,7 +148,7 @@ def _schedules(study: Study, sizes: Sizes) -> Table:
                 counts = [f"{cut if n else ''}{n:,}" for n in (made.steps, made.warmup)]
                 if head in _JOINED and not counted:
                     counts = ["?", "?"]
-                table.add_row(name, said, *counts, str(len(made.evaluations)))
+                _add(table, name, said, *counts, str(len(made.evaluations)))
     return table
 
 
@@ -146,7 +157,7 @@ def _tasks() -> Table:
     for name, task in tasks.TASKS.items():
         labels = ", ".join(task.labels) or _GOLD[task.head]
         inputs = ", ".join(task.inputs)
-        table.add_row(name, task.head, inputs, labels, ", ".join(task.metrics), task.folder)
+        _add(table, name, task.head, inputs, labels, ", ".join(task.metrics), task.folder)
     return table
 
 
@@ -154,16 +165,24 @@ def _hyperparameters() -> Table:
     table = _table("recipe", "hyperparameter", "default", "what it is")
     for recipe in RECIPES.values():
         for name, field in recipe.hyper.model_fields.items():
-            table.add_row(recipe.name, name, str(field.default), field.description or "")
+            _add(table, recipe.name, name, str(field.default), field.description or "")
     return table
 
 
 def _studies() -> Table:
     table = _table("study", "tasks", "model", "published rows")
-    for path in sorted(Path("search_spaces").glob("*.yaml")):
-        study = load(path)
+    here = Path("search_spaces")
+    paths = shipped()
+    own = {path.resolve() for path in paths.values()}
+    others = [path for path in sorted(here.glob("*.yaml")) if path.resolve() not in own]
+    for name, path in (*paths.items(), *((str(path), path) for path in others)):
+        try:
+            study = load(path)
+        except InputError:
+            _add(table, name, f"cannot be read: `raysearch check {name}` says why", "-", "-")
+            continue
         rows = "; ".join(row.row for row in study.published) or "-"
-        table.add_row(str(path), ", ".join(study.tasks), study.model, rows)
+        _add(table, name, ", ".join(study.tasks), study.model, rows)
     return table
 
 
@@ -174,8 +193,16 @@ def _table(*columns: str) -> Table:
     return table
 
 
+def _add(table: Table, *cells: str) -> None:
+    table.add_row(*map(printable, cells))
+
+
+def _print(line: str) -> None:
+    _console().print(printable(line))
+
+
 def _console() -> Console:
-    console = Console(highlight=False, markup=False)  # names may hold brackets
+    console = Console(highlight=False, markup=False, emoji=False)  # names may hold such
     if not console.is_terminal:
         console.width = 160
     return console

@@ -4,7 +4,8 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from .recipes import Hyper, PerEpoch, Steps
+from .errors import InputError, Problem
+from .recipes import MOST_EVALUATIONS, Hyper, PerEpoch, Steps
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +36,9 @@ def plan(hyper: Hyper, examples: int, rungs: Iterable[float] = ()) -> Plan:
         hyper: its BSZ, EPOCH, WARMUP, epoch_examples and evaluations decide.
         examples: rows of the training split.
         rungs: fractions of the schedule that need an evaluation.
+
+    Raises:
+        InputError: more evaluations than any trial has use for.
     """
     if hyper.epoch_examples:
         per_epoch = max(1, hyper.epoch_examples // hyper.BSZ)
@@ -47,6 +51,9 @@ def plan(hyper: Hyper, examples: int, rungs: Iterable[float] = ()) -> Plan:
     points = {at: max(1, _floor(steps * at)) for at in rungs}
     if isinstance(hyper.evaluations, PerEpoch):
         every = max(1, per_epoch // hyper.evaluations.per_epoch)
+        if steps // every > MOST_EVALUATIONS:
+            text = f"{steps // every:,} of a trial; at most {MOST_EVALUATIONS:,} would do"
+            raise InputError("plan", [Problem(place="evaluations", text=text)])
         evaluations = set(range(every, steps + 1, every))
     else:
         count = min(hyper.evaluations, steps)

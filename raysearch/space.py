@@ -2,25 +2,36 @@
 
 import math
 import reprlib
-from collections.abc import Mapping
+import sys
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from itertools import product
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+LARGEST = sys.float_info.max  # of a number; a larger whole one has no float beside it
+
+WHOLE = 2**53  # a float counts up to here; samplers draw whole numbers as floats
+
 
 def _number(value: Any) -> Any:
     """YAML 1.1 reads 1e-5 as a string and `no` as False: one was meant as a number, one was not."""
     number = value
-    if isinstance(value, str):
+    if isinstance(value, str) and value.isascii() and "_" not in value:
         with suppress(ValueError):
             number = float(value)
     if isinstance(number, bool) or not isinstance(number, int | float):
         raise ValueError(f"a number is needed, got {reprlib.repr(value)}")
-    if not math.isfinite(number):
-        raise ValueError(f"a finite number is needed, got {value}")
+    if not abs(number) <= LARGEST:  # NaN is not, either
+        kind = "a finite number" if isinstance(number, float) else "a smaller number"
+        raise ValueError(f"{kind} is needed, got {_told(number)}")
     return number
+
+
+def _told(number: int | float) -> str:
+    """A number as it may be printed: Python refuses to spell one of very many digits."""
+    return f"one of {number.bit_length():,} bits" if isinstance(number, int) else f"{number}"
 
 
 Number = Annotated[int | float, BeforeValidator(_number)]
@@ -55,15 +66,19 @@ class Dimension(BaseModel):
             raise ValueError(_FORMS + (", ".join(forms) or "none"))
         if self.kind == "choice":
             if len({repr(value) for value in self.choice}) < len(self.choice):
-                raise ValueError(f"each choice stands once, got {list(self.choice)}")
+                raise ValueError(f"each choice stands once, got {reprlib.repr(list(self.choice))}")
             return self
         low, high = self.range
         if not low < high:
             raise ValueError(f"low must be below high, got [{low:g}, {high:g}]")
+        if not high - low <= LARGEST:
+            raise ValueError(f"a narrower range is needed, got [{low:g}, {high:g}]")
         if self.kind == "log" and low <= 0:
             raise ValueError(f"a log range starts above 0, got [{low:g}, {high:g}]")
         if self.kind == "int" and (low != math.floor(low) or high != math.floor(high)):
             raise ValueError(f"an int range has whole ends, got [{low:g}, {high:g}]")
+        if self.kind == "int" and max(abs(low), abs(high)) > WHOLE:
+            raise ValueError(f"an int range ends within 2**53, got [{low:g}, {high:g}]")
         return self
 
     @property
@@ -78,13 +93,13 @@ class Dimension(BaseModel):
         return low, high
 
     @property
-    def values(self) -> tuple[Any, ...] | None:
+    def values(self) -> Sequence[Any] | None:
         """All values of a finite dimension, None where it is continuous."""
         if self.kind == "choice":
             return self.choice
         if self.kind == "int":
             low, high = self.range
-            return tuple(range(int(low), int(high) + 1))
+            return range(int(low), int(high) + 1)
         return None
 
     @property
@@ -101,19 +116,24 @@ class Dimension(BaseModel):
         return (low + (high - low) / math.pi,)
 
     def __contains__(self, value: Any) -> bool:
-        if self.values is not None:
-            return value in self.values
+        if self.kind == "choice":
+            return value in self.choice
         low, high = self.range
-        return isinstance(value, int | float) and low <= value <= high
+        if not isinstance(value, int | float) or not low <= value <= high:
+            return False
+        return self.kind != "int" or value == int(value)
 
 
 Space = Mapping[str, Dimension]
 
 
 def size(space: Space) -> float:
-    """How many configurations the space holds; math.inf where a dimension is continuous."""
-    counts = [math.inf if d.values is None else len(d.values) for d in space.values()]
-    return math.prod(counts)
+    """How many configurations the space holds; math.inf where a dimension is continuous, or where
+    no one can count so far."""
+    counts = [None if d.values is None else len(d.values) for d in space.values()]
+    if None in counts or (count := math.prod(counts)) > WHOLE:
+        return math.inf
+    return count
 
 
 def cells(space: Space) -> list[dict[str, Any]]:

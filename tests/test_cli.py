@@ -11,7 +11,7 @@ from run_folders import Script, write_study
 from typer.testing import CliRunner
 
 from raysearch.cli import app
-from raysearch.errors import InputError, Problem
+from raysearch.errors import InputError, Problem, reading
 
 HERE = Path(__file__).parent.parent
 STUDIES = sorted(map(str, (HERE / "search_spaces").glob("*.yaml")))
@@ -187,7 +187,7 @@ def test_names_with_brackets_are_printed_as_they_are(command, tmp_path):
     [
         ("tasks", ["glue/rte", "pearson_spearman", "toy/grammar"]),
         ("hyperparameters", ["layerwise_decay", "peak learning rate", "2e-05"]),
-        ("studies", ["search_spaces/amos-glue.yaml", "COCO-LM base++"]),
+        ("studies", ["amos-glue", "COCO-LM base++"]),
     ],
 )
 def test_lists_show_what_there_is(command, monkeypatch, what, texts):
@@ -244,12 +244,48 @@ def test_what_the_system_refuses_is_said_without_a_traceback(command, monkeypatc
     assert "Traceback" not in said
 
 
-def test_a_mistake_of_our_own_is_a_traceback(monkeypatch):
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (ZeroDivisionError("a\x1b[2Jb\nc"), "unexpected ZeroDivisionError: a\\x1b[2Jb, in `"),
+        (KeyError(), "unexpected KeyError: no further word, in `"),
+        (MemoryError(), "unexpected out of memory, in `"),
+        (RecursionError("maximum depth"), "unexpected nested too deeply, in `"),
+    ],
+)
+def test_a_mistake_of_our_own_says_where_its_traceback_is(
+    command, tmp_path, monkeypatch, error, text
+):
     def broken(*_, **__):
-        raise ZeroDivisionError
+        raise error
 
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     monkeypatch.setattr("raysearch.listing.show", broken)
-    assert isinstance(CliRunner().invoke(app, ["list"]).exception, ZeroDivisionError)
+    code, out, said = command("list")
+    assert (code, out) == (2, "")
+    assert said.startswith(f"raysearch: {text}")
+    (path,) = tmp_path.glob("raysearch-*.traceback.txt")
+    assert f"its traceback is in {path}" in said
+    assert path.stat().st_mode & 0o077 == 0
+    assert f"{type(error).__name__}" in path.read_text()
+    assert len(said.splitlines()) == 2
+    command("list")
+    assert len(list(tmp_path.glob("raysearch-*.traceback.txt"))) == 2  # never overwritten
+
+
+def test_a_mistake_says_what_was_being_read_and_ends_also_where_nothing_can_be_written(
+    command, tmp_path, monkeypatch
+):
+    def broken(*_, **__):
+        with reading(tmp_path / "a\x1bb"):
+            raise ValueError("odd")
+
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "none"))
+    monkeypatch.setattr("raysearch.listing.show", broken)
+    code, _, said = command("list")
+    assert code == 2
+    assert f"ValueError: odd, while reading {tmp_path}/a\\x1bb" in said
+    assert "cannot be written; it ends in" in said
 
 
 def test_ctrl_c_has_an_exit_code_of_its_own(command, monkeypatch):

@@ -1,12 +1,18 @@
 """Reading a study: what is read, and what is refused, all of it at once and each with its place."""
 
+import math
+import os
+import time
+
 import pytest
 import yaml
 
 from raysearch import parse, study
 from raysearch.errors import InputError, Problem
 from raysearch.recipes import RECIPES, Hyper
+from raysearch.space import Dimension, size
 from raysearch.study.names import model_problems
+from raysearch.study.sanity import unusual
 from raysearch.tasks import TASKS
 
 RTE, MRPC, MNLI = "glue/rte", "glue/mrpc", "glue/mnli"
@@ -287,15 +293,15 @@ def test_a_configuration_to_start_from_has_to_fit_one_task_only():
         ("model: a\ntasks: [glue/rte]\nmodel: b\n", "line 3", "twice, first in line 1: keep one"),
         ("tasks: [glue/rte]\n\tmodel: x\n", "line 2", "it is indented with spaces"),
         ("tasks: [glue/rte]\n---\nmodel: x\n", "line 2", "but found another document"),
-        ("model: x\nfixed: {LR: 2020-13-45}\n", "line 2", "not YAML: month must be in 1..12"),
+        ("model: x\nfixed: {LR: 2020-13-45}\n", "line 2", "a date to YAML; write it in quotes"),
         ("model: " + 5000 * "1", "line 1", "not YAML: Exceeds the limit"),
         ("? [a, b]\n: 3\n", "line 1", "not YAML: found unhashable key"),
-        ("model: !!python/object:os.system {}\n", "line 1", "not YAML: could not determine"),
+        ("model: !!python/object:os.system {}\n", "line 1", "the tag !!python/object:os.system"),
         (b"\x89PNG\r\n\x1a\n\x00", "file", "not a text in UTF-8"),
         (b"a: \x00\x01", "file", "not a text in UTF-8"),
         (b"tasks: [glue/rte] # caf\xe9", "file", "not a text in UTF-8"),
         ("tasks: " + 1000 * "[", "file", "nested too deeply"),
-        ("# " + 2**20 * "x", "file", "more than 1 MiB are no study"),
+        ("# " + 2**20 * "x", "file", "more than 256 KiB are no study"),
     ],
 )
 def test_what_is_no_study_is_refused_with_its_line(tmp_path, text, place, cause):
@@ -630,3 +636,147 @@ def test_what_cannot_be_told_is_left_out_of_the_look(tmp_path, text, overrides, 
 
 def test_a_study_without_problems_asks_for_no_further_ones():
     study.parse(raw(), further=lambda _: pytest.fail("asked"))
+
+
+BOMB = "a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n" + "".join(
+    f"a{n}: &a{n} [{','.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 9)
+)
+BEGUN = "tasks: [toy/grammar]\nmodel: scratch\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "cause"),
+    [
+        (BOMB + "tasks: *a8\nmodel: scratch\n", "line 4", "with what aliases stand for"),
+        (BEGUN + BOMB + "fixed: {<<: [*a8, *a8]}\n", "line 6", "with what aliases stand for"),
+        (BEGUN + "space: &s {LR: *s}\n", "line 3", "'*s' stands within what it is the name of"),
+        (BEGUN + "fixed: {BSZ: !!binary Mw==}\n", "line 3", "the tag !!binary makes what no"),
+        (BEGUN + "fixed: !!set {a, b}\n", "line 3", "the tag !!set makes what no study holds"),
+        (BEGUN + "name: !own x\n", "line 3", "the tag !own makes what no study holds"),
+        (BEGUN + "name: 2020-01-01\n", "line 3", "'2020-01-01' is a date to YAML"),
+        (BEGUN + "fixed: {BSZ: 1:30}\n", "line 3", "'1:30' is another number to YAML"),
+        (BEGUN + "fixed: {BSZ: 010}\n", "line 3", "'010' is another number to YAML"),
+        (BEGUN + "fixed: {BSZ: !!int ''}\n", "line 3", "'' is no int"),
+        (BEGUN + "fixed: {compile: !!bool maybe}\n", "line 3", "'maybe' is no bool"),
+        (BEGUN + f"fixed: {{BSZ: 0x1{'0' * 5000}}}\n", "fixed.BSZ", "20,001 bits"),
+        (BEGUN + f"fixed: {{LR: 1{'0' * 400}}}\n", "fixed.LR", "1,329 bits; at most 63"),
+        (BEGUN + "fixed: {LR: 1.0e+400}\n", "fixed.LR", "a finite number is needed, got inf"),
+        (BEGUN + 'name: "a\\0b"\n', "name", "holds the character \\x00"),
+        (BEGUN + 'name: "a\\e[31mb"\n', "name", "holds the character \\x1b"),
+        (BEGUN + 'name: "a\\ud800"\n', "name", "holds the character \\ud800"),
+        (BEGUN + 'name: "a\\u202eb"\n', "name", "holds the character \\u202e"),
+        (BEGUN + f"name: {'x' * 300}\n", "name", "at most 100 characters"),
+        (BEGUN + "recipe: " + "y" * 20_000 + "\n", "recipe", "has 20,000 characters"),
+        (BEGUN + "cluster_name: x\n", "cluster_name", "no field named"),
+        ("cluster_name: x\nprovider: {}\nfoo: 1\n", "file", "a cluster file of Ray: `ray up`"),
+        (BEGUN + f"train: [{','.join(['2'] * 100_000)}]\n", "line 3", "more than 10,000"),
+        (BEGUN + "#" + "x" * 10_000_000, "file", "more than 256 KiB are no study"),
+    ],
+)  # fmt: skip
+def test_what_yaml_can_and_a_study_need_not_is_refused_within_seconds(tmp_path, text, place, cause):
+    began = time.monotonic()
+    assert refusal(write(tmp_path, text))[0] == place
+    assert cause in refusal(tmp_path / "mine.yaml")[1]
+    assert time.monotonic() - began < 20  # twice; on a quiet machine each is below 2
+
+
+def test_many_unknown_names_are_counted_and_the_first_told():
+    fixed = {f"LRR{n}": 1 for n in range(9000)}
+    with pytest.raises(InputError) as caught:
+        study.parse(raw(fixed=fixed))
+    shown, (rest,) = caught.value.problems[:-1], caught.value.problems[-1:]
+    assert sum(problem.count for problem in caught.value.problems) == 9000
+    assert len(shown) == 12
+    assert "did you mean 'LR'?" in shown[0].text
+    assert (rest.place, rest.text) == ("fixed", "8,988 more names of no hyperparameter")
+
+
+@pytest.mark.parametrize("part", ["tasks", "train", "per_task", "top", "published"])
+def test_many_names_of_any_kind_are_told_in_time(part):
+    names = [f"glue/rt{n}" for n in range(3000)]
+    values = {
+        "tasks": raw(tasks=names),
+        "train": raw(tasks=["xtreme/xnli"], train=names),
+        "per_task": raw(per_task={name: {} for name in names}),
+        "top": {**raw(), **dict.fromkeys(names, 1)},
+        "published": raw(published=[{"row": "", "source": "", "results": {n: {} for n in names}}]),
+    }  # fmt: skip
+    began = time.monotonic()
+    with pytest.raises(InputError) as caught:
+        study.parse(values[part])
+    assert sum(problem.count for problem in caught.value.problems) == 3000
+    assert len(caught.value.problems) <= 13
+    assert time.monotonic() - began < 20
+
+
+def test_a_mapping_of_a_caller_has_the_same_limits_as_a_file():
+    bomb = ["x"] * 10
+    for _ in range(8):
+        bomb = [bomb] * 10
+    own: list = []
+    own.append(own)
+    assert "more than 10,000 names and values" in problems(raw(tasks=bomb))["file"]
+    assert "nested too deeply" in problems(raw(space=own))["file"]
+    assert "at most 63 would do" in problems(raw(search={"trials": 10**400}))["search.trials"]
+    assert "got a set" in problems(raw(tasks={"glue/rte"}))["tasks"]
+    assert "got a bytes" in problems(raw(fixed={"BSZ": b"3"}))["fixed.BSZ"]
+    assert "a smaller number" not in str(problems(raw(), set={"LR": 10**400}))
+    assert "fixed.LR" in problems(raw(), set={"LR": 10**400})
+
+
+def test_a_value_that_was_refused_hides_no_other_problem_and_makes_none():
+    found = problems(raw(model="a\x1b", fixed={"LR": 10**400, "BZS": 3}, confirm={"tpo": 1}))
+    assert set(found) == {"model", "fixed.LR", "fixed.BZS", "confirm.tpo"}
+
+
+@pytest.mark.parametrize(
+    ("fixed", "cause"),
+    [
+        ({"LR": 0}, "greater than 0"),
+        ({"LR": 11}, "less than or equal to 10"),
+        ({"EPOCH": {"steps": 0}}, "at least one step"),
+        ({"EPOCH": 1e308}, "less than or equal to"),
+        ({"evaluations": 10**11}, "at most 100,000 evaluations"),
+        ({"LR": "1_0"}, "a number is needed"),
+        ({"LR": "\u0663"}, "a number is needed"),
+    ],
+)
+def test_values_that_make_no_sense_are_refused(fixed, cause):
+    (text,) = problems(raw(space={}, fixed=fixed)).values()
+    assert cause in text
+
+
+def test_values_that_are_seldom_meant_are_told_once():
+    read = study.parse(
+        raw(tasks=[RTE, MRPC], space={"LR": {"log": [1e-5, 5]}}, fixed={"dropout": 0.9})
+    )
+    assert [line.partition(":")[0] for line in unusual(read)] == [
+        "LR 5 is unusual", "dropout 0.9 is unusual",
+    ]  # fmt: skip
+    assert unusual(study.parse(raw())) == []
+    assert [name for name, path in study.shipped().items() if unusual(study.load(path))] == []
+
+
+def test_a_range_of_many_whole_numbers_is_not_listed():
+    wide = Dimension(int=(1, 2**53))
+    assert 3 in wide
+    assert 3.5 not in wide
+    assert 2**53 + 2 not in wide
+    assert size({"BSZ": wide, "LR": wide}) == math.inf
+    with pytest.raises(ValueError, match=r"within 2\*\*53"):
+        Dimension(int=(1, 10**18))
+    with pytest.raises(ValueError, match="a narrower range"):
+        Dimension(uniform=(-1.7e308, 1.7e308))
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+def test_a_study_that_is_no_regular_file_is_refused_at_once(tmp_path, kind):
+    path = tmp_path / "x.yaml"
+    if kind == "pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to("/dev/zero")
+    assert refusal(path) == (
+        "file",
+        f"cannot be read: it is a {kind}, and only regular files are read",
+    )

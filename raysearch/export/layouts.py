@@ -5,6 +5,7 @@ import io
 import json
 from typing import Any
 
+from ..errors import printable
 from .rows import Row, Table
 
 _LATEX = str.maketrans(
@@ -23,11 +24,11 @@ _LATEX = str.maketrans(
 
 def markdown(table: Table) -> str:
     """The table as GitHub reads it, its notes and costs beneath."""
-    lines = [f"**{table.title}**", "", *_markdown_rows(table)]
+    lines = [f"**{_shown(table.title)}**", "", *_markdown_rows(table)]
     if table.notes:
-        lines += ["", *(f"* {note}" for note in table.notes)]
+        lines += ["", *(f"* {printable(note, lines=True)}" for note in table.notes)]
     if table.cost:
-        lines += ["", f"**{table.cost.title}**", "", *_markdown_rows(table.cost)]
+        lines += ["", f"**{_shown(table.cost.title)}**", "", *_markdown_rows(table.cost)]
     return "\n".join(lines) + "\n"
 
 
@@ -44,16 +45,20 @@ def csv_text(table: Table) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     grouped = any(row.system for row in table.rows)
-    writer.writerow([*(["system"] if grouped else []), "row", *table.columns])
+    writer.writerow([*(["system"] if grouped else []), "row", *map(_shown, table.columns)])
     for row in table.rows:
         texts = [cell.text for cell in row.cells]
-        writer.writerow([*([row.system] if grouped else []), row.name, *texts])
+        cells = [*([row.system] if grouped else []), row.name, *texts]
+        writer.writerow([printable(cell, lines=True) for cell in cells])
     return out.getvalue()
 
 
 def json_text(table: Table) -> str:
     """Everything, each cell as printed and with the value behind it."""
-    return json.dumps(_plain(table), indent=2, ensure_ascii=False) + "\n"
+    text = json.dumps(_plain(table), indent=2, ensure_ascii=False)
+    if printable(text, lines=True) != text:  # what a terminal obeys stands as JSON's own \uXXXX
+        text = json.dumps(_plain(table), indent=2).replace("\x7f", "\\u007f")
+    return text + "\n"
 
 
 def _markdown_rows(table: Table) -> list[str]:
@@ -68,8 +73,13 @@ def _markdown_rows(table: Table) -> list[str]:
 
 
 def _line(texts: list[str]) -> str:
-    cells = [text.replace("|", "\\|").replace("\n", " ") for text in texts]
+    cells = [_shown(text.replace("|", "\\|")) for text in texts]
     return f"| {' | '.join(cells)} |"
+
+
+def _shown(text: str) -> str:
+    """Return a text as it may stand in a line of a table."""
+    return printable(text.replace("\n", " "))
 
 
 def _latex_table(table: Table) -> list[str]:
@@ -106,7 +116,7 @@ def _latex_line(texts: list[str]) -> str:
 
 
 def _escaped(text: str) -> str:
-    return text.translate(_LATEX)
+    return _shown(text).translate(_LATEX)
 
 
 def _plain(table: Table) -> dict[str, Any]:

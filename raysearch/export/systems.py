@@ -6,7 +6,7 @@ from pathlib import Path
 
 from .. import tasks
 from ..errors import InputError, Problem
-from ..study import Published, Result, Study
+from ..study import Published, Result, Study, find
 from ..study.names import score_names
 from . import spelling
 from .published import Lines, Score, beside, printed, sources
@@ -48,10 +48,10 @@ def study_file(place: Path) -> Path:
         text = "is a folder and no run: there is no study.yaml in it; "
         few = ", ".join([*studies[:_SHOWN], *["..."] * (len(studies) > _SHOWN)])
         text += f"give one of its studies: {few}" if studies else "a study would do"
-    elif not place.exists() and named.is_file():
+    elif not place.exists() and find(place) == place and named.is_file():
         text = f"no such file; did you mean '{named}'?"
     else:
-        return place
+        return find(place)
     raise InputError(str(place), [Problem(place="study", text=text)])
 
 

@@ -34,11 +34,12 @@ class Survey:
 
 
 def survey(study: Study, root: Path | None) -> Survey:
-    """Look at the models of a study, and read all data of its tasks once if there is a folder."""
+    """Look at the models of a study, and read all data of its tasks once if there is a folder, or
+    where a task needs none."""
     found, sizes, notes = _named_models(study), {}, []
     for name in study.tasks:
-        if root:
-            sizes[name], wrong = _read(study, name, root)
+        if root or not readers.has_files(tasks.get(name)):
+            sizes[name], wrong = _read(study, name, root or Path())
             found += wrong
         lacking, seen = material.look(study, tasks.get(name), root)
         found += [problem for problem in lacking if problem not in found]

@@ -71,7 +71,7 @@ def lane_problems(lanes: Lanes, cluster: Mapping[str, float]) -> list[Problem]:
     lane = ", ".join(f"{v * lanes.workers:g} {k}" for k, v in needs.items())
     have = ", ".join(f"{cluster.get(k, 0):g} {k}" for k in needs)
     if holds < 1:
-        text = f"a lane needs {lane}, the cluster has {have}; fewer --workers-per-lane would do"
+        text = f"a lane needs {lane}, the cluster has {have}; {_advice(lanes, cluster)} would do"
         return [Problem(place="lanes", text=text)]
     if lanes.count is not None and lanes.count < 1:
         return [Problem(place="lanes", text=f"{lanes.count} asked for, at least 1 would do")]
@@ -79,3 +79,15 @@ def lane_problems(lanes: Lanes, cluster: Mapping[str, float]) -> list[Problem]:
         text = f"{lanes.count} lanes of {lane} asked for, the cluster has {have}: at most {holds}"
         return [Problem(place="lanes", text=text)]
     return []
+
+
+def _advice(lanes: Lanes, cluster: Mapping[str, float]) -> str:
+    """What would make a lane fit: fewer workers where one of them fits, else smaller ones."""
+    needs = lanes.needs(cluster)
+    short = [name for name, each in needs.items() if cluster.get(name, 0) + 1e-9 < each]
+    if not short:
+        return "fewer workers in a lane (--workers-per-lane)"
+    options = {"GPU": "GPUs for a worker (--gpus-per-worker)", "CPU": "cores (--cpus-per-worker)"}
+    wanted = " and ".join(options[name] for name in short)
+    none = "GPU" in short and not cluster.get("GPU")
+    return f"fewer {wanted}{', 0 where there is none,' if none else ''}"

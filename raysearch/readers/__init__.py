@@ -28,7 +28,7 @@ READERS: dict[str, ModuleType] = {
     "generated": generated,
 }
 
-__all__ = ["READERS", "Faults", "fingerprint", "locate", "present_splits", "read"]
+__all__ = ["READERS", "Faults", "fingerprint", "has_files", "locate", "present_splits", "read"]
 
 _LISTED_NAMES = 12
 
@@ -78,6 +78,12 @@ def locate(task: Task, root: Path, further: tuple[Split, ...] = ()) -> list[Prob
     trained = (task.train, *task.dev[:1]) if task.train else task.test
     needed = dict.fromkeys(split.name for split in (*trained, *further) if split)
     return _missing(task, tuple(task.splits()[name] for name in needed), root)
+
+
+def has_files(task: Task) -> bool:
+    """Return whether a task is read from files; others make their examples."""
+    paths = READERS[task.reader].paths
+    return any(any(paths(task, split, Path())) for split in task.splits().values())
 
 
 def present_splits(task: Task, root: Path) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ class Steps(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    steps: int = Field(ge=0, description="optimizer steps")
+    steps: int = Field(ge=0, le=10**9, description="optimizer steps")
 
     def __str__(self) -> str:
         return f"{self.steps} steps"
@@ -26,7 +26,7 @@ class PerEpoch(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    per_epoch: int = Field(ge=1, description="evaluations per epoch")
+    per_epoch: int = Field(ge=1, le=10_000, description="evaluations per epoch")
 
 
 def yaml_no(value: Any) -> Any:
@@ -46,9 +46,11 @@ _SPAN = (
     "answerable_weight", "beam", "n_best", "answer_length", "null_threshold",
 )  # fmt: skip
 
+MOST_EVALUATIONS = 100_000  # of one trial
+
 Probability = Annotated[Number, Field(ge=0, lt=1)]
-Rate = Annotated[Number, Field(ge=0, le=10)]
-Epochs = Annotated[Number, Field(gt=0)] | Steps
+Rate = Annotated[Number, Field(gt=0, le=10)]
+Epochs = Annotated[Number, Field(gt=0, le=100_000)] | Steps
 OptionalProbability = Annotated[Probability | None, BeforeValidator(yaml_no)]
 
 
@@ -73,7 +75,7 @@ class Hyper(BaseModel):
     BSZ: int = Field(32, ge=1, description="examples per optimizer step, over all devices")
     LR: Rate = Field(2e-5, description="peak learning rate")
     EPOCH: Epochs = Field(3, description="passes over the training data, or {steps: N}")
-    WARMUP: Annotated[Number, Field(ge=0)] | Steps = Field(
+    WARMUP: Annotated[Number, Field(ge=0, le=10**6)] | Steps = Field(
         0.1, description="above 1 the reciprocal of the ratio, below 1 the ratio, or {steps: N}"
     )
     epoch_examples: Annotated[Annotated[int, Field(ge=1)] | None, BeforeValidator(yaml_no)] = Field(
@@ -115,7 +117,9 @@ class Hyper(BaseModel):
     label_smoothing: Probability = Field(0.0, description="mass spread over all classes")
     label_scale: Number = Field(1.0, gt=0, description="regression labels are divided by this")
 
-    max_length: int = Field(128, ge=8, description="tokens of an example; longer ones are cut")
+    max_length: int = Field(
+        128, ge=8, le=10**6, description="tokens of an example; longer ones are cut"
+    )
     over_length: Literal["cut", "drop"] = Field(
         "cut", description="training texts of more tokens are cut, or left out (fairseq)"
     )
@@ -136,8 +140,10 @@ class Hyper(BaseModel):
     answerable_weight: Number = Field(
         0.5, ge=0, description="span: weight of the conditional head's answerability loss"
     )
-    beam: int = Field(5, ge=1, description="span: starts, and ends for each, that are considered")
-    n_best: int = Field(20, ge=1, description="span: answers kept of a question")
+    beam: int = Field(
+        5, ge=1, le=10_000, description="span: starts, and ends for each, that are considered"
+    )
+    n_best: int = Field(20, ge=1, le=10_000, description="span: answers kept of a question")
     answer_length: int = Field(30, ge=1, description="span: most tokens of an answer")
     null_threshold: Number = Field(
         0.0, description="span: no answer where the null score is above the best one's by more"
@@ -159,7 +165,7 @@ class Hyper(BaseModel):
         4, description="evaluations at equal parts of the schedule, or {per_epoch: N}"
     )
     precision: Literal["fp32", "bf16", "fp16"] = Field("fp32", description="of the forward pass")
-    fp16_scale: Number = Field(2.0**16, gt=0, description="first loss scale of fp16")
+    fp16_scale: Number = Field(2.0**16, gt=0, le=2.0**64, description="first loss scale of fp16")
     fp16_window: int = Field(2000, ge=1, description="steps without overflow that double it")
     gradient_checkpointing: bool = Field(False, description="less memory, more computation")
     compile: bool = Field(False, description="torch.compile the model")
@@ -196,4 +202,13 @@ class Hyper(BaseModel):
     def _some(cls, evaluations: int | PerEpoch) -> int | PerEpoch:
         if isinstance(evaluations, int) and evaluations < 1:
             raise ValueError(f"at least one evaluation, got {evaluations}")
+        if isinstance(evaluations, int) and evaluations > MOST_EVALUATIONS:
+            raise ValueError(f"at most {MOST_EVALUATIONS:,} evaluations, got {evaluations:,}")
         return evaluations
+
+    @field_validator("EPOCH")
+    @classmethod
+    def _any_steps(cls, passes: float | Steps) -> float | Steps:
+        if isinstance(passes, Steps) and passes.steps < 1:
+            raise ValueError(f"at least one step, got {{steps: {passes.steps}}}")
+        return passes

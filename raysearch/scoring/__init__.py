@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import tasks
-from ..errors import InputError, Problem
+from ..errors import InputError, Problem, printable
 from ..tasks import Task
 from . import folder, languages, measures, objects
 from .gold import Gold, load
@@ -22,7 +22,7 @@ _THRESHOLD = "_threshold"
 def show(*arguments: Any, as_json: bool = False, **options: Any) -> None:
     """Print what `score` gives, in percent: a line a score, or one JSON object."""
     found = score(*arguments, **options)
-    print(json_text(found) if as_json else plain_text(found))
+    print(json_text(found) if as_json else printable(plain_text(found), lines=True))
 
 
 def score(

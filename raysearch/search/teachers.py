@@ -96,7 +96,7 @@ def untaught(teacher: Record) -> str | None:
     reason = ((teacher.error or "").strip().splitlines() or ["it did not say why"])[-1]
     return (
         f"its teacher, trial {teacher.id}, failed: {reason}; mend that, and run the study under "
-        "another --name, where it is trained again"
+        "another name of the run, where it is trained again"
     )
 
 

@@ -2,6 +2,7 @@
 
 from .reading import dump, load, parse, same
 from .schema import Configuration, Confirm, Halving, PerTask, Published, Result, Search, Study
+from .shipped import find, shipped
 
 __all__ = [
     "Configuration",
@@ -13,7 +14,9 @@ __all__ = [
     "Search",
     "Study",
     "dump",
+    "find",
     "load",
     "parse",
     "same",
+    "shipped",
 ]

@@ -1,5 +1,6 @@
 """What can be wrong in a study that no field can tell by itself."""
 
+import reprlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -13,11 +14,12 @@ from ..recipes import RECIPES, SHARED, Hyper
 from ..space import Dimension
 from .idle import idle_problems
 from .names import model_problems, score_names, train_problems
-from .places import mapping
+from .places import MOST, first_few, mapping
 from .schema import Study
 from .wording import value_problem
 
 CELLS = 100_000  # the most configurations of a grid
+_NOT_LOOKED_AT = "what follows [{}] was not looked at: mend these first"
 
 
 def cross_checks(raw: Mapping[str, Any], tasks: Iterable[str] = ()) -> list[Problem]:
@@ -29,11 +31,14 @@ def cross_checks(raw: Mapping[str, Any], tasks: Iterable[str] = ()) -> list[Prob
     tasks = list(tasks)
     hyper, problems = _recipe(raw)
     scopes: list[tuple[str, Mapping[Any, Any]]] = [("", raw)]
-    for task, part in mapping(raw.get("per_task")).items():
-        if str(task) not in task_table.TASKS:
-            text = unknown("task", str(task), task_table.TASKS)
-            problems.append(Problem(place=f"per_task.{task}", text=text))
-        scopes.append((f"per_task.{task}.", mapping(part)))
+    per_task = mapping(raw.get("per_task"))
+    strange = [task for task in per_task if str(task) not in task_table.TASKS]
+    shown, rest = first_few(strange, "names of no task", "per_task")
+    for task in shown:
+        text = unknown("task", str(task), task_table.TASKS)
+        problems.append(Problem(place=f"per_task.{task}", text=text))
+    problems += rest
+    scopes += [(f"per_task.{task}.", mapping(part)) for task, part in per_task.items()]
     for prefix, part in scopes:
         for name in ("space", "fixed"):
             place = f"{prefix}{name}"
@@ -71,13 +76,18 @@ def _recipe(raw: Mapping[str, Any]) -> tuple[type[Hyper] | None, list[Problem]]:
 
 def _values(hyper: type[Hyper] | None, place: str, part: Any, *, searched: bool) -> list[Problem]:
     """Problems of a `space` or `fixed` mapping: unknown names and values out of bounds."""
-    problems: list[Problem] = []
-    for name, value in mapping(part).items() if hyper else ():
+    if hyper is None:
+        return []
+    strange = [name for name in mapping(part) if name not in hyper.model_fields]
+    shown, problems = first_few(strange, "names of no hyperparameter", place)
+    for name in shown:
+        hint = " (seeds are not searched: see search.seed and confirm.seeds)"
+        text = unknown("hyperparameter", str(name), hyper.model_fields)
+        text += hint * ("seed" in str(name))
+        problems.append(Problem(place=f"{place}.{name}", text=text))
+    for name, value in mapping(part).items():
         where = f"{place}.{name}"
         if name not in hyper.model_fields:
-            hint = " (seeds are not searched: see search.seed and confirm.seeds)"
-            text = unknown("hyperparameter", str(name), hyper.model_fields)
-            problems.append(Problem(place=where, text=text + hint * ("seed" in str(name))))
             continue
         if searched and name in SHARED:
             text = "a task's trials share its prepared data and its head: put it under fixed"
@@ -111,7 +121,7 @@ def _wrong(
     if len(typed) < len(values):
         return
     if len(set(typed)) < len(typed):
-        yield f"each choice stands once, got {list(values)}"
+        yield f"each choice stands once, got {reprlib.repr(list(values))}"
     for value in inside:
         try:
             hyper.model_validate({name: value})
@@ -125,6 +135,9 @@ def _start_checks(hyper: type[Hyper] | None, raw: Mapping[str, Any]) -> list[Pro
     problems: list[Problem] = []
     for at, point in enumerate(start if isinstance(start, list | tuple) else ()):
         problems += _values(hyper, f"search.start_from[{at}]", point, searched=False)
+        if len(problems) > MOST:
+            problems.append(Problem(place="search.start_from", text=_NOT_LOOKED_AT.format(at)))
+            break
     if start == "published" and not raw.get("published"):
         text = "'published' needs a published section; write it, or a list of configurations"
         problems.append(Problem(place="search.start_from", text=text))
@@ -135,21 +148,29 @@ def _published_checks(hyper: type[Hyper] | None, raw: Mapping[str, Any]) -> list
     """Published rows name tasks, hyperparameters and metrics that there are."""
     problems: list[Problem] = []
     rows = raw.get("published")
-    for at, row in enumerate(rows if isinstance(rows, list) else ()):
+    for at, row in enumerate(rows if isinstance(rows, list | tuple) else ()):
         results = row.get("results") if isinstance(row, Mapping) else None
-        for name, result in results.items() if isinstance(results, Mapping) else ():
+        strange = [name for name in mapping(results) if name not in task_table.TASKS]
+        shown, rest = first_few(strange, "names of no task", f"published[{at}].results")
+        for name in shown:
+            text = unknown("task", name, task_table.TASKS)
+            problems.append(Problem(place=f"published[{at}].results.{name}", text=text))
+        problems += rest
+        for name, result in mapping(results).items():
             place = f"published[{at}].results.{name}"
-            if name not in task_table.TASKS:
-                text = unknown("task", str(name), task_table.TASKS)
-                problems.append(Problem(place=place, text=text))
-            elif isinstance(result, Mapping):
+            if name in task_table.TASKS and isinstance(result, Mapping):
                 settings = result.get("settings")
                 problems += _values(hyper, f"{place}.settings", settings, searched=False)
                 known = score_names(task_table.TASKS[name])
-                for score in mapping(result.get("scores")):
-                    if score not in known:
-                        text = unknown("score", str(score), known)
-                        problems.append(Problem(place=f"{place}.scores", text=text))
+                strange = [name for name in mapping(result.get("scores")) if name not in known]
+                shown, rest = first_few(strange, "names of no score", f"{place}.scores")
+                for score in shown:
+                    text = unknown("score", str(score), known)
+                    problems.append(Problem(place=f"{place}.scores", text=text))
+                problems += rest
+        if len(problems) > MOST:
+            problems.append(Problem(place="published", text=_NOT_LOOKED_AT.format(at)))
+            break
     return problems
 
 

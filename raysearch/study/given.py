@@ -6,6 +6,7 @@ from typing import Any
 import yaml
 
 from ..errors import Problem, shortened
+from . import files
 
 
 def overridden(
@@ -37,7 +38,7 @@ def _values(told: Mapping[str, Any] | Iterable[str]) -> tuple[Mapping[str, Any],
         name, equals, text = pair.partition("=")
         said = "" if equals else "write it as NAME=VALUE"
         try:
-            value = yaml.safe_load(text)
+            value = files.value(text)
         except (yaml.YAMLError, RecursionError, ValueError):
             said = "the value is not YAML; 3e-5, [0.9, 0.98] and {steps: 100} are"
         if name in values:

@@ -9,9 +9,14 @@ from typing import Any
 
 from ..errors import Problem, shortened, unknown
 from ..tasks import TASKS, Task
+from .places import first_few
 
 FAMILIES = ("bert", "amos", "cross-thought")  # those that can be made from scratch
-_SCRATCH = re.compile(rf"scratch(?:-({'|'.join(FAMILIES)}))?(?::(\d+)x(\d+)(?::(\d{{3,}}))?)?")
+_SCRATCH = re.compile(
+    rf"scratch(?:-({'|'.join(FAMILIES)}))?(?::([0-9]+)x([0-9]+)(?::([0-9]{{3,}}))?)?"
+)
+_DIGITS = 9  # of a number in such a name
+LARGEST = (1000, 2**16, 10**7)  # layers, width and words of one of them
 WORDS = 4000  # the most entries of a vocabulary that is made for one of them
 
 
@@ -19,7 +24,7 @@ def scratch_shape(model: str) -> tuple[str, int, int, int] | None:
     """Family, layers, width and vocabulary of `scratch` (bert, 2, 128, 4,000), `scratch-FAMILY` or
     `scratch-FAMILY:LAYERSxWIDTH:WORDS`, whose words may be left out; None for other names."""
     found = _SCRATCH.fullmatch(model)
-    if found is None:
+    if found is None or any(len(number or "") > _DIGITS for number in found.groups()[1:]):
         return None
     family, layers, width, words = found.groups()
     return family or FAMILIES[0], int(layers or 2), int(width or 128), int(words or WORDS)
@@ -69,13 +74,18 @@ def model_problems(model: str) -> list[Problem]:
         return [Problem(place="model", text=text)]
     if shape := scratch_shape(model):
         _, layers, width, _ = shape
+        if any(one > most for one, most in zip(shape[1:], LARGEST, strict=True)):
+            most = "{} layers, a width of {:,} and {:,} words".format(*LARGEST)
+            text = f"'{model}' is larger than any encoder; at most {most} would do"
+            return [Problem(place="model", text=text)]
         if layers and width >= 8 and width % max(1, width // 64) == 0:
             return []
         text = f"'{model}': at least one layer, and a width that its heads of 64 divide, as 2x128"
         return [Problem(place="model", text=text)]
     if model.startswith(("scratch:", "scratch-")):
         names = ", ".join(f"scratch-{family}" for family in FAMILIES)
-        text = f"'{model}' is no shape; scratch:LAYERSxWIDTH is, such as scratch:2x128, or {names}"
+        text = f"'{shortened(model)}' is no shape; scratch:LAYERSxWIDTH is, such as scratch:2x128"
+        text += f", or {names}"
         return [Problem(place="model", text=text)]
     if not _is_folder(folder):
         file = _is_folder(folder.parent) and folder.name in os.listdir(folder.parent)
@@ -98,17 +108,26 @@ def model_problems(model: str) -> list[Problem]:
 
 def train_problems(raw: Mapping[str, Any]) -> list[Problem]:
     """Languages to train in that a task has no training set of, and those that stand twice."""
-    problems = []
+    problems: list[Problem] = []
+    wrong: list[tuple[int, str, list[Task]]] = []
     chosen = raw.get("train") if isinstance(raw.get("train"), list | tuple) else ()
     rows = [TASKS[n] for n in raw["tasks"] if n in TASKS and TASKS[n].languages]
-    for at, language in enumerate(chosen):
-        if language in chosen[:at]:
+    before: set[str] = set()
+    for at, language in enumerate(map(str, chosen)):
+        if language in before:
             text = f"each language stands once, got '{language}' again"
             problems.append(Problem(place=f"train[{at}]", text=text))
-            continue
-        for task in rows:
-            known = [split.language for split in task.trainings() if split.language]
-            if language not in known:
-                text = unknown("training language", str(language), known or ["none"])
-                problems.append(Problem(place=f"train[{at}]", text=f"{task.name}: {text}"))
-    return problems
+        elif strange := [task for task in rows if language not in _trained(task)]:
+            wrong.append((at, language, strange))
+        before.add(language)
+    shown, rest = first_few(wrong, "languages that no task trains in", "train")
+    for at, language, strange in shown:
+        for task in strange:
+            text = unknown("training language", language, _trained(task) or ["none"])
+            problems.append(Problem(place=f"train[{at}]", text=f"{task.name}: {text}"))
+    return [*problems, *rest]
+
+
+def _trained(task: Task) -> list[str]:
+    """The languages that a task has training sets in."""
+    return [split.language for split in task.trainings() if split.language]

@@ -1,15 +1,46 @@
 """Places in a study's file, which may hold anything yet: what stands there, and what comes first.
 A mapping keeps the order of its file, so that no line needs to be counted."""
 
+import math
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from itertools import islice
 from typing import Any
 
-from ..errors import Problem
+from ..errors import FEW, Problem, printable
+
+MOST = 200  # problems of a study that are told one by one
 
 
 def mapping(part: Any) -> Mapping[Any, Any]:
     """A part of the file where it is a mapping, else an empty one."""
     return part if isinstance(part, Mapping) else {}
+
+
+def few(problems: Iterable[Problem], most: int = MOST) -> list[Problem]:
+    """Return the first problems, and one that stands for the rest, at the place of the next."""
+    problems = list(problems)
+    if len(problems) <= most + 1:
+        return problems
+    rest = problems[most:]
+    count = sum(problem.count for problem in rest)
+    return [*problems[:most], Problem(place="...", text=f"and {count:,} more", count=count)]
+
+
+def first_few(names: Iterable[Any], what: str, place: str) -> tuple[list[Any], list[Problem]]:
+    """Return the names that are told one by one, and a problem that stands for the rest.
+
+    Each may be looked for among all that are known, which takes long for many thousands.
+
+    Args:
+        what: what is wrong with each, such as "names of no hyperparameter".
+        place: where they stand.
+    """
+    names = list(names)
+    if len(names) <= FEW + 1:
+        return names, []
+    count = len(names) - FEW
+    return names[:FEW], [Problem(place=place, text=f"{count:,} more {what}", count=count)]
 
 
 def in_order(
@@ -21,11 +52,14 @@ def in_order(
         given: places that come first, as their values are not the file's.
     """
 
-    def rank(problem: Problem) -> tuple[int, tuple[int, ...]]:
+    names: dict[int, dict[str, int]] = {}
+
+    def rank(problem: Problem) -> tuple[int, tuple[float, ...]]:
         for at, place in enumerate(given):
             if _begins(problem.place, place):
                 return 0, (at,)
-        steps = tuple(_steps(file, problem.place))
+        steps: tuple[float, ...] = tuple(_steps(file, problem.place, names))
+        steps += (math.inf,) * (problem.count > 1)  # what stands for the rest stands behind them
         return (1, steps) if steps else (2, ())
 
     return sorted(problems, key=rank)
@@ -36,15 +70,27 @@ def _begins(place: str, first: str) -> bool:
     return place.startswith(first) and place[len(first) :][:1] in ("", ".", "[")
 
 
-def _steps(part: Any, place: str) -> Iterator[int]:
-    """The positions that lead to the innermost part of a place that is there."""
-    inside = {}
+def _steps(part: Any, place: str, known: dict[int, dict[str, int]]) -> Iterator[int]:
+    """The positions that lead to the innermost part of a place that is there.
+
+    Args:
+        known: names of the mappings that were looked at before, by their identity.
+    """
     if isinstance(part, Mapping):
-        inside = {str(name): (at, value) for at, (name, value) in enumerate(part.items())}
+        if id(part) not in known:
+            known[id(part)] = {printable(name): at for at, name in enumerate(part)}
+        names, values = known[id(part)], None
     elif isinstance(part, list | tuple):
-        inside = {f"[{at}]": (at, value) for at, value in enumerate(part)}
+        index = re.match(r"\[(\d+)\]", place)
+        names, values = {index[0]: int(index[1])} if index else {}, part
+    else:
+        return
     # A name may hold a dot: of those that fit the longest is meant.
-    if found := max((name for name in inside if _begins(place, name)), key=len, default=None):
-        at, value = inside[found]
-        yield at
-        yield from _steps(value, place[len(found) :].removeprefix("."))
+    ends = [len(place), *(match.start() for match in re.finditer(r"[.\[]", place))]
+    inside = next((place[:end] for end in sorted(ends)[::-1] if place[:end] in names), None)
+    if inside is None or (values is not None and names[inside] >= len(values)):
+        return
+    at = names[inside]
+    value = values[at] if values is not None else next(islice(part.values(), at, None))
+    yield at
+    yield from _steps(value, place[len(inside) :].removeprefix("."), known)

@@ -17,10 +17,12 @@ from .checks import cross_checks, space_checks
 from .files import read
 from .given import overridden
 from .idle import cut
-from .places import in_order, mapping
+from .places import few, first_few, in_order, mapping
+from .plain import beside, plain
 from .room import room_problems
 from .schema import Configuration, PerTask, Published, Result, Study
-from .wording import schema_problem
+from .shipped import find
+from .wording import schema_problems
 
 Further = Callable[[Study], list[Problem]]
 
@@ -29,13 +31,13 @@ def load(path: str | Path, *, further: Further | None = None, **overrides: Any) 
     """Read a study. Raises InputError with every problem in the file.
 
     Args:
-        path: a YAML file.
+        path: a YAML file, or the name of a study that ships with the package: "amos-glue".
         further: what else is wrong, such as with the data: told together with the file's problems.
             It is asked only where there are some, and may get no more than tasks and model.
         overrides: what replaces the file's: `tasks`, `model`, `trials`, and `set`, a mapping of
             hyperparameters that are fixed instead of searched, or a list of texts NAME=VALUE.
     """
-    path = Path(path)
+    path = find(path)
     try:
         raw, twice = read(path)
     except InputError as error:
@@ -64,25 +66,32 @@ def parse(
         kind = "an empty file" if raw is None else f"a {type(raw).__name__}"
         problem = Problem(place="file", text=f"a study is a mapping of names to values, got {kind}")
         raise InputError(source, [problem, *_besides(further, overrides)])
-    file = {"name": name, **raw}
+    if kind := _other_kind(raw):
+        problem = Problem(place="file", text=kind)
+        raise InputError(source, [problem, *_besides(further, overrides)])
+    file, refused = plain({"name": name, **raw})
+    if not file:
+        raise InputError(source, [*refused, *_besides(further, overrides)])
     raw, given, problems = overridden(file, overrides)
+    raw, refused_given = plain(raw)
+    refused = [*refused, *refused_given]
     raw, unknown_tasks = _expand_tasks(raw)
     own, unsure = _expand_tasks(file)
     problems += [*found, *unknown_tasks]
     try:
         study = Study.model_validate(raw)
     except ValidationError as error:
-        said = [schema_problem(e, raw) for e in error.errors() if e["loc"][:1] != ("tasks",)]
-        problems += filter(None, said)
+        problems += schema_problems(error, raw)
     written_for = dict.fromkeys((*own["tasks"], *raw["tasks"]))
     problems += cross_checks(raw, () if unsure or unknown_tasks else written_for)
+    problems = [*beside(problems, refused), *refused]
     if not problems:
         study = _typed(study)
         problems = space_checks(study) + room_problems(study)
     if problems:
         problems += further(_sketch(raw, problems)) if further else []
         first = [*given, *(problem.place for problem in found)]
-        raise InputError(source, in_order(dict.fromkeys(problems), file, first))
+        raise InputError(source, in_order(few(dict.fromkeys(problems)), file, first))
     return cut(study)
 
 
@@ -93,6 +102,17 @@ def dump(study: Study) -> str:
     return yaml.safe_dump(raw, sort_keys=False, allow_unicode=True)
 
 
+def _other_kind(raw: Mapping[Any, Any]) -> str:
+    """Return what a mapping is where it is no study but another file that runs know; or ""."""
+    if "tasks" in raw or "model" in raw:
+        return ""
+    if "cluster_name" in raw or {"provider", "available_node_types"} <= set(raw):
+        return "a cluster file of Ray: `ray up` takes it; a study names tasks and a model"
+    if {"model_type", "architectures"} & set(raw):
+        return "a model's config.json; a study names tasks and a model"
+    return ""
+
+
 def _expand_tasks(raw: dict[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
     names, problems = raw.get("tasks"), []
     if isinstance(names, str):
@@ -100,17 +120,18 @@ def _expand_tasks(raw: dict[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
     if not isinstance(names, list | tuple) or not names:
         text = f"at least one task name, got {reprlib.repr(names)}"
         return {**raw, "tasks": ["?"]}, [Problem(place="tasks", text=text)]
-    found: list[str] = []
-    for at, name in enumerate(names):
-        matches = task_table.expand(str(name))
-        if not matches:
-            known = {n for n, task in task_table.TASKS.items() if task.train}
-            text = unknown("task", str(name), known)
-            if str(name) in task_table.TASKS:
-                text = f"'{name}' has no training data: it is predicted, not searched"
-            problems.append(Problem(place=f"tasks[{at}]", text=text))
-        found += [match for match in matches if match not in found]
-    return {**raw, "tasks": found or ["?"]}, problems
+    matches = {str(name): task_table.expand(str(name)) for name in names}
+    strange = [at for at, name in enumerate(names) if not matches[str(name)]]
+    known = {name for name, task in task_table.TASKS.items() if task.train}
+    shown, rest = first_few(strange, "names of no task", "tasks")
+    for at in shown:
+        name = str(names[at])
+        text = unknown("task", name, known)
+        if name in task_table.TASKS:
+            text = f"'{name}' has no training data: it is predicted, not searched"
+        problems.append(Problem(place=f"tasks[{at}]", text=text))
+    found = dict.fromkeys(one for those in matches.values() for one in those)
+    return {**raw, "tasks": list(found) or ["?"]}, [*problems, *rest]
 
 
 def _besides(further: Further | None, overrides: Mapping[str, Any]) -> list[Problem]:

@@ -2,9 +2,10 @@
 
 import reprlib
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
 from .. import space as spaces
 from .. import tasks as task_table
@@ -39,6 +40,13 @@ class Halving(_Part):
     )
     keep: Fraction = Field(0.5, description="share that goes on at each of them")
 
+    @field_validator("at")
+    @classmethod
+    def _ascending(cls, at: tuple[float, ...]) -> tuple[float, ...]:
+        if any(one >= other for one, other in pairwise(at)):
+            raise ValueError(f"fractions ascend, each stands once, got {reprlib.repr(list(at))}")
+        return at
+
 
 def _halving(value: Any) -> Any:
     if not isinstance(value, Mapping | Halving | bool | None):
@@ -58,8 +66,8 @@ class Search(_Part):
     """How configurations are chosen."""
 
     sampler: Literal["tpe", "random", "grid", "cmaes"] = Field("tpe", description="who chooses")
-    trials: Whole = Field(16, ge=1, description="configurations per task")
-    hours: Annotated[Number, Field(gt=0)] | None = Field(
+    trials: Whole = Field(16, ge=1, le=10**6, description="configurations per task")
+    hours: Annotated[Number, Field(gt=0, le=10**6)] | None = Field(
         None, description="no new trial after so many hours; one that awaits its teacher is begun"
     )
     start_from: Annotated[
@@ -73,13 +81,13 @@ class Search(_Part):
         "first", description="the dev split that counts: the first, or the mean over all languages"
     )
     seed: Seed = Field(1, description="of the sampler and of every trial of the search")
-    max_failures: Whole = Field(2, ge=0, description="times that a trial is tried again")
+    max_failures: Whole = Field(2, ge=0, le=1000, description="times that a trial is tried again")
 
 
 class Confirm(_Part):
     """The best configurations again, over fresh seeds."""
 
-    top: Whole = Field(3, ge=1, description="how many configurations")
+    top: Whole = Field(3, ge=1, le=10**6, description="how many configurations")
     seeds: tuple[Seed, ...] = Field((), description="empty: no confirmation")
     report: Literal["median", "mean", "max"] = Field("median", description="over the seeds")
 
@@ -114,7 +122,11 @@ class PerTask(_Part):
 class Study(_Part):
     """A search, whole: see DESIGN for the words."""
 
-    name: str = Field(pattern=r"^[^-./\\\s][^/\\\r\n]*$", description="and that of its run folder")
+    name: str = Field(
+        pattern=r"^[^-./\\\s]([^/\\\r\n\t]*[^/\\\s])?$",
+        max_length=100,
+        description="and that of its run folder",
+    )
     tasks: tuple[str, ...] = Field(min_length=1, description="names or patterns such as glue/*")
     model: str = Field(description="a folder, a hub name, or scratch")
     recipe: str = "finetune"

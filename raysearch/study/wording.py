@@ -3,6 +3,7 @@
 import reprlib
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from itertools import islice
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -10,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 from ..errors import Problem, nearest, shortened, unknown
 from ..recipes import Hyper
 from ..space import Dimension
+from .places import MOST, first_few
 from .schema import Study
 
 _WORDS = {
@@ -28,7 +30,25 @@ _WORDS = {
 _FORMS = "{choice: [...]}, {uniform: [low, high]}, {log: [low, high]}, {int: [low, high]}"
 
 
-def schema_problem(error: Mapping[str, Any], raw: Mapping[str, Any]) -> Problem | None:
+def schema_problems(errors: ValidationError, raw: Mapping[str, Any]) -> list[Problem]:
+    """All of pydantic's errors but those of tasks, in our words; of many alike the first ones.
+
+    Args:
+        raw: what was validated.
+    """
+    alike: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
+    for error in errors.errors(include_url=False):
+        if error["loc"][:1] != ("tasks",):
+            alike.setdefault((error["loc"][:-1], error["type"]), []).append(error)
+    problems: list[Problem | None] = []
+    for (loc, _), group in islice(alike.items(), MOST):
+        place = ".".join(map(str, loc)) or "file"
+        shown, rest = first_few(group, "of the same kind", place)
+        problems += [*(_schema_problem(error, raw) for error in shown), *rest]
+    return [problem for problem in problems if problem]
+
+
+def _schema_problem(error: Mapping[str, Any], raw: Mapping[str, Any]) -> Problem | None:
     """One of pydantic's errors in our words; None for one that others tell already.
 
     Args:
@@ -123,7 +143,8 @@ def value_problem(hyper: type[Hyper], name: str, value: Any, error: ValidationEr
         return f"{_text(first)}; it is: {hyper.model_fields[name].description}"
     (wanted,) = form.model_fields
     if set(value) == {wanted}:
-        return next(_text(one) for one in error.errors() if one["loc"][-1] == wanted)
+        inner = [one for one in error.errors() if one["loc"][-1] == wanted]
+        return _text(next(iter(inner), first))
     meant = meant_mapping(form, *next(iter(value.items()))) if len(value) == 1 else ""
     text = f"a number or {{{wanted}: N}} is needed, got {reprlib.repr(value)}"
     return f"{text}; {meant}" if meant else text

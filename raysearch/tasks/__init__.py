@@ -22,4 +22,6 @@ def get(name: str) -> Task:
 
 def expand(pattern: str) -> tuple[str, ...]:
     """Names that match a shell pattern such as "glue/*", of tasks that can be trained."""
+    if not set(pattern) & set("*?["):
+        return (pattern,) if pattern in TASKS and TASKS[pattern].train else ()
     return tuple(n for n, task in TASKS.items() if task.train and fnmatchcase(n, pattern))

@@ -1,0 +1,49 @@
+"""Values that may be meant and seldom are: within a hyperparameter's bounds, and far from what is
+used. They are told, not refused."""
+
+from collections.abc import Iterator
+
+from ..recipes import Hyper
+from .schema import Study
+
+# Hyperparameter -> the values that are usual for fine-tuning and pre-training encoders.
+USUAL: dict[str, tuple[float, float]] = {
+    "LR": (1e-8, 0.1),
+    "teacher_LR": (1e-8, 0.1),
+    "BSZ": (1, 65_536),
+    "EPOCH": (0.01, 1000),
+    "weight_decay": (0, 1),
+    "dropout": (0, 0.7),
+    "attention_dropout": (0, 0.7),
+    "classifier_dropout": (0, 0.7),
+    "label_smoothing": (0, 0.5),
+    "clip": (1e-3, 1e4),
+    "adam_eps": (0, 1e-2),
+    "layerwise_decay": (0.3, 1),
+}
+
+
+def unusual(study: Study) -> list[str]:
+    """Return a line for each value, searched or fixed, that is far from what is used."""
+    lines = [line for task in study.tasks for line in _of_task(study, task)]
+    return list(dict.fromkeys(lines))
+
+
+def _of_task(study: Study, task: str) -> Iterator[str]:
+    space, fixed = study.space_of(task), study.hyper(task, {})
+    for name, (low, high) in USUAL.items():
+        if name in space:
+            values = space[name].ends
+        elif name in type(fixed).model_fields:
+            values = (getattr(fixed, name),)
+        else:
+            continue
+        numbers = [one for one in values if isinstance(one, int | float)]
+        for value in (min(numbers, default=low), max(numbers, default=high)):
+            if not low <= value <= high:
+                field = _described(type(fixed), name)
+                yield f"{name} {value:g} is unusual: {field}, usually {low:g} to {high:g}"
+
+
+def _described(hyper: type[Hyper], name: str) -> str:
+    return hyper.model_fields[name].description or name
