@@ -29,11 +29,8 @@ def score(
         InputError: all that is wrong with the predictions; or no labels of any language.
     """
     source = f"score {task.name}"
-    _, found = together(
-        source,
-        lambda: _check(source, data),
-        lambda: folder.languages(task, predictions, kind),
-    )
+    steps = (lambda: _check(source, data), lambda: folder.languages(task, predictions, kind))
+    _, found = together(source, *steps)
     scores: dict[str, dict[str, float]] = {}
     hidden: dict[str, list[str]] = {}  # why no labels can be read -> languages
     further = _passed(found)
