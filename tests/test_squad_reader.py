@@ -315,6 +315,52 @@ def test_broken_json_is_found_before_the_rest_of_the_file_is_read(squad, monkeyp
     tracemalloc.stop()
 
 
+PLAUSIBLE = {"plausible_answers": [{"text": PROGRAM, "answer_start": 0}]}
+
+
+@pytest.mark.parametrize("file", ["train-v2.0.json", "dev-v2.0.json"])
+@pytest.mark.parametrize(
+    ("broken", "said"),
+    [
+        ({"is_impossible": True}, "is_impossible, and has answers"),
+        ({"answers": (), "is_impossible": False}, "has no answer, and does not say that it is_imp"),
+        ({"answers": ()}, "has no answer, and does not say that it is_impossible"),
+        ({"is_impossible": False, **PLAUSIBLE}, "has plausible_answers, which only what is_impo"),
+        (PLAUSIBLE, "has plausible_answers, which only what is_impossible has"),
+        ({"is_impossible": "no"}, "'is_impossible' is a text, should be true or false"),
+        ({"is_impossible": 0}, "'is_impossible' is 0, should be true or false"),
+        ({"answers": (), "is_impossible": 1}, "'is_impossible' is 1, should be true or false"),
+    ],
+)
+def test_a_question_that_contradicts_itself_is_named(squad, file, broken, said):
+    good = [question(f"q{at}", is_impossible=False) for at in (2, 3)]
+    root = squad(article(question(**broken), *good), file=file)
+    split = file.partition("-")[0]
+    place, text = problem(root, "squad/v2.0", split=split)
+    assert place == "data[0].paragraphs[0].qas[0]"
+    assert text.startswith(f"question q1: {said}")
+    if split == "train":
+        assert [e["id"] for e in read(root, "squad/v2.0", spare=1)] == ["q2", "q3"]
+
+
+def test_a_question_that_cannot_be_answered_may_have_plausible_answers_or_none(squad):
+    two = [question(f"q{at}", answers=(), is_impossible=True, **more)
+           for at, more in enumerate(({}, PLAUSIBLE, {"plausible_answers": []}))]  # fmt: skip
+    root = squad(article(*two), file="train-v2.0.json")
+    assert [e["answers"] for e in read(root, "squad/v2.0")] == [(), (), ()]
+
+
+@pytest.mark.parametrize("context", ["", "  ", "\n\t\u00a0"])
+def test_a_blank_context_is_nothing_to_learn_from_and_may_be_asked_about(squad, context):
+    blank = question("q2", answers=(), is_impossible=True)
+    paragraphs = [article(question(is_impossible=False)), article(blank, context=context)]
+    root = squad(*paragraphs, file="train-v2.0.json")
+    assert problem(root, "squad/v2.0")[1].startswith("question q2: its context is blank")
+    assert [e["id"] for e in read(root, "squad/v2.0", spare=1)] == ["q1"]
+    root = squad(*paragraphs, file="dev-v2.0.json")
+    assert [e["id"] for e in read(root, "squad/v2.0", "dev")] == ["q1", "q2"]
+
+
 def test_files_of_the_other_version_are_recognized(squad):
     two = [question(is_impossible=False), question("q2", answers=(), is_impossible=True)]
     assert "SQuAD 2.0?" in problem(squad(article(*two)))[1]

@@ -7,6 +7,7 @@ import pytest
 
 from raysearch import readers
 from raysearch.errors import InputError
+from raysearch.readers.numbers import decimal
 from raysearch.tasks import get
 
 GLUE = Path(__file__).parents[2] / "shared" / "data" / "glue"
@@ -152,16 +153,43 @@ def test_a_split_is_streamed(rte):
         next(examples)
 
 
-def qqp(folder, torn):
+def qqp(folder, torn, whole=2):
     (folder / "QQP").mkdir()
-    whole = ("1\t2\t3\tWhy?\tHow?\t0", "2\t4\t5\tA?\tB?\t1")
-    rows = [QQP_HEADER, whole[0], *['"\tand so on?\t1'] * torn, whole[1]]
+    first, *others = (f"{at}\t2\t3\tWhy?\tHow?\t0" for at in range(1, whole + 1))
+    rows = [QQP_HEADER, first, *['"\tand so on?\t1'] * torn, *others]
     (folder / "QQP" / "train.tsv").write_text("\n".join(rows))
     return folder
 
 
 def test_the_torn_rows_that_qqp_is_known_for_are_left_out(tmp_path):
-    assert [example["id"] for example in read("glue/qqp", "train", qqp(tmp_path, 20))] == ["1", "2"]
+    examples = read("glue/qqp", "train", qqp(tmp_path, 20, whole=1980))
+    assert [example["id"] for example in examples] == [str(at) for at in range(1, 1981)]
+
+
+@pytest.mark.parametrize(
+    ("torn", "whole"), [(3, 2), (20, 1), (100, 1), (21, 1979), (100, 9899), (101, 20000)]
+)
+def test_more_torn_rows_than_a_hundredth_are_a_fault(tmp_path, torn, whole):
+    error = problems(qqp(tmp_path, torn, whole), name="glue/qqp")
+    assert sum(problem.count for problem in error.problems) == torn
+    assert error.problems[0].place == "line 3"
+
+
+@pytest.mark.parametrize(("torn", "whole"), [(2, 1), (20, 1980), (100, 9900)])
+def test_torn_rows_up_to_a_hundredth_or_the_pieces_of_one_are_not(tmp_path, torn, whole):
+    assert len(read("glue/qqp", "train", qqp(tmp_path, torn, whole))) == whole
+
+
+def test_to_leave_out_rows_does_not_make_up_for_most_of_a_file(rte):
+    """Of a handful a share tells nothing: 10 of 11 may be left out, 11 of 12 may not."""
+    task, bad = get("glue/rte"), "1\ta\tb\tmaybe"
+    root = rte(HEADER, GOOD, *[bad] * 10)
+    assert len(list(readers.read(task, task.train, root, spare=10))) == 1
+    root = rte(HEADER, *[GOOD] * 11, *[bad] * 11)
+    assert len(list(readers.read(task, task.train, root, spare=11))) == 11
+    root = rte(HEADER, *[GOOD] * 11, *[bad] * 12)
+    with pytest.raises(InputError, match=r"12 of 23 examples are unusable"):
+        list(readers.read(task, task.train, root, spare=1000))
 
 
 def test_rows_that_were_left_out_are_told(tmp_path, rte):
@@ -221,14 +249,89 @@ def test_many_problems_are_cut_short_and_counted(rte):
     assert error.problems[-1].text == "and 30 more"
 
 
-@pytest.mark.parametrize("label", ["5.1", "-0.1", "nan", "inf", "high", ""])
+@pytest.mark.parametrize(
+    "label",
+    ["5.1", "-0.1", "nan", "inf", "high", "", "0_4", "4_0", " 4", "4 ", "4\u00a0", "\u0664",
+     "\uff14", "0x1", "4,5", "1e400", "9" * 5000, ".", "+", "1e", "--1", "infinity"],
+)  # fmt: skip
 def test_a_regression_label_must_be_a_number_within_bounds(tmp_path, label):
     (tmp_path / "STS-B").mkdir()
     text = f"index\tsentence1\tsentence2\tscore\n0\ta\tb\t2.5\n1\ta\tb\t{label}\n"
     (tmp_path / "STS-B" / "train.tsv").write_text(text)
     (problem,) = problems(tmp_path, name="glue/stsb").problems
     assert problem.place == "line 3"
-    assert problem.text == f"label '{label}' is not a number from 0 to 5"
+    assert problem.text == f"label '{label[:40]}' is not a number from 0 to 5"
+
+
+@pytest.mark.parametrize(
+    ("label", "value"),
+    [
+        ("5", 5),
+        ("5.000", 5),
+        ("+.5", 0.5),
+        ("3.", 3),
+        ("4.5e-1", 0.45),
+        ("0.25E1", 2.5),
+        ("007", 7),
+    ],
+)
+def test_a_number_may_be_spelled_as_decimals_are(label, value):
+    assert decimal(label) == value
+
+
+@pytest.mark.parametrize("split", ["train", "dev"])
+@pytest.mark.parametrize("more", ["\textra", "\t"])
+def test_a_file_without_a_header_has_the_columns_that_were_published(tmp_path, split, more):
+    (tmp_path / "CoLA").mkdir()
+    path = tmp_path / "CoLA" / f"{split}.tsv"
+    rows = [f"gj04\t{at % 2}\t\tShe sleeps." for at in range(3)]
+    path.write_text("\n".join(rows))
+    assert len(read("glue/cola", split, tmp_path)) == 3
+    path.write_text("\n".join(row + more for row in rows))
+    found = problems(tmp_path, name="glue/cola", split=split).problems
+    text = "5 columns where there should be 4; a tab within a field?"
+    assert [(p.place, p.text) for p in found] == [(f"line {at}", text) for at in (1, 2, 3)]
+    path.write_text("\n".join([rows[0] + more, *rows[1:]]))
+    assert [p.place for p in problems(tmp_path, name="glue/cola", split=split).problems] == [
+        "line 1"
+    ]
+    path.write_text("\n".join("\t".join(row.split("\t")[:3]) for row in rows))
+    assert len(problems(tmp_path, name="glue/cola", split=split).problems) == 3
+
+
+def test_pairs_of_xtreme_have_their_columns_and_a_test_set_may_lack_the_label(tmp_path):
+    folder = tmp_path / "xtreme" / "xnli"
+    folder.mkdir(parents=True)
+    for name in ("dev-en.tsv", "test-en.tsv"):
+        (folder / name).write_text("A.\tB.\tneutral\nC.\tD.\tentailment\n")
+    assert [e["label"] for e in read("xtreme/xnli", "en", tmp_path)] == [2, 1]
+    assert [e["label"] for e in read("xtreme/xnli", "test-en", tmp_path)] == [None, None]
+    (folder / "test-en.tsv").write_text("A.\tB.\nC.\tD.\n")
+    assert len(read("xtreme/xnli", "test-en", tmp_path)) == 2
+    for text in ("A.\tB.\tneutral\tx\n" * 2, "x\tA.\tB.\tneutral\n" * 2):
+        for name, split in (("dev-en.tsv", "en"), ("test-en.tsv", "test-en")):
+            (folder / name).write_text(text)
+            found = problems(tmp_path, name="xtreme/xnli", split=split).problems
+            assert [p.text[:36] for p in found] == [
+                "4 columns where there should be 3; a "[:36]
+            ] * 2
+
+
+def test_a_column_that_stands_twice_in_the_header_is_refused(rte):
+    found = problems(rte(f"{HEADER}\tlabel\tsentence1", f"{GOOD}\tnot_entailment\tx")).problems
+    assert {(p.place, p.text) for p in found} == {
+        ("line 1", "column 'sentence1' stands more than once in the header"),
+        ("line 1", "column 'label' stands more than once in the header"),
+    }
+
+
+@pytest.mark.parametrize("split", ["dev", "test"])
+def test_ids_of_what_is_predicted_tell_rows_apart(rte, split):
+    rows = ["0\ta\tb\tentailment", "1\ta\tb\tentailment", "0\tc\td\tentailment"]
+    (problem,) = problems(rte(HEADER, *rows, file=f"{split}.tsv"), split=split).problems
+    text = "1 stand more than once, so that no prediction is theirs: 0"
+    assert (problem.place, problem.text) == ("ids", text)
+    assert len(read("glue/rte", "train", rte(HEADER, *rows))) == 3
 
 
 def test_a_header_without_a_column_is_refused_with_the_nearest_name(rte):

@@ -96,6 +96,14 @@ def test_the_original_files_carry_the_language_before_every_word(panx):
     assert read(root)[0]["words"] == ("Ada", ":")
 
 
+def test_a_word_of_another_language_in_an_original_file_is_named(panx):
+    for file, split in (("train", "train"), ("test", "test-en")):
+        text = "en:Ada\tB-PER\nde:Haus\tO\n\nen:a\tO\n"
+        ((place, text),) = problems(panx(text, file=f"panx_dataset/en/{file}"), split=split)
+        assert place == "line 2"
+        assert text == "'de:Haus' does not begin with 'en:'; is it of another language?"
+
+
 def test_a_test_set_has_words_alone_or_tags_that_are_not_read(panx):
     words = [{"id": "0", "words": ("a", "b"), "label": None}]
     assert read(panx("a\nb\n", file="test-en.tsv"), split="test-en") == words

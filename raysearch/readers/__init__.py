@@ -31,6 +31,7 @@ READERS: dict[str, ModuleType] = {
 __all__ = ["READERS", "Faults", "fingerprint", "has_files", "locate", "present_splits", "read"]
 
 _LISTED_NAMES = 12
+_FEW = 10  # unusable examples of which a share tells nothing
 
 
 def read(
@@ -51,7 +52,8 @@ def read(
 
     Raises:
         InputError: at once if the files are not there; after the last example if more than
-            `spare` were unusable, or where what is wrong is not of single examples.
+            `spare` were unusable, or most of them, or where what is wrong is not of single
+            examples.
     """
     if _present(task, split, root) is None:
         raise InputError(str(root), _missing(task, (split,), root))
@@ -62,7 +64,14 @@ def _read(
     task: Task, split: Split, root: Path, spare: int, left: Callable[[Faults], None] | None
 ) -> Iterator[Example]:
     faults = Faults(source=str(home(task, root)))
-    yield from READERS[task.reader].read(task, split, root, faults)
+    kept = 0
+    for example in READERS[task.reader].read(task, split, root, faults):
+        kept += 1
+        yield example
+    left_out = faults.left()
+    if spare >= left_out > max(_FEW, kept):
+        whole = f"{left_out:,} of {left_out + kept:,} examples are unusable"
+        faults.refuse("file", f"{whole}; to leave some out does not make up for most of them")
     faults.close(spare)
     if left is not None and (faults.left() or faults.mended):
         left(faults)

@@ -117,6 +117,8 @@ class _Checks:
                 return self._fault(where, name, "the id stands for the second time")
             self.ids.add(name)
         answers: Answers | str = self._answers(context, item) if self.labelled else ()
+        if self.exact and not context.strip():
+            answers = "its context is blank: nothing can be learned from it"
         if isinstance(answers, str):
             return self._fault(where, name, answers)
         identity = str(self.kept) if self.numbered else name
@@ -133,12 +135,17 @@ class _Checks:
         self.marked |= impossible is not None
         if not isinstance(found, list):
             return "has no list 'answers'"
-        if not found:
-            if self.unanswerable:
-                return ()
+        if impossible is not None and not isinstance(impossible, bool):
+            return f"'is_impossible' is {kind(impossible)}, should be true or false"
+        if not found and not self.unanswerable:
             return "has no answer, where every question has one; is this a file of SQuAD 2.0?"
+        if not found:
+            seen = "has no answer, and does not say that it is_impossible"
+            return () if impossible else seen
         if impossible:
             return "is_impossible, and has answers"
+        if item.get("plausible_answers"):
+            return "has plausible_answers, which only what is_impossible has"
         answers = []
         for answer in found:
             text = answer.get("text") if isinstance(answer, dict) else None

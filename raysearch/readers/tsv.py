@@ -1,6 +1,7 @@
 """Reads tab-separated text: one example a line, quotes literal, UTF-8. Knows a split's files and
 columns from its row, and nothing of any particular task."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import chain
@@ -8,9 +9,11 @@ from operator import itemgetter
 from pathlib import Path
 
 from ..errors import unknown
+from ..metrics.pairing import ids as listed
 from ..tasks.task import Example, File, Split, Task
 from .faults import Faults
 from .lines import EMPTY, lines
+from .numbers import decimal
 from .places import paths, place, present
 
 __all__ = ["paths", "read"]
@@ -34,10 +37,15 @@ def read(task: Task, split: Split, root: Path, faults: Faults) -> Iterator[Examp
     columns = _columns(task, split, file, first[1], faults)
     if columns is None:
         return
-    width = max(len(first[1]), *(column + 1 for column in columns.values()))
+    width = _width(split, file, first[1])
     belongs = _filter(file, path.parent, first[1], faults)
     rows = rows if file.header else chain([first], rows)
-    yield from _examples(task, file, columns, rows, width, belongs, faults)
+    trained = split.name in {training.name for training in task.trainings()}
+    ids = None if trained or "id" not in columns else Counter[str]()
+    yield from _examples(task, file, columns, rows, width, belongs, ids, faults)
+    if twice := [identity for identity, count in (ids or {}).items() if count > 1]:
+        text = f"{len(twice):,} stand more than once, so that no prediction is theirs"
+        faults.refuse("ids", f"{text}: {listed(twice)}")
 
 
 def _examples(
@@ -47,8 +55,14 @@ def _examples(
     rows: Iterator[tuple[int, Row]],
     width: int,
     belongs: Callable[[Row], bool] | None,
+    ids: Counter[str] | None,
     faults: Faults,
 ) -> Iterator[Example]:
+    """Examples of rows.
+
+    Args:
+        ids: counts those of the rows; None where they need not tell rows apart.
+    """
     label_at = columns.pop("label", None)
     names = tuple(columns)
     # The first column twice, because a getter of a single one would not give a tuple.
@@ -66,6 +80,8 @@ def _examples(
         example: Example = dict(zip(names, pick(fields), strict=False))
         if "id" not in example:
             example["id"] = str(kept)
+        elif ids is not None:
+            ids[example["id"]] += 1
         kept += 1
         example["label"] = None
         if label_at is not None:
@@ -74,13 +90,29 @@ def _examples(
                 faults.add(f"line {number}", _label_text(task, fields[label_at]))
                 continue
         yield example
-    if torn is not faults and (torn.count > file.torn or not kept):
+    if torn is not faults and (torn.count > _torn(file, seen) or not kept):
         faults.take(torn)
     elif torn is not faults:
         faults.known = torn
     if not seen:
         faults.refuse("file", "has a header and no rows")
     _check_rows(file, belongs, kept, faults)
+
+
+def _torn(file: File, rows: int) -> int:
+    """How many torn rows are those that the published file is known for: of a part of it no more
+    than one in a hundred, and the two pieces of one."""
+    return min(file.torn, max(2, rows // 100))
+
+
+def _width(split: Split, file: File, first: Row) -> int:
+    """Columns of a row: those of the header; without one those that the published file has, whose
+    label an unlabelled split may lack."""
+    if file.header:
+        return len(first)
+    full = 1 + max(int(column) for column in file.columns.values())
+    bare = 1 + max(int(column) for name, column in file.columns.items() if name != "label")
+    return bare if not split.labelled and len(first) == bare else full
 
 
 def _rows(path: Path, faults: Faults) -> Iterator[tuple[int, Row]]:
@@ -110,6 +142,9 @@ def _columns(
     lacking = [str(column) for column in wanted.values() if column not in places]
     for column in lacking:
         faults.refuse("line 1", unknown("column", column, (name[:40] for name in first)))
+    for column in wanted.values():
+        if first.count(str(column)) > 1:
+            faults.refuse("line 1", f"column '{column}' stands more than once in the header")
     return None if lacking else {name: places[str(column)] for name, column in wanted.items()}
 
 
@@ -120,14 +155,11 @@ def _labeller(task: Task, file: File) -> Callable[[str], int | float | None]:
         return (numbers | {seen: numbers[meant] for seen, meant in file.spelled.items()}).get
     low, high = task.bounds or (float("-inf"), float("inf"))
 
-    def number(text: str) -> float | None:
-        try:
-            value = float(text)
-        except ValueError:
-            return None
-        return value if low <= value <= high else None
+    def bounded(text: str) -> float | None:
+        value = decimal(text)
+        return value if value is not None and low <= value <= high else None
 
-    return number
+    return bounded
 
 
 @dataclass(kw_only=True)

@@ -83,7 +83,8 @@ class _Parser:
                 continue
             word, tab, tag = line.partition("\t")
             label = tags.get(tag) if tags is not None else 0
-            if label is None or not word or (tags is None and "\t" in tag):
+            foreign = not word.startswith(self.prefix)
+            if label is None or not word or foreign or (tags is None and "\t" in tag):
                 self._fault(number, word, tab, tag)
             words.append(word.removeprefix(self.prefix))
             labels.append(label)
@@ -92,11 +93,13 @@ class _Parser:
         return tuple(words), tuple(labels) if tags is not None else None
 
     def _fault(self, number: int, word: str, tab: str, tag: str) -> None:
-        self.bare += not tab
+        self.bare += self.tags is not None and not tab
         self.faults.add(f"line {number}", self._text(word, tab, tag), examples=not self._spoilt)
         self._spoilt = True
 
     def _text(self, word: str, tab: str, tag: str) -> str:
+        if word and not word.startswith(self.prefix):
+            return f"'{word[:40]}' does not begin with '{self.prefix}'; is it of another language?"
         if not tab:
             spaced = "; is that a space between them?" if len(word.split()) == 2 else ""
             return f"'{word[:40]}' where a word, a tab and a tag should be{spaced}"

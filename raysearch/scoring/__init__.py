@@ -70,8 +70,12 @@ def score(
         task, gold, data, predictions, found,
         odds_path=null_odds, odds=odds, threshold=threshold, as_official=as_official,
     )  # fmt: skip
+    return _scored(task, gold, scores, notes)
+
+
+def _scored(task: Task, gold: Gold, scores: dict[str, float], notes: tuple[str, ...]) -> Scored:
     return Scored(
-        task=name,
+        task=task.name,
         split=gold.split.name,
         examples=len(gold.examples),
         scores={n: value for n, value in scores.items() if not n.endswith(_THRESHOLD)},

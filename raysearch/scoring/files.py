@@ -13,6 +13,7 @@ from typing import Any
 from ..metrics.pairing import unpaired
 from ..readers.faults import Faults
 from ..readers.lines import EMPTY, lines
+from ..readers.numbers import decimal
 from ..tasks import Example, Task
 from .alike import Alike
 
@@ -189,15 +190,13 @@ def _label(task: Task) -> Callable[[str], Any]:
     if task.labels:
         return _named({name: number for number, name in enumerate(task.labels)}, "label")
 
-    def number(value: str) -> float:
-        try:
-            if math.isfinite(found := float(value)):
-                return found
-        except ValueError:
-            pass
+    def finite(value: str) -> float:
+        found = decimal(value)
+        if found is not None and math.isfinite(found):
+            return found
         raise ValueError(f"'{value[:40]}' is no finite number")
 
-    return number
+    return finite
 
 
 def _named(names: dict[str, int], what: str) -> Callable[[str], int]:

@@ -4,9 +4,9 @@ from pathlib import Path
 
 from .. import metrics, readers
 from ..errors import InputError, Problem
-from ..tasks import Task
+from ..tasks import Split, Task
 from . import folder, measures
-from .gold import load
+from .gold import Gold, load
 from .scored import Scored
 from .splits import of_kind
 from .together import joined, together
@@ -29,20 +29,14 @@ def score(
         InputError: all that is wrong with the predictions; or no labels of any language.
     """
     source = f"score {task.name}"
-    _, found = together(
-        source,
-        lambda: _check(source, data),
-        lambda: folder.languages(task, predictions, kind),
-    )
+    steps = (lambda: _check(source, data), lambda: folder.languages(task, predictions, kind))
+    _, found = together(source, *steps)
     scores: dict[str, dict[str, float]] = {}
     hidden: dict[str, list[str]] = {}  # why no labels can be read -> languages
-    warned: list[str] = []
+    further = _passed(found)
     errors, examples, here = [], 0, readers.present_splits(task, data)
     for split, path in found.files:
-        try:
-            gold = load(task, data, split) if split.name in here else "no data of them"
-        except InputError as error:
-            gold = f"{error.problems[0].place}: {error.problems[0].text}"
+        gold = _gold(task, data, split) if split.name in here else "no data of them"
         if isinstance(gold, str):
             hidden.setdefault(gold, []).append(split.language)
             continue
@@ -51,14 +45,13 @@ def score(
             scores[split.language], notes = measures.score(
                 task, gold, data, path, given, as_official=as_official
             )
-            warned += [f"{split.language}: {note}" for note in notes]
+            further += [f"{split.language}: {note}" for note in notes]
             examples += len(gold.examples)
         except InputError as error:
             errors.append(error)
     if errors:
         raise joined(source, errors, most=_SHOWN)
     without = [f"no labels for {', '.join(codes)} ({why})" for why, codes in hidden.items()]
-    further = [*_passed(found), *warned]
     if not scores:
         raise InputError(source, [Problem(place="--data", text=text) for text in without])
     return Scored(
@@ -69,6 +62,14 @@ def score(
         notes=(*_part(len(scores), len(of_kind(task, found.kind))), *without, *further),
         languages=scores,
     )
+
+
+def _gold(task: Task, data: Path, split: Split) -> Gold | str:
+    """The labelled examples of a language, or why they cannot be read."""
+    try:
+        return load(task, data, split)
+    except InputError as error:
+        return f"{error.problems[0].place}: {error.problems[0].text}"
 
 
 def _over_languages(found: dict[str, dict[str, float]], first: str) -> dict[str, float]:

@@ -42,7 +42,7 @@ class File:
         header: whether the first row names the columns.
         keep: which rows belong to the split; None for all.
         torn: how many rows of another width the published file is known to hold; up to so many
-            are left out, more are a fault.
+            are left out, more are a fault, as is more than one in a hundred.
         where: a column and what it says in the split's rows, where a file holds several splits.
         spelled: a label as this file spells it -> the task's label.
         prefix: what stands before every word and is no part of it.
