@@ -9,6 +9,7 @@ import json
 import math
 import os
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -111,7 +112,7 @@ class Journal(Records):
         text = "another file has taken its place" if there else "is gone: moved or removed"
         text += (
             "; this run cannot go on in it. What has ended is in the folder that was moved: put it"
-            f" back, or `raysearch resume` it where it is now"
+            " back, or `raysearch resume` it where it is now"
         )
         raise InputError(str(self.folder), [Problem(place=NAME, text=text)])
 
@@ -163,9 +164,10 @@ def _read_into(records: Records, file: BinaryIO, path: Path) -> tuple[bytes, int
         try:
             event = parse_json(line) if line.endswith(b"\n") else None
         except ValueError as error:
-            event, why = None, f"no JSON ({str(error).partition(':')[0]})"
-        if event is None and not line.strip() == b"null":
-            torn, why = line, why or "no whole line"
+            torn, why = line, f"no JSON ({str(error).partition(':')[0]})"
+            continue
+        if not line.endswith(b"\n"):
+            torn, why = line, "no whole line"
             continue
         end += len(line)
         problems += _take(records, event, number, quiet=bool(problems))
@@ -173,10 +175,18 @@ def _read_into(records: Records, file: BinaryIO, path: Path) -> tuple[bytes, int
     if torn and not end and not _may_begin(torn):
         problems.append(_unread(1, "not a journal at all"))
     if problems:
-        rest = len(problems) - SHOWN
-        more = Problem(place="...", text=f"and {rest:,} more lines", count=rest)
-        raise InputError(str(path), [*problems[:SHOWN], *([more] if rest > 0 else [])])
+        raise _refused(path, problems)
     return torn, end
+
+
+def _refused(path: Path, problems: list[Problem]) -> InputError:
+    """Say which lines are wrong, and once what would do."""
+    first, rest = problems[0], len(problems) - SHOWN
+    mend = "nothing was changed: restore the file from a copy, or mend these lines in a copy"
+    first = replace(first, text=f"{first.text}\n{mend}")
+    more = Problem(place="...", text=f"and {rest:,} more lines", count=rest)
+    shown = [first, *problems[1:SHOWN], *([more] if rest > 0 else [])]
+    return InputError(str(path), shown)
 
 
 def _take(records: Records, event: Any, number: int, *, quiet: bool) -> list[Problem]:
@@ -198,16 +208,12 @@ def _take(records: Records, event: Any, number: int, *, quiet: bool) -> list[Pro
             records.admit(typed)
             records.apply(typed)
     except EventError as error:
-        return [Problem(place=f"line {number}", text=f"{error}; {_MEND}")]
+        return [Problem(place=f"line {number}", text=str(error))]
     return []
 
 
-_MEND = "restore the file from a copy, or delete this line in a copy of your own"
-
-
 def _unread(number: int, why: str) -> Problem:
-    text = f"not an event, {why}: nothing was changed; {_MEND}"
-    return Problem(place=f"line {number}", text=text)
+    return Problem(place=f"line {number}", text=f"not an event: {why}")
 
 
 def _may_begin(torn: bytes) -> bool:

@@ -5,8 +5,8 @@ It knows neither Ray nor time: a resumed run is an agenda over a journal that is
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from .. import __version__, metrics, standing, tasks
-from ..journal import Journal, Phase, Record
+from .. import __version__, metrics, run_folder, standing, tasks
+from ..journal import FORMAT, Journal, Phase, Record
 from ..study import Study
 from .clock import Clock
 from .halving import goes_on
@@ -26,6 +26,9 @@ class Agenda:
         content: task -> identity of its data and model, part of every trial's id.
         devices: how many devices a trial holds.
         shelf: where trained teachers are kept.
+
+    Raises:
+        InputError: the journal holds trials that cannot be of the study.
     """
 
     def __init__(
@@ -36,6 +39,7 @@ class Agenda:
         devices: int = 1,
         shelf: Shelf | None = None,
     ) -> None:
+        run_folder.refuse_misfits(journal.folder, study, journal, resumed=True)
         self.study, self.journal, self.shelf = study, journal, shelf or Shelf()
         self.clock = Clock()
         self.points = Points(study, journal, content, devices, self.clock)
@@ -43,7 +47,7 @@ class Agenda:
         waiting = [r for r in journal.trials.values() if not r.over]
         # Teachers first: others wait for them.
         self._waiting = [r.id for r in sorted(waiting, key=lambda r: r.phase != "teach")]
-        journal.write("session", **self.clock.stamp(), version=__version__)
+        journal.write("session", **self.clock.stamp(), version=__version__, format=FORMAT)
 
     def next(self) -> Record | Literal["wait", "done"]:
         """The next trial to run, begun in the journal; or that there is none now, or ever.

@@ -16,8 +16,8 @@ RESAMPLED = 10  # times n parameters: how often Optuna lets a point outside the 
 class PlainCmaEsSampler(CmaEsSampler):
     """CMA-ES as Optuna has it, but that a trial keeps the optimizer's numbers by name.
 
-    Where no trial keeps a state that can be used, the optimizer begins anew and is told the finished
-    trials generation by generation, as their numbers of generations say.
+    Where no trial keeps a state that can be used, the optimizer begins anew and is told the
+    finished trials generation by generation, as their numbers of generations say.
     """
 
     _optimizer: cmaes.CMA | None = None

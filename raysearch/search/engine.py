@@ -1,7 +1,6 @@
 """One run from its study to its table: the engine under the command and the Python interface."""
 
 import json
-import shutil
 import threading
 from collections.abc import Callable
 from contextlib import closing, nullcontext, suppress
@@ -10,19 +9,30 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from .. import __version__, export, preflight, readers, tasks
+from .. import __version__, export, preflight, readers, run_folder, tasks
 from .. import study as studies
-from ..errors import InputError, Problem
-from ..journal import Journal, Record, Records, read
+from ..errors import InputError, Problem, shortened
+from ..journal import NAME, TORN, Journal, Record, Records, read
 from ..preflight import Lanes
 from ..recipes import RECIPES
 from ..standing import Standing, complete, standings
-from ..storage import write_atomically
+from ..storage import (
+    MARKER,
+    file_inside,
+    kind_of,
+    mark,
+    name_problem,
+    owner,
+    remove_known,
+    write_atomically,
+)
 from ..study import Study
 from .cluster import cluster, local_resources
 from .mirror import Mirror, is_remote
 from .provenance import provenance
 from .teachers import Shelf
+
+RAY_ERROR = "ray-error.txt"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,33 +85,32 @@ def run(
     Raises:
         InputError: everything that stands in the way, before anything is trained; no folder stays.
     """
-    place, mirror = f"{storage}/{name or study.name}", None
-    data, folder, lanes = Path(data), Path(place), Lanes.of(lanes) or Lanes()
-    if is_remote(place):
-        mirror = Mirror(place)
-        folder = mirror.folder
+    data, lanes = Path(data), Lanes.of(lanes) or Lanes()
+    name = study.name if name is None else name
+    if problems := _place_problems(str(storage), name):
+        raise InputError(study.name, [*problems, *_problems(study, data, None, lanes, address)])
+    place = f"{storage}/{name}"
+    mirror = Mirror(place) if is_remote(place) else None
+    folder = mirror.folder if mirror else Path(place)
     text = f"'{place}' is there already; go on with `raysearch resume {place}`, or"
     text += " give the run another name"
     there = Problem(place="run folder", text=text)
-    taken = (folder.exists() and any(folder.iterdir())) or (mirror and mirror.exists)
-    problems = [there] if taken else []
-    problems += _problems(study, data, folder, lanes, address)
+    taken = _taken(folder) or (mirror is not None and mirror.exists)
+    problems = [*([there] if taken else []), *_problems(study, data, folder, lanes, address)]
     if problems:
         raise InputError(study.name, problems)
     content = _content(study, data)
+    _clear_abandoned(folder)
     folder.mkdir(parents=True, exist_ok=True)
     with mirror or nullcontext(), closing(Journal(folder)) as journal:
-        if (folder / "study.yaml").exists():  # another run has begun, and ended, meanwhile
+        if kind_of(folder / run_folder.STUDY):  # another run has begun, and ended, meanwhile
             raise InputError(study.name, [there])
-        write_atomically(folder / "study.yaml", studies.dump(study))
-        facts = provenance(study) | {"data": str(data.resolve()), "content": content}
-        facts["lanes"] = asdict(lanes)
-        write_atomically(folder / "provenance.json", json.dumps(facts, indent=2))
+        made = _claim(folder, study, data, content, lanes)
         try:
             return _engine(folder, study, data, journal, content, address, lanes, watch)
-        except InputError:  # what only reading a model or all data can tell
-            if not any(record.attempts for record in journal.trials.values()):
-                _clear(folder)
+        except BaseException:  # what only a model, all data or Ray can tell; Ctrl-C
+            if not _begun(journal) and kind_of(folder / RAY_ERROR) is None:
+                _clear(folder, made)
             raise
 
 
@@ -117,45 +126,57 @@ def resume(
     mirror = Mirror(str(folder)) if is_remote(str(folder)) else None
     folder = mirror.fetch() if mirror else Path(folder)
     study, facts = opened(folder)
-    data = Path(data or facts["data"])
-    lanes = Lanes.of(lanes) or Lanes(**facts["lanes"])
-    problems = _problems(study, data, folder, lanes, address)
-    if facts["raysearch"] != __version__:
-        text = f"begun by raysearch {facts['raysearch']}, this is {__version__}: not comparable"
-        problems.append(Problem(place="version", text=text))
-    content = {} if problems else _content(study, data)
-    if not problems and content != facts["content"]:
-        text = "the data or the model has changed since the run began; trials would not compare"
-        problems = [Problem(place="data", text=text)]
-    if problems:
-        raise InputError(str(folder), problems)
-    with mirror or nullcontext(), closing(Journal(folder)) as journal:
-        return _engine(folder, study, data, journal, content, address, lanes, watch)
+    run_folder.refuse_lost_journal(folder, study, Records(), needed=True)
+    with closing(Journal(folder)) as journal:  # first: a run that is going on is told at once
+        run_folder.refuse_lost_journal(folder, study, journal)
+        run_folder.refuse_misfits(folder, study, journal, resumed=True)  # before data is read
+        data = Path(data or facts["data"])
+        lanes = Lanes.of(lanes) or Lanes(**facts["lanes"])
+        problems = _problems(study, data, folder, lanes, address)
+        if facts["raysearch"] != __version__:
+            text = f"begun by raysearch {facts['raysearch']}, this is {__version__}: not comparable"
+            problems.append(Problem(place="version", text=text))
+        content = {} if problems else _content(study, data)
+        if not problems and content != facts["content"]:
+            text = "the data or the model has changed since the run began; trials would not compare"
+            problems = [Problem(place="data", text=text)]
+        if problems:
+            raise InputError(str(folder), problems)
+        with mirror or nullcontext():
+            return _engine(folder, study, data, journal, content, address, lanes, watch)
 
 
 def opened(folder: Path) -> tuple[Study, dict[str, Any]]:
     """The study and the provenance of a run folder. Raises InputError where it is none."""
-    missing = [n for n in ("study.yaml", "provenance.json") if not (folder / n).is_file()]
+    names = (run_folder.STUDY, run_folder.PROVENANCE)
+    missing = [name for name in names if kind_of(file_inside(folder, name)) is None]
     if missing:
         text = f"no {' and no '.join(missing)} here: not a run folder"
         raise InputError(str(folder), [Problem(place="run folder", text=text)])
-    try:
-        facts = json.loads((folder / "provenance.json").read_text())
-        wanted = {name: facts[name] for name in ("raysearch", "data", "content", "lanes")}
-    except (ValueError, KeyError, TypeError) as error:
-        text = f"damaged: {error!r}; without it the run cannot go on, its journal is whole"
-        problem = Problem(place="provenance.json", text=text)
-        raise InputError(str(folder), [problem]) from None
-    return studies.load(folder / "study.yaml"), wanted
+    facts = run_folder.provenance_of(folder)
+    wanted = {name: facts[name] for name in ("raysearch", "data", "content", "lanes")}
+    return studies.load(run_folder.study_file(folder)), wanted
+
+
+def _place_problems(storage: str, name: str) -> list[Problem]:
+    """What is wrong with where a run folder is to go."""
+    problems = []
+    if not storage.strip() or not storage.isprintable():
+        text = f"a folder or a URI is needed, without control characters, got {storage!r}"
+        problems.append(Problem(place="storage", text=text))
+    if problem := name_problem(name):
+        text = f"{shortened(repr(name))} cannot name a run folder: {problem}; --name gives another"
+        problems.append(Problem(place="name", text=text))
+    return problems
 
 
 def _problems(
-    study: Study, data: Path, folder: Path, lanes: Lanes, address: str | None
+    study: Study, data: Path, folder: Path | None, lanes: Lanes, address: str | None
 ) -> list[Problem]:
     """Everything that can be known without Ray and without reading weights."""
     found = [problem for model in study.models for problem in preflight.hub_problems(model)]
     found += preflight.survey(study, data).problems
-    room = [(folder, study.confirm.top + 1, "storage")]
+    room = [(folder, study.confirm.top + 1, "storage")] if folder else []
     if any(RECIPES[study.recipe].teacher(study.hyper(name, {})) for name in study.tasks):
         room.append((Shelf().folder, 1 + len(study.confirm.seeds), "RAYSEARCH_CACHE"))
     for place, weights, named in room:
@@ -195,12 +216,61 @@ def _engine(
     return Run(folder=folder, study=study, records=read(folder), interrupted=interrupted)
 
 
-def _clear(folder: Path) -> None:
-    """Empty a run folder, and take it away where it is one and no link."""
-    for path in folder.iterdir():
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
-    with suppress(OSError):
-        folder.rmdir()
+def _claim(
+    folder: Path, study: Study, data: Path, content: dict[str, str], lanes: Lanes
+) -> str:  # fmt: skip
+    """Write what a run folder begins with; gives the run's id."""
+    made = mark(folder)
+    write_atomically(file_inside(folder, run_folder.STUDY), studies.dump(study))
+    facts = provenance(study) | {"data": str(data.resolve()), "content": content}
+    facts["lanes"] = asdict(lanes)
+    write_atomically(file_inside(folder, run_folder.PROVENANCE), json.dumps(facts, indent=2))
+    return made
+
+
+def _begun(records: Records) -> bool:
+    """Whether anything was trained, or has ended."""
+    return any(record.attempts or record.over for record in records.trials.values())
+
+
+def _taken(folder: Path) -> bool:
+    """Whether a folder holds anything but a run that never began a trial."""
+    return folder.exists() and any(folder.iterdir()) and not _abandoned(folder)
+
+
+def _abandoned(folder: Path) -> bool:
+    """Whether a start was killed here: a folder that a run has marked, in which none began, or one
+    that had no time for more than an empty journal."""
+    if not folder.is_dir():
+        return False
+    names = {path.name for path in folder.iterdir()}
+    if names == {NAME}:
+        return kind_of(folder / NAME) == "a file" and not (folder / NAME).stat().st_size
+    if owner(folder) is None or names - set(_beginning(folder)):
+        return False
+    with suppress(InputError):
+        return not _begun(read(folder))
+    return False
+
+
+def _clear_abandoned(folder: Path) -> None:
+    """Take a killed start away. Raises InputError where its process still runs."""
+    if _abandoned(folder):
+        with closing(Journal(folder)):
+            _clear(folder, owner(folder))
+
+
+def _clear(folder: Path, run: str | None) -> None:
+    """Take away what a run's start has written, and the folder where it is empty and no link."""
+    if run is not None and owner(folder) == run:
+        remove_known(folder, _beginning(folder))
+
+
+def _beginning(folder: Path) -> list[str]:
+    """Names of what a start leaves in its folder, the marker last: it allows that."""
+    staged = [path.name for path in folder.glob(".*.writing")]
+    return [*staged, run_folder.STUDY, run_folder.PROVENANCE, RAY_ERROR, NAME, TORN, "checkpoints",
+            MARKER]  # fmt: skip
 
 
 def _content(study: Study, data: Path) -> dict[str, str]:

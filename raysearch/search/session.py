@@ -1,12 +1,12 @@
 """One sitting of a run: from a cluster that is up to the last trial, or to Ctrl-C."""
 
 import logging
-import shutil
 import signal
 import tempfile
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import ray
 from ray import tune
 
 from .. import tasks
-from ..errors import RaysearchError
+from ..errors import InputError, RaysearchError
 from ..export import Curves
 from ..journal import Journal, Record
 from ..lane.desk import Desk
@@ -22,6 +22,18 @@ from ..lane.trainable import Lane
 from ..models import save
 from ..preflight import Lanes
 from ..standing import complete, standings
+from ..storage import (
+    clear_place,
+    file_inside,
+    folder_inside,
+    inside,
+    mark,
+    move,
+    owner,
+    remove_known,
+    remove_owned,
+    write_atomically,
+)
 from ..study import Study
 from . import samplers
 from .agenda import Agenda
@@ -82,6 +94,8 @@ class Session:
         self._counted, self._count = -RECOUNT, 0
         self.view = (watch or Silent)(self.agenda, self._room)
         self.curves = Curves(folder, study)
+        for text in journal.notes:
+            self.view.note(text)
 
     def run(self) -> bool:
         """Run to the end; whether it was interrupted."""
@@ -107,6 +121,8 @@ class Session:
                 with as_ctrl_c(signal.SIGTERM):
                     self._tune(conductor, desk, scratch)
             except (tune.TuneError, ray.exceptions.RayError) as error:
+                if self.journal.failure is not None:  # Tune would hide what it is
+                    raise self.journal.failure from error
                 raise self._lost(error) from error
             finally:
                 self.view.close()
@@ -114,10 +130,15 @@ class Session:
 
     def _lost(self, error: Exception) -> RaysearchError:
         """Ray itself failed: say how to go on, and keep what it said in a file."""
-        path = self.folder / "ray-error.txt"
-        path.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
+        text = "".join(traceback.format_exception(error))
+        try:
+            path = file_inside(self.folder, "ray-error.txt")
+            write_atomically(path, text)
+            where = f"see {path}"
+        except (OSError, RaysearchError):  # no room, or no folder: what Ray said is told itself
+            where = text.strip().splitlines()[-1]
         return RaysearchError(
-            f"{self.folder}: Ray failed, see {path}\n"
+            f"{self.folder}: Ray failed, {where}\n"
             f"what has ended is kept; go on with: raysearch resume {self.folder}"
         )
 
@@ -186,9 +207,12 @@ class Session:
     def _note_error(self, record: Record) -> None:
         """A failed trial leaves what it said last in a file of its own."""
         if record.error:
-            path = self.folder / tasks.get(record.task).slug / "errors" / f"{record.id}.txt"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(record.error + "\n", encoding="utf-8")
+            with suppress(OSError, InputError):  # the journal has it
+                place = (tasks.get(record.task).slug, "errors")
+                folder_inside(self.folder, *place)
+                path = file_inside(self.folder, *place, f"{record.id}.txt")
+                text = record.error.encode("utf-8", "backslashreplace")
+                write_atomically(path, text + b"\n")
 
     def _keep_weights(self, record: Record, weights: dict[str, Any]) -> None:
         """Write a trial's weights where none of the same configuration did better on dev; put a
@@ -205,28 +229,50 @@ class Session:
         if any((r.score, -r.number) > (best, -record.number) for r in rivals):
             return
         hyper = self.study.hyper(record.task, record.configuration)
-        save(self._weights(record), self.pantry.pretrained(record.task), weights, hyper)
+        folder = self._weights(record)
+        folder_inside(self.folder, tasks.get(record.task).slug, "weights")
+        save(folder, self.pantry.pretrained(record.task), weights, hyper)
+        mark(folder, self._run())
         for rival in rivals:
-            shutil.rmtree(self._weights(rival))
+            remove_owned(self._weights(rival), self._run())
 
     def _kept(self, task: str) -> list[Record]:
         return [r for r in self.journal.of(task) if r.over and self._weights(r).is_dir()]
 
     def _weights(self, record: Record) -> Path:
-        return self.folder / tasks.get(record.task).slug / "weights" / record.id
+        return inside(self.folder, tasks.get(record.task).slug, "weights", record.id)
+
+    def _run(self) -> str:
+        """The id of this run: what it made bears it, and nothing else is ever removed."""
+        return owner(self.folder) or mark(self.folder)
 
     def tidy(self) -> None:
-        """The winner's weights become best/, the others go; Optuna's study is written."""
+        """The winner's weights become best/, the others go; Optuna's study is written.
+
+        What cannot be written for want of room is told, and the rest is done: tables come after.
+        """
         for name in self.study.tasks:
-            folder = self.folder / tasks.get(name).slug
-            folder.mkdir(exist_ok=True)
+            folder_inside(self.folder, tasks.get(name).slug)
             leaders = standings(self.study, self.journal, name)
             kept = {r.id for r in self._kept(name)}
             for record in leaders[0].trials if leaders else ():
                 if record.id in kept:
-                    shutil.rmtree(folder / "best", ignore_errors=True)
-                    self._weights(record).rename(folder / "best")
-            shutil.rmtree(folder / "weights", ignore_errors=True)
+                    self._crown(record)
+            for record in self.journal.of(name):
+                remove_owned(self._weights(record), self._run())
+            remove_known(inside(self.folder, tasks.get(name).slug, "weights"), ())
             searched = self.journal.of(name, "search")
-            samplers.export(folder / "study.db", self.study.name, self.agenda.asker(name), searched)
-        shutil.rmtree(self.folder / "checkpoints", ignore_errors=True)
+            path = file_inside(self.folder, tasks.get(name).slug, "study.db")
+            try:
+                samplers.export(path, self.study.name, self.agenda.asker(name), searched)
+            except OSError as error:
+                self.view.note(f"{path}: not written: {error.strerror or error}")
+        checkpoints = [f"{record.id}.pt" for record in self.journal.trials.values()]
+        remove_known(inside(self.folder, "checkpoints"), checkpoints)
+
+    def _crown(self, record: Record) -> None:
+        """Make a trial's weights the task's best/; one that this run did not make is kept aside."""
+        best = inside(self.folder, tasks.get(record.task).slug, "best")
+        if aside := clear_place(best, self._run()):
+            self.view.note(f"{best}: not made by this run, kept as {aside.name}")
+        move(self._weights(record), best)

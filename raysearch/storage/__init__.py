@@ -1,11 +1,12 @@
 """What lies on a disk: the only package that replaces, moves, cuts or removes files and folders."""
 
-from .atomic import replaced, staged_folder, write_atomically
+from .atomic import replaced, staged_file, staged_folder, write_atomically
 from .names import component_problem, is_id, name_problem
 from .ownership import MARKER, clear_place, mark, owner, remove_owned
-from .paths import file_inside, folder_inside, inside, kind_of
+from .paths import all_inside, file_inside, folder_inside, inside, kind_of
 from .regular import open_regular, parse_json, read_json
 from .removal import (
+    empty_file,
     keep_aside,
     move,
     remove_file,
@@ -18,8 +19,10 @@ from .removal import (
 
 __all__ = [
     "MARKER",
+    "all_inside",
     "clear_place",
     "component_problem",
+    "empty_file",
     "file_inside",
     "folder_inside",
     "inside",
@@ -40,6 +43,7 @@ __all__ = [
     "remove_tree",
     "replaced",
     "shorten",
+    "staged_file",
     "staged_folder",
     "take_place",
     "write_atomically",

@@ -25,7 +25,8 @@ def write_atomically(path: Path, content: str | bytes) -> None:
     """
     content = content.encode() if isinstance(content, str) else content
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".writing")
+    prefix = f".{path.name[:100]}."
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=prefix, suffix=".writing")
     staged = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as file:
@@ -50,11 +51,22 @@ def replaced(path: Path) -> Iterator[Path]:
     Raises:
         OSError: it cannot be written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    staged = path.with_name(f".{path.name}.{uuid.uuid4().hex}.writing")
-    try:
+    with staged_file(path) as staged:
         yield staged
         os.replace(staged, path)
+
+
+@contextmanager
+def staged_file(path: Path) -> Iterator[Path]:
+    """Give the path of a new file beside another one; what is still there at the end goes away.
+
+    Raises:
+        OSError: the folder cannot be made.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    staged = path.with_name(f".{path.name[:100]}.{uuid.uuid4().hex}.writing")
+    try:
+        yield staged
     finally:
         with suppress(OSError):
             staged.unlink()
@@ -72,7 +84,7 @@ def staged_folder(folder: Path, *, replace: bool = False) -> Iterator[Path]:
         OSError: it cannot be written, or is there already.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
-    staged = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}.writing")
+    staged = folder.with_name(f".{folder.name[:100]}.{uuid.uuid4().hex}.writing")
     staged.mkdir()
     try:
         yield staged

@@ -2,6 +2,7 @@
 
 import os
 import stat
+from collections.abc import Iterable
 from pathlib import Path
 
 from ..errors import InputError, Problem
@@ -70,6 +71,23 @@ def folder_inside(folder: Path, *parts: str) -> Path:
             raise _refused(folder, "/".join(parts[:count]), "is a file, a folder would do")
         path.mkdir(exist_ok=True)
     return folder.joinpath(*parts)
+
+
+def all_inside(folder: Path, paths: Iterable[tuple[str, ...]]) -> list[Path]:
+    """Return the paths of several files inside a run folder; see `file_inside`.
+
+    Raises:
+        InputError: every one of them that is a link, a folder or a special file.
+    """
+    allowed, problems = [], []
+    for parts in paths:
+        try:
+            allowed.append(file_inside(folder, *parts))
+        except InputError as error:
+            problems += error.problems
+    if problems:
+        raise InputError(str(folder), dict.fromkeys(problems))
+    return allowed
 
 
 def kind_of(path: Path) -> str | None:
