@@ -72,8 +72,8 @@ def check(
         try:
             study = _load(path, model, tasks, trials, fixed, data)
             seen = preflight.survey(study, data)
-            if seen.problems:
-                raise InputError(str(path), seen.problems)
+            if problems := seen.problems or _setting_problems(study):
+                raise InputError(str(path), problems)
         except RaysearchError as error:
             print(error, file=sys.stderr)
             broken += 1
@@ -236,6 +236,16 @@ def _load(
     names = None if tasks is None else [name.strip() for name in tasks.split(",")]
     given = {"model": model, "tasks": names, "trials": trials, "set": fixed}
     return load(path, further=lambda study: survey(study, data).problems, **given)
+
+
+def _setting_problems(study: Any) -> list[Problem]:
+    """What the models that are folders cannot take of a study's settings."""
+    local = [name for name in study.tasks if Path(study.model_of(name)).is_dir()]
+    if not local:
+        return []
+    from .models.settings import setting_problems
+
+    return setting_problems(study, local)
 
 
 def _lanes(count: int | None, workers: int | None, cpus: float | None, gpus: float | None) -> Any:
