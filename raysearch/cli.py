@@ -73,8 +73,8 @@ def check(
         try:
             study = _load(path, model, tasks, trials, fixed, data)
             seen = preflight.survey(study, data)
-            if seen.problems:
-                raise InputError(str(path), seen.problems)
+            if problems := seen.problems or _setting_problems(study):
+                raise InputError(str(path), problems)
         except RaysearchError as error:
             print(printable(error, lines=True), file=sys.stderr)
             broken += 1
@@ -253,6 +253,16 @@ def _load(
 def _show(line: object) -> None:
     """Print a line that may hold names of files or of what is in them."""
     print(printable(line))
+
+
+def _setting_problems(study: Any) -> list[Problem]:
+    """What the models that are folders cannot take of a study's settings."""
+    local = [name for name in study.tasks if Path(study.model_of(name)).is_dir()]
+    if not local:
+        return []
+    from .models.settings import setting_problems
+
+    return setting_problems(study, local)
 
 
 def _lanes(count: int | None, workers: int | None, cpus: float | None, gpus: float | None) -> Any:

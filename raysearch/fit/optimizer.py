@@ -38,8 +38,8 @@ def depths(names: list[str]) -> dict[str, int]:
     if len(owners) > 1 and [owner.rpartition(".")[2] for owner in owners] != list(_STACKS):
         text = f"several stacks of layers, in {', '.join(owners)}: give the model, not its names"
         raise InputError("model", [Problem(place="layerwise_decay", text=text)])
-    order = {key: depth for depth, key in enumerate(
-        sorted(set(places.values()), key=lambda key: (owners.index(key[0]), key[1])), 1)}  # fmt: skip
+    layers = sorted(set(places.values()), key=lambda key: (owners.index(key[0]), key[1]))
+    order = {key: depth for depth, key in enumerate(layers, 1)}
     return {
         name: order[places[name]] if name in places
         else 0 if _BELOW.search(name) else len(order) + 1
@@ -114,8 +114,8 @@ def _is_norm(module: torch.nn.Module) -> bool:
 
 
 def _is_table(module: torch.nn.Module) -> bool:
-    """Return whether a module is a table that is looked up by number: of words, positions, distances
-    (I-BERT's QuantEmbedding is no nn.Embedding)."""
+    """Return whether a module is a table that is looked up by number: of words, positions or
+    distances (I-BERT's QuantEmbedding is no nn.Embedding)."""
     kinds = (torch.nn.Embedding, torch.nn.EmbeddingBag, Narrow)
     return isinstance(module, kinds) or type(module).__name__ == "QuantEmbedding"
 

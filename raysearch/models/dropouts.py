@@ -93,7 +93,7 @@ class Reach:
         return field == "attention_dropout" and self.shared and not self.of(field)
 
     def lack(self, field: str) -> str:
-        """Return why a hyperparameter reaches nothing in the model; "" where it reaches something."""
+        """Return why a hyperparameter reaches nothing in the model; "" where it does reach."""
         if self.of(field):
             return ""
         if self._shares(field):

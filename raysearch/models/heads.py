@@ -20,6 +20,7 @@ from transformers import (
     AutoModelForTokenClassification,
 )
 
+from ..errors import InputError, Problem
 from ..recipes import Hyper
 from ..recipes.consistency import NEVER
 
@@ -63,12 +64,24 @@ def put(model: nn.Module, head: str) -> None:
         _put_words(model, chosen.get("pooling") == "sum")
     elif head == "span":
         if chosen.get("span_head") == "conditional":
+            _check_conditional(model)
             shares = (getattr(model.config, name, None) for name in CLASSIFIER_DROPOUTS)
             share = next((p for p in shares if p is not None), 0.1)
             model.qa_outputs = Conditional(model.config.hidden_size, share)
             model.forward = MethodType(_conditional, model)
         else:
             model.forward = MethodType(_plain, model)
+
+
+def _check_conditional(model: nn.Module) -> None:
+    """Raises InputError where the conditional head cannot stand on a model's encoder."""
+    if model.base_model is model:
+        text = f"the conditional head does not fit {type(model).__name__}: plain would do"
+        raise _unfit("span_head", text)
+
+
+def _unfit(field: str, text: str) -> InputError:
+    return InputError("model", [Problem(place=field, text=text)])
 
 
 def _put_words(model: nn.Module, pooled: bool) -> None:
@@ -89,8 +102,11 @@ def _put_words(model: nn.Module, pooled: bool) -> None:
         return SimpleNamespace(logits=logits.gather(1, index))
 
     if pooled:
-        before = next(getattr(model, n) for n in ("dropout", "drop", "classifier")
-                      if isinstance(getattr(model, n, None), nn.Module))  # fmt: skip
+        parts = (getattr(model, name, None) for name in ("dropout", "drop", "classifier"))
+        before = next((part for part in parts if isinstance(part, nn.Module)), None)
+        if before is None:
+            text = f"{type(model).__name__} has no place to sum a word's tokens before its head"
+            raise _unfit("pooling", f"{text}: pooling first would do")
         before.register_forward_pre_hook(pool)
     model.forward = MethodType(forward, model)
 

@@ -131,8 +131,8 @@ def _layers(
     keys: dict[str, tuple[str, int]] = {}
     for name, elements in stacks.items():
         parent = name.rpartition(".")[0]
-        beside = [other for other, parts in stacks.items()
-                  if other.rpartition(".")[0] == parent and len(parts) == len(elements)]  # fmt: skip
+        alike = (other for other, parts in stacks.items() if len(parts) == len(elements))
+        beside = [other for other in alike if other.rpartition(".")[0] == parent]
         keys |= {one: (beside[0], number) for number, one in enumerate(elements) if one in times}
     if not keys:
         raise _refusal(kind, "it has no list of layers that a text passes through")

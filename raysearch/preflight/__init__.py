@@ -6,6 +6,7 @@ from pathlib import Path
 from .. import readers, tasks
 from ..errors import InputError, Problem
 from ..study import Study
+from ..study.idle import idle_notes
 from ..study.names import model_problems
 from . import material
 from .faults import of_file, unreadable
@@ -44,7 +45,7 @@ def survey(study: Study, root: Path | None) -> Survey:
         lacking, seen = material.look(study, tasks.get(name), root)
         found += [problem for problem in lacking if problem not in found]
         notes += [f"{name} {note}" for note in seen]
-    return Survey(problems=found, sizes=sizes, notes=notes)
+    return Survey(problems=found, sizes=sizes, notes=[*idle_notes(study), *notes])
 
 
 def _read(study: Study, name: str, root: Path) -> tuple[dict[str, int], list[Problem]]:

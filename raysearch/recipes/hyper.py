@@ -2,6 +2,8 @@
 
 Studies, validation, `raysearch list` and the columns of tables all come from these fields."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
@@ -48,6 +50,29 @@ _SPAN = (
 
 MOST_EVALUATIONS = 100_000  # of one trial
 
+@dataclass(frozen=True, kw_only=True)
+class Condition:
+    """When a hyperparameter is read: only beside some values of another.
+
+    Attributes:
+        name: the other.
+        holds: whether a value of the other lets it be read.
+        text: those values, in words.
+    """
+
+    name: str
+    holds: Callable[[Any], bool]
+    text: str
+
+
+def _is(name: str, value: Any) -> Condition:
+    return Condition(name=name, holds=lambda other: other == value, text=str(value))
+
+
+_FP16 = _is("precision", "fp16")
+_POLYNOMIAL = _is("schedule", "polynomial")
+_CONDITIONAL = _is("span_head", "conditional")
+
 Probability = Annotated[Number, Field(ge=0, lt=1)]
 Rate = Annotated[Number, Field(gt=0, le=10)]
 Epochs = Annotated[Number, Field(gt=0, le=100_000)] | Steps
@@ -70,6 +95,25 @@ class Hyper(BaseModel):
         "over_length": ("classify", "regress"),
         "label_scale": ("regress",),
         "label_smoothing": ("classify", "choose", "tag"),
+    }
+
+    # Fields -> when they are read, besides by which heads.
+    READ_WHERE: ClassVar[dict[str, Condition]] = {
+        "schedule_power": _POLYNOMIAL,
+        "schedule_end": _POLYNOMIAL,
+        "fp16_scale": _FP16,
+        "fp16_window": _FP16,
+        "adam_eps_on": Condition(
+            name="bias_correction", holds=bool, text="true: without it epsilon stands one way"
+        ),
+        "decay_exclude": Condition(name="weight_decay", holds=bool, text="above 0"),
+        "layerwise_offset": Condition(
+            name="layerwise_decay", holds=lambda rate: rate not in (None, 1), text="below 1"
+        ),
+        "beam": _CONDITIONAL,
+        "answerable_by": _CONDITIONAL,
+        "answerable_weight": _CONDITIONAL,
+        "span_over": _is("span_head", "plain"),
     }
 
     BSZ: int = Field(32, ge=1, description="examples per optimizer step, over all devices")

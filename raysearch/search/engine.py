@@ -27,6 +27,7 @@ from ..storage import (
     write_atomically,
 )
 from ..study import Study
+from ..study.names import scratch_shape
 from .cluster import cluster, local_resources
 from .mirror import Mirror, is_remote
 from .provenance import provenance
@@ -176,6 +177,7 @@ def _problems(
     """Everything that can be known without Ray and without reading weights."""
     found = [problem for model in study.models for problem in preflight.hub_problems(model)]
     found += preflight.survey(study, data).problems
+    found += found or _setting_problems(study)
     room = [(folder, study.confirm.top + 1, "storage")] if folder else []
     if any(RECIPES[study.recipe].teacher(study.hyper(name, {})) for name in study.tasks):
         room.append((Shelf().folder, 1 + len(study.confirm.seeds), "RAYSEARCH_CACHE"))
@@ -185,6 +187,17 @@ def _problems(
     if address is None:
         found += preflight.lane_problems(lanes, local_resources())
     return found
+
+
+def _setting_problems(study: Study) -> list[Problem]:
+    """What the models at hand cannot take of a study's settings; those from scratch are asked once
+    their workers come up, which needs torch as well."""
+    local = [name for name in study.tasks if not scratch_shape(study.model_of(name))]
+    if not local:
+        return []
+    from ..models.settings import setting_problems
+
+    return setting_problems(study, local)
 
 
 def _engine(

@@ -17,6 +17,7 @@ from ..lane.texts import Stored
 from ..prepare import translated
 from ..recipes import Hyper
 from ..study import Study
+from ..study.idle import idle_notes
 from ..views import dictionaries, sources, unigram
 
 
@@ -48,10 +49,20 @@ class Pantry:
 
     def _fill(self) -> None:
         try:
+            self._check_settings()
             for name in self._needed:
                 self._provide(name)
         except BaseException as error:  # the main thread raises it
             self.error = error
+
+    def _check_settings(self) -> None:
+        """Raises InputError for settings that some task's model cannot take, before any trains."""
+        from ..models.settings import setting_problems
+
+        if problems := setting_problems(self.study, self._needed, download=True):
+            raise InputError(self.study.name, problems)
+        for note in idle_notes(self.study):
+            self.note(note)
 
     def _provide(self, name: str) -> None:
         from ..models import read

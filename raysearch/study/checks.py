@@ -12,7 +12,7 @@ from .. import tasks as task_table
 from ..errors import Problem, nearest, unknown
 from ..recipes import RECIPES, SHARED, Hyper
 from ..space import Dimension
-from .idle import idle_problems
+from .idle import idle_dimensions, idle_problems
 from .names import model_problems, score_names, train_problems
 from .places import MOST, first_few, mapping
 from .schema import Study
@@ -226,6 +226,7 @@ def space_checks(study: Study) -> list[Problem]:
             own = study.per_task.get(task)
             place = f"per_task.{task}." if own and found[0] in own.fixed else ""
             problems.append(Problem(place=f"{place}fixed.{found[0]}", text=found[1]))
+    problems += idle_dimensions(study)
     for task in study.tasks if study.search.sampler == "grid" else ():
         if (cells := spaces.size(places[task])) > CELLS:
             text = f"a grid of {cells:,} configurations for {task}, at most {CELLS:,}; use tpe"

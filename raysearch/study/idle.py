@@ -2,7 +2,7 @@
 where there are none. In a file that is a mistake; a study cut to fewer tasks goes without it."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, Literal
 
 from ..errors import Problem, shortened
 from ..recipes import RECIPES, Hyper
@@ -64,6 +64,62 @@ def _unread(
 
 def _read(name: Any, heads: Iterable[Head], read_by: Mapping[str, tuple[Head, ...]]) -> bool:
     return name not in read_by or any(head in read_by[name] for head in heads)
+
+
+def idle_dimensions(study: Study) -> list[Problem]:
+    """Return every searched hyperparameter that changes nothing, whatever else is searched.
+
+    A dimension of the whole study that some of its tasks read is none of them; tasks that the file
+    has settings for count as well.
+    """
+    return [
+        Problem(place=place, text=f"{reason}: searching it changes nothing, leave it out")
+        for place, reason in _idle(study, "space")
+    ]
+
+
+def idle_notes(study: Study) -> list[str]:
+    """Return what is fixed and changes nothing, each with the reason."""
+    return [f"{place} changes nothing: {reason}" for place, reason in _idle(study, "fixed")]
+
+
+def _idle(study: Study, part: Literal["space", "fixed"]) -> Iterator[tuple[str, str]]:
+    """Yield the hyperparameters of a part that no task reads in any trial: place, reason."""
+    names = tuple(dict.fromkeys((*study.tasks, *study.per_task)))
+    scopes = [(part, getattr(study, part), names)]
+    for task, own in study.per_task.items():
+        scopes.append((f"per_task.{task}.{part}", getattr(own, part), (task,)))
+    for place, values, tasks in scopes:
+        for name in values:
+            reasons = [_idle_reason(study, task, name) for task in tasks]
+            if all(reasons):
+                yield f"{place}.{name}", reasons[0]
+
+
+def _idle_reason(study: Study, task: str, name: str) -> str:
+    """Return why a hyperparameter changes nothing in any trial of a task; "" where it may."""
+    hyper = study.hyper(task, {})
+    row = TASKS.get(task)
+    if name == "null_threshold" and row is not None and not row.unanswerable:
+        return "every question has an answer"
+    if name in hyper.unread():
+        return "nothing beside it reads it"
+    condition = hyper.READ_WHERE.get(name)
+    if condition is None:
+        return ""
+    values = _values_of(study, task, condition.name)
+    if values is None or any(condition.holds(value) for value in values):
+        return ""
+    shown = ", ".join(str(value) for value in values)
+    return f"it is read where {condition.name} is {condition.text}, and that is {shown}"
+
+
+def _values_of(study: Study, task: str, name: str) -> tuple[Any, ...] | None:
+    """Return the values that a hyperparameter has in trials of a task; None for a range of them."""
+    dimension = study.space_of(task).get(name)
+    if dimension is None:
+        return (getattr(study.hyper(task, {}), name),)
+    return dimension.values
 
 
 def cut(study: Study) -> Study:
