@@ -1,8 +1,9 @@
 """A run folder's exports, made from its study and its journal."""
 
+from dataclasses import replace
 from pathlib import Path
 
-from .. import journal, study, tasks
+from .. import identity, journal, study, tasks
 from ..storage import write_atomically
 from . import layouts
 from .best import best, none
@@ -24,17 +25,21 @@ def write(folder: str | Path) -> Table:
     It may be called at any time, also while the run goes on, and as often as wanted.
 
     Args:
-        folder: the run folder; study.yaml and journal.jsonl are read, nothing else.
+        folder: the run folder; study.yaml, provenance.json and journal.jsonl are read, nothing
+            else.
 
     Raises:
-        InputError: no study.yaml, or a journal that cannot be read.
+        InputError: no study.yaml, a journal that cannot be read, or trials that were trained with
+            another study; then nothing is written.
         OSError: no room; what was there before is still there, whole.
     """
     from . import files  # pyarrow takes a second to import, and a table needs none of it
 
     folder = Path(folder)
     searched, records = study.load(folder / "study.yaml"), journal.read(folder)
+    origins = identity.check(folder, searched, records)
     found = table(searched, records)
+    found = replace(found, notes=(*found.notes, *origins))
     for ending, layout in LAYOUTS.items():
         write_atomically(folder / f"table.{ending}", layout(found))
     curves = Curves(folder, searched)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from .. import __version__, metrics, standing, tasks
+from ..identity import Origin, refuse_others
 from ..journal import Journal, Phase, Record
 from ..study import Study
 from .clock import Clock
@@ -26,6 +27,9 @@ class Agenda:
         content: task -> identity of its data and model, part of every trial's id.
         devices: how many devices a trial holds.
         shelf: where trained teachers are kept.
+
+    Raises:
+        InputError: the journal's trials are not of this study, data and model.
     """
 
     def __init__(
@@ -36,6 +40,7 @@ class Agenda:
         devices: int = 1,
         shelf: Shelf | None = None,
     ) -> None:
+        refuse_others(study.name, study, journal, Origin(content=content))
         self.study, self.journal, self.shelf = study, journal, shelf or Shelf()
         self.clock = Clock()
         self.points = Points(study, journal, content, devices, self.clock)

@@ -1,6 +1,7 @@
 """One run from its study to its table: the engine under the command and the Python interface."""
 
 import json
+import math
 import shutil
 import threading
 from collections.abc import Callable
@@ -10,9 +11,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from .. import __version__, export, preflight, readers, tasks
+from .. import __version__, export, identity, preflight, readers, tasks
 from .. import study as studies
 from ..errors import InputError, Problem
+from ..identity import PROVENANCE
 from ..journal import Journal, Record, Records, read
 from ..preflight import Lanes
 from ..recipes import RECIPES
@@ -23,6 +25,8 @@ from .cluster import cluster, local_resources
 from .mirror import Mirror, is_remote
 from .provenance import provenance
 from .teachers import Shelf
+
+_KEPT = ("model", "study", "hyperparameters")  # of a provenance: how the trials were trained
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,15 +91,14 @@ def run(
     problems += _problems(study, data, folder, lanes, address)
     if problems:
         raise InputError(study.name, problems)
-    content = _content(study, data)
+    written, content = studies.checked_dump(study), _content(study, data)
     folder.mkdir(parents=True, exist_ok=True)
     with mirror or nullcontext(), closing(Journal(folder)) as journal:
         if (folder / "study.yaml").exists():  # another run has begun, and ended, meanwhile
             raise InputError(study.name, [there])
-        write_atomically(folder / "study.yaml", studies.dump(study))
-        facts = provenance(study) | {"data": str(data.resolve()), "content": content}
-        facts["lanes"] = asdict(lanes)
-        write_atomically(folder / "provenance.json", json.dumps(facts, indent=2))
+        write_atomically(folder / "study.yaml", written)
+        facts = {"data": str(data.resolve()), "content": content, "lanes": asdict(lanes)}
+        _write_facts(folder, provenance(study) | facts)
         try:
             return _engine(folder, study, data, journal, content, address, lanes, watch)
         except InputError:  # what only reading a model or all data can tell
@@ -112,23 +115,25 @@ def resume(
     lanes: Lanes | int | None = None,
     watch: Callable[..., Any] | None = None,
 ) -> Run:
-    """Finish a run that was stopped, however: see `run` for the arguments."""
+    """Finish a run that was stopped, however: see `run` for the arguments.
+
+    Raises:
+        InputError: what stands in the way, and what of the study, the data, the model or this
+            program is not what its trials were trained with.
+    """
     mirror = Mirror(str(folder)) if is_remote(str(folder)) else None
     folder = mirror.fetch() if mirror else Path(folder)
     study, facts = opened(folder)
     data = Path(data or facts["data"])
     lanes = Lanes.of(lanes) or Lanes(**facts["lanes"])
     problems = _problems(study, data, folder, lanes, address)
-    if facts["raysearch"] != __version__:
-        text = f"begun by raysearch {facts['raysearch']}, this is {__version__}: not comparable"
-        problems.append(Problem(place="version", text=text))
     content = {} if problems else _content(study, data)
-    if not problems and content != facts["content"]:
-        text = "the data or the model has changed since the run began; trials would not compare"
-        problems = [Problem(place="data", text=text)]
+    problems += _changes(folder, study, facts, content)
     if problems:
         raise InputError(str(folder), problems)
     with mirror or nullcontext(), closing(Journal(folder)) as journal:
+        if facts.get("study", studies.plain(study)) != studies.plain(study):
+            _write_facts(folder, _facts(folder) | {"study": studies.plain(study)})
         return _engine(folder, study, data, journal, content, address, lanes, watch)
 
 
@@ -139,13 +144,67 @@ def opened(folder: Path) -> tuple[Study, dict[str, Any]]:
         text = f"no {' and no '.join(missing)} here: not a run folder"
         raise InputError(str(folder), [Problem(place="run folder", text=text)])
     try:
-        facts = json.loads((folder / "provenance.json").read_text())
+        facts = _facts(folder)
         wanted = {name: facts[name] for name in ("raysearch", "data", "content", "lanes")}
-    except (ValueError, KeyError, TypeError) as error:
+        wanted |= {name: facts[name] for name in _KEPT if name in facts}
+        _refuse_types(wanted)
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         text = f"damaged: {error!r}; without it the run cannot go on, its journal is whole"
         problem = Problem(place="provenance.json", text=text)
         raise InputError(str(folder), [problem]) from None
+    identity.read_origin(folder, wanted)  # refuses other types
     return studies.load(folder / "study.yaml"), wanted
+
+
+def _facts(folder: Path) -> dict[str, Any]:
+    return json.loads((folder / PROVENANCE).read_text(encoding="utf-8"))
+
+
+def _write_facts(folder: Path, facts: dict[str, Any]) -> None:
+    write_atomically(folder / PROVENANCE, json.dumps(facts, indent=2))
+
+
+def _refuse_types(facts: dict[str, Any]) -> None:
+    """Raise TypeError where a run cannot have begun with such a data folder or such lanes."""
+    if not isinstance(facts["data"], str) or not facts["data"].strip():
+        raise TypeError("data is no folder")
+    Lanes(**facts["lanes"])
+    sizes = [size for size in facts["lanes"].values() if size is not None]
+    if not all(type(size) in (int, float) and 0 <= size < math.inf for size in sizes):
+        raise TypeError("lanes are no numbers")
+
+
+def _changes(
+    folder: Path, study: Study, facts: dict[str, Any], content: dict[str, str]
+) -> list[Problem]:
+    """What is not as it was when the trials of a run were trained: code, data, model and study.
+
+    Args:
+        content: of the study as it is now; empty where that is not known. Where it is the same, a
+            model of another name was merely moved.
+    """
+    problems = []
+    if facts["raysearch"] != __version__:
+        text = f"begun by raysearch {facts['raysearch']}, this is {__version__}: not comparable"
+        problems.append(Problem(place="version", text=text))
+    before, moved = facts["content"], bool(content)
+    for key, now in content.items():
+        if (then := before.get(key, now)) == now:
+            continue
+        name, kind = key.partition(" ")[0], " of its teachers" if " " in key else ""
+        (model, data), (model_now, data_now) = (c.partition("-")[::2] for c in (then, now))
+        changed = [f"model '{study.model_of(name)}'"] if model != model_now else []
+        moved = moved and not changed
+        changed += ["data"] if data != data_now else []
+        text = f"the {' and the '.join(changed)}{kind} changed since the run began"
+        text += "; its trials would not compare: put back what was there, or begin another run"
+        problems.append(Problem(place=name, text=text))
+    try:
+        origin = identity.read_origin(folder, facts)
+        identity.refuse_others(str(folder), study, read(folder), origin, places=not moved)
+    except InputError as error:
+        problems += error.problems
+    return problems
 
 
 def _problems(

@@ -1,6 +1,6 @@
 """The study: one YAML file that says what is searched."""
 
-from .reading import dump, load, parse, same
+from .reading import checked_dump, dump, load, parse, plain, same
 from .schema import Configuration, Confirm, Halving, PerTask, Published, Result, Search, Study
 
 __all__ = [
@@ -12,8 +12,10 @@ __all__ = [
     "Result",
     "Search",
     "Study",
+    "checked_dump",
     "dump",
     "load",
     "parse",
+    "plain",
     "same",
 ]
