@@ -183,7 +183,7 @@ def check(folder: Path, study: Study, records: Records) -> list[str]:
     origin = origin_of(folder)
     if origin is None and records.trials:
         missing = f"{PROVENANCE} is missing or damaged"
-        return [f"{missing}: whether the trials are of {STUDY} was not checked."]
+        return [f"{missing}: that the trials are of {STUDY} was not checked."]
     if origin is None:
         return []
     refuse_others(str(folder), study, records, origin)
