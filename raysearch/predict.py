@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from . import prepare, readers, study, tasks
+from . import identity, journal, prepare, readers, study, tasks
 from .batches import Examples
 from .errors import InputError, Problem
 from .export import submission
@@ -44,10 +44,11 @@ def predict(
         The files, one for each test split whose data is there.
 
     Raises:
-        InputError: unknown tasks, missing weights or data, all together.
+        InputError: unknown tasks, missing weights or data, all together; a run whose study is not
+            the one that its trials were trained with.
     """
     source = Path(source)
-    root, models, scales = _sources(source, data, names)
+    root, models, scales = _sources(source, data, names, note)
     jobs = [(t, folder) for name, folder in models.items() for t in _predicted(name, names)]
     asked = [task.name for task, _ in jobs if not task.model_of or task.name in (names or ())]
     problems = [
@@ -63,7 +64,10 @@ def predict(
 
 
 def _sources(
-    source: Path, data: str | Path | None, names: Sequence[str] | None
+    source: Path,
+    data: str | Path | None,
+    names: Sequence[str] | None,
+    note: Callable[[str], None],
 ) -> tuple[Path, dict[str, Path], dict[str, Any]]:
     """The data folder, the model folder of each task, and the hyperparameters that decode."""
     # A task that another one's model predicts has no model of its own.
@@ -79,6 +83,8 @@ def _sources(
             raise InputError(str(source), [Problem(place="source", text=text)])
     made = study.load(source / "study.yaml")
     root = Path(data or _recorded(source / "provenance.json"))
+    for line in identity.check(source, made, journal.read(source)):
+        note(line)
     models = {n: source / tasks.get(n).slug / "best" for n in chosen or made.tasks}
     if not chosen:
         models = {name: folder for name, folder in models.items() if folder.is_dir()}

@@ -6,11 +6,13 @@ from dataclasses import replace
 from functools import partial
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 from conftest import in_two_processes, toy_examples
 
 from raysearch import tasks
+from raysearch.batches import Examples
 from raysearch.fit import Fit, Job, Memory, World, outputs, plan
 from raysearch.fit.gradient import Gradient
 from raysearch.models import Bench
@@ -341,3 +343,64 @@ def test_two_workers_train_to_the_weights_of_one(toy_bert, tmp_path):
     assert one.pop("loss") == pytest.approx(reports[-1].loss, rel=1e-4)
     for name, array in alone.items():
         np.testing.assert_allclose(one[name], array, rtol=1e-3, atol=2e-5, err_msg=name)
+
+
+def told(job, model, monkeypatch, predictions):
+    """The reports of a trial whose evaluations predict these classes, one after another."""
+    said = iter(predictions)
+    monkeypatch.setattr("raysearch.fit.loop.decode", lambda outputs, *_: next(said))
+    return list(Fit(job, model))
+
+
+ONE_CLASS, PERFECT = np.zeros(40, int), toy_examples(40, seed=9).labels
+HALF, WRONG = np.where(np.arange(40) < 20, PERFECT, 0), 1 - PERFECT
+
+
+@pytest.mark.parametrize(
+    ("select", "predictions", "statuses"),
+    [
+        # Something was learned in the middle, whatever came after.
+        ("best", [ONE_CLASS, HALF, ONE_CLASS, ONE_CLASS], ["running"] * 3 + ["finished"]),
+        ("last", [ONE_CLASS, HALF, ONE_CLASS, ONE_CLASS], ["running"] * 3 + ["degenerate"]),
+        ("best", [HALF, ONE_CLASS, ONE_CLASS, ONE_CLASS], ["running"] * 3 + ["finished"]),
+        ("last", [ONE_CLASS, ONE_CLASS, ONE_CLASS, HALF], ["running"] * 3 + ["finished"]),
+        ("best", [ONE_CLASS] * 4, ["running"] * 3 + ["degenerate"]),
+        # The best evaluation is one that predicts one class: that is what would be reported.
+        ("best", [WRONG, ONE_CLASS, WRONG, WRONG], ["running"] * 3 + ["degenerate"]),
+    ],
+)  # fmt: skip
+def test_a_trial_is_degenerate_where_the_evaluation_that_counts_says_nothing(
+    toy_bert, monkeypatch, select, predictions, statuses
+):
+    job = replace(toy_job(EPOCH=1, evaluations=4, LR=1e-5), select=select)
+    reports = told(job, build(toy_bert(), job), monkeypatch, predictions)
+    assert [report.status for report in reports] == statuses
+
+
+@pytest.mark.parametrize("task", ["glue/rte", "glue/stsb"])
+def test_one_prediction_for_all_is_right_where_gold_has_one_label(toy_bert, monkeypatch, task):
+    job, model = toy_job(task, EPOCH=1), toy_bert(task)
+    alike = np.full(40, job.dev["dev"].labels[0])
+    reports = told(job, build(model, job), monkeypatch, [alike, alike])
+    assert reports[-1].status == "degenerate"
+    labels = pa.array(alike.tolist(), job.dev["dev"].table.schema.field("label").type)
+    at = job.dev["dev"].table.column_names.index("label")
+    table = job.dev["dev"].table.set_column(at, "label", labels)
+    job = replace(job, dev={"dev": Examples(table, {"input_ids": 0})})
+    reports = told(job, build(model, job), monkeypatch, [alike, alike])
+    assert reports[-1].status == "finished"
+    if task == "glue/rte":
+        assert reports[-1].scores == {"dev.accuracy": 1.0}
+
+
+def test_a_trial_that_goes_on_from_a_checkpoint_remembers_its_best_evaluation(
+    toy_bert, monkeypatch
+):
+    job = toy_job(EPOCH=1, evaluations=2, LR=1e-5)
+    said = iter([HALF, ONE_CLASS])
+    monkeypatch.setattr("raysearch.fit.loop.decode", lambda outputs, *_: next(said))
+    first = Fit(job, build(toy_bert(), job))
+    assert next(iter(first)).status == "running"
+    again = Fit(job, build(toy_bert(), job))
+    again.load(first.state())
+    assert [report.status for report in again] == ["finished"]

@@ -3,7 +3,7 @@
 import pyarrow as pa
 import pytest
 
-from raysearch.search.pantry import counted
+from raysearch.search.pantry import counted, one_label
 from raysearch.tasks import get
 
 
@@ -19,3 +19,18 @@ from raysearch.tasks import get
 def test_examples_are_counted_by_their_ids_and_rows_told_where_they_are_more(task, ids, said):
     table = pa.table({"id": pa.chunked_array([ids[:2], ids[2:]])})
     assert counted(get(task), table) == said
+
+
+@pytest.mark.parametrize(
+    ("task", "labels", "text"),
+    [
+        ("glue/rte", [1, 1, 1], "all 3 examples that are scored have the label 'not_entailment'"),
+        ("glue/stsb", [2.5, 2.5], "all 2 examples that are scored have the label '2.5'"),
+        ("glue/rte", [1, 0, 1], ""),
+        ("race/middle", [1, 1, 1], ""),
+    ],
+)
+def test_dev_examples_of_one_label_are_told(task, labels, text):
+    told = one_label(get(task), pa.table({"label": labels}))
+    assert told.startswith(text)
+    assert bool(told) == bool(text)

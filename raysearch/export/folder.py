@@ -1,9 +1,10 @@
 """A run folder's exports, made from its study and its journal."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
-from .. import run_folder, study, tasks
+from .. import identity, run_folder, study, tasks
 from ..journal import Records
 from ..storage import all_inside, file_inside, folder_inside, write_atomically
 from ..study import Study
@@ -27,13 +28,15 @@ def write(folder: str | Path, *, note: Callable[[str], None] | None = None) -> T
     It may be called at any time, also while the run goes on, and as often as wanted.
 
     Args:
-        folder: the run folder; study.yaml and journal.jsonl are read, nothing else.
+        folder: the run folder; study.yaml, provenance.json and journal.jsonl are read, nothing
+            else.
         note: called with what was read and not understood, and with what could not be written;
             None to raise that.
 
     Raises:
         InputError: no study.yaml, a journal that cannot be read or is missing beside results that
-            came from it, or a link where a file is to be written.
+            came from it, trials that were trained with another study, or a link where a file is to
+            be written; then nothing is written.
         OSError: no room; what was there before is still there, whole.
     """
     folder = Path(folder)
@@ -41,7 +44,9 @@ def write(folder: str | Path, *, note: Callable[[str], None] | None = None) -> T
     records = run_folder.records_of(folder, searched)
     for text in records.notes if note else ():
         note(text)
+    origins = identity.check(folder, searched, records)
     made = table(searched, records)
+    made = replace(made, notes=(*made.notes, *origins))
     try:
         _write(folder, searched, records, made)
     except OSError as error:

@@ -23,6 +23,7 @@ class Job:
         dev: dev split -> examples; the first one selects.
         selector: the score that selects, "dev.accuracy"; "" for the first dev split's metric.
         keep_best: whether to copy the weights of the best evaluation.
+        select: "best" or "last", the evaluation that counts.
     """
 
     task: Task
@@ -34,3 +35,4 @@ class Job:
     dev: Mapping[str, Examples]
     selector: str = ""
     keep_best: bool = False
+    select: str = "best"

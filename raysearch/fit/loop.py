@@ -64,6 +64,7 @@ class Fit:
         self.step = self.evaluated = self.tokens = self.flat = self._seen = 0
         self.spent, self._began = 0.0, time.perf_counter()
         self.best: tuple[float, dict[str, np.ndarray]] | None = None
+        self.top: tuple[float, bool] | None = None  # the best score, and whether it means nothing
         self._losses: dict[str, torch.Tensor] = {}  # of the loss and its terms
         self._reached: list[torch.nn.Parameter] | None = None
 
@@ -71,6 +72,11 @@ class Fit:
     def seconds(self) -> float:
         """Wall seconds of this trial, with those before a checkpoint."""
         return self.spent + time.perf_counter() - self._began
+
+    @property
+    def _selector(self) -> str:
+        """The score that selects."""
+        return self.job.selector or f"dev.{self.job.task.metric}"
 
     def autocast(self) -> AbstractContextManager:
         """The context of a forward pass."""
@@ -149,21 +155,44 @@ class Fit:
             splits[name] = score(predictions, examples, job.task, job.hyper)
             scores |= {prefix + metric: value for metric, value in splits[name].items()}
             if not number:
-                stuck, chance = self._stuck(predictions), self._at_chance(predictions, examples)
+                stuck = self._stuck(predictions, examples)
+                chance = self._at_chance(predictions, examples)
         if job.task.languages:
             scores |= over_languages(list(splits.values()))
         self.flat = self.flat + 1 if stuck else 0
-        last = self.step == job.plan.steps
-        hopeless = chance or (self.flat > 2 and 4 * self.step >= 3 * job.plan.steps)
-        stuck = stuck or chance
-        status = "degenerate" if stuck and (last or hopeless) else "finished" if last else "running"
-        report = self._report(scores, status)
+        report = self._report(scores, self._status(scores, stuck, chance))
         self._remember(report)
         return report
 
-    def _stuck(self, predictions: np.ndarray) -> bool:
-        """Whether one class is all that is predicted, as of a model that has learned nothing."""
-        return self.job.task.head == "classify" and len(np.unique(predictions)) == 1
+    def _status(self, scores: dict[str, float], stuck: bool, chance: bool) -> Status:
+        """Return how the trial stands after an evaluation.
+
+        It is degenerate where the evaluation that counts says nothing: where the best one does
+        (`select: best`), it says something whatever came after.
+
+        Args:
+            scores: of this evaluation.
+            stuck: whether it predicts one class alone.
+            chance: whether the model is at chance.
+        """
+        plan, value = self.job.plan, scores[self._selector]
+        last = self.step == plan.steps
+        hopeless = chance or (self.flat > 2 and 4 * self.step >= 3 * plan.steps)
+        if self.top is None or value > self.top[0]:  # the first of equals, as the weights
+            self.top = (value, stuck or chance)
+        nothing = self.top[1] if self.job.select == "best" else stuck or chance
+        if nothing and (last or hopeless):
+            return "degenerate"
+        return "finished" if last else "running"
+
+    def _stuck(self, predictions: np.ndarray, examples: Examples) -> bool:
+        """Whether one prediction is made of everything, as by a model that has learned nothing.
+
+        Where the examples that are scored have one label alone, that is what a perfect model does.
+        """
+        if self.job.task.head not in ("classify", "regress"):
+            return False
+        return len(np.unique(predictions)) == 1 < len(np.unique(examples.labels))
 
     def _at_chance(self, predictions: np.ndarray, examples: Examples) -> bool:
         """Whether a model of K classes or options has learned nothing in 500 steps: its loss stays
@@ -208,7 +237,7 @@ class Fit:
 
     def _remember(self, report: Report) -> None:
         """Copy the weights of the best evaluation so far; the first of equals stays."""
-        value = report.scores[self.job.selector or f"dev.{self.job.task.metric}"]
+        value = report.scores[self._selector]
         if self.job.keep_best and (self.best is None or value > self.best[0]):
             self.best = (value, snapshot(self.model))
 
@@ -226,6 +255,7 @@ class Fit:
             "losses": self._losses,
             "seconds": self.seconds,
             "best": best,
+            "top": self.top,
         }
 
     def load(self, state: dict[str, Any]) -> None:
@@ -237,6 +267,7 @@ class Fit:
         self.step, self.evaluated, self.tokens, self.flat, self._seen = state["counts"]
         self._losses = {name: x.to(self.device) for name, x in state["losses"].items()}
         self.spent, self._began = state["seconds"], time.perf_counter()
+        self.top = state["top"]
         if state["best"]:
             value, weights = state["best"]
             self.best = (value, {name: x.numpy() for name, x in weights.items()})

@@ -101,6 +101,7 @@ class Worker:
             train=train,
             dev={name: shaped(split, hyper) for name, split in material["dev"].items()},
             selector=order.selector,
+            select=order.select,
             keep_best=order.keep and order.select == "best" and self.world.rank == 0,
         )
         model = self.bench.model(material["pretrained"], hyper, order.seed, material["vocabulary"])

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from .. import __version__, metrics, run_folder, standing, tasks
+from ..identity import Origin, refuse_others
 from ..journal import FORMAT, Journal, Phase, Record
 from ..study import Study
 from .clock import Clock
@@ -28,7 +29,7 @@ class Agenda:
         shelf: where trained teachers are kept.
 
     Raises:
-        InputError: the journal holds trials that cannot be of the study.
+        InputError: the journal's trials are not of this study, data and model.
     """
 
     def __init__(
@@ -39,6 +40,7 @@ class Agenda:
         devices: int = 1,
         shelf: Shelf | None = None,
     ) -> None:
+        refuse_others(study.name, study, journal, Origin(content=content))
         run_folder.refuse_misfits(journal.folder, study, journal, resumed=True)
         self.study, self.journal, self.shelf = study, journal, shelf or Shelf()
         self.clock = Clock()

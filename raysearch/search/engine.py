@@ -9,7 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from .. import __version__, export, preflight, readers, run_folder, tasks
+from .. import __version__, export, identity, preflight, readers, run_folder, tasks
 from .. import study as studies
 from ..errors import InputError, Problem, shortened
 from ..journal import NAME, TORN, Journal, Record, Records, read
@@ -34,6 +34,7 @@ from .provenance import provenance
 from .teachers import Shelf
 
 RAY_ERROR = "ray-error.txt"
+_KEPT = ("model", "study", "hyperparameters")  # of a provenance: how the trials were trained
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,13 +101,13 @@ def run(
     problems = [*([there] if taken else []), *_problems(study, data, folder, lanes, address)]
     if problems:
         raise InputError(study.name, problems)
-    content = _content(study, data)
+    written, content = studies.checked_dump(study), _content(study, data)
     _clear_abandoned(folder)
     folder.mkdir(parents=True, exist_ok=True)
     with mirror or nullcontext(), closing(Journal(folder)) as journal:
         if kind_of(folder / run_folder.STUDY):  # another run has begun, and ended, meanwhile
             raise InputError(study.name, [there])
-        made = _claim(folder, study, data, content, lanes)
+        made = _claim(folder, study, written, data, content, lanes)
         try:
             return _engine(folder, study, data, journal, content, address, lanes, watch)
         except BaseException:  # what only a model, all data or Ray can tell; Ctrl-C
@@ -123,26 +124,28 @@ def resume(
     lanes: Lanes | int | None = None,
     watch: Callable[..., Any] | None = None,
 ) -> Run:
-    """Finish a run that was stopped, however: see `run` for the arguments."""
+    """Finish a run that was stopped, however: see `run` for the arguments.
+
+    Raises:
+        InputError: what stands in the way, and what of the study, the data, the model or this
+            program is not what its trials were trained with.
+    """
     mirror = Mirror(str(folder)) if is_remote(str(folder)) else None
     folder = mirror.fetch() if mirror else Path(folder)
     study, facts = opened(folder)
     run_folder.refuse_lost_journal(folder, study, Records(), needed=True)
     with closing(Journal(folder)) as journal:  # first: a run that is going on is told at once
         run_folder.refuse_lost_journal(folder, study, journal)
-        run_folder.refuse_misfits(folder, study, journal, resumed=True)  # before data is read
         data = Path(data or facts["data"])
         lanes = Lanes.of(lanes) or Lanes(**facts["lanes"])
         problems = _problems(study, data, folder, lanes, address)
-        if facts["raysearch"] != __version__:
-            text = f"begun by raysearch {facts['raysearch']}, this is {__version__}: not comparable"
-            problems.append(Problem(place="version", text=text))
         content = {} if problems else _content(study, data)
-        if not problems and content != facts["content"]:
-            text = "the data or the model has changed since the run began; trials would not compare"
-            problems = [Problem(place="data", text=text)]
+        problems += _changes(folder, study, facts, content, journal)
         if problems:
             raise InputError(str(folder), problems)
+        run_folder.refuse_misfits(folder, study, journal, resumed=True)
+        if facts.get("study", studies.plain(study)) != studies.plain(study):
+            _write_facts(folder, run_folder.provenance_of(folder) | {"study": studies.plain(study)})
         with mirror or nullcontext():
             return _engine(folder, study, data, journal, content, address, lanes, watch)
 
@@ -156,6 +159,8 @@ def opened(folder: Path) -> tuple[Study, dict[str, Any]]:
         raise InputError(str(folder), [Problem(place="run folder", text=text)])
     facts = run_folder.provenance_of(folder)
     wanted = {name: facts[name] for name in ("raysearch", "data", "content", "lanes")}
+    wanted |= {name: facts[name] for name in _KEPT if name in facts}
+    identity.read_origin(folder, wanted)  # refuses other types
     return studies.load(run_folder.study_file(folder)), wanted
 
 
@@ -168,6 +173,48 @@ def _place_problems(storage: str, name: str) -> list[Problem]:
     if problem := name_problem(name):
         text = f"{shortened(repr(name))} cannot name a run folder: {problem}; --name gives another"
         problems.append(Problem(place="name", text=text))
+    return problems
+
+
+def _write_facts(folder: Path, facts: dict[str, Any]) -> None:
+    text = json.dumps(facts, indent=2)
+    write_atomically(file_inside(folder, run_folder.PROVENANCE), text)
+
+
+def _changes(
+    folder: Path,
+    study: Study,
+    facts: dict[str, Any],
+    content: dict[str, str],
+    records: Records,
+) -> list[Problem]:
+    """What is not as it was when the trials of a run were trained: code, data, model and study.
+
+    Args:
+        content: of the study as it is now; empty where that is not known. Where it is the same, a
+            model of another name was merely moved.
+    """
+    problems = []
+    if facts["raysearch"] != __version__:
+        text = f"begun by raysearch {facts['raysearch']}, this is {__version__}: not comparable"
+        problems.append(Problem(place="version", text=text))
+    before, moved = facts["content"], bool(content)
+    for key, now in content.items():
+        if (then := before.get(key, now)) == now:
+            continue
+        name, kind = key.partition(" ")[0], " of its teachers" if " " in key else ""
+        (model, data), (model_now, data_now) = (c.partition("-")[::2] for c in (then, now))
+        changed = [f"model '{study.model_of(name)}'"] if model != model_now else []
+        moved = moved and not changed
+        changed += ["data"] if data != data_now else []
+        text = f"the {' and the '.join(changed)}{kind} changed since the run began"
+        text += "; its trials would not compare: put back what was there, or begin another run"
+        problems.append(Problem(place=name, text=text))
+    try:
+        origin = identity.read_origin(folder, facts)
+        identity.refuse_others(str(folder), study, records, origin, places=not moved)
+    except InputError as error:
+        problems += error.problems
     return problems
 
 
@@ -230,14 +277,13 @@ def _engine(
 
 
 def _claim(
-    folder: Path, study: Study, data: Path, content: dict[str, str], lanes: Lanes
+    folder: Path, study: Study, written: str, data: Path, content: dict[str, str], lanes: Lanes
 ) -> str:  # fmt: skip
     """Write what a run folder begins with; gives the run's id."""
     made = mark(folder)
-    write_atomically(file_inside(folder, run_folder.STUDY), studies.dump(study))
-    facts = provenance(study) | {"data": str(data.resolve()), "content": content}
-    facts["lanes"] = asdict(lanes)
-    write_atomically(file_inside(folder, run_folder.PROVENANCE), json.dumps(facts, indent=2))
+    write_atomically(file_inside(folder, run_folder.STUDY), written)
+    facts = {"data": str(data.resolve()), "content": content, "lanes": asdict(lanes)}
+    _write_facts(folder, provenance(study) | facts)
     return made
 
 

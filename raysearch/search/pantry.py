@@ -15,6 +15,7 @@ from .. import prepare, readers, tasks
 from ..errors import InputError, Problem
 from ..lane.texts import Stored
 from ..prepare import translated
+from ..prepare.columns import LABEL
 from ..recipes import Hyper
 from ..study import Study
 from ..study.idle import idle_notes
@@ -82,6 +83,8 @@ class Pantry:
         for split in (s for s in task.dev if s.name in present):
             made = self._prepared(task, split, tokenizer, hyper)
             table = prepare.few(made.table, hyper.dev_examples)
+            if text := one_label(task, table):
+                self.note(f"{name} {split.name}: {text}")
             splits[split.name] = self._put(_handed(table, [made]))
         pretrained = read(self.study.model_of(name), task, tokenizer, hyper)
         self._models[name] = pretrained
@@ -157,6 +160,22 @@ def _handed(table: pa.Table, parts: list[prepare.Prepared]) -> tuple[Any, dict[s
         paths, node = (str(p.path) for p in parts), ray.get_runtime_context().get_node_id()
         return Stored(paths=tuple(paths), node=node), parts[0].padding
     return table, parts[0].padding
+
+
+def one_label(task: tasks.Task, table: pa.Table) -> str:
+    """Return what is to be told of dev examples that all have one label; empty where they differ.
+
+    Args:
+        table: of the examples that are scored.
+    """
+    if task.head not in ("classify", "regress") or LABEL not in table.column_names:
+        return ""
+    if len(table[LABEL].unique()) != 1:
+        return ""
+    which = table[LABEL][0].as_py()
+    named = task.labels[which] if task.labels else f"{which:g}"
+    text = f"all {table.num_rows:,} examples that are scored have the label '{named}': to predict"
+    return f"{text} it alone looks perfect, and correlations are 0; dev_examples can be raised"
 
 
 def counted(task: tasks.Task, table: pa.Table) -> str:

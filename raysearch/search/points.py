@@ -1,15 +1,14 @@
 """Which trials a study begins: points from the start list, the grid, the sampler or the search's
 best, each once. It knows the journal, and not when anything runs."""
 
-import hashlib
 import itertools
-import json
 import random
 from collections.abc import Mapping
 from typing import Any
 
-from .. import __version__, standing
 from .. import space as spaces
+from .. import standing
+from ..identity import Origin, trial_id
 from ..journal import Journal, Phase, Record
 from ..recipes import RECIPES
 from ..study import Configuration, Study
@@ -37,7 +36,7 @@ class Points:
         clock: Clock,
     ) -> None:
         self.study, self.journal, self.content, self.devices = study, journal, content, devices
-        self.clock = clock
+        self.origin, self.clock = Origin(content=content), clock
         self._askers: dict[str, Asker] = {}
         self._teachers: dict[str, tuple[str, Configuration] | None] = {}
 
@@ -131,26 +130,5 @@ class Points:
         return next(p for p in points if self._id(task, "search", p, seed) not in known)
 
     def _id(self, task: str, phase: Phase, point: Configuration, seed: int) -> str:
-        """Identity of a trial: what decides its result, and nothing else.
-
-        The rungs of a search are evaluations too, and the best of them may be the one that counts.
-        A teacher serves other studies too, so the score that selects its weights counts.
-        """
-        hyper = self.study.hyper(task, point).model_dump(mode="json")
-        halving = self.study.search.stop_early if phase == "search" else None
-        content, also = self.content[task], list(halving.at) if halving else []
-        if phase == "teach":
-            content = self.content.get(f"{task} {phase}", content)
-            also = [self.study.selector(task)]
-        facts = [task, self.study.recipe, hyper, seed, content, __version__, also]
-        text = json.dumps(_spelled(facts), sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:12]
-
-
-def _spelled(value: Any) -> Any:
-    """Numbers in one spelling: EPOCH 3 and EPOCH 3.0 are the same trial."""
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    if isinstance(value, dict):
-        return {name: _spelled(x) for name, x in value.items()}
-    return [_spelled(x) for x in value] if isinstance(value, list) else value
+        """Identity of a trial, see `identity.trial_id`."""
+        return trial_id(self.study, task, phase, point, seed, self.origin)

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__
-from ..study import Study
+from ..identity import hyperparameters
+from ..study import Study, plain
 from .cluster import local_resources
 
 
 def provenance(study: Study) -> dict[str, Any]:
-    """Versions, code and machine of a run."""
+    """Versions, code and machine of a run, and the study as it is run: its file may change."""
     packages = ("ray", "torch", "transformers", "optuna", "pyarrow", "numpy", "tokenizers")
     return {
         "raysearch": __version__,
@@ -23,6 +24,8 @@ def provenance(study: Study) -> dict[str, Any]:
         "machine": {"system": platform.platform(), **local_resources()},
         "began": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "model": study.model,
+        "study": plain(study),
+        "hyperparameters": hyperparameters(study),
     }
 
 

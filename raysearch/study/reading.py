@@ -3,6 +3,7 @@
 import re
 import reprlib
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ from .room import room_problems
 from .schema import Configuration, PerTask, Published, Result, Study
 from .shipped import find
 from .wording import schema_problems
+
+_OUR_MISTAKE = "the study that was checked is not the one that would run: please report this"
 
 Further = Callable[[Study], list[Problem]]
 
@@ -98,8 +101,33 @@ def parse(
 def dump(study: Study) -> str:
     """The study as YAML that `load` reads back to an equal Study, without what its tasks do not
     read."""
-    raw = cut(study).model_dump(mode="json", exclude_defaults=True, exclude_none=True)
-    return yaml.safe_dump(raw, sort_keys=False, allow_unicode=True)
+    return yaml.safe_dump(plain(study), sort_keys=False, allow_unicode=True)
+
+
+def plain(study: Study) -> dict[str, Any]:
+    """Return the study as `dump` writes it, a mapping."""
+    return cut(study).model_dump(mode="json", exclude_defaults=True, exclude_none=True)
+
+
+def checked_dump(study: Study) -> str:
+    """Return the study as YAML that was read again and asks for the same trials.
+
+    Raises:
+        InputError: it does not: our own mistake, or a Study that `parse` never made.
+    """
+    text = dump(study)
+    try:
+        again = parse(yaml.safe_load(text), source=study.name, name=study.name)
+    except InputError as error:
+        problems = [replace(p, text=f"{p.text}; {_OUR_MISTAKE}") for p in error.problems]
+        raise InputError(study.name, problems) from None
+    if same(again, cut(study)):
+        return text
+    one, other = plain(study), plain(again)
+    places = [name for name in {**one, **other} if one.get(name) != other.get(name)]
+    lost = ", ".join(places) or "a default"
+    problem = Problem(place=lost, text=f"is not read back as it was written; {_OUR_MISTAKE}")
+    raise InputError(study.name, [problem])
 
 
 def _other_kind(raw: Mapping[Any, Any]) -> str:

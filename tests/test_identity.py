@@ -1,0 +1,346 @@
+"""Trials and the study that they were trained with: what no longer fits is refused by name."""
+
+import json
+import os
+import shutil
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from raysearch import export, identity, search, study
+from raysearch.cli import app
+from raysearch.errors import InputError
+from raysearch.identity import Origin, trial_id
+from raysearch.journal import Journal, read
+from raysearch.predict import predict
+from raysearch.search import engine
+from raysearch.search.agenda import Agenda
+from raysearch.search.provenance import provenance
+
+RTE = "glue/rte"
+PLAN = {"steps": 3, "warmup": 0, "per_epoch": 3, "evaluations": [3], "rungs": {}}
+STUDY = {
+    "name": "toy",
+    "tasks": [RTE],
+    "model": "scratch:1x64",
+    "space": {"LR": {"log": [1e-4, 1e-3]}, "BSZ": {"choice": [8, 16]}},
+    "fixed": {"EPOCH": 1, "max_length": 16},
+    "search": {"trials": 3, "sampler": "random"},
+    "confirm": {"top": 1, "seeds": [11, 12]},
+}
+SHARED = Path(os.environ.get("SHARED", "../shared")) / "cases/hostile/runs/tiny"
+
+
+def pairs(path, count=20):
+    rows = [f"{i}\ta b\tc\t{'entailment' if i % 2 else 'not_entailment'}" for i in range(count)]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join(["index\tsentence1\tsentence2\tlabel", *rows]) + "\n")
+
+
+def finish(agenda, most):
+    """So many trials, trained by nobody: the agenda is told a report and an end of each."""
+    for _ in range(most):
+        record = agenda.next()
+        agenda.journal.write("attempt", trial=record.id, attempt=1, at=1.0, plan=PLAN, from_step=0)
+        scores = {"dev.accuracy": round(0.5 + record.number / 100, 2)}
+        values = {"step": 3, "steps": 3, "loss": 0.5, "scores": scores, "status": "finished"}
+        more = {"attempt": 1, "stage": "finetune", "seconds": 1.0, "rate": 1e-5, "tokens": 1}
+        agenda.report(record, {**values, **more})
+        agenda.end(record, "finished")
+
+
+@pytest.fixture
+def run_folder(tmp_path, monkeypatch):
+    """A run of which two trials have ended, and the data beside it; nothing was trained."""
+    monkeypatch.setattr("os.fsync", lambda file: None)
+    data, folder, searched = tmp_path / "data", tmp_path / "run", study.parse(STUDY)
+    for name in ("train", "dev"):
+        pairs(data / "RTE" / f"{name}.tsv")
+    folder.mkdir()
+    content = engine._content(searched, data)
+    (folder / "study.yaml").write_text(study.dump(searched))
+    lanes = {"count": None, "workers": 1, "cpus": 1, "gpus": None}
+    facts = {"data": str(data), "content": content, "lanes": lanes}
+    (folder / "provenance.json").write_text(json.dumps(provenance(searched) | facts))
+    with closing(Journal(folder)) as journal:
+        finish(Agenda(searched, journal, content), 2)
+    return folder
+
+
+@pytest.fixture
+def started(monkeypatch):
+    """The studies that `resume` goes on with: no Ray is started."""
+    studies = []
+    monkeypatch.setattr(engine, "_engine", lambda folder, searched, *_: studies.append(searched))
+    return studies
+
+
+def edit(folder, **parts):
+    """Change parts of a run's study.yaml; a part that is None is taken out."""
+    path = folder / "study.yaml"
+    raw = yaml.safe_load(path.read_text())
+    for place, value in parts.items():
+        *owners, name = place.split("__")
+        part = raw
+        for owner in owners:
+            part = part.setdefault(owner, {})
+        if value is None:
+            del part[name]
+        else:
+            part[name] = value
+    path.write_text(yaml.safe_dump(raw))
+
+
+def refusals(folder, tmp_path):
+    """What a table, a prediction and a resumption each say against a run folder."""
+    for command in (
+        lambda: export.write(folder),
+        lambda: predict(folder, to=tmp_path / "out"),
+        lambda: search.resume(folder),
+    ):
+        with pytest.raises(InputError) as refused:
+            command()
+        yield {problem.place: problem.text for problem in refused.value.problems}
+
+
+def test_an_id_is_the_one_that_0_1_1_gave_the_same_trial():
+    space = {"LR": {"choice": [1e-5]}, "WARMUP": {"choice": [{"steps": 50}]}}
+    fixed = {"EPOCH": 3.0, "adam_betas": [0.9, 0.98], "clip": "none"}
+    raw = {"tasks": [RTE], "model": "scratch", "space": space, "fixed": fixed}
+    searched = study.parse({**raw, "search": {"seed": 7, "stop_early": True}})
+    names = frozenset(identity._OF_0_1_1.split())
+    origin = Origin(content={RTE: "data"}, version="0.1.1", names=names)
+    point = {"LR": 1e-05, "WARMUP": {"steps": 50}}
+    assert trial_id(searched, RTE, "search", point, 7, origin) == "69ca4bbb21af"
+    fixed = {"view": "noise", "corpus": "switch", "EPOCH": 2}
+    raw = {"tasks": ["xtreme/panx"], "model": "scratch", "recipe": "stabletune", "fixed": fixed}
+    taught = study.parse({**raw, "search": {"select_on": "mean"}})
+    content = {"xtreme/panx": "data", "xtreme/panx teach": "less"}
+    origin = Origin(content=content, version="0.1.1", names=names)
+    point = {"stages": 1, "corpus": "subwords"}
+    assert trial_id(taught, "xtreme/panx", "teach", point, 1, origin) == "21c6f06c2050"
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="no run of 0.1.1 here")
+def test_a_table_of_a_run_of_0_1_1_stands_and_says_so_and_an_edited_one_is_refused(tmp_path):
+    folder = tmp_path / "tiny"
+    shutil.copytree(SHARED, folder, copy_function=shutil.copyfile)
+    table = export.write(folder)
+    assert table.row("Result").cells[0].text == "42.5"
+    assert table.notes[-1].startswith("Trained by raysearch 0.1.1; this is ")
+    edit(folder, fixed__BSZ=256)
+    with pytest.raises(InputError, match=r"5 of 5 trials do not follow from it"):
+        export.write(folder)
+
+
+def test_an_untouched_run_has_a_table_and_goes_on(run_folder, started):
+    assert len(export.write(run_folder).notes) == 1
+    search.resume(run_folder)
+    assert started == [study.load(run_folder / "study.yaml")]
+
+
+CHANGED = {
+    "a fixed value": ({"fixed__EPOCH": 2}, "fixed.EPOCH", "was 1 when the trials were trained, is"),
+    "a value in steps": ({"fixed__EPOCH": {"steps": 4}}, "fixed.EPOCH", 'is {"steps": 4} now'),
+    "a value that was a default": ({"fixed__clip": 2}, "fixed.clip", "was not set when"),
+    "a default in its stead": ({"fixed__max_length": None}, "fixed.max_length", "is not set"),
+    "a task's own value": (
+        {"per_task": {RTE: {"fixed": {"clip": 2}}}}, "per_task.glue/rte.fixed.clip", "is 2 now"
+    ),
+    "the recipe": ({"recipe": "r_drop"}, "recipe", 'is "r_drop" now'),
+    "the model": ({"model": "scratch:2x64"}, "model", 'was "scratch:1x64"'),
+    "a task's own model": (
+        {"per_task": {RTE: {"model": "scratch:2x64"}}}, "per_task.glue/rte.model", "was not set"
+    ),
+    "rows left out": ({"leave_out": 5}, "leave_out", "is 5 now"),
+    "the seed": ({"search__seed": 7}, "search.seed", ""),
+    "the rungs": ({"search__stop_early": {"at": [0.3]}}, "search.stop_early.at", "is [0.3] now"),
+    "the evaluation": ({"search__select": "last"}, "search.select", 'is "last" now'),
+    "a dimension more": (
+        {"space__dropout": {"uniform": [0.0, 0.2]}}, "space of glue/rte", "here it is of BSZ, LR, d"
+    ),
+    "a dimension less": ({"space__BSZ": None}, "space of glue/rte", "here it is of LR"),
+    "a narrower range": ({"space__LR": {"log": [9e-4, 1e-3]}}, "space.LR", "may only grow"),
+    "a shorter list": ({"space__BSZ": {"choice": [32, 64]}}, "space.BSZ", "which is outside"),
+    "a dimension that is fixed now": (
+        {"space__BSZ": None, "fixed__BSZ": 32}, "space of glue/rte", "in a space of BSZ, LR"
+    ),
+    "a task more": ({"tasks": [RTE, "toy/grammar"]}, "tasks", "was not part of the run"),
+    "another task": ({"tasks": ["toy/grammar"]}, "journal.jsonl", "has trials of glue/rte"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", CHANGED)
+def test_what_was_changed_in_a_study_after_its_trials_is_named(run_folder, tmp_path, kind, started):
+    parts, place, text = CHANGED[kind]
+    edit(run_folder, **parts)
+    for problems in refusals(run_folder, tmp_path):
+        assert text in problems[place], problems
+    assert not started
+    assert not list(run_folder.rglob("table.md"))
+
+
+ALLOWED = {
+    "more trials": {"search__trials": 8},
+    "fewer trials": {"search__trials": 1},
+    "another sampler": {"search__sampler": "tpe"},
+    "hours": {"search__hours": 3},
+    "a longer list": {"space__BSZ": {"choice": [4, 8, 16, 32]}},
+    "a wider range": {"space__LR": {"log": [1e-5, 1e-2]}},
+    "an even range": {"space__LR": {"uniform": [1e-4, 1e-3]}},
+    "other seeds and more of them": {"confirm__seeds": [21, 22, 23], "confirm__top": 2},
+    "a name": {"name": "other"},
+    "published rows": {"published": [{"row": "A", "source": "a", "results": {}}]},
+    "a default that is written down": {"fixed__clip": 1.0},
+    "a number in another spelling": {"fixed__EPOCH": 1.0},
+}
+
+
+@pytest.mark.parametrize("kind", ALLOWED)
+def test_what_changes_no_trial_that_was_trained_may_change(run_folder, kind, started):
+    edit(run_folder, **ALLOWED[kind])
+    search.resume(run_folder)
+    now = study.load(run_folder / "study.yaml")
+    assert started == [now]
+    assert export.write(run_folder).title.startswith(now.name)
+    agenda = Agenda(now, Journal(run_folder), engine._content(now, run_folder.parent / "data"))
+    assert agenda.next().id not in list(agenda.journal.trials)[:2]
+
+
+def test_a_study_that_grew_is_the_one_that_later_changes_are_told_against(run_folder, started):
+    edit(run_folder, search__trials=8, fixed__clip=1.0)
+    search.resume(run_folder)
+    edit(run_folder, fixed__clip=2.0)
+    with pytest.raises(InputError, match=r"fixed\.clip +was 1 when the trials .* is 2 now"):
+        export.write(run_folder)
+
+
+def test_a_run_that_did_not_keep_its_study_still_refuses_an_edited_one(run_folder):
+    path = run_folder / "provenance.json"
+    facts = json.loads(path.read_text())
+    path.write_text(json.dumps({n: facts[n] for n in ("raysearch", "data", "content", "lanes")}))
+    assert len(export.write(run_folder).notes) == 1
+    edit(run_folder, fixed__EPOCH=2)
+    with pytest.raises(InputError, match="2 of 2 trials do not follow from it"):
+        export.write(run_folder)
+
+
+def test_a_journal_of_another_study_is_refused(run_folder, tmp_path):
+    journal = run_folder / "journal.jsonl"
+    first = next(iter(read(run_folder).trials))
+    journal.write_text(journal.read_text().replace(first, "0" * 12))
+    for problems in refusals(run_folder, tmp_path):
+        assert "1 of 2 trials do not follow from it, 000000000000" in problems["study.yaml"]
+
+
+def test_a_score_that_is_not_that_of_its_evaluation_is_refused(run_folder):
+    journal = run_folder / "journal.jsonl"
+    journal.write_text(journal.read_text().replace('"score":0.51', '"score":0.99'))
+    with pytest.raises(InputError, match="is not that of its best evaluation"):
+        export.write(run_folder)
+
+
+def test_a_run_folder_without_a_provenance_has_a_table_that_says_what_was_not_checked(run_folder):
+    for content in ("", "[]", "{"):
+        (run_folder / "provenance.json").write_text(content)
+        assert "was not checked" in export.write(run_folder).notes[-1]
+    (run_folder / "provenance.json").unlink()
+    assert "was not checked" in export.write(run_folder).notes[-1]
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [{"content": 3}, {"content": {"glue/rte": 3}}, {"raysearch": 3}, {"study": []},
+     {"hyperparameters": "LR"}, {"hyperparameters": [3]}],
+)  # fmt: skip
+def test_a_provenance_of_other_types_is_refused(run_folder, tmp_path, facts):
+    path = run_folder / "provenance.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | facts))
+    for problems in refusals(run_folder, tmp_path):
+        assert next(iter(facts)) in problems["provenance.json"]
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [{"data": 3}, {"data": ""}, {"lanes": [1]}, {"lanes": {"count": "x"}}, {"lanes": {"evil": 1}},
+     {"lanes": {"workers": True}}, {"lanes": {"cpus": -1}}],
+)  # fmt: skip
+def test_lanes_and_data_of_other_types_are_refused(run_folder, facts):
+    path = run_folder / "provenance.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | facts))
+    with pytest.raises(InputError, match="damaged"):
+        search.resume(run_folder)
+
+
+def refused_resume(folder):
+    with pytest.raises(InputError) as refused:
+        search.resume(folder)
+    return {problem.place: problem.text for problem in refused.value.problems}
+
+
+def test_data_a_model_and_a_version_that_changed_are_each_named(tmp_path, run_folder, started):
+    pairs(tmp_path / "data" / "RTE" / "train.tsv", 22)
+    assert refused_resume(run_folder)[RTE].startswith("the data changed since the run began")
+    pairs(tmp_path / "data" / "RTE" / "train.tsv")
+    path = run_folder / "provenance.json"
+    facts = json.loads(path.read_text())
+    content = {RTE: "0" * 64 + "-" + facts["content"][RTE].partition("-")[2]}
+    path.write_text(json.dumps(facts | {"content": content}))
+    problems = refused_resume(run_folder)
+    assert problems[RTE].startswith("the model 'scratch:1x64' changed since the run began")
+    path.write_text(json.dumps(facts | {"raysearch": "0.0.9"}))
+    assert "begun by raysearch 0.0.9" in refused_resume(run_folder)["version"]
+    assert not started
+
+
+def test_a_model_that_was_moved_is_the_same_model(tmp_path, monkeypatch, started):
+    """A run knows its model by its content: at another place it goes on."""
+    monkeypatch.setattr("os.fsync", lambda file: None)
+    model, data, folder = tmp_path / "model", tmp_path / "data", tmp_path / "run"
+    for name in ("train", "dev"):
+        pairs(data / "RTE" / f"{name}.tsv")
+    model.mkdir()
+    (model / "config.json").write_text("{}")
+    (model / "model.safetensors").write_bytes(b"toy")
+    folder.mkdir()
+    searched = study.parse({**STUDY, "model": str(model)})
+    content = engine._content(searched, data)
+    (folder / "study.yaml").write_text(study.dump(searched))
+    facts = {"data": str(data), "content": content, "lanes": {}}
+    (folder / "provenance.json").write_text(json.dumps(provenance(searched) | facts))
+    with closing(Journal(folder)) as journal:
+        finish(Agenda(searched, journal, content), 1)
+    model.rename(tmp_path / "moved")
+    edit(folder, model=str(tmp_path / "moved"))
+    with pytest.raises(InputError, match=r"model +was"):
+        export.write(folder)
+    search.resume(folder)
+    assert len(started) == 1
+    assert export.write(folder)
+    (tmp_path / "moved" / "model.safetensors").write_bytes(b"another")
+    assert "changed since the run began" in refused_resume(folder)[RTE]
+
+
+def test_the_command_ends_with_2_and_no_traceback(run_folder):
+    edit(run_folder, fixed__EPOCH=2)
+    for command in (["table"], ["resume"], ["predict", "--to", str(run_folder.parent / "out")]):
+        result = CliRunner().invoke(app, [*command, str(run_folder)])
+        assert result.exit_code == 2
+        assert "fixed.EPOCH  was 1 when the trials were trained, is 2 now" in result.output
+
+
+def test_a_study_that_is_not_read_back_as_it_was_checked_does_not_run(tmp_path):
+    for name in ("train", "dev"):
+        pairs(tmp_path / "RTE" / f"{name}.tsv")
+    sound = study.parse(STUDY)
+    assert study.same(study.parse(yaml.safe_load(study.checked_dump(sound))), sound)
+    twice = sound.confirm.model_copy(update={"seeds": (11, 11)})
+    with pytest.raises(InputError, match=r"confirm\.seeds .*please report"):
+        study.checked_dump(sound.model_copy(update={"confirm": twice}))
+    wrong = sound.model_copy(update={"fixed": {"EPOCH": "1", "max_length": 16}})
+    with pytest.raises(InputError, match=r"fixed +is not read back as it was written; .* report"):
+        search.run(wrong, data=tmp_path, storage=tmp_path / "runs")
+    assert not (tmp_path / "runs").exists()
