@@ -18,7 +18,7 @@ from .journal import Phase, Record, Records
 from .recipes import RECIPES
 from .space import Dimension
 from .storage import file_inside, kind_of, read_json
-from .study import Configuration, Study, plain
+from .study import Configuration, Study, as_mapping
 
 STUDY, PROVENANCE = "study.yaml", "provenance.json"
 # The hyperparameters of 0.1.1: its runs do not list them, and its ids were made of no others.
@@ -279,7 +279,7 @@ def _holds(dimension: Dimension, value: Any) -> bool:
 def _changes(before: Mapping[str, Any], study: Study) -> Iterator[tuple[str, str]]:
     """Place of a study's part -> what it was and is; of parts that `before` names or may name."""
     whole = "tasks" in before  # 0.1.1 kept the model alone
-    now = dict(_parts(plain(study)))
+    now = dict(_parts(as_mapping(study)))
     then = dict(_parts(before))
     for place in dict.fromkeys((*then, *(now if whole else ()))):
         one, other = (_text(part[place]) if place in part else "" for part in (then, now))

@@ -133,7 +133,8 @@ def resume(
     mirror = Mirror(str(folder)) if is_remote(str(folder)) else None
     folder = mirror.fetch() if mirror else Path(folder)
     study, facts = opened(folder)
-    run_folder.refuse_lost_journal(folder, study, Records(), needed=True)
+    if kind_of(folder / NAME) is None:
+        run_folder.refuse_lost_journal(folder, study, Records(), needed=True)
     with closing(Journal(folder)) as journal:  # first: a run that is going on is told at once
         run_folder.refuse_lost_journal(folder, study, journal)
         data = Path(data or facts["data"])
@@ -144,8 +145,10 @@ def resume(
         if problems:
             raise InputError(str(folder), problems)
         run_folder.refuse_misfits(folder, study, journal, resumed=True)
-        if facts.get("study", studies.plain(study)) != studies.plain(study):
-            _write_facts(folder, run_folder.provenance_of(folder) | {"study": studies.plain(study)})
+        if facts.get("study", studies.as_mapping(study)) != studies.as_mapping(study):
+            _write_facts(
+                folder, run_folder.provenance_of(folder) | {"study": studies.as_mapping(study)}
+            )
         with mirror or nullcontext():
             return _engine(folder, study, data, journal, content, address, lanes, watch)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from .. import __version__
 from ..identity import hyperparameters
-from ..study import Study, plain
+from ..study import Study, as_mapping
 from .cluster import local_resources
 
 
@@ -24,7 +24,7 @@ def provenance(study: Study) -> dict[str, Any]:
         "machine": {"system": platform.platform(), **local_resources()},
         "began": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "model": study.model,
-        "study": plain(study),
+        "study": as_mapping(study),
         "hyperparameters": hyperparameters(study),
     }
 

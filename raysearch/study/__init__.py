@@ -1,6 +1,6 @@
 """The study: one YAML file that says what is searched."""
 
-from .reading import checked_dump, dump, load, parse, plain, same
+from .reading import as_mapping, checked_dump, dump, load, parse, same
 from .schema import Configuration, Confirm, Halving, PerTask, Published, Result, Search, Study
 from .shipped import find, shipped
 
@@ -13,12 +13,12 @@ __all__ = [
     "Result",
     "Search",
     "Study",
+    "as_mapping",
     "checked_dump",
     "dump",
     "find",
     "load",
     "parse",
-    "plain",
     "same",
     "shipped",
 ]

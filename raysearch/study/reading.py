@@ -101,10 +101,10 @@ def parse(
 def dump(study: Study) -> str:
     """The study as YAML that `load` reads back to an equal Study, without what its tasks do not
     read."""
-    return yaml.safe_dump(plain(study), sort_keys=False, allow_unicode=True)
+    return yaml.safe_dump(as_mapping(study), sort_keys=False, allow_unicode=True)
 
 
-def plain(study: Study) -> dict[str, Any]:
+def as_mapping(study: Study) -> dict[str, Any]:
     """Return the study as `dump` writes it, a mapping."""
     return cut(study).model_dump(mode="json", exclude_defaults=True, exclude_none=True)
 
@@ -123,7 +123,7 @@ def checked_dump(study: Study) -> str:
         raise InputError(study.name, problems) from None
     if same(again, cut(study)):
         return text
-    one, other = plain(study), plain(again)
+    one, other = as_mapping(study), as_mapping(again)
     places = [name for name in {**one, **other} if one.get(name) != other.get(name)]
     lost = ", ".join(places) or "a default"
     problem = Problem(place=lost, text=f"is not read back as it was written; {_OUR_MISTAKE}")
