@@ -69,6 +69,7 @@ def _examples(
     pick = itemgetter(*columns.values(), *list(columns.values())[:1])
     to_label = _labeller(task, file)
     torn = Faults(source=faults.source) if file.torn else faults
+    blank = {name for name in task.inputs if name in columns}  # as far as was read
     kept = seen = 0
     for number, fields in rows:
         seen += 1
@@ -83,6 +84,7 @@ def _examples(
         elif ids is not None:
             ids[example["id"]] += 1
         kept += 1
+        blank -= {name for name in blank if example[name].strip()}
         example["label"] = None
         if label_at is not None:
             example["label"] = label = to_label(fields[label_at])
@@ -96,6 +98,8 @@ def _examples(
         faults.known = torn
     if not seen:
         faults.refuse("file", "has a header and no rows")
+    for name in sorted(blank) if kept else ():
+        faults.refuse("file", f"every {name} is blank; do the columns stand in another order?")
     _check_rows(file, belongs, kept, faults)
 
 
