@@ -1,6 +1,7 @@
 """The shipped studies: each loads, agrees with the tables of tasks and hyperparameters, and holds
 the numbers that its source prints. The cells below were copied from the sources a second time."""
 
+import itertools
 import re
 from functools import cache
 from pathlib import Path
@@ -313,7 +314,81 @@ def test_cocolm_publishes_squad_too():
     assert large.scores == {"best_exact": 88.3}
 
 
+# microsoft/COCO-LM, huggingface/README.md, its optimal settings: BSZ, LR, EPOCH, WARMUP and the
+# result of each task; of MNLI the matched set, and what is best for the mismatched one.
+HUGGING_FACE = {
+    "cocolm-glue": (
+        "COCO-LM base++, Hugging Face",
+        (32, 32, 32, 32, 16, 16, 16, 16),
+        (1e-5, 2e-5, 1e-5, 1e-5, 2e-5, 3e-5, 2e-5, 4e-5),
+        (2, 5, 5, 5, 10, 10, 10, 10),
+        (0.0625, 0.0625, 0.0625, 0.0625, 0.1, 0.1, 0.1, 0.1),
+        (90.1, 92.3, 94.2, 95.1, 69.9, 87.4, 90.9, 91.8),
+    ),
+    "cocolm-large-glue": (
+        "COCO-LM large++, Hugging Face",
+        (32, 32, 32, 32, 32, 32, 16, 16),
+        (5e-6, 2e-5, 5e-6, 1e-5, 2e-5, 3e-5, 2e-5, 2e-5),
+        (2, 5, 2, 5, 10, 10, 10, 10),
+        (0.0625, 0.0625, 0.0625, 0.0625, 0.0625, 0.1, 0.1, 0.1),
+        (91.3, 92.8, 95.8, 96.8, 73.1, 91.3, 91.9, 92.8),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", HUGGING_FACE)
+def test_cocolm_publishes_what_its_hugging_face_readme_prints(name):
+    published, *settings, warmups, scores = HUGGING_FACE[name]
+    results = row(published, name)
+    found = [list(results[f"glue/{task}"].settings.values()) for task in GLUE]
+    settings.append([round(1 / ratio) for ratio in warmups])
+    assert found == [list(one) for one in zip(*settings, strict=True)]
+    assert tuple(printed(results[f"glue/{task}"]) for task in GLUE) == scores
+
+
+def test_cocolm_mismatched_results_stand_beside_their_own_learning_rates():
+    base = row("COCO-LM base++, Hugging Face, best for MNLI-mm", "cocolm-glue")["glue/mnli"]
+    assert base.settings == {"BSZ": 32, "LR": 2e-5, "EPOCH": 2, "WARMUP": 16}
+    assert base.scores == {"mismatched.accuracy": 90.0}
+    large = row("COCO-LM large++, Hugging Face", "cocolm-large-glue")["glue/mnli"]
+    assert large.scores == {"accuracy": 91.3, "mismatched.accuracy": 91.6}  # 5e-6 for both
+
+
 # Cross-Thought ---------------------------------------------------------------------------------
+
+
+def test_cross_thought_is_pre_trained_with_fairseqs_own_loss_scale():
+    """Its command says --fp16 and --update-freq 16; fairseq v0.10: --fp16-init-scale is 2^7, and
+    the window 2^14 / devices / update_freq."""
+    task = load("cross-thought-pretrain").tasks[0]
+    hyper = load("cross-thought-pretrain").hyper(task, {})
+    assert (hyper.precision, hyper.fp16_scale, hyper.fp16_window) == ("fp16", 2**7, 2**14 // 16)
+    hyper = load("cross-thought-qqp").hyper("glue/qqp", {})  # told on its command line
+    assert (hyper.fp16_scale, hyper.fp16_window) == (4, 128)
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.yaml")), ids=lambda path: path.stem)
+def test_deviations_are_a_block_of_their_own(path):
+    """`# Deviations:` and a line a deviation, and no such words elsewhere in the comments."""
+    comments = [line for line in path.read_text().splitlines() if line.startswith("#")]
+    assert not [line for line in comments if "Not imitated" in line or "Mended here" in line]
+    for at, line in enumerate(comments):
+        if "Deviations" in line:
+            assert line == "# Deviations:"
+            assert comments[at - 1] == "#"
+            block = list(itertools.takewhile(lambda text: text != "#", comments[at + 1 :]))
+            assert block
+            assert block[0].startswith("# - ")
+            assert all(text.startswith(("# - ", "#   ")) for text in block)
+
+
+def test_every_study_of_questions_tells_how_its_answers_differ_from_the_source():
+    for path in FOLDER.glob("*.yaml"):
+        text = path.read_text()
+        if path.stem.startswith("gluonnlp"):  # whose rules these are
+            assert "number that no tokens spell" not in text
+        elif "doc_stride" in text:
+            assert "# - A number that no tokens spell" in text, path
 
 
 def test_cross_thought_trains_qqp_as_its_readme():

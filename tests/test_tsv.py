@@ -317,6 +317,18 @@ def test_pairs_of_xtreme_have_their_columns_and_a_test_set_may_lack_the_label(tm
             ] * 2
 
 
+def test_a_column_that_is_blank_throughout_is_refused(tmp_path, rte):
+    """As where columns were swapped: CoLA's third is empty for every good sentence."""
+    (tmp_path / "CoLA").mkdir()
+    path = tmp_path / "CoLA" / "train.tsv"
+    path.write_text("gj04\t1\tShe sleeps.\t\ngj04\t0\tSleeps she.\t \n")
+    (problem,) = problems(tmp_path, name="glue/cola").problems
+    text = "every sentence is blank; do the columns stand in another order?"
+    assert (problem.place, problem.text) == ("file", text)
+    path.write_text("gj04\t1\t\tShe sleeps.\ngj04\t0\t*\t\n")
+    assert [e["sentence"] for e in read("glue/cola", "train", tmp_path)] == ["She sleeps.", ""]
+
+
 def test_a_column_that_stands_twice_in_the_header_is_refused(rte):
     found = problems(rte(f"{HEADER}\tlabel\tsentence1", f"{GOOD}\tnot_entailment\tx")).problems
     assert {(p.place, p.text) for p in found} == {

@@ -1,10 +1,12 @@
 """Windows, answers and labels of spans, against loops over the published rules on real text."""
 
 import itertools
+import json
 import re
 import string
 from pathlib import Path
 
+import numpy as np
 import pytest
 from conftest import toy_tokenizer
 from tokenizers import BertWordPieceTokenizer
@@ -13,7 +15,7 @@ from transformers import BertTokenizer
 from raysearch import readers, study, tasks
 from raysearch.errors import InputError
 from raysearch.models.pretrained import read_tokenizer
-from raysearch.prepare import windows
+from raysearch.prepare import prepare, windows
 from raysearch.recipes import Hyper
 
 SHARED = Path(__file__).parents[2] / "shared"
@@ -213,6 +215,31 @@ def test_an_answer_that_no_token_covers_is_left_out_and_counted(uncased, answer)
     assert "no tokens spell their answer" in windows.LOST
 
 
+@pytest.mark.parametrize(
+    ("start", "stop", "tokens"),
+    [(0, 1, (0, 1)), (1, 2, (2, 4)), (0, 2, (0, 4)), (2, 3, None), (3, 4, (5, 5)), (2, 4, (5, 5))],
+)
+def test_all_pieces_of_a_character_are_of_the_answer_that_holds_it(start, stop, tokens):
+    """Bytes of a letter, or what a syllable of Hangul is taken apart to, share its place."""
+    begin, end = np.array([0, 0, 1, 1, 1, 3]), np.array([1, 1, 2, 2, 2, 4])
+    text = windows.Text(ids=np.arange(6), begin=begin, stop=end)
+    assert windows._tokens(text, start, stop) == tokens
+
+
+@real
+def test_a_korean_answer_keeps_the_pieces_of_its_first_and_last_syllable():
+    """An uncased tokenizer takes syllables apart; each piece has the place of the syllable."""
+    tokenizer = read_tokenizer(str(ENCODER), ())
+    context = "\ubc14\ud140\uc5c5 \uc774\uc624"
+    made = tokenizer(context, add_special_tokens=False, return_offsets_mapping=True)
+    inside = [at for at, (one, two) in enumerate(made["offset_mapping"]) if one < 3 and two > 0]
+    example = {"id": "0", "question": "what", "context": context, "label": None,
+               "answers": (("\ubc14\ud140\uc5c5", 0),)}  # fmt: skip
+    ((_, at, first, last, _),) = ours([example], tokenizer, Hyper(max_length=64))["0"]
+    assert (first - at, last - at) == (inside[0], inside[-1])
+    assert len(inside) > 3
+
+
 @real
 @pytest.mark.parametrize(("task", "split"), [("squad/v1.1", "train"), ("xtreme/tydiqa", "train")])
 def test_no_answer_of_the_published_files_takes_a_word_that_is_not_in_it(task, split):
@@ -329,3 +356,30 @@ def test_the_published_counts_of_windows(stride_as, published):
         room = 384 - 3 - min(64, len(query))
         count += len(list(windows.windows(len(texts[example["context"]].ids), room, hyper)))
     assert count == published
+
+
+def test_training_rows_without_tokens_are_told_and_a_file_of_nothing_else_is_refused(
+    uncased, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("RAYSEARCH_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "squad").mkdir()
+    path = tmp_path / "squad" / "train-v1.1.json"
+
+    def prepared(*contexts):
+        qas = [
+            [{"id": str(at), "question": "what", "answers": [{"text": text, "answer_start": 0}]}]
+            for at, text in enumerate(contexts)
+        ]
+        paragraphs = [
+            {"context": text, "qas": one} for text, one in zip(contexts, qas, strict=True)
+        ]
+        path.write_text(json.dumps({"data": [{"title": "t", "paragraphs": paragraphs}]}))
+        task = tasks.get("squad/v1.1")
+        return prepare(task, task.train, tmp_path, uncased, Hyper(max_length=64))
+
+    done = prepared("paris", "\u200b\u200b")
+    assert done.table.column("id").to_pylist() == ["0"]
+    text = "1 examples left out: no tokens spell their answer, or their context has none"
+    assert done.left == text
+    with pytest.raises(InputError, match=f"no example is left to learn from: {text}"):
+        prepared("\u200b\u200b")

@@ -58,17 +58,14 @@ def _examples(
     ids: Counter[str] | None,
     faults: Faults,
 ) -> Iterator[Example]:
-    """Examples of rows.
-
-    Args:
-        ids: counts those of the rows; None where they need not tell rows apart.
-    """
+    """Examples of rows. Counts their ids, unless `ids` is None as they need not tell rows apart."""
     label_at = columns.pop("label", None)
     names = tuple(columns)
     # The first column twice, because a getter of a single one would not give a tuple.
     pick = itemgetter(*columns.values(), *list(columns.values())[:1])
     to_label = _labeller(task, file)
     torn = Faults(source=faults.source) if file.torn else faults
+    blank = {name for name in task.inputs if name in columns}  # as far as was read
     kept = seen = 0
     for number, fields in rows:
         seen += 1
@@ -83,6 +80,7 @@ def _examples(
         elif ids is not None:
             ids[example["id"]] += 1
         kept += 1
+        blank -= {name for name in blank if example[name].strip()}
         example["label"] = None
         if label_at is not None:
             example["label"] = label = to_label(fields[label_at])
@@ -94,9 +92,9 @@ def _examples(
         faults.take(torn)
     elif torn is not faults:
         faults.known = torn
-    if not seen:
-        faults.refuse("file", "has a header and no rows")
-    _check_rows(file, belongs, kept, faults)
+    _check_rows(file, belongs, seen, kept, faults)
+    for name in sorted(blank) if kept else ():
+        faults.refuse("file", f"every {name} is blank; do the columns stand in another order?")
 
 
 def _torn(file: File, rows: int) -> int:
@@ -205,9 +203,11 @@ def _filter(file: File, folder: Path, header: Row, faults: Faults) -> Callable[[
 
 
 def _check_rows(
-    file: File, belongs: Callable[[Row], bool] | None, kept: int, faults: Faults
+    file: File, belongs: Callable[[Row], bool] | None, seen: int, kept: int, faults: Faults
 ) -> None:
-    """Whether a filter let rows through as it should."""
+    """Whether there were rows, and a filter let them through as it should."""
+    if not seen:
+        faults.refuse("file", "has a header and no rows")
     if file.where is not None and belongs is not None and not kept:
         column, said = file.where
         faults.refuse("file", f"no row whose '{column}' is '{said}'")
