@@ -105,10 +105,7 @@ def run(
     chosen = _load(study, model, tasks, trials, fixed, data)
     from . import search
     from .display import Display, closing
-    from .study.sanity import unusual
 
-    for note in unusual(chosen):
-        _show(note)
     done = search.run(
         chosen, data=data, storage=storage, name=name, address=address,
         lanes=_lanes(lanes, workers, cpus, gpus), watch=Display,

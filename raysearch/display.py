@@ -16,6 +16,7 @@ from .errors import printable
 from .journal import Record
 from .space import spelled
 from .standing import standings
+from .study.sanity import unusual
 
 PLAIN_EVERY = 30.0  # seconds between lines of progress in a log
 LIVE_EVERY = 0.25  # seconds between frames on a terminal
@@ -47,6 +48,8 @@ class Display:
             # Without its thread: records change while it would read them.
             self._live = Live(console=self.console, auto_refresh=False, get_renderable=self._panel)
             self._live.start(refresh=True)
+        for line in unusual(agenda.study):
+            self.note(line)
 
     def note(self, line: str) -> None:
         """A line for the log, above the live panel."""

@@ -421,3 +421,30 @@ def test_steps_that_only_a_tokenizer_can_tell_are_not_guessed(command, tmp_path)
     steps = ("--set", "EPOCH={steps: 50}")
     told = command("check", path, "--data", tmp_path, *steps)[1].splitlines()[-1].split()
     assert told == ["text/lines", "the", "defaults", "50", "5", "4"]
+
+
+def test_a_plan_tells_of_hours_odd_values_and_the_data_that_were_not_looked_at(command, tmp_path):
+    text = "tasks: [toy/grammar, glue/rte]\nmodel: scratch\nsearch: {hours: 2}\nfixed: {LR: 5}\n"
+    code, out, _ = command("check", write(tmp_path, text))
+    assert code == 0
+    assert "at most 2 hours: after that no new trial begins" in out
+    assert "LR 5 is unusual: peak learning rate, usually 1e-08 to 0.1" in out
+    assert "the data of glue/rte was not looked at: add --data FOLDER" in out
+    code, out, _ = command("check", QUICKSTART)
+    assert "--data" not in out
+
+
+@pytest.mark.parametrize("form", ["a file", "a path", "a name", "a mapping", "a study"])
+def test_a_run_takes_whatever_stands_for_a_study(monkeypatch, form):
+    import raysearch
+
+    begun = []
+    monkeypatch.setattr("raysearch.search.run", lambda read, **_: begun.append(read))
+    mapping = {"tasks": ["toy/grammar"], "model": "scratch"}
+    raysearch.run({
+        "a file": QUICKSTART, "a path": Path(QUICKSTART), "a name": "quickstart",
+        "a mapping": mapping, "a study": raysearch.parse(mapping),
+    }[form])  # fmt: skip
+    assert begun[0].tasks == ("toy/grammar",)
+    with pytest.raises(InputError, match="a study, its file or name, or a mapping is needed"):
+        raysearch.run(3)

@@ -164,3 +164,9 @@ def test_a_resumed_run_counts_all_trials_and_times_only_its_own(agenda):
     shown.close()
     assert "2/14 trials" in written.getvalue()
     assert "about 36 s left" in written.getvalue()
+
+
+def test_values_that_are_seldom_meant_are_told_when_a_run_begins(agenda):
+    agenda.study = study.parse({"tasks": [RTE], "model": "scratch", "fixed": {"LR": 5}})
+    _, written = log(agenda)
+    assert written.getvalue().startswith("LR 5 is unusual: peak learning rate, usually")

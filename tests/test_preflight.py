@@ -225,3 +225,24 @@ def test_more_lanes_than_the_cluster_holds_are_refused():
     ((_, text),) = found(preflight.lane_problems(Lanes(count=3), {"CPU": 2}))
     assert text == "3 lanes of 1 CPU asked for, the cluster has 2 CPU: at most 2"
     assert preflight.lane_problems(Lanes(count=2), {"CPU": 2}) == []
+
+
+@pytest.mark.parametrize(
+    ("lanes", "cluster", "advice"),
+    [
+        (Lanes(workers=4), {"CPU": 2}, "fewer workers in a lane (--workers-per-lane) would do"),
+        (Lanes(gpus=1), {"CPU": 2}, "fewer GPUs for a worker (--gpus-per-worker), 0 where there"),
+        (Lanes(gpus=2), {"CPU": 2, "GPU": 1}, "fewer GPUs for a worker (--gpus-per-worker) would"),
+        (Lanes(cpus=3), {"CPU": 2}, "fewer cores (--cpus-per-worker) would do"),
+    ],
+)
+def test_a_lane_that_does_not_fit_is_told_what_to_lower(lanes, cluster, advice):
+    ((_, text),) = found(preflight.lane_problems(lanes, cluster))
+    assert advice in text
+
+
+def test_the_data_of_a_generated_task_are_looked_at_without_a_folder():
+    read = study.parse({"tasks": ["toy/grammar", "glue/rte"], "model": "scratch"})
+    survey = preflight.survey(read, None)
+    assert survey.sizes == {"toy/grammar": {"train": 3000, "dev": 500}}
+    assert survey.problems == []
