@@ -59,7 +59,8 @@ def in_order(
             if _begins(problem.place, place):
                 return 0, (at,)
         steps: tuple[float, ...] = tuple(_steps(file, problem.place, names))
-        steps += (math.inf,) * (problem.count > 1)  # what stands for the rest stands behind them
+        if steps and problem.count > 1:
+            steps += (math.inf,)  # what stands for the rest stands behind them
         return (1, steps) if steps else (2, ())
 
     return sorted(problems, key=rank)

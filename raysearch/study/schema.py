@@ -180,12 +180,12 @@ class Study(_Part):
             rows = [row.results[task].settings for row in self.published if task in row.results]
         else:
             rows = list(self.search.start_from)
-        found: list[Configuration] = []
+        found: dict[str, Configuration] = {}
         for row in rows:
             point = {name: row[name] for name in space if name in row and row[name] in space[name]}
-            if len(point) == len(space) and point and point not in found:
-                found.append(point)
-        return found
+            if len(point) == len(space) and point:
+                found.setdefault(repr(point), point)
+        return list(found.values())
 
     def selector(self, task: str) -> str:
         """The score that selects: "dev.accuracy", or "dev.mean.accuracy" over languages."""
