@@ -75,11 +75,10 @@ def check(
             seen = preflight.survey(study, data)
             if seen.problems:
                 raise InputError(str(path), seen.problems)
+            listing.plan(study, seen.sizes, seen.notes)
         except RaysearchError as error:
             print(printable(error, lines=True), file=sys.stderr)
             broken += 1
-        else:
-            listing.plan(study, seen.sizes, seen.notes)
     return 2 if broken else 0
 
 

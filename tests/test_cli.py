@@ -273,6 +273,19 @@ def test_a_mistake_of_our_own_says_where_its_traceback_is(
     assert len(list(tmp_path.glob("raysearch-*.traceback.txt"))) == 2  # never overwritten
 
 
+def test_a_mistake_while_a_study_is_looked_at_names_the_study(command, tmp_path, monkeypatch):
+    def broken(*_, **__):
+        raise ValueError("odd")
+
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr("raysearch.study.reading.cross_checks", broken)
+    code, _, said = command("check", QUICKSTART)
+    assert code == 2
+    assert said.startswith(
+        f"raysearch: unexpected ValueError: odd, while reading {QUICKSTART}\nits traceback is in "
+    )
+
+
 def test_a_mistake_says_what_was_being_read_and_ends_also_where_nothing_can_be_written(
     command, tmp_path, monkeypatch
 ):

@@ -1,5 +1,6 @@
 """What can be wrong in a study that no field can tell by itself."""
 
+import math
 import reprlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -228,7 +229,8 @@ def space_checks(study: Study) -> list[Problem]:
             problems.append(Problem(place=f"{place}fixed.{found[0]}", text=found[1]))
     for task in study.tasks if study.search.sampler == "grid" else ():
         if (cells := spaces.size(places[task])) > CELLS:
-            text = f"a grid of {cells:,} configurations for {task}, at most {CELLS:,}; use tpe"
+            count = f"{cells:,}" if cells < math.inf else "countless"
+            text = f"a grid of {count} configurations for {task}, at most {CELLS:,}; use tpe"
             problems.append(Problem(place="search.sampler", text=text))
     return problems
 

@@ -10,7 +10,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from .. import tasks as task_table
-from ..errors import InputError, Problem, unknown
+from ..errors import InputError, Problem, reading, unknown
 from ..recipes import RECIPES
 from ..space import Dimension
 from .checks import cross_checks, space_checks
@@ -43,7 +43,8 @@ def load(path: str | Path, *, further: Further | None = None, **overrides: Any) 
     except InputError as error:
         raise InputError(str(path), [*error.problems, *_besides(further, overrides)]) from None
     options = {"source": str(path), "name": path.stem, "found": twice, "further": further}
-    return parse(raw, **options, **overrides)
+    with reading(path):
+        return parse(raw, **options, **overrides)
 
 
 def parse(
