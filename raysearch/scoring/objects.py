@@ -80,7 +80,7 @@ def _pairs(path: Path) -> list[tuple[str, Any]]:
     except ValueError as error:
         problem = f"holds {error}"
     except RecursionError:
-        problem = "is nested too deeply for an object of ids and what is predicted"
+        problem = "cannot be read: nested too deeply for an object of ids and predictions"
     raise InputError(str(path), [Problem(place=place, text=problem)])
 
 
