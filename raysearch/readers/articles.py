@@ -18,7 +18,7 @@ CUT = "the file ends in the middle; it may not have been downloaded whole"
 # How far before the end of a block JSON may look broken only because the rest is not read yet: a
 # number, a word or an escape is cut.
 _EDGE = 64
-_LARGEST = 1 << 29  # characters of a member
+_LARGEST = 1 << 28  # characters of a member
 _DIGITS = 100  # of a whole number; no id has more
 _KINDS = {dict: "an object", list: "a list", str: "a text"}
 
