@@ -75,10 +75,11 @@ def check(
             seen = preflight.survey(study, data)
             if seen.problems:
                 raise InputError(str(path), seen.problems)
-            listing.plan(study, seen.sizes, seen.notes)
         except RaysearchError as error:
-            print(printable(error, lines=True), file=sys.stderr)
+            print(error, file=sys.stderr)
             broken += 1
+        else:
+            listing.plan(study, seen.sizes, seen.notes)
     return 2 if broken else 0
 
 
@@ -238,15 +239,15 @@ def _load(
     return load(path, further=lambda study: survey(study, data).problems, **given)
 
 
-def _show(line: object) -> None:
-    """Print a line that may hold names of files or of what is in them."""
-    print(printable(line))
-
-
 def _lanes(count: int | None, workers: int | None, cpus: float | None, gpus: float | None) -> Any:
     from .preflight import Lanes
 
     return Lanes(count=count, workers=workers or 1, cpus=cpus or 1, gpus=gpus)
+
+
+def _show(line: object) -> None:
+    """Print a line that may hold names of files or of what is in them."""
+    print(printable(line))
 
 
 def main() -> None:

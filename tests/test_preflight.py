@@ -215,18 +215,6 @@ def test_a_lane_larger_than_the_cluster_is_refused_with_both_sizes():
     assert text.startswith("a lane needs 1 CPU, 1 GPU, the cluster has 2 CPU, 0 GPU")
 
 
-@pytest.mark.parametrize("count", [0, -3])
-def test_no_lanes_at_all_are_refused(count):
-    ((_, text),) = found(preflight.lane_problems(Lanes.of(count), {"CPU": 2}))
-    assert text == f"{count} asked for, at least 1 would do"
-
-
-def test_more_lanes_than_the_cluster_holds_are_refused():
-    ((_, text),) = found(preflight.lane_problems(Lanes(count=3), {"CPU": 2}))
-    assert text == "3 lanes of 1 CPU asked for, the cluster has 2 CPU: at most 2"
-    assert preflight.lane_problems(Lanes(count=2), {"CPU": 2}) == []
-
-
 @pytest.mark.parametrize(
     ("lanes", "cluster", "advice"),
     [
@@ -246,3 +234,15 @@ def test_the_data_of_a_generated_task_are_looked_at_without_a_folder():
     survey = preflight.survey(read, None)
     assert survey.sizes == {"toy/grammar": {"train": 3000, "dev": 500}}
     assert survey.problems == []
+
+
+@pytest.mark.parametrize("count", [0, -3])
+def test_no_lanes_at_all_are_refused(count):
+    ((_, text),) = found(preflight.lane_problems(Lanes.of(count), {"CPU": 2}))
+    assert text == f"{count} asked for, at least 1 would do"
+
+
+def test_more_lanes_than_the_cluster_holds_are_refused():
+    ((_, text),) = found(preflight.lane_problems(Lanes(count=3), {"CPU": 2}))
+    assert text == "3 lanes of 1 CPU asked for, the cluster has 2 CPU: at most 2"
+    assert preflight.lane_problems(Lanes(count=2), {"CPU": 2}) == []

@@ -665,7 +665,7 @@ BEGUN = "tasks: [toy/grammar]\nmodel: scratch\n"
         (BEGUN + 'name: "a\\e[31mb"\n', "name", "holds the character \\x1b"),
         (BEGUN + 'name: "a\\ud800"\n', "name", "holds the character \\ud800"),
         (BEGUN + 'name: "a\\u202eb"\n', "name", "holds the character \\u202e"),
-        (BEGUN + f"name: {'x' * 300}\n", "name", "at most 100 characters"),
+        (BEGUN + f"name: {'x' * 300}\n", "name", "at most 255 characters"),
         (BEGUN + "recipe: " + "y" * 20_000 + "\n", "recipe", "has 20,000 characters"),
         (BEGUN + "cluster_name: x\n", "cluster_name", "no field named"),
         ("cluster_name: x\nprovider: {}\nfoo: 1\n", "file", "a cluster file of Ray: `ray up`"),

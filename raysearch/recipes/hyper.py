@@ -9,6 +9,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_valida
 from ..space import Number
 from ..tasks import Head
 
+MOST_EVALUATIONS = 100_000  # of one trial
+
 
 class Steps(BaseModel):
     """A count of optimizer steps, written {steps: N}."""
@@ -45,8 +47,6 @@ _SPAN = (
     "doc_stride", "stride_as", "query_length", "span_head", "span_over", "answerable_by",
     "answerable_weight", "beam", "n_best", "answer_length", "null_threshold",
 )  # fmt: skip
-
-MOST_EVALUATIONS = 100_000  # of one trial
 
 Probability = Annotated[Number, Field(ge=0, lt=1)]
 Rate = Annotated[Number, Field(gt=0, le=10)]

@@ -80,7 +80,7 @@ def run(
     if is_remote(place):
         mirror = Mirror(place)
         folder = mirror.folder
-    text = f"'{place}' is there already; go on with `raysearch resume {place}`, or give a new name"
+    text = f"'{place}' is there already; go on with `raysearch resume {place}`, or --name"
     there = Problem(place="run folder", text=text)
     taken = (folder.exists() and any(folder.iterdir())) or (mirror and mirror.exists)
     problems = [there] if taken else []

@@ -13,9 +13,10 @@ from .. import tasks as task_table
 from ..errors import Problem, nearest, unknown
 from ..recipes import RECIPES, SHARED, Hyper
 from ..space import Dimension
+from .few import MOST, first_few
 from .idle import idle_problems
 from .names import model_problems, score_names, train_problems
-from .places import MOST, first_few, mapping
+from .places import mapping
 from .schema import Study
 from .wording import value_problem
 

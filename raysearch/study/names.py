@@ -9,7 +9,7 @@ from typing import Any
 
 from ..errors import Problem, shortened, unknown
 from ..tasks import TASKS, Task
-from .places import first_few
+from .few import first_few
 
 FAMILIES = ("bert", "amos", "cross-thought")  # those that can be made from scratch
 _SCRATCH = re.compile(

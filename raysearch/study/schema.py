@@ -123,8 +123,8 @@ class Study(_Part):
     """A search, whole: see DESIGN for the words."""
 
     name: str = Field(
-        pattern=r"^[^-./\\\s]([^/\\\r\n\t]*[^/\\\s])?$",
-        max_length=100,
+        pattern=r"^[^-./\\\s\x00-\x1f\x7f-\x9f][^/\\\x00-\x1f\x7f-\x9f]*$",
+        max_length=255,
         description="and that of its run folder",
     )
     tasks: tuple[str, ...] = Field(min_length=1, description="names or patterns such as glue/*")
