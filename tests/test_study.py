@@ -780,3 +780,20 @@ def test_a_study_that_is_no_regular_file_is_refused_at_once(tmp_path, kind):
         "file",
         f"cannot be read: it is a {kind}, and only regular files are read",
     )
+
+
+@pytest.mark.parametrize(
+    ("model", "cause"),
+    [
+        ("scratch:99999999999999x64", "is no shape"),
+        ("scratch:" + "9" * 5000 + "x64", "is no shape"),
+        ("scratch:1000000x64", "is larger than any encoder"),
+        ("scratch:2x640000", "is larger than any encoder"),
+        ("scratch:2x64:999999999", "is larger than any encoder"),
+        ("scratch:\u0662x\u0666\u0664", "is no shape"),
+    ],
+)
+def test_a_model_from_scratch_has_a_size_that_there_may_be(model, cause):
+    (problem,) = model_problems(model)
+    assert cause in problem.text
+    assert model_problems("scratch:12x768:30000") == []
