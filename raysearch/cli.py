@@ -105,10 +105,7 @@ def run(
     chosen = _load(study, model, tasks, trials, fixed, data)
     from . import search
     from .display import Display, closing
-    from .study.sanity import unusual
 
-    for note in unusual(chosen):
-        _show(note)
     done = search.run(
         chosen, data=data, storage=storage, name=name, address=address,
         lanes=_lanes(lanes, workers, cpus, gpus), watch=Display,
@@ -235,7 +232,7 @@ def _version(
 
 
 def _noted(text: str) -> None:
-    print(f"note: {text}", file=sys.stderr)
+    print(printable(f"note: {text}"), file=sys.stderr)
 
 
 def _load(
@@ -248,11 +245,6 @@ def _load(
     names = None if tasks is None else [name.strip() for name in tasks.split(",")]
     given = {"model": model, "tasks": names, "trials": trials, "set": fixed}
     return load(path, further=lambda study: survey(study, data).problems, **given)
-
-
-def _show(line: object) -> None:
-    """Print a line that may hold names of files or of what is in them."""
-    print(printable(line))
 
 
 def _setting_problems(study: Any) -> list[Problem]:
@@ -269,6 +261,11 @@ def _lanes(count: int | None, workers: int | None, cpus: float | None, gpus: flo
     from .preflight import Lanes
 
     return Lanes(count=count, workers=workers or 1, cpus=cpus or 1, gpus=gpus)
+
+
+def _show(line: object) -> None:
+    """Print a line that may hold names of files or of what is in them."""
+    print(printable(line))
 
 
 def main() -> None:

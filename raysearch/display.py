@@ -16,6 +16,7 @@ from .errors import printable
 from .journal import Record
 from .space import spelled
 from .standing import complete, ranked, standings
+from .study.sanity import unusual
 
 PLAIN_EVERY = 30.0  # seconds between lines of progress in a log
 LIVE_EVERY = 0.25  # seconds between frames on a terminal
@@ -47,10 +48,12 @@ class Display:
             # Without its thread: records change while it would read them.
             self._live = Live(console=self.console, auto_refresh=False, get_renderable=self._panel)
             self._live.start(refresh=True)
+        for line in unusual(agenda.study):
+            self.note(line)
 
     def note(self, line: str) -> None:
         """A line for the log, above the live panel."""
-        self._say(Text(printable(line), style="dim"))
+        self._say(Text(self._printed(line), style="dim"))
 
     def change(self, record: Record) -> None:
         """A line when a trial ends, or where there is something to tell of its teacher."""
@@ -82,13 +85,16 @@ class Display:
         else:
             self._say(self._summary())
 
+    def _printed(self, text: str) -> str:
+        """Foreign text as the console can print it."""
+        coding = self.console.encoding
+        return printable(text).encode(coding, "backslashreplace").decode(coding)
+
     def _say(self, text: Text) -> None:
         if self._live is not None:
             self.console.print(text)
         else:
-            coding = self.console.encoding
-            line = text.plain.encode(coding, "backslashreplace").decode(coding)
-            self.console.file.write(f"{line}\n")
+            self.console.file.write(f"{text.plain}\n")
             self.console.file.flush()
 
     def _ended(self, record: Record) -> Text:
@@ -99,7 +105,7 @@ class Display:
         line = Text(f"{record.task} {record.phase} {record.number:>3}  ")
         line.append(f"{record.status:<10}", style=_STYLES[record.status])
         line.append(f" {task.metric} {score:>5}  {record.seconds:6.1f} s  ")
-        point = printable(spelled(self._point(record)))
+        point = self._printed(spelled(self._point(record)))
         line.append(f"{step['step']}/{step['steps']} steps  {point} ")
         line.append(f"seed={record.seed}")
         return line

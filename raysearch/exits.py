@@ -1,6 +1,7 @@
 """How a command ends: what a user can cause is printed, never raised, and sets the exit code.
 
-0 all trials ended, 1 some failed, 2 something to mend, 130 interrupted."""
+0 all trials ended, 1 some failed, 2 something to mend, by the user or in raysearch itself, 130
+interrupted."""
 
 import errno
 import logging

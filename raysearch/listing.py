@@ -22,6 +22,7 @@ _GOLD = {
     "regress": "a number", "choose": "an option", "span": "a part of the context",
     "thought": "the masked tokens",
 }  # fmt: skip
+SHOWN = 50  # configurations of a task whose schedules are shown
 MANY = 5000  # configurations that are looked at one by one, no more
 _CUT = ("span", "tag")  # an example too long for the model becomes several: its tokenizer tells
 _JOINED = ("thought",)  # several become one, as many as their tokens fill
@@ -135,7 +136,7 @@ def _schedules(study: Study, sizes: Sizes) -> Table:
     for name in (name for name in study.tasks if name in sizes):
         examples = sum(sizes[name][split.name] for split in study.trainings(name))
         head = tasks.get(name).head
-        for point in study.start(name) or [{}]:
+        for point in study.start(name)[:SHOWN] or [{}]:
             values = spaces.spelled(point) or "the defaults"
             trials = {values: study.hyper(name, point)}
             recipe = RECIPES[study.recipe]

@@ -5,7 +5,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from .errors import InputError, Problem
-from .recipes import MOST_EVALUATIONS, Hyper, PerEpoch, Steps
+from .recipes import Hyper, PerEpoch, Steps
+from .recipes.hyper import MOST_EVALUATIONS
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -273,6 +273,19 @@ def test_a_mistake_of_our_own_says_where_its_traceback_is(
     assert len(list(tmp_path.glob("raysearch-*.traceback.txt"))) == 2  # never overwritten
 
 
+def test_a_mistake_while_a_study_is_looked_at_names_the_study(command, tmp_path, monkeypatch):
+    def broken(*_, **__):
+        raise ValueError("odd")
+
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr("raysearch.study.reading.cross_checks", broken)
+    code, _, said = command("check", QUICKSTART)
+    assert code == 2
+    assert said.startswith(
+        f"raysearch: unexpected ValueError: odd, while reading {QUICKSTART}\nits traceback is in "
+    )
+
+
 def test_a_mistake_says_what_was_being_read_and_ends_also_where_nothing_can_be_written(
     command, tmp_path, monkeypatch
 ):
@@ -421,3 +434,30 @@ def test_steps_that_only_a_tokenizer_can_tell_are_not_guessed(command, tmp_path)
     steps = ("--set", "EPOCH={steps: 50}")
     told = command("check", path, "--data", tmp_path, *steps)[1].splitlines()[-1].split()
     assert told == ["text/lines", "the", "defaults", "50", "5", "4"]
+
+
+def test_a_plan_tells_of_hours_odd_values_and_the_data_that_were_not_looked_at(command, tmp_path):
+    text = "tasks: [toy/grammar, glue/rte]\nmodel: scratch\nsearch: {hours: 2}\nfixed: {LR: 5}\n"
+    code, out, _ = command("check", write(tmp_path, text))
+    assert code == 0
+    assert "at most 2 hours: after that no new trial begins" in out
+    assert "LR 5 is unusual: peak learning rate, usually 1e-08 to 0.1" in out
+    assert "the data of glue/rte was not looked at: add --data FOLDER" in out
+    code, out, _ = command("check", QUICKSTART)
+    assert "--data" not in out
+
+
+@pytest.mark.parametrize("form", ["a file", "a path", "a name", "a mapping", "a study"])
+def test_a_run_takes_whatever_stands_for_a_study(monkeypatch, form):
+    import raysearch
+
+    begun = []
+    monkeypatch.setattr("raysearch.search.run", lambda read, **_: begun.append(read))
+    mapping = {"tasks": ["toy/grammar"], "model": "scratch"}
+    raysearch.run({
+        "a file": QUICKSTART, "a path": Path(QUICKSTART), "a name": "quickstart",
+        "a mapping": mapping, "a study": raysearch.parse(mapping),
+    }[form])  # fmt: skip
+    assert begun[0].tasks == ("toy/grammar",)
+    with pytest.raises(InputError, match="a study, its file or name, or a mapping is needed"):
+        raysearch.run(3)

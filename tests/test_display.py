@@ -127,6 +127,12 @@ def test_a_line_goes_above_the_panel_and_the_last_state_stays(agenda):
     assert "all trials done" in last_frame(console)
 
 
+def test_values_that_are_seldom_meant_are_told_when_a_run_begins(agenda):
+    agenda.study = study.parse({"tasks": [RTE], "model": "scratch", "fixed": {"LR": 5}})
+    _, written = log(agenda)
+    assert written.getvalue().startswith("LR 5 is unusual: peak learning rate, usually")
+
+
 def test_frames_are_drawn_a_few_times_a_second_and_by_nobody_else(agenda, monkeypatch):
     now = [0.0]
     monkeypatch.setattr(display.time, "monotonic", lambda: now[0])

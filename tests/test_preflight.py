@@ -215,6 +215,27 @@ def test_a_lane_larger_than_the_cluster_is_refused_with_both_sizes():
     assert text.startswith("a lane needs 1 CPU, 1 GPU, the cluster has 2 CPU, 0 GPU")
 
 
+@pytest.mark.parametrize(
+    ("lanes", "cluster", "advice"),
+    [
+        (Lanes(workers=4), {"CPU": 2}, "fewer workers in a lane (--workers-per-lane) would do"),
+        (Lanes(gpus=1), {"CPU": 2}, "fewer GPUs for a worker (--gpus-per-worker), 0 where there"),
+        (Lanes(gpus=2), {"CPU": 2, "GPU": 1}, "fewer GPUs for a worker (--gpus-per-worker) would"),
+        (Lanes(cpus=3), {"CPU": 2}, "fewer cores (--cpus-per-worker) would do"),
+    ],
+)
+def test_a_lane_that_does_not_fit_is_told_what_to_lower(lanes, cluster, advice):
+    ((_, text),) = found(preflight.lane_problems(lanes, cluster))
+    assert advice in text
+
+
+def test_the_data_of_a_generated_task_are_looked_at_without_a_folder():
+    read = study.parse({"tasks": ["toy/grammar", "glue/rte"], "model": "scratch"})
+    survey = preflight.survey(read, None)
+    assert survey.sizes == {"toy/grammar": {"train": 3000, "dev": 500}}
+    assert survey.problems == []
+
+
 @pytest.mark.parametrize("count", [0, -3])
 def test_no_lanes_at_all_are_refused(count):
     ((_, text),) = found(preflight.lane_problems(Lanes.of(count), {"CPU": 2}))

@@ -665,7 +665,7 @@ BEGUN = "tasks: [toy/grammar]\nmodel: scratch\n"
         (BEGUN + 'name: "a\\e[31mb"\n', "name", "holds the character \\x1b"),
         (BEGUN + 'name: "a\\ud800"\n', "name", "holds the character \\ud800"),
         (BEGUN + 'name: "a\\u202eb"\n', "name", "holds the character \\u202e"),
-        (BEGUN + f"name: {'x' * 300}\n", "name", "at most 100 characters"),
+        (BEGUN + f"name: {'x' * 300}\n", "name", "at most 255 characters"),
         (BEGUN + "recipe: " + "y" * 20_000 + "\n", "recipe", "has 20,000 characters"),
         (BEGUN + "cluster_name: x\n", "cluster_name", "no field named"),
         ("cluster_name: x\nprovider: {}\nfoo: 1\n", "file", "a cluster file of Ray: `ray up`"),
@@ -780,3 +780,20 @@ def test_a_study_that_is_no_regular_file_is_refused_at_once(tmp_path, kind):
         "file",
         f"cannot be read: it is a {kind}, and only regular files are read",
     )
+
+
+@pytest.mark.parametrize(
+    ("model", "cause"),
+    [
+        ("scratch:99999999999999x64", "is no shape"),
+        ("scratch:" + "9" * 5000 + "x64", "is no shape"),
+        ("scratch:1000000x64", "is larger than any encoder"),
+        ("scratch:2x640000", "is larger than any encoder"),
+        ("scratch:2x64:999999999", "is larger than any encoder"),
+        ("scratch:\u0662x\u0666\u0664", "is no shape"),
+    ],
+)
+def test_a_model_from_scratch_has_a_size_that_there_may_be(model, cause):
+    (problem,) = model_problems(model)
+    assert cause in problem.text
+    assert model_problems("scratch:12x768:30000") == []

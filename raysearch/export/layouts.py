@@ -3,10 +3,15 @@
 import csv
 import io
 import json
+import re
 from typing import Any
 
 from ..errors import printable
 from .rows import Row, Table
+
+# What a spreadsheet takes for a formula, and what looks like one and is a number: "-0.5", "+1/-2".
+_FORMULA = re.compile(r"\s*[=+\-@\t\r]")
+_NUMBERS = re.compile(r"[-+]?[\d.]*(?:e[-+]?\d+)?(?:/[-+]?[\d.]*(?:e[-+]?\d+)?)*")
 
 _LATEX = str.maketrans(
     {
@@ -24,11 +29,11 @@ _LATEX = str.maketrans(
 
 def markdown(table: Table) -> str:
     """The table as GitHub reads it, its notes and costs beneath."""
-    lines = [f"**{_shown(table.title)}**", "", *_markdown_rows(table)]
+    lines = [f"**{_inline(table.title)}**", "", *_markdown_rows(table)]
     if table.notes:
-        lines += ["", *(f"* {printable(note, lines=True)}" for note in table.notes)]
+        lines += ["", *(f"* {_inline(note)}" for note in table.notes)]
     if table.cost:
-        lines += ["", f"**{_shown(table.cost.title)}**", "", *_markdown_rows(table.cost)]
+        lines += ["", f"**{_inline(table.cost.title)}**", "", *_markdown_rows(table.cost)]
     return "\n".join(lines) + "\n"
 
 
@@ -41,15 +46,17 @@ def latex(table: Table) -> str:
 
 
 def csv_text(table: Table) -> str:
-    """The rows as printed, without notes and costs."""
+    """The rows as printed, without notes and costs; a text that a spreadsheet would take for a
+    formula has an apostrophe before it."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     grouped = any(row.system for row in table.rows)
-    writer.writerow([*(["system"] if grouped else []), "row", *map(_shown, table.columns)])
+    columns = [_neutral(text) for text in table.columns]
+    writer.writerow([*(["system"] if grouped else []), "row", *columns])
     for row in table.rows:
         texts = [cell.text for cell in row.cells]
         cells = [*([row.system] if grouped else []), row.name, *texts]
-        writer.writerow([printable(cell, lines=True) for cell in cells])
+        writer.writerow([_neutral(text) for text in cells])
     return out.getvalue()
 
 
@@ -73,13 +80,8 @@ def _markdown_rows(table: Table) -> list[str]:
 
 
 def _line(texts: list[str]) -> str:
-    cells = [_shown(text.replace("|", "\\|")) for text in texts]
+    cells = [_inline(text).replace("|", "\\|") for text in texts]
     return f"| {' | '.join(cells)} |"
-
-
-def _shown(text: str) -> str:
-    """Return a text as it may stand in a line of a table."""
-    return printable(text.replace("\n", " "))
 
 
 def _latex_table(table: Table) -> list[str]:
@@ -116,7 +118,23 @@ def _latex_line(texts: list[str]) -> str:
 
 
 def _escaped(text: str) -> str:
-    return _shown(text).translate(_LATEX)
+    return _visible(text).translate(_LATEX)
+
+
+def _inline(text: str) -> str:
+    """A text in a line of Markdown: no tags and no images, which a viewer would load."""
+    return _visible(text).replace("<", "&lt;").replace("![", "!\\[")
+
+
+def _neutral(text: str) -> str:
+    """A text as a cell that no spreadsheet evaluates."""
+    text = _visible(text)
+    return f"'{text}" if _FORMULA.match(text) and not _NUMBERS.fullmatch(text) else text
+
+
+def _visible(text: str) -> str:
+    """A text in one line, its control characters as escapes: a table is printed to terminals."""
+    return printable(" ".join(text.split("\n")))
 
 
 def _plain(table: Table) -> dict[str, Any]:

@@ -35,8 +35,7 @@ class Survey:
 
 
 def survey(study: Study, root: Path | None) -> Survey:
-    """Look at the models of a study, and read all data of its tasks once if there is a folder, or
-    where a task needs none."""
+    """Look at the models of a study, and read all data of its tasks once if there is a folder."""
     found, sizes, notes = _named_models(study), {}, []
     for name in study.tasks:
         if root or not readers.has_files(tasks.get(name)):

@@ -13,7 +13,8 @@ from difflib import get_close_matches
 from pathlib import Path
 from types import ModuleType
 
-from ..errors import InputError, Problem
+from ..errors import InputError, Problem, reading
+from ..storage.inputs import open_input
 from ..tasks.task import Example, Split, Task
 from . import generated, race, squad, text, tsv, words
 from .faults import Faults
@@ -57,7 +58,19 @@ def read(
     """
     if _present(task, split, root) is None:
         raise InputError(str(root), _missing(task, (split,), root))
-    return _read(task, split, root, spare, left)
+    return _some(_read(task, split, root, spare, left), task, split, root)
+
+
+def _some(examples: Iterator[Example], task: Task, split: Split, root: Path) -> Iterator[Example]:
+    """The examples; raises InputError where there is none, as all were left out."""
+    none = True
+    with reading(f"{split.name} of {task.name} in {home(task, root)}"):
+        for example in examples:
+            none = False
+            yield example
+    if none:
+        text = "no usable example: all were left out"
+        raise InputError(str(home(task, root)), [Problem(place=split.name, text=text)])
 
 
 def _read(
@@ -116,7 +129,7 @@ def fingerprint(task: Task, split: Split, root: Path) -> str:
     digest = hashlib.sha256(repr(facts).encode())
     for path in _expand(files):
         digest.update(f"{path.name} {path.stat().st_size}\n".encode())
-        with path.open("rb") as stream:
+        with open_input(path) as stream:
             while block := stream.read(1 << 20):
                 digest.update(block)
     if not files:

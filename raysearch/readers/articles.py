@@ -8,6 +8,8 @@ from json.decoder import WHITESPACE
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
+from ..errors import printable
+from ..storage.inputs import open_input
 from .faults import Faults
 from .lines import EMPTY, foreign, not_utf8, unreadable
 
@@ -16,6 +18,8 @@ CUT = "the file ends in the middle; it may not have been downloaded whole"
 # How far before the end of a block JSON may look broken only because the rest is not read yet: a
 # number, a word or an escape is cut.
 _EDGE = 64
+_LARGEST = 1 << 28  # characters of a member
+_DIGITS = 100  # of a whole number; no id has more
 _KINDS = {dict: "an object", list: "a list", str: "a text"}
 
 
@@ -32,7 +36,7 @@ def articles(path: Path, faults: Faults) -> Iterator[Any]:
         InputError: the file cannot be read at all.
     """
     try:
-        with path.open("rb") as stream:
+        with open_input(path) as stream:
             if error := foreign(path, stream.peek()):
                 raise error
             yield from _members(_Window(stream, faults))
@@ -47,6 +51,34 @@ def articles(path: Path, faults: Faults) -> Iterator[Any]:
 def kind(value: Any) -> str:
     """What a JSON value is, in words."""
     return _KINDS.get(type(value), json.dumps(value)[:40])
+
+
+def brief(value: Any) -> str:
+    """A JSON value as it stands, cut; of one that is nested too deeply what it is."""
+    try:
+        return json.dumps(value, ensure_ascii=False)[:60]
+    except RecursionError:
+        return kind(value)
+
+
+def whole(text: str) -> int:
+    """A whole number of JSON. Raises ValueError for one that no one can have meant: Python takes
+    the square of its digits in time, and refuses more than 4,300."""
+    if len(text) > _DIGITS:
+        raise ValueError(f"a number of {len(text):,} digits; at most {_DIGITS} would do")
+    return int(text)
+
+
+def half_pair(*texts: str) -> str | None:
+    """Say that a text holds half a surrogate pair, which JSON can escape and no encoding can write;
+    None where none does."""
+    for text in texts:
+        try:
+            text.isascii() or text.encode()
+        except UnicodeEncodeError as error:
+            seen = printable(text[error.start])
+            return f"holds {seen}, half a surrogate pair, which is no character; it may be damaged"
+    return None
 
 
 def _members(window: "_Window") -> Iterator[Any]:
@@ -97,7 +129,7 @@ class _Window:
         self.faults = faults
         self._stream = stream
         self._decoder = codecs.getincrementaldecoder("utf-8-sig")()
-        self._json = json.JSONDecoder()
+        self._json = json.JSONDecoder(parse_int=whole)
         self._text, self._at, self._ended = "", 0, False
         self._line, self._column = 1, 0  # where the window begins, both before it
 
@@ -127,6 +159,8 @@ class _Window:
             except json.JSONDecodeError as error:
                 if self._ended or self._is_broken(error):
                     self._stop_at(error)
+            except ValueError as error:
+                self.stop(f"holds {error}")
             except RecursionError:
                 self.stop("is nested too deeply for SQuAD's format")
             else:
@@ -160,6 +194,8 @@ class _Window:
         """Let go of what was read, and read as much again as is left, at least a block."""
         line, column = self._position(self._at)
         rest = self._text[self._at :]
+        if len(rest) > _LARGEST:
+            self.stop(f"a member of more than {_LARGEST >> 20} million characters")
         block = self._stream.read(max(_BLOCK, len(rest)))
         self._ended = not block
         self._text, self._at = rest + self._decoder.decode(block, final=self._ended), 0
@@ -168,7 +204,7 @@ class _Window:
 
 def _not_utf8(path: Path) -> tuple[str, str]:
     """Place and text of the first line that is not UTF-8."""
-    with path.open("rb") as stream:
+    with open_input(path) as stream:
         for number, line in enumerate(stream, 1):
             try:
                 line.decode()

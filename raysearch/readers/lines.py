@@ -4,9 +4,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..errors import InputError, Problem
+from ..storage.inputs import open_input
 from .faults import Faults
 
 _BLOCK = 1 << 20
+LONGEST = 1 << 24  # bytes of a line, or of the blank lines between two others
 
 GIT_LFS = b"version https://git-lfs"  # how a pointer begins that stands in a file's place
 EMPTY = "is empty; it may not have been downloaded whole"
@@ -19,6 +21,10 @@ _FOREIGN = {
 }
 
 
+class _TooLong(Exception):
+    """A line that no one wrote."""
+
+
 def lines(path: Path, faults: Faults) -> Iterator[tuple[int, list[str | None]]]:
     """Many lines at a time, without their ends, and the number of the first, counted from 1.
 
@@ -29,10 +35,14 @@ def lines(path: Path, faults: Faults) -> Iterator[tuple[int, list[str | None]]]:
         InputError: the file cannot be read at all.
     """
     number = 1
-    for block in _blocks(path):
-        found = _decode(block, number, faults)
-        yield number, found
-        number += len(found)
+    try:
+        for block in _blocks(path):
+            found = _decode(block, number, faults)
+            yield number, found
+            number += len(found)
+    except _TooLong:
+        text = f"it, or the blank lines behind it, do not end within {LONGEST >> 20} MiB"
+        raise InputError(str(path), [Problem(place=f"line {number}", text=text)]) from None
 
 
 def unreadable(path: Path, error: OSError) -> InputError:
@@ -63,7 +73,7 @@ def place_not_utf8(content: bytes, error: UnicodeDecodeError) -> tuple[str, str]
 def _blocks(path: Path) -> Iterator[bytes]:
     """Whole lines, without the last line's end."""
     try:
-        with path.open("rb") as stream:
+        with open_input(path) as stream:
             rest = stream.read(_BLOCK).removeprefix(b"\xef\xbb\xbf")
             if error := foreign(path, rest):
                 raise error
@@ -73,6 +83,8 @@ def _blocks(path: Path) -> Iterator[bytes]:
                 block, end, last = body.rpartition(b"\n")
                 if end:
                     yield block
+                elif len(rest) > LONGEST:
+                    raise _TooLong
                 rest = last + rest[len(body) :] + more
             if rest := rest.rstrip(b"\r\n"):
                 yield rest

@@ -7,14 +7,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from ..storage.inputs import open_input
 from ..tasks.task import Example, Split, Task
-from .articles import kind
+from . import articles
+from .articles import brief, half_pair, kind
 from .faults import Faults
 from .lines import place_not_utf8, unreadable
 from .places import paths, place, present
 
 __all__ = ["paths", "read"]
 
+LARGEST = 1 << 24  # bytes of a file
 LETTERS = {letter: number for number, letter in enumerate("ABCD")}
 
 
@@ -52,12 +55,15 @@ def _names(folder: Path) -> list[str]:
 def _load(path: Path, where: str, faults: Faults) -> dict[str, Any] | None:
     """The object of a file; None where it holds none."""
     try:
-        with open(path, "rb") as stream:
-            content = stream.read()
+        with open_input(path) as stream:
+            content = stream.read(LARGEST + 1)
     except OSError as error:
         raise unreadable(path, error) from None
+    if len(content) > LARGEST:
+        faults.add(where, f"more than {LARGEST >> 20} MiB are no passage with its questions")
+        return None
     try:
-        whole = json.loads(content.decode("utf-8-sig"))
+        whole = json.loads(content.decode("utf-8-sig"), parse_int=articles.whole)
     except UnicodeDecodeError as error:
         line, text = place_not_utf8(content, error)
         faults.add(f"{where} {line}", text)
@@ -65,6 +71,10 @@ def _load(path: Path, where: str, faults: Faults) -> dict[str, Any] | None:
         said = f"broken JSON at character {error.colno}: {error.msg}"
         text = said if content.strip() else "is empty; it may not have been unpacked whole"
         faults.add(f"{where} line {error.lineno}", text)
+    except ValueError as error:
+        faults.add(where, f"holds {error}")
+    except RecursionError:
+        faults.add(where, "is nested too deeply for a passage with its questions")
     else:
         if isinstance(whole, dict):
             return whole
@@ -94,6 +104,9 @@ def _examples(
     if not passage:
         faults.add(where, "'article' is empty", examples=counts["questions"])
         return
+    if wrong := half_pair(passage):
+        faults.add(where, f"'article' {wrong}", examples=counts["questions"])
+        return
     answers = whole["answers"] if labelled else [None] * counts["questions"]
     rows = zip(whole["questions"], whole["options"], answers, strict=True)
     for number, (question, options, answer) in enumerate(rows, 1):
@@ -118,6 +131,8 @@ def _problem(question: Any, options: Any, answer: Any, labelled: bool) -> str | 
     for letter, option in zip(LETTERS, options, strict=True):
         if not isinstance(option, str):
             return f"option {letter} is {kind(option)} where a text should be"
+    if wrong := half_pair(question, *options):
+        return wrong
     if labelled and (not isinstance(answer, str) or answer not in LETTERS):
-        return f"answer {json.dumps(answer)[:40]}; the answers are: {', '.join(LETTERS)}"
+        return f"answer {brief(answer)[:40]}; the answers are: {', '.join(LETTERS)}"
     return None

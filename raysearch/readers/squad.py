@@ -1,7 +1,6 @@
 """Reads questions on a text in SQuAD's format, of both versions: a JSON object whose list "data"
 holds articles, paragraphs and questions. An article in memory at a time."""
 
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -9,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..tasks.task import Example, Split, Task
-from .articles import articles, kind
+from .articles import articles, brief, half_pair, kind
 from .faults import Faults
 from .places import paths, place, present
 
@@ -55,6 +54,9 @@ def _questions(
         items = _member(paragraph, "qas", list, where, faults)
         context = items and _member(paragraph, "context", str, where, faults, examples=len(items))
         if context is None or not items:
+            continue
+        if wrong := half_pair(context):
+            faults.add(where, f"'context' {wrong}", examples=len(items))
             continue
         for question, item in enumerate(items):
             if isinstance(item, dict):
@@ -108,6 +110,8 @@ class _Checks:
         name, question = item.get("id"), item.get("question")
         if not isinstance(question, str):
             return self._fault(where, name, "has no text 'question'")
+        if wrong := half_pair(question, name if isinstance(name, str) else ""):
+            return self._fault(where, name, wrong)
         if not self.numbered:
             if isinstance(name, int):
                 name = str(name)
@@ -150,7 +154,9 @@ class _Checks:
         for answer in found:
             text = answer.get("text") if isinstance(answer, dict) else None
             if not isinstance(text, str):
-                return f"an answer has no 'text': {json.dumps(answer, ensure_ascii=False)[:60]}"
+                return f"an answer has no 'text': {brief(answer)}"
+            if wrong := half_pair(text):
+                return f"an answer {wrong}"
             if not text.strip():
                 self.blank += 1
                 return "an answer is blank"
@@ -166,7 +172,7 @@ class _Checks:
             start = int(start)
         whole = type(start) is int
         if not self.exact:
-            return text, start if whole else 0
+            return text, start if whole and 0 <= start <= len(context) else 0
         if not whole:
             return f"'answer_start' of '{_short(text)}' is {kind(start)}, should be a whole number"
         if 0 <= start < len(context) and context.startswith(text, start):

@@ -25,4 +25,4 @@ def read(task: Task, split: Split, root: Path, faults: Faults) -> Iterator[Examp
                     seen = True
                     yield {"id": f"{before}{number}", task.inputs[0]: text, "label": None}
     if not seen:
-        faults.add(path.name, EMPTY)
+        faults.refuse(path.name, EMPTY)

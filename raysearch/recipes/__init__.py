@@ -1,20 +1,11 @@
 """The one table of recipes."""
 
 from . import cross_thought, finetune, r_drop, stabletune
-from .hyper import MOST_EVALUATIONS, SHARED, Hyper, PerEpoch, Steps
+from .hyper import SHARED, Hyper, PerEpoch, Steps
 from .recipe import Recipe, Stage
 
 RECIPES: dict[str, Recipe] = {
     module.RECIPE.name: module.RECIPE for module in (finetune, r_drop, stabletune, cross_thought)
 }
 
-__all__ = [
-    "MOST_EVALUATIONS",
-    "RECIPES",
-    "SHARED",
-    "Hyper",
-    "PerEpoch",
-    "Recipe",
-    "Stage",
-    "Steps",
-]
+__all__ = ["RECIPES", "SHARED", "Hyper", "PerEpoch", "Recipe", "Stage", "Steps"]

@@ -11,6 +11,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_valida
 from ..space import Number
 from ..tasks import Head
 
+MOST_EVALUATIONS = 100_000  # of one trial
+
 
 class Steps(BaseModel):
     """A count of optimizer steps, written {steps: N}."""
@@ -47,8 +49,6 @@ _SPAN = (
     "doc_stride", "stride_as", "query_length", "span_head", "span_over", "answerable_by",
     "answerable_weight", "beam", "n_best", "answer_length", "null_threshold",
 )  # fmt: skip
-
-MOST_EVALUATIONS = 100_000  # of one trial
 
 @dataclass(frozen=True, kw_only=True)
 class Condition:

@@ -19,6 +19,8 @@ from .alike import Alike
 
 HEADER = ("index", "prediction")
 
+MOST = 20_000_000  # lines of a file
+
 Lines = list[tuple[int, str]]
 
 
@@ -29,12 +31,12 @@ def text(path: Path) -> Lines:
         InputError: the file is not there, empty or not UTF-8.
     """
     faults = Faults(source=str(path))
-    found = [
-        (number, line)
-        for first, block in lines(path, faults)
-        for number, line in enumerate(block, first)
-        if line is not None
-    ]
+    found: Lines = []
+    for first, block in lines(path, faults):
+        found += [(number, line) for number, line in enumerate(block, first) if line is not None]
+        if len(found) > MOST:
+            faults.refuse(f"line {MOST:,}", "and more lines; no data set has so many")
+            break
     if not found and not faults.count:
         faults.refuse("file", EMPTY)
     for number, line in found:

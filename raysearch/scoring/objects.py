@@ -7,8 +7,13 @@ from typing import Any
 
 from ..errors import InputError, Problem
 from ..readers.articles import CUT, kind
+from ..readers.articles import whole as whole_number
 from ..readers.lines import EMPTY, foreign, place_not_utf8, unreadable
+from ..storage.inputs import open_input
 from .alike import Alike
+
+LARGEST = 1 << 28  # bytes of a file
+LONGEST = 1_000_000  # characters of an answer
 
 
 def mapping(path: Path, *, numbers: bool = False) -> dict[str, Any]:
@@ -21,22 +26,37 @@ def mapping(path: Path, *, numbers: bool = False) -> dict[str, Any]:
     for identity, value in _pairs(path):
         if identity in found:
             faults.add(identity[:40], "the id stands for the second time")
-        elif numbers and (type(value) not in (int, float) or math.isnan(value)):
-            seen = "NaN" if isinstance(value, float) else kind(value)
-            faults.add(identity[:40], f"{seen} where a number should be")
+        elif numbers and (problem := _odds(value)):
+            faults.add(identity[:40], problem)
         elif not numbers and not isinstance(value, str):
             faults.add(identity[:40], f"{kind(value)} where the answer's text should be")
+        elif not numbers and len(value) > LONGEST:
+            seen = f"a text of {len(value):,} characters"
+            faults.add(identity[:40], f"{seen} where an answer should be, of at most {LONGEST:,}")
         found[identity] = value
     faults.close()
     return found
 
 
+def _odds(value: Any) -> str | None:
+    """Why a JSON value tells no odds; None where it does. Infinity does: it is above all others."""
+    if type(value) not in (int, float):
+        return f"{kind(value)} where a number should be"
+    if isinstance(value, float) and math.isnan(value):
+        return "NaN where a number should be"
+    return None
+
+
 def _pairs(path: Path) -> list[tuple[str, Any]]:
     """Members of the one object of a file, also those of the same name."""
     try:
-        content = path.read_bytes()
+        with open_input(path) as stream:
+            content = stream.read(LARGEST + 1)
     except OSError as error:
         raise unreadable(path, error) from None
+    if len(content) > LARGEST:
+        text = f"more than {LARGEST >> 20} MiB are no predictions of one data set"
+        raise InputError(str(path), [Problem(place="file", text=text)])
     if error := foreign(path, content):
         raise error
     last: list[tuple[str, Any]] = []
@@ -47,7 +67,9 @@ def _pairs(path: Path) -> list[tuple[str, Any]]:
 
     place = "file"
     try:
-        whole = json.loads(content.decode("utf-8-sig"), object_pairs_hook=keep)
+        whole = json.loads(
+            content.decode("utf-8-sig"), object_pairs_hook=keep, parse_int=whole_number
+        )
         problem = _problem(whole)
         if problem is None:
             return last
@@ -55,8 +77,10 @@ def _pairs(path: Path) -> list[tuple[str, Any]]:
         place, problem = place_not_utf8(content, error)
     except json.JSONDecodeError as error:
         place, problem = _broken(error)
-    except (ValueError, RecursionError) as error:
-        problem = f"cannot be read: {error}"
+    except ValueError as error:
+        problem = f"holds {error}"
+    except RecursionError:
+        problem = "cannot be read: nested too deeply for an object of ids and predictions"
     raise InputError(str(path), [Problem(place=place, text=problem)])
 
 

@@ -1,5 +1,6 @@
 """What can be wrong in a study that no field can tell by itself."""
 
+import math
 import reprlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -12,9 +13,10 @@ from .. import tasks as task_table
 from ..errors import Problem, nearest, unknown
 from ..recipes import RECIPES, SHARED, Hyper
 from ..space import Dimension
+from .few import MOST, first_few
 from .idle import idle_dimensions, idle_problems
 from .names import model_problems, score_names, train_problems
-from .places import MOST, first_few, mapping
+from .places import mapping
 from .schema import Study
 from .wording import value_problem
 
@@ -229,7 +231,8 @@ def space_checks(study: Study) -> list[Problem]:
     problems += idle_dimensions(study)
     for task in study.tasks if study.search.sampler == "grid" else ():
         if (cells := spaces.size(places[task])) > CELLS:
-            text = f"a grid of {cells:,} configurations for {task}, at most {CELLS:,}; use tpe"
+            count = f"{cells:,}" if cells < math.inf else "countless"
+            text = f"a grid of {count} configurations for {task}, at most {CELLS:,}; use tpe"
             problems.append(Problem(place="search.sampler", text=text))
     return problems
 

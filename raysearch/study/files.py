@@ -12,7 +12,7 @@ import yaml
 
 from ..errors import InputError, Problem, nearest, shortened, unknown
 from ..storage.inputs import open_input
-from .plain import DEEPEST, VALUES
+from .limits import DEEPEST, VALUES
 from .shipped import shipped
 
 LARGEST = 2**18  # bytes of a study; the largest that ships has 15,000

@@ -9,22 +9,22 @@ from typing import Any
 
 from ..errors import Problem, shortened, unknown
 from ..tasks import TASKS, Task
-from .places import first_few
+from .few import first_few
 
 FAMILIES = ("bert", "amos", "cross-thought")  # those that can be made from scratch
-_SCRATCH = re.compile(
-    rf"scratch(?:-({'|'.join(FAMILIES)}))?(?::([0-9]+)x([0-9]+)(?::([0-9]{{3,}}))?)?"
-)
-_DIGITS = 9  # of a number in such a name
-LARGEST = (1000, 2**16, 10**7)  # layers, width and words of one of them
+_SCRATCH = re.compile(rf"scratch(?:-({'|'.join(FAMILIES)}))?(?::(\d+)x(\d+)(?::(\d{{3,}}))?)?")
 WORDS = 4000  # the most entries of a vocabulary that is made for one of them
+LARGEST = (1000, 2**16, 10**7)  # layers, width and words of one of them
+_DIGITS = 9  # of a number in such a name
 
 
 def scratch_shape(model: str) -> tuple[str, int, int, int] | None:
     """Family, layers, width and vocabulary of `scratch` (bert, 2, 128, 4,000), `scratch-FAMILY` or
     `scratch-FAMILY:LAYERSxWIDTH:WORDS`, whose words may be left out; None for other names."""
     found = _SCRATCH.fullmatch(model)
-    if found is None or any(len(number or "") > _DIGITS for number in found.groups()[1:]):
+    if found is None or not model.isascii():
+        return None
+    if any(len(number or "") > _DIGITS for number in found.groups()[1:]):
         return None
     family, layers, width, words = found.groups()
     return family or FAMILIES[0], int(layers or 2), int(width or 128), int(words or WORDS)

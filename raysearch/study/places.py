@@ -7,40 +7,12 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any
 
-from ..errors import FEW, Problem, printable
-
-MOST = 200  # problems of a study that are told one by one
+from ..errors import Problem, printable
 
 
 def mapping(part: Any) -> Mapping[Any, Any]:
     """A part of the file where it is a mapping, else an empty one."""
     return part if isinstance(part, Mapping) else {}
-
-
-def few(problems: Iterable[Problem], most: int = MOST) -> list[Problem]:
-    """Return the first problems, and one that stands for the rest, at the place of the next."""
-    problems = list(problems)
-    if len(problems) <= most + 1:
-        return problems
-    rest = problems[most:]
-    count = sum(problem.count for problem in rest)
-    return [*problems[:most], Problem(place="...", text=f"and {count:,} more", count=count)]
-
-
-def first_few(names: Iterable[Any], what: str, place: str) -> tuple[list[Any], list[Problem]]:
-    """Return the names that are told one by one, and a problem that stands for the rest.
-
-    Each may be looked for among all that are known, which takes long for many thousands.
-
-    Args:
-        what: what is wrong with each, such as "names of no hyperparameter".
-        place: where they stand.
-    """
-    names = list(names)
-    if len(names) <= FEW + 1:
-        return names, []
-    count = len(names) - FEW
-    return names[:FEW], [Problem(place=place, text=f"{count:,} more {what}", count=count)]
 
 
 def in_order(
@@ -59,7 +31,8 @@ def in_order(
             if _begins(problem.place, place):
                 return 0, (at,)
         steps: tuple[float, ...] = tuple(_steps(file, problem.place, names))
-        steps += (math.inf,) * (problem.count > 1)  # what stands for the rest stands behind them
+        if steps and problem.count > 1:
+            steps += (math.inf,)  # what stands for the rest stands behind them
         return (1, steps) if steps else (2, ())
 
     return sorted(problems, key=rank)

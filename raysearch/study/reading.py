@@ -11,15 +11,16 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from .. import tasks as task_table
-from ..errors import InputError, Problem, unknown
+from ..errors import InputError, Problem, reading, unknown
 from ..recipes import RECIPES
 from ..space import Dimension
 from .checks import cross_checks, space_checks
+from .few import few, first_few
 from .files import read
 from .given import overridden
 from .idle import cut
-from .places import few, first_few, in_order, mapping
-from .plain import beside, plain
+from .limits import beside, limited
+from .places import in_order, mapping
 from .room import room_problems
 from .schema import Configuration, PerTask, Published, Result, Study
 from .shipped import find
@@ -46,7 +47,8 @@ def load(path: str | Path, *, further: Further | None = None, **overrides: Any) 
     except InputError as error:
         raise InputError(str(path), [*error.problems, *_besides(further, overrides)]) from None
     options = {"source": str(path), "name": path.stem, "found": twice, "further": further}
-    return parse(raw, **options, **overrides)
+    with reading(path):
+        return parse(raw, **options, **overrides)
 
 
 def parse(
@@ -72,11 +74,11 @@ def parse(
     if kind := _other_kind(raw):
         problem = Problem(place="file", text=kind)
         raise InputError(source, [problem, *_besides(further, overrides)])
-    file, refused = plain({"name": name, **raw})
+    file, refused = limited({"name": name, **raw})
     if not file:
         raise InputError(source, [*refused, *_besides(further, overrides)])
     raw, given, problems = overridden(file, overrides)
-    raw, refused_given = plain(raw)
+    raw, refused_given = limited(raw)
     refused = [*refused, *refused_given]
     raw, unknown_tasks = _expand_tasks(raw)
     own, unsure = _expand_tasks(file)

@@ -123,8 +123,8 @@ class Study(_Part):
     """A search, whole: see DESIGN for the words."""
 
     name: str = Field(
-        pattern=r"^[^-./\\\s]([^/\\\r\n\t]*[^/\\\s])?$",
-        max_length=100,
+        pattern=r"^[^-./\\\s\x00-\x1f\x7f-\x9f][^/\\\x00-\x1f\x7f-\x9f]*$",
+        max_length=255,
         description="and that of its run folder",
     )
     tasks: tuple[str, ...] = Field(min_length=1, description="names or patterns such as glue/*")
@@ -180,12 +180,12 @@ class Study(_Part):
             rows = [row.results[task].settings for row in self.published if task in row.results]
         else:
             rows = list(self.search.start_from)
-        found: list[Configuration] = []
+        found: dict[str, Configuration] = {}
         for row in rows:
             point = {name: row[name] for name in space if name in row and row[name] in space[name]}
-            if len(point) == len(space) and point and point not in found:
-                found.append(point)
-        return found
+            if len(point) == len(space) and point:
+                found.setdefault(repr(point), point)
+        return list(found.values())
 
     def selector(self, task: str) -> str:
         """The score that selects: "dev.accuracy", or "dev.mean.accuracy" over languages."""

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from ..errors import Problem, nearest, shortened, unknown
 from ..recipes import Hyper
 from ..space import Dimension
-from .places import MOST, first_few
+from .few import MOST, first_few
 from .schema import Study
 
 _WORDS = {

@@ -29,7 +29,7 @@ def table(path: Path, words: dict[str, str] | None = None) -> Table:
         InputError: every broken line.
     """
     words, faults = {} if words is None else words, Faults(source=str(path))
-    found: Table = {}
+    found: dict[str, list[str]] = {}
     for first, block in lines(path, faults):
         for number, line in enumerate(block, first):
             if line is None or not line.strip():
@@ -41,8 +41,8 @@ def table(path: Path, words: dict[str, str] | None = None) -> Table:
                 faults.add(f"line {number}", text)
                 continue
             word = words.setdefault(word, word)
-            found[word] = (*found.get(word, ()), translation)
+            found.setdefault(word, []).append(translation)
     if not found and not faults.count:
         faults.refuse("file", EMPTY)
     faults.close()
-    return found
+    return {word: tuple(translations) for word, translations in found.items()}

@@ -10,6 +10,7 @@ from pathlib import Path
 from .. import readers
 from ..errors import InputError, Problem
 from ..readers.places import place
+from ..storage.inputs import open_input
 from ..tasks.task import Task
 from . import dictionaries
 from .translations import NOT_TAGGED, path_of, sentences, sentences_of, translated
@@ -82,7 +83,7 @@ def fingerprint(task: Task, root: Path, needs: Collection[str]) -> str:
     digest = hashlib.sha256()
     files = dict.fromkeys([*found.dictionaries.values(), *found.translations.values()])
     for path in files:
-        with path.open("rb") as file:
+        with open_input(path) as file:
             digest.update(path.name.encode())
             digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest() if files else ""

@@ -12,6 +12,7 @@ from typing import Any
 import sentencepiece
 
 from ..errors import InputError, Problem
+from ..storage.inputs import open_input
 
 KIND = "Unigram"  # as a tokenizer.json calls it
 # Files of tokenizers that have no tokenizer.json, and what their models are.
@@ -73,10 +74,13 @@ def kind(model: str) -> str | None:
             from huggingface_hub import try_to_load_from_cache
 
             folder = Path(try_to_load_from_cache(model, "tokenizer.json") or "").parent
-        pipeline = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
-        return pipeline["model"]["type"]
-    except (OSError, ValueError, KeyError, TypeError):
+        with open_input(folder / "tokenizer.json") as file:
+            named = json.loads(file.read().decode("utf-8"))["model"]["type"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        named = None
+    if not isinstance(named, str):
         return next((kind for name, kind in _FILES.items() if (folder / name).is_file()), None)
+    return named
 
 
 def xlm_roberta_id(piece: int) -> int:

@@ -23,7 +23,7 @@ LARGEST = 2**63  # a whole number stays below it
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
-def plain(raw: Mapping[Any, Any]) -> tuple[dict[str, Any], list[Problem]]:
+def limited(raw: Mapping[Any, Any]) -> tuple[dict[str, Any], list[Problem]]:
     """Return a mapping as plain dicts and lists, and what in it is no value of a study.
 
     Such a value is None in what is returned, so that the rest can be looked at; a name that is no
