@@ -85,7 +85,7 @@ def convert(
     if family is not None and family not in FAMILIES:
         text = unknown("family", family, FAMILIES)
         raise InputError("convert", [Problem(place="--family", text=text)])
-    if to.exists() and (not to.is_dir() or any(to.iterdir())):
+    if to.is_symlink() or (to.exists() and (not to.is_dir() or any(to.iterdir()))):
         text = f"{to} is there already; a new or an empty folder would do"
         raise InputError("convert", [Problem(place="--to", text=text)])
     read = checkpoint.read(path)
@@ -119,12 +119,22 @@ def _matched(read: checkpoint.Checkpoint, source: weights.Source) -> tuple[Any, 
     try:
         kind = source.head[1] if source.head else None
         model = converted.blank(source.kind, kind, weights.fields(source))
-    except (LookupError, ValueError) as error:
-        problems = problems or [Problem(place="shape", text=str(error))]
+    except Exception as error:  # foreign shapes: every layer of torch has its own kind of error
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        problems = problems or [Problem(place="shape", text=first)]
     else:
         shapes = converted.shapes(model)
         assert set(shapes) == set(source.table.values()), set(shapes) ^ set(source.table.values())
         problems += weights.wrong_shapes(source, shapes)
+    problems = problems or _wrong_size(read, source) or weights.wrong_values(source)
     if problems:
         raise weights.refusal(read, problems)
     return model, weights.named(source, shapes)
+
+
+def _wrong_size(read: checkpoint.Checkpoint, source: weights.Source) -> list[Problem]:
+    """Return a problem where parameters share storage, so that together they outgrow the file."""
+    size = sum(x.numel() * x.element_size() for x in source.tensors.values())
+    stored = read.path.stat().st_size
+    text = f"the parameters take {size:,} bytes, and the file has {stored:,}: they share storage"
+    return [Problem(place="too large", text=text)] if size > stored else []

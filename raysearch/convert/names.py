@@ -7,6 +7,7 @@ from collections.abc import Iterable
 FAMILIES = ("amos", "cocolm", "roberta", "xlmr", "cross-thought")
 RELATIVE = ("amos", "cocolm")  # one encoder, trained in two ways
 XLMR_VOCABULARY = 250002
+MOST_LAYERS = 256  # the largest published encoder has 48
 
 # A module of fairseq's sentence encoder -> its module in the model; N is a layer's number.
 _ENDS = {
@@ -97,9 +98,13 @@ def left_over(name: str) -> str | None:
 
 
 def count(names: Iterable[str], root: str) -> int:
-    """How many numbered modules there are below `root`: one more than the highest number."""
-    found = (re.match(rf"{root}\.(\d+)\.", name) for name in names)
-    return max((int(match[1]) + 1 for match in found if match), default=0)
+    """How many numbered modules there are below `root`: one more than the highest number.
+
+    A number of MOST_LAYERS or more is none: its parameters belong to no model.
+    """
+    found = (re.match(rf"{root}\.(0|[1-9][0-9]{{0,2}})\.", name) for name in names)
+    numbers = [int(match[1]) for match in found if match]
+    return max((number + 1 for number in numbers if number < MOST_LAYERS), default=0)
 
 
 def encoder(family: str, layers: int, crossing: int) -> dict[str, str]:

@@ -2,7 +2,7 @@
 right shapes, or a list of what is wrong. What is left out is counted."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,18 +11,21 @@ import torch
 from ..errors import InputError, Problem, unknown
 from . import names
 from .checkpoint import Checkpoint
+from .wording import listed
 
 KINDS = {
     "amos": "amos", "cocolm": "amos", "roberta": "roberta", "xlmr": "xlm-roberta",
     "cross-thought": "cross_thought",
 }  # fmt: skip
-SHOWN = 12  # names of one kind of problem
 # What all these models compute; a checkpoint whose arguments say otherwise would change in silence.
 ONLY = {
     "activation_fn": "gelu", "pooler_activation_fn": "tanh", "hidden_act": "gelu",
     "layer_norm_type": "post",
 }  # fmt: skip
 FURTHEST = {32: 128, 64: 128, 128: 256}  # bins of AMOS's bias -> the distance of the last one
+FARTHER = 2**16  # no distance between two tokens is larger
+FEWEST_WORDS = 5  # start, padding, end, unknown, and the mask
+HEAD_WIDTH = 64  # of an attention head, unless the arguments tell how many there are
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,34 +108,67 @@ def source(checkpoint: Checkpoint, *, family: str | None = None, head: str | Non
 
 
 def fields(source: Source) -> dict[str, Any]:
-    """The model's configuration as the tensors tell it; heads are 64 wide unless they do."""
-    of, settings = source.tensors, source.settings
+    """The model's configuration as the tensors tell it; heads are 64 wide unless they do.
+
+    Raises:
+        ValueError: no model can have these shapes or arguments.
+        LookupError: a tensor is missing that tells of them.
+    """
+    of, amos = source.tensors, source.family in names.RELATIVE
     rows, width = of["embed_tokens.weight"].shape
-    heads = settings.get("encoder_attention_heads", max(1, width // 64))
-    if not isinstance(heads, int) or heads < 1 or width % heads:
-        raise ValueError(f"{heads!r} attention heads, which do not divide the width of {width}")
-    found = {
+    positions = of["embed_positions.weight"].shape[0]
+    fewest = 3 if amos else 5  # a start, a token, an end; behind the padding's id
+    if rows < FEWEST_WORDS or not width or positions < fewest:
+        raise ValueError(
+            f"{rows:,} words of {width:,} numbers and {positions:,} positions; at least "
+            f"{FEWEST_WORDS} words and {fewest} positions would do"
+        )
+    fields = {
         "vocab_size": rows,
         "hidden_size": width,
         "num_hidden_layers": max(1, names.count(of, "layers")),
-        "num_attention_heads": heads,
+        "num_attention_heads": _heads(source, width),
         "intermediate_size": of["layers.0.fc1.weight"].shape[0],
-        "max_position_embeddings": of["embed_positions.weight"].shape[0],
+        "max_position_embeddings": positions,
         "layer_norm_eps": 1e-5,
     }
-    if source.family in names.RELATIVE:
+    if amos:
         bins, heads = of["relative_attention_bias.weight"].shape
-        furthest = int(settings.get("max_rel_pos", FURTHEST.get(bins, 2 * bins)))
-        found |= {"num_attention_heads": heads, "rel_pos_bins": bins, "max_rel_pos": furthest}
+        furthest = _whole(source, "max_rel_pos", FURTHEST.get(bins, 2 * bins), FARTHER)
+        fields |= {"num_attention_heads": heads, "rel_pos_bins": bins, "max_rel_pos": furthest}
         style = ("gelu", "normal") if source.hub else ("tanh", "default")
-        found |= dict(zip(("head_activation", "head_init"), style, strict=True))
+        fields |= dict(zip(("head_activation", "head_init"), style, strict=True))
     else:
-        found["type_vocab_size"] = 1
+        fields["type_vocab_size"] = 1
     if source.family == "cross-thought":
-        found["cross_layers"] = names.count(of, "crossthought_layers")
+        fields["cross_layers"] = names.count(of, "crossthought_layers")
     if source.head and source.head[1] == "classify":
-        found["num_labels"] = of[f"classification_heads.{source.head[0]}.out_proj.weight"].shape[0]
-    return found
+        name = f"classification_heads.{source.head[0]}.out_proj.weight"
+        fields["num_labels"] = len(of[name])
+        if not fields["num_labels"]:
+            raise ValueError(f"{source.spelled[name]} has no class")
+    return fields
+
+
+def _heads(source: Source, width: int) -> int:
+    """Return how many attention heads there are. Raises ValueError where it cannot be told."""
+    if source.family in names.RELATIVE:  # each has a column of its own
+        return 1
+    if "encoder_attention_heads" not in source.settings and width % HEAD_WIDTH:
+        text = f"no encoder_attention_heads in the arguments, and heads of {HEAD_WIDTH}"
+        raise ValueError(f"{text} do not divide the width of {width}")
+    heads = _whole(source, "encoder_attention_heads", width // HEAD_WIDTH, width)
+    if width % heads:
+        raise ValueError(f"{heads} attention heads, which do not divide the width of {width}")
+    return heads
+
+
+def _whole(source: Source, name: str, default: int, most: int) -> int:
+    """Return a whole number from the arguments. Raises ValueError for anything else."""
+    value = source.settings.get(name, default)
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
+        raise ValueError(f"{name} is {value!r:.60}, not a whole number from 1 to {most:,}")
+    return value
 
 
 def named(source: Source, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, torch.Tensor]:
@@ -149,9 +185,14 @@ def wrong(source: Source) -> list[Problem]:
     missing = [table[n] if source.hub else n for n in table if n not in source.tensors]
     unexpected = [source.spelled[n] for n in source.tensors if n not in table]
     others = [
-        Problem(place=name, text=f"is {source.settings[name]!r}; only {only!r} can be converted")
+        Problem(
+            place=name, text=f"is {source.settings[name]!r:.60}; only {only!r} can be converted"
+        )
         for name, only in ONLY.items()
         if source.settings.get(name, only) != only
+    ]
+    empty = [
+        source.spelled[n] for n in table if n in source.tensors and not source.tensors[n].numel()
     ]
     flat = [
         f"{source.spelled[name]} {list(source.tensors[name].shape)}, not a matrix"
@@ -159,7 +200,7 @@ def wrong(source: Source) -> list[Problem]:
         if name.endswith(".weight") and "norm" not in name
         if name in source.tensors and source.tensors[name].dim() != 2
     ]
-    kinds = {"missing": missing, "unexpected": unexpected, "misshapen": flat}
+    kinds = {"missing": missing, "unexpected": unexpected, "misshapen": flat, "empty": empty}
     return [listed(kind, those) for kind, those in kinds.items() if those] + others
 
 
@@ -179,12 +220,23 @@ def wrong_shapes(source: Source, shapes: Mapping[str, tuple[int, ...]]) -> list[
     return [listed("misshapen", wrong)] if wrong else []
 
 
-def listed(place: str, those: Iterable[str]) -> Problem:
-    """A problem with several names, the first of them shown."""
-    those = list(those)
-    count = f"{len(those)} tensor{'' if len(those) == 1 else 's'}"
-    more = [f".. and {len(those) - SHOWN} more"] if len(those) > SHOWN else []
-    return Problem(place=place, text="\n".join([count, *those[:SHOWN], *more]))
+def wrong_values(source: Source) -> list[Problem]:
+    """Return the parameters with values that are no numbers, or none of float32."""
+    wrong = []
+    for name in source.table:
+        tensor = source.tensors[name].detach()
+        lost = tensor.numel() - int(torch.isfinite(tensor.float()).sum())
+        if lost:
+            kind = (
+                "NaN or infinite" if lost > _beyond(tensor) else f"beyond float32, {tensor.dtype}"
+            )
+            wrong.append(f"{source.spelled[name]} {list(tensor.shape)}: {lost:,} values {kind}")
+    return [listed("not finite", wrong)] if wrong else []
+
+
+def _beyond(tensor: torch.Tensor) -> int:
+    """Return how many finite values float32 cannot hold."""
+    return int((torch.isfinite(tensor) & ~torch.isfinite(tensor.float())).sum())
 
 
 def refusal(checkpoint: Checkpoint, problems: list[Problem]) -> InputError:

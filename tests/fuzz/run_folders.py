@@ -1,0 +1,177 @@
+"""Run folders of strangers: their journal, their study, their provenance. No Ray is started."""
+
+import json
+import shutil
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import yaml
+
+from raysearch import export, journal, study
+from raysearch.predict import predict
+from raysearch.search import engine
+from raysearch.search.agenda import Agenda
+
+from . import mutations
+from .harness import Input, marker
+
+STUDY = {
+    "name": "toy", "tasks": ["toy/grammar"], "model": "scratch:1x64",
+    "space": {"LR": {"log": [1e-4, 1e-3]}, "weight_decay": {"uniform": [0.0, 0.1]}},
+    "fixed": {"BSZ": 8, "EPOCH": {"steps": 4}, "WARMUP": 0, "evaluations": 1},
+    "search": {"sampler": "tpe", "trials": 4}, "confirm": {"top": 1, "seeds": [11, 12]},
+}  # fmt: skip
+KEYS = ("x", "id", "trial", "event", "at", "status", "scores", "step", "task", "phase", "sampler")
+NAMES = ("../../x", "/tmp/x", "..", "a/b", "\0", "x" * 300, "\x1b[2J", "toy/grammar", "")
+
+
+def events() -> list[dict[str, Any]]:
+    """Return what a run writes down: four trials of a search and two of a confirmation."""
+    lines: list[dict[str, Any]] = [{"event": "session", "at": 1.0, "version": "0.2.0"}]
+    trials = [("search", 1, 1e-4 * (1 + n), 0.5 + n / 10) for n in range(4)]
+    trials += [("confirm", seed, 4e-4, 0.75) for seed in (11, 12)]
+    for number, (phase, seed, rate, score) in enumerate(trials):
+        trial, at = f"{'tc'[phase == 'confirm']}{number:011d}", 1000.0 + 10 * number
+        scores = {"dev.accuracy": score}
+        plan = {"steps": 4, "warmup": 0, "per_epoch": 10, "evaluations": [4], "rungs": {}}
+        configuration = {"LR": rate, "weight_decay": 0.01 * (1 + number)}
+        lines += [
+            {"event": "trial", "trial": trial, "number": number, "task": "toy/grammar",
+             "phase": phase, "configuration": configuration, "seed": seed, "devices": 1},
+            {"event": "attempt", "trial": trial, "attempt": 1, "at": at, "plan": plan,
+             "from_step": 0, "devices": 1},
+            {"event": "report", "trial": trial, "at": at + 1, "stage": "finetune", "step": 4,
+             "steps": 4, "loss": 0.5, "terms": {}, "scores": scores, "status": "finished",
+             "seconds": 1.0, "rate": 1e-4, "tokens": 10, "micro_batches": 1, "switched": None,
+             "attempt": 1},
+            {"event": "spent", "trial": trial, "attempt": 1, "seconds": 1.0, "step": 4},
+            {"event": "end", "trial": trial, "at": at + 2, "status": "finished", "score": score,
+             "best": scores, "last": scores, "error": None},
+        ]  # fmt: skip
+    return lines
+
+
+def lines(those: list[Any]) -> bytes:
+    """Return a journal."""
+    return b"".join(mutations.as_json(event) + b"\n" for event in those)
+
+
+class _Folders:
+    """A run folder that its inputs are written into, made anew now and then."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.events = folder / "runs" / "toy", events()
+        self.parsed = study.parse(STUDY)
+        content = engine._content(self.parsed, folder)
+        self.content = content
+        lanes_of = {"count": 1, "workers": 1, "cpus": 1, "gpus": None}
+        facts = {"raysearch": "0.2.0", "data": str(folder / "data"), "content": content,
+                 "model": "scratch:1x64", "lanes": lanes_of}  # fmt: skip
+        self.facts = json.dumps(facts).encode()
+        self.text = study.dump(self.parsed).encode()
+        self.fresh()
+        export.write(self.folder)
+        self.best = (self.folder / "toy-grammar" / "best.yaml").read_bytes()
+
+    def fresh(self) -> None:
+        """Write the folder as a run leaves it."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.mkdir(parents=True)
+        (self.folder / "study.yaml").write_bytes(self.text)
+        (self.folder / "provenance.json").write_bytes(self.facts)
+        (self.folder / journal.NAME).write_bytes(lines(self.events))
+
+
+class Journals(_Folders):
+    """Journals of other events and bytes: tables are made of them, and runs go on."""
+
+    def draw(self, random: Random) -> Input:
+        """Return a broken journal."""
+        content = self._broken(random)
+        (self.folder / journal.NAME).write_bytes(content)
+        read = random.choice((self._table, self._table, self._agenda, self._write))
+        whole = set(lines(self.events).split(b"\n"))
+        changed = [line for line in content.split(b"\n") if line not in whole]
+        return Input(shown=f"{read.__name__} {len(content)} bytes {changed}", read=read)
+
+    def _broken(self, random: Random) -> bytes:
+        way = random.random()
+        if way < 0.6:
+            return lines(mutations.of_tree(self.events, random, KEYS))
+        if way < 0.7:  # one name instead of another, wherever it stands
+            name, other = random.choice(NAMES), f"t{random.randrange(4):011d}"
+            return lines(self.events).replace(other.encode(), json.dumps(name)[1:-1].encode())
+        if way < 0.8:
+            chosen = list(self.events)
+            for _ in range(random.randrange(1, 4)):
+                event = chosen.pop(random.randrange(len(chosen)))
+                chosen[random.randrange(len(chosen)) : 0] = [event] * random.choice((0, 1, 1, 2))
+            return lines(chosen)
+        return mutations.of_bytes(lines(self.events), random)
+
+    def _table(self) -> None:
+        export.table(study.load(self.folder / "study.yaml"), journal.read(self.folder))
+
+    def _write(self) -> None:
+        try:
+            export.write(self.folder)
+        finally:
+            shutil.rmtree(self.folder / "toy-grammar", ignore_errors=True)
+
+    def _agenda(self) -> None:
+        opened = journal.Journal(self.folder)
+        try:
+            Agenda(self.parsed, opened, self.content).next()
+        finally:
+            opened.close()
+
+
+class RunFolders(_Folders):
+    """Run folders of another study, provenance or best.yaml, with links where files should be."""
+
+    def draw(self, random: Random) -> Input:
+        """Return a broken run folder."""
+        self.fresh()
+        name = random.choice(
+            ("study.yaml", "provenance.json", "provenance.json", "link", "best.yaml")
+        )
+        shown = self._link(random) if name == "link" else self._file(name, random)
+        read = random.choice((self._table, self._opened, self._predicted))
+        return Input(shown=f"{read.__name__} {name} {shown}", read=read)
+
+    def _file(self, name: str, random: Random) -> str:
+        if name == "provenance.json":
+            content, path = mutations.of_json(self.facts, random, ("data", "content")), self.folder
+        elif name == "best.yaml":
+            content, path = mutations.of_bytes(self.best, random), self.folder / "toy-grammar"
+            (path / "best").mkdir(parents=True)
+            (path / "best" / "config.json").write_bytes(b"{}")
+        else:
+            raw, path = mutations.of_tree(yaml.safe_load(self.text), random), self.folder
+            try:
+                content = yaml.safe_dump(raw).encode()
+            except (yaml.YAMLError, RecursionError, UnicodeEncodeError, ValueError):
+                content = mutations.of_bytes(self.text, random)
+        (path / name).write_bytes(content)
+        return repr(content)
+
+    def _link(self, random: Random) -> str:
+        """Put a link to a file of somebody else where the run would write."""
+        name = random.choice(
+            ("table.md", "table.json", "journal.jsonl", "toy-grammar", "study.yaml")
+        )
+        outside = marker(self.folder.parents[1])  # written through the link, it would be there
+        path = self.folder / name
+        path.unlink(missing_ok=True)
+        path.symlink_to(outside)
+        return name
+
+    def _table(self) -> None:
+        export.write(self.folder)
+
+    def _opened(self) -> None:
+        engine.opened(self.folder)
+
+    def _predicted(self) -> None:
+        predict(self.folder, to=self.folder / "out")
