@@ -205,9 +205,19 @@ class Session:
         if any((r.score, -r.number) > (best, -record.number) for r in rivals):
             return
         hyper = self.study.hyper(record.task, record.configuration)
-        save(self._weights(record), self.pantry.pretrained(record.task), weights, hyper)
+        pretrained, trial = self.pantry.pretrained(record.task), self._trial(record, best)
+        save(self._weights(record), pretrained, weights, hyper, trial)
         for rival in rivals:
             shutil.rmtree(self._weights(rival))
+
+    def _trial(self, record: Record, score: float) -> dict[str, Any]:
+        """What a trial's weights say of it, see models' TrainingRecord."""
+        confirm = self.study.confirm
+        return {
+            "id": record.id, "phase": record.phase, "seed": record.seed, "score": score,
+            "metric": self.study.selector(record.task), "report": confirm.report,
+            "seeds": list(confirm.seeds), "status": record.reports[-1]["status"],
+        }  # fmt: skip
 
     def _kept(self, task: str) -> list[Record]:
         return [r for r in self.journal.of(task) if r.over and self._weights(r).is_dir()]
