@@ -197,7 +197,7 @@ class _Facts:
 
 
 _DEGENERATE = (
-    "WARNING: the winner is degenerate, its training ended without having learned anything"
+    "WARNING: the winner is degenerate: its training ended with nothing learned"
 )
 
 

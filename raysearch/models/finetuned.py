@@ -10,8 +10,9 @@ from safetensors.torch import load_file
 from transformers import AutoConfig
 
 from ..errors import InputError, Problem
+from ..recipes import Hyper
 from ..tasks import Task
-from .heads import HEADS, put
+from .heads import HEADS, choices, put
 from .inspection import check_sizes
 from .label_order import order_of, reorder
 from .pretrained import _from_hub, empty_model, not_finite
@@ -52,7 +53,8 @@ def load(
     """
     source = str(folder)
     config = _from_hub(AutoConfig.from_pretrained, source)
-    own = head_choices(config, source)
+    known = choices(task.head, Hyper())
+    own = {name: one for name, one in head_choices(config, source).items() if name in known}
     record = decode(getattr(config, "raysearch", None), source)
     if record and (text := of_other_task(record, task)):
         note(text)

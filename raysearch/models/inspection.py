@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path, PurePath
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
+import torch
+from safetensors import safe_open
 
 from ..errors import InputError, Problem, shortened
 
@@ -20,10 +21,11 @@ MOST_LABELS = 100_000
 LARGEST_NUMBER = 10**9  # of a whole number in config.json
 SPARE = 256 * MIB  # bytes that a model may need beyond what its files hold
 SHORTEST = 8  # tokens: the least max_length
-WEIGHTS, INDEX, PICKLED = "model.safetensors", "model.safetensors.index.json", "pytorch_model.bin"
+WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
+PICKLED, PICKLED_INDEX = "pytorch_model.bin", "pytorch_model.bin.index.json"
 _JSON = (
     "config.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
-    INDEX, f"{PICKLED}.index.json",
+    INDEX, PICKLED_INDEX,
 )  # fmt: skip
 _LOOPS = ("layers", "n_layer", "num_block", "block_sizes", "groups", "repeats", "networks")
 _ATTENTION = (None, "eager", "sdpa", "flash_attention_2", "flash_attention_3", "flex_attention")
@@ -57,26 +59,47 @@ def inspect(folder: Path) -> None:
         raise InputError("model", problems)
 
 
-def stored_shapes(folder: Path) -> dict[str, tuple[int, ...]] | None:
-    """Return the shape of every tensor of a folder's safetensors files, read from their headers.
-
-    Returns:
-        Tensor name -> shape; None where its weights are in another format.
+def stored_shapes(folder: Path) -> dict[str, tuple[int, ...]]:
+    """Return the shape of every tensor of a folder, without reading the tensors.
 
     Raises:
-        InputError: a file that is no whole safetensors file.
+        InputError: a file that is no whole one of its format, or holds less than its tensors take.
     """
-    paths = [folder / WEIGHTS] if (folder / WEIGHTS).is_file() else _shards(folder)
     shapes: dict[str, tuple[int, ...]] = {}
-    for path in paths:
+    for path in _weight_files(folder):
+        read = _safe_shapes if path.suffix == ".safetensors" else _pickled_shapes
         try:
-            with safe_open(path, framework="numpy") as file:
-                names = list(file.keys())  # noqa: SIM118 - no mapping, it cannot be gone through
-                shapes |= {name: tuple(file.get_slice(name).get_shape()) for name in names}
-        except (OSError, SafetensorError, ValueError) as error:
+            shapes |= read(path)
+        except Exception as error:  # foreign files: either format has several kinds of errors
             text = f"cannot be read: {shortened(str(error))}; a whole copy would do"
             raise InputError("model", [_problem(folder, path.name, text)]) from None
-    return shapes or None
+    return shapes
+
+
+def _safe_shapes(path: Path) -> dict[str, tuple[int, ...]]:
+    with safe_open(path, framework="numpy") as file:
+        names = list(file.keys())
+        return {name: tuple(file.get_slice(name).get_shape()) for name in names}
+
+
+def _pickled_shapes(path: Path) -> dict[str, tuple[int, ...]]:
+    content = torch.load(path, map_location="meta", weights_only=True)
+    tensors = {n: x for n, x in content.items() if isinstance(x, torch.Tensor)}
+    asked = sum(x.numel() * x.element_size() for x in tensors.values())
+    if asked > 4 * path.stat().st_size + MIB:  # tied tensors stand there once
+        raise ValueError(f"its tensors take {asked:,} bytes, it has {path.stat().st_size:,}")
+    return {name: tuple(x.shape) for name, x in tensors.items()}
+
+
+def _weight_files(folder: Path) -> list[Path]:
+    """Return the files that transformers reads the weights from; none where there are none."""
+    for name in (WEIGHTS, INDEX, PICKLED, PICKLED_INDEX):
+        if (folder / name).is_file():
+            if not name.endswith(".json"):
+                return [folder / name]
+            files = json.loads((folder / name).read_text(encoding="utf-8"))["weight_map"]
+            return [folder / part for part in sorted(set(files.values()))]
+    return []
 
 
 def check_sizes(
@@ -93,8 +116,6 @@ def check_sizes(
         InputError: shapes that differ, or far more memory than the weights take.
     """
     stored = stored_shapes(folder)
-    if stored is None:
-        return
     pairs = ((name, shape, _stored_as(name, prefix, stored)) for name, shape in shapes.items())
     differing = [
         f"{name} is {_sizes(own)}, config.json asks for {_sizes(shape)}"
@@ -104,7 +125,7 @@ def check_sizes(
     asked, held = (4 * sum(map(math.prod, some.values())) for some in (shapes, stored))
     if differing:
         text = f"{len(differing):,} tensors of another shape: {'; '.join(differing[:3])}"
-        raise InputError("model", [_problem(folder, WEIGHTS, text)])
+        raise InputError("model", [_problem(folder, _weight_files(folder)[0].name, text)])
     if asked > 8 * held + SPARE:
         text = (
             f"asks for {asked / 2**30:,.1f} GiB of parameters, the weights hold"
@@ -122,14 +143,6 @@ def _stored_as(
 
 def _sizes(shape: tuple[int, ...]) -> str:
     return " x ".join(map(str, shape)) or "a number"
-
-
-def _shards(folder: Path) -> list[Path]:
-    """Return the files that an index names; none where there is no index."""
-    if not (folder / INDEX).is_file():
-        return []
-    names = json.loads((folder / INDEX).read_text(encoding="utf-8"))["weight_map"].values()
-    return [folder / name for name in sorted(set(names))]
 
 
 def _object(path: Path) -> tuple[Mapping[str, Any], str]:
@@ -229,7 +242,7 @@ def _index_problems(content: Mapping[str, Any]) -> Iterator[str]:
         yield f"weight_map: tensor names and their files are needed, got {_seen(files)}"
         return
     for name in sorted(set(map(str, files.values()))):
-        if PurePath(name).name != name or "\\" in name or "\0" in name:
+        if PurePath(name).name != name or name.startswith(".") or "\\" in name or "\0" in name:
             yield f"weight_map: '{shortened(name)}' is no file of this folder"
 
 
@@ -237,7 +250,7 @@ _RULES: dict[str, Callable[[Mapping[str, Any]], Iterator[str]]] = {
     "config.json": _config_problems,
     "tokenizer_config.json": _tokenizer_problems,
     INDEX: _index_problems,
-    f"{PICKLED}.index.json": _index_problems,
+    PICKLED_INDEX: _index_problems,
 }
 
 

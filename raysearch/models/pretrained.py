@@ -27,6 +27,8 @@ from .inspection import check_sizes, inspect
 from .label_order import own_labels, same_order
 from .training_record import FIELD, TrainingRecord, decode, head_choices
 
+# What few vocabularies have: a tokenizer that fails at unknown characters fails here.
+_PROBE = "a \u0bf5 \U0001f9ff \ufffd"
 _ROBERTA = ("roberta", "xlm-roberta", "xlm-roberta-xl", "camembert", "longformer", "mpnet")
 
 
@@ -73,6 +75,8 @@ def read_tokenizer(name: str, texts: Iterable[str]) -> Any:
     else:
         config = _from_hub(AutoConfig.from_pretrained, name)
         tokenizer = _from_hub(AutoTokenizer.from_pretrained, name)
+        with _reading(name, "tokenizer"):
+            tokenizer(_PROBE, truncation=True, max_length=8)
         tokenizer.init_kwargs.pop("trust_remote_code", None)  # it would be saved with the tokenizer
         record = decode(getattr(config, FIELD, None), name)
         if record and record.tokenizer_limit:  # its files tell the length of the last training
