@@ -1,6 +1,8 @@
 """raysearch finds fine-tuning hyperparameters of a text encoder and writes the paper's table."""
 
+import sys
 from importlib import import_module
+from types import ModuleType
 from typing import Any
 
 from .arrival import watch
@@ -17,7 +19,7 @@ _HOMES = {
     "Study": "study",
     "load": "study",
     "parse": "study",
-    "predict": "predict",
+    "predict": "prediction",
     "resume": "api",
     "run": "api",
     "table": "export",
@@ -36,4 +38,14 @@ def __dir__() -> list[str]:
     return __all__
 
 
+def _old_path(name: str, home: str) -> None:
+    """Let `from raysearch.NAME import NAME` work for a public function whose module has another
+    name. A submodule of the function's name would take its place here when it is imported; one
+    that is known beforehand is not set here by Python's import."""
+    module = ModuleType(f"{__name__}.{name}", f"The public function `{name}` by its older path.")
+    module.__getattr__ = lambda wanted: getattr(import_module(home, __name__), wanted)
+    sys.modules[module.__name__] = module
+
+
+_old_path("predict", ".prediction")
 watch()

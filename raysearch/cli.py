@@ -176,7 +176,7 @@ def predict(
     tasks: Tasks = None,
 ) -> None:
     """Predict test splits with the winners, in the benchmark's submission layout."""
-    from .predict import predict as predict_all
+    from .prediction import predict as predict_all
 
     names = tuple(tasks.split(",")) if tasks else None
     for path in predict_all(source, to=to, data=data, names=names, note=_show):

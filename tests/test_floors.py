@@ -3,7 +3,7 @@
 The design's page draws floors; here they are one line of modules, and a module imports only from
 what stands before it. Two things differ from that page. `export` makes tables and curves from a
 journal and needs neither torch nor Ray, so it stands right above the journal, and the search,
-which writes exports while it runs, above it. `predict` needs a trained model and no search: it
+which writes exports while it runs, above it. `prediction` needs a trained model and no search: it
 stands on its own above `fit`.
 """
 
@@ -22,7 +22,7 @@ FLOORS = (
     ("scoring", "export", "plan", "views", "preflight"),
     ("prepare", "batches", "models"),
     ("fit", "convert"),
-    ("predict", "lane"),
+    ("prediction", "lane"),
     ("search",),
     ("exits", "display", "listing", "api", "cli"),
 )
@@ -41,7 +41,7 @@ HOMES = {
     "typer": {"exits", "cli"},
     "rich": {"display", "listing"},
     "pyarrow": {"prepare", "batches", "export", "search"},
-    "torch": {"recipes", "batches", "models", "convert", "fit", "predict", "lane"},
+    "torch": {"recipes", "batches", "models", "convert", "fit", "prediction", "lane"},
     "sentencepiece": {"models", "views"},
     "numpy": {"metrics", "batches", "prepare", "models", "fit", "lane", "search"},
 }

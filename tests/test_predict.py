@@ -13,7 +13,7 @@ from raysearch.errors import InputError
 from raysearch.models import Bench, read, save
 from raysearch.models.bench import snapshot
 from raysearch.models.pretrained import read_tokenizer
-from raysearch.predict import predict
+from raysearch.prediction import predict
 from raysearch.recipes import Hyper
 
 RTE, MNLI, AX, STSB = "glue/rte", "glue/mnli", "glue/ax", "glue/stsb"
@@ -151,7 +151,10 @@ def test_the_submission_file_is_what_the_model_says_of_each_row(tmp_path, data):
     (path,) = predict(folder, to=tmp_path / "out", data=data, names=[RTE], note=said.append)
     assert path == tmp_path / "out" / "RTE.tsv"
     assert path.read_text() == submission(toy_pairs(40, 1), folder, RTE)
-    assert said == ["glue/rte test: 40 examples predicted"]
+    assert said == [
+        "glue/rte: the folder tells no settings; assumed are: max_length 128",
+        "glue/rte test: 40 examples predicted",
+    ]
 
 
 def test_the_diagnostic_set_is_predicted_with_the_model_of_mnli(tmp_path, data):

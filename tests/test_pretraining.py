@@ -14,7 +14,7 @@ from raysearch.batches import shaped
 from raysearch.fit import Fit, Job, plan
 from raysearch.models import Bench, read, save
 from raysearch.models.pretrained import read_tokenizer
-from raysearch.predict import predict
+from raysearch.prediction import predict
 from raysearch.prepare import Text, prepare
 from raysearch.recipes import RECIPES
 

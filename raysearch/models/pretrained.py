@@ -2,8 +2,10 @@
 
 import hashlib
 import json
+import re
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ import torch
 from transformers import AutoConfig, AutoTokenizer
 from transformers.utils import logging
 
+from .. import __version__
 from ..errors import InputError, Problem
 from ..recipes import Hyper
 from ..study.names import scratch_shape
@@ -20,7 +23,12 @@ from ..tasks import Task
 from . import scratch
 from .folders import staged
 from .heads import HEADS, choices
+from .inspection import check_sizes, inspect
+from .label_order import own_labels, same_order
+from .training_record import FIELD, TrainingRecord, decode, head_choices
 
+# What few vocabularies have: a tokenizer that fails at unknown characters fails here.
+_PROBE = "a \u0bf5 \U0001f9ff \ufffd"
 _ROBERTA = ("roberta", "xlm-roberta", "xlm-roberta-xl", "camembert", "longformer", "mpnet")
 
 
@@ -35,6 +43,8 @@ class Pretrained:
         weights: parameter and buffer name -> float32 array; what is absent is drawn per trial.
         tokenizer: file name -> content.
         digest: sha256 over all of it.
+        task: the task's name.
+        notes: what was assumed or left of a folder that has been fine-tuned before.
     """
 
     name: str
@@ -43,6 +53,8 @@ class Pretrained:
     weights: dict[str, np.ndarray]
     tokenizer: dict[str, bytes]
     digest: str
+    task: str = ""
+    notes: tuple[str, ...] = ()
 
     @property
     def bytes(self) -> int:
@@ -63,6 +75,12 @@ def read_tokenizer(name: str, texts: Iterable[str]) -> Any:
     else:
         config = _from_hub(AutoConfig.from_pretrained, name)
         tokenizer = _from_hub(AutoTokenizer.from_pretrained, name)
+        with _reading(name, "tokenizer"):
+            tokenizer(_PROBE, truncation=True, max_length=8)
+        tokenizer.init_kwargs.pop("trust_remote_code", None)  # it would be saved with the tokenizer
+        record = decode(getattr(config, FIELD, None), name)
+        if record and record.tokenizer_limit:  # its files tell the length of the last training
+            tokenizer.model_max_length = record.tokenizer_limit
     if not (tokenizer.is_fast or getattr(tokenizer, "gives_offsets", False)):
         text = f"'{name}' has no fast tokenizer; a tokenizer.json would do"
         raise InputError("model", [Problem(place="model", text=text)])
@@ -88,14 +106,14 @@ def read(name: str, task: Task, tokenizer: Any, hyper: Hyper | None = None) -> P
     Args:
         hyper: tells which of a task's heads.
     """
+    hyper = hyper or Hyper()
     if scratch_shape(name):
-        config = scratch.config(name, tokenizer)
-        keeps_head = False
+        config, keeps_head, why = scratch.config(name, tokenizer), False, ""
     else:
         config = _from_hub(AutoConfig.from_pretrained, name)
-        keeps_head = _fits(config, task)
+        keeps_head, why = _fits(config, task, hyper, name)
     config.num_labels = task.outputs
-    config.raysearch = choices(task.head, hyper or Hyper()) or None
+    config.raysearch = choices(task.head, hyper) or None
     if task.labels:
         config.id2label = dict(enumerate(task.labels))
         config.label2id = {label: at for at, label in enumerate(task.labels)}
@@ -112,6 +130,8 @@ def read(name: str, task: Task, tokenizer: Any, hyper: Hyper | None = None) -> P
         weights=weights,
         tokenizer=files,
         digest=_digest(plain, weights, files),
+        task=task.name,
+        notes=(f"'{name}': {why}",) if why else (),
     )
 
 
@@ -120,49 +140,121 @@ def save(
     pretrained: Pretrained,
     weights: dict[str, np.ndarray],
     hyper: Hyper | None = None,
+    trial: Mapping[str, Any] | None = None,
 ) -> None:
     """Write a transformers folder, whole or not at all.
 
     Args:
-        hyper: the configuration that the weights were trained with; it may shape the model.
+        hyper: the configuration that the weights were trained with; it may shape the model, and is
+            recorded in the folder together with its task. None records nothing.
+        trial: what else is recorded of the training, see TrainingRecord.
     """
-    config = AutoConfig.for_model(**{**pretrained.config, **(hyper or Hyper()).shapes()})
+    shape = {**pretrained.config, **(hyper or Hyper()).shapes()}
+    config = AutoConfig.for_model(**{**shape, "dtype": "float32"})  # as the weights are, always
     config.architectures = [HEADS[pretrained.head]._model_mapping[type(config)].__name__]
+    files = pretrained.tokenizer
+    if hyper is not None and pretrained.task:
+        files, limit = _limited(files, hyper.max_length)
+        record = TrainingRecord(
+            version=__version__, task=pretrained.task, model=pretrained.name, hyper=hyper,
+            tokenizer_limit=limit, trial=trial or {},
+        )  # fmt: skip
+        config.raysearch = record.encode()
     with staged(folder, config, weights, replace=True) as new:
-        for name, content in pretrained.tokenizer.items():
+        for name, content in files.items():
             (new / name).write_bytes(content)
 
 
+def _limited(files: dict[str, bytes], length: int) -> tuple[dict[str, bytes], int | None]:
+    """Return a tokenizer's files with the length of the training, and the length they had."""
+    name = "tokenizer_config.json"
+    settings = json.loads(files.get(name, b"{}"))
+    limit = settings.get("model_max_length")
+    if not isinstance(limit, int) or limit <= length:
+        return files, limit if isinstance(limit, int) else None
+    settings["model_max_length"] = length
+    text = json.dumps(settings, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+    return {**files, name: text.encode()}, limit
+
+
 def _from_hub(reader: Any, name: str, **options: Any) -> Any:
-    """Read with transformers; a folder never asks the network, a failure names the model."""
+    """Read with transformers, whose code alone is run; a folder never asks the network.
+
+    Raises:
+        InputError: it cannot be read; the text names the model and the files.
+    """
     local = Path(name).is_dir()
     logging.set_verbosity_error()
     logging.disable_progress_bar()
+    if local:
+        inspect(Path(name))
+    kinds = {AutoConfig.from_pretrained: "config.json", AutoTokenizer.from_pretrained: "tokenizer"}
+    hint = "no folder of that name; as a hub name it needs a network or a filled cache"
+    with _reading(name, kinds.get(reader, "weights"), "" if local else hint):
+        return reader(name, local_files_only=local, trust_remote_code=False, **options)
+
+
+@contextmanager
+def _reading(name: str, part: str, hint: str = "") -> Iterator[None]:
+    """Turn whatever goes wrong with foreign files into an InputError that names the model.
+
+    Args:
+        part: the file or files that are read.
+        hint: a further line.
+    """
     try:
-        return reader(name, local_files_only=local, **options)
-    except InputError:
+        yield
+    except (InputError, KeyboardInterrupt, SystemExit):
         raise
-    except Exception as error:  # foreign files: every reader below has its own kind of error
+    except BaseException as error:  # each reader has its own; a panic of Rust is no Exception
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        text = f"cannot read '{name}': {first}"
-        if not local:
-            text += "\nno folder of that name; as a hub name it needs a network or a filled cache"
+        text = f"cannot read '{name}', {part}: {first}" + (f"\n{hint}" if hint else "")
         raise InputError("model", [Problem(place="model", text=text)]) from error
 
 
-def _fits(config: Any, task: Task) -> bool:
-    """Whether a checkpoint's own head, if it has one, is this task's."""
+def empty_model(name: str, config: Any, head: str) -> Any:
+    """Return the model of a configuration without values: its shapes alone take no memory."""
+    with _reading(name, "config.json"), torch.device("meta"):
+        return HEADS[head].from_config(config, dtype=torch.float32, trust_remote_code=False)
+
+
+def _fits(config: Any, task: Task, hyper: Hyper, name: str) -> tuple[bool, str]:
+    """Return whether a checkpoint's own head, if it has one, is this task's; and what to tell.
+
+    A head whose classes stand in another order, or that was trained with other units or another
+    reading of words, is drawn anew: it would begin with the wrong answers.
+    """
+    anew = "; the head is drawn anew"
+    record = decode(getattr(config, FIELD, None), name)
     if task.head == "regress":
-        return config.problem_type == "regression" and config.num_labels == task.outputs
+        if config.problem_type != "regression" or config.num_labels != task.outputs:
+            return False, ""
+        if record and record.hyper.label_scale != hyper.label_scale:
+            scale = f"{record.hyper.label_scale:g}, not {hyper.label_scale:g}"
+            return False, f"its labels were divided by {scale}{anew}"
+        return True, ""
+    wanted = choices(task.head, hyper)
+    other = {n: x for n, x in head_choices(config, name).items() if wanted.get(n, x) != x}
+    if other:
+        return False, f"its head was trained with {other}, not {wanted}{anew}"
     if not task.labels:
-        name = HEADS[task.head]._model_mapping[type(config)].__name__
-        return name in (config.architectures or ())
-    own = [str(label).lower() for _, label in sorted((config.id2label or {}).items())]
-    return own == [label.lower() for label in task.labels]
+        architecture = HEADS[task.head]._model_mapping[type(config)].__name__
+        return architecture in (config.architectures or ()), ""
+    if same_order(config, task):
+        return True, ""
+    labels = sorted(label.casefold() for label in own_labels(config))
+    if labels == sorted(label.casefold() for label in task.labels):
+        return False, f"its classes stand in another order: {', '.join(own_labels(config))}{anew}"
+    return False, ""
 
 
 def _weights(name: str, task: Task, config: Any, keeps_head: bool) -> dict[str, np.ndarray]:
     """The pretrained arrays in the names of the model with a head, float32."""
+    if Path(name).is_dir():
+        empty = empty_model(name, config, task.head)
+        shapes = {n: tuple(x.shape) for n, x in empty.state_dict().items()}
+        prefix = empty.base_model_prefix + "."
+        check_sizes(Path(name), shapes, prefix, lambda n: not (keeps_head or n.startswith(prefix)))
     model, info = _from_hub(
         HEADS[task.head].from_pretrained,
         name,
@@ -175,6 +267,9 @@ def _weights(name: str, task: Task, config: Any, keeps_head: bool) -> dict[str, 
     mismatched = {key[0] if isinstance(key, tuple) else key for key in info["mismatched_keys"]}
     weights, prefix = model.state_dict(), model.base_model_prefix + "."
     head = {key for key in weights if not key.startswith(prefix)}
+    if keeps_head and (other := sorted(head & mismatched)):
+        text = f"'{name}': its head has tensors of another shape than its labels: {other[0]}"
+        raise InputError("model", [Problem(place="model", text=text)])
     # A whole head is another task's. A part of one is pretrained: ModernBERT's, before its output.
     if not keeps_head and not head & missing:
         missing |= head
@@ -184,10 +279,32 @@ def _weights(name: str, task: Task, config: Any, keeps_head: bool) -> dict[str, 
             f"'{name}' lacks {len(lacking)} tensors of a {type(model).__name__}: {lacking[0]}, .."
         )
         raise InputError("model", [Problem(place="model", text=text)])
+    if layers := _more_layers(info["unexpected_keys"], weights, prefix):
+        text = f"'{name}' has more layers than its config.json tells: {layers[0]}, .."
+        raise InputError("model", [Problem(place="model", text=text)])
+    if wrong := not_finite(weights):
+        text = f"'{name}': {len(wrong):,} tensors hold NaN or infinity: {', '.join(wrong[:5])}"
+        raise InputError("model", [Problem(place="model", text=text)])
     if (getattr(config, "raysearch", None) or {}).get("span_head") == "conditional":
         missing |= head  # what stands in its place is drawn anew
     known = {n: x for n, x in weights.items() if n not in missing | mismatched}
     return {n: x.numpy().copy() for n, x in known.items()}
+
+
+def _more_layers(unexpected: Iterable[str], known: Iterable[str], prefix: str) -> list[str]:
+    """Return the tensors of layers that a model does not have, beside others of the same kind.
+
+    Heads of a pre-training, which no fine-tuning reads, are none of them.
+    """
+    kinds = {re.sub(r"\.\d+\.", ".N.", name.removeprefix(prefix)) for name in known}
+    beside = (name.removeprefix(prefix) for name in sorted(unexpected))
+    numbered = ((name, re.sub(r"\.\d+\.", ".N.", name)) for name in beside)
+    return [name for name, kind in numbered if kind != name and kind in kinds]
+
+
+def not_finite(weights: Mapping[str, torch.Tensor]) -> list[str]:
+    """Return the names of the tensors that hold NaN or infinity."""
+    return [n for n, x in weights.items() if x.is_floating_point() and not x.isfinite().all()]
 
 
 def _files(tokenizer: Any) -> dict[str, bytes]:

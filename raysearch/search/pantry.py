@@ -88,9 +88,11 @@ class Pantry:
             splits[split.name] = self._put(_handed(table, [made]))
         pretrained = read(self.study.model_of(name), task, tokenizer, hyper)
         self._models[name] = pretrained
+        for note in pretrained.notes:
+            self.note(f"{name}: {note}")
         material = {"splits": splits, "pretrained": self._put(pretrained)}
         if folder := getattr(hyper, "teacher", None):
-            teacher = read_teacher(folder, task, pretrained, tokenizer, hyper)
+            teacher = read_teacher(folder, task, pretrained, tokenizer, hyper, self.note)
             material["teacher"] = self._put(teacher)
         if hyper.needs():
             material["views"] = self._put(self._views(task, train, tokenizer, hyper))

@@ -231,10 +231,20 @@ class Session:
         hyper = self.study.hyper(record.task, record.configuration)
         folder = self._weights(record)
         folder_inside(self.folder, tasks.get(record.task).slug, "weights")
-        save(folder, self.pantry.pretrained(record.task), weights, hyper)
+        pretrained, trial = self.pantry.pretrained(record.task), self._trial(record, best)
+        save(folder, pretrained, weights, hyper, trial)
         mark(folder, self._run())
         for rival in rivals:
             remove_owned(self._weights(rival), self._run())
+
+    def _trial(self, record: Record, score: float) -> dict[str, Any]:
+        """What a trial's weights say of it, see models' TrainingRecord."""
+        confirm = self.study.confirm
+        return {
+            "id": record.id, "phase": record.phase, "seed": record.seed, "score": score,
+            "metric": self.study.selector(record.task), "report": confirm.report,
+            "seeds": list(confirm.seeds), "status": record.reports[-1]["status"],
+        }  # fmt: skip
 
     def _kept(self, task: str) -> list[Record]:
         return [r for r in self.journal.of(task) if r.over and self._weights(r).is_dir()]
