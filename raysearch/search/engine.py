@@ -86,18 +86,7 @@ def run(
         InputError: everything that stands in the way, before anything is trained; no folder stays.
     """
     data, lanes = Path(data), Lanes.of(lanes) or Lanes()
-    name = study.name if name is None else name
-    if problems := _place_problems(str(storage), name):
-        raise InputError(study.name, [*problems, *_problems(study, data, None, lanes, address)])
-    place = f"{storage}/{name}"
-    mirror = Mirror(place) if is_remote(place) else None
-    folder = mirror.folder if mirror else Path(place)
-    text = f"'{place}' is there already; go on with `raysearch resume {place}`, or --name"
-    there = Problem(place="run folder", text=text)
-    taken = _taken(folder) or (mirror is not None and mirror.exists)
-    problems = [*([there] if taken else []), *_problems(study, data, folder, lanes, address)]
-    if problems:
-        raise InputError(study.name, problems)
+    folder, mirror, there = _place(study, storage, name, data, lanes, address)
     content = _content(study, data)
     _clear_abandoned(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -110,6 +99,8 @@ def run(
         except BaseException:  # what only a model, all data or Ray can tell; Ctrl-C
             if not _begun(journal) and kind_of(folder / RAY_ERROR) is None:
                 _clear(folder, made)
+                if mirror:
+                    mirror.withdraw()
             raise
 
 
@@ -155,6 +146,30 @@ def opened(folder: Path) -> tuple[Study, dict[str, Any]]:
     facts = run_folder.provenance_of(folder)
     wanted = {name: facts[name] for name in ("raysearch", "data", "content", "lanes")}
     return studies.load(run_folder.study_file(folder)), wanted
+
+
+def _place(
+    study: Study, storage: str | Path, name: str | None, data: Path, lanes: Lanes,
+    address: str | None,
+) -> tuple[Path, Mirror | None, Problem]:  # fmt: skip
+    """Where a run goes: its folder here, the remote one, and what to say where it is taken.
+
+    Raises:
+        InputError: everything that stands in the way.
+    """
+    name = study.name if name is None else name
+    if problems := _place_problems(str(storage), name):
+        raise InputError(study.name, [*problems, *_problems(study, data, None, lanes, address)])
+    place = f"{storage}/{name}"
+    mirror = Mirror(place) if is_remote(place) else None
+    folder = mirror.folder if mirror else Path(place)
+    text = f"'{place}' is there already; go on with `raysearch resume {place}`, or --name"
+    there = Problem(place="run folder", text=text)
+    taken = _taken(folder) or (mirror is not None and mirror.exists)
+    problems = [*([there] if taken else []), *_problems(study, data, folder, lanes, address)]
+    if problems:
+        raise InputError(study.name, problems)
+    return folder, mirror, there
 
 
 def _place_problems(storage: str, name: str) -> list[Problem]:
