@@ -52,7 +52,8 @@ def csv_text(table: Table) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     grouped = any(row.system for row in table.rows)
-    writer.writerow([*(["system"] if grouped else []), "row", *table.columns])
+    columns = [_neutral(text) for text in table.columns]
+    writer.writerow([*(["system"] if grouped else []), "row", *columns])
     for row in table.rows:
         texts = [cell.text for cell in row.cells]
         cells = [*([row.system] if grouped else []), row.name, *texts]
