@@ -183,8 +183,9 @@ def test_a_resumed_cmaes_has_the_numbers_that_it_had(tmp_path):
         record = script.journal.trials[name]
         first.begin(record, trial)
         kept, score = first.kept(record), 1 - point["weight_decay"] - number / 1000
+        scores = {"dev.accuracy": score}
         script.write("end", trial=name, at=script.tick(), status="finished", score=score,
-                     best={"dev.accuracy": score}, last={"dev.accuracy": score}, sampler=kept)  # fmt: skip
+                     best=scores, last=scores, sampler=kept)  # fmt: skip
         first.tell(script.journal.trials[name])
     script.close()
     again = Asker(RANGES, "cmaes", 3, "dev.accuracy")
