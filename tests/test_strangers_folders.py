@@ -3,6 +3,9 @@
 import errno
 import json
 import os
+import shutil
+import subprocess
+from contextlib import suppress
 
 import pytest
 from run_folders import Script, write_study
@@ -357,3 +360,42 @@ def test_texts_of_others_are_plain_text_in_every_layout():
 def test_numbers_stay_numbers_in_a_spreadsheet(text):
     made = Table(title="t", columns=("RTE",), rows=(Row(name="r", cells=(Cell(text),)),))
     assert csv_text(made).splitlines()[1] == f"r,{text}"
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of half a megabyte."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    words = ["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", str(place)]
+    if os.geteuid() != 0 or shutil.which("mount") is None:
+        pytest.skip("only root may mount a small file system")
+    if subprocess.run(words, capture_output=True, check=False).returncode:
+        pytest.skip("no file system may be mounted here")
+    yield place
+    subprocess.run(["umount", str(place)], check=True)
+
+
+def test_a_disk_that_fills_loses_nothing_that_has_ended(folder, small_disk):
+    place = shutil.copytree(folder, small_disk / "toy")
+    export.write(place)
+    before = {path: path.read_bytes() for path in place.rglob("*") if path.is_file()}
+    script = Script(place)
+    with (small_disk / "fill").open("wb", buffering=0) as file, suppress(OSError):
+        while file.write(bytes(4096)):
+            pass
+    name = "t2"
+    with pytest.raises(OSError, match="No space"):
+        for number in range(2, 200):  # what fits into the last block is written
+            name = script.begin(TOY, {"LR": 1e-4}, name=f"t{number}")
+    with pytest.raises(OSError, match="No space"):
+        export.write(place)
+    assert len(read(place).trials) == int(name[1:]) + 1 or name == "t2"
+    for path, content in before.items():
+        assert path.read_bytes().startswith(content)
+    assert {p.name for p in place.rglob("*")} == {p.name for p in before} | {
+        "toy-grammar", "tensorboard", "search-0-t0", "search-1-t1"}  # fmt: skip
+    (small_disk / "fill").unlink()
+    script.trial(TOY, {"LR": 2e-4}, {"accuracy": 0.9}, name="last")
+    script.close()
+    assert export.write(place).row("Trials").cells[0].text

@@ -214,6 +214,7 @@ def _engine(
     importing = threading.Thread(target=import_module, args=(".session", __package__), daemon=True)
     importing.start()  # torch and Tune take as long to import as Ray to start
     if all(complete(study, journal, task) for task in study.tasks):
+        _finish(folder, study, journal, content)
         export.write(folder)
         return Run(folder=folder, study=study, records=journal)
     with cluster(address) as resources:
@@ -228,6 +229,16 @@ def _engine(
         session.tidy()
     export.write(folder)
     return Run(folder=folder, study=study, records=read(folder), interrupted=interrupted)
+
+
+def _finish(folder: Path, study: Study, journal: Journal, content: dict[str, str]) -> None:
+    """Do what a run that was killed after its last trial had left to do."""
+    from . import winners  # Optuna comes with it
+    from .points import Points
+
+    if winners.untidy(folder, study):
+        points = Points(study, journal, content, 1)
+        winners.tidy(folder, study, journal, points.asker, lambda text: None)
 
 
 def _claim(
