@@ -2,7 +2,6 @@
 
 The module has another name than its function: `raysearch.predict` is the function, always."""
 
-import json
 import logging
 import os
 import time
@@ -26,6 +25,7 @@ from .models.training_record import TrainingRecord
 from .readers.places import home
 from .recipes import Hyper
 from .standing import standings
+from .storage import file_inside, inside, kind_of
 from .tasks import Split, Task
 
 EVERY = 10.0  # seconds between lines of progress

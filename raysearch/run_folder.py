@@ -3,6 +3,7 @@ against the study before a table is made from it or a run goes on in it."""
 
 import reprlib
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -40,11 +41,14 @@ class _LaneFacts(_Strict):
     gpus: Annotated[float, Field(ge=0, le=10**6)] | None = None
 
 
-class _Provenance(_Strict):
+class _Data(_Strict):
     model_config = ConfigDict(extra="allow")
 
-    raysearch: _Text
     data: _Text
+
+
+class _Provenance(_Data):
+    raysearch: _Text
     content: Annotated[dict[_Text, _Text], Field(max_length=10_000)]
     lanes: _LaneFacts
 
@@ -71,6 +75,21 @@ def provenance_of(folder: Path) -> dict[str, Any]:
         problems = [Problem(place=PROVENANCE, text=text) for text in texts]
         raise InputError(str(folder), problems) from None
     return typed
+
+
+def recorded_data(folder: Path) -> str:
+    """Return the data folder that a run noted down.
+
+    Raises:
+        InputError: it cannot be told.
+    """
+    path = file_inside(folder, PROVENANCE)
+    with suppress(OSError, InputError, ValidationError):
+        facts = read_json(path)
+        if isinstance(facts, dict):
+            return _Data.model_validate(facts).data
+    text = "cannot be read; name the data folder with --data"
+    raise InputError(str(path), [Problem(place="data", text=text)])
 
 
 def study_file(folder: Path) -> Path:

@@ -15,7 +15,7 @@ from raysearch.cli import app
 from raysearch.errors import InputError
 from raysearch.identity import Origin, trial_id
 from raysearch.journal import Journal, read
-from raysearch.predict import predict
+from raysearch.prediction import predict
 from raysearch.search import engine
 from raysearch.search.agenda import Agenda
 from raysearch.search.provenance import provenance

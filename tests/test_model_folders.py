@@ -554,7 +554,7 @@ def test_the_public_names_are_these_and_predict_is_a_function_at_every_moment():
         "resume": "function", "run": "function", "table": "function", "__version__": str,
     }  # fmt: skip
     assert sorted(raysearch.__all__) == sorted(kinds)
-    for import_first in ("", "from raysearch.predict import predict as p; assert callable(p)",
+    for import_first in ("", "from raysearch.prediction import predict as p; assert callable(p)",
                          "import raysearch.predict", "import raysearch.prediction",
                          "from raysearch.cli import app"):  # fmt: skip
         namespace = {}

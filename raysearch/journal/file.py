@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from ..errors import InputError, Problem
-from ..storage import file_inside, open_regular, parse_json, shorten
+from ..storage import file_inside, kind_of, open_regular, parse_json, shorten
 from .records import Records
 from .schema import FORMAT, EventError, checked
 
@@ -135,6 +135,14 @@ def read(folder: Path) -> Records:
     if torn:
         records.note(f"{NAME}: its last line is torn ({len(torn):,} bytes), or being written")
     return records
+
+
+def refuse_running(folder: Path) -> None:
+    """Raise InputError where a run goes on in a folder on this machine."""
+    path = file_inside(folder, NAME)
+    if kind_of(path) is not None:
+        with open_regular(path) as file:
+            _lock(file.fileno(), folder)
 
 
 def _read_into(records: Records, file: BinaryIO, path: Path) -> tuple[bytes, int]:

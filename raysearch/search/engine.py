@@ -88,19 +88,7 @@ def run(
         InputError: everything that stands in the way, before anything is trained; no folder stays.
     """
     data, lanes = Path(data), Lanes.of(lanes) or Lanes()
-    name = study.name if name is None else name
-    if problems := _place_problems(str(storage), name):
-        raise InputError(study.name, [*problems, *_problems(study, data, None, lanes, address)])
-    place = f"{storage}/{name}"
-    mirror = Mirror(place) if is_remote(place) else None
-    folder = mirror.folder if mirror else Path(place)
-    text = f"'{place}' is there already; go on with `raysearch resume {place}`, or"
-    text += " give the run another name"
-    there = Problem(place="run folder", text=text)
-    taken = _taken(folder) or (mirror is not None and mirror.exists)
-    problems = [*([there] if taken else []), *_problems(study, data, folder, lanes, address)]
-    if problems:
-        raise InputError(study.name, problems)
+    folder, mirror, there = _place(study, storage, name, data, lanes, address)
     written, content = studies.checked_dump(study), _content(study, data)
     _clear_abandoned(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -113,6 +101,8 @@ def run(
         except BaseException:  # what only a model, all data or Ray can tell; Ctrl-C
             if not _begun(journal) and kind_of(folder / RAY_ERROR) is None:
                 _clear(folder, made)
+                if mirror:
+                    mirror.withdraw()
             raise
 
 
@@ -165,6 +155,31 @@ def opened(folder: Path) -> tuple[Study, dict[str, Any]]:
     wanted |= {name: facts[name] for name in _KEPT if name in facts}
     identity.read_origin(folder, wanted)  # refuses other types
     return studies.load(run_folder.study_file(folder)), wanted
+
+
+def _place(
+    study: Study, storage: str | Path, name: str | None, data: Path, lanes: Lanes,
+    address: str | None,
+) -> tuple[Path, Mirror | None, Problem]:  # fmt: skip
+    """Where a run goes: its folder here, the remote one, and what to say where it is taken.
+
+    Raises:
+        InputError: everything that stands in the way.
+    """
+    name = study.name if name is None else name
+    if problems := _place_problems(str(storage), name):
+        raise InputError(study.name, [*problems, *_problems(study, data, None, lanes, address)])
+    place = f"{storage}/{name}"
+    mirror = Mirror(place) if is_remote(place) else None
+    folder = mirror.folder if mirror else Path(place)
+    text = f"'{place}' is there already; go on with `raysearch resume {place}`, or"
+    text += " give the run another name"
+    there = Problem(place="run folder", text=text)
+    taken = _taken(folder) or (mirror is not None and mirror.exists)
+    problems = [*([there] if taken else []), *_problems(study, data, folder, lanes, address)]
+    if problems:
+        raise InputError(study.name, problems)
+    return folder, mirror, there
 
 
 def _place_problems(storage: str, name: str) -> list[Problem]:
@@ -263,6 +278,7 @@ def _engine(
     importing = threading.Thread(target=import_module, args=(".session", __package__), daemon=True)
     importing.start()  # torch and Tune take as long to import as Ray to start
     if all(complete(study, journal, task) for task in study.tasks):
+        _finish(folder, study, journal, content)
         export.write(folder)
         return Run(folder=folder, study=study, records=journal)
     with cluster(address) as resources:
@@ -277,6 +293,16 @@ def _engine(
         session.tidy()
     export.write(folder)
     return Run(folder=folder, study=study, records=read(folder), interrupted=interrupted)
+
+
+def _finish(folder: Path, study: Study, journal: Journal, content: dict[str, str]) -> None:
+    """Do what a run that was killed after its last trial had left to do."""
+    from . import winners  # Optuna comes with it
+    from .points import Points
+
+    if winners.untidy(folder, study):
+        points = Points(study, journal, content, 1)
+        winners.tidy(folder, study, journal, points.asker, lambda text: None)
 
 
 def _claim(

@@ -21,21 +21,10 @@ from ..lane.desk import Desk
 from ..lane.trainable import Lane
 from ..models import save
 from ..preflight import Lanes
-from ..standing import complete, standings
-from ..storage import (
-    clear_place,
-    file_inside,
-    folder_inside,
-    inside,
-    mark,
-    move,
-    owner,
-    remove_known,
-    remove_owned,
-    write_atomically,
-)
+from ..standing import complete
+from ..storage import file_inside, folder_inside, mark, remove_owned, write_atomically
 from ..study import Study
-from . import samplers
+from . import winners
 from .agenda import Agenda
 from .cluster import HEAD, as_ctrl_c
 from .conductor import Chooser, Conductor, Judge, Watch
@@ -229,13 +218,14 @@ class Session:
         if any((r.score, -r.number) > (best, -record.number) for r in rivals):
             return
         hyper = self.study.hyper(record.task, record.configuration)
-        folder = self._weights(record)
-        folder_inside(self.folder, tasks.get(record.task).slug, "weights")
+        place = tasks.get(record.task).slug, winners.FOLDER
+        folder_inside(self.folder, *place)
         pretrained, trial = self.pantry.pretrained(record.task), self._trial(record, best)
-        save(folder, pretrained, weights, hyper, trial)
-        mark(folder, self._run())
+        save(self._weights(record), pretrained, weights, hyper, trial)
+        run = winners.run_of(self.folder)
+        mark(self._weights(record), run)
         for rival in rivals:
-            remove_owned(self._weights(rival), self._run())
+            remove_owned(self._weights(rival), run)
 
     def _trial(self, record: Record, score: float) -> dict[str, Any]:
         """What a trial's weights say of it, see models' TrainingRecord."""
@@ -247,42 +237,11 @@ class Session:
         }  # fmt: skip
 
     def _kept(self, task: str) -> list[Record]:
-        return [r for r in self.journal.of(task) if r.over and self._weights(r).is_dir()]
+        return winners.kept(self.folder, self.journal, task)
 
     def _weights(self, record: Record) -> Path:
-        return inside(self.folder, tasks.get(record.task).slug, "weights", record.id)
-
-    def _run(self) -> str:
-        """The id of this run: what it made bears it, and nothing else is ever removed."""
-        return owner(self.folder) or mark(self.folder)
+        return winners.weights_of(self.folder, record)
 
     def tidy(self) -> None:
-        """The winner's weights become best/, the others go; Optuna's study is written.
-
-        What cannot be written for want of room is told, and the rest is done: tables come after.
-        """
-        for name in self.study.tasks:
-            folder_inside(self.folder, tasks.get(name).slug)
-            leaders = standings(self.study, self.journal, name)
-            kept = {r.id for r in self._kept(name)}
-            for record in leaders[0].trials if leaders else ():
-                if record.id in kept:
-                    self._crown(record)
-            for record in self.journal.of(name):
-                remove_owned(self._weights(record), self._run())
-            remove_known(inside(self.folder, tasks.get(name).slug, "weights"), ())
-            searched = self.journal.of(name, "search")
-            path = file_inside(self.folder, tasks.get(name).slug, "study.db")
-            try:
-                samplers.export(path, self.study.name, self.agenda.asker(name), searched)
-            except OSError as error:
-                self.view.note(f"{path}: not written: {error.strerror or error}")
-        checkpoints = [f"{record.id}.pt" for record in self.journal.trials.values()]
-        remove_known(inside(self.folder, "checkpoints"), checkpoints)
-
-    def _crown(self, record: Record) -> None:
-        """Make a trial's weights the task's best/; one that this run did not make is kept aside."""
-        best = inside(self.folder, tasks.get(record.task).slug, "best")
-        if aside := clear_place(best, self._run()):
-            self.view.note(f"{best}: not made by this run, kept as {aside.name}")
-        move(self._weights(record), best)
+        """The winner's weights become best/, the others go; Optuna's study is written."""
+        winners.tidy(self.folder, self.study, self.journal, self.agenda.asker, self.view.note)

@@ -2,8 +2,8 @@
 
 from .atomic import replaced, staged_file, staged_folder, write_atomically
 from .names import component_problem, is_id, name_problem
-from .ownership import MARKER, clear_place, mark, owner, remove_owned
-from .paths import all_inside, file_inside, folder_inside, inside, kind_of
+from .ownership import MARKER, clear_place, mark, owner, remove_owned, run_named_in
+from .paths import all_inside, file_inside, folder_inside, free_name, inside, kind_of
 from .regular import open_regular, parse_json, read_json
 from .removal import (
     empty_file,
@@ -25,6 +25,7 @@ __all__ = [
     "empty_file",
     "file_inside",
     "folder_inside",
+    "free_name",
     "inside",
     "is_id",
     "keep_aside",
@@ -42,6 +43,7 @@ __all__ = [
     "remove_stale",
     "remove_tree",
     "replaced",
+    "run_named_in",
     "shorten",
     "staged_file",
     "staged_folder",

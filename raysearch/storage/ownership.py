@@ -9,10 +9,11 @@ from pathlib import Path
 from ..errors import InputError
 from .atomic import write_atomically
 from .paths import kind_of
-from .regular import read_json
+from .regular import open_regular, parse_json
 from .removal import keep_aside, remove_tree
 
 MARKER = ".raysearch"
+LARGEST = 4096  # bytes of one
 _RUN = re.compile(r"[0-9a-f]{32}")
 
 
@@ -29,8 +30,15 @@ def mark(folder: Path, run: str | None = None) -> str:
 
 def owner(folder: Path) -> str | None:
     """Return the id of the run that made a folder; None where no readable marker says so."""
-    with suppress(OSError, InputError):
-        facts = read_json(folder / MARKER)
+    with suppress(OSError, InputError), open_regular(folder / MARKER) as file:
+        return run_named_in(file.read(LARGEST))
+    return None
+
+
+def run_named_in(content: bytes) -> str | None:
+    """Return the run that a marker's content names; None where it is none."""
+    with suppress(ValueError):
+        facts = parse_json(content)
         run = facts.get("run") if isinstance(facts, dict) else None
         if isinstance(run, str) and _RUN.fullmatch(run):
             return run

@@ -90,6 +90,18 @@ def all_inside(folder: Path, paths: Iterable[tuple[str, ...]]) -> list[Path]:
     return allowed
 
 
+def free_name(folder: Path, pattern: str) -> Path:
+    """Return the first path in a folder at which nothing lies.
+
+    Args:
+        pattern: of a name, with {} for a number from 1.
+    """
+    number = 1
+    while kind_of(path := folder / pattern.format(number)) is not None:
+        number += 1
+    return path
+
+
 def kind_of(path: Path) -> str | None:
     """Return what lies at a path, itself and not what it links to; None where nothing does."""
     try:

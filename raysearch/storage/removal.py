@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from ..errors import InputError, Problem
-from .paths import kind_of
+from .paths import free_name, kind_of
 
 DAY = 24 * 3600.0  # seconds
 
@@ -68,9 +68,7 @@ def take_place(source: Path, target: Path) -> None:
 
 def keep_aside(path: Path) -> Path:
     """Move what lies at a path to the first free name beside it: best.kept-1; gives that."""
-    number = 1
-    while kind_of(aside := path.with_name(f"{path.name}.kept-{number}")) is not None:
-        number += 1
+    aside = free_name(path.parent, f"{path.name}.kept-{{}}")
     os.replace(path, aside)
     return aside
 

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from raysearch import export, journal, study
-from raysearch.predict import predict
+from raysearch.prediction import predict
 from raysearch.search import engine
 from raysearch.search.agenda import Agenda
 
