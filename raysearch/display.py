@@ -3,6 +3,7 @@
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console, Group
@@ -206,18 +207,24 @@ def closing(done: Any) -> int:
     print(f"\n{printable(table.read_text(encoding='utf-8'), lines=True)}")
     print(f"run folder  {folder}")
     for name in done.study.tasks:
-        if done.best(name):
-            print(f"best        {printable(done.folder / tasks.get(name).slug / 'best.yaml')}")
-        else:
-            print(f"best        {name}: none, see the notes under the table")
+        best = done.folder / tasks.get(name).slug / "best.yaml"
+        shown = best if _is_study(best) else f"{name}: none, see the notes under the table"
+        print(printable(f"best        {shown}"))
     print(f"curves      tensorboard --logdir {folder}")
     for record in done.failed:
         path = done.folder / tasks.get(record.task).slug / "errors" / f"{record.id}.txt"
-        where = path if path.is_file() else done.folder
+        where = path if path.is_file() else path.parent.parent
         reason = (record.error or "it did not say why").strip().splitlines()[-1:]
         which = f"{record.task} {record.phase} {record.number} seed {record.seed}"
         print(printable(f"failed      {which}, {where}: {' '.join(reason)}"), file=sys.stderr)
     return 1 if done.failed else 0
+
+
+def _is_study(path: Path) -> bool:
+    """Whether a file is there that holds more than comments."""
+    if not path.is_file():
+        return False
+    return any(line and line[0] != "#" for line in path.read_text(encoding="utf-8").splitlines())
 
 
 def _where(record: Record) -> str:

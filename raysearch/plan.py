@@ -1,12 +1,14 @@
 """How long a trial trains: steps, warmup and evaluation points, computed once. Pure arithmetic."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from .errors import InputError, Problem
 from .recipes import Hyper, PerEpoch, Steps
 from .recipes.hyper import MOST_EVALUATIONS
+
+NO_STEP = "is less than one step"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +69,26 @@ def plan(hyper: Hyper, examples: int, rungs: Iterable[float] = ()) -> Plan:
         evaluations=tuple(sorted(evaluations)),
         rungs=points,
     )
+
+
+def differences(hyper: Hyper, examples: int) -> Iterator[str]:
+    """Yield what a schedule does otherwise than its settings say.
+
+    Args:
+        hyper: see `plan`.
+        examples: rows of the training split.
+    """
+    made = plan(hyper, examples)
+    if not isinstance(hyper.EPOCH, Steps) and _floor(hyper.EPOCH * made.per_epoch) < 1:
+        steps = f"{made.per_epoch:,} step{'s' * (made.per_epoch > 1)}"
+        yield f"EPOCH {hyper.EPOCH:g} of an epoch of {steps} {NO_STEP}"
+    if made.warmup >= made.steps:
+        asked = hyper.WARMUP.steps if isinstance(hyper.WARMUP, Steps) else made.warmup
+        text = f"WARMUP of {asked:,} steps takes the whole schedule of {made.steps:,}"
+        yield f"{text}: the learning rate never falls"
+    if not isinstance(hyper.evaluations, PerEpoch) and hyper.evaluations > made.steps:
+        text = f"{hyper.evaluations:,} evaluations of {made.steps:,} steps are {made.steps:,}"
+        yield f"{text}: one after each"
 
 
 def warmup_steps(warmup: float | Steps, steps: int) -> int:

@@ -99,17 +99,22 @@ def to_confirm(study: Study, records: Records, task: str) -> list[dict[str, Any]
 
 
 def planned(study: Study, records: Records, task: str) -> dict[Phase, int]:
-    """Trials of each phase, as far as can be told now; teachers once they are begun."""
+    """Trials of each phase, as far as can be told now; teachers once they are begun, and what an
+    earlier confirmation tried that this one would not."""
     seeds, space = len(study.confirm.seeds), study.space_of(task)
     search = study.planned(task)
     begun = records.of(task, "search")
     if searched_hours(records) > (study.search.hours or math.inf):
         search = min(search, len(begun))
-    top = min(study.confirm.top, search) if space else 1
-    if search and sum(record.over for record in begun) >= search:
-        top = min(top, len(ranked(records, task)))
+    top, spare = min(study.confirm.top, search) if space else 1, 0
+    if sum(record.over for record in begun) >= search:
+        wanted = _to_confirm(study, records, task)
+        top = min(top, len(ranked(records, task))) if search else top
+        trials = ((_key(r.configuration), r.seed) for r in records.of(task, "confirm"))
+        spare = sum(trial not in wanted for trial in trials)
     taught = records.of(task, "teach")
-    return {"search": search, "confirm": top * seeds} | ({"teach": len(taught)} if taught else {})
+    counts: dict[Phase, int] = {"search": search, "confirm": top * seeds + spare}
+    return counts | ({"teach": len(taught)} if taught else {})
 
 
 def complete(study: Study, records: Records, task: str) -> bool:
@@ -118,8 +123,7 @@ def complete(study: Study, records: Records, task: str) -> bool:
     if any(sum(r.over for r in records.of(task, p)) < n for p, n in wanted.items()):
         return False
     over = {(_key(r.configuration), r.seed) for r in records.of(task, "confirm") if r.over}
-    points = to_confirm(study, records, task) if study.confirm.seeds else []
-    return all((_key(point), seed) in over for point in points for seed in study.confirm.seeds)
+    return _to_confirm(study, records, task) <= over
 
 
 def searched_hours(records: Records) -> float:
@@ -139,6 +143,12 @@ def _seconds(session: dict[str, Any]) -> float:
 
 def _key(configuration: dict[str, Any]) -> str:
     return repr(sorted(configuration.items()))
+
+
+def _to_confirm(study: Study, records: Records, task: str) -> set[tuple[str, int]]:
+    """Keys and seeds of all trials that a study's confirmation has."""
+    points = to_confirm(study, records, task) if study.confirm.seeds else []
+    return {(_key(point), seed) for point in points for seed in study.confirm.seeds}
 
 
 def _grouped(trials: list[Record]) -> list[list[Record]]:

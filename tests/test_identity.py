@@ -332,6 +332,19 @@ def test_the_command_ends_with_2_and_no_traceback(run_folder):
         assert "fixed.EPOCH  was 1 when the trials were trained, is 2 now" in result.output
 
 
+def test_a_run_keeps_the_study_as_it_was_run(tmp_path, started):
+    for name in ("train", "dev"):
+        pairs(tmp_path / "RTE" / f"{name}.tsv")
+    searched = study.parse(STUDY)
+    search.run(searched, data=tmp_path, storage=tmp_path / "runs")
+    folder = tmp_path / "runs" / "toy"
+    facts = json.loads((folder / "provenance.json").read_text())
+    assert started == [searched] == [study.load(folder / "study.yaml")]
+    assert study.same(study.parse(facts["study"]), searched)
+    assert {"BSZ", "LR", "EPOCH", "WARMUP"} < set(facts["hyperparameters"])
+    assert set(facts["content"]) == {RTE}
+
+
 def test_a_study_that_is_not_read_back_as_it_was_checked_does_not_run(tmp_path):
     for name in ("train", "dev"):
         pairs(tmp_path / "RTE" / f"{name}.tsv")

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from raysearch.plan import Plan, learning_rate, plan
+from raysearch.plan import Plan, differences, learning_rate, plan
 from raysearch.recipes import Hyper
 
 # AMOS's run_glue.sh and run_squad.sh at the README's settings: updates of an epoch at BSZ 32,
@@ -99,3 +99,21 @@ def test_a_schedule_without_warmup_starts_at_the_peak():
 def test_a_rung_at_one_of_the_equal_parts_is_no_further_evaluation():
     made = plan(Hyper(BSZ=32, EPOCH=3, evaluations=4), examples=2490, rungs=(0.25, 0.5))
     assert made.evaluations == (58, 117, 175, 234)
+
+
+@pytest.mark.parametrize(
+    ("settings", "lines"),
+    [
+        ({"EPOCH": 0.01}, ["EPOCH 0.01 of an epoch of 2 steps is less than one step",
+                           "4 evaluations of 1 steps are 1: one after each"]),
+        ({"EPOCH": 2, "WARMUP": {"steps": 5}},
+         ["WARMUP of 5 steps takes the whole schedule of 4: the learning rate never falls"]),
+        ({"EPOCH": 2, "WARMUP": 1},
+         ["WARMUP of 4 steps takes the whole schedule of 4: the learning rate never falls"]),
+        ({"EPOCH": 2, "evaluations": 9}, ["9 evaluations of 4 steps are 4: one after each"]),
+        ({"EPOCH": 2, "WARMUP": {"steps": 3}}, []),
+        ({"EPOCH": {"steps": 4}}, []),
+    ],
+)  # fmt: skip
+def test_what_a_schedule_does_otherwise_than_its_settings_say_is_told(settings, lines):
+    assert list(differences(Hyper(BSZ=64, **settings), examples=100)) == lines

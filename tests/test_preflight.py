@@ -246,3 +246,21 @@ def test_more_lanes_than_the_cluster_holds_are_refused():
     ((_, text),) = found(preflight.lane_problems(Lanes(count=3), {"CPU": 2}))
     assert text == "3 lanes of 1 CPU asked for, the cluster has 2 CPU: at most 2"
     assert preflight.lane_problems(Lanes(count=2), {"CPU": 2}) == []
+
+
+def test_schedules_without_a_step_are_refused_and_strange_ones_told(data):
+    """Three rows: one step an epoch."""
+    fixed = {"BSZ": 8, "evaluations": 1}
+    wrong = searched(RTE, fixed=fixed, space={"EPOCH": {"uniform": [0.5, 3]}})
+    (problem,) = preflight.survey(wrong, data).problems
+    assert problem.place == RTE
+    assert problem.text == (
+        "EPOCH 0.5 of an epoch of 1 step is less than one step, of 3 examples: "
+        "a larger EPOCH or a smaller BSZ would do"
+    )
+    space = {"WARMUP": {"choice": [{"steps": 9}, 0.1]}}
+    told = preflight.survey(searched(RTE, fixed={**fixed, "EPOCH": 3}, space=space), data)
+    assert told.problems == []
+    assert told.notes == [
+        "glue/rte WARMUP of 9 steps takes the whole schedule of 3: the learning rate never falls"
+    ]

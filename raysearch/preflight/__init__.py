@@ -8,7 +8,7 @@ from ..errors import InputError, Problem
 from ..study import Study
 from ..study.idle import idle_notes
 from ..study.names import model_problems
-from . import material
+from . import material, schedules
 from .faults import of_file, unreadable
 from .material import view_fingerprint
 from .models import hub_problems, model_fingerprint
@@ -41,6 +41,10 @@ def survey(study: Study, root: Path | None) -> Survey:
         if root or not readers.has_files(tasks.get(name)):
             sizes[name], wrong = _read(study, name, root or Path())
             found += wrong
+            if not wrong:
+                wrong, told = _schedules(study, name, sizes[name])
+                found += wrong
+                notes += told
         lacking, seen = material.look(study, tasks.get(name), root)
         found += [problem for problem in lacking if problem not in found]
         notes += [f"{name} {note}" for note in seen]
@@ -61,6 +65,21 @@ def _read(study: Study, name: str, root: Path) -> tuple[dict[str, int], list[Pro
             sizes[split.name], wrong = _size(task, split, root, spare)
             found += wrong
     return sizes, found
+
+
+def _schedules(study: Study, name: str, sizes: dict[str, int]) -> tuple[list[Problem], list[str]]:
+    """Schedules that no trial can have, and what else of them is to be told."""
+    head, problems, notes = tasks.get(name).head, [], []
+    if head in schedules.UNKNOWN:
+        return [], []
+    examples = sum(sizes[split.name] for split in study.trainings(name))
+    for line in schedules.schedule_notes(study, name, examples):
+        if schedules.refused(head, line):
+            text = f"{line}, of {examples:,} examples: a larger EPOCH or a smaller BSZ would do"
+            problems.append(Problem(place=name, text=text))
+        else:
+            notes.append(f"{name} {line}")
+    return problems, notes
 
 
 def _size(

@@ -14,6 +14,7 @@ import ray
 from .. import prepare, readers, tasks
 from ..errors import InputError, Problem
 from ..lane.texts import Stored
+from ..preflight import schedules
 from ..prepare import translated
 from ..prepare.columns import LABEL
 from ..recipes import Hyper
@@ -79,6 +80,7 @@ class Pantry:
         train, spare = self.study.trainings(name), self.study.leave_out
         parts = [self._prepared(task, split, tokenizer, hyper, spare) for split in train]
         train = prepare.joined(parts)
+        self._tell_schedules(task, train)
         splits = {"train": self._put(_handed(train, parts))}
         for split in (s for s in task.dev if s.name in present):
             made = self._prepared(task, split, tokenizer, hyper)
@@ -142,6 +144,14 @@ class Pantry:
             text = "none is of a row of the training set: the files are of another one"
             raise InputError(task.name, [Problem(place="translations", text=text)])
         self.note(f"{task.name} translations: of {pool.matched:,} of {train.num_rows:,} rows")
+
+    def _tell_schedules(self, task: tasks.Task, train: pa.Table) -> None:
+        """What schedules do otherwise than the study says, of as many examples as there are."""
+        if task.head in schedules.UNKNOWN:
+            return
+        examples = len(prepare.ends(train)) if task.head == "choose" else train.num_rows
+        for line in schedules.schedule_notes(self.study, task.name, examples):
+            self.note(f"{task.name} {line}")
 
     def _texts(self, name: str) -> Iterator[str]:
         task = tasks.get(name)

@@ -21,7 +21,7 @@ from ..lane.desk import Desk
 from ..lane.trainable import Lane
 from ..models import save
 from ..preflight import Lanes
-from ..standing import complete
+from ..standing import complete, counted
 from ..storage import file_inside, folder_inside, mark, remove_owned, write_atomically
 from ..study import Study
 from . import winners
@@ -209,13 +209,14 @@ class Session:
         if record.phase == "teach":
             self.agenda.shelve(record, weights)
             return
-        rivals = [r for r in self._kept(record.task) if r.configuration == record.configuration]
+        kept = (r for r in self._kept(record.task) if r.status != "failed")
+        rivals = [r for r in kept if r.configuration == record.configuration]
         metric = self.study.selector(record.task)
         best = max(r["scores"][metric] for r in record.reports if r["scores"])
         if self.study.search.select == "last":
             best = record.reports[-1]["scores"][metric]
         # Of equals the one that was begun first, whichever ends first: a rerun keeps the same.
-        if any((r.score, -r.number) > (best, -record.number) for r in rivals):
+        if any((counted(self.study, r), -r.number) > (best, -record.number) for r in rivals):
             return
         hyper = self.study.hyper(record.task, record.configuration)
         place = tasks.get(record.task).slug, winners.FOLDER

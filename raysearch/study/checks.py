@@ -3,6 +3,7 @@
 import math
 import reprlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -17,7 +18,7 @@ from .few import MOST, first_few
 from .idle import idle_dimensions, idle_problems
 from .names import model_problems, score_names, train_problems
 from .places import mapping
-from .schema import Study
+from .schema import Search, Study
 from .wording import value_problem
 
 CELLS = 100_000  # the most configurations of a grid
@@ -191,14 +192,24 @@ def _search_checks(raw: Mapping[str, Any]) -> list[Problem]:
             problems.append(Problem(place="search.sampler", text=text))
     seeds = mapping(raw.get("confirm")).get("seeds")
     if isinstance(seeds, list | tuple):
-        if len(set(map(str, seeds))) < len(seeds):
+        typed = _seeds(seeds)
+        if len(set(typed)) < len(typed):
             text = f"each seed stands once, got {list(seeds)}"
             problems.append(Problem(place="confirm.seeds", text=text))
-        seed = search.get("seed", 1)
-        if seed in seeds and any(searched.values()):
-            text = f"seed {seed} chose the configurations; confirm with fresh ones"
+        chose = _seeds([search.get("seed", Search().seed)])
+        if set(chose) & set(typed) and any(searched.values()):
+            text = f"seed {chose[0]} chose the configurations; confirm with fresh ones"
             problems.append(Problem(place="confirm.seeds", text=text))
     return problems
+
+
+def _seeds(raw: Iterable[Any]) -> list[int]:
+    """Return seeds as they are typed: 11, 11.0 and "11" are one. What is none the schema tells."""
+    typed = []
+    for value in raw:
+        with suppress(ValidationError):
+            typed.append(Search.model_validate({"seed": value}).seed)
+    return typed
 
 
 def _searched(raw: Mapping[str, Any], task: str) -> dict[str, tuple[str, Any]]:
