@@ -273,7 +273,7 @@ def test_names_alone_tell_the_same_of_lists_of_lists_and_of_halves(kind):
 
 def test_layers_that_cannot_be_told_are_refused():
     model = toy_family("bert")
-    model.config.vocab_size = 0  # no text can be read
+    model.config.max_position_embeddings = 2  # no text fits
     with pytest.raises(InputError, match=r"the layers of BertForSequenceClassification cannot"):
         multipliers(model, Hyper(layerwise_decay=0.9))
     assert set(multipliers(model, Hyper()).values()) == {1.0}
