@@ -6,7 +6,6 @@ from collections import defaultdict
 
 import torch
 
-from ..errors import InputError, Problem
 from ..models.layers import depths_of
 from ..models.narrow import Narrow
 from ..recipes import Hyper
@@ -28,16 +27,11 @@ def depths(names: list[str]) -> dict[str, int]:
     """Return how deep each parameter lies: 0 embeddings, i + 1 encoder layer i, L + 1 above the
     layers.
 
-    This is what names alone tell. Of a model of transformers `depths_of` tells more.
-
-    Raises:
-        InputError: they name several stacks of layers and not which stands on which.
+    This is what names alone tell, for a toy: of several stacks a decoder is the upper one, of
+    others the one that is named later. Of a model of transformers `depths_of` tells more.
     """
     places = {name: _layer(hit) for name in names if (hit := _LAYER.search(name))}
-    owners = sorted({owner for owner, _ in places.values()}, key=_rank)
-    if len(owners) > 1 and [owner.rpartition(".")[2] for owner in owners] != list(_STACKS):
-        text = f"several stacks of layers, in {', '.join(owners)}: give the model, not its names"
-        raise InputError("model", [Problem(place="layerwise_decay", text=text)])
+    owners = sorted(dict.fromkeys(owner for owner, _ in places.values()), key=_rank)
     layers = sorted(set(places.values()), key=lambda key: (owners.index(key[0]), key[1]))
     order = {key: depth for depth, key in enumerate(layers, 1)}
     return {
@@ -55,7 +49,7 @@ def _layer(hit: re.Match[str]) -> tuple[str, tuple[int, ...]]:
 
 def _rank(owner: str) -> int:
     last = owner.rpartition(".")[2]
-    return _STACKS.index(last) if last in _STACKS else -1
+    return _STACKS.index(last) if last in _STACKS else 0
 
 
 def multipliers(model: torch.nn.Module | list[str], hyper: Hyper) -> dict[str, float]:
@@ -69,7 +63,7 @@ def multipliers(model: torch.nn.Module | list[str], hyper: Hyper) -> dict[str, f
         model: or the names of its parameters alone, of which less can be told: see `depths`.
 
     Raises:
-        InputError: layers cannot be told from the rest.
+        InputError: the layers of a model cannot be told.
     """
     if isinstance(model, torch.nn.Module) and hyper.layerwise_decay in (None, 1):
         return {name: 1.0 for name, _ in model.named_parameters()}
