@@ -8,7 +8,7 @@ from functools import lru_cache
 from random import Random
 from typing import Any
 
-from ..prepare.columns import frame
+from ..prepare.columns import frame, token_types
 from ..views import Pieces, Sampler, code_switch, sample_words, unigram
 from ..views.subwords import Tokens
 from ..views.words import Dictionaries
@@ -47,6 +47,7 @@ class Operations:
         self.pieces = _pieces(tokenizer)
         self.unknown = tokenizer.unk_token_id
         self.begin, self.middle, self.end = frame(tokenizer)
+        self.types = token_types(tokenizer)
         self.length = min(hyper.max_length, tokenizer.model_max_length)
         self.switched: Counter[str] = Counter()
         if "subwords" in needed:

@@ -25,6 +25,7 @@ from .columns import (
     ID,
     IMPOSSIBLE,
     INPUT,
+    NOWHERE,
     OWNED,
     START,
     STOP,
@@ -32,7 +33,7 @@ from .columns import (
     fills,
     frame,
     lists,
-    segments,
+    token_types,
 )  # fmt: skip
 
 SHAPE = ("max_length", "doc_stride", "stride_as", "query_length", "answerable_by")
@@ -67,14 +68,16 @@ def encode(
     to train: the answer's first and last token, 0 where the window does not hold it, and whether
     it is impossible, and to make views the words that it shows, see `said`; to be scored: the
     characters of its tokens, which of them it owns, and in the first row of a question the context
-    and the gold answers.
+    and the gold answers. Rows without a special token at their beginning (XLNet) tell the place of
+    their last one, which stands for no answer (`nowhere`).
     """
     texts = _texts(tokenizer, [example["context"] for example in chunk])
     queries = _ids(tokenizer, [example["question"].lstrip() for example in chunk])
     begin, middle, end = frame(tokenizer)
+    types = token_types(tokenizer)
     length = min(hyper.max_length, tokenizer.model_max_length)
     names = (INPUT, TYPE, AT, COUNT, ID, START, END, IMPOSSIBLE, BEGIN, STOP, OWNED, CONTEXT,
-             ANSWERS)  # fmt: skip
+             ANSWERS, NOWHERE)  # fmt: skip
     rows: dict[str, list[Any]] = {name: [] for name in names}
     views, shown = train and hyper.needs(), []
     for example, query in zip(chunk, queries, strict=True):
@@ -89,9 +92,10 @@ def encode(
         for number, (first, last) in enumerate(spans):
             tokens = text.ids[first:last]
             rows[INPUT].append(np.concatenate([head, tokens, end]).astype(np.int32))
-            rows[TYPE].append(segments(len(head), len(tokens) + len(end)))
+            rows[TYPE].append(types.of_pair(len(head), len(tokens) + len(end)))
             rows[AT].append(len(head))
             rows[COUNT].append(len(tokens))
+            rows[NOWHERE] += [] if begin else [len(head) + len(tokens) + len(end) - 1]
             rows[ID].append(example["id"])
             if train:
                 inside = answer is not None and first <= answer[0] and answer[1] < last
@@ -115,7 +119,8 @@ def _columns(
     rows: dict[str, list[Any]], wanted: dict[str, int], *, train: bool
 ) -> dict[str, pa.Array]:
     columns = {name: lists(rows[name]) for name in wanted}
-    columns |= {name: pa.array(rows[name], pa.int32()) for name in (AT, COUNT)}
+    places = (AT, COUNT, *((NOWHERE,) if rows[NOWHERE] else ()))
+    columns |= {name: pa.array(rows[name], pa.int32()) for name in places}
     if train:
         columns |= {name: pa.array(rows[name], pa.int64()) for name in (START, END, IMPOSSIBLE)}
     else:

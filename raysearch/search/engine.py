@@ -19,6 +19,7 @@ from ..recipes import RECIPES
 from ..standing import Standing, complete, standings
 from ..storage import write_atomically
 from ..study import Study
+from ..study.names import scratch_shape
 from .cluster import cluster, local_resources
 from .mirror import Mirror, is_remote
 from .provenance import provenance
@@ -154,6 +155,7 @@ def _problems(
     """Everything that can be known without Ray and without reading weights."""
     found = [problem for model in study.models for problem in preflight.hub_problems(model)]
     found += preflight.survey(study, data).problems
+    found += found or _suitability_problems(study)
     room = [(folder, study.confirm.top + 1, "storage")]
     if any(RECIPES[study.recipe].teacher(study.hyper(name, {})) for name in study.tasks):
         room.append((Shelf().folder, 1 + len(study.confirm.seeds), "RAYSEARCH_CACHE"))
@@ -163,6 +165,17 @@ def _problems(
     if address is None:
         found += preflight.lane_problems(lanes, local_resources())
     return found
+
+
+def _suitability_problems(study: Study) -> list[Problem]:
+    """What the models cannot read or answer; what one from scratch cannot, its lengths, a survey
+    tells."""
+    named = [name for name in study.tasks if not scratch_shape(study.model_of(name))]
+    if not named:
+        return []
+    from ..models.suitability import suitability_problems
+
+    return suitability_problems(study, named)
 
 
 def _engine(

@@ -12,6 +12,7 @@ from ..tasks import TASKS, Task
 
 FAMILIES = ("bert", "amos", "cross-thought")  # those that can be made from scratch
 _SCRATCH = re.compile(rf"scratch(?:-({'|'.join(FAMILIES)}))?(?::(\d+)x(\d+)(?::(\d{{3,}}))?)?")
+POSITIONS = {"bert": 512, "amos": 512}  # tokens of a row; Cross-Thought's are of each sentence
 WORDS = 4000  # the most entries of a vocabulary that is made for one of them
 
 
