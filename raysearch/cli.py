@@ -73,7 +73,7 @@ def check(
         try:
             study = _load(path, model, tasks, trials, fixed, data)
             seen = preflight.survey(study, data)
-            if problems := seen.problems or _setting_problems(study):
+            if problems := [*seen.problems, *_suitability_problems(study)]:
                 raise InputError(str(path), problems)
         except RaysearchError as error:
             print(printable(error, lines=True), file=sys.stderr)
@@ -244,17 +244,25 @@ def _load(
 
     names = None if tasks is None else [name.strip() for name in tasks.split(",")]
     given = {"model": model, "tasks": names, "trials": trials, "set": fixed}
-    return load(path, further=lambda study: survey(study, data).problems, **given)
+
+    def further(study: Any) -> list[Problem]:
+        return [*survey(study, data).problems, *_suitability_problems(study)]
+
+    return load(path, further=further, **given)
 
 
-def _setting_problems(study: Any) -> list[Problem]:
-    """What the models that are folders cannot take of a study's settings."""
-    local = [name for name in study.tasks if Path(study.model_of(name)).is_dir()]
+def _suitability_problems(study: Any) -> list[Problem]:
+    """Return what the models that are folders cannot read or answer; others are asked later."""
+    from .study.names import model_problems
+    from .tasks import TASKS
+
+    models = {name: study.model_of(name) for name in study.tasks if name in TASKS}
+    local = [n for n, m in models.items() if Path(m).is_dir() and not model_problems(m)]
     if not local:
         return []
-    from .models.settings import setting_problems
+    from .models.suitability import suitability_problems
 
-    return setting_problems(study, local)
+    return suitability_problems(study, local)
 
 
 def _lanes(count: int | None, workers: int | None, cpus: float | None, gpus: float | None) -> Any:

@@ -17,10 +17,11 @@ from ..prepare.columns import (
     INPUT,
     LABEL,
     LANGUAGE,
+    NOWHERE,
     START,
 )
 
-_SCALARS = (LABEL, AT, COUNT, START, END, IMPOSSIBLE)
+_SCALARS = (LABEL, AT, COUNT, NOWHERE, START, END, IMPOSSIBLE)
 
 
 class Examples:

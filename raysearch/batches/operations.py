@@ -8,7 +8,7 @@ from functools import lru_cache
 from random import Random
 from typing import Any
 
-from ..prepare.columns import frame, sentence_frame
+from ..prepare.columns import frame, sentence_frame, token_types
 from ..views import Pieces, Sampler, code_switch, sample_words, unigram
 from ..views.subwords import Tokens
 from ..views.words import Dictionaries
@@ -48,6 +48,7 @@ class Operations:
         self.unknown = tokenizer.unk_token_id
         self.begin, self.middle, self.end = frame(tokenizer)
         self.sentence_end = sentence_frame(tokenizer)[1]
+        self.types = token_types(tokenizer)
         self.length = min(hyper.max_length, tokenizer.model_max_length)
         self.switched: Counter[str] = Counter()
         if "subwords" in needed:

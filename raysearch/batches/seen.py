@@ -16,6 +16,7 @@ from ..prepare.columns import (
     INPUT,
     KEPT,
     LABEL,
+    NOWHERE,
     SAID,
     SAID_2,
     SPOT,
@@ -23,7 +24,6 @@ from ..prepare.columns import (
     TYPE,
     WHOLE,
     WORD,
-    segments,
 )  # fmt: skip
 from ..recipes.finetune import NO_TAG
 from ..views import align_window, align_words
@@ -114,7 +114,8 @@ class Texts(Maker):
 
     def _assembled(self, texts: list[Changed]) -> Row:
         ids, first = self.do.pair([text.tokens for text in texts])
-        types = segments(min(first, len(ids)), max(0, len(ids) - first))
+        of, rest = self.do.types, len(ids) - first
+        types = of.of_pair(first, rest) if len(texts) > 1 else of.of_text(len(ids))
         return self._fit({INPUT: ids, TYPE: types})
 
 
@@ -146,7 +147,7 @@ class Words(Maker):
         begin, end = self.do.begin, self.do.sentence_end
         ids = [*begin, *row.tokens, *end]
         places = [-1] * len(begin) + row.words + [-1] * len(end)
-        return self._fit({INPUT: ids, WORD: places, TYPE: [0] * len(ids)})
+        return self._fit({INPUT: ids, WORD: places, TYPE: self.do.types.of_text(len(ids))})
 
 
 class Windows(Maker):
@@ -170,6 +171,7 @@ class Windows(Maker):
             kept = [new if changed else old for old, new, changed in rows]
             own, facts, tokens = self._again(own, facts, tokens, kept)
             before = done.changed
+        facts |= self._nowhere(own)
         if not self.changes:
             return Seen(own=own, facts=facts)
         frozen = examples.row(KEPT, at).tolist()
@@ -187,10 +189,20 @@ class Windows(Maker):
         noised = self._framed(head, second.tokens)
         return Seen(
             own=own, noised=noised, facts=facts,
-            noised_facts={AT: facts[AT], COUNT: len(second.tokens)},
-            shared=_shared(facts[AT], first.shared, len(own[INPUT])),
-            noised_shared=_shared(facts[AT], second.shared, len(noised[INPUT])),
+            noised_facts={AT: facts[AT], COUNT: len(second.tokens), **self._nowhere(noised)},
+            shared=self._shared(facts[AT], first.shared, len(own[INPUT])),
+            noised_shared=self._shared(facts[AT], second.shared, len(noised[INPUT])),
         )  # fmt: skip
+
+    def _nowhere(self, row: Row) -> dict[str, int]:
+        """The place that stands for no answer, where it is not the first token."""
+        return {} if self.do.begin else {NOWHERE: len(row[INPUT]) - 1}
+
+    def _shared(self, at: int, inside: Sequence[bool], length: int) -> list[bool]:
+        """Tell the tokens of a window that both views have, and the one that stands for none."""
+        shared = [False] * at + [*inside] + [False] * (length - at - len(inside))
+        shared[0 if self.do.begin else -1] = True
+        return shared
 
     def _room(self, head: Sequence[int]) -> int:
         """Tokens of a context that a row takes behind its head."""
@@ -198,7 +210,7 @@ class Windows(Maker):
 
     def _framed(self, head: Sequence[int], tokens: Sequence[int]) -> Row:
         ids = [*head, *tokens, *self.do.end]
-        return self._fit({INPUT: ids, TYPE: segments(len(head), len(ids) - len(head))})
+        return self._fit({INPUT: ids, TYPE: self.do.types.of_pair(len(head), len(ids) - len(head))})
 
     def _again(
         self, own: Row, facts: dict[str, int], old: list[tuple[int, ...]],
@@ -235,11 +247,6 @@ def _moved(place: int, old: list[tuple[int, ...]], starts: np.ndarray) -> int | 
     ends = np.cumsum([len(tokens) for tokens in old])
     word = int(np.searchsorted(ends, place, side="right"))
     return int(starts[word]) + place - (int(ends[word]) - len(old[word]))
-
-
-def _shared(at: int, inside: Sequence[bool], length: int) -> list[bool]:
-    """Of a window's tokens those that both views have, the first token among them."""
-    return [True, *[False] * (at - 1), *inside, *[False] * (length - at - len(inside))]
 
 
 MAKERS = {"classify": Texts, "tag": Words, "span": Windows}

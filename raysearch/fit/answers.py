@@ -53,7 +53,8 @@ def spans(model: torch.nn.Module, batch: dict[str, torch.Tensor], hyper: Hyper) 
         null = said.answerable[:, 1] - said.answerable[:, 0]
         end_scores, end = best(said.ends(begin.clamp(max=said.start.shape[1] - 1)))
     else:
-        null = said.start[:, 0] + said.end[:, 0]
+        places = said.nowhere[:, None]
+        null = (said.start.gather(1, places) + said.end.gather(1, places))[:, 0]
         end_scores, end = best(said.end)
     parts = (null[:, None], begin, scores, end.flatten(1), end_scores.flatten(1))
     return torch.cat([part.float() for part in parts], 1)

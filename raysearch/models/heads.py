@@ -23,14 +23,18 @@ from transformers import (
 from ..errors import InputError, Problem
 from ..recipes import Hyper
 from ..recipes.consistency import NEVER
+from .architectures import Architectures
+from .summaries import summarize_real_tokens
 
 HEADS = {
-    "classify": AutoModelForSequenceClassification,
-    "regress": AutoModelForSequenceClassification,
-    "choose": AutoModelForMultipleChoice,
-    "tag": AutoModelForTokenClassification,
-    "span": AutoModelForQuestionAnswering,
-    "thought": AutoModelForMaskedLM,
+    "classify": Architectures("classifies texts", AutoModelForSequenceClassification),
+    "regress": Architectures("rates texts", AutoModelForSequenceClassification),
+    "choose": Architectures(
+        "chooses among options", AutoModelForMultipleChoice, AutoModelForSequenceClassification
+    ),
+    "tag": Architectures("tags words", AutoModelForTokenClassification),
+    "span": Architectures("finds answers in a text", AutoModelForQuestionAnswering),
+    "thought": Architectures("predicts masked words", AutoModelForMaskedLM),
 }
 WIDTH = 768  # GluonNLP's, whatever the encoder's own
 CLASSIFIER_DROPOUTS = (
@@ -60,6 +64,7 @@ def choices(head: str, hyper: Hyper) -> dict[str, str]:
 def put(model: nn.Module, head: str) -> None:
     """Give a transformers model the forward pass that its head's losses and decoders read."""
     chosen = getattr(model.config, "raysearch", None) or {}
+    summarize_real_tokens(model)
     if head == "tag":
         _put_words(model, chosen.get("pooling") == "sum")
     elif head == "span":
@@ -126,20 +131,39 @@ def _spots(inputs: dict[str, Any], at: torch.Tensor, count: torch.Tensor) -> tor
     return (place >= at[:, None]) & (place < (at + count)[:, None])
 
 
+def _nowhere(inputs: dict[str, Any], at: torch.Tensor) -> torch.Tensor:
+    """Take the place that stands for no answer out of a batch: the first token, or the last of
+    XLNet's rows. Gold places of no answer become it. int64 [examples]."""
+    nowhere = inputs.pop("nowhere", None)
+    if nowhere is None:
+        return torch.zeros_like(at, dtype=torch.int64)
+    nowhere = nowhere.long()
+    for name in ("start", "end"):
+        if inputs.get(name) is not None:  # no row without a first special token answers at 0
+            inputs[name] = torch.where(inputs[name] == 0, nowhere, inputs[name])
+    return nowhere
+
+
+def _gold(inputs: dict[str, Any]) -> dict[str, Any]:
+    """Take the gold answers out of a batch."""
+    return {name: inputs.pop(name, None) for name in ("start", "end", "impossible")}
+
+
 def _plain(model: Any, *, at: Any, count: Any, **inputs: Any) -> SimpleNamespace:
     """Start and end scores of each token (BERT): float32 [examples, tokens], padding apart.
 
     `context` tells the tokens that an answer may hold, `scores` are start and end before padding
     was taken out.
     """
-    gold = {name: inputs.pop(name, None) for name in ("start", "end", "impossible")}
+    nowhere, gold = _nowhere(inputs, at), _gold(inputs)
     said = type(model).forward(model, **inputs)
     real = inputs["attention_mask"].bool()
     scores = _precise(said.start_logits), _precise(said.end_logits)
     start, end = (x.masked_fill(~real, NEVER) for x in scores)
     return SimpleNamespace(
-        start=start, end=end, scores=scores, context=_spots(inputs, at, count), gold=gold
-    )
+        start=start, end=end, scores=scores, context=_spots(inputs, at, count), gold=gold,
+        nowhere=nowhere,
+    )  # fmt: skip
 
 
 def _conditional(model: Any, *, at: Any, count: Any, **inputs: Any) -> SimpleNamespace:
@@ -147,11 +171,10 @@ def _conditional(model: Any, *, at: Any, count: Any, **inputs: Any) -> SimpleNam
 
     `ends` gives those of the end for any starts: [examples, starts] -> [examples, starts, tokens].
     """
-    gold = {name: inputs.pop(name, None) for name in ("start", "end", "impossible")}
+    nowhere, gold = _nowhere(inputs, at), _gold(inputs)
     hidden = model.base_model(**inputs)[0]
     context = _spots(inputs, at, count)
-    allowed = context.clone()
-    allowed[:, 0] = True
+    allowed = context.scatter(1, nowhere[:, None], True)
     head = model.qa_outputs
     start = head.starts(hidden, allowed)
 
@@ -161,7 +184,7 @@ def _conditional(model: Any, *, at: Any, count: Any, **inputs: Any) -> SimpleNam
     end = None if gold["start"] is None else ends(gold["start"][:, None])[:, 0]
     return SimpleNamespace(
         start=start, end=end, ends=ends, context=context, gold=gold,
-        answerable=head.answerable(hidden, start),
+        answerable=head.answerable(hidden, start, nowhere), nowhere=nowhere,
     )  # fmt: skip
 
 
@@ -195,10 +218,19 @@ class Conditional(nn.Module):
         scores = self.end(self.end_norm(torch.tanh(self.end_inner(both))))[..., 0]
         return _log_softmax(scores, allowed[:, None])
 
-    def answerable(self, hidden: torch.Tensor, start: torch.Tensor) -> torch.Tensor:
-        """[examples, 2]: log p(there is an answer), log p(there is none)."""
+    def answerable(
+        self, hidden: torch.Tensor, start: torch.Tensor, nowhere: torch.Tensor
+    ) -> torch.Tensor:
+        """[examples, 2]: log p(there is an answer), log p(there is none).
+
+        Args:
+            hidden: [examples, tokens, width].
+            start: log p(start), [examples, tokens].
+            nowhere: int64 [examples], the place of the token that stands for no answer.
+        """
         seen = torch.einsum("bt,btc->bc", start.exp().to(hidden.dtype), hidden)
-        inner = torch.tanh(self.answer_inner(torch.cat([seen, hidden[:, 0]], -1)))
+        none = hidden[torch.arange(len(hidden), device=hidden.device), nowhere]
+        inner = torch.tanh(self.answer_inner(torch.cat([seen, none], -1)))
         return functional.log_softmax(_precise(self.answer(self.dropout(inner))), -1)
 
 

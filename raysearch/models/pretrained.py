@@ -23,13 +23,13 @@ from ..tasks import Task
 from . import scratch
 from .folders import staged
 from .heads import HEADS, choices
+from .inputs import Inputs, fit, inputs_of, task_problems, tokenizer_problems
 from .inspection import check_sizes, inspect
 from .label_order import own_labels, same_order
 from .training_record import FIELD, TrainingRecord, decode, head_choices
 
 # What few vocabularies have: a tokenizer that fails at unknown characters fails here.
 _PROBE = "a \u0bf5 \U0001f9ff \ufffd"
-_ROBERTA = ("roberta", "xlm-roberta", "xlm-roberta-xl", "camembert", "longformer", "mpnet")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,10 +63,12 @@ class Pretrained:
 
 
 def read_tokenizer(name: str, texts: Iterable[str]) -> Any:
-    """The model's tokenizer, within the model's limits; for `scratch` one trained on texts.
+    """Return the model's tokenizer, giving what the model reads: token types where it tells them
+    apart, and no more tokens than it has positions for. For `scratch` it is trained on texts.
 
     Raises:
-        InputError: it cannot be read, or cannot tell where its tokens stand in a text.
+        InputError: it cannot be read, cannot tell where its tokens stand in a text, or gives what
+            the model cannot read; every problem of the last kind.
     """
     logging.set_verbosity_error()
     if scratch_shape(name):
@@ -78,26 +80,26 @@ def read_tokenizer(name: str, texts: Iterable[str]) -> Any:
         with _reading(name, "tokenizer"):
             tokenizer(_PROBE, truncation=True, max_length=8)
         tokenizer.init_kwargs.pop("trust_remote_code", None)  # it would be saved with the tokenizer
-        record = decode(getattr(config, FIELD, None), name)
-        if record and record.tokenizer_limit:  # its files tell the length of the last training
-            tokenizer.model_max_length = record.tokenizer_limit
     if not (tokenizer.is_fast or getattr(tokenizer, "gives_offsets", False)):
         text = f"'{name}' has no fast tokenizer; a tokenizer.json would do"
         raise InputError("model", [Problem(place="model", text=text)])
-    tokenizer.model_max_length = min(tokenizer.model_max_length, _positions(config))
-    if getattr(config, "type_vocab_size", 1) < 2:  # a lone segment, or none: always the same ids
-        names = [n for n in tokenizer.model_input_names if n != "token_type_ids"]
-        tokenizer.model_input_names = names
+    inputs = _inputs(name, config)
+    if problems := tokenizer_problems(name, tokenizer, config, inputs):
+        raise InputError("model", problems)
+    fit(tokenizer, inputs)
     return tokenizer
 
 
-def _positions(config: Any) -> int:
-    """The most tokens that the model has positions for; RoBERTa's begin after the padding id."""
-    if hasattr(config, "longest_sentence"):  # Cross-Thought's positions begin anew in each
-        return config.longest_sentence
-    positions = getattr(config, "max_position_embeddings", None) or 2**20
-    begin = config.pad_token_id + 1 if config.model_type in _ROBERTA else 0
-    return positions - begin
+def _inputs(name: str, config: Any) -> Inputs:
+    """Return what a model reads. Raises InputError where its configuration builds none."""
+    try:
+        return inputs_of(config)
+    except InputError:
+        raise
+    except Exception as error:  # foreign values: every architecture has its own kind of error
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        text = f"'{name}': its config.json builds no encoder: {first}"
+        raise InputError("model", [Problem(place="model", text=text)]) from error
 
 
 def read(name: str, task: Task, tokenizer: Any, hyper: Hyper | None = None) -> Pretrained:
@@ -111,7 +113,12 @@ def read(name: str, task: Task, tokenizer: Any, hyper: Hyper | None = None) -> P
         config, keeps_head, why = scratch.config(name, tokenizer), False, ""
     else:
         config = _from_hub(AutoConfig.from_pretrained, name)
+    if problems := task_problems(name, tokenizer, config, _inputs(name, config), task, hyper):
+        raise InputError("model", problems)
+    if not scratch_shape(name):
         keeps_head, why = _fits(config, task, hyper, name)
+    if tokenizer.pad_token_id is not None:
+        config.pad_token_id = tokenizer.pad_token_id  # where a head looks for a row's last token
     config.num_labels = task.outputs
     config.raysearch = choices(task.head, hyper) or None
     if task.labels:

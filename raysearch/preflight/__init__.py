@@ -7,7 +7,7 @@ from .. import readers, tasks
 from ..errors import InputError, Problem
 from ..study import Study
 from ..study.idle import idle_notes
-from ..study.names import model_problems
+from ..study.names import POSITIONS, model_problems, scratch_shape
 from . import material, schedules
 from .faults import of_file, unreadable
 from .material import view_fingerprint
@@ -36,7 +36,7 @@ class Survey:
 
 def survey(study: Study, root: Path | None) -> Survey:
     """Look at the models of a study, and read all data of its tasks once if there is a folder."""
-    found, sizes, notes = _named_models(study), {}, []
+    found, sizes, notes = [*_named_models(study), *_lengths(study)], {}, []
     for name in study.tasks:
         if root or not readers.has_files(tasks.get(name)):
             sizes[name], wrong = _read(study, name, root or Path())
@@ -93,6 +93,20 @@ def _size(
     except InputError as error:
         return size, of_file(task, error)
     return size, []
+
+
+def _lengths(study: Study) -> list[Problem]:
+    """Rows that are asked for and longer than a model from scratch has positions for."""
+    problems = []
+    for name in study.tasks:
+        model = study.model_of(name)
+        shape = scratch_shape(model)
+        most = POSITIONS.get(shape[0]) if shape and name in tasks.TASKS else None
+        hyper = study.hyper(name, {}) if most else None
+        if hyper and "max_length" in hyper.model_fields_set and hyper.max_length > most:
+            text = f"{name}: '{model}' has positions for {most} tokens, got {hyper.max_length}"
+            problems.append(Problem(place="max_length", text=f"{text}; {most} or fewer would do"))
+    return problems
 
 
 def _named_models(study: Study) -> list[Problem]:

@@ -23,7 +23,7 @@ from ..recipes import Hyper
 from ..storage import move, remove_file, staged_file, write_atomically
 from ..tasks import Example, Split, Task
 from . import lines, options, texts, windows, words
-from .columns import GROUP, ID, INPUT, LABEL, LANGUAGE
+from .columns import GROUP, ID, INPUT, LABEL, LANGUAGE, TYPE, token_types
 from .tokens import Text, is_text, mapped
 
 FORMAT = 4  # raise it when the same input would prepare to something else
@@ -110,9 +110,10 @@ def of_examples(
     encoder, train = ENCODERS[task.head], split in task.trainings()
     padding = encoder.padding(tokenizer)
     shape = [(name, getattr(hyper, name)) for name in encoder.SHAPE]
-    key = (FORMAT, task.head, task.inputs, task.labels, split.labelled, shape, sorted(padding),
-           train, task.by_language, split.language, spare, tokenizer.model_max_length,
+    key = (FORMAT, task.head, task.inputs, task.labels, split.labelled, shape,
+           sorted(padding.items()), train, task.by_language, split.language, spare, tokenizer.model_max_length,
            source, tokenizer_digest(tokenizer))  # fmt: skip
+    key = (*key, token_types(tokenizer)) if TYPE in padding else key
     key = (*key, "said") if train and hyper.needs() else key
     digest = hashlib.sha256(repr(key).encode()).hexdigest()
     path = cache_folder().absolute() / "prepared" / f"{digest[:32]}.arrow"

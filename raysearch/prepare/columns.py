@@ -1,6 +1,7 @@
 """The columns of a prepared table, and how lists of numbers become one."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ GROUP, LANGUAGE = "group", "language"
 MASK, BEGINS, SPECIAL, WORDS = "mask", "begins", "special", "words"
 WORD, START, END, IMPOSSIBLE = "word", "start", "end", "impossible"
 AT, COUNT, BEGIN, STOP, OWNED = "at", "count", "begin", "stop", "owned"
+NOWHERE = "nowhere"  # the place in a row that stands for no answer, where it is not the first
 CONTEXT, ANSWERS = "context", "answers"
 # What views are made from: the words of the first text and of the second; for each token of a
 # context its word's place among them, and the words of an answer that stay, or all of them.
@@ -58,6 +60,62 @@ def sentence_frame(tokenizer: Any) -> tuple[list[int], list[int]]:
     return begin, middle if end and middle == end * 2 else end
 
 
-def segments(first: int, second: int) -> Iterable[int]:
-    """Token types of a pair: 0 for so many tokens, then 1."""
-    return [0] * first + [1] * second
+@dataclass(frozen=True, kw_only=True)
+class TokenTypes:
+    """The token types of a row, as its tokenizer's template has them.
+
+    BERT's are 0 for [CLS], the first text and its [SEP], then 1. XLNet's <cls> at the end is 2, and
+    so is Funnel's [CLS].
+
+    Attributes:
+        begin, middle, end: of the special tokens before, between and after a pair; `alone` of those
+            after a lone text.
+        first, second: of every token of the two texts.
+    """
+
+    begin: tuple[int, ...] = ()
+    first: int = 0
+    middle: tuple[int, ...] = ()
+    second: int = 1
+    end: tuple[int, ...] = ()
+    alone: tuple[int, ...] = ()
+
+    @property
+    def highest(self) -> int:
+        """The highest token type."""
+        return max(*self.begin, self.first, *self.middle, self.second, *self.end, *self.alone)
+
+    def of_pair(self, first: int, second: int) -> list[int]:
+        """Return the token types of a pair.
+
+        Args:
+            first: tokens before the second text, special tokens among them.
+            second: tokens from there, special tokens among them.
+        """
+        inner, outer = first - len(self.begin) - len(self.middle), second - len(self.end)
+        head = [*self.begin, *[self.first] * inner, *self.middle]
+        return [*head, *[self.second] * outer, *self.end][: first + second]
+
+    def of_text(self, tokens: int) -> list[int]:
+        """Return the token types of a lone text of so many tokens, special tokens among them."""
+        inner = tokens - len(self.begin) - len(self.alone)
+        return [*self.begin, *[self.first] * inner, *self.alone][:tokens]
+
+
+def token_types(tokenizer: Any) -> TokenTypes:
+    """Return the token types of a tokenizer's template; of one that has none, 0 then 1."""
+    inner = len(tokenizer("a", add_special_tokens=False)[INPUT])
+    begin, middle, end = map(len, frame(tokenizer))
+    behind, size = begin + inner + middle, len(tokenizer("a")[INPUT])
+    alone, pair = [0] * size, [0] * behind + [1] * (inner + end)
+    if tokenizer.is_fast:
+        alone = tokenizer("a", return_token_type_ids=True)[TYPE]
+        pair = tokenizer("a", "a", return_token_type_ids=True)[TYPE]
+    return TokenTypes(
+        begin=tuple(pair[:begin]),
+        first=pair[begin],
+        middle=tuple(pair[begin + inner : behind]),
+        second=pair[behind],
+        end=tuple(pair[behind + inner :]),
+        alone=tuple(alone[begin + inner :]),
+    )

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from ..recipes import Hyper
 from ..tasks import Task
-from .columns import ID, INPUT, LABEL, TYPE, fills, frame, lists, segments
+from .columns import ID, INPUT, LABEL, TYPE, fills, frame, lists, token_types
 
 SHAPE = ("max_length", "qa_length", "segments")
 
@@ -28,13 +28,13 @@ def encode(
     joined = [join(e["question"], option) for e in chunk for option in e["options"]]
     answers = iter(_ids(tokenizer, joined))
     length = min(hyper.max_length, tokenizer.model_max_length)
-    marks, rows, types = frame(tokenizer), [], []
+    marks, of, rows, types = frame(tokenizer), token_types(tokenizer), [], []
     for example in chunk:
         for _ in example["options"]:
             parts = (next(answers), known[example["passage"]], marks, length)
             ids, first = _LAYOUTS[hyper.segments](*parts, hyper.qa_length)
             rows.append(ids)
-            types.append(segments(first, len(ids) - first))
+            types.append(of.of_pair(first, len(ids) - first))
     columns = {INPUT: lists(rows), TYPE: lists(types)}
     columns = {name: columns[name] for name in fills(tokenizer)}
     spread = [example for example in chunk for _ in example["options"]]
@@ -63,7 +63,8 @@ def _qa_first(
 ) -> tuple[list[int], int]:
     """fairseq's: <s> qa </s>, cut to `most` tokens, then </s> passage </s>, all cut to `length`.
 
-    Where a cut would leave no separator between the two, it is kept.
+    Where a cut would leave no separator between the two, it is kept; so is the end of a row that
+    the model reads from there, as it has no special token at its beginning (XLNet).
     """
     begin, middle, end = marks
     head = [*begin, *answer, *middle[:1]][:most]
@@ -71,6 +72,8 @@ def _qa_first(
     if not rest and head[-1:] != middle:
         head = [*head[: most - 1], *middle]
     ids = [*head, *rest, *passage, *end]
+    if not begin:
+        ids = [*[*head, *rest, *passage][: length - len(end)], *end]
     return ids[:length], len(head) + len(rest)
 
 

@@ -26,6 +26,7 @@ from .columns import (
     ID,
     IMPOSSIBLE,
     INPUT,
+    NOWHERE,
     OWNED,
     START,
     STOP,
@@ -33,13 +34,13 @@ from .columns import (
     fills,
     frame,
     lists,
-    segments,
+    token_types,
 )  # fmt: skip
 
 SHAPE = ("max_length", "doc_stride", "stride_as", "query_length", "answerable_by")
 LOST = "no tokens spell their answer, or their context has none"
 _COLUMNS = (INPUT, TYPE, AT, COUNT, ID, START, END, IMPOSSIBLE, BEGIN, STOP, OWNED, CONTEXT,
-            ANSWERS)  # fmt: skip
+            ANSWERS, NOWHERE)  # fmt: skip
 _NUMBER = re.compile(r"\d+\.?\d*")
 
 
@@ -71,7 +72,8 @@ def encode(
     it is impossible, and to make views the words that it shows, see `said`; to be scored: the
     characters of its tokens, which of them it owns, and in the first row of a question the context
     and the gold answers. A context without tokens is nothing to train on; to be scored it is a
-    window that shows none.
+    window that shows none. Rows without a special token at their beginning (XLNet) tell the place
+    of their last one, which stands for no answer (`nowhere`).
 
     Raises:
         InputError: a question leaves windows no room, or less than they overlap by.
@@ -79,6 +81,7 @@ def encode(
     texts = _texts(tokenizer, [example["context"] for example in chunk])
     queries = _ids(tokenizer, [example["question"].lstrip() for example in chunk])
     begin, middle, end = frame(tokenizer)
+    types = token_types(tokenizer)
     length = min(hyper.max_length, tokenizer.model_max_length)
     _check_room(task, length - sum(map(len, (begin, middle, end))), queries, hyper)
     rows: dict[str, list[Any]] = {name: [] for name in _COLUMNS}
@@ -95,9 +98,10 @@ def encode(
         for number, (first, last) in enumerate(spans):
             tokens = text.ids[first:last]
             rows[INPUT].append(np.concatenate([head, tokens, end]).astype(np.int32))
-            rows[TYPE].append(segments(len(head), len(tokens) + len(end)))
+            rows[TYPE].append(types.of_pair(len(head), len(tokens) + len(end)))
             rows[AT].append(len(head))
             rows[COUNT].append(len(tokens))
+            rows[NOWHERE] += [] if begin else [len(head) + len(tokens) + len(end) - 1]
             rows[ID].append(example["id"])
             if train:
                 labels = _labels(example, answer, (first, last), len(head), hyper)
@@ -118,7 +122,8 @@ def _columns(
     rows: dict[str, list[Any]], wanted: dict[str, int], *, train: bool
 ) -> dict[str, pa.Array]:
     columns = {name: lists(rows[name]) for name in wanted}
-    columns |= {name: pa.array(rows[name], pa.int32()) for name in (AT, COUNT)}
+    places = (AT, COUNT, *((NOWHERE,) if rows[NOWHERE] else ()))
+    columns |= {name: pa.array(rows[name], pa.int32()) for name in places}
     if train:
         columns |= {name: pa.array(rows[name], pa.int64()) for name in (START, END, IMPOSSIBLE)}
     else:

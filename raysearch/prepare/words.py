@@ -11,7 +11,7 @@ from ..recipes.finetune import NO_TAG
 from ..tasks import Task
 from ..views.subwords import Pieces
 from . import said
-from .columns import ID, INPUT, LABEL, SAID, TYPE, WORD, fills, lists, sentence_frame
+from .columns import ID, INPUT, LABEL, SAID, TYPE, WORD, fills, lists, sentence_frame, token_types
 
 SHAPE = ("max_length",)
 
@@ -30,7 +30,7 @@ def encode(
     A sentence that is too long is cut between words, as XTREME's script does; a word of no token,
     or of more than a row holds, is the unknown token.
     """
-    begin, end = sentence_frame(tokenizer)
+    (begin, end), types = sentence_frame(tokenizer), token_types(tokenizer)
     room = min(hyper.max_length, tokenizer.model_max_length) - len(begin) - len(end)
     rows: dict[str, list[Any]] = {INPUT: [], WORD: [], LABEL: [], SAID: [], ID: []}
     for example, words in zip(chunk, _pieces(tokenizer, chunk, room), strict=True):
@@ -43,7 +43,7 @@ def encode(
             rows[LABEL].append(tags[first:last])
             rows[SAID].append(example["words"][first:last])
             rows[ID].append(example["id"])
-    rows[TYPE] = [[0] * len(row) for row in rows[INPUT]]
+    rows[TYPE] = [types.of_text(len(row)) for row in rows[INPUT]]
     columns = {name: lists(rows[name]) for name in (*fills(tokenizer), WORD, LABEL)}
     if train and hyper.needs():
         columns[SAID] = said.words(rows[SAID])

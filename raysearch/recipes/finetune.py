@@ -67,14 +67,14 @@ def span_loss(said: Any, hyper: Hyper) -> Any:
     -log p(answerable) times its weight (GluonNLP, ELECTRA).
 
     Args:
-        said: `start` and `end`, scores or log-probabilities [windows, tokens]; `gold`.
+        said: `start` and `end`, scores or log-probabilities [windows, tokens]; `gold`; `nowhere`,
+            the place in each window that stands for no answer.
     """
     from torch.nn import functional
 
     gold, start, end = said.gold, said.start, said.end
     if hyper.span_over == "context":
-        outside = ~said.context
-        outside[:, 0] = False
+        outside = (~said.context).scatter(1, said.nowhere[:, None], False)
         start, end = (scores.masked_fill(outside, -math.inf) for scores in (start, end))
     ends = (start, gold["start"]), (end, gold["end"])
     span = sum(functional.cross_entropy(*pair, reduction="sum") for pair in ends) / 2

@@ -82,8 +82,7 @@ def _compare(
     noised = batch.get(NOISED, batch)
     shared = batch.get(SHARED_TOKENS)
     if shared is None:  # the same text: every token that an answer may hold, and the first
-        shared = said.context.clone()
-        shared[:, 0] = True
+        shared = said.context.scatter(1, said.nowhere[:, None], True)
     views = (
         _spans(said, batch["attention_mask"], hyper, shared),
         _spans(other, noised["attention_mask"], hyper, batch.get(NOISED_SHARED, shared)),

@@ -242,7 +242,7 @@ def _problems(
     """Everything that can be known without Ray and without reading weights."""
     found = [problem for model in study.models for problem in preflight.hub_problems(model)]
     found += preflight.survey(study, data).problems
-    found += found or _setting_problems(study)
+    found += found or _suitability_problems(study)
     room = [(folder, study.confirm.top + 1, "storage")] if folder else []
     if any(RECIPES[study.recipe].teacher(study.hyper(name, {})) for name in study.tasks):
         room.append((Shelf().folder, 1 + len(study.confirm.seeds), "RAYSEARCH_CACHE"))
@@ -254,15 +254,15 @@ def _problems(
     return found
 
 
-def _setting_problems(study: Study) -> list[Problem]:
-    """What the models at hand cannot take of a study's settings; those from scratch are asked once
-    their workers come up, which needs torch as well."""
-    local = [name for name in study.tasks if not scratch_shape(study.model_of(name))]
-    if not local:
+def _suitability_problems(study: Study) -> list[Problem]:
+    """What the models cannot read or answer; what one from scratch cannot, its lengths, a survey
+    tells."""
+    named = [name for name in study.tasks if not scratch_shape(study.model_of(name))]
+    if not named:
         return []
-    from ..models.settings import setting_problems
+    from ..models.suitability import suitability_problems
 
-    return setting_problems(study, local)
+    return suitability_problems(study, named)
 
 
 def _engine(

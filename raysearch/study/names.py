@@ -13,6 +13,7 @@ from .few import first_few
 
 FAMILIES = ("bert", "amos", "cross-thought")  # those that can be made from scratch
 _SCRATCH = re.compile(rf"scratch(?:-({'|'.join(FAMILIES)}))?(?::(\d+)x(\d+)(?::(\d{{3,}}))?)?")
+POSITIONS = {"bert": 512, "amos": 512}  # tokens of a row; Cross-Thought's are of each sentence
 WORDS = 4000  # the most entries of a vocabulary that is made for one of them
 LARGEST = (1000, 2**16, 10**7)  # layers, width and words of one of them
 _DIGITS = 9  # of a number in such a name
