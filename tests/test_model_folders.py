@@ -504,7 +504,7 @@ def test_a_pickle_that_asks_for_more_memory_than_it_has_is_refused(tmp_path, dat
     torch.save(weights, folder / "pytorch_model.bin")
     change(folder, vocab_size=9 * 10**8)
     said = refusal(folder, to=tmp_path / "out", data=data, names=[RTE])
-    assert "pytorch_model.bin: cannot be read: its tensors take" in said
+    assert "pytorch_model.bin: its tensors take" in said
 
 
 def test_code_of_a_folder_is_never_run_nor_asked_about(tmp_path, data, monkeypatch):

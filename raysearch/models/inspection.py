@@ -75,8 +75,9 @@ def stored_shapes(folder: Path) -> dict[str, tuple[int, ...]]:
         try:
             shapes |= read(path)
         except Exception as error:  # foreign files: either format has several kinds of errors
-            text = f"cannot be read: {shortened(str(error))}; a whole copy would do"
-            raise InputError("model", [_problem(folder, path.name, text)]) from None
+            text = f"cannot read '{folder}', {path.name}: {shortened(str(error))}"
+            text += "; a whole copy would do"
+            raise InputError("model", [Problem(place="model", text=text)]) from None
     return shapes
 
 
