@@ -193,9 +193,7 @@ class _Facts:
             yield _DEGENERATE
 
 
-_DEGENERATE = (
-    "WARNING: the winner is degenerate: its training ended with nothing learned"
-)
+_DEGENERATE = "WARNING: the winner is degenerate: its training ended with nothing learned"
 
 
 def _seed_note(metric: str, seed: Any, score: float | None, seeds: int) -> str:
@@ -303,7 +301,7 @@ def _files(
     tokenizer = read_tokenizer(str(folder), ())
     model = finetuned.load(folder, task, _device(), lambda text: assumed(f"{task.name}: {text}"))
     for split in splits:
-        prepared = prepare.prepare(task, split, root, tokenizer, hyper)
+        prepared = _prepared(winner, split, root, tokenizer)
         examples = Examples(prepared.table, prepared.padding)
         numbers = _outputs(winner, model, split, examples, progress)
         predictions = decode(numbers, examples, task, hyper)
@@ -317,6 +315,22 @@ def _files(
             yield submission.write_embeddings(to, split, examples.ids(), predictions)
         else:
             yield submission.write(to, task, split, examples.ids(), predictions)
+
+
+def _prepared(winner: _Winner, split: Split, root: Path, tokenizer: Any) -> prepare.Prepared:
+    """Return a split's token ids. Raises InputError where the folder's tokenizer makes none."""
+    try:
+        return prepare.prepare(winner.task, split, root, tokenizer, winner.hyper)
+    except (InputError, OSError, KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # a foreign tokenizer: a panic of Rust is no Exception
+        raise _unread(winner, split, "its tokenizer makes nothing of a text", error) from error
+
+
+def _unread(winner: _Winner, split: Split, why: str, error: BaseException) -> InputError:
+    first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    text = f"'{winner.folder}' cannot read {winner.task.name} {split.name}: {first}\n{why}"
+    return InputError(str(winner.folder), [Problem(place="model", text=text)])
 
 
 def _outputs(
@@ -336,10 +350,8 @@ def _outputs(
             beat=_progress(f"{task.name} {split.name}", len(examples), note),
         )  # fmt: skip
     except Exception as error:  # a model of foreign files: any of its layers may fail in any way
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        text = f"'{winner.folder}' cannot read {task.name} {split.name}: {first}"
-        text += "\nits config.json does not describe its weights, or memory is short"
-        raise InputError(str(winner.folder), [Problem(place="model", text=text)]) from error
+        why = "its config.json does not describe its weights, or memory is short"
+        raise _unread(winner, split, why, error) from error
     if not finite(numbers, task):
         text = f"'{winner.folder}' says NaN or infinity of {task.name} {split.name}"
         raise InputError(str(winner.folder), [Problem(place="model", text=text)])

@@ -27,6 +27,7 @@ _JSON = (
     "config.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
     INDEX, PICKLED_INDEX,
 )  # fmt: skip
+_SUFFIXES = (".json", ".txt", ".model", ".safetensors", ".bin")
 _LOOPS = ("layers", "n_layer", "num_block", "block_sizes", "groups", "repeats", "networks")
 _ATTENTION = (None, "eager", "sdpa", "flash_attention_2", "flash_attention_3", "flex_attention")
 _WHOLE = (
@@ -49,6 +50,9 @@ def inspect(folder: Path) -> None:
             content, reason = _object(folder / name)
             problems += [_problem(folder, name, reason)] if reason else []
             contents[name] = content
+    for path in sorted(folder.iterdir()):
+        if path.suffix in _SUFFIXES and not path.is_file() and path.name not in contents:
+            problems.append(_problem(folder, path.name, "is no regular file"))
     if (folder / "adapter_config.json").exists():
         text = "an adapter is not read; a folder with the merged weights would do"
         problems.append(_problem(folder, "adapter_config.json", text))
@@ -71,8 +75,9 @@ def stored_shapes(folder: Path) -> dict[str, tuple[int, ...]]:
         try:
             shapes |= read(path)
         except Exception as error:  # foreign files: either format has several kinds of errors
-            text = f"cannot be read: {shortened(str(error))}; a whole copy would do"
-            raise InputError("model", [_problem(folder, path.name, text)]) from None
+            text = f"cannot read '{folder}', {path.name}: {shortened(str(error))}"
+            text += "; a whole copy would do"
+            raise InputError("model", [Problem(place="model", text=text)]) from None
     return shapes
 
 
@@ -230,18 +235,22 @@ def _size_problems(content: Any, name: str = "") -> Iterator[str]:
 def _tokenizer_problems(content: Mapping[str, Any]) -> Iterator[str]:
     yield from _code_problems(content)
     longest = content.get("model_max_length")
-    if longest is not None and not (_is_number(longest) and longest >= SHORTEST):
+    many = _is_number(longest) and longest >= (SHORTEST if isinstance(longest, int) else 10**9)
+    if longest is not None and not many:
         yield f"model_max_length: a number of tokens from {SHORTEST} up, got {_seen(longest)}"
+    inputs = content.get("model_input_names", [])
+    if not (isinstance(inputs, list) and all(isinstance(name, str) for name in inputs)):
+        yield f"model_input_names: a list of names is needed, got {_seen(inputs)}"
     if not isinstance(content.get("tokenizer_class"), str | None):
         yield f"tokenizer_class: a name is needed, got {_seen(content['tokenizer_class'])}"
 
 
 def _index_problems(content: Mapping[str, Any]) -> Iterator[str]:
     files = content.get("weight_map")
-    if not isinstance(files, dict) or not files:
+    if not (isinstance(files, dict) and files and all(isinstance(x, str) for x in files.values())):
         yield f"weight_map: tensor names and their files are needed, got {_seen(files)}"
         return
-    for name in sorted(set(map(str, files.values()))):
+    for name in sorted(set(files.values())):
         if PurePath(name).name != name or name.startswith(".") or "\\" in name or "\0" in name:
             yield f"weight_map: '{shortened(name)}' is no file of this folder"
 

@@ -79,6 +79,10 @@ def read_tokenizer(name: str, texts: Iterable[str]) -> Any:
         tokenizer = _from_hub(AutoTokenizer.from_pretrained, name)
         with _reading(name, "tokenizer"):
             tokenizer(_PROBE, truncation=True, max_length=8)
+            if not set(tokenizer.get_vocab()) - set(tokenizer.all_special_tokens):
+                raise ValueError(
+                    "it has no vocabulary; the files of the model's tokenizer would do"
+                )
         tokenizer.init_kwargs.pop("trust_remote_code", None)  # it would be saved with the tokenizer
     if not (tokenizer.is_fast or getattr(tokenizer, "gives_offsets", False)):
         text = f"'{name}' has no fast tokenizer; a tokenizer.json would do"
