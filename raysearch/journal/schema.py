@@ -67,6 +67,8 @@ Scores = dict[Name, Score]
 class _Part(BaseModel):
     model_config = ConfigDict(strict=True, extra="allow", allow_inf_nan=False)
 
+    elapsed: Annotated[float, Field(ge=0, le=1e10)] | None = None  # seconds of the session
+
 
 class _Session(_Part):
     at: Time
@@ -199,7 +201,10 @@ def checked(event: Any) -> dict[str, Any] | None:
     except RecursionError:
         raise EventError(f"{kind}: nested too deeply") from None
     # An absent field differs from an empty one: it keeps what the trial has.
-    typed = {n: v for n, v in typed.items() if v is not None or n not in _OPTIONAL.get(kind, ())}
+    absent = ("elapsed", *_OPTIONAL.get(kind, ()))
+    typed = {n: v for n, v in typed.items() if v is not None or n not in absent}
+    if kind == "trial":
+        typed.pop("elapsed", None)
     if kind == "session":
         return {"event": kind, **typed}
     trial = event.get("trial")
