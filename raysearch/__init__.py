@@ -43,7 +43,13 @@ def _old_path(name: str, home: str) -> None:
     name. A submodule of the function's name would take its place here when it is imported; one
     that is known beforehand is not set here by Python's import."""
     module = ModuleType(f"{__name__}.{name}", f"The public function `{name}` by its older path.")
-    module.__getattr__ = lambda wanted: getattr(import_module(home, __name__), wanted)
+
+    def get(wanted: str) -> Any:
+        if wanted != name:  # a debugger or torch asks every module for its file
+            raise AttributeError(f"module '{module.__name__}' has no attribute '{wanted}'")
+        return getattr(import_module(home, __name__), name)
+
+    module.__getattr__ = get
     sys.modules[module.__name__] = module
 
 

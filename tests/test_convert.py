@@ -699,6 +699,17 @@ def test_fairseqs_dict_txt_is_read_in_one_way(tmp_path, pieces):
         assert results[0][0].startswith(said.partition("..")[0])
 
 
+def test_pieces_without_a_line_are_told(tmp_path, pieces):
+    folder, rows = pieces
+    other = Path(shutil.copytree(folder, tmp_path / "other"))
+    lines = (folder / "dict.txt").read_text("utf-8").splitlines()
+    (other / "dict.txt").write_text("\n".join(lines[:-3]), "utf-8")
+    path = saved(tmp_path / "a.pt", amos(rows - 3))
+    made = convert(path, to=tmp_path / "out", tokenizer=other)
+    assert "unknown     3 pieces of sp.model have no line" in str(made)
+    assert convert(saved(path, amos(rows)), to=tmp_path / "b", tokenizer=folder).unnumbered == 0
+
+
 def test_half_a_file_of_merges_is_refused(tmp_path, pairs):
     """It would load, and cut every text otherwise than the model was trained on."""
     folder, rows = pairs

@@ -23,6 +23,7 @@ class Summary:
         tensors, parameters: of the encoder.
         head: name, kind and number of tensors of the head, if there is one.
         vocabulary: tokens.
+        unnumbered: pieces of a SentencePiece model that are no token: they become the unknown one.
         dropped: what was left out -> how many tensors.
         set_aside: pickled classes and functions that were not run.
         files: what was written.
@@ -37,6 +38,7 @@ class Summary:
     dropped: dict[str, int]
     set_aside: tuple[str, ...]
     files: tuple[Path, ...]
+    unnumbered: int = 0
 
     def __str__(self) -> str:
         head = "{} ({}), {} tensors".format(*self.head) if self.head else "none"
@@ -44,12 +46,14 @@ class Summary:
             f"{what}: {count} tensor{'' if count == 1 else 's'}"
             for what, count in self.dropped.items()
         ]
+        unknown = f"{self.unnumbered:,} pieces of sp.model have no line in dict.txt: always [UNK]"
         lines = [
             ("family", self.family),
             ("model", self.model),
             ("encoder", f"{self.tensors:,} tensors, {self.parameters:,} parameters"),
             ("head", head),
             ("vocabulary", f"{self.vocabulary:,} tokens"),
+            *((("unknown", unknown),) if self.unnumbered else ()),
             *(("dropped", text) for text in dropped),
             *(
                 (("pickled", f"{', '.join(self.set_aside)}: never run, left out"),)
@@ -110,6 +114,7 @@ def convert(
         dropped=dict(source.dropped),
         set_aside=read.set_aside,
         files=tuple(sorted(to.iterdir())),
+        unnumbered=getattr(words, "unnumbered", 0),
     )
 
 

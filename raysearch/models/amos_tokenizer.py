@@ -44,6 +44,7 @@ class AmosTokenizer(PreTrainedTokenizer):
         vocabulary = read(vocab_file, dict_file, str(kwargs.get("name_or_path") or near))
         self._contents = vocabulary.contents
         self._segments = Segments(vocabulary)
+        self._unnumbered = vocabulary.unnumbered
         self._ids = {**{token: at for at, token in enumerate(SPECIAL)}, **vocabulary.ids}
         self._names = list(self._ids)
         names = ("cls_token", "pad_token", "sep_token", "unk_token", "mask_token")
@@ -57,6 +58,11 @@ class AmosTokenizer(PreTrainedTokenizer):
     def digest(self) -> str:
         """Identity of the two files, sha256."""
         return hashlib.sha256(repr(sorted(self._contents.items())).encode()).hexdigest()
+
+    @property
+    def unnumbered(self) -> int:
+        """Return how many pieces of sp.model have no line in dict.txt; texts have [UNK] there."""
+        return self._unnumbered
 
     @property
     def vocab_size(self) -> int:

@@ -29,17 +29,14 @@ class Vocabulary:
     Attributes:
         contents: file name -> bytes.
         processor: SentencePiece's, of sp.model.
+        unnumbered: how many pieces of sp.model have no line in dict.txt; texts have [UNK] there.
         ids: every line of dict.txt -> 4 and more; the mask is [MASK], behind them if it is no line.
     """
 
     contents: dict[str, bytes]
     processor: SentencePieceProcessor
     ids: dict[str, int]
-
-    @property
-    def unnumbered(self) -> int:
-        """Return how many pieces of sp.model have no line in dict.txt: texts have [UNK] there."""
-        return sum(piece not in self.ids for piece in _spoken(self.processor))
+    unnumbered: int
 
 
 def read(model: str | None, lines: str | None, folder: str) -> Vocabulary:
@@ -58,8 +55,8 @@ def read(model: str | None, lines: str | None, folder: str) -> Vocabulary:
     }
     processor = _processor(contents[MODEL], problems) if contents[MODEL] else None
     ids = _ids(contents[LINES], problems) if contents[LINES] else {}
-    if processor is not None and ids and not problems:
-        pieces = _spoken(processor)
+    pieces = _spoken(processor) if processor is not None else []
+    if pieces and ids and not problems:
         known = len(ids.keys() & set(pieces))
         if known < len(pieces) / 2:
             text = f"holds {known:,} of the {len(pieces):,} pieces of {MODEL}: they are no pair"
@@ -70,7 +67,8 @@ def read(model: str | None, lines: str | None, folder: str) -> Vocabulary:
     if problems:
         raise InputError(folder, problems)
     assert processor is not None, "a model without a problem"
-    return Vocabulary(contents=contents, processor=processor, ids=ids)
+    unnumbered = sum(piece not in ids for piece in pieces)
+    return Vocabulary(contents=contents, processor=processor, ids=ids, unnumbered=unnumbered)
 
 
 def _spoken(processor: SentencePieceProcessor) -> list[str]:

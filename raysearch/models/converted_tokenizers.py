@@ -23,8 +23,11 @@ def from_folder(kind: str, folder: Path) -> Any:
     made = _CLASSES.get(kind, RobertaTokenizer).from_pretrained(
         folder, local_files_only=True, trust_remote_code=False
     )
-    # They would be written with it.
-    for how_read in ("local_files_only", "is_local", "trust_remote_code"):
+    for how_read in (
+        "local_files_only",
+        "is_local",
+        "trust_remote_code",
+    ):  # they would be written with it
         made.init_kwargs.pop(how_read, None)
     return _in_pairs(made) if kind == "cross_thought" else made
 

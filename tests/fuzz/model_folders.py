@@ -32,6 +32,7 @@ class ModelFolders:
 
     def __init__(self, folder: Path) -> None:
         transformers.logging.set_verbosity_error()
+        transformers.logging.disable_progress_bar()
         self.folder, self.whole = folder, folder / "whole"
         self.task = tasks.get("glue/rte")
         _write(self.whole)

@@ -8,8 +8,12 @@ from typing import Any
 
 import yaml
 
+import raysearch
 from raysearch import export, journal, study
+<<<<<<< HEAD
 from raysearch.prediction import predict
+=======
+>>>>>>> w-convert
 from raysearch.search import engine
 from raysearch.search.agenda import Agenda
 
@@ -174,4 +178,5 @@ class RunFolders(_Folders):
         engine.opened(self.folder)
 
     def _predicted(self) -> None:
+        predict = getattr(raysearch.predict, "predict", raysearch.predict)
         predict(self.folder, to=self.folder / "out")

@@ -19,10 +19,11 @@ SMALL = {
     "space": {"LR": {"log": [1e-5, 1e-3]}, "BSZ": {"choice": [8, 16]}},
     "fixed": {"EPOCH": 2, "WARMUP": 0.1},
     "per_task": {"glue/rte": {"fixed": {"EPOCH": 3}}},
-    "search": {"sampler": "tpe", "trials": 4}, "confirm": {"top": 1, "seeds": [1, 2]},
-    "published": {
-        "source": "a paper", "glue/rte": {"settings": {"BSZ": 8}, "scores": {"accuracy": 60.0}},
-    },
+    "search": {"sampler": "tpe", "trials": 4}, "confirm": {"top": 1, "seeds": [11, 12]},
+    "published": [{
+        "row": "BERT", "source": "a paper",
+        "results": {"glue/rte": {"settings": {"BSZ": 8}, "scores": {"accuracy": 60.0}}},
+    }],
 }  # fmt: skip
 SPACES: tuple[Any, ...] = (
     {"choice": []}, {"choice": [1]}, {"choice": [[1]]}, {"choice": [{}]}, {"choice": [1, True]},
@@ -49,6 +50,8 @@ class Studies:
         self.studies = [SMALL] * (4 * len(shipped)) + shipped
         fields = {name for recipe in RECIPES.values() for name in recipe.hyper.model_fields}
         self.names = tuple(sorted(fields))
+        for whole in self.studies:
+            study.parse(whole)
 
     def draw(self, random: Random) -> Input:
         """Return a mapping, or a file."""
