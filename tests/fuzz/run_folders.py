@@ -10,10 +10,6 @@ import yaml
 
 import raysearch
 from raysearch import export, journal, study
-<<<<<<< HEAD
-from raysearch.prediction import predict
-=======
->>>>>>> w-convert
 from raysearch.search import engine
 from raysearch.search.agenda import Agenda
 
