@@ -20,6 +20,8 @@ from raysearch.models.heads import HEADS, choices
 from raysearch.models.pretrained import read_tokenizer
 from raysearch.models.settings import setting_problems
 from raysearch.recipes import Hyper
+from raysearch.search import engine
+from raysearch.search.pantry import Pantry
 from raysearch.tasks import get
 
 CPU = torch.device("cpu")
@@ -303,6 +305,19 @@ def test_check_refuses_a_setting_that_reaches_nothing_of_a_folder(toy_folder, tm
     done = CliRunner().invoke(app, ["check", str(tmp_path / "one.yaml")])
     assert done.exit_code == 2
     assert "space.classifier_dropout" in done.output
+
+
+def test_a_run_refuses_it_before_ray_starts_and_before_anything_is_prepared(folder, tmp_path):
+    searched = {"classifier_dropout": {"choice": [0, 0.1]}}
+    parsed = study.parse({"tasks": [SQUAD], "model": folder("bert"), "space": searched})
+    assert [p.place for p in engine._setting_problems(parsed)] == ["space.classifier_dropout"]
+    scratch = parsed.model_copy(update={"model": "scratch"})
+    assert engine._setting_problems(scratch) == []
+    pantry = Pantry(scratch, tmp_path, None, print)
+    pantry.start([SQUAD])
+    pantry._thread.join()
+    assert isinstance(pantry.error, InputError)
+    assert [p.place for p in pantry.error.problems] == ["space.classifier_dropout"]
 
 
 IDLE = [
