@@ -174,9 +174,9 @@ def task_problems(
     except InputError as error:
         of = f"'{name}' cannot be trained on {task.name}: "
         problems += [replace(p, text=of + p.text) for p in error.problems]
-    if problem := length_problem(name, task, hyper, inputs.limit):
-        if not hasattr(config, "longest_sentence"):  # a row holds sentences, each with its limit
-            problems.append(problem)
+    problem = length_problem(name, task, hyper, inputs.limit)
+    if problem and not hasattr(config, "longest_sentence"):  # there each sentence has its limit
+        problems.append(problem)
     if text := _unmarked(tokenizer, task):
         problems.append(Problem(place="model", text=f"the tokenizer of '{name}' {text}"))
     return problems

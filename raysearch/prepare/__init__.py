@@ -110,8 +110,9 @@ def of_examples(
     encoder, train = ENCODERS[task.head], split in task.trainings()
     padding = encoder.padding(tokenizer)
     shape = [(name, getattr(hyper, name)) for name in encoder.SHAPE]
-    key = (FORMAT, task.head, task.inputs, task.labels, split.labelled, shape, sorted(padding.items()),
-           train, task.by_language, split.language, spare, tokenizer.model_max_length,
+    key = (FORMAT, task.head, task.inputs, task.labels, split.labelled, shape,
+           sorted(padding.items()), train, task.by_language, split.language, spare,
+           tokenizer.model_max_length,
            source, tokenizer_digest(tokenizer))  # fmt: skip
     key = (*key, token_types(tokenizer)) if TYPE in padding else key
     key = (*key, "said") if train and hyper.needs() else key

@@ -68,16 +68,14 @@ def encode(
     to train: the answer's first and last token, 0 where the window does not hold it, and whether
     it is impossible, and to make views the words that it shows, see `said`; to be scored: the
     characters of its tokens, which of them it owns, and in the first row of a question the context
-    and the gold answers. Rows without a special token at their beginning (XLNet) tell the place of
-    their last one, which stands for no answer (`nowhere`).
+    and the gold answers.
     """
     texts = _texts(tokenizer, [example["context"] for example in chunk])
     queries = _ids(tokenizer, [example["question"].lstrip() for example in chunk])
-    begin, middle, end = frame(tokenizer)
-    types = token_types(tokenizer)
+    (begin, middle, end), types = frame(tokenizer), token_types(tokenizer)
     length = min(hyper.max_length, tokenizer.model_max_length)
     names = (INPUT, TYPE, AT, COUNT, ID, START, END, IMPOSSIBLE, BEGIN, STOP, OWNED, CONTEXT,
-             ANSWERS, NOWHERE)  # fmt: skip
+             ANSWERS)  # fmt: skip
     rows: dict[str, list[Any]] = {name: [] for name in names}
     views, shown = train and hyper.needs(), []
     for example, query in zip(chunk, queries, strict=True):
@@ -95,7 +93,6 @@ def encode(
             rows[TYPE].append(types.of_pair(len(head), len(tokens) + len(end)))
             rows[AT].append(len(head))
             rows[COUNT].append(len(tokens))
-            rows[NOWHERE] += [] if begin else [len(head) + len(tokens) + len(end) - 1]
             rows[ID].append(example["id"])
             if train:
                 inside = answer is not None and first <= answer[0] and answer[1] < last
@@ -111,16 +108,22 @@ def encode(
             rows[OWNED].append((owned[first:last] == number).astype(np.int32))
             rows[CONTEXT].append("" if number else example["context"])
             rows[ANSWERS].append([] if number else [answer for answer, _ in example["answers"]])
-    columns = _columns(rows, fills(tokenizer), train=train)
+    columns = _columns(rows, fills(tokenizer), train=train, last=not begin)
     return columns | said.columns(shown) if views else columns
 
 
 def _columns(
-    rows: dict[str, list[Any]], wanted: dict[str, int], *, train: bool
+    rows: dict[str, list[Any]], wanted: dict[str, int], *, train: bool, last: bool
 ) -> dict[str, pa.Array]:
+    """Return the columns of a chunk.
+
+    Args:
+        last: the last token of a row stands for no answer (XLNet).
+    """
     columns = {name: lists(rows[name]) for name in wanted}
-    places = (AT, COUNT, *((NOWHERE,) if rows[NOWHERE] else ()))
-    columns |= {name: pa.array(rows[name], pa.int32()) for name in places}
+    columns |= {name: pa.array(rows[name], pa.int32()) for name in (AT, COUNT)}
+    if last:
+        columns[NOWHERE] = pa.array([len(row) - 1 for row in rows[INPUT]], pa.int32())
     if train:
         columns |= {name: pa.array(rows[name], pa.int64()) for name in (START, END, IMPOSSIBLE)}
     else:
