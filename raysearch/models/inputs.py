@@ -202,6 +202,11 @@ def _unmarked(tokenizer: Any, task: Task) -> str:
             f"puts no separator between two texts, which {task.name} needs; a template with one "
             "(post_processor in tokenizer.json) would do"
         )
+    if task.head == "thought" and (tokenizer.mask_token_id is None or not begin):
+        return (
+            f"has no mask token, or puts none before a text, and {task.name} needs both; the "
+            "tokenizer of Cross-Thought would do"
+        )
     own = getattr(tokenizer, "cls_token_id", None)
     if own is not None and not begin and own not in end:
         return (
