@@ -24,7 +24,7 @@ from raysearch.recipes import RECIPES
 
 MRPC = tasks.get("glue/mrpc")
 FIXED = {"BSZ": 32, "LR": 5e-4, "WARMUP": 0.1, "max_length": 96, "evaluations": 2, "dropout": 0.1}
-SHAPE = {"embedding_size": 64, "hidden_size": 128, "num_hidden_layers": 3, "num_attention_heads": 2,
+SHAPE = {"embedding_size": 64, "hidden_size": 128, "num_hidden_layers": 2, "num_attention_heads": 2,
          "intermediate_size": 512, "hidden_act": "gelu"}  # fmt: skip
 
 

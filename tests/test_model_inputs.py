@@ -1,11 +1,13 @@
 """What models read is found in the built models: token types, lengths, padding, heads. All toys."""
 
+from pathlib import Path
+
 import pyarrow as pa
 import pytest
 import torch
 from conftest import toy_tokenizer
 
-from raysearch import preflight, study
+from raysearch import preflight, study, tasks
 from raysearch.batches import Examples
 from raysearch.errors import InputError
 from raysearch.models import Bench, read, scratch
@@ -20,6 +22,7 @@ from raysearch.study.names import POSITIONS
 from raysearch.tasks import Task
 
 CPU = torch.device("cpu")
+STUDIES = Path(__file__).parent.parent / "search_spaces"
 PAIR = Task(name="toy/pair", head="classify", inputs=("one", "two"), labels=("a", "b"),
             metric="accuracy", folder="", train=None)  # fmt: skip
 CHOOSE = Task(name="toy/choose", head="choose", inputs=("passage", "question", "options"),
@@ -369,3 +372,30 @@ def test_check_tells_what_a_folder_cannot_be_trained_on(tmp_path):
     assert "2 problems" in done.stderr
     assert "no padding token" in done.stderr
     assert "positions for 40 tokens, got 41" in done.stderr
+
+
+# What begins the hub name of a model that a study names -> its family.
+NAMED = {
+    "albert": "albert", "bert": "bert", "google/bert": "bert", "microsoft/MiniLM": "bert",
+    "google/electra": "electra", "google/mobilebert": "mobilebert", "roberta": "roberta",
+    "xlm-roberta": "xlm-roberta", "xlnet": "xlnet", "microsoft/deberta-v": "deberta-v2",
+    "microsoft/deberta": "deberta", "microsoft/cocolm": "amos", "cocolm": "amos",
+    "microsoft/amos": "amos", "amos": "amos",
+    "cross-thought": "cross_thought",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("path", sorted(STUDIES.glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_model_that_a_study_names_has_the_heads_of_its_tasks(path):
+    from transformers import AutoConfig
+
+    import raysearch.models.families  # noqa: F401
+
+    shipped = study.load(path)
+    rows = [(shipped.model_of(name), name) for name in shipped.tasks]
+    rows += [(row.model, name) for row in shipped.published if row.model for name in row.results]
+    for model, name in rows:
+        if model.startswith("scratch"):
+            continue
+        family = next(NAMED[begin] for begin in NAMED if model.startswith(begin))
+        HEADS[tasks.get(name).head]._model_mapping[type(AutoConfig.for_model(family))]

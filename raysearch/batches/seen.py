@@ -199,7 +199,7 @@ class Windows(Maker):
         return {} if self.do.begin else {NOWHERE: len(row[INPUT]) - 1}
 
     def _shared(self, at: int, inside: Sequence[bool], length: int) -> list[bool]:
-        """Tell the tokens of a window that both views have, and the one that stands for none."""
+        """Return which tokens of a window both views have; the one for no answer among them."""
         shared = [False] * at + [*inside] + [False] * (length - at - len(inside))
         shared[0 if self.do.begin else -1] = True
         return shared

@@ -175,7 +175,7 @@ def task_problems(
         of = f"'{name}' cannot be trained on {task.name}: "
         problems += [replace(p, text=of + p.text) for p in error.problems]
     problem = length_problem(name, task, hyper, inputs.limit)
-    if problem and not hasattr(config, "longest_sentence"):  # a limit of each sentence in a row
+    if problem and not hasattr(config, "longest_sentence"):  # there each sentence has its limit
         problems.append(problem)
     if text := _unmarked(tokenizer, task):
         problems.append(Problem(place="model", text=f"the tokenizer of '{name}' {text}"))
@@ -201,6 +201,11 @@ def _unmarked(tokenizer: Any, task: Task) -> str:
         return (
             f"puts no separator between two texts, which {task.name} needs; a template with one "
             "(post_processor in tokenizer.json) would do"
+        )
+    if task.head == "thought" and (tokenizer.mask_token_id is None or not begin):
+        return (
+            f"has no mask token, or puts none before a text, and {task.name} needs both; the "
+            "tokenizer of Cross-Thought would do"
         )
     own = getattr(tokenizer, "cls_token_id", None)
     if own is not None and not begin and own not in end:

@@ -40,7 +40,7 @@ from .columns import (
 SHAPE = ("max_length", "doc_stride", "stride_as", "query_length", "answerable_by")
 LOST = "no tokens spell their answer, or their context has none"
 _COLUMNS = (INPUT, TYPE, AT, COUNT, ID, START, END, IMPOSSIBLE, BEGIN, STOP, OWNED, CONTEXT,
-            ANSWERS, NOWHERE)  # fmt: skip
+            ANSWERS)  # fmt: skip
 _NUMBER = re.compile(r"\d+\.?\d*")
 
 
@@ -72,16 +72,14 @@ def encode(
     it is impossible, and to make views the words that it shows, see `said`; to be scored: the
     characters of its tokens, which of them it owns, and in the first row of a question the context
     and the gold answers. A context without tokens is nothing to train on; to be scored it is a
-    window that shows none. Rows without a special token at their beginning (XLNet) tell the place
-    of their last one, which stands for no answer (`nowhere`).
+    window that shows none.
 
     Raises:
         InputError: a question leaves windows no room, or less than they overlap by.
     """
     texts = _texts(tokenizer, [example["context"] for example in chunk])
     queries = _ids(tokenizer, [example["question"].lstrip() for example in chunk])
-    begin, middle, end = frame(tokenizer)
-    types = token_types(tokenizer)
+    (begin, middle, end), types = frame(tokenizer), token_types(tokenizer)
     length = min(hyper.max_length, tokenizer.model_max_length)
     _check_room(task, length - sum(map(len, (begin, middle, end))), queries, hyper)
     rows: dict[str, list[Any]] = {name: [] for name in _COLUMNS}
@@ -101,7 +99,6 @@ def encode(
             rows[TYPE].append(types.of_pair(len(head), len(tokens) + len(end)))
             rows[AT].append(len(head))
             rows[COUNT].append(len(tokens))
-            rows[NOWHERE] += [] if begin else [len(head) + len(tokens) + len(end) - 1]
             rows[ID].append(example["id"])
             if train:
                 labels = _labels(example, answer, (first, last), len(head), hyper)
@@ -114,16 +111,22 @@ def encode(
             rows[OWNED].append((owned[first:last] == number).astype(np.int32))
             rows[CONTEXT].append("" if number else example["context"])
             rows[ANSWERS].append([] if number else [answer for answer, _ in example["answers"]])
-    columns = _columns(rows, fills(tokenizer), train=train)
+    columns = _columns(rows, fills(tokenizer), train=train, last=not begin)
     return columns | said.columns(shown) if views else columns
 
 
 def _columns(
-    rows: dict[str, list[Any]], wanted: dict[str, int], *, train: bool
+    rows: dict[str, list[Any]], wanted: dict[str, int], *, train: bool, last: bool
 ) -> dict[str, pa.Array]:
+    """Return the columns of a chunk.
+
+    Args:
+        last: the last token of a row stands for no answer (XLNet).
+    """
     columns = {name: lists(rows[name]) for name in wanted}
-    places = (AT, COUNT, *((NOWHERE,) if rows[NOWHERE] else ()))
-    columns |= {name: pa.array(rows[name], pa.int32()) for name in places}
+    columns |= {name: pa.array(rows[name], pa.int32()) for name in (AT, COUNT)}
+    if last:
+        columns[NOWHERE] = pa.array([len(row) - 1 for row in rows[INPUT]], pa.int32())
     if train:
         columns |= {name: pa.array(rows[name], pa.int64()) for name in (START, END, IMPOSSIBLE)}
     else:
