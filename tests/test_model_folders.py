@@ -3,7 +3,10 @@
 import ast
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -20,7 +23,7 @@ from transformers import (
 )
 
 import raysearch
-from raysearch import tasks
+from raysearch import study, tasks
 from raysearch.errors import InputError
 from raysearch.models import Bench, read, save
 from raysearch.models.bench import snapshot
@@ -252,6 +255,9 @@ def test_predict_says_which_seed_the_weights_are_of_and_what_the_table_gives(tmp
         assert "seed 12, accuracy 75.00 on dev, the best of 3 seeds" in text
         assert "median of all seeds" in text
         assert "degenerate" not in text
+        card = (run / "glue-rte" / "best" / "README.md").read_text()
+        assert "Seed 12 scored dev.accuracy 75.00" in card
+        assert "best of 3 seeds; the run's table gives their median" in card
         if source == run:
             assert "the table's 50.00" in text
 
@@ -347,6 +353,34 @@ def test_training_never_begins_from_a_head_in_other_units(tmp_path):
     student = read(str(folder), task, tokenizer, Hyper())
     with pytest.raises(InputError, match="labels that were divided by 5, not by 1"):
         read_teacher(str(folder), task, student, tokenizer, Hyper())
+
+
+def test_a_teacher_tells_what_it_was_trained_with_otherwise(tmp_path):
+    folder, task = winner(tmp_path / "best", "glue/qnli", Hyper(max_length=64)), tasks.get(RTE)
+    tokenizer, notes = read_tokenizer(str(folder), ()), []
+    student = read(str(folder), task, tokenizer, Hyper())
+    read_teacher(str(folder), task, student, tokenizer, Hyper(), notes.append)
+    assert any("trained on glue/qnli" in note for note in notes)
+    assert any("max_length 64, not 128" in note for note in notes)
+
+
+def test_a_run_records_which_trial_its_weights_are_of(tmp_path):
+    from raysearch.search.session import Session
+
+    seeds = {"top": 1, "seeds": [11, 12], "report": "mean"}
+    searched = study.parse({"tasks": [RTE], "model": "scratch", "confirm": seeds})
+    script = Script(tmp_path)
+    name = script.begin(RTE, {}, seed=12, phase="confirm")
+    script.report(name, 100, {"accuracy": 0.75}, status="degenerate")
+    record = script.journal.trials[name]
+    trial = Session._trial(SimpleNamespace(study=searched), record, 0.75)
+    script.close()
+    assert trial == {
+        "id": name, "phase": "confirm", "seed": 12, "score": 0.75, "metric": "dev.accuracy",
+        "report": "mean", "seeds": [11, 12], "status": "degenerate",
+    }  # fmt: skip
+    folder = winner(tmp_path / "best", RTE, trial=trial)
+    assert config_of(folder)["raysearch"]["trial"] == trial
 
 
 # Tensors.
@@ -577,6 +611,15 @@ def test_the_public_names_are_these_and_predict_is_a_function_at_every_moment():
         assert type(own).__name__ == kind if kind == "function" else isinstance(own, kind)
     modules = {path.stem for path in PACKAGE.iterdir()}
     assert not modules & set(raysearch.__all__)
+
+
+@pytest.mark.parametrize(
+    "first", ["raysearch.models.pretrained", "raysearch.predict", "raysearch.fit"]
+)
+def test_any_module_may_be_imported_first(first):
+    """The older path of `predict` is asked for nothing but the function by torch's own imports."""
+    code = f"import {first}, raysearch; from raysearch import predict; assert callable(predict)"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
 
 
 def test_an_output_folder_that_cannot_be_written_is_told_before_anything_is_read(tmp_path, data):

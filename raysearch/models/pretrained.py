@@ -164,6 +164,7 @@ def save(
             tokenizer_limit=limit, trial=trial or {},
         )  # fmt: skip
         config.raysearch = record.encode()
+        files = {**files, "README.md": record.card().encode()}
     with staged(folder, config, weights, replace=True) as new:
         for name, content in files.items():
             (new / name).write_bytes(content)
