@@ -42,14 +42,14 @@ def _old_path(name: str, home: str) -> None:
     """Let `from raysearch.NAME import NAME` work for a public function whose module has another
     name. A submodule of the function's name would take its place here when it is imported; one
     that is known beforehand is not set here by Python's import."""
-    module = ModuleType(f"{__name__}.{name}", f"The public function `{name}` by its older path.")
 
-    def get(wanted: str) -> Any:
-        if wanted != name:  # a debugger or torch asks every module for its file
+    def look_up(wanted: str) -> Any:
+        if wanted != name:  # whoever goes through sys.modules asks for `__file__` and the like
             raise AttributeError(f"module '{module.__name__}' has no attribute '{wanted}'")
         return getattr(import_module(home, __name__), name)
 
-    module.__getattr__ = get
+    module = ModuleType(f"{__name__}.{name}", f"The public function `{name}` by its older path.")
+    module.__getattr__ = look_up
     sys.modules[module.__name__] = module
 
 

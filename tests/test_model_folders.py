@@ -3,7 +3,11 @@
 import ast
 import json
 import os
+import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -20,7 +24,7 @@ from transformers import (
 )
 
 import raysearch
-from raysearch import tasks
+from raysearch import study, tasks
 from raysearch.errors import InputError
 from raysearch.models import Bench, read, save
 from raysearch.models.bench import snapshot
@@ -252,6 +256,9 @@ def test_predict_says_which_seed_the_weights_are_of_and_what_the_table_gives(tmp
         assert "seed 12, accuracy 75.00 on dev, the best of 3 seeds" in text
         assert "median of all seeds" in text
         assert "degenerate" not in text
+        card = (run / "glue-rte" / "best" / "README.md").read_text()
+        assert "Seed 12 scored dev.accuracy 75.00" in card
+        assert "best of 3 seeds; the run's table gives their median" in card
         if source == run:
             assert "the table's 50.00" in text
 
@@ -347,6 +354,34 @@ def test_training_never_begins_from_a_head_in_other_units(tmp_path):
     student = read(str(folder), task, tokenizer, Hyper())
     with pytest.raises(InputError, match="labels that were divided by 5, not by 1"):
         read_teacher(str(folder), task, student, tokenizer, Hyper())
+
+
+def test_a_teacher_tells_what_it_was_trained_with_otherwise(tmp_path):
+    folder, task = winner(tmp_path / "best", "glue/qnli", Hyper(max_length=64)), tasks.get(RTE)
+    tokenizer, notes = read_tokenizer(str(folder), ()), []
+    student = read(str(folder), task, tokenizer, Hyper())
+    read_teacher(str(folder), task, student, tokenizer, Hyper(), notes.append)
+    assert any("trained on glue/qnli" in note for note in notes)
+    assert any("max_length 64, not 128" in note for note in notes)
+
+
+def test_a_run_records_which_trial_its_weights_are_of(tmp_path):
+    from raysearch.search.session import Session
+
+    seeds = {"top": 1, "seeds": [11, 12], "report": "mean"}
+    searched = study.parse({"tasks": [RTE], "model": "scratch", "confirm": seeds})
+    script = Script(tmp_path)
+    name = script.begin(RTE, {}, seed=12, phase="confirm")
+    script.report(name, 100, {"accuracy": 0.75}, status="degenerate")
+    record = script.journal.trials[name]
+    trial = Session._trial(SimpleNamespace(study=searched), record, 0.75)
+    script.close()
+    assert trial == {
+        "id": name, "phase": "confirm", "seed": 12, "score": 0.75, "metric": "dev.accuracy",
+        "report": "mean", "seeds": [11, 12], "status": "degenerate",
+    }  # fmt: skip
+    folder = winner(tmp_path / "best", RTE, trial=trial)
+    assert config_of(folder)["raysearch"]["trial"] == trial
 
 
 # Tensors.
@@ -524,6 +559,18 @@ def test_code_of_a_folder_is_never_run_nor_asked_about(tmp_path, data, monkeypat
     assert not ran.exists()
 
 
+def test_a_winner_of_a_hub_model_with_code_of_its_own_asks_for_none(tmp_path, data):
+    pretrained = pretrained_toy(RTE)
+    settings = json.loads(pretrained.tokenizer["tokenizer_config.json"])
+    for name, limit in (("long", 512), ("short", 64)):
+        changed = settings | {"auto_map": {"AutoTokenizer": "evil.T"}, "model_max_length": limit}
+        files = pretrained.tokenizer | {"tokenizer_config.json": json.dumps(changed).encode()}
+        config = pretrained.config | {"auto_map": {"AutoModel": "evil.M"}}
+        weights = snapshot(Bench(torch.device("cpu")).model(pretrained, Hyper(), 1))
+        save(tmp_path / name, replace(pretrained, config=config, tokenizer=files), weights, Hyper())
+        assert predict(tmp_path / name, to=tmp_path / "out", data=data, names=[RTE])
+
+
 def test_no_source_lets_transformers_run_code_of_a_folder():
     """Every from_pretrained and from_config says trust_remote_code=False, or is handed to
     `_from_hub`, which says it."""
@@ -577,6 +624,12 @@ def test_the_public_names_are_these_and_predict_is_a_function_at_every_moment():
         assert type(own).__name__ == kind if kind == "function" else isinstance(own, kind)
     modules = {path.stem for path in PACKAGE.iterdir()}
     assert not modules & set(raysearch.__all__)
+
+
+def test_the_older_path_of_predict_loads_nothing_before_it_is_asked_for_the_function():
+    """torch asks every known module for its file while it is imported itself."""
+    code = "import raysearch.models.pretrained\nfrom raysearch import predict\npredict.__call__"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
 
 
 def test_an_output_folder_that_cannot_be_written_is_told_before_anything_is_read(tmp_path, data):

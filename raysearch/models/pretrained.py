@@ -161,6 +161,7 @@ def save(
         trial: what else is recorded of the training, see TrainingRecord.
     """
     shape = {**pretrained.config, **(hyper or Hyper()).shapes()}
+    shape.pop("auto_map", None)  # of a hub's model: no code of its own was run to train it
     config = AutoConfig.for_model(**{**shape, "dtype": "float32"})  # as the weights are, always
     config.architectures = [HEADS[pretrained.head]._model_mapping[type(config)].__name__]
     files = pretrained.tokenizer
@@ -171,6 +172,7 @@ def save(
             tokenizer_limit=limit, trial=trial or {},
         )  # fmt: skip
         config.raysearch = record.encode()
+        files = {**files, "README.md": record.card().encode()}
     with staged(folder, config, weights, replace=True) as new:
         for name, content in files.items():
             (new / name).write_bytes(content)
@@ -181,9 +183,12 @@ def _limited(files: dict[str, bytes], length: int) -> tuple[dict[str, bytes], in
     name = "tokenizer_config.json"
     settings = json.loads(files.get(name, b"{}"))
     limit = settings.get("model_max_length")
-    if not isinstance(limit, int) or limit <= length:
-        return files, limit if isinstance(limit, int) else None
-    settings["model_max_length"] = length
+    limit = limit if isinstance(limit, int) else None
+    if limit is not None and limit > length:
+        settings["model_max_length"] = length
+    elif not settings.pop("auto_map", None):
+        return files, limit
+    settings.pop("auto_map", None)
     text = json.dumps(settings, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
     return {**files, name: text.encode()}, limit
 

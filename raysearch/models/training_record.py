@@ -56,6 +56,24 @@ class TrainingRecord:
             "trial": dict(self.trial),
         }
 
+    def card(self) -> str:
+        """Return what a reader wants to know of the weights, as Markdown."""
+        trial, lines = self.trial, [f"# {self.task}, fine-tuned from {self.model}", ""]
+        if trial.get("score") is not None:
+            metric, score = trial.get("metric"), 100 * trial["score"]
+            lines.append(f"Seed {trial.get('seed')} scored {metric} {score:.2f}, in percent.")
+        if len(trial.get("seeds") or ()) > 1 and trial.get("phase") == "confirm":
+            count, over = len(trial["seeds"]), trial.get("report")
+            lines.append(f"It is the best of {count} seeds; the run's table gives their {over}.")
+        if self.degenerate:
+            lines.append("WARNING: this training ended with nothing learned.")
+        lines += [
+            f"Its inputs have at most {self.hyper.max_length} tokens.",
+            f"All settings are in config.json, field `{FIELD}`; `raysearch predict` reads them.",
+            f"Written by raysearch {self.version}.",
+        ]
+        return "\n".join(lines) + "\n"
+
 
 def decode(value: Any, source: str) -> TrainingRecord | None:
     """Return the record of a configuration's field; None where it has none, as in version 0.1.1.
