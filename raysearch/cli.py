@@ -157,7 +157,7 @@ def table(
             text = "nothing is published for its tasks; a study with such rows would do"
             raise InputError(str(path), [Problem(place="published", text=text)])
     elif (folder / "study.yaml").is_file():
-        made = export.write(folder)
+        made = export.write(folder, note=_noted)
     else:
         text = "no study.yaml here; a run folder would do, or a study with --published"
         if folder.is_file():
@@ -224,6 +224,10 @@ def _version(
     if version:
         print(__version__)
         raise typer.Exit(0)
+
+
+def _noted(text: str) -> None:
+    print(f"note: {text}", file=sys.stderr)
 
 
 def _load(

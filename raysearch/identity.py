@@ -17,10 +17,10 @@ from .journal import NAME as JOURNAL
 from .journal import Phase, Record, Records
 from .recipes import RECIPES
 from .space import Dimension
+from .storage import file_inside, kind_of, read_json
 from .study import Configuration, Study, plain
 
 STUDY, PROVENANCE = "study.yaml", "provenance.json"
-LARGEST = 2**24  # bytes of a provenance
 # The hyperparameters of 0.1.1: its runs do not list them, and its ids were made of no others.
 _OF_0_1_1 = """
     BSZ LR EPOCH WARMUP epoch_examples schedule schedule_power schedule_end schedule_offset
@@ -106,15 +106,13 @@ def origin_of(folder: Path) -> Origin | None:
     Raises:
         InputError: a part of it that has another type.
     """
-    path = folder / PROVENANCE
-    if not path.is_file():
+    path = file_inside(folder, PROVENANCE)
+    if kind_of(path) is None:
         return None
     try:
-        with path.open("rb") as file:
-            content = file.read(LARGEST + 1)
-        facts = json.loads(content) if len(content) <= LARGEST else None
-    except (ValueError, RecursionError):
-        facts = None
+        facts = read_json(path)
+    except InputError:
+        return None
     return read_origin(folder, facts) if isinstance(facts, dict) and "content" in facts else None
 
 

@@ -1,6 +1,5 @@
 """Predictions of test splits with a run's winners or any transformers folder. No Ray."""
 
-import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
@@ -9,7 +8,7 @@ from typing import Any
 
 import torch
 
-from . import identity, journal, prepare, readers, study, tasks
+from . import identity, journal, prepare, readers, run_folder, study, tasks
 from .batches import Examples
 from .errors import InputError, Problem
 from .export import submission
@@ -18,6 +17,7 @@ from .models import finetuned
 from .models.pretrained import read_tokenizer
 from .readers.places import home
 from .recipes import Hyper
+from .storage import file_inside, inside, kind_of
 from .tasks import Split, Task
 
 EVERY = 10.0  # seconds between lines of progress
@@ -77,29 +77,20 @@ def _sources(
             text = "a transformers folder needs --tasks and --data"
             raise InputError(str(source), [Problem(place="tasks", text=text)])
         return Path(data), dict.fromkeys(chosen, source), {}
-    for name in ("study.yaml", "provenance.json"):
-        if not (source / name).is_file():
+    for name in (run_folder.STUDY, run_folder.PROVENANCE):
+        if kind_of(file_inside(source, name)) is None:
             text = f"neither a run folder (no {name}) nor a transformers folder (no config.json)"
             raise InputError(str(source), [Problem(place="source", text=text)])
-    made = study.load(source / "study.yaml")
-    root = Path(data or _recorded(source / "provenance.json"))
+    made = study.load(run_folder.study_file(source))
+    root = Path(data or run_folder.recorded_data(source))
     for line in identity.check(source, made, journal.read(source)):
         note(line)
-    models = {n: source / tasks.get(n).slug / "best" for n in chosen or made.tasks}
+    models = {n: inside(source, tasks.get(n).slug, "best") for n in chosen or made.tasks}
     if not chosen:
         models = {name: folder for name, folder in models.items() if folder.is_dir()}
-    hypers = {n: study.load(f.parent / "best.yaml").hyper(n, {}) for n, f in models.items()
-              if (f.parent / "best.yaml").is_file()}  # fmt: skip
+    winners = {n: file_inside(source, tasks.get(n).slug, "best.yaml") for n in models}
+    hypers = {n: study.load(path).hyper(n, {}) for n, path in winners.items() if path.is_file()}
     return root, models, hypers
-
-
-def _recorded(path: Path) -> str:
-    """The data folder that a run noted down."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))["data"]
-    except (ValueError, KeyError, TypeError):
-        text = "cannot be read; name the data folder with --data"
-        raise InputError(str(path), [Problem(place="data", text=text)]) from None
 
 
 def _predicted(name: str, names: Sequence[str] | None) -> list[Task]:

@@ -16,7 +16,8 @@ class Script:
     """Writes the events of made-up trials, a second apart."""
 
     def __init__(self, folder, devices=1):
-        self.journal, self.devices, self.now, self.count = Journal(folder), devices, START, 0
+        self.journal, self.devices, self.now = Journal(folder), devices, START
+        self.count = len(self.journal.trials)
         self.write("session", at=self.tick(), version="0.1.0", host="here", lanes=1, workers=1)
 
     def write(self, event, **values):

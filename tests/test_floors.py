@@ -18,7 +18,7 @@ PACKAGE = Path(__file__).parent.parent / "raysearch"
 FLOORS = (
     ("errors", "arrival", "storage"),
     ("space", "tasks"),
-    ("metrics", "journal", "readers", "recipes", "study", "standing", "identity"),
+    ("metrics", "journal", "readers", "recipes", "study", "identity", "run_folder", "standing"),
     ("scoring", "export", "plan", "views", "preflight"),
     ("prepare", "batches", "models"),
     ("fit", "convert"),
@@ -36,14 +36,14 @@ HOMES = {
     "tokenizers": {"models"},
     "safetensors": {"models"},
     "tensorboard": {"export"},
-    "pydantic": {"space", "recipes", "study"},
+    "pydantic": {"space", "recipes", "study", "journal", "run_folder"},
     "yaml": {"study", "cli"},
     "typer": {"exits", "cli"},
     "rich": {"display", "listing"},
     "pyarrow": {"prepare", "batches", "export", "search"},
     "torch": {"recipes", "batches", "models", "convert", "fit", "predict", "lane"},
     "sentencepiece": {"models", "views"},
-    "numpy": {"metrics", "batches", "prepare", "models", "fit", "lane"},
+    "numpy": {"metrics", "batches", "prepare", "models", "fit", "lane", "search"},
 }
 # Studies are read and tables are written without torch: their modules import it when a loss runs.
 LIGHT = {name for floor in FLOORS[:4] for name in floor} | set(FLOORS[-1])

@@ -1,5 +1,6 @@
 """The journal: what is written is there again, whatever happens to the process or to the disk."""
 
+import gzip
 import json
 import os
 import resource
@@ -11,7 +12,7 @@ from run_folders import Script
 
 from raysearch import journal
 from raysearch.errors import InputError
-from raysearch.journal import NAME, Journal, read
+from raysearch.journal import NAME, TORN, Journal, read
 
 RTE = "glue/rte"
 
@@ -212,16 +213,209 @@ def test_device_hours_follow_each_attempts_own_devices(tmp_path):
 def test_the_pause_between_two_sessions_is_in_neither(tmp_path):
     first = Journal(tmp_path)
     first.write("session", at=100.0)
-    first.write("repeat", trial="none", at=160.0)
+    first.write("trial", trial="t0", number=0, task=RTE, phase="search", configuration={}, seed=1)
+    first.write("repeat", trial="t0", at=160.0)
     first.write("session", at=9000.0)
-    first.write("repeat", trial="none", at=9030.0)
+    first.write("repeat", trial="t0", at=9030.0)
     spans = [session["until"] - session["at"] for session in read(tmp_path).sessions]
     assert spans == [60.0, 30.0]
 
 
 def test_every_event_is_on_disk_before_it_counts(tmp_path, monkeypatch):
     script, order = Script(tmp_path), []
+    script.begin(RTE, {"LR": 1e-5})
     monkeypatch.setattr(os, "fsync", lambda file: order.append("disk"))
     monkeypatch.setattr(journal.Records, "apply", lambda self, event: order.append("counts"))
     script.write("repeat", trial="t0", at=1.0)
     assert order == ["disk", "counts"]
+
+
+def test_what_was_torn_is_kept_beside_and_added_to(tmp_path):
+    path = two_trials(tmp_path)
+    whole = path.read_bytes()
+    for torn in (b'{"event":"rep', b'{"event":"spent","trial":"t0"\n'):
+        path.write_bytes(whole + torn)
+        read(tmp_path)
+        assert path.read_bytes() == whole + torn  # reading changes nothing
+        Journal(tmp_path).close()
+        assert path.read_bytes() == whole
+    assert (tmp_path / TORN).read_bytes() == b'{"event":"rep\n{"event":"spent","trial":"t0"\n'
+
+
+def test_a_first_event_that_was_torn_is_no_stranger(tmp_path):
+    (tmp_path / NAME).write_bytes(b'{"event":"sess')
+    Journal(tmp_path).close()
+    assert (tmp_path / NAME).read_bytes() == b""
+    assert (tmp_path / TORN).read_bytes() == b'{"event":"sess'
+
+
+NO_JOURNALS = {
+    "gzip": lambda whole: gzip.compress(whole),
+    "utf-16": lambda whole: whole.decode().encode("utf-16"),
+    "a text": lambda whole: b"my thesis\n" * 100,
+    "one line of text": lambda whole: b"my thesis\n",
+    "a line without an end": lambda whole: b"my thesis",
+    "JSON of another kind": lambda whole: b"[1, 2]\n",
+    "a damaged tail": lambda whole: whole[:-400] + whole[-400:].replace(b'{"', b'\xff"'),
+    "NaN": lambda whole: whole.replace(b'"score":0.8', b'"score":NaN'),
+    "deep": lambda whole: b'{"a":' * 5000 + b"\n" + whole,
+    "long digits": lambda whole: whole.replace(b'"seed":1', b'"seed":' + b"9" * 5000, 1),
+}
+
+
+@pytest.mark.parametrize("kind", NO_JOURNALS)
+def test_what_is_no_journal_from_end_to_end_is_refused_and_stays(tmp_path, kind):
+    path = two_trials(tmp_path)
+    path.write_bytes(content := NO_JOURNALS[kind](path.read_bytes()))
+    for open_it in (read, Journal):
+        with pytest.raises(InputError, match=r"line \d+") as refusal:
+            open_it(tmp_path)
+        assert "nothing was changed" in str(refusal.value)
+    assert path.read_bytes() == content
+    assert sorted(p.name for p in tmp_path.iterdir()) == [NAME]
+
+
+@pytest.mark.parametrize("kind", ["link", "dangling link", "pipe", "folder"])
+def test_what_is_no_file_of_its_own_is_refused_by_kind(tmp_path, kind):
+    folder, victim = tmp_path / "run", tmp_path / "victim"
+    folder.mkdir()
+    victim.write_text("my thesis\n")
+    make = {
+        "link": lambda: (folder / NAME).symlink_to(victim),
+        "dangling link": lambda: (folder / NAME).symlink_to(tmp_path / "new"),
+        "pipe": lambda: os.mkfifo(folder / NAME),
+        "folder": lambda: (folder / NAME).mkdir(),
+    }
+    make[kind]()
+    for open_it in (read, Journal):
+        with pytest.raises(InputError, match=rf"{NAME} +is a"):
+            open_it(folder)
+    assert victim.read_text() == "my thesis\n"
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_line_or_a_file_of_no_journals_size_is_refused(tmp_path, monkeypatch):
+    path = two_trials(tmp_path)
+    monkeypatch.setattr("raysearch.journal.file.LONGEST", 100)
+    with pytest.raises(InputError, match="longer than 100 bytes"):
+        read(tmp_path)
+    monkeypatch.setattr("raysearch.journal.file.LARGEST", path.stat().st_size - 1)
+    with pytest.raises(InputError, match="not a journal of this program"):
+        read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "identity", ["../../x", "/x", "a/b", "", ".", "A b", "x" * 65, None, 5, {}]
+)
+def test_no_id_leads_to_another_folder(tmp_path, identity):
+    event = {"event": "trial", "trial": identity, "number": 0, "task": RTE, "phase": "search",
+             "configuration": {}, "seed": 1}  # fmt: skip
+    (tmp_path / NAME).write_text(json.dumps(event) + "\n")
+    with pytest.raises(InputError, match=r"trial\.trial: an id is needed"):
+        read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("kind", "field", "value"),
+    [
+        ("trial", "number", "0"), ("trial", "seed", True), ("trial", "seed", -1),
+        ("trial", "phase", "tuning"), ("trial", "configuration", [1]), ("trial", "task", None),
+        ("trial", "devices", 0), ("trial", "configuration", {"LR": [[[[[[[[[1]]]]]]]]]}),
+        ("attempt", "plan", {}), ("attempt", "plan", {"steps": 0}), ("attempt", "at", "now"),
+        ("attempt", "attempt", 1.5), ("attempt", "at", 10**400), ("attempt", "at", -1),
+        ("report", "scores", None), ("report", "scores", {"dev.accuracy": "x"}),
+        ("report", "scores", {"dev.accuracy": None}), ("report", "step", -3),
+        ("report", "status", "glorious"), ("report", "loss", "low"), ("report", "steps", 0),
+        ("spent", "seconds", "long"), ("spent", "seconds", 1e300),
+        ("end", "status", "running"), ("end", "score", None), ("end", "best", 5),
+        ("end", "error", ["x"]), ("session", "at", None), ("session", "format", "two"),
+    ],
+)  # fmt: skip
+def test_a_field_of_another_type_is_named_with_its_line_and_what_was_seen(
+    tmp_path, kind, field, value
+):
+    path = two_trials(tmp_path)
+    lines = path.read_text().splitlines()
+    index = next(i for i, line in enumerate(lines) if json.loads(line)["event"] == kind)
+    lines[index] = json.dumps({**json.loads(lines[index]), field: value})
+    path.write_text("\n".join(lines) + "\n")
+    for open_it in (read, Journal):
+        with pytest.raises(InputError) as refusal:
+            open_it(tmp_path)
+        assert [p.place for p in refusal.value.problems] == [f"line {index + 1}"]
+        first = refusal.value.problems[0].text.splitlines()[0]
+        assert first.startswith((f"{kind}.{field}", f"{kind}: a trial that ends"))
+
+
+def test_every_wrong_line_is_told_at_once_and_many_are_counted(tmp_path):
+    path = two_trials(tmp_path)
+    path.write_text(path.read_text().replace('"at":', '"at":"x","then":'))
+    with pytest.raises(InputError) as refusal:
+        read(tmp_path)
+    count = sum('"then"' in line for line in path.read_text().splitlines())
+    assert sum(problem.count for problem in refusal.value.problems) == count > 8
+
+
+@pytest.mark.parametrize(
+    ("line", "text"),
+    [
+        ('{"event":"repeat","trial":"unheard","at":1.0}', "not begun"),
+        ('{"event":"trial","trial":"t0","number":0,"task":"glue/rte","phase":"search",'
+         '"configuration":{},"seed":1}', "begun twice"),
+        ('{"event":"end","trial":"t0","at":1.0,"status":"failed"}', "has ended"),
+        ('{"event":"lost","trial":"t0"}', "no teacher"),
+        ('{"event":"session","at":1.0,"format":99}', "a later raysearch"),
+    ],
+)  # fmt: skip
+def test_an_event_that_cannot_follow_is_refused(tmp_path, line, text):
+    path = two_trials(tmp_path)
+    path.write_text(path.read_text() + line + "\n")
+    with pytest.raises(InputError, match=text):
+        read(tmp_path)
+
+
+def test_kinds_of_a_later_version_are_told(tmp_path):
+    path = two_trials(tmp_path)
+    path.write_bytes(path.read_bytes() + b'{"event":"telegram","trial":"t0","at":5}\n')
+    assert ["telegram" in note for note in read(tmp_path).notes] == [True]
+
+
+def test_an_event_that_could_not_be_read_back_is_never_written(tmp_path):
+    path = two_trials(tmp_path)
+    again, before = Journal(tmp_path), path.read_bytes()
+    for values in ({"trial": "../x", "at": 1.0}, {"trial": "t0", "at": "now"}, {"at": 1.0}):
+        with pytest.raises(ValueError, match="repeat"):
+            again.write("repeat", **values)
+    assert path.read_bytes() == before
+
+
+def test_half_a_letter_and_a_huge_text_of_an_error_do_not_harm_the_journal(tmp_path):
+    script = Script(tmp_path)
+    name = script.begin(RTE, {"LR": 1e-5})
+    script.end(name, "failed", None, error="x" * 10**6 + "\ud800 the end")
+    error = read(tmp_path).trials[name].error
+    assert len(error) < 30_000
+    assert error.endswith("\\ud800 the end")
+
+
+@pytest.mark.parametrize("then", ["moved", "removed", "recreated"])
+def test_a_folder_that_is_moved_while_it_is_written_is_told_at_the_next_event(tmp_path, then):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    script = Script(folder)
+    script.begin(RTE, {"LR": 1e-5})
+    before = (folder / NAME).read_bytes()
+    folder.rename(tmp_path / "moved")
+    if then == "removed":
+        (tmp_path / "moved" / NAME).unlink()
+    if then == "recreated":
+        folder.mkdir()
+        (folder / NAME).write_text("another run\n")
+    with pytest.raises(InputError, match=r"moved or removed|taken its place"):
+        script.begin(RTE, {"LR": 2e-5})
+    assert script.journal.failure is not None
+    if then == "recreated":
+        assert (folder / NAME).read_text() == "another run\n"
+    elif then == "moved":
+        assert not folder.exists()
+        assert (tmp_path / "moved" / NAME).read_bytes() == before

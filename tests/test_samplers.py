@@ -1,12 +1,20 @@
 """Optuna's side: distributions, samplers by name, and what is told."""
 
+import math
+import os
+import pickle
+
 import optuna
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.samplers import CmaEsSampler
 from optuna.trial import TrialState
 from run_folders import Script
 
+from raysearch.journal import read
+from raysearch.journal.sampler_state import STATE, is_state
 from raysearch.search import samplers
+from raysearch.search.cmaes import restored, state_of
 from raysearch.search.samplers import Asker, distribution, sampler
 from raysearch.space import Dimension
 
@@ -133,3 +141,131 @@ def test_the_export_is_an_optuna_study_and_replaces_an_older_one(records, tmp_pa
     assert study.best_value == 0.8
     facts = [trial.user_attrs for trial in study.trials]
     assert facts[1] == {"trial": "t1", "status": "stopped", "phase": "search"}
+
+
+RANGES = {"LR": Dimension(log=(1e-5, 1e-3)), "weight_decay": Dimension(uniform=(0, 0.1))}
+
+
+def proposals(study, distributions, count):
+    """What a study proposes, each told how far it is from LR 2e-5."""
+    points = []
+    for _ in range(count):
+        trial = study.ask(distributions)
+        points.append(tuple(trial.params.values()))
+        study.tell(
+            trial, -abs(math.log10(trial.params["LR"] / 2e-5)) - trial.params["weight_decay"]
+        )
+    return points
+
+
+def test_cmaes_proposes_what_optunas_own_does(monkeypatch):
+    distributions = {name: distribution(d) for name, d in RANGES.items()}
+    ours = optuna.create_study(direction="maximize", sampler=sampler("cmaes", 7))
+    own = CmaEsSampler(seed=7, warn_independent_sampling=False)
+    theirs = optuna.create_study(direction="maximize", sampler=own)
+    expected = proposals(theirs, distributions, 40)
+    monkeypatch.setattr("pickle.loads", lambda *_: pytest.fail("unpickled"))
+    found = proposals(ours, distributions, 40)
+    assert len(set(found)) == 40
+    for one, other in zip(found, expected, strict=True):
+        assert one == pytest.approx(other, rel=1e-9)
+    kept = [t.system_attrs for t in ours.trials if STATE in t.system_attrs]
+    assert len(kept) == (40 - 1) // 6  # a generation of two parameters has six points
+    assert not any("optimizer" in name for attributes in kept for name in attributes)
+
+
+def test_a_resumed_cmaes_has_the_numbers_that_it_had(tmp_path):
+    first = Asker(RANGES, "cmaes", 3, "dev.accuracy")
+    script = Script(tmp_path)
+    for number in range(20):
+        point, trial = first.ask()
+        name = script.begin(RTE, point)
+        record = script.journal.trials[name]
+        first.begin(record, trial)
+        kept, score = first.kept(record), 1 - point["weight_decay"] - number / 1000
+        scores = {"dev.accuracy": score}
+        script.write("end", trial=name, at=script.tick(), status="finished", score=score,
+                     best=scores, last=scores, sampler=kept)  # fmt: skip
+        first.tell(script.journal.trials[name])
+    script.close()
+    again = Asker(RANGES, "cmaes", 3, "dev.accuracy")
+    for record in read(tmp_path).of(RTE):
+        again.recall(record)
+    one, two = (
+        asker.study.sampler._restore_optimizer(asker.study.trials) for asker in (first, again)
+    )
+    assert one.generation == two.generation > 1
+    assert state_of(one) == state_of(two)
+    for optimizer in (one, two):
+        optimizer.reseed_rng(5)
+    for _ in range(5):
+        assert one.ask().tolist() == two.ask().tolist()
+
+
+class Armed:
+    """Leaves a file where it is unpickled."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.path),)
+
+
+def test_a_pickled_state_in_a_journal_is_not_run_and_told(tmp_path):
+    script = Script(tmp_path)
+    attack = pickle.dumps(Armed(tmp_path / "PWNED")).hex()
+    for number in range(8):
+        name = script.begin(RTE, {"LR": 1e-4 + number * 1e-5, "weight_decay": 0.01})
+        kept = {"cma:optimizer:0": attack, "cma:generation": 0}
+        score = {"dev.accuracy": 0.5 + number / 100}
+        script.write("end", trial=name, at=script.tick(), status="finished", best=score, last=score,
+                     score=score["dev.accuracy"], sampler=kept)  # fmt: skip
+    script.close()
+    records = read(tmp_path)
+    assert any("could run code" in note for note in records.notes)
+    again = Asker(RANGES, "cmaes", 1, "dev.accuracy")
+    for record in records.of(RTE):
+        assert record.sampler == {"cma:generation": 0}
+        again.recall(record)
+    point, trial = again.ask()
+    assert all(point[name] in dimension for name, dimension in RANGES.items())
+    assert again.study.trials[trial.number].system_attrs["cma:generation"] == 1  # told anew
+    samplers.export(tmp_path / "study.db", "toy", again, records.of(RTE))
+    assert not (tmp_path / "PWNED").exists()
+    assert attack.encode() not in (tmp_path / "study.db").read_bytes()
+
+
+GOOD = {"generation": 1, "sigma": 0.2, "mean": [0.5, 0.5], "p_sigma": [0, 0.1], "pc": [0, 0.1],
+        "C": [[1, 0.1], [0.1, 1]]}  # fmt: skip
+BAD = [{"sigma": 0}, {"sigma": "x"}, {"sigma": 1e40}, {"mean": [0.5]}, {"mean": []}, {"pc": None},
+       {"C": [[1, 0.1]]}, {"C": [[1, 2], [3, 1]]}, {"C": [[1, None], [None, 1]]},
+       {"generation": -1}, {"generation": True}, {"more": 1}]  # fmt: skip
+
+
+def test_a_state_is_plain_numbers_of_one_size():
+    assert is_state(GOOD)
+    assert not [change for change in BAD if is_state({**GOOD, **change})]
+    assert not is_state({name: value for name, value in GOOD.items() if name != "pc"})
+    assert state_of(restored(GOOD)) == GOOD
+
+
+def test_the_export_takes_any_folder_name_and_keeps_the_old_file_without_room(
+    records, tmp_path, monkeypatch
+):
+    folder = tmp_path / "50 %20?a=b#c"
+    folder.mkdir()
+    path = folder / "study.db"
+    samplers.export(path, "toy", asker(), records)
+    assert [p.name for p in folder.iterdir()] == ["study.db"]
+    content = path.read_bytes()
+    assert content.startswith(b"SQLite format 3")
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        samplers.export(path, "toy", asker(), records)
+    assert path.read_bytes() == content
+    assert [p.name for p in folder.iterdir()] == ["study.db"]

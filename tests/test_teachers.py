@@ -463,7 +463,9 @@ def test_of_two_studies_that_train_the_same_teacher_at_once_the_first_ones_stays
 def test_a_teacher_is_what_its_file_says(tmp_path):
     shelf = Shelf(tmp_path)
     weights = {"a": np.arange(6, dtype=np.float32).reshape(2, 3).T, "b": np.ones((), np.int64)}
-    shelf.put("0123", weights, {"seconds": 12.5})
+    scores = {F1: 0.5}
+    outcome = {"status": "finished", "score": 0.5, "best": scores, "last": scores}
+    shelf.put("0123", weights, {"seconds": 12.5, **outcome})
     again = Shelf(tmp_path)
     assert again.find("0123")["seconds"] == 12.5
     assert again.find("4567") is None

@@ -3,7 +3,7 @@
 Written with the `tensorboard` package alone, one folder per trial, all of it made from the
 trial's record: a trial's latest file is what `Curves._events` gives so far."""
 
-import os
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -20,13 +20,17 @@ from tensorboard.plugins.hparams.plugin_data_pb2 import (
 from tensorboard.summary.writer.record_writer import RecordWriter
 
 from .. import tasks
+from ..errors import InputError
 from ..journal import Record
 from ..standing import counted
+from ..storage import empty_file, file_inside, folder_inside, inside, open_regular, replaced
 from ..study import Study
 from . import spelling
 from .tables import settings, values_of
 
 FOLDER = "tensorboard"
+TAIL = 2**20  # bytes at the end of a file, in which a session's end stands
+_FILE = re.compile(r"events\.out\.tfevents\.(\d{10})")
 
 
 class Curves:
@@ -49,7 +53,7 @@ class Curves:
         events = list(self._events(record))
         # Taken out: after a failure the end of the file is not known, and it is written anew.
         attempt, written, path = self._live.pop(record.id, (None, 0, Path()))
-        with suppress(OSError):
+        with suppress(OSError, InputError):
             if attempt == record.attempts and written <= len(events):
                 _append(path, events[written:])
             else:
@@ -62,18 +66,26 @@ class Curves:
         self._live.pop(record.id, None)
 
     def rebuild(self, record: Record) -> None:
-        """Write an ended trial's file where it is missing or was left unfinished."""
+        """Write an ended trial's file where it is missing or was left unfinished.
+
+        Raises:
+            InputError: a link or a special file stands in a file's place.
+        """
         files = self._files(record)
         ended = metadata.SESSION_END_INFO_TAG.encode()
-        if record.over and not (files and ended in files[-1].read_bytes()):
+        if record.over and not (files and ended in _tail(files[-1])):
             self.end(record)
 
-    def _place(self, record: Record) -> Path:
+    def _parts(self, record: Record) -> tuple[str, str, str]:
         name = f"{record.phase}-{record.number}-{record.id}"
-        return self.folder / tasks.get(record.task).slug / FOLDER / name
+        return tasks.get(record.task).slug, FOLDER, name
 
     def _files(self, record: Record) -> list[Path]:
-        return sorted(self._place(record).glob("events.out.tfevents.*"))
+        """Return a trial's event files in their order."""
+        parts = self._parts(record)
+        names = [path.name for path in inside(self.folder, *parts).glob("events.out.tfevents.*")]
+        names = sorted(name for name in names if _FILE.fullmatch(name))
+        return [file_inside(self.folder, *parts, name) for name in names]
 
     def _renew(self, record: Record, events: list[Event]) -> Path:
         """Write a trial's file anew, and empty those that were written before.
@@ -82,15 +94,13 @@ class Curves:
         opens with the start of a session, which makes that forget what it has read. The old ones
         stay, without content: TensorBoard stumbles over a file that is gone.
         """
-        place, old = self._place(record), self._files(record)
-        place.mkdir(parents=True, exist_ok=True)
+        old, place = self._files(record), folder_inside(self.folder, *self._parts(record))
         number = 1 + (int(old[-1].name.rpartition(".")[2]) if old else 0)
-        path, staged = place / f"events.out.tfevents.{number:010d}", place / "writing"
-        staged.unlink(missing_ok=True)
-        _append(staged, events)
-        os.replace(staged, path)
+        path = place / f"events.out.tfevents.{number:010d}"
+        with replaced(path) as staged:
+            _append(staged, events)
         for other in old:
-            os.truncate(other, 0)
+            empty_file(other)
         return path
 
     def _events(self, record: Record) -> Iterator[Event]:
@@ -186,8 +196,15 @@ def _plugin(at: float, tag: str, **content: Any) -> Event:
     return Event(wall_time=at, summary=Summary(value=[value]))
 
 
+def _tail(path: Path) -> bytes:
+    """Return the last bytes of a file."""
+    with open_regular(path) as file:
+        file.seek(max(0, file.seek(0, 2) - TAIL))
+        return file.read(TAIL)
+
+
 def _append(path: Path, events: list[Event]) -> None:
-    with path.open("ab") as file:
+    with open_regular(path, write=True) as file:
         records = RecordWriter(file)
         for event in events:
             records.write(event.SerializeToString())

@@ -1,10 +1,13 @@
 """A run folder's exports, made from its study and its journal."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from .. import identity, journal, study, tasks
-from ..storage import write_atomically
+from .. import identity, run_folder, study, tasks
+from ..journal import Records
+from ..storage import all_inside, file_inside, folder_inside, write_atomically
+from ..study import Study
 from . import layouts
 from .best import best, none
 from .events import Curves
@@ -19,7 +22,7 @@ LAYOUTS = {
 }
 
 
-def write(folder: str | Path) -> Table:
+def write(folder: str | Path, *, note: Callable[[str], None] | None = None) -> Table:
     """Write a run's tables, best.yaml, parquet and missing TensorBoard files; gives the table.
 
     It may be called at any time, also while the run goes on, and as often as wanted.
@@ -27,26 +30,44 @@ def write(folder: str | Path) -> Table:
     Args:
         folder: the run folder; study.yaml, provenance.json and journal.jsonl are read, nothing
             else.
+        note: called with what was read and not understood, and with what could not be written;
+            None to raise that.
 
     Raises:
-        InputError: no study.yaml, a journal that cannot be read, or trials that were trained with
-            another study; then nothing is written.
+        InputError: no study.yaml, a journal that cannot be read or is missing beside results that
+            came from it, a link where a file is to be written, or trials that were trained
+            with another study; then nothing is written.
         OSError: no room; what was there before is still there, whole.
     """
+    folder = Path(folder)
+    searched = study.load(run_folder.study_file(folder))
+    records = run_folder.records_of(folder, searched)
+    for text in records.notes if note else ():
+        note(text)
+    made = table(searched, records)
+    made = replace(made, notes=(*made.notes, *identity.check(folder, searched, records)))
+    try:
+        _write(folder, searched, records, made)
+    except OSError as error:
+        if note is None:
+            raise
+        note(f"not written: {error.strerror or error}: {error.filename or folder}")
+    return made
+
+
+def _write(folder: Path, searched: Study, records: Records, made: Table) -> None:
+    """Write everything that is made from a run's records, links refused before the first file."""
     from . import files  # pyarrow takes a second to import, and a table needs none of it
 
-    folder = Path(folder)
-    searched, records = study.load(folder / "study.yaml"), journal.read(folder)
-    origins = identity.check(folder, searched, records)
-    found = table(searched, records)
-    found = replace(found, notes=(*found.notes, *origins))
+    slugs = {name: tasks.get(name).slug for name in searched.tasks if records.of(name)}
+    names = [(f"table.{ending}",) for ending in LAYOUTS]
+    own = ("best.yaml", "trials.parquet", "reports.parquet")
+    all_inside(folder, [*names, *((slug, name) for slug in slugs.values() for name in own)])
     for ending, layout in LAYOUTS.items():
-        write_atomically(folder / f"table.{ending}", layout(found))
+        write_atomically(file_inside(folder, f"table.{ending}"), layout(made))
     curves = Curves(folder, searched)
-    for name in searched.tasks:
-        trials, place = records.of(name), folder / tasks.get(name).slug
-        if not trials:
-            continue
+    for name, slug in slugs.items():
+        trials, place = records.of(name), folder_inside(folder, slug)
         if (winner := best(searched, records, name)) is not None:
             write_atomically(place / "best.yaml", winner)
         elif (place / "best.yaml").exists():  # of an earlier export, when there was a leader
@@ -55,4 +76,3 @@ def write(folder: str | Path) -> Table:
         write_atomically(place / "reports.parquet", files.reports(name, trials))
         for record in trials:
             curves.rebuild(record)
-    return found

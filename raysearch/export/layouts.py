@@ -3,9 +3,16 @@
 import csv
 import io
 import json
+import re
+import unicodedata
 from typing import Any
 
 from .rows import Row, Table
+
+# What a spreadsheet takes for a formula, and what looks like one and is a number: "-0.5", "+1/-2".
+_FORMULA = re.compile(r"\s*[=+\-@\t\r]")
+_NUMBERS = re.compile(r"[-+]?[\d.]*(?:e[-+]?\d+)?(?:/[-+]?[\d.]*(?:e[-+]?\d+)?)*")
+_TURNS = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 
 _LATEX = str.maketrans(
     {
@@ -23,11 +30,11 @@ _LATEX = str.maketrans(
 
 def markdown(table: Table) -> str:
     """The table as GitHub reads it, its notes and costs beneath."""
-    lines = [f"**{table.title}**", "", *_markdown_rows(table)]
+    lines = [f"**{_inline(table.title)}**", "", *_markdown_rows(table)]
     if table.notes:
-        lines += ["", *(f"* {note}" for note in table.notes)]
+        lines += ["", *(f"* {_inline(note)}" for note in table.notes)]
     if table.cost:
-        lines += ["", f"**{table.cost.title}**", "", *_markdown_rows(table.cost)]
+        lines += ["", f"**{_inline(table.cost.title)}**", "", *_markdown_rows(table.cost)]
     return "\n".join(lines) + "\n"
 
 
@@ -40,20 +47,24 @@ def latex(table: Table) -> str:
 
 
 def csv_text(table: Table) -> str:
-    """The rows as printed, without notes and costs."""
+    """The rows as printed, without notes and costs; a text that a spreadsheet would take for a
+    formula has an apostrophe before it."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     grouped = any(row.system for row in table.rows)
-    writer.writerow([*(["system"] if grouped else []), "row", *table.columns])
+    columns = [_neutral(text) for text in table.columns]
+    writer.writerow([*(["system"] if grouped else []), "row", *columns])
     for row in table.rows:
         texts = [cell.text for cell in row.cells]
-        writer.writerow([*([row.system] if grouped else []), row.name, *texts])
+        cells = [*([row.system] if grouped else []), row.name, *texts]
+        writer.writerow([_neutral(text) for text in cells])
     return out.getvalue()
 
 
 def json_text(table: Table) -> str:
     """Everything, each cell as printed and with the value behind it."""
-    return json.dumps(_plain(table), indent=2, ensure_ascii=False) + "\n"
+    text = json.dumps(_plain(table), indent=2, ensure_ascii=False)
+    return re.sub(r"[^\n -~]", lambda match: _escape(match[0]), text) + "\n"
 
 
 def _markdown_rows(table: Table) -> list[str]:
@@ -68,7 +79,7 @@ def _markdown_rows(table: Table) -> list[str]:
 
 
 def _line(texts: list[str]) -> str:
-    cells = [text.replace("|", "\\|").replace("\n", " ") for text in texts]
+    cells = [_inline(text).replace("|", "\\|") for text in texts]
     return f"| {' | '.join(cells)} |"
 
 
@@ -106,7 +117,30 @@ def _latex_line(texts: list[str]) -> str:
 
 
 def _escaped(text: str) -> str:
-    return text.translate(_LATEX)
+    return _visible(text).translate(_LATEX)
+
+
+def _inline(text: str) -> str:
+    """A text in a line of Markdown: no tags and no images, which a viewer would load."""
+    return _visible(text).replace("<", "&lt;").replace("![", "!\\[")
+
+
+def _neutral(text: str) -> str:
+    """A text as a cell that no spreadsheet evaluates."""
+    text = _visible(text)
+    return f"'{text}" if _FORMULA.match(text) and not _NUMBERS.fullmatch(text) else text
+
+
+def _visible(text: str) -> str:
+    """A text in one line, its control characters as escapes: a table is printed to terminals."""
+    return "".join(map(_escape, " ".join(text.split("\n"))))
+
+
+def _escape(letter: str) -> str:
+    """A letter, of control characters and of those that turn the writing around their escape."""
+    if unicodedata.category(letter) in ("Cc", "Cs") or letter in _TURNS:
+        return f"\\u{ord(letter):04x}"
+    return letter
 
 
 def _plain(table: Table) -> dict[str, Any]:

@@ -4,6 +4,9 @@ import math
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from .sampler_state import plain_state
+from .schema import EventError
+
 Phase = Literal["search", "confirm", "teach"]
 Outcome = Literal["running", "finished", "stopped", "diverged", "degenerate", "failed"]
 
@@ -82,24 +85,60 @@ class Record:
 
 
 class Records:
-    """What a journal's events add up to."""
+    """What a journal's events add up to.
+
+    Attributes:
+        trials: id -> record.
+        sessions: the sittings of the run, each with `at`, and `until` its last event.
+        notes: what was read and not understood, or not used, each once.
+    """
 
     def __init__(self) -> None:
         self.trials: dict[str, Record] = {}
         self.sessions: list[dict[str, Any]] = []
+        self.notes: list[str] = []
 
     def of(self, task: str, phase: Phase | None = None) -> list[Record]:
         """The trials of a task in the order in which they were numbered."""
         found = [r for r in self.trials.values() if r.task == task and phase in (None, r.phase)]
         return sorted(found, key=lambda record: record.number)
 
+    def note(self, text: str) -> None:
+        """Keep a note, once."""
+        if text not in self.notes:
+            self.notes.append(text)
+
+    def admit(self, event: dict[str, Any]) -> None:
+        """Refuse an event that cannot follow those before it.
+
+        Args:
+            event: checked, see `journal.schema`.
+
+        Raises:
+            EventError: of a trial that was not begun, begun twice, or has ended.
+        """
+        kind, trial = event["event"], event.get("trial")
+        if kind == "session":
+            return
+        record = self.trials.get(trial)
+        if kind == "trial":
+            if record is not None:
+                raise EventError(f"trial: '{trial}' is begun twice")
+        elif record is None:
+            raise EventError(f"{kind}: of a trial that was not begun, '{trial}'")
+        elif record.over and kind in ("attempt", "report", "end"):
+            raise EventError(f"{kind}: of a trial that has ended, '{trial}'")
+        elif kind == "lost" and not (record.over and record.phase == "teach"):
+            raise EventError(f"lost: '{trial}' is no teacher that was trained")
+
     def apply(self, event: dict[str, Any]) -> None:
-        """Take in one event; kinds that a later version wrote are passed over."""
+        """Take in one event that was checked and admitted."""
+        event = dict(event)
         kind, trial = event.pop("event"), event.pop("trial", None)
         if kind == "session":
             self.sessions.append(event)
             return
-        if self.sessions and "at" in event:
+        if self.sessions and event.get("at") is not None:
             self.sessions[-1]["until"] = event["at"]
         if kind == "trial":
             self.trials[trial] = Record(id=trial, **event)
@@ -138,9 +177,10 @@ class Records:
         for name in ("status", "score", "best", "last", "error", "sampler"):
             if name in event:
                 setattr(record, name, event[name])
+        record.sampler = self._usable(record.sampler)
 
     def _on_sampler(self, record: Record, event: dict[str, Any]) -> None:
-        record.sampler = event["sampler"]
+        record.sampler = self._usable(event["sampler"])
 
     def _on_repeat(self, record: Record, event: dict[str, Any]) -> None:
         record.repeats += 1
@@ -150,3 +190,13 @@ class Records:
 
     def _on_lost(self, record: Record, event: dict[str, Any]) -> None:
         record.status, record.ended, record.lost = "running", None, record.device_hours
+
+    def _usable(self, kept: dict[str, Any]) -> dict[str, Any]:
+        """Return what a sampler kept, as far as it is plain numbers."""
+        usable = plain_state(kept)
+        if set(usable) != set(kept):
+            self.note(
+                "the journal holds a sampler's state in a form that could run code: it is not read;"
+                " the sampler goes on from the trials' results"
+            )
+        return usable

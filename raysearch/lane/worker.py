@@ -3,9 +3,9 @@
 It runs inside Ray Train's workers, all of a lane in step; only the first talks to the desk."""
 
 import io
-import os
 import time
 import traceback
+from contextlib import suppress
 from dataclasses import asdict, replace
 from functools import reduce
 from pathlib import Path
@@ -22,6 +22,7 @@ from ..fit.gradient import LIMITS
 from ..models import Bench
 from ..models.bench import snapshot
 from ..recipes import RECIPES, Hyper
+from ..storage import file_inside, remove_file, replaced
 from .desk import Order
 from .texts import opened
 
@@ -167,7 +168,8 @@ class Worker:
             weights = fit.best[1] if order.select == "best" else snapshot(fit.model)
             ray.get(self.desk.leave.remote(order.trial, [ray.put(weights)]))
         self._ask("say", order.serial, news)
-        self._checkpoint(order).unlink(missing_ok=True)
+        with suppress(OSError):  # it is found and passed over, or taken away at the run's end
+            remove_file(self._checkpoint(order))
 
     def _tick(self, order: Order, fit: Fit) -> None:
         """After every step: a sign of life, and a checkpoint when one is due."""
@@ -181,18 +183,13 @@ class Worker:
             self._save(order, fit)
 
     def _checkpoint(self, order: Order) -> Path:
-        return self.checkpoints / f"{order.trial}.pt"
+        parent = self.checkpoints.parent
+        return file_inside(parent, self.checkpoints.name, f"{order.trial}.pt")
 
     def _save(self, order: Order, fit: Fit) -> None:
         """Write a checkpoint by rename; without room the trial goes on without one."""
-        path = self._checkpoint(order)
-        staged = path.with_suffix(".writing")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(OSError), replaced(self._checkpoint(order)) as staged:
             torch.save({"fit": fit.state(), "reports": self.reports}, staged)
-            os.replace(staged, path)
-        except OSError:
-            staged.unlink(missing_ok=True)
 
     def _restore(self, order: Order, fit: Fit) -> list[dict[str, Any]]:
         """Go on from the trial's checkpoint where there is a whole one; the reports before it."""

@@ -20,8 +20,14 @@ def from_folder(kind: str, folder: Path) -> Any:
     Args:
         kind: amos, roberta, xlm-roberta, or cross_thought, which has RoBERTa's files.
     """
-    made = _CLASSES.get(kind, RobertaTokenizer).from_pretrained(folder, local_files_only=True)
-    for how_read in ("local_files_only", "is_local"):  # they would be written with it
+    made = _CLASSES.get(kind, RobertaTokenizer).from_pretrained(
+        folder, local_files_only=True, trust_remote_code=False
+    )
+    for how_read in (
+        "local_files_only",
+        "is_local",
+        "trust_remote_code",
+    ):  # they would be written with it
         made.init_kwargs.pop(how_read, None)
     return _in_pairs(made) if kind == "cross_thought" else made
 

@@ -1,14 +1,14 @@
 """transformers folders, written whole or not at all. It knows neither models nor tokenizers."""
 
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 from safetensors.numpy import save_file
+
+from ..storage import staged_folder
 
 
 @contextmanager
@@ -22,16 +22,10 @@ def staged(
         config: of transformers.
         replace: `folder` may be there already.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=folder.parent, prefix=".saving-") as temporary:
-        new, old = Path(temporary) / "new", Path(temporary) / "old"
-        new.mkdir()
+    with staged_folder(folder, replace=replace) as new:
         config.save_pretrained(new)
         contiguous = {name: np.ascontiguousarray(array) for name, array in weights.items()}
         save_file(contiguous, new / "model.safetensors", metadata={"format": "pt"})
         # As readable as the rest: safetensors leaves its file to its owner alone.
         (new / "model.safetensors").chmod((new / "config.json").stat().st_mode)
         yield new
-        if replace and folder.exists():
-            os.replace(folder, old)
-        os.replace(new, folder)

@@ -100,7 +100,7 @@ def _unigram(texts: Iterable[str], words: int) -> AmosTokenizer:
         (Path(folder) / MODEL).write_bytes(model.getvalue())
         lines = "".join(f"{piece} 1\n" for piece in kept)
         (Path(folder) / LINES).write_text(lines, encoding="utf-8")
-        return AmosTokenizer.from_pretrained(folder)
+        return AmosTokenizer.from_pretrained(folder, trust_remote_code=False)
 
 
 def _bytes(texts: Iterable[str], words: int) -> PreTrainedTokenizerFast:

@@ -5,7 +5,6 @@ It knows how a head reads text; it knows neither model weights nor Ray."""
 import hashlib
 import json
 import os
-import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ import pyarrow.compute
 from .. import readers
 from ..errors import InputError, Problem
 from ..recipes import Hyper
+from ..storage import move, remove_file, staged_file, write_atomically
 from ..tasks import Example, Split, Task
 from . import lines, options, texts, windows, words
 from .columns import GROUP, ID, INPUT, LABEL, LANGUAGE
@@ -120,7 +120,7 @@ def of_examples(
     table = _load(path)
     cached = table is not None
     if table is None:
-        told.unlink(missing_ok=True)
+        remove_file(told)
         tell = partial(_tell, told)
         given = examples(lambda faults: tell(faults.told()))
         language = split.language or "" if task.by_language else ""
@@ -139,9 +139,8 @@ def of_examples(
 
 def _tell(path: Path, text: str) -> None:
     """Keep beside the prepared data what its files held that it does not."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     before = f"{path.read_text(encoding='utf-8')}; " if path.is_file() else ""
-    path.write_text(before + text, encoding="utf-8")
+    write_atomically(path, before + text)
 
 
 def joined(parts: Sequence[Prepared]) -> pa.Table:
@@ -224,21 +223,17 @@ def _write(path: Path, batches: Iterator[pa.RecordBatch]) -> None:
     Raises:
         InputError: there is no room, or no right to write.
     """
-    first, unique = next(batches), uuid.uuid4().hex
-    pieces, whole = (path.with_name(f".{path.stem}-{unique}.{end}") for end in ("parts", "writing"))
+    first = next(batches)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with pa.ipc.new_file(str(pieces), first.schema) as writer:
-            for batch in chain([first], batches):
-                writer.write_batch(batch)
-        if not is_text(first.schema):
-            with pa.ipc.new_file(str(whole), first.schema) as writer:
-                writer.write_table(mapped(pieces).combine_chunks())
-            os.replace(whole, pieces)
-        os.replace(pieces, path)
+        with staged_file(path) as pieces, staged_file(path) as whole:
+            with pa.ipc.new_file(str(pieces), first.schema) as writer:
+                for batch in chain([first], batches):
+                    writer.write_batch(batch)
+            if not is_text(first.schema):
+                with pa.ipc.new_file(str(whole), first.schema) as writer:
+                    writer.write_table(mapped(pieces).combine_chunks())
+                move(whole, pieces)
+            move(pieces, path)
     except OSError as error:
         text = f"cannot be written: {error}\nRAYSEARCH_CACHE can name a folder with room"
         raise InputError(str(path.parent), [Problem(place="cache", text=text)]) from error
-    finally:
-        for temporary in (pieces, whole):
-            temporary.unlink(missing_ok=True)

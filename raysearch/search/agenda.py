@@ -5,9 +5,9 @@ It knows neither Ray nor time: a resumed run is an agenda over a journal that is
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from .. import __version__, metrics, standing, tasks
+from .. import __version__, metrics, run_folder, standing, tasks
 from ..identity import Origin, refuse_others
-from ..journal import Journal, Phase, Record
+from ..journal import FORMAT, Journal, Phase, Record
 from ..study import Study
 from .clock import Clock
 from .halving import goes_on
@@ -41,6 +41,7 @@ class Agenda:
         shelf: Shelf | None = None,
     ) -> None:
         refuse_others(study.name, study, journal, Origin(content=content))
+        run_folder.refuse_misfits(journal.folder, study, journal, resumed=True)
         self.study, self.journal, self.shelf = study, journal, shelf or Shelf()
         self.clock = Clock()
         self.points = Points(study, journal, content, devices, self.clock)
@@ -48,7 +49,7 @@ class Agenda:
         waiting = [r for r in journal.trials.values() if not r.over]
         # Teachers first: others wait for them.
         self._waiting = [r.id for r in sorted(waiting, key=lambda r: r.phase != "teach")]
-        journal.write("session", **self.clock.stamp(), version=__version__)
+        journal.write("session", **self.clock.stamp(), version=__version__, format=FORMAT)
 
     def next(self) -> Record | Literal["wait", "done"]:
         """The next trial to run, begun in the journal; or that there is none now, or ever.

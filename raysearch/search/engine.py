@@ -1,8 +1,6 @@
 """One run from its study to its table: the engine under the command and the Python interface."""
 
 import json
-import math
-import shutil
 import threading
 from collections.abc import Callable
 from contextlib import closing, nullcontext, suppress
@@ -11,22 +9,30 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from .. import __version__, export, identity, preflight, readers, tasks
+from .. import __version__, export, identity, preflight, readers, run_folder, tasks
 from .. import study as studies
-from ..errors import InputError, Problem
-from ..identity import PROVENANCE
-from ..journal import Journal, Record, Records, read
+from ..errors import InputError, Problem, shortened
+from ..journal import NAME, TORN, Journal, Record, Records, read
 from ..preflight import Lanes
 from ..recipes import RECIPES
 from ..standing import Standing, complete, standings
-from ..storage import write_atomically
+from ..storage import (
+    MARKER,
+    file_inside,
+    kind_of,
+    mark,
+    name_problem,
+    owner,
+    remove_known,
+    write_atomically,
+)
 from ..study import Study
 from .cluster import cluster, local_resources
 from .mirror import Mirror, is_remote
 from .provenance import provenance
 from .teachers import Shelf
 
-_KEPT = ("model", "study", "hyperparameters")  # of a provenance: how the trials were trained
+RAY_ERROR = "ray-error.txt"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,31 +85,22 @@ def run(
     Raises:
         InputError: everything that stands in the way, before anything is trained; no folder stays.
     """
-    place, mirror = f"{storage}/{name or study.name}", None
-    data, folder, lanes = Path(data), Path(place), Lanes.of(lanes) or Lanes()
-    if is_remote(place):
-        mirror = Mirror(place)
-        folder = mirror.folder
-    text = f"'{place}' is there already; go on with `raysearch resume {place}`, or --name"
-    there = Problem(place="run folder", text=text)
-    taken = (folder.exists() and any(folder.iterdir())) or (mirror and mirror.exists)
-    problems = [there] if taken else []
-    problems += _problems(study, data, folder, lanes, address)
-    if problems:
-        raise InputError(study.name, problems)
+    data, lanes = Path(data), Lanes.of(lanes) or Lanes()
+    folder, mirror, there = _place(study, storage, name, data, lanes, address)
     written, content = studies.checked_dump(study), _content(study, data)
+    _clear_abandoned(folder)
     folder.mkdir(parents=True, exist_ok=True)
     with mirror or nullcontext(), closing(Journal(folder)) as journal:
-        if (folder / "study.yaml").exists():  # another run has begun, and ended, meanwhile
+        if kind_of(folder / run_folder.STUDY):  # another run has begun, and ended, meanwhile
             raise InputError(study.name, [there])
-        write_atomically(folder / "study.yaml", written)
-        facts = {"data": str(data.resolve()), "content": content, "lanes": asdict(lanes)}
-        _write_facts(folder, provenance(study) | facts)
+        made = _claim(folder, study, written, data, content, lanes)
         try:
             return _engine(folder, study, data, journal, content, address, lanes, watch)
-        except InputError:  # what only reading a model or all data can tell
-            if not any(record.attempts for record in journal.trials.values()):
-                _clear(folder)
+        except BaseException:  # what only a model, all data or Ray can tell; Ctrl-C
+            if not _begun(journal) and kind_of(folder / RAY_ERROR) is None:
+                _clear(folder, made)
+                if mirror:
+                    mirror.withdraw()
             raise
 
 
@@ -124,58 +121,75 @@ def resume(
     mirror = Mirror(str(folder)) if is_remote(str(folder)) else None
     folder = mirror.fetch() if mirror else Path(folder)
     study, facts = opened(folder)
-    data = Path(data or facts["data"])
-    lanes = Lanes.of(lanes) or Lanes(**facts["lanes"])
-    problems = _problems(study, data, folder, lanes, address)
-    content = {} if problems else _content(study, data)
-    problems += _changes(folder, study, facts, content)
-    if problems:
-        raise InputError(str(folder), problems)
-    with mirror or nullcontext(), closing(Journal(folder)) as journal:
+    run_folder.refuse_lost_journal(folder, study, read(folder), needed=True)
+    with closing(Journal(folder)) as journal:  # first: a run that is going on is told at once
+        run_folder.refuse_lost_journal(folder, study, journal)
+        data = Path(data or facts["data"])
+        lanes = Lanes.of(lanes) or Lanes(**facts["lanes"])
+        problems = _problems(study, data, folder, lanes, address)
+        content = {} if problems else _content(study, data)
+        problems += _changes(folder, study, journal, facts, content)
+        if problems:
+            raise InputError(str(folder), problems)
         if facts.get("study", studies.plain(study)) != studies.plain(study):
-            _write_facts(folder, _facts(folder) | {"study": studies.plain(study)})
-        return _engine(folder, study, data, journal, content, address, lanes, watch)
+            _write_facts(folder, facts | {"study": studies.plain(study)})
+        with mirror or nullcontext():
+            return _engine(folder, study, data, journal, content, address, lanes, watch)
 
 
 def opened(folder: Path) -> tuple[Study, dict[str, Any]]:
     """The study and the provenance of a run folder. Raises InputError where it is none."""
-    missing = [n for n in ("study.yaml", "provenance.json") if not (folder / n).is_file()]
+    names = (run_folder.STUDY, run_folder.PROVENANCE)
+    missing = [name for name in names if kind_of(file_inside(folder, name)) is None]
     if missing:
         text = f"no {' and no '.join(missing)} here: not a run folder"
         raise InputError(str(folder), [Problem(place="run folder", text=text)])
-    try:
-        facts = _facts(folder)
-        wanted = {name: facts[name] for name in ("raysearch", "data", "content", "lanes")}
-        wanted |= {name: facts[name] for name in _KEPT if name in facts}
-        _refuse_types(wanted)
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        text = f"damaged: {error!r}; without it the run cannot go on, its journal is whole"
-        problem = Problem(place="provenance.json", text=text)
-        raise InputError(str(folder), [problem]) from None
-    identity.read_origin(folder, wanted)  # refuses other types
-    return studies.load(folder / "study.yaml"), wanted
+    facts = run_folder.provenance_of(folder)
+    return studies.load(run_folder.study_file(folder)), facts
 
 
-def _facts(folder: Path) -> dict[str, Any]:
-    return json.loads((folder / PROVENANCE).read_text(encoding="utf-8"))
+def _place(
+    study: Study, storage: str | Path, name: str | None, data: Path, lanes: Lanes,
+    address: str | None,
+) -> tuple[Path, Mirror | None, Problem]:  # fmt: skip
+    """Where a run goes: its folder here, the remote one, and what to say where it is taken.
+
+    Raises:
+        InputError: everything that stands in the way.
+    """
+    name = study.name if name is None else name
+    if problems := _place_problems(str(storage), name):
+        raise InputError(study.name, [*problems, *_problems(study, data, None, lanes, address)])
+    place = f"{storage}/{name}"
+    mirror = Mirror(place) if is_remote(place) else None
+    folder = mirror.folder if mirror else Path(place)
+    text = f"'{place}' is there already; go on with `raysearch resume {place}`, or --name"
+    there = Problem(place="run folder", text=text)
+    taken = _taken(folder) or (mirror is not None and mirror.exists)
+    problems = [*([there] if taken else []), *_problems(study, data, folder, lanes, address)]
+    if problems:
+        raise InputError(study.name, problems)
+    return folder, mirror, there
+
+
+def _place_problems(storage: str, name: str) -> list[Problem]:
+    """What is wrong with where a run folder is to go."""
+    problems = []
+    if not storage.strip() or not storage.isprintable():
+        text = f"a folder or a URI is needed, without control characters, got {storage!r}"
+        problems.append(Problem(place="storage", text=text))
+    if problem := name_problem(name):
+        text = f"{shortened(repr(name))} cannot name a run folder: {problem}; --name gives another"
+        problems.append(Problem(place="name", text=text))
+    return problems
 
 
 def _write_facts(folder: Path, facts: dict[str, Any]) -> None:
-    write_atomically(folder / PROVENANCE, json.dumps(facts, indent=2))
-
-
-def _refuse_types(facts: dict[str, Any]) -> None:
-    """Raise TypeError where a run cannot have begun with such a data folder or such lanes."""
-    if not isinstance(facts["data"], str) or not facts["data"].strip():
-        raise TypeError("data is no folder")
-    Lanes(**facts["lanes"])
-    sizes = [size for size in facts["lanes"].values() if size is not None]
-    if not all(type(size) in (int, float) and 0 <= size < math.inf for size in sizes):
-        raise TypeError("lanes are no numbers")
+    write_atomically(file_inside(folder, run_folder.PROVENANCE), json.dumps(facts, indent=2))
 
 
 def _changes(
-    folder: Path, study: Study, facts: dict[str, Any], content: dict[str, str]
+    folder: Path, study: Study, records: Records, facts: dict[str, Any], content: dict[str, str]
 ) -> list[Problem]:
     """What is not as it was when the trials of a run were trained: code, data, model and study.
 
@@ -201,19 +215,19 @@ def _changes(
         problems.append(Problem(place=name, text=text))
     try:
         origin = identity.read_origin(folder, facts)
-        identity.refuse_others(str(folder), study, read(folder), origin, places=not moved)
+        identity.refuse_others(str(folder), study, records, origin, places=not moved)
     except InputError as error:
         problems += error.problems
     return problems
 
 
 def _problems(
-    study: Study, data: Path, folder: Path, lanes: Lanes, address: str | None
+    study: Study, data: Path, folder: Path | None, lanes: Lanes, address: str | None
 ) -> list[Problem]:
     """Everything that can be known without Ray and without reading weights."""
     found = [problem for model in study.models for problem in preflight.hub_problems(model)]
     found += preflight.survey(study, data).problems
-    room = [(folder, study.confirm.top + 1, "storage")]
+    room = [(folder, study.confirm.top + 1, "storage")] if folder else []
     if any(RECIPES[study.recipe].teacher(study.hyper(name, {})) for name in study.tasks):
         room.append((Shelf().folder, 1 + len(study.confirm.seeds), "RAYSEARCH_CACHE"))
     for place, weights, named in room:
@@ -237,6 +251,7 @@ def _engine(
     importing = threading.Thread(target=import_module, args=(".session", __package__), daemon=True)
     importing.start()  # torch and Tune take as long to import as Ray to start
     if all(complete(study, journal, task) for task in study.tasks):
+        _finish(folder, study, journal, content)
         export.write(folder)
         return Run(folder=folder, study=study, records=journal)
     with cluster(address) as resources:
@@ -253,12 +268,70 @@ def _engine(
     return Run(folder=folder, study=study, records=read(folder), interrupted=interrupted)
 
 
-def _clear(folder: Path) -> None:
-    """Empty a run folder, and take it away where it is one and no link."""
-    for path in folder.iterdir():
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
-    with suppress(OSError):
-        folder.rmdir()
+def _finish(folder: Path, study: Study, journal: Journal, content: dict[str, str]) -> None:
+    """Do what a run that was killed after its last trial had left to do."""
+    from . import winners  # Optuna comes with it
+    from .points import Points
+
+    if winners.untidy(folder, study):
+        points = Points(study, journal, content, 1)
+        winners.tidy(folder, study, journal, points.asker, lambda text: None)
+
+
+def _claim(
+    folder: Path, study: Study, written: str, data: Path, content: dict[str, str], lanes: Lanes
+) -> str:  # fmt: skip
+    """Write what a run folder begins with; gives the run's id."""
+    made = mark(folder)
+    write_atomically(file_inside(folder, run_folder.STUDY), written)
+    facts = {"data": str(data.resolve()), "content": content, "lanes": asdict(lanes)}
+    _write_facts(folder, provenance(study) | facts)
+    return made
+
+
+def _begun(records: Records) -> bool:
+    """Whether anything was trained, or has ended."""
+    return any(record.attempts or record.over for record in records.trials.values())
+
+
+def _taken(folder: Path) -> bool:
+    """Whether a folder holds anything but a run that never began a trial."""
+    return folder.exists() and any(folder.iterdir()) and not _abandoned(folder)
+
+
+def _abandoned(folder: Path) -> bool:
+    """Whether a start was killed here: a folder that a run has marked, in which none began, or one
+    that had no time for more than an empty journal."""
+    if not folder.is_dir():
+        return False
+    names = {path.name for path in folder.iterdir()}
+    if names == {NAME}:
+        return kind_of(folder / NAME) == "a file" and not (folder / NAME).stat().st_size
+    if owner(folder) is None or names - set(_beginning(folder)):
+        return False
+    with suppress(InputError):
+        return not _begun(read(folder))
+    return False
+
+
+def _clear_abandoned(folder: Path) -> None:
+    """Take a killed start away. Raises InputError where its process still runs."""
+    if _abandoned(folder):
+        with closing(Journal(folder)):
+            _clear(folder, owner(folder))
+
+
+def _clear(folder: Path, run: str | None) -> None:
+    """Take away what a run's start has written, and the folder where it is empty and no link."""
+    if run is not None and owner(folder) == run:
+        remove_known(folder, _beginning(folder))
+
+
+def _beginning(folder: Path) -> list[str]:
+    """Names of what a start leaves in its folder, the marker last: it allows that."""
+    staged = [path.name for path in folder.glob(".*.writing")]
+    return [*staged, run_folder.STUDY, run_folder.PROVENANCE, RAY_ERROR, NAME, TORN, "checkpoints",
+            MARKER]  # fmt: skip
 
 
 def _content(study: Study, data: Path) -> dict[str, str]:

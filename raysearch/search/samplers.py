@@ -1,6 +1,7 @@
 """Optuna's side of a task's search: distributions, samplers by name, asking and telling."""
 
 import json
+import sqlite3
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,11 +14,15 @@ from optuna.distributions import (
     FloatDistribution,
     IntDistribution,
 )
-from optuna.samplers import BaseSampler, CmaEsSampler, RandomSampler, TPESampler
+from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.trial import TrialState
+from sqlalchemy.pool import StaticPool
 
 from ..journal import Record
+from ..journal.sampler_state import GENERATION, STATE, plain_state
 from ..space import Dimension, Space
+from ..storage import write_atomically
+from .cmaes import PlainCmaEsSampler
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
@@ -45,7 +50,7 @@ def sampler(name: str, seed: int) -> BaseSampler:
     if name == "random" or name == "grid":
         return RandomSampler(seed=seed)
     if name == "cmaes":
-        return CmaEsSampler(seed=seed, warn_independent_sampling=False)
+        return PlainCmaEsSampler(seed=seed, warn_independent_sampling=False)
     return TPESampler(
         seed=seed, multivariate=True, group=False, constant_liar=True, n_startup_trials=8,
         warn_independent_sampling=False,
@@ -85,7 +90,7 @@ class Asker:
     def kept(self, record: Record) -> dict[str, Any]:
         """What the sampler keeps with a running trial, for `recall`: CMA-ES its state."""
         kept = self.study.trials[self._asked[record.id][0].number].system_attrs
-        return {name: value for name, value in kept.items() if name.startswith("cma:")}
+        return {name: kept[name] for name in (GENERATION, STATE) if name in kept}
 
     def tell(self, record: Record) -> None:
         """A trial has ended."""
@@ -125,7 +130,7 @@ class Asker:
             params=self._params(record.configuration),
             distributions=self._distributions,
             intermediate_values=values,
-            system_attrs=record.sampler,
+            system_attrs=plain_state(record.sampler),
             user_attrs={"trial": record.id, "status": record.status, "phase": record.phase},
         )
 
@@ -155,15 +160,27 @@ class Asker:
 
 
 def export(path: Path, name: str, asker: Asker, records: list[Record]) -> None:
-    """Write the ended trials as an Optuna study, for optuna's own tools."""
-    path.unlink(missing_ok=True)
-    storage = optuna.storages.RDBStorage(f"sqlite:///{path}")
+    """Write the ended trials as an Optuna study, for optuna's own tools.
+
+    It is made in memory and written whole: no path becomes part of an address, in which `?` and `%`
+    would mean something, and a disk that fills leaves the old file.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    connection = sqlite3.connect(":memory:", check_same_thread=False)
+    options = {"creator": lambda: connection, "poolclass": StaticPool}
+    storage = optuna.storages.RDBStorage("sqlite://", engine_kwargs=options)
     try:
         study = optuna.create_study(study_name=name, storage=storage, direction="maximize")
         study.add_trials([asker.frozen(record) for record in records if record.over])
+        storage.remove_session()
+        content = connection.serialize()
     finally:
         storage.remove_session()
         storage.engine.dispose()
+        connection.close()
+    write_atomically(path, content)
 
 
 def _simple(value: Any) -> Any:

@@ -1,12 +1,12 @@
 """One sitting of a run: from a cluster that is up to the last trial, or to Ctrl-C."""
 
 import logging
-import shutil
 import signal
 import tempfile
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +14,17 @@ import ray
 from ray import tune
 
 from .. import tasks
-from ..errors import RaysearchError
+from ..errors import InputError, RaysearchError
 from ..export import Curves
 from ..journal import Journal, Record
 from ..lane.desk import Desk
 from ..lane.trainable import Lane
 from ..models import save
 from ..preflight import Lanes
-from ..standing import complete, counted, standings
+from ..standing import complete, counted
+from ..storage import file_inside, folder_inside, mark, remove_owned, write_atomically
 from ..study import Study
-from . import samplers
+from . import winners
 from .agenda import Agenda
 from .cluster import HEAD, as_ctrl_c
 from .conductor import Chooser, Conductor, Judge, Watch
@@ -82,6 +83,8 @@ class Session:
         self._counted, self._count = -RECOUNT, 0
         self.view = (watch or Silent)(self.agenda, self._room)
         self.curves = Curves(folder, study)
+        for text in journal.notes:
+            self.view.note(text)
 
     def run(self) -> bool:
         """Run to the end; whether it was interrupted."""
@@ -107,6 +110,8 @@ class Session:
                 with as_ctrl_c(signal.SIGTERM):
                     self._tune(conductor, desk, scratch)
             except (tune.TuneError, ray.exceptions.RayError) as error:
+                if self.journal.failure is not None:  # Tune would hide what it is
+                    raise self.journal.failure from error
                 raise self._lost(error) from error
             finally:
                 self.view.close()
@@ -114,10 +119,15 @@ class Session:
 
     def _lost(self, error: Exception) -> RaysearchError:
         """Ray itself failed: say how to go on, and keep what it said in a file."""
-        path = self.folder / "ray-error.txt"
-        path.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
+        text = "".join(traceback.format_exception(error))
+        try:
+            path = file_inside(self.folder, "ray-error.txt")
+            write_atomically(path, text)
+            where = f"see {path}"
+        except (OSError, RaysearchError):  # no room, or no folder: what Ray said is told itself
+            where = text.strip().splitlines()[-1]
         return RaysearchError(
-            f"{self.folder}: Ray failed, see {path}\n"
+            f"{self.folder}: Ray failed, {where}\n"
             f"what has ended is kept; go on with: raysearch resume {self.folder}"
         )
 
@@ -186,9 +196,12 @@ class Session:
     def _note_error(self, record: Record) -> None:
         """A failed trial leaves what it said last in a file of its own."""
         if record.error:
-            path = self.folder / tasks.get(record.task).slug / "errors" / f"{record.id}.txt"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(record.error + "\n", encoding="utf-8")
+            with suppress(OSError, InputError):  # the journal has it
+                place = (tasks.get(record.task).slug, "errors")
+                folder_inside(self.folder, *place)
+                path = file_inside(self.folder, *place, f"{record.id}.txt")
+                text = record.error.encode("utf-8", "backslashreplace")
+                write_atomically(path, text + b"\n")
 
     def _keep_weights(self, record: Record, weights: dict[str, Any]) -> None:
         """Write a trial's weights where none of the same configuration did better on dev; put a
@@ -206,28 +219,20 @@ class Session:
         if any((counted(self.study, r), -r.number) > (best, -record.number) for r in rivals):
             return
         hyper = self.study.hyper(record.task, record.configuration)
+        place = tasks.get(record.task).slug, winners.FOLDER
+        folder_inside(self.folder, *place)
         save(self._weights(record), self.pantry.pretrained(record.task), weights, hyper)
+        run = winners.run_of(self.folder)
+        mark(self._weights(record), run)
         for rival in rivals:
-            shutil.rmtree(self._weights(rival))
+            remove_owned(self._weights(rival), run)
 
     def _kept(self, task: str) -> list[Record]:
-        return [r for r in self.journal.of(task) if r.over and self._weights(r).is_dir()]
+        return winners.kept(self.folder, self.journal, task)
 
     def _weights(self, record: Record) -> Path:
-        return self.folder / tasks.get(record.task).slug / "weights" / record.id
+        return winners.weights_of(self.folder, record)
 
     def tidy(self) -> None:
         """The winner's weights become best/, the others go; Optuna's study is written."""
-        for name in self.study.tasks:
-            folder = self.folder / tasks.get(name).slug
-            folder.mkdir(exist_ok=True)
-            leaders = standings(self.study, self.journal, name)
-            kept = {r.id for r in self._kept(name)}
-            for record in leaders[0].trials if leaders else ():
-                if record.id in kept:
-                    shutil.rmtree(folder / "best", ignore_errors=True)
-                    self._weights(record).rename(folder / "best")
-            shutil.rmtree(folder / "weights", ignore_errors=True)
-            searched = self.journal.of(name, "search")
-            samplers.export(folder / "study.db", self.study.name, self.agenda.asker(name), searched)
-        shutil.rmtree(self.folder / "checkpoints", ignore_errors=True)
+        winners.tidy(self.folder, self.study, self.journal, self.agenda.asker, self.view.note)

@@ -5,20 +5,24 @@ it is still to be trained, is the agenda's matter."""
 
 import hashlib
 import json
-import os
-import shutil
-import time
-import uuid
-from contextlib import suppress
+import math
 from pathlib import Path
 from typing import Any
 
 from ..errors import InputError, Problem
 from ..journal import Record
 from ..prepare import cache_folder
-from ..storage import write_atomically
+from ..storage import (
+    inside,
+    is_id,
+    open_regular,
+    read_json,
+    remove_stale,
+    remove_tree,
+    staged_folder,
+    write_atomically,
+)
 
-DAY = 24 * 3600.0  # seconds
 FACTS, WEIGHTS = "facts.json", "weights.safetensors"
 
 
@@ -36,12 +40,14 @@ class Shelf:
     def find(self, identity: str) -> dict[str, Any] | None:
         """What is known of a teacher; None where it is not here, or not whole."""
         if identity not in self._sound:
-            place = self.folder / identity
+            if not is_id(identity):
+                return None
             try:
-                facts = json.loads((place / FACTS).read_text(encoding="utf-8"))
-                if facts["digest"] != _digest(place / WEIGHTS):
+                facts = read_json(inside(self.folder, identity, FACTS))
+                weights = inside(self.folder, identity, WEIGHTS)
+                if not _whole(facts) or facts["digest"] != _digest(weights):
                     return None
-            except (OSError, ValueError, TypeError, KeyError):
+            except (OSError, InputError):
                 return None
             self._sound[identity] = facts
         return self._sound[identity]
@@ -50,7 +56,7 @@ class Shelf:
         """The arrays of a teacher that was found."""
         from ..models.arrays import read_arrays  # torch comes with it
 
-        return read_arrays(self.folder / identity / WEIGHTS)
+        return read_arrays(inside(self.folder, identity, WEIGHTS))
 
     def put(self, identity: str, weights: dict[str, Any], facts: dict[str, Any]) -> None:
         """Keep a teacher, whole or not at all; one that is here already stays.
@@ -63,30 +69,37 @@ class Shelf:
         """
         from ..models.arrays import write_arrays
 
-        place = self.folder / identity
-        staged = self.folder / f".{identity}-{uuid.uuid4().hex}.writing"
-        self._sweep()
+        if self.find(identity) is not None:
+            return
+        place = inside(self.folder, identity)
+        remove_stale(self.folder, ".*.writing")  # what a killed run left half written a day ago
         try:
-            staged.mkdir(parents=True)
-            write_arrays(staged / WEIGHTS, weights)
-            facts = {**facts, "digest": _digest(staged / WEIGHTS)}
-            write_atomically(staged / FACTS, json.dumps(facts, indent=2) + "\n")
-            if self.find(identity) is None:
-                shutil.rmtree(place, ignore_errors=True)
-                os.rename(staged, place)
-                self._sound[identity] = facts
+            remove_tree(place)  # damaged
+            with staged_folder(place) as staged:
+                write_arrays(staged / WEIGHTS, weights)
+                facts = {**facts, "digest": _digest(staged / WEIGHTS)}
+                write_atomically(staged / FACTS, json.dumps(facts, indent=2) + "\n")
+            self._sound[identity] = facts
         except OSError as error:
             if self.find(identity) is None:  # or another study was quicker by a moment
                 raise _unwritten(self.folder, error) from error
-        finally:
-            shutil.rmtree(staged, ignore_errors=True)
 
-    def _sweep(self) -> None:
-        """Take away what a killed run left half written a day ago."""
-        for left in self.folder.glob(".*.writing"):
-            with suppress(OSError):
-                if time.time() - left.stat().st_mtime > DAY:
-                    shutil.rmtree(left)
+
+def _whole(facts: object) -> bool:
+    """Whether what a teacher's file says has the fields that a run reads, of their types."""
+    if not isinstance(facts, dict) or not isinstance(facts.get("digest"), str):
+        return False
+    if facts.get("status") not in ("finished", "degenerate") or not _real(facts.get("seconds")):
+        return False
+    scores = [facts.get("best"), facts.get("last")]
+    if not all(isinstance(s, dict) and all(map(_real, s.values())) for s in scores):
+        return False
+    return _real(facts.get("score")) and facts["seconds"] >= 0
+
+
+def _real(value: object) -> bool:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number and math.isfinite(value) and abs(value) < 1e10
 
 
 def untaught(teacher: Record) -> str | None:
@@ -101,7 +114,7 @@ def untaught(teacher: Record) -> str | None:
 
 
 def _digest(path: Path) -> str:
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

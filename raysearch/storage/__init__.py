@@ -1,5 +1,52 @@
-"""What lies on a disk: the only package that replaces, moves or removes files."""
+"""What lies on a disk: the only package that replaces, moves, cuts or removes files and folders."""
 
-from .atomic import write_atomically
+from .atomic import replaced, staged_file, staged_folder, write_atomically
+from .names import component_problem, is_id, name_problem
+from .ownership import MARKER, clear_place, mark, owner, remove_owned, run_named_in
+from .paths import all_inside, file_inside, folder_inside, free_name, inside, kind_of
+from .regular import open_regular, parse_json, read_json
+from .removal import (
+    empty_file,
+    keep_aside,
+    move,
+    remove_file,
+    remove_known,
+    remove_stale,
+    remove_tree,
+    shorten,
+    take_place,
+)
 
-__all__ = ["write_atomically"]
+__all__ = [
+    "MARKER",
+    "all_inside",
+    "clear_place",
+    "component_problem",
+    "empty_file",
+    "file_inside",
+    "folder_inside",
+    "free_name",
+    "inside",
+    "is_id",
+    "keep_aside",
+    "kind_of",
+    "mark",
+    "move",
+    "name_problem",
+    "open_regular",
+    "owner",
+    "parse_json",
+    "read_json",
+    "remove_file",
+    "remove_known",
+    "remove_owned",
+    "remove_stale",
+    "remove_tree",
+    "replaced",
+    "run_named_in",
+    "shorten",
+    "staged_file",
+    "staged_folder",
+    "take_place",
+    "write_atomically",
+]

@@ -2,8 +2,12 @@
 
 import os
 import tempfile
-from contextlib import suppress
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from .removal import remove_tree, take_place
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
@@ -21,7 +25,8 @@ def write_atomically(path: Path, content: str | bytes) -> None:
     """
     content = content.encode() if isinstance(content, str) else content
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".writing")
+    prefix = f".{path.name[:100]}."
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=prefix, suffix=".writing")
     staged = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as file:
@@ -34,6 +39,62 @@ def write_atomically(path: Path, content: str | bytes) -> None:
         with suppress(OSError):
             staged.unlink()
         raise
+
+
+@contextmanager
+def replaced(path: Path) -> Iterator[Path]:
+    """Give a new file's path for a library to write to; at the end it takes the place of `path`.
+
+    Where the block or the disk fails, the new file goes and the old one stays. A reader sees one of
+    the two, whole; a link at `path` is replaced, not followed.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    with staged_file(path) as staged:
+        yield staged
+        os.replace(staged, path)
+
+
+@contextmanager
+def staged_file(path: Path) -> Iterator[Path]:
+    """Give the path of a new file beside another one; what is still there at the end goes away.
+
+    Raises:
+        OSError: the folder cannot be made.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    staged = path.with_name(f".{path.name[:100]}.{uuid.uuid4().hex}.writing")
+    try:
+        yield staged
+    finally:
+        with suppress(OSError):
+            staged.unlink()
+
+
+@contextmanager
+def staged_folder(folder: Path, *, replace: bool = False) -> Iterator[Path]:
+    """Give a new empty folder to fill; at the end it becomes `folder`, whole or not at all.
+
+    Args:
+        folder: absent, or an empty folder.
+        replace: `folder` may be there already; then it goes away.
+
+    Raises:
+        OSError: it cannot be written, or is there already.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    staged = folder.with_name(f".{folder.name[:100]}.{uuid.uuid4().hex}.writing")
+    staged.mkdir()
+    try:
+        yield staged
+        if replace:
+            take_place(staged, folder)
+        else:
+            os.replace(staged, folder)
+    finally:
+        with suppress(OSError):
+            remove_tree(staged)
 
 
 def _umask() -> int:

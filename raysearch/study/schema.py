@@ -114,7 +114,11 @@ class PerTask(_Part):
 class Study(_Part):
     """A search, whole: see DESIGN for the words."""
 
-    name: str = Field(pattern=r"^[^-./\\\s][^/\\\r\n]*$", description="and that of its run folder")
+    name: str = Field(
+        pattern=r"^[^-./\\\s\x00-\x1f\x7f-\x9f][^/\\\x00-\x1f\x7f-\x9f]*$",
+        max_length=255,
+        description="and that of its run folder",
+    )
     tasks: tuple[str, ...] = Field(min_length=1, description="names or patterns such as glue/*")
     model: str = Field(description="a folder, a hub name, or scratch")
     recipe: str = "finetune"

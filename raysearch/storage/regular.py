@@ -1,0 +1,71 @@
+"""Files that are opened without trust: regular ones only, never through a link, never too large."""
+
+import json
+import os
+import stat
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from ..errors import InputError, Problem
+from .paths import kind_of
+
+LARGEST_JSON = 2**20  # bytes of a file of facts
+
+
+def open_regular(path: Path, *, write: bool = False) -> BinaryIO:
+    """Open a regular file without a buffer, for reading or also for appending.
+
+    Args:
+        path: its last component is not followed where it is a link, and a pipe is not waited for.
+        write: append to it, and make it where it is absent; it can be read too.
+
+    Raises:
+        InputError: a link, a folder, a pipe, a device.
+        OSError: absent, or it cannot be opened.
+    """
+    kind = kind_of(path)
+    if kind not in (None, "a file"):
+        raise _irregular(path, kind)
+    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT if write else os.O_RDONLY
+    flags |= os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    descriptor = os.open(path, flags, 0o666)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise _irregular(path, "no regular file")
+    return os.fdopen(descriptor, "a+b" if write else "rb", buffering=0)
+
+
+def read_json(path: Path) -> Any:
+    """Return what a small JSON file holds.
+
+    Raises:
+        InputError: no regular file, too large, no JSON, nested too deeply; NaN is no JSON.
+        OSError: absent, or it cannot be read.
+    """
+    with open_regular(path) as file:
+        content = file.read(LARGEST_JSON + 1)
+    if len(content) > LARGEST_JSON:
+        text = f"more than {LARGEST_JSON:,} bytes are no file of facts"
+        raise InputError(str(path), [Problem(place="file", text=text)])
+    try:
+        return parse_json(content)
+    except ValueError as error:
+        raise InputError(str(path), [Problem(place="file", text=f"no JSON: {error}")]) from None
+
+
+def parse_json(content: bytes) -> Any:
+    """Return what JSON in UTF-8 says. Raises ValueError for all that is none, NaN and too deep
+    nesting included."""
+    try:
+        return json.loads(content.decode("utf-8"), parse_constant=_no_number)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def _no_number(name: str) -> Any:
+    raise ValueError(f"{name} is no number of JSON")
+
+
+def _irregular(path: Path, kind: str | None) -> InputError:
+    text = f"is {kind}: only a regular file would do, links are not followed"
+    return InputError(str(path.parent), [Problem(place=path.name, text=text)])

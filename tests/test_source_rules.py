@@ -1,0 +1,200 @@
+"""Rules that are read from the source: what may remove, run, unpickle or trust, and where."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "raysearch"
+TREES = {path.relative_to(PACKAGE): ast.parse(path.read_text()) for path in PACKAGE.rglob("*.py")}
+
+# What takes away, moves, cuts or links, by the attribute that is called.
+REMOVES = {"unlink", "rmtree", "rmdir", "removedirs", "rename", "renames", "truncate", "ftruncate",
+           "symlink", "symlink_to", "link", "hardlink_to", "copytree"}  # fmt: skip
+OF_OS = {"remove", "replace"}  # lists and texts have methods of these names too
+UNPICKLES = {"pickle", "_pickle", "cloudpickle", "dill", "joblib", "shelve", "marshal"}
+WALKER = Path("convert/checkpoint.py")  # walks pickles with everything inert
+AUTO = {"from_pretrained", "from_config"}
+
+
+def calls(tree):
+    return [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+
+
+def called(node):
+    """(what stands before the last dot, the name after it) of a call."""
+    function = node.func
+    if isinstance(function, ast.Attribute):
+        return ast.unparse(function.value), function.attr
+    return "", function.id if isinstance(function, ast.Name) else ""
+
+
+def removals(tree):
+    """Calls that remove, move, cut or link what lies on a disk."""
+    for node in calls(tree):
+        owner, name = called(node)
+        of_path = name == "replace" and owner and len(node.args) == 1 and not node.keywords
+        if (name in REMOVES and owner) or (owner == "os" and name in OF_OS) or of_path:
+            yield ast.unparse(node)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module in ("os", "shutil"):
+            yield from (a.name for a in node.names if a.name in REMOVES | OF_OS)
+
+
+def unpicklings(tree):
+    """Imports and calls by which pickled objects would be built."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (a.name for a in node.names if a.name.split(".")[0] in UNPICKLES)
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in UNPICKLES:
+            yield node.module
+    for node in calls(tree):
+        owner, name = called(node)
+        if owner.split(".")[0] in UNPICKLES or (name == "Unpickler"):
+            yield ast.unparse(node)
+        if any(word.arg == "allow_pickle" and not is_false(word.value) for word in node.keywords):
+            yield ast.unparse(node)
+
+
+def is_false(value):
+    return isinstance(value, ast.Constant) and value.value is False
+
+
+def is_true(value):
+    return isinstance(value, ast.Constant) and value.value is True
+
+
+def keyword(node, name):
+    return next((word.value for word in node.keywords if word.arg == name), None)
+
+
+def loose_torch_loads(tree):
+    for node in calls(tree):
+        if called(node) == ("torch", "load") and not is_true(keyword(node, "weights_only")):
+            yield ast.unparse(node)
+
+
+def trusting(tree):
+    """Uses of from_pretrained and from_config without trust_remote_code=False in the same call.
+
+    One that is handed to another function, as `_from_hub(AutoConfig.from_pretrained, name)`, is of
+    the call that it is handed to.
+    """
+    parents = {child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
+    for node in ast.walk(tree):
+        if not (isinstance(node, ast.Attribute) and node.attr in AUTO):
+            continue
+        above = parents.get(node)
+        if not (isinstance(above, ast.Call) and is_false(keyword(above, "trust_remote_code"))):
+            yield ast.unparse(above if isinstance(above, ast.Call) else node)
+
+
+def loose_yaml(tree):
+    for node in calls(tree):
+        owner, name = called(node)
+        if owner == "yaml" and name in ("load", "load_all", "unsafe_load", "full_load"):
+            loader = keyword(node, "Loader") or (node.args[1] if len(node.args) > 1 else None)
+            if loader is None or ast.unparse(loader) not in ("yaml.SafeLoader", "yaml.CSafeLoader"):
+                yield ast.unparse(node)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef):
+            bases = [ast.unparse(base) for base in node.bases]
+            yield from (b for b in bases if b.startswith("yaml.") and "Safe" not in b)
+
+
+def evaluations(tree):
+    """Calls of the built-in functions that run text, and of shells."""
+    for node in calls(tree):
+        owner, name = called(node)
+        if not owner and name in ("eval", "exec", "compile", "__import__"):
+            yield ast.unparse(node)
+        if owner == "os" and name in ("system", "popen"):
+            yield ast.unparse(node)
+        if is_true(keyword(node, "shell")):
+            yield ast.unparse(node)
+
+
+def broken(rule, *allowed):
+    return [
+        f"{path}: {text}"
+        for path, tree in TREES.items()
+        if not any(path == place or place in path.parents for place in allowed)
+        for text in rule(tree)
+    ]
+
+
+def test_only_storage_removes_moves_cuts_or_links():
+    assert not broken(removals, Path("storage"))
+
+
+def test_nothing_is_unpickled_but_by_the_walker_that_runs_nothing():
+    assert not broken(unpicklings, WALKER)
+
+
+def test_torch_reads_weights_only():
+    assert not broken(loose_torch_loads)
+
+
+def test_no_model_or_tokenizer_brings_code_along():
+    assert not broken(trusting)
+
+
+def test_yaml_is_read_by_the_safe_loader():
+    assert not broken(loose_yaml)
+
+
+def test_no_text_is_run():
+    assert not broken(evaluations)
+
+
+@pytest.mark.parametrize(
+    ("rule", "text"),
+    [
+        (removals, "path.unlink(missing_ok=True)"),
+        (removals, "shutil.rmtree(path, ignore_errors=True)"),
+        (removals, "from shutil import rmtree"),
+        (removals, "os.remove(path)"),
+        (removals, "os.replace(one, two)"),
+        (removals, "staged.replace(path)"),
+        (removals, "(folder / 'weights').rename(folder / 'best')"),
+        (removals, "self._file.truncate(0)"),
+        (removals, "os.truncate(other, 0)"),
+        (removals, "path.symlink_to(other)"),
+        (unpicklings, "import pickle"),
+        (unpicklings, "from cloudpickle import loads"),
+        (unpicklings, "numpy.load(path, allow_pickle=True)"),
+        (loose_torch_loads, "torch.load(path)"),
+        (loose_torch_loads, "torch.load(path, weights_only=False)"),
+        (trusting, "AutoConfig.from_pretrained(name)"),
+        (trusting, "_from_hub(AutoConfig.from_pretrained, name)"),
+        (trusting, "HEADS[head].from_config(config, trust_remote_code=True)"),
+        (loose_yaml, "yaml.load(text)"),
+        (loose_yaml, "yaml.load(text, Loader=yaml.UnsafeLoader)"),
+        (loose_yaml, "class Reader(yaml.FullLoader): pass"),
+        (evaluations, "eval(text)"),
+        (evaluations, "os.system(text)"),
+        (evaluations, "subprocess.run(text, shell=True)"),
+    ],
+)
+def test_a_rule_sees_what_breaks_it(rule, text):
+    assert list(rule(ast.parse(text)))
+
+
+@pytest.mark.parametrize(
+    ("rule", "text"),
+    [
+        (removals, "text.replace('a', 'b')"),
+        (removals, "replace(problem, place=name)"),
+        (removals, "dataclasses.replace(problem, place=name)"),
+        (removals, "model.eval()"),
+        (loose_torch_loads, "torch.load(path, weights_only=True)"),
+        (trusting, "AutoConfig.from_pretrained(name, trust_remote_code=False)"),
+        (trusting, "_from_hub(AutoConfig.from_pretrained, name, trust_remote_code=False)"),
+        (loose_yaml, "yaml.safe_load(text)"),
+        (loose_yaml, "class Reader(yaml.SafeLoader): pass"),
+        (evaluations, "model.eval()"),
+        (evaluations, "re.compile(text)"),
+    ],
+)
+def test_a_rule_lets_pass_what_keeps_it(rule, text):
+    assert not list(rule(ast.parse(text)))
