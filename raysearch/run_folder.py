@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from . import journal, tasks
+from . import identity, journal, tasks
 from .errors import InputError, Problem
 from .journal import Record, Records
 from .storage import file_inside, inside, kind_of, read_json
@@ -44,7 +44,7 @@ class _LaneFacts(_Strict):
 class _Data(_Strict):
     model_config = ConfigDict(extra="allow")
 
-    data: _Text
+    data: Annotated[_Text, Field(pattern=r"\S")]
 
 
 class _Provenance(_Data):
@@ -107,6 +107,7 @@ def records_of(folder: Path, study: Study) -> Records:
     records = journal.read(folder)
     refuse_lost_journal(folder, study, records)
     refuse_misfits(folder, study, records)
+    identity.check(folder, study, records)
     return records
 
 

@@ -169,7 +169,6 @@ CHANGED = {
         {"space__BSZ": None, "fixed__BSZ": 32}, "space of glue/rte", "in a space of BSZ, LR"
     ),
     "a task more": ({"tasks": [RTE, "toy/grammar"]}, "tasks", "was not part of the run"),
-    "another task": ({"tasks": ["toy/grammar"]}, "journal.jsonl", "has trials of glue/rte"),
 }  # fmt: skip
 
 
@@ -181,6 +180,13 @@ def test_what_was_changed_in_a_study_after_its_trials_is_named(run_folder, tmp_p
         assert text in problems[place], problems
     assert not started
     assert not list(run_folder.rglob("table.md"))
+
+
+def test_a_study_of_another_task_is_refused(run_folder, tmp_path, started):
+    edit(run_folder, tasks=["toy/grammar"])
+    for problems in refusals(run_folder, tmp_path):
+        assert any("glue/rte" in text for text in problems.values())
+    assert not started
 
 
 ALLOWED = {

@@ -27,8 +27,10 @@ FACTS = {"raysearch": "0.1.1", "data": "/data", "content": {TOY: "x"},
 
 
 @pytest.fixture
-def folder(tmp_path):
-    """A run of two trials, whole, in a folder beside a file and a folder of the user."""
+def folder(tmp_path, monkeypatch):
+    """A run of two trials, whole, in a folder beside a file and a folder of the user; their ids are
+    names."""
+    monkeypatch.setattr("raysearch.identity._follows", lambda *_: True)
     place = tmp_path / "runs" / "toy"
     write_study(place, **STUDY)
     (place / "provenance.json").write_text(json.dumps(FACTS))

@@ -34,7 +34,6 @@ from .provenance import provenance
 from .teachers import Shelf
 
 RAY_ERROR = "ray-error.txt"
-_KEPT = ("model", "study", "hyperparameters")  # of a provenance: how the trials were trained
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,22 +122,19 @@ def resume(
     mirror = Mirror(str(folder)) if is_remote(str(folder)) else None
     folder = mirror.fetch() if mirror else Path(folder)
     study, facts = opened(folder)
-    if kind_of(folder / NAME) is None:
-        run_folder.refuse_lost_journal(folder, study, Records(), needed=True)
+    run_folder.refuse_lost_journal(folder, study, read(folder), needed=True)
     with closing(Journal(folder)) as journal:  # first: a run that is going on is told at once
         run_folder.refuse_lost_journal(folder, study, journal)
         data = Path(data or facts["data"])
         lanes = Lanes.of(lanes) or Lanes(**facts["lanes"])
         problems = _problems(study, data, folder, lanes, address)
         content = {} if problems else _content(study, data)
-        problems += _changes(folder, study, facts, content, journal)
+        problems += _changes(folder, study, journal, facts, content)
         if problems:
             raise InputError(str(folder), problems)
         run_folder.refuse_misfits(folder, study, journal, resumed=True)
-        if facts.get("study", studies.as_mapping(study)) != studies.as_mapping(study):
-            _write_facts(
-                folder, run_folder.provenance_of(folder) | {"study": studies.as_mapping(study)}
-            )
+        if facts.get("study", now := studies.as_mapping(study)) != now:
+            _write_facts(folder, facts | {"study": now})
         with mirror or nullcontext():
             return _engine(folder, study, data, journal, content, address, lanes, watch)
 
@@ -151,10 +147,7 @@ def opened(folder: Path) -> tuple[Study, dict[str, Any]]:
         text = f"no {' and no '.join(missing)} here: not a run folder"
         raise InputError(str(folder), [Problem(place="run folder", text=text)])
     facts = run_folder.provenance_of(folder)
-    wanted = {name: facts[name] for name in ("raysearch", "data", "content", "lanes")}
-    wanted |= {name: facts[name] for name in _KEPT if name in facts}
-    identity.read_origin(folder, wanted)  # refuses other types
-    return studies.load(run_folder.study_file(folder)), wanted
+    return studies.load(run_folder.study_file(folder)), facts
 
 
 def _place(
@@ -195,16 +188,11 @@ def _place_problems(storage: str, name: str) -> list[Problem]:
 
 
 def _write_facts(folder: Path, facts: dict[str, Any]) -> None:
-    text = json.dumps(facts, indent=2)
-    write_atomically(file_inside(folder, run_folder.PROVENANCE), text)
+    write_atomically(file_inside(folder, run_folder.PROVENANCE), json.dumps(facts, indent=2))
 
 
 def _changes(
-    folder: Path,
-    study: Study,
-    facts: dict[str, Any],
-    content: dict[str, str],
-    records: Records,
+    folder: Path, study: Study, records: Records, facts: dict[str, Any], content: dict[str, str]
 ) -> list[Problem]:
     """What is not as it was when the trials of a run were trained: code, data, model and study.
 

@@ -24,7 +24,7 @@ class Points:
 
     Args:
         study, journal, content, devices: see Agenda.
-        clock: of the session.
+        clock: of the session; one that starts now by default.
     """
 
     def __init__(
@@ -33,10 +33,10 @@ class Points:
         journal: Journal,
         content: Mapping[str, str],
         devices: int,
-        clock: Clock,
+        clock: Clock | None = None,
     ) -> None:
         self.study, self.journal, self.content, self.devices = study, journal, content, devices
-        self.origin, self.clock = Origin(content=content), clock
+        self.origin, self.clock = Origin(content=content), clock or Clock()
         self._askers: dict[str, Asker] = {}
         self._teachers: dict[str, tuple[str, Configuration] | None] = {}
 
