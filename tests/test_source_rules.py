@@ -13,7 +13,7 @@ REMOVES = {"unlink", "rmtree", "rmdir", "removedirs", "rename", "renames", "trun
            "symlink", "symlink_to", "link", "hardlink_to", "copytree"}  # fmt: skip
 OF_OS = {"remove", "replace"}  # lists and texts have methods of these names too
 UNPICKLES = {"pickle", "_pickle", "cloudpickle", "dill", "joblib", "shelve", "marshal"}
-WALKER = Path("convert/checkpoint.py")  # walks pickles with everything inert
+WALKERS = Path("convert/checkpoint.py"), Path("convert/inert.py")  # walk pickles, running nothing
 AUTO = {"from_pretrained", "from_config"}
 
 
@@ -74,18 +74,34 @@ def loose_torch_loads(tree):
             yield ast.unparse(node)
 
 
-def trusting(tree):
+def careful(tree):
+    """Names of functions that call what they are given with trust_remote_code=False, always."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef):
+            given = {argument.arg for argument in node.args.args}
+            uses = [call for call in calls(node) if called(call)[1] in given]
+            if uses and all(is_false(keyword(call, "trust_remote_code")) for call in uses):
+                yield node.name
+
+
+CAREFUL = {name for tree in TREES.values() for name in careful(tree)}
+
+
+def trusting(tree, known=frozenset(CAREFUL)):
     """Uses of from_pretrained and from_config without trust_remote_code=False in the same call.
 
-    One that is handed to another function, as `_from_hub(AutoConfig.from_pretrained, name)`, is of
-    the call that it is handed to.
+    One may be handed to a function that says it when it calls it: `_from_hub` of the models.
     """
     parents = {child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
     for node in ast.walk(tree):
         if not (isinstance(node, ast.Attribute) and node.attr in AUTO):
             continue
         above = parents.get(node)
-        if not (isinstance(above, ast.Call) and is_false(keyword(above, "trust_remote_code"))):
+        if isinstance(above, ast.Dict):  # compared, not called
+            continue
+        said = isinstance(above, ast.Call) and is_false(keyword(above, "trust_remote_code"))
+        handed = isinstance(above, ast.Call) and node in above.args and called(above)[1] in known
+        if not (said or handed):
             yield ast.unparse(above if isinstance(above, ast.Call) else node)
 
 
@@ -99,7 +115,9 @@ def loose_yaml(tree):
     for node in ast.walk(tree):
         if isinstance(node, ast.ClassDef):
             bases = [ast.unparse(base) for base in node.bases]
-            yield from (b for b in bases if b.startswith("yaml.") and "Safe" not in b)
+            yield from (
+                b for b in bases if b.endswith("Loader") and "Safe" not in b and "yaml" in b
+            )
 
 
 def evaluations(tree):
@@ -128,7 +146,7 @@ def test_only_storage_removes_moves_cuts_or_links():
 
 
 def test_nothing_is_unpickled_but_by_the_walker_that_runs_nothing():
-    assert not broken(unpicklings, WALKER)
+    assert not broken(unpicklings, *WALKERS)
 
 
 def test_torch_reads_weights_only():
@@ -166,7 +184,8 @@ def test_no_text_is_run():
         (loose_torch_loads, "torch.load(path)"),
         (loose_torch_loads, "torch.load(path, weights_only=False)"),
         (trusting, "AutoConfig.from_pretrained(name)"),
-        (trusting, "_from_hub(AutoConfig.from_pretrained, name)"),
+        (trusting, "unheard_of(AutoConfig.from_pretrained, name)"),
+        (trusting, "load = AutoConfig.from_pretrained"),
         (trusting, "HEADS[head].from_config(config, trust_remote_code=True)"),
         (loose_yaml, "yaml.load(text)"),
         (loose_yaml, "yaml.load(text, Loader=yaml.UnsafeLoader)"),
@@ -189,7 +208,7 @@ def test_a_rule_sees_what_breaks_it(rule, text):
         (removals, "model.eval()"),
         (loose_torch_loads, "torch.load(path, weights_only=True)"),
         (trusting, "AutoConfig.from_pretrained(name, trust_remote_code=False)"),
-        (trusting, "_from_hub(AutoConfig.from_pretrained, name, trust_remote_code=False)"),
+        (trusting, "kinds = {AutoConfig.from_pretrained: 'config.json'}"),
         (loose_yaml, "yaml.safe_load(text)"),
         (loose_yaml, "class Reader(yaml.SafeLoader): pass"),
         (evaluations, "model.eval()"),
@@ -198,3 +217,15 @@ def test_a_rule_sees_what_breaks_it(rule, text):
 )
 def test_a_rule_lets_pass_what_keeps_it(rule, text):
     assert not list(rule(ast.parse(text)))
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("def read(load, name): return load(name, trust_remote_code=False)", ["read"]),
+        ("def read(load, name): return load(name, trust_remote_code=True)", []),
+        ("def read(load, name): return load(name) or load(name, trust_remote_code=False)", []),
+    ],
+)
+def test_a_function_is_careful_that_always_says_it(text, names):
+    assert list(careful(ast.parse(text))) == names
