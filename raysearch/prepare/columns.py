@@ -37,6 +37,16 @@ def fills(tokenizer: Any) -> dict[str, int]:
     return {n: fill for n, fill in names.items() if n == INPUT or n in tokenizer.model_input_names}
 
 
+def sentence_frame(tokenizer: Any) -> tuple[list[int], list[int]]:
+    """Return the special tokens before and after the words of one sentence: [CLS], [SEP].
+
+    Where a pair's texts stand apart by two ends, a sentence of words has both of them, as in the
+    scripts of XTREME and xTune (`sep_token_extra`): RoBERTa's and XLM-R's are <s>, </s></s>.
+    """
+    begin, middle, end = frame(tokenizer)
+    return begin, middle if end and middle == end * 2 else end
+
+
 def frame(tokenizer: Any) -> tuple[list[int], list[int], list[int]]:
     """The special tokens before, between and after a pair of texts: [CLS], [SEP], [SEP].
 
@@ -48,16 +58,6 @@ def frame(tokenizer: Any) -> tuple[list[int], list[int], list[int]]:
     stop = len(single) - start - len(inner)
     second = len(pair) - stop - len(inner)
     return single[:start], pair[start + len(inner) : second], pair[len(pair) - stop :]
-
-
-def sentence_frame(tokenizer: Any) -> tuple[list[int], list[int]]:
-    """Return the special tokens before and after the words of one sentence: [CLS], [SEP].
-
-    Where a pair's texts stand apart by two ends, a sentence of words has both of them, as in the
-    scripts of XTREME and xTune (`sep_token_extra`): RoBERTa's and XLM-R's are <s>, </s></s>.
-    """
-    begin, middle, end = frame(tokenizer)
-    return begin, middle if end and middle == end * 2 else end
 
 
 @dataclass(frozen=True, kw_only=True)
