@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from yaml import MarkedYAMLError
 
 from ..errors import InputError, Problem, nearest, shortened, unknown
 from ..storage.inputs import open_input
@@ -92,7 +93,7 @@ def _load(text: str) -> tuple[Any, list[tuple[int, str]]]:
         loader.dispose()
 
 
-class NotPlain(yaml.MarkedYAMLError):
+class NotPlain(MarkedYAMLError):
     """YAML, and more of it than a study may have."""
 
 
