@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import yaml
 
 import raysearch
-from raysearch import export, journal, study
+from raysearch import RaysearchError, export, journal, study
 from raysearch.search import engine
 from raysearch.search.agenda import Agenda
 
@@ -73,6 +74,9 @@ class _Folders:
         self.fresh()
         export.write(self.folder)
         self.best = (self.folder / "toy-grammar" / "best.yaml").read_bytes()
+        with suppress(RaysearchError):  # what is imported is no part of an input's time
+            self._predicted()
+        self.fresh()
 
     def fresh(self) -> None:
         """Write the folder as a run leaves it."""
@@ -81,6 +85,10 @@ class _Folders:
         (self.folder / "study.yaml").write_bytes(self.text)
         (self.folder / "provenance.json").write_bytes(self.facts)
         (self.folder / journal.NAME).write_bytes(lines(self.events))
+
+    def _predicted(self) -> None:
+        predict = getattr(raysearch.predict, "predict", raysearch.predict)
+        predict(self.folder, to=self.folder / "out")
 
 
 class Journals(_Folders):
@@ -172,7 +180,3 @@ class RunFolders(_Folders):
 
     def _opened(self) -> None:
         engine.opened(self.folder)
-
-    def _predicted(self) -> None:
-        predict = getattr(raysearch.predict, "predict", raysearch.predict)
-        predict(self.folder, to=self.folder / "out")
