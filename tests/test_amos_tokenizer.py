@@ -651,9 +651,9 @@ def test_words_with_tags_are_prepared_one_by_one(root, toy):
     words = ["Ada's", "(the", "\u200b", "first", ")"]
     pieces = [toy.convert_tokens_to_ids(toy.tokenize(word)) or [3] for word in words]
     assert pieces[2] == [3]
-    assert rows[0]["input_ids"] == [0, *(token for word in pieces for token in word), 2]
+    assert rows[0]["input_ids"] == [0, *(token for word in pieces for token in word), 2, 2]
     places = [at for at, word in enumerate(pieces) for _ in word]
-    assert rows[0]["word"] == [-1, *places, -1]
+    assert rows[0]["word"] == [-1, *places, -1, -1]
     assert len(rows) == 2
 
 

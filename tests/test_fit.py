@@ -281,7 +281,7 @@ def test_a_diverged_trial_says_so_without_a_score(toy_bert, task, precision):
 
 
 def test_a_trial_stuck_at_chance_is_degenerate_and_ends_early(toy_bert):
-    job = toy_job(LR=0, EPOCH=8, evaluations=8)
+    job = toy_job(LR=1e-12, EPOCH=8, evaluations=8)
     model = build(toy_bert(), job)
     with torch.no_grad():
         model.classifier.weight.zero_()

@@ -304,7 +304,7 @@ def test_the_conditional_head_is_its_published_formulas(pretrained):
 def test_options_that_stay_at_chance_end_the_trial_early(pretrained, monkeypatch):
     """The loss stays at ln K, as in the runs on RACE that its users tell of."""
     monkeypatch.setattr("raysearch.fit.loop.CHANCE_STEPS", 5)
-    made = job("choose", EPOCH=20, LR=0.0, evaluations=10, WARMUP=0)
+    made = job("choose", EPOCH=20, LR=1e-12, evaluations=10, WARMUP=0)
     model = Bench(CPU).model(pretrained("choose", made.hyper), made.hyper, 1)
     torch.nn.init.zeros_(model.classifier.weight)
     *_, last = Fit(made, model)

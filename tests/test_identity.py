@@ -302,15 +302,12 @@ def test_data_a_model_and_a_version_that_changed_are_each_named(tmp_path, run_fo
     assert not started
 
 
-def test_a_model_that_was_moved_is_the_same_model(tmp_path, monkeypatch, started):
+def test_a_model_that_was_moved_is_the_same_model(tmp_path, toy_folder, monkeypatch, started):
     """A run knows its model by its content: at another place it goes on."""
     monkeypatch.setattr("os.fsync", lambda file: None)
-    model, data, folder = tmp_path / "model", tmp_path / "data", tmp_path / "run"
+    model, data, folder = toy_folder("bert"), tmp_path / "data", tmp_path / "run"
     for name in ("train", "dev"):
         pairs(data / "RTE" / f"{name}.tsv")
-    model.mkdir()
-    (model / "config.json").write_text("{}")
-    (model / "model.safetensors").write_bytes(b"toy")
     folder.mkdir()
     searched = study.parse({**STUDY, "model": str(model)})
     content = engine._content(searched, data)

@@ -34,7 +34,7 @@ def session(tmp_path, monkeypatch):
     made.view = Silent(made.agenda, lambda: 1)
     made.view.note = made.notes.append
 
-    def save(place, pretrained, weights, hyper):
+    def save(place, pretrained, weights, hyper, trial):
         place.mkdir(parents=True)
         (place / "model").write_text(weights["of"])
 

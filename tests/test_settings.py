@@ -310,9 +310,9 @@ def test_check_refuses_a_setting_that_reaches_nothing_of_a_folder(toy_folder, tm
 def test_a_run_refuses_it_before_ray_starts_and_before_anything_is_prepared(folder, tmp_path):
     searched = {"classifier_dropout": {"choice": [0, 0.1]}}
     parsed = study.parse({"tasks": [SQUAD], "model": folder("bert"), "space": searched})
-    assert [p.place for p in engine._setting_problems(parsed)] == ["space.classifier_dropout"]
+    assert [p.place for p in engine._suitability_problems(parsed)] == ["space.classifier_dropout"]
     scratch = parsed.model_copy(update={"model": "scratch"})
-    assert engine._setting_problems(scratch) == []
+    assert engine._suitability_problems(scratch) == []
     pantry = Pantry(scratch, tmp_path, None, print)
     pantry.start([SQUAD])
     pantry._thread.join()

@@ -89,9 +89,7 @@ def convert(
     if family is not None and family not in FAMILIES:
         text = unknown("family", family, FAMILIES)
         raise InputError("convert", [Problem(place="--family", text=text)])
-    if to.is_symlink() or (to.exists() and (not to.is_dir() or any(to.iterdir()))):
-        text = f"{to} is there already; a new or an empty folder would do"
-        raise InputError("convert", [Problem(place="--to", text=text)])
+    _refuse_taken(to)
     read = checkpoint.read(path)
     source = weights.source(read, family=family, head=head)
     model, arrays = _matched(read, source)
@@ -116,6 +114,17 @@ def convert(
         files=tuple(sorted(to.iterdir())),
         unnumbered=getattr(words, "unnumbered", 0),
     )
+
+
+def _refuse_taken(folder: Path) -> None:
+    """Raise InputError where a folder cannot be written as a new one."""
+    if folder.is_symlink() or (folder.exists() and not folder.is_dir()) or _has_files(folder):
+        text = f"{folder} is there already; a new or an empty folder would do"
+        raise InputError("convert", [Problem(place="--to", text=text)])
+
+
+def _has_files(folder: Path) -> bool:
+    return folder.is_dir() and any(folder.iterdir())
 
 
 def _matched(read: checkpoint.Checkpoint, source: weights.Source) -> tuple[Any, dict[str, Any]]:

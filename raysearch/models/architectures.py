@@ -50,8 +50,9 @@ class Architectures:
         if config is None:
             local = {n: options[n] for n in ("local_files_only",) if n in options}
             config = AutoConfig.from_pretrained(name, trust_remote_code=False, **local)
-        options["trust_remote_code"] = False
-        return self[type(config)].from_pretrained(name, config=config, **options)
+        options.pop("trust_remote_code", None)  # False, and said so once
+        kind = self[type(config)]
+        return kind.from_pretrained(name, config=config, trust_remote_code=False, **options)
 
 
 def _only(kinds: Any) -> Any:

@@ -39,7 +39,7 @@ def blank(kind: str, head: str | None, fields: Mapping[str, Any]) -> Any:
     """
     config = AutoConfig.for_model(kind, **fields)
     with torch.device("meta"):
-        model = _CLASSES[head].from_config(config)
+        model = _CLASSES[head].from_config(config, trust_remote_code=False)
     config.architectures = [type(model).__name__]
     return model
 

@@ -50,7 +50,7 @@ def inputs_of(config: Any) -> Inputs:
     """
     logging.set_verbosity_error()
     with torch.device("meta"):
-        model = ENCODER.from_config(config)
+        model = ENCODER.from_config(config, trust_remote_code=False)
     tables = _position_tables(model)
     limits = [rows - _first_position(table) for table, rows in tables]
     if tables:  # DeBERTa has places even where nothing is looked up for them

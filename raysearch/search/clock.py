@@ -15,7 +15,7 @@ class Clock:
 
     def elapsed(self) -> dict[str, float]:
         """Return `elapsed`, the seconds that the session has run."""
-        return {"elapsed": round(time.monotonic() - self._began, 3)}
+        return {"elapsed": max(0.0, round(time.monotonic() - self._began, 3))}
 
     def stamp(self) -> dict[str, float]:
         """Return `at`, the Unix time, and `elapsed`."""

@@ -10,7 +10,8 @@ from typing import Any
 import yaml
 
 import raysearch
-from raysearch import RaysearchError, export, journal, study
+from raysearch import RaysearchError, __version__, export, journal, run_folder, study
+from raysearch.identity import Origin, trial_id
 from raysearch.search import engine
 from raysearch.search.agenda import Agenda
 
@@ -27,16 +28,17 @@ KEYS = ("x", "id", "trial", "event", "at", "status", "scores", "step", "task", "
 NAMES = ("../../x", "/tmp/x", "..", "a/b", "\0", "x" * 300, "\x1b[2J", "toy/grammar", "")
 
 
-def events() -> list[dict[str, Any]]:
+def events(parsed: study.Study, content: dict[str, str]) -> list[dict[str, Any]]:
     """Return what a run writes down: four trials of a search and two of a confirmation."""
-    lines: list[dict[str, Any]] = [{"event": "session", "at": 1.0, "version": "0.2.0"}]
+    lines: list[dict[str, Any]] = [{"event": "session", "at": 1.0, "version": __version__}]
     trials = [("search", 1, 1e-4 * (1 + n), 0.5 + n / 10) for n in range(4)]
     trials += [("confirm", seed, 4e-4, 0.75) for seed in (11, 12)]
     for number, (phase, seed, rate, score) in enumerate(trials):
-        trial, at = f"{'tc'[phase == 'confirm']}{number:011d}", 1000.0 + 10 * number
+        at = 1000.0 + 10 * number
         scores = {"dev.accuracy": score}
         plan = {"steps": 4, "warmup": 0, "per_epoch": 10, "evaluations": [4], "rungs": {}}
-        configuration = {"LR": rate, "weight_decay": 0.01 * (1 + number)}
+        configuration = {"LR": rate, "weight_decay": 0.01 * (1 + min(number, 3))}
+        trial = trial_id(parsed, "toy/grammar", phase, configuration, seed, Origin(content=content))
         lines += [
             {"event": "trial", "trial": trial, "number": number, "task": "toy/grammar",
              "phase": phase, "configuration": configuration, "seed": seed, "devices": 1},
@@ -62,12 +64,13 @@ class _Folders:
     """A run folder that its inputs are written into, made anew now and then."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.events = folder / "runs" / "toy", events()
+        self.folder = folder / "runs" / "toy"
         self.parsed = study.parse(STUDY)
         content = engine._content(self.parsed, folder)
+        self.events = events(self.parsed, content)
         self.content = content
         lanes_of = {"count": 1, "workers": 1, "cpus": 1, "gpus": None}
-        facts = {"raysearch": "0.2.0", "data": str(folder / "data"), "content": content,
+        facts = {"raysearch": __version__, "data": str(folder / "data"), "content": content,
                  "model": "scratch:1x64", "lanes": lanes_of}  # fmt: skip
         self.facts = json.dumps(facts).encode()
         self.text = study.dump(self.parsed).encode()
@@ -108,7 +111,7 @@ class Journals(_Folders):
         if way < 0.6:
             return lines(mutations.of_tree(self.events, random, KEYS))
         if way < 0.7:  # one name instead of another, wherever it stands
-            name, other = random.choice(NAMES), f"t{random.randrange(4):011d}"
+            name, other = random.choice(NAMES), self.events[1 + 5 * random.randrange(6)]["trial"]
             return lines(self.events).replace(other.encode(), json.dumps(name)[1:-1].encode())
         if way < 0.8:
             chosen = list(self.events)
@@ -119,7 +122,8 @@ class Journals(_Folders):
         return mutations.of_bytes(lines(self.events), random)
 
     def _table(self) -> None:
-        export.table(study.load(self.folder / "study.yaml"), journal.read(self.folder))
+        searched = study.load(self.folder / "study.yaml")
+        export.table(searched, run_folder.records_of(self.folder, searched))
 
     def _write(self) -> None:
         try:
