@@ -152,7 +152,7 @@ def nearest(name: str, names: Iterable[str]) -> list[str]:
     longer = [one for one in names if plain in letters[one]]
     parts = [one for one in names if len(one) > 2 and letters[one] in plain]
     best = max(sorted(names, reverse=True), key=likeness, default="")  # of versions the newest
-    similar = [best] if likeness(best) >= ALIKE else []
+    similar = [best] if best and likeness(best) >= ALIKE else []
     return sorted({*longer, *parts, *similar}, key=lambda one: (-likeness(one), one))
 
 
