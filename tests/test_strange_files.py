@@ -182,7 +182,7 @@ def test_a_dictionary_that_repeats_one_word_is_read_in_linear_time(tmp_path):
 
 
 def test_a_name_that_no_file_system_takes_is_a_file_that_is_not_there():
-    from raysearch.storage.inputs import open_input
+    from raysearch.storage import open_input
 
     for name in ("a\0b", "\ud800"):
         with pytest.raises(FileNotFoundError):

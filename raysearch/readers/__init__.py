@@ -14,7 +14,7 @@ from pathlib import Path
 from types import ModuleType
 
 from ..errors import InputError, Problem, reading
-from ..storage.inputs import open_input
+from ..storage import open_input
 from ..tasks.task import Example, Split, Task
 from . import generated, race, squad, text, tsv, words
 from .faults import Faults

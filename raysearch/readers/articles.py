@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
 from ..errors import printable
-from ..storage.inputs import open_input
+from ..storage import open_input
 from .faults import Faults
 from .lines import EMPTY, foreign, not_utf8, unreadable
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..errors import InputError, Problem
-from ..storage.inputs import open_input
+from ..storage import open_input
 from .faults import Faults
 
 _BLOCK = 1 << 20

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ..storage.inputs import open_input
+from ..storage import open_input
 from ..tasks.task import Example, Split, Task
 from . import articles
 from .articles import brief, half_pair, kind

@@ -9,7 +9,7 @@ from ..errors import InputError, Problem
 from ..readers.articles import CUT, kind
 from ..readers.articles import whole as whole_number
 from ..readers.lines import EMPTY, foreign, place_not_utf8, unreadable
-from ..storage.inputs import open_input
+from ..storage import open_input
 from .alike import Alike
 
 LARGEST = 1 << 28  # bytes of a file

@@ -4,7 +4,7 @@ from .atomic import replaced, staged_file, staged_folder, write_atomically
 from .names import component_problem, is_id, name_problem
 from .ownership import MARKER, clear_place, mark, owner, remove_owned, run_named_in
 from .paths import all_inside, file_inside, folder_inside, free_name, inside, kind_of
-from .regular import open_regular, parse_json, read_json
+from .regular import open_input, open_regular, parse_json, read_json
 from .removal import (
     empty_file,
     keep_aside,
@@ -33,6 +33,7 @@ __all__ = [
     "mark",
     "move",
     "name_problem",
+    "open_input",
     "open_regular",
     "owner",
     "parse_json",

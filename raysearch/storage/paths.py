@@ -105,9 +105,13 @@ def free_name(folder: Path, pattern: str) -> Path:
 def kind_of(path: Path) -> str | None:
     """Return what lies at a path, itself and not what it links to; None where nothing does."""
     try:
-        mode = path.lstat().st_mode
+        return kind_of_mode(path.lstat().st_mode)
     except (FileNotFoundError, NotADirectoryError):
         return None
+
+
+def kind_of_mode(mode: int) -> str:
+    """Return what lies at a path, in words, by the mode that `stat` gives."""
     return next((name for test, name in _KINDS if test(mode)), "of an unknown kind")
 
 

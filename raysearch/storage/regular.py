@@ -1,5 +1,7 @@
-"""Files that are opened without trust: regular ones only, never through a link, never too large."""
+"""Files that are opened without trust: regular ones only. Those that a user names for reading may
+be links, as data folders are often made of links; those inside a run folder may not."""
 
+import errno
 import json
 import os
 import stat
@@ -7,13 +9,46 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from ..errors import InputError, Problem
-from .paths import kind_of
+from .paths import kind_of, kind_of_mode
 
 LARGEST_JSON = 2**20  # bytes of a file of facts
 
 
+def open_input(path: Path) -> BinaryIO:
+    """Open a regular file that a user named, for reading, in blocks.
+
+    A pipe or a device is refused and not waited for: `/dev/zero` never ends.
+
+    Args:
+        path: the file, or a link to it.
+
+    Raises:
+        OSError: absent, a folder, no regular file, or it cannot be opened; `strerror` says it.
+    """
+    try:
+        _check(path, os.stat(path).st_mode)
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except ValueError:  # a NUL or half a surrogate pair: no file system takes such a name
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path)) from None
+    try:
+        _check(path, os.fstat(descriptor).st_mode)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return os.fdopen(descriptor, "rb")
+
+
+def _check(path: Path, mode: int) -> None:
+    """Raise OSError unless a file of this mode is a regular one."""
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if not stat.S_ISREG(mode):
+        text = f"it is {kind_of_mode(mode)}, and only regular files are read"
+        raise OSError(errno.EINVAL, text, str(path))
+
+
 def open_regular(path: Path, *, write: bool = False) -> BinaryIO:
-    """Open a regular file without a buffer, for reading or also for appending.
+    """Open a regular file of a run folder without a buffer, for reading or also for appending.
 
     Args:
         path: its last component is not followed where it is a link, and a pipe is not waited for.

@@ -12,7 +12,7 @@ import yaml
 from yaml import MarkedYAMLError
 
 from ..errors import InputError, Problem, nearest, shortened, unknown
-from ..storage.inputs import open_input
+from ..storage import open_input
 from .limits import DEEPEST, VALUES
 from .shipped import shipped
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from .. import readers
 from ..errors import InputError, Problem
 from ..readers.places import place
-from ..storage.inputs import open_input
+from ..storage import open_input
 from ..tasks.task import Task
 from . import dictionaries
 from .translations import NOT_TAGGED, path_of, sentences, sentences_of, translated

@@ -12,7 +12,7 @@ from typing import Any
 import sentencepiece
 
 from ..errors import InputError, Problem
-from ..storage.inputs import open_input
+from ..storage import open_input
 
 KIND = "Unigram"  # as a tokenizer.json calls it
 # Files of tokenizers that have no tokenizer.json, and what their models are.
