@@ -79,7 +79,7 @@ def check(
             print(printable(error, lines=True), file=sys.stderr)
             broken += 1
         else:
-            listing.plan(study, seen.sizes, seen.notes)
+            listing.plan(study, seen.sizes, [*seen.notes, *_unseen_models(study)])
     return 2 if broken else 0
 
 
@@ -249,6 +249,15 @@ def _load(
         return [*survey(study, data).problems, *_suitability_problems(study)]
 
     return load(path, further=further, **given)
+
+
+def _unseen_models(study: Any) -> list[str]:
+    """Return which models were not looked at, as they are no folders here."""
+    from .study.names import scratch_shape
+
+    names = [name for name in study.models if not (scratch_shape(name) or Path(name).is_dir())]
+    return [f"the model '{name}' was not looked at: it is no folder here, and a run takes it for"
+            " the name of one on a hub" for name in names]  # fmt: skip
 
 
 def _suitability_problems(study: Any) -> list[Problem]:

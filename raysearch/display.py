@@ -192,7 +192,8 @@ class Display:
         study, journal = self.agenda.study, self.agenda.journal
         score = None
         if phase == "search":
-            score = next((r.score for r in ranked(journal, name)), None)
+            finished = (r.score for r in ranked(journal, name) if r.status == "finished")
+            score = next(finished, None)
         elif phase == "confirm" and study.confirm.seeds and complete(study, journal, name):
             score = next((leader.score for leader in standings(study, journal, name)), None)
         return "" if score is None else f"best {tasks.get(name).metric} {100 * score:.1f}"

@@ -19,6 +19,7 @@ from .recipes import RECIPES
 from .space import Dimension
 from .storage import file_inside, kind_of, read_json
 from .study import Configuration, Study, as_mapping
+from .study.limits import limited
 
 STUDY, PROVENANCE = "study.yaml", "provenance.json"
 # The hyperparameters of 0.1.1: its runs do not list them, and its ids were made of no others.
@@ -129,7 +130,7 @@ def read_origin(folder: Path, facts: Mapping[str, Any]) -> Origin:
         raise _damaged(folder, "content: a mapping of tasks to texts is needed")
     if not isinstance(version, str):
         raise _damaged(folder, "raysearch: the version that trained is needed")
-    if not isinstance(study, dict | None):
+    if not isinstance(study, dict | None) or limited(study or {})[1]:
         raise _damaged(folder, "study: the study as it was run is needed, a mapping")
     if not (names is None or (isinstance(names, list) and all(isinstance(n, str) for n in names))):
         raise _damaged(folder, "hyperparameters: a list of names is needed")

@@ -155,6 +155,9 @@ def _sources(
     models = {n: inside(source, tasks.get(n).slug, "best") for n in chosen or searched.tasks}
     if not chosen:
         models = {name: folder for name, folder in models.items() if folder.is_dir()}
+    for name, folder in models.items():  # a run's own weights are no links, as a hub's cache has
+        for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+            inside(source, tasks.get(name).slug, "best", path.name)
     return root, models, searched
 
 
@@ -244,7 +247,7 @@ def _winner(task: Task, folder: Path, facts: _Facts) -> _Winner:
 def _rerun(folder: Path, name: str) -> Hyper | None:
     """Return the hyperparameters of the best.yaml that a run wrote beside a winner's folder."""
     path = folder.parent / "best.yaml"
-    if folder.name != "best" or not path.is_file():
+    if folder.name != "best" or kind_of(path) != "a file":
         return None
     best = study.load(path)
     return best.hyper(name, {}) if name in best.tasks else None

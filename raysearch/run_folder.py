@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from . import identity, journal, tasks
-from .errors import InputError, Problem
+from .errors import InputError, Problem, printable
 from .journal import Record, Records
 from .storage import file_inside, inside, kind_of, read_json
 from .study import Study
@@ -22,7 +22,7 @@ SHOWN = 12  # problems that are shown
 
 
 def _visible(text: str) -> str:
-    if not text.isprintable():
+    if printable(text) != text:
         raise ValueError("a text without control characters")
     return text
 

@@ -122,14 +122,50 @@ def test_an_event_that_the_disk_does_not_confirm_did_not_happen(tmp_path, monkey
     assert again.trials["t0"].repeats == 0
 
 
-def test_half_a_line_that_could_not_be_taken_back_is_taken_back_later(tmp_path):
+def test_an_event_that_could_not_be_taken_back_is_taken_back_later(tmp_path, monkeypatch):
     path = two_trials(tmp_path)
-    again = Journal(tmp_path)
-    with path.open("ab") as file:
-        file.write(b'{"event":"rep')
+    again, size = Journal(tmp_path), path.stat().st_size
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as broken:
+        broken.setattr("os.fsync", full)
+        broken.setattr("raysearch.journal.file.shorten", full)
+        with pytest.raises(OSError, match="No space"):
+            again.write("repeat", trial="t0", at=1.0)
+    assert path.stat().st_size > size
     again.write("repeat", trial="t0", at=1.0)
     again.close()
     assert read(tmp_path).trials["t0"].repeats == 1
+
+
+@pytest.mark.parametrize("change", ["longer", "shorter"])
+def test_a_journal_that_another_process_changed_is_left_as_it_is(tmp_path, change):
+    path = two_trials(tmp_path)
+    again, whole = Journal(tmp_path), path.read_bytes()
+    other = whole + b'{"event":"repeat"}\n' if change == "longer" else whole[:-40]
+    path.write_bytes(other)
+    with pytest.raises(InputError, match="another process changed it"):
+        again.write("repeat", trial="t0", at=1.0)
+    again.close()
+    assert path.read_bytes() == other
+
+
+def test_a_whole_last_line_that_is_no_event_is_refused_and_stays(tmp_path):
+    path = two_trials(tmp_path)
+    content = path.read_bytes() + b"<html>\n"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match="no JSON"):
+        Journal(tmp_path)
+    assert path.read_bytes() == content
+
+
+def test_a_journal_of_two_names_is_not_written_through_one(tmp_path):
+    path = two_trials(tmp_path)
+    os.link(path, tmp_path / "backup")
+    with pytest.raises(InputError, match="hard link"):
+        Journal(tmp_path)
 
 
 def test_reading_while_writing_sees_whole_events_only(tmp_path):
@@ -233,13 +269,13 @@ def test_every_event_is_on_disk_before_it_counts(tmp_path, monkeypatch):
 def test_what_was_torn_is_kept_beside_and_added_to(tmp_path):
     path = two_trials(tmp_path)
     whole = path.read_bytes()
-    for torn in (b'{"event":"rep', b'{"event":"spent","trial":"t0"\n'):
+    for torn in (b'{"event":"rep', b'{"event":"spent"\0\0\0\0\n'):
         path.write_bytes(whole + torn)
         read(tmp_path)
         assert path.read_bytes() == whole + torn  # reading changes nothing
         Journal(tmp_path).close()
         assert path.read_bytes() == whole
-    assert (tmp_path / TORN).read_bytes() == b'{"event":"rep\n{"event":"spent","trial":"t0"\n'
+    assert (tmp_path / TORN).read_bytes() == b'{"event":"rep\n{"event":"spent"\0\0\0\0\n'
 
 
 def test_a_first_event_that_was_torn_is_no_stranger(tmp_path):

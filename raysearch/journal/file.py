@@ -47,6 +47,7 @@ class Journal(Records):
         super().__init__()
         self.folder, self._path = folder, file_inside(folder, NAME)
         self.failure: Exception | None = None
+        self._undone = True  # whether what a failed write left was taken back
         # Without a buffer: one that could not be flushed would come out with a later event.
         self._file = open_regular(self._path, write=True)
         try:
@@ -87,9 +88,20 @@ class Journal(Records):
         self._file.close()
 
     def _append(self, content: bytes) -> None:
-        """Write at the end, and take back what was written where the disk fails."""
-        if os.fstat(self._file.fileno()).st_size != self._end:
-            shorten(self._file.fileno(), self._end)  # a failed write that could not be undone then
+        """Write at the end, and take back what was written where the disk fails.
+
+        Raises:
+            OSError: the disk is full.
+            InputError: another process has written to the file, which stays as it is.
+        """
+        size = os.fstat(self._file.fileno()).st_size
+        if size > self._end and not self._undone:
+            shorten(self._file.fileno(), self._end)
+        elif size != self._end:
+            text = f"has {size:,} bytes, {self._end:,} were written: another process changed it;"
+            text += " nothing more is written. Mend it in a copy, and go on from that"
+            raise InputError(str(self.folder), [Problem(place=NAME, text=text)])
+        self._undone = False
         try:
             left = memoryview(content)
             while left:
@@ -98,7 +110,9 @@ class Journal(Records):
         except OSError:
             with suppress(OSError):
                 shorten(self._file.fileno(), self._end)
+                self._undone = True
             raise
+        self._undone = True
 
     def _refuse_moved(self) -> None:
         """Raise InputError where the open file is not the one at its path any more."""
@@ -172,7 +186,12 @@ def _read_into(records: Records, file: BinaryIO, path: Path) -> tuple[bytes, int
         try:
             event = parse_json(line) if line.endswith(b"\n") else None
         except ValueError as error:
-            torn, why = line, f"no JSON ({str(error).partition(':')[0]})"
+            why = f"no JSON ({str(error).partition(':')[0]})"
+            if b"\0" in line:  # a crash may leave zeros where a line was to stand
+                torn = line
+                continue
+            problems.append(_unread(number, why))
+            end += len(line)
             continue
         if not line.endswith(b"\n"):
             torn, why = line, "no whole line"

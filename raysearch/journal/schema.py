@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from ..errors import printable
 from ..storage import is_id
 
 FORMAT = 2  # of the journal; 1 is what was written before the session event named it
@@ -52,7 +53,20 @@ def _parts(value: Any, depth: int) -> Iterator[tuple[int, Any]]:
         yield from _parts(part, depth + 1)
 
 
-Name = Annotated[str, Field(min_length=1, max_length=TEXT)]
+def _readable(text: str) -> str:
+    """Refuse half a surrogate pair, which no file can hold."""
+    text.encode()  # raises a ValueError
+    return text
+
+
+def _visible(text: str) -> str:
+    if printable(text) != text:
+        raise ValueError("a name without control characters")
+    return text
+
+
+Name = Annotated[str, Field(min_length=1, max_length=TEXT), AfterValidator(_visible)]
+Text = Annotated[str, AfterValidator(_readable)]
 Identity = Annotated[str, AfterValidator(_identity)]
 Setting = Annotated[Any, AfterValidator(_plain)]
 Count = Annotated[int, Field(ge=0, le=10**15)]
@@ -106,7 +120,7 @@ class _Attempt(_Part):
 class _Report(_Part):
     at: Time
     attempt: Ordinal | None = None
-    stage: Annotated[str, Field(max_length=TEXT)] = ""
+    stage: Annotated[str, Field(max_length=TEXT), AfterValidator(_visible)] = ""
     step: Count
     steps: Annotated[int, Field(ge=1, le=10**15)]
     loss: Real | None = None
@@ -132,7 +146,7 @@ class _Ended(_Part):
     score: Score | None = None
     best: Scores = {}
     last: Scores = {}
-    error: str | None = None
+    error: Text | None = None
     sampler: dict[str, Any] | None = None
 
     @model_validator(mode="after")

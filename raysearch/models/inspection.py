@@ -16,6 +16,7 @@ from ..errors import InputError, Problem, shortened
 
 MIB = 2**20
 LARGEST = 16 * MIB  # bytes of a JSON file of settings
+LARGEST_VOCABULARY = 512 * MIB  # bytes of tokenizer.json; the largest known have some 35 MiB
 MOST_LAYERS = 1000  # layers, blocks, groups: what a model's constructor loops over
 MOST_LABELS = 100_000
 LARGEST_NUMBER = 10**9  # of a whole number in config.json
@@ -50,6 +51,10 @@ def inspect(folder: Path) -> None:
             content, reason = _object(folder / name)
             problems += [_problem(folder, name, reason)] if reason else []
             contents[name] = content
+    if (folder / "tokenizer.json").is_file():
+        content, reason = _object(folder / "tokenizer.json", LARGEST_VOCABULARY)
+        reasons = [reason] if reason else _vocabulary_problems(content)
+        problems += [_problem(folder, "tokenizer.json", text) for text in reasons]
     for path in sorted(folder.iterdir()):
         if path.suffix in _SUFFIXES and not path.is_file() and path.name not in contents:
             problems.append(_problem(folder, path.name, "is no regular file"))
@@ -150,15 +155,19 @@ def _sizes(shape: tuple[int, ...]) -> str:
     return " x ".join(map(str, shape)) or "a number"
 
 
-def _object(path: Path) -> tuple[Mapping[str, Any], str]:
-    """Return a JSON file's object, or an empty one and why there is none."""
+def _object(path: Path, largest: int = LARGEST) -> tuple[Mapping[str, Any], str]:
+    """Return a JSON file's object, or an empty one and why there is none.
+
+    Args:
+        largest: bytes that it may have.
+    """
     if not path.is_file():
         return {}, "is no regular file"
     try:
         with path.open("rb") as file:
-            text = file.read(LARGEST + 1)
-        if len(text) > LARGEST:
-            return {}, f"more than {LARGEST // MIB} MiB; no settings are so long"
+            text = file.read(largest + 1)
+        if len(text) > largest:
+            return {}, f"more than {largest // MIB} MiB; no such file is so long"
         content = json.loads(text, parse_constant=_constant)
     except OSError as error:
         return {}, f"cannot be read: {error.strerror or error}"
@@ -241,8 +250,25 @@ def _tokenizer_problems(content: Mapping[str, Any]) -> Iterator[str]:
     inputs = content.get("model_input_names", [])
     if not (isinstance(inputs, list) and all(isinstance(name, str) for name in inputs)):
         yield f"model_input_names: a list of names is needed, got {_seen(inputs)}"
+    for name in ("vocab", "merges"):
+        if isinstance(content.get(name), str):
+            yield f"{name} names a file, which is not followed; its own files hold it"
+    for name, value in content.items():
+        if name.endswith("_file") and isinstance(value, str) and PurePath(value).name != value:
+            yield f"{name}: '{shortened(value)}' is no file of this folder"
     if not isinstance(content.get("tokenizer_class"), str | None):
         yield f"tokenizer_class: a name is needed, got {_seen(content['tokenizer_class'])}"
+
+
+def _vocabulary_problems(content: Mapping[str, Any]) -> Iterator[str]:
+    """Yield why tokenizer.json has no vocabulary of its own: it may name another file instead."""
+    model = content.get("model")
+    if not isinstance(model, dict):
+        yield f"model: an object is needed, got {_seen(model)}"
+        return
+    for name, kinds in (("vocab", dict | list), ("merges", list)):
+        if name in model and not isinstance(model[name], kinds):
+            yield f"model.{name}: the vocabulary itself is needed, got {_seen(model[name])}"
 
 
 def _index_problems(content: Mapping[str, Any]) -> Iterator[str]:

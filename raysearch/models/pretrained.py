@@ -329,7 +329,9 @@ def _files(tokenizer: Any) -> dict[str, bytes]:
         tokenizer.backend_tokenizer.no_padding()
     with tempfile.TemporaryDirectory() as folder:
         tokenizer.save_pretrained(folder)
-        return {path.name: path.read_bytes() for path in sorted(Path(folder).iterdir())}
+        files = [path for path in sorted(Path(folder).iterdir()) if path.is_file()]
+        # Templates of chats are no part of an encoder, and may be links to any file.
+        return {f.name: f.read_bytes() for f in files if not f.name.startswith("chat_template")}
 
 
 def _digest(config: dict, weights: dict[str, np.ndarray], files: dict[str, bytes]) -> str:

@@ -48,6 +48,7 @@ def survey(study: Study, root: Path | None) -> Survey:
         lacking, seen = material.look(study, tasks.get(name), root)
         found += [problem for problem in lacking if problem not in found]
         notes += [f"{name} {note}" for note in seen]
+    found = list(dict.fromkeys(found))
     return Survey(problems=found, sizes=sizes, notes=[*idle_notes(study), *notes])
 
 

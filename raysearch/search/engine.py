@@ -11,7 +11,7 @@ from typing import Any
 
 from .. import __version__, export, identity, preflight, readers, run_folder, tasks
 from .. import study as studies
-from ..errors import InputError, Problem, shortened
+from ..errors import InputError, Problem, printable, shortened
 from ..journal import NAME, TORN, Journal, Record, Records, read
 from ..preflight import Lanes
 from ..recipes import RECIPES
@@ -178,7 +178,7 @@ def _place(
 def _place_problems(storage: str, name: str) -> list[Problem]:
     """What is wrong with where a run folder is to go."""
     problems = []
-    if not storage.strip() or not storage.isprintable():
+    if not storage.strip() or printable(storage) != storage:
         text = f"a folder or a URI is needed, without control characters, got {storage!r}"
         problems.append(Problem(place="storage", text=text))
     if problem := name_problem(name):

@@ -5,6 +5,7 @@ that a run outlives its cluster. What a crash of the whole machine can lose is t
 
 import hashlib
 import re
+import shutil
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -60,7 +61,7 @@ class Mirror:
         self.uri = uri.rstrip("/")
         try:
             self._system, self._root = fs.FileSystem.from_uri(address(self.uri))
-            self.exists = self._file(NAME).type == fs.FileType.File
+            self.exists = self._holds_files()
         except (OSError, ValueError) as error:
             text = f"cannot reach '{uri}': {str(error).splitlines()[0]}"
             raise InputError("storage", [Problem(place="storage", text=text)]) from None
@@ -126,7 +127,7 @@ class Mirror:
                 facts = path.stat()
                 stamp = (facts.st_size, facts.st_mtime_ns)
                 if self._copied.get(name) != stamp:
-                    self._upload(path, f"{self._root}/{name}")
+                    self._upload(path, name)
                     self._copied[name] = stamp
             self._delete(set(self._copied) - set(present))
 
@@ -147,16 +148,27 @@ class Mirror:
             except OSError:
                 continue  # the next interval tries again, the last copy says what is wrong
 
-    def _upload(self, path: Path, target: str) -> None:
-        self._system.create_dir(target.rpartition("/")[0], recursive=True)
-        # Object stores show a file once it is whole; a folder would show half of it.
-        local = isinstance(self._system, fs.LocalFileSystem)
-        staged = f"{target}.writing" if local else target
-        with open_regular(path) as source, self._system.open_output_stream(staged) as sink:
-            while block := source.read(BLOCK):
-                sink.write(block)
-        if local:
-            self._system.move(staged, target)
+    def _holds_files(self) -> bool:
+        """Return whether anything lies at the URI; an empty folder is nothing."""
+        selector = fs.FileSelector(self._root, recursive=True, allow_not_found=True)
+        kinds = (info.type for info in self._system.get_file_info(selector))
+        return any(kind != fs.FileType.Directory for kind in kinds)
+
+    def _upload(self, path: Path, name: str) -> None:
+        """Copy a file; a reader sees the old one or the new one, whole."""
+        with open_regular(path) as source:
+            if isinstance(self._system, fs.LocalFileSystem):  # as in a run folder: through no link
+                root, parts = Path(self._root), name.split("/")
+                root.mkdir(parents=True, exist_ok=True)
+                folder_inside(root, *parts[:-1])
+                with replaced(file_inside(root, *parts)) as staged, staged.open("wb") as sink:
+                    shutil.copyfileobj(source, sink, BLOCK)
+                return
+            target = f"{self._root}/{name}"  # object stores show a file once it is whole
+            self._system.create_dir(target.rpartition("/")[0], recursive=True)
+            with self._system.open_output_stream(target) as sink:
+                while block := source.read(BLOCK):
+                    sink.write(block)
 
     def _listed(self) -> list[str]:
         """Return the names of the remote files, relative to the run folder.

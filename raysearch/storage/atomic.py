@@ -1,6 +1,7 @@
 """Write a file completely or not at all, and never through a link."""
 
 import os
+import stat
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -39,6 +40,24 @@ def write_atomically(path: Path, content: str | bytes) -> None:
         with suppress(OSError):
             staged.unlink()
         raise
+
+
+def empty_file(path: Path) -> None:
+    """Take everything out of a regular file, which stays; what has other names (hard links) is
+    replaced, so that a backup keeps its content.
+
+    Raises:
+        OSError: it is a link, or cannot be written.
+    """
+    descriptor = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        facts = os.fstat(descriptor)
+        if stat.S_ISREG(facts.st_mode) and facts.st_nlink == 1:
+            os.ftruncate(descriptor, 0)
+        elif stat.S_ISREG(facts.st_mode):
+            write_atomically(path, b"")
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager

@@ -55,7 +55,7 @@ def open_regular(path: Path, *, write: bool = False) -> BinaryIO:
         write: append to it, and make it where it is absent; it can be read too.
 
     Raises:
-        InputError: a link, a folder, a pipe, a device.
+        InputError: a link, a folder, a pipe, a device; to be written, a file of several names.
         OSError: absent, or it cannot be opened.
     """
     kind = kind_of(path)
@@ -64,9 +64,14 @@ def open_regular(path: Path, *, write: bool = False) -> BinaryIO:
     flags = os.O_RDWR | os.O_APPEND | os.O_CREAT if write else os.O_RDONLY
     flags |= os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     descriptor = os.open(path, flags, 0o666)
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+    facts = os.fstat(descriptor)
+    if not stat.S_ISREG(facts.st_mode):
         os.close(descriptor)
         raise _irregular(path, "no regular file")
+    if write and facts.st_nlink > 1:
+        os.close(descriptor)
+        text = "has another name (a hard link), under which it would change too; put a copy of it"
+        raise InputError(str(path.parent), [Problem(place=path.name, text=f"{text} in its place")])
     return os.fdopen(descriptor, "a+b" if write else "rb", buffering=0)
 
 

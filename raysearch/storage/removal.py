@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import stat
 import time
 from collections.abc import Collection
 from contextlib import suppress
@@ -76,20 +75,6 @@ def keep_aside(path: Path) -> Path:
 def shorten(descriptor: int, size: int) -> None:
     """Cut an open file to a size in bytes."""
     os.ftruncate(descriptor, size)
-
-
-def empty_file(path: Path) -> None:
-    """Take everything out of a regular file, which stays.
-
-    Raises:
-        OSError: it is a link, or cannot be written.
-    """
-    descriptor = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    try:
-        if stat.S_ISREG(os.fstat(descriptor).st_mode):
-            os.ftruncate(descriptor, 0)
-    finally:
-        os.close(descriptor)
 
 
 def remove_stale(folder: Path, pattern: str, age: float = DAY) -> None:
