@@ -223,7 +223,7 @@ def _without_result(study: Study, records: Records, leaders: Leaders) -> list[st
         if leader is not None:
             notes += [f"{column}: {text}." for text in _seeds_notes(leader)]
         if not complete(study, records, name):
-            notes.append(f"{column}: not finished; its result stands here once all trials are over.")
+            notes.append(f"{column}: not finished; its result follows when all trials are over.")
             continue
         lost = unconfirmed(study, records, name)
         if leader is None:
