@@ -646,3 +646,30 @@ def test_a_read_only_output_folder_is_told_before_anything_is_read(tmp_path, dat
     folder = winner(tmp_path / "best", RTE)
     (tmp_path / "out").mkdir(mode=0o500)
     assert "cannot be written" in refusal(folder, to=tmp_path / "out", data=data, names=[RTE])
+
+
+@pytest.mark.parametrize(
+    ("file", "change", "why"),
+    [
+        ("tokenizer_config.json", {"vocab": "/etc/hostname"}, "vocab names a file"),
+        ("tokenizer_config.json", {"vocab_file": "../vocab.txt"}, "no file of this folder"),
+        ("tokenizer.json", {"model": {"vocab": "/etc/hostname"}}, "model.vocab"),
+        ("tokenizer.json", {"model": {"vocab": {"a": 4 * 10**9}}}, "token id 4000000000"),
+    ],
+)
+def test_a_vocabulary_is_the_folders_own_and_of_a_size(toy_folder, file, change, why):
+    folder = toy_folder("bert")
+    content = json.loads((folder / file).read_text())
+    (folder / file).write_text(json.dumps({**content, **change}))
+    with pytest.raises(InputError, match=why):
+        read_tokenizer(str(folder), ())
+
+
+def test_templates_of_chats_are_not_kept_with_a_winner(toy_folder, tmp_path):
+    folder = toy_folder("bert")
+    (tmp_path / "secret").write_text("of the user")
+    (folder / "chat_template.jinja").symlink_to(tmp_path / "secret")
+    (folder / "additional_chat_templates").mkdir()
+    (folder / "additional_chat_templates" / "other.jinja").write_text("x")
+    pretrained = read(str(folder), tasks.get("glue/rte"), read_tokenizer(str(folder), ()))
+    assert not [name for name in pretrained.tokenizer if "chat" in name]

@@ -17,6 +17,7 @@ from ..errors import InputError, Problem, shortened
 MIB = 2**20
 LARGEST = 16 * MIB  # bytes of a JSON file of settings
 LARGEST_VOCABULARY = 512 * MIB  # bytes of tokenizer.json; the largest known have some 35 MiB
+MOST_TOKENS = 10**8  # tokenizers take memory for every id up to the highest
 MOST_LAYERS = 1000  # layers, blocks, groups: what a model's constructor loops over
 MOST_LABELS = 100_000
 LARGEST_NUMBER = 10**9  # of a whole number in config.json
@@ -269,6 +270,12 @@ def _vocabulary_problems(content: Mapping[str, Any]) -> Iterator[str]:
     for name, kinds in (("vocab", dict | list), ("merges", list)):
         if name in model and not isinstance(model[name], kinds):
             yield f"model.{name}: the vocabulary itself is needed, got {_seen(model[name])}"
+    words, added = model.get("vocab"), content.get("added_tokens")
+    ids = list(words.values()) if isinstance(words, dict) else []
+    if isinstance(added, list):
+        ids += [token.get("id", 0) for token in added if isinstance(token, dict)]
+    if wrong := [one for one in ids if not _is_count(one) or not 0 <= one < MOST_TOKENS]:
+        yield f"token id {wrong[0]!r:.40}: numbers from 0 to below {MOST_TOKENS:,} are needed"
 
 
 def _index_problems(content: Mapping[str, Any]) -> Iterator[str]:
