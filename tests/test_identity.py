@@ -136,8 +136,13 @@ def test_a_table_of_a_run_of_0_1_1_stands_and_says_so_and_an_edited_one_is_refus
         export.write(folder)
 
 
+def told_of_origin(table):
+    """Return the notes of a table that say where its trials come from."""
+    return [note for note in table.notes if "provenance" in note or "rained by" in note]
+
+
 def test_an_untouched_run_has_a_table_and_goes_on(run_folder, started):
-    assert len(export.write(run_folder).notes) == 1
+    assert not told_of_origin(export.write(run_folder))
     search.resume(run_folder)
     assert started == [study.load(run_folder / "study.yaml")]
 
@@ -228,7 +233,7 @@ def test_a_run_that_did_not_keep_its_study_still_refuses_an_edited_one(run_folde
     path = run_folder / "provenance.json"
     facts = json.loads(path.read_text())
     path.write_text(json.dumps({n: facts[n] for n in ("raysearch", "data", "content", "lanes")}))
-    assert len(export.write(run_folder).notes) == 1
+    assert not told_of_origin(export.write(run_folder))
     edit(run_folder, fixed__EPOCH=2)
     with pytest.raises(InputError, match="2 of 2 trials do not follow from it"):
         export.write(run_folder)
