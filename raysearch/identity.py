@@ -248,7 +248,7 @@ def _outside(study: Study, records: Records, task: str) -> Iterator[Problem]:
             yield Problem(place=f"space of {task}", text=text)
             continue
         for name, value in point.items():
-            if not _holds(space[name], value):
+            if not holds(space[name], value):
                 text = f"{trained} with {name} {shortened(json.dumps(value))}, which is outside"
                 yield Problem(place=f"space.{name}", text=f"{text}: a space may only grow")
 
@@ -268,8 +268,8 @@ def _selected_otherwise(study: Study, records: Records, task: str) -> Iterator[P
             yield Problem(place="search.select", text=text)
 
 
-def _holds(dimension: Dimension, value: Any) -> bool:
-    """Whether a dimension has a value as a journal keeps it: without tuples, 3.0 as 3."""
+def holds(dimension: Dimension, value: Any) -> bool:
+    """Return whether a dimension has a value as a journal keeps it: without tuples, 3.0 as 3."""
     if dimension.kind == "choice":
         return _text(value) in map(_text, dimension.choice or ())
     low, high = dimension.range

@@ -177,7 +177,7 @@ def _misfits(study: Study, record: Record, resumed: bool) -> Iterator[str]:
         if names:
             yield f"its configuration and the space differ in {names[:200]}"
         for name in set(space) & set(record.configuration):
-            if record.configuration[name] not in space[name]:
+            if not identity.holds(space[name], record.configuration[name]):
                 yield f"{name} = {reprlib.repr(record.configuration[name])} is not in the space"
     selector = study.selector(record.task)
     if any(report["scores"] and selector not in report["scores"] for report in record.reports):

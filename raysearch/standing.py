@@ -68,15 +68,22 @@ def counted(study: Study, record: Record) -> float | None:
 def standings(study: Study, records: Records, task: str) -> list[Standing]:
     """The configurations that compete for a task, the best first.
 
-    Once a trial of the confirmation is whole these are the confirmed ones, those with less than
-    half of their seeds whole behind the others; before that the finished ones of the search. There
-    is none where no trial of a confirmation could be run: a score of the search is no stand-in.
+    Once a trial of the confirmation is whole these are the confirmed ones; before that the finished
+    ones of the search. Those that learned nothing with any seed stand behind the others, as in the
+    search, and behind the rest those with less than half of their seeds whole. There is none where
+    no trial of a confirmation could be run: a score of the search is no stand-in.
     """
     groups = _grouped(confirmed(study, records, task))
     found = [_standing(study, trials) for trials in groups if any(map(_whole, trials))]
     if not found and not (groups and complete(study, records, task)):
         found = [_standing(study, trials) for trials in _grouped(ranked(records, task))]
-    return sorted(found, key=lambda one: (2 * len(one.trials) < one.seeds, -one.score))
+    return sorted(found, key=_rank)
+
+
+def _rank(standing: Standing) -> tuple[bool, bool, float]:
+    """Return what configurations are ordered by, the best first."""
+    idle = all(record.status == "degenerate" for record in standing.trials)
+    return idle, 2 * len(standing.trials) < standing.seeds, -standing.score
 
 
 def unconfirmed(study: Study, records: Records, task: str) -> list[list[Record]]:

@@ -56,7 +56,12 @@ def finish(agenda, most):
 def run_folder(tmp_path, monkeypatch):
     """A run of which two trials have ended, and the data beside it; nothing was trained."""
     monkeypatch.setattr("os.fsync", lambda file: None)
-    data, folder, searched = tmp_path / "data", tmp_path / "run", study.parse(STUDY)
+    return begun(tmp_path, STUDY)
+
+
+def begun(tmp_path, raw):
+    """Write the folder of a run that was stopped after two trials."""
+    data, folder, searched = tmp_path / "data", tmp_path / "run", study.parse(raw)
     for name in ("train", "dev"):
         pairs(data / "RTE" / f"{name}.tsv")
     folder.mkdir()
@@ -145,6 +150,24 @@ def test_an_untouched_run_has_a_table_and_goes_on(run_folder, started):
     assert not told_of_origin(export.write(run_folder))
     search.resume(run_folder)
     assert started == [study.load(run_folder / "study.yaml")]
+
+
+@pytest.mark.parametrize(
+    ("name", "choice"),
+    [
+        ("adam_betas", [[0.9, 0.98], [0.9, 0.999]]),
+        ("decay_exclude", [["bias"], ["bias", "norm"]]),
+        ("EPOCH", [{"steps": 4}, {"steps": 6}]),
+        ("weight_decay", [0, 0.5, 1]),
+    ],
+)
+def test_values_that_a_journal_spells_otherwise_go_on(tmp_path, monkeypatch, started, name, choice):
+    """JSON has lists for tuples, and 0 for 0.0."""
+    monkeypatch.setattr("os.fsync", lambda file: None)
+    raw = {**STUDY, "space": {name: {"choice": choice}, "BSZ": {"choice": [8, 16]}}}
+    raw["fixed"] = {n: x for n, x in STUDY["fixed"].items() if n != name}
+    search.resume(begun(tmp_path, raw))
+    assert len(started) == 1
 
 
 CHANGED = {

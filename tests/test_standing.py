@@ -83,6 +83,22 @@ def test_a_degenerate_seed_is_reported_as_measured(tmp_path):
     assert leader.score == 0.527
 
 
+@pytest.mark.parametrize("phase", ["search", "confirm"])
+def test_what_learned_nothing_leads_only_where_nothing_else_did(tmp_path, phase):
+    """Guessing the larger class of MRPC is 68.4, which some that learn stay below."""
+    script = Script(tmp_path)
+    for seed in (11, 12, 13) if phase == "confirm" else (1,):
+        name = script.begin(RTE, LOW, seed, phase)
+        script.attempt(name)
+        script.report(name, 100, {"accuracy": 0.684}, status="degenerate")
+        script.end(name, "degenerate", 0.0, {"accuracy": 0.684})
+    study_, alone = parsed(confirm=CONFIRM), read(tmp_path)
+    assert standings(study_, alone, RTE)[0].configuration == LOW
+    for seed in (11, 12, 13) if phase == "confirm" else (1,):
+        script.trial(RTE, MID, {"accuracy": 0.68}, seed, phase)
+    assert [s.configuration for s in standings(study_, script.journal, RTE)] == [MID, LOW]
+
+
 def test_what_counts_is_the_evaluation_that_the_study_selects(tmp_path):
     script = Script(tmp_path)
     name = script.begin(RTE, LOW)
