@@ -15,8 +15,9 @@ from raysearch.errors import InputError
 from raysearch.fit import Fit
 from raysearch.models import Bench, Pretrained, read
 from raysearch.models.bench import snapshot
+from raysearch.models.dropouts import find_reach
 from raysearch.models.first_token import read_first_token
-from raysearch.models.heads import HEADS, choices
+from raysearch.models.heads import HEADS, assemble, choices
 from raysearch.models.pretrained import read_tokenizer
 from raysearch.models.settings import setting_problems
 from raysearch.recipes import Hyper
@@ -349,3 +350,28 @@ def test_a_searched_value_that_some_trial_or_task_reads_is_searched():
 
     assert len(searched(RTE, schedule_power=[1, 2], schedule=["linear", "polynomial"])) == 2
     assert len(searched("squad/v1.1", SQUAD, null_threshold=[0, 1])) == 1
+
+
+_SMALL = {"vocab_size": 60, "hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2,
+          "intermediate_size": 32}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["nystromformer", "yoso", "mra"])
+def test_a_dropout_that_is_built_and_never_read_is_none(kind):
+    config = AutoConfig.for_model(kind, **_SMALL).to_dict()
+    reach = find_reach(config, "classify")
+    assert "changes nothing" in reach.unreached(Hyper(attention_dropout=0.5))["attention_dropout"]
+    assert not reach.unreached(Hyper(dropout=0.5))
+
+
+def test_bigbirds_attention_dropout_is_that_of_its_attention_to_short_texts():
+    config = AutoConfig.for_model("big_bird", **_SMALL).to_dict()
+    reach, rates = find_reach(config, "classify"), []
+    for rate in (0.0, 0.5):
+        hyper = Hyper(dropout=0, classifier_dropout=0, attention_dropout=rate)
+        assert not reach.unreached(hyper)
+        model = assemble({**config, **reach.overrides(hyper)}, "classify")
+        ids = torch.randint(5, 59, (2, 40))
+        model(input_ids=ids, attention_mask=torch.ones_like(ids))  # attends to all from here on
+        rates.append(model.base_model.encoder.layer[0].attention.self.dropout.p)
+    assert rates == [0.0, 0.5]

@@ -14,6 +14,7 @@ from torch import nn
 
 from ..recipes import Hyper
 from .heads import Conditional, assemble
+from .layers import fill_with_zeros, sample_text
 
 FIELDS = ("dropout", "attention_dropout", "classifier_dropout")
 # Rates of a configuration that drop whole layers or paths, not single values.
@@ -94,7 +95,7 @@ class Reach:
 
     def lack(self, field: str) -> str:
         """Return why a hyperparameter reaches nothing in the model; "" where it does reach."""
-        if self.of(field):
+        if self.of(field) or (field == "attention_dropout" and self.later):
             return ""
         if self._shares(field):
             text = f"{self.model} has one dropout for attention and hidden layers"
@@ -123,12 +124,15 @@ def find_reach(config: Mapping[str, Any], head: str) -> Reach:
     pooled = [_is_pooler(model, name) for name, *_ in dropouts]
     only_pooled = all(pool for pool, (name, *_) in zip(pooled, dropouts, strict=True)
                       if name.split(".")[0] in above)  # fmt: skip
+    unread = _unread(config, head)
     places = tuple(
         Place(
             module=name,
             attribute=attribute,
             key=key,
-            field=_field(model, name, key, above, spared=pool and not only_pooled),
+            field=""
+            if name in unread
+            else _field(model, name, key, above, spared=pool and not only_pooled),
         )
         for pool, (name, attribute, key) in zip(pooled, dropouts, strict=True)
     )
@@ -138,9 +142,53 @@ def find_reach(config: Mapping[str, Any], head: str) -> Reach:
         "attention" in type(model.get_submodule(name)).__name__.lower() for name in owners
     )
     later = {key for key in keys if "att" in key.lower()} - {place.key for place in places}
+    if not hasattr(model.base_model, "set_attention_type"):  # none that could change its attention
+        later = set()
     return Reach(
         model=type(model).__name__, places=places, shared=shared, later=tuple(sorted(later))
     )
+
+
+class _Recorded(nn.Dropout):
+    """A dropout that notes when its probability is read, by its own forward pass or by another
+    module's, as attention does that drops its weights itself."""
+
+    def __getattribute__(self, name: str) -> Any:
+        if name == "p":
+            self.__dict__["was_read"] = True
+        return super().__getattribute__(name)
+
+
+def _unread(config: Mapping[str, Any], head: str) -> set[str]:
+    """Return the dropouts of an encoder that its forward pass never looks at.
+
+    Some models build an attention dropout and leave it (Nystromformer, YOSO, MRA). The pass is made
+    without values, or with zeros where it asks for some; of a model that cannot be run so either,
+    nothing is known and nothing returned.
+    """
+    with torch.device("meta"):
+        model = assemble(config, head)
+    body = model.base_model
+    inside = {name: m for name, m in model.named_modules() if type(m) is nn.Dropout}
+    inside = {name: m for name, m in inside.items() if name.split(".")[0] not in head_names(model)}
+    for module in inside.values():
+        module.__class__ = _Recorded
+    if not any(_runs(body, device) for device in ("meta", "cpu")):
+        return set()
+    return {name for name, module in inside.items() if "was_read" not in module.__dict__}
+
+
+def _runs(body: nn.Module, device: str) -> bool:
+    """Run an encoder on a short text, and return whether that went well."""
+    if device == "cpu":
+        fill_with_zeros(body)
+    text = {name: values.to(device) for name, values in sample_text(body.config).items()}
+    try:
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            body.train()(**text)
+    except Exception:  # a pass that needs values, or a family with a way of its own to be called
+        return False
+    return True
 
 
 def set_dropouts(model: nn.Module, reach: Reach, hyper: Hyper) -> None:

@@ -78,14 +78,7 @@ def _refusal(kind: type, reason: str) -> InputError:
 
 def _first_calls(body: nn.Module) -> dict[str, int]:
     """Return when a forward pass first calls each module: name -> place in that order."""
-    for module in body.modules():
-        for name, parameter in module._parameters.items():
-            if parameter is not None:  # calloc's pages take no memory until they are written to
-                zeros = np.zeros(tuple(parameter.shape), dtype=np.float32)
-                module._parameters[name] = nn.Parameter(torch.from_numpy(zeros), False)
-        for name, buffer in module._buffers.items():
-            if buffer is not None:
-                module._buffers[name] = torch.zeros(buffer.shape, dtype=buffer.dtype)
+    fill_with_zeros(body)
     calls: dict[str, int] = {}
 
     def note(name: str) -> Any:
@@ -97,7 +90,7 @@ def _first_calls(body: nn.Module) -> dict[str, int]:
     for name, module in body.named_modules():
         module.register_forward_pre_hook(note(name))
     with torch.no_grad():
-        body.eval()(**_text(body.config))
+        body.eval()(**sample_text(body.config))
     times: dict[str, int] = {}
     for name, time in calls.items():  # of a module whose `forward` is called past its hooks too
         for owner in _owners(f"{name}."):
@@ -105,7 +98,19 @@ def _first_calls(body: nn.Module) -> dict[str, int]:
     return times
 
 
-def _text(config: Any) -> dict[str, torch.Tensor]:
+def fill_with_zeros(model: nn.Module) -> None:
+    """Give a model without values zeros, in memory that is not taken before it is written to."""
+    for module in model.modules():
+        for name, parameter in module._parameters.items():
+            if parameter is not None:  # calloc's pages
+                zeros = np.zeros(tuple(parameter.shape), dtype=np.float32)
+                module._parameters[name] = nn.Parameter(torch.from_numpy(zeros), False)
+        for name, buffer in module._buffers.items():
+            if buffer is not None:
+                module._buffers[name] = torch.zeros(buffer.shape, dtype=buffer.dtype)
+
+
+def sample_text(config: Any) -> dict[str, torch.Tensor]:
     """Return a text of `TOKENS` tokens that any encoder reads: begin, words, end."""
     given = (getattr(config, f"{name}_token_id", None) for name in ("bos", "eos", "pad"))
     begin, end, padding = (
