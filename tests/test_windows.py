@@ -196,6 +196,14 @@ def test_an_answer_that_ends_with_an_accent_of_its_own_does_not_take_the_word_be
     assert learned(uncased, context, "\u0301 louvre", 14).lstrip("\u0301 ") == "louvre"
 
 
+@pytest.mark.parametrize(("start", "stop"), [(2, 9), (3, 9), (4, 9), (4, 11), (2, 11)])
+def test_a_token_of_white_space_alone_is_no_edge_of_an_answer(start, stop):
+    """Byte-level BPE has a token for the first of two spaces; without them it is empty."""
+    begin, end = np.array([0, 3, 4, 10, 11], np.int32), np.array([2, 3, 9, 10, 13], np.int32)
+    text = windows.Text(ids=np.arange(5, dtype=np.int32), begin=begin, stop=end)  # in  Paris  in
+    assert windows._tokens(text, start, stop) == (2, 2)
+
+
 @pytest.mark.parametrize("answer", ["\u200b", "\ufffd", " \u200b "])
 def test_an_answer_that_no_token_covers_is_left_out_and_counted(uncased, answer):
     context = f"it was in {answer} paris"

@@ -162,20 +162,27 @@ class _Recorded(nn.Dropout):
 def _unread(config: Mapping[str, Any], head: str) -> set[str]:
     """Return the dropouts of an encoder that its forward pass never looks at.
 
-    Some models build an attention dropout and leave it (Nystromformer, YOSO, MRA). The pass is made
-    without values, or with zeros where it asks for some; of a model that cannot be run so either,
-    nothing is known and nothing returned.
+    Some models build an attention dropout and leave it (Nystromformer, YOSO, MRA). Only what the
+    pass calls can tell: the rest of a model may be called at another time. The pass is made without
+    values, or with zeros where it asks for some; of a model that cannot be run so either, nothing
+    is known and nothing returned.
     """
     with torch.device("meta"):
         model = assemble(config, head)
     body = model.base_model
-    inside = {name: m for name, m in model.named_modules() if type(m) is nn.Dropout}
-    inside = {name: m for name, m in inside.items() if name.split(".")[0] not in head_names(model)}
+    above = head_names(model)
+    modules = dict(model.named_modules())
+    inside = {name: module for name, module in modules.items()
+              if type(module) is nn.Dropout and name.split(".")[0] not in above}  # fmt: skip
     for module in inside.values():
         module.__class__ = _Recorded
+    called: set[nn.Module] = set()
+    for module in modules.values():
+        module.register_forward_pre_hook(lambda module, _: called.add(module))
     if not any(_runs(body, device) for device in ("meta", "cpu")):
         return set()
-    return {name for name, module in inside.items() if "was_read" not in module.__dict__}
+    unread = {name for name, module in inside.items() if "was_read" not in vars(module)}
+    return {name for name in unread if modules[name.rpartition(".")[0]] in called}
 
 
 def _runs(body: nn.Module, device: str) -> bool:

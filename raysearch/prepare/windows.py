@@ -268,8 +268,12 @@ def _tokens(text: Text, start: int, stop: int) -> tuple[int, int] | None:
     """First and last of the tokens that share a character with these; None where none does.
 
     Characters that no token covers, such as white space or accents that the tokenizer strips, add
-    no neighbour.
+    no neighbour; neither does a token of white space alone, as byte-level BPE has them.
     """
     first = int(np.searchsorted(text.stop, start, side="right"))
     last = int(np.searchsorted(text.begin, stop, side="left")) - 1
+    while first <= last and text.begin[first] == text.stop[first]:
+        first += 1
+    while first <= last and text.begin[last] == text.stop[last]:
+        last -= 1
     return (first, last) if first <= last else None
