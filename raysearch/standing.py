@@ -198,8 +198,11 @@ def _column(study: Study, trials: list[Record], name: str) -> list[float]:
 
 
 def _value(study: Study, record: Record, name: str) -> float | None:
-    """One score of a trial: the worst where it diverged, whatever it scored before."""
+    """One score of a trial: the worst where it diverged, whatever it scored before.
+
+    A gap between languages has no worst value: of a trial that diverged there is none.
+    """
     if record.status == "diverged":
-        return metrics.worst(name.rpartition(".")[2])
+        return None if "gap" in name.split(".") else metrics.worst(name.rpartition(".")[2])
     value = getattr(record, study.search.select).get(name)
     return record.score if value is None and name == study.selector(record.task) else value

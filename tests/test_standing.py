@@ -9,7 +9,7 @@ from raysearch import study
 from raysearch.journal import Journal, read
 from raysearch.standing import complete, planned, ranked, searched_hours, standings
 
-RTE, MNLI = "glue/rte", "glue/mnli"
+RTE, MNLI, XNLI = "glue/rte", "glue/mnli", "xtreme/xnli"
 LOW, MID, HIGH = ({"LR": 1e-5}, {"LR": 2e-5}, {"LR": 3e-5})
 
 
@@ -71,6 +71,18 @@ def test_a_seed_that_diverged_counts_with_the_worst_of_every_metric(tmp_path):
     (leader,) = standings(mean, script.journal, MNLI)
     assert leader.scores == pytest.approx({"dev.accuracy": 0.6, "dev.mismatched.accuracy": 0.4})
     assert leader.score == leader.scores["dev.accuracy"]
+
+
+def test_a_seed_that_diverged_has_no_gap_between_languages(tmp_path):
+    script = Script(tmp_path)
+    script.diverged(XNLI, LOW, 11, "confirm")
+    for seed in (12, 13):
+        scores = {"accuracy": 0.8, "mean.accuracy": 0.6, "gap.accuracy": 0.2}
+        script.trial(XNLI, LOW, scores, seed, "confirm")
+    study = parsed([XNLI], confirm={**CONFIRM, "report": "mean"})
+    (leader,) = standings(study, script.journal, XNLI)
+    scores = {"dev.accuracy": 0.8 * 2 / 3, "dev.mean.accuracy": 0.4, "dev.gap.accuracy": 0.2}
+    assert leader.scores == pytest.approx(scores)
 
 
 def test_a_degenerate_seed_is_reported_as_measured(tmp_path):

@@ -493,6 +493,7 @@ def test_a_file_and_a_name_that_no_hub_takes_are_no_models(tmp_path):
     path = write(tmp_path, "a,b", "model.csv")
     assert f"'{path}' is a file"[:50] in model_problems(str(path))[0].text
     assert "no folder 'mmm" in model_problems("m" * 5000)[0].text
+    assert model_problems("~/m")[0].text.endswith("write the path in full")
     assert len(model_problems("m" * 5000)[0].text) < 140
 
 
@@ -740,6 +741,7 @@ def test_a_value_that_was_refused_hides_no_other_problem_and_makes_none():
     [
         ({"LR": 0}, "greater than 0"),
         ({"LR": 11}, "less than or equal to 10"),
+        ({"BSZ": 10**12}, "less than or equal to 2147483648"),
         ({"EPOCH": {"steps": 0}}, "at least one step"),
         ({"EPOCH": 1e308}, "less than or equal to"),
         ({"evaluations": 10**11}, "at most 100,000 evaluations"),
@@ -750,6 +752,13 @@ def test_a_value_that_was_refused_hides_no_other_problem_and_makes_none():
 def test_values_that_make_no_sense_are_refused(fixed, cause):
     (text,) = problems(raw(space={}, fixed=fixed)).values()
     assert cause in text
+
+
+def test_a_teacher_trains_at_least_one_step():
+    fixed = {"teacher_EPOCH": {"steps": 0}}
+    found = problems({"tasks": ["xtreme/panx"], "model": "scratch", "recipe": "stabletune",
+                      "fixed": fixed})  # fmt: skip
+    assert "at least one step" in found["fixed.teacher_EPOCH"]
 
 
 def test_values_that_are_seldom_meant_are_told_once():

@@ -50,6 +50,7 @@ _SPAN = (
     "answerable_weight", "beam", "n_best", "answer_length", "null_threshold",
 )  # fmt: skip
 
+
 @dataclass(frozen=True, kw_only=True)
 class Condition:
     """When a hyperparameter is read: only beside some values of another.
@@ -116,7 +117,9 @@ class Hyper(BaseModel):
         "span_over": _is("span_head", "plain"),
     }
 
-    BSZ: int = Field(32, ge=1, description="examples per optimizer step, over all devices")
+    BSZ: int = Field(
+        32, ge=1, le=2**31, description="examples per optimizer step, over all devices"
+    )
     LR: Rate = Field(2e-5, description="peak learning rate")
     EPOCH: Epochs = Field(3, description="passes over the training data, or {steps: N}")
     WARMUP: Annotated[Number, Field(ge=0, le=10**6)] | Steps = Field(
@@ -250,9 +253,9 @@ class Hyper(BaseModel):
             raise ValueError(f"at most {MOST_EVALUATIONS:,} evaluations, got {evaluations:,}")
         return evaluations
 
-    @field_validator("EPOCH")
+    @field_validator("EPOCH", "teacher_EPOCH", check_fields=False)
     @classmethod
-    def _any_steps(cls, passes: float | Steps) -> float | Steps:
+    def _any_steps(cls, passes: float | Steps | None) -> float | Steps | None:
         if isinstance(passes, Steps) and passes.steps < 1:
             raise ValueError(f"at least one step, got {{steps: {passes.steps}}}")
         return passes

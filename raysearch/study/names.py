@@ -90,10 +90,12 @@ def model_problems(model: str) -> list[Problem]:
         return [Problem(place="model", text=text)]
     if not _is_folder(folder):
         file = _is_folder(folder.parent) and folder.name in os.listdir(folder.parent)
-        path_like = folder.is_absolute() or model.startswith(".") or model.count("/") > 1
+        path_like = folder.is_absolute() or model.startswith((".", "~")) or model.count("/") > 1
         path_like |= len(model) > 96  # no hub takes such a name
         seen = f"'{shortened(model)}' is a file" if file else f"no folder '{shortened(model)}'"
         text = f"{seen}; a transformers folder, a hub name or scratch would do"
+        if model.startswith("~"):
+            text = f"{seen}: ~ is not replaced here; write the path in full"
         return [Problem(place="model", text=text)] if path_like or file else []
     if not (folder / "config.json").is_file():
         text = f"'{folder}' has no config.json; a transformers folder or a run would do"
