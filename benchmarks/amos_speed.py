@@ -12,7 +12,7 @@ import time
 import torch
 from transformers import AutoModelForSequenceClassification, RobertaConfig
 
-from raysearch.models.amos import AmosConfig
+from raysearch.models.amos.configuration import AmosConfig
 
 BATCH, WORDS = 8, 50000
 

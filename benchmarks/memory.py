@@ -15,7 +15,7 @@ from typing import Any
 from trial_overhead import write_rows
 
 import raysearch
-from raysearch.journal import Record
+from raysearch.run_folder import Record
 from raysearch.search.session import Silent
 
 SETTLED = 20

@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from raysearch import tasks
-from raysearch.batches import Cost, Examples, cut, padded_share, stream
+from raysearch.data.dataset import Examples
+from raysearch.data.encoding_cache import prepare
+from raysearch.data.sampling import Cost, cut, padded_share, stream
 from raysearch.models.pretrained import read_tokenizer
-from raysearch.prepare import prepare
 from raysearch.recipes import Hyper
 
 TASKS = ("glue/rte", "glue/cola", "glue/mrpc")

@@ -16,7 +16,8 @@ import time
 from itertools import count, cycle, islice
 from pathlib import Path
 
-from raysearch import prepare, tasks
+from raysearch import tasks
+from raysearch.data import encoding_cache
 from raysearch.models.pretrained import read_tokenizer
 from raysearch.recipes import Hyper
 
@@ -58,7 +59,7 @@ def measure(name: str, root: Path, tokenizer: str) -> None:
     words = read_tokenizer(tokenizer, ())
     for _ in range(2):
         began = time.perf_counter()
-        made = prepare.prepare(task, task.train, root, words, hyper)
+        made = encoding_cache.prepare(task, task.train, root, words, hyper)
         seconds = time.perf_counter() - began
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
         how = "from the cache" if made.cached else "prepared"

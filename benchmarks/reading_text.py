@@ -21,8 +21,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from raysearch import prepare, tasks
-from raysearch.batches import Blocks, stream
+from raysearch import tasks
+from raysearch.data import encoding_cache, token_stream
+from raysearch.data.masked_blocks import Blocks
+from raysearch.data.sampling import stream
 from raysearch.models.pretrained import read_tokenizer
 from raysearch.recipes import RECIPES
 
@@ -87,16 +89,16 @@ def drive(root: Path, tokenizer: str) -> None:
     words = read_tokenizer(tokenizer, ())
     for what in ("driver: prepared", "driver: from the cache"):
         with measured(what) as count:
-            made = prepare.prepare(TEXT, TEXT.train, root, words, HYPER)
-            count(len(prepare.Text(made.table, made.padding)))
+            made = encoding_cache.prepare(TEXT, TEXT.train, root, words, HYPER)
+            count(len(token_stream.Text(made.table, made.padding)))
 
 
 def work() -> None:
     """Draw the batches of a lane's worker."""
-    (path,) = (prepare.cache_folder() / "prepared").glob("*.arrow")
+    (path,) = (encoding_cache.cache_folder() / "prepared").glob("*.arrow")
     torch.set_num_threads(1)
     with measured("worker: opened"):
-        text = prepare.Text.of_files([str(path)], {"input_ids": 0})
+        text = token_stream.Text.of_files([str(path)], {"input_ids": 0})
         blocks = Blocks(text, HYPER.block * HYPER.length, HYPER.mask_share)
     with measured("worker: a new pass"):
         blocks = blocks.drawn(1, 1)

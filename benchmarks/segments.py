@@ -15,12 +15,13 @@ from pathlib import Path
 import torch
 from transformers import AlbertConfig, AlbertModel
 
-from raysearch import prepare, readers, tasks
-from raysearch.batches import Examples
-from raysearch.fit import Fit, Job, plan
+from raysearch import tasks
+from raysearch.data import encoding_cache, readers
+from raysearch.data.dataset import Examples
 from raysearch.models import Bench, read, scratch
 from raysearch.models.pretrained import read_tokenizer
 from raysearch.recipes import RECIPES
+from raysearch.training import Fit, Job, plan
 
 MRPC = tasks.get("glue/mrpc")
 FIXED = {"BSZ": 32, "LR": 5e-4, "WARMUP": 0.1, "max_length": 96, "evaluations": 2, "dropout": 0.1}
@@ -73,7 +74,7 @@ def train(folder: str, options: argparse.Namespace, seed: int, kept: bool) -> tu
     if not kept:  # as versions up to 0.1.1 prepared it
         tokenizer.model_input_names = ["input_ids", "attention_mask"]
     splits = {
-        split.name: prepare.prepare(MRPC, split, options.data, tokenizer, hyper)
+        split.name: encoding_cache.prepare(MRPC, split, options.data, tokenizer, hyper)
         for split in (MRPC.train, *MRPC.dev)
     }
     assert ("token_type_ids" in splits["train"].table.column_names) == kept

@@ -21,15 +21,19 @@ from typing import Any
 import numpy as np
 import torch
 
-from raysearch import prepare, tasks
-from raysearch.batches import Examples, Views, stream, supply
-from raysearch.fit import Fit, Job, plan
+from raysearch import tasks
+from raysearch.data import encoding_cache
+from raysearch.data.augmentation import dictionaries, resources
+from raysearch.data.augmentation.augmented_dataset import Views
+from raysearch.data.dataset import Examples
+from raysearch.data.prefetch import supply
+from raysearch.data.sampling import stream
 from raysearch.models import Bench
 from raysearch.models.pretrained import read, read_tokenizer
 from raysearch.recipes import RECIPES
 from raysearch.recipes.finetune import finetune_loss, says
 from raysearch.recipes.stabletune import AUGMENTED, NOISED
-from raysearch.views import dictionaries, sources
+from raysearch.training import Fit, Job, plan
 
 CPU, SEED, XNLI, STEP = torch.device("cpu"), 1, 392_702, 0.05
 TASK = tasks.get("xtreme/panx")
@@ -70,8 +74,8 @@ class Ways:
             view=options.view, corpus=options.view, EPOCH={"steps": options.steps}
         )
         tokenizer = read_tokenizer(options.model, ())
-        made = prepare.prepare(TASK, TASK.train, options.data, tokenizer, self.hyper)
-        found = sources.find(TASK, options.data, self.hyper.needs())
+        made = encoding_cache.prepare(TASK, TASK.train, options.data, tokenizer, self.hyper)
+        found = resources.find(TASK, options.data, self.hyper.needs())
         given = dictionaries.read(found.dictionaries)
         self.material = {"tokenizer": tokenizer, "pool": None, "dictionaries": given}
         self.table, self.examples = made, Examples(made.table, made.padding)

@@ -53,7 +53,7 @@ def ours(trials: int) -> tuple[str, float, float]:
             f"search: {{sampler: random, trials: {trials}}}\n"
         )
         environment = {**os.environ, "RAYSEARCH_CACHE": f"{folder}/cache"}
-        command = [sys.executable, "-c", "from raysearch.cli import main; main()", "run"]
+        command = [sys.executable, "-c", "from raysearch.cli.commands import main; main()", "run"]
         command += [study, "--data", f"{folder}/data", "--storage", f"{folder}/runs"]
         began = time.perf_counter()
         subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL)

@@ -4,12 +4,12 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+from raysearch.display import Display
 from rich.console import Console
 from rich.markdown import Markdown
 
 import raysearch
 from raysearch import journal, standing
-from raysearch.display import Display
 
 
 def main() -> None:

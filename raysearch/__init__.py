@@ -5,7 +5,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any
 
-from .arrival import watch
+from .lazy_registration import watch
 
 __version__ = "0.2.0"
 
@@ -15,14 +15,14 @@ _HOMES = {
     "Lanes": "preflight",
     "RaysearchError": "errors",
     "Run": "search",
-    "Standing": "standing",
+    "Standing": "results.leaderboard",
     "Study": "study",
     "load": "study",
     "parse": "study",
-    "predict": "prediction",
+    "predict": "predictions.prediction",
     "resume": "api",
     "run": "api",
-    "table": "export",
+    "table": "results",
 }
 
 __all__ = ["__version__", *sorted(_HOMES)]
@@ -53,5 +53,5 @@ def _old_path(name: str, home: str) -> None:
     sys.modules[module.__name__] = module
 
 
-_old_path("predict", ".prediction")
+_old_path("predict", ".predictions.prediction")
 watch()

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from . import search
-from .display import Display
+from .cli.progress import Display
 from .errors import InputError, Problem
 from .search import Run
 from .study import Study, load, parse

@@ -93,7 +93,7 @@ def toy_examples(count: int = 50, *, seed: int = 0, labels: str | None = "classe
     many there are."""
     import pyarrow as pa
 
-    from raysearch.batches import Examples
+    from raysearch.data.dataset import Examples
 
     random = np.random.default_rng(seed)
     rows = [

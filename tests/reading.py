@@ -2,7 +2,7 @@
 
 import pytest
 
-from raysearch import readers
+from raysearch.data import readers
 from raysearch.errors import InputError
 from raysearch.tasks import get
 

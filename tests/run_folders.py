@@ -2,7 +2,7 @@
 
 import yaml
 
-from raysearch.journal import Journal
+from raysearch.run_folder import Journal
 
 START = 1_700_000_000.0
 

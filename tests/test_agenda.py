@@ -9,9 +9,9 @@ import pytest
 from optuna.trial import TrialState
 
 from raysearch import study
-from raysearch.journal import NAME, Journal
-from raysearch.search.agenda import Agenda
-from raysearch.standing import complete
+from raysearch.results.leaderboard import complete
+from raysearch.run_folder import NAME, Journal
+from raysearch.search.trial_queue import Agenda
 
 RTE, COLA, MRPC = "glue/rte", "glue/cola", "glue/mrpc"
 GRID = {"BSZ": {"choice": [16, 32, 48]}, "LR": {"choice": ["1e-5", 2e-5, 3e-5, 4e-5]}}
@@ -289,7 +289,7 @@ def test_no_trial_begins_after_the_hours_are_over_and_the_best_are_confirmed(
     """The wall clock may stand still, be set back at every event, or pass a night each time."""
     ticks, walls = count(0, 60.0), count(1e9, wall)  # every event is a minute after the one before
     clock = SimpleNamespace(monotonic=lambda: next(ticks), time=lambda: next(walls))
-    monkeypatch.setattr("raysearch.search.clock.time", clock)
+    monkeypatch.setattr("raysearch.search.session_clock.time", clock)
     searched = parsed(search={"trials": 12, "hours": 0.2}, confirm={"top": 1, "seeds": [11, 12]})
     agenda = opened(searched, tmp_path)
     begun = drive(agenda, lanes=1)

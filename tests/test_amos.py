@@ -16,10 +16,11 @@ from transformers import (
     AutoModelForTokenClassification,
 )
 
-from raysearch.models import families
-from raysearch.models.amos import MODELS, AmosConfig, AmosModel
-from raysearch.models.amos_encoder import AmosSelfAttention, bucket
-from raysearch.models.bench import restore
+from raysearch.models import registry
+from raysearch.models.amos.configuration import AmosConfig
+from raysearch.models.amos.modeling import AmosModel, AmosSelfAttention, bucket
+from raysearch.models.amos.modeling_heads import MODELS
+from raysearch.models.reusable import restore
 
 SHAPE = {
     "vocab_size": 50, "hidden_size": 12, "num_hidden_layers": 2, "num_attention_heads": 3,
@@ -416,8 +417,8 @@ def test_all_of_a_bad_shape_is_said_at_once():
 
 
 def test_registering_again_does_no_harm():
-    families.register()
-    families.register()
+    registry.register()
+    registry.register()
     assert AutoConfig.for_model("amos", **SHAPE) == AmosConfig(**SHAPE)
     assert set(MODELS) == {AutoModel, *HEADS.values()}
 
@@ -486,4 +487,4 @@ def test_a_fresh_process_loads_every_head(fresh, opening):
     printed, errors = fresh[opening].communicate()
     assert fresh[opening].returncode == 0, errors
     bias = toy(dtype=torch.float32, rel_pos_bins=32).relative_attention_bias.weight[0, 0].item()
-    assert printed.split() == ["raysearch.models.amos", str(bias)] * len(HEADS)
+    assert printed.split() == ["raysearch.models.amos.modeling_heads", str(bias)] * len(HEADS)

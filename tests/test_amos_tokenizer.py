@@ -13,15 +13,16 @@ import pytest
 import sentencepiece
 from transformers import AutoTokenizer, ByT5Tokenizer, T5Config
 
-from raysearch import prepare, readers, tasks
+from raysearch import tasks
+from raysearch.data import encoding_cache, readers
+from raysearch.data.columns import frame
+from raysearch.data.encoders import question_answering
 from raysearch.errors import InputError
-from raysearch.models import families
-from raysearch.models.amos_encoder import AmosConfig
-from raysearch.models.amos_segments import line_of
-from raysearch.models.amos_tokenizer import AmosTokenizer
+from raysearch.models import registry
+from raysearch.models.amos.configuration import AmosConfig
+from raysearch.models.amos.segmentation import line_of
+from raysearch.models.amos.tokenization import AmosTokenizer
 from raysearch.models.pretrained import _files, read_tokenizer
-from raysearch.prepare import windows
-from raysearch.prepare.columns import frame
 from raysearch.recipes import Hyper
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
@@ -211,7 +212,7 @@ def published():
 @pytest.fixture(scope="module")
 def model_folder(toy_pair, tmp_path_factory):
     """A model folder as it is published: a configuration and the two files."""
-    families.register()
+    registry.register()
     folder = Path(shutil.copytree(toy_pair, tmp_path_factory.mktemp("model") / "amos"))
     AmosConfig(vocab_size=300, max_position_embeddings=40).save_pretrained(folder)
     return folder
@@ -434,12 +435,12 @@ def test_real_answers_begin_and_end_in_a_token(published, file):
 def test_windows_find_real_answers(published):
     task = tasks.get("squad/v2.0")
     examples = list(readers.read(task, task.train, DATA))[::12]
-    texts = windows._texts(published, [example["context"] for example in examples])
+    texts = question_answering._texts(published, [example["context"] for example in examples])
     exact = total = 0
     for example in examples:
         text, context = texts[example["context"]], example["context"]
         for answer, _ in example["answers"][:1]:
-            first, last = windows._answer(example, text) or (0, 0)
+            first, last = question_answering._answer(example, text) or (0, 0)
             exact += context[text.begin[first] : text.stop[last]].strip(" .,\"'()") == answer.strip(
                 " .,\"'()"
             )
@@ -475,7 +476,7 @@ def test_a_tokenizer_outlives_its_folder_and_its_process(pair, toy, tmp_path):
 
 
 def test_the_digest_is_that_of_both_files_and_of_nothing_else(pair, toy):
-    assert prepare.tokenizer_digest(AmosTokenizer.from_pretrained(pair)) == toy.digest
+    assert encoding_cache.tokenizer_digest(AmosTokenizer.from_pretrained(pair)) == toy.digest
     write_lines(pair, read_lines(pair)[::-1])
     assert AmosTokenizer.from_pretrained(pair).digest != toy.digest
     write_lines(pair, read_lines(pair)[::-1])
@@ -631,7 +632,7 @@ def root(tmp_path, monkeypatch):
 
 def prepared(root, tokenizer, name, split="train", **settings):
     task = tasks.get(name)
-    made = prepare.prepare(task, task.splits()[split], root, tokenizer, Hyper(**settings))
+    made = encoding_cache.prepare(task, task.splits()[split], root, tokenizer, Hyper(**settings))
     return made, made.table.to_pylist()
 
 

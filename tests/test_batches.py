@@ -8,7 +8,8 @@ import pytest
 import torch
 from conftest import toy_examples
 
-from raysearch.batches import Cost, Examples, by_length, cut, padded_share, stream
+from raysearch.data.dataset import Examples
+from raysearch.data.sampling import Cost, by_length, cut, padded_share, stream
 
 
 def steps(count, *args, **options):

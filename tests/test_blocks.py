@@ -8,8 +8,10 @@ import pytest
 import torch
 
 from raysearch import metrics
-from raysearch.batches import Blocks, Examples, shaped
-from raysearch.prepare import Text
+from raysearch.data.dataset import Examples
+from raysearch.data.masked_blocks import Blocks
+from raysearch.data.token_stream import Text
+from raysearch.data.training_set import shaped
 from raysearch.recipes import RECIPES
 
 CPU = torch.device("cpu")
@@ -95,7 +97,7 @@ def test_scores_are_over_all_masked_tokens_not_over_blocks():
     hits = logits.argmax(-1) == gold
     cuts = [(0, 4), (4, 30)]
     sums = np.array([[likelihood[a:b].sum(), hits[a:b].sum(), b - a] for a, b in cuts])
-    found = metrics.masked.score(metrics.masked.SCORES, sums)
+    found = metrics.masked_lm.score(metrics.masked_lm.SCORES, sums)
     perplexity = math.exp(torch.nn.functional.cross_entropy(logits, gold))
     assert found["masked_likelihood"] == pytest.approx(1 / perplexity)
     assert found["masked_accuracy"] == pytest.approx(hits.double().mean().item())

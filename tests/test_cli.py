@@ -10,7 +10,7 @@ import pytest
 from run_folders import Script, write_study
 from typer.testing import CliRunner
 
-from raysearch.cli import app
+from raysearch.cli.commands import app
 from raysearch.errors import InputError, Problem, reading
 
 HERE = Path(__file__).parent.parent
@@ -260,7 +260,7 @@ def test_a_mistake_of_our_own_says_where_its_traceback_is(
         raise error
 
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    monkeypatch.setattr("raysearch.listing.show", broken)
+    monkeypatch.setattr("raysearch.cli.describe.show", broken)
     code, out, said = command("list")
     assert (code, out) == (2, "")
     assert said.startswith(f"raysearch: {text}")
@@ -278,7 +278,7 @@ def test_a_mistake_while_a_study_is_looked_at_names_the_study(command, tmp_path,
         raise ValueError("odd")
 
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    monkeypatch.setattr("raysearch.study.reading.cross_checks", broken)
+    monkeypatch.setattr("raysearch.study.loading.cross_checks", broken)
     code, _, said = command("check", QUICKSTART)
     assert code == 2
     assert said.startswith(
@@ -294,7 +294,7 @@ def test_a_mistake_says_what_was_being_read_and_ends_also_where_nothing_can_be_w
             raise ValueError("odd")
 
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "none"))
-    monkeypatch.setattr("raysearch.listing.show", broken)
+    monkeypatch.setattr("raysearch.cli.describe.show", broken)
     code, _, said = command("list")
     assert code == 2
     assert f"ValueError: odd, while reading {tmp_path}/a\\x1bb" in said
@@ -374,7 +374,7 @@ def test_options_reach_the_search(command, monkeypatch, finished):
 
 def spoken(*arguments, **options):
     """A real process: what the `raysearch` command starts."""
-    code = "from raysearch.cli import main; main()"
+    code = "from raysearch.cli.commands import main; main()"
     return subprocess.run([sys.executable, "-c", code, *map(str, arguments)],
                           capture_output=True, text=True, timeout=60, **options)  # fmt: skip
 
@@ -393,7 +393,7 @@ def test_a_real_process_prints_problems_and_ends_with_2(tmp_path):
 
 
 def test_a_reader_that_leaves_early_is_no_error(tmp_path):
-    code = "from raysearch.cli import main; main()"
+    code = "from raysearch.cli.commands import main; main()"
     pipe = f"{sys.executable} -c '{code}' list hyperparameters | true"
     done = subprocess.run(pipe, shell=True, capture_output=True, text=True, timeout=60)
     assert done.stderr == ""
@@ -414,7 +414,7 @@ def test_reading_commands_import_neither_ray_nor_torch(finished, name):
     arguments = [str(finished) if one == "RUN" else one for one in LIGHT[name]]
     code = (
         "import sys\n"
-        "from raysearch.cli import main\n"
+        "from raysearch.cli.commands import main\n"
         "try: main()\n"
         f"finally: print('heavy:', *sorted(set(sys.modules) & {HEAVY}), file=sys.stderr)"
     )

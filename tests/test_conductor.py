@@ -3,9 +3,9 @@
 import pytest
 
 from raysearch import study
-from raysearch.journal import Journal, read
-from raysearch.search.agenda import Agenda
-from raysearch.search.conductor import Conductor
+from raysearch.run_folder import Journal, read
+from raysearch.search.trial_queue import Agenda
+from raysearch.search.tune_adapter import Conductor
 
 RTE = "glue/rte"
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from raysearch.recipes.consistency import (
+from raysearch.recipes.consistency_losses import (
     Spans,
     dropout_loss,
     teacher_loss,

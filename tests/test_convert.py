@@ -20,10 +20,18 @@ import test_amos
 import torch
 from torch import nn
 
-from raysearch.convert import checkpoint, convert, merges, vocabulary, weights
-from raysearch.convert.names import FAMILIES
 from raysearch.errors import InputError
-from raysearch.models import amos_vocabulary, converted, folders
+from raysearch.models import model_folder
+from raysearch.models.amos import vocabulary
+from raysearch.models.convert import (
+    bpe_merges,
+    fairseq_checkpoint,
+    target_model,
+    tokenizer_files,
+    weights,
+)
+from raysearch.models.convert.conversion import convert
+from raysearch.models.convert.parameter_names import FAMILIES
 
 DATA = Path(__file__).parents[2] / "shared" / "data" / "tokenizers"
 TEXT = "Anna's dog (a big one) ran; it barked, jumped & slept. Über naïve cafés: 12, 345!"
@@ -511,12 +519,14 @@ def test_the_published_shapes_have_the_published_numbers(
             state = sentence_encoder(rows, 514, layers=layers)
             for at in range(2 if family == "cross-thought" else 0):
                 state |= layer(f"crossthought_layers.{at}", fused=False)
-    read = checkpoint.Checkpoint(path=Path("model.pt"), tensors=state, settings={}, set_aside=())
+    read = fairseq_checkpoint.Checkpoint(
+        path=Path("model.pt"), tensors=state, settings={}, set_aside=()
+    )
     source = weights.source(read)
-    model = converted.blank(source.kind, None, weights.fields(source))
+    model = target_model.blank(source.kind, None, weights.fields(source))
     assert source.family == family
     assert not weights.wrong(source)
-    assert not weights.wrong_shapes(source, converted.shapes(model))
+    assert not weights.wrong_shapes(source, target_model.shapes(model))
     assert len(source.encoder) == tensors
     assert sum(source.tensors[name].numel() for name in source.encoder) == parameters
 
@@ -554,7 +564,7 @@ def test_every_form_of_robertas_tokenizer_gives_the_same_ids(tmp_path, pairs):
     for name in ("vocab.json", "merges.txt"):
         (tmp_path / "whole" / name).unlink(missing_ok=True)
     forms = [folder, tmp_path / "whole", as_fairseq_files(folder, tmp_path / "fairseq")]
-    made = [vocabulary.tokenizer("roberta", form, rows=rows, positions=38) for form in forms]
+    made = [tokenizer_files.tokenizer("roberta", form, rows=rows, positions=38) for form in forms]
     once, *others = ([m(TEXT)["input_ids"], m("a dog", TEXT)["input_ids"]] for m in made)
     assert all(other == once for other in others)
     assert len(set(once[0])) > 20
@@ -581,7 +591,7 @@ def test_a_written_tokenizer_keeps_the_layout_of_its_pairs(tmp_path, pairs, kind
 
 def test_xlm_rs_pieces_are_numbered_by_the_lines_of_dict_txt(tmp_path, pieces):
     folder, rows = pieces
-    made = vocabulary.tokenizer("xlm-roberta", folder, rows=rows, positions=38)
+    made = tokenizer_files.tokenizer("xlm-roberta", folder, rows=rows, positions=38)
     lines = (folder / "dict.txt").read_text("utf-8").splitlines()
     assert made.convert_ids_to_tokens(4) == lines[0].split()[0]
     assert made.convert_tokens_to_ids("<mask>") == len(lines) + 4 == rows - 1
@@ -590,7 +600,7 @@ def test_xlm_rs_pieces_are_numbered_by_the_lines_of_dict_txt(tmp_path, pieces):
     (other / "sentencepiece.bpe.model").write_bytes((folder / "sp.model").read_bytes())
     (other / "dict.txt").write_text("\n".join([lines[1], lines[0], *lines[2:]]), "utf-8")
     with pytest.raises(InputError, match=r"id 4 is .* they must agree"):
-        vocabulary.tokenizer("xlm-roberta", other, rows=rows, positions=38)
+        tokenizer_files.tokenizer("xlm-roberta", other, rows=rows, positions=38)
 
 
 def test_a_tokenizer_of_another_size_is_refused_with_both_numbers(tmp_path, pairs, pieces):
@@ -639,10 +649,10 @@ def test_broken_files_of_a_tokenizer_are_refused(tmp_path, pieces, name, content
 def test_a_dict_txt_with_broken_lines_names_them(tmp_path):
     (tmp_path / "dict.txt").write_text("one 3\ntwo\none 4\n<s> 1\n")
     with pytest.raises(InputError) as caught:
-        vocabulary.symbols(tmp_path / "dict.txt")
+        tokenizer_files.symbols(tmp_path / "dict.txt")
     assert [problem.place for problem in caught.value.problems] == ["line 2", "line 3", "line 4"]
     (tmp_path / "dict.txt").write_text("one 3\n<mask> 1\n\n")
-    assert vocabulary.symbols(tmp_path / "dict.txt")[4:] == ["one", "<mask>"]
+    assert tokenizer_files.symbols(tmp_path / "dict.txt")[4:] == ["one", "<mask>"]
 
 
 def read_everywhere(folder, content, pieces):
@@ -650,10 +660,8 @@ def read_everywhere(folder, content, pieces):
     results = []
     (folder / "dict.txt").write_bytes(content.encode())
     for read in (
-        lambda: list(
-            amos_vocabulary.read(str(pieces / "sp.model"), str(folder / "dict.txt"), ".").ids
-        ),
-        lambda: vocabulary.symbols(folder / "dict.txt")[4:],
+        lambda: list(vocabulary.read(str(pieces / "sp.model"), str(folder / "dict.txt"), ".").ids),
+        lambda: tokenizer_files.symbols(folder / "dict.txt")[4:],
     ):
         try:
             results.append([token.replace("[MASK]", "<mask>") for token in read()])
@@ -720,13 +728,13 @@ def test_half_a_file_of_merges_is_refused(tmp_path, pairs):
         for kept in (whole[: len(whole) // 2], whole[:-1], whole[:1]):
             (form / name).write_text("\n".join(kept) + "\n", "utf-8")
             with pytest.raises(InputError, match=r"no merge makes [0-9]+ of the 301 tokens"):
-                vocabulary.tokenizer("roberta", form, rows=rows, positions=38)
+                tokenizer_files.tokenizer("roberta", form, rows=rows, positions=38)
         (form / name).write_text("\n".join([whole[0], *whole[:0:-1]]) + "\n", "utf-8")
         with pytest.raises(InputError, match="is made later"):
-            vocabulary.tokenizer("roberta", form, rows=rows, positions=38)
+            tokenizer_files.tokenizer("roberta", form, rows=rows, positions=38)
     (fairseq / "vocab.bpe").write_text("\n".join([*whole, "three", "words"]), "utf-8")
     with pytest.raises(InputError, match=r"vocab.bpe line [0-9]+ is no pair of tokens: 'three'"):
-        vocabulary.tokenizer("roberta", fairseq, rows=rows, positions=38)
+        tokenizer_files.tokenizer("roberta", fairseq, rows=rows, positions=38)
 
 
 @pytest.mark.parametrize(
@@ -748,7 +756,7 @@ def test_an_encoder_json_of_other_values_is_refused(tmp_path, pairs, change, sai
     codes = json.loads((fairseq / "encoder.json").read_text("utf-8"))
     (fairseq / "encoder.json").write_text(json.dumps(change(codes)), "utf-8")
     with pytest.raises(InputError, match=said):
-        vocabulary.tokenizer("roberta", fairseq, rows=rows, positions=38)
+        tokenizer_files.tokenizer("roberta", fairseq, rows=rows, positions=38)
 
 
 def test_a_byte_without_a_token_is_refused(tmp_path, pairs):
@@ -756,14 +764,14 @@ def test_a_byte_without_a_token_is_refused(tmp_path, pairs):
     from tokenizers.pre_tokenizers import ByteLevel
 
     folder, rows = pairs
-    assert merges.byte_symbols() == set(ByteLevel.alphabet())
+    assert bpe_merges.byte_symbols() == set(ByteLevel.alphabet())
     fairseq = as_fairseq_files(folder, tmp_path / "fairseq")
     lines = (fairseq / "dict.txt").read_text("utf-8").splitlines()
     codes = json.loads((fairseq / "encoder.json").read_text("utf-8"))
     lost = next(n for n, line in enumerate(lines) if line.split(" ")[0] == str(codes["ÿ"]))
     (fairseq / "dict.txt").write_text("\n".join(lines[:lost] + lines[lost + 1 :]), "utf-8")
     with pytest.raises(InputError, match="no token for 1 of the 256 bytes, the first 'ÿ'"):
-        vocabulary.tokenizer("roberta", fairseq, rows=rows - 1, positions=38)
+        tokenizer_files.tokenizer("roberta", fairseq, rows=rows - 1, positions=38)
 
 
 def test_pieces_and_lines_of_another_number_are_refused(tmp_path, pieces):
@@ -772,10 +780,10 @@ def test_pieces_and_lines_of_another_number_are_refused(tmp_path, pieces):
     lines = (folder / "dict.txt").read_text("utf-8").splitlines()
     (other / "dict.txt").write_text("\n".join(lines[:-2]), "utf-8")
     with pytest.raises(InputError, match="they must agree"):
-        vocabulary.tokenizer("xlm-roberta", other, rows=rows, positions=38)
+        tokenizer_files.tokenizer("xlm-roberta", other, rows=rows, positions=38)
     (other / "dict.txt").write_text("\n".join([*lines, "<mask> 1", "x 1"]), "utf-8")
     with pytest.raises(InputError, match=f"{rows:,} tokens in .* and {rows + 1:,} in dict.txt"):
-        vocabulary.tokenizer("xlm-roberta", other, rows=rows, positions=38)
+        tokenizer_files.tokenizer("xlm-roberta", other, rows=rows, positions=38)
 
 
 def test_the_published_vocabulary_of_roberta_comes_out_of_fairseqs_files(tmp_path):
@@ -784,7 +792,7 @@ def test_the_published_vocabulary_of_roberta_comes_out_of_fairseqs_files(tmp_pat
         pytest.skip("needs the published files in shared/data/tokenizers/roberta")
     files = as_fairseq_files(source, tmp_path / "fairseq")
     made, own = (
-        vocabulary.tokenizer("roberta", folder, rows=50265, positions=512)
+        tokenizer_files.tokenizer("roberta", folder, rows=50265, positions=512)
         for folder in (files, source)
     )
     assert made.get_vocab() == own.get_vocab()
@@ -798,7 +806,7 @@ def test_published_pieces_are_those_of_sentencepiece(tmp_path):
     source = DATA / "kosmos2_fairseq"
     if not source.is_dir():
         pytest.skip("needs the published files in shared/data/tokenizers/kosmos2_fairseq")
-    made = vocabulary.tokenizer("xlm-roberta", source, rows=64002, positions=512)
+    made = tokenizer_files.tokenizer("xlm-roberta", source, rows=64002, positions=512)
     model = sentencepiece.SentencePieceProcessor(model_file=str(source / "sentencepiece.bpe.model"))
     assert made.tokenize(TEXT) == model.encode_as_pieces(TEXT)
     assert made(TEXT)["input_ids"][1:-1] == [at + 1 for at in model.encode(TEXT)]
@@ -1186,7 +1194,7 @@ def test_a_full_disk_leaves_nothing_behind(tmp_path, pieces, monkeypatch):
     def full(*_, **__):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(folders, "save_file", full)
+    monkeypatch.setattr(model_folder, "save_file", full)
     with pytest.raises(OSError, match="No space"):
         convert(path, to=tmp_path / "out", tokenizer=folder)
     assert [file.name for file in tmp_path.iterdir()] == ["model.pt"]

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import raysearch
-from raysearch import journal
+from raysearch import run_folder
 
 STUDY = """
 tasks: [toy/grammar]
@@ -29,7 +29,7 @@ confirm: {top: 1, seeds: [11, 12]}
 
 def start(folder: Path, *command: str) -> subprocess.Popen:
     """The command line in a process of its own, its output in a file."""
-    code = "from raysearch.cli import main; main()"
+    code = "from raysearch.cli.commands import main; main()"
     with (folder / "out.txt").open("a") as out:
         return subprocess.Popen(
             [sys.executable, "-c", code, *command], stdout=out, stderr=out, cwd=folder
@@ -37,7 +37,7 @@ def start(folder: Path, *command: str) -> subprocess.Popen:
 
 
 def reports(run: Path) -> int:
-    path = run / journal.NAME
+    path = run / run_folder.NAME
     return path.read_text().count('"event":"report"') if path.exists() else 0
 
 
@@ -72,14 +72,14 @@ def test_a_run_survives_kill_9_of_a_worker_a_lane_and_the_driver(tmp_path: Path)
     wait_for_reports(run, reports(run) + 3, process)
     process.kill()
     process.wait()
-    spent = sum(record.seconds for record in journal.read(run).trials.values())
+    spent = sum(record.seconds for record in run_folder.read(run).trials.values())
 
     resumed = start(tmp_path, "resume", "runs/toy")
     assert resumed.wait(timeout=240) == 0, (tmp_path / "out.txt").read_text()[-3000:]
 
-    events = [json.loads(line) for line in (run / journal.NAME).read_text().splitlines()]
+    events = [json.loads(line) for line in (run / run_folder.NAME).read_text().splitlines()]
     ends = Counter(event["trial"] for event in events if event["event"] == "end")
-    records = journal.read(run)
+    records = run_folder.read(run)
     assert set(ends.values()) == {1}, "a trial ended twice"
     assert len(records.of("toy/grammar", "search")) == 6
     assert len(records.of("toy/grammar", "confirm")) == 2

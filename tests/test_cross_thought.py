@@ -6,14 +6,14 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModel, RobertaConfig, RobertaModel
 
-from raysearch.models.bench import restore
-from raysearch.models.cross_thought import (
+from raysearch.models.cross_thought.configuration import CrossThoughtConfig
+from raysearch.models.cross_thought.modeling import (
     MODELS,
-    CrossThoughtConfig,
     CrossThoughtForMaskedLM,
     CrossThoughtForSequenceClassification,
     CrossThoughtModel,
 )
+from raysearch.models.reusable import restore
 
 SLOTS, SHORT, WORDS, HEADS = 3, 6, 30, 3
 ATTENTION = pytest.mark.parametrize("attention", ["eager", "sdpa"])

@@ -7,11 +7,12 @@ import pytest
 from rich.console import Console
 from run_folders import Script, write_study
 
-from raysearch import display, export, study
-from raysearch.display import Display, closing
-from raysearch.journal import Journal, read
+from raysearch import results, study
+from raysearch.cli import progress
+from raysearch.cli.progress import Display, closing
+from raysearch.run_folder import Journal, read
 from raysearch.search import Run
-from raysearch.search.agenda import Agenda
+from raysearch.search.trial_queue import Agenda
 
 RTE, MRPC = "glue/rte", "glue/mrpc"
 PLAN = {"steps": 100, "warmup": 6, "per_epoch": 50, "evaluations": [50, 100], "rungs": {}}
@@ -80,7 +81,7 @@ def test_a_log_has_a_line_for_each_trial_that_ends(agenda):
 
 def test_a_log_has_a_line_of_progress_now_and_then_and_no_colours(agenda, monkeypatch):
     now = [0.0]
-    monkeypatch.setattr(display.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
     shown, written = log(agenda)
     toy_trial(agenda)
     for now[0] in (1.0, 29.0, 31.0, 40.0):
@@ -135,7 +136,7 @@ def test_values_that_are_seldom_meant_are_told_when_a_run_begins(agenda):
 
 def test_frames_are_drawn_a_few_times_a_second_and_by_nobody_else(agenda, monkeypatch):
     now = [0.0]
-    monkeypatch.setattr(display.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
     before = threading.active_count()
     shown, console = panel(agenda)
     assert threading.active_count() == before
@@ -181,7 +182,7 @@ def test_the_closing_names_what_failed_and_no_best_yaml_that_is_not_there(tmp_pa
     script.end(name, "failed", None, error="Traceback\nMemoryError: does not fit")
     script.trial(MRPC, {}, {"accuracy": 0.8, "f1": 0.8})
     script.close()
-    export.write(tmp_path)
+    results.write(tmp_path)
     searched = study.load(tmp_path / "study.yaml")
     code = closing(Run(folder=tmp_path, study=searched, records=read(tmp_path)))
     said = capsys.readouterr()

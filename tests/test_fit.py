@@ -12,13 +12,13 @@ import torch
 from conftest import in_two_processes, toy_examples
 
 from raysearch import tasks
-from raysearch.batches import Examples
-from raysearch.fit import Fit, Job, Memory, World, outputs, plan
-from raysearch.fit.gradient import Gradient
+from raysearch.data.dataset import Examples
 from raysearch.models import Bench
-from raysearch.models.bench import snapshot
 from raysearch.models.pretrained import read, read_tokenizer
+from raysearch.models.reusable import snapshot
 from raysearch.recipes import RECIPES, Hyper
+from raysearch.training import Fit, Job, Memory, World, outputs, plan
+from raysearch.training.gradient_accumulation import Gradient
 
 STILL = {"dropout": 0, "attention_dropout": 0, "classifier_dropout": 0}
 
@@ -348,7 +348,7 @@ def test_two_workers_train_to_the_weights_of_one(toy_bert, tmp_path):
 def told(job, model, monkeypatch, predictions):
     """The reports of a trial whose evaluations predict these classes, one after another."""
     said = iter(predictions)
-    monkeypatch.setattr("raysearch.fit.loop.decode", lambda outputs, *_: next(said))
+    monkeypatch.setattr("raysearch.training.trainer.decode", lambda outputs, *_: next(said))
     return list(Fit(job, model))
 
 
@@ -398,7 +398,7 @@ def test_a_trial_that_goes_on_from_a_checkpoint_remembers_its_best_evaluation(
 ):
     job = toy_job(EPOCH=1, evaluations=2, LR=1e-5)
     said = iter([HALF, ONE_CLASS])
-    monkeypatch.setattr("raysearch.fit.loop.decode", lambda outputs, *_: next(said))
+    monkeypatch.setattr("raysearch.training.trainer.decode", lambda outputs, *_: next(said))
     first = Fit(job, build(toy_bert(), job))
     assert next(iter(first)).status == "running"
     again = Fit(job, build(toy_bert(), job))

@@ -2,8 +2,8 @@
 
 import pytest
 
-from raysearch.journal import Record
-from raysearch.search.halving import goes_on
+from raysearch.run_folder import Record
+from raysearch.search.successive_halving import goes_on
 
 METRIC = "dev.accuracy"
 

@@ -10,15 +10,15 @@ from conftest import in_two_processes, toy_tokenizer
 from test_fit import gradients
 from torch import nn
 
-from raysearch.batches import Examples
-from raysearch.fit import Fit, Job, World, decode, outputs, plan, score
+from raysearch.data.columns import GROUP
+from raysearch.data.dataset import Examples
+from raysearch.data.encoding_cache import ENCODERS
 from raysearch.models import Bench
 from raysearch.models.finetuned import load
 from raysearch.models.pretrained import read, read_tokenizer, save
-from raysearch.prepare import ENCODERS
-from raysearch.prepare.columns import GROUP
 from raysearch.recipes import RECIPES, Hyper
 from raysearch.tasks import Task
+from raysearch.training import Fit, Job, World, decode, outputs, plan, score
 
 CPU = torch.device("cpu")
 STILL = {"dropout": 0, "attention_dropout": 0, "classifier_dropout": 0}
@@ -303,7 +303,7 @@ def test_the_conditional_head_is_its_published_formulas(pretrained):
 
 def test_options_that_stay_at_chance_end_the_trial_early(pretrained, monkeypatch):
     """The loss stays at ln K, as in the runs on RACE that its users tell of."""
-    monkeypatch.setattr("raysearch.fit.loop.CHANCE_STEPS", 5)
+    monkeypatch.setattr("raysearch.training.trainer.CHANCE_STEPS", 5)
     made = job("choose", EPOCH=20, LR=1e-12, evaluations=10, WARMUP=0)
     model = Bench(CPU).model(pretrained("choose", made.hyper), made.hyper, 1)
     torch.nn.init.zeros_(model.classifier.weight)
@@ -314,7 +314,7 @@ def test_options_that_stay_at_chance_end_the_trial_early(pretrained, monkeypatch
 
 
 def test_a_slow_start_is_not_chance(pretrained, monkeypatch):
-    monkeypatch.setattr("raysearch.fit.loop.CHANCE_STEPS", 5)
+    monkeypatch.setattr("raysearch.training.trainer.CHANCE_STEPS", 5)
     made = job("choose", EPOCH=60, LR=3e-3, evaluations=20)
     *_, last = Fit(made, Bench(CPU).model(pretrained("choose", made.hyper), made.hyper, 1))
     assert last.status == "finished"

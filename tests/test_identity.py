@@ -10,15 +10,15 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from raysearch import export, identity, search, study
-from raysearch.cli import app
+from raysearch import results, search, study
+from raysearch.cli.commands import app
 from raysearch.errors import InputError
-from raysearch.identity import Origin, trial_id
-from raysearch.journal import Journal, read
-from raysearch.prediction import predict
-from raysearch.search import engine
-from raysearch.search.agenda import Agenda
+from raysearch.predictions.prediction import predict
+from raysearch.run_folder import Journal, read, trial_identity
+from raysearch.run_folder.trial_identity import Origin, trial_id
+from raysearch.search import run_study
 from raysearch.search.provenance import provenance
+from raysearch.search.trial_queue import Agenda
 
 RTE = "glue/rte"
 PLAN = {"steps": 3, "warmup": 0, "per_epoch": 3, "evaluations": [3], "rungs": {}}
@@ -65,7 +65,7 @@ def begun(tmp_path, raw):
     for name in ("train", "dev"):
         pairs(data / "RTE" / f"{name}.tsv")
     folder.mkdir()
-    content = engine._content(searched, data)
+    content = run_study._content(searched, data)
     (folder / "study.yaml").write_text(study.dump(searched))
     lanes = {"count": None, "workers": 1, "cpus": 1, "gpus": None}
     facts = {"data": str(data), "content": content, "lanes": lanes}
@@ -79,7 +79,7 @@ def begun(tmp_path, raw):
 def started(monkeypatch):
     """The studies that `resume` goes on with: no Ray is started."""
     studies = []
-    monkeypatch.setattr(engine, "_engine", lambda folder, searched, *_: studies.append(searched))
+    monkeypatch.setattr(run_study, "_engine", lambda folder, searched, *_: studies.append(searched))
     return studies
 
 
@@ -102,7 +102,7 @@ def edit(folder, **parts):
 def refusals(folder, tmp_path):
     """What a table, a prediction and a resumption each say against a run folder."""
     for command in (
-        lambda: export.write(folder),
+        lambda: results.write(folder),
         lambda: predict(folder, to=tmp_path / "out"),
         lambda: search.resume(folder),
     ):
@@ -116,7 +116,7 @@ def test_an_id_is_the_one_that_0_1_1_gave_the_same_trial():
     fixed = {"EPOCH": 3.0, "adam_betas": [0.9, 0.98], "clip": "none"}
     raw = {"tasks": [RTE], "model": "scratch", "space": space, "fixed": fixed}
     searched = study.parse({**raw, "search": {"seed": 7, "stop_early": True}})
-    names = frozenset(identity._OF_0_1_1.split())
+    names = frozenset(trial_identity._OF_0_1_1.split())
     origin = Origin(content={RTE: "data"}, version="0.1.1", names=names)
     point = {"LR": 1e-05, "WARMUP": {"steps": 50}}
     assert trial_id(searched, RTE, "search", point, 7, origin) == "69ca4bbb21af"
@@ -133,12 +133,12 @@ def test_an_id_is_the_one_that_0_1_1_gave_the_same_trial():
 def test_a_table_of_a_run_of_0_1_1_stands_and_says_so_and_an_edited_one_is_refused(tmp_path):
     folder = tmp_path / "tiny"
     shutil.copytree(SHARED, folder, copy_function=shutil.copyfile)
-    table = export.write(folder)
+    table = results.write(folder)
     assert table.row("Result").cells[0].text == "42.5"
     assert table.notes[-1].startswith("Trained by raysearch 0.1.1; this is ")
     edit(folder, fixed__BSZ=256)
     with pytest.raises(InputError, match=r"5 of 5 trials do not follow from it"):
-        export.write(folder)
+        results.write(folder)
 
 
 def told_of_origin(table):
@@ -147,7 +147,7 @@ def told_of_origin(table):
 
 
 def test_an_untouched_run_has_a_table_and_goes_on(run_folder, started):
-    assert not told_of_origin(export.write(run_folder))
+    assert not told_of_origin(results.write(run_folder))
     search.resume(run_folder)
     assert started == [study.load(run_folder / "study.yaml")]
 
@@ -239,8 +239,8 @@ def test_what_changes_no_trial_that_was_trained_may_change(run_folder, kind, sta
     search.resume(run_folder)
     now = study.load(run_folder / "study.yaml")
     assert started == [now]
-    assert export.write(run_folder).title.startswith(now.name)
-    agenda = Agenda(now, Journal(run_folder), engine._content(now, run_folder.parent / "data"))
+    assert results.write(run_folder).title.startswith(now.name)
+    agenda = Agenda(now, Journal(run_folder), run_study._content(now, run_folder.parent / "data"))
     assert agenda.next().id not in list(agenda.journal.trials)[:2]
 
 
@@ -249,17 +249,17 @@ def test_a_study_that_grew_is_the_one_that_later_changes_are_told_against(run_fo
     search.resume(run_folder)
     edit(run_folder, fixed__clip=2.0)
     with pytest.raises(InputError, match=r"fixed\.clip +was 1 when the trials .* is 2 now"):
-        export.write(run_folder)
+        results.write(run_folder)
 
 
 def test_a_run_that_did_not_keep_its_study_still_refuses_an_edited_one(run_folder):
     path = run_folder / "provenance.json"
     facts = json.loads(path.read_text())
     path.write_text(json.dumps({n: facts[n] for n in ("raysearch", "data", "content", "lanes")}))
-    assert not told_of_origin(export.write(run_folder))
+    assert not told_of_origin(results.write(run_folder))
     edit(run_folder, fixed__EPOCH=2)
     with pytest.raises(InputError, match="2 of 2 trials do not follow from it"):
-        export.write(run_folder)
+        results.write(run_folder)
 
 
 def test_a_journal_of_another_study_is_refused(run_folder, tmp_path):
@@ -274,15 +274,15 @@ def test_a_score_that_is_not_that_of_its_evaluation_is_refused(run_folder):
     journal = run_folder / "journal.jsonl"
     journal.write_text(journal.read_text().replace('"score":0.51', '"score":0.99'))
     with pytest.raises(InputError, match="is not that of its best evaluation"):
-        export.write(run_folder)
+        results.write(run_folder)
 
 
 def test_a_run_folder_without_a_provenance_has_a_table_that_says_what_was_not_checked(run_folder):
     for content in ("", "[]", "{"):
         (run_folder / "provenance.json").write_text(content)
-        assert "was not checked" in export.write(run_folder).notes[-1]
+        assert "was not checked" in results.write(run_folder).notes[-1]
     (run_folder / "provenance.json").unlink()
-    assert "was not checked" in export.write(run_folder).notes[-1]
+    assert "was not checked" in results.write(run_folder).notes[-1]
 
 
 @pytest.mark.parametrize(
@@ -338,7 +338,7 @@ def test_a_model_that_was_moved_is_the_same_model(tmp_path, toy_folder, monkeypa
         pairs(data / "RTE" / f"{name}.tsv")
     folder.mkdir()
     searched = study.parse({**STUDY, "model": str(model)})
-    content = engine._content(searched, data)
+    content = run_study._content(searched, data)
     (folder / "study.yaml").write_text(study.dump(searched))
     facts = {"data": str(data), "content": content, "lanes": {}}
     (folder / "provenance.json").write_text(json.dumps(provenance(searched) | facts))
@@ -347,10 +347,10 @@ def test_a_model_that_was_moved_is_the_same_model(tmp_path, toy_folder, monkeypa
     model.rename(tmp_path / "moved")
     edit(folder, model=str(tmp_path / "moved"))
     with pytest.raises(InputError, match=r"model +was"):
-        export.write(folder)
+        results.write(folder)
     search.resume(folder)
     assert len(started) == 1
-    assert export.write(folder)
+    assert results.write(folder)
     (tmp_path / "moved" / "model.safetensors").write_bytes(b"another")
     assert "changed since the run began" in refused_resume(folder)[RTE]
 

@@ -10,9 +10,9 @@ import sys
 import pytest
 from run_folders import Script
 
-from raysearch import journal
+from raysearch import run_folder
 from raysearch.errors import InputError
-from raysearch.journal import NAME, TORN, Journal, read
+from raysearch.run_folder import NAME, TORN, Journal, read
 
 RTE = "glue/rte"
 
@@ -131,7 +131,7 @@ def test_an_event_that_could_not_be_taken_back_is_taken_back_later(tmp_path, mon
 
     with monkeypatch.context() as broken:
         broken.setattr("os.fsync", full)
-        broken.setattr("raysearch.journal.file.shorten", full)
+        broken.setattr("raysearch.run_folder.journal.shorten", full)
         with pytest.raises(OSError, match="No space"):
             again.write("repeat", trial="t0", at=1.0)
     assert path.stat().st_size > size
@@ -191,7 +191,7 @@ def test_a_second_writer_is_refused_until_the_first_is_gone(tmp_path):
 
 def test_a_killed_process_leaves_every_event_that_it_had_written(tmp_path):
     code = (
-        "import os, sys; from raysearch.journal import Journal; from pathlib import Path\n"
+        "import os, sys; from raysearch.run_folder import Journal; from pathlib import Path\n"
         "journal = Journal(Path(sys.argv[1]))\n"
         "for n in range(30):\n"
         "    journal.write('trial', trial=str(n), number=n, task='glue/rte', phase='search',\n"
@@ -261,7 +261,7 @@ def test_every_event_is_on_disk_before_it_counts(tmp_path, monkeypatch):
     script, order = Script(tmp_path), []
     script.begin(RTE, {"LR": 1e-5})
     monkeypatch.setattr(os, "fsync", lambda file: order.append("disk"))
-    monkeypatch.setattr(journal.Records, "apply", lambda self, event: order.append("counts"))
+    monkeypatch.setattr(run_folder.Records, "apply", lambda self, event: order.append("counts"))
     script.write("repeat", trial="t0", at=1.0)
     assert order == ["disk", "counts"]
 
@@ -332,10 +332,10 @@ def test_what_is_no_file_of_its_own_is_refused_by_kind(tmp_path, kind):
 
 def test_a_line_or_a_file_of_no_journals_size_is_refused(tmp_path, monkeypatch):
     path = two_trials(tmp_path)
-    monkeypatch.setattr("raysearch.journal.file.LONGEST", 100)
+    monkeypatch.setattr("raysearch.run_folder.journal.LONGEST", 100)
     with pytest.raises(InputError, match="longer than 100 bytes"):
         read(tmp_path)
-    monkeypatch.setattr("raysearch.journal.file.LARGEST", path.stat().st_size - 1)
+    monkeypatch.setattr("raysearch.run_folder.journal.LARGEST", path.stat().st_size - 1)
     with pytest.raises(InputError, match="not a journal of this program"):
         read(tmp_path)
 

@@ -9,8 +9,8 @@ from pyarrow import fs
 
 from raysearch import storage
 from raysearch.errors import InputError
-from raysearch.journal import Journal
-from raysearch.search.mirror import Mirror, address, is_remote
+from raysearch.run_folder import Journal
+from raysearch.search.remote_sync import Mirror, address, is_remote
 
 
 @pytest.fixture

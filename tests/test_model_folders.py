@@ -27,10 +27,10 @@ import raysearch
 from raysearch import study, tasks
 from raysearch.errors import InputError
 from raysearch.models import Bench, read, save
-from raysearch.models.bench import snapshot
 from raysearch.models.pretrained import read_tokenizer
-from raysearch.models.teacher import read_teacher
-from raysearch.prediction import predict
+from raysearch.models.reusable import snapshot
+from raysearch.models.teacher_model import read_teacher
+from raysearch.predictions.prediction import predict
 from raysearch.recipes import Hyper
 
 PACKAGE = Path(raysearch.__file__).parent
@@ -608,9 +608,9 @@ def test_the_public_names_are_these_and_predict_is_a_function_at_every_moment():
         "resume": "function", "run": "function", "table": "function", "__version__": str,
     }  # fmt: skip
     assert sorted(raysearch.__all__) == sorted(kinds)
-    for import_first in ("", "from raysearch.prediction import predict as p; assert callable(p)",
-                         "import raysearch.predict", "import raysearch.prediction",
-                         "from raysearch.cli import app"):  # fmt: skip
+    direct = "from raysearch.predictions.prediction import predict as p; assert callable(p)"
+    for import_first in ("", direct, "import raysearch.predict", "import raysearch.predictions.prediction",
+                         "from raysearch.cli.commands import app"):  # fmt: skip
         namespace = {}
         exec(f"{import_first}\nfrom raysearch import predict\nimport raysearch", namespace)
         for _ in range(2):

@@ -8,17 +8,17 @@ import torch
 from conftest import toy_tokenizer
 
 from raysearch import preflight, study, tasks
-from raysearch.batches import Examples
+from raysearch.data.columns import GROUP
+from raysearch.data.dataset import Examples
+from raysearch.data.encoding_cache import ENCODERS
 from raysearch.errors import InputError
 from raysearch.models import Bench, read, scratch
 from raysearch.models.heads import HEADS, put
-from raysearch.models.inputs import NO_LIMIT, inputs_of
+from raysearch.models.input_limits import NO_LIMIT, inputs_of
 from raysearch.models.pretrained import read_tokenizer, save
 from raysearch.models.suitability import suitability_problems
-from raysearch.prepare import ENCODERS
-from raysearch.prepare.columns import GROUP
 from raysearch.recipes import Hyper
-from raysearch.study.names import POSITIONS
+from raysearch.study.model_names import POSITIONS
 from raysearch.tasks import Task
 
 CPU = torch.device("cpu")
@@ -200,7 +200,7 @@ def test_a_longer_example_beside_one_does_not_change_what_a_model_says_of_it(kin
     tokenizer = last_tokenizer() if kind == "xlnet" else toy_tokenizer()
     if kind == "mpnet":  # its padding id is no other
         pytest.skip("the toy vocabulary pads with 0")
-    from raysearch.models.inputs import fit
+    from raysearch.models.input_limits import fit
 
     config = configuration(kind)
     fit(tokenizer, inputs_of(config))
@@ -362,7 +362,7 @@ def test_a_model_from_scratch_is_asked_for_no_more_than_its_positions():
 def test_check_tells_what_a_folder_cannot_be_trained_on(tmp_path):
     from typer.testing import CliRunner
 
-    from raysearch.cli import app
+    from raysearch.cli.commands import app
 
     folder = folder_of("bert", tmp_path / "bert", tokenizer=unpadded())
     path = tmp_path / "s.yaml"
@@ -389,7 +389,7 @@ NAMED = {
 def test_every_model_that_a_study_names_has_the_heads_of_its_tasks(path):
     from transformers import AutoConfig
 
-    import raysearch.models.families  # noqa: F401
+    import raysearch.models.registry  # noqa: F401
 
     shipped = study.load(path)
     rows = [(shipped.model_of(name), name) for name in shipped.tasks]

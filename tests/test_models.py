@@ -13,11 +13,12 @@ from test_fit import STILL, toy_job
 
 from raysearch import tasks
 from raysearch.errors import InputError
-from raysearch.fit import Fit
 from raysearch.models import Bench, read, save, scratch
-from raysearch.models.bench import snapshot
-from raysearch.models.pretrained import HEADS, read_tokenizer
+from raysearch.models.heads import HEADS
+from raysearch.models.pretrained import read_tokenizer
+from raysearch.models.reusable import snapshot
 from raysearch.recipes import Hyper
+from raysearch.training import Fit
 
 RTE, MNLI, STSB = (tasks.get(f"glue/{name}") for name in ("rte", "mnli", "stsb"))
 CPU = torch.device("cpu")

@@ -6,10 +6,10 @@ import torch
 from conftest import TOY_CONFIGS
 
 from raysearch.errors import InputError
-from raysearch.fit.optimizer import AdamW, decays, depths, multipliers
-from raysearch.models.layers import depths_of
-from raysearch.models.narrow import Narrow
+from raysearch.models.layer_depths import depths_of
+from raysearch.models.pruned_embedding import Narrow
 from raysearch.recipes import Hyper
+from raysearch.training.optimizer import AdamW, decays, depths, multipliers
 
 
 class ToyModel(torch.nn.Module):

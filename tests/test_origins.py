@@ -8,9 +8,9 @@ import yaml
 from conftest import toy_tokenizer
 from run_folders import Script, write_study
 
-from raysearch import export, study, tasks
+from raysearch import results, study, tasks
 from raysearch.models import read
-from raysearch.study.names import model_problems, source
+from raysearch.study.model_names import model_problems, source
 
 RTE, MNLI, STSB, PANX = "glue/rte", "glue/mnli", "glue/stsb", "xtreme/panx"
 
@@ -92,7 +92,7 @@ def test_the_table_and_the_winners_study_say_what_a_task_started_from(
     written: Path, run: Path
 ) -> None:
     origin = str(run / "glue-mnli" / "best")
-    assert f"RTE: from {origin}." in export.write(written).notes
+    assert f"RTE: from {origin}." in results.write(written).notes
     assert study.load(written / "glue-rte" / "best.yaml").model == origin
     assert study.load(written / "glue-mnli" / "best.yaml").model == "scratch"
 
@@ -104,7 +104,7 @@ def test_a_winners_study_keeps_what_else_the_study_said(tmp_path: Path) -> None:
     script = Script(tmp_path)
     script.trial(PANX, {"LR": 1e-5}, {"entity_f1": 0.6, "mean.entity_f1": 0.5})
     script.close()
-    export.write(tmp_path)
+    results.write(tmp_path)
     best = study.load(tmp_path / "xtreme-panx" / "best.yaml")
     assert best.train == ("en", "de")
     assert best.leave_out == 3

@@ -3,7 +3,7 @@
 import pyarrow as pa
 import pytest
 
-from raysearch.search.pantry import counted, one_label
+from raysearch.search.data_preparation import counted, one_label
 from raysearch.tasks import get
 
 

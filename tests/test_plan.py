@@ -4,8 +4,8 @@ import math
 
 import pytest
 
-from raysearch.plan import Plan, differences, learning_rate, plan
 from raysearch.recipes import Hyper
+from raysearch.recipes.schedule import Plan, differences, learning_rate, plan
 
 # AMOS's run_glue.sh and run_squad.sh at the README's settings: updates of an epoch at BSZ 32,
 # BSZ, EPOCH, WARMUP -> total updates, warm-up updates, updates between validations.

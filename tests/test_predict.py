@@ -11,9 +11,9 @@ from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTok
 from raysearch import tasks
 from raysearch.errors import InputError
 from raysearch.models import Bench, read, save
-from raysearch.models.bench import snapshot
 from raysearch.models.pretrained import read_tokenizer
-from raysearch.prediction import predict
+from raysearch.models.reusable import snapshot
+from raysearch.predictions.prediction import predict
 from raysearch.recipes import Hyper
 
 RTE, MNLI, AX, STSB = "glue/rte", "glue/mnli", "glue/ax", "glue/stsb"

@@ -6,6 +6,7 @@ from collections import namedtuple
 import pytest
 
 from raysearch import preflight, study
+from raysearch.data import readers
 from raysearch.preflight import Lanes
 
 RTE, MRPC, COLA, STSB = "glue/rte", "glue/mrpc", "glue/cola", "glue/stsb"
@@ -93,14 +94,14 @@ def test_problems_of_a_file_stand_in_the_order_of_its_lines(data):
 
 
 def test_a_folder_that_cannot_be_read_is_a_problem_of_its_task_alone(data, monkeypatch):
-    present = preflight.readers.present_splits
+    present = readers.present_splits
 
     def refused(task, root):
         if task.name == MRPC:
             raise PermissionError(13, "Permission denied", "MRPC")
         return present(task, root)
 
-    monkeypatch.setattr(preflight.readers, "present_splits", refused)
+    monkeypatch.setattr(readers, "present_splits", refused)
     said = found(preflight.survey(searched(RTE, MRPC), data).problems)
     assert said == [(MRPC, "cannot be read: Permission denied: MRPC")]
 
@@ -108,13 +109,13 @@ def test_a_folder_that_cannot_be_read_is_a_problem_of_its_task_alone(data, monke
 def test_a_survey_counts_what_trains_and_what_is_scored_and_reads_it_once(data, monkeypatch):
     extra = (data / "RTE" / "train.tsv").read_text() + rows(("3", *PAIR, "entailment"))
     write(data / "RTE" / "train.tsv", extra + rows(("4", *PAIR, "maybe")))
-    opened, read = [], preflight.readers.read
+    opened, read = [], readers.read
 
     def watched(task, split, *rest, **options):
         opened.append((task.name, split.name))
         return read(task, split, *rest, **options)
 
-    monkeypatch.setattr(preflight.readers, "read", watched)
+    monkeypatch.setattr(readers, "read", watched)
     seen = preflight.survey(searched(RTE, COLA, leave_out=1), data)
     assert seen.problems == []
     assert seen.sizes == {RTE: {"train": 4, "dev": 3}, COLA: {"train": 3, "dev": 3}}

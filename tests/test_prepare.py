@@ -9,8 +9,9 @@ import pyarrow as pa
 import pytest
 from conftest import toy_tokenizer
 
-from raysearch import prepare, readers, tasks
-from raysearch.batches import Examples
+from raysearch import tasks
+from raysearch.data import encoding_cache, readers
+from raysearch.data.dataset import Examples
 from raysearch.errors import InputError
 from raysearch.recipes import Hyper
 
@@ -38,11 +39,11 @@ def root(tmp_path, monkeypatch):
 
 def make(root, task=RTE, length=32, tokenizer=None):
     hyper = Hyper(max_length=length)
-    return prepare.prepare(task, task.train, root, tokenizer or toy_tokenizer(), hyper)
+    return encoding_cache.prepare(task, task.train, root, tokenizer or toy_tokenizer(), hyper)
 
 
 def cache_files():
-    return sorted((prepare.cache_folder() / "prepared").glob("*"))
+    return sorted((encoding_cache.cache_folder() / "prepared").glob("*"))
 
 
 def test_what_was_prepared_is_not_prepared_again(root, monkeypatch):
@@ -88,10 +89,10 @@ def test_longer_training_examples_are_left_out_where_a_study_says_so_and_dev_is_
         path.write_text("\n".join(["index\tsentence1\tsentence2\tlabel", *rows]) + "\n")
     hyper = Hyper(max_length=9, over_length="drop")  # [CLS] w1 * 5 [SEP] w7 [SEP]
     for _ in range(2):  # prepared, and from the cache
-        made = prepare.prepare(RTE, RTE.train, root, toy_tokenizer(), hyper)
+        made = encoding_cache.prepare(RTE, RTE.train, root, toy_tokenizer(), hyper)
         assert made.table["id"].to_pylist() == ["0", "1", "2", "3", "4"]
         assert "4 examples left out: longer than 9 tokens" in made.left
-    dev = prepare.prepare(RTE, RTE.dev[0], root, toy_tokenizer(), hyper)
+    dev = encoding_cache.prepare(RTE, RTE.dev[0], root, toy_tokenizer(), hyper)
     assert (dev.table.num_rows, dev.left) == (9, "")
     assert max(map(len, dev.table["input_ids"].to_pylist())) == 9
 
@@ -99,7 +100,7 @@ def test_longer_training_examples_are_left_out_where_a_study_says_so_and_dev_is_
 def test_a_task_that_loses_every_example_is_an_error(root):
     hyper = Hyper(max_length=8, over_length="drop")
     with pytest.raises(InputError, match="a larger max_length would do"):
-        prepare.prepare(RTE, RTE.train, root, toy_tokenizer(), hyper)
+        encoding_cache.prepare(RTE, RTE.train, root, toy_tokenizer(), hyper)
 
 
 def test_labels_are_classes_or_scores(root):
@@ -191,7 +192,7 @@ def test_unusable_rows_that_a_study_allows_are_left_out_and_told(root):
     with pytest.raises(InputError, match="maybe"):
         make(root)
     for cached in (False, True):
-        made = prepare.prepare(RTE, RTE.train, root, toy_tokenizer(), Hyper(), 1)
+        made = encoding_cache.prepare(RTE, RTE.train, root, toy_tokenizer(), Hyper(), 1)
         assert made.cached is cached
         assert made.table.num_rows == 9
         assert "maybe" in made.left
@@ -199,6 +200,6 @@ def test_unusable_rows_that_a_study_allows_are_left_out_and_told(root):
 
 def test_a_few_examples_are_whole_ones_spread_over_the_file(root):
     made = make(root)
-    assert prepare.few(made.table, 3)["id"].to_pylist() == ["0", "4", "8"]
-    assert prepare.few(made.table, None) is made.table
-    assert prepare.few(made.table, 99) is made.table
+    assert encoding_cache.few(made.table, 3)["id"].to_pylist() == ["0", "4", "8"]
+    assert encoding_cache.few(made.table, None) is made.table
+    assert encoding_cache.few(made.table, 99) is made.table

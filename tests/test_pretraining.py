@@ -10,13 +10,14 @@ import torch
 from test_fit import gradients
 
 from raysearch import tasks
-from raysearch.batches import shaped
-from raysearch.fit import Fit, Job, plan
+from raysearch.data.encoding_cache import prepare
+from raysearch.data.token_stream import Text
+from raysearch.data.training_set import shaped
 from raysearch.models import Bench, read, save
 from raysearch.models.pretrained import read_tokenizer
-from raysearch.prediction import predict
-from raysearch.prepare import Text, prepare
+from raysearch.predictions.prediction import predict
 from raysearch.recipes import RECIPES
+from raysearch.training import Fit, Job, plan
 
 TEXT, MRPC = tasks.get("text/lines"), tasks.get("glue/mrpc")
 RECIPE = RECIPES["cross_thought"]

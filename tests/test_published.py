@@ -11,11 +11,11 @@ import yaml
 from run_folders import Script, write_study
 from typer.testing import CliRunner
 
-from raysearch import export, study
-from raysearch.cli import app
+from raysearch import results, study
+from raysearch.cli.commands import app
 from raysearch.errors import InputError
-from raysearch.export.systems import study_file
-from raysearch.plan import learning_rate, plan
+from raysearch.recipes.schedule import learning_rate, plan
+from raysearch.results.published_table import study_file
 from raysearch.tasks import TASKS
 
 FOLDER = Path(__file__).parent.parent / "search_spaces"
@@ -449,7 +449,7 @@ def test_every_study_prints_what_was_published_in_every_layout(name):
 def test_every_published_score_and_setting_is_in_the_table(name):
     """Of tasks that the study searches; each row's values, in whichever layout it has."""
     found = load(name)
-    table = export.table(found)
+    table = results.table(found)
     for system in found.published:
         lines = [row for row in table.rows if system.row in (row.name, row.system)]
         values = []
@@ -510,7 +510,7 @@ def test_test_scores_are_printed_as_such_and_not_averaged():
 @pytest.mark.parametrize("name", STUDIES)
 def test_scores_are_printed_with_the_last_zeros_that_papers_print(name):
     raw = yaml.load((FOLDER / f"{name}.yaml").read_text(encoding="utf-8"), yaml.BaseLoader)
-    table = export.table(load(name))
+    table = results.table(load(name))
     for system in raw["published"]:
         lines = [row for row in table.rows if system["row"] in (row.name, row.system)]
         texts = {part for row in lines for cell in row.cells for part in cell.text.split("/")}
@@ -581,7 +581,7 @@ def test_a_run_is_compared_with_the_score_of_the_same_name(tmp_path):
     script.trial(SQUAD2, {}, {"best_f1": 0.80, "f1": 0.79})
     script.trial("xtreme/pawsx", {}, {"accuracy": 0.91, "de.accuracy": 0.8, "mean.accuracy": 0.85})
     script.close()
-    table = export.write(tmp_path)
+    table = results.write(tmp_path)
     lines = [(row.name, *(cell.text for cell in row.cells)) for row in table.rows]
     start = lines.index(("untuned (published)", "89.0 (f1)", "-"))
     assert lines[start:] == [

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from reading import reading
 
-from raysearch import readers
+from raysearch.data import readers
 from raysearch.tasks import get
 
 DATA = Path(__file__).parents[2] / "shared" / "data"

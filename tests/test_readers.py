@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from raysearch import readers
+from raysearch.data import readers
+from raysearch.data.readers import toy_grammar
 from raysearch.errors import InputError
-from raysearch.readers import generated
 from raysearch.tasks import TASKS, get
 
 HEADER = "index\tsentence1\tsentence2\tlabel"
@@ -210,7 +210,7 @@ def test_no_sentence_of_the_toy_is_in_two_splits(toy):
 def test_the_toy_cannot_be_told_by_counting_words(toy):
     for row in toy["dev"]:
         words = row["sentence"].split()
-        nouns = [word for word in words if word.removesuffix("s") in generated.NOUNS]
+        nouns = [word for word in words if word.removesuffix("s") in toy_grammar.NOUNS]
         assert sorted(noun.endswith("s") for noun in nouns) == [False, True]
 
 

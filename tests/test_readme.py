@@ -9,7 +9,7 @@ import typer
 import yaml
 
 import raysearch
-from raysearch.cli import app
+from raysearch.cli.commands import app
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

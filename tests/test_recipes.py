@@ -9,10 +9,10 @@ from torch.nn import functional
 
 from raysearch import study
 from raysearch.errors import InputError
-from raysearch.fit import Fit, Memory
 from raysearch.models import Bench
 from raysearch.recipes import RECIPES
 from raysearch.recipes.finetune import finetune_loss
+from raysearch.training import Fit, Memory
 
 __all__ = ["pretrained", "toy_bert"]  # fixtures
 

@@ -11,10 +11,10 @@ import pytest
 import ray
 
 import raysearch
-from raysearch import journal
+from raysearch import run_folder
 from raysearch.errors import InputError, Problem
 from raysearch.preflight import Lanes
-from raysearch.search.cluster import cluster
+from raysearch.search.ray_cluster import cluster
 
 TASK = "toy/grammar"
 
@@ -128,7 +128,7 @@ def test_data_that_cannot_be_prepared_ends_the_run_at_once(
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("raysearch.prepare.prepare", full)
+    monkeypatch.setattr("raysearch.data.encoding_cache.prepare", full)
     began = time.monotonic()
     with pytest.raises(OSError, match="No space left"):
         raysearch.run(toy_study(), storage=tmp_path)
@@ -142,7 +142,7 @@ def test_a_run_that_is_refused_while_it_is_prepared_leaves_no_folder_in_the_way(
     def wrong(*_: object) -> None:
         raise InputError("a model", [Problem(place="teacher", text="of another shape")])
 
-    monkeypatch.setattr("raysearch.prepare.prepare", wrong)
+    monkeypatch.setattr("raysearch.data.encoding_cache.prepare", wrong)
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "linked").symlink_to("elsewhere")
     for name in ("toy", "linked"):
@@ -161,22 +161,22 @@ def test_of_two_runs_of_one_name_that_begin_together_one_is_refused_and_the_othe
 
     def read(study: raysearch.Study, data: Path) -> dict[str, str]:
         folder.mkdir()
-        rivals.append(journal.Journal(folder))
+        rivals.append(run_folder.Journal(folder))
         (folder / "study.yaml").write_text("theirs")
         if over:
             rivals[0].close()
         return {TASK: "content"}
 
-    monkeypatch.setattr("raysearch.search.engine._content", read)
+    monkeypatch.setattr("raysearch.search.run_study._content", read)
     with pytest.raises(InputError, match="is there already" if over else "another raysearch"):
         raysearch.run(toy_study(), storage=tmp_path)
     assert (folder / "study.yaml").read_text() == "theirs"
-    assert (folder / journal.NAME).exists()
+    assert (folder / run_folder.NAME).exists()
     rivals[0].close()
 
 
 def test_the_journal_of_a_finished_run_is_finished(done: raysearch.Run) -> None:
     again = raysearch.resume(done.folder)
     assert not again.interrupted
-    ids = [r.id for r in journal.read(done.folder).trials.values()]
+    ids = [r.id for r in run_folder.read(done.folder).trials.values()]
     assert ids == [r.id for r in done.records.trials.values()]

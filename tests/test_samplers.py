@@ -11,12 +11,12 @@ from optuna.samplers import CmaEsSampler
 from optuna.trial import TrialState
 from run_folders import Script
 
-from raysearch.journal import read
-from raysearch.journal.sampler_state import STATE, is_state
+from raysearch.run_folder import read
+from raysearch.run_folder.sampler_state import STATE, is_state
 from raysearch.search import samplers
-from raysearch.search.cmaes import restored, state_of
+from raysearch.search.cmaes_sampler import restored, state_of
 from raysearch.search.samplers import Asker, distribution, sampler
-from raysearch.space import Dimension
+from raysearch.search_space import Dimension
 
 RTE = "glue/rte"
 SPACE = {

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from raysearch.cli import app
+from raysearch.cli.commands import app
 from raysearch.errors import InputError
-from raysearch.scoring import score
+from raysearch.predictions.scoring import score
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 PUBLISHED = DATA / "squad" / "predictions" / "bert-ensemble-v1.1.json"
@@ -359,7 +359,7 @@ def test_gold_that_is_not_there_or_whose_ids_are_not_unique_is_said(rte):
 
 
 def test_the_parts_of_a_split_are_read_once(race, monkeypatch):
-    from raysearch.readers import race as reader
+    from raysearch.data.readers import race as reader
 
     seen = []
     load = reader._load

@@ -5,7 +5,8 @@ import json
 import pytest
 from test_scoring import DATA, command, said, write
 
-from raysearch.scoring import score, splits
+from raysearch.predictions import split_names
+from raysearch.predictions.scoring import score
 from raysearch.tasks import TASKS, get
 
 __all__ = ["command"]  # a fixture
@@ -62,7 +63,7 @@ def test_an_unknown_split_is_answered_with_the_nearest_and_the_languages_togethe
 
 @pytest.mark.parametrize("name", TASKS)
 def test_no_list_of_splits_is_long(name):
-    assert len(splits.listed(get(name).splits().values())) < 200
+    assert len(split_names.listed(get(name).splits().values())) < 200
 
 
 def test_of_several_languages_none_is_taken_silently(data, tmp_path):
@@ -96,7 +97,7 @@ def test_of_several_languages_none_is_taken_silently(data, tmp_path):
     ],
 )
 def test_names_of_files_tell_languages(task, name, expected):
-    assert splits.told(get(task), name) == expected
+    assert split_names.told(get(task), name) == expected
 
 
 def test_the_name_of_a_file_is_its_split_where_none_is_given(data, tmp_path):

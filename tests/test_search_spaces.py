@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from raysearch import study
-from raysearch.plan import plan
-from raysearch.space import size
+from raysearch.recipes.schedule import plan
+from raysearch.search_space import size
 from raysearch.tasks import TASKS, glue
 
 FOLDER = Path(__file__).parent.parent / "search_spaces"

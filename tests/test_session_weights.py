@@ -8,11 +8,11 @@ from ray import tune
 
 from raysearch import storage, study
 from raysearch.errors import InputError, Problem, RaysearchError
-from raysearch.journal import Journal
-from raysearch.search import engine, samplers
+from raysearch.run_folder import Journal
+from raysearch.search import run_study, samplers
 from raysearch.search import session as sessions
-from raysearch.search.agenda import Agenda
 from raysearch.search.session import Session, Silent
+from raysearch.search.trial_queue import Agenda
 
 TOY, SLUG = "toy/grammar", "toy-grammar"
 STUDY = {"name": "toy", "tasks": [TOY], "model": "scratch:1x64", "fixed": {"EPOCH": 1},
@@ -67,10 +67,10 @@ def test_the_winner_becomes_best_and_what_the_run_made_goes(session):
 
 def test_a_run_that_was_killed_after_its_last_trial_is_tidied_by_a_resume(session, monkeypatch):
     drive(session)
-    monkeypatch.setattr(engine, "cluster", lambda *_: pytest.fail("Ray was started"))
+    monkeypatch.setattr(run_study, "cluster", lambda *_: pytest.fail("Ray was started"))
     parts = (session.folder, session.study, None, session.journal, {TOY: "x"}, None, None, None)
     storage.write_atomically(session.folder / "study.yaml", study.dump(session.study))
-    engine._engine(*parts)
+    run_study._engine(*parts)
     assert (session.folder / SLUG / "best" / "model").read_text() == "seed 12"
     assert not (session.folder / SLUG / "weights").exists()
     assert (session.folder / "table.md").is_file()

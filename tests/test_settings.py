@@ -10,20 +10,20 @@ from transformers import AutoConfig
 from typer.testing import CliRunner
 
 from raysearch import preflight, study
-from raysearch.cli import app
+from raysearch.cli.commands import app
 from raysearch.errors import InputError
-from raysearch.fit import Fit
 from raysearch.models import Bench, Pretrained, read
-from raysearch.models.bench import snapshot
 from raysearch.models.dropouts import find_reach
-from raysearch.models.first_token import read_first_token
+from raysearch.models.first_token_layer import read_first_token
 from raysearch.models.heads import HEADS, assemble, choices
 from raysearch.models.pretrained import read_tokenizer
-from raysearch.models.settings import setting_problems
+from raysearch.models.reusable import snapshot
+from raysearch.models.setting_checks import setting_problems
 from raysearch.recipes import Hyper
-from raysearch.search import engine
-from raysearch.search.pantry import Pantry
+from raysearch.search import run_study
+from raysearch.search.data_preparation import Pantry
 from raysearch.tasks import get
+from raysearch.training import Fit
 
 CPU = torch.device("cpu")
 FIELDS = ("dropout", "attention_dropout", "classifier_dropout")
@@ -311,9 +311,11 @@ def test_check_refuses_a_setting_that_reaches_nothing_of_a_folder(toy_folder, tm
 def test_a_run_refuses_it_before_ray_starts_and_before_anything_is_prepared(folder, tmp_path):
     searched = {"classifier_dropout": {"choice": [0, 0.1]}}
     parsed = study.parse({"tasks": [SQUAD], "model": folder("bert"), "space": searched})
-    assert [p.place for p in engine._suitability_problems(parsed)] == ["space.classifier_dropout"]
+    assert [p.place for p in run_study._suitability_problems(parsed)] == [
+        "space.classifier_dropout"
+    ]
     scratch = parsed.model_copy(update={"model": "scratch"})
-    assert engine._suitability_problems(scratch) == []
+    assert run_study._suitability_problems(scratch) == []
     pantry = Pantry(scratch, tmp_path, None, print)
     pantry.start([SQUAD])
     pantry._thread.join()

@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from raysearch import study
-from raysearch.cli import app
+from raysearch.cli.commands import app
 from raysearch.errors import InputError
 
 ROOT = Path(__file__).parent.parent

@@ -13,7 +13,10 @@ REMOVES = {"unlink", "rmtree", "rmdir", "removedirs", "rename", "renames", "trun
            "symlink", "symlink_to", "link", "hardlink_to", "copytree"}  # fmt: skip
 OF_OS = {"remove", "replace"}  # lists and texts have methods of these names too
 UNPICKLES = {"pickle", "_pickle", "cloudpickle", "dill", "joblib", "shelve", "marshal"}
-WALKERS = Path("convert/checkpoint.py"), Path("convert/inert.py")  # walk pickles, running nothing
+WALKERS = (
+    Path("models/convert/fairseq_checkpoint.py"),
+    Path("models/convert/inert_pickle.py"),
+)  # walk pickles, running nothing
 AUTO = {"from_pretrained", "from_config"}
 
 

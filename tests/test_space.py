@@ -5,7 +5,7 @@ import math
 import pytest
 from pydantic import ValidationError
 
-from raysearch.space import Dimension, cells, size
+from raysearch.search_space import Dimension, cells, size
 
 
 @pytest.mark.parametrize(

@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from raysearch import readers
+from raysearch.data import readers
 from raysearch.errors import InputError
-from raysearch.metrics import official, squad, worst
+from raysearch.metrics import squad, squad_scripts, worst
 from raysearch.tasks import get
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
@@ -384,7 +384,7 @@ def test_a_file_of_other_ids_is_scored_as_the_official_scripts_do(seed):
     shuffled = list(nulls.items())
     pick.shuffle(shuffled)
     odds = dict(shuffled) | dict.fromkeys(alien, 0.0) if second and seed % 5 else None
-    found, notes = official.evaluate(
+    found, notes = squad_scripts.evaluate(
         predictions, gold, null_scores=odds, unanswerable=second,
         threshold=None if seed % 2 else 0.5,
     )  # fmt: skip
@@ -411,13 +411,13 @@ def test_equal_null_scores_are_parted_in_the_order_of_their_own_file(seed):
 
 
 def test_a_file_without_any_prediction_is_0_in_version_1_and_none_in_version_2():
-    scores, (note,) = official.evaluate({}, {"1": ("cat",)}, unanswerable=False)
+    scores, (note,) = squad_scripts.evaluate({}, {"1": ("cat",)}, unanswerable=False)
     assert scores == {"exact": 0.0, "f1": 0.0}
     assert note == "1 of 1 questions have no prediction and count as 0: 1"
     with pytest.raises(InputError, match="divides by 0"):
-        official.evaluate({"x": ""}, {"1": ("cat",)}, unanswerable=True)
+        squad_scripts.evaluate({"x": ""}, {"1": ("cat",)}, unanswerable=True)
 
 
 def test_a_null_score_that_is_missing_ends_the_official_script_and_ours():
     with pytest.raises(InputError, match="1 of 1 questions have none: 1"):
-        official.evaluate({"1": ""}, {"1": ()}, null_scores={"x": 1.0}, unanswerable=True)
+        squad_scripts.evaluate({"1": ""}, {"1": ()}, null_scores={"x": 1.0}, unanswerable=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from reading import reading
 
-from raysearch import readers
+from raysearch.data import readers
 from raysearch.errors import InputError
 from raysearch.tasks import get
 
@@ -119,7 +119,7 @@ def test_blocks_of_any_size_give_the_same(squad, monkeypatch, size):
     root = squad(content=json.dumps(whole, ensure_ascii=False, indent=2).encode())
     expected = read(root)
     assert len(expected) == 9
-    monkeypatch.setattr("raysearch.readers.articles._BLOCK", size)
+    monkeypatch.setattr("raysearch.data.readers.json_stream._BLOCK", size)
     assert read(root) == expected
 
 
@@ -307,7 +307,7 @@ def test_a_file_that_was_cut_anywhere_is_told(squad):
 
 
 def test_broken_json_is_found_before_the_rest_of_the_file_is_read(squad, monkeypatch):
-    monkeypatch.setattr("raysearch.readers.articles._BLOCK", 1000)
+    monkeypatch.setattr("raysearch.data.readers.json_stream._BLOCK", 1000)
     text = b'{"data": [\n{"a": oops}, ' + b'"and so on", ' * 100_000
     tracemalloc.start()
     assert problem(squad(content=text)) == ("line 2 character 7", "broken JSON: Expecting value")

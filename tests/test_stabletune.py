@@ -13,18 +13,21 @@ from test_heads import CPU, MADE, STILL, words
 from torch.nn import functional
 
 from raysearch import study
-from raysearch.batches import Examples, Views, shaped, supply
+from raysearch.data.augmentation.augmented_dataset import Views
+from raysearch.data.columns import GROUP
+from raysearch.data.dataset import Examples
+from raysearch.data.encoding_cache import ENCODERS
+from raysearch.data.prefetch import supply
+from raysearch.data.training_set import shaped
 from raysearch.errors import InputError
-from raysearch.fit import Fit, Job, plan
 from raysearch.models import Bench
-from raysearch.models.bench import snapshot
 from raysearch.models.pretrained import read, read_tokenizer
-from raysearch.prepare import ENCODERS
-from raysearch.prepare.columns import GROUP
+from raysearch.models.reusable import snapshot
 from raysearch.recipes import RECIPES
 from raysearch.recipes.finetune import NO_TAG, says
-from raysearch.recipes.stable_hyper import first_stage
+from raysearch.recipes.stabletune_hyperparameters import first_stage
 from raysearch.tasks import Task
+from raysearch.training import Fit, Job, plan
 
 STABLE = RECIPES["stabletune"]
 PAIR = Task(name="toy/pair", head="classify", inputs=("one", "two"), labels=("no", "yes"),

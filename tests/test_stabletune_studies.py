@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from raysearch import listing, study
-from raysearch.plan import plan
+from raysearch import study
+from raysearch.cli import describe
 from raysearch.recipes import Steps
-from raysearch.recipes.stabletune import StableHyper, first_stage
-from raysearch.space import cells
+from raysearch.recipes.schedule import plan
+from raysearch.recipes.stabletune_hyperparameters import StableHyper, first_stage
+from raysearch.search_space import cells
 
 FOLDER = Path(__file__).parent.parent
 SETTINGS, SIZES = ("transfer", "translate"), ("base", "large")
@@ -224,7 +225,7 @@ def test_no_score_is_printed_that_nobody_could_read(setting, size):
 def test_check_tells_how_many_teachers_there_will_be(capsys):
     """What a stage 1 is repeated for: a value that it reads, and a seed."""
     loaded = load("transfer")
-    listing.plan(loaded, {})
+    describe.plan(loaded, {})
     said = capsys.readouterr().out.splitlines()
     assert "xtreme/mlqa teachers: 1 in the search, 3 in the confirmation" in said
     two = "at most 2 in the search, 3 in the confirmation"
@@ -246,6 +247,6 @@ def test_check_tells_how_many_teachers_there_will_be(capsys):
         ({"space": {}, "confirm": {"seeds": [1, 2]}},
          ["xtreme/panx teachers: 2 in the confirmation"]),
     ):  # fmt: skip
-        listing.plan(study.parse({**raw, "search": {"trials": 7}, **values}), {})
+        describe.plan(study.parse({**raw, "search": {"trials": 7}, **values}), {})
         said = capsys.readouterr().out.splitlines()
         assert [line for line in said if "teachers: " in line] == told

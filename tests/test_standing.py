@@ -6,8 +6,8 @@ import pytest
 from run_folders import Script, write_study
 
 from raysearch import study
-from raysearch.journal import Journal, read
-from raysearch.standing import complete, planned, ranked, searched_hours, standings
+from raysearch.results.leaderboard import complete, planned, ranked, searched_hours, standings
+from raysearch.run_folder import Journal, read
 
 RTE, MNLI, XNLI = "glue/rte", "glue/mnli", "xtreme/xnli"
 LOW, MID, HIGH = ({"LR": 1e-5}, {"LR": 2e-5}, {"LR": 3e-5})

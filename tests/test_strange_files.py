@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from raysearch import readers
+from raysearch.data import readers
+from raysearch.data.augmentation import dictionaries
 from raysearch.errors import InputError
-from raysearch.scoring import files, objects
+from raysearch.predictions import json_files, text_files
 from raysearch.tasks import get
-from raysearch.views import dictionaries
 
 DEEP = "[" * 100_000
 DIGITS = "9" * 5000
@@ -156,17 +156,17 @@ def test_a_split_of_which_every_row_is_left_out_is_refused(tmp_path):
 )
 def test_predictions_that_are_none_are_told(tmp_path, content, cause):
     placed(tmp_path, "p.json", content)
-    assert cause in refusal(objects.mapping, tmp_path / "p.json")[1]
+    assert cause in refusal(json_files.mapping, tmp_path / "p.json")[1]
 
 
 @pytest.mark.parametrize("value", ["NaN", '"0.5"', "true", "null", "[1]", DIGITS])
 def test_odds_that_are_no_number_are_told(tmp_path, value):
     placed(tmp_path, "odds.json", f'{{"a": {value}}}')
     with pytest.raises(InputError):
-        objects.mapping(tmp_path / "odds.json", numbers=True)
+        json_files.mapping(tmp_path / "odds.json", numbers=True)
 
 
-@pytest.mark.parametrize("read", [objects.mapping, files.text, dictionaries.table])
+@pytest.mark.parametrize("read", [json_files.mapping, text_files.text, dictionaries.table])
 def test_no_pipe_is_waited_for_where_predictions_or_words_are_read(tmp_path, read):
     os.mkfifo(tmp_path / "p")
     assert "it is a pipe" in refusal(read, tmp_path / "p")[1]

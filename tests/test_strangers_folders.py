@@ -12,12 +12,13 @@ import pytest
 from run_folders import Script, write_study
 from typer.testing import CliRunner
 
-from raysearch import cli, export, run_folder, search, storage, study
+from raysearch import results, search, storage, study
+from raysearch.cli import commands
 from raysearch.errors import InputError, Problem, RaysearchError
-from raysearch.export.layouts import csv_text, json_text, latex, markdown
-from raysearch.export.rows import Cell, Row, Table
-from raysearch.journal import NAME, Journal, read
-from raysearch.search import engine
+from raysearch.results.table_formats import csv_text, json_text, latex, markdown
+from raysearch.results.table_rows import Cell, Row, Table
+from raysearch.run_folder import NAME, Journal, opening, read
+from raysearch.search import run_study
 
 TOY = "toy/grammar"
 STUDY = {"name": "toy", "tasks": [TOY], "model": "scratch:1x64",
@@ -30,7 +31,7 @@ FACTS = {"raysearch": "0.1.1", "data": "/data", "content": {TOY: "x"},
 def folder(tmp_path, monkeypatch):
     """A run of two trials, whole, in a folder beside a file and a folder of the user; their ids are
     names."""
-    monkeypatch.setattr("raysearch.identity._follows", lambda *_: True)
+    monkeypatch.setattr("raysearch.run_folder.trial_identity._follows", lambda *_: True)
     place = tmp_path / "runs" / "toy"
     write_study(place, **STUDY)
     (place / "provenance.json").write_text(json.dumps(FACTS))
@@ -45,7 +46,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def command(*arguments):
-    result = CliRunner().invoke(cli.app, [str(argument) for argument in arguments])
+    result = CliRunner().invoke(commands.app, [str(argument) for argument in arguments])
     return result.exit_code, result.stdout, result.stderr
 
 
@@ -76,7 +77,7 @@ def test_a_linked_event_file_is_not_emptied(folder, tmp_path):
     place.mkdir(parents=True)
     (place / "events.out.tfevents.0000000001").symlink_to(tmp_path / "victim")
     with pytest.raises(InputError, match="symbolic link"):
-        export.write(folder)
+        results.write(folder)
     assert (tmp_path / "victim").read_text() == "my thesis\n"
 
 
@@ -105,7 +106,7 @@ def test_a_pipe_or_a_file_in_a_folders_place_is_refused(tmp_path):
 
 @pytest.mark.parametrize("left", ["nothing", "no trial"])
 def test_good_tables_are_not_written_over_without_the_journal_that_they_came_from(folder, left):
-    export.write(folder)
+    results.write(folder)
     (folder / NAME).unlink()
     if left == "no trial":
         (folder / NAME).write_text("")
@@ -123,7 +124,7 @@ def test_a_table_that_cannot_be_written_is_printed_all_the_same(folder, monkeypa
     def refuse(path, *_):
         raise OSError(number, os.strerror(number), str(path))
 
-    monkeypatch.setattr("raysearch.export.folder.write_atomically", refuse)
+    monkeypatch.setattr("raysearch.results.export.write_atomically", refuse)
     code, out, said = command("table", folder)
     assert code == 0
     assert "| Result | 80.0 |" in out
@@ -145,7 +146,7 @@ def test_a_table_that_cannot_be_written_is_printed_all_the_same(folder, monkeypa
 def test_a_provenance_of_other_types_is_refused_by_field(folder, change, text):
     (folder / "provenance.json").write_text(json.dumps({**FACTS, **change}))
     with pytest.raises(InputError, match=text):
-        engine.opened(folder)
+        run_study.opened(folder)
 
 
 @pytest.mark.parametrize(
@@ -155,7 +156,7 @@ def test_a_provenance_of_other_types_is_refused_by_field(folder, change, text):
 def test_a_provenance_that_is_none_is_refused(folder, content):
     (folder / "provenance.json").write_bytes(content)
     with pytest.raises(InputError, match=r"provenance\.json"):
-        engine.opened(folder)
+        run_study.opened(folder)
 
 
 def test_trials_that_cannot_be_of_the_study_are_refused_together(folder):
@@ -165,7 +166,7 @@ def test_trials_that_cannot_be_of_the_study_are_refused_together(folder):
     script.trial(TOY, {"LR": 1e-4}, {"mcc": 0.5})
     script.close()
     with pytest.raises(InputError) as refusal:
-        export.write(folder)
+        results.write(folder)
     problems = {problem.place: problem.text for problem in refusal.value.problems}
     assert set(problems) == {"trial t2", "trial t3", "trial t4"}
     assert "no task of study.yaml" in problems["trial t2"]
@@ -178,7 +179,7 @@ def test_a_point_outside_the_space_is_refused_before_a_sampler_is_told(folder):
     script.trial(TOY, {"LR": 5e-4}, {"accuracy": 0.5})
     searched = study.load(folder / "study.yaml")
     with pytest.raises(InputError, match="not in the space"):
-        run_folder.refuse_misfits(folder, searched, script.journal, resumed=True)
+        opening.refuse_misfits(folder, searched, script.journal, resumed=True)
 
 
 # Runs that do not begin.
@@ -188,8 +189,8 @@ def test_a_point_outside_the_space_is_refused_before_a_sampler_is_told(folder):
 def ready(tmp_path, monkeypatch):
     """A study that could run, in an empty working folder."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(engine, "_problems", lambda *_: [])
-    monkeypatch.setattr(engine, "_content", lambda *_: {TOY: "x"})
+    monkeypatch.setattr(run_study, "_problems", lambda *_: [])
+    monkeypatch.setattr(run_study, "_content", lambda *_: {TOY: "x"})
     return study.parse(STUDY)
 
 
@@ -222,7 +223,7 @@ ENDS = [InputError("toy", [Problem(place="model", text="none")]), SystemExit(1),
 
 @pytest.mark.parametrize("error", ENDS, ids=lambda error: type(error).__name__)
 def test_a_start_that_fails_or_is_interrupted_leaves_no_folder(ready, tmp_path, monkeypatch, error):
-    monkeypatch.setattr(engine, "_engine", refusing(error))
+    monkeypatch.setattr(run_study, "_engine", refusing(error))
     for _ in range(2):  # the second is not refused because of the first
         with pytest.raises(type(error)) as end:
             search.run(ready)
@@ -235,7 +236,7 @@ def test_what_others_put_into_a_folder_stays_when_a_start_fails(ready, tmp_path,
         (folder / "notes.txt").write_text("mine\n")
         raise RaysearchError("Ray does not start")
 
-    monkeypatch.setattr(engine, "_engine", begin)
+    monkeypatch.setattr(run_study, "_engine", begin)
     with pytest.raises(RaysearchError, match="Ray does not start"):
         search.run(ready)
     assert [p.name for p in (tmp_path / "runs" / "toy").iterdir()] == ["notes.txt"]
@@ -253,7 +254,7 @@ def test_a_start_that_was_killed_gives_way_and_one_that_runs_does_not(ready, tmp
     assert len(read(place).trials) == 1
     script.close()
     begun = []
-    monkeypatch.setattr(engine, "_engine", lambda folder, *_: begun.append(read(folder).trials))
+    monkeypatch.setattr(run_study, "_engine", lambda folder, *_: begun.append(read(folder).trials))
     search.run(ready)
     assert begun == [{}]
     assert (place / "provenance.json").is_file()
@@ -284,14 +285,14 @@ def test_a_failed_start_does_not_clear_a_folder_that_took_its_place(ready, tmp_p
         write_study(folder, **STUDY)
         raise RaysearchError("Ray does not start")
 
-    monkeypatch.setattr(engine, "_engine", begin)
+    monkeypatch.setattr(run_study, "_engine", begin)
     with pytest.raises(RaysearchError):
         search.run(ready)
     assert (tmp_path / "runs" / "toy" / "study.yaml").is_file()
 
 
 def test_a_resume_during_a_run_is_told_before_data_is_read(folder, monkeypatch):
-    monkeypatch.setattr(engine, "_problems", lambda *_: pytest.fail("data was read"))
+    monkeypatch.setattr(run_study, "_problems", lambda *_: pytest.fail("data was read"))
     running = Journal(folder)
     with pytest.raises(InputError, match="another raysearch is running here"):
         search.resume(folder)
@@ -386,7 +387,7 @@ def begin_for_ever(script):
 
 def test_a_disk_that_fills_loses_nothing_that_has_ended(folder, small_disk):
     place = shutil.copytree(folder, small_disk / "toy")
-    export.write(place)
+    results.write(place)
     before = {path: path.read_bytes() for path in place.rglob("*") if path.is_file()}
     script = Script(place)
     with (small_disk / "fill").open("wb", buffering=0) as file, suppress(OSError):
@@ -395,7 +396,7 @@ def test_a_disk_that_fills_loses_nothing_that_has_ended(folder, small_disk):
     with pytest.raises(OSError, match="No space"):
         begin_for_ever(script)
     with pytest.raises(OSError, match="No space"):
-        export.write(place)
+        results.write(place)
     assert read(place).trials == script.journal.trials
     for path, content in before.items():
         assert path.read_bytes().startswith(content)
@@ -404,5 +405,5 @@ def test_a_disk_that_fills_loses_nothing_that_has_ended(folder, small_disk):
     (small_disk / "fill").unlink()
     script.trial(TOY, {"LR": 2e-4}, {"accuracy": 0.9}, name="last")
     script.close()
-    export.write(place)
+    results.write(place)
     assert (read(place).trials["last"].score, read(place).trials["t0"].score) == (0.9, 0.8)

@@ -10,9 +10,9 @@ import yaml
 from raysearch import parse, study
 from raysearch.errors import InputError, Problem
 from raysearch.recipes import RECIPES, Hyper
-from raysearch.space import Dimension, size
-from raysearch.study.names import model_problems
-from raysearch.study.sanity import unusual
+from raysearch.search_space import Dimension, size
+from raysearch.study.model_names import model_problems
+from raysearch.study.unusual_values import unusual
 from raysearch.tasks import TASKS
 
 RTE, MRPC, MNLI = "glue/rte", "glue/mrpc", "glue/mnli"

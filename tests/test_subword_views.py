@@ -16,8 +16,11 @@ from conftest import toy_tokenizer
 from scipy.stats import chisquare
 from test_views import some_text
 
+from raysearch.data.augmentation import subword_sampling, unigram
+from raysearch.data.augmentation.alignment import align_words
+from raysearch.data.augmentation.code_switching import drawn
+from raysearch.data.augmentation.subword_sampling import Pieces, Sampler, sample_words
 from raysearch.errors import InputError
-from raysearch.views import Pieces, Sampler, align_words, drawn, sample_words, subwords, unigram
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 TEXT = """
@@ -297,15 +300,17 @@ def test_full_caches_change_nothing(tokenizer, vocabulary, monkeypatch):
         return [sample_words(words[at:], 0.5, pieces, sampler, drawn(at)) for at in range(9)]
 
     whole = view()
-    monkeypatch.setattr(subwords, "_KEPT_WORDS", 50)
-    monkeypatch.setattr(subwords, "_KEPT_LETTERS", 40)
+    monkeypatch.setattr(subword_sampling, "_KEPT_WORDS", 50)
+    monkeypatch.setattr(subword_sampling, "_KEPT_LETTERS", 40)
     assert view() == whole
 
 
 def test_threads_and_processes_draw_alike(model):
     code = f"""if 1:
         from pathlib import Path
-        from raysearch.views import Sampler, drawn, unigram
+        from raysearch.data.augmentation import unigram
+        from raysearch.data.augmentation.code_switching import drawn
+        from raysearch.data.augmentation.subword_sampling import Sampler
         sampler = Sampler(unigram.of_model(Path({str(model)!r})))
         print([sampler.sample("internationally", drawn(3, 1, at)) for at in range(50)])"""
     sampler = Sampler(unigram.of_model(model))

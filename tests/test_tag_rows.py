@@ -6,11 +6,12 @@ import pytest
 from conftest import toy_tokenizer
 from transformers import PreTrainedTokenizerFast
 
-from raysearch import readers, tasks
-from raysearch.batches.operations import Operations
-from raysearch.batches.seen import Words
-from raysearch.prepare import words
-from raysearch.prepare.columns import frame, sentence_frame
+from raysearch import tasks
+from raysearch.data import readers
+from raysearch.data.augmentation.operations import Operations
+from raysearch.data.augmentation.view_pairs import Words
+from raysearch.data.columns import frame, sentence_frame
+from raysearch.data.encoders import token_classification
 from raysearch.recipes import Hyper
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
@@ -53,7 +54,7 @@ def test_rows_of_pan_x_are_those_of_xtremes_script(like_xlmr, split, length):
     everything = list(readers.read(task, task.splits()[split], DATA))
     examples = everything[:: len(everything) // 300]
     hyper = Hyper(max_length=length)
-    columns = words.encode(examples, task, like_xlmr, hyper, train=False)
+    columns = token_classification.encode(examples, task, like_xlmr, hyper, train=False)
     rows = columns["input_ids"].to_pylist()
     wanted = [row for e in examples for row in xtreme(like_xlmr, e["words"], length)]
     assert rows == wanted
@@ -72,9 +73,13 @@ def test_the_first_row_of_pan_x_in_ids(like_xlmr):
     task = tasks.get("xtreme/panx")
     example = next(readers.read(task, task.train, DATA))
     assert example["words"][:3] == ("R.H.", "Saunders", "(")
-    columns = words.encode([example], task, like_xlmr, Hyper(max_length=128), train=False)
+    columns = token_classification.encode(
+        [example], task, like_xlmr, Hyper(max_length=128), train=False
+    )
     assert columns["input_ids"].to_pylist() == [[0, *(one for ids in FIRST for one in ids), 2, 2]]
-    columns = words.encode([example], task, like_xlmr, Hyper(max_length=11), train=False)
+    columns = token_classification.encode(
+        [example], task, like_xlmr, Hyper(max_length=11), train=False
+    )
     assert columns["input_ids"].to_pylist() == [
         [0, *FIRST[0], *FIRST[1], *FIRST[2], 2, 2],  # 8 tokens and 3
         [0, *FIRST[3], *FIRST[4], *FIRST[5], *FIRST[6], *FIRST[7], *FIRST[8], 2, 2],
@@ -88,7 +93,7 @@ def test_a_tokenizer_whose_pair_has_one_separator_ends_a_sentence_with_one():
     assert frame(toy) == ([2], [3], [3])
     assert sentence_frame(toy) == ([2], [3])
     example = {"id": "0", "words": ("w1", "w2"), "label": (0, 1)}
-    columns = words.encode([example], None, toy, Hyper(max_length=16), train=False)
+    columns = token_classification.encode([example], None, toy, Hyper(max_length=16), train=False)
     assert columns["input_ids"].to_pylist() == [[2, 6, 7, 3]]
 
 
@@ -140,5 +145,5 @@ def test_views_of_words_have_the_same_frame_and_the_same_room():
     assert list(view.own["word"]) == [-1, 0, 1, 2, 3, 4, -1, -1]
     assert list(view.facts["labels"]) == [0, 1, 2, 3, 4]
     example = {"id": "0", "words": tuple(f"w{number}" for number in range(7)), "label": (0,) * 7}
-    columns = words.encode([example], None, toy, hyper, train=False)
+    columns = token_classification.encode([example], None, toy, hyper, train=False)
     assert columns["input_ids"].to_pylist() == [[2, 5, 6, 7, 8, 9, 3, 3], [2, 10, 11, 3, 3]]

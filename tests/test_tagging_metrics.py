@@ -5,8 +5,8 @@ import random
 import pytest
 
 from raysearch.errors import InputError
-from raysearch.metrics import tagging, worst
-from raysearch.metrics.tagging import chunk_f1, score
+from raysearch.metrics import token_classification, worst
+from raysearch.metrics.token_classification import chunk_f1, score
 from raysearch.tasks import get
 
 ENTITIES = get("xtreme/panx").labels
@@ -140,5 +140,5 @@ def test_all_that_is_wrong_with_a_call_is_said_at_once():
 
 def test_metrics_of_the_rows_are_known():
     for name in ("xtreme/panx", "xtreme/udpos"):
-        assert set(get(name).metrics) <= set(tagging.SCORES)
+        assert set(get(name).metrics) <= set(token_classification.SCORES)
         assert all(worst(metric) == 0.0 for metric in get(name).metrics)

@@ -4,8 +4,8 @@ from dataclasses import FrozenInstanceError
 
 import pytest
 
+from raysearch.data.readers import READERS
 from raysearch.errors import InputError
-from raysearch.readers import READERS
 from raysearch.tasks import TASKS, expand, get, glue
 
 # Where GLUE's site wants predictions, https://gluebenchmark.com/faq.

@@ -14,17 +14,17 @@ from optuna.trial import TrialState
 from pyarrow import parquet
 from rich.console import Console
 
-from raysearch import export, study
-from raysearch.display import Display
+from raysearch import results, study
+from raysearch.cli.progress import Display
 from raysearch.errors import InputError
-from raysearch.export.cost import cost
-from raysearch.journal import NAME, Journal, read
-from raysearch.models import arrays
+from raysearch.models import weight_arrays
 from raysearch.recipes import RECIPES
-from raysearch.search.agenda import Agenda
-from raysearch.search.conductor import Conductor
-from raysearch.search.teachers import FACTS, WEIGHTS, Shelf
-from raysearch.standing import complete, standings
+from raysearch.results.cost import cost
+from raysearch.results.leaderboard import complete, standings
+from raysearch.run_folder import NAME, Journal, read
+from raysearch.search.teacher_store import FACTS, WEIGHTS, Shelf
+from raysearch.search.trial_queue import Agenda
+from raysearch.search.tune_adapter import Conductor
 
 TASK = "xtreme/panx"
 F1 = "dev.entity_f1"
@@ -279,7 +279,7 @@ def test_a_teachers_settings_stand_in_every_export(tmp_path):
     (tmp_path / "run" / "study.yaml").write_text(study.dump(searched))
     agenda = opened(searched, tmp_path / "run", tmp_path / "shelf")
     drive(agenda, most=6)
-    export.write(tmp_path / "run")
+    results.write(tmp_path / "run")
     rows = parquet.read_table(tmp_path / "run" / "xtreme-panx" / "trials.parquet").to_pylist()
     teachers = {row["id"]: row for row in rows if row["phase"] == "teach"}
     assert {row["hp.LR"] for row in teachers.values()} == {1e-5, 2e-5}
@@ -435,7 +435,7 @@ def test_a_full_disk_is_told_at_once_and_the_teacher_is_trained_again_later(tmp_
 
     agenda = opened(parsed(), tmp_path / "run", tmp_path / "shelf")
     with monkeypatch.context() as patch:
-        patch.setattr(arrays, "save_file", full)
+        patch.setattr(weight_arrays, "save_file", full)
         with pytest.raises(InputError, match=r"No space left(.|\n)*RAYSEARCH_CACHE(.|\n)*resume"):
             drive(agenda, lanes=1)
     assert list((tmp_path / "shelf").iterdir()) == []
@@ -496,8 +496,8 @@ class Remote:
 @pytest.fixture
 def conducted(tmp_path, monkeypatch):
     """An agenda, its conductor and the desk, without Ray; two lanes."""
-    monkeypatch.setattr("raysearch.search.conductor.ray.get", lambda value: value)
-    monkeypatch.setattr("raysearch.search.conductor.ray.put", lambda value: value)
+    monkeypatch.setattr("raysearch.search.tune_adapter.ray.get", lambda value: value)
+    monkeypatch.setattr("raysearch.search.tune_adapter.ray.put", lambda value: value)
     agenda = opened(parsed(), tmp_path / "run", tmp_path / "shelf")
     desk, pantry = Remote({"weight": np.ones(2, np.float32)}), SimpleNamespace(error=None)
     told = []
@@ -547,7 +547,7 @@ def test_weights_that_cannot_be_kept_end_the_run_with_their_own_error(conducted,
 
     agenda, conductor, *_ = conducted
     record = toy_step(agenda, conductor, "a", conductor.suggest("a")["order"])
-    monkeypatch.setattr(arrays, "save_file", full)
+    monkeypatch.setattr(weight_arrays, "save_file", full)
     conductor.finish("a", {"status": "finished"})  # Tune would hide what is raised here
     assert not record.over
     with pytest.raises(InputError, match="No space left"):

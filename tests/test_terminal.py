@@ -13,13 +13,14 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from raysearch import exits, listing, study
-from raysearch.cli import app
-from raysearch.display import Display
+from raysearch import study
+from raysearch.cli import describe, exit_codes
+from raysearch.cli.commands import app
+from raysearch.cli.progress import Display
 from raysearch.errors import InputError, Problem, printable, unknown
-from raysearch.export import layouts
-from raysearch.export.rows import Cell, Row, Table
-from raysearch.scoring import objects
+from raysearch.predictions import json_files
+from raysearch.results import table_formats
+from raysearch.results.table_rows import Cell, Row, Table
 
 EVIL = "a\x1b[31m\x07\x9b2J\u202eb\u200b\u2066\x00\ud800\rc"
 SHOWN = r"a\x1b[31m\x07\x9b2J\u202eb\u200b\u2066\x00\ud800\rc"
@@ -66,8 +67,8 @@ def test_a_very_long_text_is_cut():
 
 @pytest.mark.parametrize("layout", ["md", "csv", "tex", "json"])
 def test_a_table_holds_no_raw_character_in_any_layout(layout):
-    write = {"md": layouts.markdown, "csv": layouts.csv_text, "tex": layouts.latex,
-             "json": layouts.json_text}[layout]  # fmt: skip
+    write = {"md": table_formats.markdown, "csv": table_formats.csv_text,
+             "tex": table_formats.latex, "json": table_formats.json_text}[layout]  # fmt: skip
     cost = Table(title=EVIL, columns=(EVIL,), rows=(Row(name=EVIL, cells=(Cell(EVIL, EVIL),)),))
     row = Row(name=EVIL, cells=(Cell(EVIL, EVIL),), system=EVIL)
     table = Table(title=EVIL, columns=(EVIL,), rows=(row,), notes=(EVIL,), cost=cost)
@@ -83,7 +84,7 @@ ZERO_WIDTH = "a\u200db [red]c :bomb:"
 
 def test_a_plan_shows_names_as_they_are_and_no_raw_character(capsys):
     read = study.parse({"tasks": ["toy/grammar"], "model": "scratch", "name": ZERO_WIDTH})
-    listing.plan(read, {}, [f"a note of {EVIL}"])
+    describe.plan(read, {}, [f"a note of {EVIL}"])
     out = capsys.readouterr().out
     assert raw(out) == []
     assert r"a\u200db [red]c :bomb:" in out
@@ -116,7 +117,7 @@ def test_log_lines_and_warnings_of_libraries_are_escaped():
     log.addHandler(logging.StreamHandler(written))
     log.propagate = False
     try:
-        exits.guard_output()
+        exit_codes.guard_output()
         log.warning("a label %s, %d", EVIL, 3)
         log.warning("100% plain")
         assert written.getvalue() == f"a label {SHOWN}, 3\n100% plain\n"
@@ -138,7 +139,7 @@ def test_wrong_arguments_are_told_escaped():
 def test_ids_of_a_prediction_file_are_told_escaped(tmp_path):
     (tmp_path / "p\x1bq.json").write_text('{"\\u001b[2J\\ud800": 3}')
     with pytest.raises(InputError) as caught:
-        objects.mapping(tmp_path / "p\x1bq.json")
+        json_files.mapping(tmp_path / "p\x1bq.json")
     assert raw(str(caught.value)) == []
     assert r"\x1b[2J\ud800" in str(caught.value)
 

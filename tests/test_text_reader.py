@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from raysearch import readers, tasks
+from raysearch import tasks
+from raysearch.data import readers
 from raysearch.errors import InputError
 
 TEXT = tasks.get("text/lines")

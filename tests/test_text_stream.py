@@ -9,13 +9,16 @@ import pytest
 import torch
 from conftest import toy_tokenizer
 
-from raysearch import prepare, tasks
-from raysearch.batches import Blocks, Examples
+from raysearch import tasks
+from raysearch.data import encoding_cache
+from raysearch.data.dataset import Examples
+from raysearch.data.encoders import masked_lm
+from raysearch.data.masked_blocks import Blocks
+from raysearch.data.token_stream import Text
 from raysearch.errors import InputError
-from raysearch.lane import texts
-from raysearch.prepare import Text, lines
 from raysearch.recipes import RECIPES
-from raysearch.search.pantry import _handed, counted
+from raysearch.search.data_preparation import _handed, counted
+from raysearch.workers import remote_text
 
 TEXT = tasks.get("text/lines")
 HYPER = RECIPES["cross_thought"].hyper()
@@ -27,7 +30,7 @@ NODE = "a node"
 def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A text in two splits, prepared 7 lines at a time."""
     monkeypatch.setenv("RAYSEARCH_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(lines, "LINES", 7)
+    monkeypatch.setattr(masked_lm, "LINES", 7)
     (tmp_path / "text").mkdir()
     random = np.random.default_rng(0)
     for name, count in (("train", 150), ("dev", 20)):
@@ -38,9 +41,9 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def parts(data: Path) -> list[prepare.Prepared]:
+def parts(data: Path) -> list[encoding_cache.Prepared]:
     splits = (TEXT.train, TEXT.dev[0])
-    return [prepare.prepare(TEXT, split, data, toy_tokenizer(), HYPER) for split in splits]
+    return [encoding_cache.prepare(TEXT, split, data, toy_tokenizer(), HYPER) for split in splits]
 
 
 def rows(data: Path, name: str) -> list[list[int]]:
@@ -83,10 +86,10 @@ def test_a_text_is_kept_as_its_batches_in_the_file_and_its_tokens_are_the_lines(
 def test_lines_are_encoded_together_up_to_so_many_characters():
     examples = [{"id": str(at), "text": "x" * size, "label": None}
                 for at, size in enumerate([3, 2**19, 2**19, 5, 2**20, 7])]  # fmt: skip
-    found = [[example["id"] for example in chunk] for chunk in lines.chunks(iter(examples))]
+    found = [[example["id"] for example in chunk] for chunk in masked_lm.chunks(iter(examples))]
     assert found == [["0", "1", "2"], ["3", "4"], ["5"]]
-    assert [len(chunk) for chunk in lines.chunks(iter(examples[:1] * 25_000))] == [
-        lines.LINES, lines.LINES, 25_000 - 2 * lines.LINES]  # fmt: skip
+    assert [len(chunk) for chunk in masked_lm.chunks(iter(examples[:1] * 25_000))] == [
+        masked_lm.LINES, masked_lm.LINES, 25_000 - 2 * masked_lm.LINES]  # fmt: skip
 
 
 def test_any_part_of_a_text_is_read_across_batches_and_files(data, parts):
@@ -141,9 +144,9 @@ def test_reading_blocks_takes_no_memory_of_arrow(parts):
 
 def test_a_few_lines_of_a_text_are_spread_over_it(data, parts):
     dev = parts[1]
-    table = prepare.few(dev.table, 3)
+    table = encoding_cache.few(dev.table, 3)
     assert table["input_ids"].to_pylist() == [rows(data, "dev")[at] for at in (0, 9, 19)]
-    assert prepare.few(dev.table, 20) is dev.table
+    assert encoding_cache.few(dev.table, 20) is dev.table
 
 
 @pytest.fixture
@@ -162,39 +165,41 @@ def toy_ray(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     def toy_reader(node):
         asked.append(node)
-        return ToyActor(texts.Reader())
+        return ToyActor(remote_text.Reader())
 
     class ToyContext:
         def get_node_id(self):
             return NODE
 
-    monkeypatch.setattr(texts, "_reader", toy_reader)
-    monkeypatch.setattr(texts.ray, "get", lambda value: value)
-    monkeypatch.setattr(texts.ray, "get_runtime_context", ToyContext)
+    monkeypatch.setattr(remote_text, "_reader", toy_reader)
+    monkeypatch.setattr(remote_text.ray, "get", lambda value: value)
+    monkeypatch.setattr(remote_text.ray, "get_runtime_context", ToyContext)
     return asked
 
 
 def test_a_worker_is_told_where_a_text_is_and_maps_it(parts, toy_ray):
-    train, padding = _handed(prepare.joined(parts), parts)
-    assert train == texts.Stored(paths=tuple(str(made.path) for made in parts), node=NODE)
-    text = texts.opened(train, padding)
+    train, padding = _handed(encoding_cache.joined(parts), parts)
+    assert train == remote_text.Stored(paths=tuple(str(made.path) for made in parts), node=NODE)
+    text = remote_text.opened(train, padding)
     assert (type(text), toy_ray) == (Text, [])
     assert len(text) == sum(len(Text(made.table, made.padding)) for made in parts)
     assert text.vocabulary().tolist() == list(range(85))
 
 
 def test_a_few_lines_and_other_examples_are_handed_over_themselves(parts, toy_ray):
-    table, padding = _handed(prepare.few(parts[1].table, 3), [parts[1]])
-    assert len(texts.opened(table, padding)) == len(table["input_ids"].combine_chunks().flatten())
+    table, padding = _handed(encoding_cache.few(parts[1].table, 3), [parts[1]])
+    assert len(remote_text.opened(table, padding)) == len(
+        table["input_ids"].combine_chunks().flatten()
+    )
     plain = pa.table({"input_ids": [[1, 2]], "id": ["0"]})
-    assert isinstance(texts.opened(plain, {"input_ids": 0}), Examples)
+    assert isinstance(remote_text.opened(plain, {"input_ids": 0}), Examples)
 
 
 def test_on_another_node_a_text_is_read_where_it_was_prepared(parts, toy_ray, monkeypatch):
-    train, padding = _handed(prepare.joined(parts), parts)
-    near = texts.opened(train, padding)
-    monkeypatch.setattr(texts.Path, "is_file", lambda path: False)
-    far = texts.opened(train, padding)
+    train, padding = _handed(encoding_cache.joined(parts), parts)
+    near = remote_text.opened(train, padding)
+    monkeypatch.setattr(remote_text.Path, "is_file", lambda path: False)
+    far = remote_text.opened(train, padding)
     assert toy_ray == [NODE]
     ours, theirs = (Blocks(text, 16, 0.15).batch([0, 7, 11], CPU) for text in (near, far))
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
@@ -210,8 +215,8 @@ def test_a_text_that_no_node_has_is_an_error_that_names_the_cache(parts, toy_ray
 
     train, padding = _handed(parts[0].table, parts[:1])
     Path(train.paths[0]).rename(parts[0].path.with_suffix(".gone"))
-    monkeypatch.setattr(texts.ray.exceptions, "RayTaskError", ToyTaskError)
-    monkeypatch.setattr(texts.Reader, "told", lambda reader, paths: paths)
-    monkeypatch.setattr(texts.ray, "get", fail)
+    monkeypatch.setattr(remote_text.ray.exceptions, "RayTaskError", ToyTaskError)
+    monkeypatch.setattr(remote_text.Reader, "told", lambda reader, paths: paths)
+    monkeypatch.setattr(remote_text.ray, "get", fail)
     with pytest.raises(InputError, match=r"No such file(.|\n)*RAYSEARCH_CACHE"):
-        texts.opened(train, padding)
+        remote_text.opened(train, padding)

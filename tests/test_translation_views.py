@@ -2,10 +2,10 @@
 
 import pytest
 
-from raysearch import readers
+from raysearch.data import readers
+from raysearch.data.augmentation.translations import path_of, sentences, sentences_of, translated
 from raysearch.errors import InputError
 from raysearch.tasks import get
-from raysearch.views.translations import path_of, sentences, sentences_of, translated
 
 PAWSX = "PAWSX/translate-train/en-{}-translated.tsv"
 SQUAD = "SQuAD/translate-train/squad.translate.train.en-{}.json"

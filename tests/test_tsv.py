@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from raysearch import readers
+from raysearch.data import readers
+from raysearch.data.readers.decimal_numbers import decimal
 from raysearch.errors import InputError
-from raysearch.readers.numbers import decimal
 from raysearch.tasks import get
 
 GLUE = Path(__file__).parents[2] / "shared" / "data" / "glue"
@@ -135,7 +135,7 @@ def test_rows_at_the_border_of_a_block_are_whole(rte, monkeypatch):
     whole = read("glue/rte", "train", rte(content=text))
     assert [example["id"] for example in whole] == [str(n) for n in range(200)]
     for size in (64, 65, 71, 127):
-        monkeypatch.setattr("raysearch.readers.lines._BLOCK", size)
+        monkeypatch.setattr("raysearch.data.readers.text_lines._BLOCK", size)
         assert read("glue/rte", "train", rte(content=text)) == whole
 
 

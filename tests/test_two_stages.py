@@ -13,9 +13,10 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
 from transformers import AutoConfig, AutoModel, PreTrainedTokenizerFast
 
 import raysearch
-from raysearch import journal, readers, tasks
-from raysearch.export.cost import cost
-from raysearch.search.cluster import cluster
+from raysearch import run_folder, tasks
+from raysearch.data import readers
+from raysearch.results.cost import cost
+from raysearch.search.ray_cluster import cluster
 
 TASK = "toy/grammar"
 FIXED = {"BSZ": 32, "LR": 2e-3, "EPOCH": {"steps": 30}, "max_length": 32, "evaluations": 2,
@@ -84,7 +85,7 @@ def searched(place: Path, model: str) -> raysearch.Run:
     return run(place, model, "searched", SPACE)
 
 
-def curve(record: journal.Record) -> list[tuple[float, dict[str, float]]]:
+def curve(record: run_folder.Record) -> list[tuple[float, dict[str, float]]]:
     return [(report["loss"], report["scores"]) for report in record.reports]
 
 
@@ -150,7 +151,7 @@ def test_eight_trials_train_two_teachers_also_across_kill_9_and_resume(
         process = start(tmp_path, "resume", "runs/two")
     assert process.wait(timeout=240) == 0, (tmp_path / "out.txt").read_text()[-3000:]
 
-    records = journal.read(folder)
+    records = run_folder.read(folder)
     assert len(records.sessions) == 3
     assert {r.status for r in records.of(TASK, "teach")} <= {"finished", "degenerate"}
     assert len(records.of(TASK, "teach")) == 2

@@ -6,22 +6,28 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 from conftest import toy_tokenizer
 
-from raysearch import preflight, prepare, readers, study, tasks
+from raysearch import preflight, study, tasks
+from raysearch.data import encoding_cache, readers
+from raysearch.data.augmentation import resources, translation_pool
+from raysearch.data.encoders import (
+    question_answering,
+    sequence_classification,
+    token_classification,
+)
 from raysearch.errors import InputError
 from raysearch.models import read
-from raysearch.models.bench import Bench, snapshot
 from raysearch.models.pretrained import read_tokenizer, save
-from raysearch.models.teacher import read_teacher
-from raysearch.prepare import texts, translated, windows, words
+from raysearch.models.reusable import Bench, snapshot
+from raysearch.models.teacher_model import read_teacher
 from raysearch.recipes import Hyper
 from raysearch.recipes.finetune import NO_TAG
-from raysearch.recipes.stabletune import StableHyper
-from raysearch.search import pantry
-from raysearch.views import sources
+from raysearch.recipes.stabletune_hyperparameters import StableHyper
+from raysearch.search import data_preparation
 
 SHARED = Path(__file__).parents[2] / "shared"
 ENCODER = SHARED / "models" / "minilm-l6"
@@ -82,7 +88,7 @@ def pawsx(root):
 
 
 def made(task, root, hyper, split=None):
-    return prepare.prepare(task, split or task.train, root, toy_tokenizer(), hyper)
+    return encoding_cache.prepare(task, split or task.train, root, toy_tokenizer(), hyper)
 
 
 def test_without_views_a_table_is_what_it_was(pawsx):
@@ -106,11 +112,11 @@ def test_pairs_tell_the_words_of_both_texts_between_white_space(pawsx):
 def test_words_are_those_of_the_examples_that_are_kept_and_are_never_cut():
     task, long = tasks.get("glue/cola"), " ".join(["w1"] * 20)
     chunk = [{"id": str(at), "sentence": text, "label": 0} for at, text in enumerate([long, "w2"])]
-    cut = texts.encode(chunk, task, toy_tokenizer(), NEEDED.model_copy(
+    cut = sequence_classification.encode(chunk, task, toy_tokenizer(), NEEDED.model_copy(
         update={"max_length": 8}), train=True)  # fmt: skip
     assert [len(row) for row in cut["said"].to_pylist()] == [20, 1]
     assert "said_2" not in cut
-    dropped = texts.encode(chunk, task, toy_tokenizer(), NEEDED.model_copy(
+    dropped = sequence_classification.encode(chunk, task, toy_tokenizer(), NEEDED.model_copy(
         update={"max_length": 8, "over_length": "drop"}), train=True)  # fmt: skip
     assert dropped["said"].to_pylist() == [["w2"]]
 
@@ -119,10 +125,12 @@ def test_a_cut_sentence_tells_in_each_row_the_words_inside_it():
     own = ("w1", "odd", "w3", "w4", "w5", "w6", "w7", "w8")
     sentence = {"id": "0", "words": own, "label": (0,) * 8}
     hyper = NEEDED.model_copy(update={"max_length": 8})
-    rows = words.encode([sentence], PANX, toy_tokenizer(), hyper, train=True)
+    rows = token_classification.encode([sentence], PANX, toy_tokenizer(), hyper, train=True)
     assert rows["said"].to_pylist() == [list(own[:6]), list(own[6:])]
     assert [len(row) for row in rows["label"].to_pylist()] == [6, 2]
-    assert "said" not in words.encode([sentence], PANX, toy_tokenizer(), hyper, train=False)
+    assert "said" not in token_classification.encode(
+        [sentence], PANX, toy_tokenizer(), hyper, train=False
+    )
 
 
 CONTEXT = "w1 w2,w3  w4 w5 w6 w7 w8 w9"
@@ -134,7 +142,7 @@ def told(answer, **settings):
     hyper = NEEDED.model_copy(update={"max_length": 8, "doc_stride": 3, **settings})
     answers = ((answer, CONTEXT.index(answer)),) if answer else ()
     example = {**QUESTION, "answers": answers}
-    columns = windows.encode([example], MLQA, toy_tokenizer(), hyper, train=True)
+    columns = question_answering.encode([example], MLQA, toy_tokenizer(), hyper, train=True)
     names = ("said", "spot", "kept", "whole")
     return list(zip(*(columns[name].to_pylist() for name in names), strict=True))
 
@@ -152,8 +160,8 @@ def test_all_words_stay_of_an_answer_that_ends_within_one_and_none_where_there_i
     assert (kept, whole) == ([0, 1], [0, 1])
     assert told("w3  w4 w5")[1][2:] == ([0, 1, 2], [0, 1, 2])
     assert {tuple(map(tuple, row[2:])) for row in told("")} == {((), ())}
-    columns = windows.encode([{**QUESTION, "answers": ()}], MLQA, toy_tokenizer(), NEEDED,
-                             train=False)  # fmt: skip
+    blank = {**QUESTION, "answers": ()}
+    columns = question_answering.encode([blank], MLQA, toy_tokenizer(), NEEDED, train=False)
     assert "said" not in columns
 
 
@@ -174,7 +182,7 @@ def slow(example, tokenizer, hyper):
         bare = context[start - 1 : start].strip() + context[start + len(text) :][:1].strip()
     query = tokenizer(example["question"].lstrip(), add_special_tokens=False)["input_ids"]
     room = hyper.max_length - len(query[: hyper.query_length]) - 3
-    for first, last in windows.windows(len(offsets), room, hyper):
+    for first, last in question_answering.windows(len(offsets), room, hyper):
         shown = held[first:last]
         whole = [w - shown[0] for w in inside if shown[0] <= w <= shown[-1]]
         ends = inside if inside and bare else [*inside[:1], *inside[-1:]]
@@ -191,13 +199,13 @@ def test_words_of_real_windows_are_those_of_a_slow_reference(task, split):
     every = list(readers.read(row, row.splits()[split].with_gold(), SHARED / "data"))
     compared = 0
     for example in every[:: len(every) // 150]:
-        columns = windows.encode([example], row, tokenizer, hyper, train=True)
+        columns = question_answering.encode([example], row, tokenizer, hyper, train=True)
         names = ("said", "spot", "kept", "whole")
         ours = list(zip(*(columns[name].to_pylist() for name in names), strict=True))
         if example["answers"] and ours:
             text, start = example["answers"][0]
-            tokens = windows._texts(tokenizer, [example["context"]])[example["context"]]
-            first, last = windows._answer(example, tokens)
+            tokens = question_answering._texts(tokenizer, [example["context"]])[example["context"]]
+            first, last = question_answering._answer(example, tokens)
             if not tokens.begin[first] <= start < start + len(text) <= tokens.stop[last]:
                 continue  # another place where the answer stands fits its tokens better
         if ours:
@@ -212,8 +220,8 @@ def test_words_of_real_windows_are_those_of_a_slow_reference(task, split):
 def pool(task, root, hyper=None):
     hyper = hyper or StableHyper(**TRANSLATION, max_length=32)
     train = made(task, root, hyper).table
-    parts = dict(translated.parts(task, root, toy_tokenizer(), hyper))
-    return translated.join(task, train, list(parts.values())), parts
+    parts = dict(translation_pool.parts(task, root, toy_tokenizer(), hyper))
+    return translation_pool.join(task, train, list(parts.values())), parts
 
 
 def candidates(found, name="said"):
@@ -257,12 +265,12 @@ def test_a_pool_comes_from_the_cache_and_its_tokens_in_one_piece(pawsx):
 
 
 def test_a_prepared_table_of_many_chunks_is_one_piece_in_the_file(pawsx, monkeypatch):
-    monkeypatch.setattr(prepare, "CHUNK", 2)
+    monkeypatch.setattr(encoding_cache, "CHUNK", 2)
     table = made(PAWSX, pawsx, NEEDED).table
     assert table["id"].to_pylist() == ["0", "1", "2"]
-    (path,) = (prepare.cache_folder() / "prepared").glob("*")
-    with prepare.pa.memory_map(str(path)) as file:
-        assert prepare.pa.ipc.open_file(file).num_record_batches == 1
+    (path,) = (encoding_cache.cache_folder() / "prepared").glob("*")
+    with pa.memory_map(str(path)) as file:
+        assert pa.ipc.open_file(file).num_record_batches == 1
 
 
 def test_a_question_is_translated_by_all_windows_of_its_id(root):
@@ -274,7 +282,7 @@ def test_a_question_is_translated_by_all_windows_of_its_id(root):
     assert list(parts) == ["translated-de", "translated-zh"]
     assert candidates(found, "id") == [["q1"] * 3, ["q1"] * 3, ["q2"]]
     assert candidates(found)[2] == [["w3", "w4"]]
-    usual = prepare.prepare(MLQA, MLQA.train_in("de"), root, toy_tokenizer(),
+    usual = encoding_cache.prepare(MLQA, MLQA.train_in("de"), root, toy_tokenizer(),
                             StableHyper(**TRANSLATION, max_length=32, doc_stride=20))  # fmt: skip
     assert usual.cached
 
@@ -307,7 +315,7 @@ def test_broken_translations_are_told_with_their_lines_and_spare_ones_left_out(p
     with pytest.raises(InputError, match=r"line 2(.|\n)*line 3"):
         pool(PAWSX, pawsx)
     hyper = StableHyper(**TRANSLATION, max_length=32)
-    ((_, part),) = translated.parts(PAWSX, pawsx, toy_tokenizer(), hyper, 2)
+    ((_, part),) = translation_pool.parts(PAWSX, pawsx, toy_tokenizer(), hyper, 2)
     assert (part.table.num_rows, "line 2" in part.left) == (1, True)
 
 
@@ -319,30 +327,30 @@ def test_dictionaries_are_found_in_three_folders_and_the_others_named(root):
         language: write(root, f"{folder}/en-{language}.txt", "the x\n")
         for folder, language in [("dicts", "de"), ("xtreme/dicts", "zh"), ("dictionaries", "es")]
     }
-    found = sources.find(MLQA, root, {"switch", "subwords"})
+    found = resources.find(MLQA, root, {"switch", "subwords"})
     assert found.dictionaries == paths
     assert found.notes == ("dictionaries: de es zh; none for ar hi vi",)
     assert (found.missing, found.translations) == ((), {})
-    assert sources.find(MLQA, root, {"subwords"}) == sources.Sources()
+    assert resources.find(MLQA, root, {"subwords"}) == resources.Sources()
 
 
 def test_nothing_at_all_is_a_problem_that_says_what_was_looked_for(root):
-    dictionaries, translations = sources.find(PAWSX, root, {"switch", "translation"}).missing
+    dictionaries, translations = resources.find(PAWSX, root, {"switch", "translation"}).missing
     assert (dictionaries.place, translations.place) == ("dictionaries", "translations")
     for said in ("en-LANGUAGE.txt of de es", f"{root}/dicts", "MUSE", "`subwords` need none"):
         assert said in dictionaries.text
     for said in (str(root / PAIRS.format("de")), "xtreme/xtreme_translations", "fr ja",
                  "stabletune-transfer"):  # fmt: skip
         assert said in translations.text
-    (tags,) = sources.find(PANX, root, {"translation"}).missing
+    (tags,) = resources.find(PANX, root, {"translation"}).missing
     assert str(root / "xtreme_translations/translate_train.panx.txt") in tags.text
-    for problem in sources.find(tasks.get("glue/rte"), root, {"switch", "translation"}).missing:
+    for problem in resources.find(tasks.get("glue/rte"), root, {"switch", "translation"}).missing:
         assert "glue/rte has no" in problem.text
 
 
 def test_languages_of_tagged_sentences_are_read_from_their_file(root):
     write(root, "xtreme/panx/translate_train.panx.txt", "w1\tde\tw2\nw1\tja\tw3\nw1\txx\tw3\n")
-    found = sources.find(PANX, root, {"translation"})
+    found = resources.find(PANX, root, {"translation"})
     assert list(found.translations) == ["de"]
     (note,) = found.notes
     assert note.startswith("translations: de; none for af ar ")
@@ -433,12 +441,12 @@ def test_the_identity_of_a_run_tells_its_dictionaries_translations_and_teacher(p
 @pytest.fixture
 def laid_out(monkeypatch):
     """A function that gives the material of a study's tasks, and the notes of its pantry."""
-    monkeypatch.setattr(pantry, "ray", SimpleNamespace(put=lambda x: x, get=lambda x: x))
+    monkeypatch.setattr(data_preparation, "ray", SimpleNamespace(put=lambda x: x, get=lambda x: x))
 
     def provide(asked, root):
         shelf, notes = {}, []
         desk = SimpleNamespace(provide=SimpleNamespace(remote=shelf.__setitem__))
-        filling = pantry.Pantry(asked, root, desk, notes.append)
+        filling = data_preparation.Pantry(asked, root, desk, notes.append)
         for name in asked.tasks:
             filling._provide(name)
         return shelf, notes
@@ -482,7 +490,7 @@ def test_what_cannot_be_made_is_refused_before_anything_is_prepared(pawsx, toy_f
     model = str(toy_folder("bert"))
     with pytest.raises(InputError, match="is WordPiece"):
         laid_out(searched("xtreme/pawsx", model=model, view="subwords"), pawsx)
-    assert not prepare.cache_folder().exists()
+    assert not encoding_cache.cache_folder().exists()
 
 
 def taught(folder, tmp_path, task=PAWSX, hyper=None, name="teacher"):

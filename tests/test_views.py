@@ -10,16 +10,10 @@ from zlib import crc32
 import numpy as np
 import pytest
 
+from raysearch.data.augmentation import dictionaries
+from raysearch.data.augmentation.alignment import align_window, align_words
+from raysearch.data.augmentation.code_switching import answer_words, code_switch, drawn, spans
 from raysearch.errors import InputError
-from raysearch.views import (
-    align_window,
-    align_words,
-    answer_words,
-    code_switch,
-    dictionaries,
-    drawn,
-    spans,
-)
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 TOY = {
@@ -39,7 +33,7 @@ def write(folder, language, text):
 
 def test_a_view_is_the_same_in_every_process():
     code = """if 1:
-        from raysearch.views import code_switch, drawn
+        from raysearch.data.augmentation.code_switching import code_switch, drawn
         toy = {"es": {"the": ("el", "la")}, "de": {"the": ("der", "die", "das")}}
         print(*code_switch(["the"] * 40, 0.5, toy, drawn(7, 3, "row 12")).words)"""
     views = {

@@ -12,10 +12,12 @@ from conftest import toy_tokenizer
 from tokenizers import BertWordPieceTokenizer
 from transformers import BertTokenizer
 
-from raysearch import readers, study, tasks
+from raysearch import study, tasks
+from raysearch.data import readers
+from raysearch.data.encoders import question_answering
+from raysearch.data.encoding_cache import prepare
 from raysearch.errors import InputError
 from raysearch.models.pretrained import read_tokenizer
-from raysearch.prepare import prepare, windows
 from raysearch.recipes import Hyper
 
 SHARED = Path(__file__).parents[2] / "shared"
@@ -72,7 +74,7 @@ def slow(example, tokenizer, hyper):
 
 
 def ours(examples, tokenizer, hyper):
-    columns = windows.encode(examples, None, tokenizer, hyper, train=True)
+    columns = question_answering.encode(examples, None, tokenizer, hyper, train=True)
     names = ("input_ids", "at", "start", "end", "impossible")
     rows = zip(*(columns[name].to_pylist() for name in names), strict=True)
     found = {}
@@ -111,11 +113,11 @@ def test_windows_and_labels_are_those_of_a_slow_reference(task, split, count, se
 def test_an_answer_is_a_slice_of_its_context_whatever_the_tokenizer_cuts():
     tokenizer = read_tokenizer(str(ENCODER), ())
     examples = take("squad/v1.1", "train", 300)
-    texts = windows._texts(tokenizer, [example["context"] for example in examples])
+    texts = question_answering._texts(tokenizer, [example["context"] for example in examples])
     exact = 0
     for example in examples:
         text, (answer, _) = texts[example["context"]], example["answers"][0]
-        span = windows._answer(example, text)
+        span = question_answering._answer(example, text)
         if span is not None:
             said = example["context"][text.begin[span[0]] : text.stop[span[1]]]
             exact += plain(said) == plain(answer)
@@ -124,7 +126,7 @@ def test_an_answer_is_a_slice_of_its_context_whatever_the_tokenizer_cuts():
 
 def test_each_token_is_owned_by_the_window_that_shows_most_around_it():
     spans = [(0, 10), (4, 14), (8, 15)]
-    owner = windows.owners(spans, 15)
+    owner = question_answering.owners(spans, 15)
     for token in range(15):
         scores = [
             min(token - first, last - 1 - token) + 0.01 * (last - first)
@@ -200,8 +202,10 @@ def test_an_answer_that_ends_with_an_accent_of_its_own_does_not_take_the_word_be
 def test_a_token_of_white_space_alone_is_no_edge_of_an_answer(start, stop):
     """Byte-level BPE has a token for the first of two spaces; without them it is empty."""
     begin, end = np.array([0, 3, 4, 10, 11], np.int32), np.array([2, 3, 9, 10, 13], np.int32)
-    text = windows.Text(ids=np.arange(5, dtype=np.int32), begin=begin, stop=end)  # in  Paris  in
-    assert windows._tokens(text, start, stop) == (2, 2)
+    text = question_answering.Text(
+        ids=np.arange(5, dtype=np.int32), begin=begin, stop=end
+    )  # in  Paris  in
+    assert question_answering._tokens(text, start, stop) == (2, 2)
 
 
 @pytest.mark.parametrize("answer", ["\u200b", "\ufffd", " \u200b "])
@@ -218,9 +222,9 @@ def test_an_answer_that_no_token_covers_is_left_out_and_counted(uncased, answer)
         }
         for name, text in (("0", answer), ("1", f"{answer} paris"))
     ]
-    columns = windows.encode(chunk, None, uncased, Hyper(max_length=64), train=True)
+    columns = question_answering.encode(chunk, None, uncased, Hyper(max_length=64), train=True)
     assert columns["id"].to_pylist() == ["1"]
-    assert "no tokens spell their answer" in windows.LOST
+    assert "no tokens spell their answer" in question_answering.LOST
 
 
 @pytest.mark.parametrize(
@@ -230,8 +234,8 @@ def test_an_answer_that_no_token_covers_is_left_out_and_counted(uncased, answer)
 def test_all_pieces_of_a_character_are_of_the_answer_that_holds_it(start, stop, tokens):
     """Bytes of a letter, or what a syllable of Hangul is taken apart to, share its place."""
     begin, end = np.array([0, 0, 1, 1, 1, 3]), np.array([1, 1, 2, 2, 2, 4])
-    text = windows.Text(ids=np.arange(6), begin=begin, stop=end)
-    assert windows._tokens(text, start, stop) == tokens
+    text = question_answering.Text(ids=np.arange(6), begin=begin, stop=end)
+    assert question_answering._tokens(text, start, stop) == tokens
 
 
 @real
@@ -254,8 +258,8 @@ def test_no_answer_of_the_published_files_takes_a_word_that_is_not_in_it(task, s
     tokenizer = read_tokenizer(str(ENCODER), ())
     for example in take(task, split, 1000):
         (answer, start), context = example["answers"][0], example["context"]
-        text = windows._texts(tokenizer, [context])[context]
-        span = windows._tokens(text, start, start + len(answer))
+        text = question_answering._texts(tokenizer, [context])[context]
+        span = question_answering._tokens(text, start, start + len(answer))
         assert span is not None, example
         inside = range(start, start + len(answer))
         for token in span:
@@ -272,13 +276,16 @@ def test_a_context_without_tokens_is_one_empty_window_and_none_to_train_on(
 ):
     example = {"id": "0", "question": "what", "context": context, "label": None, "answers": ()}
     hyper = Hyper(max_length=64, doc_stride=8, stride_as=overlap)
-    columns = windows.encode([example], None, uncased, hyper, train=False)
+    columns = question_answering.encode([example], None, uncased, hyper, train=False)
     assert columns["count"].to_pylist() == [0]
     assert columns["owned"].to_pylist() == [[]]
     asked = uncased("what", add_special_tokens=False)["input_ids"]
     cls, sep = uncased.cls_token_id, uncased.sep_token_id
     assert columns["input_ids"].to_pylist() == [[cls, *asked, sep, sep]]
-    assert windows.encode([example], None, uncased, hyper, train=True)["id"].to_pylist() == []
+    assert (
+        question_answering.encode([example], None, uncased, hyper, train=True)["id"].to_pylist()
+        == []
+    )
 
 
 def test_a_question_without_tokens_leaves_all_the_room_to_its_context(uncased):
@@ -295,7 +302,7 @@ def test_a_question_without_tokens_leaves_all_the_room_to_its_context(uncased):
 @pytest.mark.parametrize("overlap", [False, True])
 def test_windows_cover_every_token(tokens, overlap):
     hyper = Hyper(doc_stride=5, stride_as="overlap" if overlap else "step")
-    spans = list(windows.windows(tokens, 13, hyper))
+    spans = list(question_answering.windows(tokens, 13, hyper))
     assert {token for first, last in spans for token in range(first, last)} == set(range(tokens))
     assert all(last - first <= 13 for first, last in spans)
     for one, two in itertools.pairwise(spans):
@@ -305,7 +312,7 @@ def test_windows_cover_every_token(tokens, overlap):
 @pytest.mark.parametrize("room", [1, 2, 3, 93, 125, 128])
 def test_windows_that_cannot_overlap_by_so_much_share_half_of_their_tokens(room):
     hyper = Hyper(doc_stride=128, stride_as="overlap")
-    spans = list(windows.windows(400, room, hyper))
+    spans = list(question_answering.windows(400, room, hyper))
     assert {token for first, last in spans for token in range(first, last)} == set(range(400))
     assert len(spans) <= 2 * 400 / room + 1
 
@@ -347,7 +354,7 @@ def test_a_question_that_leaves_windows_no_room_to_advance_is_refused(settings, 
     example = {"id": "0", "question": "w1 " * 9, "context": "w2 " * 30, "label": None,
                "answers": (("w2", 0),)}  # fmt: skip
     with pytest.raises(InputError, match=text):
-        windows.encode([example], task, tokenizer, hyper, train=True)
+        question_answering.encode([example], task, tokenizer, hyper, train=True)
 
 
 @real
@@ -357,12 +364,16 @@ def test_the_published_counts_of_windows(stride_as, published):
     tokenizer, task = read_tokenizer(str(ENCODER), ()), tasks.get("squad/v1.1")
     hyper = Hyper(max_length=384, stride_as=stride_as)
     examples = list(readers.read(task, task.dev[0], SHARED / "data"))
-    texts = windows._texts(tokenizer, [example["context"] for example in examples])
-    queries = windows._ids(tokenizer, [example["question"].lstrip() for example in examples])
+    texts = question_answering._texts(tokenizer, [example["context"] for example in examples])
+    queries = question_answering._ids(
+        tokenizer, [example["question"].lstrip() for example in examples]
+    )
     count = 0
     for example, query in zip(examples, queries, strict=True):
         room = 384 - 3 - min(64, len(query))
-        count += len(list(windows.windows(len(texts[example["context"]].ids), room, hyper)))
+        count += len(
+            list(question_answering.windows(len(texts[example["context"]].ids), room, hyper))
+        )
     assert count == published
 
 

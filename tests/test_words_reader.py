@@ -87,7 +87,7 @@ def test_sentences_at_the_border_of_a_block_are_whole(panx, monkeypatch):
     whole = read(root)
     assert len(whole) == 100
     for size in (16, 17, 40):
-        monkeypatch.setattr("raysearch.readers.lines._BLOCK", size)
+        monkeypatch.setattr("raysearch.data.readers.text_lines._BLOCK", size)
         assert read(root) == whole
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from raysearch import readers
+from raysearch.data import readers
 from raysearch.errors import InputError
 from raysearch.tasks import get, xtreme
 

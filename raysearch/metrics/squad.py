@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError, Problem, unknown
-from .pairing import ids, unpaired
-from .wording import Normalise, normalise, of_language
+from .answer_normalization import Normalise, normalise, of_language
+from .missing_ids import ids, unpaired
 
 __all__ = ["SCORES", "best", "evaluate", "normalise", "of_language", "score"]
 

@@ -14,7 +14,7 @@ from torch import nn
 
 from ..recipes import Hyper
 from .heads import Conditional, assemble
-from .layers import fill_with_zeros, sample_text
+from .layer_depths import fill_with_zeros, sample_text
 
 FIELDS = ("dropout", "attention_dropout", "classifier_dropout")
 # Rates of a configuration that drop whole layers or paths, not single values.

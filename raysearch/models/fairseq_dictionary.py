@@ -3,8 +3,8 @@ conversion of RoBERTa and XLM-R read it here, so that one file means one vocabul
 
 from collections.abc import Mapping, Sequence
 
+from ..data.readers.text_lines import place_not_utf8
 from ..errors import Problem
-from ..readers.lines import place_not_utf8
 
 SPECIAL = ("<s>", "<pad>", "</s>", "<unk>")  # ids 0 to 3, which have no line
 MASK = "<mask>"  # the last id, unless it has a line

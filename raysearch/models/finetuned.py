@@ -12,8 +12,8 @@ from transformers import AutoConfig
 from ..errors import InputError, Problem
 from ..recipes import Hyper
 from ..tasks import Task
+from .folder_inspection import check_sizes
 from .heads import HEADS, choices, put
-from .inspection import check_sizes
 from .label_order import order_of, reorder
 from .pretrained import _from_hub, empty_model, not_finite
 from .training_record import TrainingRecord, decode, head_choices, of_other_task

@@ -22,9 +22,9 @@ from transformers import (
 
 from ..errors import InputError, Problem
 from ..recipes import Hyper
-from ..recipes.consistency import NEVER
-from .architectures import Architectures
-from .summaries import summarize_real_tokens
+from ..recipes.consistency_losses import NEVER
+from .auto_classes import Architectures
+from .sequence_summary import summarize_real_tokens
 
 HEADS = {
     "classify": Architectures("classifies texts", AutoModelForSequenceClassification),

@@ -18,14 +18,14 @@ from transformers.utils import logging
 from .. import __version__
 from ..errors import InputError, Problem
 from ..recipes import Hyper
-from ..study.names import scratch_shape
+from ..study.model_names import scratch_shape
 from ..tasks import Task
 from . import scratch
-from .folders import staged
+from .folder_inspection import check_sizes, inspect
 from .heads import HEADS, choices
-from .inputs import Inputs, fit, inputs_of, task_problems, tokenizer_problems
-from .inspection import check_sizes, inspect
+from .input_limits import Inputs, fit, inputs_of, task_problems, tokenizer_problems
 from .label_order import own_labels, same_order
+from .model_folder import staged
 from .training_record import FIELD, TrainingRecord, decode, head_choices
 
 # What few vocabularies have: a tokenizer that fails at unknown characters fails here.

@@ -16,12 +16,12 @@ from tokenizers.processors import BertProcessing
 from tokenizers.trainers import WordPieceTrainer
 from transformers import BertConfig, BertTokenizerFast, PreTrainedTokenizerFast
 
-from ..study.names import scratch_shape
-from .amos_config import AmosConfig
-from .amos_tokenizer import AmosTokenizer
-from .amos_vocabulary import LINES, MODEL
-from .converted_tokenizers import sentences
-from .cross_thought_config import CrossThoughtConfig
+from ..study.model_names import scratch_shape
+from .amos.configuration import AmosConfig
+from .amos.tokenization import AmosTokenizer
+from .amos.vocabulary import LINES, MODEL
+from .convert.target_tokenizer import sentences
+from .cross_thought.configuration import CrossThoughtConfig
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 LETTERS = 1000

@@ -8,9 +8,9 @@ from transformers import AutoConfig, AutoTokenizer
 from .. import tasks
 from ..errors import InputError, Problem
 from ..study import Study
-from .inputs import task_problems, tokenizer_problems
+from .input_limits import task_problems, tokenizer_problems
 from .pretrained import _from_hub, _inputs
-from .settings import setting_problems
+from .setting_checks import setting_problems
 
 
 def suitability_problems(study: Study, names: Iterable[str]) -> list[Problem]:

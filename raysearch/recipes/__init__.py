@@ -1,12 +1,8 @@
-"""The one table of recipes."""
+"""How a model is trained: the recipes with their stages, losses and hyperparameters."""
 
-from . import cross_thought, finetune, r_drop, stabletune
-from .hyper import SHARED, Hyper, PerEpoch, Steps
+from .hyperparameters import SHARED, Hyper, PerEpoch, Steps
 from .recipe import Recipe, Stage
-from .typed import typed
-
-RECIPES: dict[str, Recipe] = {
-    module.RECIPE.name: module.RECIPE for module in (finetune, r_drop, stabletune, cross_thought)
-}
+from .registry import RECIPES
+from .settings_validation import typed
 
 __all__ = ["RECIPES", "SHARED", "Hyper", "PerEpoch", "Recipe", "Stage", "Steps", "typed"]

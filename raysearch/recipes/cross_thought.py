@@ -5,10 +5,10 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
 
-from ..space import Number
+from ..search_space import Number
 from ..tasks import Head
 from .finetune import NO_TAG, Counts, Terms, finetune_loss
-from .hyper import Hyper, yaml_no
+from .hyperparameters import Hyper, yaml_no
 from .recipe import Recipe, Stage
 
 Count = Annotated[Annotated[int, Field(ge=1)] | None, BeforeValidator(yaml_no)]

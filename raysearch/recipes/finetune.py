@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from .hyper import Hyper
+from .hyperparameters import Hyper
 from .recipe import Recipe, Stage
 
 NO_TAG = -100  # fills the tags of a short row: no loss, no score

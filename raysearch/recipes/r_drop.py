@@ -5,10 +5,10 @@ from typing import Any
 
 from pydantic import Field
 
-from ..space import Number
-from .consistency import dropout_loss
+from ..search_space import Number
+from .consistency_losses import dropout_loss
 from .finetune import NO_TAG, Counts, Terms, says, task_loss
-from .hyper import Hyper
+from .hyperparameters import Hyper
 from .recipe import Recipe, Stage
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..tasks import Head
-from .hyper import Hyper
+from .hyperparameters import Hyper
 
 Loss = Callable[..., Any]
 

@@ -10,10 +10,10 @@ from contextlib import contextmanager
 from typing import Any
 
 from ..tasks import Head
-from .consistency import Spans, teacher_loss, teacher_span_loss, views_loss, views_span_loss
+from .consistency_losses import Spans, teacher_loss, teacher_span_loss, views_loss, views_span_loss
 from .finetune import NO_TAG, Counts, Terms, says, task_loss
 from .recipe import Recipe, Stage
-from .stable_hyper import StableHyper, first_stage
+from .stabletune_hyperparameters import StableHyper, first_stage
 
 # What a batch tells of views, besides what the model reads:
 NOISED = "noised"  # the model's inputs of the other view; absent where they are the same

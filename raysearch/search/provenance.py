@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__
-from ..identity import hyperparameters
+from ..run_folder.trial_identity import hyperparameters
 from ..study import Study, as_mapping
-from .cluster import local_resources
+from .ray_cluster import local_resources
 
 
 def provenance(study: Study) -> dict[str, Any]:

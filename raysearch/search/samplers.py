@@ -18,11 +18,11 @@ from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.trial import TrialState
 from sqlalchemy.pool import StaticPool
 
-from ..journal import Record
-from ..journal.sampler_state import GENERATION, STATE, plain_state
-from ..space import Dimension, Space
+from ..run_folder import Record
+from ..run_folder.sampler_state import GENERATION, STATE, plain_state
+from ..search_space import Dimension, Space
 from ..storage import write_atomically
-from .cmaes import PlainCmaEsSampler
+from .cmaes_sampler import PlainCmaEsSampler
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 

@@ -15,20 +15,20 @@ from ray import tune
 
 from .. import tasks
 from ..errors import InputError, RaysearchError
-from ..export import Curves
-from ..journal import Journal, Record
-from ..lane.desk import Desk
-from ..lane.trainable import Lane
 from ..models import save
 from ..preflight import Lanes
-from ..standing import complete, counted
+from ..results import Curves
+from ..results.leaderboard import complete, counted
+from ..run_folder import Journal, Record
 from ..storage import file_inside, folder_inside, mark, remove_owned, write_atomically
 from ..study import Study
-from . import winners
-from .agenda import Agenda
-from .cluster import HEAD, as_ctrl_c
-from .conductor import Chooser, Conductor, Judge, Watch
-from .pantry import Pantry
+from ..workers.broker import Desk
+from ..workers.lane import Lane
+from . import kept_weights
+from .data_preparation import Pantry
+from .ray_cluster import HEAD, as_ctrl_c
+from .trial_queue import Agenda
+from .tune_adapter import Chooser, Conductor, Judge, Watch
 
 HANG = 1800.0  # seconds without a sign of life: longer than any step
 CHECKPOINT = 600.0  # seconds between checkpoints of a trial
@@ -219,11 +219,11 @@ class Session:
         if any((counted(self.study, r), -r.number) > (best, -record.number) for r in rivals):
             return
         hyper = self.study.hyper(record.task, record.configuration)
-        place = tasks.get(record.task).slug, winners.FOLDER
+        place = tasks.get(record.task).slug, kept_weights.FOLDER
         folder_inside(self.folder, *place)
         pretrained, trial = self.pantry.pretrained(record.task), self._trial(record, best)
         save(self._weights(record), pretrained, weights, hyper, trial)
-        run = winners.run_of(self.folder)
+        run = kept_weights.run_of(self.folder)
         mark(self._weights(record), run)
         for rival in rivals:
             remove_owned(self._weights(rival), run)
@@ -238,11 +238,11 @@ class Session:
         }  # fmt: skip
 
     def _kept(self, task: str) -> list[Record]:
-        return winners.kept(self.folder, self.journal, task)
+        return kept_weights.kept(self.folder, self.journal, task)
 
     def _weights(self, record: Record) -> Path:
-        return winners.weights_of(self.folder, record)
+        return kept_weights.weights_of(self.folder, record)
 
     def tidy(self) -> None:
         """The winner's weights become best/, the others go; Optuna's study is written."""
-        winners.tidy(self.folder, self.study, self.journal, self.agenda.asker, self.view.note)
+        kept_weights.tidy(self.folder, self.study, self.journal, self.agenda.asker, self.view.note)

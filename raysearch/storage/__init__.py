@@ -1,10 +1,9 @@
 """What lies on a disk: the only package that replaces, moves, cuts or removes files and folders."""
 
 from .atomic import empty_file, replaced, staged_file, staged_folder, write_atomically
-from .names import component_problem, is_id, name_problem
+from .file_names import component_problem, is_id, name_problem
 from .ownership import MARKER, clear_place, mark, owner, remove_owned, run_named_in
 from .paths import all_inside, file_inside, folder_inside, free_name, inside, kind_of
-from .regular import open_input, open_regular, parse_json, read_json
 from .removal import (
     keep_aside,
     move,
@@ -15,6 +14,7 @@ from .removal import (
     shorten,
     take_place,
 )
+from .untrusted_files import open_input, open_regular, parse_json, read_json
 
 __all__ = [
     "MARKER",

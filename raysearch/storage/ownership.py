@@ -9,8 +9,8 @@ from pathlib import Path
 from ..errors import InputError
 from .atomic import write_atomically
 from .paths import kind_of
-from .regular import open_regular, parse_json
 from .removal import keep_aside, remove_tree
+from .untrusted_files import open_regular, parse_json
 
 MARKER = ".raysearch"
 LARGEST = 4096  # bytes of one

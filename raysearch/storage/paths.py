@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ..errors import InputError, Problem
-from .names import component_problem
+from .file_names import component_problem
 
 _KINDS = (
     (stat.S_ISLNK, "a symbolic link"),

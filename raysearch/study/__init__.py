@@ -1,8 +1,8 @@
 """The study: one YAML file that says what is searched."""
 
-from .reading import as_mapping, checked_dump, dump, load, parse, same
+from .loading import as_mapping, checked_dump, dump, load, parse, same
 from .schema import Configuration, Confirm, Halving, PerTask, Published, Result, Search, Study
-from .shipped import find, shipped
+from .shipped_studies import find, shipped
 
 __all__ = [
     "Configuration",

@@ -7,11 +7,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
-from .. import space as spaces
+from .. import search_space as spaces
 from .. import tasks as task_table
 from ..recipes import RECIPES, Hyper
-from ..space import Dimension, Number
-from .names import source
+from ..search_space import Dimension, Number
+from .model_names import source
 
 Configuration = dict[str, Any]
 

@@ -1,27 +1,6 @@
-"""The one table of tasks."""
+"""The benchmarks' data sets: one row of facts for each task."""
 
-from fnmatch import fnmatchcase
-
-from ..errors import InputError, Problem, unknown
-from . import glue, grammar, race, squad, text, xtreme
+from .registry import TASKS, expand, get
 from .task import Example, File, Head, Listed, Split, Task
 
-TASKS: dict[str, Task] = {
-    task.name: task for rows in (glue, squad, race, xtreme, text, grammar) for task in rows.TASKS
-}
-
 __all__ = ["TASKS", "Example", "File", "Head", "Listed", "Split", "Task", "expand", "get"]
-
-
-def get(name: str) -> Task:
-    """The task of that name. Raises InputError with the nearest name where there is none."""
-    if name not in TASKS:
-        raise InputError("tasks", [Problem(place="name", text=unknown("task", name, TASKS))])
-    return TASKS[name]
-
-
-def expand(pattern: str) -> tuple[str, ...]:
-    """Names that match a shell pattern such as "glue/*", of tasks that can be trained."""
-    if not set(pattern) & set("*?["):
-        return (pattern,) if pattern in TASKS and TASKS[pattern].train else ()
-    return tuple(n for n, task in TASKS.items() if task.train and fnmatchcase(n, pattern))

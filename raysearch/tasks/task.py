@@ -99,7 +99,7 @@ class Task:
         labels: names of the classes, in the order of their ids; empty for regression.
         metric: what selects, a name in `raysearch.metrics`; always larger is better.
         also: further metrics that are reported.
-        reader: the file format, a name in `raysearch.readers`.
+        reader: the file format, a name in `raysearch.data.readers.registry`.
         folder: the folder under the data root.
         train: the training split; None for a diagnostic set that is only predicted.
         trains: further training sets, in other languages.

@@ -17,7 +17,8 @@ from typing import Any
 import torch
 import transformers
 
-from raysearch.convert import convert, names
+from raysearch.models.convert import parameter_names
+from raysearch.models.convert.conversion import convert
 
 from . import mutations
 from .harness import Input, marker
@@ -64,7 +65,7 @@ def state(family: str, rows: int) -> dict[str, torch.Tensor]:
               "embed_positions": (40, WIDTH)}  # fmt: skip
     torch.manual_seed(1)
     tensors = {}
-    for name in names.encoder(family, 1, 0):
+    for name in parameter_names.encoder(family, 1, 0):
         module, _, kind = name.rpartition(".")
         part = module.rpartition(".")[2]
         high = {"in_proj": 3 * WIDTH, "fc1": 2 * WIDTH}.get(part, WIDTH)

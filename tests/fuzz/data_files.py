@@ -5,8 +5,9 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from raysearch import readers, tasks
-from raysearch.views import dictionaries
+from raysearch import tasks
+from raysearch.data import readers
+from raysearch.data.augmentation import dictionaries
 
 from . import mutations
 from .harness import Input

@@ -5,8 +5,10 @@ import math
 from pathlib import Path
 from random import Random
 
-from raysearch import readers, tasks
-from raysearch.scoring import json_text, plain_text, score
+from raysearch import tasks
+from raysearch.data import readers
+from raysearch.predictions.result import json_text, plain_text
+from raysearch.predictions.scoring import score
 
 from . import mutations
 from .data_files import FILES, NLI

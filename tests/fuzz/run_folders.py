@@ -10,10 +10,11 @@ from typing import Any
 import yaml
 
 import raysearch
-from raysearch import RaysearchError, __version__, export, journal, run_folder, study
-from raysearch.identity import Origin, trial_id
-from raysearch.search import engine
-from raysearch.search.agenda import Agenda
+from raysearch import RaysearchError, __version__, results, run_folder, study
+from raysearch.run_folder import opening
+from raysearch.run_folder.trial_identity import Origin, trial_id
+from raysearch.search import run_study
+from raysearch.search.trial_queue import Agenda
 
 from . import mutations
 from .harness import Input, marker
@@ -66,7 +67,7 @@ class _Folders:
     def __init__(self, folder: Path) -> None:
         self.folder = folder / "runs" / "toy"
         self.parsed = study.parse(STUDY)
-        content = engine._content(self.parsed, folder)
+        content = run_study._content(self.parsed, folder)
         self.events = events(self.parsed, content)
         self.content = content
         lanes_of = {"count": 1, "workers": 1, "cpus": 1, "gpus": None}
@@ -75,7 +76,7 @@ class _Folders:
         self.facts = json.dumps(facts).encode()
         self.text = study.dump(self.parsed).encode()
         self.fresh()
-        export.write(self.folder)
+        results.write(self.folder)
         self.best = (self.folder / "toy-grammar" / "best.yaml").read_bytes()
         with suppress(RaysearchError):  # what is imported is no part of an input's time
             self._predicted()
@@ -87,7 +88,7 @@ class _Folders:
         self.folder.mkdir(parents=True)
         (self.folder / "study.yaml").write_bytes(self.text)
         (self.folder / "provenance.json").write_bytes(self.facts)
-        (self.folder / journal.NAME).write_bytes(lines(self.events))
+        (self.folder / run_folder.NAME).write_bytes(lines(self.events))
 
     def _predicted(self) -> None:
         predict = getattr(raysearch.predict, "predict", raysearch.predict)
@@ -100,7 +101,7 @@ class Journals(_Folders):
     def draw(self, random: Random) -> Input:
         """Return a broken journal."""
         content = self._broken(random)
-        (self.folder / journal.NAME).write_bytes(content)
+        (self.folder / run_folder.NAME).write_bytes(content)
         read = random.choice((self._table, self._table, self._agenda, self._write))
         whole = set(lines(self.events).split(b"\n"))
         changed = [line for line in content.split(b"\n") if line not in whole]
@@ -123,16 +124,16 @@ class Journals(_Folders):
 
     def _table(self) -> None:
         searched = study.load(self.folder / "study.yaml")
-        export.table(searched, run_folder.records_of(self.folder, searched))
+        results.table(searched, opening.records_of(self.folder, searched))
 
     def _write(self) -> None:
         try:
-            export.write(self.folder)
+            results.write(self.folder)
         finally:
             shutil.rmtree(self.folder / "toy-grammar", ignore_errors=True)
 
     def _agenda(self) -> None:
-        opened = journal.Journal(self.folder)
+        opened = run_folder.Journal(self.folder)
         try:
             Agenda(self.parsed, opened, self.content).next()
         finally:
@@ -180,7 +181,7 @@ class RunFolders(_Folders):
         return name
 
     def _table(self) -> None:
-        export.write(self.folder)
+        results.write(self.folder)
 
     def _opened(self) -> None:
-        engine.opened(self.folder)
+        run_study.opened(self.folder)

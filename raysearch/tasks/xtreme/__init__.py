@@ -6,6 +6,6 @@ splits are absent. English selects, so that no choice has seen another language'
 are predicted, and scored where their gold is at hand.
 """
 
-from . import pairs, questions, words
+from . import question_answering, sentence_pairs, tagged_words
 
-TASKS = (*pairs.TASKS, *words.TASKS, *questions.TASKS)
+TASKS = (*sentence_pairs.TASKS, *tagged_words.TASKS, *question_answering.TASKS)

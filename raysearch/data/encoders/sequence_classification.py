@@ -1,0 +1,48 @@
+"""One text or a pair of texts with a class or a number: a row for each example."""
+
+from typing import Any
+
+import pyarrow as pa
+
+from ...recipes import Hyper
+from ...tasks import Task
+from ..augmentation import word_columns
+from ..columns import ID, INPUT, LABEL, SAID, SAID_2, fills, lists
+
+SHAPE = ("max_length", "over_length")
+LOST = "longer than {} tokens (over_length: drop)"
+
+
+def padding(tokenizer: Any) -> dict[str, int]:
+    """Column -> what fills a short row."""
+    return fills(tokenizer)
+
+
+def encode(
+    chunk: list[dict[str, Any]], task: Task, tokenizer: Any, hyper: Hyper, *, train: bool
+) -> dict[str, pa.Array]:
+    """Token ids, the longer text of a pair cut first; `label` where there are any; to make views,
+    the words of the texts, whole."""
+    labelled = chunk[0]["label"] is not None
+    length = min(hyper.max_length, tokenizer.model_max_length)
+    drop = train and hyper.over_length == "drop"
+    texts = [[example[name] for example in chunk] for name in task.inputs]
+    tokens = tokenizer(
+        *texts,
+        truncation=False if drop else "longest_first" if len(texts) > 1 else True,
+        max_length=None if drop else length,
+        return_attention_mask=False,
+    )
+    if drop:
+        kept = [at for at, ids in enumerate(tokens[INPUT]) if len(ids) <= length]
+        chunk = [chunk[at] for at in kept]
+        tokens = {name: [tokens[name][at] for at in kept] for name in fills(tokenizer)}
+    columns = {name: lists(tokens[name]) for name in fills(tokenizer)}
+    if labelled:
+        kind = pa.float32() if task.head == "regress" else pa.int64()
+        columns[LABEL] = pa.array([example["label"] for example in chunk], kind)
+    if train and hyper.needs():
+        for name, field in zip((SAID, SAID_2), task.inputs, strict=False):
+            columns[name] = word_columns.words([example[field].split() for example in chunk])
+    columns[ID] = pa.array([example["id"] for example in chunk], pa.string())
+    return columns

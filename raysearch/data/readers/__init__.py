@@ -1,0 +1,6 @@
+"""Readers of the benchmarks' file formats, and what can be asked of any of them."""
+
+from .registry import READERS, fingerprint, has_files, locate, present_splits, read
+from .row_errors import Faults
+
+__all__ = ["READERS", "Faults", "fingerprint", "has_files", "locate", "present_splits", "read"]

@@ -1,0 +1,1 @@
+"""AMOS and COCO-LM as a transformers family."""

@@ -1,0 +1,1 @@
+"""Checkpoints of fairseq as transformers folders."""

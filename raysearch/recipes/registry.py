@@ -1,0 +1,8 @@
+"""The one table of recipes."""
+
+from . import cross_thought, finetune, r_drop, stabletune
+from .recipe import Recipe
+
+RECIPES: dict[str, Recipe] = {
+    module.RECIPE.name: module.RECIPE for module in (finetune, r_drop, stabletune, cross_thought)
+}

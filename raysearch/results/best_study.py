@@ -1,0 +1,91 @@
+"""The winner of a task as a study of its own, which reruns it."""
+
+from .. import study as studies
+from .. import tasks
+from ..run_folder import Records
+from ..study import Confirm, Search, Study
+from . import formatting
+from .leaderboard import Standing, complete, planned, standings
+from .paper_table import named_seeds, seeds
+
+# Status of a seed -> how it counts.
+_COUNTS = {
+    "failed": "failed",
+    "diverged": "diverged, counted with the worst score",
+    "degenerate": "learned nothing, counted as measured",
+}
+
+
+def best(study: Study, records: Records, task: str) -> str | None:
+    """The leading configuration as YAML with a header; None before any trial has a score."""
+    leader = next(iter(standings(study, records, task)), None)
+    if leader is None:
+        return None
+    return _header(study, records, task, leader) + studies.dump(rerun(study, task, leader))
+
+
+def none(study: Study, task: str) -> str:
+    """Return what replaces a best.yaml of a task that has no result any more: a comment."""
+    return f"# {study.name} has no result on {task}: none of the trials that count was whole.\n"
+
+
+def rerun(study: Study, task: str, leader: Standing) -> Study:
+    """A study whose only trials are a configuration's that count, with the same seeds."""
+    confirmed = leader.trials[0].phase == "confirm"
+    search = Search(
+        select=study.search.select,
+        select_on=study.search.select_on,
+        max_failures=study.search.max_failures,
+        # A lone trial is never stopped, but it is evaluated where rivals were compared: its best
+        # evaluation may be one of those.
+        stop_early=None if confirmed else study.search.stop_early,
+        **({} if confirmed else {"seed": leader.trials[0].seed}),
+    )
+    seeds = tuple(record.seed for record in leader.trials) if confirmed else ()
+    published = [
+        row.model_copy(update={"results": {task: row.results[task]}})
+        for row in study.published
+        if task in row.results
+    ]
+    return study.model_copy(
+        update={
+            "name": f"{study.name}-{tasks.get(task).slug}",
+            "tasks": (task,),
+            "model": study.model_of(task),
+            "space": {},
+            "fixed": {**study.fixed_of(task), **leader.configuration},
+            "per_task": {},
+            "search": search,
+            "confirm": Confirm(
+                top=1, seeds=seeds, report=study.confirm.report if seeds else "median"
+            ),
+            "published": tuple(published),
+        }
+    )
+
+
+def _header(study: Study, records: Records, task: str, leader: Standing) -> str:
+    facts = tasks.get(task)
+    over = ", the mean over languages" if ".mean." in study.selector(task) else ""
+    score = f"{facts.metric} {formatting.percent(leader.score, 2)} on dev{over}"
+    if len(leader.trials) > 1:
+        spread = formatting.percent(leader.spread, 2)
+        score += f", the {study.confirm.report} of {seeds(leader)} seeds (spread {spread})"
+    elif leader.missing:
+        score += f", {seeds(leader)} seeds"
+    for status, counts in _COUNTS.items():
+        trials = (*leader.missing, *leader.trials)
+        if numbers := [record.seed for record in trials if record.status == status]:
+            score += f"; {named_seeds(numbers)} {counts}"
+    wins = "The winner"
+    if not complete(study, records, task):
+        done = sum(record.over for record in records.of(task))
+        wanted = sum(planned(study, records, task).values())
+        wins = f"After {done} of {wanted} trials the leader"
+    lines = [
+        f"{wins} of {study.name} on {task}: {score}.",
+        "A study like any other: it trains this configuration again, with the same seeds.",
+        "",
+        "raysearch run best.yaml --data DATA",
+    ]
+    return "".join(f"# {line}".rstrip() + "\n" for line in lines) + "\n"

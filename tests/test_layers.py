@@ -1,0 +1,171 @@
+"""The layers of the package: which module may import which, read from the source.
+
+docs/architecture.md draws them; here they are lists of packages, and a module imports only from
+packages listed before its own.
+"""
+
+import ast
+import re
+from pathlib import Path
+
+from raysearch.tasks import TASKS
+
+PACKAGE = Path(__file__).parent.parent / "raysearch"
+
+LAYERS = (
+    ("errors", "storage", "lazy_registration"),
+    ("search_space", "tasks", "metrics", "recipes"),
+    ("study",),
+    ("data", "run_folder"),
+    ("preflight", "results"),
+    ("models",),
+    ("training",),
+    ("predictions", "workers"),
+    ("search",),
+    ("cli", "api"),
+)
+ORDER = {name: index for index, name in enumerate(name for layer in LAYERS for name in layer)}
+
+# Third-party package -> the only packages of ours that import it.
+IMPORTED_BY = {
+    "ray": {"workers", "search"},
+    "optuna": {"search"},
+    "transformers": {"models"},
+    "tokenizers": {"models"},
+    "safetensors": {"models"},
+    "tensorboard": {"results"},
+    "pydantic": {"search_space", "recipes", "study", "run_folder"},
+    "yaml": {"study", "cli"},
+    "typer": {"cli"},
+    "rich": {"cli"},
+    "pyarrow": {"data", "results", "predictions", "search"},
+    "torch": {"recipes", "data", "models", "training", "predictions", "workers"},
+    "sentencepiece": {"models", "data"},
+    "numpy": {"metrics", "data", "models", "training", "workers", "search"},
+}
+# Studies are read and tables are written without torch: these modules import it inside functions.
+LIGHT = (
+    "errors", "storage", "lazy_registration", "search_space", "tasks", "metrics", "recipes",
+    "study", "run_folder", "preflight", "results", "data/readers", "cli", "api",
+    *(f"predictions/{name}" for name in (
+        "comparison", "error_collection", "folders", "json_files", "multilingual", "references",
+        "result", "row_errors", "scoring", "split_detection", "split_names", "submission_files",
+        "text_files",
+    )),
+    *(f"data/augmentation/{name}" for name in (
+        "alignment", "code_switching", "dictionaries", "resources", "subword_sampling",
+        "translations", "unigram",
+    )),
+)  # fmt: skip
+
+TREES = {path.relative_to(PACKAGE): ast.parse(path.read_text()) for path in PACKAGE.rglob("*.py")}
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+
+
+def module(path):
+    """What a file is of: fit/loop.py of fit."""
+    return path.parts[0].removesuffix(".py")
+
+
+def walk(node, *, at_once):
+    """All nodes below one; `at_once` leaves out what stands in functions."""
+    for below in ast.iter_child_nodes(node):
+        if not (at_once and isinstance(below, FUNCTIONS)):
+            yield below
+            yield from walk(below, at_once=at_once)
+
+
+def imports(path, *, at_once=False):
+    """The absolute names that a file imports."""
+    parts = ("raysearch", *path.parts[:-1])
+    for node in walk(TREES[path], at_once=at_once):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = parts[: len(parts) - node.level + 1] if node.level else ()
+            source = ".".join((*above, *([node.module] if node.module else [])))
+            yield from (f"{source}.{alias.name}" for alias in node.names)
+
+
+def foreign(path, **options):
+    return {name.split(".")[0] for name in imports(path, **options)}
+
+
+def nodes(*kinds):
+    """(path, node) of every node of these kinds."""
+    for path, tree in TREES.items():
+        yield from ((path, node) for node in ast.walk(tree) if isinstance(node, kinds))
+
+
+def test_every_module_has_a_layer_and_every_layer_its_modules():
+    assert {module(path) for path in TREES} - {"__init__"} == set(ORDER)
+
+
+def test_the_reading_of_imports_is_right():
+    found = set(imports(Path("search/trial_queue.py")))
+    assert {"typing.Any", "raysearch.tasks", "raysearch.run_folder.Journal"} <= found
+    assert "raysearch.search.successive_halving.goes_on" in found
+    assert "torch" in foreign(Path("recipes/finetune.py"))
+    assert "torch" not in foreign(Path("recipes/finetune.py"), at_once=True)
+
+
+def test_a_module_imports_only_from_what_stands_before_it():
+    wrong = []
+    for path in TREES:
+        ours = {name.split(".")[1] for name in imports(path) if name.startswith("raysearch.")}
+        # The package itself only watches for transformers: what it offers comes when asked for.
+        layer = ORDER.get(module(path), ORDER["lazy_registration"])
+        for name in ours - {module(path), "__version__"}:
+            if ORDER[name] > layer:
+                wrong.append(f"{path} imports {name}, which stands above it")
+    assert not wrong
+
+
+def test_third_party_packages_are_imported_where_they_belong():
+    assert not [
+        f"{path} imports {name}"
+        for path in TREES
+        for name in foreign(path) & set(IMPORTED_BY)
+        if module(path) not in IMPORTED_BY[name]
+    ]
+
+
+def test_torch_and_ray_are_not_imported_where_studies_are_read_and_tables_written():
+    heavy = {"torch", "ray", "transformers", "optuna"}
+    light = [path for path in TREES if path.with_suffix("").as_posix().startswith(LIGHT)]
+    assert not [path for path in light if foreign(path, at_once=True) & heavy]
+
+
+def test_modules_and_functions_stay_small():
+    lines = {path: len((PACKAGE / path).read_text().splitlines()) for path in TREES}
+    assert not {path: count for path, count in lines.items() if count > 400}
+    assert not [
+        f"{path} {node.name}"
+        for path, node in nodes(ast.FunctionDef, ast.AsyncFunctionDef)
+        if node.end_lineno - node.lineno >= 50
+    ]
+
+
+def test_every_module_says_what_it_is_and_public_names_what_they_are():
+    assert not [path for path, tree in TREES.items() if not ast.get_docstring(tree)]
+    assert not [
+        f"{path} {node.name}"
+        for path, tree in TREES.items()
+        for node in tree.body
+        if isinstance(node, ast.FunctionDef | ast.ClassDef)
+        if not node.name.startswith("_") and not ast.get_docstring(node)
+    ]
+
+
+def test_no_name_stands_for_nothing():
+    idle = re.compile(r"^_?(utils?|common|base|helpers?|misc)$|Manager$|Handler$|^Base[A-Z]")
+    names = [*(path.stem for path in TREES), *(node.name for _, node in nodes(ast.ClassDef))]
+    assert not [name for name in names if idle.search(name)]
+
+
+def test_no_code_asks_for_the_name_of_a_task():
+    asked = re.compile(r"\btask\.name (==|!=)")
+    compared = [(path, ast.unparse(node)) for path, node in nodes(ast.Compare)]
+    assert not [(path, text) for path, text in compared if asked.search(text)]
+    named = [(path, node.value) for path, node in nodes(ast.Constant) if node.value in TASKS]
+    assert not [(path, name) for path, name in named if module(path) != "tasks"]
