@@ -227,13 +227,13 @@ def test_a_study_before_its_first_trial_has_a_table_of_dashes(tmp_path):
     assert not (tmp_path / "glue-mrpc").exists()
 
 
-def glue_run(folder, tasks, results):
+def glue_run(folder, tasks, scored):
     write_study(folder, name="all", tasks=list(tasks), model="scratch", published=[
         {"row": "AMOS", "source": "README", "results": {
             task: {"scores": {TASKS[task].metric: 90.0}} for task in tasks}},
     ])  # fmt: skip
     script = Script(folder)
-    for task, result in results.items():
+    for task, result in scored.items():
         names = [f"{split}{TASKS[task].metric}" for split in ("", "mismatched.")]
         scores = dict.fromkeys(names[: len(TASKS[task].dev)], result)
         script.trial(task, {}, {**scores, **dict.fromkeys(TASKS[task].also, result)})
@@ -241,8 +241,8 @@ def glue_run(folder, tasks, results):
 
 
 def test_the_average_is_the_papers_and_stands_only_where_all_eight_tasks_do(tmp_path):
-    results = {task: 0.80 + at / 100 for at, task in enumerate(AVERAGED)}
-    glue_run(tmp_path / "all", AVERAGED, results)
+    scored = {task: 0.80 + at / 100 for at, task in enumerate(AVERAGED)}
+    glue_run(tmp_path / "all", AVERAGED, scored)
     table = results.write(tmp_path / "all")
     assert table.columns == (
         "MNLI-m/mm", "QQP", "QNLI", "SST-2", "CoLA", "RTE", "MRPC", "STS-B", "AVG"
