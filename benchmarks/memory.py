@@ -16,22 +16,22 @@ from trial_overhead import write_rows
 
 import raysearch
 from raysearch.run_folder import Record
-from raysearch.search.session import Silent
+from raysearch.search.session import NullProgress
 
 SETTLED = 20
 
 
-class Watch(Silent):
+class Watch(NullProgress):
     """Reads the worker's memory whenever a trial ends."""
 
     sizes: tuple[int, ...] = ()
 
-    def __init__(self, agenda: Any, lanes: Callable[[], int]) -> None:
+    def __init__(self, queue: Any, lanes: Callable[[], int]) -> None:
         Watch.sizes = ()
 
     def change(self, record: Record) -> None:
         """Note the size in KiB."""
-        if record.over:
+        if record.is_over:
             Watch.sizes += (worker_memory(),)
 
 

@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 
 from raysearch import tasks
-from raysearch.data.dataset import Examples
+from raysearch.data.dataset import EncodedDataset
 from raysearch.data.encoding_cache import prepare
-from raysearch.data.sampling import Cost, cut, padded_share, stream
+from raysearch.data.sampling import MicroBatchCost, pack_micro_batches, padded_share, step_batches
 from raysearch.models.pretrained import read_tokenizer
-from raysearch.recipes import Hyper
+from raysearch.recipes import Hyperparameters
 
 TASKS = ("glue/rte", "glue/cola", "glue/mrpc")
 BATCH, LONGEST, SEED = 32, 128, 1
@@ -46,13 +46,13 @@ def micro_batches(overhead: float) -> Callable[[np.ndarray], Iterator[Parts]]:
 
     def steps(lengths: np.ndarray) -> Iterator[Parts]:
         for rows in epoch(lengths):
-            yield cut(rows, lengths, Cost(overhead=overhead, limit=2**20))
+            yield pack_micro_batches(rows, lengths, MicroBatchCost(overhead=overhead, limit=2**20))
 
     return steps
 
 
 def epoch(lengths: np.ndarray) -> Iterator[np.ndarray]:
-    return islice(stream(len(lengths), BATCH, SEED), -(-len(lengths) // BATCH))
+    return islice(step_batches(len(lengths), BATCH, SEED), -(-len(lengths) // BATCH))
 
 
 def describe(steps: Iterator[Parts], lengths: np.ndarray) -> str:
@@ -73,8 +73,8 @@ def main() -> None:
     print(f"padding, micro-batches a step; BSZ {BATCH}, at most {LONGEST} tokens")
     for name in TASKS:
         task = tasks.get(name)
-        made = prepare(task, task.train, given.data, tokenizer, Hyper(max_length=LONGEST))
-        lengths = Examples(made.table, made.padding).lengths
+        made = prepare(task, task.train, given.data, tokenizer, Hyperparameters(max_length=LONGEST))
+        lengths = EncodedDataset(made.table, made.padding).lengths
         print(f"{name}: {len(lengths)} examples of {lengths.mean():.1f} tokens")
         print(f"  {f'padded to {LONGEST}':<22}{1 - lengths.mean() / LONGEST:6.1%}   1.0")
         for way, steps in ways.items():

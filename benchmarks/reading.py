@@ -19,7 +19,7 @@ from pathlib import Path
 from raysearch import tasks
 from raysearch.data import encoding_cache
 from raysearch.models.pretrained import read_tokenizer
-from raysearch.recipes import Hyper
+from raysearch.recipes import Hyperparameters
 
 QUESTIONS, PAIRS = 130_319, 392_702
 
@@ -55,7 +55,7 @@ def xnli(data: Path, root: Path) -> str:
 def measure(name: str, root: Path, tokenizer: str) -> None:
     """Prepare a training set in this process, and say what it took."""
     task = tasks.get(name)
-    hyper = Hyper(max_length=384 if task.head == "span" else 128)
+    hyper = Hyperparameters(max_length=384 if task.head == "span" else 128)
     words = read_tokenizer(tokenizer, ())
     for _ in range(2):
         began = time.perf_counter()

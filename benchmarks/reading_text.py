@@ -23,8 +23,8 @@ import torch
 
 from raysearch import tasks
 from raysearch.data import encoding_cache, token_stream
-from raysearch.data.masked_blocks import Blocks
-from raysearch.data.sampling import stream
+from raysearch.data.masked_blocks import MaskedBlocks
+from raysearch.data.sampling import step_batches
 from raysearch.models.pretrained import read_tokenizer
 from raysearch.recipes import RECIPES
 
@@ -90,7 +90,7 @@ def drive(root: Path, tokenizer: str) -> None:
     for what in ("driver: prepared", "driver: from the cache"):
         with measured(what) as count:
             made = encoding_cache.prepare(TEXT, TEXT.train, root, words, HYPER)
-            count(len(token_stream.Text(made.table, made.padding)))
+            count(len(token_stream.TokenStream(made.table, made.padding)))
 
 
 def work() -> None:
@@ -98,14 +98,14 @@ def work() -> None:
     (path,) = (encoding_cache.cache_folder() / "prepared").glob("*.arrow")
     torch.set_num_threads(1)
     with measured("worker: opened"):
-        text = token_stream.Text.of_files([str(path)], {"input_ids": 0})
-        blocks = Blocks(text, HYPER.block * HYPER.length, HYPER.mask_share)
+        text = token_stream.TokenStream.of_files([str(path)], {"input_ids": 0})
+        blocks = MaskedBlocks(text, HYPER.block * HYPER.length, HYPER.mask_share)
     with measured("worker: a new pass"):
-        blocks = blocks.drawn(1, 1)
+        blocks = blocks.with_epoch(1, 1)
     with measured(f"worker: {STEPS} batches of {BATCH}") as count:
-        steps = stream(len(blocks), BATCH, seed=1)
+        steps = step_batches(len(blocks), BATCH, seed=1)
         for rows in (next(steps) for _ in range(STEPS)):
-            blocks.counts(rows)
+            blocks.loss_counts(rows)
             count(int(blocks.batch(rows, torch.device("cpu"))["attention_mask"].sum()))
 
 

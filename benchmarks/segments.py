@@ -17,11 +17,11 @@ from transformers import AlbertConfig, AlbertModel
 
 from raysearch import tasks
 from raysearch.data import encoding_cache, readers
-from raysearch.data.dataset import Examples
-from raysearch.models import Bench, read, scratch
+from raysearch.data.dataset import EncodedDataset
+from raysearch.models import ReusableModel, read_pretrained, scratch
 from raysearch.models.pretrained import read_tokenizer
 from raysearch.recipes import RECIPES
-from raysearch.training import Fit, Job, plan
+from raysearch.training import Job, Trainer, make_schedule
 
 MRPC = tasks.get("glue/mrpc")
 FIXED = {"BSZ": 32, "LR": 5e-4, "WARMUP": 0.1, "max_length": 96, "evaluations": 2, "dropout": 0.1}
@@ -53,7 +53,7 @@ def main() -> None:
 
 def write_model(folder: Path, data: Path) -> str:
     """Write an ALBERT with random weights and a vocabulary of the training set's words."""
-    tokenizer = scratch.tokenizer("scratch", texts(data))
+    tokenizer = scratch.train_tokenizer("scratch", texts(data))
     config = AlbertConfig(vocab_size=len(tokenizer), pad_token_id=tokenizer.pad_token_id, **SHAPE)
     torch.manual_seed(0)
     AlbertModel(config).save_pretrained(folder)
@@ -78,12 +78,14 @@ def train(folder: str, options: argparse.Namespace, seed: int, kept: bool) -> tu
         for split in (MRPC.train, *MRPC.dev)
     }
     assert ("token_type_ids" in splits["train"].table.column_names) == kept
-    examples = {name: Examples(one.table, one.padding) for name, one in splits.items()}
+    examples = {name: EncodedDataset(one.table, one.padding) for name, one in splits.items()}
     training = examples.pop("train")
     job = Job(task=MRPC, stage=recipe.stages[0], hyper=hyper, seed=seed, train=training,
-              plan=plan(hyper, len(training), ()), dev=examples)  # fmt: skip
-    model = Bench(torch.device("cpu")).model(read(folder, MRPC, tokenizer, hyper), hyper, seed)
-    *_, last = Fit(job, model)
+              plan=make_schedule(hyper, len(training), ()), dev=examples)  # fmt: skip
+    model = ReusableModel(torch.device("cpu")).model(
+        read_pretrained(folder, MRPC, tokenizer, hyper), hyper, seed
+    )
+    *_, last = Trainer(job, model)
     return last.loss, last.scores["dev.f1"], last.scores["dev.accuracy"]
 
 

@@ -24,7 +24,7 @@ def main() -> None:
     given = parser.parse_args()
     given.to.mkdir(parents=True, exist_ok=True)
     lines = given.text.read_text(encoding="utf-8").splitlines()
-    tokenizer = scratch.tokenizer("scratch-amos", lines)
+    tokenizer = scratch.train_tokenizer("scratch-amos", lines)
     tokenizer.save_vocabulary(str(given.to))
     arguments = argparse.Namespace(arch="amos_base", encoder_attention_heads=2, max_rel_pos=128)
     torch.save({"args": arguments, "model": weights(len(tokenizer))}, given.to / "model.pt")

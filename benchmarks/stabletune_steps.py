@@ -24,16 +24,16 @@ import torch
 from raysearch import tasks
 from raysearch.data import encoding_cache
 from raysearch.data.augmentation import dictionaries, resources
-from raysearch.data.augmentation.augmented_dataset import Views
-from raysearch.data.dataset import Examples
-from raysearch.data.prefetch import supply
-from raysearch.data.sampling import stream
-from raysearch.models import Bench
-from raysearch.models.pretrained import read, read_tokenizer
+from raysearch.data.augmentation.augmented_dataset import AugmentedDataset
+from raysearch.data.dataset import EncodedDataset
+from raysearch.data.prefetch import training_steps
+from raysearch.data.sampling import step_batches
+from raysearch.models import ReusableModel
+from raysearch.models.pretrained import read_pretrained, read_tokenizer
 from raysearch.recipes import RECIPES
-from raysearch.recipes.finetune import finetune_loss, says
+from raysearch.recipes.finetune import finetune_loss, model_outputs
 from raysearch.recipes.stabletune import AUGMENTED, NOISED
-from raysearch.training import Fit, Job, plan
+from raysearch.training import Job, Trainer, make_schedule
 
 CPU, SEED, XNLI, STEP = torch.device("cpu"), 1, 392_702, 0.05
 TASK = tasks.get("xtreme/panx")
@@ -75,19 +75,21 @@ class Ways:
         )
         tokenizer = read_tokenizer(options.model, ())
         made = encoding_cache.prepare(TASK, TASK.train, options.data, tokenizer, self.hyper)
-        found = resources.find(TASK, options.data, self.hyper.needs())
+        found = resources.find_resources(TASK, options.data, self.hyper.view_kinds())
         given = dictionaries.read(found.dictionaries)
         self.material = {"tokenizer": tokenizer, "pool": None, "dictionaries": given}
-        self.table, self.examples = made, Examples(made.table, made.padding)
-        self.source = read(options.model, TASK, tokenizer, self.hyper)
-        self.teacher = Bench(CPU).model(self.source, self.hyper, 9).eval().requires_grad_(False)
-        self.bench = Bench(CPU)
+        self.table, self.examples = made, EncodedDataset(made.table, made.padding)
+        self.source = read_pretrained(options.model, TASK, tokenizer, self.hyper)
+        self.teacher = (
+            ReusableModel(CPU).model(self.source, self.hyper, 9).eval().requires_grad_(False)
+        )
+        self.bench = ReusableModel(CPU)
 
     def round(self) -> dict[str, float]:
         """Seconds a step of each way, and of waiting for views."""
-        views = Views(self.examples, self.hyper, self.material)
-        drawn = views.drawn(SEED, 0)
-        steps = list(islice(stream(len(views), self.hyper.BSZ, SEED), self.steps))
+        views = AugmentedDataset(self.examples, self.hyper, self.material)
+        drawn = views.with_epoch(SEED, 0)
+        steps = list(islice(step_batches(len(views), self.hyper.BSZ, SEED), self.steps))
         plain = self._fit("finetune", self.examples)
         own = [rows % len(self.examples) for rows in steps]
         took = _timed(plain._train(rows, self.examples) for rows in own)
@@ -95,7 +97,7 @@ class Ways:
         parts = [[drawn.batch(part, CPU) for part in second.gradient._parts(rows)]
                  for rows in steps]  # fmt: skip
         passes = _timed(self._passes(second, batches) for batches in parts)
-        fresh = Views(self.examples, self.hyper, self.material)
+        fresh = AugmentedDataset(self.examples, self.hyper, self.material)
         second, supplied, waited = self._fit("stabletune", fresh), self._supplied(fresh), 0.0
         given = next(supplied)  # the process starts while a trial's model is set up
         began = time.perf_counter()
@@ -110,17 +112,19 @@ class Ways:
 
     def rate(self) -> float:
         """Rows a second whose views a process makes."""
-        views = Views(self.examples, self.hyper, self.material).drawn(SEED, 0)
+        views = AugmentedDataset(self.examples, self.hyper, self.material).with_epoch(SEED, 0)
         rows = np.random.default_rng(SEED).permutation(len(views))[:4000]
-        views.ahead(rows[:2000])  # words are remembered
-        return 2000 / _timed(map(views.ahead, [rows[2000:]]))
+        views.prefetched(rows[:2000])  # words are remembered
+        return 2000 / _timed(map(views.prefetched, [rows[2000:]]))
 
     def starts(self) -> tuple[float, float]:
         """Seconds of waiting for a pass's first step and, at the median, for others."""
         table = self.table.table.take(np.resize(np.arange(len(self.examples)), XNLI))
-        views = Views(Examples(table, self.table.padding), self.hyper, self.material)
+        views = AugmentedDataset(
+            EncodedDataset(table, self.table.padding), self.hyper, self.material
+        )
         last, waited = -(-len(views) // self.hyper.BSZ), []
-        supplied = supply(views, self.hyper.BSZ, SEED, start=last - 20, stop=last + 20)
+        supplied = training_steps(views, self.hyper.BSZ, SEED, start=last - 20, stop=last + 20)
         for _ in range(40):
             asked = time.perf_counter()
             next(supplied)
@@ -128,19 +132,19 @@ class Ways:
             time.sleep(STEP)
         return waited[20], statistics.median(waited[1:20] + waited[21:])
 
-    def _fit(self, recipe: str, train: Any) -> Fit:
+    def _fit(self, recipe: str, train: Any) -> Trainer:
         """A trial before its first step."""
         hyper = RECIPES[recipe].hyper(EPOCH={"steps": self.steps})
         hyper = self.hyper if recipe == "stabletune" else hyper
         job = Job(task=TASK, stage=RECIPES[recipe].stages[-1], hyper=hyper, seed=SEED,
-                  plan=plan(hyper, len(train)), train=train, dev={})  # fmt: skip
+                  plan=make_schedule(hyper, len(train)), train=train, dev={})  # fmt: skip
         model = self.bench.model(self.source, hyper, SEED).train()
-        return Fit(job, model, teacher=self.teacher if recipe == "stabletune" else None)
+        return Trainer(job, model, teacher=self.teacher if recipe == "stabletune" else None)
 
-    def _supplied(self, views: Views) -> Iterator[Any]:
-        return supply(views, self.hyper.BSZ, SEED, start=0, stop=self.steps)
+    def _supplied(self, views: AugmentedDataset) -> Iterator[Any]:
+        return training_steps(views, self.hyper.BSZ, SEED, start=0, stop=self.steps)
 
-    def _passes(self, fit: Fit, batches: list[dict[str, Any]]) -> None:
+    def _passes(self, fit: Trainer, batches: list[dict[str, Any]]) -> None:
         """A step of stage 2 without its losses of consistency, its views at hand."""
         fit.model.zero_grad(set_to_none=True)
         for batch in batches:
@@ -150,7 +154,9 @@ class Ways:
             finetune_loss(fit.model, other, self.hyper).backward()
             if len(batch[AUGMENTED]):
                 with torch.no_grad():
-                    says(self.teacher, {name: x[batch[AUGMENTED]] for name, x in own.items()})
+                    model_outputs(
+                        self.teacher, {name: x[batch[AUGMENTED]] for name, x in own.items()}
+                    )
         torch.nn.utils.clip_grad_norm_(fit.optimizer.parameters, self.hyper.clip)
         fit.optimizer.prepare(1e-5)
         fit.optimizer.step(None)

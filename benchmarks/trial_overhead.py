@@ -53,7 +53,7 @@ def lane_seconds(trials: int) -> list[float]:
         )
         lanes = raysearch.Lanes(count=1)
         done = raysearch.run(study, data=folder, storage=Path(folder) / "runs", lanes=lanes)
-        records = run_folder.read(done.folder).of("glue/rte")
+        records = run_folder.read_journal(done.folder).of("glue/rte")
     ends = sorted(record.ended for record in records)
     return [after - before for before, after in pairwise(ends)]
 

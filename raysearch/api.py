@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from . import search
-from .cli.progress import Display
+from .cli.progress import ProgressDisplay
 from .errors import InputError, Problem
 from .search import Run
 from .study import Study, load, parse
@@ -22,12 +22,12 @@ def run(study: Study | str | Path | Mapping[str, Any], **options: Any) -> Run:
     Raises:
         InputError: everything that stands in the way, before anything is trained.
     """
-    return search.run(_study(study), **{"watch": Display, **options})
+    return search.run(_study(study), **{"watch": ProgressDisplay, **options})
 
 
 def resume(folder: str | Path, **options: Any) -> Run:
     """Finish a run that was stopped; see `raysearch.search.resume` for the options."""
-    return search.resume(folder, **{"watch": Display, **options})
+    return search.resume(folder, **{"watch": ProgressDisplay, **options})
 
 
 def _study(given: Any) -> Study:
@@ -39,4 +39,4 @@ def _study(given: Any) -> Study:
     if isinstance(given, Mapping):
         return parse(given)
     text = f"a study, its file or name, or a mapping is needed, got a {type(given).__name__}"
-    raise InputError("run", [Problem(place="study", text=text)])
+    raise InputError("run", [Problem(location="study", text=text)])

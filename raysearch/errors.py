@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from itertools import islice
 
-LONG = 60  # letters of a name that are shown
-FEW = 12  # names that are shown
+MAX_NAME_LENGTH = 60  # letters of a name that are shown
+MAX_LISTED_NAMES = 12  # names that are shown
 MOST = 1000  # names that are searched for one that may be meant
-LONGEST = {"place": 200, "text": 4000}  # letters of a problem that are kept
-ALIKE = 0.75  # from here on one name may be meant by another
+LONGEST = {"location": 200, "text": 4000}  # letters of a problem that are kept
+SIMILARITY_THRESHOLD = 0.75  # from here on one name may be meant by another
 _LISTED = {
     "task": "tasks",
     "hyperparameter": "hyperparameters",
@@ -45,7 +45,7 @@ def printable(text: object, *, lines: bool = False) -> str:
 
 
 @contextmanager
-def reading(what: object) -> Iterator[None]:
+def refuse_unreadable(what: object) -> Iterator[None]:
     """Note on an unexpected exception what was being read; the last handler prints it.
 
     Args:
@@ -74,7 +74,7 @@ class Problem:
         count: how many it stands for: the last line of a list that was cut stands for the rest.
     """
 
-    place: str
+    location: str
     text: str
     count: int = 1
 
@@ -102,11 +102,11 @@ class InputError(RaysearchError):
 
     def __str__(self) -> str:
         count = sum(problem.count for problem in self.problems)
-        width = min(max(len(problem.place) for problem in self.problems), 40)
+        width = min(max(len(problem.location) for problem in self.problems), 40)
         lines = [f"{self.source}: {count:,} problem{'' if count == 1 else 's'}"]
         for problem in self.problems:
             first, *rest = problem.text.splitlines() or [""]
-            lines.append(f"  {problem.place:<{width}}  {first}".rstrip())
+            lines.append(f"  {problem.location:<{width}}  {first}".rstrip())
             lines.extend(f"  {'':<{width}}  {line}" for line in rest)
         return "\n".join(lines)
 
@@ -114,7 +114,7 @@ class InputError(RaysearchError):
         return type(self), (self.source, self.problems)
 
 
-def unknown(kind: str, name: str, names: Iterable[str]) -> str:
+def unknown_name(kind: str, name: str, names: Iterable[str]) -> str:
     """Say that `name` is no such thing, and what is: the nearest names, else all of them if they
     are few, else the command that lists them.
 
@@ -122,23 +122,25 @@ def unknown(kind: str, name: str, names: Iterable[str]) -> str:
         kind: what was looked for, for example "task".
     """
     names = sorted(map(printable, names))
-    near = nearest(name, names)
+    near = nearest_name(name, names)
     if 0 < len(near) <= 3:
         hint = f"did you mean {' or '.join(repr(one) for one in near)}?"
-    elif not near and len(names) > FEW and kind in _LISTED:
+    elif not near and len(names) > MAX_LISTED_NAMES and kind in _LISTED:
         hint = f"`raysearch list {_LISTED[kind]}` shows them"
     else:
         listed = near or names
-        hint = f"there are: {', '.join(listed[:FEW])}"
-        hint += f" and {len(listed) - FEW} more" if len(listed) > FEW else ""
-    return f"no {kind} named '{shortened(name)}'; {hint}"
+        hint = f"there are: {', '.join(listed[:MAX_LISTED_NAMES])}"
+        hint += (
+            f" and {len(listed) - MAX_LISTED_NAMES} more" if len(listed) > MAX_LISTED_NAMES else ""
+        )
+    return f"no {kind} named '{shorten(name)}'; {hint}"
 
 
-def nearest(name: str, names: Iterable[str]) -> list[str]:
+def nearest_name(name: str, names: Iterable[str]) -> list[str]:
     """Names that were probably meant, the likeliest first: the same but for capitals or the order
     of letters, else those that it is a part of or holds, and the most similar one. Of very many
     names only some are looked at."""
-    name, names = name[:LONG], list(islice(names, MOST))
+    name, names = name[:MAX_NAME_LENGTH], list(islice(names, MOST))
     letters = {one: one.casefold() for one in (name, *names)}
     plain = letters[name]
 
@@ -152,7 +154,7 @@ def nearest(name: str, names: Iterable[str]) -> list[str]:
     longer = [one for one in names if plain in letters[one]]
     parts = [one for one in names if len(one) > 2 and letters[one] in plain]
     best = max(sorted(names, reverse=True), key=likeness, default="")  # of versions the newest
-    similar = [best] if best and likeness(best) >= ALIKE else []
+    similar = [best] if best and likeness(best) >= SIMILARITY_THRESHOLD else []
     return sorted({*longer, *parts, *similar}, key=lambda one: (-likeness(one), one))
 
 
@@ -169,7 +171,7 @@ def _likeness(one: str, other: str) -> float:
     return max(apart + slack, whole - 0.1)
 
 
-def shortened(text: str) -> str:
+def shorten(text: str) -> str:
     """What was seen, in one line, cut where it is long."""
-    text = " ".join(text[: 4 * LONG].split())
-    return text if len(text) <= LONG else f"{text[: LONG - 3]}..."
+    text = " ".join(text[: 4 * MAX_NAME_LENGTH].split())
+    return text if len(text) <= MAX_NAME_LENGTH else f"{text[: MAX_NAME_LENGTH - 3]}..."

@@ -10,7 +10,7 @@ from typing import Any
 _AUTO = "transformers.models.auto.configuration_auto"
 
 
-def watch() -> None:
+def register_when_imported() -> None:
     """Register the models now where the Auto classes are there, else once they come."""
     if _AUTO in sys.modules:
         _register()

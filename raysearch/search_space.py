@@ -127,7 +127,7 @@ class Dimension(BaseModel):
 Space = Mapping[str, Dimension]
 
 
-def size(space: Space) -> float:
+def count_points(space: Space) -> float:
     """How many configurations the space holds; math.inf where a dimension is continuous, or where
     no one can count so far."""
     counts = [None if d.values is None else len(d.values) for d in space.values()]
@@ -136,13 +136,13 @@ def size(space: Space) -> float:
     return count
 
 
-def cells(space: Space) -> list[dict[str, Any]]:
+def grid(space: Space) -> list[dict[str, Any]]:
     """Every configuration of a finite space, the last dimension varying fastest."""
     rows = product(*(dimension.values for dimension in space.values()))
     return [dict(zip(space, row, strict=True)) for row in rows]
 
 
-def spelled(point: Mapping[str, Any]) -> str:
+def format_point(point: Mapping[str, Any]) -> str:
     """A configuration on a line, to read: "LR=2e-05 EPOCH={steps: 300}"."""
     return " ".join(f"{name}={_short(value)}" for name, value in point.items())
 

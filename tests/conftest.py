@@ -93,7 +93,7 @@ def toy_examples(count: int = 50, *, seed: int = 0, labels: str | None = "classe
     many there are."""
     import pyarrow as pa
 
-    from raysearch.data.dataset import Examples
+    from raysearch.data.dataset import EncodedDataset
 
     random = np.random.default_rng(seed)
     rows = [
@@ -105,7 +105,7 @@ def toy_examples(count: int = 50, *, seed: int = 0, labels: str | None = "classe
     elif labels == "scores":
         columns["label"] = pa.array([5.0 * len(row) / 14 for row in rows], pa.float32())
     columns["id"] = pa.array([str(at) for at in range(count)])
-    return Examples(pa.table(columns), {"input_ids": 0})
+    return EncodedDataset(pa.table(columns), {"input_ids": 0})
 
 
 def in_two_processes(work, meeting: Path, *given):

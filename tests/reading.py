@@ -13,11 +13,11 @@ def reading(default):
     def read(root, name=default, split="train", *, gold=False, **options):
         task = get(name)
         wanted = task.splits()[split]
-        return list(readers.read(task, wanted.with_gold() if gold else wanted, root, **options))
+        return list(readers.read(task, wanted.labelled_copy() if gold else wanted, root, **options))
 
     def problems(root, *arguments, **options):
         with pytest.raises(InputError) as caught:
             read(root, *arguments, **options)
-        return [(problem.place, problem.text) for problem in caught.value.problems]
+        return [(problem.location, problem.text) for problem in caught.value.problems]
 
     return read, problems

@@ -1,4 +1,4 @@
-"""The agenda, driven by hand as lanes would: planned trials, each once, whatever happens."""
+"""The queue, driven by hand as lanes would: planned trials, each once, whatever happens."""
 
 import math
 from collections import Counter
@@ -9,9 +9,9 @@ import pytest
 from optuna.trial import TrialState
 
 from raysearch import study
-from raysearch.results.leaderboard import complete
-from raysearch.run_folder import NAME, Journal
-from raysearch.search.trial_queue import Agenda
+from raysearch.results.leaderboard import is_complete
+from raysearch.run_folder import JOURNAL_NAME, Journal
+from raysearch.search.trial_queue import TrialQueue
 
 RTE, COLA, MRPC = "glue/rte", "glue/cola", "glue/mrpc"
 GRID = {"BSZ": {"choice": [16, 32, 48]}, "LR": {"choice": ["1e-5", 2e-5, 3e-5, 4e-5]}}
@@ -31,7 +31,7 @@ def parsed(tasks=(RTE,), space=GRID, **parts):
 
 def opened(searched, folder, content="data"):
     folder.mkdir(exist_ok=True)
-    return Agenda(searched, Journal(folder), dict.fromkeys(searched.tasks, content))
+    return TrialQueue(searched, Journal(folder), dict.fromkeys(searched.tasks, content))
 
 
 def toy_score(record):
@@ -41,14 +41,14 @@ def toy_score(record):
     return round(1 / (1 + away) - point.get("weight_decay", 0) - record.seed / 1000, 6)
 
 
-def toy_trial(agenda, record, outcome="finished"):
+def toy_trial(queue, record, outcome="finished"):
     """A trial of two evaluations, event by event."""
     plan = {"steps": 100, "warmup": 6, "per_epoch": 50, "evaluations": [50, 100]}
     values = {"attempt": record.attempts + 1, "plan": {**plan, "rungs": {0.5: 50}}, "from_step": 0}
-    agenda.journal.write("attempt", trial=record.id, at=float(len(record.id)), **values)
+    queue.journal.write("attempt", trial=record.id, at=float(len(record.id)), **values)
     yield
     if outcome == "failed":
-        agenda.end(record, "failed", "RuntimeError: a toy broke")
+        queue.end(record, "failed", "RuntimeError: a toy broke")
         return
     metric = {RTE: "accuracy", MRPC: "accuracy", COLA: "mcc"}[record.task]
     for step, share, status in ((50, 0.5, "running"), (100, 1.0, outcome)):
@@ -56,26 +56,26 @@ def toy_trial(agenda, record, outcome="finished"):
         if status == "diverged":
             scores = {}
         report = {"step": step, "steps": 100, "scores": scores, "status": status, "loss": math.nan}
-        going = agenda.report(record, report)
-        agenda.journal.write("spent", trial=record.id, attempt=record.attempts, seconds=step)
+        going = queue.report(record, report)
+        queue.journal.write("spent", trial=record.id, attempt=record.attempts, seconds=step)
         yield
         if not going:
-            agenda.end(record, "stopped")
+            queue.end(record, "stopped")
             return
-    agenda.end(record, outcome)
+    queue.end(record, outcome)
 
 
-def drive(agenda, lanes=2, outcome=lambda record: "finished", most=math.inf):
+def drive(queue, lanes=2, outcome=lambda record: "finished", most=math.inf):
     """Run trials to the end of the study, or `most` of them; gives them in their order."""
     begun, running = [], []
     while True:
         record = None
         while len(running) < lanes and len(begun) < most:
-            record = agenda.next()
+            record = queue.next()
             if isinstance(record, str):
                 break
             begun.append(record)
-            running.append(toy_trial(agenda, record, outcome(record)))
+            running.append(toy_trial(queue, record, outcome(record)))
         if not running:
             assert record == "done" or len(begun) == most
             return begun
@@ -88,42 +88,42 @@ def points(records):
     return [tuple(record.configuration.values()) for record in records]
 
 
-def told(agenda, task=RTE):
+def told(queue, task=RTE):
     """Optuna's trials as (params, state, value)."""
-    trials = agenda.asker(task).study.trials
+    trials = queue.optuna_study(task).study.trials
     return [(tuple(t.params.values()), t.state, t.value) for t in trials]
 
 
-def begun_and_repeated(agenda, task=RTE):
-    return sum(1 + record.repeats for record in agenda.journal.of(task, "search"))
+def begun_and_repeated(queue, task=RTE):
+    return sum(1 + record.repeats for record in queue.journal.of(task, "search"))
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "random", "grid"])
 def test_a_grid_of_twelve_cells_is_tried_whole_and_no_cell_twice(tmp_path, sampler):
-    agenda = opened(parsed(search={"sampler": sampler, "trials": 24}), tmp_path)
-    assert agenda.planned(RTE) == {"search": 12, "confirm": 0}
-    begun = drive(agenda)
+    queue = opened(parsed(search={"sampler": sampler, "trials": 24}), tmp_path)
+    assert queue.planned_trials(RTE) == {"search": 12, "confirm": 0}
+    begun = drive(queue)
     assert len(begun) == 12 == len(set(points(begun)))
-    assert agenda.next() == "done"
-    assert complete(agenda.study, agenda.journal, RTE)
+    assert queue.next() == "done"
+    assert is_complete(queue.study, queue.journal, RTE)
 
 
 @pytest.mark.parametrize("lanes", [1, 6])
 def test_what_a_sampler_proposes_again_is_recorded_and_told_the_stored_result(tmp_path, lanes):
-    agenda = opened(parsed(search={"sampler": "random", "trials": 24}), tmp_path)
-    drive(agenda, lanes)
-    repeats = sum(record.repeats for record in agenda.journal.of(RTE))
+    queue = opened(parsed(search={"sampler": "random", "trials": 24}), tmp_path)
+    drive(queue, lanes)
+    repeats = sum(record.repeats for record in queue.journal.of(RTE))
     assert repeats > 0
-    assert len(told(agenda)) == 12 + repeats
-    results = {point: (state, value) for point, state, value in told(agenda)}
-    assert all(results[point] == (state, value) for point, state, value in told(agenda))
+    assert len(told(queue)) == 12 + repeats
+    results = {point: (state, value) for point, state, value in told(queue)}
+    assert all(results[point] == (state, value) for point, state, value in told(queue))
     assert {state for state, _ in results.values()} == {TrialState.COMPLETE}
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "random", "cmaes"])
 def test_a_continuous_space_gets_as_many_trials_as_planned(tmp_path, sampler):
-    agenda = opened(parsed(space=RANGES, search={"sampler": sampler, "trials": 9}), tmp_path)
-    begun = drive(agenda, lanes=3)
+    queue = opened(parsed(space=RANGES, search={"sampler": sampler, "trials": 9}), tmp_path)
+    begun = drive(queue, lanes=3)
     assert len(set(points(begun))) == 9
     assert all(1e-5 <= r.configuration["LR"] <= 1e-3 for r in begun)
 
@@ -139,8 +139,8 @@ def test_the_same_seed_gives_the_same_sequence_and_another_seed_another(tmp_path
 
 def test_given_configurations_are_tried_first_and_count(tmp_path):
     first = [{"LR": 3e-5, "BSZ": 48}, {"BSZ": 16, "LR": "2e-5"}]
-    agenda = opened(parsed(search={"trials": 4, "start_from": first}), tmp_path)
-    begun = drive(agenda, lanes=1)
+    queue = opened(parsed(search={"trials": 4, "start_from": first}), tmp_path)
+    begun = drive(queue, lanes=1)
     assert points(begun)[:2] == [(48, 3e-5), (16, 2e-5)]
     assert len(set(points(begun))) == 4
 
@@ -149,21 +149,21 @@ def test_published_settings_are_tried_first_restricted_to_what_is_searched(tmp_p
     settings = {"BSZ": 16, "LR": 4e-5, "EPOCH": 10}
     published = [{"row": "A", "source": "a", "results": {RTE: {"settings": settings}}}]
     search = {"trials": 3, "start_from": "published"}
-    agenda = opened(parsed(search=search, published=published), tmp_path)
-    assert points(drive(agenda))[0] == (16, 4e-5)
+    queue = opened(parsed(search=search, published=published), tmp_path)
+    assert points(drive(queue))[0] == (16, 4e-5)
 
 
 def test_epoch_3_and_epoch_3_0_are_the_same_trial(tmp_path):
     space = {"EPOCH": {"choice": [3, 5]}}
-    agenda = opened(parsed(space=space, search={"start_from": [{"EPOCH": 3.0}]}), tmp_path)
-    assert points(drive(agenda)) == [(3.0,), (5,)]
+    queue = opened(parsed(space=space, search={"start_from": [{"EPOCH": 3.0}]}), tmp_path)
+    assert points(drive(queue)) == [(3.0,), (5,)]
 
 
 def test_a_trial_is_its_configuration_seed_data_and_rungs(tmp_path):
     def identity(name, content="data", **search):
         search = {"trials": 1, "start_from": [{"LR": 1e-5, "BSZ": 16}], **search}
-        agenda = opened(parsed(search=search), tmp_path / name, content)
-        return agenda.next().id
+        queue = opened(parsed(search=search), tmp_path / name, content)
+        return queue.next().id
 
     assert identity("a") == identity("b") == identity("c", sampler="random")
     others = [identity("d", "more data"), identity("e", seed=2), identity("f", stop_early=True)]
@@ -174,8 +174,8 @@ def test_choices_that_are_mappings_or_lists_are_proposed_and_told(tmp_path):
     space = {"WARMUP": {"choice": [16, {"steps": 50}]},
              "adam_betas": {"choice": [[0.9, 0.98], [0.9, 0.999]]},
              "clip": {"choice": ["none", 1.0]}}  # fmt: skip
-    agenda = opened(parsed(space=space, search={"trials": 8}), tmp_path)
-    begun = drive(agenda)
+    queue = opened(parsed(space=space, search={"trials": 8}), tmp_path)
+    begun = drive(queue)
     assert {repr(r.configuration["WARMUP"]) for r in begun} == {"16", "{'steps': 50}"}
     assert {r.configuration["clip"] for r in begun} == {None, 1.0}
     assert len(begun) == 8
@@ -183,25 +183,25 @@ def test_choices_that_are_mappings_or_lists_are_proposed_and_told(tmp_path):
 
 def test_tasks_take_turns_and_no_lane_waits_for_the_last_trial_of_a_task(tmp_path):
     searched = parsed([RTE, MRPC], search={"trials": 3}, confirm={"top": 1, "seeds": [11]})
-    agenda = opened(searched, tmp_path)
-    first = [agenda.next() for _ in range(5)]
+    queue = opened(searched, tmp_path)
+    first = [queue.next() for _ in range(5)]
     assert [r.task for r in first] == [RTE, RTE, RTE, MRPC, MRPC]
     assert [r.number for r in first] == [0, 1, 2, 0, 1]
 
 
 def test_confirmation_begins_when_the_search_is_over_with_fresh_seeds_on_the_best(tmp_path):
     searched = parsed(search={"trials": 6}, confirm={"top": 2, "seeds": [11, 12]})
-    agenda = opened(searched, tmp_path)
-    search = drive(agenda, lanes=1, most=5)
-    last = agenda.next()
-    assert agenda.next() == "wait"
-    for _ in toy_trial(agenda, last):
-        assert agenda.next() == "wait"
-    confirm = drive(agenda)
+    queue = opened(searched, tmp_path)
+    search = drive(queue, lanes=1, most=5)
+    last = queue.next()
+    assert queue.next() == "wait"
+    for _ in toy_trial(queue, last):
+        assert queue.next() == "wait"
+    confirm = drive(queue)
     best = sorted([*search, last], key=lambda r: -r.score)[:2]
     assert [(r.phase, r.seed) for r in confirm] == [("confirm", 11), ("confirm", 12)] * 2
     assert points(confirm) == [p for r in best for p in points([r, r])]
-    assert agenda.planned(RTE) == {"search": 6, "confirm": 4}
+    assert queue.planned_trials(RTE) == {"search": 6, "confirm": 4}
 
 
 def test_a_space_without_dimensions_is_one_trial_or_its_seeds(tmp_path):
@@ -216,21 +216,21 @@ def test_a_space_without_dimensions_is_one_trial_or_its_seeds(tmp_path):
 def test_only_trials_whose_weights_may_win_are_asked_for_them(tmp_path):
     searched = parsed(fixed={"clip": 2}, search={"trials": 1, "stop_early": HALVES},
                       confirm={"top": 1, "seeds": [11]})  # fmt: skip
-    agenda = opened(searched, tmp_path)
-    search, confirm = (agenda.order(record) for record in drive(agenda))
+    queue = opened(searched, tmp_path)
+    search, confirm = (queue.request(record) for record in drive(queue))
     assert (search["keep"], search["rungs"]) == (False, (0.5,))
     assert (confirm["keep"], confirm["rungs"]) == (True, ())
-    assert search["configuration"] == {"clip": 2, **agenda.journal.of(RTE)[0].configuration}
+    assert search["configuration"] == {"clip": 2, **queue.journal.of(RTE)[0].configuration}
     alone = opened(parsed(search={"trials": 1}), tmp_path / "alone")
-    assert alone.order(alone.next())["keep"]
+    assert alone.request(alone.next())["keep"]
 
 
 def test_losers_are_told_pruned_with_their_intermediate_values(tmp_path):
-    agenda = opened(parsed(search={"trials": 8, "stop_early": HALVES}), tmp_path)
-    begun = drive(agenda)
+    queue = opened(parsed(search={"trials": 8, "stop_early": HALVES}), tmp_path)
+    begun = drive(queue)
     stopped = [record for record in begun if record.status == "stopped"]
     assert 0 < len(stopped) < 8
-    optuna = {tuple(t.params.values()): t for t in agenda.asker(RTE).study.trials}
+    optuna = {tuple(t.params.values()): t for t in queue.optuna_study(RTE).study.trials}
     for record in begun:
         trial = optuna[points([record])[0]]
         half = {50: toy_score(record) / 2}
@@ -253,31 +253,31 @@ def test_confirmations_are_never_stopped_early(tmp_path):
 def test_a_trial_that_came_to_nothing_is_told_the_worst_score_never_nan(
     tmp_path, task, worst, status
 ):
-    agenda = opened(parsed([task], search={"trials": 4}), tmp_path)
-    first, *others = drive(agenda, outcome=lambda r: "finished" if r.number else status)
+    queue = opened(parsed([task], search={"trials": 4}), tmp_path)
+    first, *others = drive(queue, outcome=lambda r: "finished" if r.number else status)
     assert (first.status, first.score) == (status, worst)
-    values = [value for _, _, value in told(agenda, task)]
+    values = [value for _, _, value in told(queue, task)]
     assert values == [worst, *(record.score for record in others)]
-    assert "NaN" not in (tmp_path / NAME).read_text()
+    assert "NaN" not in (tmp_path / JOURNAL_NAME).read_text()
 
 
 def test_a_failed_trial_counts_is_told_so_and_is_not_confirmed(tmp_path):
     searched = parsed(search={"trials": 3}, confirm={"top": 3, "seeds": [11]})
-    agenda = opened(searched, tmp_path)
-    begun = drive(agenda, outcome=lambda r: "finished" if r.number else "failed")
+    queue = opened(searched, tmp_path)
+    begun = drive(queue, outcome=lambda r: "finished" if r.number else "failed")
     assert [r.status for r in begun] == ["failed"] + 4 * ["finished"]
     assert begun[0].error == "RuntimeError: a toy broke"
-    assert told(agenda)[0][1:] == (TrialState.FAIL, None)
+    assert told(queue)[0][1:] == (TrialState.FAIL, None)
     assert points(begun[3:]) == points(sorted(begun[1:3], key=lambda r: -r.score))
 
 
 def test_the_last_evaluation_counts_where_the_study_says_so(tmp_path):
-    agenda = opened(parsed(search={"trials": 1, "select": "last"}), tmp_path)
-    record = agenda.next()
+    queue = opened(parsed(search={"trials": 1, "select": "last"}), tmp_path)
+    record = queue.next()
     for step, score, status in ((50, 0.9, "running"), (100, 0.8, "finished")):
         scores = {"dev.accuracy": score}
-        agenda.report(record, {"step": step, "steps": 100, "scores": scores, "status": status})
-    agenda.end(record, "finished")
+        queue.report(record, {"step": step, "steps": 100, "scores": scores, "status": status})
+    queue.end(record, "finished")
     assert record.score == 0.8
     assert (record.best, record.last) == ({"dev.accuracy": 0.9}, {"dev.accuracy": 0.8})
 
@@ -291,24 +291,24 @@ def test_no_trial_begins_after_the_hours_are_over_and_the_best_are_confirmed(
     clock = SimpleNamespace(monotonic=lambda: next(ticks), time=lambda: next(walls))
     monkeypatch.setattr("raysearch.search.session_clock.time", clock)
     searched = parsed(search={"trials": 12, "hours": 0.2}, confirm={"top": 1, "seeds": [11, 12]})
-    agenda = opened(searched, tmp_path)
-    begun = drive(agenda, lanes=1)
+    queue = opened(searched, tmp_path)
+    begun = drive(queue, lanes=1)
     phases = Counter(record.phase for record in begun)
     assert 1 < phases["search"] < 12
     assert phases["confirm"] == 2
-    assert complete(searched, agenda.journal, RTE)
+    assert is_complete(searched, queue.journal, RTE)
 
 
 def test_a_trial_whose_lane_died_is_tried_again_before_any_other(tmp_path):
-    agenda = opened(parsed(search={"trials": 3, "max_failures": 2}), tmp_path)
-    record = agenda.next()
-    next(toy_trial(agenda, record))
-    agenda.again(record)
-    assert agenda.next() is record
-    assert (agenda.order(record)["attempt"], agenda.order(record)["retries"]) == (2, 1)
-    list(toy_trial(agenda, record))
-    assert len([record, *drive(agenda)]) == 3
-    assert len(told(agenda)) == 3
+    queue = opened(parsed(search={"trials": 3, "max_failures": 2}), tmp_path)
+    record = queue.next()
+    next(toy_trial(queue, record))
+    queue.requeue(record)
+    assert queue.next() is record
+    assert (queue.request(record)["attempt"], queue.request(record)["retries"]) == (2, 1)
+    list(toy_trial(queue, record))
+    assert len([record, *drive(queue)]) == 3
+    assert len(told(queue)) == 3
 
 
 def outcomes(record):
@@ -330,31 +330,31 @@ STUDIES = {
 def test_a_run_that_crashed_after_any_event_ends_with_the_planned_trials_each_once(tmp_path, name):
     searched = parsed(**STUDIES[name])
     drive(opened(searched, tmp_path / "whole"), outcome=outcomes)
-    events = (tmp_path / "whole" / NAME).read_text().splitlines(keepends=True)
+    events = (tmp_path / "whole" / JOURNAL_NAME).read_text().splitlines(keepends=True)
     for kept in range(len(events)):
         folder = tmp_path / str(kept)
         folder.mkdir()
-        (folder / NAME).write_text("".join(events[:kept]))
+        (folder / JOURNAL_NAME).write_text("".join(events[:kept]))
         resume_and_check(searched, folder)
 
 
 def resume_and_check(searched, folder):
-    agenda = opened(searched, folder)
-    before = {r.id: result(r) for r in agenda.journal.trials.values() if r.over}
+    queue = opened(searched, folder)
+    before = {r.id: result(r) for r in queue.journal.trials.values() if r.is_over}
     for task in searched.tasks:
-        known_to_sampler(agenda, task)
-    begun = drive(agenda, outcome=outcomes)
+        known_to_sampler(queue, task)
+    begun = drive(queue, outcome=outcomes)
     assert not {record.id for record in begun} & set(before)
-    assert {identity: result(agenda.journal.trials[identity]) for identity in before} == before
+    assert {identity: result(queue.journal.trials[identity]) for identity in before} == before
     for task in searched.tasks:
-        for phase, planned in agenda.planned(task).items():
-            records = agenda.journal.of(task, phase)
-            assert all(record.over for record in records)
+        for phase, planned in queue.planned_trials(task).items():
+            records = queue.journal.of(task, phase)
+            assert all(record.is_over for record in records)
             distinct = {(*points([record]), record.seed) for record in records}
             assert len(records) == len(distinct) == planned
-        assert len(agenda.journal.of(task, "search")) == searched.planned(task)
-        known_to_sampler(agenda, task)
-    agenda.journal.close()
+        assert len(queue.journal.of(task, "search")) == searched.planned_trials(task)
+        known_to_sampler(queue, task)
+    queue.journal.close()
 
 
 def result(record):
@@ -362,45 +362,45 @@ def result(record):
     return {name: value for name, value in vars(record).items() if name != "repeats"}
 
 
-def known_to_sampler(agenda, task):
+def known_to_sampler(queue, task):
     """The sampler has every trial and repeat of the journal, with its state and value."""
     states = {"finished": "COMPLETE", "diverged": "COMPLETE", "stopped": "PRUNED",
               "failed": "FAIL", "running": "RUNNING"}  # fmt: skip
     wanted = Counter()
-    for record in agenda.journal.of(task, "search"):
+    for record in queue.journal.of(task, "search"):
         value = None
         if record.status in ("finished", "diverged", "stopped"):
             value = record.score
         wanted[points([record])[0], states[record.status], value] += 1 + record.repeats
-    found = Counter((point, state.name, value) for point, state, value in told(agenda, task))
+    found = Counter((point, state.name, value) for point, state, value in told(queue, task))
     assert found == wanted
 
 
 def test_a_loser_is_stopped_after_a_crash_as_before_it(tmp_path):
     first = [{"BSZ": 32, "LR": 2e-5}, {"BSZ": 48, "LR": 4e-5}]
     search = {"trials": 2, "start_from": first, "stop_early": HALVES}
-    agenda = opened(parsed(search=search), tmp_path)
-    drive(agenda, lanes=1, most=1)
-    loser = agenda.next()
-    next(toy_trial(agenda, loser))  # begun, then the crash
-    agenda.journal.close()
+    queue = opened(parsed(search=search), tmp_path)
+    drive(queue, lanes=1, most=1)
+    loser = queue.next()
+    next(toy_trial(queue, loser))  # begun, then the crash
+    queue.journal.close()
     begun = drive(opened(parsed(search=search), tmp_path))
     assert [(r.number, r.status, r.attempts) for r in begun] == [(1, "stopped", 2)]
 
 
 def test_the_state_of_cmaes_survives_a_crash(tmp_path):
     searched = parsed(space=RANGES, search={"sampler": "cmaes", "trials": 24})
-    agenda = opened(searched, tmp_path)
-    drive(agenda, lanes=1, most=16)
+    queue = opened(searched, tmp_path)
+    drive(queue, lanes=1, most=16)
 
-    def attributes(agenda):
-        trials = agenda.asker(RTE).study.trials
+    def attributes(queue):
+        trials = queue.optuna_study(RTE).study.trials
         return [{k: v for k, v in t.system_attrs.items() if k.startswith("cma:")} for t in trials]
 
-    before = attributes(agenda)
+    before = attributes(queue)
     generations = [kept["cma:generation"] for kept in before if kept]
     assert generations[-1] == 2
-    agenda.journal.close()
+    queue.journal.close()
     again = opened(searched, tmp_path)
     assert attributes(again) == before
     drive(again)
@@ -411,9 +411,9 @@ def test_the_state_of_cmaes_survives_a_crash(tmp_path):
 def test_a_grid_keeps_its_order_over_a_crash(tmp_path):
     searched = parsed(search={"sampler": "grid", "trials": 12})
     whole = points(drive(opened(searched, tmp_path / "whole"), lanes=1))
-    agenda = opened(searched, tmp_path / "broken")
-    drive(agenda, lanes=1, most=5)
-    agenda.journal.close()
+    queue = opened(searched, tmp_path / "broken")
+    drive(queue, lanes=1, most=5)
+    queue.journal.close()
     again = opened(searched, tmp_path / "broken")
     drive(again, lanes=1)
     assert points(again.journal.of(RTE)) == whole
@@ -421,9 +421,9 @@ def test_a_grid_keeps_its_order_over_a_crash(tmp_path):
 
 def test_a_resumed_sampler_does_not_draw_the_first_sessions_numbers_again(tmp_path):
     searched = parsed(space=RANGES, search={"sampler": "random", "trials": 8})
-    agenda = opened(searched, tmp_path)
-    drive(agenda, most=4)
-    agenda.journal.close()
+    queue = opened(searched, tmp_path)
+    drive(queue, most=4)
+    queue.journal.close()
     again = opened(searched, tmp_path)
     drive(again)
     assert sum(record.repeats for record in again.journal.of(RTE)) == 0

@@ -18,9 +18,9 @@ from transformers import (
 
 from raysearch.models import registry
 from raysearch.models.amos.configuration import AmosConfig
-from raysearch.models.amos.modeling import AmosModel, AmosSelfAttention, bucket
+from raysearch.models.amos.modeling import AmosModel, AmosSelfAttention, relative_position_bucket
 from raysearch.models.amos.modeling_heads import MODELS
-from raysearch.models.reusable import restore
+from raysearch.models.reusable import reset_weights
 
 SHAPE = {
     "vocab_size": 50, "hidden_size": 12, "num_hidden_layers": 2, "num_attention_heads": 3,
@@ -124,7 +124,7 @@ def reference(weights, words, real):
 
 def test_the_row_of_every_distance_is_the_published_one():
     distances = torch.arange(-511, 512)
-    found = bucket(distances, 64, 128).tolist()
+    found = relative_position_bucket(distances, 64, 128).tolist()
     assert found == [published_row(distance) for distance in range(-511, 512)]
     assert sorted(set(found)) == list(range(63))
 
@@ -135,7 +135,7 @@ def test_the_large_models_rows_follow_the_same_formula():
         far = math.ceil(math.log(away / 32) / math.log(255 / 32) * 31) if away > 32 else 0
         return 63 + int(math.copysign(min(63, min(away, 32) + far), distance))
 
-    found = bucket(torch.arange(-511, 512), 128, 256).tolist()
+    found = relative_position_bucket(torch.arange(-511, 512), 128, 256).tolist()
     assert found == [row(distance) for distance in range(-511, 512)]
     assert sorted(set(found)) == list(range(127))
 
@@ -361,7 +361,7 @@ def test_restoring_keeps_the_encoder_and_draws_the_head_from_the_seed():
     known = {name for name in weights if name.startswith("amos.")}
     draws = []
     for seed in (1, 2, 1):
-        restore(model, weights, known, seed)
+        reset_weights(model, weights, known, seed)
         draws.append({name: x.clone() for name, x in model.state_dict().items()})
     one, other, again = draws
     for name in weights:

@@ -15,7 +15,7 @@ from transformers import AutoTokenizer, ByT5Tokenizer, T5Config
 
 from raysearch import tasks
 from raysearch.data import encoding_cache, readers
-from raysearch.data.columns import frame
+from raysearch.data.columns import pair_special_tokens
 from raysearch.data.encoders import question_answering
 from raysearch.errors import InputError
 from raysearch.models import registry
@@ -23,7 +23,7 @@ from raysearch.models.amos.configuration import AmosConfig
 from raysearch.models.amos.segmentation import line_of
 from raysearch.models.amos.tokenization import AmosTokenizer
 from raysearch.models.pretrained import _files, read_tokenizer
-from raysearch.recipes import Hyper
+from raysearch.recipes import Hyperparameters
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 PUBLISHED = DATA / "tokenizers" / "kosmos2_fairseq"
@@ -348,7 +348,7 @@ def test_a_text_has_one_separator_and_a_pair_has_three(toy):
     assert toy(["the cat"], [""])["input_ids"] == [[0, *a, 2, 2, 2]]
     assert toy("")["input_ids"] == [0, 2]
     assert toy([])["input_ids"] == []
-    assert frame(toy) == ([0], [2, 2], [2])
+    assert pair_special_tokens(toy) == ([0], [2, 2], [2])
     assert toy.decode([0, *a, 2, 2, *b, 2], skip_special_tokens=True) == "the cat a house"
 
 
@@ -504,7 +504,7 @@ def refused(folder):
     with pytest.raises(InputError) as caught:
         AmosTokenizer.from_pretrained(folder)
     assert str(folder) in caught.value.source
-    return [(problem.place, problem.text) for problem in caught.value.problems]
+    return [(problem.location, problem.text) for problem in caught.value.problems]
 
 
 @pytest.mark.parametrize("name", ["sp.model", "dict.txt"])
@@ -632,7 +632,9 @@ def root(tmp_path, monkeypatch):
 
 def prepared(root, tokenizer, name, split="train", **settings):
     task = tasks.get(name)
-    made = encoding_cache.prepare(task, task.splits()[split], root, tokenizer, Hyper(**settings))
+    made = encoding_cache.prepare(
+        task, task.splits()[split], root, tokenizer, Hyperparameters(**settings)
+    )
     return made, made.table.to_pylist()
 
 

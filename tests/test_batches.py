@@ -8,12 +8,18 @@ import pytest
 import torch
 from conftest import toy_examples
 
-from raysearch.data.dataset import Examples
-from raysearch.data.sampling import Cost, by_length, cut, padded_share, stream
+from raysearch.data.dataset import EncodedDataset
+from raysearch.data.sampling import (
+    MicroBatchCost,
+    length_sorted_batches,
+    pack_micro_batches,
+    padded_share,
+    step_batches,
+)
 
 
 def steps(count, *args, **options):
-    return list(itertools.islice(stream(*args, **options), count))
+    return list(itertools.islice(step_batches(*args, **options), count))
 
 
 @pytest.mark.parametrize(("examples", "batch"), [(50, 8), (48, 8), (5, 8), (1, 1)])
@@ -61,8 +67,8 @@ def test_a_cut_is_the_cheapest_there_is(overhead, limit):
     random = np.random.default_rng(0)
     for _ in range(5):
         lengths, rows = random.integers(1, 20, 30), random.permutation(30)[:8]
-        cost = Cost(overhead=overhead, limit=limit)
-        parts = cut(rows, lengths, cost)
+        cost = MicroBatchCost(overhead=overhead, limit=limit)
+        parts = pack_micro_batches(rows, lengths, cost)
         assert sorted(np.concatenate(parts)) == sorted(rows)
         sizes = [len(part) * lengths[part].max() for part in parts]
         assert all(s <= limit or len(p) == 1 for s, p in zip(sizes, parts, strict=True))
@@ -71,10 +77,10 @@ def test_a_cut_is_the_cheapest_there_is(overhead, limit):
 
 def test_evaluation_batches_hold_every_row_within_their_tokens():
     lengths = np.random.default_rng(0).integers(1, 60, 200)
-    batches = by_length(lengths, 100)
+    batches = length_sorted_batches(lengths, 100)
     assert sorted(np.concatenate(batches)) == list(range(200))
     assert all(len(rows) * lengths[rows].max() <= 100 for rows in batches)
-    assert [len(rows) for rows in by_length(np.array([500, 500]), 100)] == [1, 1]
+    assert [len(rows) for rows in length_sorted_batches(np.array([500, 500]), 100)] == [1, 1]
 
 
 def test_a_batch_is_padded_with_each_columns_own_value():
@@ -84,7 +90,7 @@ def test_a_batch_is_padded_with_each_columns_own_value():
         "label": pa.array([1.5, 0.0], pa.float32()),
         "id": ["a", "b"],
     })  # fmt: skip
-    batch = Examples(table, {"input_ids": 1, "token_type_ids": 0}).collate([1, 0], multiple=4)
+    batch = EncodedDataset(table, {"input_ids": 1, "token_type_ids": 0}).collate([1, 0], multiple=4)
     assert batch["input_ids"].tolist() == [[2, 3, 1, 1], [2, 7, 3, 1]]
     assert batch["token_type_ids"].tolist() == [[0, 0, 0, 0], [0, 1, 1, 0]]
     assert batch["attention_mask"].tolist() == [[1, 1, 0, 0], [1, 1, 1, 0]]
@@ -95,7 +101,7 @@ def test_a_batch_is_padded_with_each_columns_own_value():
 
 def test_examples_of_a_slice_are_the_slices_own():
     whole = toy_examples(20)
-    part = Examples(whole.table.slice(5, 10), whole.padding)
+    part = EncodedDataset(whole.table.slice(5, 10), whole.padding)
     np.testing.assert_array_equal(part.lengths, whole.lengths[5:15])
     assert part.ids() == whole.ids()[5:15]
     ours, theirs = part.collate([0, 3]), whole.collate([5, 8])
@@ -104,7 +110,7 @@ def test_examples_of_a_slice_are_the_slices_own():
 
 def test_the_vocabulary_is_what_batches_can_hold():
     whole = toy_examples(20)
-    examples = Examples(whole.table.slice(3, 9), whole.padding)
+    examples = EncodedDataset(whole.table.slice(3, 9), whole.padding)
     ids = set(examples.collate(range(9))["input_ids"].unique().tolist())
     assert set(examples.vocabulary().tolist()) == ids | {0}
 

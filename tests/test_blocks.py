@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from raysearch import metrics
-from raysearch.data.dataset import Examples
-from raysearch.data.masked_blocks import Blocks
-from raysearch.data.token_stream import Text
-from raysearch.data.training_set import shaped
+from raysearch.data.dataset import EncodedDataset
+from raysearch.data.masked_blocks import MaskedBlocks
+from raysearch.data.token_stream import TokenStream
+from raysearch.data.training_set import as_training_set
 from raysearch.recipes import RECIPES
 
 CPU = torch.device("cpu")
@@ -20,18 +20,18 @@ SPECIAL = (0, 1, 2, 3, MASK)
 FACTS = {"mask": str(MASK), "begins": "0", "words": str(WORDS), "special": "0 1 2 3 999"}
 
 
-def text(lines: int = 40, seed: int = 0) -> Text:
+def text(lines: int = 40, seed: int = 0) -> TokenStream:
     """Lines of random words, each with its separator (2)."""
     random = np.random.default_rng(seed)
     rows = [[*random.integers(4, MASK, random.integers(3, 30)).tolist(), 2] for _ in range(lines)]
     ids = pa.array(rows, pa.list_(pa.int32()))
     table = pa.table({"input_ids": ids, "id": [str(at) for at in range(lines)]})
-    return Text(table.replace_schema_metadata(FACTS), {"input_ids": 1})
+    return TokenStream(table.replace_schema_metadata(FACTS), {"input_ids": 1})
 
 
 def test_the_blocks_are_the_text_cut_wherever_one_is_full():
     given = text()
-    blocks, whole = Blocks(given, 64, 0.15), given.read(0, len(given)).tolist()
+    blocks, whole = MaskedBlocks(given, 64, 0.15), given.read(0, len(given)).tolist()
     assert len(blocks) == math.ceil(len(whole) / 63)
     found = []
     for row in range(len(blocks)):
@@ -44,7 +44,7 @@ def test_the_blocks_are_the_text_cut_wherever_one_is_full():
 
 
 def test_a_short_last_block_is_padded_beside_others():
-    blocks = Blocks(text(), 64, 0.15)
+    blocks = MaskedBlocks(text(), 64, 0.15)
     batch = blocks.batch([0, len(blocks) - 1], CPU)
     short = int(blocks.tokens[-1])
     assert short < 64 == batch["input_ids"].shape[1]
@@ -54,7 +54,7 @@ def test_a_short_last_block_is_padded_beside_others():
 
 
 def test_of_masked_tokens_four_fifths_are_the_mask_and_a_tenth_each_stays_or_is_another_word():
-    blocks = Blocks(text(4000), 512, 0.15)
+    blocks = MaskedBlocks(text(4000), 512, 0.15)
     counts = np.zeros(3)
     tokens = masked = 0
     for row in range(len(blocks)):
@@ -65,16 +65,16 @@ def test_of_masked_tokens_four_fifths_are_the_mask_and_a_tenth_each_stays_or_is_
         other = ids[(ids != MASK) & (ids != wanted)]
         assert not set(other.tolist()) & set(SPECIAL)
         tokens, masked = tokens + blocks.tokens[row], masked + int(gold.sum())
-        assert int(gold.sum()) == blocks.counts([row])["units"]
+        assert int(gold.sum()) == blocks.loss_counts([row])["units"]
     assert masked / tokens == pytest.approx(0.15, abs=0.002)
     assert counts[:2] / counts[2] == pytest.approx([0.8, 0.1], abs=0.01)
 
 
 def test_masks_are_new_in_every_pass_and_the_same_for_the_same_seed_and_pass():
-    blocks = Blocks(text(), 64, 0.15)
+    blocks = MaskedBlocks(text(), 64, 0.15)
 
     def masks(seed: int, number: int, rows: list[int]) -> torch.Tensor:
-        return blocks.drawn(seed, number).batch(rows, CPU)["masked"]
+        return blocks.with_epoch(seed, number).batch(rows, CPU)["masked"]
 
     assert torch.equal(masks(1, 2, [0, 1, 2]), masks(1, 2, [0, 1, 2]))
     # Nor does it matter which worker draws them, or beside which others.
@@ -85,9 +85,9 @@ def test_masks_are_new_in_every_pass_and_the_same_for_the_same_seed_and_pass():
 
 def test_the_configuration_sizes_the_blocks_and_leaves_other_examples_alone():
     hyper = RECIPES["cross_thought"].hyper(block=3, length=16)
-    assert shaped(text(), hyper).tokens[0] == 48
-    plain = Examples(pa.table({"input_ids": [[1, 2]], "id": ["0"]}), {"input_ids": 0})
-    assert shaped(plain, hyper) is plain
+    assert as_training_set(text(), hyper).tokens[0] == 48
+    plain = EncodedDataset(pa.table({"input_ids": [[1, 2]], "id": ["0"]}), {"input_ids": 0})
+    assert as_training_set(plain, hyper) is plain
 
 
 def test_scores_are_over_all_masked_tokens_not_over_blocks():

@@ -11,7 +11,7 @@ from run_folders import Script, write_study
 from typer.testing import CliRunner
 
 from raysearch.cli.commands import app
-from raysearch.errors import InputError, Problem, reading
+from raysearch.errors import InputError, Problem, refuse_unreadable
 
 HERE = Path(__file__).parent.parent
 STUDIES = sorted(map(str, (HERE / "search_spaces").glob("*.yaml")))
@@ -230,7 +230,7 @@ def test_a_damaged_journal_is_said_with_its_line(command, finished):
         (PermissionError(errno.EACCES, "Permission denied", "runs"), "Permission denied: runs"),
         (OSError(errno.ENOSPC, "No space left on device"), "`raysearch resume` goes on"),
         (ConnectionError("no Ray at 1.2.3.4"), "no Ray at 1.2.3.4"),
-        (InputError("x", [Problem(place="a", text="b")]), "x: 1 problem"),
+        (InputError("x", [Problem(location="a", text="b")]), "x: 1 problem"),
     ],
 )
 def test_what_the_system_refuses_is_said_without_a_traceback(command, monkeypatch, error, text):
@@ -290,7 +290,7 @@ def test_a_mistake_says_what_was_being_read_and_ends_also_where_nothing_can_be_w
     command, tmp_path, monkeypatch
 ):
     def broken(*_, **__):
-        with reading(tmp_path / "a\x1bb"):
+        with refuse_unreadable(tmp_path / "a\x1bb"):
             raise ValueError("odd")
 
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "none"))
@@ -364,7 +364,7 @@ def test_options_reach_the_search(command, monkeypatch, finished):
             "--storage", "s", "--name", "n")  # fmt: skip
     study, lanes = heard["study"], heard["lanes"]
     assert (study.tasks, study.model) == (("glue/rte", "glue/mrpc"), "m")
-    assert study.planned("glue/rte") == 5
+    assert study.planned_trials("glue/rte") == 5
     assert study.fixed["WARMUP"] == {"steps": 9}
     assert "WARMUP" not in study.space_of("glue/rte")
     assert (lanes.count, lanes.workers, lanes.cpus, lanes.gpus) == (3, 2, 1, 0)

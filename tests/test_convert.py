@@ -522,11 +522,11 @@ def test_the_published_shapes_have_the_published_numbers(
     read = fairseq_checkpoint.Checkpoint(
         path=Path("model.pt"), tensors=state, settings={}, set_aside=()
     )
-    source = weights.source(read)
-    model = target_model.blank(source.kind, None, weights.fields(source))
+    source = weights.describe_checkpoint(read)
+    model = target_model.empty_model(source.kind, None, weights.config_fields(source))
     assert source.family == family
-    assert not weights.wrong(source)
-    assert not weights.wrong_shapes(source, target_model.shapes(model))
+    assert not weights.checkpoint_problems(source)
+    assert not weights.shape_problems(source, target_model.parameter_shapes(model))
     assert len(source.encoder) == tensors
     assert sum(source.tensors[name].numel() for name in source.encoder) == parameters
 
@@ -650,7 +650,7 @@ def test_a_dict_txt_with_broken_lines_names_them(tmp_path):
     (tmp_path / "dict.txt").write_text("one 3\ntwo\none 4\n<s> 1\n")
     with pytest.raises(InputError) as caught:
         tokenizer_files.symbols(tmp_path / "dict.txt")
-    assert [problem.place for problem in caught.value.problems] == ["line 2", "line 3", "line 4"]
+    assert [problem.location for problem in caught.value.problems] == ["line 2", "line 3", "line 4"]
     (tmp_path / "dict.txt").write_text("one 3\n<mask> 1\n\n")
     assert tokenizer_files.symbols(tmp_path / "dict.txt")[4:] == ["one", "<mask>"]
 
@@ -660,7 +660,9 @@ def read_everywhere(folder, content, pieces):
     results = []
     (folder / "dict.txt").write_bytes(content.encode())
     for read in (
-        lambda: list(vocabulary.read(str(pieces / "sp.model"), str(folder / "dict.txt"), ".").ids),
+        lambda: list(
+            vocabulary.read_vocabulary(str(pieces / "sp.model"), str(folder / "dict.txt"), ".").ids
+        ),
         lambda: tokenizer_files.symbols(folder / "dict.txt")[4:],
     ):
         try:

@@ -37,7 +37,7 @@ def start(folder: Path, *command: str) -> subprocess.Popen:
 
 
 def reports(run: Path) -> int:
-    path = run / run_folder.NAME
+    path = run / run_folder.JOURNAL_NAME
     return path.read_text().count('"event":"report"') if path.exists() else 0
 
 
@@ -72,22 +72,22 @@ def test_a_run_survives_kill_9_of_a_worker_a_lane_and_the_driver(tmp_path: Path)
     wait_for_reports(run, reports(run) + 3, process)
     process.kill()
     process.wait()
-    spent = sum(record.seconds for record in run_folder.read(run).trials.values())
+    spent = sum(record.seconds for record in run_folder.read_journal(run).trials.values())
 
     resumed = start(tmp_path, "resume", "runs/toy")
     assert resumed.wait(timeout=240) == 0, (tmp_path / "out.txt").read_text()[-3000:]
 
-    events = [json.loads(line) for line in (run / run_folder.NAME).read_text().splitlines()]
+    events = [json.loads(line) for line in (run / run_folder.JOURNAL_NAME).read_text().splitlines()]
     ends = Counter(event["trial"] for event in events if event["event"] == "end")
-    records = run_folder.read(run)
+    records = run_folder.read_journal(run)
     assert set(ends.values()) == {1}, "a trial ended twice"
     assert len(records.of("toy/grammar", "search")) == 6
     assert len(records.of("toy/grammar", "confirm")) == 2
-    assert all(r.over and r.status != "failed" for r in records.trials.values())
+    assert all(r.is_over and r.status != "failed" for r in records.trials.values())
     assert len(records.sessions) == 2
     assert any(record.attempts > 1 for record in records.trials.values())
     assert sum(record.seconds for record in records.trials.values()) > spent
-    again = raysearch.table(raysearch.load(run / "study.yaml"), records)
+    again = raysearch.paper_table(raysearch.load(run / "study.yaml"), records)
     assert again.row("Result").cells[0].text != "-"
 
 
@@ -98,7 +98,7 @@ def test_when_ray_fails_or_time_is_up_the_run_says_how_to_go_on(tmp_path: Path) 
     run = tmp_path / "runs" / "toy"
     process = start(tmp_path, "run", "toy.yaml")
     wait_for_reports(run, 1, process)
-    os.kill(next(descendants(process.pid, "ray::Desk")), signal.SIGKILL)
+    os.kill(next(descendants(process.pid, "ray::TrialBroker")), signal.SIGKILL)
     assert process.wait(timeout=90) == 2
 
     process = start(tmp_path, "resume", "runs/toy")

@@ -13,7 +13,7 @@ from raysearch.models.cross_thought.modeling import (
     CrossThoughtForSequenceClassification,
     CrossThoughtModel,
 )
-from raysearch.models.reusable import restore
+from raysearch.models.reusable import reset_weights
 
 SLOTS, SHORT, WORDS, HEADS = 3, 6, 30, 3
 ATTENTION = pytest.mark.parametrize("attention", ["eager", "sdpa"])
@@ -541,7 +541,7 @@ def test_what_is_not_known_is_drawn_from_the_seed(kind):
     known = {name for name in weights if "cross" not in name and "classifier" not in name}
     drawn = []
     for seed in (1, 1, 2):
-        restore(model, weights, known, seed)
+        reset_weights(model, weights, known, seed)
         drawn.append({name: x.clone() for name, x in model.state_dict().items()})
     for name, tensor in weights.items():
         first, again, other = (one[name] for one in drawn)

@@ -15,7 +15,7 @@ from run_folders import Script, write_study
 from raysearch import results, study
 from raysearch.errors import InputError
 from raysearch.predictions import submission_files
-from raysearch.run_folder import NAME, read
+from raysearch.run_folder import JOURNAL_NAME, read_journal
 from raysearch.tasks import TASKS, get
 from raysearch.tasks.glue import AVERAGED
 
@@ -82,9 +82,9 @@ def finish(folder):
 
 
 def test_a_table_while_the_run_goes_on(tmp_path):
-    table = results.write(known_run(tmp_path))
-    assert (tmp_path / "table.md").read_text() == results.markdown(table)
-    assert results.markdown(table) == textwrap.dedent("""\
+    table = results.write_exports(known_run(tmp_path))
+    assert (tmp_path / "table.md").read_text() == results.to_markdown(table)
+    assert results.to_markdown(table) == textwrap.dedent("""\
         **known: scratch**
 
         |  | MNLI-m/mm | MRPC |
@@ -127,7 +127,7 @@ def test_a_table_while_the_run_goes_on(tmp_path):
 
 def test_a_table_at_the_end(tmp_path):
     finish(known_run(tmp_path))
-    results.write(tmp_path)
+    results.write_exports(tmp_path)
     rows = list(csv.reader((tmp_path / "table.csv").open()))
     assert rows == [
         ["row", "MNLI-m/mm", "MRPC"],
@@ -148,7 +148,7 @@ def test_a_table_at_the_end(tmp_path):
 
 def test_json_has_what_is_printed_and_what_it_stands_for(tmp_path):
     finish(known_run(tmp_path))
-    results.write(tmp_path)
+    results.write_exports(tmp_path)
     found = json.loads((tmp_path / "table.json").read_text())
     rows = {row["row"]: row for row in found["rows"]}
     assert rows["WARMUP"]["value"] == {"MNLI-m/mm": 16, "MRPC": {"steps": 50}}
@@ -161,7 +161,7 @@ def test_json_has_what_is_printed_and_what_it_stands_for(tmp_path):
 
 
 def test_latex_is_escaped_and_ruled(tmp_path):
-    results.write(known_run(tmp_path))
+    results.write_exports(known_run(tmp_path))
     text = (tmp_path / "table.tex").read_text()
     assert text.splitlines()[:17] == [
         r"% needs \usepackage{booktabs}",
@@ -190,7 +190,7 @@ def test_latex_is_escaped_and_ruled(tmp_path):
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no pdflatex here")
 def test_latex_compiles(tmp_path):
     finish(known_run(tmp_path / "run"))
-    results.write(tmp_path / "run")
+    results.write_exports(tmp_path / "run")
     head = r"\documentclass{article}\usepackage{booktabs}\begin{document}"
     page = tmp_path / "page.tex"
     page.write_text(f"{head}\n\\input{{run/table.tex}}\n\\end{{document}}\n")
@@ -200,7 +200,7 @@ def test_latex_compiles(tmp_path):
 
 def test_every_study_has_a_table_of_what_was_published_for_it():
     shipped = study.parse(STUDY)
-    assert results.markdown(results.table(shipped)) == textwrap.dedent("""\
+    assert results.to_markdown(results.paper_table(shipped)) == textwrap.dedent("""\
         **known: published**
 
         |  | MNLI-m/mm | MRPC |
@@ -213,7 +213,7 @@ def test_every_study_has_a_table_of_what_was_published_for_it():
 
         * A & B (a/b): their_README.
         """)
-    assert results.csv_text(results.table(shipped)).splitlines()[:2] == [
+    assert results.to_csv(results.paper_table(shipped)).splitlines()[:2] == [
         "system,row,MNLI-m/mm,MRPC",
         "A & B,BSZ,32,-",
     ]
@@ -221,7 +221,7 @@ def test_every_study_has_a_table_of_what_was_published_for_it():
 
 def test_a_study_before_its_first_trial_has_a_table_of_dashes(tmp_path):
     write_study(tmp_path, **STUDY)
-    table = results.write(tmp_path)
+    table = results.write_exports(tmp_path)
     assert [cell.text for cell in table.row("Result").cells] == ["-", "-"]
     assert [cell.text for cell in table.row("Trials").cells] == ["0 of 5", "0 of 5"]
     assert not (tmp_path / "glue-mrpc").exists()
@@ -236,14 +236,14 @@ def glue_run(folder, tasks, scored):
     for task, result in scored.items():
         names = [f"{split}{TASKS[task].metric}" for split in ("", "mismatched.")]
         scores = dict.fromkeys(names[: len(TASKS[task].dev)], result)
-        script.trial(task, {}, {**scores, **dict.fromkeys(TASKS[task].also, result)})
+        script.trial(task, {}, {**scores, **dict.fromkeys(TASKS[task].extra_metrics, result)})
     script.close()
 
 
 def test_the_average_is_the_papers_and_stands_only_where_all_eight_tasks_do(tmp_path):
     scored = {task: 0.80 + at / 100 for at, task in enumerate(AVERAGED)}
     glue_run(tmp_path / "all", AVERAGED, scored)
-    table = results.write(tmp_path / "all")
+    table = results.write_exports(tmp_path / "all")
     assert table.columns == (
         "MNLI-m/mm", "QQP", "QNLI", "SST-2", "CoLA", "RTE", "MRPC", "STS-B", "AVG"
     )  # fmt: skip
@@ -255,9 +255,9 @@ def test_the_average_is_the_papers_and_stands_only_where_all_eight_tasks_do(tmp_
     assert published["difference"][-2:] == ["-3.0", "-6.5"]
 
     glue_run(tmp_path / "part", AVERAGED, {RTE: 0.8})
-    assert results.write(tmp_path / "part").row("Result").cells[-1].text == "-"
+    assert results.write_exports(tmp_path / "part").row("Result").cells[-1].text == "-"
     glue_run(tmp_path / "seven", AVERAGED[:-1], {RTE: 0.8})
-    assert "AVG" not in results.write(tmp_path / "seven").columns
+    assert "AVG" not in results.write_exports(tmp_path / "seven").columns
 
 
 def test_a_published_score_is_compared_with_the_metric_of_its_name(tmp_path):
@@ -270,7 +270,7 @@ def test_a_published_score_is_compared_with_the_metric_of_its_name(tmp_path):
     script = Script(tmp_path)
     scores = {"pearson_spearman": 0.85, "pearson": 0.86, "spearman": 0.84}
     script.trial(STSB, {}, scores)
-    table = results.write(tmp_path)
+    table = results.write_exports(tmp_path)
     assert [(row.name, row.cells[0].text) for row in table.rows[4:]] == [
         ("Result", "85.0"),
         ("Spread", "-"),
@@ -287,7 +287,7 @@ def test_a_task_whose_trials_all_failed_says_so(tmp_path):
     write_study(tmp_path, name="s", tasks=["toy/grammar"], model="scratch")
     script = Script(tmp_path)
     script.diverged("toy/grammar", {})
-    table = results.write(tmp_path)
+    table = results.write_exports(tmp_path)
     assert table.columns == ("grammar",)
     assert table.row("Result").cells[0].text == "-"
     assert table.notes[1] == "grammar: no result (1 diverged)."
@@ -296,7 +296,7 @@ def test_a_task_whose_trials_all_failed_says_so(tmp_path):
 
 def test_the_winner_is_a_study_of_its_own(tmp_path):
     finish(known_run(tmp_path))
-    results.write(tmp_path)
+    results.write_exports(tmp_path)
     path = tmp_path / "glue-mrpc" / "best.yaml"
     assert path.read_text().splitlines()[:5] == [
         "# The winner of known on glue/mrpc: accuracy 88.00 on dev, the median of 3 seeds "
@@ -308,11 +308,11 @@ def test_the_winner_is_a_study_of_its_own(tmp_path):
     ]
     best, searched = study.load(path), study.load(tmp_path / "study.yaml")
     assert (best.name, best.tasks, best.space) == ("known-glue-mrpc", (MRPC,), {})
-    assert best.hyper(MRPC, {}) == searched.hyper(MRPC, LARGE)
+    assert best.hyperparameters(MRPC, {}) == searched.hyperparameters(MRPC, LARGE)
     assert (best.confirm.seeds, best.confirm.top) == ((11, 12, 13), 1)
     assert best.search.stop_early is None
     assert [list(row.results) for row in best.published] == [[MRPC]]
-    assert best.planned(MRPC) == 0  # its seeds confirm it
+    assert best.planned_trials(MRPC) == 0  # its seeds confirm it
 
 
 def test_the_header_says_what_a_score_over_languages_is(tmp_path):
@@ -322,7 +322,7 @@ def test_the_header_says_what_a_score_over_languages_is(tmp_path):
     scores = {"mean.entity_f1": 0.41, "entity_f1": 0.7}
     script.trial("xtreme/panx", {"LR": 1e-5}, scores)
     script.close()
-    results.write(tmp_path)
+    results.write_exports(tmp_path)
     said = (tmp_path / "xtreme-panx" / "best.yaml").read_text().splitlines()[0]
     assert said.endswith("entity_f1 41.00 on dev, the mean over languages.")
 
@@ -334,7 +334,7 @@ def test_without_a_confirmation_the_winner_keeps_its_seed_and_its_evaluations(tm
     write_study(tmp_path, **{**STUDY, **alone})
     script = Script(tmp_path)
     script.trial(RTE, SMALL, {"accuracy": 0.7}, seed=7)
-    results.write(tmp_path)
+    results.write_exports(tmp_path)
     text = (tmp_path / "glue-rte" / "best.yaml").read_text()
     assert text.startswith("# After 1 of 2 trials the leader of known on glue/rte: accuracy 70.00")
     best = study.load(tmp_path / "glue-rte" / "best.yaml")
@@ -344,23 +344,25 @@ def test_without_a_confirmation_the_winner_keeps_its_seed_and_its_evaluations(tm
 
 def test_a_rerun_of_the_winner_exports_the_same_winner(tmp_path):
     finish(known_run(tmp_path / "one"))
-    results.write(tmp_path / "one")
+    results.write_exports(tmp_path / "one")
     best = (tmp_path / "one" / "glue-mrpc" / "best.yaml").read_text()
     write_study(tmp_path / "two", **yaml.safe_load(best))
     script = Script(tmp_path / "two")
     for seed, one, two in ((11, 0.875, 0.91), (12, 0.885, 0.92), (13, 0.88, 0.915)):
         script.trial(MRPC, {}, {"accuracy": one, "f1": two}, seed, "confirm")
-    table = results.write(tmp_path / "two")
+    table = results.write_exports(tmp_path / "two")
     assert [row.cells[0].text for row in table.rows[:7]] == [
         "16", "1e-4", "2.5", "50 steps", "88.0", "0.5", "3"
     ]  # fmt: skip
     again = study.load(tmp_path / "two" / "glue-mrpc" / "best.yaml")
-    assert again.hyper(MRPC, {}) == study.load(tmp_path / "two" / "study.yaml").hyper(MRPC, {})
+    assert again.hyperparameters(MRPC, {}) == study.load(
+        tmp_path / "two" / "study.yaml"
+    ).hyperparameters(MRPC, {})
 
 
 def test_trials_as_parquet(tmp_path):
     finish(known_run(tmp_path))
-    results.write(tmp_path)
+    results.write_exports(tmp_path)
     table = pq.read_table(tmp_path / "glue-mrpc" / "trials.parquet")
     first, failed = table.to_pylist()[:2]
     kinds = {field.name: str(field.type) for field in table.schema}
@@ -391,7 +393,7 @@ def test_trials_as_parquet(tmp_path):
 
 
 def test_reports_as_parquet(tmp_path):
-    results.write(known_run(tmp_path))
+    results.write_exports(known_run(tmp_path))
     rows = pq.read_table(tmp_path / "glue-mnli" / "reports.parquet").to_pylist()
     assert len(rows) == 9
     wanted = {"trial": "t0", "phase": "search", "number": 0, "attempt": 1, "stage": "finetune",
@@ -407,11 +409,11 @@ def test_reports_as_parquet(tmp_path):
 
 def test_everything_is_made_again_from_the_study_and_the_journal(tmp_path):
     finish(known_run(tmp_path / "run"))
-    results.write(tmp_path / "run")
+    results.write_exports(tmp_path / "run")
     (tmp_path / "copy").mkdir()
-    for name in ("study.yaml", NAME):
+    for name in ("study.yaml", JOURNAL_NAME):
         shutil.copy(tmp_path / "run" / name, tmp_path / "copy")
-    results.write(tmp_path / "copy")
+    results.write_exports(tmp_path / "copy")
     files = [
         {path.relative_to(root): path.read_bytes() for path in root.rglob("*") if path.is_file()}
         for root in (tmp_path / "run", tmp_path / "copy")
@@ -422,37 +424,37 @@ def test_everything_is_made_again_from_the_study_and_the_journal(tmp_path):
 
 def test_a_full_disk_leaves_the_files_of_the_last_export_whole(tmp_path, monkeypatch):
     known_run(tmp_path)
-    results.write(tmp_path)
+    results.write_exports(tmp_path)
     before = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
     finish(tmp_path)
-    before[tmp_path / NAME] = (tmp_path / NAME).read_bytes()
+    before[tmp_path / JOURNAL_NAME] = (tmp_path / JOURNAL_NAME).read_bytes()
 
     def full(file):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.fsync", full)
     with pytest.raises(OSError, match="No space"):
-        results.write(tmp_path)
+        results.write_exports(tmp_path)
     assert {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()} == before
 
 
 def test_a_torn_journal_is_exported_as_far_as_it_goes(tmp_path):
     known_run(tmp_path)
-    path = tmp_path / NAME
+    path = tmp_path / JOURNAL_NAME
     path.write_bytes(path.read_bytes()[:-30])
-    assert results.write(tmp_path).row("Trials").cells[1].text == "1 of 5"
-    assert read(tmp_path).of(MRPC)[1].reports == []
+    assert results.write_exports(tmp_path).row("Trials").cells[1].text == "1 of 5"
+    assert read_journal(tmp_path).of(MRPC)[1].reports == []
 
 
 def test_a_folder_without_a_study_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"study\.yaml"):
-        results.write(tmp_path)
+        results.write_exports(tmp_path)
 
 
 def test_exports_need_neither_ray_nor_torch(tmp_path):
     known_run(tmp_path)
     code = (
-        "import sys; from raysearch import export; export.write(sys.argv[1])\n"
+        "import sys; from raysearch import results; results.write_exports(sys.argv[1])\n"
         "print(sorted({'ray', 'torch', 'transformers', 'tensorflow'} & set(sys.modules)))"
     )
     out = subprocess.run([sys.executable, "-c", code, tmp_path], capture_output=True, text=True)
@@ -503,7 +505,7 @@ def test_predictions_are_written_as_the_benchmark_takes_them(
     tmp_path, task, split, predictions, lines
 ):
     row = get(task)
-    path = submission_files.write(
+    path = submission_files.write_submission(
         tmp_path / "out", row, row.splits()[split], ["0", "1"], predictions
     )
     assert path.name == row.splits()[split].submission
@@ -513,15 +515,17 @@ def test_predictions_are_written_as_the_benchmark_takes_them(
 def test_predictions_that_no_file_can_hold_are_refused_together(tmp_path):
     row = get(RTE)
     with pytest.raises(InputError) as refused:
-        submission_files.write(tmp_path, row, row.splits()["test"], [0, 1, 1], [0, 2])
-    assert [problem.place for problem in refused.value.problems] == [
+        submission_files.write_submission(tmp_path, row, row.splits()["test"], [0, 1, 1], [0, 2])
+    assert [problem.location for problem in refused.value.problems] == [
         "predictions", "ids", "predictions[1]"
     ]  # fmt: skip
     with pytest.raises(InputError, match="takes no predictions of it, but of: test"):
-        submission_files.write(tmp_path, row, row.splits()["dev"], [0], [0])
+        submission_files.write_submission(tmp_path, row, row.splits()["dev"], [0], [0])
     number = get(STSB)
     with pytest.raises(InputError, match="finite"):
-        submission_files.write(tmp_path, number, number.splits()["test"], [0], [float("nan")])
+        submission_files.write_submission(
+            tmp_path, number, number.splits()["test"], [0], [float("nan")]
+        )
     assert list(tmp_path.iterdir()) == []
 
 
@@ -538,7 +542,7 @@ def test_seeds_that_learned_nothing_are_told_beneath_the_table(tmp_path):
         script.end(name, status, 0.5, {"accuracy": 0.5})
     script.close()
     text = "2 of the 3 trials of its winner learned nothing: seeds 11, 13, counted as measured"
-    assert f"RTE: {text}." in results.write(tmp_path).notes
+    assert f"RTE: {text}." in results.write_exports(tmp_path).notes
 
 
 def confirmed_run(folder, ends):
@@ -560,7 +564,7 @@ def confirmed_run(folder, ends):
             half = {"accuracy": 0.55}  # as 0.1.1 wrote it
             script.end(name, "failed", 0.55, half, error="MemoryError: does not fit")
     script.close()
-    table = results.write(folder)
+    table = results.write_exports(folder)
     rows = pq.read_table(folder / "glue-rte" / "trials.parquet").to_pylist()[1:]
     return table, rows
 
@@ -609,7 +613,7 @@ def test_where_every_seed_failed_there_is_no_result_and_no_winner(tmp_path):
     place = tmp_path / "glue-rte"
     confirmed_run(tmp_path, {11: "failed"})
     assert "After 2 of 4 trials the leader" in header(tmp_path)
-    (tmp_path / NAME).unlink()
+    (tmp_path / JOURNAL_NAME).unlink()
     table, rows = confirmed_run(tmp_path, {11: "failed", 12: "failed", 13: "failed"})
     assert table.row("Result").cells[0].text == table.row("BSZ").cells[0].text == "-"
     assert table.notes[1] == (

@@ -12,13 +12,20 @@ import torch
 from conftest import in_two_processes, toy_examples
 
 from raysearch import tasks
-from raysearch.data.dataset import Examples
-from raysearch.models import Bench
-from raysearch.models.pretrained import read, read_tokenizer
-from raysearch.models.reusable import snapshot
-from raysearch.recipes import RECIPES, Hyper
-from raysearch.training import Fit, Job, Memory, World, outputs, plan
-from raysearch.training.gradient_accumulation import Gradient
+from raysearch.data.dataset import EncodedDataset
+from raysearch.models import ReusableModel
+from raysearch.models.pretrained import read_pretrained, read_tokenizer
+from raysearch.models.reusable import export_weights
+from raysearch.recipes import RECIPES, Hyperparameters
+from raysearch.training import (
+    DistributedContext,
+    Job,
+    MicroBatchLimit,
+    Trainer,
+    make_schedule,
+    predict_outputs,
+)
+from raysearch.training.gradient_accumulation import GradientAccumulator
 
 STILL = {"dropout": 0, "attention_dropout": 0, "classifier_dropout": 0}
 
@@ -32,7 +39,7 @@ def toy_job(task="glue/rte", *, recipe="finetune", seed=1, count=50, rungs=(), *
         task=tasks.get(task),
         stage=recipe.stages[0],
         hyper=hyper,
-        plan=plan(hyper, count, rungs),
+        plan=make_schedule(hyper, count, rungs),
         seed=seed,
         train=toy_examples(count, labels=kind),
         dev={"dev": toy_examples(40, seed=9, labels=kind)},
@@ -44,17 +51,17 @@ def toy_bert(toy_folder):
     """Reads a tiny BERT with the head of a task: toy_bert("glue/rte")."""
     folder = str(toy_folder("bert"))
     tokenizer = read_tokenizer(folder, ())
-    return lambda task="glue/rte": read(folder, tasks.get(task), tokenizer)
+    return lambda task="glue/rte": read_pretrained(folder, tasks.get(task), tokenizer)
 
 
 def build(pretrained, job, bench=None):
-    return (bench or Bench(torch.device("cpu"))).model(pretrained, job.hyper, job.seed)
+    return (bench or ReusableModel(torch.device("cpu"))).model(pretrained, job.hyper, job.seed)
 
 
 def train(pretrained, job, **options):
     """All reports, and the weights at the end."""
-    fit = Fit(job, build(pretrained, job), **options)
-    return list(fit), snapshot(fit.model)
+    fit = Trainer(job, build(pretrained, job), **options)
+    return list(fit), export_weights(fit.model)
 
 
 def assert_same(ours, theirs):
@@ -68,10 +75,15 @@ def gradients(pretrained, job, rows, *, limit, world=1, teacher=None):
     model = build(pretrained, job).double().train()
     total = {}
     for rank in range(world):
-        gradient = Gradient(
-            job, model, model,
-            world=World(rank=rank, size=world), memory=Memory(limit), scaler=None, teacher=teacher,
-        )  # fmt: skip
+        gradient = GradientAccumulator(
+            job,
+            model,
+            model,
+            world=DistributedContext(rank=rank, size=world),
+            memory=MicroBatchLimit(limit),
+            scaler=None,
+            teacher=teacher,
+        )
         gradient.overhead = 1.0
         gradient(job.train, rows, 0)
         for name, parameter in model.named_parameters():
@@ -98,7 +110,7 @@ def test_neither_the_cut_nor_the_workers_change_the_gradient(toy_bert, task, lim
 
 def test_every_step_sees_bsz_rows(toy_bert):
     job, seen = toy_job(BSZ=8), []
-    fit = Fit(job, build(toy_bert(), job))
+    fit = Trainer(job, build(toy_bert(), job))
     backward = fit.gradient
     fit.gradient = lambda given, rows, step: seen.append(len(rows)) or backward(given, rows, step)
     fit.gradient.micro_batches = fit.gradient.units = 0
@@ -121,28 +133,28 @@ def test_a_trial_reports_at_its_evaluations_and_learns(toy_bert):
 def test_the_same_trial_is_bit_identical_after_any_other(toy_bert, task):
     job, pretrained = toy_job(task), toy_bert(task)
     _, fresh = train(pretrained, job)
-    bench = Bench(torch.device("cpu"))
+    bench = ReusableModel(torch.device("cpu"))
     others = [
         (toy_bert("glue/mnli"), toy_job(seed=5)),
-        (pretrained, replace(job, seed=3, hyper=Hyper(BSZ=4, dropout=0.3))),
+        (pretrained, replace(job, seed=3, hyper=Hyperparameters(BSZ=4, dropout=0.3))),
         (pretrained, replace(job, seed=2)),
     ]
     for other, another in others:
-        next(iter(Fit(another, build(other, another, bench))))
-    fit = Fit(job, build(pretrained, job, bench))
+        next(iter(Trainer(another, build(other, another, bench))))
+    fit = Trainer(job, build(pretrained, job, bench))
     list(fit)
-    assert_same(snapshot(fit.model), fresh)
+    assert_same(export_weights(fit.model), fresh)
 
 
 def test_a_scratch_model_is_bit_identical_in_any_bench():
     task = tasks.get("toy/grammar")
     tokenizer = read_tokenizer("scratch:1x64", ("w1 w2 w3 w4 w5 w6 w7 w8 w9 " * 3,) * 20)
-    pretrained, job = read("scratch:1x64", task, tokenizer), toy_job("toy/grammar")
+    pretrained, job = read_pretrained("scratch:1x64", task, tokenizer), toy_job("toy/grammar")
     pretrained.config["vocab_size"] = 40
-    bench, starts = Bench(torch.device("cpu")), []
+    bench, starts = ReusableModel(torch.device("cpu")), []
     for seed in (1, 2, 1):
-        fit = Fit(replace(job, seed=seed), bench.model(pretrained, job.hyper, seed))
-        starts.append(snapshot(fit.model))
+        fit = Trainer(replace(job, seed=seed), bench.model(pretrained, job.hyper, seed))
+        starts.append(export_weights(fit.model))
         list(itertools.islice(fit, 1))
     assert_same(starts[0], starts[2])
     assert not np.array_equal(starts[0]["classifier.weight"], starts[1]["classifier.weight"])
@@ -164,10 +176,10 @@ def test_a_trial_goes_on_from_any_checkpoint_to_the_same_weights(toy_bert, tmp_p
     reports, weights = train(pretrained, job, tick=tick)
     for at in (0, 6, 7, 8, len(states) - 1):  # some of them in the middle of an evaluation
         path.write_bytes(states[at])
-        fit = Fit(job, build(pretrained, job))
+        fit = Trainer(job, build(pretrained, job))
         fit.load(torch.load(path, weights_only=True))
         rest = list(fit)
-        assert_same(snapshot(fit.model), weights)
+        assert_same(export_weights(fit.model), weights)
         expected = [r for r in reports if r.step > states_evaluated(path)]
         assert [(r.step, r.loss, r.scores) for r in rest] == [
             (r.step, r.loss, r.scores) for r in expected
@@ -190,13 +202,13 @@ def test_lower_precision_trains_too(toy_bert, precision):
 
 def test_an_overflow_of_fp16_skips_the_update_and_lowers_the_scale(toy_bert):
     job = toy_job(precision="fp16", fp16_scale=2.0**40)
-    fit = Fit(job, build(toy_bert(), job))
-    before = snapshot(fit.model)
+    fit = Trainer(job, build(toy_bert(), job))
+    before = export_weights(fit.model)
     fit.model.train()
     fit._train(np.arange(8), job.train)
     assert fit.scaler.get_scale() == 2.0**39
     assert fit.optimizer.updates == 0
-    assert_same(snapshot(fit.model), before)
+    assert_same(export_weights(fit.model), before)
 
 
 def test_whether_a_step_overflows_in_fp16_is_told_from_the_whole_step(toy_bert):
@@ -206,7 +218,7 @@ def test_whether_a_step_overflows_in_fp16_is_told_from_the_whole_step(toy_bert):
         skipped[limit] = []
         for exponent in range(12, 26):
             job = toy_job(precision="fp16", fp16_scale=2.0**exponent, **STILL)
-            fit = Fit(job, build(pretrained, job), memory=Memory(limit))
+            fit = Trainer(job, build(pretrained, job), memory=MicroBatchLimit(limit))
             fit.model.train()
             fit._train(np.arange(8), job.train)
             skipped[limit].append(fit.scaler.get_scale() < 2.0**exponent)
@@ -217,7 +229,7 @@ def test_whether_a_step_overflows_in_fp16_is_told_from_the_whole_step(toy_bert):
 
 def overflowing(pretrained, job):
     """One of two workers, whose first step's forward pass overflows on rank 1 alone."""
-    fit = Fit(job, build(pretrained, job), world=World.current())
+    fit = Trainer(job, build(pretrained, job), world=DistributedContext.current())
     backward, calls = fit.gradient, itertools.count()
 
     def gradient(examples, rows, step):
@@ -241,7 +253,7 @@ def test_the_loss_of_a_step_that_overflowed_counts_on_no_worker(toy_bert, tmp_pa
     """Half of a step's loss over all of its examples would be a loss that no model has."""
     job, pretrained = toy_job(precision="fp16", **STILL), toy_bert()
     alone = overflowing(pretrained, job)
-    plain = Fit(job, build(pretrained, job))
+    plain = Trainer(job, build(pretrained, job))
     plain.model.train()
     plain._train(np.arange(8), job.train)
     for worker in (alone, *in_two_processes(overflowing, tmp_path / "meeting", pretrained, job)):
@@ -274,7 +286,7 @@ def test_a_diverged_trial_says_so_without_a_score(toy_bert, task, precision):
     with torch.no_grad():
         model.get_input_embeddings().weight.mul_(1e38)
     job = replace(job, hyper=job.hyper.model_copy(update={"precision": precision}))
-    *_, last = Fit(job, model)
+    *_, last = Trainer(job, model)
     assert last.status == "diverged"
     assert last.scores == {}
     assert last.loss == math.inf or math.isfinite(last.loss)
@@ -287,7 +299,7 @@ def test_a_trial_stuck_at_chance_is_degenerate_and_ends_early(toy_bert):
         model.classifier.weight.zero_()
         share = torch.from_numpy(np.bincount(job.train.labels) / len(job.train))
         model.classifier.bias.copy_(share.log())
-    reports = list(Fit(job, model))
+    reports = list(Trainer(job, model))
     assert [r.status for r in reports] == ["running"] * 5 + ["degenerate"]
     assert 0 <= reports[-1].scores["dev.accuracy"] <= 1
 
@@ -308,10 +320,10 @@ class ToySmallDevice(torch.nn.Module):
 
 
 def test_when_memory_runs_out_the_micro_batch_halves_and_no_example_is_lost(toy_bert):
-    job, memory = toy_job(EPOCH=1, **STILL), Memory()
+    job, memory = toy_job(EPOCH=1, **STILL), MicroBatchLimit()
     (_, whole), _ = train(toy_bert(), job)
     model = ToySmallDevice(build(toy_bert(), job), 30)
-    *_, last = Fit(job, model, memory=memory)
+    *_, last = Trainer(job, model, memory=memory)
     assert last.loss == pytest.approx(whole.loss, rel=1e-5)
     assert last.scores == whole.scores
     assert last.micro_batches > whole.micro_batches or memory.limit <= 30
@@ -321,9 +333,9 @@ def test_when_memory_runs_out_the_micro_batch_halves_and_no_example_is_lost(toy_
 def test_an_example_that_never_fits_is_an_error(toy_bert):
     job = toy_job()
     with pytest.raises(MemoryError, match="tokens does not fit"):
-        list(Fit(job, ToySmallDevice(build(toy_bert(), job), 2)))
+        list(Trainer(job, ToySmallDevice(build(toy_bert(), job), 2)))
     with pytest.raises(MemoryError, match="tokens does not fit"):
-        outputs(
+        predict_outputs(
             ToySmallDevice(build(toy_bert(), job), 2), job.train, job.task, job.hyper,
             autocast=lambda: torch.autocast("cpu", enabled=False),
         )  # fmt: skip
@@ -331,7 +343,7 @@ def test_an_example_that_never_fits_is_an_error(toy_bert):
 
 def work(pretrained, job):
     """One of two workers: its last loss and weights."""
-    reports, weights = train(pretrained, job, world=World.current())
+    reports, weights = train(pretrained, job, world=DistributedContext.current())
     return {"loss": reports[-1].loss, **weights}
 
 
@@ -349,7 +361,7 @@ def told(job, model, monkeypatch, predictions):
     """The reports of a trial whose evaluations predict these classes, one after another."""
     said = iter(predictions)
     monkeypatch.setattr("raysearch.training.trainer.decode", lambda outputs, *_: next(said))
-    return list(Fit(job, model))
+    return list(Trainer(job, model))
 
 
 ONE_CLASS, PERFECT = np.zeros(40, int), toy_examples(40, seed=9).labels
@@ -386,7 +398,7 @@ def test_one_prediction_for_all_is_right_where_gold_has_one_label(toy_bert, monk
     labels = pa.array(alike.tolist(), job.dev["dev"].table.schema.field("label").type)
     at = job.dev["dev"].table.column_names.index("label")
     table = job.dev["dev"].table.set_column(at, "label", labels)
-    job = replace(job, dev={"dev": Examples(table, {"input_ids": 0})})
+    job = replace(job, dev={"dev": EncodedDataset(table, {"input_ids": 0})})
     reports = told(job, build(model, job), monkeypatch, [alike, alike])
     assert reports[-1].status == "finished"
     if task == "glue/rte":
@@ -399,8 +411,8 @@ def test_a_trial_that_goes_on_from_a_checkpoint_remembers_its_best_evaluation(
     job = toy_job(EPOCH=1, evaluations=2, LR=1e-5)
     said = iter([HALF, ONE_CLASS])
     monkeypatch.setattr("raysearch.training.trainer.decode", lambda outputs, *_: next(said))
-    first = Fit(job, build(toy_bert(), job))
+    first = Trainer(job, build(toy_bert(), job))
     assert next(iter(first)).status == "running"
-    again = Fit(job, build(toy_bert(), job))
+    again = Trainer(job, build(toy_bert(), job))
     again.load(first.state())
     assert [report.status for report in again] == ["finished"]

@@ -3,7 +3,7 @@
 import pytest
 
 from raysearch.run_folder import Record
-from raysearch.search.successive_halving import goes_on
+from raysearch.search.successive_halving import should_continue
 
 METRIC = "dev.accuracy"
 
@@ -22,7 +22,7 @@ def toy_record(*scores, steps=100, rungs=(0.25, 0.5), **more):
 
 def decided(mine, *others, keep=0.5):
     rivals = [record if isinstance(record, Record) else toy_record(record) for record in others]
-    return goes_on(mine, [mine, *rivals], METRIC, keep)
+    return should_continue(mine, [mine, *rivals], METRIC, keep)
 
 
 def test_the_first_at_a_rung_always_goes_on():

@@ -11,23 +11,39 @@ from test_fit import gradients
 from torch import nn
 
 from raysearch.data.columns import GROUP
-from raysearch.data.dataset import Examples
+from raysearch.data.dataset import EncodedDataset
 from raysearch.data.encoding_cache import ENCODERS
-from raysearch.models import Bench
-from raysearch.models.finetuned import load
-from raysearch.models.pretrained import read, read_tokenizer, save
-from raysearch.recipes import RECIPES, Hyper
+from raysearch.models import ReusableModel
+from raysearch.models.finetuned import load_finetuned
+from raysearch.models.pretrained import read_pretrained, read_tokenizer, save_model
+from raysearch.recipes import RECIPES, Hyperparameters
 from raysearch.tasks import Task
-from raysearch.training import Fit, Job, World, decode, outputs, plan, score
+from raysearch.training import (
+    DistributedContext,
+    Job,
+    Trainer,
+    decode,
+    make_schedule,
+    predict_outputs,
+    score,
+)
 
 CPU = torch.device("cpu")
 STILL = {"dropout": 0, "attention_dropout": 0, "classifier_dropout": 0}
 CHOOSE = Task(name="toy/choose", head="choose", inputs=("passage", "question", "options"),
               metric="accuracy", folder="", train=None)  # fmt: skip
-TAG = Task(name="toy/tag", head="tag", inputs=("words",), labels=("O", "B-PER", "I-PER"),
-           metric="entity_f1", also=("token_accuracy",), folder="", train=None)  # fmt: skip
+TAG = Task(
+    name="toy/tag",
+    head="tag",
+    inputs=("words",),
+    labels=("O", "B-PER", "I-PER"),
+    metric="entity_f1",
+    extra_metrics=("token_accuracy",),
+    folder="",
+    train=None,
+)
 SPAN = Task(name="toy/span", head="span", inputs=("question", "context"), metric="best_f1",
-            also=("best_exact", "f1", "exact"), folder="", train=None,
+            extra_metrics=("best_exact", "f1", "exact"), folder="", train=None,
             unanswerable=True)  # fmt: skip
 
 
@@ -86,7 +102,7 @@ def prepared(kind, hyper, *, train=True, tokenizer=None, rows=None):
     columns = encoder.encode(rows or make(), task, tokenizer, hyper, train=train)
     group = "3" if kind == "choose" else "1"
     table = pa.Table.from_pydict(columns).replace_schema_metadata({GROUP: group})
-    return Examples(table, encoder.padding(tokenizer))
+    return EncodedDataset(table, encoder.padding(tokenizer))
 
 
 def job(kind, recipe="finetune", **settings):
@@ -94,15 +110,22 @@ def job(kind, recipe="finetune", **settings):
     hyper = recipe.hyper(**{"BSZ": 8, "LR": 1e-2, "EPOCH": 2, "evaluations": 2, "max_length": 16,
                      "doc_stride": 4} | settings)  # fmt: skip
     train, dev = prepared(kind, hyper), prepared(kind, hyper, train=False)
-    return Job(task=MADE[kind][0], stage=recipe.stages[0], hyper=hyper, seed=1,
-               plan=plan(hyper, len(train), ()), train=train, dev={"dev": dev})  # fmt: skip
+    return Job(
+        task=MADE[kind][0],
+        stage=recipe.stages[0],
+        hyper=hyper,
+        seed=1,
+        plan=make_schedule(hyper, len(train), ()),
+        train=train,
+        dev={"dev": dev},
+    )
 
 
 @pytest.fixture
 def pretrained(toy_folder):
     def make(kind, hyper, model="bert"):
         folder = str(toy_folder(model))
-        return read(folder, MADE[kind][0], read_tokenizer(folder, ()), hyper)
+        return read_pretrained(folder, MADE[kind][0], read_tokenizer(folder, ()), hyper)
 
     return make
 
@@ -121,7 +144,7 @@ def test_neither_the_cut_nor_the_workers_change_the_gradient(
 ):
     made = job(kind, **STILL, **settings)
     given = pretrained(kind, made.hyper)
-    model = Bench(CPU).model(given, made.hyper, 1).double().train()
+    model = ReusableModel(CPU).model(given, made.hyper, 1).double().train()
     if kind == "span" and settings:
         assert model.qa_outputs.dropout.p == 0
     rows = np.array([3, 17, 4, 21, 8, 11, 2])
@@ -140,15 +163,15 @@ def test_a_head_learns_its_toy_and_a_saved_folder_says_the_same(
 ):
     made = job(kind, EPOCH=60, LR=3e-3, **settings)
     given = pretrained(kind, made.hyper)
-    fit = Fit(replace(made, keep_best=True), Bench(CPU).model(given, made.hyper, 1))
+    fit = Trainer(replace(made, keep_best=True), ReusableModel(CPU).model(given, made.hyper, 1))
     *_, last = fit
     metric = f"dev.{made.task.metric}"
     assert last.status == "finished"
     assert last.scores[metric] > 0.8, last.scores
-    save(tmp_path / "best", given, fit.best[1])
-    model = load(tmp_path / "best", made.task, CPU)
+    save_model(tmp_path / "best", given, fit.best[1])
+    model = load_finetuned(tmp_path / "best", made.task, CPU)
     dev = made.dev["dev"]
-    said = outputs(model, dev, made.task, made.hyper, autocast=torch.no_grad)
+    said = predict_outputs(model, dev, made.task, made.hyper, autocast=torch.no_grad)
     found = score(decode(said, dev, made.task, made.hyper), dev, made.task, made.hyper)
     assert found[made.task.metric] == pytest.approx(fit.best[0])
     assert {f"dev.{name}" for name in found} == set(last.scores)
@@ -156,15 +179,15 @@ def test_a_head_learns_its_toy_and_a_saved_folder_says_the_same(
 
 def trained(given, made, world=None):
     """What a trained model scored and says of every dev example."""
-    model = Bench(CPU).model(given, made.hyper, 1)
-    *_, last = Fit(made, model, world=world)
-    said = outputs(model, made.dev["dev"], made.task, made.hyper, autocast=torch.no_grad)
+    model = ReusableModel(CPU).model(given, made.hyper, 1)
+    *_, last = Trainer(made, model, world=world)
+    said = predict_outputs(model, made.dev["dev"], made.task, made.hyper, autocast=torch.no_grad)
     return {**last.scores, "said": np.nan_to_num(said, neginf=-99)}
 
 
 def work(given, made):
     """One of two workers."""
-    return trained(given, made, World.current())
+    return trained(given, made, DistributedContext.current())
 
 
 @pytest.mark.parametrize(("kind", "settings"), [HEADS[0], HEADS[3], HEADS[5]])
@@ -182,14 +205,14 @@ def test_two_workers_predict_what_one_does(pretrained, kind, settings, tmp_path)
 def test_padding_and_batches_change_no_answer(pretrained):
     for kind, settings in HEADS:
         made = job(kind, **settings)
-        model = Bench(CPU).model(pretrained(kind, made.hyper), made.hyper, 1)
+        model = ReusableModel(CPU).model(pretrained(kind, made.hyper), made.hyper, 1)
         dev = made.dev["dev"]
-        whole = outputs(model, dev, made.task, made.hyper, autocast=torch.no_grad)
+        whole = predict_outputs(model, dev, made.task, made.hyper, autocast=torch.no_grad)
         for row in range(0, len(dev), 5):
-            lone = Examples(
+            lone = EncodedDataset(
                 dev.table.slice(row * dev.group, dev.group).combine_chunks(), dev.padding
             )
-            alone = outputs(model, lone, made.task, made.hyper, autocast=torch.no_grad)[0]
+            alone = predict_outputs(model, lone, made.task, made.hyper, autocast=torch.no_grad)[0]
             known = np.isfinite(alone)
             np.testing.assert_allclose(
                 whole[row][: len(alone)][known], alone[known], rtol=1e-4, atol=1e-4
@@ -202,7 +225,7 @@ def test_options_are_read_as_fairseq_reads_them():
                "options": ("w3", "w4 w5"), "label": 1}  # fmt: skip
 
     def text(row, **settings):
-        made = prepared("choose", Hyper(**settings), rows=[example, example, example])
+        made = prepared("choose", Hyperparameters(**settings), rows=[example, example, example])
         return tokenizer.decode(made.values("input_ids")[row])
 
     assert text(0) == "[CLS] w1 w3 w2 [SEP] w10 w11 w12 [SEP]"
@@ -215,9 +238,9 @@ def test_options_are_read_as_fairseq_reads_them():
 def test_pooling_sums_the_tokens_of_a_word(toy_folder):
     folder = str(toy_folder("bert"))
     for pooling in ("first", "sum"):
-        hyper = Hyper(pooling=pooling, **STILL)
-        given = read(folder, TAG, read_tokenizer(folder, ()), hyper)
-        model = Bench(CPU).model(given, hyper, 1).eval()
+        hyper = Hyperparameters(pooling=pooling, **STILL)
+        given = read_pretrained(folder, TAG, read_tokenizer(folder, ()), hyper)
+        model = ReusableModel(CPU).model(given, hyper, 1).eval()
         batch = {"input_ids": torch.tensor([[2, 7, 8, 9, 3]]),
                  "attention_mask": torch.ones(1, 5, dtype=torch.int64)}  # fmt: skip
         word = torch.tensor([[-1, 0, 0, 1, -1]])
@@ -230,9 +253,9 @@ def test_pooling_sums_the_tokens_of_a_word(toy_folder):
 
 def test_where_a_study_says_so_neither_question_nor_separator_has_a_part_in_a_span(pretrained):
     """AMOS: the probabilities are over [CLS] and the context alone."""
-    hyper = Hyper(span_over="context", max_length=16, doc_stride=4, **STILL)
+    hyper = Hyperparameters(span_over="context", max_length=16, doc_stride=4, **STILL)
     made = prepared("span", hyper)
-    model = Bench(CPU).model(pretrained("span", hyper), hyper, 3).double().eval()
+    model = ReusableModel(CPU).model(pretrained("span", hyper), hyper, 3).double().eval()
     rows, total = [1, 2, 5, 9], 0.0
     ours = RECIPES["finetune"].stages[0].loss(model, made.collate(rows), hyper).item()
     for row in rows:
@@ -240,10 +263,10 @@ def test_where_a_study_says_so_neither_question_nor_separator_has_a_part_in_a_sp
         inputs = {n: one[n] for n in ("input_ids", "token_type_ids", "attention_mask")}
         scores = model.qa_outputs(model.base_model(**inputs)[0][0])
         at, count = int(one["at"][0]), int(one["count"][0])
-        seats = [0, *range(at, at + count)]
+        positions = [0, *range(at, at + count)]
         for column, name in enumerate(("start", "end")):
-            chances = scores[seats, column].log_softmax(0)
-            total -= chances[seats.index(int(one[name][0]))].item() / 2
+            chances = scores[positions, column].log_softmax(0)
+            total -= chances[positions.index(int(one[name][0]))].item() / 2
     assert ours == pytest.approx(total / len(rows), abs=1e-6)
 
 
@@ -251,7 +274,7 @@ def test_where_a_study_says_so_neither_question_nor_separator_has_a_part_in_a_sp
 @pytest.mark.parametrize("over", ["all", "context"])
 @pytest.mark.parametrize("blank", [("1",), ("0", "1", "2")])
 def test_a_question_whose_context_has_no_token_gets_the_empty_answer(pretrained, head, over, blank):
-    hyper = Hyper(span_head=head, span_over=over, max_length=16, doc_stride=4, **STILL)
+    hyper = Hyperparameters(span_head=head, span_over=over, max_length=16, doc_stride=4, **STILL)
     texts = {"0": "w7 w8", "1": "w7 w9 w10", "2": "w11 w12"}
     rows = [
         {"id": name, "question": "w1" if name != "2" else " ", "label": None,
@@ -259,20 +282,20 @@ def test_a_question_whose_context_has_no_token_gets_the_empty_answer(pretrained,
         for name, text in texts.items()
     ]  # fmt: skip
     dev = prepared("span", hyper, train=False, rows=rows)
-    model = Bench(CPU).model(pretrained("span", hyper), hyper, 1)
-    arrays = outputs(model, dev, SPAN, hyper, autocast=torch.no_grad)
+    model = ReusableModel(CPU).model(pretrained("span", hyper), hyper, 1)
+    arrays = predict_outputs(model, dev, SPAN, hyper, autocast=torch.no_grad)
     answers = decode(arrays, dev, SPAN, hyper)
     assert {name for name, answer in answers.items() if answer.texts == ("",)} == set(blank)
     assert all(np.isfinite(answer.null) for answer in answers.values())
-    scores = score(answers, dev, replace(SPAN, metric="f1", also=()), hyper)
+    scores = score(answers, dev, replace(SPAN, metric="f1", extra_metrics=()), hyper)
     assert np.isfinite(scores["f1"])
 
 
 def test_the_conditional_head_is_its_published_formulas(pretrained):
     """One example at a time, in plain loops and float64."""
-    hyper = Hyper(span_head="conditional", max_length=16, doc_stride=4, **STILL)
+    hyper = Hyperparameters(span_head="conditional", max_length=16, doc_stride=4, **STILL)
     made = prepared("span", hyper)
-    model = Bench(CPU).model(pretrained("span", hyper), hyper, 3).double().eval()
+    model = ReusableModel(CPU).model(pretrained("span", hyper), hyper, 3).double().eval()
     rows = [1, 2, 5, 9]
     batch = made.collate(rows)
     ours = RECIPES["finetune"].stages[0].loss(model, batch, hyper).item()
@@ -282,21 +305,23 @@ def test_the_conditional_head_is_its_published_formulas(pretrained):
         inputs = {n: one[n] for n in ("input_ids", "token_type_ids", "attention_mask")}
         hidden = model.base_model(**inputs)[0][0]
         at, count = int(one["at"][0]), int(one["count"][0])
-        seats = [0, *range(at, at + count)]
-        start = torch.stack([head.start(hidden[seat])[0] for seat in seats]).log_softmax(0)
+        positions = [0, *range(at, at + count)]
+        start = torch.stack(
+            [head.start(hidden[position])[0] for position in positions]
+        ).log_softmax(0)
         first, last = int(one["start"][0]), int(one["end"][0])
         end = []
-        for seat in seats:
-            inner = torch.tanh(head.end_inner(torch.cat([hidden[first], hidden[seat]])))
+        for position in positions:
+            inner = torch.tanh(head.end_inner(torch.cat([hidden[first], hidden[position]])))
             normed = nn.functional.layer_norm(
                 inner, (768,), head.end_norm.weight, head.end_norm.bias, 1e-12
             )
             end.append(head.end(normed)[0])
         end = torch.stack(end).log_softmax(0)
-        seen = sum(p.exp() * hidden[seat] for p, seat in zip(start, seats, strict=True))
+        seen = sum(p.exp() * hidden[position] for p, position in zip(start, positions, strict=True))
         answer = head.answer(torch.tanh(head.answer_inner(torch.cat([seen, hidden[0]]))))
         answer = answer.log_softmax(0)[int(one["impossible"][0])]
-        total -= (start[seats.index(first)] + end[seats.index(last)]).item() / 2
+        total -= (start[positions.index(first)] + end[positions.index(last)]).item() / 2
         total -= 0.5 * answer.item()
     assert ours == pytest.approx(total / len(rows), abs=1e-5)
 
@@ -305,9 +330,9 @@ def test_options_that_stay_at_chance_end_the_trial_early(pretrained, monkeypatch
     """The loss stays at ln K, as in the runs on RACE that its users tell of."""
     monkeypatch.setattr("raysearch.training.trainer.CHANCE_STEPS", 5)
     made = job("choose", EPOCH=20, LR=1e-12, evaluations=10, WARMUP=0)
-    model = Bench(CPU).model(pretrained("choose", made.hyper), made.hyper, 1)
+    model = ReusableModel(CPU).model(pretrained("choose", made.hyper), made.hyper, 1)
     torch.nn.init.zeros_(model.classifier.weight)
-    *_, last = Fit(made, model)
+    *_, last = Trainer(made, model)
     assert last.loss == pytest.approx(np.log(3), rel=0.01)
     assert last.status == "degenerate"
     assert last.step <= 12 < made.plan.steps
@@ -316,5 +341,7 @@ def test_options_that_stay_at_chance_end_the_trial_early(pretrained, monkeypatch
 def test_a_slow_start_is_not_chance(pretrained, monkeypatch):
     monkeypatch.setattr("raysearch.training.trainer.CHANCE_STEPS", 5)
     made = job("choose", EPOCH=60, LR=3e-3, evaluations=20)
-    *_, last = Fit(made, Bench(CPU).model(pretrained("choose", made.hyper), made.hyper, 1))
+    *_, last = Trainer(
+        made, ReusableModel(CPU).model(pretrained("choose", made.hyper), made.hyper, 1)
+    )
     assert last.status == "finished"

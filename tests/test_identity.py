@@ -14,11 +14,11 @@ from raysearch import results, search, study
 from raysearch.cli.commands import app
 from raysearch.errors import InputError
 from raysearch.predictions.prediction import predict
-from raysearch.run_folder import Journal, read, trial_identity
-from raysearch.run_folder.trial_identity import Origin, trial_id
+from raysearch.run_folder import Journal, read_journal, trial_identity
+from raysearch.run_folder.trial_identity import TrialOrigin, trial_id
 from raysearch.search import run_study
 from raysearch.search.provenance import provenance
-from raysearch.search.trial_queue import Agenda
+from raysearch.search.trial_queue import TrialQueue
 
 RTE = "glue/rte"
 PLAN = {"steps": 3, "warmup": 0, "per_epoch": 3, "evaluations": [3], "rungs": {}}
@@ -40,16 +40,16 @@ def pairs(path, count=20):
     path.write_text("\n".join(["index\tsentence1\tsentence2\tlabel", *rows]) + "\n")
 
 
-def finish(agenda, most):
-    """So many trials, trained by nobody: the agenda is told a report and an end of each."""
+def finish(queue, most):
+    """So many trials, trained by nobody: the queue is told a report and an end of each."""
     for _ in range(most):
-        record = agenda.next()
-        agenda.journal.write("attempt", trial=record.id, attempt=1, at=1.0, plan=PLAN, from_step=0)
+        record = queue.next()
+        queue.journal.write("attempt", trial=record.id, attempt=1, at=1.0, plan=PLAN, from_step=0)
         scores = {"dev.accuracy": round(0.5 + record.number / 100, 2)}
         values = {"step": 3, "steps": 3, "loss": 0.5, "scores": scores, "status": "finished"}
         more = {"attempt": 1, "stage": "finetune", "seconds": 1.0, "rate": 1e-5, "tokens": 1}
-        agenda.report(record, {**values, **more})
-        agenda.end(record, "finished")
+        queue.report(record, {**values, **more})
+        queue.end(record, "finished")
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def begun(tmp_path, raw):
     facts = {"data": str(data), "content": content, "lanes": lanes}
     (folder / "provenance.json").write_text(json.dumps(provenance(searched) | facts))
     with closing(Journal(folder)) as journal:
-        finish(Agenda(searched, journal, content), 2)
+        finish(TrialQueue(searched, journal, content), 2)
     return folder
 
 
@@ -102,13 +102,13 @@ def edit(folder, **parts):
 def refusals(folder, tmp_path):
     """What a table, a prediction and a resumption each say against a run folder."""
     for command in (
-        lambda: results.write(folder),
+        lambda: results.write_exports(folder),
         lambda: predict(folder, to=tmp_path / "out"),
         lambda: search.resume(folder),
     ):
         with pytest.raises(InputError) as refused:
             command()
-        yield {problem.place: problem.text for problem in refused.value.problems}
+        yield {problem.location: problem.text for problem in refused.value.problems}
 
 
 def test_an_id_is_the_one_that_0_1_1_gave_the_same_trial():
@@ -117,14 +117,14 @@ def test_an_id_is_the_one_that_0_1_1_gave_the_same_trial():
     raw = {"tasks": [RTE], "model": "scratch", "space": space, "fixed": fixed}
     searched = study.parse({**raw, "search": {"seed": 7, "stop_early": True}})
     names = frozenset(trial_identity._OF_0_1_1.split())
-    origin = Origin(content={RTE: "data"}, version="0.1.1", names=names)
+    origin = TrialOrigin(content={RTE: "data"}, version="0.1.1", names=names)
     point = {"LR": 1e-05, "WARMUP": {"steps": 50}}
     assert trial_id(searched, RTE, "search", point, 7, origin) == "69ca4bbb21af"
     fixed = {"view": "noise", "corpus": "switch", "EPOCH": 2}
     raw = {"tasks": ["xtreme/panx"], "model": "scratch", "recipe": "stabletune", "fixed": fixed}
     taught = study.parse({**raw, "search": {"select_on": "mean"}})
     content = {"xtreme/panx": "data", "xtreme/panx teach": "less"}
-    origin = Origin(content=content, version="0.1.1", names=names)
+    origin = TrialOrigin(content=content, version="0.1.1", names=names)
     point = {"stages": 1, "corpus": "subwords"}
     assert trial_id(taught, "xtreme/panx", "teach", point, 1, origin) == "21c6f06c2050"
 
@@ -133,12 +133,12 @@ def test_an_id_is_the_one_that_0_1_1_gave_the_same_trial():
 def test_a_table_of_a_run_of_0_1_1_stands_and_says_so_and_an_edited_one_is_refused(tmp_path):
     folder = tmp_path / "tiny"
     shutil.copytree(SHARED, folder, copy_function=shutil.copyfile)
-    table = results.write(folder)
+    table = results.write_exports(folder)
     assert table.row("Result").cells[0].text == "42.5"
     assert table.notes[-1].startswith("Trained by raysearch 0.1.1; this is ")
     edit(folder, fixed__BSZ=256)
     with pytest.raises(InputError, match=r"5 of 5 trials do not follow from it"):
-        results.write(folder)
+        results.write_exports(folder)
 
 
 def told_of_origin(table):
@@ -147,7 +147,7 @@ def told_of_origin(table):
 
 
 def test_an_untouched_run_has_a_table_and_goes_on(run_folder, started):
-    assert not told_of_origin(results.write(run_folder))
+    assert not told_of_origin(results.write_exports(run_folder))
     search.resume(run_folder)
     assert started == [study.load(run_folder / "study.yaml")]
 
@@ -239,9 +239,11 @@ def test_what_changes_no_trial_that_was_trained_may_change(run_folder, kind, sta
     search.resume(run_folder)
     now = study.load(run_folder / "study.yaml")
     assert started == [now]
-    assert results.write(run_folder).title.startswith(now.name)
-    agenda = Agenda(now, Journal(run_folder), run_study._content(now, run_folder.parent / "data"))
-    assert agenda.next().id not in list(agenda.journal.trials)[:2]
+    assert results.write_exports(run_folder).title.startswith(now.name)
+    queue = TrialQueue(
+        now, Journal(run_folder), run_study._content(now, run_folder.parent / "data")
+    )
+    assert queue.next().id not in list(queue.journal.trials)[:2]
 
 
 def test_a_study_that_grew_is_the_one_that_later_changes_are_told_against(run_folder, started):
@@ -249,22 +251,22 @@ def test_a_study_that_grew_is_the_one_that_later_changes_are_told_against(run_fo
     search.resume(run_folder)
     edit(run_folder, fixed__clip=2.0)
     with pytest.raises(InputError, match=r"fixed\.clip +was 1 when the trials .* is 2 now"):
-        results.write(run_folder)
+        results.write_exports(run_folder)
 
 
 def test_a_run_that_did_not_keep_its_study_still_refuses_an_edited_one(run_folder):
     path = run_folder / "provenance.json"
     facts = json.loads(path.read_text())
     path.write_text(json.dumps({n: facts[n] for n in ("raysearch", "data", "content", "lanes")}))
-    assert not told_of_origin(results.write(run_folder))
+    assert not told_of_origin(results.write_exports(run_folder))
     edit(run_folder, fixed__EPOCH=2)
     with pytest.raises(InputError, match="2 of 2 trials do not follow from it"):
-        results.write(run_folder)
+        results.write_exports(run_folder)
 
 
 def test_a_journal_of_another_study_is_refused(run_folder, tmp_path):
     journal = run_folder / "journal.jsonl"
-    first = next(iter(read(run_folder).trials))
+    first = next(iter(read_journal(run_folder).trials))
     journal.write_text(journal.read_text().replace(first, "0" * 12))
     for problems in refusals(run_folder, tmp_path):
         assert "1 of 2 trials do not follow from it, 000000000000" in problems["study.yaml"]
@@ -274,15 +276,15 @@ def test_a_score_that_is_not_that_of_its_evaluation_is_refused(run_folder):
     journal = run_folder / "journal.jsonl"
     journal.write_text(journal.read_text().replace('"score":0.51', '"score":0.99'))
     with pytest.raises(InputError, match="is not that of its best evaluation"):
-        results.write(run_folder)
+        results.write_exports(run_folder)
 
 
 def test_a_run_folder_without_a_provenance_has_a_table_that_says_what_was_not_checked(run_folder):
     for content in ("", "[]", "{"):
         (run_folder / "provenance.json").write_text(content)
-        assert "was not checked" in results.write(run_folder).notes[-1]
+        assert "was not checked" in results.write_exports(run_folder).notes[-1]
     (run_folder / "provenance.json").unlink()
-    assert "was not checked" in results.write(run_folder).notes[-1]
+    assert "was not checked" in results.write_exports(run_folder).notes[-1]
 
 
 @pytest.mark.parametrize(
@@ -312,7 +314,7 @@ def test_lanes_and_data_of_other_types_are_refused(run_folder, facts):
 def refused_resume(folder):
     with pytest.raises(InputError) as refused:
         search.resume(folder)
-    return {problem.place: problem.text for problem in refused.value.problems}
+    return {problem.location: problem.text for problem in refused.value.problems}
 
 
 def test_data_a_model_and_a_version_that_changed_are_each_named(tmp_path, run_folder, started):
@@ -343,14 +345,14 @@ def test_a_model_that_was_moved_is_the_same_model(tmp_path, toy_folder, monkeypa
     facts = {"data": str(data), "content": content, "lanes": {}}
     (folder / "provenance.json").write_text(json.dumps(provenance(searched) | facts))
     with closing(Journal(folder)) as journal:
-        finish(Agenda(searched, journal, content), 1)
+        finish(TrialQueue(searched, journal, content), 1)
     model.rename(tmp_path / "moved")
     edit(folder, model=str(tmp_path / "moved"))
     with pytest.raises(InputError, match=r"model +was"):
-        results.write(folder)
+        results.write_exports(folder)
     search.resume(folder)
     assert len(started) == 1
-    assert results.write(folder)
+    assert results.write_exports(folder)
     (tmp_path / "moved" / "model.safetensors").write_bytes(b"another")
     assert "changed since the run began" in refused_resume(folder)[RTE]
 

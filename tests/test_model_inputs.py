@@ -9,15 +9,15 @@ from conftest import toy_tokenizer
 
 from raysearch import preflight, study, tasks
 from raysearch.data.columns import GROUP
-from raysearch.data.dataset import Examples
+from raysearch.data.dataset import EncodedDataset
 from raysearch.data.encoding_cache import ENCODERS
 from raysearch.errors import InputError
-from raysearch.models import Bench, read, scratch
-from raysearch.models.heads import HEADS, put
-from raysearch.models.input_limits import NO_LIMIT, inputs_of
-from raysearch.models.pretrained import read_tokenizer, save
+from raysearch.models import ReusableModel, read_pretrained, scratch
+from raysearch.models.heads import HEADS, attach_head
+from raysearch.models.input_limits import NO_LIMIT, find_input_limits
+from raysearch.models.pretrained import read_tokenizer, save_model
 from raysearch.models.suitability import suitability_problems
-from raysearch.recipes import Hyper
+from raysearch.recipes import Hyperparameters
 from raysearch.study.model_names import POSITIONS
 from raysearch.tasks import Task
 
@@ -135,13 +135,13 @@ def prepared(head, tokenizer, hyper, *, train=True, rows=None):
     columns = encoder.encode(rows or ROWS[head], TASKS[head], tokenizer, hyper, train=train)
     group = "2" if head == "choose" else "1"
     table = pa.Table.from_pydict(columns).replace_schema_metadata({GROUP: group})
-    return Examples(table, encoder.padding(tokenizer))
+    return EncodedDataset(table, encoder.padding(tokenizer))
 
 
 @pytest.mark.parametrize("kind", FAMILIES)
 def test_lengths_and_token_types_are_those_of_the_built_model(kind):
     _, limit, types = FAMILIES[kind]
-    seen = inputs_of(configuration(kind))
+    seen = find_input_limits(configuration(kind))
     assert (seen.limit, seen.types, seen.words) == (limit, types, 85)
 
 
@@ -159,7 +159,7 @@ def test_a_row_of_the_limit_runs_and_a_longer_one_does_not(kind):
 @pytest.mark.parametrize("kind", ["bert", "albert", "rembert", "mobilebert", "electra"])
 def test_pairs_have_token_types_whatever_the_tokenizer_lists(kind, tmp_path):
     tokenizer = read_tokenizer(folder_of(kind, tmp_path), ())
-    hyper = Hyper(max_length=30)
+    hyper = Hyperparameters(max_length=30)
     rows = {head: prepared(head, tokenizer, hyper).row("token_type_ids", 0).tolist()
             for head in TASKS}  # fmt: skip
     assert rows == {
@@ -174,12 +174,12 @@ def test_pairs_have_token_types_whatever_the_tokenizer_lists(kind, tmp_path):
 def test_models_without_token_types_of_their_own_get_none(kind, tmp_path):
     tokenizer = read_tokenizer(folder_of(kind, tmp_path), ())
     assert "token_type_ids" not in tokenizer.model_input_names
-    assert not prepared("classify", tokenizer, Hyper(max_length=30)).has("token_type_ids")
+    assert not prepared("classify", tokenizer, Hyperparameters(max_length=30)).has("token_type_ids")
 
 
 def test_xlnets_rows_end_with_the_token_that_stands_for_the_whole(tmp_path):
     tokenizer = read_tokenizer(folder_of("xlnet", tmp_path), ())
-    hyper = Hyper(max_length=14, qa_length=8)
+    hyper = Hyperparameters(max_length=14, qa_length=8)
     rows = {head: prepared(head, tokenizer, hyper) for head in TASKS}
     types = {head: one.row("token_type_ids", 0).tolist() for head, one in rows.items()}
     assert types == {
@@ -200,10 +200,10 @@ def test_a_longer_example_beside_one_does_not_change_what_a_model_says_of_it(kin
     tokenizer = last_tokenizer() if kind == "xlnet" else toy_tokenizer()
     if kind == "mpnet":  # its padding id is no other
         pytest.skip("the toy vocabulary pads with 0")
-    from raysearch.models.input_limits import fit
+    from raysearch.models.input_limits import fit_tokenizer
 
     config = configuration(kind)
-    fit(tokenizer, inputs_of(config))
+    fit_tokenizer(tokenizer, find_input_limits(config))
     config.num_labels = TASKS[head].outputs
     if kind == "gpt2" and head in ("choose",):
         config.num_labels = 1
@@ -214,9 +214,9 @@ def test_a_longer_example_beside_one_does_not_change_what_a_model_says_of_it(kin
             model = HEADS[head].from_config(config, dtype=torch.float32)
         except InputError:
             pytest.skip(f"no {kind} for {head}")
-        put(model, head)
+        attach_head(model, head)
         model.eval()
-        examples = prepared(head, tokenizer, Hyper(max_length=30), train=False)
+        examples = prepared(head, tokenizer, Hyperparameters(max_length=30), train=False)
         with torch.inference_mode():
             alone, beside = (said(model, examples.collate(rows), head) for rows in ([0], [0, 1]))
         for one, other in zip(alone, beside, strict=True):
@@ -239,9 +239,9 @@ def said(model, batch, head):
 def test_no_answer_is_xlnets_last_token_and_the_first_of_others(tmp_path):
     for kind, wanted in (("xlnet", [7, 14]), ("bert", [0, 0])):
         folder = folder_of(kind, tmp_path / kind)
-        tokenizer, hyper = read_tokenizer(folder, ()), Hyper(max_length=30)
-        pretrained = read(folder, SPAN, tokenizer, hyper)
-        model = Bench(CPU).model(pretrained, hyper, 1)
+        tokenizer, hyper = read_tokenizer(folder, ()), Hyperparameters(max_length=30)
+        pretrained = read_pretrained(folder, SPAN, tokenizer, hyper)
+        model = ReusableModel(CPU).model(pretrained, hyper, 1)
         found = model(**prepared("span", tokenizer, hyper).collate([0, 1]))
         assert found.nowhere.tolist() == wanted
         assert found.gold["start"][1] == found.gold["end"][1] == wanted[1]
@@ -251,7 +251,7 @@ def test_no_answer_is_xlnets_last_token_and_the_first_of_others(tmp_path):
 def test_a_summary_of_all_tokens_leaves_padding_out():
     config = configuration("electra", num_labels=1, summary_type="mean")
     model = HEADS["choose"].from_config(config, dtype=torch.float32).eval()
-    put(model, "choose")
+    attach_head(model, "choose")
     ids = torch.tensor([[[2, 9, 3], [2, 8, 3]]])
     wide = torch.nn.functional.pad(ids, (0, 4))
     with torch.inference_mode():
@@ -265,13 +265,13 @@ def test_a_family_without_a_multiple_choice_head_chooses_with_its_classifier(tmp
     from transformers import DebertaForSequenceClassification
 
     folder = folder_of("deberta", tmp_path / "deberta")
-    tokenizer, hyper = read_tokenizer(folder, ()), Hyper(max_length=60)
-    pretrained = read(folder, CHOOSE, tokenizer, hyper)
-    model = Bench(CPU).model(pretrained, hyper, 1).eval()
+    tokenizer, hyper = read_tokenizer(folder, ()), Hyperparameters(max_length=60)
+    pretrained = read_pretrained(folder, CHOOSE, tokenizer, hyper)
+    model = ReusableModel(CPU).model(pretrained, hyper, 1).eval()
     batch = prepared("choose", tokenizer, hyper).collate([0, 1])
     batch.pop("labels")
     weights = {name: torch.tensor(x) for name, x in pretrained.weights.items()}
-    save(tmp_path / "best", pretrained, {n: x.numpy() for n, x in model.state_dict().items()})
+    save_model(tmp_path / "best", pretrained, {n: x.numpy() for n, x in model.state_dict().items()})
     theirs = DebertaForSequenceClassification.from_pretrained(tmp_path / "best", num_labels=1)
     with torch.inference_mode():
         scores = model(**batch).logits
@@ -279,7 +279,7 @@ def test_a_family_without_a_multiple_choice_head_chooses_with_its_classifier(tmp
     assert scores.shape == (2, 2)
     torch.testing.assert_close(scores.flatten(), flat.flatten())
     assert weights
-    again = read(str(tmp_path / "best"), CHOOSE, tokenizer, hyper)
+    again = read_pretrained(str(tmp_path / "best"), CHOOSE, tokenizer, hyper)
     assert {"classifier.weight", "classifier.bias"} <= again.weights.keys()
 
 
@@ -309,7 +309,7 @@ def test_what_a_model_cannot_read_is_refused_by_name_all_together(tmp_path):
     def problems(tokenizer, kind="bert", task="glue/rte", fixed=None, **settings):
         folder = folder_of(kind, tmp_path, tokenizer=tokenizer, **settings)
         asked = study.parse({"tasks": [task], "model": folder, "fixed": fixed or {}})
-        return [(p.place, p.text) for p in suitability_problems(asked, [task])]
+        return [(p.location, p.text) for p in suitability_problems(asked, [task])]
 
     assert problems(toy_tokenizer()) == []
     ((place, text),) = problems(unpadded())
@@ -349,10 +349,10 @@ def test_a_tokenizer_that_a_model_cannot_read_is_refused_when_it_is_read(tmp_pat
 
 def test_a_model_from_scratch_is_asked_for_no_more_than_its_positions():
     for family, limit in POSITIONS.items():
-        shape = scratch.config(f"scratch-{family}:1x64", toy_tokenizer())
-        assert inputs_of(shape).limit == limit
+        shape = scratch.scratch_config(f"scratch-{family}:1x64", toy_tokenizer())
+        assert find_input_limits(shape).limit == limit
     asked = study.parse({"tasks": ["glue/rte"], "model": "scratch", "fixed": {"max_length": 513}})
-    ((place, text),) = [(p.place, p.text) for p in preflight.survey(asked, None).problems]
+    ((place, text),) = [(p.location, p.text) for p in preflight.survey(asked, None).problems]
     assert place == "max_length"
     assert "positions for 512 tokens, got 513" in text
     asked = study.parse({"tasks": ["glue/rte"], "model": "scratch", "fixed": {"max_length": 512}})

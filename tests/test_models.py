@@ -13,12 +13,12 @@ from test_fit import STILL, toy_job
 
 from raysearch import tasks
 from raysearch.errors import InputError
-from raysearch.models import Bench, read, save, scratch
+from raysearch.models import ReusableModel, read_pretrained, save_model, scratch
 from raysearch.models.heads import HEADS
 from raysearch.models.pretrained import read_tokenizer
-from raysearch.models.reusable import snapshot
-from raysearch.recipes import Hyper
-from raysearch.training import Fit
+from raysearch.models.reusable import export_weights
+from raysearch.recipes import Hyperparameters
+from raysearch.training import Trainer
 
 RTE, MNLI, STSB = (tasks.get(f"glue/{name}") for name in ("rte", "mnli", "stsb"))
 CPU = torch.device("cpu")
@@ -26,7 +26,7 @@ VOCABULARY = np.union1d(toy_examples().vocabulary(), toy_examples(40, seed=9).vo
 
 
 def read_toy(folder, task=RTE):
-    return read(str(folder), task, read_tokenizer(str(folder), ()))
+    return read_pretrained(str(folder), task, read_tokenizer(str(folder), ()))
 
 
 def outputs(model):
@@ -55,8 +55,10 @@ def plain(pretrained):
     [(k, h) for k in TOY_CONFIGS for h in (None, "mlm") if (k, h) != ("amos", "mlm")],
 )
 def test_restoring_keeps_every_pretrained_weight_and_draws_the_rest(toy_folder, kind, head):
-    pretrained, bench = read_toy(toy_folder(kind, head=head)), Bench(CPU)
-    first, again, other = (snapshot(bench.model(pretrained, Hyper(), seed)) for seed in (1, 1, 2))
+    pretrained, bench = read_toy(toy_folder(kind, head=head)), ReusableModel(CPU)
+    first, again, other = (
+        export_weights(bench.model(pretrained, Hyperparameters(), seed)) for seed in (1, 1, 2)
+    )
     new = first.keys() - pretrained.weights.keys()
     assert any("classifier" in name for name in new)
     assert not any("layer" in name.lower() and "norm" not in name for name in new)
@@ -73,10 +75,10 @@ def test_restoring_keeps_every_pretrained_weight_and_draws_the_rest(toy_folder, 
 @pytest.mark.parametrize("task", [RTE, STSB], ids=["classify", "regress"])
 def test_a_trained_model_reads_back_to_the_same_outputs(toy_folder, tmp_path, kind, task):
     pretrained, job = read_toy(toy_folder(kind), task), toy_job(task.name, EPOCH=0.6, **STILL)
-    model = Bench(CPU).model(pretrained, job.hyper, 1, VOCABULARY)
-    *_, last = Fit(job, model)
+    model = ReusableModel(CPU).model(pretrained, job.hyper, 1, VOCABULARY)
+    *_, last = Trainer(job, model)
     assert last.status in ("finished", "degenerate")
-    save(tmp_path / "best", pretrained, snapshot(model))
+    save_model(tmp_path / "best", pretrained, export_weights(model))
     again = read_toy(tmp_path / "best", task)
     np.testing.assert_allclose(outputs(plain(again)[0]), outputs(model), rtol=1e-4, atol=1e-5)
     assert plain(again)[1] == []
@@ -90,17 +92,17 @@ def test_the_savings_are_exact(toy_folder, kind):
     job = toy_job(EPOCH=1, LR=1e-3, adam_eps=1e-4, decay_exclude=(), weight_decay=0.1, **STILL)
     trained = []
     for vocabulary in (None, VOCABULARY):
-        model = Bench(CPU).model(pretrained, job.hyper, 1, vocabulary)
-        list(Fit(job, model))
-        trained.append(snapshot(model))
+        model = ReusableModel(CPU).model(pretrained, job.hyper, 1, vocabulary)
+        list(Trainer(job, model))
+        trained.append(export_weights(model))
     theirs, missing = plain(pretrained)
-    start = snapshot(Bench(CPU).model(pretrained, job.hyper, 1))
+    start = export_weights(ReusableModel(CPU).model(pretrained, job.hyper, 1))
     theirs.load_state_dict({name: torch.from_numpy(start[name]) for name in missing}, strict=False)
     for module in theirs.modules():
         if isinstance(module, torch.nn.Dropout):
             module.p = 0.0
-    list(Fit(job, theirs))
-    trained.append(snapshot(theirs))
+    list(Trainer(job, theirs))
+    trained.append(export_weights(theirs))
     whole, narrow, stock = trained
     assert whole.keys() == narrow.keys() == stock.keys()
     for name, array in stock.items():
@@ -110,24 +112,24 @@ def test_the_savings_are_exact(toy_folder, kind):
 
 def test_the_embedding_holds_only_the_rows_that_the_data_can_reach(toy_folder):
     pretrained = read_toy(toy_folder("bert"))
-    model = Bench(CPU).model(pretrained, Hyper(), 1, VOCABULARY)
+    model = ReusableModel(CPU).model(pretrained, Hyperparameters(), 1, VOCABULARY)
     assert len(model.get_input_embeddings().weight) == len(VOCABULARY) + 1 < 40
     with pytest.raises(IndexError):
         model(input_ids=torch.tensor([[2, 80, 3]]))
 
 
 def test_a_bench_builds_anew_only_for_another_model(toy_folder):
-    pretrained, bench = read_toy(toy_folder("bert")), Bench(CPU)
-    model = bench.model(pretrained, Hyper(), 1)
-    assert bench.model(pretrained, Hyper(LR=1, BSZ=4), 2) is model
-    assert bench.model(pretrained, Hyper(dropout=0.3), 2) is not model
-    assert bench.model(pretrained, Hyper(dropout=0.3), 2).bert.embeddings.dropout.p == 0.3
+    pretrained, bench = read_toy(toy_folder("bert")), ReusableModel(CPU)
+    model = bench.model(pretrained, Hyperparameters(), 1)
+    assert bench.model(pretrained, Hyperparameters(LR=1, BSZ=4), 2) is model
+    assert bench.model(pretrained, Hyperparameters(dropout=0.3), 2) is not model
+    assert bench.model(pretrained, Hyperparameters(dropout=0.3), 2).bert.embeddings.dropout.p == 0.3
 
 
 def test_a_seed_does_not_disturb_the_callers_random_numbers(toy_folder):
-    pretrained, bench = read_toy(toy_folder("bert")), Bench(CPU)
+    pretrained, bench = read_toy(toy_folder("bert")), ReusableModel(CPU)
     torch.manual_seed(5)
-    bench.model(pretrained, Hyper(), 1)
+    bench.model(pretrained, Hyperparameters(), 1)
     drawn = torch.rand(3)
     torch.manual_seed(5)
     assert torch.equal(drawn, torch.rand(3))
@@ -169,8 +171,8 @@ def test_a_pickled_checkpoint_is_read_without_running_it(toy_folder, tmp_path):
 def test_the_head_of_another_task_is_not_kept_and_the_own_one_is(toy_folder, tmp_path):
     qnli, wnli = tasks.get("glue/qnli"), tasks.get("glue/wnli")
     pretrained = read_toy(toy_folder("roberta"), RTE)
-    model = Bench(CPU).model(pretrained, Hyper(), 1)
-    save(tmp_path / "rte", pretrained, snapshot(model))
+    model = ReusableModel(CPU).model(pretrained, Hyperparameters(), 1)
+    save_model(tmp_path / "rte", pretrained, export_weights(model))
     head = {"classifier.dense.weight", "classifier.out_proj.weight"}
     assert head <= read_toy(tmp_path / "rte", RTE).weights.keys()
     assert head <= read_toy(tmp_path / "rte", qnli).weights.keys()  # the same two labels
@@ -191,7 +193,7 @@ def test_identity_is_content_and_not_where_it_lies(toy_folder, tmp_path):
     tokenizer = read_tokenizer(str(folder), ())
     tokenizer(["w1 w2"], truncation=True, max_length=3)  # sets a limit inside the tokenizer
     assert read_toy(tmp_path / "elsewhere").digest == first.digest
-    assert read(str(folder), RTE, tokenizer).digest == first.digest
+    assert read_pretrained(str(folder), RTE, tokenizer).digest == first.digest
     assert read_toy(folder, MNLI).digest != first.digest
 
 
@@ -254,18 +256,18 @@ def test_a_broken_folder_is_refused_by_name(toy_folder, spoil):
     with pytest.raises(InputError) as refused:
         read_toy(folder)
     assert str(folder) in str(refused.value)
-    assert all(problem.place == "model" for problem in refused.value.problems)
+    assert all(problem.location == "model" for problem in refused.value.problems)
 
 
 def test_saving_replaces_a_folder_whole(toy_folder, tmp_path):
     pretrained = read_toy(toy_folder("bert"))
-    weights = snapshot(Bench(CPU).model(pretrained, Hyper(), 1))
+    weights = export_weights(ReusableModel(CPU).model(pretrained, Hyperparameters(), 1))
     folder = tmp_path / "runs" / "best"
     for _ in range(2):
-        save(folder, pretrained, weights)
+        save_model(folder, pretrained, weights)
     assert not [path for path in folder.parent.iterdir() if path != folder]
     with pytest.raises(SafetensorError):
-        save(folder, pretrained, {"broken": None})
+        save_model(folder, pretrained, {"broken": None})
     assert read_toy(folder).weights.keys() == weights.keys()
     assert [path.name for path in folder.parent.iterdir()] == ["best"]
 
@@ -275,7 +277,7 @@ def test_a_tokenizer_from_scratch_is_always_the_same_one(name):
     """Of texts with many ties, and more letters than an alphabet takes."""
     letters = [chr(at) for at in range(0x400, 0x400 + 1500) if chr(at).isalpha()]
     texts = [f"{a}{b}{a} {b}a{a}, no-one's cat" for a, b in itertools.pairwise(letters)]
-    first, *others = (scratch.tokenizer(f"{name}:2x64:1800", iter(texts)) for _ in range(4))
+    first, *others = (scratch.train_tokenizer(f"{name}:2x64:1800", iter(texts)) for _ in range(4))
     assert len(first) > 1000
     for other in others:
         assert other.get_vocab() == first.get_vocab()
@@ -284,7 +286,7 @@ def test_a_tokenizer_from_scratch_is_always_the_same_one(name):
 
 
 def test_a_vocabulary_from_scratch_is_letters_and_their_most_frequent_merges():
-    made = scratch.tokenizer("scratch:2x64:100", ["ab " * 50, "Abc " * 40, "zz " * 20])
+    made = scratch.train_tokenizer("scratch:2x64:100", ["ab " * 50, "Abc " * 40, "zz " * 20])
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
     inside, letters, merges = ["##a", "##b", "##c", "##z"], list("abcz"), ["ab", "abc", "zz"]
     in_order = sorted(made.get_vocab(), key=made.get_vocab().get)

@@ -7,9 +7,14 @@ from conftest import TOY_CONFIGS
 
 from raysearch.errors import InputError
 from raysearch.models.layer_depths import depths_of
-from raysearch.models.pruned_embedding import Narrow
-from raysearch.recipes import Hyper
-from raysearch.training.optimizer import AdamW, decays, depths, multipliers
+from raysearch.models.pruned_embedding import PrunedEmbedding
+from raysearch.recipes import Hyperparameters
+from raysearch.training.optimizer import (
+    AdamW,
+    has_weight_decay,
+    learning_rate_multipliers,
+    parameter_depths,
+)
 
 
 class ToyModel(torch.nn.Module):
@@ -57,7 +62,7 @@ VARIANTS = {
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_adamw_is_the_formula_of_the_paper(variant):
-    hyper = Hyper(weight_decay=0.1, adam_eps=1e-3, **VARIANTS[variant])
+    hyper = Hyperparameters(weight_decay=0.1, adam_eps=1e-3, **VARIANTS[variant])
     model = ToyModel()
     optimizer = AdamW(model, hyper)
     start = {name: p.detach().numpy().copy() for name, p in model.named_parameters()}
@@ -68,9 +73,9 @@ def test_adamw_is_the_formula_of_the_paper(variant):
             parameter.grad = torch.from_numpy(gradients[name][step]).float()
         optimizer.prepare(rate)
         optimizer.step()
-    scale = multipliers(list(start), hyper)
+    scale = learning_rate_multipliers(list(start), hyper)
     for name, parameter in model.named_parameters():
-        decay = hyper.weight_decay if decays(name, parameter.shape, hyper) else 0.0
+        decay = hyper.weight_decay if has_weight_decay(name, parameter.shape, hyper) else 0.0
         expected = numpy_adamw(
             start[name], gradients[name], rates, hyper, multiplier=scale[name], decay=decay
         )
@@ -88,8 +93,9 @@ def test_adamw_is_the_formula_of_the_paper(variant):
 def test_layerwise_decay_gives_electras_multipliers(layers, rate, offset, embeddings, bottom, top):
     names = ["electra.embeddings.LayerNorm.weight", "electra.embeddings_project.weight"]
     names += [f"electra.encoder.layer.{at}.output.dense.weight" for at in range(layers)]
-    found = multipliers(
-        [*names, "classifier.weight"], Hyper(layerwise_decay=rate, layerwise_offset=offset)
+    found = learning_rate_multipliers(
+        [*names, "classifier.weight"],
+        Hyperparameters(layerwise_decay=rate, layerwise_offset=offset),
     )
     values = list(found.values())
     assert values[:3] == pytest.approx([embeddings, embeddings, bottom], abs=5e-5)
@@ -110,7 +116,7 @@ def toy_names(kind):
 @pytest.mark.parametrize("kind", TOY_CONFIGS)
 def test_every_parameter_of_every_architecture_lies_where_it_computes(kind):
     model, parameters = toy_names(kind)
-    depth, layers = depths(list(parameters)), 1 if kind == "albert" else 2
+    depth, layers = parameter_depths(list(parameters)), 1 if kind == "albert" else 2
     assert set(depth.values()) == set(range(layers + 2))
     for name, found in depth.items():
         if not name.startswith(model.base_model_prefix + ".") or "pooler" in name:
@@ -137,7 +143,9 @@ def test_decay_leaves_out_what_modules_say_is_norm_bias_or_table(kind):
             (("embedding",), id(parameter) in tables),
             (("bias",), name.endswith(".bias")),
         ):
-            left_out = not decays(name, parameter.shape, Hyper(decay_exclude=kinds))
+            left_out = not has_weight_decay(
+                name, parameter.shape, Hyperparameters(decay_exclude=kinds)
+            )
             assert left_out == expected, (name, kinds)
 
 
@@ -247,7 +255,9 @@ def test_layers_are_told_by_the_order_in_which_a_text_passes_through_them(kind):
     top = 5 if kind in ("bart", "canine", "t5") else 3
     assert set(depth.values()) == set(range(top + 1))
     assert {name: depth[name] for name in DEPTHS[kind]} == DEPTHS[kind]
-    scale = multipliers(model, Hyper(layerwise_decay=0.5, layerwise_offset=1))
+    scale = learning_rate_multipliers(
+        model, Hyperparameters(layerwise_decay=0.5, layerwise_offset=1)
+    )
     for name, deep in DEPTHS[kind].items():
         assert scale[name] == (1 if deep == top else 0.5 ** (top - deep)), name
 
@@ -255,15 +265,17 @@ def test_layers_are_told_by_the_order_in_which_a_text_passes_through_them(kind):
 @pytest.mark.parametrize("kind", TOY_CONFIGS)
 def test_a_models_layers_are_those_that_its_names_tell(kind):
     model, parameters = toy_names(kind)
-    hyper = Hyper(layerwise_decay=0.8)
-    assert multipliers(model, hyper) == multipliers(list(parameters), hyper)
+    hyper = Hyperparameters(layerwise_decay=0.8)
+    assert learning_rate_multipliers(model, hyper) == learning_rate_multipliers(
+        list(parameters), hyper
+    )
 
 
 @pytest.mark.parametrize("kind", ["bart", "funnel", "t5", "xlm"])
 def test_names_alone_tell_the_same_of_lists_of_lists_and_of_halves(kind):
     model = toy_family(kind)
     known = depths_of(model)
-    told = depths([name for name, _ in model.named_parameters()])
+    told = parameter_depths([name for name, _ in model.named_parameters()])
     layers = {n for n in known if any(f".{number}." in n for number in range(2))}
     embedding = next(n for n, p in model.named_parameters()
                      if p is model.get_input_embeddings().weight)  # fmt: skip
@@ -275,8 +287,8 @@ def test_layers_that_cannot_be_told_are_refused():
     model = toy_family("bert")
     model.config.max_position_embeddings = 2  # no text fits
     with pytest.raises(InputError, match=r"the layers of BertForSequenceClassification cannot"):
-        multipliers(model, Hyper(layerwise_decay=0.9))
-    assert set(multipliers(model, Hyper()).values()) == {1.0}
+        learning_rate_multipliers(model, Hyperparameters(layerwise_decay=0.9))
+    assert set(learning_rate_multipliers(model, Hyperparameters()).values()) == {1.0}
 
 
 # Family -> what is a norm and what a table there, and what only looks so by its name.
@@ -330,8 +342,8 @@ def test_norms_and_tables_are_what_their_modules_are(kind):
     for name, is_a in KINDS[kind].items():
         owner, parameter = model.get_submodule(name.rpartition(".")[0]), model.get_parameter(name)
         for excluded in ("norm", "embedding"):
-            hyper = Hyper(decay_exclude=(excluded,))
-            assert decays(name, parameter.shape, hyper, owner) == (excluded != is_a), name
+            hyper = Hyperparameters(decay_exclude=(excluded,))
+            assert has_weight_decay(name, parameter.shape, hyper, owner) == (excluded != is_a), name
 
 
 def test_the_optimizer_asks_the_modules_and_a_cut_embedding_is_a_table():
@@ -341,8 +353,8 @@ def test_the_optimizer_asks_the_modules_and_a_cut_embedding_is_a_table():
     config = AutoConfig.for_model("megatron-bert", **FAMILIES["megatron-bert"])
     model = AutoModelForSequenceClassification.from_config(config)
     table = model.get_input_embeddings()
-    model.set_input_embeddings(Narrow(table, np.array([3, 5]), table.weight.detach()))
-    hyper = Hyper(decay_exclude=("norm", "embedding"), weight_decay=0.1)
+    model.set_input_embeddings(PrunedEmbedding(table, np.array([3, 5]), table.weight.detach()))
+    hyper = Hyperparameters(decay_exclude=("norm", "embedding"), weight_decay=0.1)
     groups = AdamW(model, hyper).inner.param_groups
     decaying = {id(p) for group in groups if group["decay"] for p in group["params"]}
     spared = {n for n, p in model.named_parameters() if id(p) not in decaying}

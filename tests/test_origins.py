@@ -9,8 +9,8 @@ from conftest import toy_tokenizer
 from run_folders import Script, write_study
 
 from raysearch import results, study, tasks
-from raysearch.models import read
-from raysearch.study.model_names import model_problems, source
+from raysearch.models import read_pretrained
+from raysearch.study.model_names import model_problems, resolve_model_folder
 
 RTE, MNLI, STSB, PANX = "glue/rte", "glue/mnli", "glue/stsb", "xtreme/panx"
 
@@ -46,13 +46,13 @@ def test_fixing_a_hyperparameter_leaves_what_tasks_start_from(run: Path) -> None
 
 
 def test_a_run_with_one_winner_is_that_winner_and_of_several_one_is_named(run: Path) -> None:
-    assert source(str(run / "glue-mnli")) == str(run / "glue-mnli" / "best")
-    (problem,) = model_problems(source(str(run)))
+    assert resolve_model_folder(str(run / "glue-mnli")) == str(run / "glue-mnli" / "best")
+    (problem,) = model_problems(resolve_model_folder(str(run)))
     assert "2 winners" in problem.text
     assert str(run / "glue-qnli" / "best") in problem.text
     (run / "glue-qnli").rename(run.parent / "elsewhere")
-    assert source(str(run)) == str(run / "glue-mnli" / "best")
-    assert source("bert-base-uncased") == "bert-base-uncased"
+    assert resolve_model_folder(str(run)) == str(run / "glue-mnli" / "best")
+    assert resolve_model_folder("bert-base-uncased") == "bert-base-uncased"
 
 
 def test_the_head_stays_where_the_labels_are_the_same_and_is_drawn_anew_otherwise(
@@ -67,9 +67,9 @@ def test_the_head_stays_where_the_labels_are_the_same_and_is_drawn_anew_otherwis
         folder
     )
     tokenizer = toy_tokenizer()
-    kept = read(str(folder), tasks.get(MNLI), tokenizer).weights
+    kept = read_pretrained(str(folder), tasks.get(MNLI), tokenizer).weights
     for other in (RTE, STSB):
-        weights = read(str(folder), tasks.get(other), tokenizer).weights
+        weights = read_pretrained(str(folder), tasks.get(other), tokenizer).weights
         assert {n for n in kept if n not in weights} == {"classifier.weight", "classifier.bias"}
         assert all(np.array_equal(weights[n], kept[n]) for n in weights)
 
@@ -92,7 +92,7 @@ def test_the_table_and_the_winners_study_say_what_a_task_started_from(
     written: Path, run: Path
 ) -> None:
     origin = str(run / "glue-mnli" / "best")
-    assert f"RTE: from {origin}." in results.write(written).notes
+    assert f"RTE: from {origin}." in results.write_exports(written).notes
     assert study.load(written / "glue-rte" / "best.yaml").model == origin
     assert study.load(written / "glue-mnli" / "best.yaml").model == "scratch"
 
@@ -104,7 +104,7 @@ def test_a_winners_study_keeps_what_else_the_study_said(tmp_path: Path) -> None:
     script = Script(tmp_path)
     script.trial(PANX, {"LR": 1e-5}, {"entity_f1": 0.6, "mean.entity_f1": 0.5})
     script.close()
-    results.write(tmp_path)
+    results.write_exports(tmp_path)
     best = study.load(tmp_path / "xtreme-panx" / "best.yaml")
     assert best.train == ("en", "de")
     assert best.leave_out == 3

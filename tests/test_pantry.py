@@ -3,7 +3,7 @@
 import pyarrow as pa
 import pytest
 
-from raysearch.search.data_preparation import counted, one_label
+from raysearch.search.data_preparation import describe_count, one_label
 from raysearch.tasks import get
 
 
@@ -18,7 +18,7 @@ from raysearch.tasks import get
 )
 def test_examples_are_counted_by_their_ids_and_rows_told_where_they_are_more(task, ids, said):
     table = pa.table({"id": pa.chunked_array([ids[:2], ids[2:]])})
-    assert counted(get(task), table) == said
+    assert describe_count(get(task), table) == said
 
 
 @pytest.mark.parametrize(

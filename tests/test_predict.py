@@ -10,11 +10,11 @@ from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTok
 
 from raysearch import tasks
 from raysearch.errors import InputError
-from raysearch.models import Bench, read, save
+from raysearch.models import ReusableModel, read_pretrained, save_model
 from raysearch.models.pretrained import read_tokenizer
-from raysearch.models.reusable import snapshot
+from raysearch.models.reusable import export_weights
 from raysearch.predictions.prediction import predict
-from raysearch.recipes import Hyper
+from raysearch.recipes import Hyperparameters
 
 RTE, MNLI, AX, STSB = "glue/rte", "glue/mnli", "glue/ax", "glue/stsb"
 WORDS = ("the", "old", "key", "near", "doors", "fell", "and", "a", "quiet", "ship", "moved")
@@ -61,10 +61,10 @@ def test_every_head_predicts_what_its_benchmark_takes(tmp_path, name, settings):
     (tmp_path / path).write_text(text)
     task = tasks.get(name)
     tokenizer = read_tokenizer("scratch", [" ".join(WORDS)] * 9)
-    hyper = Hyper(**settings)
-    pretrained = read("scratch:1x16", task, tokenizer, hyper)
-    bench = Bench(torch.device("cpu"))
-    save(tmp_path / "model", pretrained, snapshot(bench.model(pretrained, hyper, 3)))
+    hyper = Hyperparameters(**settings)
+    pretrained = read_pretrained("scratch:1x16", task, tokenizer, hyper)
+    bench = ReusableModel(torch.device("cpu"))
+    save_model(tmp_path / "model", pretrained, export_weights(bench.model(pretrained, hyper, 3)))
     paths = predict(tmp_path / "model", to=tmp_path / "out", data=tmp_path, names=[name])
     found = {path.relative_to(tmp_path / "out").as_posix(): path.read_text() for path in paths}
     if name == "squad/v1.1":
@@ -90,14 +90,16 @@ def test_every_head_predicts_what_its_benchmark_takes(tmp_path, name, settings):
 def toy_model(folder, name):
     """A one-layer encoder with random weights and the task's head, as a transformers folder."""
     task = tasks.get(name)
-    pretrained = read("scratch:1x16", task, read_tokenizer("scratch", [" ".join(WORDS)] * 9))
+    pretrained = read_pretrained(
+        "scratch:1x16", task, read_tokenizer("scratch", [" ".join(WORDS)] * 9)
+    )
     torch.manual_seed(3)
     config = AutoConfig.for_model(**pretrained.config)
     model = AutoModelForSequenceClassification.from_config(config)
     weights = {
         n: x.numpy() * 30 if x.dim() > 1 else x.numpy() for n, x in model.state_dict().items()
     }
-    save(folder, pretrained, weights)
+    save_model(folder, pretrained, weights)
     return folder
 
 
@@ -143,7 +145,7 @@ def submission(pairs, folder, name, first=0):
 def refusal(*arguments, **options):
     with pytest.raises(InputError) as caught:
         predict(*arguments, **options)
-    return {problem.place: problem.text for problem in caught.value.problems}
+    return {problem.location: problem.text for problem in caught.value.problems}
 
 
 def test_the_submission_file_is_what_the_model_says_of_each_row(tmp_path, data):

@@ -46,7 +46,7 @@ def data(tmp_path):
 
 
 def found(problems):
-    return [(problem.place, problem.text) for problem in problems]
+    return [(problem.location, problem.text) for problem in problems]
 
 
 def test_whole_data_has_no_problems(data):
@@ -82,14 +82,14 @@ def test_of_a_file_with_many_broken_rows_the_first_are_told_and_all_are_counted(
     write(data / "RTE" / "train.tsv", train)
     problems = preflight.survey(searched(RTE), data).problems
     assert sum(problem.count for problem in problems) == 277
-    assert problems[-1].place == "glue/rte train.tsv ..."
+    assert problems[-1].location == "glue/rte train.tsv ..."
     assert problems[-1].text == "and 257 more"
 
 
 def test_problems_of_a_file_stand_in_the_order_of_its_lines(data):
     good = (data / "RTE" / "train.tsv").read_bytes()
     write(data / "RTE" / "train.tsv", good + b"3\ta\n4\t\xff\tb\tentailment\n" * 2)
-    places = [problem.place for problem in preflight.survey(searched(RTE), data).problems]
+    places = [problem.location for problem in preflight.survey(searched(RTE), data).problems]
     assert places == [f"glue/rte train.tsv line {line}" for line in (5, 6, 7, 8)]
 
 
@@ -126,7 +126,7 @@ def test_a_survey_counts_what_trains_and_what_is_scored_and_reads_it_once(data, 
 def test_a_model_is_looked_at_where_it_is_named(data):
     own = {MRPC: {"model": "./gone"}, COLA: {"model": "./none"}}
     study = searched(RTE, MRPC, COLA, model="./none", per_task=own)
-    places = [problem.place for problem in preflight.survey(study, None).problems]
+    places = [problem.location for problem in preflight.survey(study, None).problems]
     assert places == ["model", "per_task.glue/mrpc.model"]
 
 
@@ -239,7 +239,7 @@ def test_the_data_of_a_generated_task_are_looked_at_without_a_folder():
 
 @pytest.mark.parametrize("count", [0, -3])
 def test_no_lanes_at_all_are_refused(count):
-    ((_, text),) = found(preflight.lane_problems(Lanes.of(count), {"CPU": 2}))
+    ((_, text),) = found(preflight.lane_problems(Lanes.from_mapping(count), {"CPU": 2}))
     assert text == f"{count} asked for, at least 1 would do"
 
 
@@ -254,7 +254,7 @@ def test_schedules_without_a_step_are_refused_and_strange_ones_told(data):
     fixed = {"BSZ": 8, "evaluations": 1}
     wrong = searched(RTE, fixed=fixed, space={"EPOCH": {"uniform": [0.5, 3]}})
     (problem,) = preflight.survey(wrong, data).problems
-    assert problem.place == RTE
+    assert problem.location == RTE
     assert problem.text == (
         "EPOCH 0.5 of an epoch of 1 step is less than one step, of 3 examples: "
         "a larger EPOCH or a smaller BSZ would do"

@@ -11,9 +11,9 @@ from conftest import toy_tokenizer
 
 from raysearch import tasks
 from raysearch.data import encoding_cache, readers
-from raysearch.data.dataset import Examples
+from raysearch.data.dataset import EncodedDataset
 from raysearch.errors import InputError
-from raysearch.recipes import Hyper
+from raysearch.recipes import Hyperparameters
 
 RTE, STSB = tasks.get("glue/rte"), tasks.get("glue/stsb")
 
@@ -38,7 +38,7 @@ def root(tmp_path, monkeypatch):
 
 
 def make(root, task=RTE, length=32, tokenizer=None):
-    hyper = Hyper(max_length=length)
+    hyper = Hyperparameters(max_length=length)
     return encoding_cache.prepare(task, task.train, root, tokenizer or toy_tokenizer(), hyper)
 
 
@@ -75,7 +75,9 @@ def test_what_a_tokenizer_did_before_is_no_part_of_it(root):
 
 
 def test_a_pair_is_cut_from_its_longer_text(root):
-    examples = Examples(*[getattr(make(root, length=8), name) for name in ("table", "padding")])
+    examples = EncodedDataset(
+        *[getattr(make(root, length=8), name) for name in ("table", "padding")]
+    )
     assert set(examples.lengths) == {8}
     words = toy_tokenizer().convert_ids_to_tokens(examples.collate([1])["input_ids"][0])
     assert words == ["[CLS]", "w1", "w2", "w3", "[SEP]", "w7", "w1", "[SEP]"]
@@ -87,18 +89,18 @@ def test_longer_training_examples_are_left_out_where_a_study_says_so_and_dev_is_
     for split in ("train", "dev"):
         path = root / "RTE" / f"{split}.tsv"
         path.write_text("\n".join(["index\tsentence1\tsentence2\tlabel", *rows]) + "\n")
-    hyper = Hyper(max_length=9, over_length="drop")  # [CLS] w1 * 5 [SEP] w7 [SEP]
+    hyper = Hyperparameters(max_length=9, over_length="drop")  # [CLS] w1 * 5 [SEP] w7 [SEP]
     for _ in range(2):  # prepared, and from the cache
         made = encoding_cache.prepare(RTE, RTE.train, root, toy_tokenizer(), hyper)
         assert made.table["id"].to_pylist() == ["0", "1", "2", "3", "4"]
-        assert "4 examples left out: longer than 9 tokens" in made.left
+        assert "4 examples left out: longer than 9 tokens" in made.skipped
     dev = encoding_cache.prepare(RTE, RTE.dev[0], root, toy_tokenizer(), hyper)
-    assert (dev.table.num_rows, dev.left) == (9, "")
+    assert (dev.table.num_rows, dev.skipped) == (9, "")
     assert max(map(len, dev.table["input_ids"].to_pylist())) == 9
 
 
 def test_a_task_that_loses_every_example_is_an_error(root):
-    hyper = Hyper(max_length=8, over_length="drop")
+    hyper = Hyperparameters(max_length=8, over_length="drop")
     with pytest.raises(InputError, match="a larger max_length would do"):
         encoding_cache.prepare(RTE, RTE.train, root, toy_tokenizer(), hyper)
 
@@ -192,14 +194,14 @@ def test_unusable_rows_that_a_study_allows_are_left_out_and_told(root):
     with pytest.raises(InputError, match="maybe"):
         make(root)
     for cached in (False, True):
-        made = encoding_cache.prepare(RTE, RTE.train, root, toy_tokenizer(), Hyper(), 1)
+        made = encoding_cache.prepare(RTE, RTE.train, root, toy_tokenizer(), Hyperparameters(), 1)
         assert made.cached is cached
         assert made.table.num_rows == 9
-        assert "maybe" in made.left
+        assert "maybe" in made.skipped
 
 
 def test_a_few_examples_are_whole_ones_spread_over_the_file(root):
     made = make(root)
-    assert encoding_cache.few(made.table, 3)["id"].to_pylist() == ["0", "4", "8"]
-    assert encoding_cache.few(made.table, None) is made.table
-    assert encoding_cache.few(made.table, 99) is made.table
+    assert encoding_cache.subsample(made.table, 3)["id"].to_pylist() == ["0", "4", "8"]
+    assert encoding_cache.subsample(made.table, None) is made.table
+    assert encoding_cache.subsample(made.table, 99) is made.table

@@ -11,13 +11,13 @@ from test_fit import gradients
 
 from raysearch import tasks
 from raysearch.data.encoding_cache import prepare
-from raysearch.data.token_stream import Text
-from raysearch.data.training_set import shaped
-from raysearch.models import Bench, read, save
+from raysearch.data.token_stream import TokenStream
+from raysearch.data.training_set import as_training_set
+from raysearch.models import ReusableModel, read_pretrained, save_model
 from raysearch.models.pretrained import read_tokenizer
 from raysearch.predictions.prediction import predict
 from raysearch.recipes import RECIPES
-from raysearch.training import Fit, Job, plan
+from raysearch.training import Job, Trainer, make_schedule
 
 TEXT, MRPC = tasks.get("text/lines"), tasks.get("glue/mrpc")
 RECIPE = RECIPES["cross_thought"]
@@ -56,15 +56,23 @@ def _cache(tmp_path_factory: pytest.TempPathFactory):
 def job(data: Path, tokenizer, **settings) -> Job:
     hyper = RECIPE.hyper(**SETTINGS | settings)
     made = {s.name: prepare(TEXT, s, data, tokenizer, hyper) for s in (TEXT.train, *TEXT.dev)}
-    train, dev = (shaped(Text(m.table, m.padding), hyper) for m in made.values())
-    return Job(task=TEXT, stage=RECIPE.stages[0], hyper=hyper, plan=plan(hyper, len(train)), seed=1,
-               train=train, dev={"dev": dev}, keep_best=True)  # fmt: skip
+    train, dev = (as_training_set(TokenStream(m.table, m.padding), hyper) for m in made.values())
+    return Job(
+        task=TEXT,
+        stage=RECIPE.stages[0],
+        hyper=hyper,
+        plan=make_schedule(hyper, len(train)),
+        seed=1,
+        train=train,
+        dev={"dev": dev},
+        keep_best=True,
+    )
 
 
 @pytest.mark.parametrize(("limit", "world"), [(2**20, 2), (40, 1), (110, 3)])
 def test_neither_the_cut_nor_the_workers_change_the_gradient(data, tokenizer, limit, world):
     planned = job(data, tokenizer)
-    given = read(NAME, TEXT, tokenizer, planned.hyper)
+    given = read_pretrained(NAME, TEXT, tokenizer, planned.hyper)
     rows = np.array([0, len(planned.train) - 1, 3, 5])  # of several lengths
     whole = gradients(given, planned, rows, limit=2**20)
     assert any(gradient.abs().max() > 1e-6 for gradient in whole.values())
@@ -74,10 +82,10 @@ def test_neither_the_cut_nor_the_workers_change_the_gradient(data, tokenizer, li
 
 def test_a_run_that_was_broken_off_goes_on_to_the_same_curve(data, tokenizer, tmp_path):
     planned = job(data, tokenizer, dropout=0.1)
-    given = read(NAME, TEXT, tokenizer, planned.hyper)
+    given = read_pretrained(NAME, TEXT, tokenizer, planned.hyper)
 
-    def begin() -> Fit:
-        return Fit(planned, Bench(CPU).model(given, planned.hyper, planned.seed))
+    def begin() -> Trainer:
+        return Trainer(planned, ReusableModel(CPU).model(given, planned.hyper, planned.seed))
 
     whole = [(report.step, report.loss, report.scores) for report in begin()]
     broken = begin()
@@ -92,18 +100,18 @@ def test_a_run_that_was_broken_off_goes_on_to_the_same_curve(data, tokenizer, tm
 
 def test_a_searched_shape_is_trained_saved_and_gone_on_from(data, tokenizer, tmp_path):
     planned = job(data, tokenizer, slots=3, cross_layers=2, layers=2, EPOCH=30)
-    given = read(NAME, TEXT, tokenizer, planned.hyper)
-    fit = Fit(planned, Bench(CPU).model(given, planned.hyper, planned.seed))
+    given = read_pretrained(NAME, TEXT, tokenizer, planned.hyper)
+    fit = Trainer(planned, ReusableModel(CPU).model(given, planned.hyper, planned.seed))
     *_, last = fit
     assert last.loss < 0.8 * np.log(len(tokenizer))
     assert last.scores["dev.masked_likelihood"] > 10 / len(tokenizer)
-    save(tmp_path / "best", given, fit.best[1], planned.hyper)
+    save_model(tmp_path / "best", given, fit.best[1], planned.hyper)
     # The folder has the shape of the trial, and pairs go on from its layers.
     folder = str(tmp_path / "best")
-    pairs = read(folder, MRPC, read_tokenizer(folder, ()))
+    pairs = read_pretrained(folder, MRPC, read_tokenizer(folder, ()))
     assert (pairs.config["slots"], pairs.config["num_hidden_layers"]) == (3, 2)
     hyper = RECIPE.hyper(fusion="concatenate", positions="matching")
-    model = Bench(CPU).model(pairs, hyper, 1)
+    model = ReusableModel(CPU).model(pairs, hyper, 1)
     assert model.classifier.dense.in_features == 2 * 32
     kept = "roberta.cross.0.attention.self.query.weight"
     np.testing.assert_array_equal(model.state_dict()[kept].numpy(), fit.best[1][kept])
@@ -114,10 +122,10 @@ def test_a_searched_shape_is_trained_saved_and_gone_on_from(data, tokenizer, tmp
 
 def test_predict_writes_an_embedding_for_every_line(data, tokenizer, tmp_path):
     planned = job(data, tokenizer)
-    given = read(NAME, TEXT, tokenizer, planned.hyper)
-    model = Bench(CPU).model(given, planned.hyper, planned.seed).eval()
+    given = read_pretrained(NAME, TEXT, tokenizer, planned.hyper)
+    model = ReusableModel(CPU).model(given, planned.hyper, planned.seed).eval()
     weights = {name: x.numpy().copy() for name, x in model.state_dict().items()}
-    save(tmp_path / "best", given, weights, planned.hyper)
+    save_model(tmp_path / "best", given, weights, planned.hyper)
     (path,) = predict(tmp_path / "best", to=tmp_path / "out", data=data, names=["text/lines"])
     table = pq.read_table(path)
     lines = (data / "text" / "test.txt").read_text().splitlines()

@@ -112,7 +112,7 @@ def test_labels_of_a_test_set_are_read_only_to_score(race, tmp_path):
     (tmp_path / "race" / "train").rename(tmp_path / "race" / "test")
     task = get("race/high")
     assert [e["label"] for e in readers.read(task, task.test[0], tmp_path)] == [None, None]
-    scored = task.test[0].with_gold()
+    scored = task.test[0].labelled_copy()
     assert [e["label"] for e in readers.read(task, scored, tmp_path)] == [1, 2]
 
 
@@ -213,4 +213,4 @@ def test_unusable_questions_are_counted_one_by_one(race):
     assert len(problems(root, spare=6)) == 3
     told = []
     assert [e["label"] for e in read(root, spare=7, left=told.append)] == [0]
-    assert told[0].left() == 7
+    assert told[0].skipped() == 7

@@ -36,7 +36,7 @@ def rte(tmp_path):
 
 
 def located(root, name="glue/rte"):
-    return [(problem.place, problem.text) for problem in readers.locate(get(name), root)]
+    return [(problem.location, problem.text) for problem in readers.locate(get(name), root)]
 
 
 def test_all_missing_files_are_named_at_once_with_what_there_is(rte):

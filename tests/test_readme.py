@@ -53,8 +53,8 @@ def test_options_named_in_the_text_exist() -> None:
 
 def test_the_studies_in_the_readme_are_read() -> None:
     taught, plain = (raysearch.parse(yaml.safe_load(x), name="readme") for x in blocks("yaml"))
-    assert taught.planned("xtreme/panx") == 3
-    assert plain.planned("glue/rte") == 16
+    assert taught.planned_trials("xtreme/panx") == 3
+    assert plain.planned_trials("glue/rte") == 16
 
 
 def test_the_tree_is_the_package() -> None:

@@ -9,10 +9,10 @@ from torch.nn import functional
 
 from raysearch import study
 from raysearch.errors import InputError
-from raysearch.models import Bench
+from raysearch.models import ReusableModel
 from raysearch.recipes import RECIPES
 from raysearch.recipes.finetune import finetune_loss
-from raysearch.training import Fit, Memory
+from raysearch.training import MicroBatchLimit, Trainer
 
 __all__ = ["pretrained", "toy_bert"]  # fixtures
 
@@ -27,7 +27,7 @@ def made(pretrained):
     def make(recipe, kind, **settings):
         planned = job(kind, recipe, **settings)
         given = pretrained(kind, planned.hyper)
-        return planned, given, Bench(CPU).model(given, planned.hyper, 1).double().train()
+        return planned, given, ReusableModel(CPU).model(given, planned.hyper, 1).double().train()
 
     return make
 
@@ -63,8 +63,8 @@ def test_the_terms_of_a_loss_with_their_weights_are_the_loss(made, recipe, kind)
     batch, terms = planned.train.collate(ROWS), {}
     loss = planned.stage.loss(model, batch, planned.hyper, terms=terms)
     assert not any(term.requires_grad for term in terms.values())
-    model = Bench(CPU).model(given, planned.hyper, 1)
-    reports = list(Fit(planned, model, memory=Memory(90)))
+    model = ReusableModel(CPU).model(given, planned.hyper, 1)
+    reports = list(Trainer(planned, model, memory=MicroBatchLimit(90)))
     hyper = planned.hyper
     weights = {"task": 1.0, "divergence": getattr(hyper, "agreement", 0),
                "R1": getattr(hyper, "lambda1", 0), "R2": getattr(hyper, "lambda2", 0)}  # fmt: skip
@@ -90,7 +90,7 @@ def twice(toy_bert):
 
     def run(task, **settings):
         planned = toy_job(task, recipe="r_drop", **settings)
-        model = Bench(CPU).model(toy_bert(task), planned.hyper, 1).double().train()
+        model = ReusableModel(CPU).model(toy_bert(task), planned.hyper, 1).double().train()
         batch = planned.train.collate(ROWS)
         inputs = {name: x for name, x in batch.items() if name != "labels"}
         torch.manual_seed(5)

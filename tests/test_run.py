@@ -14,7 +14,7 @@ import raysearch
 from raysearch import run_folder
 from raysearch.errors import InputError, Problem
 from raysearch.preflight import Lanes
-from raysearch.search.ray_cluster import cluster
+from raysearch.search.ray_cluster import connect
 
 TASK = "toy/grammar"
 
@@ -35,7 +35,7 @@ def toy_study(**changes: object) -> raysearch.Study:
 @pytest.fixture(scope="module", autouse=True)
 def _ray() -> Iterator[None]:
     """One Ray for all of them: a run uses the one that is there and leaves it as it was."""
-    with cluster(None):
+    with connect(None):
         yield
 
 
@@ -58,7 +58,7 @@ def test_a_run_holds_exactly_the_planned_trials(done: raysearch.Run) -> None:
     assert not done.interrupted
     assert len(done.records.of(TASK, "search")) == 4
     assert [r.seed for r in done.records.of(TASK, "confirm")] == [11, 12]
-    assert all(record.over and not record.error for record in done.records.trials.values())
+    assert all(record.is_over and not record.error for record in done.records.trials.values())
     assert len({record.id for record in done.records.trials.values()}) == 6
 
 
@@ -140,7 +140,7 @@ def test_a_run_that_is_refused_while_it_is_prepared_leaves_no_folder_in_the_way(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def wrong(*_: object) -> None:
-        raise InputError("a model", [Problem(place="teacher", text="of another shape")])
+        raise InputError("a model", [Problem(location="teacher", text="of another shape")])
 
     monkeypatch.setattr("raysearch.data.encoding_cache.prepare", wrong)
     (tmp_path / "elsewhere").mkdir()
@@ -171,12 +171,12 @@ def test_of_two_runs_of_one_name_that_begin_together_one_is_refused_and_the_othe
     with pytest.raises(InputError, match="is there already" if over else "another raysearch"):
         raysearch.run(toy_study(), storage=tmp_path)
     assert (folder / "study.yaml").read_text() == "theirs"
-    assert (folder / run_folder.NAME).exists()
+    assert (folder / run_folder.JOURNAL_NAME).exists()
     rivals[0].close()
 
 
 def test_the_journal_of_a_finished_run_is_finished(done: raysearch.Run) -> None:
     again = raysearch.resume(done.folder)
     assert not again.interrupted
-    ids = [r.id for r in run_folder.read(done.folder).trials.values()]
+    ids = [r.id for r in run_folder.read_journal(done.folder).trials.values()]
     assert ids == [r.id for r in done.records.trials.values()]

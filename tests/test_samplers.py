@@ -11,11 +11,11 @@ from optuna.samplers import CmaEsSampler
 from optuna.trial import TrialState
 from run_folders import Script
 
-from raysearch.run_folder import read
+from raysearch.run_folder import read_journal
 from raysearch.run_folder.sampler_state import STATE, is_state
 from raysearch.search import samplers
 from raysearch.search.cmaes_sampler import restored, state_of
-from raysearch.search.samplers import Asker, distribution, sampler
+from raysearch.search.samplers import OptunaStudy, distribution, sampler
 from raysearch.search_space import Dimension
 
 RTE = "glue/rte"
@@ -28,7 +28,7 @@ POINT = {"LR": 1e-4, "WARMUP": {"steps": 50}, "EPOCH": 3}
 
 
 def asker(name="random", seed=1):
-    return Asker(SPACE, name, seed, "dev.accuracy")
+    return OptunaStudy(SPACE, name, seed, "dev.accuracy")
 
 
 @pytest.mark.parametrize(
@@ -89,9 +89,9 @@ def test_a_trial_told_now_or_recalled_later_is_the_same_to_the_sampler(records):
     now, later = asker(), asker()
     for record in records:
         now.begin(record)
-        if record.over:
+        if record.is_over:
             now.tell(record)
-        later.recall(record)
+        later.replay(record)
     for known in (now, later):
         trials = known.study.trials
         assert [(t.state, t.value, t.intermediate_values) for t in trials] == EXPECTED
@@ -102,7 +102,7 @@ def test_repeats_are_told_as_often_as_they_were_proposed(records):
     known = asker()
     records[0].repeats, records[4].repeats = 2, 1
     for record in records:
-        known.recall(record)
+        known.replay(record)
     states = [trial.state for trial in known.study.trials]
     assert states.count(TrialState.COMPLETE) == 2 + 2
     assert states.count(TrialState.RUNNING) == 1 + 1
@@ -119,17 +119,19 @@ def test_a_stopped_trial_counts_with_what_it_had_reached_not_with_its_best(tmp_p
     script.report(name, 50, {"accuracy": 0.4})
     script.end(name, "stopped", 0.6, {"accuracy": 0.6})
     known = asker()
-    known.recall(script.journal.trials[name])
+    known.replay(script.journal.trials[name])
     assert known.study.trials[0].value == 0.4
 
 
 def test_what_cmaes_keeps_is_known_before_the_trial_ends(records):
-    known = Asker({n: d for n, d in SPACE.items() if n != "WARMUP"}, "cmaes", 1, "dev.accuracy")
+    known = OptunaStudy(
+        {n: d for n, d in SPACE.items() if n != "WARMUP"}, "cmaes", 1, "dev.accuracy"
+    )
     known.begin(records[0])
-    assert known.kept(records[0]) == {}  # the first is random
+    assert known.sampler_state(records[0]) == {}  # the first is random
     known.tell(records[0])
     known.begin(records[4], known.ask()[1])
-    assert known.kept(records[4]) == {"cma:generation": 0}
+    assert known.sampler_state(records[4]) == {"cma:generation": 0}
 
 
 def test_the_export_is_an_optuna_study_and_replaces_an_older_one(records, tmp_path):
@@ -175,22 +177,22 @@ def test_cmaes_proposes_what_optunas_own_does(monkeypatch):
 
 
 def test_a_resumed_cmaes_has_the_numbers_that_it_had(tmp_path):
-    first = Asker(RANGES, "cmaes", 3, "dev.accuracy")
+    first = OptunaStudy(RANGES, "cmaes", 3, "dev.accuracy")
     script = Script(tmp_path)
     for number in range(20):
         point, trial = first.ask()
         name = script.begin(RTE, point)
         record = script.journal.trials[name]
         first.begin(record, trial)
-        kept, score = first.kept(record), 1 - point["weight_decay"] - number / 1000
+        kept, score = first.sampler_state(record), 1 - point["weight_decay"] - number / 1000
         scores = {"dev.accuracy": score}
         script.write("end", trial=name, at=script.tick(), status="finished", score=score,
                      best=scores, last=scores, sampler=kept)  # fmt: skip
         first.tell(script.journal.trials[name])
     script.close()
-    again = Asker(RANGES, "cmaes", 3, "dev.accuracy")
-    for record in read(tmp_path).of(RTE):
-        again.recall(record)
+    again = OptunaStudy(RANGES, "cmaes", 3, "dev.accuracy")
+    for record in read_journal(tmp_path).of(RTE):
+        again.replay(record)
     one, two = (
         asker.study.sampler._restore_optimizer(asker.study.trials) for asker in (first, again)
     )
@@ -222,12 +224,12 @@ def test_a_pickled_state_in_a_journal_is_not_run_and_told(tmp_path):
         script.write("end", trial=name, at=script.tick(), status="finished", best=score, last=score,
                      score=score["dev.accuracy"], sampler=kept)  # fmt: skip
     script.close()
-    records = read(tmp_path)
+    records = read_journal(tmp_path)
     assert any("could run code" in note for note in records.notes)
-    again = Asker(RANGES, "cmaes", 1, "dev.accuracy")
+    again = OptunaStudy(RANGES, "cmaes", 1, "dev.accuracy")
     for record in records.of(RTE):
         assert record.sampler == {"cma:generation": 0}
-        again.recall(record)
+        again.replay(record)
     point, trial = again.ask()
     assert all(point[name] in dimension for name, dimension in RANGES.items())
     assert again.study.trials[trial.number].system_attrs["cma:generation"] == 1  # told anew

@@ -462,7 +462,7 @@ def test_scoring_imports_neither_ray_nor_torch(rte):
     rows = [(at, said) for at, (_, said) in enumerate(RTE, 10)]
     path = write(rte / "RTE.tsv", submission(*rows))
     code = (
-        "import sys; from raysearch import scoring; from pathlib import Path\n"
+        "import sys; from raysearch.predictions import scoring; from pathlib import Path\n"
         f"scoring.show('glue/rte', Path({str(rte)!r}), Path({str(path)!r}))\n"
         "assert not {'ray', 'torch', 'transformers'} & set(sys.modules)"
     )

@@ -11,8 +11,8 @@ from raysearch.errors import InputError, Problem, RaysearchError
 from raysearch.run_folder import Journal
 from raysearch.search import run_study, samplers
 from raysearch.search import session as sessions
-from raysearch.search.session import Session, Silent
-from raysearch.search.trial_queue import Agenda
+from raysearch.search.session import NullProgress, Session
+from raysearch.search.trial_queue import TrialQueue
 
 TOY, SLUG = "toy/grammar", "toy-grammar"
 STUDY = {"name": "toy", "tasks": [TOY], "model": "scratch:1x64", "fixed": {"EPOCH": 1},
@@ -28,10 +28,10 @@ def session(tmp_path, monkeypatch):
     searched, journal = study.parse(STUDY), Journal(folder)
     made = Session.__new__(Session)
     made.folder, made.study, made.journal = folder, searched, journal
-    made.agenda = Agenda(searched, journal, {TOY: "x"})
+    made.queue = TrialQueue(searched, journal, {TOY: "x"})
     made.data = None
-    made.pantry, made.notes = SimpleNamespace(pretrained=lambda task: None), []
-    made.view = Silent(made.agenda, lambda: 1)
+    made.preparation, made.notes = SimpleNamespace(pretrained=lambda task: None), []
+    made.view = NullProgress(made.queue, lambda: 1)
     made.view.note = made.notes.append
 
     def save(place, pretrained, weights, hyper, trial):
@@ -44,15 +44,15 @@ def session(tmp_path, monkeypatch):
 
 def drive(session):
     """Run the study to its end; the later seed scores higher."""
-    while isinstance(record := session.agenda.next(), sessions.Record):
+    while isinstance(record := session.queue.next(), sessions.Record):
         plan = {"steps": 4, "warmup": 0, "per_epoch": 4, "evaluations": [4], "rungs": {}}
         session.journal.write("attempt", trial=record.id, attempt=1, at=1.0, plan=plan)
         report = {"attempt": 1, "step": 4, "steps": 4, "status": "finished", "loss": 1.0}
         scores = {"dev.accuracy": 0.5 + record.seed / 100}
-        session.agenda.report(record, {**report, "scores": scores})
-        if session.agenda.wants_weights(record):
+        session.queue.report(record, {**report, "scores": scores})
+        if session.queue.wants_weights(record):
             session._keep_weights(record, {"of": f"seed {record.seed}"})
-        session.agenda.end(record, "finished")
+        session.queue.end(record, "finished")
 
 
 def test_the_winner_becomes_best_and_what_the_run_made_goes(session):
@@ -115,7 +115,7 @@ def test_a_full_disk_at_the_end_keeps_the_weights_and_is_told(session, monkeypat
     assert any("No space left" in note for note in session.notes)
 
 
-MOVED = InputError("run", [Problem(place="journal.jsonl", text="is gone")])
+MOVED = InputError("run", [Problem(location="journal.jsonl", text="is gone")])
 
 
 @pytest.mark.parametrize("failure", [None, OSError(28, "full"), MOVED])
@@ -132,7 +132,7 @@ def test_what_stopped_the_journal_is_told_instead_of_what_tune_makes_of_it(
         raise tune.TuneError("Traceback (most recent call last)")
 
     monkeypatch.setattr(session, "_tune", broken, raising=False)
-    monkeypatch.setattr(ray, "remote", lambda _: _Desk)
+    monkeypatch.setattr(ray, "remote", lambda _: _TrialBroker)
     with pytest.raises(type(failure) if failure else RaysearchError) as end:
         session.run()
     if failure:
@@ -142,8 +142,8 @@ def test_what_stopped_the_journal_is_told_instead_of_what_tune_makes_of_it(
         assert "Traceback" in (session.folder / "ray-error.txt").read_text()
 
 
-class _Desk:
-    """Stands for Ray's handle of the desk."""
+class _TrialBroker:
+    """Stands for Ray's handle of the broker."""
 
     @staticmethod
     def options(**_):

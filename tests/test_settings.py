@@ -12,18 +12,18 @@ from typer.testing import CliRunner
 from raysearch import preflight, study
 from raysearch.cli.commands import app
 from raysearch.errors import InputError
-from raysearch.models import Bench, Pretrained, read
-from raysearch.models.dropouts import find_reach
+from raysearch.models import Pretrained, ReusableModel, read_pretrained
+from raysearch.models.dropouts import find_dropout_reach
 from raysearch.models.first_token_layer import read_first_token
-from raysearch.models.heads import HEADS, assemble, choices
+from raysearch.models.heads import HEADS, build_model, head_config
 from raysearch.models.pretrained import read_tokenizer
-from raysearch.models.reusable import snapshot
+from raysearch.models.reusable import export_weights
 from raysearch.models.setting_checks import setting_problems
-from raysearch.recipes import Hyper
+from raysearch.recipes import Hyperparameters
 from raysearch.search import run_study
-from raysearch.search.data_preparation import Pantry
+from raysearch.search.data_preparation import BackgroundPreparation
 from raysearch.tasks import get
-from raysearch.training import Fit
+from raysearch.training import Trainer
 
 CPU = torch.device("cpu")
 FIELDS = ("dropout", "attention_dropout", "classifier_dropout")
@@ -97,7 +97,7 @@ HIDDEN = {
 def encoder(kind, head, **settings):
     """A tiny model of a family with a head, as the workers get it, without pretrained weights."""
     config = AutoConfig.for_model(kind, **{**FAMILIES[kind], **settings})
-    config.raysearch = choices(head, Hyper()) or None
+    config.raysearch = head_config(head, Hyperparameters()) or None
     return Pretrained(name=kind, head=head, config=config.to_dict(), weights={}, tokenizer={},
                       digest=f"{kind} {head} {settings}")  # fmt: skip
 
@@ -135,10 +135,10 @@ PAIRS = [(kind, head) for kind, heads in HEAD_DROPOUTS.items() for head in heads
 
 @pytest.mark.parametrize(("kind", "head"), PAIRS)
 def test_classifier_dropout_stands_before_every_head_and_changes_what_it_says(kind, head):
-    given, batch, bench = encoder(kind, head), text(kind, head), Bench(CPU)
+    given, batch, bench = encoder(kind, head), text(kind, head), ReusableModel(CPU)
     said = []
     for rate in (0.0, 0.4):
-        model = bench.model(given, Hyper(**{**STILL, "classifier_dropout": rate}), 1)
+        model = bench.model(given, Hyperparameters(**{**STILL, "classifier_dropout": rate}), 1)
         dropout = model.get_submodule(HEAD_DROPOUTS[kind][head])
         assert getattr(dropout, "p", 0.0) == rate
         said.append(scores(model, batch))
@@ -149,14 +149,16 @@ def test_classifier_dropout_stands_before_every_head_and_changes_what_it_says(ki
 @pytest.mark.parametrize("kind", FAMILIES)
 def test_hidden_and_attention_dropout_reach_the_encoder_or_are_refused(kind, field):
     head = "tag" if kind == "gpt2" else "classify"
-    given, batch, bench, said = encoder(kind, head), text(kind, head), Bench(CPU), []
+    given, batch, bench, said = encoder(kind, head), text(kind, head), ReusableModel(CPU), []
     if field == "attention_dropout" and kind in (*ATTENTION_IS_HIDDEN, "fnet"):
         with pytest.raises(InputError, match=r"attention_dropout .*dropout"):
-            bench.model(given, Hyper(dropout=0.1, attention_dropout=0.4), 1)
+            bench.model(given, Hyperparameters(dropout=0.1, attention_dropout=0.4), 1)
         return
     places = HIDDEN if field == "dropout" else ATTENTION
     for rate in (0.0, 0.4):
-        model = bench.model(given, Hyper(**{**STILL, field: rate, **shared(kind, rate)}), 1)
+        model = bench.model(
+            given, Hyperparameters(**{**STILL, field: rate, **shared(kind, rate)}), 1
+        )
         for one in model.modules():  # a dropout that no setting reaches, as fairseq's
             if isinstance(getattr(one, "activation_dropout", None), float):
                 one.activation_dropout = 0.0
@@ -176,31 +178,31 @@ def shared(kind, rate):
 def test_classifier_dropout_is_refused_where_a_head_has_none(kind, head):
     given = encoder(kind, head)
     with pytest.raises(InputError, match=f"classifier_dropout  of '{kind}': .* no dropout in its"):
-        Bench(CPU).model(given, Hyper(classifier_dropout=0.2), 1)
-    Bench(CPU).model(given, Hyper(classifier_dropout=0), 1)  # none is what it has
+        ReusableModel(CPU).model(given, Hyperparameters(classifier_dropout=0.2), 1)
+    ReusableModel(CPU).model(given, Hyperparameters(classifier_dropout=0), 1)  # none is what it has
 
 
 def test_debertas_pooler_keeps_its_own_dropout_as_in_its_recipes():
     given = encoder("deberta-v2", "classify", pooler_dropout=0.05)
-    model = Bench(CPU).model(given, Hyper(classifier_dropout=0.3), 1)
+    model = ReusableModel(CPU).model(given, Hyperparameters(classifier_dropout=0.3), 1)
     assert (model.pooler.dropout.p, model.dropout.p) == (0.05, 0.3)
     own = encoder("deberta-v2", "classify", cls_dropout=0.15)
-    assert Bench(CPU).model(own, Hyper(dropout=0.1), 1).dropout.p == 0.15
+    assert ReusableModel(CPU).model(own, Hyperparameters(dropout=0.1), 1).dropout.p == 0.15
 
 
 def test_what_is_not_set_is_the_models_own_and_follows_it_as_in_transformers():
-    given, bench = encoder("roberta", "choose"), Bench(CPU)
-    assert bench.model(given, Hyper(), 1).dropout.p == 0.1
-    assert bench.model(given, Hyper(dropout=0.2), 1).dropout.p == 0.2
-    both = bench.model(given, Hyper(dropout=0.2, classifier_dropout=0), 1)
+    given, bench = encoder("roberta", "choose"), ReusableModel(CPU)
+    assert bench.model(given, Hyperparameters(), 1).dropout.p == 0.1
+    assert bench.model(given, Hyperparameters(dropout=0.2), 1).dropout.p == 0.2
+    both = bench.model(given, Hyperparameters(dropout=0.2, classifier_dropout=0), 1)
     assert (both.dropout.p, both.roberta.embeddings.dropout.p) == (0, 0.2)
 
 
 def test_the_conditional_heads_dropout_is_the_classifiers():
     given = encoder("distilbert", "span")
     given.config["raysearch"] = {"span_head": "conditional"}
-    hyper = Hyper(span_head="conditional", classifier_dropout=0.3)
-    model = Bench(CPU).model(given, hyper, 1)
+    hyper = Hyperparameters(span_head="conditional", classifier_dropout=0.3)
+    model = ReusableModel(CPU).model(given, hyper, 1)
     assert model.qa_outputs.dropout.p == 0.3
     assert model.dropout.p == 0.1  # the plain head's, which nothing reads
 
@@ -210,15 +212,20 @@ def test_other_dropouts_give_other_losses(toy_folder):
     losses, folder = [], str(toy_folder("deberta-v2"))
     for rate in (0.0, 0.6):
         job = toy_job("glue/rte", EPOCH=1, dropout=0, attention_dropout=0, classifier_dropout=rate)
-        pretrained = read(folder, get("glue/rte"), read_tokenizer(folder, ()))
-        losses.append([r.loss for r in Fit(job, Bench(CPU).model(pretrained, job.hyper, 1))])
+        pretrained = read_pretrained(folder, get("glue/rte"), read_tokenizer(folder, ()))
+        losses.append(
+            [r.loss for r in Trainer(job, ReusableModel(CPU).model(pretrained, job.hyper, 1))]
+        )
     assert losses[0] != losses[1]
 
 
 def test_dropouts_leave_weights_and_predictions_alone():
     given, batch = encoder("roberta", "classify"), text("roberta", "classify")
-    models = [Bench(CPU).model(given, Hyper(classifier_dropout=p, dropout=p), 1) for p in (0, 0.5)]
-    one, two = (snapshot(model) for model in models)
+    models = [
+        ReusableModel(CPU).model(given, Hyperparameters(classifier_dropout=p, dropout=p), 1)
+        for p in (0, 0.5)
+    ]
+    one, two = (export_weights(model) for model in models)
     assert all((one[name] == two[name]).all() for name in one)
     with torch.no_grad():
         assert torch.equal(*(model.eval()(**batch).logits for model in models))
@@ -260,7 +267,7 @@ def folder(tmp_path):
 
 def problems(model, tasks, **parts):
     parsed = study.parse({"tasks": tasks, "model": model, **parts})
-    return {problem.place: problem.text for problem in setting_problems(parsed)}
+    return {problem.location: problem.text for problem in setting_problems(parsed)}
 
 
 RTE, SQUAD = "glue/rte", "squad/v2.0"
@@ -311,16 +318,16 @@ def test_check_refuses_a_setting_that_reaches_nothing_of_a_folder(toy_folder, tm
 def test_a_run_refuses_it_before_ray_starts_and_before_anything_is_prepared(folder, tmp_path):
     searched = {"classifier_dropout": {"choice": [0, 0.1]}}
     parsed = study.parse({"tasks": [SQUAD], "model": folder("bert"), "space": searched})
-    assert [p.place for p in run_study._suitability_problems(parsed)] == [
+    assert [p.location for p in run_study._suitability_problems(parsed)] == [
         "space.classifier_dropout"
     ]
     scratch = parsed.model_copy(update={"model": "scratch"})
     assert run_study._suitability_problems(scratch) == []
-    pantry = Pantry(scratch, tmp_path, None, print)
-    pantry.start([SQUAD])
-    pantry._thread.join()
-    assert isinstance(pantry.error, InputError)
-    assert [p.place for p in pantry.error.problems] == ["space.classifier_dropout"]
+    preparation = BackgroundPreparation(scratch, tmp_path, None, print)
+    preparation.start([SQUAD])
+    preparation._thread.join()
+    assert isinstance(preparation.error, InputError)
+    assert [p.location for p in preparation.error.problems] == ["space.classifier_dropout"]
 
 
 IDLE = [
@@ -361,18 +368,21 @@ _SMALL = {"vocab_size": 60, "hidden_size": 32, "num_hidden_layers": 1, "num_atte
 @pytest.mark.parametrize("kind", ["nystromformer", "yoso", "mra"])
 def test_a_dropout_that_is_built_and_never_read_is_none(kind):
     config = AutoConfig.for_model(kind, **_SMALL).to_dict()
-    reach = find_reach(config, "classify")
-    assert "changes nothing" in reach.unreached(Hyper(attention_dropout=0.5))["attention_dropout"]
-    assert not reach.unreached(Hyper(dropout=0.5))
+    reach = find_dropout_reach(config, "classify")
+    assert (
+        "changes nothing"
+        in reach.unreached(Hyperparameters(attention_dropout=0.5))["attention_dropout"]
+    )
+    assert not reach.unreached(Hyperparameters(dropout=0.5))
 
 
 def test_bigbirds_attention_dropout_is_that_of_its_attention_to_short_texts():
     config = AutoConfig.for_model("big_bird", **_SMALL).to_dict()
-    reach, rates = find_reach(config, "classify"), []
+    reach, rates = find_dropout_reach(config, "classify"), []
     for rate in (0.0, 0.5):
-        hyper = Hyper(dropout=0, classifier_dropout=0, attention_dropout=rate)
+        hyper = Hyperparameters(dropout=0, classifier_dropout=0, attention_dropout=rate)
         assert not reach.unreached(hyper)
-        model = assemble({**config, **reach.overrides(hyper)}, "classify")
+        model = build_model({**config, **reach.overrides(hyper)}, "classify")
         ids = torch.randint(5, 59, (2, 40))
         model(input_ids=ids, attention_mask=torch.ones_like(ids))  # attends to all from here on
         rates.append(model.base_model.encoder.layer[0].attention.self.dropout.p)

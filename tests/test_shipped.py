@@ -34,7 +34,7 @@ def command(*arguments):
 
 
 def test_every_shipped_study_has_a_name_from_anywhere(elsewhere):
-    assert sorted(study.shipped()) == NAMES
+    assert sorted(study.shipped_studies()) == NAMES
     assert study.load("amos-glue").name == "amos-glue"
     code, out, _ = command("list", "studies")
     assert code == 0
@@ -55,10 +55,10 @@ def test_commands_take_the_name_of_a_shipped_study(elsewhere, arguments):
 
 def test_a_file_comes_before_a_name_and_a_folder_does_not(elsewhere):
     (elsewhere / "amos-glue").mkdir()
-    assert study.find("amos-glue") == study.shipped()["amos-glue"]
+    assert study.find_study("amos-glue") == study.shipped_studies()["amos-glue"]
     (elsewhere / "quickstart").write_text("tasks: [toy/grammar]\nmodel: scratch\n")
-    assert study.find("quickstart") == Path("quickstart")
-    assert study.find("./amos-gleu") == Path("amos-gleu")
+    assert study.find_study("quickstart") == Path("quickstart")
+    assert study.find_study("./amos-gleu") == Path("amos-gleu")
 
 
 @pytest.mark.parametrize(

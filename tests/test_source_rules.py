@@ -206,8 +206,8 @@ def test_a_rule_sees_what_breaks_it(rule, text):
     ("rule", "text"),
     [
         (removals, "text.replace('a', 'b')"),
-        (removals, "replace(problem, place=name)"),
-        (removals, "dataclasses.replace(problem, place=name)"),
+        (removals, "replace(problem, location=name)"),
+        (removals, "dataclasses.replace(problem, location=name)"),
         (removals, "model.eval()"),
         (loose_torch_loads, "torch.load(path, weights_only=True)"),
         (trusting, "AutoConfig.from_pretrained(name, trust_remote_code=False)"),

@@ -5,7 +5,7 @@ import math
 import pytest
 from pydantic import ValidationError
 
-from raysearch.search_space import Dimension, cells, size
+from raysearch.search_space import Dimension, count_points, grid
 
 
 @pytest.mark.parametrize(
@@ -54,15 +54,15 @@ def test_a_bare_value_is_no_dimension(value):
 
 def test_the_cells_of_a_finite_space_vary_the_last_dimension_fastest():
     space = {"A": Dimension(choice=("x", "y")), "B": Dimension(int=(1, 3))}
-    assert size(space) == 6
-    assert [tuple(cell.values()) for cell in cells(space)] == [
+    assert count_points(space) == 6
+    assert [tuple(cell.values()) for cell in grid(space)] == [
         ("x", 1), ("x", 2), ("x", 3), ("y", 1), ("y", 2), ("y", 3),
     ]  # fmt: skip
 
 
 def test_a_continuous_space_is_infinite_and_an_empty_one_has_one_cell():
-    assert size({"A": Dimension(choice=(1,)), "B": Dimension(log=(1, 2))}) == math.inf
-    assert (size({}), cells({})) == (1, [{}])
+    assert count_points({"A": Dimension(choice=(1,)), "B": Dimension(log=(1, 2))}) == math.inf
+    assert (count_points({}), grid({})) == (1, [{}])
 
 
 def test_a_real_range_has_a_fraction_inside():

@@ -243,7 +243,7 @@ def test_predictions_and_null_scores_that_are_missing_or_of_no_question_are_all_
     ],
 )
 def test_texts_are_made_comparable_as_squad_does(text, left):
-    assert squad.normalise(text) == left == " ".join(slow_words(text))
+    assert squad.normalize_answer(text) == left == " ".join(slow_words(text))
 
 
 # Worked out by hand from MLQA's rules.
@@ -261,15 +261,15 @@ MLQA = [
 
 @pytest.mark.parametrize(("language", "text", "left"), MLQA)
 def test_texts_are_made_comparable_as_mlqa_does(language, text, left):
-    assert squad.of_language(language)(text) == left
+    assert squad.normalizer_of(language)(text) == left
 
 
 @pytest.mark.parametrize("language", ["en", "de", "es", "vi", "hi", "ar", "zh"])
 def test_every_mark_of_unicode_goes_and_symbols_stay(language):
     marks = [chr(code) for code in range(0x3100) if unicodedata.category(chr(code))[0] == "P"]
-    assert squad.of_language(language)(" ".join(marks)) == ""
-    assert squad.of_language(language)("$+<=>^`|~") == ""  # ASCII's punctuation that is no P*
-    assert squad.of_language(language)("€ ±") == "€ ±"
+    assert squad.normalizer_of(language)(" ".join(marks)) == ""
+    assert squad.normalizer_of(language)("$+<=>^`|~") == ""  # ASCII's punctuation that is no P*
+    assert squad.normalizer_of(language)("€ ±") == "€ ±"
 
 
 def test_answers_of_another_language_are_compared_by_its_rules():

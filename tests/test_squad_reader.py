@@ -161,8 +161,8 @@ def test_a_training_answer_that_stands_elsewhere_is_taken_where_it_is_nearest(sq
     root = squad(article(question(answers=[("Ada", 31)])))
     (example,) = read(root, left=told.append)
     assert example["answers"] == (("Ada", 29),)
-    assert told[0].mended == 1
-    assert told[0].left() == 0
+    assert told[0].repaired == 1
+    assert told[0].skipped() == 0
 
 
 @pytest.mark.parametrize("start", [-1, len(CONTEXT), 10**9])
@@ -176,7 +176,7 @@ def test_a_training_answer_outside_of_its_context_is_a_fault_that_may_be_left_ou
         f"characters; 'Ada' stands at {nearest}"
     )
     assert [example["id"] for example in read(root, spare=1, left=told.append)] == ["q2"]
-    assert (told[0].left(), told[0].mended) == (1, 0)
+    assert (told[0].skipped(), told[0].repaired) == (1, 0)
 
 
 def test_a_start_may_be_a_whole_number_with_a_point_but_no_text_and_not_missing(squad):
@@ -194,7 +194,7 @@ def test_how_many_answers_were_moved_is_told_in_a_line(squad):
     told = []
     wrong = [question(f"q{n}", answers=[("Ada", 30)]) for n in range(3)]
     read(squad(article(*wrong, question("q9"))), left=told.append)
-    assert told[0].told() == "3 answers moved to where they stand in their context"
+    assert told[0].summary() == "3 answers moved to where they stand in their context"
 
 
 def test_white_space_in_a_training_answer_may_differ(squad):
@@ -382,7 +382,7 @@ def test_a_few_unusable_questions_are_left_out_where_that_is_allowed(squad):
     assert len(problems(root, spare=2)) == 3
     assert [example["id"] for example in read(root, spare=3, left=told.append)] == ["q1"]
     (faults,) = told
-    assert faults.left() == 3
+    assert faults.skipped() == 3
     assert faults.kept[0].text == "question bad0: the answer 'Bob' is not in its context"
 
 

@@ -13,21 +13,21 @@ from test_heads import CPU, MADE, STILL, words
 from torch.nn import functional
 
 from raysearch import study
-from raysearch.data.augmentation.augmented_dataset import Views
+from raysearch.data.augmentation.augmented_dataset import AugmentedDataset
 from raysearch.data.columns import GROUP
-from raysearch.data.dataset import Examples
+from raysearch.data.dataset import EncodedDataset
 from raysearch.data.encoding_cache import ENCODERS
-from raysearch.data.prefetch import supply
-from raysearch.data.training_set import shaped
+from raysearch.data.prefetch import training_steps
+from raysearch.data.training_set import as_training_set
 from raysearch.errors import InputError
-from raysearch.models import Bench
-from raysearch.models.pretrained import read, read_tokenizer
-from raysearch.models.reusable import snapshot
+from raysearch.models import ReusableModel
+from raysearch.models.pretrained import read_pretrained, read_tokenizer
+from raysearch.models.reusable import export_weights
 from raysearch.recipes import RECIPES
-from raysearch.recipes.finetune import NO_TAG, says
-from raysearch.recipes.stabletune_hyperparameters import first_stage
+from raysearch.recipes.finetune import IGNORE_INDEX, model_outputs
+from raysearch.recipes.stabletune_hyperparameters import teacher_configuration
 from raysearch.tasks import Task
-from raysearch.training import Fit, Job, plan
+from raysearch.training import Job, Trainer, make_schedule
 
 STABLE = RECIPES["stabletune"]
 PAIR = Task(name="toy/pair", head="classify", inputs=("one", "two"), labels=("no", "yes"),
@@ -66,7 +66,7 @@ def settings(**given):
 def material(kind, hyper):
     """Dictionaries, and as translations of two of three rows their words from behind."""
     given = {"tokenizer": toy_unigram(), "dictionaries": DICTIONARIES}
-    if "translation" not in hyper.needs():
+    if "translation" not in hyper.view_kinds():
         return given
     rows = TOYS[kind][1]()
     pool, _ = translated = table(kind, hyper, [_translated(row) for row in rows])
@@ -82,22 +82,34 @@ def _translated(row):
         if name in row:
             row[name] = " ".join(reversed(row[name].split()))
     if "words" in row:
-        row |= {"words": tuple(reversed(row["words"])), "label": (NO_TAG,) * len(row["words"])}
+        row |= {
+            "words": tuple(reversed(row["words"])),
+            "label": (IGNORE_INDEX,) * len(row["words"]),
+        }
     return row
 
 
 def views(kind, **given):
     hyper = settings(**given)
-    return Views(Examples(*table(kind, hyper)), hyper, material(kind, hyper)), hyper
+    return AugmentedDataset(
+        EncodedDataset(*table(kind, hyper)), hyper, material(kind, hyper)
+    ), hyper
 
 
 def job(kind, stage=1, **given):
     hyper = settings(**given)
-    given = material(kind, hyper) if hyper.needs() else None
-    train = shaped(Examples(*table(kind, hyper)), hyper, given)
-    dev = Examples(*table(kind, hyper, train=False))
-    return Job(task=TOYS[kind][0], stage=STABLE.stage(hyper), hyper=hyper, seed=1,
-               plan=plan(hyper, len(train), ()), train=train, dev={"dev": dev})  # fmt: skip
+    given = material(kind, hyper) if hyper.view_kinds() else None
+    train = as_training_set(EncodedDataset(*table(kind, hyper)), hyper, given)
+    dev = EncodedDataset(*table(kind, hyper, train=False))
+    return Job(
+        task=TOYS[kind][0],
+        stage=STABLE.stage_of(hyper),
+        hyper=hyper,
+        seed=1,
+        plan=make_schedule(hyper, len(train), ()),
+        train=train,
+        dev={"dev": dev},
+    )
 
 
 @pytest.fixture
@@ -105,7 +117,7 @@ def pretrained(toy_folder):
     folder = str(toy_folder("bert", vocab_size=98))
 
     def make(kind, hyper):
-        return read(folder, TOYS[kind][0], read_tokenizer(folder, ()), hyper)
+        return read_pretrained(folder, TOYS[kind][0], read_tokenizer(folder, ()), hyper)
 
     return make
 
@@ -122,11 +134,11 @@ def spelled(ids):
 @pytest.mark.parametrize("corpus", ["subwords", "switch"])
 def test_the_other_view_is_of_the_english_words(kind, corpus):
     seen, _ = views(kind, corpus=corpus)
-    pass_ = seen.drawn(1, 0)
+    pass_ = seen.with_epoch(1, 0)
     differ = 0
     for row in range(len(seen)):
-        made = pass_.make(row)
-        own, noised = list(made.own["input_ids"]), list(made.noised["input_ids"])
+        made = pass_.build(row)
+        own, noised = list(made.original["input_ids"]), list(made.noised["input_ids"])
         assert own[0] == noised[0] == 2
         assert max(len(own), len(noised)) <= 24
         english = seen.examples.row("input_ids", row % len(seen.examples)).tolist()
@@ -146,8 +158,8 @@ def test_a_pass_draws_its_own_views_and_the_same_wherever_it_is_drawn(kind):
     again, _ = views(kind, view="switch", corpus="subwords")
 
     def ids(views, seed, number):
-        drawn = views.drawn(seed, number)
-        return [[*map(int, drawn.make(row).noised["input_ids"])] for row in range(len(views))]
+        drawn = views.with_epoch(seed, number)
+        return [[*map(int, drawn.build(row).noised["input_ids"])] for row in range(len(views))]
 
     first = ids(seen, 1, 0)
     assert ids(seen, 1, 1) != first
@@ -160,11 +172,11 @@ def test_a_pass_draws_its_own_views_and_the_same_wherever_it_is_drawn(kind):
 def test_steps_made_ahead_hold_what_is_made_on_the_spot(kind):
     seen, _ = views(kind, view="switch")
     passes = []
-    for rows, given in supply(seen, 8, 5, start=2, stop=9, rank=1, size=2):
+    for rows, given in training_steps(seen, 8, 5, start=2, stop=9, rank=1, size=2):
         passes.append(given.draw)
         assert len(given._made) == len(rows) // 2
         share = np.array(sorted(given._made))
-        ours, theirs = (one.batch(share, CPU) for one in (given, seen.drawn(*given.draw)))
+        ours, theirs = (one.batch(share, CPU) for one in (given, seen.with_epoch(*given.draw)))
         torch.testing.assert_close(ours, theirs, rtol=0, atol=0)
         assert not given._made
     each = -(-len(seen) // 8)
@@ -176,9 +188,9 @@ def test_both_views_of_tagged_words_hold_the_same_words():
     seen, _ = views("tag", view="switch", corpus="subwords", max_length=9)
     cut = 0
     for row in range(len(seen)):
-        made = seen.drawn(1, 0).make(row)
+        made = seen.with_epoch(1, 0).build(row)
         count = len(made.facts["labels"])
-        for view in (made.own, made.noised):
+        for view in (made.original, made.noised):
             assert len(view["input_ids"]) == len(view["word"]) <= 9
             places = [at for at in view["word"] if at >= 0]
             assert sorted(set(places)) == list(range(count))
@@ -189,8 +201,8 @@ def test_both_views_of_tagged_words_hold_the_same_words():
         cut += count < len(gold)
     assert 0 < cut < len(seen)
     rows = np.array([0, 5, len(seen) - 1])
-    batch = seen.drawn(1, 0).batch(rows, CPU)
-    assert torch.equal(batch["real_words"], batch["labels"] != NO_TAG)
+    batch = seen.with_epoch(1, 0).batch(rows, CPU)
+    assert torch.equal(batch["real_words"], batch["labels"] != IGNORE_INDEX)
     assert batch["augmented"].tolist() == [2]
 
 
@@ -200,8 +212,8 @@ def test_the_words_of_an_answer_stay_and_are_still_where_it_is_said(corpus):
                     subword_ratio=1)  # fmt: skip
     answered = moved = lost = 0
     for row in range(len(seen)):
-        made = seen.drawn(1, 0).make(row)
-        facts, ids = made.facts, list(made.own["input_ids"])
+        made = seen.with_epoch(1, 0).build(row)
+        facts, ids = made.facts, list(made.original["input_ids"])
         base = row % len(seen.examples)
         gold = int(seen.examples.scalar("start", base))
         own = ids[facts["at"] : facts["at"] + facts["count"]]
@@ -230,24 +242,24 @@ def test_the_words_of_an_answer_stay_and_are_still_where_it_is_said(corpus):
 def test_copies_that_are_translations(kind):
     view = "translation" if kind == "classify" else "subwords"
     seen, _ = views(kind, view=view, corpus="translation")
-    pass_, size = seen.drawn(1, 0), len(seen.examples)
+    pass_, size = seen.with_epoch(1, 0), len(seen.examples)
     for row in range(size, 2 * size):
-        made, base = pass_.make(row), seen.examples.table["id"][row - size].as_py()
+        made, base = pass_.build(row), seen.examples.table["id"][row - size].as_py()
         english = seen.examples.row("input_ids", row - size).tolist()
         if not int(base) % 3:
-            assert (list(made.own["input_ids"]) == english) == (kind != "span")  # any other's
+            assert (list(made.original["input_ids"]) == english) == (kind != "span")  # any other's
             continue
         if kind == "classify":
-            one, two = (spelled(part) for part in _texts(made.own["input_ids"]))
+            one, two = (spelled(part) for part in _texts(made.original["input_ids"]))
             source = TOYS[kind][1]()[int(base)]
             wanted = ("".join(reversed(source[name].split())) for name in ("one", "two"))
             assert (one, two) == tuple(wanted)
             # What is a translation already has the English text beside it.
             assert list(made.noised["input_ids"]) == english
         if kind == "tag":
-            assert set(made.facts["labels"]) == {NO_TAG}
+            assert set(made.facts["labels"]) == {IGNORE_INDEX}
     rows = np.arange(2 * size)
-    counts = pass_.counts(rows)
+    counts = pass_.loss_counts(rows)
     if kind == "tag":
         assert counts["units"] == seen.examples.units.sum()
         assert counts["compared"] == 2 * counts["units"]
@@ -291,9 +303,9 @@ CONTRACT = [
 def test_neither_the_cut_nor_the_workers_change_the_gradient(pretrained, kind, given, limit, world):
     planned = job(kind, **STILL, max_length=40, **given)
     source = pretrained(kind, planned.hyper)
-    teacher = Bench(CPU).model(source, planned.hyper, 9).double().eval()
+    teacher = ReusableModel(CPU).model(source, planned.hyper, 9).double().eval()
     rows = np.array([3, 27, 4, 30, 8, 33, 2])
-    planned = replace(planned, train=planned.train.drawn(1, 0))
+    planned = replace(planned, train=planned.train.with_epoch(1, 0))
     ours, whole = (
         gradients(source, planned, rows, limit=cut, world=size, teacher=teacher)
         for cut, size in ((limit, world), (2**20, 1))
@@ -308,16 +320,16 @@ def test_switched_off_it_is_plain_fine_tuning(pretrained, kind):
     """Bit for bit, the random numbers of dropout among them."""
     off = {"lambda1": 0, "lambda2": 0, "corpus": None}
     planned = job(kind, **off)
-    assert isinstance(planned.train, Examples)
+    assert isinstance(planned.train, EncodedDataset)
     plain = RECIPES["finetune"]
     fields = set(plain.hyper.model_fields) & planned.hyper.model_fields_set
     hyper = plain.hyper(**{name: getattr(planned.hyper, name) for name in fields})
     other = replace(planned, hyper=hyper, stage=plain.stages[0])
     weights = []
     for one in (planned, other):
-        fit = Fit(one, Bench(CPU).model(pretrained(kind, one.hyper), one.hyper, 1))
+        fit = Trainer(one, ReusableModel(CPU).model(pretrained(kind, one.hyper), one.hyper, 1))
         list(fit)
-        weights.append(snapshot(fit.model))
+        weights.append(export_weights(fit.model))
     assert_same(*weights)
 
 
@@ -325,10 +337,10 @@ def test_the_loss_is_its_formula(pretrained):
     """Classes: cross entropy + lambda1 R1 + lambda2 R2, each written out."""
     planned = job("classify", **STILL, lambda1=3, lambda2=2, view="switch", corpus="subwords")
     source = pretrained("classify", planned.hyper)
-    model = Bench(CPU).model(source, planned.hyper, 1).double().train()
-    teacher = Bench(CPU).model(source, planned.hyper, 2).double().eval()
+    model = ReusableModel(CPU).model(source, planned.hyper, 1).double().train()
+    teacher = ReusableModel(CPU).model(source, planned.hyper, 2).double().eval()
     rows = np.array([3, 27, 4, 30])
-    batch = planned.train.drawn(1, 0).batch(rows, CPU)
+    batch = planned.train.with_epoch(1, 0).batch(rows, CPU)
     terms = {}
     loss = planned.stage.loss(model, batch, planned.hyper, None, teacher, terms)
     own = {n: batch[n] for n in ("input_ids", "token_type_ids", "attention_mask")}
@@ -348,15 +360,17 @@ def test_the_loss_is_its_formula(pretrained):
 
 def test_noise_is_in_the_embeddings_of_one_pass_alone(pretrained):
     planned = job("classify", **STILL, view="noise", noise="normal", noise_size=0.5, stages=1)
-    assert not planned.hyper.needs()
-    model = Bench(CPU).model(pretrained("classify", planned.hyper), planned.hyper, 1).double()
+    assert not planned.hyper.view_kinds()
+    model = (
+        ReusableModel(CPU).model(pretrained("classify", planned.hyper), planned.hyper, 1).double()
+    )
     batch = planned.train.collate(np.arange(6))
-    before = says(model, batch)
+    before = model_outputs(model, batch)
     torch.manual_seed(1)
     loss = planned.stage.loss(model, batch, planned.hyper)
     plain = functional.cross_entropy(before, batch["labels"])
     assert loss > plain + 1e-6
-    torch.testing.assert_close(says(model, batch), before, rtol=0, atol=0)
+    torch.testing.assert_close(model_outputs(model, batch), before, rtol=0, atol=0)
     still = planned.hyper.model_copy(update={"noise_size": 0.0})
     torch.testing.assert_close(planned.stage.loss(model, batch, still), plain)
 
@@ -366,19 +380,19 @@ def test_a_toy_is_learned_in_both_stages(pretrained, kind):
     taught = {"stages": 2, "EPOCH": 3, "view": "switch"}
     first = job(kind, **{**taught, "stages": 1, "EPOCH": 6})
     source = pretrained(kind, first.hyper)
-    one = Fit(first, Bench(CPU).model(source, first.hyper, 1))
+    one = Trainer(first, ReusableModel(CPU).model(source, first.hyper, 1))
     *_, report = one
     assert report.stage == "stage 1"
     assert report.loss < 2 * report.step  # finite
-    before = snapshot(one.model)
+    before = export_weights(one.model)
     second = job(kind, **taught)
     assert len(second.train) == 2 * len(first.train)
     teacher = one.model.eval().requires_grad_(False)
-    two = Fit(second, Bench(CPU).model(source, second.hyper, 1), teacher=teacher)
+    two = Trainer(second, ReusableModel(CPU).model(source, second.hyper, 1), teacher=teacher)
     reports = list(two)
     assert reports[-1].stage == "stage 2"
     assert reports[-1].loss < reports[0].loss
-    assert_same(snapshot(teacher), before)
+    assert_same(export_weights(teacher), before)
     assert not teacher.training
 
 
@@ -386,24 +400,30 @@ def test_a_toy_is_learned_in_both_stages(pretrained, kind):
 
 
 def test_trials_that_differ_in_what_the_first_stage_does_not_see_share_it():
-    one = first_stage(STABLE.hyper(lambda2=5, hard_labels=True, corpus="switch", switch_ratio=0.3))
-    assert one == first_stage(STABLE.hyper(lambda2=1, corpus_size=2, noise_size=1)) == {"stages": 1}
+    one = teacher_configuration(
+        STABLE.hyper(lambda2=5, hard_labels=True, corpus="switch", switch_ratio=0.3)
+    )
+    assert (
+        one
+        == teacher_configuration(STABLE.hyper(lambda2=1, corpus_size=2, noise_size=1))
+        == {"stages": 1}
+    )
     other = STABLE.hyper(
         LR=3e-5, teacher_LR=1e-5, view="subwords", teacher_view="switch", switch_ratio=0.5,
         subword_ratio=0.9, EPOCH={"steps": 9}, teacher_EPOCH=4,
     )  # fmt: skip
-    assert first_stage(other) == {
+    assert teacher_configuration(other) == {
         "stages": 1, "LR": 1e-5, "EPOCH": 4, "view": "switch", "switch_ratio": 0.5,
     }  # fmt: skip
-    assert STABLE.hyper(**first_stage(other)).needs() == {"switch"}
-    assert other.needs() == {"subwords", "switch"}
+    assert STABLE.hyper(**teacher_configuration(other)).view_kinds() == {"switch"}
+    assert other.view_kinds() == {"subwords", "switch"}
 
 
 @pytest.mark.parametrize(
     "given", [{"stages": 1}, {"lambda2": 0}, {"corpus": None}, {"teacher": "runs/one/panx/best"}]
 )
 def test_some_trials_need_no_teacher_to_be_trained(given):
-    assert first_stage(STABLE.hyper(**given)) is None
+    assert teacher_configuration(STABLE.hyper(**given)) is None
 
 
 # What goes wrong.
@@ -412,10 +432,11 @@ def test_some_trials_need_no_teacher_to_be_trained(given):
 def test_a_maker_of_views_that_is_killed_is_replaced():
     seen, _ = views("tag", view="switch")
     whole = [
-        given.batch(rows, CPU)["noised"] for rows, given in supply(seen, 8, 5, start=0, stop=12)
+        given.batch(rows, CPU)["noised"]
+        for rows, given in training_steps(seen, 8, 5, start=0, stop=12)
     ]
     killed = []
-    for step, (rows, given) in enumerate(supply(seen, 8, 5, start=0, stop=12)):
+    for step, (rows, given) in enumerate(training_steps(seen, 8, 5, start=0, stop=12)):
         torch.testing.assert_close(given.batch(rows, CPU)["noised"], whole[step], rtol=0, atol=0)
         if step == 0:
             killed = multiprocessing.active_children()
@@ -428,8 +449,10 @@ def test_a_context_without_tokens_has_no_view_and_a_short_one_has():
     hyper = settings(view="switch", corpus="subwords")
     rows = [{"id": "1", "question": "w1 w2", "context": text, "answers": (), "label": None}
             for text in ("", "  ", "w4")]  # fmt: skip
-    seen = Views(Examples(*table("span", hyper, rows)), hyper, material("span", hyper))
-    batch = seen.drawn(1, 0).batch(np.arange(len(seen)), CPU)
+    seen = AugmentedDataset(
+        EncodedDataset(*table("span", hyper, rows)), hyper, material("span", hyper)
+    )
+    batch = seen.with_epoch(1, 0).batch(np.arange(len(seen)), CPU)
     assert batch["start"].tolist() == [0] * 2  # the row with a token, and its copy
     assert batch["shared_tokens"].sum() >= 2
 
@@ -471,10 +494,10 @@ def test_the_windows_of_a_question_are_those_of_one_translation():
     found = np.array([*range(len(one)), len(one) + 1])
     candidates = np.arange(len(one) + 1) * len(found), np.tile(found, len(one))
     given = {"tokenizer": toy_unigram(), "dictionaries": {}, "candidates": candidates}
-    seen = Views(Examples(one, padding), hyper, {**given, "pool": (pool, padding)})
+    seen = AugmentedDataset(EncodedDataset(one, padding), hyper, {**given, "pool": (pool, padding)})
     drawn = []
     for number in range(200):
-        pass_ = seen.drawn(1, number)
+        pass_ = seen.with_epoch(1, number)
         drawn.append(tuple(pass_._translations(len(one) + at)[0] for at in range(len(one))))
     assert len(one) > 1
     assert set(drawn) == {tuple(range(len(one))), (len(one) + 1,) * len(one)}

@@ -11,9 +11,12 @@ import pytest
 from raysearch import study
 from raysearch.cli import describe
 from raysearch.recipes import Steps
-from raysearch.recipes.schedule import plan
-from raysearch.recipes.stabletune_hyperparameters import StableHyper, first_stage
-from raysearch.search_space import cells
+from raysearch.recipes.schedule import make_schedule
+from raysearch.recipes.stabletune_hyperparameters import (
+    StabletuneHyperparameters,
+    teacher_configuration,
+)
+from raysearch.search_space import grid
 
 FOLDER = Path(__file__).parent.parent
 SETTINGS, SIZES = ("transfer", "translate"), ("base", "large")
@@ -57,17 +60,17 @@ def load(setting, size="base"):
 
 def published(setting, size, task):
     """The configuration that is tried first, whole."""
-    (point,) = load(setting, size).start(f"xtreme/{task}")
-    return load(setting, size).hyper(f"xtreme/{task}", point)
+    (point,) = load(setting, size).initial_points(f"xtreme/{task}")
+    return load(setting, size).hyperparameters(f"xtreme/{task}", point)
 
 
 def teacher(hyper):
-    return StableHyper.model_validate(first_stage(hyper))
+    return StabletuneHyperparameters.model_validate(teacher_configuration(hyper))
 
 
 def steps(hyper, examples):
     """Of a training set of so many examples, with the copies that the stage adds."""
-    return plan(hyper, hyper.in_pass(examples)).steps
+    return make_schedule(hyper, hyper.examples_per_epoch(examples)).steps
 
 
 @pytest.mark.parametrize(("setting", "size"), product(SETTINGS, SIZES))
@@ -119,7 +122,7 @@ def test_stage_1_is_the_scripts(setting, size, task):
     if setting == "translate" and task in PAIRS:
         first = "translation"
     one = teacher(hyper)
-    assert (one.stages, one.view, one.in_pass(100)) == (1, first, 100)
+    assert (one.stages, one.view, one.examples_per_epoch(100)) == (1, first, 100)
     warmup = 0 if task in PAIRS else 0.1
     assert (one.lambda1, one.LR, one.EPOCH, one.WARMUP) == (5, rates[at], epochs[at], warmup)
     if first != "translation":
@@ -131,13 +134,17 @@ def test_stage_1_is_the_scripts(setting, size, task):
 
 @pytest.mark.parametrize(("size", "task"), product(SIZES, TASKS))
 def test_one_stage_1_serves_both_settings_except_of_pairs(size, task):
-    transfer, translate = (first_stage(published(setting, size, task)) for setting in SETTINGS)
+    transfer, translate = (
+        teacher_configuration(published(setting, size, task)) for setting in SETTINGS
+    )
     assert (transfer == translate) == (task not in PAIRS)
 
 
 @pytest.mark.parametrize("size", SIZES)
 def test_mlqa_and_xquad_have_the_same_stage_1(size):
-    mlqa, xquad, tydiqa = (first_stage(published("transfer", size, task)) for task in QUESTIONS)
+    mlqa, xquad, tydiqa = (
+        teacher_configuration(published("transfer", size, task)) for task in QUESTIONS
+    )
     assert mlqa == xquad != tydiqa
 
 
@@ -147,14 +154,14 @@ def test_both_stages_have_as_many_steps_as_the_scripts(setting, size, task):
     if task in QUESTIONS:
         wanted = 24_000 if task != "tydiqa" else {"base": 5_000, "large": 2_500}[size]
         assert {steps(hyper, examples) for examples in (100, 90_000)} == {wanted}
-        assert plan(hyper, 90_000).warmup == wanted // 10
+        assert make_schedule(hyper, 90_000).warmup == wanted // 10
         return
     examples, first, second, evaluations = COUNTED[task]
-    assert hyper.in_pass(examples) == 2 * examples
+    assert hyper.examples_per_epoch(examples) == 2 * examples
     assert (steps(teacher(hyper), examples), steps(hyper, examples)) == (first, second)
-    one = plan(teacher(hyper), examples)
+    one = make_schedule(teacher(hyper), examples)
     assert one.warmup == (0 if task in PAIRS else first // 10)
-    assert len(plan(hyper, 2 * examples).evaluations) == evaluations
+    assert len(make_schedule(hyper, 2 * examples).evaluations) == evaluations
 
 
 def test_where_the_scripts_round_otherwise_it_is_by_a_step_an_epoch():
@@ -187,7 +194,7 @@ def test_questions_are_scored_at_the_end_alone_so_that_their_last_weights_count(
     for task in QUESTIONS:
         hyper = published(setting, "base", task)
         for one in (hyper, teacher(hyper)):
-            made = plan(one, 90_000)
+            made = make_schedule(one, 90_000)
             assert made.evaluations == (made.steps,)
 
 
@@ -195,13 +202,13 @@ def test_questions_are_scored_at_the_end_alone_so_that_their_last_weights_count(
 def test_a_whole_space_takes_few_teachers(setting, size, task):
     name, loaded = f"xtreme/{task}", load(setting, size)
     space = loaded.space_of(name)
-    assert loaded.planned(name) == 12
-    found = [first_stage(loaded.hyper(name, point)) for point in cells(space)]
+    assert loaded.planned_trials(name) == 12
+    found = [teacher_configuration(loaded.hyperparameters(name, point)) for point in grid(space)]
     teachers = [one for at, one in enumerate(found) if one not in found[:at]]
     many = task in (*TAGS, "tydiqa") or (setting == "transfer" and task in PAIRS)
     assert len(teachers) == 1 + many
-    assert first_stage(published(setting, size, task)) in teachers
-    kinds = {frozenset(loaded.hyper(name, point).needs()) for point in cells(space)}
+    assert teacher_configuration(published(setting, size, task)) in teachers
+    kinds = {frozenset(loaded.hyperparameters(name, point).view_kinds()) for point in grid(space)}
     assert len(kinds) == 1  # whatever is chosen, the same files are read
 
 
@@ -225,7 +232,7 @@ def test_no_score_is_printed_that_nobody_could_read(setting, size):
 def test_check_tells_how_many_teachers_there_will_be(capsys):
     """What a stage 1 is repeated for: a value that it reads, and a seed."""
     loaded = load("transfer")
-    describe.plan(loaded, {})
+    describe.show_plan(loaded, {})
     said = capsys.readouterr().out.splitlines()
     assert "xtreme/mlqa teachers: 1 in the search, 3 in the confirmation" in said
     two = "at most 2 in the search, 3 in the confirmation"
@@ -247,6 +254,6 @@ def test_check_tells_how_many_teachers_there_will_be(capsys):
         ({"space": {}, "confirm": {"seeds": [1, 2]}},
          ["xtreme/panx teachers: 2 in the confirmation"]),
     ):  # fmt: skip
-        describe.plan(study.parse({**raw, "search": {"trials": 7}, **values}), {})
+        describe.show_plan(study.parse({**raw, "search": {"trials": 7}, **values}), {})
         said = capsys.readouterr().out.splitlines()
         assert [line for line in said if "teachers: " in line] == told

@@ -25,7 +25,7 @@ def refusal(read, *given, **options):
     with pytest.raises(InputError) as caught:
         list(read(*given, **options))
     first = caught.value.problems[0]
-    return first.place, first.text, caught.value.source
+    return first.location, first.text, caught.value.source
 
 
 def of_task(name, root, split="train", **options):
@@ -156,17 +156,19 @@ def test_a_split_of_which_every_row_is_left_out_is_refused(tmp_path):
 )
 def test_predictions_that_are_none_are_told(tmp_path, content, cause):
     placed(tmp_path, "p.json", content)
-    assert cause in refusal(json_files.mapping, tmp_path / "p.json")[1]
+    assert cause in refusal(json_files.read_mapping, tmp_path / "p.json")[1]
 
 
 @pytest.mark.parametrize("value", ["NaN", '"0.5"', "true", "null", "[1]", DIGITS])
 def test_odds_that_are_no_number_are_told(tmp_path, value):
     placed(tmp_path, "odds.json", f'{{"a": {value}}}')
     with pytest.raises(InputError):
-        json_files.mapping(tmp_path / "odds.json", numbers=True)
+        json_files.read_mapping(tmp_path / "odds.json", numbers=True)
 
 
-@pytest.mark.parametrize("read", [json_files.mapping, text_files.text, dictionaries.table])
+@pytest.mark.parametrize(
+    "read", [json_files.read_mapping, text_files.read_text, dictionaries.table]
+)
 def test_no_pipe_is_waited_for_where_predictions_or_words_are_read(tmp_path, read):
     os.mkfifo(tmp_path / "p")
     assert "it is a pipe" in refusal(read, tmp_path / "p")[1]

@@ -15,9 +15,9 @@ from typer.testing import CliRunner
 from raysearch import results, search, storage, study
 from raysearch.cli import commands
 from raysearch.errors import InputError, Problem, RaysearchError
-from raysearch.results.table_formats import csv_text, json_text, latex, markdown
+from raysearch.results.table_formats import to_csv, to_json, to_latex, to_markdown
 from raysearch.results.table_rows import Cell, Row, Table
-from raysearch.run_folder import NAME, Journal, opening, read
+from raysearch.run_folder import JOURNAL_NAME, Journal, opening, read_journal
 from raysearch.search import run_study
 
 TOY = "toy/grammar"
@@ -77,7 +77,7 @@ def test_a_linked_event_file_is_not_emptied(folder, tmp_path):
     place.mkdir(parents=True)
     (place / "events.out.tfevents.0000000001").symlink_to(tmp_path / "victim")
     with pytest.raises(InputError, match="symbolic link"):
-        results.write(folder)
+        results.write_exports(folder)
     assert (tmp_path / "victim").read_text() == "my thesis\n"
 
 
@@ -106,15 +106,15 @@ def test_a_pipe_or_a_file_in_a_folders_place_is_refused(tmp_path):
 
 @pytest.mark.parametrize("left", ["nothing", "no trial"])
 def test_good_tables_are_not_written_over_without_the_journal_that_they_came_from(folder, left):
-    results.write(folder)
-    (folder / NAME).unlink()
+    results.write_exports(folder)
+    (folder / JOURNAL_NAME).unlink()
     if left == "no trial":
-        (folder / NAME).write_text("")
+        (folder / JOURNAL_NAME).write_text("")
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     for words in (("table", folder), ("resume", folder)):
         code, _, said = command(*words)
         assert code == 2
-        assert NAME in said
+        assert JOURNAL_NAME in said
         assert "restore it" in said
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
 
@@ -146,7 +146,7 @@ def test_a_table_that_cannot_be_written_is_printed_all_the_same(folder, monkeypa
 def test_a_provenance_of_other_types_is_refused_by_field(folder, change, text):
     (folder / "provenance.json").write_text(json.dumps({**FACTS, **change}))
     with pytest.raises(InputError, match=text):
-        run_study.opened(folder)
+        run_study.open_run(folder)
 
 
 @pytest.mark.parametrize(
@@ -156,7 +156,7 @@ def test_a_provenance_of_other_types_is_refused_by_field(folder, change, text):
 def test_a_provenance_that_is_none_is_refused(folder, content):
     (folder / "provenance.json").write_bytes(content)
     with pytest.raises(InputError, match=r"provenance\.json"):
-        run_study.opened(folder)
+        run_study.open_run(folder)
 
 
 def test_trials_that_cannot_be_of_the_study_are_refused_together(folder):
@@ -166,8 +166,8 @@ def test_trials_that_cannot_be_of_the_study_are_refused_together(folder):
     script.trial(TOY, {"LR": 1e-4}, {"mcc": 0.5})
     script.close()
     with pytest.raises(InputError) as refusal:
-        results.write(folder)
-    problems = {problem.place: problem.text for problem in refusal.value.problems}
+        results.write_exports(folder)
+    problems = {problem.location: problem.text for problem in refusal.value.problems}
     assert set(problems) == {"trial t2", "trial t3", "trial t4"}
     assert "no task of study.yaml" in problems["trial t2"]
     assert "LR" in problems["trial t3"]
@@ -207,7 +207,7 @@ def test_a_name_that_is_no_folders_is_refused_and_nothing_is_touched(ready, tmp_
     (tmp_path / "thesis.tex").write_text("mine\n")
     with pytest.raises(InputError) as refusal:
         search.run(ready, name=name)
-    assert [problem.place for problem in refusal.value.problems] == ["name"]
+    assert [problem.location for problem in refusal.value.problems] == ["name"]
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
 
@@ -217,7 +217,7 @@ def test_a_storage_that_is_no_folder_is_refused(ready, place):
         search.run(ready, storage=place)
 
 
-ENDS = [InputError("toy", [Problem(place="model", text="none")]), SystemExit(1),
+ENDS = [InputError("toy", [Problem(location="model", text="none")]), SystemExit(1),
         KeyboardInterrupt(), RaysearchError("no Ray"), OSError(28, "No space left")]  # fmt: skip
 
 
@@ -251,10 +251,12 @@ def test_a_start_that_was_killed_gives_way_and_one_that_runs_does_not(ready, tmp
     script.begin(TOY, {"LR": 1e-4})
     with pytest.raises(InputError, match="another raysearch is running here"):
         search.run(ready)
-    assert len(read(place).trials) == 1
+    assert len(read_journal(place).trials) == 1
     script.close()
     begun = []
-    monkeypatch.setattr(run_study, "_engine", lambda folder, *_: begun.append(read(folder).trials))
+    monkeypatch.setattr(
+        run_study, "_engine", lambda folder, *_: begun.append(read_journal(folder).trials)
+    )
     search.run(ready)
     assert begun == [{}]
     assert (place / "provenance.json").is_file()
@@ -350,20 +352,20 @@ HOSTILE = ("=cmd|'/c calc'!A1", "+1+cmd", "-2+3+cmd", "@SUM(A1)", "\t=1", "<img 
 def test_texts_of_others_are_plain_text_in_every_layout():
     rows = tuple(Row(name=text, cells=(Cell(text),), system=text) for text in HOSTILE)
     made = Table(title=HOSTILE[7], columns=(HOSTILE[0],), rows=rows, notes=HOSTILE)
-    for layout in (markdown, latex, csv_text, json_text):
+    for layout in (to_markdown, to_latex, to_csv, to_json):
         text = layout(made)
         assert all(letter == "\n" or letter.isprintable() for letter in text)
-    assert "<img" not in markdown(made)
-    assert "![" not in markdown(made)
-    cells = [cell.strip('"') for line in csv_text(made).splitlines() for cell in line.split(",")]
+    assert "<img" not in to_markdown(made)
+    assert "![" not in to_markdown(made)
+    cells = [cell.strip('"') for line in to_csv(made).splitlines() for cell in line.split(",")]
     assert not [cell for cell in cells if cell.startswith(("=", "+", "-", "@", "\t"))]
-    assert json.loads(json_text(made))["notes"] == list(HOSTILE)
+    assert json.loads(to_json(made))["notes"] == list(HOSTILE)
 
 
 @pytest.mark.parametrize("text", ["-", "-0.5", "+0.3", "-1.2e-5", "-0.5/+0.3", "-/-", "90.5", ""])
 def test_numbers_stay_numbers_in_a_spreadsheet(text):
     made = Table(title="t", columns=("RTE",), rows=(Row(name="r", cells=(Cell(text),)),))
-    assert csv_text(made).splitlines()[1] == f"r,{text}"
+    assert to_csv(made).splitlines()[1] == f"r,{text}"
 
 
 @pytest.fixture
@@ -387,7 +389,7 @@ def begin_for_ever(script):
 
 def test_a_disk_that_fills_loses_nothing_that_has_ended(folder, small_disk):
     place = shutil.copytree(folder, small_disk / "toy")
-    results.write(place)
+    results.write_exports(place)
     before = {path: path.read_bytes() for path in place.rglob("*") if path.is_file()}
     script = Script(place)
     with (small_disk / "fill").open("wb", buffering=0) as file, suppress(OSError):
@@ -396,8 +398,8 @@ def test_a_disk_that_fills_loses_nothing_that_has_ended(folder, small_disk):
     with pytest.raises(OSError, match="No space"):
         begin_for_ever(script)
     with pytest.raises(OSError, match="No space"):
-        results.write(place)
-    assert read(place).trials == script.journal.trials
+        results.write_exports(place)
+    assert read_journal(place).trials == script.journal.trials
     for path, content in before.items():
         assert path.read_bytes().startswith(content)
     assert {p.name for p in place.rglob("*")} == {p.name for p in before} | {
@@ -405,5 +407,8 @@ def test_a_disk_that_fills_loses_nothing_that_has_ended(folder, small_disk):
     (small_disk / "fill").unlink()
     script.trial(TOY, {"LR": 2e-4}, {"accuracy": 0.9}, name="last")
     script.close()
-    results.write(place)
-    assert (read(place).trials["last"].score, read(place).trials["t0"].score) == (0.9, 0.8)
+    results.write_exports(place)
+    assert (read_journal(place).trials["last"].score, read_journal(place).trials["t0"].score) == (
+        0.9,
+        0.8,
+    )

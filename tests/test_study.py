@@ -9,10 +9,10 @@ import yaml
 
 from raysearch import parse, study
 from raysearch.errors import InputError, Problem
-from raysearch.recipes import RECIPES, Hyper
-from raysearch.search_space import Dimension, size
+from raysearch.recipes import RECIPES, Hyperparameters
+from raysearch.search_space import Dimension, count_points
 from raysearch.study.model_names import model_problems
-from raysearch.study.unusual_values import unusual
+from raysearch.study.unusual_values import unusual_value_notes
 from raysearch.tasks import TASKS
 
 RTE, MRPC, MNLI = "glue/rte", "glue/mrpc", "glue/mnli"
@@ -27,7 +27,7 @@ def problems(given, **overrides):
     """Place -> text of everything that is wrong."""
     with pytest.raises(InputError) as caught:
         study.parse(given, **overrides)
-    return {problem.place: problem.text for problem in caught.value.problems}
+    return {problem.location: problem.text for problem in caught.value.problems}
 
 
 def write(folder, text, name="mine.yaml"):
@@ -41,7 +41,7 @@ def refusal(path):
         study.load(path)
     assert caught.value.source == str(path)
     (problem,) = caught.value.problems
-    return problem.place, problem.text
+    return problem.location, problem.text
 
 
 TEN_MISTAKES = """\
@@ -66,7 +66,7 @@ def test_ten_mistakes_in_one_file_are_all_named_with_place_cause_and_cure(tmp_pa
         study.load(path)
     text = str(caught.value)
     assert text.splitlines()[0] == f"{path}: 11 problems"  # the seeds have two
-    found = {problem.place: problem.text for problem in caught.value.problems}
+    found = {problem.location: problem.text for problem in caught.value.problems}
     assert found["tasks[0]"] == "no task named 'glue/rtee'; did you mean 'glue/rte'?"
     assert found["modle"] == "no field named 'modle'; did you mean 'model'?"
     assert found["space.LR"] == "low must be below high, got [5e-05, 5e-06]"
@@ -86,7 +86,7 @@ def test_problems_stand_in_the_order_of_the_file_and_what_the_command_line_gives
     def places(**overrides):
         with pytest.raises(InputError) as caught:
             study.load(path, **overrides)
-        return list(dict.fromkeys(problem.place for problem in caught.value.problems))
+        return list(dict.fromkeys(problem.location for problem in caught.value.problems))
 
     file = ["tasks[0]", "modle", "space.LR", "space.BSZ", "space.alhpa", "fixed.dropout",
             "per_task.glue/mrpc.fixed.EPOHC", "search.sampler", "search.start_from[0].LR",
@@ -116,7 +116,7 @@ published:
     assert read.per_task[RTE].space["EPOCH"].choice == (10.0, 3)
     assert (read.search.hours, read.search.stop_early.keep) == (0.5, 0.3)
     assert read.search.stop_early.at == (0.5,)
-    assert read.start(RTE) == [{"LR": 1e-5, "weight_decay": 0.01, "EPOCH": 10}]
+    assert read.initial_points(RTE) == [{"LR": 1e-5, "weight_decay": 0.01, "EPOCH": 10}]
     assert read.published[0].results[RTE].settings == {"LR": 3e-5}
     assert read.published[0].results[RTE].scores == {"accuracy": 90}
 
@@ -283,7 +283,7 @@ def test_a_configuration_to_start_from_has_to_fit_one_task_only():
     start = [{"LR": 1e-5, "BSZ": 9}, {"LR": 5e-5, "BSZ": 4}]
     parts = raw(tasks=[RTE, MRPC], per_task={MRPC: {"space": own}}, search={"start_from": start})
     read = study.parse(parts)
-    assert (read.start(RTE), read.start(MRPC)) == ([start[0]], [start[1]])
+    assert (read.initial_points(RTE), read.initial_points(MRPC)) == ([start[0]], [start[1]])
     study.parse(parts, tasks=[RTE])  # the other one is not wrong for that
 
 
@@ -327,7 +327,7 @@ def test_keys_that_stand_twice_are_told_with_everything_else(tmp_path):
     text = "tasks: [glue/rte]\nmodel: a\nspace: {LR: {choice: [1]}, LR: {choice: [2]}}\nmodel: b\n"
     with pytest.raises(InputError) as caught:
         study.load(write(tmp_path, text + "fixd: {}\n"))
-    assert [(p.place, p.text[:17]) for p in caught.value.problems] == [
+    assert [(p.location, p.text[:17]) for p in caught.value.problems] == [
         ("line 3", "'LR' stands twice"),
         ("line 4", "'model' stands tw"),
         ("fixd", "no field named 'f"),
@@ -385,7 +385,7 @@ def test_a_dumped_study_is_read_back_the_same(tmp_path):
     assert again == read
     assert study.same(again, read)
     assert again.name == "whole"
-    assert again.start(RTE) == [{"LR": 1e-4, "WARMUP": {"steps": 50}, "clip": None}]
+    assert again.initial_points(RTE) == [{"LR": 1e-4, "WARMUP": {"steps": 50}, "clip": None}]
     assert not study.same(again, study.parse(WHOLE, trials=5))
 
 
@@ -413,9 +413,9 @@ def test_what_a_task_says_of_its_own_wins():
     assert read.fixed_of(MRPC) == {"EPOCH": 5, "dropout": 0.2, "LR": 3e-5}
     assert set(read.space_of(MNLI)) == {"LR", "BSZ", "EPOCH"}
     assert read.fixed_of(MNLI) == {"dropout": 0.2}
-    assert read.hyper(MNLI, {"EPOCH": 2}).dropout == 0.2
-    assert [read.planned(task) for task in (RTE, MNLI)] == [16, 16]
-    assert study.parse(raw(space={"LR": SPACE["LR"]})).planned(RTE) == 2
+    assert read.hyperparameters(MNLI, {"EPOCH": 2}).dropout == 0.2
+    assert [read.planned_trials(task) for task in (RTE, MNLI)] == [16, 16]
+    assert study.parse(raw(space={"LR": SPACE["LR"]})).planned_trials(RTE) == 2
 
 
 def test_a_set_value_is_fixed_wherever_it_was_searched_or_fixed():
@@ -461,11 +461,11 @@ def test_set_values_may_be_texts_of_which_all_that_is_wrong_is_told():
 
 def test_a_study_trains_in_the_languages_that_it_names():
     study = parse({"tasks": ["xtreme/panx", "glue/rte"], "model": "scratch", "train": ["en", "sw"]})
-    assert [split.name for split in study.trainings("xtreme/panx")] == ["train", "train-sw"]
-    assert [split.name for split in study.trainings("glue/rte")] == ["train"]
-    assert study.selector("xtreme/panx") == "dev.entity_f1"
+    assert [split.name for split in study.training_splits("xtreme/panx")] == ["train", "train-sw"]
+    assert [split.name for split in study.training_splits("glue/rte")] == ["train"]
+    assert study.selection_metric("xtreme/panx") == "dev.entity_f1"
     mean = parse({"tasks": ["xtreme/panx"], "model": "scratch", "search": {"select_on": "mean"}})
-    assert mean.selector("xtreme/panx") == "dev.mean.entity_f1"
+    assert mean.selection_metric("xtreme/panx") == "dev.mean.entity_f1"
 
 
 def test_a_language_without_a_training_set_is_named():
@@ -485,7 +485,7 @@ def test_lengths_that_leave_no_room_for_the_text_are_refused(task, fixed, field)
 
 @pytest.mark.parametrize("model", ["scratch:0x64", "scratch:2x", "scratch:abc", "scratch:2x129"])
 def test_a_shape_from_scratch_that_cannot_be_is_a_problem(model):
-    assert [problem.place for problem in model_problems(model)] == ["model"]
+    assert [problem.location for problem in model_problems(model)] == ["model"]
     assert model_problems("scratch:2x64") == []
 
 
@@ -514,20 +514,22 @@ def of_head(head):
 
 FOREIGN = [
     (name, head)
-    for name, readers in Hyper.READ_BY.items()
+    for name, readers in Hyperparameters.READ_BY_HEADS.items()
     for head in ("classify", "span", "tag")
-    if head not in readers and name in Hyper.model_fields
+    if head not in readers and name in Hyperparameters.model_fields
 ]
 
 
 @pytest.mark.parametrize(("name", "head"), FOREIGN)
 def test_a_hyperparameter_that_no_task_reads_is_named_with_those_that_do(name, head):
-    task, default = of_head(head), Hyper.model_fields[name].default
+    task, default = of_head(head), Hyperparameters.model_fields[name].default
     fixed = {"tasks": [task], "model": "scratch", "fixed": {name: default, "max_length": 384}}
-    readers = ", ".join(Hyper.READ_BY[name])
+    readers = ", ".join(Hyperparameters.READ_BY_HEADS[name])
     text = f"only {readers} tasks read it, here are {head} ones: leave it out"
     assert problems(fixed) == {f"fixed.{name}": text}
-    reader = next(head for head in Hyper.READ_BY[name] if head in RECIPES["finetune"].heads)
+    reader = next(
+        head for head in Hyperparameters.READ_BY_HEADS[name] if head in RECIPES["finetune"].heads
+    )
     study.parse({**fixed, "tasks": [task, of_head(reader)]})
 
 
@@ -547,11 +549,11 @@ def test_a_hyperparameter_of_other_heads_is_found_wherever_it_stands(parts, plac
 
 def test_descriptions_and_checks_agree_on_who_reads_a_hyperparameter():
     told = {}
-    for name, field in Hyper.model_fields.items():
+    for name, field in Hyperparameters.model_fields.items():
         head, colon, _ = field.description.partition(": ")
         if colon and head in RECIPES["finetune"].heads:
             told[name] = (head,)
-    assert told == {name: Hyper.READ_BY.get(name) for name in told}
+    assert told == {name: Hyperparameters.READ_BY_HEADS.get(name) for name in told}
     assert len(told) > 10
 
 
@@ -578,10 +580,10 @@ def test_a_study_of_several_heads_may_be_cut_to_one_of_its_tasks_and_read_again(
         one = study.parse(MIXED, tasks=[task])
         again = study.load(write(tmp_path, study.dump(one)))
         assert again == one
-        assert again.hyper(task, {}) == one.hyper(task, {})
-        assert again.start(task) == whole.start(task)
-        assert again.selector(task) == whole.selector(task)
-        assert again.trainings(task) == whole.trainings(task)
+        assert again.hyperparameters(task, {}) == one.hyperparameters(task, {})
+        assert again.initial_points(task) == whole.initial_points(task)
+        assert again.selection_metric(task) == whole.selection_metric(task)
+        assert again.training_splits(task) == whole.training_splits(task)
     alone = study.parse(MIXED, tasks=[RTE])
     assert (alone.train, alone.fixed, alone.per_task) == ((), {"dropout": 0.1}, {})
     assert alone.search.start_from == ({"LR": 1e-5},)
@@ -609,12 +611,12 @@ def seen(path, **overrides):
 
     def further(sketch):
         asked.append(sketch)
-        return [Problem(place="data", text="gone")]
+        return [Problem(location="data", text="gone")]
 
     with pytest.raises(InputError) as caught:
         study.load(path, further=further, **overrides)
     (sketch,) = asked
-    return sketch, [problem.place for problem in caught.value.problems]
+    return sketch, [problem.location for problem in caught.value.problems]
 
 
 def test_what_can_be_told_of_a_study_with_problems_is_looked_at_as_well(tmp_path):
@@ -624,7 +626,7 @@ def test_what_can_be_told_of_a_study_with_problems_is_looked_at_as_well(tmp_path
     assert places == ["tasks[1]", "space.LR", "per_task.glue/rte.fixed", "data"]
     assert sketch.tasks == (RTE, PANX)
     assert (sketch.model_of(RTE), sketch.model_of(PANX), sketch.leave_out) == ("n", "m", 3)
-    assert [split.name for split in sketch.trainings(PANX)] == ["train", "train-sw"]
+    assert [split.name for split in sketch.training_splits(PANX)] == ["train", "train-sw"]
 
 
 @pytest.mark.parametrize(
@@ -695,7 +697,7 @@ def test_many_unknown_names_are_counted_and_the_first_told():
     assert sum(problem.count for problem in caught.value.problems) == 9000
     assert len(shown) == 12
     assert "did you mean 'LR'?" in shown[0].text
-    assert (rest.place, rest.text) == ("fixed", "8,988 more names of no hyperparameter")
+    assert (rest.location, rest.text) == ("fixed", "8,988 more names of no hyperparameter")
 
 
 @pytest.mark.parametrize("part", ["tasks", "train", "per_task", "top", "published"])
@@ -765,11 +767,15 @@ def test_values_that_are_seldom_meant_are_told_once():
     read = study.parse(
         raw(tasks=[RTE, MRPC], space={"LR": {"log": [1e-5, 5]}}, fixed={"dropout": 0.9})
     )
-    assert [line.partition(":")[0] for line in unusual(read)] == [
+    assert [line.partition(":")[0] for line in unusual_value_notes(read)] == [
         "LR 5 is unusual", "dropout 0.9 is unusual",
     ]  # fmt: skip
-    assert unusual(study.parse(raw())) == []
-    assert [name for name, path in study.shipped().items() if unusual(study.load(path))] == []
+    assert unusual_value_notes(study.parse(raw())) == []
+    assert [
+        name
+        for name, path in study.shipped_studies().items()
+        if unusual_value_notes(study.load(path))
+    ] == []
 
 
 def test_a_range_of_many_whole_numbers_is_not_listed():
@@ -777,7 +783,7 @@ def test_a_range_of_many_whole_numbers_is_not_listed():
     assert 3 in wide
     assert 3.5 not in wide
     assert 2**53 + 2 not in wide
-    assert size({"BSZ": wide, "LR": wide}) == math.inf
+    assert count_points({"BSZ": wide, "LR": wide}) == math.inf
     with pytest.raises(ValueError, match=r"within 2\*\*53"):
         Dimension(int=(1, 10**18))
     with pytest.raises(ValueError, match="a narrower range"):

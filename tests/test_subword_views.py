@@ -18,8 +18,8 @@ from test_views import some_text
 
 from raysearch.data.augmentation import subword_sampling, unigram
 from raysearch.data.augmentation.alignment import align_words
-from raysearch.data.augmentation.code_switching import drawn
-from raysearch.data.augmentation.subword_sampling import Pieces, Sampler, sample_words
+from raysearch.data.augmentation.code_switching import rng_for
+from raysearch.data.augmentation.subword_sampling import SubwordSampler, WordPieces, sample_words
 from raysearch.errors import InputError
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
@@ -131,13 +131,13 @@ def fit(seen, probabilities):
 def test_draws_are_distributed_as_all_divisions_counted_one_by_one(
     vocabulary, processor, word, alpha
 ):
-    sampler, random = Sampler(vocabulary, alpha), drawn(word)
+    sampler, random = SubwordSampler(vocabulary, alpha), rng_for(word)
     seen = Counter(sampler.sample(word, random) for _ in range(DRAWS))
     assert fit(seen, expected(processor, word, alpha)) > 1e-3
 
 
 def test_these_counts_tell_another_alpha_from_the_right_one(vocabulary, processor):
-    sampler, random = Sampler(vocabulary, 0.4), drawn(1)
+    sampler, random = SubwordSampler(vocabulary, 0.4), rng_for(1)
     seen = Counter(sampler.sample("internationally", random) for _ in range(DRAWS))
     assert len(expected(processor, "internationally", 0.3)) > 20
     assert fit(seen, expected(processor, "internationally", 0.3)) < 1e-3
@@ -153,7 +153,7 @@ def test_sentencepiece_draws_from_the_same_distribution(processor, word):
 
 def test_long_words_neither_overflow_nor_vanish(vocabulary, processor):
     word = "understandinglanguages" * 40
-    ids = Sampler(vocabulary).sample(word, drawn(1))
+    ids = SubwordSampler(vocabulary).sample(word, rng_for(1))
     assert "".join(processor.id_to_piece(at - 1) for at in ids) == "▁" + word
 
 
@@ -166,14 +166,14 @@ def test_a_large_alpha_draws_what_the_tokenizer_gives(tokenizer, vocabulary):
     words |= {word for _ in range(60) for word in some_text(random)}
     words |= {"", "<s>", "x<mask>y", "a\u3000b", "\u200b", "ﬁne½"}
     words = sorted(words)
-    sampler = Sampler(vocabulary, alpha=300)
-    drawn_ones = {word: sampler.sample(word, drawn(1)) for word in words}
-    assert drawn_ones == dict(zip(words, Pieces(tokenizer).of(words), strict=True))
+    sampler = SubwordSampler(vocabulary, alpha=300)
+    drawn_ones = {word: sampler.sample(word, rng_for(1)) for word in words}
+    assert drawn_ones == dict(zip(words, WordPieces(tokenizer).of(words), strict=True))
     assert drawn_ones[""] == drawn_ones["\u200b"] == ()
 
 
 def test_a_draw_spells_the_word(vocabulary, tokenizer):
-    sampler, random = Sampler(vocabulary), drawn(2)
+    sampler, random = SubwordSampler(vocabulary), rng_for(2)
     for word in {word for line in TEXT for word in line.split()}:
         pieces = tokenizer.convert_ids_to_tokens(sampler.sample(word, random))
         assert "".join(pieces) == "▁" + word
@@ -189,11 +189,11 @@ def test_albert_is_drawn_from_as_well(tmp_path):
     (tmp_path / "config.json").write_text('{"model_type": "albert"}')
     tokenizer = AutoTokenizer.from_pretrained(tmp_path)
     words = ["Consistency", "(hello)", "U.S.", "a-b", "naïve", "漢字", "[MASK]s", *TEXT[4].split()]
-    own = Pieces(tokenizer).of(words)
+    own = WordPieces(tokenizer).of(words)
     vocabulary = unigram.of_tokenizer(tokenizer)
-    sure = Sampler(vocabulary, alpha=300)
-    assert [sure.sample(word, drawn(1)) for word in words] == own
-    draws = {Sampler(vocabulary).sample("Consistency", drawn(at)) for at in range(20)}
+    sure = SubwordSampler(vocabulary, alpha=300)
+    assert [sure.sample(word, rng_for(1)) for word in words] == own
+    draws = {SubwordSampler(vocabulary).sample("Consistency", rng_for(at)) for at in range(20)}
     assert len(draws) > 5
     for ids in draws:
         assert "".join(tokenizer.convert_ids_to_tokens(ids)) == "▁consistency"
@@ -203,9 +203,9 @@ def test_albert_is_drawn_from_as_well(tmp_path):
 
 
 def test_a_model_file_and_a_tokenizer_give_the_same_draws(model, vocabulary):
-    one, other = Sampler(unigram.of_model(model)), Sampler(vocabulary)
+    one, other = SubwordSampler(unigram.of_model(model)), SubwordSampler(vocabulary)
     for at, word in enumerate(WORDS * 20):
-        assert one.sample(word, drawn(at)) == other.sample(word, drawn(at))
+        assert one.sample(word, rng_for(at)) == other.sample(word, rng_for(at))
 
 
 def test_ids_of_xlm_roberta_follow_those_of_its_sentencepiece_model(processor, tokenizer):
@@ -223,9 +223,9 @@ def test_bytes_spell_what_is_unknown_where_the_model_has_them(tmp_path):
     )  # fmt: skip
     path = tmp_path / "bytes.model"
     own = sentencepiece.SentencePieceProcessor(model_file=str(path))
-    sampler = Sampler(unigram.of_model(path, token_id=int), alpha=300)
+    sampler = SubwordSampler(unigram.of_model(path, token_id=int), alpha=300)
     for word in ("the☃s", "☃漢", "language"):
-        assert list(sampler.sample(word, drawn(1))) == own.encode_as_ids(word)
+        assert list(sampler.sample(word, rng_for(1))) == own.encode_as_ids(word)
 
 
 def test_tokenizers_without_probabilities_are_refused_with_what_runs_instead(tmp_path):
@@ -264,13 +264,13 @@ def test_words_on_their_own_have_the_tokens_that_they_have_in_a_text(tokenizer):
     bpe = PreTrainedTokenizerFast(tokenizer_object=pairs._tokenizer)
     for kind, text in [(bpe, TEXT[0]), (tokenizer, TEXT[5]), (toy_tokenizer(), "w7 w8 w7w9")]:
         whole = kind(f" {text}", add_special_tokens=False)["input_ids"]
-        assert [at for ids in Pieces(kind).of(text.split()) for at in ids] == whole
-        assert Pieces(kind).of([""]) == [()]
+        assert [at for ids in WordPieces(kind).of(text.split()) for at in ids] == whole
+        assert WordPieces(kind).of([""]) == [()]
 
 
 def test_what_a_tokenizer_cut_last_does_not_cut_words(tokenizer):
     tokenizer(TEXT[0], truncation=True, max_length=3)
-    pieces = Pieces(tokenizer)
+    pieces = WordPieces(tokenizer)
     tokenizer(TEXT[0], truncation=True, max_length=3)
     assert len(pieces.of(["internationally"])[0]) > 3
 
@@ -279,25 +279,25 @@ def test_what_a_tokenizer_cut_last_does_not_cut_words(tokenizer):
 
 
 def test_words_are_drawn_at_the_ratio_and_frozen_ones_never(tokenizer, vocabulary):
-    pieces, sampler = Pieces(tokenizer), Sampler(vocabulary)
+    pieces, sampler = WordPieces(tokenizer), SubwordSampler(vocabulary)
     words = TEXT[1].split() * 200
     own = pieces.of(words)
-    view = sample_words(words, 0.3, pieces, sampler, drawn(1), frozen=range(0, len(words), 2))
+    view = sample_words(words, 0.3, pieces, sampler, rng_for(1), frozen=range(0, len(words), 2))
     rate = sum(view.switched) / (len(words) / 2)
     assert rate == pytest.approx(0.3, abs=0.03)
     assert not any(view.switched[::2])
     changed = [one != other for one, other in zip(view.pieces, own, strict=True)]
     assert all(now for now, then in zip(view.switched, changed, strict=True) if then)
     assert 0 < sum(changed) < sum(view.switched)
-    assert sample_words(words, 0.0, pieces, sampler, drawn(1)).pieces == own
+    assert sample_words(words, 0.0, pieces, sampler, rng_for(1)).pieces == own
 
 
 def test_full_caches_change_nothing(tokenizer, vocabulary, monkeypatch):
     words = [word for line in TEXT for word in line.split()]
 
     def view():
-        pieces, sampler = Pieces(tokenizer), Sampler(vocabulary)
-        return [sample_words(words[at:], 0.5, pieces, sampler, drawn(at)) for at in range(9)]
+        pieces, sampler = WordPieces(tokenizer), SubwordSampler(vocabulary)
+        return [sample_words(words[at:], 0.5, pieces, sampler, rng_for(at)) for at in range(9)]
 
     whole = view()
     monkeypatch.setattr(subword_sampling, "_KEPT_WORDS", 50)
@@ -313,10 +313,10 @@ def test_threads_and_processes_draw_alike(model):
         from raysearch.data.augmentation.subword_sampling import Sampler
         sampler = Sampler(unigram.of_model(Path({str(model)!r})))
         print([sampler.sample("internationally", drawn(3, 1, at)) for at in range(50)])"""
-    sampler = Sampler(unigram.of_model(model))
+    sampler = SubwordSampler(unigram.of_model(model))
 
     def draw(at):
-        return sampler.sample("internationally", drawn(3, 1, at))
+        return sampler.sample("internationally", rng_for(3, 1, at))
 
     here = [draw(at) for at in range(50)]
     with ThreadPoolExecutor(4) as threads:
@@ -330,11 +330,11 @@ def test_threads_and_processes_draw_alike(model):
 
 
 def test_views_of_any_text_hold_the_same_words(tokenizer, vocabulary):
-    pieces, sampler, random = Pieces(tokenizer), Sampler(vocabulary), Random(4)
+    pieces, sampler, random = WordPieces(tokenizer), SubwordSampler(vocabulary), Random(4)
     for example in range(300):
         words = some_text(random)
         own = pieces.of(words)
-        view = sample_words(words, 0.5, pieces, sampler, drawn(1, example))
+        view = sample_words(words, 0.5, pieces, sampler, rng_for(1, example))
         one, other = align_words(own, view.pieces, 40, unknown=3)
         assert list(dict.fromkeys(one.words)) == list(dict.fromkeys(other.words))
         assert max(len(one.tokens), len(other.tokens)) <= 40

@@ -8,11 +8,11 @@ from transformers import PreTrainedTokenizerFast
 
 from raysearch import tasks
 from raysearch.data import readers
-from raysearch.data.augmentation.operations import Operations
-from raysearch.data.augmentation.view_pairs import Words
-from raysearch.data.columns import frame, sentence_frame
+from raysearch.data.augmentation.operations import WordOperations
+from raysearch.data.augmentation.view_pairs import TagViewBuilder
+from raysearch.data.columns import pair_special_tokens, sentence_special_tokens
 from raysearch.data.encoders import token_classification
-from raysearch.recipes import Hyper
+from raysearch.recipes import Hyperparameters
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 BARTHEZ = DATA / "tokenizers" / "barthez" / "tokenizer.json"
@@ -53,7 +53,7 @@ def test_rows_of_pan_x_are_those_of_xtremes_script(like_xlmr, split, length):
     task = tasks.get("xtreme/panx")
     everything = list(readers.read(task, task.splits()[split], DATA))
     examples = everything[:: len(everything) // 300]
-    hyper = Hyper(max_length=length)
+    hyper = Hyperparameters(max_length=length)
     columns = token_classification.encode(examples, task, like_xlmr, hyper, train=False)
     rows = columns["input_ids"].to_pylist()
     wanted = [row for e in examples for row in xtreme(like_xlmr, e["words"], length)]
@@ -74,11 +74,11 @@ def test_the_first_row_of_pan_x_in_ids(like_xlmr):
     example = next(readers.read(task, task.train, DATA))
     assert example["words"][:3] == ("R.H.", "Saunders", "(")
     columns = token_classification.encode(
-        [example], task, like_xlmr, Hyper(max_length=128), train=False
+        [example], task, like_xlmr, Hyperparameters(max_length=128), train=False
     )
     assert columns["input_ids"].to_pylist() == [[0, *(one for ids in FIRST for one in ids), 2, 2]]
     columns = token_classification.encode(
-        [example], task, like_xlmr, Hyper(max_length=11), train=False
+        [example], task, like_xlmr, Hyperparameters(max_length=11), train=False
     )
     assert columns["input_ids"].to_pylist() == [
         [0, *FIRST[0], *FIRST[1], *FIRST[2], 2, 2],  # 8 tokens and 3
@@ -90,10 +90,12 @@ def test_the_first_row_of_pan_x_in_ids(like_xlmr):
 def test_a_tokenizer_whose_pair_has_one_separator_ends_a_sentence_with_one():
     """BERT's: [CLS] A [SEP] and [CLS] A [SEP] B [SEP]."""
     toy = toy_tokenizer()
-    assert frame(toy) == ([2], [3], [3])
-    assert sentence_frame(toy) == ([2], [3])
+    assert pair_special_tokens(toy) == ([2], [3], [3])
+    assert sentence_special_tokens(toy) == ([2], [3])
     example = {"id": "0", "words": ("w1", "w2"), "label": (0, 1)}
-    columns = token_classification.encode([example], None, toy, Hyper(max_length=16), train=False)
+    columns = token_classification.encode(
+        [example], None, toy, Hyperparameters(max_length=16), train=False
+    )
     assert columns["input_ids"].to_pylist() == [[2, 6, 7, 3]]
 
 
@@ -120,14 +122,14 @@ def templated(single, pair):
     ],
 )
 def test_the_end_of_a_sentence_follows_from_the_template_of_a_pair(single, pair, begin, end):
-    assert sentence_frame(templated(single, pair)) == (begin, end)
+    assert sentence_special_tokens(templated(single, pair)) == (begin, end)
 
 
 def test_views_of_words_have_the_same_frame_and_the_same_room():
     """stabletune cuts both views at max_length - 3 and ends both with two </s>."""
     toy = templated("[CLS] $A [SEP]", "[CLS] $A [SEP] [SEP] $B [SEP]")
-    hyper = Hyper(max_length=8)
-    operations = Operations(hyper, toy, {}, ())
+    hyper = Hyperparameters(max_length=8)
+    operations = WordOperations(hyper, toy, {}, ())
 
     class Sentence:
         def __init__(self):
@@ -139,10 +141,10 @@ def test_views_of_words_have_the_same_frame_and_the_same_room():
         def row(self, name, at):
             return list(range(7))
 
-    maker = Words(Sentence(), None, operations, None, "same")
-    view = maker.make(0, False, None, None, None)
-    assert list(view.own["input_ids"]) == [2, 5, 6, 7, 8, 9, 3, 3]
-    assert list(view.own["word"]) == [-1, 0, 1, 2, 3, 4, -1, -1]
+    maker = TagViewBuilder(Sentence(), None, operations, None, "same")
+    view = maker.build(0, False, None, None, None)
+    assert list(view.original["input_ids"]) == [2, 5, 6, 7, 8, 9, 3, 3]
+    assert list(view.original["word"]) == [-1, 0, 1, 2, 3, 4, -1, -1]
     assert list(view.facts["labels"]) == [0, 1, 2, 3, 4]
     example = {"id": "0", "words": tuple(f"w{number}" for number in range(7)), "label": (0,) * 7}
     columns = token_classification.encode([example], None, toy, hyper, train=False)

@@ -26,7 +26,7 @@ SUBMISSIONS = {
 
 @pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
 def test_a_row_agrees_with_itself(task):
-    names = [split.name for split in (*task.trainings(), *task.dev, *task.test)]
+    names = [split.name for split in (*task.training_splits(), *task.dev, *task.test)]
     assert len(set(names)) == len(names) == len(task.splits())
     assert task.slug == task.name.replace("/", "-")
     assert task.reader in READERS
@@ -41,7 +41,7 @@ def test_test_labels_cannot_be_read(task):
     for split in task.test:
         assert not split.labelled
         assert split.gold or all("label" not in file.columns for file in split.files)
-        assert split.with_gold().labelled
+        assert split.labelled_copy().labelled
 
 
 @pytest.mark.parametrize("task", glue.TASKS, ids=lambda task: task.name)
@@ -60,7 +60,7 @@ def test_glue_has_the_submissions_that_its_site_takes():
 def test_mnli_is_selected_by_its_matched_split_and_predicts_the_diagnostic_set():
     mnli, diagnostic = get("glue/mnli"), get("glue/ax")
     assert [split.name for split in mnli.dev] == ["matched", "mismatched"]
-    assert diagnostic.model_of == mnli.name
+    assert diagnostic.predicted_by == mnli.name
     assert (diagnostic.inputs, diagnostic.labels) == (mnli.inputs, mnli.labels)
 
 

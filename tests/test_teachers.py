@@ -15,16 +15,16 @@ from pyarrow import parquet
 from rich.console import Console
 
 from raysearch import results, study
-from raysearch.cli.progress import Display
+from raysearch.cli.progress import ProgressDisplay
 from raysearch.errors import InputError
 from raysearch.models import weight_arrays
 from raysearch.recipes import RECIPES
-from raysearch.results.cost import cost
-from raysearch.results.leaderboard import complete, standings
-from raysearch.run_folder import NAME, Journal, read
-from raysearch.search.teacher_store import FACTS, WEIGHTS, Shelf
-from raysearch.search.trial_queue import Agenda
-from raysearch.search.tune_adapter import Conductor
+from raysearch.results.cost import cost_table
+from raysearch.results.leaderboard import is_complete, leaderboard
+from raysearch.run_folder import JOURNAL_NAME, Journal, read_journal
+from raysearch.search.teacher_store import FACTS, WEIGHTS, TeacherStore
+from raysearch.search.trial_queue import TrialQueue
+from raysearch.search.tune_adapter import TuneAdapter
 
 TASK = "xtreme/panx"
 F1 = "dev.entity_f1"
@@ -46,20 +46,20 @@ def parsed(space=TWO_TEACHERS, fixed=None, **parts):
     })  # fmt: skip
 
 
-def opened(searched, folder, shelf, content="data"):
+def opened(searched, folder, store, content="data"):
     folder.mkdir(exist_ok=True)
     content = dict.fromkeys(searched.tasks, content)
-    return Agenda(searched, Journal(folder), content, shelf=Shelf(shelf))
+    return TrialQueue(searched, Journal(folder), content, store=TeacherStore(store))
 
 
-def toy_trial(agenda, record, outcome):
-    """A trial, event by event, as a lane and the conductor let them happen."""
+def toy_trial(queue, record, outcome):
+    """A trial, event by event, as a lane and the adapter let them happen."""
     plan = {"steps": 100, "warmup": 6, "per_epoch": 50, "evaluations": STEPS, "rungs": {0.5: 50}}
     begun = {"attempt": record.attempts + 1, "plan": plan, "from_step": 0}
-    agenda.journal.write("attempt", trial=record.id, at=0.0, **begun)
+    queue.journal.write("attempt", trial=record.id, at=0.0, **begun)
     yield
     if outcome == "failed":
-        agenda.end(record, "failed", "Traceback ...\nRuntimeError: a toy broke")
+        queue.end(record, "failed", "Traceback ...\nRuntimeError: a toy broke")
         return
     for step in STEPS:
         worse = 50 if record.phase == "teach" else record.number  # than all rivals, had it some
@@ -67,32 +67,32 @@ def toy_trial(agenda, record, outcome):
         status = outcome if step == STEPS[-1] else "running"
         report = {"step": step, "steps": 100, "status": status, "loss": 0.1, "rate": 1e-5}
         report |= {"seconds": step, "scores": {} if status == "diverged" else scores}
-        going = agenda.report(record, report)
-        agenda.journal.write("spent", trial=record.id, attempt=record.attempts, seconds=step)
+        going = queue.report(record, report)
+        queue.journal.write("spent", trial=record.id, attempt=record.attempts, seconds=step)
         yield
         if not going:
-            agenda.end(record, "stopped")
+            queue.end(record, "stopped")
             return
     if record.phase == "teach" and outcome != "diverged":
-        agenda.shelve(record, {"weight": np.full(3, record.number, np.float32)})
-    agenda.end(record, outcome)
+        queue.store_teacher(record, {"weight": np.full(3, record.number, np.float32)})
+    queue.end(record, outcome)
 
 
-def drive(agenda, lanes=2, outcome=lambda record: "finished", most=math.inf):
+def drive(queue, lanes=2, outcome=lambda record: "finished", most=math.inf):
     """Run to the end of the study, or so many trials; gives those that ran, in their order."""
     begun, running = [], []
     while True:
         record = None
         while len(running) < lanes and len(begun) < most:
-            record = agenda.next()
+            record = queue.next()
             if isinstance(record, str):
                 break
-            if record.over:
+            if record.is_over:
                 continue
-            teacher = record.teacher and agenda.journal.trials.get(record.teacher)
-            assert not teacher or teacher.over
+            teacher = record.teacher and queue.journal.trials.get(record.teacher)
+            assert not teacher or teacher.is_over
             begun.append(record)
-            running.append(toy_trial(agenda, record, outcome(record)))
+            running.append(toy_trial(queue, record, outcome(record)))
         if not running:
             assert record == "done" or len(begun) == most
             return begun
@@ -101,50 +101,50 @@ def drive(agenda, lanes=2, outcome=lambda record: "finished", most=math.inf):
             running.append(trial)
 
 
-def saved(agenda):
+def saved(queue):
     """Device hours that the ledger says sharing saved."""
-    row = cost(agenda.study, agenda.journal).row("device hours saved by sharing teachers")
+    row = cost_table(queue.study, queue.journal).row("device hours saved by sharing teachers")
     return row.cells[0].value
 
 
-def names(agenda):
-    return [row.name for row in cost(agenda.study, agenda.journal).rows]
+def names(queue):
+    return [row.name for row in cost_table(queue.study, queue.journal).rows]
 
 
 @pytest.mark.parametrize("lanes", [1, 2, 5])
 def test_eight_trials_over_two_first_stages_train_two_teachers(tmp_path, lanes):
-    agenda = opened(parsed(), tmp_path / "run", tmp_path / "shelf")
-    begun = drive(agenda, lanes)
-    teachers = agenda.journal.of(TASK, "teach")
+    queue = opened(parsed(), tmp_path / "run", tmp_path / "store")
+    begun = drive(queue, lanes)
+    teachers = queue.journal.of(TASK, "teach")
     assert [r.phase for r in begun].count("teach") == 2 == len(teachers)
     assert {r.configuration["LR"] for r in teachers} == {1e-5, 2e-5}
-    students = agenda.journal.of(TASK, "search")
+    students = queue.journal.of(TASK, "search")
     assert len(students) == 8
     for student in students:
-        teacher = agenda.journal.trials[student.teacher]
+        teacher = queue.journal.trials[student.teacher]
         assert teacher.configuration["LR"] == student.configuration["teacher_LR"]
         assert begun.index(teacher) < begun.index(student)
-    assert complete(agenda.study, agenda.journal, TASK)
+    assert is_complete(queue.study, queue.journal, TASK)
 
 
 def test_while_a_teacher_is_trained_other_lanes_train_the_other_one(tmp_path):
-    agenda = opened(parsed(), tmp_path / "run", tmp_path / "shelf")
-    first, second = agenda.next(), agenda.next()
+    queue = opened(parsed(), tmp_path / "run", tmp_path / "store")
+    first, second = queue.next(), queue.next()
     assert (first.phase, second.phase) == ("teach", "teach")
-    assert agenda.next() == "wait"
-    list(toy_trial(agenda, first, "finished"))
-    ready = agenda.next()
+    assert queue.next() == "wait"
+    list(toy_trial(queue, first, "finished"))
+    ready = queue.next()
     assert (ready.phase, ready.teacher) == ("search", first.id)
-    waiting = [r for r in agenda.journal.of(TASK, "search") if not r.teacher]
+    waiting = [r for r in queue.journal.of(TASK, "search") if not r.teacher]
     assert all(ready.number < r.number or r.teacher == second.id for r in waiting)
 
 
 def test_a_sampler_is_not_asked_for_all_its_trials_while_their_teacher_is_trained(tmp_path):
-    agenda = opened(parsed(ONE_TEACHER), tmp_path / "run", tmp_path / "shelf")
-    assert agenda.next().phase == "teach"
-    assert [agenda.next() for _ in range(9)] == ["wait"] * 9
-    assert len(agenda.journal.of(TASK, "search")) <= 3
-    assert agenda.ahead == 8
+    queue = opened(parsed(ONE_TEACHER), tmp_path / "run", tmp_path / "store")
+    assert queue.next().phase == "teach"
+    assert [queue.next() for _ in range(9)] == ["wait"] * 9
+    assert len(queue.journal.of(TASK, "search")) <= 3
+    assert queue.remaining == 8
 
 
 def test_a_teacher_is_ordered_whole_kept_never_stopped_and_by_its_own_selection(tmp_path):
@@ -152,17 +152,17 @@ def test_a_teacher_is_ordered_whole_kept_never_stopped_and_by_its_own_selection(
              "BSZ": 16}  # fmt: skip
     halving = {"stop_early": {"at": [0.5], "keep": 0.5}}
     searched = parsed(fixed=fixed, search=halving, confirm={"top": 1, "seeds": [11]})
-    agenda = opened(searched, tmp_path / "run", tmp_path / "shelf")
-    teacher = agenda.next()
-    order = agenda.order(teacher)
+    queue = opened(searched, tmp_path / "run", tmp_path / "store")
+    teacher = queue.next()
+    order = queue.request(teacher)
     hyper = RECIPES["stabletune"].hyper.model_validate(order["configuration"])
     assert (hyper.stages, hyper.lambda1, hyper.BSZ, hyper.hard_labels) == (1, 7, 16, False)
     assert (order["keep"], order["select"], order["rungs"], order["teacher"]) == (
         True, "last", (), "",
     )  # fmt: skip
-    list(toy_trial(agenda, teacher, "finished"))
-    (learner, *_) = begun = drive(agenda)
-    student = agenda.order(learner)
+    list(toy_trial(queue, teacher, "finished"))
+    (learner, *_) = begun = drive(queue)
+    student = queue.request(learner)
     assert (student["keep"], student["select"], student["rungs"], student["teacher"]) == (
         False, "best", (0.5,), teacher.id,
     )  # fmt: skip
@@ -172,29 +172,29 @@ def test_a_teacher_is_ordered_whole_kept_never_stopped_and_by_its_own_selection(
 
 def test_teachers_compete_with_nobody_and_no_sampler_hears_of_them(tmp_path):
     searched = parsed(search={"stop_early": {"at": [0.5], "keep": 0.5}})
-    agenda = opened(searched, tmp_path / "run", tmp_path / "shelf")
-    drive(agenda)
-    phases = {r.phase for s in standings(searched, agenda.journal, TASK) for r in s.trials}
+    queue = opened(searched, tmp_path / "run", tmp_path / "store")
+    drive(queue)
+    phases = {r.phase for s in leaderboard(searched, queue.journal, TASK) for r in s.trials}
     assert phases == {"search"}
-    assert len(agenda.asker(TASK).study.trials) == 8
-    assert agenda.planned(TASK) == {"search": 8, "confirm": 0, "teach": 2}
-    assert agenda.ahead == 0
+    assert len(queue.optuna_study(TASK).study.trials) == 8
+    assert queue.planned_trials(TASK) == {"search": 8, "confirm": 0, "teach": 2}
+    assert queue.remaining == 0
 
 
 def test_every_seed_of_a_confirmation_has_a_teacher_that_its_configurations_share(tmp_path):
     searched = parsed(ONE_TEACHER, search={"trials": 4}, confirm={"top": 3, "seeds": [11, 12]})
-    agenda = opened(searched, tmp_path / "run", tmp_path / "shelf")
-    drive(agenda, 3)
-    assert sorted(r.seed for r in agenda.journal.of(TASK, "teach")) == [1, 11, 12]
-    for record in agenda.journal.of(TASK, "confirm"):
-        assert agenda.journal.trials[record.teacher].seed == record.seed
-    assert len(agenda.journal.of(TASK, "confirm")) == 6
+    queue = opened(searched, tmp_path / "run", tmp_path / "store")
+    drive(queue, 3)
+    assert sorted(r.seed for r in queue.journal.of(TASK, "teach")) == [1, 11, 12]
+    for record in queue.journal.of(TASK, "confirm"):
+        assert queue.journal.trials[record.teacher].seed == record.seed
+    assert len(queue.journal.of(TASK, "confirm")) == 6
 
 
 def test_what_only_the_second_stage_reads_makes_no_other_teacher(tmp_path):
     def teacher(name, content="data", **fixed):
         searched = parsed(ONE_TEACHER, fixed=fixed, search={"trials": 1})
-        return opened(searched, tmp_path / name, tmp_path / "shelf", content).next().id
+        return opened(searched, tmp_path / name, tmp_path / "store", content).next().id
 
     same = [teacher("a"), teacher("b", corpus_size=2), teacher("c", LR=1e-4, teacher_LR=2e-5)]
     assert len(set(same)) == 1
@@ -206,32 +206,32 @@ def test_a_teacher_minds_only_the_files_that_its_own_views_need(tmp_path):
     def teacher(name, **content):
         folder = tmp_path / name
         folder.mkdir()
-        return Agenda(parsed(ONE_TEACHER), Journal(folder), content).next().id
+        return TrialQueue(parsed(ONE_TEACHER), Journal(folder), content).next().id
 
     both = [teacher(n, **{TASK: n, f"{TASK} teach": "data"}) for n in ("switch", "translation")]
     assert both[0] == both[1] == teacher("plain", **{TASK: "data"})
 
 
 def test_another_study_finds_the_teachers_and_its_ledger_says_so(tmp_path):
-    one = opened(parsed(), tmp_path / "one", tmp_path / "shelf")
+    one = opened(parsed(), tmp_path / "one", tmp_path / "store")
     drive(one)
     assert saved(one) == pytest.approx(6 * 100 / 3600)
     other = parsed(search={"sampler": "random", "trials": 6}, fixed={"corpus_size": 2})
-    two = opened(other, tmp_path / "two", tmp_path / "shelf")
+    two = opened(other, tmp_path / "two", tmp_path / "store")
     assert {r.phase for r in drive(two)} == {"search"}
     assert saved(two) == pytest.approx(6 * 100 / 3600)
     assert two.journal.of(TASK, "teach") == []
-    assert complete(other, two.journal, TASK)
+    assert is_complete(other, two.journal, TASK)
 
 
 def test_a_log_and_a_panel_tell_of_teachers_what_they_are(tmp_path):
-    agenda = opened(parsed(fixed={"corpus": "switch"}), tmp_path / "run", tmp_path / "shelf")
+    queue = opened(parsed(fixed={"corpus": "switch"}), tmp_path / "run", tmp_path / "store")
     console = Console(file=io.StringIO(), force_terminal=True, record=True, width=200)
-    shown = Display(agenda, lambda: 2, console)
-    record = agenda.next()
-    list(toy_trial(agenda, record, "finished"))
+    shown = ProgressDisplay(queue, lambda: 2, console)
+    record = queue.next()
+    list(toy_trial(queue, record, "finished"))
     shown.change(record)
-    agenda.next()
+    queue.next()
     shown.close()
     text = console.export_text()
     assert f"100/100 steps  LR={record.configuration['LR']:.3g} seed=1" in text
@@ -241,34 +241,34 @@ def test_a_log_and_a_panel_tell_of_teachers_what_they_are(tmp_path):
 
 def test_the_time_left_counts_the_confirmations_teachers(tmp_path):
     searched = parsed(ONE_TEACHER, search={"trials": 2}, confirm={"top": 1, "seeds": [11, 12, 13]})
-    agenda = opened(searched, tmp_path / "run", tmp_path / "shelf")
-    shown = Display(agenda, lambda: 1, Console(file=io.StringIO(), width=200))
-    list(toy_trial(agenda, agenda.next(), "finished"))  # the teacher, of 100 seconds
+    queue = opened(searched, tmp_path / "run", tmp_path / "store")
+    shown = ProgressDisplay(queue, lambda: 1, Console(file=io.StringIO(), width=200))
+    list(toy_trial(queue, queue.next(), "finished"))  # the teacher, of 100 seconds
     assert shown._left() == "about 13 min left"  # 2 trials, 3 teachers, 3 trials: 800 s
 
 
 def test_a_teacher_of_another_study_is_told_of_once(tmp_path):
     for place, told in (("one", 0), ("two", 1)):
-        agenda = opened(parsed(ONE_TEACHER), tmp_path / place, tmp_path / "shelf")
+        queue = opened(parsed(ONE_TEACHER), tmp_path / place, tmp_path / "store")
         file = io.StringIO()
-        shown = Display(agenda, lambda: 1, Console(file=file, width=200))
-        while (record := agenda.next()) != "done":
+        shown = ProgressDisplay(queue, lambda: 1, Console(file=file, width=200))
+        while (record := queue.next()) != "done":
             shown.change(record)
-            list(toy_trial(agenda, record, "finished"))
+            list(toy_trial(queue, record, "finished"))
             shown.change(record)
-        (line,) = {record.teacher for record in agenda.journal.of(TASK, "search")}
+        (line,) = {record.teacher for record in queue.journal.of(TASK, "search")}
         assert file.getvalue().splitlines().count(f"{TASK} teacher {line} from the cache") == told
 
 
 def test_a_teacher_that_has_learned_nothing_is_told_of(tmp_path):
-    agenda = opened(parsed(ONE_TEACHER), tmp_path / "run", tmp_path / "shelf")
+    queue = opened(parsed(ONE_TEACHER), tmp_path / "run", tmp_path / "store")
     file = io.StringIO()
-    shown = Display(agenda, lambda: 1, Console(file=file, width=200))
-    while (record := agenda.next()) != "done":
+    shown = ProgressDisplay(queue, lambda: 1, Console(file=file, width=200))
+    while (record := queue.next()) != "done":
         shown.change(record)
-        list(toy_trial(agenda, record, "degenerate" if record.phase == "teach" else "finished"))
+        list(toy_trial(queue, record, "degenerate" if record.phase == "teach" else "finished"))
         shown.change(record)
-    (teacher,) = agenda.journal.of(TASK, "teach")
+    (teacher,) = queue.journal.of(TASK, "teach")
     told = f"{TASK} teach {teacher.number} has learned nothing to teach"
     assert file.getvalue().splitlines().count(told) == 1
 
@@ -277,9 +277,9 @@ def test_a_teachers_settings_stand_in_every_export(tmp_path):
     searched = parsed(fixed={"corpus": "switch"})
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "study.yaml").write_text(study.dump(searched))
-    agenda = opened(searched, tmp_path / "run", tmp_path / "shelf")
-    drive(agenda, most=6)
-    results.write(tmp_path / "run")
+    queue = opened(searched, tmp_path / "run", tmp_path / "store")
+    drive(queue, most=6)
+    results.write_exports(tmp_path / "run")
     rows = parquet.read_table(tmp_path / "run" / "xtreme-panx" / "trials.parquet").to_pylist()
     teachers = {row["id"]: row for row in rows if row["phase"] == "teach"}
     assert {row["hp.LR"] for row in teachers.values()} == {1e-5, 2e-5}
@@ -293,13 +293,13 @@ def test_a_teachers_settings_stand_in_every_export(tmp_path):
 
 
 def test_the_ledger_counts_teachers_apart_and_only_where_there_are_some(tmp_path):
-    agenda = opened(parsed(), tmp_path / "run", tmp_path / "shelf")
-    drive(agenda)
-    table = cost(agenda.study, agenda.journal)
+    queue = opened(parsed(), tmp_path / "run", tmp_path / "store")
+    drive(queue)
+    table = cost_table(queue.study, queue.journal)
     assert table.row("trials finished").cells[0].value == 8
     assert table.row("teachers finished").cells[0].value == 2
     assert table.row("device hours").cells[0].value == pytest.approx(10 * 100 / 3600)
-    plain = opened(parsed(fixed={"corpus": None}), tmp_path / "plain", tmp_path / "shelf")
+    plain = opened(parsed(fixed={"corpus": None}), tmp_path / "plain", tmp_path / "store")
     assert {r.phase for r in drive(plain)} == {"search"}
     assert not [name for name in names(plain) if "teacher" in name]
 
@@ -309,50 +309,52 @@ def test_a_run_killed_after_any_event_trains_each_teacher_once_and_its_ledger_ad
     tmp_path, shelved
 ):
     searched = parsed(search={"trials": 8}, confirm={"top": 2, "seeds": [11]})
-    drive(opened(searched, tmp_path / "whole", tmp_path / "shelf"))
-    events = (tmp_path / "whole" / NAME).read_text().splitlines(keepends=True)
+    drive(opened(searched, tmp_path / "whole", tmp_path / "store"))
+    events = (tmp_path / "whole" / JOURNAL_NAME).read_text().splitlines(keepends=True)
     for kept in range(len(events)):
-        folder, shelf = tmp_path / f"{kept}", tmp_path / f"shelf-{kept}"
+        folder, store = tmp_path / f"{kept}", tmp_path / f"store-{kept}"
         folder.mkdir()
-        (folder / NAME).write_text("".join(events[:kept]))
-        before = read(folder)
+        (folder / JOURNAL_NAME).write_text("".join(events[:kept]))
+        before = read_journal(folder)
         for teacher in before.of(TASK, "teach"):
-            done = teacher.spent.get(1) == STEPS[-1]
-            if done if shelved == "shelved" else teacher.over and shelved != "lost":
-                copytree(tmp_path / "shelf" / teacher.id, shelf / teacher.id)
-        agenda = opened(searched, folder, shelf)
-        begun = drive(agenda)
-        check_resumed(agenda, folder, before, begun, shelved)
-        agenda.journal.close()
+            done = teacher.seconds_by_attempt.get(1) == STEPS[-1]
+            if done if shelved == "shelved" else teacher.is_over and shelved != "lost":
+                copytree(tmp_path / "store" / teacher.id, store / teacher.id)
+        queue = opened(searched, folder, store)
+        begun = drive(queue)
+        check_resumed(queue, folder, before, begun, shelved)
+        queue.journal.close()
 
 
-def check_resumed(agenda, folder, before, begun, shelved):
-    assert complete(agenda.study, agenda.journal, TASK)
-    teachers = agenda.journal.of(TASK, "teach")
+def check_resumed(queue, folder, before, begun, shelved):
+    assert is_complete(queue.study, queue.journal, TASK)
+    teachers = queue.journal.of(TASK, "teach")
     seeds = Counter(r.seed for r in teachers)
     assert seeds[1] == 2
     wanted = 0.0
-    assert len(agenda.journal.of(TASK, "search")) == 8
-    assert len(agenda.journal.of(TASK, "confirm")) == 2
-    again = {r.id for r in begun} & {r.id for r in before.of(TASK) if r.over}
-    assert all(agenda.journal.trials[identity].phase == "teach" for identity in again)
+    assert len(queue.journal.of(TASK, "search")) == 8
+    assert len(queue.journal.of(TASK, "confirm")) == 2
+    again = {r.id for r in begun} & {r.id for r in before.of(TASK) if r.is_over}
+    assert all(queue.journal.trials[identity].phase == "teach" for identity in again)
     if shelved != "lost":
         assert not again
     if shelved == "shelved":
-        whole = {r.id for r in before.of(TASK, "teach") if r.spent.get(1) == STEPS[-1]}
+        whole = {r.id for r in before.of(TASK, "teach") if r.seconds_by_attempt.get(1) == STEPS[-1]}
         assert not {r.id for r in begun} & whole
     for teacher in teachers:
         assert teacher.status == "finished"
-        students = [r for r in agenda.journal.of(TASK) if r.teacher == teacher.id]
-        one_training = teacher.device_hours - teacher.lost
-        assert all(r.taught / 3600 in (teacher.lost, one_training) for r in students)
+        students = [r for r in queue.journal.of(TASK) if r.teacher == teacher.id]
+        one_training = teacher.device_hours - teacher.lost_device_hours
+        assert all(
+            r.teacher_seconds / 3600 in (teacher.lost_device_hours, one_training) for r in students
+        )
         if shelved != "lost":
             wanted += (len(students) - 1) * teacher.device_hours
         else:
-            alone = math.fsum(r.taught for r in students) / 3600
+            alone = math.fsum(r.teacher_seconds for r in students) / 3600
             wanted += max(0.0, alone - teacher.device_hours)
-    assert saved(agenda) == pytest.approx(wanted)
-    events = map(json.loads, (folder / NAME).read_text().splitlines())
+    assert saved(queue) == pytest.approx(wanted)
+    events = map(json.loads, (folder / JOURNAL_NAME).read_text().splitlines())
     told = Counter(event["trial"] for event in events if event["event"] == "taught")
     assert set(told.values()) == {1}
     assert len(told) == 10
@@ -363,32 +365,32 @@ def test_trials_of_a_teacher_that_came_to_nothing_end_as_it_did_without_a_step(t
     def outcome(record):
         return status if record.configuration.get("LR") == 1e-5 else "finished"
 
-    agenda = opened(parsed(), tmp_path / "run", tmp_path / "shelf")
-    begun = drive(agenda, outcome=outcome)
+    queue = opened(parsed(), tmp_path / "run", tmp_path / "store")
+    begun = drive(queue, outcome=outcome)
     assert len(begun) == 6
-    lost = [r for r in agenda.journal.of(TASK, "search") if r.status == status]
+    lost = [r for r in queue.journal.of(TASK, "search") if r.status == status]
     assert len(lost) == 4
     assert {r.configuration["teacher_LR"] for r in lost} == {1e-5}
     assert all(not r.attempts and not r.device_hours for r in lost)
-    told = Counter((t.state, t.value) for t in agenda.asker(TASK).study.trials)
+    told = Counter((t.state, t.value) for t in queue.optuna_study(TASK).study.trials)
     if status == "diverged":
         assert told[TrialState.COMPLETE, 0.0] == 4
         assert {r.error for r in lost} == {None}
     else:
         assert told[TrialState.FAIL, None] == 4
-        (teacher,) = (r for r in agenda.journal.of(TASK, "teach") if r.status == "failed")
+        (teacher,) = (r for r in queue.journal.of(TASK, "teach") if r.status == "failed")
         assert all(teacher.id in r.error and "a toy broke" in r.error for r in lost)
         assert all("another name" in r.error for r in lost)
-    assert saved(agenda) == pytest.approx(3 * 100 / 3600)
-    assert complete(agenda.study, agenda.journal, TASK)
+    assert saved(queue) == pytest.approx(3 * 100 / 3600)
+    assert is_complete(queue.study, queue.journal, TASK)
 
 
 @pytest.mark.parametrize("status", ["diverged", "failed"])
 def test_a_crash_before_its_trials_heard_of_a_teachers_end_changes_nothing(tmp_path, status):
-    agenda = opened(parsed(ONE_TEACHER), tmp_path / "run", tmp_path / "shelf")
-    list(toy_trial(agenda, agenda.next(), status))
-    agenda.journal.close()
-    again = opened(parsed(ONE_TEACHER), tmp_path / "run", tmp_path / "shelf")
+    queue = opened(parsed(ONE_TEACHER), tmp_path / "run", tmp_path / "store")
+    list(toy_trial(queue, queue.next(), status))
+    queue.journal.close()
+    again = opened(parsed(ONE_TEACHER), tmp_path / "run", tmp_path / "store")
     assert drive(again) == []
     assert {r.status for r in again.journal.of(TASK, "search")} == {status}
     assert len(again.journal.of(TASK, "search")) == 8
@@ -411,62 +413,64 @@ BREAKS = {
 
 @pytest.mark.parametrize("broken", BREAKS)
 def test_a_torn_teacher_is_trained_anew(tmp_path, broken):
-    agenda = opened(parsed(ONE_TEACHER), tmp_path / "one", tmp_path / "shelf")
-    (teacher, *_) = drive(agenda, lanes=1, most=3)
-    agenda.journal.close()
-    BREAKS[broken](tmp_path / "shelf" / teacher.id)
-    other = opened(parsed(ONE_TEACHER), tmp_path / "two", tmp_path / "shelf")
+    queue = opened(parsed(ONE_TEACHER), tmp_path / "one", tmp_path / "store")
+    (teacher, *_) = drive(queue, lanes=1, most=3)
+    queue.journal.close()
+    BREAKS[broken](tmp_path / "store" / teacher.id)
+    other = opened(parsed(ONE_TEACHER), tmp_path / "two", tmp_path / "store")
     assert [r.phase for r in drive(other)].count("teach") == 1
-    assert Shelf(tmp_path / "shelf").find(teacher.id)
+    assert TeacherStore(tmp_path / "store").find(teacher.id)
 
-    BREAKS[broken](tmp_path / "shelf" / teacher.id)  # and where the run itself had trained it
-    again = opened(parsed(ONE_TEACHER), tmp_path / "one", tmp_path / "shelf")
+    BREAKS[broken](tmp_path / "store" / teacher.id)  # and where the run itself had trained it
+    again = opened(parsed(ONE_TEACHER), tmp_path / "one", tmp_path / "store")
     begun = drive(again)
     assert [(r.id, r.attempts) for r in begun if r.phase == "teach"] == [(teacher.id, 2)]
     assert len(again.journal.of(TASK, "teach")) == 1
     assert again.journal.trials[teacher.id].device_hours == pytest.approx(200 / 3600)
     assert saved(again) == pytest.approx((8 - 2) * 100 / 3600)  # trained twice, after all
-    assert list(Shelf(tmp_path / "shelf").weights(teacher.id)["weight"]) == [teacher.number] * 3
+    assert (
+        list(TeacherStore(tmp_path / "store").weights(teacher.id)["weight"]) == [teacher.number] * 3
+    )
 
 
 def test_a_full_disk_is_told_at_once_and_the_teacher_is_trained_again_later(tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    agenda = opened(parsed(), tmp_path / "run", tmp_path / "shelf")
+    queue = opened(parsed(), tmp_path / "run", tmp_path / "store")
     with monkeypatch.context() as patch:
         patch.setattr(weight_arrays, "save_file", full)
         with pytest.raises(InputError, match=r"No space left(.|\n)*RAYSEARCH_CACHE(.|\n)*resume"):
-            drive(agenda, lanes=1)
-    assert list((tmp_path / "shelf").iterdir()) == []
-    agenda.journal.close()
-    again = opened(parsed(), tmp_path / "run", tmp_path / "shelf")
+            drive(queue, lanes=1)
+    assert list((tmp_path / "store").iterdir()) == []
+    queue.journal.close()
+    again = opened(parsed(), tmp_path / "run", tmp_path / "store")
     drive(again)
     assert sorted(r.attempts for r in again.journal.of(TASK, "teach")) == [1, 2]
     assert len(again.journal.of(TASK, "search")) == 8
 
 
 def test_of_two_studies_that_train_the_same_teacher_at_once_the_first_ones_stays(tmp_path):
-    shelf = Shelf(tmp_path / "shelf")
-    one, two = (opened(parsed(), tmp_path / name, tmp_path / "shelf") for name in ("one", "two"))
+    store = TeacherStore(tmp_path / "store")
+    one, two = (opened(parsed(), tmp_path / name, tmp_path / "store") for name in ("one", "two"))
     first, second = one.next(), two.next()
     assert first.id == second.id
     list(toy_trial(one, first, "finished"))
-    before = (shelf.folder / first.id / FACTS).stat().st_mtime_ns
+    before = (store.folder / first.id / FACTS).stat().st_mtime_ns
     list(toy_trial(two, second, "finished"))
-    assert (shelf.folder / first.id / FACTS).stat().st_mtime_ns == before
-    assert [path.name for path in shelf.folder.iterdir()] == [first.id]
+    assert (store.folder / first.id / FACTS).stat().st_mtime_ns == before
+    assert [path.name for path in store.folder.iterdir()] == [first.id]
     drive(two)
-    assert complete(two.study, two.journal, TASK)
+    assert is_complete(two.study, two.journal, TASK)
 
 
 def test_a_teacher_is_what_its_file_says(tmp_path):
-    shelf = Shelf(tmp_path)
+    store = TeacherStore(tmp_path)
     weights = {"a": np.arange(6, dtype=np.float32).reshape(2, 3).T, "b": np.ones((), np.int64)}
     scores = {F1: 0.5}
     outcome = {"status": "finished", "score": 0.5, "best": scores, "last": scores}
-    shelf.put("0123", weights, {"seconds": 12.5, **outcome})
-    again = Shelf(tmp_path)
+    store.put("0123", weights, {"seconds": 12.5, **outcome})
+    again = TeacherStore(tmp_path)
     assert again.find("0123")["seconds"] == 12.5
     assert again.find("4567") is None
     for name, array in again.weights("0123").items():
@@ -475,7 +479,7 @@ def test_a_teacher_is_what_its_file_says(tmp_path):
 
 
 class Remote:
-    """A desk on this side of Ray."""
+    """A broker on this side of Ray."""
 
     def __init__(self, weights):
         self.left, self.lent = weights, {}
@@ -495,70 +499,72 @@ class Remote:
 
 @pytest.fixture
 def conducted(tmp_path, monkeypatch):
-    """An agenda, its conductor and the desk, without Ray; two lanes."""
+    """A queue, its adapter and the broker, without Ray; two lanes."""
     monkeypatch.setattr("raysearch.search.tune_adapter.ray.get", lambda value: value)
     monkeypatch.setattr("raysearch.search.tune_adapter.ray.put", lambda value: value)
-    agenda = opened(parsed(), tmp_path / "run", tmp_path / "shelf")
-    desk, pantry = Remote({"weight": np.ones(2, np.float32)}), SimpleNamespace(error=None)
+    queue = opened(parsed(), tmp_path / "run", tmp_path / "store")
+    broker, preparation = Remote({"weight": np.ones(2, np.float32)}), SimpleNamespace(error=None)
     told = []
-    conductor = Conductor(agenda, desk, pantry, lambda: 2, told.append, agenda.shelve, lambda: None)
-    return agenda, conductor, desk, told
+    adapter = TuneAdapter(
+        queue, broker, preparation, lambda: 2, told.append, queue.store_teacher, lambda: None
+    )
+    return queue, adapter, broker, told
 
 
-def toy_step(agenda, conductor, lane, order):
+def toy_step(queue, adapter, lane, order):
     """The lane's trial, to its last report but not to its end."""
-    record = agenda.journal.trials[order.trial]
-    trial = toy_trial(agenda, record, "finished")
+    record = queue.journal.trials[order.trial]
+    trial = toy_trial(queue, record, "finished")
     for _ in range(1 + len(STEPS)):
         next(trial)
     return record
 
 
 def test_the_teachers_of_the_trials_that_run_lie_on_the_desk_and_no_others(conducted):
-    agenda, conductor, desk, _ = conducted
+    queue, adapter, broker, _ = conducted
     running = {}
     while True:
         for lane in ("a", "b"):
             if lane not in running:
-                said = conductor.suggest(lane)
+                said = adapter.suggest(lane)
                 if said == "FINISHED":
                     break
-                running[lane] = said["order"]
+                running[lane] = said["request"]
         if said == "FINISHED" and not running:
             break
         wanted = {order.teacher for order in running.values() if order} - {""}
-        assert set(desk.lent) >= wanted
-        assert len(desk.lent) <= 2
+        assert set(broker.lent) >= wanted
+        assert len(broker.lent) <= 2
         for teacher in wanted:
-            assert list(desk.lent[teacher][0]["weight"]) == [1, 1]
+            assert list(broker.lent[teacher][0]["weight"]) == [1, 1]
         for lane, order in list(running.items()):
             if order is None:
-                conductor.finish(lane, {"status": "idle"})
+                adapter.on_end(lane, {"status": "idle"})
             else:
-                toy_step(agenda, conductor, lane, order)
-                conductor.finish(lane, {"status": "finished"})
+                toy_step(queue, adapter, lane, order)
+                adapter.on_end(lane, {"status": "finished"})
             del running[lane]
-    assert complete(agenda.study, agenda.journal, TASK)
+    assert is_complete(queue.study, queue.journal, TASK)
 
 
 def test_weights_that_cannot_be_kept_end_the_run_with_their_own_error(conducted, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    agenda, conductor, *_ = conducted
-    record = toy_step(agenda, conductor, "a", conductor.suggest("a")["order"])
+    queue, adapter, *_ = conducted
+    record = toy_step(queue, adapter, "a", adapter.suggest("a")["request"])
     monkeypatch.setattr(weight_arrays, "save_file", full)
-    conductor.finish("a", {"status": "finished"})  # Tune would hide what is raised here
-    assert not record.over
+    adapter.on_end("a", {"status": "finished"})  # Tune would hide what is raised here
+    assert not record.is_over
     with pytest.raises(InputError, match="No space left"):
-        conductor.look()
+        adapter.poll()
 
 
 def test_trials_that_end_without_a_step_are_told(conducted):
-    agenda, conductor, _, told = conducted
-    order = conductor.suggest("a")["order"]
-    agenda.end(agenda.journal.trials[order.trial], "failed", "RuntimeError: a toy broke")
-    del conductor.running["a"]
-    other = conductor.suggest("a")["order"]
-    assert agenda.journal.trials[other.trial].phase == "teach"
-    assert {r.status for r in told if r.over} == {"failed"}
+    queue, adapter, _, told = conducted
+    order = adapter.suggest("a")["request"]
+    queue.end(queue.journal.trials[order.trial], "failed", "RuntimeError: a toy broke")
+    del adapter.running["a"]
+    other = adapter.suggest("a")["request"]
+    assert queue.journal.trials[other.trial].phase == "teach"
+    assert {r.status for r in told if r.is_over} == {"failed"}

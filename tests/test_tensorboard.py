@@ -11,8 +11,8 @@ from tensorboard.plugins import base_plugin
 from tensorboard.plugins.hparams import api_pb2, backend_context, list_session_groups
 
 from raysearch import results, study
-from raysearch.results import Curves
-from raysearch.run_folder import read
+from raysearch.results import TensorBoardWriter
+from raysearch.run_folder import read_journal
 
 RTE, MRPC = "glue/rte", "glue/mrpc"
 STUDY = {
@@ -30,7 +30,7 @@ POINT = {"BSZ": 16, "LR": 1e-4}
 def live(tmp_path):
     """A script, and curves of its run."""
     write_study(tmp_path, **STUDY)
-    return Script(tmp_path), Curves(tmp_path, study.load(tmp_path / "study.yaml"))
+    return Script(tmp_path), TensorBoardWriter(tmp_path, study.load(tmp_path / "study.yaml"))
 
 
 def place(root, record):
@@ -147,7 +147,7 @@ def test_a_resumed_run_shows_no_point_twice(tmp_path, live):
     script.attempt(record.id)
     script.report(record.id, 50, {"accuracy": 0.5})
     curves.report(record)
-    resumed = Curves(tmp_path, study.load(tmp_path / "study.yaml"))
+    resumed = TensorBoardWriter(tmp_path, study.load(tmp_path / "study.yaml"))
     script.attempt(record.id, 2, from_step=50)
     script.report(record.id, 100, {"accuracy": 0.7}, attempt=2)
     resumed.report(record)
@@ -186,7 +186,7 @@ def test_the_hparams_tab_lists_every_ended_trial_with_its_settings_and_scores(tm
     script.stopped(RTE, {"BSZ": 32, "LR": 2e-4}, {"accuracy": 0.6})
     script.diverged(RTE, {"BSZ": 32, "LR": 1e-3}, before={"accuracy": 0.5})
     script.end(script.begin(MRPC, POINT), "failed", None, error="RuntimeError")
-    results.write(tmp_path)
+    results.write_exports(tmp_path)
     experiment, groups = hparams_tab(tmp_path)
     rows = {group.name: plain(group) for group in groups}
     common = {"EPOCH": 3.0, "WARMUP": 16.0}
@@ -214,7 +214,7 @@ def test_a_single_task_can_be_opened_alone(tmp_path, live):
     script, _ = live
     script.trial(RTE, POINT, {"accuracy": 0.7})
     script.trial(MRPC, POINT, {"accuracy": 0.8, "f1": 0.85})
-    results.write(tmp_path)
+    results.write_exports(tmp_path)
     _, groups = hparams_tab(tmp_path / "glue-mrpc")
     ((settings, metrics, _),) = map(plain, groups)
     assert settings["LR"] == 1e-4
@@ -227,7 +227,7 @@ def test_a_column_that_mixes_numbers_and_steps_is_text_and_can_be_sorted(tmp_pat
     script = Script(tmp_path)
     script.trial(RTE, {"WARMUP": 16}, {"accuracy": 0.7})
     script.trial(RTE, {"WARMUP": {"steps": 50}}, {"accuracy": 0.6})
-    results.write(tmp_path)
+    results.write_exports(tmp_path)
     experiment, groups = hparams_tab(tmp_path)
     assert [plain(group)[0]["WARMUP"] for group in groups] == ["16", "50 steps"]
     (info,) = [info for info in experiment.hparam_infos if info.name == "WARMUP"]
@@ -257,11 +257,11 @@ def test_an_export_makes_what_is_missing_and_leaves_the_rest(tmp_path, live):
     script.end(cut.id, "stopped", 0.5, {"accuracy": 0.5})
     (kept,) = place(tmp_path, done).iterdir()
     before = kept.stat().st_mtime_ns
-    results.write(tmp_path)
+    results.write_exports(tmp_path)
     assert (list(place(tmp_path, done).iterdir()), kept.stat().st_mtime_ns) == ([kept], before)
     assert curve(tmp_path, cut, "score") == [(50, 0.5)]
     shutil.rmtree(place(tmp_path, done))
-    results.write(tmp_path)
+    results.write_exports(tmp_path)
     assert curve(tmp_path, done, "score") == [(100, 0.7)]
 
 
@@ -271,7 +271,7 @@ def test_an_export_leaves_the_files_of_running_trials_alone(tmp_path, live):
     script.attempt(record.id)
     script.report(record.id, 50, {"accuracy": 0.5})
     curves.report(record)
-    results.write(tmp_path)
+    results.write_exports(tmp_path)
     script.report(record.id, 100, {"accuracy": 0.6})
     curves.report(record)
     assert curve(tmp_path, record, "dev/accuracy") == [(50, 0.5), (100, 0.6)]
@@ -296,7 +296,7 @@ def test_a_full_disk_stops_no_search_and_costs_no_point(tmp_path, live, monkeypa
     script.report(record.id, 100, {"accuracy": 0.7})
     curves.report(record)
     assert curve(tmp_path, record, "dev/accuracy") == [(50, 0.5), (75, 0.6), (100, 0.7)]
-    assert len(read(tmp_path).trials[record.id].reports) == 3
+    assert len(read_journal(tmp_path).trials[record.id].reports) == 3
 
 
 def test_a_failed_trial_has_curves_and_no_score(tmp_path, live):
@@ -305,7 +305,7 @@ def test_a_failed_trial_has_curves_and_no_score(tmp_path, live):
     script.attempt(name)
     script.report(name, 50, {"accuracy": 0.55})
     script.end(name, "failed", 0.55, {"accuracy": 0.55}, error="MemoryError")  # as 0.1.1 wrote it
-    results.write(tmp_path)
+    results.write_exports(tmp_path)
     record = script.journal.trials[name]
     assert curve(tmp_path, record, "dev/accuracy") == [(50, 0.55)]
     for tag in ("score", "best/accuracy", "last/accuracy"):

@@ -16,8 +16,8 @@ from typer.testing import CliRunner
 from raysearch import study
 from raysearch.cli import describe, exit_codes
 from raysearch.cli.commands import app
-from raysearch.cli.progress import Display
-from raysearch.errors import InputError, Problem, printable, unknown
+from raysearch.cli.progress import ProgressDisplay
+from raysearch.errors import InputError, Problem, printable, unknown_name
 from raysearch.predictions import json_files
 from raysearch.results import table_formats
 from raysearch.results.table_rows import Cell, Row, Table
@@ -53,22 +53,22 @@ def test_every_control_format_and_surrogate_character_is_escaped():
 
 
 def test_an_error_is_printable_in_place_text_and_source():
-    error = InputError(f"{EVIL}\n.yaml", [Problem(place=f"{EVIL}\nb", text=f"{EVIL}\nmend it")])
+    error = InputError(f"{EVIL}\n.yaml", [Problem(location=f"{EVIL}\nb", text=f"{EVIL}\nmend it")])
     assert raw(str(error)) == []
     assert len(str(error).splitlines()) == 3  # the line feed of the text alone
     str(error).encode()
-    assert raw(Problem(place="a", text=unknown("task", "b", [EVIL, "c"])).text) == []
+    assert raw(Problem(location="a", text=unknown_name("task", "b", [EVIL, "c"])).text) == []
 
 
 def test_a_very_long_text_is_cut():
-    error = InputError("x", [Problem(place="p" * 10**6, text="t" * 10**6)])
+    error = InputError("x", [Problem(location="p" * 10**6, text="t" * 10**6)])
     assert len(str(error)) < 5000
 
 
 @pytest.mark.parametrize("layout", ["md", "csv", "tex", "json"])
 def test_a_table_holds_no_raw_character_in_any_layout(layout):
-    write = {"md": table_formats.markdown, "csv": table_formats.csv_text,
-             "tex": table_formats.latex, "json": table_formats.json_text}[layout]  # fmt: skip
+    write = {"md": table_formats.to_markdown, "csv": table_formats.to_csv,
+             "tex": table_formats.to_latex, "json": table_formats.to_json}[layout]  # fmt: skip
     cost = Table(title=EVIL, columns=(EVIL,), rows=(Row(name=EVIL, cells=(Cell(EVIL, EVIL),)),))
     row = Row(name=EVIL, cells=(Cell(EVIL, EVIL),), system=EVIL)
     table = Table(title=EVIL, columns=(EVIL,), rows=(row,), notes=(EVIL,), cost=cost)
@@ -84,7 +84,7 @@ ZERO_WIDTH = "a\u200db [red]c :bomb:"
 
 def test_a_plan_shows_names_as_they_are_and_no_raw_character(capsys):
     read = study.parse({"tasks": ["toy/grammar"], "model": "scratch", "name": ZERO_WIDTH})
-    describe.plan(read, {}, [f"a note of {EVIL}"])
+    describe.show_plan(read, {}, [f"a note of {EVIL}"])
     out = capsys.readouterr().out
     assert raw(out) == []
     assert r"a\u200db [red]c :bomb:" in out
@@ -92,7 +92,7 @@ def test_a_plan_shows_names_as_they_are_and_no_raw_character(capsys):
 
 
 class _Agenda:
-    """What a display reads of an agenda in which nothing has begun."""
+    """What a display reads of a queue in which nothing has begun."""
 
     def __init__(self):
         self.study = study.parse({"tasks": ["toy/grammar"], "model": "scratch"})
@@ -103,7 +103,7 @@ class _Agenda:
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
 def test_a_log_line_is_escaped_and_printed_in_any_encoding(encoding):
     stream = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
-    display = Display(_Agenda(), lambda: 1, Console(file=stream, width=300))
+    display = ProgressDisplay(_Agenda(), lambda: 1, Console(file=stream, width=300))
     display.note(f"{EVIL} [bold]é")
     stream.seek(0)
     line = stream.read()
@@ -139,7 +139,7 @@ def test_wrong_arguments_are_told_escaped():
 def test_ids_of_a_prediction_file_are_told_escaped(tmp_path):
     (tmp_path / "p\x1bq.json").write_text('{"\\u001b[2J\\ud800": 3}')
     with pytest.raises(InputError) as caught:
-        json_files.mapping(tmp_path / "p\x1bq.json")
+        json_files.read_mapping(tmp_path / "p\x1bq.json")
     assert raw(str(caught.value)) == []
     assert r"\x1b[2J\ud800" in str(caught.value)
 

@@ -11,13 +11,13 @@ from conftest import toy_tokenizer
 
 from raysearch import tasks
 from raysearch.data import encoding_cache
-from raysearch.data.dataset import Examples
+from raysearch.data.dataset import EncodedDataset
 from raysearch.data.encoders import masked_lm
-from raysearch.data.masked_blocks import Blocks
-from raysearch.data.token_stream import Text
+from raysearch.data.masked_blocks import MaskedBlocks
+from raysearch.data.token_stream import TokenStream
 from raysearch.errors import InputError
 from raysearch.recipes import RECIPES
-from raysearch.search.data_preparation import _handed, counted
+from raysearch.search.data_preparation import _worker_input, describe_count
 from raysearch.workers import remote_text
 
 TEXT = tasks.get("text/lines")
@@ -78,8 +78,8 @@ def test_a_text_is_kept_as_its_batches_in_the_file_and_its_tokens_are_the_lines(
         wanted = rows(data, name)
         assert made.table["input_ids"].num_chunks == -(-len(wanted) // 7) > 1
         assert made.table["input_ids"].to_pylist() == wanted
-        assert counted(TEXT, made.table) == f"{len(wanted)} examples"
-        text = Text(made.table, made.padding)
+        assert describe_count(TEXT, made.table) == f"{len(wanted)} examples"
+        text = TokenStream(made.table, made.padding)
         assert text.read(0, len(text)).tolist() == joined(data, name)
 
 
@@ -94,7 +94,7 @@ def test_lines_are_encoded_together_up_to_so_many_characters():
 
 def test_any_part_of_a_text_is_read_across_batches_and_files(data, parts):
     whole = np.array(joined(data, "train", "dev"))
-    text = Text.of_files([str(made.path) for made in parts], parts[0].padding)
+    text = TokenStream.of_files([str(made.path) for made in parts], parts[0].padding)
     assert len(text) == len(whole)
     random = np.random.default_rng(1)
     for begin, end in np.sort(random.integers(len(whole) + 1, size=(500, 2)), axis=1):
@@ -106,7 +106,9 @@ def test_a_text_may_have_more_tokens_than_32_bits_count(parts):
     one = pa.concat_tables([parts[0].table] * 1000).combine_chunks()
     tokens = one["input_ids"].combine_chunks().flatten().to_numpy()
     copies = 2**31 // len(tokens) + 2
-    blocks = Blocks(Text(pa.concat_tables([one] * copies), parts[0].padding), 2**15, 0.15)
+    blocks = MaskedBlocks(
+        TokenStream(pa.concat_tables([one] * copies), parts[0].padding), 2**15, 0.15
+    )
     begin = (len(blocks) - 2) * (2**15 - 1)
     assert begin > 2**31
     batch = blocks.batch([len(blocks) - 2], CPU)
@@ -118,25 +120,25 @@ def test_a_text_may_have_more_tokens_than_32_bits_count(parts):
 @pytest.mark.parametrize("size", [2, 16, 61, 100_000])
 def test_blocks_of_mapped_files_are_bit_for_bit_those_of_a_text_in_memory(data, parts, size):
     whole = joined(data, "train", "dev")
-    text = Text.of_files([str(made.path) for made in parts], parts[0].padding)
-    blocks = Blocks(text, size, 0.15)
+    text = TokenStream.of_files([str(made.path) for made in parts], parts[0].padding)
+    blocks = MaskedBlocks(text, size, 0.15)
     assert len(blocks) == -(-len(whole) // (size - 1))
     for draw in ((0, 0), (3, 5)):
-        seen = blocks.drawn(*draw) if any(draw) else blocks
+        seen = blocks.with_epoch(*draw) if any(draw) else blocks
         for row in {0, len(blocks) // 2, len(blocks) - 1}:
             ids, gold, shift = from_memory(whole, size, draw, row)
             batch = {name: x[0].numpy() for name, x in seen.batch([row], CPU).items()}
             np.testing.assert_array_equal(batch["input_ids"], ids)
             np.testing.assert_array_equal(batch["masked"], gold)
             assert batch["shift"] == shift
-            assert seen.counts([row]) == {"units": (gold != -100).sum()}
+            assert seen.loss_counts([row]) == {"units": (gold != -100).sum()}
 
 
 def test_reading_blocks_takes_no_memory_of_arrow(parts):
     gc.collect()
     before = pa.total_allocated_bytes()
-    text = Text.of_files([str(parts[0].path)], parts[0].padding)
-    blocks = Blocks(text, 64, 0.15)
+    text = TokenStream.of_files([str(parts[0].path)], parts[0].padding)
+    blocks = MaskedBlocks(text, 64, 0.15)
     for row in range(len(blocks)):
         blocks.batch([row], CPU)
     assert pa.total_allocated_bytes() == before
@@ -144,9 +146,9 @@ def test_reading_blocks_takes_no_memory_of_arrow(parts):
 
 def test_a_few_lines_of_a_text_are_spread_over_it(data, parts):
     dev = parts[1]
-    table = encoding_cache.few(dev.table, 3)
+    table = encoding_cache.subsample(dev.table, 3)
     assert table["input_ids"].to_pylist() == [rows(data, "dev")[at] for at in (0, 9, 19)]
-    assert encoding_cache.few(dev.table, 20) is dev.table
+    assert encoding_cache.subsample(dev.table, 20) is dev.table
 
 
 @pytest.fixture
@@ -165,7 +167,7 @@ def toy_ray(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     def toy_reader(node):
         asked.append(node)
-        return ToyActor(remote_text.Reader())
+        return ToyActor(remote_text.TextReader())
 
     class ToyContext:
         def get_node_id(self):
@@ -178,30 +180,30 @@ def toy_ray(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def test_a_worker_is_told_where_a_text_is_and_maps_it(parts, toy_ray):
-    train, padding = _handed(encoding_cache.joined(parts), parts)
-    assert train == remote_text.Stored(paths=tuple(str(made.path) for made in parts), node=NODE)
-    text = remote_text.opened(train, padding)
-    assert (type(text), toy_ray) == (Text, [])
-    assert len(text) == sum(len(Text(made.table, made.padding)) for made in parts)
+    train, padding = _worker_input(encoding_cache.concat_splits(parts), parts)
+    assert train == remote_text.StoredText(paths=tuple(str(made.path) for made in parts), node=NODE)
+    text = remote_text.open_split(train, padding)
+    assert (type(text), toy_ray) == (TokenStream, [])
+    assert len(text) == sum(len(TokenStream(made.table, made.padding)) for made in parts)
     assert text.vocabulary().tolist() == list(range(85))
 
 
 def test_a_few_lines_and_other_examples_are_handed_over_themselves(parts, toy_ray):
-    table, padding = _handed(encoding_cache.few(parts[1].table, 3), [parts[1]])
-    assert len(remote_text.opened(table, padding)) == len(
+    table, padding = _worker_input(encoding_cache.subsample(parts[1].table, 3), [parts[1]])
+    assert len(remote_text.open_split(table, padding)) == len(
         table["input_ids"].combine_chunks().flatten()
     )
     plain = pa.table({"input_ids": [[1, 2]], "id": ["0"]})
-    assert isinstance(remote_text.opened(plain, {"input_ids": 0}), Examples)
+    assert isinstance(remote_text.open_split(plain, {"input_ids": 0}), EncodedDataset)
 
 
 def test_on_another_node_a_text_is_read_where_it_was_prepared(parts, toy_ray, monkeypatch):
-    train, padding = _handed(encoding_cache.joined(parts), parts)
-    near = remote_text.opened(train, padding)
+    train, padding = _worker_input(encoding_cache.concat_splits(parts), parts)
+    near = remote_text.open_split(train, padding)
     monkeypatch.setattr(remote_text.Path, "is_file", lambda path: False)
-    far = remote_text.opened(train, padding)
+    far = remote_text.open_split(train, padding)
     assert toy_ray == [NODE]
-    ours, theirs = (Blocks(text, 16, 0.15).batch([0, 7, 11], CPU) for text in (near, far))
+    ours, theirs = (MaskedBlocks(text, 16, 0.15).batch([0, 7, 11], CPU) for text in (near, far))
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
     np.testing.assert_array_equal(far.vocabulary(), near.vocabulary())
 
@@ -213,10 +215,10 @@ def test_a_text_that_no_node_has_is_an_error_that_names_the_cache(parts, toy_ray
     def fail(value):
         raise ToyTaskError
 
-    train, padding = _handed(parts[0].table, parts[:1])
+    train, padding = _worker_input(parts[0].table, parts[:1])
     Path(train.paths[0]).rename(parts[0].path.with_suffix(".gone"))
     monkeypatch.setattr(remote_text.ray.exceptions, "RayTaskError", ToyTaskError)
-    monkeypatch.setattr(remote_text.Reader, "told", lambda reader, paths: paths)
+    monkeypatch.setattr(remote_text.TextReader, "told", lambda reader, paths: paths)
     monkeypatch.setattr(remote_text.ray, "get", fail)
     with pytest.raises(InputError, match=r"No such file(.|\n)*RAYSEARCH_CACHE"):
-        remote_text.opened(train, padding)
+        remote_text.open_split(train, padding)

@@ -54,7 +54,7 @@ def test_files_that_do_not_say_what_they_translate_are_none(tmp_path):
     own.parent.mkdir(parents=True)
     own.write_text("id\tsentence1\tsentence2\tlabel\n1\ta\tb\t0\n")
     task = get("xtreme/pawsx")
-    assert task.train_in("de").name in readers.present_splits(task, tmp_path)
+    assert task.training_split_of("de").name in readers.present_splits(task, tmp_path)
     assert there(task, tmp_path)[0] == {}
 
 
@@ -88,7 +88,7 @@ def test_broken_translations_of_sentences_are_told_with_their_lines(folder):
     with pytest.raises(InputError) as caught:
         list(sentences(path, ["de"]))
     assert caught.value.source == str(path)
-    told = {problem.place: problem.text for problem in caught.value.problems}
+    told = {problem.location: problem.text for problem in caught.value.problems}
     assert set(told) == {f"line {line}" for line in (1, 2, 3, 4, 6)}
     assert told["line 1"].startswith("2 columns where")
     assert (told["line 2"], told["line 3"]) == ("no sentence", "no translation")
@@ -96,7 +96,7 @@ def test_broken_translations_of_sentences_are_told_with_their_lines(folder):
     assert "0xff" in told["line 6"]
     left = []
     assert list(sentences(path, ["de"], 5, left.append)) == [("a", "de", ["x"])]
-    assert left[0].left() == 5
+    assert left[0].skipped() == 5
 
 
 def test_an_empty_file_of_sentences_is_told(folder):

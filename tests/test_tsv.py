@@ -172,7 +172,7 @@ def test_the_torn_rows_that_qqp_is_known_for_are_left_out(tmp_path):
 def test_more_torn_rows_than_a_hundredth_are_a_fault(tmp_path, torn, whole):
     error = problems(qqp(tmp_path, torn, whole), name="glue/qqp")
     assert sum(problem.count for problem in error.problems) == torn
-    assert error.problems[0].place == "line 3"
+    assert error.problems[0].location == "line 3"
 
 
 @pytest.mark.parametrize(("torn", "whole"), [(2, 1), (20, 1980), (100, 9900)])
@@ -195,11 +195,13 @@ def test_to_leave_out_rows_does_not_make_up_for_most_of_a_file(rte):
 def test_rows_that_were_left_out_are_told(tmp_path, rte):
     task, told = get("glue/qqp"), []
     list(readers.read(task, task.train, qqp(tmp_path, 2), left=told.append))
-    assert told[0].told(1).startswith("2 unusable examples left out, the first: line 3 3 columns")
+    assert (
+        told[0].summary(1).startswith("2 unusable examples left out, the first: line 3 3 columns")
+    )
     task, root = get("glue/rte"), rte(HEADER, GOOD, "1\ta\tb", GOOD, "2\ta\tb\tmaybe")
     examples = list(readers.read(task, task.train, root, spare=2, left=told.append))
     assert [example["label"] for example in examples] == [0, 0]
-    assert told[1].left() == 2
+    assert told[1].skipped() == 2
     with pytest.raises(InputError, match="2 problems"):
         list(readers.read(task, task.train, root, spare=1))
 
@@ -216,7 +218,7 @@ def test_a_line_that_cannot_be_decoded_can_be_left_out_and_a_header_cannot(rte):
 
 def test_more_torn_rows_than_that_are_a_fault(tmp_path):
     error = problems(qqp(tmp_path, 101), name="glue/qqp")
-    assert error.problems[0].place == "line 3"
+    assert error.problems[0].location == "line 3"
     assert "and 81 more" in str(error)
 
 
@@ -224,7 +226,7 @@ def test_a_file_with_nothing_but_torn_rows_is_a_fault(tmp_path):
     (tmp_path / "QQP").mkdir()
     (tmp_path / "QQP" / "train.tsv").write_text(f"{QQP_HEADER}\n1,2,3,Why?,How?,0\n")
     (problem,) = problems(tmp_path, name="glue/qqp").problems
-    assert problem.place == "line 2"
+    assert problem.location == "line 2"
     assert problem.text.startswith("1 column where there should be 6")
 
 
@@ -235,7 +237,7 @@ def test_every_bad_row_is_named_with_its_line_and_what_would_do(rte):
     root = rte(HEADER, GOOD, "1\ta\tb", "2\ta\tb\tc\tentailment", "3\ta\tb\tmaybe", "", GOOD)
     error = problems(root)
     assert error.source.endswith("train.tsv")
-    assert [(problem.place, problem.text) for problem in error.problems] == [
+    assert [(problem.location, problem.text) for problem in error.problems] == [
         ("line 3", "3 columns where there should be 4; a line break in a field, or a tab lost?"),
         ("line 4", "5 columns where there should be 4; a tab within a field?"),
         ("line 5", "label 'maybe'; the labels are: entailment, not_entailment"),
@@ -259,7 +261,7 @@ def test_a_regression_label_must_be_a_number_within_bounds(tmp_path, label):
     text = f"index\tsentence1\tsentence2\tscore\n0\ta\tb\t2.5\n1\ta\tb\t{label}\n"
     (tmp_path / "STS-B" / "train.tsv").write_text(text)
     (problem,) = problems(tmp_path, name="glue/stsb").problems
-    assert problem.place == "line 3"
+    assert problem.location == "line 3"
     assert problem.text == f"label '{label[:40]}' is not a number from 0 to 5"
 
 
@@ -290,9 +292,9 @@ def test_a_file_without_a_header_has_the_columns_that_were_published(tmp_path, s
     path.write_text("\n".join(row + more for row in rows))
     found = problems(tmp_path, name="glue/cola", split=split).problems
     text = "5 columns where there should be 4; a tab within a field?"
-    assert [(p.place, p.text) for p in found] == [(f"line {at}", text) for at in (1, 2, 3)]
+    assert [(p.location, p.text) for p in found] == [(f"line {at}", text) for at in (1, 2, 3)]
     path.write_text("\n".join([rows[0] + more, *rows[1:]]))
-    assert [p.place for p in problems(tmp_path, name="glue/cola", split=split).problems] == [
+    assert [p.location for p in problems(tmp_path, name="glue/cola", split=split).problems] == [
         "line 1"
     ]
     path.write_text("\n".join("\t".join(row.split("\t")[:3]) for row in rows))
@@ -324,14 +326,14 @@ def test_a_column_that_is_blank_throughout_is_refused(tmp_path, rte):
     path.write_text("gj04\t1\tShe sleeps.\t\ngj04\t0\tSleeps she.\t \n")
     (problem,) = problems(tmp_path, name="glue/cola").problems
     text = "every sentence is blank; do the columns stand in another order?"
-    assert (problem.place, problem.text) == ("file", text)
+    assert (problem.location, problem.text) == ("file", text)
     path.write_text("gj04\t1\t\tShe sleeps.\ngj04\t0\t*\t\n")
     assert [e["sentence"] for e in read("glue/cola", "train", tmp_path)] == ["She sleeps.", ""]
 
 
 def test_a_column_that_stands_twice_in_the_header_is_refused(rte):
     found = problems(rte(f"{HEADER}\tlabel\tsentence1", f"{GOOD}\tnot_entailment\tx")).problems
-    assert {(p.place, p.text) for p in found} == {
+    assert {(p.location, p.text) for p in found} == {
         ("line 1", "column 'sentence1' stands more than once in the header"),
         ("line 1", "column 'label' stands more than once in the header"),
     }
@@ -342,13 +344,13 @@ def test_ids_of_what_is_predicted_tell_rows_apart(rte, split):
     rows = ["0\ta\tb\tentailment", "1\ta\tb\tentailment", "0\tc\td\tentailment"]
     (problem,) = problems(rte(HEADER, *rows, file=f"{split}.tsv"), split=split).problems
     text = "1 stand more than once, so that no prediction is theirs: 0"
-    assert (problem.place, problem.text) == ("ids", text)
+    assert (problem.location, problem.text) == ("ids", text)
     assert len(read("glue/rte", "train", rte(HEADER, *rows))) == 3
 
 
 def test_a_header_without_a_column_is_refused_with_the_nearest_name(rte):
     (problem,) = problems(rte(HEADER.replace("sentence2", "sentnce2"), GOOD)).problems
-    assert problem.place == "line 1"
+    assert problem.location == "line 1"
     assert problem.text == "no column named 'sentence2'; did you mean 'sentnce2'?"
 
 
@@ -369,13 +371,13 @@ def test_a_file_with_only_a_header_is_refused(rte):
 def test_bytes_that_are_not_utf8_are_named_by_line(rte):
     rows = f"{HEADER}\n{GOOD}\n1\tcaf".encode() + b"\xe9\tb\tentailment\n"
     (problem,) = problems(rte(content=rows)).problems
-    assert problem.place == "line 3"
+    assert problem.location == "line 3"
     assert problem.text == "byte 0xe9 at position 6 is not UTF-8; convert the file to UTF-8"
 
 
 def test_nul_bytes_and_utf16_are_named(rte):
     (problem,) = problems(rte(HEADER, GOOD, "1\ta\0\tb\tentailment")).problems
-    assert (problem.place, problem.text[:15]) == ("line 3", "holds a NUL byt")
+    assert (problem.location, problem.text[:15]) == ("line 3", "holds a NUL byt")
     assert "is UTF-16" in str(problems(rte(content=f"{HEADER}\n{GOOD}\n".encode("utf-16"))))
 
 
@@ -389,5 +391,5 @@ def test_listed_ids_that_no_row_has_are_named(tmp_path):
     assert [row["sentence1"] for row in read("glue/mrpc", "dev", tmp_path)] == ["c"]
     ids.write_text("12\t13\n14\t15\n")
     (problem,) = problems(tmp_path, name="glue/mrpc", split="dev").problems
-    assert problem.place == "dev_ids.tsv"
+    assert problem.location == "dev_ids.tsv"
     assert problem.text.startswith("1 of its 2 rows name ids that no row has, for example 14, 15")

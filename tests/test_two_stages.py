@@ -15,8 +15,8 @@ from transformers import AutoConfig, AutoModel, PreTrainedTokenizerFast
 import raysearch
 from raysearch import run_folder, tasks
 from raysearch.data import readers
-from raysearch.results.cost import cost
-from raysearch.search.ray_cluster import cluster
+from raysearch.results.cost import cost_table
+from raysearch.search.ray_cluster import connect
 
 TASK = "toy/grammar"
 FIXED = {"BSZ": 32, "LR": 2e-3, "EPOCH": {"steps": 30}, "max_length": 32, "evaluations": 2,
@@ -26,7 +26,7 @@ SPACE = {"teacher_LR": {"choice": [1e-3, 2e-3]}, "lambda2": {"choice": [1, 5]}}
 
 @pytest.fixture(scope="module", autouse=True)
 def _ray() -> Iterator[None]:
-    with cluster(None):
+    with connect(None):
         yield
 
 
@@ -98,7 +98,7 @@ def test_four_trials_over_two_first_stages_train_two_teachers(searched: raysearc
     assert {report["stage"] for r in trials for report in r.reports} == {"stage 2"}
     assert {record.teacher for record in trials} == {record.id for record in teachers}
     assert len({repr(curve(record)) for record in (*trials, *teachers)}) == 6
-    row = cost(searched.study, searched.records).row("device hours saved by sharing teachers")
+    row = cost_table(searched.study, searched.records).row("device hours saved by sharing teachers")
     assert row.cells[0].value == pytest.approx(sum(r.device_hours for r in teachers))
     weights = {r.id: r.configuration["lambda2"] for r in trials}
     path = searched.folder / "toy-grammar" / "reports.parquet"
@@ -151,13 +151,13 @@ def test_eight_trials_train_two_teachers_also_across_kill_9_and_resume(
         process = start(tmp_path, "resume", "runs/two")
     assert process.wait(timeout=240) == 0, (tmp_path / "out.txt").read_text()[-3000:]
 
-    records = run_folder.read(folder)
+    records = run_folder.read_journal(folder)
     assert len(records.sessions) == 3
     assert {r.status for r in records.of(TASK, "teach")} <= {"finished", "degenerate"}
     assert len(records.of(TASK, "teach")) == 2
     assert len(records.of(TASK, "search")) == 8
-    assert all(record.over and record.status != "failed" for record in records.trials.values())
+    assert all(record.is_over and record.status != "failed" for record in records.trials.values())
     teachers = records.of(TASK, "teach")
-    row = cost(raysearch.load(folder / "study.yaml"), records)
+    row = cost_table(raysearch.load(folder / "study.yaml"), records)
     saved = row.row("device hours saved by sharing teachers").cells[0].value
     assert saved == pytest.approx(3 * sum(record.device_hours for record in teachers))

@@ -20,13 +20,13 @@ from raysearch.data.encoders import (
     token_classification,
 )
 from raysearch.errors import InputError
-from raysearch.models import read
-from raysearch.models.pretrained import read_tokenizer, save
-from raysearch.models.reusable import Bench, snapshot
+from raysearch.models import read_pretrained
+from raysearch.models.pretrained import read_tokenizer, save_model
+from raysearch.models.reusable import ReusableModel, export_weights
 from raysearch.models.teacher_model import read_teacher
-from raysearch.recipes import Hyper
-from raysearch.recipes.finetune import NO_TAG
-from raysearch.recipes.stabletune_hyperparameters import StableHyper
+from raysearch.recipes import Hyperparameters
+from raysearch.recipes.finetune import IGNORE_INDEX
+from raysearch.recipes.stabletune_hyperparameters import StabletuneHyperparameters
 from raysearch.search import data_preparation
 
 SHARED = Path(__file__).parents[2] / "shared"
@@ -35,7 +35,7 @@ real = pytest.mark.skipif(not ENCODER.is_dir(), reason="needs the published file
 PAWSX, PANX, MLQA, TYDIQA = (tasks.get(f"xtreme/{n}") for n in ("pawsx", "panx", "mlqa", "tydiqa"))
 SWITCH = {"view": "switch", "corpus": "switch"}
 TRANSLATION = {"view": "translation", "corpus": "translation"}
-NEEDED = StableHyper(**SWITCH, max_length=32)
+NEEDED = StabletuneHyperparameters(**SWITCH, max_length=32)
 TRANSLATED = "xtreme_translations/{}/translate-train/{}"
 PAIRS = TRANSLATED.format("PAWSX", "en-{}-translated.tsv")
 SQUAD = TRANSLATED.format("SQuAD", "squad.translate.train.en-{}.json")
@@ -92,14 +92,16 @@ def made(task, root, hyper, split=None):
 
 
 def test_without_views_a_table_is_what_it_was(pawsx):
-    plain = made(PAWSX, pawsx, Hyper(max_length=32))
-    off = StableHyper(max_length=32, lambda1=0, corpus=None)
+    plain = made(PAWSX, pawsx, Hyperparameters(max_length=32))
+    off = StabletuneHyperparameters(max_length=32, lambda1=0, corpus=None)
     assert made(PAWSX, pawsx, off).digest == plain.digest
-    assert made(PAWSX, pawsx, StableHyper(max_length=32, view="noise", corpus=None)).cached
+    assert made(
+        PAWSX, pawsx, StabletuneHyperparameters(max_length=32, view="noise", corpus=None)
+    ).cached
     told = made(PAWSX, pawsx, NEEDED)
     assert told.digest != plain.digest
     assert told.table.drop_columns(["said", "said_2"]).equals(plain.table)
-    dev = made(PAWSX, pawsx, Hyper(max_length=32), PAWSX.dev[0])
+    dev = made(PAWSX, pawsx, Hyperparameters(max_length=32), PAWSX.dev[0])
     assert made(PAWSX, pawsx, NEEDED, PAWSX.dev[0]).digest == dev.digest
 
 
@@ -182,7 +184,7 @@ def slow(example, tokenizer, hyper):
         bare = context[start - 1 : start].strip() + context[start + len(text) :][:1].strip()
     query = tokenizer(example["question"].lstrip(), add_special_tokens=False)["input_ids"]
     room = hyper.max_length - len(query[: hyper.query_length]) - 3
-    for first, last in question_answering.windows(len(offsets), room, hyper):
+    for first, last in question_answering.window_spans(len(offsets), room, hyper):
         shown = held[first:last]
         whole = [w - shown[0] for w in inside if shown[0] <= w <= shown[-1]]
         ends = inside if inside and bare else [*inside[:1], *inside[-1:]]
@@ -196,7 +198,7 @@ def slow(example, tokenizer, hyper):
 def test_words_of_real_windows_are_those_of_a_slow_reference(task, split):
     tokenizer, row = read_tokenizer(str(ENCODER), ()), tasks.get(task)
     hyper = NEEDED.model_copy(update={"max_length": 160, "doc_stride": 40})
-    every = list(readers.read(row, row.splits()[split].with_gold(), SHARED / "data"))
+    every = list(readers.read(row, row.splits()[split].labelled_copy(), SHARED / "data"))
     compared = 0
     for example in every[:: len(every) // 150]:
         columns = question_answering.encode([example], row, tokenizer, hyper, train=True)
@@ -218,10 +220,10 @@ def test_words_of_real_windows_are_those_of_a_slow_reference(task, split):
 
 
 def pool(task, root, hyper=None):
-    hyper = hyper or StableHyper(**TRANSLATION, max_length=32)
+    hyper = hyper or StabletuneHyperparameters(**TRANSLATION, max_length=32)
     train = made(task, root, hyper).table
-    parts = dict(translation_pool.parts(task, root, toy_tokenizer(), hyper))
-    return translation_pool.join(task, train, list(parts.values())), parts
+    parts = dict(translation_pool.prepare_translations(task, root, toy_tokenizer(), hyper))
+    return translation_pool.join_translations(task, train, list(parts.values())), parts
 
 
 def candidates(found, name="said"):
@@ -278,12 +280,19 @@ def test_a_question_is_translated_by_all_windows_of_its_id(root):
     write(root, "squad/train-v1.1.json", squad(("q1", long, "w12"), ("q2", "w1 w2", "w2")))
     write(root, SQUAD.format("de"), squad(("q2", "w3 w4", "w4"), ("q1", "w5 w6", "w5")))
     write(root, SQUAD.format("zh"), squad(("q1", long, "w30"), ("q9", "w7", "w7")))
-    found, parts = pool(MLQA, root, StableHyper(**TRANSLATION, max_length=32, doc_stride=20))
+    found, parts = pool(
+        MLQA, root, StabletuneHyperparameters(**TRANSLATION, max_length=32, doc_stride=20)
+    )
     assert list(parts) == ["translated-de", "translated-zh"]
     assert candidates(found, "id") == [["q1"] * 3, ["q1"] * 3, ["q2"]]
     assert candidates(found)[2] == [["w3", "w4"]]
-    usual = encoding_cache.prepare(MLQA, MLQA.train_in("de"), root, toy_tokenizer(),
-                            StableHyper(**TRANSLATION, max_length=32, doc_stride=20))  # fmt: skip
+    usual = encoding_cache.prepare(
+        MLQA,
+        MLQA.training_split_of("de"),
+        root,
+        toy_tokenizer(),
+        StabletuneHyperparameters(**TRANSLATION, max_length=32, doc_stride=20),
+    )
     assert usual.cached
 
 
@@ -305,7 +314,7 @@ def test_a_tagged_sentence_is_translated_by_words_without_tags(root):
     assert list(parts) == ["translations"]
     both = [["w11", "w12", "w13"], ["w21"]]
     assert candidates(found) == [both, [["w23"]], both]
-    assert candidates(found, "label")[0] == [[NO_TAG] * 3, [NO_TAG]]
+    assert candidates(found, "label")[0] == [[IGNORE_INDEX] * 3, [IGNORE_INDEX]]
     assert candidates(found, "word")[0][0] == [-1, 0, 1, 2, -1]
     assert set(found.table.column_names) == set(made(PANX, root, NEEDED).table.column_names)
 
@@ -314,9 +323,9 @@ def test_broken_translations_are_told_with_their_lines_and_spare_ones_left_out(p
     write(pawsx, PAIRS.format("de"), "w6\tw7 w8\tw16\tw17\t0\nw1\tw2\t1\na\tb\tc\td\t7\n")
     with pytest.raises(InputError, match=r"line 2(.|\n)*line 3"):
         pool(PAWSX, pawsx)
-    hyper = StableHyper(**TRANSLATION, max_length=32)
-    ((_, part),) = translation_pool.parts(PAWSX, pawsx, toy_tokenizer(), hyper, 2)
-    assert (part.table.num_rows, "line 2" in part.left) == (1, True)
+    hyper = StabletuneHyperparameters(**TRANSLATION, max_length=32)
+    ((_, part),) = translation_pool.prepare_translations(PAWSX, pawsx, toy_tokenizer(), hyper, 2)
+    assert (part.table.num_rows, "line 2" in part.skipped) == (1, True)
 
 
 # What is there and what is not
@@ -327,30 +336,34 @@ def test_dictionaries_are_found_in_three_folders_and_the_others_named(root):
         language: write(root, f"{folder}/en-{language}.txt", "the x\n")
         for folder, language in [("dicts", "de"), ("xtreme/dicts", "zh"), ("dictionaries", "es")]
     }
-    found = resources.find(MLQA, root, {"switch", "subwords"})
+    found = resources.find_resources(MLQA, root, {"switch", "subwords"})
     assert found.dictionaries == paths
     assert found.notes == ("dictionaries: de es zh; none for ar hi vi",)
     assert (found.missing, found.translations) == ((), {})
-    assert resources.find(MLQA, root, {"subwords"}) == resources.Sources()
+    assert resources.find_resources(MLQA, root, {"subwords"}) == resources.AugmentationResources()
 
 
 def test_nothing_at_all_is_a_problem_that_says_what_was_looked_for(root):
-    dictionaries, translations = resources.find(PAWSX, root, {"switch", "translation"}).missing
-    assert (dictionaries.place, translations.place) == ("dictionaries", "translations")
+    dictionaries, translations = resources.find_resources(
+        PAWSX, root, {"switch", "translation"}
+    ).missing
+    assert (dictionaries.location, translations.location) == ("dictionaries", "translations")
     for said in ("en-LANGUAGE.txt of de es", f"{root}/dicts", "MUSE", "`subwords` need none"):
         assert said in dictionaries.text
     for said in (str(root / PAIRS.format("de")), "xtreme/xtreme_translations", "fr ja",
                  "stabletune-transfer"):  # fmt: skip
         assert said in translations.text
-    (tags,) = resources.find(PANX, root, {"translation"}).missing
+    (tags,) = resources.find_resources(PANX, root, {"translation"}).missing
     assert str(root / "xtreme_translations/translate_train.panx.txt") in tags.text
-    for problem in resources.find(tasks.get("glue/rte"), root, {"switch", "translation"}).missing:
+    for problem in resources.find_resources(
+        tasks.get("glue/rte"), root, {"switch", "translation"}
+    ).missing:
         assert "glue/rte has no" in problem.text
 
 
 def test_languages_of_tagged_sentences_are_read_from_their_file(root):
     write(root, "xtreme/panx/translate_train.panx.txt", "w1\tde\tw2\nw1\tja\tw3\nw1\txx\tw3\n")
-    found = resources.find(PANX, root, {"translation"})
+    found = resources.find_resources(PANX, root, {"translation"})
     assert list(found.translations) == ["de"]
     (note,) = found.notes
     assert note.startswith("translations: de; none for af ar ")
@@ -363,7 +376,7 @@ def test_a_study_is_told_of_everything_at_once(pawsx):
     write(pawsx, PAIRS.format("de"), "w6\tw7\tw16\tw17\t0\nw1\tw2\t1\n")
     options = {"view": "switch", "corpus": "translation", "teacher_view": "subwords"}
     seen = preflight.survey(searched("xtreme/pawsx", **options, teacher="nowhere"), pawsx)
-    assert [problem.place for problem in seen.problems] == [
+    assert [problem.location for problem in seen.problems] == [
         "teacher", "xtreme/pawsx en-de.txt line 2", "xtreme/pawsx en-fr.txt line 2",
         "xtreme/pawsx en-de-translated.tsv line 2",
     ]  # fmt: skip
@@ -372,7 +385,7 @@ def test_a_study_is_told_of_everything_at_once(pawsx):
         "xtreme/pawsx translations: de; none for es fr ja ko zh",
     ]
     seen = preflight.survey(searched("xtreme/pawsx", **options), pawsx)
-    assert seen.problems[0].place == "tokenizer"
+    assert seen.problems[0].location == "tokenizer"
     assert "'scratch' is no Unigram model" in seen.problems[0].text
     whole = preflight.survey(searched("xtreme/pawsx"), pawsx)
     assert whole.problems == []
@@ -392,7 +405,7 @@ def test_a_tokenizer_without_probabilities_is_named_by_its_files(tmp_path, files
     for name, text in {"config.json": "{}", "model.safetensors": "", **files}.items():
         write(tmp_path, f"model/{name}", text)
     asked = searched("xtreme/panx", model=str(tmp_path / "model"), view="subwords")
-    problems = [p for p in preflight.survey(asked, tmp_path).problems if p.place == "tokenizer"]
+    problems = [p for p in preflight.survey(asked, tmp_path).problems if p.location == "tokenizer"]
     assert [wrong in problem.text for problem in problems] == ([True] if wrong else [])
 
 
@@ -416,12 +429,12 @@ def test_a_teacher_is_looked_at_before_anything_starts(tmp_path, config, said):
         write(tmp_path, f"{name}/model.safetensors", "")
     asked = searched("xtreme/pawsx", model=str(tmp_path / "model"), corpus="switch", view="same",
                      teacher=str(tmp_path / "teacher"))  # fmt: skip
-    found = [p.text for p in preflight.survey(asked, None).problems if p.place == "teacher"]
+    found = [p.text for p in preflight.survey(asked, None).problems if p.location == "teacher"]
     assert [said in text for text in found] == ([True] if said else [])
 
 
 def test_the_identity_of_a_run_tells_its_dictionaries_translations_and_teacher(pawsx):
-    hyper = StableHyper(view="switch", corpus="translation")
+    hyper = StabletuneHyperparameters(view="switch", corpus="translation")
     seen = {preflight.view_fingerprint(PAWSX, pawsx, hyper)}
     assert seen == {""}
     for name in ("dicts/en-de.txt", "dicts/en-fr.txt", PAIRS.format("de")):
@@ -429,9 +442,9 @@ def test_the_identity_of_a_run_tells_its_dictionaries_translations_and_teacher(p
             write(pawsx, name, text)
             seen.add(preflight.view_fingerprint(PAWSX, pawsx, hyper))
     assert len(seen) == 7
-    assert preflight.view_fingerprint(PAWSX, pawsx, StableHyper()) == ""
+    assert preflight.view_fingerprint(PAWSX, pawsx, StabletuneHyperparameters()) == ""
     write(pawsx, "teacher/config.json", "{}")
-    taught = StableHyper(teacher=str(pawsx / "teacher"))
+    taught = StabletuneHyperparameters(teacher=str(pawsx / "teacher"))
     assert preflight.view_fingerprint(PAWSX, pawsx, taught)
 
 
@@ -440,29 +453,29 @@ def test_the_identity_of_a_run_tells_its_dictionaries_translations_and_teacher(p
 
 @pytest.fixture
 def laid_out(monkeypatch):
-    """A function that gives the material of a study's tasks, and the notes of its pantry."""
+    """A function that gives the material of a study's tasks, and the notes of its preparation."""
     monkeypatch.setattr(data_preparation, "ray", SimpleNamespace(put=lambda x: x, get=lambda x: x))
 
     def provide(asked, root):
-        shelf, notes = {}, []
-        desk = SimpleNamespace(provide=SimpleNamespace(remote=shelf.__setitem__))
-        filling = data_preparation.Pantry(asked, root, desk, notes.append)
+        store, notes = {}, []
+        broker = SimpleNamespace(provide=SimpleNamespace(remote=store.__setitem__))
+        filling = data_preparation.BackgroundPreparation(asked, root, broker, notes.append)
         for name in asked.tasks:
             filling._provide(name)
-        return shelf, notes
+        return store, notes
 
     return provide
 
 
 def test_views_are_laid_out_where_they_are_asked_for(pawsx, toy_folder, laid_out):
     model = str(toy_folder("bert"))
-    shelf, _ = laid_out(searched("xtreme/pawsx", model=model), pawsx)
-    assert set(shelf["xtreme/pawsx"]) == {"splits", "pretrained"}
+    store, _ = laid_out(searched("xtreme/pawsx", model=model), pawsx)
+    assert set(store["xtreme/pawsx"]) == {"splits", "pretrained"}
     write(pawsx, "dicts/en-de.txt", "w1 w11\n")
     write(pawsx, PAIRS.format("fr"), pairs(("w6", "w7 w8", "w26", "w27", "0")))
     asked = searched("xtreme/pawsx", model=model, view="switch", corpus="translation")
-    shelf, notes = laid_out(asked, pawsx)
-    views = shelf["xtreme/pawsx"]["views"]
+    store, notes = laid_out(asked, pawsx)
+    views = store["xtreme/pawsx"]["views"]
     assert views["dictionaries"] == {"de": {"w1": ("w11",)}}
     table, padding = views["pool"]
     assert (table["said"].to_pylist(), padding["input_ids"]) == ([["w26"]], 0)
@@ -472,8 +485,8 @@ def test_views_are_laid_out_where_they_are_asked_for(pawsx, toy_folder, laid_out
     assert "xtreme/pawsx dictionaries: de; none for es fr ja ko zh" in notes
     assert "xtreme/pawsx translated-fr: 1 examples prepared" in notes
     assert "xtreme/pawsx translations: of 1 of 3 rows" in notes
-    shelf, _ = laid_out(searched("xtreme/pawsx", model=model, **SWITCH), pawsx)
-    views = shelf["xtreme/pawsx"]["views"]
+    store, _ = laid_out(searched("xtreme/pawsx", model=model, **SWITCH), pawsx)
+    views = store["xtreme/pawsx"]["views"]
     assert (views["pool"], views["candidates"]) == (None, None)
 
 
@@ -496,9 +509,9 @@ def test_what_cannot_be_made_is_refused_before_anything_is_prepared(pawsx, toy_f
 def taught(folder, tmp_path, task=PAWSX, hyper=None, name="teacher"):
     """A trained model as a run leaves it, and its weights."""
     tokenizer = read_tokenizer(str(folder), ())
-    student = read(str(folder), task, tokenizer, hyper)
-    model = Bench(torch.device("cpu")).model(student, hyper or Hyper(), seed=3)
-    save(tmp_path / name, student, weights := snapshot(model))
+    student = read_pretrained(str(folder), task, tokenizer, hyper)
+    model = ReusableModel(torch.device("cpu")).model(student, hyper or Hyperparameters(), seed=3)
+    save_model(tmp_path / name, student, weights := export_weights(model))
     return tmp_path / name, weights
 
 
@@ -507,17 +520,17 @@ def test_a_teacher_is_the_weights_of_a_folder_or_a_run(pawsx, toy_folder, laid_o
     _, weights = taught(model, tmp_path, name="run/xtreme-pawsx/best")
     write(pawsx, "dicts/en-de.txt", "w1 w11\n")
     asked = searched("xtreme/pawsx", model=str(model), teacher=str(tmp_path / "run"), **SWITCH)
-    shelf, _ = laid_out(asked, pawsx)
-    found = shelf["xtreme/pawsx"]["teacher"]
+    store, _ = laid_out(asked, pawsx)
+    found = store["xtreme/pawsx"]["teacher"]
     assert set(found) == set(weights)
     for name, array in weights.items():
         np.testing.assert_array_equal(found[name], array)
 
 
 def test_a_teacher_that_is_another_model_or_of_another_task_is_refused(toy_folder, tmp_path):
-    folder, hyper = toy_folder("bert"), Hyper()
+    folder, hyper = toy_folder("bert"), Hyperparameters()
     tokenizer = read_tokenizer(str(folder), ())
-    student = read(str(folder), PAWSX, tokenizer)
+    student = read_pretrained(str(folder), PAWSX, tokenizer)
     good, weights = taught(folder, tmp_path)
     assert set(read_teacher(str(good), PAWSX, student, tokenizer, hyper)) == set(weights)
     other = toy_folder("roberta")
@@ -531,13 +544,15 @@ def test_a_teacher_that_is_another_model_or_of_another_task_is_refused(toy_folde
             read_teacher(str(wrong), PAWSX, student, tokenizer, hyper)
     xnli = tasks.get("xtreme/xnli")
     order, _ = taught(folder, tmp_path, xnli, name="order")
-    read_teacher(str(order), xnli, read(str(folder), xnli, tokenizer), tokenizer, hyper)
+    read_teacher(str(order), xnli, read_pretrained(str(folder), xnli, tokenizer), tokenizer, hyper)
     config = json.loads((order / "config.json").read_text())
     config["id2label"] = {"0": "neutral", "1": "entailment", "2": "contradiction"}
     config["label2id"] = {label: int(at) for at, label in config["id2label"].items()}
     (order / "config.json").write_text(json.dumps(config))
     with pytest.raises(InputError, match="labels in another order: neutral"):
-        read_teacher(str(order), xnli, read(str(folder), xnli, tokenizer), tokenizer, hyper)
+        read_teacher(
+            str(order), xnli, read_pretrained(str(folder), xnli, tokenizer), tokenizer, hyper
+        )
     words = json.loads((good / "tokenizer.json").read_text())
     words["model"]["vocab"] |= {"w0": 6, "w1": 5}
     (good / "tokenizer.json").write_text(json.dumps(words))
@@ -546,10 +561,10 @@ def test_a_teacher_that_is_another_model_or_of_another_task_is_refused(toy_folde
 
 
 def test_a_teacher_that_reads_words_otherwise_is_refused(toy_folder, tmp_path):
-    folder, summed = toy_folder("bert"), Hyper(pooling="sum")
+    folder, summed = toy_folder("bert"), Hyperparameters(pooling="sum")
     tokenizer = read_tokenizer(str(folder), ())
     teacher, _ = taught(folder, tmp_path, PANX, summed)
-    student = read(str(folder), PANX, tokenizer)
+    student = read_pretrained(str(folder), PANX, tokenizer)
     with pytest.raises(InputError, match="with another head"):
-        read_teacher(str(teacher), PANX, student, tokenizer, Hyper())
+        read_teacher(str(teacher), PANX, student, tokenizer, Hyperparameters())
     assert read_teacher(str(teacher), PANX, student, tokenizer, summed)

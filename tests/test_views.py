@@ -12,7 +12,12 @@ import pytest
 
 from raysearch.data.augmentation import dictionaries
 from raysearch.data.augmentation.alignment import align_window, align_words
-from raysearch.data.augmentation.code_switching import answer_words, code_switch, drawn, spans
+from raysearch.data.augmentation.code_switching import (
+    answer_words,
+    code_switch,
+    rng_for,
+    word_spans,
+)
 from raysearch.errors import InputError
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
@@ -45,15 +50,15 @@ def test_a_view_is_the_same_in_every_process():
     }  # fmt: skip
     assert len(views) == 1
     toy = {"de": {"the": ("der", "die", "das")}, "es": {"the": ("el", "la")}}
-    here = code_switch(["the"] * 40, 0.5, toy, drawn(7, 3, "row 12"))
+    here = code_switch(["the"] * 40, 0.5, toy, rng_for(7, 3, "row 12"))
     assert views == {" ".join(here.words) + "\n"}
 
 
 def test_views_differ_by_seed_epoch_and_example_and_not_by_the_kind_of_number():
-    draws = {key: drawn(*key).random() for key in [(1, 2, 3), (2, 2, 3), (1, 3, 3), (1, 2, 4)]}
+    draws = {key: rng_for(*key).random() for key in [(1, 2, 3), (2, 2, 3), (1, 3, 3), (1, 2, 4)]}
     assert len(set(draws.values())) == 4
-    assert drawn(*np.array([1, 2, 3])).random() == draws[1, 2, 3]
-    assert drawn(1, 23).random() != drawn(12, 3).random()
+    assert rng_for(*np.array([1, 2, 3])).random() == draws[1, 2, 3]
+    assert rng_for(1, 23).random() != rng_for(12, 3).random()
 
 
 # Words
@@ -61,10 +66,10 @@ def test_views_differ_by_seed_epoch_and_example_and_not_by_the_kind_of_number():
 
 def test_words_stand_between_white_space_of_any_kind():
     text = " Ada\tLovelace\u00a0wrote\nit \u3000."
-    assert [text[begin:stop] for begin, stop in spans(text)] == [
+    assert [text[begin:stop] for begin, stop in word_spans(text)] == [
         "Ada", "Lovelace", "wrote", "it", ".",
     ]  # fmt: skip
-    assert spans("  ") == spans("") == []
+    assert word_spans("  ") == word_spans("") == []
 
 
 @pytest.mark.parametrize(
@@ -84,7 +89,7 @@ def test_the_words_of_an_answer_that_stay_are_its_ends_or_all_where_it_divides_o
 ):
     text = "Ada Lovelace was born in 1815 in London"
     start = text.index(answer)
-    assert answer_words(spans(text), start, start + len(answer), whole=whole) == frozen
+    assert answer_words(word_spans(text), start, start + len(answer), whole=whole) == frozen
 
 
 # Code switching
@@ -92,7 +97,7 @@ def test_the_words_of_an_answer_that_stay_are_its_ends_or_all_where_it_divides_o
 
 def test_every_word_is_asked_for_at_the_ratio_in_a_language_of_its_own():
     words = ["the"] * 20000
-    view = code_switch(words, 0.3, TOY, drawn(1))
+    view = code_switch(words, 0.3, TOY, rng_for(1))
     assert view.asked == sum(view.switched) == pytest.approx(6000, abs=200)
     assert [word != "the" for word in view.words] == view.switched
     seen = Counter(view.words)
@@ -102,7 +107,9 @@ def test_every_word_is_asked_for_at_the_ratio_in_a_language_of_its_own():
 
 
 def test_only_exact_words_in_lower_case_are_found_and_a_miss_stays_as_it_was():
-    view = code_switch(["The", "DOG", "dog.", "runs", "cat", ""], 1.0, {"de": TOY["de"]}, drawn(1))
+    view = code_switch(
+        ["The", "DOG", "dog.", "runs", "cat", ""], 1.0, {"de": TOY["de"]}, rng_for(1)
+    )
     assert view.words[0] in TOY["de"]["the"]
     assert view.words[1:] == ["Hund", "dog.", "runs", "cat", ""]
     assert (view.switched, view.asked) == ([True, True, False, False, False, False], 6)
@@ -110,16 +117,16 @@ def test_only_exact_words_in_lower_case_are_found_and_a_miss_stays_as_it_was():
 
 def test_frozen_words_and_a_ratio_of_nothing_change_nothing():
     words = ["the", "dog", "runs"] * 50
-    assert code_switch(words, 0.0, TOY, drawn(1)).words == words
-    view = code_switch(words, 1.0, TOY, drawn(1), frozen=range(len(words)))
+    assert code_switch(words, 0.0, TOY, rng_for(1)).words == words
+    view = code_switch(words, 1.0, TOY, rng_for(1), frozen=range(len(words)))
     assert (view.words, view.asked) == (words, 0)
-    view = code_switch(words, 1.0, {"de": TOY["de"]}, drawn(1), frozen={1})
+    view = code_switch(words, 1.0, {"de": TOY["de"]}, rng_for(1), frozen={1})
     assert view.words[1] == "dog"
     assert view.words[4] == "Hund"
 
 
 def test_a_translation_that_is_the_word_itself_counts_as_switched():
-    view = code_switch(["taxi"], 1.0, {"de": {"taxi": ("taxi",)}}, drawn(1))
+    view = code_switch(["taxi"], 1.0, {"de": {"taxi": ("taxi",)}}, rng_for(1))
     assert (view.words, view.switched) == (["taxi"], [True])
 
 
@@ -156,7 +163,7 @@ def test_every_broken_line_is_told_with_its_file_and_number(tmp_path, text, plac
     with pytest.raises(InputError) as caught:
         dictionaries.table(path)
     assert caught.value.source == str(path)
-    assert [problem.place for problem in caught.value.problems] == places
+    assert [problem.location for problem in caught.value.problems] == places
 
 
 def test_published_dictionaries_are_read_whole():

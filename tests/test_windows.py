@@ -18,7 +18,7 @@ from raysearch.data.encoders import question_answering
 from raysearch.data.encoding_cache import prepare
 from raysearch.errors import InputError
 from raysearch.models.pretrained import read_tokenizer
-from raysearch.recipes import Hyper
+from raysearch.recipes import Hyperparameters
 
 SHARED = Path(__file__).parents[2] / "shared"
 ENCODER = SHARED / "models" / "minilm-l6"
@@ -86,7 +86,7 @@ def ours(examples, tokenizer, hyper):
 def take(task, split, count):
     """So many examples, spread over the whole file."""
     row = tasks.get(task)
-    everything = list(readers.read(row, row.splits()[split].with_gold(), SHARED / "data"))
+    everything = list(readers.read(row, row.splits()[split].labelled_copy(), SHARED / "data"))
     return everything[:: max(1, len(everything) // count)][:count]
 
 
@@ -102,7 +102,7 @@ def take(task, split, count):
 )  # fmt: skip
 def test_windows_and_labels_are_those_of_a_slow_reference(task, split, count, settings):
     tokenizer = read_tokenizer(str(ENCODER), ())
-    hyper = Hyper(**{"max_length": 384} | settings)
+    hyper = Hyperparameters(**{"max_length": 384} | settings)
     examples = take(task, split, count)
     found = ours(examples, tokenizer, hyper)
     for example in examples:
@@ -126,7 +126,7 @@ def test_an_answer_is_a_slice_of_its_context_whatever_the_tokenizer_cuts():
 
 def test_each_token_is_owned_by_the_window_that_shows_most_around_it():
     spans = [(0, 10), (4, 14), (8, 15)]
-    owner = question_answering.owners(spans, 15)
+    owner = question_answering.max_context_windows(spans, 15)
     for token in range(15):
         scores = [
             min(token - first, last - 1 - token) + 0.01 * (last - first)
@@ -140,7 +140,7 @@ def test_a_number_of_which_no_token_ends_is_no_training_example():
     tokenizer = toy_tokenizer()
     example = {"id": "0", "question": "w1", "context": "w2 w30 w4", "answers": (("3", 4),),
                "label": None}  # fmt: skip
-    assert ours([example], tokenizer, Hyper(max_length=16)) == {}
+    assert ours([example], tokenizer, Hyperparameters(max_length=16)) == {}
 
 
 # Where an answer begins and ends
@@ -161,7 +161,7 @@ def learned(tokenizer, context, answer, start=None):
     start = context.find(answer) if start is None else start
     example = {"id": "0", "question": "what", "context": context, "label": None,
                "answers": ((answer, start),)}  # fmt: skip
-    rows = ours([example], tokenizer, Hyper(max_length=64)).get("0")
+    rows = ours([example], tokenizer, Hyperparameters(max_length=64)).get("0")
     if rows is None:
         return None
     _, at, first, last, _ = rows[0]
@@ -202,7 +202,7 @@ def test_an_answer_that_ends_with_an_accent_of_its_own_does_not_take_the_word_be
 def test_a_token_of_white_space_alone_is_no_edge_of_an_answer(start, stop):
     """Byte-level BPE has a token for the first of two spaces; without them it is empty."""
     begin, end = np.array([0, 3, 4, 10, 11], np.int32), np.array([2, 3, 9, 10, 13], np.int32)
-    text = question_answering.Text(
+    text = question_answering.TokenizedContext(
         ids=np.arange(5, dtype=np.int32), begin=begin, stop=end
     )  # in  Paris  in
     assert question_answering._tokens(text, start, stop) == (2, 2)
@@ -222,7 +222,9 @@ def test_an_answer_that_no_token_covers_is_left_out_and_counted(uncased, answer)
         }
         for name, text in (("0", answer), ("1", f"{answer} paris"))
     ]
-    columns = question_answering.encode(chunk, None, uncased, Hyper(max_length=64), train=True)
+    columns = question_answering.encode(
+        chunk, None, uncased, Hyperparameters(max_length=64), train=True
+    )
     assert columns["id"].to_pylist() == ["1"]
     assert "no tokens spell their answer" in question_answering.LOST
 
@@ -234,7 +236,7 @@ def test_an_answer_that_no_token_covers_is_left_out_and_counted(uncased, answer)
 def test_all_pieces_of_a_character_are_of_the_answer_that_holds_it(start, stop, tokens):
     """Bytes of a letter, or what a syllable of Hangul is taken apart to, share its place."""
     begin, end = np.array([0, 0, 1, 1, 1, 3]), np.array([1, 1, 2, 2, 2, 4])
-    text = question_answering.Text(ids=np.arange(6), begin=begin, stop=end)
+    text = question_answering.TokenizedContext(ids=np.arange(6), begin=begin, stop=end)
     assert question_answering._tokens(text, start, stop) == tokens
 
 
@@ -247,7 +249,7 @@ def test_a_korean_answer_keeps_the_pieces_of_its_first_and_last_syllable():
     inside = [at for at, (one, two) in enumerate(made["offset_mapping"]) if one < 3 and two > 0]
     example = {"id": "0", "question": "what", "context": context, "label": None,
                "answers": (("\ubc14\ud140\uc5c5", 0),)}  # fmt: skip
-    ((_, at, first, last, _),) = ours([example], tokenizer, Hyper(max_length=64))["0"]
+    ((_, at, first, last, _),) = ours([example], tokenizer, Hyperparameters(max_length=64))["0"]
     assert (first - at, last - at) == (inside[0], inside[-1])
     assert len(inside) > 3
 
@@ -275,7 +277,7 @@ def test_a_context_without_tokens_is_one_empty_window_and_none_to_train_on(
     uncased, context, overlap
 ):
     example = {"id": "0", "question": "what", "context": context, "label": None, "answers": ()}
-    hyper = Hyper(max_length=64, doc_stride=8, stride_as=overlap)
+    hyper = Hyperparameters(max_length=64, doc_stride=8, stride_as=overlap)
     columns = question_answering.encode([example], None, uncased, hyper, train=False)
     assert columns["count"].to_pylist() == [0]
     assert columns["owned"].to_pylist() == [[]]
@@ -291,7 +293,7 @@ def test_a_context_without_tokens_is_one_empty_window_and_none_to_train_on(
 def test_a_question_without_tokens_leaves_all_the_room_to_its_context(uncased):
     example = {"id": "0", "question": " \u200b", "context": "it was in paris", "label": None,
                "answers": (("paris", 10),)}  # fmt: skip
-    ((ids, at, first, last, _),) = ours([example], uncased, Hyper(max_length=64))["0"]
+    ((ids, at, first, last, _),) = ours([example], uncased, Hyperparameters(max_length=64))["0"]
     assert (at, first, last) == (2, len(ids) - 2, len(ids) - 2)
 
 
@@ -301,8 +303,8 @@ def test_a_question_without_tokens_leaves_all_the_room_to_its_context(uncased):
 @pytest.mark.parametrize("tokens", [0, 1, 13, 14, 40])
 @pytest.mark.parametrize("overlap", [False, True])
 def test_windows_cover_every_token(tokens, overlap):
-    hyper = Hyper(doc_stride=5, stride_as="overlap" if overlap else "step")
-    spans = list(question_answering.windows(tokens, 13, hyper))
+    hyper = Hyperparameters(doc_stride=5, stride_as="overlap" if overlap else "step")
+    spans = list(question_answering.window_spans(tokens, 13, hyper))
     assert {token for first, last in spans for token in range(first, last)} == set(range(tokens))
     assert all(last - first <= 13 for first, last in spans)
     for one, two in itertools.pairwise(spans):
@@ -311,8 +313,8 @@ def test_windows_cover_every_token(tokens, overlap):
 
 @pytest.mark.parametrize("room", [1, 2, 3, 93, 125, 128])
 def test_windows_that_cannot_overlap_by_so_much_share_half_of_their_tokens(room):
-    hyper = Hyper(doc_stride=128, stride_as="overlap")
-    spans = list(question_answering.windows(400, room, hyper))
+    hyper = Hyperparameters(doc_stride=128, stride_as="overlap")
+    spans = list(question_answering.window_spans(400, room, hyper))
     assert {token for first, last in spans for token in range(first, last)} == set(range(400))
     assert len(spans) <= 2 * 400 / room + 1
 
@@ -350,7 +352,7 @@ def test_a_study_whose_windows_advance_is_none():
 def test_a_question_that_leaves_windows_no_room_to_advance_is_refused(settings, text):
     """As where a tokenizer's own limit is below the study's, which no study can tell."""
     tokenizer, task = toy_tokenizer(), tasks.get("squad/v1.1")
-    hyper = Hyper(**{"max_length": 20, "query_length": 9} | settings)
+    hyper = Hyperparameters(**{"max_length": 20, "query_length": 9} | settings)
     example = {"id": "0", "question": "w1 " * 9, "context": "w2 " * 30, "label": None,
                "answers": (("w2", 0),)}  # fmt: skip
     with pytest.raises(InputError, match=text):
@@ -362,7 +364,7 @@ def test_a_question_that_leaves_windows_no_room_to_advance_is_refused(settings, 
 def test_the_published_counts_of_windows(stride_as, published):
     """Of SQuAD 1.1's dev set at 384 tokens and stride 128: BERT's code, and transformers'."""
     tokenizer, task = read_tokenizer(str(ENCODER), ()), tasks.get("squad/v1.1")
-    hyper = Hyper(max_length=384, stride_as=stride_as)
+    hyper = Hyperparameters(max_length=384, stride_as=stride_as)
     examples = list(readers.read(task, task.dev[0], SHARED / "data"))
     texts = question_answering._texts(tokenizer, [example["context"] for example in examples])
     queries = question_answering._ids(
@@ -372,7 +374,7 @@ def test_the_published_counts_of_windows(stride_as, published):
     for example, query in zip(examples, queries, strict=True):
         room = 384 - 3 - min(64, len(query))
         count += len(
-            list(question_answering.windows(len(texts[example["context"]].ids), room, hyper))
+            list(question_answering.window_spans(len(texts[example["context"]].ids), room, hyper))
         )
     assert count == published
 
@@ -394,11 +396,11 @@ def test_training_rows_without_tokens_are_told_and_a_file_of_nothing_else_is_ref
         ]
         path.write_text(json.dumps({"data": [{"title": "t", "paragraphs": paragraphs}]}))
         task = tasks.get("squad/v1.1")
-        return prepare(task, task.train, tmp_path, uncased, Hyper(max_length=64))
+        return prepare(task, task.train, tmp_path, uncased, Hyperparameters(max_length=64))
 
     done = prepared("paris", "\u200b\u200b")
     assert done.table.column("id").to_pylist() == ["0"]
     text = "1 examples left out: no tokens spell their answer, or their context has none"
-    assert done.left == text
+    assert done.skipped == text
     with pytest.raises(InputError, match=f"no example is left to learn from: {text}"):
         prepared("\u200b\u200b")

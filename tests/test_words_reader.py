@@ -164,5 +164,5 @@ def test_a_sentence_is_left_out_whole_and_counted_once(panx):
     assert len(problems(root, spare=1)) == 3
     examples = read(root, spare=2, left=told.append)
     assert [(e["id"], e["words"]) for e in examples] == [("0", ("f",))]
-    assert told[0].left() == 2
-    assert [problem.place for problem in told[0].kept] == ["line 5", "line 2", "line 3"]
+    assert told[0].skipped() == 2
+    assert [problem.location for problem in told[0].kept] == ["line 5", "line 2", "line 3"]

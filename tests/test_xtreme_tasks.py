@@ -53,7 +53,7 @@ SQUAD = {
 def read(root, name, split, *, gold=False):
     task = get(name)
     wanted = task.splits()[split]
-    return list(readers.read(task, wanted.with_gold() if gold else wanted, root))
+    return list(readers.read(task, wanted.labelled_copy() if gold else wanted, root))
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ def write(tmp_path):
 @pytest.mark.parametrize("task", xtreme.TASKS, ids=lambda task: task.name)
 def test_english_selects_and_every_language_has_its_splits(task):
     dev, test = ([split.language for split in splits] for splits in (task.dev, task.test))
-    further = {split.language for split in task.trains}
+    further = {split.language for split in task.translated_train}
     assert dev[0] == test[0] == task.train.language == "en"
     assert (len(set(dev)), len(set(test)), len(further)) == LANGUAGES[task.name]
     assert further == set(test) - {"en"}
@@ -104,10 +104,10 @@ def test_labels_are_in_the_published_order():
 
 def test_a_training_set_is_found_by_its_language():
     tydiqa = get("xtreme/tydiqa")
-    assert tydiqa.train_in("en") is tydiqa.train
-    assert tydiqa.train_in("ko").name == "train-ko"
-    assert tydiqa.train_in("xx") is None
-    assert get("xtreme/xnli").train_in("de").name == "translated-de"
+    assert tydiqa.training_split_of("en") is tydiqa.train
+    assert tydiqa.training_split_of("ko").name == "train-ko"
+    assert tydiqa.training_split_of("xx") is None
+    assert get("xtreme/xnli").training_split_of("de").name == "translated-de"
     assert "translated-ko" in tydiqa.splits()
 
 
@@ -239,7 +239,7 @@ def test_questions_are_read_from_every_published_layout(write, name, split, path
 def test_a_training_set_that_is_nowhere_is_named_with_every_place(write):
     root = write("xtreme/mlqa/dev-context-en-question-en.json", whole=SQUAD)
     (problem,) = readers.locate(get("xtreme/mlqa"), root)
-    assert problem.place == "train"
+    assert problem.location == "train"
     assert problem.text == (
         f"no squad1.1/train-v1.1.json in {root}/xtreme/mlqa; "
         "it holds: dev-context-en-question-en.json; "
@@ -253,8 +253,8 @@ def test_a_language_that_is_needed_is_named_and_another_may_be_absent(write):
     task = get("xtreme/panx")
     assert readers.locate(task, root) == []
     assert readers.present_splits(task, root) == ("train", "en")
-    (problem,) = readers.locate(task, root, (task.train_in("sw"),))
-    assert problem.place == "train-sw"
+    (problem,) = readers.locate(task, root, (task.training_split_of("sw"),))
+    assert problem.location == "train-sw"
     assert problem.text == (
         f"no train-sw.tsv, or panx_dataset/sw/train in {root}/xtreme/panx; "
         "it holds: dev-en.tsv, train-en.tsv"
@@ -269,7 +269,7 @@ def test_a_download_folder_that_is_called_otherwise_is_recognized(write, tmp_pat
     (root / "download").rename(root / "xtreme")
     (problem,) = readers.locate(task, root / "xtreme")
     assert problem.text.endswith(f"there is 'xnli': give {root}")
-    assert [p.place for p in readers.locate(task, root)] == ["en"]
+    assert [p.location for p in readers.locate(task, root)] == ["en"]
 
 
 def test_a_root_that_is_the_task_folder_itself_is_recognized(write):

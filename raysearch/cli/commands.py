@@ -7,12 +7,12 @@ from typing import Annotated, Any
 import typer
 
 from .. import __version__
-from ..errors import InputError, Problem, RaysearchError, printable, unknown
-from .exit_codes import Commands, guard_output, guarded
+from ..errors import InputError, Problem, RaysearchError, printable, unknown_name
+from .exit_codes import CommandGroup, guard_output, guarded
 
 app = typer.Typer(
     name="raysearch",
-    cls=Commands,
+    cls=CommandGroup,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -52,7 +52,7 @@ def list_(
     """Show the tasks, the hyperparameters with their defaults, or the studies at hand."""
     from . import describe
 
-    describe.show(what)
+    describe.show_list(what)
 
 
 @app.command()
@@ -80,7 +80,7 @@ def check(
             print(printable(error, lines=True), file=sys.stderr)
             broken += 1
         else:
-            describe.plan(study, seen.sizes, [*seen.notes, *_unseen_models(study)])
+            describe.show_plan(study, seen.sizes, [*seen.notes, *_unseen_models(study)])
     return 2 if broken else 0
 
 
@@ -105,11 +105,11 @@ def run(
     data = data or Path("data")
     chosen = _load(study, model, tasks, trials, fixed, data)
     from .. import search
-    from .progress import Display, closing
+    from .progress import ProgressDisplay, closing
 
     done = search.run(
         chosen, data=data, storage=storage, name=name, address=address,
-        lanes=_lanes(lanes, workers, cpus, gpus), watch=Display,
+        lanes=_lanes(lanes, workers, cpus, gpus), watch=ProgressDisplay,
     )  # fmt: skip
     return closing(done)
 
@@ -127,11 +127,11 @@ def resume(
 ) -> int:
     """Finish a run that was stopped, however it was stopped."""
     from .. import search
-    from .progress import Display, closing
+    from .progress import ProgressDisplay, closing
 
     asked = [value for value in (lanes, workers, cpus, gpus) if value is not None]
     done = search.resume(
-        folder, data=data, address=address, watch=Display,
+        folder, data=data, address=address, watch=ProgressDisplay,
         lanes=_lanes(lanes, workers, cpus, gpus) if asked else None,
     )  # fmt: skip
     return closing(done)
@@ -151,21 +151,21 @@ def table(
 
     layouts = export.LAYOUTS
     if format not in layouts:
-        text = unknown("format", format, layouts)
-        raise InputError("table", [Problem(place="--format", text=text)])
+        text = unknown_name("format", format, layouts)
+        raise InputError("table", [Problem(location="--format", text=text)])
     if published:
         path = published_table.study_file(folder)
-        made = results.table(study.load(path))
+        made = results.paper_table(study.load(path))
         if not made.rows:
             text = "nothing is published for its tasks; a study with such rows would do"
-            raise InputError(str(path), [Problem(place="published", text=text)])
+            raise InputError(str(path), [Problem(location="published", text=text)])
     elif (folder / "study.yaml").is_file():
-        made = results.write(folder, note=_noted)
+        made = results.write_exports(folder, note=_noted)
     else:
         text = "no study.yaml here; a run folder would do, or a study with --published"
-        if study.find(folder).is_file():
+        if study.find_study(folder).is_file():
             text = "is a study: add --published for what papers printed"
-        raise InputError(str(folder), [Problem(place="run folder", text=text)])
+        raise InputError(str(folder), [Problem(location="run folder", text=text)])
     print(layouts[format](made), end="")
 
 

@@ -11,11 +11,11 @@ from rich.text import Text
 
 from .. import search_space as spaces
 from .. import tasks
-from ..errors import InputError, Problem, printable, unknown
+from ..errors import InputError, Problem, printable, unknown_name
 from ..recipes import RECIPES, Steps
-from ..study import Study, load, shipped
-from ..study.model_names import source
-from ..study.unusual_values import unusual
+from ..study import Study, load, shipped_studies
+from ..study.model_names import resolve_model_folder
+from ..study.unusual_values import unusual_value_notes
 
 Sizes = Mapping[str, Mapping[str, int]]  # task -> split -> examples
 _GOLD = {
@@ -28,21 +28,21 @@ _CUT = ("span", "tag")  # an example too long for the model becomes several: its
 _JOINED = ("thought",)  # several become one, as many as their tokens fill
 
 
-def show(what: str) -> None:
+def show_list(what: str) -> None:
     """Print a list. Raises InputError with the nearest name where there is no such list."""
     lists = {"tasks": _tasks, "hyperparameters": _hyperparameters, "studies": _studies}
     if what not in lists:
-        raise InputError("list", [Problem(place=what, text=unknown("list", what, lists))])
+        raise InputError("list", [Problem(location=what, text=unknown_name("list", what, lists))])
     _console().print(lists[what]())
 
 
-def plan(study: Study, sizes: Sizes, notes: Iterable[str] = ()) -> None:
+def show_plan(study: Study, sizes: Sizes, notes: Iterable[str] = ()) -> None:
     """Print what a study would run; of tasks whose data were read also what they hold, how many
     steps the settings take that are tried first, and notes."""
     about = printable(f"  model {study.model}, recipe {study.recipe}")
     _console().print(Text.assemble((printable(study.name), "bold"), about))
     for name in study.tasks:
-        if study.model_of(name) != source(study.model):
+        if study.model_of(name) != resolve_model_folder(study.model):
             _print(f"{name} starts from {study.model_of(name)}")
     _console().print(_searches(study))
     if study.search.hours:
@@ -57,7 +57,7 @@ def plan(study: Study, sizes: Sizes, notes: Iterable[str] = ()) -> None:
         _print(f"{which} was not looked at: add --data FOLDER")
     taught = [(name, _teachers(study, name)) for name in study.tasks]
     lines = [f"{name} teachers: {stages}" for name, stages in taught if stages]
-    for note in (*lines, *unusual(study), *notes):
+    for note in (*lines, *unusual_value_notes(study), *notes):
         _print(note)
 
 
@@ -66,23 +66,27 @@ def _searches(study: Study) -> Table:
     table = _table("task", "searched", "trials", "confirmed", "tried first")
     for name in study.tasks:
         space = study.space_of(name)
-        cells = spaces.size(space)
+        cells = spaces.count_points(space)
         searched = ", ".join(space) or "nothing"
         if cells < math.inf:
             searched += f" ({cells:.0f} configurations)"
         confirmed = f"top {study.confirm.top} x {len(study.confirm.seeds)} seeds"
-        planned = study.planned(name)
+        planned = study.planned_trials(name)
         trials = f"{planned} by {study.search.sampler}" if planned else "-"
-        first = str(min(len(study.start(name)), planned) or "-")
+        first = str(min(len(study.initial_points(name)), planned) or "-")
         _add(table, name, searched, trials, confirmed if study.confirm.seeds else "-", first)
     return table
 
 
 def _teachers(study: Study, name: str) -> str:
     """How many first stages a task's trials learn from; "" where they learn from none."""
-    space, planned, seeds = study.space_of(name), study.planned(name), len(study.confirm.seeds)
+    space, planned, seeds = (
+        study.space_of(name),
+        study.planned_trials(name),
+        len(study.confirm.seeds),
+    )
     ends = {key: d if d.values else spaces.Dimension(choice=d.ends) for key, d in space.items()}
-    points = spaces.cells(ends) if spaces.size(ends) <= MANY else []
+    points = spaces.grid(ends) if spaces.count_points(ends) <= MANY else []
     first = {key: d.ends[0] for key, d in space.items() if not points or not d.values}
     count = len(_distinct(study, name, points))
     if first and count != len(_distinct(study, name, [{**p, **first} for p in points or [{}]])):
@@ -99,7 +103,9 @@ def _teachers(study: Study, name: str) -> str:
 def _distinct(study: Study, name: str, points: Iterable[Mapping[str, Any]]) -> set[str]:
     """The configurations that teach at these points."""
     recipe = RECIPES[study.recipe]
-    found = (recipe.teacher(study.hyper(name, dict(point))) for point in points)
+    found = (
+        recipe.teacher_configuration(study.hyperparameters(name, dict(point))) for point in points
+    )
     return {repr(sorted(one.items())) for one in found if one}
 
 
@@ -108,10 +114,10 @@ def _data(study: Study, sizes: Sizes) -> Table:
     selects = "their mean" if study.search.select_on == "mean" else "the first"
     table = _table("task", "trains on", f"scored on, {selects} selects")
     for name in (name for name in study.tasks if name in sizes):
-        task, hyper = tasks.get(name), study.hyper(name, {})
-        train = {split.name: sizes[name][split.name] for split in study.trainings(name)}
+        task, hyper = tasks.get(name), study.hyperparameters(name, {})
+        train = {split.name: sizes[name][split.name] for split in study.training_splits(name)}
         whole, most = sum(train.values()), hyper.dev_examples
-        copies = hyper.in_pass(whole) - whole
+        copies = hyper.examples_per_epoch(whole) - whole
         trains = _counts(train) + (f"; {copies:,} augmented copies" if copies else "")
         dev = {split.name: sizes[name].get(split.name) for split in task.dev}
         scored = {n: min(size, most or size) for n, size in dev.items() if size is not None}
@@ -130,20 +136,20 @@ def _counts(sizes: Mapping[str, int]) -> str:
 
 def _schedules(study: Study, sizes: Sizes) -> Table:
     """Steps, warmup and evaluations of the configurations that are tried first."""
-    from ..recipes.schedule import plan as schedule
+    from ..recipes.schedule import make_schedule as schedule
 
     table = _table("task", "configuration", "steps", "warmup", "evaluations")
     for name in (name for name in study.tasks if name in sizes):
-        examples = sum(sizes[name][split.name] for split in study.trainings(name))
+        examples = sum(sizes[name][split.name] for split in study.training_splits(name))
         head = tasks.get(name).head
-        for point in study.start(name)[:SHOWN] or [{}]:
-            values = spaces.spelled(point) or "the defaults"
-            trials = {values: study.hyper(name, point)}
+        for point in study.initial_points(name)[:SHOWN] or [{}]:
+            values = spaces.format_point(point) or "the defaults"
+            trials = {values: study.hyperparameters(name, point)}
             recipe = RECIPES[study.recipe]
-            if first := recipe.teacher(trials[values]):
+            if first := recipe.teacher_configuration(trials[values]):
                 trials = {"its teacher": recipe.hyper.model_validate(first), **trials}
             for said, hyper in trials.items():
-                made = schedule(hyper, hyper.in_pass(examples))
+                made = schedule(hyper, hyper.examples_per_epoch(examples))
                 counted = isinstance(hyper.EPOCH, Steps) or hyper.epoch_examples
                 cut = "at least " if head in _CUT and not counted else ""
                 counts = [f"{cut if n else ''}{n:,}" for n in (made.steps, made.warmup)]
@@ -173,7 +179,7 @@ def _hyperparameters() -> Table:
 def _studies() -> Table:
     table = _table("study", "tasks", "model", "published rows")
     here = Path("search_spaces")
-    paths = shipped()
+    paths = shipped_studies()
     own = {path.resolve() for path in paths.values()}
     others = [path for path in sorted(here.glob("*.yaml")) if path.resolve() not in own]
     for name, path in (*paths.items(), *((str(path), path) for path in others)):

@@ -19,7 +19,7 @@ import typer
 import typer.core
 
 from .. import __version__
-from ..errors import RaysearchError, printable, shortened
+from ..errors import RaysearchError, printable, shorten
 
 # What typer itself ends a command with. The class of its messages has no public name in all of its
 # versions.
@@ -27,7 +27,7 @@ _Message = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == 
 _TYPER_ENDS = (typer.Exit, typer.Abort, _Message)
 
 
-class Commands(typer.core.TyperGroup):
+class CommandGroup(typer.core.TyperGroup):
     """The commands, whose messages about arguments echo nothing raw that a shell found in files'
     names."""
 
@@ -74,9 +74,9 @@ def unexpected(error: Exception) -> str:
     """Return what to tell of an exception that nothing foresaw: what was being done, its first
     line, and where its traceback was written."""
     about = getattr(error, "__notes__", ())
-    doing = f"while reading {about[0]}" if about else f"in `{shortened(_command())}`"
+    doing = f"while reading {about[0]}" if about else f"in `{shorten(_command())}`"
     lines = str(error).strip().splitlines() or ["no further word"]
-    cause = f"{type(error).__name__}: {shortened(lines[0])}"
+    cause = f"{type(error).__name__}: {shorten(lines[0])}"
     if isinstance(error, MemoryError):
         cause = "out of memory"
     if isinstance(error, RecursionError):

@@ -11,17 +11,25 @@ LABEL, ID, INPUT, TYPE = "label", "id", "input_ids", "token_type_ids"
 # Metadata of a table: rows of an example, and the language whose rules compare its answers.
 GROUP, LANGUAGE = "group", "language"
 # And of a text: the ids of the mask, of <s>, of all special tokens; the size of the vocabulary.
-MASK, BEGINS, SPECIAL, WORDS = "mask", "begins", "special", "words"
+MASK_ID, BOS_ID, SPECIAL_IDS, VOCABULARY_SIZE = "mask", "begins", "special", "words"
 WORD, START, END, IMPOSSIBLE = "word", "start", "end", "impossible"
-AT, COUNT, BEGIN, STOP, OWNED = "at", "count", "begin", "stop", "owned"
-NOWHERE = "nowhere"  # the place in a row that stands for no answer, where it is not the first
+CONTEXT_START, CONTEXT_LENGTH, BEGIN, STOP, MAX_CONTEXT = "at", "count", "begin", "stop", "owned"
+NO_ANSWER_POSITION = (
+    "nowhere"  # the place in a row that stands for no answer, where it is not the first
+)
 CONTEXT, ANSWERS = "context", "answers"
 # What views are made from: the words of the first text and of the second; for each token of a
 # context its word's place among them, and the words of an answer that stay, or all of them.
-SAID, SAID_2, SPOT, KEPT, WHOLE = "said", "said_2", "spot", "kept", "whole"
+FIRST_WORDS, SECOND_WORDS, WORD_INDEX, FROZEN_ENDS, FROZEN_ANSWER = (
+    "said",
+    "said_2",
+    "spot",
+    "kept",
+    "whole",
+)
 
 
-def lists(rows: Sequence[Sequence[int] | np.ndarray]) -> pa.ListArray:
+def list_array(rows: Sequence[Sequence[int] | np.ndarray]) -> pa.ListArray:
     """A list column of int32."""
     offsets = np.zeros(len(rows) + 1, dtype=np.int32)
     np.cumsum([len(row) for row in rows], out=offsets[1:])
@@ -31,23 +39,23 @@ def lists(rows: Sequence[Sequence[int] | np.ndarray]) -> pa.ListArray:
     return pa.ListArray.from_arrays(pa.array(offsets), pa.array(values))
 
 
-def fills(tokenizer: Any) -> dict[str, int]:
+def padding_values(tokenizer: Any) -> dict[str, int]:
     """What pads the columns that every model of this tokenizer reads."""
     names = {INPUT: tokenizer.pad_token_id or 0, TYPE: tokenizer.pad_token_type_id}
     return {n: fill for n, fill in names.items() if n == INPUT or n in tokenizer.model_input_names}
 
 
-def sentence_frame(tokenizer: Any) -> tuple[list[int], list[int]]:
+def sentence_special_tokens(tokenizer: Any) -> tuple[list[int], list[int]]:
     """Return the special tokens before and after the words of one sentence: [CLS], [SEP].
 
     Where a pair's texts stand apart by two ends, a sentence of words has both of them, as in the
     scripts of XTREME and xTune (`sep_token_extra`): RoBERTa's and XLM-R's are <s>, </s></s>.
     """
-    begin, middle, end = frame(tokenizer)
+    begin, middle, end = pair_special_tokens(tokenizer)
     return begin, middle if end and middle == end * 2 else end
 
 
-def frame(tokenizer: Any) -> tuple[list[int], list[int], list[int]]:
+def pair_special_tokens(tokenizer: Any) -> tuple[list[int], list[int], list[int]]:
     """The special tokens before, between and after a pair of texts: [CLS], [SEP], [SEP].
 
     RoBERTa's are <s>, </s></s>, </s>.
@@ -105,7 +113,7 @@ class TokenTypes:
 def token_types(tokenizer: Any) -> TokenTypes:
     """Return the token types of a tokenizer's template; of one that has none, 0 then 1."""
     inner = len(tokenizer("a", add_special_tokens=False)[INPUT])
-    begin, middle, end = map(len, frame(tokenizer))
+    begin, middle, end = map(len, pair_special_tokens(tokenizer))
     behind, size = begin + inner + middle, len(tokenizer("a")[INPUT])
     alone, pair = [0] * size, [0] * behind + [1] * (inner + end)
     if tokenizer.is_fast:

@@ -7,12 +7,24 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from .columns import AT, COUNT, END, GROUP, ID, IMPOSSIBLE, INPUT, LABEL, LANGUAGE, NOWHERE, START
+from .columns import (
+    CONTEXT_LENGTH,
+    CONTEXT_START,
+    END,
+    GROUP,
+    ID,
+    IMPOSSIBLE,
+    INPUT,
+    LABEL,
+    LANGUAGE,
+    NO_ANSWER_POSITION,
+    START,
+)
 
-_SCALARS = (LABEL, AT, COUNT, NOWHERE, START, END, IMPOSSIBLE)
+_SCALARS = (LABEL, CONTEXT_START, CONTEXT_LENGTH, NO_ANSWER_POSITION, START, END, IMPOSSIBLE)
 
 
-class Examples:
+class EncodedDataset:
     """The examples of one prepared split, ready to be collated.
 
     Args:
@@ -63,7 +75,7 @@ class Examples:
         values, offsets = found
         return values[offsets[at] : offsets[at + 1]]
 
-    def said(self, name: str, at: int) -> list[str]:
+    def words(self, name: str, at: int) -> list[str]:
         """One row of a list column of texts."""
         return self.table.column(name)[at].as_py()
 
@@ -104,11 +116,11 @@ class Examples:
         batch = self.collate(rows, multiple=1 if device.type == "cpu" else 8)
         return {name: x.to(device, non_blocking=True) for name, x in batch.items()}
 
-    def drawn(self, seed: int, number: int) -> Self:
+    def with_epoch(self, seed: int, number: int) -> Self:
         """The examples as a pass over them sees them: always the same."""
         return self
 
-    def counts(self, rows: np.ndarray) -> dict[str, int]:
+    def loss_counts(self, rows: np.ndarray) -> dict[str, int]:
         """What a loss over these rows, a step, is a mean over: see `recipes`."""
         units = int(self.units[rows].sum())
         return {"units": units, "compared": units, "augmented": 0}
@@ -117,14 +129,14 @@ class Examples:
         """The share of words that views switched: there are none."""
         return None
 
-    def flat(self, name: str) -> np.ndarray:
+    def flat_values(self, name: str) -> np.ndarray:
         """The values of a list column, those of one row behind those of the other."""
         values, offsets = self._flat[name]
         return values[offsets[0] : offsets[-1]]
 
     def vocabulary(self) -> np.ndarray:
         """The token ids that a batch can hold, padding among them: int64, sorted."""
-        return np.union1d(self.flat(INPUT), self.padding[INPUT]).astype(np.int64)
+        return np.union1d(self.flat_values(INPUT), self.padding[INPUT]).astype(np.int64)
 
 
 def _units(labels: tuple[np.ndarray, np.ndarray] | None, examples: int) -> np.ndarray:

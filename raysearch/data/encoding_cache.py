@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute
 
 from ..errors import InputError, Problem
-from ..recipes import Hyper
+from ..recipes import Hyperparameters
 from ..storage import move, remove_file, staged_file, write_atomically
 from ..tasks import Example, Split, Task
 from . import readers
@@ -30,7 +30,7 @@ from .encoders import (
     sequence_classification,
     token_classification,
 )
-from .token_stream import Text, is_text, mapped
+from .token_stream import TokenStream, is_token_stream, open_memory_mapped
 
 FORMAT = 4  # raise it when the same input would prepare to something else
 CHUNK = 2000
@@ -46,11 +46,25 @@ ENCODERS = {
     "thought": masked_lm,
 }
 
-__all__ = ["GROUP", "ID", "INPUT", "LABEL", "Prepared", "Text", "cache_folder", "ends", "few",
-           "is_text", "joined", "of_examples", "prepare", "tokenizer_digest"]  # fmt: skip
+__all__ = [
+    "GROUP",
+    "ID",
+    "INPUT",
+    "LABEL",
+    "Prepared",
+    "TokenStream",
+    "cache_folder",
+    "concat_splits",
+    "example_ends",
+    "is_token_stream",
+    "prepare",
+    "prepare_examples",
+    "subsample",
+    "tokenizer_digest",
+]  # fmt: skip
 
 # Gives examples, and after the last tells what was left out.
-Source = Callable[[Callable[[readers.Faults], None]], Iterable[Example]]
+Source = Callable[[Callable[[readers.RowErrors], None]], Iterable[Example]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +86,7 @@ class Prepared:
     padding: dict[str, int]
     digest: str
     cached: bool
-    left: str = ""
+    skipped: str = ""
 
 
 def cache_folder() -> Path:
@@ -83,7 +97,7 @@ def cache_folder() -> Path:
 
 
 def prepare(
-    task: Task, split: Split, root: Path, tokenizer: Any, hyper: Hyper, spare: int = 0
+    task: Task, split: Split, root: Path, tokenizer: Any, hyper: Hyperparameters, spare: int = 0
 ) -> Prepared:
     """Token ids of a split, from the cache where it was prepared before.
 
@@ -97,15 +111,15 @@ def prepare(
         InputError: every broken row with its file and line.
     """
 
-    def examples(left: Callable[[readers.Faults], None]) -> Iterator[Example]:
+    def examples(left: Callable[[readers.RowErrors], None]) -> Iterator[Example]:
         return readers.read(task, split, root, spare=spare, left=left)
 
     source = readers.fingerprint(task, split, root)
-    return of_examples(task, split, tokenizer, hyper, examples, source, spare)
+    return prepare_examples(task, split, tokenizer, hyper, examples, source, spare)
 
 
-def of_examples(
-    task: Task, split: Split, tokenizer: Any, hyper: Hyper, examples: Source, source: str,
+def prepare_examples(
+    task: Task, split: Split, tokenizer: Any, hyper: Hyperparameters, examples: Source, source: str,
     spare: int = 0,
 ) -> Prepared:  # fmt: skip
     """Token ids of examples that stand for those of a split: see `prepare`.
@@ -113,14 +127,14 @@ def of_examples(
     Args:
         source: identity of what the examples are made from.
     """
-    encoder, train = ENCODERS[task.head], split in task.trainings()
+    encoder, train = ENCODERS[task.head], split in task.training_splits()
     padding = encoder.padding(tokenizer)
     shape = [(name, getattr(hyper, name)) for name in encoder.SHAPE]
     key = (FORMAT, task.head, task.inputs, task.labels, split.labelled, shape,
            sorted(padding.items()), train, task.by_language, split.language, spare,
            tokenizer.model_max_length, source, tokenizer_digest(tokenizer))  # fmt: skip
     key = (*key, token_types(tokenizer)) if TYPE in padding else key
-    key = (*key, "said") if train and hyper.needs() else key
+    key = (*key, "said") if train and hyper.view_kinds() else key
     digest = hashlib.sha256(repr(key).encode()).hexdigest()
     path = cache_folder().absolute() / "prepared" / f"{digest[:32]}.arrow"
     told = path.with_suffix(".left")
@@ -129,7 +143,7 @@ def of_examples(
     if table is None:
         remove_file(told)
         tell = partial(_tell, told)
-        given = examples(lambda faults: tell(faults.told()))
+        given = examples(lambda faults: tell(faults.summary()))
         language = split.language or "" if task.by_language else ""
         batches = _encoded(given, task, tokenizer, hyper, tell, train=train, language=language)
         _write(path, batches)
@@ -140,9 +154,9 @@ def of_examples(
         text = f"no example of {hyper.max_length} tokens or fewer; a larger max_length would do"
         if task.head == "span":
             text = f"no example is left to learn from: {left}"
-        raise InputError(task.name, [Problem(place=split.name, text=text)])
+        raise InputError(task.name, [Problem(location=split.name, text=text)])
     return Prepared(
-        table=table, path=path, padding=padding, digest=digest, cached=cached, left=left
+        table=table, path=path, padding=padding, digest=digest, cached=cached, skipped=left
     )
 
 
@@ -152,23 +166,23 @@ def _tell(path: Path, text: str) -> None:
     write_atomically(path, before + text)
 
 
-def joined(parts: Sequence[Prepared]) -> pa.Table:
+def concat_splits(parts: Sequence[Prepared]) -> pa.Table:
     """The rows of several splits, in one piece; those of texts where they lie."""
     table = pa.concat_tables([part.table for part in parts])
-    return table if is_text(table.schema) else table.combine_chunks()
+    return table if is_token_stream(table.schema) else table.combine_chunks()
 
 
-def ends(table: pa.Table) -> Sequence[int]:
+def example_ends(table: pa.Table) -> Sequence[int]:
     """The row behind each example's last, [examples]; rows of an example stand together and share
     its id. Of a text each is a line."""
-    if is_text(table.schema):
+    if is_token_stream(table.schema):
         return range(1, table.num_rows + 1)
     return pa.compute.run_end_encode(table.column(ID).combine_chunks()).run_ends.to_numpy()
 
 
-def few(table: pa.Table, count: int | None) -> pa.Table:
+def subsample(table: pa.Table, count: int | None) -> pa.Table:
     """The rows of so many examples, evenly spread over the file; all of them for None."""
-    stops = ends(table)
+    stops = example_ends(table)
     if count is None or count >= len(stops):
         return table
     chosen = np.linspace(0, len(stops) - 1, count).astype(int)
@@ -189,15 +203,15 @@ def tokenizer_digest(tokenizer: Any) -> str:
 def _load(path: Path) -> pa.Table | None:
     """The table of a cache file, memory-mapped; None where there is no whole one."""
     try:
-        table = mapped(path)
+        table = open_memory_mapped(path)
         table.validate(full=True)
     except (OSError, pa.ArrowInvalid):
         return None
-    return table if is_text(table.schema) else table.combine_chunks()
+    return table if is_token_stream(table.schema) else table.combine_chunks()
 
 
 def _encoded(
-    examples: Iterable[dict[str, Any]], task: Task, tokenizer: Any, hyper: Hyper,
+    examples: Iterable[dict[str, Any]], task: Task, tokenizer: Any, hyper: Hyperparameters,
     tell: Callable[[str], None], *, train: bool, language: str,
 ) -> Iterator[pa.RecordBatch]:  # fmt: skip
     """Record batches of tokenized examples, a chunk at a time."""
@@ -238,11 +252,11 @@ def _write(path: Path, batches: Iterator[pa.RecordBatch]) -> None:
             with pa.ipc.new_file(str(pieces), first.schema) as writer:
                 for batch in chain([first], batches):
                     writer.write_batch(batch)
-            if not is_text(first.schema):
+            if not is_token_stream(first.schema):
                 with pa.ipc.new_file(str(whole), first.schema) as writer:
-                    writer.write_table(mapped(pieces).combine_chunks())
+                    writer.write_table(open_memory_mapped(pieces).combine_chunks())
                 move(whole, pieces)
             move(pieces, path)
     except OSError as error:
         text = f"cannot be written: {error}\nRAYSEARCH_CACHE can name a folder with room"
-        raise InputError(str(path.parent), [Problem(place="cache", text=text)]) from error
+        raise InputError(str(path.parent), [Problem(location="cache", text=text)]) from error

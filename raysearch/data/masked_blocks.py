@@ -9,14 +9,14 @@ from typing import Any, Self
 import numpy as np
 import torch
 
-from .columns import BEGINS, INPUT, MASK, SPECIAL, WORDS
-from .token_stream import Text
+from .columns import BOS_ID, INPUT, MASK_ID, SPECIAL_IDS, VOCABULARY_SIZE
+from .token_stream import TokenStream
 
 LABELS = "masked"  # the column of what masked tokens were; -100 elsewhere
 NOT_MASKED = -100
 
 
-class Blocks:
+class MaskedBlocks:
     """Stands for the examples of a text: each is a block, which begins with <s>.
 
     Of a block of n tokens 15 %, rounded up or down at random so that the mean is right, are to be
@@ -30,12 +30,12 @@ class Blocks:
 
     group, language, labels = 1, None, None
 
-    def __init__(self, text: Text, tokens: int, share: float) -> None:
+    def __init__(self, text: TokenStream, tokens: int, share: float) -> None:
         self.text, self.size, self.share = text, tokens, share
         self._draw = 0, 0  # seed and pass
-        self._begins, self._mask_id = int(text.facts[BEGINS]), int(text.facts[MASK])
-        special = [int(one) for one in text.facts[SPECIAL].split()]
-        self._words = np.setdiff1d(np.arange(int(text.facts[WORDS])), special)
+        self._begins, self._mask_id = int(text.facts[BOS_ID]), int(text.facts[MASK_ID])
+        special = [int(one) for one in text.facts[SPECIAL_IDS].split()]
+        self._words = np.setdiff1d(np.arange(int(text.facts[VOCABULARY_SIZE])), special)
         count = -(-len(text) // (tokens - 1))
         self.tokens = np.full(count, tokens)
         self.tokens[-1] = len(text) - (count - 1) * (tokens - 1) + 1
@@ -44,13 +44,13 @@ class Blocks:
     def __len__(self) -> int:
         return len(self.tokens)
 
-    def drawn(self, seed: int, number: int) -> Self:
+    def with_epoch(self, seed: int, number: int) -> Self:
         """The same blocks with the masks of a pass over them."""
         blocks = copy(self)
         blocks._draw = seed, number
         return blocks
 
-    def counts(self, rows: np.ndarray) -> dict[str, int]:
+    def loss_counts(self, rows: np.ndarray) -> dict[str, int]:
         """See Examples: the masked tokens of these blocks."""
         return {"units": sum(self._masked(row)[1] for row in rows)}
 

@@ -9,17 +9,17 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from .augmentation.augmented_dataset import Views
-from .sampling import dealt, nth, passed, permuted, stream
-from .training_set import Training
+from .augmentation.augmented_dataset import AugmentedDataset
+from .sampling import epoch_of, epoch_order, rank_share, step_batches, step_rows
+from .training_set import TrainingSet
 
 STEPS = 8  # made ahead at most, by each process
 
 
-def supply(
-    examples: Training, batch: int, seed: int, *,
+def training_steps(
+    examples: TrainingSet, batch: int, seed: int, *,
     start: int, stop: int, rank: int = 0, size: int = 1,
-) -> Iterator[tuple[np.ndarray, Training]]:  # fmt: skip
+) -> Iterator[tuple[np.ndarray, TrainingSet]]:  # fmt: skip
     """The rows of every step, see `stream`, and the examples as the step's pass sees them.
 
     Args:
@@ -27,22 +27,28 @@ def supply(
         start, stop: steps.
         rank, size: of the workers that share a step: views are made of this one's rows.
     """
-    ahead = _Ahead(examples, batch, seed, rank, size) if isinstance(examples, Views) else None
+    ahead = (
+        _PrefetchDataset(examples, batch, seed, rank, size)
+        if isinstance(examples, AugmentedDataset)
+        else None
+    )
     made = ahead and ahead.steps(start, stop)
     number, seen = -1, examples
-    steps = islice(stream(len(examples), batch, seed, start=start), stop - start)
+    steps = islice(step_batches(len(examples), batch, seed, start=start), stop - start)
     for step, rows in enumerate(steps, start):
-        if number != (number := passed(len(examples), batch, step)):
-            seen = examples.drawn(seed, number)
+        if number != (number := epoch_of(len(examples), batch, step)):
+            seen = examples.with_epoch(seed, number)
         if made:
-            seen.provide(*next(made))
+            seen.add_prefetched(*next(made))
         yield rows, seen
 
 
-class _Ahead(Dataset):
+class _PrefetchDataset(Dataset):
     """Step -> the views of a worker's rows in it."""
 
-    def __init__(self, views: Views, batch: int, seed: int, rank: int, size: int) -> None:
+    def __init__(
+        self, views: AugmentedDataset, batch: int, seed: int, rank: int, size: int
+    ) -> None:
         self.views, self.batch, self.seed, self.rank, self.size = views, batch, seed, rank, size
         self._order: tuple[int, np.ndarray] = -1, np.empty(0)
 
@@ -67,12 +73,12 @@ class _Ahead(Dataset):
 
     def __getitem__(self, step: int) -> Any:
         count = len(self.views)
-        number = passed(count, self.batch, step)
+        number = epoch_of(count, self.batch, step)
         if self._order[0] != number:
-            self._order = number, permuted(count, self.seed, number)
-        rows = nth(self._order[1], self.batch, step)
-        seen = self.views.drawn(self.seed, number)
-        return seen.ahead(dealt(rows, seen.lengths, self.rank, self.size))
+            self._order = number, epoch_order(count, self.seed, number)
+        rows = step_rows(self._order[1], self.batch, step)
+        seen = self.views.with_epoch(self.seed, number)
+        return seen.prefetched(rank_share(rows, seen.lengths, self.rank, self.size))
 
 
 def _as_it_is(made: Any) -> Any:

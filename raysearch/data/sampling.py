@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 
-def stream(examples: int, batch: int, seed: int, *, start: int = 0) -> Iterator[np.ndarray]:
+def step_batches(examples: int, batch: int, seed: int, *, start: int = 0) -> Iterator[np.ndarray]:
     """The rows of every optimizer step, without end.
 
     Each pass over the data is a permutation seeded by (seed, pass); only the last step of a pass
@@ -22,36 +22,36 @@ def stream(examples: int, batch: int, seed: int, *, start: int = 0) -> Iterator[
     per_pass = -(-examples // batch)
     number, skip = divmod(start, per_pass)
     while True:
-        order = permuted(examples, seed, number)
+        order = epoch_order(examples, seed, number)
         for step in range(skip, per_pass):
-            yield nth(order, batch, step)
+            yield step_rows(order, batch, step)
         number, skip = number + 1, 0
 
 
-def nth(order: np.ndarray, batch: int, step: int) -> np.ndarray:
+def step_rows(order: np.ndarray, batch: int, step: int) -> np.ndarray:
     """The rows of a step, counted from any pass's first, in the order of its own pass."""
     at = step % -(-len(order) // batch) * batch
     return order[at : at + batch]
 
 
-def permuted(examples: int, seed: int, number: int) -> np.ndarray:
+def epoch_order(examples: int, seed: int, number: int) -> np.ndarray:
     """The order of the rows in a pass over them."""
     return np.random.default_rng([seed, number]).permutation(examples)
 
 
-def passed(examples: int, batch: int, step: int) -> int:
+def epoch_of(examples: int, batch: int, step: int) -> int:
     """The pass over the data that a step belongs to, counted from 0."""
     return step // -(-examples // batch)
 
 
-def dealt(rows: np.ndarray, lengths: np.ndarray, rank: int, size: int) -> np.ndarray:
+def rank_share(rows: np.ndarray, lengths: np.ndarray, rank: int, size: int) -> np.ndarray:
     """A worker's share of a step: every `size`-th of its rows, the longest first."""
     longest_first = rows[np.argsort(-lengths[rows], kind="stable")]
     return longest_first[rank::size]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cost:
+class MicroBatchCost:
     """What decides where a step is cut into micro-batches.
 
     Attributes:
@@ -63,7 +63,9 @@ class Cost:
     limit: int
 
 
-def cut(rows: np.ndarray, lengths: np.ndarray, cost: Cost) -> list[np.ndarray]:
+def pack_micro_batches(
+    rows: np.ndarray, lengths: np.ndarray, cost: MicroBatchCost
+) -> list[np.ndarray]:
     """Sort rows by length and cut them where padded tokens plus overhead are least.
 
     An exact shortest path over cut points: O(rows^2), vectorised over the previous cut.
@@ -91,7 +93,7 @@ def cut(rows: np.ndarray, lengths: np.ndarray, cost: Cost) -> list[np.ndarray]:
     return parts[::-1]
 
 
-def by_length(lengths: np.ndarray, tokens: int) -> list[np.ndarray]:
+def length_sorted_batches(lengths: np.ndarray, tokens: int) -> list[np.ndarray]:
     """All rows of a split, longest first, in batches of at most `tokens` padded tokens."""
     order = np.argsort(-lengths, kind="stable")
     batches, start = [], 0

@@ -8,21 +8,21 @@ from typing import Self
 import numpy as np
 import pyarrow as pa
 
-from .columns import INPUT, MASK, WORDS
+from .columns import INPUT, MASK_ID, VOCABULARY_SIZE
 
 
-def mapped(path: Path | str) -> pa.Table:
+def open_memory_mapped(path: Path | str) -> pa.Table:
     """A prepared file, memory-mapped; its record batches stay as they are."""
     with pa.memory_map(str(path)) as source:
         return pa.ipc.open_file(source).read_all()
 
 
-def is_text(schema: pa.Schema) -> bool:
+def is_token_stream(schema: pa.Schema) -> bool:
     """Whether rows are lines of a text, of which no more is in memory than is looked at."""
-    return MASK.encode() in (schema.metadata or {})
+    return MASK_ID.encode() in (schema.metadata or {})
 
 
-class Text:
+class TokenStream:
     """The tokens of a text, as many as `len` tells.
 
     Args:
@@ -43,7 +43,7 @@ class Text:
     @classmethod
     def of_files(cls, paths: Iterable[str], padding: dict[str, int]) -> Self:
         """The text of prepared files, one behind the other."""
-        return cls(pa.concat_tables([mapped(path) for path in paths]), padding)
+        return cls(pa.concat_tables([open_memory_mapped(path) for path in paths]), padding)
 
     def __len__(self) -> int:
         return int(self._begins[-1])
@@ -59,7 +59,7 @@ class Text:
 
     def vocabulary(self) -> np.ndarray:
         """The token ids that a batch can hold: all, as what is masked may become any other."""
-        return np.arange(int(self.facts[WORDS]))
+        return np.arange(int(self.facts[VOCABULARY_SIZE]))
 
     def _batch(self, at: int) -> np.ndarray:
         return self._rows.chunk(at).flatten().to_numpy()

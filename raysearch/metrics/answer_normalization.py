@@ -7,9 +7,9 @@ import unicodedata
 from collections.abc import Callable
 from functools import partial
 
-from ..errors import InputError, Problem, unknown
+from ..errors import InputError, Problem, unknown_name
 
-Normalise = Callable[[str], str]
+Normalizer = Callable[[str], str]
 
 _ASCII = str.maketrans("", "", string.punctuation)
 _ENGLISH = re.compile(r"\b(?:a|an|the)\b")
@@ -19,7 +19,7 @@ _VIETNAMESE = "của là cái chiếc những"
 _CHINESE = re.compile("([\u4e00-\u9fa5])")
 
 
-def normalise(text: str) -> str:
+def normalize_answer(text: str) -> str:
     """A text as SQuAD compares it, in both versions and in every language of XQuAD and TyDiQA.
 
     Lower case; ASCII punctuation deleted, which joins what it parted; "a", "an" and "the" as whole
@@ -28,7 +28,7 @@ def normalise(text: str) -> str:
     return " ".join(_ENGLISH.sub(" ", text.lower().translate(_ASCII)).split())
 
 
-def of_language(language: str) -> Normalise:
+def normalizer_of(language: str) -> Normalizer:
     """A text as MLQA compares it, by the language of the context, which is that of the answers.
 
     As `normalise`, but punctuation is that of Unicode as well (categories P*), articles are the
@@ -43,8 +43,8 @@ def of_language(language: str) -> Normalise:
         InputError: not a language of MLQA.
     """
     if language not in _ARTICLES:
-        text = unknown("language", language, _ARTICLES)
-        raise InputError("answers", [Problem(place="language", text=f"MLQA has {text}")])
+        text = unknown_name("language", language, _ARTICLES)
+        raise InputError("answers", [Problem(location="language", text=f"MLQA has {text}")])
     return _BY_LANGUAGE[language]
 
 
@@ -86,6 +86,6 @@ def _mlqa(text: str, *, language: str) -> str:
 
 
 # One function for a language, so that what is cached for it is found again.
-_BY_LANGUAGE: dict[str, Normalise] = {
+_BY_LANGUAGE: dict[str, Normalizer] = {
     language: partial(_mlqa, language=language) for language in _ARTICLES
 }

@@ -12,7 +12,7 @@ from statistics import fmean
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..errors import InputError, Problem, unknown
+from ..errors import InputError, Problem, unknown_name
 
 Array = NDArray[np.float64] | NDArray[np.int64]
 
@@ -155,18 +155,20 @@ def majority(gold: ArrayLike) -> float:
 
 def unknown_metric(metric: str, names: Iterable[str]) -> Problem:
     """Says that there is no such metric, with the nearest of `names` or all of them."""
-    return Problem(place="metric", text=unknown("metric", metric, names))
+    return Problem(location="metric", text=unknown_name("metric", metric, names))
 
 
 def _check(metrics: Sequence[str], predictions: NDArray, gold: NDArray) -> None:
     problems = [unknown_metric(name, METRICS) for name in metrics if name not in METRICS]
     if predictions.ndim != 1 or predictions.shape != gold.shape:
         seen = f"{list(predictions.shape)} predictions for {list(gold.shape)} gold labels"
-        problems.append(Problem(place="predictions", text=f"{seen}; give one for each"))
+        problems.append(Problem(location="predictions", text=f"{seen}; give one for each"))
     elif not len(gold):
-        problems.append(Problem(place="gold", text="no examples; there is nothing to score"))
+        problems.append(Problem(location="gold", text="no examples; there is nothing to score"))
     elif not np.isfinite(gold).all():
-        problems.append(Problem(place="gold", text="holds nan or inf; every label must be finite"))
+        problems.append(
+            Problem(location="gold", text="holds nan or inf; every label must be finite")
+        )
     if problems:
         raise InputError("scores", problems)
 

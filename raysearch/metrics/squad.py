@@ -14,11 +14,18 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import InputError, Problem, unknown
-from .answer_normalization import Normalise, normalise, of_language
-from .missing_ids import ids, unpaired
+from ..errors import InputError, Problem, unknown_name
+from .answer_normalization import Normalizer, normalize_answer, normalizer_of
+from .missing_ids import format_ids, id_mismatch_problems
 
-__all__ = ["SCORES", "best", "evaluate", "normalise", "of_language", "score"]
+__all__ = [
+    "SCORES",
+    "best_threshold_scores",
+    "evaluate",
+    "normalize_answer",
+    "normalizer_of",
+    "score",
+]
 
 SCORES = (
     "exact",
@@ -44,7 +51,7 @@ def evaluate(
     null_scores: Mapping[str, float] | None = None,
     threshold: float | None = None,
     unanswerable: bool | None = None,
-    normalise: Normalise = normalise,
+    normalise: Normalizer = normalize_answer,
     part_ties: bool = False,
 ) -> dict[str, float]:
     """All scores of one file of predictions.
@@ -98,7 +105,7 @@ def _second(
         order = np.fromiter((places[identity] for identity in null_scores), int, len(gold))
         for name in _MEASURES:
             columns = (values[order] for values in (raw[name], answerable, said, null))
-            found = best(*columns, part_ties=part_ties)
+            found = best_threshold_scores(*columns, part_ties=part_ties)
             bests[f"best_{name}"], bests[f"best_{name}_threshold"] = found
         if threshold is not None:
             silent = null > threshold
@@ -110,7 +117,7 @@ def _second(
     return scores | bests
 
 
-def best(
+def best_threshold_scores(
     raw: Floats, answerable: Bools, said: Bools, null: Floats, *, part_ties: bool = False
 ) -> tuple[float, float]:
     """The best score over all thresholds on the null score, and the lowest threshold that has it.
@@ -168,13 +175,13 @@ def score(
         InputError: as of `evaluate`; an unknown metric; a best one without null scores.
     """
     problems = [
-        Problem(place="metric", text=unknown("metric", name, SCORES))
+        Problem(location="metric", text=unknown_name("metric", name, SCORES))
         for name in metrics
         if name not in SCORES
     ]
     if nulls is None and any(name.startswith("best_") for name in metrics):
         text = "null scores are needed to search for the best threshold"
-        problems.append(Problem(place="null scores", text=text))
+        problems.append(Problem(location="null scores", text=text))
     if problems:
         raise InputError("scores", problems)
     if nulls is not None and any(map(math.isnan, nulls.values())):
@@ -187,7 +194,7 @@ def score(
         null_scores=nulls,
         threshold=threshold,
         unanswerable=unanswerable,
-        normalise=of_language(language) if language else normalise,
+        normalise=normalizer_of(language) if language else normalize_answer,
     )
     return {name: found.get(name, 0.0) for name in metrics}
 
@@ -196,7 +203,7 @@ def _raw(
     predictions: Mapping[str, str],
     gold: Mapping[str, tuple[str, ...]],
     second: bool,
-    normalise: Normalise,
+    normalise: Normalizer,
 ) -> dict[str, Floats]:
     """Exact match and F1 of each question, predictions taken as they are."""
     exact, f1 = np.zeros(len(gold)), np.zeros(len(gold))
@@ -215,7 +222,7 @@ def _raw(
 
 
 @lru_cache(maxsize=_CACHED)
-def _gold(answers: tuple[str, ...], second: bool, normalise: Normalise) -> tuple[str, ...]:
+def _gold(answers: tuple[str, ...], second: bool, normalise: Normalizer) -> tuple[str, ...]:
     """Gold answers made comparable. In version 2.0 those of which nothing is left do not count,
     and where none is left the answer is ""."""
     texts = tuple(dict.fromkeys(normalise(answer) for answer in answers))
@@ -237,11 +244,11 @@ def _check(
 ) -> None:
     if not gold:
         text = "no questions; there is nothing to score"
-        raise InputError("answers", [Problem(place="gold", text=text)])
-    problems = unpaired("prediction", predictions, gold)
+        raise InputError("answers", [Problem(location="gold", text=text)])
+    problems = id_mismatch_problems("prediction", predictions, gold)
     if null_scores is not None:
-        problems += unpaired("null score", null_scores, gold)
+        problems += id_mismatch_problems("null score", null_scores, gold)
         if broken := [identity for identity, null in null_scores.items() if math.isnan(null)]:
-            problems.append(Problem(place="null scores", text=f"nan for {ids(broken)}"))
+            problems.append(Problem(location="null scores", text=f"nan for {format_ids(broken)}"))
     if problems:
         raise InputError("answers", problems)

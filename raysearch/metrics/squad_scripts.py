@@ -7,8 +7,8 @@ from collections.abc import Mapping
 
 from ..errors import InputError, Problem
 from . import squad
-from .answer_normalization import Normalise
-from .missing_ids import ids, unpaired
+from .answer_normalization import Normalizer
+from .missing_ids import format_ids, id_mismatch_problems
 
 THRESHOLD = 1.0  # of the script of 2.0 where none is given
 
@@ -20,7 +20,7 @@ def evaluate(
     null_scores: Mapping[str, float] | None = None,
     threshold: float | None = None,
     unanswerable: bool,
-    normalise: Normalise = squad.normalise,
+    normalise: Normalizer = squad.normalize_answer,
 ) -> tuple[dict[str, float], tuple[str, ...]]:
     """Return the scores, fractions where the scripts print percent, and what they warn of.
 
@@ -43,15 +43,15 @@ def evaluate(
         scores = _first(known, given, len(gold), normalise)
         if missing:
             text = f"{len(missing):,} of {len(gold):,} questions have no prediction and count as 0"
-            notes.append(f"{text}: {ids(missing)}")
+            notes.append(f"{text}: {format_ids(missing)}")
         return scores, tuple(notes)
     if not known:
         text = "no question has one; the official script of 2.0 divides by 0"
-        raise InputError("answers", [Problem(place="predictions", text=text)])
+        raise InputError("answers", [Problem(location="predictions", text=text)])
     if null_scores is not None:
         notes += _aliens("null scores", null_scores, gold)
         null_scores = {i: null for i, null in null_scores.items() if i in given}
-        if lacking := unpaired("null score", null_scores, given):
+        if lacking := id_mismatch_problems("null score", null_scores, given):
             raise InputError("answers", lacking)
         threshold = THRESHOLD if threshold is None else threshold
     scores = squad.evaluate(
@@ -66,7 +66,7 @@ def evaluate(
 
 def _first(
     known: Mapping[str, str], given: Mapping[str, tuple[str, ...]], questions: int,
-    normalise: Normalise,
+    normalise: Normalizer,
 ) -> dict[str, float]:  # fmt: skip
     """The scores of 1.1 over so many questions, of which some have predictions."""
     if not known:
@@ -82,7 +82,7 @@ def _aliens(
     if not strange:
         return []
     text = f"{len(strange):,} of {len(values):,} {what} are of no question in the data"
-    return [f"{text} and are passed over: {ids(strange)}"]
+    return [f"{text} and are passed over: {format_ids(strange)}"]
 
 
 def _without(missing: list[str], scores: Mapping[str, float], questions: int) -> str:
@@ -91,5 +91,5 @@ def _without(missing: list[str], scores: Mapping[str, float], questions: int) ->
     return (
         f"{len(missing):,} of {questions:,} questions have no prediction and are left out, as the "
         f"official script of 2.0 leaves them out before it ends with an error at HasAns and NoAns; "
-        f"counted as wrong they would make {wrong}: {ids(missing)}"
+        f"counted as wrong they would make {wrong}: {format_ids(missing)}"
     )

@@ -7,7 +7,7 @@ from itertools import chain
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import InputError, Problem, unknown
+from ..errors import InputError, Problem, unknown_name
 
 OUTSIDE = "O"
 SCORES = ("entity_f1", "pos_f1", "token_accuracy")
@@ -116,7 +116,7 @@ def _flat(rows: object) -> Ids:
 
 
 def _check(metrics: Sequence[str], predictions: Tags, gold: Tags, labels: Sequence[str]) -> None:
-    found = [("metric", unknown("metric", m, SCORES)) for m in metrics if m not in SCORES]
+    found = [("metric", unknown_name("metric", m, SCORES)) for m in metrics if m not in SCORES]
     if not any(map(len, gold.values())):
         found.append(("gold", "no words; there is nothing to score"))
     for what in sorted(gold.keys() - predictions.keys())[:_SHOWN]:
@@ -131,5 +131,5 @@ def _check(metrics: Sequence[str], predictions: Tags, gold: Tags, labels: Sequen
             text = f"tags from {min(tags)} to {max(tags)}; there are 0 to {len(labels) - 1}"
             found.append((f"sentence {what}", text))
     if found:
-        problems = [Problem(place=place, text=text) for place, text in found[:_SHOWN]]
+        problems = [Problem(location=place, text=text) for place, text in found[:_SHOWN]]
         raise InputError("tags", problems)

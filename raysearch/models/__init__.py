@@ -1,6 +1,6 @@
 """Encoders with a task's head: any that transformers knows, and a small one from scratch."""
 
-from .pretrained import Pretrained, read, save
-from .reusable import Bench
+from .pretrained import Pretrained, read_pretrained, save_model
+from .reusable import ReusableModel
 
-__all__ = ["Bench", "Pretrained", "read", "save"]
+__all__ = ["Pretrained", "ReusableModel", "read_pretrained", "save_model"]

@@ -38,7 +38,7 @@ class Architectures:
             f"transformers has no model of the family '{config.model_type}' that {self.task} "
             f"(none for {self.auto.__name__}); an encoder such as BERT, RoBERTa or ELECTRA would do"
         )
-        raise InputError("model", [Problem(place="model", text=text)])
+        raise InputError("model", [Problem(location="model", text=text)])
 
     def from_config(self, config: Any, **options: Any) -> Any:
         """Return the model of a configuration, its weights as constructed. Raises as above."""

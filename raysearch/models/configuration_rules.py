@@ -10,7 +10,7 @@ _MODULES = {"amos": ".amos.modeling_heads", "cross_thought": ".cross_thought.mod
 _known: set[str] = set()
 
 
-def complete(config: Any) -> None:
+def register_auto_classes(config: Any) -> None:
     """Register the models of a configuration's family, the first time."""
     kind = config.model_type
     if kind not in _known:
@@ -19,7 +19,7 @@ def complete(config: Any) -> None:
             auto.register(type(config), model, exist_ok=True)
 
 
-def refuse(config: Any, rules: Mapping[str, tuple[bool, str]]) -> None:
+def refuse_values(config: Any, rules: Mapping[str, tuple[bool, str]]) -> None:
     """Raises ValueError for the fields whose rule is broken, all together.
 
     Args:

@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..recipes import Hyper
-from .heads import Conditional, assemble
+from ..recipes import Hyperparameters
+from .heads import ConditionalSpanHead, build_model
 from .layer_depths import fill_with_zeros, sample_text
 
 FIELDS = ("dropout", "attention_dropout", "classifier_dropout")
@@ -23,7 +23,7 @@ _Dropout = nn.modules.dropout._DropoutNd
 
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
+class DropoutPlace:
     """One dropout of a model: a module, and the attribute that holds its probability.
 
     Attributes:
@@ -40,7 +40,7 @@ class Place:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reach:
+class DropoutReach:
     """What the dropout settings reach in a model.
 
     Attributes:
@@ -52,15 +52,15 @@ class Reach:
     """
 
     model: str
-    places: tuple[Place, ...]
+    places: tuple[DropoutPlace, ...]
     shared: bool
     later: tuple[str, ...] = ()
 
-    def of(self, field: str) -> list[Place]:
+    def of(self, field: str) -> list[DropoutPlace]:
         """Return the places that a hyperparameter sets."""
         return [place for place in self.places if place.field == field]
 
-    def overrides(self, hyper: Hyper) -> dict[str, float]:
+    def overrides(self, hyper: Hyperparameters) -> dict[str, float]:
         """Return what a configuration overrides, in the names of the architecture.
 
         A name that reaches hidden layers may reach the head as well, where the head has no value
@@ -78,7 +78,7 @@ class Reach:
             values |= {key: float(value) for key in sorted(keys) if key}
         return values
 
-    def unreached(self, hyper: Hyper) -> dict[str, str]:
+    def unreached(self, hyper: Hyperparameters) -> dict[str, str]:
         """Return the settings of a trial that the model cannot take: hyperparameter -> why.
 
         Zero is what a model without such a dropout has; one dropout of attention and hidden layers
@@ -107,7 +107,7 @@ class Reach:
         return f"{self.model} has no dropout {where}, so this changes nothing ({has}): leave it out"
 
 
-def find_reach(config: Mapping[str, Any], head: str) -> Reach:
+def find_dropout_reach(config: Mapping[str, Any], head: str) -> DropoutReach:
     """Return what the dropout settings reach in the model of a configuration with a task's head.
 
     Args:
@@ -117,7 +117,7 @@ def find_reach(config: Mapping[str, Any], head: str) -> Reach:
     keys = [name for name, value in config.items() if _is_rate(name, value)]
     marks = {name: 0.25 + (at + 1) / 2**12 for at, name in enumerate(keys)}
     with torch.device("meta"):
-        model = assemble({**config, **marks}, head)
+        model = build_model({**config, **marks}, head)
     names = {mark: name for name, mark in marks.items()}
     above = head_names(model)
     dropouts = list(_dropouts(model, names))
@@ -126,7 +126,7 @@ def find_reach(config: Mapping[str, Any], head: str) -> Reach:
                       if name.split(".")[0] in above)  # fmt: skip
     unread = _unread(config, head)
     places = tuple(
-        Place(
+        DropoutPlace(
             module=name,
             attribute=attribute,
             key=key,
@@ -144,7 +144,7 @@ def find_reach(config: Mapping[str, Any], head: str) -> Reach:
     later = {key for key in keys if "att" in key.lower()} - {place.key for place in places}
     if not hasattr(model.base_model, "set_attention_type"):  # none that could change its attention
         later = set()
-    return Reach(
+    return DropoutReach(
         model=type(model).__name__, places=places, shared=shared, later=tuple(sorted(later))
     )
 
@@ -168,7 +168,7 @@ def _unread(config: Mapping[str, Any], head: str) -> set[str]:
     is known and nothing returned.
     """
     with torch.device("meta"):
-        model = assemble(config, head)
+        model = build_model(config, head)
     body = model.base_model
     above = head_names(model)
     modules = dict(model.named_modules())
@@ -198,7 +198,7 @@ def _runs(body: nn.Module, device: str) -> bool:
     return True
 
 
-def set_dropouts(model: nn.Module, reach: Reach, hyper: Hyper) -> None:
+def set_dropouts(model: nn.Module, reach: DropoutReach, hyper: Hyperparameters) -> None:
     """Give every dropout that a setting reaches the setting's value, in place."""
     modules = dict(model.named_modules())
     for place in reach.places:
@@ -248,7 +248,7 @@ def _field(model: nn.Module, name: str, key: str, above: set[str], *, spared: bo
     """
     top = name.split(".")[0]
     if top in above:
-        replaced = isinstance(getattr(model, "qa_outputs", None), Conditional)
+        replaced = isinstance(getattr(model, "qa_outputs", None), ConditionalSpanHead)
         idle = spared or (replaced and top != "qa_outputs")
         return "" if idle else "classifier_dropout"
     if "att" in key.lower():

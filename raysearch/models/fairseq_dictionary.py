@@ -38,7 +38,7 @@ def read_dictionary(
         text = content.decode("utf-8")
     except UnicodeDecodeError as error:
         line, reason = place_not_utf8(content, error)
-        return [], [Problem(place=f"{place}{line}", text=reason)]
+        return [], [Problem(location=f"{place}{line}", text=reason)]
     lines = text.replace("\r\n", "\n").replace("\r", "\n").rstrip("\n").split("\n")
     lines = [line.rstrip() for line in lines] if lines != [""] else []
     counted = any(" " in line for line in lines)
@@ -50,7 +50,7 @@ def read_dictionary(
         if not reason:
             reason = _again(token, numbers, overwrites)
         if reason:
-            problems.append(Problem(place=f"{place}line {number}", text=reason))
+            problems.append(Problem(location=f"{place}line {number}", text=reason))
         elif token in numbers:
             earlier = len(SPECIAL) + numbers[token] - 1
             tokens[earlier] = f"{token} {OVERWRITE} {earlier}"
@@ -93,5 +93,7 @@ def _again(token: str, numbers: Mapping[str, int], overwrites: bool) -> str:
 def _first(problems: Sequence[Problem]) -> list[Problem]:
     """Return the first problems, and one that counts the others."""
     more = len(problems) - _SHOWN
-    rest = [Problem(place="...", text=f"and {more:,} more lines", count=more)] if more > 0 else []
+    rest = (
+        [Problem(location="...", text=f"and {more:,} more lines", count=more)] if more > 0 else []
+    )
     return [*problems[:_SHOWN], *rest]

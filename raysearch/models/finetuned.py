@@ -10,13 +10,13 @@ from safetensors.torch import load_file
 from transformers import AutoConfig
 
 from ..errors import InputError, Problem
-from ..recipes import Hyper
+from ..recipes import Hyperparameters
 from ..tasks import Task
 from .folder_inspection import check_sizes
-from .heads import HEADS, choices, put
+from .heads import HEADS, attach_head, head_config
 from .label_order import order_of, reorder
 from .pretrained import _from_hub, empty_model, not_finite
-from .training_record import TrainingRecord, decode, head_choices, of_other_task
+from .training_record import TrainingRecord, decode_record, head_choices, of_other_task
 
 Note = Callable[[str], None]
 # Buffers that older versions of transformers saved with the weights, and poolers that a head does
@@ -31,7 +31,7 @@ def read_record(folder: Path) -> TrainingRecord | None:
         InputError: it is no model folder, or its record is none.
     """
     config = _from_hub(AutoConfig.from_pretrained, str(folder))
-    return decode(getattr(config, "raysearch", None), str(folder))
+    return decode_record(getattr(config, "raysearch", None), str(folder))
 
 
 def read_choices(folder: Path) -> dict[str, str]:
@@ -39,7 +39,7 @@ def read_choices(folder: Path) -> dict[str, str]:
     return head_choices(_from_hub(AutoConfig.from_pretrained, str(folder)), str(folder))
 
 
-def load(
+def load_finetuned(
     folder: Path, task: Task, device: torch.device, note: Note = lambda text: None
 ) -> torch.nn.Module:
     """Return a model that predicts the task, its classes in the task's order.
@@ -53,9 +53,9 @@ def load(
     """
     source = str(folder)
     config = _from_hub(AutoConfig.from_pretrained, source)
-    known = choices(task.head, Hyper())
+    known = head_config(task.head, Hyperparameters())
     own = {name: one for name, one in head_choices(config, source).items() if name in known}
-    record = decode(getattr(config, "raysearch", None), source)
+    record = decode_record(getattr(config, "raysearch", None), source)
     if record and (text := of_other_task(record, task)):
         note(text)
     config.raysearch = own or None  # what `put` reads
@@ -66,7 +66,7 @@ def load(
         HEADS[task.head].from_pretrained, source, config=config, dtype=torch.float32,
         output_loading_info=True, ignore_mismatched_sizes=True,
     )  # fmt: skip
-    put(model, task.head)
+    attach_head(model, task.head)
     _refuse_unfit(model, info, task, source)
     order, text = order_of(model.config, task, source)
     if text:
@@ -118,7 +118,7 @@ def _refuse_unfit(model: Any, info: Mapping[str, Any], task: Task, source: str) 
         differing = [key if isinstance(key, str) else key[0] for key in info["mismatched_keys"]]
         problems.append(f"{len(differing):,} tensors of another shape: {_some(differing)}")
     if problems:
-        told = [Problem(place="model", text=f"'{source}': {text}") for text in problems]
+        told = [Problem(location="model", text=f"'{source}': {text}") for text in problems]
         raise InputError(source, told)
 
 
@@ -142,4 +142,4 @@ def _some(names: Iterable[str]) -> str:
 
 def _refused(source: str, text: str, *, of_folder: bool = True) -> InputError:
     text = f"'{source}': {text}" if of_folder else text
-    return InputError(source, [Problem(place="model", text=text)])
+    return InputError(source, [Problem(location="model", text=text)])

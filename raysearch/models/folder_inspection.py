@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from safetensors import safe_open
 
-from ..errors import InputError, Problem, shortened
+from ..errors import InputError, Problem, shorten
 
 MIB = 2**20
 LARGEST = 16 * MIB  # bytes of a JSON file of settings
@@ -38,7 +38,7 @@ _WHOLE = (
 )  # fmt: skip
 
 
-def inspect(folder: Path) -> None:
+def inspect_model_folder(folder: Path) -> None:
     """Refuse a model folder whose files cannot be what they are called.
 
     Raises:
@@ -81,9 +81,9 @@ def stored_shapes(folder: Path) -> dict[str, tuple[int, ...]]:
         try:
             shapes |= read(path)
         except Exception as error:  # foreign files: either format has several kinds of errors
-            text = f"cannot read '{folder}', {path.name}: {shortened(str(error))}"
+            text = f"cannot read '{folder}', {path.name}: {shorten(str(error))}"
             text += "; a whole copy would do"
-            raise InputError("model", [Problem(place="model", text=text)]) from None
+            raise InputError("model", [Problem(location="model", text=text)]) from None
     return shapes
 
 
@@ -170,12 +170,14 @@ def _object(path: Path, largest: int = LARGEST) -> tuple[Mapping[str, Any], str]
         if len(text) > largest:
             return {}, f"more than {largest // MIB} MiB; no such file is so long"
         content = json.loads(text, parse_constant=_constant)
+        if rb"\ud" in text.lower():  # half a pair, which no file can be written with again
+            json.dumps(content, ensure_ascii=False).encode()
     except OSError as error:
         return {}, f"cannot be read: {error.strerror or error}"
     except RecursionError:
         return {}, "nested too deeply"
     except ValueError as error:
-        return {}, f"no JSON: {shortened(str(error))}"
+        return {}, f"no JSON: {shorten(str(error))}"
     if not isinstance(content, dict):
         return {}, f"a JSON object is needed, got {_kind(content)}"
     return content, ""
@@ -239,7 +241,7 @@ def _size_problems(content: Any, name: str = "") -> Iterator[str]:
         loops = any(word in name for word in _LOOPS) and not name.endswith(("size", "dim"))
         most = MOST_LAYERS if loops else LARGEST_NUMBER
         if abs(content) > most:
-            yield f"{shortened(name)}: at most {most:,} would do, got {_seen(content)}"
+            yield f"{shorten(name)}: at most {most:,} would do, got {_seen(content)}"
 
 
 def _tokenizer_problems(content: Mapping[str, Any]) -> Iterator[str]:
@@ -256,7 +258,7 @@ def _tokenizer_problems(content: Mapping[str, Any]) -> Iterator[str]:
             yield f"{name} names a file, which is not followed; its own files hold it"
     for name, value in content.items():
         if name.endswith("_file") and isinstance(value, str) and PurePath(value).name != value:
-            yield f"{name}: '{shortened(value)}' is no file of this folder"
+            yield f"{name}: '{shorten(value)}' is no file of this folder"
     if not isinstance(content.get("tokenizer_class"), str | None):
         yield f"tokenizer_class: a name is needed, got {_seen(content['tokenizer_class'])}"
 
@@ -285,7 +287,7 @@ def _index_problems(content: Mapping[str, Any]) -> Iterator[str]:
         return
     for name in sorted(set(files.values())):
         if PurePath(name).name != name or name.startswith(".") or "\\" in name or "\0" in name:
-            yield f"weight_map: '{shortened(name)}' is no file of this folder"
+            yield f"weight_map: '{shorten(name)}' is no file of this folder"
 
 
 _RULES: dict[str, Callable[[Mapping[str, Any]], Iterator[str]]] = {
@@ -305,7 +307,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _seen(value: Any) -> str:
-    return f"{_kind(value)} {shortened(json.dumps(value, default=str))}"
+    return f"{_kind(value)} {shorten(json.dumps(value, default=str))}"
 
 
 def _kind(value: Any) -> str:
@@ -314,4 +316,4 @@ def _kind(value: Any) -> str:
 
 
 def _problem(folder: Path, name: str, text: str) -> Problem:
-    return Problem(place="model", text=f"'{folder}', {name}: {text}")
+    return Problem(location="model", text=f"'{folder}', {name}: {text}")

@@ -21,8 +21,8 @@ from transformers import (
 )
 
 from ..errors import InputError, Problem
-from ..recipes import Hyper
-from ..recipes.consistency_losses import NEVER
+from ..recipes import Hyperparameters
+from ..recipes.consistency_losses import MASKED_SCORE
 from .auto_classes import Architectures
 from .sequence_summary import summarize_real_tokens
 
@@ -42,7 +42,7 @@ CLASSIFIER_DROPOUTS = (
 )  # fmt: skip
 
 
-def assemble(config: Mapping[str, Any], head: str) -> nn.Module:
+def build_model(config: Mapping[str, Any], head: str) -> nn.Module:
     """Return the model of a configuration with a task's head, its weights as constructed.
 
     Args:
@@ -51,17 +51,17 @@ def assemble(config: Mapping[str, Any], head: str) -> nn.Module:
     """
     shape = AutoConfig.for_model(**config)
     model = HEADS[head].from_config(shape, dtype=torch.float32, trust_remote_code=False)
-    put(model, head)
+    attach_head(model, head)
     return model
 
 
-def choices(head: str, hyper: Hyper) -> dict[str, str]:
+def head_config(head: str, hyper: Hyperparameters) -> dict[str, str]:
     """What a study chooses of a head: the value of the configuration's field `raysearch`."""
     chosen = {"tag": {"pooling": hyper.pooling}, "span": {"span_head": hyper.span_head}}
     return chosen.get(head, {})
 
 
-def put(model: nn.Module, head: str) -> None:
+def attach_head(model: nn.Module, head: str) -> None:
     """Give a transformers model the forward pass that its head's losses and decoders read."""
     chosen = getattr(model.config, "raysearch", None) or {}
     summarize_real_tokens(model)
@@ -72,7 +72,7 @@ def put(model: nn.Module, head: str) -> None:
             _check_conditional(model)
             shares = (getattr(model.config, name, None) for name in CLASSIFIER_DROPOUTS)
             share = next((p for p in shares if p is not None), 0.1)
-            model.qa_outputs = Conditional(model.config.hidden_size, share)
+            model.qa_outputs = ConditionalSpanHead(model.config.hidden_size, share)
             model.forward = MethodType(_conditional, model)
         else:
             model.forward = MethodType(_plain, model)
@@ -86,7 +86,7 @@ def _check_conditional(model: nn.Module) -> None:
 
 
 def _unfit(field: str, text: str) -> InputError:
-    return InputError("model", [Problem(place=field, text=text)])
+    return InputError("model", [Problem(location=field, text=text)])
 
 
 def _put_words(model: nn.Module, pooled: bool) -> None:
@@ -159,7 +159,7 @@ def _plain(model: Any, *, at: Any, count: Any, **inputs: Any) -> SimpleNamespace
     said = type(model).forward(model, **inputs)
     real = inputs["attention_mask"].bool()
     scores = _precise(said.start_logits), _precise(said.end_logits)
-    start, end = (x.masked_fill(~real, NEVER) for x in scores)
+    start, end = (x.masked_fill(~real, MASKED_SCORE) for x in scores)
     return SimpleNamespace(
         start=start, end=end, scores=scores, context=_spots(inputs, at, count), gold=gold,
         nowhere=nowhere,
@@ -188,7 +188,7 @@ def _conditional(model: Any, *, at: Any, count: Any, **inputs: Any) -> SimpleNam
     )  # fmt: skip
 
 
-class Conditional(nn.Module):
+class ConditionalSpanHead(nn.Module):
     """Start; end given start; whether there is an answer (Yang et al., 2019; GluonNLP).
 
     Args:
@@ -235,7 +235,7 @@ class Conditional(nn.Module):
 
 
 def _log_softmax(scores: torch.Tensor, allowed: torch.Tensor) -> torch.Tensor:
-    return functional.log_softmax(_precise(scores).masked_fill(~allowed, NEVER), -1)
+    return functional.log_softmax(_precise(scores).masked_fill(~allowed, MASKED_SCORE), -1)
 
 
 def _precise(x: torch.Tensor) -> torch.Tensor:

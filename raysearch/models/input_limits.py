@@ -9,9 +9,9 @@ import torch
 from transformers import AutoModel
 from transformers.utils import logging
 
-from ..data.columns import frame, token_types
+from ..data.columns import pair_special_tokens, token_types
 from ..errors import InputError, Problem
-from ..recipes import Hyper
+from ..recipes import Hyperparameters
 from ..tasks import Task
 from .auto_classes import Architectures
 from .heads import HEADS
@@ -21,7 +21,7 @@ NO_LIMIT = 2**20  # tokens that a tokenizer may give where the model has no limi
 
 
 @dataclass(frozen=True, kw_only=True)
-class Inputs:
+class InputLimits:
     """What a model reads.
 
     Attributes:
@@ -37,7 +37,7 @@ class Inputs:
     shifted: bool
 
 
-def inputs_of(config: Any) -> Inputs:
+def find_input_limits(config: Any) -> InputLimits:
     """Return what the encoder of a transformers configuration reads.
 
     A table of absolute positions limits a row to its rows, without those that positions skip:
@@ -59,7 +59,7 @@ def inputs_of(config: Any) -> Inputs:
         limits = [config.longest_sentence]
     if not tables and any("rotary" in type(x).__name__.lower() for x in model.modules()):
         limits.append(getattr(config, "max_position_embeddings", None) or NO_LIMIT)
-    return Inputs(
+    return InputLimits(
         limit=min([*limits, NO_LIMIT]),
         types=_token_types(model, config),
         words=model.get_input_embeddings().weight.shape[0],
@@ -116,7 +116,7 @@ def _is(name: str, wanted: str) -> bool:
     return name.rpartition(".")[2] == wanted
 
 
-def fit(tokenizer: Any, inputs: Inputs) -> None:
+def fit_tokenizer(tokenizer: Any, inputs: InputLimits) -> None:
     """Let a tokenizer give what a model reads: its token types, and rows within its positions."""
     names = [name for name in tokenizer.model_input_names if name != "token_type_ids"]
     if inputs.types > 1:
@@ -125,7 +125,9 @@ def fit(tokenizer: Any, inputs: Inputs) -> None:
     tokenizer.model_max_length = inputs.limit
 
 
-def tokenizer_problems(name: str, tokenizer: Any, config: Any, inputs: Inputs) -> list[Problem]:
+def tokenizer_problems(
+    name: str, tokenizer: Any, config: Any, inputs: InputLimits
+) -> list[Problem]:
     """Return why a model cannot read what a tokenizer gives, whatever the task.
 
     Args:
@@ -156,11 +158,16 @@ def tokenizer_problems(name: str, tokenizer: Any, config: Any, inputs: Inputs) -
             f"the tokenizer of '{name}' pads with id {pad}, the model's positions begin behind its "
             f"pad_token_id {own}; config.json and tokenizer need the same one"
         )
-    return [Problem(place="model", text=text) for text in texts]
+    return [Problem(location="model", text=text) for text in texts]
 
 
 def task_problems(
-    name: str, tokenizer: Any, config: Any, inputs: Inputs, task: Task, hyper: Hyper | None
+    name: str,
+    tokenizer: Any,
+    config: Any,
+    inputs: InputLimits,
+    task: Task,
+    hyper: Hyperparameters | None,
 ) -> list[Problem]:
     """Return why a model cannot be trained on a task: its head, its lengths, its special tokens.
 
@@ -178,22 +185,24 @@ def task_problems(
     if problem and not hasattr(config, "longest_sentence"):  # there each sentence has its limit
         problems.append(problem)
     if text := _unmarked(tokenizer, task):
-        problems.append(Problem(place="model", text=f"the tokenizer of '{name}' {text}"))
+        problems.append(Problem(location="model", text=f"the tokenizer of '{name}' {text}"))
     return problems
 
 
-def length_problem(name: str, task: Task, hyper: Hyper | None, limit: int) -> Problem | None:
+def length_problem(
+    name: str, task: Task, hyper: Hyperparameters | None, limit: int
+) -> Problem | None:
     """Return that a study asks for longer rows than a model has positions for."""
     asked = hyper is not None and "max_length" in hyper.model_fields_set
     if not asked or task.head == "thought" or hyper.max_length <= limit:
         return None
     text = f"{task.name}: '{name}' has positions for {limit} tokens, got {hyper.max_length}"
-    return Problem(place="max_length", text=f"{text}; {limit} or fewer would do")
+    return Problem(location="max_length", text=f"{text}; {limit} or fewer would do")
 
 
 def _unmarked(tokenizer: Any, task: Task) -> str:
     """Why a task's texts cannot be marked with a tokenizer's special tokens; "" where they can."""
-    begin, middle, end = frame(tokenizer)
+    begin, middle, end = pair_special_tokens(tokenizer)
     pairs = task.head in ("span", "choose") or (
         task.head in ("classify", "regress") and len(task.inputs) > 1
     )

@@ -52,7 +52,7 @@ def order_of(config: Any, task: Task, source: str) -> tuple[list[int] | None, st
         f"'{source}': its classes are {_listed(own)}; those of {task.name} are {_listed(wanted)}\n"
         "if they mean the same, give them the task's names in config.json's id2label"
     )
-    raise InputError("model", [Problem(place="model", text=text)])
+    raise InputError("model", [Problem(location="model", text=text)])
 
 
 def reorder(model: torch.nn.Module, order: Sequence[int]) -> None:

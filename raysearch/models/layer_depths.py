@@ -73,7 +73,7 @@ def _of_encoder(
 
 def _refusal(kind: type, reason: str) -> InputError:
     text = f"the layers of {kind.__name__} cannot be told: {reason}\nleave layerwise_decay out"
-    return InputError("model", [Problem(place="layerwise_decay", text=text)])
+    return InputError("model", [Problem(location="layerwise_decay", text=text)])
 
 
 def _first_calls(body: nn.Module) -> dict[str, int]:

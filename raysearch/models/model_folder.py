@@ -12,7 +12,7 @@ from ..storage import staged_folder
 
 
 @contextmanager
-def staged(
+def staged_model_folder(
     folder: Path, config: Any, weights: Mapping[str, np.ndarray], *, replace: bool = False
 ) -> Iterator[Path]:
     """A folder with a model, to put the tokenizer's files in; it becomes `folder` at the end.

@@ -17,16 +17,22 @@ from transformers.utils import logging
 
 from .. import __version__
 from ..errors import InputError, Problem
-from ..recipes import Hyper
+from ..recipes import Hyperparameters
 from ..study.model_names import scratch_shape
 from ..tasks import Task
 from . import scratch
-from .folder_inspection import check_sizes, inspect
-from .heads import HEADS, choices
-from .input_limits import Inputs, fit, inputs_of, task_problems, tokenizer_problems
+from .folder_inspection import check_sizes, inspect_model_folder
+from .heads import HEADS, head_config
+from .input_limits import (
+    InputLimits,
+    find_input_limits,
+    fit_tokenizer,
+    task_problems,
+    tokenizer_problems,
+)
 from .label_order import own_labels, same_order
-from .model_folder import staged
-from .training_record import FIELD, TrainingRecord, decode, head_choices
+from .model_folder import staged_model_folder
+from .training_record import FIELD, TrainingRecord, decode_record, head_choices
 
 # What few vocabularies have: a tokenizer that fails at unknown characters fails here.
 _PROBE = "a \u0bf5 \U0001f9ff \ufffd"
@@ -72,8 +78,8 @@ def read_tokenizer(name: str, texts: Iterable[str]) -> Any:
     """
     logging.set_verbosity_error()
     if scratch_shape(name):
-        tokenizer = scratch.tokenizer(name, texts)
-        config = scratch.config(name, tokenizer)
+        tokenizer = scratch.train_tokenizer(name, texts)
+        config = scratch.scratch_config(name, tokenizer)
     else:
         config = _from_hub(AutoConfig.from_pretrained, name)
         tokenizer = _from_hub(AutoTokenizer.from_pretrained, name)
@@ -86,35 +92,37 @@ def read_tokenizer(name: str, texts: Iterable[str]) -> Any:
         tokenizer.init_kwargs.pop("trust_remote_code", None)  # it would be saved with the tokenizer
     if not (tokenizer.is_fast or getattr(tokenizer, "gives_offsets", False)):
         text = f"'{name}' has no fast tokenizer; a tokenizer.json would do"
-        raise InputError("model", [Problem(place="model", text=text)])
+        raise InputError("model", [Problem(location="model", text=text)])
     inputs = _inputs(name, config)
     if problems := tokenizer_problems(name, tokenizer, config, inputs):
         raise InputError("model", problems)
-    fit(tokenizer, inputs)
+    fit_tokenizer(tokenizer, inputs)
     return tokenizer
 
 
-def _inputs(name: str, config: Any) -> Inputs:
+def _inputs(name: str, config: Any) -> InputLimits:
     """Return what a model reads. Raises InputError where its configuration builds none."""
     try:
-        return inputs_of(config)
+        return find_input_limits(config)
     except InputError:
         raise
     except Exception as error:  # foreign values: every architecture has its own kind of error
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         text = f"'{name}': its config.json builds no encoder: {first}"
-        raise InputError("model", [Problem(place="model", text=text)]) from error
+        raise InputError("model", [Problem(location="model", text=text)]) from error
 
 
-def read(name: str, task: Task, tokenizer: Any, hyper: Hyper | None = None) -> Pretrained:
+def read_pretrained(
+    name: str, task: Task, tokenizer: Any, hyper: Hyperparameters | None = None
+) -> Pretrained:
     """Read an encoder and give it the task's head. Raises InputError where it cannot be read.
 
     Args:
         hyper: tells which of a task's heads.
     """
-    hyper = hyper or Hyper()
+    hyper = hyper or Hyperparameters()
     if scratch_shape(name):
-        config, keeps_head, why = scratch.config(name, tokenizer), False, ""
+        config, keeps_head, why = scratch.scratch_config(name, tokenizer), False, ""
     else:
         config = _from_hub(AutoConfig.from_pretrained, name)
     if problems := task_problems(name, tokenizer, config, _inputs(name, config), task, hyper):
@@ -124,7 +132,7 @@ def read(name: str, task: Task, tokenizer: Any, hyper: Hyper | None = None) -> P
     if tokenizer.pad_token_id is not None:
         config.pad_token_id = tokenizer.pad_token_id  # where a head looks for a row's last token
     config.num_labels = task.outputs
-    config.raysearch = choices(task.head, hyper) or None
+    config.raysearch = head_config(task.head, hyper) or None
     if task.labels:
         config.id2label = dict(enumerate(task.labels))
         config.label2id = {label: at for at, label in enumerate(task.labels)}
@@ -146,11 +154,11 @@ def read(name: str, task: Task, tokenizer: Any, hyper: Hyper | None = None) -> P
     )
 
 
-def save(
+def save_model(
     folder: Path,
     pretrained: Pretrained,
     weights: dict[str, np.ndarray],
-    hyper: Hyper | None = None,
+    hyper: Hyperparameters | None = None,
     trial: Mapping[str, Any] | None = None,
 ) -> None:
     """Write a transformers folder, whole or not at all.
@@ -160,7 +168,7 @@ def save(
             recorded in the folder together with its task. None records nothing.
         trial: what else is recorded of the training, see TrainingRecord.
     """
-    shape = {**pretrained.config, **(hyper or Hyper()).shapes()}
+    shape = {**pretrained.config, **(hyper or Hyperparameters()).config_overrides()}
     shape.pop("auto_map", None)  # of a hub's model: no code of its own was run to train it
     config = AutoConfig.for_model(**{**shape, "dtype": "float32"})  # as the weights are, always
     config.architectures = [HEADS[pretrained.head]._model_mapping[type(config)].__name__]
@@ -173,7 +181,7 @@ def save(
         )  # fmt: skip
         config.raysearch = record.encode()
         files = {**files, "README.md": record.card().encode()}
-    with staged(folder, config, weights, replace=True) as new:
+    with staged_model_folder(folder, config, weights, replace=True) as new:
         for name, content in files.items():
             (new / name).write_bytes(content)
 
@@ -203,7 +211,7 @@ def _from_hub(reader: Any, name: str, **options: Any) -> Any:
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     if local:
-        inspect(Path(name))
+        inspect_model_folder(Path(name))
     kinds = {AutoConfig.from_pretrained: "config.json", AutoTokenizer.from_pretrained: "tokenizer"}
     hint = "no folder of that name; as a hub name it needs a network or a filled cache"
     with _reading(name, kinds.get(reader, "weights"), "" if local else hint):
@@ -225,7 +233,7 @@ def _reading(name: str, part: str, hint: str = "") -> Iterator[None]:
     except BaseException as error:  # each reader has its own; a panic of Rust is no Exception
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         text = f"cannot read '{name}', {part}: {first}" + (f"\n{hint}" if hint else "")
-        raise InputError("model", [Problem(place="model", text=text)]) from error
+        raise InputError("model", [Problem(location="model", text=text)]) from error
 
 
 def empty_model(name: str, config: Any, head: str) -> Any:
@@ -234,14 +242,14 @@ def empty_model(name: str, config: Any, head: str) -> Any:
         return HEADS[head].from_config(config, dtype=torch.float32, trust_remote_code=False)
 
 
-def _fits(config: Any, task: Task, hyper: Hyper, name: str) -> tuple[bool, str]:
+def _fits(config: Any, task: Task, hyper: Hyperparameters, name: str) -> tuple[bool, str]:
     """Return whether a checkpoint's own head, if it has one, is this task's; and what to tell.
 
     A head whose classes stand in another order, or that was trained with other units or another
     reading of words, is drawn anew: it would begin with the wrong answers.
     """
     anew = "; the head is drawn anew"
-    record = decode(getattr(config, FIELD, None), name)
+    record = decode_record(getattr(config, FIELD, None), name)
     if task.head == "regress":
         if config.problem_type != "regression" or config.num_labels != task.outputs:
             return False, ""
@@ -249,7 +257,7 @@ def _fits(config: Any, task: Task, hyper: Hyper, name: str) -> tuple[bool, str]:
             scale = f"{record.hyper.label_scale:g}, not {hyper.label_scale:g}"
             return False, f"its labels were divided by {scale}{anew}"
         return True, ""
-    wanted = choices(task.head, hyper)
+    wanted = head_config(task.head, hyper)
     other = {n: x for n, x in head_choices(config, name).items() if wanted.get(n, x) != x}
     if other:
         return False, f"its head was trained with {other}, not {wanted}{anew}"
@@ -285,7 +293,7 @@ def _weights(name: str, task: Task, config: Any, keeps_head: bool) -> dict[str, 
     head = {key for key in weights if not key.startswith(prefix)}
     if keeps_head and (other := sorted(head & mismatched)):
         text = f"'{name}': its head has tensors of another shape than its labels: {other[0]}"
-        raise InputError("model", [Problem(place="model", text=text)])
+        raise InputError("model", [Problem(location="model", text=text)])
     # A whole head is another task's. A part of one is pretrained: ModernBERT's, before its output.
     if not keeps_head and not head & missing:
         missing |= head
@@ -294,13 +302,13 @@ def _weights(name: str, task: Task, config: Any, keeps_head: bool) -> dict[str, 
         text = (
             f"'{name}' lacks {len(lacking)} tensors of a {type(model).__name__}: {lacking[0]}, .."
         )
-        raise InputError("model", [Problem(place="model", text=text)])
+        raise InputError("model", [Problem(location="model", text=text)])
     if layers := _more_layers(info["unexpected_keys"], weights, prefix):
         text = f"'{name}' has more layers than its config.json tells: {layers[0]}, .."
-        raise InputError("model", [Problem(place="model", text=text)])
+        raise InputError("model", [Problem(location="model", text=text)])
     if wrong := not_finite(weights):
         text = f"'{name}': {len(wrong):,} tensors hold NaN or infinity: {', '.join(wrong[:5])}"
-        raise InputError("model", [Problem(place="model", text=text)])
+        raise InputError("model", [Problem(location="model", text=text)])
     if (getattr(config, "raysearch", None) or {}).get("span_head") == "conditional":
         missing |= head  # what stands in its place is drawn anew
     known = {n: x for n, x in weights.items() if n not in missing | mismatched}

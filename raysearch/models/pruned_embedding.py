@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional
 
 
-class Narrow(torch.nn.Module):
+class PrunedEmbedding(torch.nn.Module):
     """Stands in for a word embedding.
 
     `weight` holds the rows of `ids`, and a last row that starts at 1 and is never looked up: what
@@ -47,7 +47,7 @@ class Narrow(torch.nn.Module):
         return rows
 
 
-def narrow(
+def prune_embedding(
     model: torch.nn.Module, weights: dict[str, torch.Tensor], ids: np.ndarray
 ) -> dict[str, torch.Tensor]:
     """Put a Narrow in the place of the model's word embedding; the weights to restore then.
@@ -58,12 +58,12 @@ def narrow(
     names = [n for n, p in model.named_parameters(remove_duplicate=False) if p is whole.weight]
     if type(whole) is not torch.nn.Embedding or len(names) > 1:
         return weights
-    narrowed = Narrow(whole, ids, weights[names[0]])
+    narrowed = PrunedEmbedding(whole, ids, weights[names[0]])
     model.set_input_embeddings(narrowed)
     return {**weights, names[0]: narrowed.start()}
 
 
-def whole_weights(model: torch.nn.Module) -> dict[str, torch.Tensor]:
+def full_state_dict(model: torch.nn.Module) -> dict[str, torch.Tensor]:
     """A model's state dict, with its word embedding whole."""
-    narrowed = [(name, m) for name, m in model.named_modules() if isinstance(m, Narrow)]
+    narrowed = [(name, m) for name, m in model.named_modules() if isinstance(m, PrunedEmbedding)]
     return model.state_dict() | {f"{name}.weight": m.whole() for name, m in narrowed}

@@ -8,17 +8,17 @@ import numpy as np
 import torch
 
 from ..errors import InputError, Problem
-from ..recipes import Hyper
-from .dropouts import FIELDS, Reach, find_reach, set_dropouts
+from ..recipes import Hyperparameters
+from .dropouts import FIELDS, DropoutReach, find_dropout_reach, set_dropouts
 from .first_token_layer import read_first_token
-from .heads import assemble
+from .heads import build_model
 from .pretrained import Pretrained
-from .pruned_embedding import narrow, whole_weights
+from .pruned_embedding import full_state_dict, prune_embedding
 
 FIRST_TOKEN = ("classify", "regress", "choose")  # heads that read no other token
 
 
-class Bench:
+class ReusableModel:
     """Builds a model once and restores it in memory for every trial.
 
     Args:
@@ -34,7 +34,11 @@ class Bench:
         self._reach: tuple[Any, Any] = (None, None)
 
     def model(
-        self, pretrained: Pretrained, hyper: Hyper, seed: int, vocabulary: np.ndarray | None = None
+        self,
+        pretrained: Pretrained,
+        hyper: Hyperparameters,
+        seed: int,
+        vocabulary: np.ndarray | None = None,
     ) -> torch.nn.Module:
         """The model at the start of a trial: pretrained weights, the rest drawn from the seed.
 
@@ -58,15 +62,15 @@ class Bench:
             self._model = _build(pretrained, settings, hyper)
             if reach is not None:
                 set_dropouts(self._model, reach, hyper)
-            self._known, self._weights = _start(self._model, pretrained)
+            self._known, self._weights = _initial_weights(self._model, pretrained)
             if vocabulary is not None and _embedding(self._model) in pretrained.weights:
-                self._weights = narrow(self._model, self._weights, vocabulary)
+                self._weights = prune_embedding(self._model, self._weights, vocabulary)
             self._model.to(self.device)
             self._key = key
-        restore(self._model, self._weights, self._known, seed)
+        reset_weights(self._model, self._weights, self._known, seed)
         return self._model
 
-    def _reach_of(self, pretrained: Pretrained, hyper: Hyper) -> Reach | None:
+    def _reach_of(self, pretrained: Pretrained, hyper: Hyperparameters) -> DropoutReach | None:
         """Return what the trial's dropout settings reach; None where it has none.
 
         Raises:
@@ -74,14 +78,14 @@ class Bench:
         """
         if all(getattr(hyper, field) is None for field in FIELDS):
             return None
-        shapes = hyper.shapes()
+        shapes = hyper.config_overrides()
         key = (pretrained.digest, repr(sorted(shapes.items())))
         if key != self._reach[0]:
             config = {**pretrained.config, **shapes}
-            self._reach = (key, find_reach(config, pretrained.head))
+            self._reach = (key, find_dropout_reach(config, pretrained.head))
         reach = self._reach[1]
         problems = [
-            Problem(place=field, text=f"of '{pretrained.name}': {text}")
+            Problem(location=field, text=f"of '{pretrained.name}': {text}")
             for field, text in reach.unreached(hyper).items()
         ]
         if problems:
@@ -89,15 +93,17 @@ class Bench:
         return reach
 
 
-def _settings(reach: Reach | None, hyper: Hyper) -> dict[str, Any]:
+def _settings(reach: DropoutReach | None, hyper: Hyperparameters) -> dict[str, Any]:
     """What a configuration overrides, in the names of the architecture: dropouts and shapes."""
-    return hyper.shapes() | (reach.overrides(hyper) if reach else {})
+    return hyper.config_overrides() | (reach.overrides(hyper) if reach else {})
 
 
-def _build(pretrained: Pretrained, settings: dict[str, Any], hyper: Hyper) -> torch.nn.Module:
+def _build(
+    pretrained: Pretrained, settings: dict[str, Any], hyper: Hyperparameters
+) -> torch.nn.Module:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        model = assemble({**pretrained.config, **settings}, pretrained.head)
+        model = build_model({**pretrained.config, **settings}, pretrained.head)
     if pretrained.head in FIRST_TOKEN:
         read_first_token(model)
     if hyper.gradient_checkpointing:
@@ -105,7 +111,7 @@ def _build(pretrained: Pretrained, settings: dict[str, Any], hyper: Hyper) -> to
     return model
 
 
-def _start(
+def _initial_weights(
     model: torch.nn.Module, pretrained: Pretrained
 ) -> tuple[set[str], dict[str, torch.Tensor]]:
     """What every trial's weights start from: the pretrained arrays as tensors without a copy, and
@@ -128,7 +134,7 @@ def _embedding(model: torch.nn.Module) -> str:
 
 
 @torch.no_grad()
-def restore(
+def reset_weights(
     model: torch.nn.Module, weights: dict[str, torch.Tensor], known: set[str], seed: int
 ) -> None:
     """Copy the weights in, then draw those that are not known, from the seed, as the architecture
@@ -146,7 +152,7 @@ def restore(
         model.initialize_weights()
 
 
-def snapshot(model: torch.nn.Module) -> dict[str, np.ndarray]:
+def export_weights(model: torch.nn.Module) -> dict[str, np.ndarray]:
     """The model's weights as float32 arrays, copied; shared tensors once under each name."""
-    weights = whole_weights(model).items()
+    weights = full_state_dict(model).items()
     return {name: x.detach().float().cpu().numpy().copy() for name, x in weights}

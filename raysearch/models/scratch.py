@@ -27,14 +27,14 @@ SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 LETTERS = 1000
 
 
-def tokenizer(name: str, texts: Iterable[str]) -> Any:
+def train_tokenizer(name: str, texts: Iterable[str]) -> Any:
     """The family's own kind of tokenizer, trained on these texts: always the same one, so that
     trials of a resumed run and teachers of another compare."""
     family, *_, words = scratch_shape(name)
     return _TOKENIZERS[family](texts, words)
 
 
-def config(name: str, words: Any) -> Any:
+def scratch_config(name: str, words: Any) -> Any:
     """The encoder's shape: two layers of width 128 unless the name says otherwise.
 
     Args:

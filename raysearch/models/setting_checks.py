@@ -12,12 +12,12 @@ from transformers.utils import logging
 
 from .. import tasks
 from ..errors import InputError, Problem
-from ..recipes import Hyper
+from ..recipes import Hyperparameters
 from ..study import Study
 from ..study.model_names import scratch_shape
 from . import scratch
-from .dropouts import FIELDS, Reach, find_reach
-from .heads import assemble, choices
+from .dropouts import FIELDS, DropoutReach, find_dropout_reach
+from .heads import build_model, head_config
 from .layer_depths import depths_of
 
 _WORDS = range(1000)  # stands for the tokenizer of a model from scratch
@@ -46,20 +46,22 @@ def setting_problems(
     known: dict[tuple[Any, ...], Mapping[str, str]] = {}
     texts: dict[tuple[str, str], list[str]] = {}
     for name in study.tasks if names is None else names:
-        hyper, asked = study.hyper(name, {}), _asked(study, name)
+        hyper, asked = study.hyperparameters(name, {}), _asked(study, name)
         if not asked:
             continue
         model, head = study.model_of(name), tasks.get(name).head
         fixed = {field for field in asked if field not in study.space_of(name)}
         set_here = tuple((field, getattr(hyper, field), field in fixed) for field in sorted(asked))
-        key = (model, head, repr(sorted(hyper.shapes().items())), set_here)
+        key = (model, head, repr(sorted(hyper.config_overrides().items())), set_here)
         if key not in known:
             config = _configuration(model, download)
             known[key] = {} if config is None else _lacks(config, head, hyper, asked, fixed)
         for field, text in known[key].items():
             texts.setdefault((_place(study, name, field), f"{model}: {text}"), []).append(name)
     return [
-        Problem(place=place, text=f"for {', '.join(names)} with {text}{_hint(study, names, place)}")
+        Problem(
+            location=place, text=f"for {', '.join(names)} with {text}{_hint(study, names, place)}"
+        )
         for (place, text), names in texts.items()
     ]
 
@@ -73,7 +75,7 @@ def _hint(study: Study, names: Sequence[str], place: str) -> str:
 
 def _asked(study: Study, name: str) -> set[str]:
     """Return the settings that a task's trials ask for, fixed or searched."""
-    space, hyper, head = study.space_of(name), study.hyper(name, {}), tasks.get(name).head
+    space, hyper, head = study.space_of(name), study.hyperparameters(name, {}), tasks.get(name).head
     asked = set()
     for field, asks in _ASKS.items():
         values = space[field].ends if field in space else (getattr(hyper, field),)
@@ -97,7 +99,7 @@ def _configuration(model: str, download: bool) -> dict[str, Any] | None:
     logging.set_verbosity_error()
     try:
         if scratch_shape(model):
-            return scratch.config(model, _WORDS).to_dict()
+            return scratch.scratch_config(model, _WORDS).to_dict()
         shape = AutoConfig.from_pretrained(
             model, local_files_only=not download, trust_remote_code=False
         )
@@ -107,16 +109,16 @@ def _configuration(model: str, download: bool) -> dict[str, Any] | None:
 
 
 def _lacks(
-    config: dict[str, Any], head: str, hyper: Hyper, asked: set[str], fixed: set[str]
+    config: dict[str, Any], head: str, hyper: Hyperparameters, asked: set[str], fixed: set[str]
 ) -> dict[str, str]:
     """Return why settings change nothing in a model: hyperparameter -> text."""
-    config = {**config, **hyper.shapes(), "raysearch": choices(head, hyper) or None}
+    config = {**config, **hyper.config_overrides(), "raysearch": head_config(head, hyper) or None}
     try:
         with torch.device("meta"):
-            model = assemble(config, head)
-        reach = find_reach(config, head) if asked & set(FIELDS) else None
+            model = build_model(config, head)
+        reach = find_dropout_reach(config, head) if asked & set(FIELDS) else None
     except InputError as error:  # of a head that cannot be put in
-        return {problem.place: problem.text for problem in error.problems}
+        return {problem.location: problem.text for problem in error.problems}
     except Exception:  # no such head, or a shape that cannot be: reading the model will tell
         return {}
     texts = _unreached(reach, hyper, asked, fixed) if reach else {}
@@ -127,7 +129,9 @@ def _lacks(
     return texts
 
 
-def _unreached(reach: Reach, hyper: Hyper, asked: set[str], fixed: set[str]) -> dict[str, str]:
+def _unreached(
+    reach: DropoutReach, hyper: Hyperparameters, asked: set[str], fixed: set[str]
+) -> dict[str, str]:
     """Return why dropouts change nothing: fixed ones by their values, searched ones by any."""
     texts = {field: text for field, text in reach.unreached(hyper).items() if field in fixed}
     searched = (field for field in FIELDS if field in asked and field not in fixed)

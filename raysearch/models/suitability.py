@@ -32,7 +32,7 @@ def suitability_problems(study: Study, names: Iterable[str]) -> list[Problem]:
             inputs = _inputs(model, config)
             problems |= dict.fromkeys(tokenizer_problems(model, tokenizer, config, inputs))
             for name in trained:
-                task, hyper = tasks.get(name), study.hyper(name, {})
+                task, hyper = tasks.get(name), study.hyperparameters(name, {})
                 of_task = task_problems(model, tokenizer, config, inputs, task, hyper)
                 problems |= dict.fromkeys(of_task)
         except InputError as error:

@@ -11,17 +11,17 @@ import numpy as np
 import torch
 
 from ..errors import InputError, Problem
-from ..recipes import Hyper
-from ..study.model_names import source
+from ..recipes import Hyperparameters
+from ..study.model_names import resolve_model_folder
 from ..tasks import Task
-from .finetuned import load, read_record
-from .heads import choices
+from .finetuned import load_finetuned, read_record
+from .heads import head_config
 from .pretrained import Pretrained, read_tokenizer
-from .reusable import _build, snapshot
+from .reusable import _build, export_weights
 
 
 def read_teacher(
-    name: str, task: Task, student: Pretrained, tokenizer: Any, hyper: Hyper,
+    name: str, task: Task, student: Pretrained, tokenizer: Any, hyper: Hyperparameters,
     note: Callable[[str], None] = lambda text: None,
 ) -> dict[str, np.ndarray]:  # fmt: skip
     """Parameter and buffer name -> float32 array.
@@ -35,22 +35,22 @@ def read_teacher(
         InputError: it cannot be read, was trained for another task, or is another model than the
             student's.
     """
-    folder = source(name)
+    folder = resolve_model_folder(name)
     try:
         tell = partial(_tell, note, name)
-        model = load(Path(folder), task, torch.device("cpu"), tell)
+        model = load_finetuned(Path(folder), task, torch.device("cpu"), tell)
         record = read_record(Path(folder))
     except InputError as error:
-        told = [replace(p, place="teacher", text=f"'{name}': {p.text}") for p in error.problems]
+        told = [replace(p, location="teacher", text=f"'{name}': {p.text}") for p in error.problems]
         raise InputError("teacher", told) from None
-    weights = snapshot(model)
+    weights = export_weights(model)
     with torch.device("meta"):
-        wanted = _build(student, hyper.shapes(), hyper).state_dict()
-    usual, own = choices(task.head, Hyper()), getattr(model.config, "raysearch", None)
+        wanted = _build(student, hyper.config_overrides(), hyper).state_dict()
+    usual, own = head_config(task.head, Hyperparameters()), getattr(model.config, "raysearch", None)
     differs = ""
     if other := [n for n, x in wanted.items() if n not in weights or x.shape != weights[n].shape]:
         differs = f"of another shape: {other[0]}"
-    elif usual | (own or {}) != choices(task.head, hyper):
+    elif usual | (own or {}) != head_config(task.head, hyper):
         differs = f"with another head: {own or usual}"
     elif task.labels and _reordered(model.config, task.labels):
         differs = f"with its labels in another order: {', '.join(_labels(model.config))}"
@@ -62,7 +62,7 @@ def read_teacher(
     if differs:
         text = f"'{name}' is no model of '{student.name}', it is {differs}"
         text += "\na winner of stage 1 that started from the same model would do"
-        raise InputError("teacher", [Problem(place="teacher", text=text)])
+        raise InputError("teacher", [Problem(location="teacher", text=text)])
     if record and (other := _other_lengths(record.hyper, hyper, task)):
         tell(f"it was trained with {other}")
     return weights
@@ -72,9 +72,9 @@ def _tell(note: Callable[[str], None], name: str, text: str) -> None:
     note(f"teacher '{name}': {text}")
 
 
-def _other_lengths(own: Hyper, hyper: Hyper, task: Task) -> str:
+def _other_lengths(own: Hyperparameters, hyper: Hyperparameters, task: Task) -> str:
     """Return what of the data a teacher was trained with otherwise than the trials it teaches."""
-    names = [n for n in _LENGTHS if task.head in Hyper.READ_BY.get(n, (task.head,))]
+    names = [n for n in _LENGTHS if task.head in Hyperparameters.READ_BY_HEADS.get(n, (task.head,))]
     pairs = ((name, getattr(own, name), getattr(hyper, name)) for name in names)
     return ", ".join(f"{name} {one}, not {other}" for name, one, other in pairs if one != other)
 

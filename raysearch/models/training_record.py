@@ -8,12 +8,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..errors import InputError, Problem, shortened, unknown
-from ..recipes import RECIPES, Hyper, typed
+from ..errors import InputError, Problem, shorten, unknown_name
+from ..recipes import RECIPES, Hyperparameters, validate_settings
 from ..tasks import TASKS, Task
 
 FIELD = "raysearch"
-CHOICES = {"pooling": Hyper, "span_head": Hyper}  # all that version 0.1.1 wrote, without a record
+CHOICES = {
+    "pooling": Hyperparameters,
+    "span_head": Hyperparameters,
+}  # all that version 0.1.1 wrote, without a record
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +37,7 @@ class TrainingRecord:
     version: str
     task: str
     model: str
-    hyper: Hyper
+    hyper: Hyperparameters
     tokenizer_limit: int | None = None
     trial: Mapping[str, Any] = field(default_factory=dict)
 
@@ -75,7 +78,7 @@ class TrainingRecord:
         return "\n".join(lines) + "\n"
 
 
-def decode(value: Any, source: str) -> TrainingRecord | None:
+def decode_record(value: Any, source: str) -> TrainingRecord | None:
     """Return the record of a configuration's field; None where it has none, as in version 0.1.1.
 
     Args:
@@ -89,19 +92,19 @@ def decode(value: Any, source: str) -> TrainingRecord | None:
         legacy_choices(value, source)
         return None
     if not isinstance(value, Mapping):
-        raise _refused(source, [("", f"an object is needed, got {shortened(repr(value))}")])
+        raise _refused(source, [("", f"an object is needed, got {shorten(repr(value))}")])
     problems = [(n, "no such field of a record") for n in sorted(set(value) - _FIELDS)]
     needed = ("task", "recipe", "settings")
     problems += [(name, "is missing") for name in needed if name not in value]
     for name in ("version", "task", "model", "recipe"):
         if not isinstance(value.get(name, ""), str):
-            problems.append((name, f"a text is needed, got {shortened(repr(value[name]))}"))
+            problems.append((name, f"a text is needed, got {shorten(repr(value[name]))}"))
     for name in ("settings", "trial"):
         if not isinstance(value.get(name, {}), Mapping):
-            problems.append((name, f"an object is needed, got {shortened(repr(value[name]))}"))
+            problems.append((name, f"an object is needed, got {shorten(repr(value[name]))}"))
     limit = value.get("tokenizer_limit")
     if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 1):
-        problems.append(("tokenizer_limit", f"a count is needed, got {shortened(repr(limit))}"))
+        problems.append(("tokenizer_limit", f"a count is needed, got {shorten(repr(limit))}"))
     if not problems:
         problems += _name_problems(value)
     if not problems:
@@ -123,14 +126,14 @@ def legacy_choices(value: Any, source: str) -> dict[str, str]:
     values = value if isinstance(value, Mapping) else {}
     if not set(values) <= set(CHOICES):
         return {}
-    hyper = _hyper(Hyper, values, source)
+    hyper = _hyper(Hyperparameters, values, source)
     return {name: getattr(hyper, name) for name in values}
 
 
 def head_choices(config: Any, source: str) -> dict[str, str]:
     """Return which of a task's heads a folder says that it holds, of either version."""
     value = getattr(config, FIELD, None)
-    record = decode(value, source)
+    record = decode_record(value, source)
     if record is None:
         return legacy_choices(value, source)
     names = {"tag": ("pooling",), "span": ("span_head",)}.get(TASKS[record.task].head, ())
@@ -143,18 +146,20 @@ def of_other_task(record: TrainingRecord, task: Task) -> str:
     Raises:
         InputError: that task has another kind of output.
     """
-    if record.task in (task.name, task.model_of):
+    if record.task in (task.name, task.predicted_by):
         return ""
     trained = TASKS[record.task]
     if (trained.head, trained.outputs) != (task.head, task.outputs):
         text = f"its weights were trained on {record.task}, which has another head than {task.name}"
-        raise InputError("model", [Problem(place="model", text=text)])
+        raise InputError("model", [Problem(location="model", text=text)])
     return f"the weights were trained on {record.task}, not on this task"
 
 
-def _hyper(kind: type[Hyper], settings: Mapping[str, Any], source: str) -> Hyper:
+def _hyper(
+    kind: type[Hyperparameters], settings: Mapping[str, Any], source: str
+) -> Hyperparameters:
     """Return typed hyperparameters. Raises InputError with every one that is wrong."""
-    hyper, problems = typed(kind, settings)
+    hyper, problems = validate_settings(kind, settings)
     if hyper is None:
         raise _refused(source, [(f"settings.{name}", text) for name, text in problems])
     return hyper
@@ -164,7 +169,7 @@ def _name_problems(value: Mapping[str, Any]) -> list[tuple[str, str]]:
     problems = []
     for name, table in (("task", TASKS), ("recipe", RECIPES)):
         if value[name] not in table:
-            problems.append((name, unknown(name, value[name], table)))
+            problems.append((name, unknown_name(name, value[name], table)))
     return problems
 
 
@@ -173,13 +178,15 @@ def _trial_problems(trial: Mapping[str, Any]) -> list[tuple[str, str]]:
     for name, kind in _TRIAL.items():
         own = trial.get(name)
         if own is not None and (isinstance(own, bool) or not isinstance(own, kind)):
-            problems.append((f"trial.{name}", f"of a wrong type: {shortened(repr(own))}"))
+            problems.append((f"trial.{name}", f"of a wrong type: {shorten(repr(own))}"))
     return problems
 
 
 def _refused(source: str, problems: list[tuple[str, str]]) -> InputError:
     told = [
-        Problem(place="model", text=f"'{source}', config.json: {FIELD}{'.' * bool(n)}{n}: {text}")
+        Problem(
+            location="model", text=f"'{source}', config.json: {FIELD}{'.' * bool(n)}{n}: {text}"
+        )
         for n, text in problems[:20]
     ]
     return InputError("model", told)

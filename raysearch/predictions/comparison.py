@@ -6,22 +6,22 @@ from typing import Any
 
 from .. import metrics
 from ..errors import InputError, Problem
-from ..metrics.answer_normalization import Normalise
-from ..metrics.missing_ids import unpaired
+from ..metrics.answer_normalization import Normalizer
+from ..metrics.missing_ids import id_mismatch_problems
 from ..tasks import Example, Task
 from . import json_files, text_files
-from .error_collection import together
-from .references import Gold
-from .split_detection import misplaced
+from .error_collection import collect_errors
+from .references import References
+from .split_detection import matching_splits
 
 
-def read(task: Task, path: Path) -> Any:
+def read_predictions(task: Task, path: Path) -> Any:
     """A file of predictions as far as it can be read without the examples."""
-    return json_files.mapping(path) if task.layout == "json" else text_files.text(path)
+    return json_files.read_mapping(path) if task.layout == "json" else text_files.read_text(path)
 
 
-def score(
-    task: Task, gold: Gold, data: Path, path: Path, found: Any, *,
+def compare(
+    task: Task, gold: References, data: Path, path: Path, found: Any, *,
     odds_path: Path | None = None, odds: dict[str, float] | None = None,
     threshold: float | None = None, as_official: bool = False,
 ) -> tuple[dict[str, float], tuple[str, ...]]:  # fmt: skip
@@ -37,13 +37,13 @@ def score(
     Raises:
         InputError: all that is wrong with the predictions of these examples.
     """
-    if problems := misplaced(task, gold.split, data, found, gold.examples):
+    if problems := matching_splits(task, gold.split, data, found, gold.examples):
         raise InputError(str(path), problems)
     if task.layout != "json":
         return _labels(task, gold, path, found), ()
     if as_official:
         return _official(task, gold, path, found, odds, threshold)
-    together(
+    collect_errors(
         f"score {task.name}",
         lambda: _paired(path, "prediction", found, gold.examples),
         lambda: _paired(odds_path, "null score", odds, gold.examples),
@@ -52,7 +52,7 @@ def score(
 
 
 def _official(
-    task: Task, gold: Gold, path: Path, found: dict[str, str], odds: dict[str, float] | None,
+    task: Task, gold: References, path: Path, found: dict[str, str], odds: dict[str, float] | None,
     threshold: float | None,
 ) -> tuple[dict[str, float], tuple[str, ...]]:  # fmt: skip
     """What the benchmark's own script prints and warns of."""
@@ -66,16 +66,16 @@ def _official(
         raise InputError(str(path), error.problems) from None
 
 
-def _compared(task: Task, gold: Gold) -> tuple[dict[str, tuple[str, ...]], Normalise]:
+def _compared(task: Task, gold: References) -> tuple[dict[str, tuple[str, ...]], Normalizer]:
     """Question -> its gold answers, and what makes texts comparable."""
     true = {e["id"]: tuple(text for text, _ in e["answers"]) for e in gold.examples}
     if task.by_language and gold.split.language:
-        return true, metrics.squad.of_language(gold.split.language)
-    return true, metrics.squad.normalise
+        return true, metrics.squad.normalizer_of(gold.split.language)
+    return true, metrics.squad.normalize_answer
 
 
 def _answers(
-    task: Task, gold: Gold, found: dict[str, str], odds: dict[str, float] | None,
+    task: Task, gold: References, found: dict[str, str], odds: dict[str, float] | None,
     threshold: float | None,
 ) -> tuple[dict[str, float], tuple[str, ...]]:  # fmt: skip
     """The scores, and what to say of them."""
@@ -108,18 +108,18 @@ def _paired(
 ) -> None:
     """Raise InputError unless all examples have one, and no others."""
     gold = dict.fromkeys(example["id"] for example in examples)
-    if found is not None and (problems := unpaired(what, found, gold)):
+    if found is not None and (problems := id_mismatch_problems(what, found, gold)):
         text = "to score what is there as the benchmark's own script does, add --as-official"
-        raise InputError(str(path), [*problems, Problem(place="ids", text=text, count=0)])
+        raise InputError(str(path), [*problems, Problem(location="ids", text=text, count=0)])
 
 
-def _labels(task: Task, gold: Gold, path: Path, found: text_files.Lines) -> dict[str, float]:
+def _labels(task: Task, gold: References, path: Path, found: text_files.Lines) -> dict[str, float]:
     """The task's metrics over the whole split, and over each of its parts."""
     if task.head == "tag":
         tags = {example["id"]: example["label"] for example in gold.examples}
-        given = text_files.tags(path, found, task, gold.examples)
+        given = text_files.read_tags(path, found, task, gold.examples)
         return metrics.token_classification.score(task.metrics, given, tags, task.labels)
-    read = text_files.choices if task.layout == "numbered" else text_files.classes
+    read = text_files.read_choices if task.layout == "numbered" else text_files.read_classes
     given = read(path, found, task, gold.examples)
     true = [example["label"] for example in gold.examples]
     scores, first = metrics.score(task.metrics, given, true), 0

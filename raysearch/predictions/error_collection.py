@@ -7,7 +7,7 @@ from typing import Any
 from ..errors import InputError, Problem
 
 
-def together(source: str, *steps: Callable[[], Any]) -> list[Any]:
+def collect_errors(source: str, *steps: Callable[[], Any]) -> list[Any]:
     """What each step gives. Raises InputError with the problems of all that fail."""
     found, errors = [], []
     for step in steps:
@@ -16,11 +16,11 @@ def together(source: str, *steps: Callable[[], Any]) -> list[Any]:
         except InputError as error:
             errors.append(error)
     if errors:
-        raise joined(source, errors)
+        raise join_errors(source, errors)
     return found
 
 
-def joined(source: str, errors: list[InputError], *, most: int | None = None) -> InputError:
+def join_errors(source: str, errors: list[InputError], *, most: int | None = None) -> InputError:
     """One error for several, each problem with the file that it is of; `most` of each file."""
     if len(errors) == 1:
         return errors[0]
@@ -31,7 +31,7 @@ def _placed(error: InputError, source: str, most: int | None) -> list[Problem]:
     if error.source == source:
         return list(error.problems)
     file, kept = Path(error.source).name, error.problems[:most]
-    problems = [Problem(place=file, text=f"{p.place}: {p.text}", count=p.count) for p in kept]
+    problems = [Problem(location=file, text=f"{p.location}: {p.text}", count=p.count) for p in kept]
     if more := sum(problem.count for problem in error.problems[len(kept) :]):
-        problems.append(Problem(place=file, text=f"and {more:,} more", count=more))
+        problems.append(Problem(location=file, text=f"and {more:,} more", count=more))
     return problems

@@ -13,7 +13,7 @@ _SHOWN = 12
 
 
 @dataclass(frozen=True, kw_only=True)
-class Folder:
+class PredictionFolder:
     """Files of predictions.
 
     Attributes:
@@ -27,7 +27,7 @@ class Folder:
     passed: tuple[str, ...]
 
 
-def alone(task: Task, folder: Path, name: str | None) -> tuple[str, Path]:
+def lone_file(task: Task, folder: Path, name: str | None) -> tuple[str, Path]:
     """The split and the file of a task without languages, under the name by which it is handed in.
 
     Args:
@@ -47,7 +47,7 @@ def alone(task: Task, folder: Path, name: str | None) -> tuple[str, Path]:
     _refuse(folder, f"{text} holds: {_listing(folder)}")
 
 
-def languages(task: Task, folder: Path, kind: str | None) -> Folder:
+def language_files(task: Task, folder: Path, kind: str | None) -> PredictionFolder:
     """The files of a task with languages, in the folder or in that of the task within it.
 
     Args:
@@ -74,14 +74,14 @@ def languages(task: Task, folder: Path, kind: str | None) -> Folder:
             continue
         if language not in sets:
             text = f"the task has no {kind} set in '{language}'"
-            problems.append(Problem(place=path.name, text=text))
+            problems.append(Problem(location=path.name, text=text))
         elif language in files:
             text = f"is of the same language as {files[language].name}; leave one of them there"
-            problems.append(Problem(place=path.name, text=text))
+            problems.append(Problem(location=path.name, text=text))
         files[language] = path
     if problems:
         raise InputError(str(place), problems)
-    return Folder(
+    return PredictionFolder(
         kind=kind,
         files=tuple((split, files[code]) for code, split in sets.items() if code in files),
         passed=tuple(path.name for path, said in named.items() if not said),
@@ -103,7 +103,7 @@ def _kind(task: Task, place: Path, told: list[tuple[str | None, str]], wanted: s
 
 
 def _refuse(place: Path, text: str, option: str = "--predictions") -> NoReturn:
-    raise InputError(str(place), [Problem(place=option, text=text)])
+    raise InputError(str(place), [Problem(location=option, text=text)])
 
 
 def _listing(folder: Path) -> str:

@@ -6,23 +6,23 @@ from pathlib import Path
 from typing import Any
 
 from ..data.readers.json_stream import CUT, kind
-from ..data.readers.json_stream import whole as whole_number
+from ..data.readers.json_stream import is_valid_unicode as whole_number
 from ..data.readers.text_lines import EMPTY, foreign, place_not_utf8, unreadable
 from ..errors import InputError, Problem
 from ..storage import open_input
-from .row_errors import Alike
+from .row_errors import RepeatedErrors
 
 LARGEST = 1 << 28  # bytes of a file
 LONGEST = 1_000_000  # characters of an answer
 
 
-def mapping(path: Path, *, numbers: bool = False) -> dict[str, Any]:
+def read_mapping(path: Path, *, numbers: bool = False) -> dict[str, Any]:
     """A JSON object of texts, or of numbers.
 
     Raises:
         InputError: the file is not there, not JSON, or no such object; all that is wrong with it.
     """
-    faults, found = Alike(source=str(path)), {}
+    faults, found = RepeatedErrors(source=str(path)), {}
     for identity, value in _pairs(path):
         if identity in found:
             faults.add(identity[:40], "the id stands for the second time")
@@ -56,7 +56,7 @@ def _pairs(path: Path) -> list[tuple[str, Any]]:
         raise unreadable(path, error) from None
     if len(content) > LARGEST:
         text = f"more than {LARGEST >> 20} MiB are no predictions of one data set"
-        raise InputError(str(path), [Problem(place="file", text=text)])
+        raise InputError(str(path), [Problem(location="file", text=text)])
     if error := foreign(path, content):
         raise error
     last: list[tuple[str, Any]] = []
@@ -81,7 +81,7 @@ def _pairs(path: Path) -> list[tuple[str, Any]]:
         problem = f"holds {error}"
     except RecursionError:
         problem = "cannot be read: nested too deeply for an object of ids and predictions"
-    raise InputError(str(path), [Problem(place=place, text=problem)])
+    raise InputError(str(path), [Problem(location=place, text=problem)])
 
 
 def _problem(whole: Any) -> str | None:

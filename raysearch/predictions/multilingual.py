@@ -7,17 +7,17 @@ from ..data import readers
 from ..errors import InputError, Problem
 from ..tasks import Split, Task
 from . import comparison, folders
-from .error_collection import joined, together
-from .references import Gold, load
-from .result import Scored
+from .error_collection import collect_errors, join_errors
+from .references import References, load_references
+from .result import ScoreResult
 from .split_names import of_kind
 
 _SHOWN = 5  # problems of a language
 
 
-def score(
+def score_languages(
     task: Task, data: Path, predictions: Path, kind: str | None, *, as_official: bool = False
-) -> Scored:
+) -> ScoreResult:
     """Score every language of which there are predictions and labels.
 
     Args:
@@ -30,8 +30,8 @@ def score(
         InputError: all that is wrong with the predictions; or no labels of any language.
     """
     source = f"score {task.name}"
-    steps = (lambda: _check(source, data), lambda: folders.languages(task, predictions, kind))
-    _, found = together(source, *steps)
+    steps = (lambda: _check(source, data), lambda: folders.language_files(task, predictions, kind))
+    _, found = collect_errors(source, *steps)
     scores: dict[str, dict[str, float]] = {}
     hidden: dict[str, list[str]] = {}  # why no labels can be read -> languages
     further = _passed(found)
@@ -42,8 +42,8 @@ def score(
             hidden.setdefault(gold, []).append(split.language)
             continue
         try:
-            given = comparison.read(task, path)
-            scores[split.language], notes = comparison.score(
+            given = comparison.read_predictions(task, path)
+            scores[split.language], notes = comparison.compare(
                 task, gold, data, path, given, as_official=as_official
             )
             further += [f"{split.language}: {note}" for note in notes]
@@ -51,11 +51,11 @@ def score(
         except InputError as error:
             errors.append(error)
     if errors:
-        raise joined(source, errors, most=_SHOWN)
+        raise join_errors(source, errors, most=_SHOWN)
     without = [f"no labels for {', '.join(codes)} ({why})" for why, codes in hidden.items()]
     if not scores:
-        raise InputError(source, [Problem(place="--data", text=text) for text in without])
-    return Scored(
+        raise InputError(source, [Problem(location="--data", text=text) for text in without])
+    return ScoreResult(
         task=task.name,
         split=found.kind,
         examples=examples,
@@ -65,12 +65,12 @@ def score(
     )
 
 
-def _gold(task: Task, data: Path, split: Split) -> Gold | str:
+def _gold(task: Task, data: Path, split: Split) -> References | str:
     """The labelled examples of a language, or why they cannot be read."""
     try:
-        return load(task, data, split)
+        return load_references(task, data, split)
     except InputError as error:
-        return f"{error.problems[0].place}: {error.problems[0].text}"
+        return f"{error.problems[0].location}: {error.problems[0].text}"
 
 
 def _over_languages(found: dict[str, dict[str, float]], first: str) -> dict[str, float]:
@@ -86,12 +86,12 @@ def _over_languages(found: dict[str, dict[str, float]], first: str) -> dict[str,
 def _check(source: str, data: Path) -> None:
     if not data.is_dir():
         text = f"'{data}' is no folder; to score languages give the one of the benchmarks' folders"
-        raise InputError(source, [Problem(place="--data", text=text)])
+        raise InputError(source, [Problem(location="--data", text=text)])
 
 
 def _part(scored: int, known: int) -> list[str]:
     return [f"the mean is of {scored} of the task's {known} languages"] if scored < known else []
 
 
-def _passed(found: folders.Folder) -> list[str]:
+def _passed(found: folders.PredictionFolder) -> list[str]:
     return [f"no language in the names of: {', '.join(found.passed)}"] if found.passed else []

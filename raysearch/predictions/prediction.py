@@ -15,20 +15,20 @@ import torch
 
 from .. import run_folder, study, tasks
 from ..data import encoding_cache, readers
-from ..data.dataset import Examples
-from ..data.readers.paths import home
+from ..data.dataset import EncodedDataset
+from ..data.readers.paths import task_folder
 from ..errors import InputError, Problem
 from ..models import finetuned
 from ..models.pretrained import read_tokenizer
 from ..models.training_record import TrainingRecord
-from ..recipes import Hyper
+from ..recipes import Hyperparameters
 from ..results import formatting
-from ..results.leaderboard import standings
+from ..results.leaderboard import leaderboard
 from ..run_folder import opening, trial_identity
 from ..storage import file_inside, inside, kind_of
 from ..tasks import Split, Task
-from ..training import decode, embeddings, outputs, span_decoding
-from ..training.evaluation import finite
+from ..training import decode, embeddings, predict_outputs, span_decoding
+from ..training.evaluation import has_only_finite_scores
 from . import submission_files
 
 EVERY = 10.0  # seconds between lines of progress
@@ -40,7 +40,7 @@ _log = logging.getLogger("raysearch")
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Winner:
+class _PredictionJob:
     """A model and what it predicts.
 
     Attributes:
@@ -52,7 +52,7 @@ class _Winner:
 
     task: Task
     folder: Path
-    hyper: Hyper
+    hyper: Hyperparameters
     notes: tuple[str, ...] = ()
 
 
@@ -105,8 +105,8 @@ def _obstacles(
     """Return what stands in the way before any model is looked at."""
     if not jobs:
         text = "nothing to predict: no task has a best/ folder yet"
-        return [Problem(place="tasks", text=text)]
-    asked = [task.name for task, _ in jobs if not task.model_of or task.name in names]
+        return [Problem(location="tasks", text=text)]
+    asked = [task.name for task, _ in jobs if not task.predicted_by or task.name in names]
     problems = [
         problem
         for task, folder in jobs
@@ -123,18 +123,20 @@ def _unwritable(to: Path, predicted: Sequence[Task]) -> list[Problem]:
     for place in sorted(place for place in places if place.is_relative_to(to)):
         if place != to and place.is_symlink():
             text = f"'{place}' is a link, which is not followed; a folder of its own would do"
-            problems.append(Problem(place="to", text=text))
+            problems.append(Problem(location="to", text=text))
         elif place != to and place.is_dir() and place in {to / name for name in names}:
             text = f"'{place}' is a folder, a file is to be written there"
-            problems.append(Problem(place="to", text=text))
+            problems.append(Problem(location="to", text=text))
     inner = {(to / name).parent for name in names} | {to}
     for folder in sorted(inner):
         parent = next(p for p in (folder, *folder.absolute().parents) if p.exists())
         if not parent.is_dir():
-            problems.append(Problem(place="to", text=f"'{parent}' is no folder; another would do"))
+            problems.append(
+                Problem(location="to", text=f"'{parent}' is no folder; another would do")
+            )
         elif not os.access(parent, os.W_OK | os.X_OK):
             text = f"'{parent}' cannot be written; another folder would do"
-            problems.append(Problem(place="to", text=text))
+            problems.append(Problem(location="to", text=text))
     return list(dict.fromkeys(problems))
 
 
@@ -143,16 +145,18 @@ def _sources(
 ) -> tuple[Path, dict[str, Path], study.Study | None]:
     """The data folder, the model folder of each task, and the study of a run."""
     # A task that another one's model predicts has no model of its own.
-    chosen = list(dict.fromkeys(tasks.get(n).model_of or tasks.get(n).name for n in names or ()))
+    chosen = list(
+        dict.fromkeys(tasks.get(n).predicted_by or tasks.get(n).name for n in names or ())
+    )
     if (source / "config.json").is_file():
         if not chosen or data is None:
             text = "a transformers folder needs --tasks and --data"
-            raise InputError(str(source), [Problem(place="tasks", text=text)])
+            raise InputError(str(source), [Problem(location="tasks", text=text)])
         return Path(data), dict.fromkeys(chosen, source), None
     for name in (opening.STUDY, opening.PROVENANCE):
         if kind_of(file_inside(source, name)) is None:
             text = f"neither a run folder (no {name}) nor a transformers folder (no config.json)"
-            raise InputError(str(source), [Problem(place="source", text=text)])
+            raise InputError(str(source), [Problem(location="source", text=text)])
     searched = study.load(opening.study_file(source))
     root = Path(data or opening.recorded_data(source))
     models = {n: inside(source, tasks.get(n).slug, "best") for n in chosen or searched.tasks}
@@ -177,24 +181,25 @@ class _Facts:
         self.records: run_folder.Records | None = None
         self.origins: list[str] = []
         if searched is not None:
-            self.records = run_folder.read(source)
-            self.origins = trial_identity.check(source, searched, self.records)
+            self.records = run_folder.read_journal(source)
+            self.origins = trial_identity.check_identity(source, searched, self.records)
 
     def notes(self, task: Task, record: TrainingRecord | None) -> Iterator[str]:
         """Yield which seed a winner's weights are of, and whether it has learned anything."""
         yield from self.origins
-        own = task.model_of or task.name
-        leaders = standings(self.searched, self.records, own) if self.records else []
+        own = task.predicted_by or task.name
+        leaders = leaderboard(self.searched, self.records, own) if self.records else []
         if not leaders:
             yield from _told(record)
             return
         leader, metric = leaders[0], tasks.get(own).metric
         identity = record.trial.get("id") if record else None
-        trials = [trial for trial in leader.trials if trial.id == identity] or [leader.chosen]
+        trials = [trial for trial in leader.trials if trial.id == identity] or [leader.best_trial]
         if len(leader.trials) > 1:
             yield _seed_note(metric, trials[0].seed, trials[0].score, len(leader.trials))
             over = self.searched.confirm.report
-            yield f"the table's {formatting.percent(leader.score, 2)} is the {over} of all seeds"
+            score = formatting.format_percent(leader.score, 2)
+            yield f"the table's {score} is the {over} of all seeds"
         if trials[0].status == "degenerate":
             yield _DEGENERATE
 
@@ -204,7 +209,7 @@ _DEGENERATE = "WARNING: the winner is degenerate: its training ended with nothin
 
 def _seed_note(metric: str, seed: Any, score: float | None, seeds: int) -> str:
     """Say which of a configuration's seeds a folder holds."""
-    scored = "" if score is None else f", {metric} {formatting.percent(score, 2)} on dev"
+    scored = "" if score is None else f", {metric} {formatting.format_percent(score, 2)} on dev"
     return f"the weights are those of seed {seed}{scored}, the best of {seeds} seeds"
 
 
@@ -220,14 +225,14 @@ def _told(record: TrainingRecord | None) -> Iterator[str]:
         yield _DEGENERATE
 
 
-def _winner(task: Task, folder: Path, facts: _Facts) -> _Winner:
+def _winner(task: Task, folder: Path, facts: _Facts) -> _PredictionJob:
     """Return a model with the settings that its weights were trained with.
 
     Raises:
         InputError: it is no model folder, or says of itself what cannot be.
     """
     record = finetuned.read_record(folder)
-    own = task.model_of or task.name
+    own = task.predicted_by or task.name
     recorded = _rerun(folder, own)
     notes: list[str] = []
     if record is not None:
@@ -240,29 +245,29 @@ def _winner(task: Task, folder: Path, facts: _Facts) -> _Winner:
         if facts.searched is None:
             notes.append(f"the folder tells no settings; taken from '{folder.parent}/best.yaml'")
     else:
-        hyper = Hyper(**finetuned.read_choices(folder))
+        hyper = Hyperparameters(**finetuned.read_choices(folder))
         listed = ", ".join(f"{name} {value}" for name, value in _shaping(task, hyper).items())
         notes.append(f"the folder tells no settings; assumed are: {listed}")
     notes += facts.notes(task, record)
-    return _Winner(task=task, folder=folder, hyper=hyper, notes=tuple(notes))
+    return _PredictionJob(task=task, folder=folder, hyper=hyper, notes=tuple(notes))
 
 
-def _rerun(folder: Path, name: str) -> Hyper | None:
+def _rerun(folder: Path, name: str) -> Hyperparameters | None:
     """Return the hyperparameters of the best.yaml that a run wrote beside a winner's folder."""
     path = folder.parent / "best.yaml"
     if folder.name != "best" or kind_of(path) != "a file":
         return None
     best = study.load(path)
-    return best.hyper(name, {}) if name in best.tasks else None
+    return best.hyperparameters(name, {}) if name in best.tasks else None
 
 
-def _shaping(task: Task, hyper: Hyper) -> dict[str, Any]:
+def _shaping(task: Task, hyper: Hyperparameters) -> dict[str, Any]:
     """Return the hyperparameters that shape a task's data and decode what a model says."""
-    read = type(hyper).READ_BY
+    read = type(hyper).READ_BY_HEADS
     return {n: getattr(hyper, n) for n in _SHAPING if task.head in read.get(n, (task.head,))}
 
 
-def _differing(task: Task, recorded: Hyper, hyper: Hyper) -> str:
+def _differing(task: Task, recorded: Hyperparameters, hyper: Hyperparameters) -> str:
     """Return the settings of the weights that best.yaml has otherwise."""
     others = _shaping(task, recorded)
     pairs = ((n, x, others[n]) for n, x in _shaping(task, hyper).items() if others[n] != x)
@@ -271,8 +276,8 @@ def _differing(task: Task, recorded: Hyper, hyper: Hyper) -> str:
 
 def _predicted(name: str, names: Sequence[str] | None) -> list[Task]:
     """The task itself, and those that its model predicts as well, as far as they are wanted."""
-    own = [task for task in tasks.TASKS.values() if name in (task.name, task.model_of)]
-    return [task for task in own if not names or {task.name, task.model_of} & set(names)]
+    own = [task for task in tasks.TASKS.values() if name in (task.name, task.predicted_by)]
+    return [task for task in own if not names or {task.name, task.predicted_by} & set(names)]
 
 
 def _asked(task: Task) -> list[Split]:
@@ -282,19 +287,19 @@ def _asked(task: Task) -> list[Split]:
 
 def _problems(task: Task, folder: Path, root: Path, *, needed: bool) -> Iterator[Problem]:
     if not folder.is_dir():
-        yield Problem(place=task.name, text=f"no weights at '{folder}'")
+        yield Problem(location=task.name, text=f"no weights at '{folder}'")
     present = readers.present_splits(task, root)
     asked = _asked(task)
     if not asked:
-        yield Problem(place=task.name, text="the benchmark takes no predictions of it")
+        yield Problem(location=task.name, text="the benchmark takes no predictions of it")
     elif needed and not any(split.name in present for split in asked):
         wanted = ", ".join(file.path for split in asked[:3] for file in split.files)
-        text = f"no test file under '{home(task, root)}'; looked for {wanted}"
-        yield Problem(place=task.name, text=text)
+        text = f"no test file under '{task_folder(task, root)}'; looked for {wanted}"
+        yield Problem(location=task.name, text=text)
 
 
 def _files(
-    winner: _Winner, root: Path, to: Path, note: Callable[[str], None] | None
+    winner: _PredictionJob, root: Path, to: Path, note: Callable[[str], None] | None
 ) -> Iterator[Path]:
     task, folder, hyper = winner.task, winner.folder, winner.hyper
     present = readers.present_splits(task, root)
@@ -305,25 +310,29 @@ def _files(
     for text in winner.notes:
         assumed(f"{task.name}: {text}")
     tokenizer = read_tokenizer(str(folder), ())
-    model = finetuned.load(folder, task, _device(), lambda text: assumed(f"{task.name}: {text}"))
+    model = finetuned.load_finetuned(
+        folder, task, _device(), lambda text: assumed(f"{task.name}: {text}")
+    )
     for split in splits:
         prepared = _prepared(winner, split, root, tokenizer)
-        examples = Examples(prepared.table, prepared.padding)
+        examples = EncodedDataset(prepared.table, prepared.padding)
         numbers = _outputs(winner, model, split, examples, progress)
         predictions = decode(numbers, examples, task, hyper)
         progress(f"{task.name} {split.name}: {len(examples):,} examples predicted")
         if task.head == "span":
-            files = span_decoding.files(predictions, task, hyper)
+            files = span_decoding.answer_files(predictions, task, hyper)
             yield from submission_files.write_answers(to, split, files)
         elif task.head == "tag":
             yield submission_files.write_tags(to, task, split, predictions)
         elif task.head == "thought":
             yield submission_files.write_embeddings(to, split, examples.ids(), predictions)
         else:
-            yield submission_files.write(to, task, split, examples.ids(), predictions)
+            yield submission_files.write_submission(to, task, split, examples.ids(), predictions)
 
 
-def _prepared(winner: _Winner, split: Split, root: Path, tokenizer: Any) -> encoding_cache.Prepared:
+def _prepared(
+    winner: _PredictionJob, split: Split, root: Path, tokenizer: Any
+) -> encoding_cache.Prepared:
     """Return a split's token ids. Raises InputError where the folder's tokenizer makes none."""
     try:
         return encoding_cache.prepare(winner.task, split, root, tokenizer, winner.hyper)
@@ -333,14 +342,14 @@ def _prepared(winner: _Winner, split: Split, root: Path, tokenizer: Any) -> enco
         raise _unread(winner, split, "its tokenizer makes nothing of a text", error) from error
 
 
-def _unread(winner: _Winner, split: Split, why: str, error: BaseException) -> InputError:
+def _unread(winner: _PredictionJob, split: Split, why: str, error: BaseException) -> InputError:
     first = (str(error).strip().splitlines() or [type(error).__name__])[0]
     text = f"'{winner.folder}' cannot read {winner.task.name} {split.name}: {first}\n{why}"
-    return InputError(str(winner.folder), [Problem(place="model", text=text)])
+    return InputError(str(winner.folder), [Problem(location="model", text=text)])
 
 
 def _outputs(
-    winner: _Winner, model: torch.nn.Module, split: Split, examples: Examples,
+    winner: _PredictionJob, model: torch.nn.Module, split: Split, examples: EncodedDataset,
     note: Callable[[str], None],
 ) -> Any:  # fmt: skip
     """Return what a model says of every example of a split, see `fit.outputs`.
@@ -350,7 +359,7 @@ def _outputs(
     """
     task = winner.task
     try:
-        numbers = outputs(
+        numbers = predict_outputs(
             model, examples, task, winner.hyper, autocast=nullcontext,
             read=embeddings if task.head == "thought" else None,
             beat=_progress(f"{task.name} {split.name}", len(examples), note),
@@ -358,9 +367,9 @@ def _outputs(
     except Exception as error:  # a model of foreign files: any of its layers may fail in any way
         why = "its config.json does not describe its weights, or memory is short"
         raise _unread(winner, split, why, error) from error
-    if not finite(numbers, task):
+    if not has_only_finite_scores(numbers, task):
         text = f"'{winner.folder}' says NaN or infinity of {task.name} {split.name}"
-        raise InputError(str(winner.folder), [Problem(place="model", text=text)])
+        raise InputError(str(winner.folder), [Problem(location="model", text=text)])
     return numbers
 
 

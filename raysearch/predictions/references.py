@@ -6,12 +6,12 @@ from pathlib import Path
 
 from ..data import readers
 from ..errors import InputError, Problem
-from ..metrics.missing_ids import ids
+from ..metrics.missing_ids import format_ids
 from ..tasks import Example, Split, Task
 
 
 @dataclass(frozen=True, kw_only=True)
-class Gold:
+class References:
     """Examples of one split, all with labels.
 
     Attributes:
@@ -25,7 +25,7 @@ class Gold:
     parts: dict[str, int]
 
 
-def load(task: Task, data: Path, split: Split) -> Gold:
+def load_references(task: Task, data: Path, split: Split) -> References:
     """Read a split for scoring.
 
     Args:
@@ -34,18 +34,19 @@ def load(task: Task, data: Path, split: Split) -> Gold:
     Raises:
         InputError: no such file, or a damaged one, or one without labels.
     """
-    split, root = split.with_gold(), data
+    split, root = split.labelled_copy(), data
     if data.is_file():
         task, split, root = _lone(task, split, data)
     examples = list(readers.read(task, split, root))
     if not examples:
-        raise InputError(str(data), [Problem(place=split.name, text="has no examples")])
+        raise InputError(str(data), [Problem(location=split.name, text="has no examples")])
     counts = Counter(example["id"] for example in examples)
     if twice := [identity for identity, count in counts.items() if count > 1]:
-        text = f"{len(twice):,} stand more than once, so that no prediction is theirs: {ids(twice)}"
-        raise InputError(str(data), [Problem(place="ids", text=text)])
+        text = f"{len(twice):,} stand more than once, so that no prediction is theirs: "
+        text += format_ids(twice)
+        raise InputError(str(data), [Problem(location="ids", text=text)])
     parts = Counter(example["part"] for example in examples if "part" in example)
-    return Gold(split=split, examples=examples, parts=dict(parts) if len(parts) > 1 else {})
+    return References(split=split, examples=examples, parts=dict(parts) if len(parts) > 1 else {})
 
 
 def _lone(task: Task, split: Split, data: Path) -> tuple[Task, Split, Path]:
@@ -54,6 +55,6 @@ def _lone(task: Task, split: Split, data: Path) -> tuple[Task, Split, Path]:
     form = next(iter((*named, *split.files)), None)
     if form is None or form.parts:
         text = "is a file; give the folder that holds the benchmark's folders"
-        raise InputError(str(data), [Problem(place="--data", text=text)])
+        raise InputError(str(data), [Problem(location="--data", text=text)])
     file = replace(form, path=data.name, folder="")
     return replace(task, folder=""), replace(split, files=(file,)), data.parent

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scored:
+class ScoreResult:
     """What a file of predictions is worth, or a folder of one for each language.
 
     Attributes:
@@ -30,7 +30,7 @@ class Scored:
     languages: dict[str, dict[str, float]] = field(default_factory=dict)
 
 
-def plain_text(found: Scored) -> str:
+def plain_text(found: ScoreResult) -> str:
     """A line a score, in percent; of a folder a line a language."""
     many = f"{len(found.languages)} languages, " if found.languages else ""
     lines = [f"{found.task} {found.split}, {many}{found.examples:,} examples"]
@@ -43,7 +43,7 @@ def plain_text(found: Scored) -> str:
     return "\n".join([*lines, *(f"note: {note}" for note in found.notes)])
 
 
-def _languages(found: Scored) -> list[str]:
+def _languages(found: ScoreResult) -> list[str]:
     metrics = list(next(iter(found.languages.values())))
     rows = dict(found.languages)
     for name in ("mean", "gap"):
@@ -62,7 +62,7 @@ def _languages(found: Scored) -> list[str]:
     return lines
 
 
-def json_text(found: Scored) -> str:
+def json_text(found: ScoreResult) -> str:
     """One object, in percent."""
     whole = dict(vars(found))
     # JSON has no infinity.

@@ -9,7 +9,7 @@ _PLACES = 3
 
 
 @dataclass(kw_only=True)
-class Alike:
+class RepeatedErrors:
     """Problems of one file, by what they say.
 
     Attributes:
@@ -18,18 +18,18 @@ class Alike:
     """
 
     source: str
-    found: dict[str, list[str]] = field(default_factory=dict)
+    places_by_text: dict[str, list[str]] = field(default_factory=dict)
 
     def add(self, place: str, text: str) -> None:
         """Note a problem."""
-        self.found.setdefault(text, []).append(place)
+        self.places_by_text.setdefault(text, []).append(place)
 
     def close(self) -> None:
         """Raise InputError if there was a problem."""
-        problems = [_problem(text, places) for text, places in self.found.items()]
+        problems = [_problem(text, places) for text, places in self.places_by_text.items()]
         if rest := problems[KEPT_PROBLEMS:]:
             more = sum(problem.count for problem in rest)
-            last = Problem(place="...", text=f"and {more:,} more", count=more)
+            last = Problem(location="...", text=f"and {more:,} more", count=more)
             problems = [*problems[:KEPT_PROBLEMS], last]
         if problems:
             raise InputError(self.source, problems)
@@ -41,4 +41,4 @@ def _problem(text: str, places: list[str]) -> Problem:
     shown = ", ".join([first, *(place.removeprefix("line ") for place in others)])
     more = len(places) - _PLACES
     place = f"{shown} and {more:,} more" if more > 0 else shown
-    return Problem(place=place, text=text, count=len(places))
+    return Problem(location=place, text=text, count=len(places))

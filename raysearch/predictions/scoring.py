@@ -9,9 +9,9 @@ from .. import tasks
 from ..errors import InputError, Problem, printable
 from ..tasks import Task
 from . import comparison, folders, json_files, multilingual
-from .error_collection import together
-from .references import Gold, load
-from .result import Scored, json_text, plain_text
+from .error_collection import collect_errors
+from .references import References, load_references
+from .result import ScoreResult, json_text, plain_text
 from .split_names import choose
 
 _THRESHOLD = "_threshold"
@@ -32,7 +32,7 @@ def score(
     null_odds: Path | None = None,
     threshold: float | None = None,
     as_official: bool = False,
-) -> Scored:
+) -> ScoreResult:
     """Score predictions in the benchmark's own format.
 
     Args:
@@ -54,25 +54,27 @@ def score(
     task, source = tasks.get(name), f"score {name}"
     if predictions.is_dir() and task.languages:
         _check(task, source, null_odds, threshold, as_official)
-        return multilingual.score(task, data, predictions, split, as_official=as_official)
+        return multilingual.score_languages(task, data, predictions, split, as_official=as_official)
     if predictions.is_dir():
-        split, predictions = folders.alone(task, predictions, split)
-    _, gold, found, odds = together(
+        split, predictions = folders.lone_file(task, predictions, split)
+    _, gold, found, odds = collect_errors(
         source,
         lambda: _check(task, source, null_odds, threshold, as_official),
         lambda: _gold(task, data, split, predictions),
-        lambda: comparison.read(task, predictions),
-        lambda: json_files.mapping(null_odds, numbers=True) if null_odds else None,
+        lambda: comparison.read_predictions(task, predictions),
+        lambda: json_files.read_mapping(null_odds, numbers=True) if null_odds else None,
     )
-    scores, notes = comparison.score(
+    scores, notes = comparison.compare(
         task, gold, data, predictions, found,
         odds_path=null_odds, odds=odds, threshold=threshold, as_official=as_official,
     )  # fmt: skip
     return _scored(task, gold, scores, notes)
 
 
-def _scored(task: Task, gold: Gold, scores: dict[str, float], notes: tuple[str, ...]) -> Scored:
-    return Scored(
+def _scored(
+    task: Task, gold: References, scores: dict[str, float], notes: tuple[str, ...]
+) -> ScoreResult:
+    return ScoreResult(
         task=task.name,
         split=gold.split.name,
         examples=len(gold.examples),
@@ -88,21 +90,21 @@ def _check(
     problems = []
     if as_official and task.layout != "json":
         text = f"is for answers in JSON, as SQuAD's scripts take them; {task.name} has none"
-        problems.append(Problem(place="--as-official", text=text))
+        problems.append(Problem(location="--as-official", text=text))
     if null_odds and not task.unanswerable:
         text = f"are for tasks with questions that have no answer; {task.name} has none"
-        problems.append(Problem(place="--null-odds", text=text))
+        problems.append(Problem(location="--null-odds", text=text))
     if threshold is not None and not null_odds:
         text = "needs --null-odds, the scores that it is compared with"
-        problems.append(Problem(place="--threshold", text=text))
+        problems.append(Problem(location="--threshold", text=text))
     if threshold is not None and math.isnan(threshold):
-        problems.append(Problem(place="--threshold", text="is no number"))
+        problems.append(Problem(location="--threshold", text="is no number"))
     if problems:
         raise InputError(source, problems)
 
 
-def _gold(task: Task, data: Path, name: str | None, predictions: Path) -> Gold:
+def _gold(task: Task, data: Path, name: str | None, predictions: Path) -> References:
     if not data.exists():
         text = f"there is no such file or folder: '{data}'"
-        raise InputError(f"score {task.name}", [Problem(place="--data", text=text)])
-    return load(task, data, choose(task, data, name, predictions))
+        raise InputError(f"score {task.name}", [Problem(location="--data", text=text)])
+    return load_references(task, data, choose(task, data, name, predictions))

@@ -16,7 +16,7 @@ Keys = frozenset[str] | list[int]
 _SAID = {"json": "ids", "glue": "ids", "numbered": "numbers"}
 
 
-def misplaced(
+def matching_splits(
     task: Task, split: Split, data: Path, found: Any, examples: Iterable[Example]
 ) -> list[Problem]:
     """A problem where predictions are not of these examples and those of another split fit them.
@@ -41,7 +41,7 @@ def misplaced(
         text += f"name {'it' if len(names) == 1 else 'the one that they are of'}"
     else:
         text += "labels of that are not published"
-    return [Problem(place="--split", text=text)]
+    return [Problem(location="--split", text=text)]
 
 
 def _fits(task: Task, split: Split, data: Path, keys: Keys) -> bool:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from ..data import readers
-from ..errors import InputError, Problem, nearest, shortened
+from ..errors import InputError, Problem, nearest_name, shorten
 from ..tasks import Split, Task
 
 KINDS = ("dev", "test")
@@ -56,12 +56,12 @@ def choose(task: Task, data: Path, name: str | None, predictions: Path) -> Split
 
 
 def _refuse(task: Task, text: str) -> NoReturn:
-    raise InputError(f"score {task.name}", [Problem(place="--split", text=text)])
+    raise InputError(f"score {task.name}", [Problem(location="--split", text=text)])
 
 
 def scored(task: Task) -> list[Split]:
     """Splits whose labels are published: dev, test and training sets."""
-    every = (*task.dev, *task.test, *task.trainings())
+    every = (*task.dev, *task.test, *task.training_splits())
     return [split for split in every if split.labelled or split.gold]
 
 
@@ -75,7 +75,7 @@ def by_name(task: Task, name: str) -> Split:
         text = f"the labels of '{name}' are not published; labelled are: {there}"
     else:
         near = _nearest(task, name)
-        text = f"no split named '{shortened(name)}'; {near}there are: {listed(splits.values())}"
+        text = f"no split named '{shorten(name)}'; {near}there are: {listed(splits.values())}"
     _refuse(task, text)
 
 
@@ -86,7 +86,7 @@ def _names(split: Split) -> list[str]:
 
 def _nearest(task: Task, name: str) -> str:
     """A hint at the split that was meant: "dev.de" is de, "dev" the first dev split."""
-    near = nearest(name, task.splits())[:1]
+    near = nearest_name(name, task.splits())[:1]
     if found := _told(task, f"{name}.tsv"):
         near = [found.name]
     elif task.dev and name in ("dev", "valid", "validation"):

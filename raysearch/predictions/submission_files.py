@@ -11,7 +11,7 @@ from ..storage import write_atomically
 from ..tasks import Split, Task
 
 
-def write(
+def write_submission(
     folder: Path,
     task: Task,
     split: Split,
@@ -111,4 +111,4 @@ def _problems(
             found.append((f"predictions[{at}]", f"classes are {known}, got {prediction!r}"))
         elif not math.isfinite(prediction):
             found.append((f"predictions[{at}]", f"a finite number is needed, got {prediction!r}"))
-    return [Problem(place=place, text=text) for place, text in found[:10]]
+    return [Problem(location=place, text=text) for place, text in found[:10]]

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from ..data.readers.decimal_numbers import decimal
-from ..data.readers.row_errors import Faults
-from ..data.readers.text_lines import EMPTY, lines
-from ..metrics.missing_ids import unpaired
+from ..data.readers.row_errors import RowErrors
+from ..data.readers.text_lines import EMPTY, iter_lines
+from ..metrics.missing_ids import id_mismatch_problems
 from ..tasks import Example, Task
-from .row_errors import Alike
+from .row_errors import RepeatedErrors
 
 HEADER = ("index", "prediction")
 
@@ -24,15 +24,15 @@ MOST = 20_000_000  # lines of a file
 Lines = list[tuple[int, str]]
 
 
-def text(path: Path) -> Lines:
+def read_text(path: Path) -> Lines:
     """Lines with their numbers, counted from 1, without blank ones at the end.
 
     Raises:
         InputError: the file is not there, empty or not UTF-8.
     """
-    faults = Faults(source=str(path))
+    faults = RowErrors(source=str(path))
     found: Lines = []
-    for first, block in lines(path, faults):
+    for first, block in iter_lines(path, faults):
         found += [(number, line) for number, line in enumerate(block, first) if line is not None]
         if len(found) > MOST:
             faults.refuse(f"line {MOST:,}", "and more lines; no data set has so many")
@@ -48,10 +48,10 @@ def text(path: Path) -> Lines:
     return found
 
 
-def classes(path: Path, found: Lines, task: Task, examples: Sequence[Example]) -> list[Any]:
+def read_classes(path: Path, found: Lines, task: Task, examples: Sequence[Example]) -> list[Any]:
     """Class ids, or numbers of a regression, in the order of the examples: from GLUE's rows, in any
     order, or from a label a line."""
-    faults = Alike(source=str(path))
+    faults = RepeatedErrors(source=str(path))
     label = _label(task)
     if task.layout == "glue":
         gold = {example["id"]: example for example in examples}
@@ -63,13 +63,13 @@ def classes(path: Path, found: Lines, task: Task, examples: Sequence[Example]) -
     return given
 
 
-def choices(path: Path, found: Lines, _: Task, examples: Sequence[Example]) -> list[int]:
+def read_choices(path: Path, found: Lines, _: Task, examples: Sequence[Example]) -> list[int]:
     """Numbers of the options, in the order of the examples, from rows in any order.
 
     A third column holds the labels that the file's writer knew. Where they are not ours, its rows
     were numbered in another order, which would go unnoticed without it.
     """
-    faults = Alike(source=str(path))
+    faults = RepeatedErrors(source=str(path))
     gold = {example["id"]: example for example in examples}
     rows, strange = [], []
     for number, line in found:
@@ -90,11 +90,11 @@ def choices(path: Path, found: Lines, _: Task, examples: Sequence[Example]) -> l
     return [given[example["id"]] for example in examples]
 
 
-def tags(
+def read_tags(
     path: Path, found: Lines, task: Task, examples: Sequence[Example]
 ) -> dict[str, tuple[int, ...]]:
     """Sentence -> the tags of its words, from a tag a line with blank lines between sentences."""
-    faults, sentences = Alike(source=str(path)), sentences_of(found)
+    faults, sentences = RepeatedErrors(source=str(path)), sentences_of(found)
     _count("sentences", len(sentences), len(examples), faults)
     label = _named({tag: at for at, tag in enumerate(task.labels)}, "tag")
     given = {}
@@ -122,7 +122,9 @@ def sentences_of(found: Lines) -> list[Lines]:
     return [sentence for sentence in sentences if sentence]
 
 
-def _submission(found: Lines, gold: Container[str], faults: Alike) -> list[tuple[int, str, str]]:
+def _submission(
+    found: Lines, gold: Container[str], faults: RepeatedErrors
+) -> list[tuple[int, str, str]]:
     """Line, id and prediction of each row below GLUE's header."""
     (first, header), *rest = found
     fields = header.split("\t")
@@ -146,7 +148,7 @@ def _submission(found: Lines, gold: Container[str], faults: Alike) -> list[tuple
 
 def _by_id(
     rows: list[tuple[int, str, str]], label: Callable[[str], Any], gold: dict[str, Example],
-    faults: Alike,
+    faults: RepeatedErrors,
 ) -> dict[str, Any]:  # fmt: skip
     """Id -> prediction, each id of gold once."""
     given: dict[str, Any] = {}
@@ -154,13 +156,13 @@ def _by_id(
         if identity in given:
             faults.add(f"line {number}", f"id {identity[:40]} stands for the second time")
         given[identity] = _read(label, value, f"line {number}", faults)
-    for problem in unpaired("prediction", given, gold, of="example"):
-        faults.add(problem.place, problem.text)
+    for problem in id_mismatch_problems("prediction", given, gold, of="example"):
+        faults.add(problem.location, problem.text)
     faults.close()
     return given
 
 
-def _read(label: Callable[[str], Any], value: str, place: str, faults: Alike) -> Any:
+def _read(label: Callable[[str], Any], value: str, place: str, faults: RepeatedErrors) -> Any:
     try:
         return label(value)
     except ValueError as error:
@@ -168,7 +170,9 @@ def _read(label: Callable[[str], Any], value: str, place: str, faults: Alike) ->
         return None
 
 
-def _alone(label: Callable[[str], Any], what: str, line: str, place: str, faults: Alike) -> Any:
+def _alone(
+    label: Callable[[str], Any], what: str, line: str, place: str, faults: RepeatedErrors
+) -> Any:
     """What a line says that should hold nothing else."""
     line = line.strip()
     if "\t" not in line:
@@ -182,7 +186,7 @@ def _columns(line: str) -> str:
     return "is blank" if not line else f"{count} column{'' if count == 1 else 's'}"
 
 
-def _count(what: str, seen: int, wanted: int, faults: Alike) -> None:
+def _count(what: str, seen: int, wanted: int, faults: RepeatedErrors) -> None:
     if seen != wanted:
         faults.add("file", f"{what}: {seen:,}, where the data has {wanted:,}")
 

@@ -8,9 +8,9 @@ from ..data import readers
 from ..errors import InputError, Problem
 from ..study import Study
 from ..study.model_names import POSITIONS, model_problems, scratch_shape
-from ..study.unused_fields import idle_notes
+from ..study.unused_fields import unused_field_notes
 from . import schedule_notes, view_resources
-from .file_problems import of_file, unreadable
+from .file_problems import task_problems, unreadable
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,18 +40,18 @@ def survey(study: Study, root: Path | None) -> Survey:
                 wrong, told = _schedules(study, name, sizes[name])
                 found += wrong
                 notes += told
-        lacking, seen = view_resources.look(study, tasks.get(name), root)
+        lacking, seen = view_resources.resource_problems(study, tasks.get(name), root)
         found += [problem for problem in lacking if problem not in found]
         notes += [f"{name} {note}" for note in seen]
     found = list(dict.fromkeys(found))
-    return Survey(problems=found, sizes=sizes, notes=[*idle_notes(study), *notes])
+    return Survey(problems=found, sizes=sizes, notes=[*unused_field_notes(study), *notes])
 
 
 def _read(study: Study, name: str, root: Path) -> tuple[dict[str, int], list[Problem]]:
     """How many examples the splits of a task have, and what is wrong with them."""
-    task, train, sizes = tasks.get(name), study.trainings(name), {}
+    task, train, sizes = tasks.get(name), study.training_splits(name), {}
     try:
-        found = [replace(problem, place=name) for problem in readers.locate(task, root, train)]
+        found = [replace(problem, location=name) for problem in readers.locate(task, root, train)]
         present = readers.present_splits(task, root)
     except OSError as error:
         return {}, [unreadable(name, error)]
@@ -68,11 +68,11 @@ def _schedules(study: Study, name: str, sizes: dict[str, int]) -> tuple[list[Pro
     head, problems, notes = tasks.get(name).head, [], []
     if head in schedule_notes.UNKNOWN:
         return [], []
-    examples = sum(sizes[split.name] for split in study.trainings(name))
+    examples = sum(sizes[split.name] for split in study.training_splits(name))
     for line in schedule_notes.schedule_notes(study, name, examples):
         if schedule_notes.refused(head, line):
             text = f"{line}, of {examples:,} examples: a larger EPOCH or a smaller BSZ would do"
-            problems.append(Problem(place=name, text=text))
+            problems.append(Problem(location=name, text=text))
         else:
             notes.append(f"{name} {line}")
     return problems, notes
@@ -87,7 +87,7 @@ def _size(
         for _ in readers.read(task, split, root, spare=spare):
             size += 1
     except InputError as error:
-        return size, of_file(task, error)
+        return size, task_problems(task, error)
     return size, []
 
 
@@ -98,10 +98,12 @@ def _lengths(study: Study) -> list[Problem]:
         model = study.model_of(name)
         shape = scratch_shape(model)
         most = POSITIONS.get(shape[0]) if shape and name in tasks.TASKS else None
-        hyper = study.hyper(name, {}) if most else None
+        hyper = study.hyperparameters(name, {}) if most else None
         if hyper and "max_length" in hyper.model_fields_set and hyper.max_length > most:
             text = f"{name}: '{model}' has positions for {most} tokens, got {hyper.max_length}"
-            problems.append(Problem(place="max_length", text=f"{text}; {most} or fewer would do"))
+            problems.append(
+                Problem(location="max_length", text=f"{text}; {most} or fewer would do")
+            )
     return problems
 
 
@@ -112,4 +114,4 @@ def _named_models(study: Study) -> list[Problem]:
         own = name in study.per_task and study.per_task[name].model
         places.setdefault(study.model_of(name), f"per_task.{name}.model" if own else "model")
     found = [(place, model_problems(model)) for model, place in places.items()]
-    return [replace(problem, place=place) for place, problems in found for problem in problems]
+    return [replace(problem, location=place) for place, problems in found for problem in problems]

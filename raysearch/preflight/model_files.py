@@ -36,5 +36,5 @@ def hub_problems(model: str) -> list[Problem]:
     except Exception as error:  # whatever the network or the hub may answer
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         text = f"no folder '{model}', and as a hub name it cannot be read: {reason}"
-        return [Problem(place="model", text=text)]
+        return [Problem(location="model", text=text)]
     return []

@@ -30,7 +30,7 @@ class Lanes:
     gpus: float | None = None
 
     @classmethod
-    def of(cls, lanes: Self | int | None) -> Self | None:
+    def from_mapping(cls, lanes: Self | int | None) -> Self | None:
         """A count alone is one of ordinary lanes."""
         return cls(count=lanes) if isinstance(lanes, int) else lanes
 
@@ -54,15 +54,15 @@ def disk_problems(folder: Path, model: str, weights: int, place: str = "storage"
     """
     parent = next(p for p in (folder, *folder.parents) if p.exists())
     if not parent.is_dir():
-        return [Problem(place=place, text=f"'{parent}' is no folder; another one would do")]
+        return [Problem(location=place, text=f"'{parent}' is no folder; another one would do")]
     if not os.access(parent, os.W_OK | os.X_OK):
-        return [Problem(place=place, text=f"'{parent}' cannot be written; another would do")]
+        return [Problem(location=place, text=f"'{parent}' cannot be written; another would do")]
     size = sum(f.stat().st_size for f in model_files(model))
     need, free = SPARE + weights * size, shutil.disk_usage(parent).free
     if free >= need:
         return []
     text = f"{free / 2**30:.1f} GiB free at {parent}, the run needs {need / 2**30:.1f} GiB"
-    return [Problem(place=place, text=text)]
+    return [Problem(location=place, text=text)]
 
 
 def lane_problems(lanes: Lanes, cluster: Mapping[str, float]) -> list[Problem]:
@@ -72,12 +72,12 @@ def lane_problems(lanes: Lanes, cluster: Mapping[str, float]) -> list[Problem]:
     have = ", ".join(f"{cluster.get(k, 0):g} {k}" for k in needs)
     if holds < 1:
         text = f"a lane needs {lane}, the cluster has {have}; {_advice(lanes, cluster)} would do"
-        return [Problem(place="lanes", text=text)]
+        return [Problem(location="lanes", text=text)]
     if lanes.count is not None and lanes.count < 1:
-        return [Problem(place="lanes", text=f"{lanes.count} asked for, at least 1 would do")]
+        return [Problem(location="lanes", text=f"{lanes.count} asked for, at least 1 would do")]
     if lanes.count is not None and lanes.count > holds:
         text = f"{lanes.count} lanes of {lane} asked for, the cluster has {have}: at most {holds}"
-        return [Problem(place="lanes", text=text)]
+        return [Problem(location="lanes", text=text)]
     return []
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from itertools import islice, product
 from typing import Any
 
-from ..recipes.schedule import NO_STEP, differences
+from ..recipes.schedule import NO_STEP, schedule_differences
 from ..study import Configuration, Study
 
 MOST = 2000  # configurations that are looked at
@@ -26,8 +26,8 @@ def schedule_notes(study: Study, task: str, examples: int) -> list[str]:
         return []
     lines: dict[str, None] = {}
     for point in islice(_points(study, task), MOST):
-        hyper = study.hyper(task, point)
-        lines |= dict.fromkeys(differences(hyper, hyper.in_pass(examples)))
+        hyper = study.hyperparameters(task, point)
+        lines |= dict.fromkeys(schedule_differences(hyper, hyper.examples_per_epoch(examples)))
     return list(lines)
 
 

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from .. import tasks
-from ..errors import Problem, shortened
-from ..recipes import Hyper
+from ..errors import Problem, shorten
+from ..recipes import Hyperparameters
 from ..study import Study
-from ..study.model_names import model_problems, scratch_shape, source
-from .file_problems import of_file, unreadable
+from ..study.model_names import model_problems, resolve_model_folder, scratch_shape
+from .file_problems import task_problems, unreadable
 from .model_files import model_fingerprint
 
 # What the names of transformers' models with these heads hold.
@@ -21,11 +21,17 @@ _HEADS = {
 _ALIKE = ("model_type", "vocab_size", "hidden_size", "num_hidden_layers")
 
 
-def look(study: Study, task: tasks.Task, root: Path | None) -> tuple[list[Problem], list[str]]:
+def resource_problems(
+    study: Study, task: tasks.Task, root: Path | None
+) -> tuple[list[Problem], list[str]]:
     """What is wrong with what a task's views are made from and with the folder of its teacher; the
     languages that there are. Without a data folder only models are looked at."""
-    hyper, spare, model = study.hyper(task.name, {}), study.leave_out, study.model_of(task.name)
-    needs, found = hyper.needs(), _teacher_problems(_teacher(hyper), task, model)
+    hyper, spare, model = (
+        study.hyperparameters(task.name, {}),
+        study.leave_out,
+        study.model_of(task.name),
+    )
+    needs, found = hyper.view_kinds(), _teacher_problems(_teacher(hyper), task, model)
     if "subwords" in needs:
         found += _tokenizer_problems(model)
     if not needs or root is None:
@@ -33,18 +39,18 @@ def look(study: Study, task: tasks.Task, root: Path | None) -> tuple[list[Proble
     from ..data.augmentation import resources
 
     try:
-        there = resources.find(task, root, needs, spare)
-        for error in resources.broken(task, root, there, spare):
-            found += of_file(task, error)
+        there = resources.find_resources(task, root, needs, spare)
+        for error in resources.resource_problems(task, root, there, spare):
+            found += task_problems(task, error)
     except OSError as error:
         return [*found, unreadable(task.name, error)], []
     return [*found, *there.missing], list(there.notes)
 
 
-def _teacher(hyper: Hyper) -> str | None:
+def _teacher(hyper: Hyperparameters) -> str | None:
     """The folder of the model that teaches, where one is named."""
     named = getattr(hyper, "teacher", None)
-    return named and source(named)
+    return named and resolve_model_folder(named)
 
 
 def _teacher_problems(teacher: str | None, task: tasks.Task, model: str) -> list[Problem]:
@@ -52,13 +58,13 @@ def _teacher_problems(teacher: str | None, task: tasks.Task, model: str) -> list
     if teacher is None:
         return []
     if not Path(teacher).is_dir():
-        text = f"no folder '{shortened(teacher)}'; a fine-tuned transformers folder or a run would"
-        return [Problem(place="teacher", text=f"{text} do")]
+        text = f"no folder '{shorten(teacher)}'; a fine-tuned transformers folder or a run would"
+        return [Problem(location="teacher", text=f"{text} do")]
     if found := model_problems(teacher):
-        return [replace(problem, place="teacher") for problem in found]
+        return [replace(problem, location="teacher") for problem in found]
     if text := _unfit(_configuration(teacher), task, model):
         text = f"'{teacher}' {text}\na winner of stage 1 of the same task and model would do"
-        return [Problem(place="teacher", text=text)]
+        return [Problem(location="teacher", text=text)]
     return []
 
 
@@ -98,14 +104,14 @@ def _tokenizer_problems(model: str) -> list[Problem]:
     return [replace(problem, text=f"of '{model}' {problem.text}")]
 
 
-def view_fingerprint(task: tasks.Task, data: Path, hyper: Hyper) -> str:
+def view_fingerprint(task: tasks.Task, data: Path, hyper: Hyperparameters) -> str:
     """Identity of the dictionaries, translations and teacher that trials of a task need besides its
     own data; empty where they need none."""
     from ..data.augmentation import resources
 
     teacher = _teacher(hyper)
     parts = [
-        resources.fingerprint(task, data, hyper.needs()),
+        resources.fingerprint(task, data, hyper.view_kinds()),
         teacher and model_fingerprint(teacher),
     ]
     return "-".join(filter(None, parts))

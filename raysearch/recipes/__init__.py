@@ -1,8 +1,17 @@
 """How a model is trained: the recipes with their stages, losses and hyperparameters."""
 
-from .hyperparameters import SHARED, Hyper, PerEpoch, Steps
+from .hyperparameters import DATA_HYPERPARAMETERS, Hyperparameters, PerEpoch, Steps
 from .recipe import Recipe, Stage
 from .registry import RECIPES
-from .settings_validation import typed
+from .settings_validation import validate_settings
 
-__all__ = ["RECIPES", "SHARED", "Hyper", "PerEpoch", "Recipe", "Stage", "Steps", "typed"]
+__all__ = [
+    "DATA_HYPERPARAMETERS",
+    "RECIPES",
+    "Hyperparameters",
+    "PerEpoch",
+    "Recipe",
+    "Stage",
+    "Steps",
+    "validate_settings",
+]

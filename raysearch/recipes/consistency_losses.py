@@ -8,8 +8,8 @@ add up to the loss of the whole. What a row is, each function says."""
 from dataclasses import dataclass
 from typing import Any
 
-NEVER = -1e30  # a score, or a log-probability, of what may not be
-_ABSENT = NEVER / 2  # below it there is no mass
+MASKED_SCORE = -1e30  # a score, or a log-probability, of what may not be
+_ABSENT = MASKED_SCORE / 2  # below it there is no mass
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,7 +139,7 @@ def teacher_span_loss(
     rows = 0
     for name in ("start", "end"):
         said, wanted = (
-            _log_softmax(scores, None if padded else real).masked_fill(~real, NEVER)
+            _log_softmax(scores, None if padded else real).masked_fill(~real, MASKED_SCORE)
             for scores in (getattr(student, name), getattr(teacher, name).detach())
         )
         rows = rows + _divergence(said, wanted) / 2
@@ -150,9 +150,9 @@ def _log_softmax(scores: Any, allowed: Any = None) -> Any:
     """Log-probabilities over the last axis, at least float32; finite where scores are -inf."""
     import torch
 
-    precise = scores.to(torch.promote_types(scores.dtype, torch.float32)).clamp(min=NEVER)
+    precise = scores.to(torch.promote_types(scores.dtype, torch.float32)).clamp(min=MASKED_SCORE)
     if allowed is not None:
-        precise = precise.masked_fill(~allowed, NEVER)
+        precise = precise.masked_fill(~allowed, MASKED_SCORE)
     return torch.log_softmax(precise, -1)
 
 
@@ -170,8 +170,8 @@ def _gathered(spread: Any, shared: Any, width: int) -> Any:
 
     # What is not shared falls on the place behind, which is cut off: no device is asked how many.
     place = torch.where(shared, shared.cumsum(-1) - 1, width)
-    kept = spread.new_full((len(spread), width + 1), NEVER).scatter(-1, place, spread)
-    others = spread.masked_fill(shared, NEVER).logsumexp(-1, keepdim=True)
+    kept = spread.new_full((len(spread), width + 1), MASKED_SCORE).scatter(-1, place, spread)
+    others = spread.masked_fill(shared, MASKED_SCORE).logsumexp(-1, keepdim=True)
     return torch.cat([kept[:, :width], others], -1)
 
 

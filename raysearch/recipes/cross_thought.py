@@ -7,14 +7,14 @@ from pydantic import BeforeValidator, Field
 
 from ..search_space import Number
 from ..tasks import Head
-from .finetune import NO_TAG, Counts, Terms, finetune_loss
-from .hyperparameters import Hyper, yaml_no
+from .finetune import IGNORE_INDEX, LossTerms, Normalizers, finetune_loss
+from .hyperparameters import Hyperparameters, none_for_false
 from .recipe import Recipe, Stage
 
-Count = Annotated[Annotated[int, Field(ge=1)] | None, BeforeValidator(yaml_no)]
+Count = Annotated[Annotated[int, Field(ge=1)] | None, BeforeValidator(none_for_false)]
 
 
-class CrossThoughtHyper(Hyper):
+class CrossThoughtHyperparameters(Hyperparameters):
     """What a Cross-Thought encoder and its blocks look like; none leaves the model's own."""
 
     SHAPES: ClassVar[dict[str, str]] = {
@@ -28,7 +28,7 @@ class CrossThoughtHyper(Hyper):
     }
 
     READ_BY: ClassVar[dict[str, tuple[Head, ...]]] = {
-        **Hyper.READ_BY,
+        **Hyperparameters.READ_BY_HEADS,
         **dict.fromkeys(("block", "length", "places", "mask_share"), ("thought",)),
         **dict.fromkeys(("positions", "fusion"), ("classify", "regress")),
     }
@@ -36,10 +36,10 @@ class CrossThoughtHyper(Hyper):
     layers: Count = Field(
         None, description="layers below the cross-sequence ones; none: the model's own"
     )
-    slots: Annotated[Annotated[int, Field(ge=1, le=62)] | None, BeforeValidator(yaml_no)] = Field(
-        None, description="sentence slots before every sequence; none: the model's own"
+    slots: Annotated[Annotated[int, Field(ge=1, le=62)] | None, BeforeValidator(none_for_false)] = (
+        Field(None, description="sentence slots before every sequence; none: the model's own")
     )
-    cross_layers: Annotated[Literal[0, 2] | None, BeforeValidator(yaml_no)] = Field(
+    cross_layers: Annotated[Literal[0, 2] | None, BeforeValidator(none_for_false)] = Field(
         None, description="cross-sequence layers: 0 for a plain encoder; none: the model's own"
     )
     block: int = Field(500, ge=1, description="thought: sequences of a block, which see each other")
@@ -51,17 +51,17 @@ class CrossThoughtHyper(Hyper):
     mask_share: Annotated[Number, Field(gt=0, lt=1)] = Field(
         0.15, description="thought: share of the tokens that are to be guessed"
     )
-    positions: Annotated[Literal["released", "matching"] | None, BeforeValidator(yaml_no)] = Field(
-        None, description="of pairs: from 1 as in the released code, or as in pre-training"
-    )
-    fusion: Annotated[Literal["mean", "concatenate"] | None, BeforeValidator(yaml_no)] = Field(
-        None, description="of pairs: mean of both embeddings (released), or both (paper)"
+    positions: Annotated[
+        Literal["released", "matching"] | None, BeforeValidator(none_for_false)
+    ] = Field(None, description="of pairs: from 1 as in the released code, or as in pre-training")
+    fusion: Annotated[Literal["mean", "concatenate"] | None, BeforeValidator(none_for_false)] = (
+        Field(None, description="of pairs: mean of both embeddings (released), or both (paper)")
     )
 
 
 def cross_thought_loss(
-    model: Any, batch: dict[str, Any], hyper: CrossThoughtHyper,
-    over: Counts | None = None, teacher: Any = None, terms: Terms | None = None,
+    model: Any, batch: dict[str, Any], hyper: CrossThoughtHyperparameters,
+    over: Normalizers | None = None, teacher: Any = None, terms: LossTerms | None = None,
 ) -> Any:  # fmt: skip
     """Mean cross entropy of the masked tokens of a text; of labelled examples, fine-tuning's loss.
 
@@ -72,12 +72,12 @@ def cross_thought_loss(
         return finetune_loss(model, batch, hyper, over)
     inputs = {name: x for name, x in batch.items() if name != "masked"}
     loss = model(**inputs, labels=batch["masked"]).loss
-    return loss * (batch["masked"] != NO_TAG).sum() / over["units"] if over else loss
+    return loss * (batch["masked"] != IGNORE_INDEX).sum() / over["units"] if over else loss
 
 
 RECIPE = Recipe(
     name="cross_thought",
-    hyper=CrossThoughtHyper,
+    hyper=CrossThoughtHyperparameters,
     stages=(Stage(name="cross_thought", loss=cross_thought_loss),),
     heads=("thought", "classify", "regress"),
 )

@@ -4,18 +4,18 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from .hyperparameters import Hyper
+from .hyperparameters import Hyperparameters
 from .recipe import Recipe, Stage
 
-NO_TAG = -100  # fills the tags of a short row: no loss, no score
+IGNORE_INDEX = -100  # fills the tags of a short row: no loss, no score
 
-Counts = Mapping[str, int]  # what a step holds: "units", that its mean loss is over
-Terms = dict[str, Any]  # what a loss consists of, for reports
+Normalizers = Mapping[str, int]  # what a step holds: "units", that its mean loss is over
+LossTerms = dict[str, Any]  # what a loss consists of, for reports
 
 
 def finetune_loss(
-    model: Any, batch: dict[str, Any], hyper: Hyper,
-    over: Counts | None = None, teacher: Any = None, terms: Terms | None = None,
+    model: Any, batch: dict[str, Any], hyper: Hyperparameters,
+    over: Normalizers | None = None, teacher: Any = None, terms: LossTerms | None = None,
 ) -> Any:  # fmt: skip
     """Cross entropy over classes, options or tags, squared error of a score (Devlin et al., 2019),
     or the loss of an answer's ends, see `span_loss`.
@@ -31,10 +31,10 @@ def finetune_loss(
         A scalar of at least float32: the batch's part of the mean over the step's examples, of tags
         over its words.
     """
-    return task_loss(says(model, batch), batch, hyper, over)
+    return supervised_loss(model_outputs(model, batch), batch, hyper, over)
 
 
-def says(model: Any, batch: dict[str, Any]) -> Any:
+def model_outputs(model: Any, batch: dict[str, Any]) -> Any:
     """What the model says of a batch: the scores of spans, or logits of at least float32."""
     import torch  # studies are read and tables written without it
 
@@ -44,7 +44,9 @@ def says(model: Any, batch: dict[str, Any]) -> Any:
     return logits.to(torch.promote_types(logits.dtype, torch.float32))
 
 
-def task_loss(said: Any, batch: dict[str, Any], hyper: Hyper, over: Counts | None = None) -> Any:
+def supervised_loss(
+    said: Any, batch: dict[str, Any], hyper: Hyperparameters, over: Normalizers | None = None
+) -> Any:
     """The task's own loss of what a model says of a batch: see `finetune_loss`."""
     from torch.nn import functional
 
@@ -56,13 +58,13 @@ def task_loss(said: Any, batch: dict[str, Any], hyper: Hyper, over: Counts | Non
     else:
         total = functional.cross_entropy(
             said.flatten(0, -2), labels.flatten(),
-            ignore_index=NO_TAG, label_smoothing=hyper.label_smoothing, reduction="sum",
+            ignore_index=IGNORE_INDEX, label_smoothing=hyper.label_smoothing, reduction="sum",
         )  # fmt: skip
-        units = (labels != NO_TAG).sum().clamp(min=1)
+        units = (labels != IGNORE_INDEX).sum().clamp(min=1)
     return total / (max(1, over["units"]) if over else units)
 
 
-def span_loss(said: Any, hyper: Hyper) -> Any:
+def span_loss(said: Any, hyper: Hyperparameters) -> Any:
     """Sum over windows of -(log p(start) + log p(end)) / 2, and of the conditional head's
     -log p(answerable) times its weight (GluonNLP, ELECTRA).
 
@@ -87,7 +89,7 @@ def span_loss(said: Any, hyper: Hyper) -> Any:
 
 RECIPE = Recipe(
     name="finetune",
-    hyper=Hyper,
+    hyper=Hyperparameters,
     stages=(Stage(name="finetune", loss=finetune_loss),),
     heads=("classify", "regress", "choose", "span", "tag"),
 )

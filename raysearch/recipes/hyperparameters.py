@@ -33,13 +33,13 @@ class PerEpoch(BaseModel):
     per_epoch: int = Field(ge=1, le=10_000, description="evaluations per epoch")
 
 
-def yaml_no(value: Any) -> Any:
+def none_for_false(value: Any) -> Any:
     """An optional field's value: a bare `none` is text to YAML 1.1, `no` False; both mean none."""
     return None if value is False or value == "none" else value
 
 
 # Fields that shape the prepared data or the model: all trials of a task share them.
-SHARED = (
+DATA_HYPERPARAMETERS = (
     "max_length", "over_length", "doc_stride", "stride_as", "query_length", "span_head",
     "answerable_by", "qa_length", "segments", "dev_examples", "view", "teacher_view", "corpus",
     "teacher", "teacher_lambda1",
@@ -77,18 +77,18 @@ _CONDITIONAL = _is("span_head", "conditional")
 Probability = Annotated[Number, Field(ge=0, lt=1)]
 Rate = Annotated[Number, Field(gt=0, le=10)]
 Epochs = Annotated[Number, Field(gt=0, le=100_000)] | Steps
-OptionalProbability = Annotated[Probability | None, BeforeValidator(yaml_no)]
+OptionalProbability = Annotated[Probability | None, BeforeValidator(none_for_false)]
 
 
-class Hyper(BaseModel):
+class Hyperparameters(BaseModel):
     """A configuration, whole: what a trial is trained with."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     # Fields that shape the model -> their names in transformers' configuration.
-    SHAPES: ClassVar[dict[str, str]] = {}
+    CONFIG_NAMES: ClassVar[dict[str, str]] = {}
     # Fields -> the heads that read them; what is not named here is read by all.
-    READ_BY: ClassVar[dict[str, tuple[Head, ...]]] = {
+    READ_BY_HEADS: ClassVar[dict[str, tuple[Head, ...]]] = {
         **dict.fromkeys(_SPAN, ("span",)),
         "qa_length": ("choose",),
         "segments": ("choose",),
@@ -99,7 +99,7 @@ class Hyper(BaseModel):
     }
 
     # Fields -> when they are read, besides by which heads.
-    READ_WHERE: ClassVar[dict[str, Condition]] = {
+    EFFECTIVE_WHEN: ClassVar[dict[str, Condition]] = {
         "schedule_power": _POLYNOMIAL,
         "schedule_end": _POLYNOMIAL,
         "fp16_scale": _FP16,
@@ -125,9 +125,9 @@ class Hyper(BaseModel):
     WARMUP: Annotated[Number, Field(ge=0, le=10**6)] | Steps = Field(
         0.1, description="above 1 the reciprocal of the ratio, below 1 the ratio, or {steps: N}"
     )
-    epoch_examples: Annotated[Annotated[int, Field(ge=1)] | None, BeforeValidator(yaml_no)] = Field(
-        None, description="examples that an epoch of the schedule counts; none: all rows"
-    )
+    epoch_examples: Annotated[
+        Annotated[int, Field(ge=1)] | None, BeforeValidator(none_for_false)
+    ] = Field(None, description="examples that an epoch of the schedule counts; none: all rows")
 
     schedule: Literal["linear", "constant", "polynomial", "bert", "electra"] = Field(
         "linear", description="shape of the learning rate after and during warmup"
@@ -148,11 +148,11 @@ class Hyper(BaseModel):
         "corrected", description="added to sqrt(v) after bias correction, or before it (fairseq)"
     )
     bias_correction: bool = Field(True, description="AdamW's bias correction; BERT's code had none")
-    clip: Annotated[Annotated[Number, Field(gt=0)] | None, BeforeValidator(yaml_no)] = Field(
+    clip: Annotated[Annotated[Number, Field(gt=0)] | None, BeforeValidator(none_for_false)] = Field(
         1.0, description="largest global L2 norm of the gradient; none: no clipping"
     )
     layerwise_decay: Annotated[
-        Annotated[Number, Field(gt=0, le=1)] | None, BeforeValidator(yaml_no)
+        Annotated[Number, Field(gt=0, le=1)] | None, BeforeValidator(none_for_false)
     ] = Field(None, description="learning rate multiplier from one layer to the one below")
     layerwise_offset: Literal[1, 2] = Field(
         2, description="exponent of the top layer: 2 as ELECTRA's code, 1 as its paper"
@@ -205,8 +205,10 @@ class Hyper(BaseModel):
         "first", description="tag: a word is its first token, or the sum of its tokens"
     )
 
-    dev_examples: Annotated[Annotated[int, Field(ge=1)] | None, BeforeValidator(yaml_no)] = Field(
-        None, description="examples of each dev split that are scored, evenly spread; none: all"
+    dev_examples: Annotated[Annotated[int, Field(ge=1)] | None, BeforeValidator(none_for_false)] = (
+        Field(
+            None, description="examples of each dev split that are scored, evenly spread; none: all"
+        )
     )
     evaluations: int | PerEpoch = Field(
         4, description="evaluations at equal parts of the schedule, or {per_epoch: N}"
@@ -216,25 +218,25 @@ class Hyper(BaseModel):
     fp16_window: int = Field(2000, ge=1, description="steps without overflow that double it")
     gradient_checkpointing: bool = Field(False, description="less memory, more computation")
     compile: bool = Field(False, description="torch.compile the model")
-    micro_batch_tokens: Annotated[Annotated[int, Field(ge=8)] | None, BeforeValidator(yaml_no)] = (
-        Field(None, description="most padded tokens in a micro-batch; none: found out")
-    )
+    micro_batch_tokens: Annotated[
+        Annotated[int, Field(ge=8)] | None, BeforeValidator(none_for_false)
+    ] = Field(None, description="most padded tokens in a micro-batch; none: found out")
 
-    def needs(self) -> frozenset[str]:
+    def view_kinds(self) -> frozenset[str]:
         """The kinds of views that a trial's examples are seen in, beside the text itself."""
         return frozenset()
 
-    def unread(self) -> frozenset[str]:
+    def ineffective_fields(self) -> frozenset[str]:
         """Fields that change nothing beside the values of the others."""
         return frozenset()
 
-    def in_pass(self, examples: int) -> int:
+    def examples_per_epoch(self, examples: int) -> int:
         """Examples that a pass over a training set of so many goes through."""
         return examples
 
-    def shapes(self) -> dict[str, Any]:
+    def config_overrides(self) -> dict[str, Any]:
         """What shapes the model, in transformers' names; what is none is the model's own."""
-        values = {theirs: getattr(self, ours) for ours, theirs in self.SHAPES.items()}
+        values = {theirs: getattr(self, ours) for ours, theirs in self.CONFIG_NAMES.items()}
         return {name: value for name, value in values.items() if value is not None}
 
     @field_validator("adam_betas")

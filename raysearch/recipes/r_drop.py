@@ -7,12 +7,12 @@ from pydantic import Field
 
 from ..search_space import Number
 from .consistency_losses import dropout_loss
-from .finetune import NO_TAG, Counts, Terms, says, task_loss
-from .hyperparameters import Hyper
+from .finetune import IGNORE_INDEX, LossTerms, Normalizers, model_outputs, supervised_loss
+from .hyperparameters import Hyperparameters
 from .recipe import Recipe, Stage
 
 
-class RDropHyper(Hyper):
+class RDropHyperparameters(Hyperparameters):
     """Fine-tuning's, and how much agreement counts."""
 
     agreement: Number = Field(
@@ -21,8 +21,8 @@ class RDropHyper(Hyper):
 
 
 def r_drop_loss(
-    model: Any, batch: dict[str, Any], hyper: RDropHyper,
-    over: Counts | None = None, teacher: Any = None, terms: Terms | None = None,
+    model: Any, batch: dict[str, Any], hyper: RDropHyperparameters,
+    over: Normalizers | None = None, teacher: Any = None, terms: LossTerms | None = None,
 ) -> Any:  # fmt: skip
     """The mean of both passes' losses + agreement * (KL(one || two) + KL(two || one)) / 2.
 
@@ -35,8 +35,8 @@ def r_drop_loss(
     """
     from torch.nn import functional
 
-    one, two = says(model, batch), says(model, batch)
-    both = (task_loss(one, batch, hyper, over) + task_loss(two, batch, hyper, over)) / 2
+    one, two = model_outputs(model, batch), model_outputs(model, batch)
+    both = (supervised_loss(one, batch, hyper, over) + supervised_loss(two, batch, hyper, over)) / 2
     count = over and over["units"]
     if "start" in batch:
         ends = (one.start, two.start), (one.end, two.end)
@@ -44,7 +44,7 @@ def r_drop_loss(
     elif batch["labels"].is_floating_point():
         apart = functional.mse_loss(one, two, reduction="sum") / (count or len(one))
     else:
-        apart = dropout_loss(one, two, batch["labels"] != NO_TAG, over=count)
+        apart = dropout_loss(one, two, batch["labels"] != IGNORE_INDEX, over=count)
     if terms is not None:
         terms |= {"task": both.detach(), "divergence": apart.detach()}
     return both + hyper.agreement * apart
@@ -52,7 +52,7 @@ def r_drop_loss(
 
 RECIPE = Recipe(
     name="r_drop",
-    hyper=RDropHyper,
+    hyper=RDropHyperparameters,
     stages=(Stage(name="r_drop", loss=r_drop_loss),),
     heads=("classify", "regress", "choose", "span", "tag"),
 )

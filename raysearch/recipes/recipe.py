@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..tasks import Head
-from .hyperparameters import Hyper
+from .hyperparameters import Hyperparameters
 
 Loss = Callable[..., Any]
 
@@ -43,12 +43,12 @@ class Recipe:
     """
 
     name: str
-    hyper: type[Hyper]
+    hyper: type[Hyperparameters]
     stages: tuple[Stage, ...]
     heads: tuple[Head, ...]
-    teacher: Callable[[Any], dict[str, Any] | None] = lambda hyper: None
-    unfit: Callable[[Head, Any], tuple[str, str] | None] = lambda head, hyper: None
+    teacher_configuration: Callable[[Any], dict[str, Any] | None] = lambda hyper: None
+    incompatibility: Callable[[Head, Any], tuple[str, str] | None] = lambda head, hyper: None
 
-    def stage(self, hyper: Hyper) -> Stage:
+    def stage_of(self, hyper: Hyperparameters) -> Stage:
         """The stage that a trial with these hyperparameters is."""
         return self.stages[getattr(hyper, "stages", 1) - 1]

@@ -5,13 +5,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from ..errors import InputError, Problem
-from .hyperparameters import MOST_EVALUATIONS, Hyper, PerEpoch, Steps
+from .hyperparameters import MOST_EVALUATIONS, Hyperparameters, PerEpoch, Steps
 
 NO_STEP = "is less than one step"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class Schedule:
     """The schedule of one trial, in optimizer steps.
 
     Attributes:
@@ -29,7 +29,7 @@ class Plan:
     rungs: dict[float, int]
 
 
-def plan(hyper: Hyper, examples: int, rungs: Iterable[float] = ()) -> Plan:
+def make_schedule(hyper: Hyperparameters, examples: int, rungs: Iterable[float] = ()) -> Schedule:
     """The schedule of a configuration.
 
     As AMOS's run_glue.sh does it: whole steps an epoch, and floors throughout.
@@ -55,13 +55,13 @@ def plan(hyper: Hyper, examples: int, rungs: Iterable[float] = ()) -> Plan:
         every = max(1, per_epoch // hyper.evaluations.per_epoch)
         if steps // every > MOST_EVALUATIONS:
             text = f"{steps // every:,} of a trial; at most {MOST_EVALUATIONS:,} would do"
-            raise InputError("plan", [Problem(place="evaluations", text=text)])
+            raise InputError("plan", [Problem(location="evaluations", text=text)])
         evaluations = set(range(every, steps + 1, every))
     else:
         count = min(hyper.evaluations, steps)
         evaluations = {steps * i // count for i in range(1, count + 1)}  # floors, as rungs
     evaluations |= {steps, *points.values()}
-    return Plan(
+    return Schedule(
         steps=steps,
         warmup=warmup_steps(hyper.WARMUP, steps),
         per_epoch=per_epoch,
@@ -70,14 +70,14 @@ def plan(hyper: Hyper, examples: int, rungs: Iterable[float] = ()) -> Plan:
     )
 
 
-def differences(hyper: Hyper, examples: int) -> Iterator[str]:
+def schedule_differences(hyper: Hyperparameters, examples: int) -> Iterator[str]:
     """Yield what a schedule does otherwise than its settings say.
 
     Args:
         hyper: see `plan`.
         examples: rows of the training split.
     """
-    made = plan(hyper, examples)
+    made = make_schedule(hyper, examples)
     if not isinstance(hyper.EPOCH, Steps) and _floor(hyper.EPOCH * made.per_epoch) < 1:
         steps = f"{made.per_epoch:,} step{'s' * (made.per_epoch > 1)}"
         yield f"EPOCH {hyper.EPOCH:g} of an epoch of {steps} {NO_STEP}"
@@ -107,7 +107,7 @@ def _floor(count: float) -> int:
     return math.floor(count + 1e-6)
 
 
-def learning_rate(hyper: Hyper, plan: Plan, step: int) -> float:
+def learning_rate(hyper: Hyperparameters, plan: Schedule, step: int) -> float:
     """The learning rate of a step, counted from 0.
 
     linear: up to the peak over warmup, then down to 0 at the end (fairseq, transformers).

@@ -5,13 +5,13 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from ..errors import shortened, unknown
-from .hyperparameters import Hyper
+from ..errors import shorten, unknown_name
+from .hyperparameters import Hyperparameters
 
 
-def typed(
-    kind: type[Hyper], settings: Mapping[str, Any]
-) -> tuple[Hyper | None, list[tuple[str, str]]]:
+def validate_settings(
+    kind: type[Hyperparameters], settings: Mapping[str, Any]
+) -> tuple[Hyperparameters | None, list[tuple[str, str]]]:
     """Return the hyperparameters that foreign settings are, or what is wrong of them.
 
     Args:
@@ -27,8 +27,8 @@ def typed(
         for one in error.errors():
             name = ".".join(map(str, one["loc"]))
             reason = one["msg"].removeprefix("Value error, ")
-            text = f"{reason}, got {shortened(repr(one['input']))}"
+            text = f"{reason}, got {shorten(repr(one['input']))}"
             if one["type"] == "extra_forbidden":
-                text = unknown("hyperparameter", name, kind.model_fields)
+                text = unknown_name("hyperparameter", name, kind.model_fields)
             problems.append((name, text))
         return None, problems

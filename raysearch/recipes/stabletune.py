@@ -11,9 +11,9 @@ from typing import Any
 
 from ..tasks import Head
 from .consistency_losses import Spans, teacher_loss, teacher_span_loss, views_loss, views_span_loss
-from .finetune import NO_TAG, Counts, Terms, says, task_loss
+from .finetune import IGNORE_INDEX, LossTerms, Normalizers, model_outputs, supervised_loss
 from .recipe import Recipe, Stage
-from .stabletune_hyperparameters import StableHyper, first_stage
+from .stabletune_hyperparameters import StabletuneHyperparameters, teacher_configuration
 
 # What a batch tells of views, besides what the model reads:
 NOISED = "noised"  # the model's inputs of the other view; absent where they are the same
@@ -24,7 +24,7 @@ SHARED_TOKENS, NOISED_SHARED = "shared_tokens", "noised_shared_tokens"
 _OF_VIEWS = (NOISED, AUGMENTED, REAL_WORDS, SHARED_TOKENS, NOISED_SHARED)
 
 
-def _unfit(head: Head, hyper: StableHyper) -> tuple[str, str] | None:
+def _unfit(head: Head, hyper: StabletuneHyperparameters) -> tuple[str, str] | None:
     """Only whole texts can be compared with their translations; noise is put in by a hook."""
     if hyper.compile and "noise" in (hyper.view, hyper.teacher_view):
         return "compile", "a compiled model would not see the noise on its embeddings: leave it out"
@@ -36,8 +36,8 @@ def _unfit(head: Head, hyper: StableHyper) -> tuple[str, str] | None:
 
 
 def stabletune_loss(
-    model: Any, batch: dict[str, Any], hyper: StableHyper,
-    over: Counts | None = None, teacher: Any = None, terms: Terms | None = None,
+    model: Any, batch: dict[str, Any], hyper: StabletuneHyperparameters,
+    over: Normalizers | None = None, teacher: Any = None, terms: LossTerms | None = None,
 ) -> Any:  # fmt: skip
     """The task's loss + lambda1 R1 + lambda2 R2.
 
@@ -54,17 +54,17 @@ def stabletune_loss(
     import torch
 
     own = {name: x for name, x in batch.items() if name not in _OF_VIEWS}
-    said = says(model, own)
-    found = {"task": task_loss(said, own, hyper, over)}
+    said = model_outputs(model, own)
+    found = {"task": supervised_loss(said, own, hyper, over)}
     if hyper.lambda1:
         with _noise(model, hyper):
-            other = says(model, batch.get(NOISED, own))
+            other = model_outputs(model, batch.get(NOISED, own))
         found["R1"] = _compare(said, other, batch, hyper, over)
     copies = batch.get(AUGMENTED)
     if teacher is not None and hyper.lambda2 and copies is not None and len(copies):
         rows = {name: x[copies] for name, x in own.items()}
         with torch.no_grad():
-            taught = says(teacher, rows)
+            taught = model_outputs(teacher, rows)
         found["R2"] = _follow(said, taught, batch, copies, hyper, over)
     if terms is not None:
         terms |= {name: term.detach() for name, term in found.items()}
@@ -73,7 +73,11 @@ def stabletune_loss(
 
 
 def _compare(
-    said: Any, other: Any, batch: dict[str, Any], hyper: StableHyper, over: Counts | None
+    said: Any,
+    other: Any,
+    batch: dict[str, Any],
+    hyper: StabletuneHyperparameters,
+    over: Normalizers | None,
 ) -> Any:
     """R1 of a batch: classes, tags of words, or spans."""
     count = over and over["compared"]
@@ -91,8 +95,8 @@ def _compare(
 
 
 def _follow(
-    said: Any, taught: Any, batch: dict[str, Any], copies: Any, hyper: StableHyper,
-    over: Counts | None,
+    said: Any, taught: Any, batch: dict[str, Any], copies: Any, hyper: StabletuneHyperparameters,
+    over: Normalizers | None,
 ) -> Any:  # fmt: skip
     """R2 of a batch's augmented rows."""
     count = over and over["augmented"]
@@ -113,16 +117,16 @@ def _kept(batch: dict[str, Any]) -> Any:
     if REAL_WORDS in batch:
         return batch[REAL_WORDS]
     labels = batch["labels"]
-    return labels != NO_TAG if labels.dim() > 1 else None
+    return labels != IGNORE_INDEX if labels.dim() > 1 else None
 
 
-def _spans(said: Any, mask: Any, hyper: StableHyper, shared: Any = None) -> Spans:
+def _spans(said: Any, mask: Any, hyper: StabletuneHyperparameters, shared: Any = None) -> Spans:
     start, end = said.scores if hyper.span_padding == "counted" else (said.start, said.end)
     return Spans(start=start, end=end, real=mask.bool(), shared=shared)
 
 
 @contextmanager
-def _noise(model: Any, hyper: StableHyper) -> Iterator[None]:
+def _noise(model: Any, hyper: StabletuneHyperparameters) -> Iterator[None]:
     """Word embeddings with noise, where that is the view."""
     import torch
 
@@ -145,12 +149,12 @@ def _noise(model: Any, hyper: StableHyper) -> Iterator[None]:
 
 RECIPE = Recipe(
     name="stabletune",
-    hyper=StableHyper,
+    hyper=StabletuneHyperparameters,
     stages=(
         Stage(name="stage 1", loss=stabletune_loss),
         Stage(name="stage 2", loss=stabletune_loss),
     ),
     heads=("classify", "tag", "span"),
-    teacher=first_stage,
-    unfit=_unfit,
+    teacher_configuration=teacher_configuration,
+    incompatibility=_unfit,
 )

@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field
 
 from ..search_space import Number
 from ..tasks import Head
-from .hyperparameters import Epochs, Hyper, Rate, yaml_no
+from .hyperparameters import Epochs, Hyperparameters, Rate, none_for_false
 
 View = Literal["same", "subwords", "switch", "noise", "translation"]
 Weight = Annotated[Number, Field(ge=0)]
@@ -22,11 +22,11 @@ _READ = {
 }
 
 
-class StableHyper(Hyper):
+class StabletuneHyperparameters(Hyperparameters):
     """Fine-tuning's, and what consistency adds."""
 
     READ_BY: ClassVar[dict[str, tuple[Head, ...]]] = {
-        **Hyper.READ_BY,
+        **Hyperparameters.READ_BY_HEADS,
         "hard_labels": ("classify", "tag"),
         "span_padding": ("span",),
     }
@@ -39,7 +39,7 @@ class StableHyper(Hyper):
         "noised, translated, or the same under another dropout",
     )  # fmt: skip
     corpus: Annotated[
-        Literal["subwords", "switch", "translation", None], BeforeValidator(yaml_no)
+        Literal["subwords", "switch", "translation", None], BeforeValidator(none_for_false)
     ] = Field("subwords", description="how stage 2 makes augmented copies; none: no copies")
     corpus_size: Annotated[Number, Field(gt=0, le=100)] = Field(
         1.0, description="augmented copies for each training example"
@@ -55,34 +55,34 @@ class StableHyper(Hyper):
     span_padding: Literal["masked", "counted"] = Field(
         "masked", description="span: R1 and R2 over real tokens, or over padding too (released)"
     )
-    teacher: Annotated[str | None, BeforeValidator(yaml_no)] = Field(
+    teacher: Annotated[str | None, BeforeValidator(none_for_false)] = Field(
         None, description="a folder with stage 1's model; none: it is trained first"
     )
     teacher_select: Literal["best", "last"] = Field("best", description="which of its evaluations")
-    teacher_view: Annotated[View | None, BeforeValidator(yaml_no)] = Field(
+    teacher_view: Annotated[View | None, BeforeValidator(none_for_false)] = Field(
         None, description="stage 1's view; none: the same"
     )
-    teacher_lambda1: Annotated[Weight | None, BeforeValidator(yaml_no)] = Field(
+    teacher_lambda1: Annotated[Weight | None, BeforeValidator(none_for_false)] = Field(
         None, description="stage 1's lambda1; none: the same"
     )
-    teacher_LR: Annotated[Rate | None, BeforeValidator(yaml_no)] = Field(
+    teacher_LR: Annotated[Rate | None, BeforeValidator(none_for_false)] = Field(
         None, description="stage 1's LR; none: the same"
     )
-    teacher_EPOCH: Annotated[Epochs | None, BeforeValidator(yaml_no)] = Field(
+    teacher_EPOCH: Annotated[Epochs | None, BeforeValidator(none_for_false)] = Field(
         None, description="stage 1's EPOCH; none: the same"
     )
     span_head: Literal["plain"] = Field("plain", description="span: start and end scores (BERT)")
 
-    def in_pass(self, examples: int) -> int:
+    def examples_per_epoch(self, examples: int) -> int:
         """The training examples, and behind them their augmented copies."""
         copies = self.corpus_size if self.stages == 2 and self.corpus else 0
         return examples + math.ceil(copies * examples)
 
-    def needs(self) -> frozenset[str]:
+    def view_kinds(self) -> frozenset[str]:
         """The kinds of views that differ in text, of both stages."""
         return self._kinds() & frozenset(_MADE)
 
-    def unread(self) -> frozenset[str]:
+    def ineffective_fields(self) -> frozenset[str]:
         """See Hyper: stage 1 knows no copies and no teacher, each kind of view its own fields."""
         used = self._kinds()
         found = {name for kind, names in _READ.items() if kind not in used for name in names}
@@ -93,10 +93,10 @@ class StableHyper(Hyper):
     def _kinds(self) -> frozenset[str]:
         """The kinds of views of both stages."""
         used = {self.view} if self.lambda1 else set()
-        if self.in_pass(1) > 1:
+        if self.examples_per_epoch(1) > 1:
             used.add(self.corpus)
-        if first := first_stage(self):
-            used |= StableHyper.model_validate(first)._kinds()
+        if first := teacher_configuration(self):
+            used |= StabletuneHyperparameters.model_validate(first)._kinds()
         return frozenset(used)
 
 
@@ -107,14 +107,14 @@ _STAGE_2 = (
 )  # fmt: skip
 
 
-def first_stage(hyper: StableHyper) -> dict[str, Any] | None:
+def teacher_configuration(hyper: StabletuneHyperparameters) -> dict[str, Any] | None:
     """The configuration of the trial whose model teaches: what cannot matter there is left out, so
     that trials which differ in it share one. None where a trial needs no teacher or is given one.
     """
-    if hyper.in_pass(1) == 1 or not hyper.lambda2 or hyper.teacher:
+    if hyper.examples_per_epoch(1) == 1 or not hyper.lambda2 or hyper.teacher:
         return None
     values = hyper.model_dump(mode="json", exclude_defaults=True)
     own = {name: values.pop(f"teacher_{name}", None) for name in _STAGE_1}
     values |= {"stages": 1} | {name: value for name, value in own.items() if value is not None}
-    unread = StableHyper.model_validate(values).unread()
+    unread = StabletuneHyperparameters.model_validate(values).ineffective_fields()
     return {name: value for name, value in values.items() if name not in unread}

@@ -1,10 +1,20 @@
 """From a run folder to tables, best.yaml, parquet and TensorBoard files. Needs neither Ray nor
 torch: everything is made from study.yaml and the journal, at any time, also while a run goes on."""
 
-from .export import write
-from .paper_table import table
-from .table_formats import csv_text, json_text, latex, markdown
+from .export import write_exports
+from .paper_table import paper_table
+from .table_formats import to_csv, to_json, to_latex, to_markdown
 from .table_rows import Row, Table
-from .tensorboard import Curves
+from .tensorboard import TensorBoardWriter
 
-__all__ = ["Curves", "Row", "Table", "csv_text", "json_text", "latex", "markdown", "table", "write"]
+__all__ = [
+    "Row",
+    "Table",
+    "TensorBoardWriter",
+    "paper_table",
+    "to_csv",
+    "to_json",
+    "to_latex",
+    "to_markdown",
+    "write_exports",
+]

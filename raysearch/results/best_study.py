@@ -5,7 +5,7 @@ from .. import tasks
 from ..run_folder import Records
 from ..study import Confirm, Search, Study
 from . import formatting
-from .leaderboard import Standing, complete, planned, standings
+from .leaderboard import RankedConfiguration, is_complete, leaderboard, planned_trials
 from .paper_table import named_seeds, seeds
 
 # Status of a seed -> how it counts.
@@ -16,20 +16,20 @@ _COUNTS = {
 }
 
 
-def best(study: Study, records: Records, task: str) -> str | None:
+def best_study(study: Study, records: Records, task: str) -> str | None:
     """The leading configuration as YAML with a header; None before any trial has a score."""
-    leader = next(iter(standings(study, records, task)), None)
+    leader = next(iter(leaderboard(study, records, task)), None)
     if leader is None:
         return None
-    return _header(study, records, task, leader) + studies.dump(rerun(study, task, leader))
+    return _header(study, records, task, leader) + studies.dump(rerun_study(study, task, leader))
 
 
-def none(study: Study, task: str) -> str:
+def no_best_study(study: Study, task: str) -> str:
     """Return what replaces a best.yaml of a task that has no result any more: a comment."""
     return f"# {study.name} has no result on {task}: none of the trials that count was whole.\n"
 
 
-def rerun(study: Study, task: str, leader: Standing) -> Study:
+def rerun_study(study: Study, task: str, leader: RankedConfiguration) -> Study:
     """A study whose only trials are a configuration's that count, with the same seeds."""
     confirmed = leader.trials[0].phase == "confirm"
     search = Search(
@@ -64,12 +64,12 @@ def rerun(study: Study, task: str, leader: Standing) -> Study:
     )
 
 
-def _header(study: Study, records: Records, task: str, leader: Standing) -> str:
+def _header(study: Study, records: Records, task: str, leader: RankedConfiguration) -> str:
     facts = tasks.get(task)
-    over = ", the mean over languages" if ".mean." in study.selector(task) else ""
-    score = f"{facts.metric} {formatting.percent(leader.score, 2)} on dev{over}"
+    over = ", the mean over languages" if ".mean." in study.selection_metric(task) else ""
+    score = f"{facts.metric} {formatting.format_percent(leader.score, 2)} on dev{over}"
     if len(leader.trials) > 1:
-        spread = formatting.percent(leader.spread, 2)
+        spread = formatting.format_percent(leader.standard_deviation, 2)
         score += f", the {study.confirm.report} of {seeds(leader)} seeds (spread {spread})"
     elif leader.missing:
         score += f", {seeds(leader)} seeds"
@@ -78,9 +78,9 @@ def _header(study: Study, records: Records, task: str, leader: Standing) -> str:
         if numbers := [record.seed for record in trials if record.status == status]:
             score += f"; {named_seeds(numbers)} {counts}"
     wins = "The winner"
-    if not complete(study, records, task):
-        done = sum(record.over for record in records.of(task))
-        wanted = sum(planned(study, records, task).values())
+    if not is_complete(study, records, task):
+        done = sum(record.is_over for record in records.of(task))
+        wanted = sum(planned_trials(study, records, task).values())
         wins = f"After {done} of {wanted} trials the leader"
     lines = [
         f"{wins} of {study.name} on {task}: {score}.",

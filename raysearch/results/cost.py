@@ -12,13 +12,13 @@ from .table_rows import Cell, Row, Table
 ENDS = ("finished", "stopped", "diverged", "degenerate", "failed")
 
 
-def cost(study: Study, records: Records) -> Table:
+def cost_table(study: Study, records: Records) -> Table:
     """Trials by how they ended and device hours, one column per task and their sum.
 
     Teachers have rows of their own, in studies that have some.
     """
     groups = [records.of(name) for name in study.tasks]
-    columns = [formatting.column(tasks.get(name)) for name in study.tasks]
+    columns = [formatting.column_title(tasks.get(name)) for name in study.tasks]
     if len(groups) > 1:
         columns.append("all")
         groups.append([record for group in groups for record in group])
@@ -41,18 +41,18 @@ def cost(study: Study, records: Records) -> Table:
     rows += [
         count("repeats answered from the record", lambda group: sum(r.repeats for r in group)),
         hours("device hours", lambda group: sum(r.device_hours for r in group)),
-        hours("device hours saved by stopping early", lambda group: sum(map(unspent, group))),
+        hours("device hours saved by stopping early", lambda group: sum(map(saved_hours, group))),
         hours(
             "device hours saved by repeats",
             lambda group: sum(r.repeats * r.device_hours for r in group),
         ),
     ]
     if any(record.phase == "teach" or record.teacher for record in everyone):
-        rows.append(hours("device hours saved by sharing teachers", shared))
+        rows.append(hours("device hours saved by sharing teachers", shared_teacher_hours))
     return Table(title="Cost", columns=tuple(columns), rows=tuple(rows))
 
 
-def unspent(record: Record) -> float:
+def saved_hours(record: Record) -> float:
     """Device hours that a stopped trial's remaining steps would have taken, at its own pace."""
     if record.status != "stopped" or not record.reports:
         return 0.0
@@ -61,13 +61,13 @@ def unspent(record: Record) -> float:
     return (steps - step) * latest["seconds"] / max(1, step) * record.devices / 3600
 
 
-def shared(records: Sequence[Record]) -> float:
+def shared_teacher_hours(records: Sequence[Record]) -> float:
     """Device hours that teachers would have taken beyond what they did, had every trial that one
     taught trained its own."""
     alone = Counter()
     for record in records:
         if record.teacher:
-            alone[record.teacher] += record.taught / 3600
+            alone[record.teacher] += record.teacher_seconds / 3600
     spent = {r.id: r.device_hours for r in records if r.phase == "teach"}
     return sum(max(0.0, hours - spent.get(teacher, 0.0)) for teacher, hours in alone.items())
 

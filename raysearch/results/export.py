@@ -9,20 +9,20 @@ from ..run_folder import Records, opening, trial_identity
 from ..storage import all_inside, file_inside, folder_inside, write_atomically
 from ..study import Study
 from . import table_formats
-from .best_study import best, none
-from .paper_table import table
+from .best_study import best_study, no_best_study
+from .paper_table import paper_table
 from .table_rows import Table
-from .tensorboard import Curves
+from .tensorboard import TensorBoardWriter
 
 LAYOUTS = {
-    "md": table_formats.markdown,
-    "tex": table_formats.latex,
-    "csv": table_formats.csv_text,
-    "json": table_formats.json_text,
+    "md": table_formats.to_markdown,
+    "tex": table_formats.to_latex,
+    "csv": table_formats.to_csv,
+    "json": table_formats.to_json,
 }
 
 
-def write(folder: str | Path, *, note: Callable[[str], None] | None = None) -> Table:
+def write_exports(folder: str | Path, *, note: Callable[[str], None] | None = None) -> Table:
     """Write a run's tables, best.yaml, parquet and missing TensorBoard files; gives the table.
 
     It may be called at any time, also while the run goes on, and as often as wanted.
@@ -41,11 +41,11 @@ def write(folder: str | Path, *, note: Callable[[str], None] | None = None) -> T
     """
     folder = Path(folder)
     searched = study.load(opening.study_file(folder))
-    records = opening.records_of(folder, searched)
+    records = opening.read_records(folder, searched)
     for text in records.notes if note else ():
         note(text)
-    origins = trial_identity.check(folder, searched, records)
-    made = table(searched, records)
+    origins = trial_identity.check_identity(folder, searched, records)
+    made = paper_table(searched, records)
     made = replace(made, notes=(*made.notes, *origins))
     try:
         _write(folder, searched, records, made)
@@ -66,14 +66,14 @@ def _write(folder: Path, searched: Study, records: Records, made: Table) -> None
     all_inside(folder, [*names, *((slug, name) for slug in slugs.values() for name in own)])
     for ending, layout in LAYOUTS.items():
         write_atomically(file_inside(folder, f"table.{ending}"), layout(made))
-    curves = Curves(folder, searched)
+    curves = TensorBoardWriter(folder, searched)
     for name, slug in slugs.items():
         trials, place = records.of(name), folder_inside(folder, slug)
-        if (winner := best(searched, records, name)) is not None:
+        if (winner := best_study(searched, records, name)) is not None:
             write_atomically(place / "best.yaml", winner)
         elif (place / "best.yaml").exists():  # of an earlier export, when there was a leader
-            write_atomically(place / "best.yaml", none(searched, name))
-        write_atomically(place / "trials.parquet", parquet.trials(searched, name, trials))
-        write_atomically(place / "reports.parquet", parquet.reports(name, trials))
+            write_atomically(place / "best.yaml", no_best_study(searched, name))
+        write_atomically(place / "trials.parquet", parquet.trials_columns(searched, name, trials))
+        write_atomically(place / "reports.parquet", parquet.reports_columns(name, trials))
         for record in trials:
             curves.rebuild(record)

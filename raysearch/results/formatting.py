@@ -9,13 +9,13 @@ from ..tasks import TASKS, Task
 NONE = "-"  # what is not known, or not yet
 
 
-def percent(fraction: float, digits: int = 1, *, sign: bool = False) -> str:
+def format_percent(fraction: float, digits: int = 1, *, sign: bool = False) -> str:
     """A fraction in percent: 0.9046 -> "90.5"."""
     text = f"{round(100 * fraction, digits) + 0.0:{'+' if sign else ''}.{digits}f}"
     return text.lstrip("+") if float(text) == 0 else text
 
 
-def value(setting: Any) -> str:
+def format_setting(setting: Any) -> str:
     """A hyperparameter as papers write it: "1e-5", "16", "50 steps"."""
     if setting is None:
         return "none"
@@ -24,13 +24,13 @@ def value(setting: Any) -> str:
     if isinstance(setting, float):
         return _number(setting)
     if isinstance(setting, Mapping):
-        return ", ".join(f"{value(v)} {k.replace('_', ' ')}" for k, v in setting.items())
+        return ", ".join(f"{format_setting(v)} {k.replace('_', ' ')}" for k, v in setting.items())
     if isinstance(setting, list | tuple):
-        return ", ".join(value(part) for part in setting)
+        return ", ".join(format_setting(part) for part in setting)
     return str(setting)
 
 
-def column(task: Task) -> str:
+def column_title(task: Task) -> str:
     """A task's name in a paper's table: its folder, several dev splits behind it.
 
     "SST-2"; "MNLI-m/mm" where predictions are handed in as MNLI-m.tsv and MNLI-mm.tsv.

@@ -14,7 +14,7 @@ _REPORT = {"median": statistics.median, "mean": statistics.fmean, "max": max}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Standing:
+class RankedConfiguration:
     """One configuration and what it scored.
 
     Attributes:
@@ -31,9 +31,9 @@ class Standing:
     configuration: dict[str, Any]
     trials: tuple[Record, ...]
     score: float
-    spread: float
+    standard_deviation: float
     scores: dict[str, float]
-    spreads: dict[str, float]
+    standard_deviations: dict[str, float]
     missing: tuple[Record, ...] = ()
 
     @property
@@ -42,19 +42,19 @@ class Standing:
         return len(self.trials) + len(self.missing)
 
     @property
-    def chosen(self) -> Record:
+    def best_trial(self) -> Record:
         """The trial whose weights stand for the configuration: the best on dev."""
         return max(self.trials, key=lambda record: (record.score, -record.number))
 
 
-def ranked(records: Records, task: str) -> list[Record]:
+def rank_trials(records: Records, task: str) -> list[Record]:
     """Trials of the search that ended with a score of their own, the best first."""
     found = [r for r in records.of(task, "search") if r.status in ("finished", "degenerate")]
     found = [record for record in found if record.score is not None]
     return sorted(found, key=lambda record: (-record.score, record.number))
 
 
-def counted(study: Study, record: Record) -> float | None:
+def counted_score(study: Study, record: Record) -> float | None:
     """Return the score with which a trial counts, a fraction.
 
     Of one that diverged it is the worst; of one that learned nothing what was measured; None of one
@@ -62,10 +62,10 @@ def counted(study: Study, record: Record) -> float | None:
     """
     if record.phase == "teach":
         return record.score
-    return _value(study, record, study.selector(record.task))
+    return _value(study, record, study.selection_metric(record.task))
 
 
-def standings(study: Study, records: Records, task: str) -> list[Standing]:
+def leaderboard(study: Study, records: Records, task: str) -> list[RankedConfiguration]:
     """The configurations that compete for a task, the best first.
 
     Once a trial of the confirmation is whole these are the confirmed ones; before that the finished
@@ -73,50 +73,50 @@ def standings(study: Study, records: Records, task: str) -> list[Standing]:
     search, and behind the rest those with less than half of their seeds whole. There is none where
     no trial of a confirmation could be run: a score of the search is no stand-in.
     """
-    groups = _grouped(confirmed(study, records, task))
+    groups = _grouped(confirmation_trials(study, records, task))
     found = [_standing(study, trials) for trials in groups if any(map(_whole, trials))]
-    if not found and not (groups and complete(study, records, task)):
-        found = [_standing(study, trials) for trials in _grouped(ranked(records, task))]
+    if not found and not (groups and is_complete(study, records, task)):
+        found = [_standing(study, trials) for trials in _grouped(rank_trials(records, task))]
     return sorted(found, key=_rank)
 
 
-def _rank(standing: Standing) -> tuple[bool, bool, float]:
+def _rank(standing: RankedConfiguration) -> tuple[bool, bool, float]:
     """Return what configurations are ordered by, the best first."""
     idle = all(record.status == "degenerate" for record in standing.trials)
     return idle, 2 * len(standing.trials) < standing.seeds, -standing.score
 
 
-def unconfirmed(study: Study, records: Records, task: str) -> list[list[Record]]:
+def configurations_without_result(study: Study, records: Records, task: str) -> list[list[Record]]:
     """Return the trials of each configuration of which no seed of the confirmation was whole."""
-    groups = _grouped(confirmed(study, records, task))
+    groups = _grouped(confirmation_trials(study, records, task))
     return [group for group in groups if all(record.status == "failed" for record in group)]
 
 
-def confirmed(study: Study, records: Records, task: str) -> list[Record]:
+def confirmation_trials(study: Study, records: Records, task: str) -> list[Record]:
     """Return the trials of a confirmation over the study's seeds: it may have had others before."""
     seeds = set(study.confirm.seeds)
     return [record for record in records.of(task, "confirm") if record.seed in seeds]
 
 
-def to_confirm(study: Study, records: Records, task: str) -> list[dict[str, Any]]:
+def configurations_to_confirm(study: Study, records: Records, task: str) -> list[dict[str, Any]]:
     """Return the configurations that a study confirms, as far as its search can tell by now."""
     if not study.space_of(task):
         return [{}]
-    return [record.configuration for record in ranked(records, task)[: study.confirm.top]]
+    return [record.configuration for record in rank_trials(records, task)[: study.confirm.top]]
 
 
-def planned(study: Study, records: Records, task: str) -> dict[Phase, int]:
+def planned_trials(study: Study, records: Records, task: str) -> dict[Phase, int]:
     """Trials of each phase, as far as can be told now; teachers once they are begun, and what an
     earlier confirmation tried that this one would not."""
     seeds, space = len(study.confirm.seeds), study.space_of(task)
-    search = study.planned(task)
+    search = study.planned_trials(task)
     begun = records.of(task, "search")
     if searched_hours(records) > (study.search.hours or math.inf):
         search = min(search, len(begun))
     top, spare = min(study.confirm.top, search) if space else 1, 0
-    if sum(record.over for record in begun) >= search:
+    if sum(record.is_over for record in begun) >= search:
         wanted = _to_confirm(study, records, task)
-        top = min(top, len(ranked(records, task))) if search else top
+        top = min(top, len(rank_trials(records, task))) if search else top
         trials = ((_key(r.configuration), r.seed) for r in records.of(task, "confirm"))
         spare = sum(trial not in wanted for trial in trials)
     taught = records.of(task, "teach")
@@ -124,12 +124,12 @@ def planned(study: Study, records: Records, task: str) -> dict[Phase, int]:
     return counts | ({"teach": len(taught)} if taught else {})
 
 
-def complete(study: Study, records: Records, task: str) -> bool:
+def is_complete(study: Study, records: Records, task: str) -> bool:
     """Whether a task's trials are all over, each seed of each configuration to confirm included."""
-    wanted = planned(study, records, task)
-    if any(sum(r.over for r in records.of(task, p)) < n for p, n in wanted.items()):
+    wanted = planned_trials(study, records, task)
+    if any(sum(r.is_over for r in records.of(task, p)) < n for p, n in wanted.items()):
         return False
-    over = {(_key(r.configuration), r.seed) for r in records.of(task, "confirm") if r.over}
+    over = {(_key(r.configuration), r.seed) for r in records.of(task, "confirm") if r.is_over}
     return _to_confirm(study, records, task) <= over
 
 
@@ -154,7 +154,7 @@ def _key(configuration: dict[str, Any]) -> str:
 
 def _to_confirm(study: Study, records: Records, task: str) -> set[tuple[str, int]]:
     """Keys and seeds of all trials that a study's confirmation has."""
-    points = to_confirm(study, records, task) if study.confirm.seeds else []
+    points = configurations_to_confirm(study, records, task) if study.confirm.seeds else []
     return {(_key(point), seed) for point in points for seed in study.confirm.seeds}
 
 
@@ -171,22 +171,22 @@ def _whole(record: Record) -> bool:
     return record.status in ("finished", "diverged", "degenerate") and record.score is not None
 
 
-def _standing(study: Study, group: list[Record]) -> Standing:
+def _standing(study: Study, group: list[Record]) -> RankedConfiguration:
     trials = [record for record in group if _whole(record)]
-    over, select = _REPORT[study.confirm.report], study.selector(trials[0].task)
+    over, select = _REPORT[study.confirm.report], study.selection_metric(trials[0].task)
     names = {select: None}
     for record in trials:
         names |= dict.fromkeys(getattr(record, study.search.select))
     columns = {name: _column(study, trials, name) for name in names}
     scores = {name: over(values) for name, values in columns.items()}
     spreads = {n: statistics.stdev(v) if len(v) > 1 else 0.0 for n, v in columns.items()}
-    return Standing(
+    return RankedConfiguration(
         configuration=trials[0].configuration,
         trials=tuple(trials),
         score=scores[select],
-        spread=spreads[select],
+        standard_deviation=spreads[select],
         scores=scores,
-        spreads=spreads,
+        standard_deviations=spreads,
         missing=tuple(record for record in group if not _whole(record)),
     )
 
@@ -205,4 +205,4 @@ def _value(study: Study, record: Record, name: str) -> float | None:
     if record.status == "diverged":
         return None if "gap" in name.split(".") else metrics.worst(name.rpartition(".")[2])
     value = getattr(record, study.search.select).get(name)
-    return record.score if value is None and name == study.selector(record.task) else value
+    return record.score if value is None and name == study.selection_metric(record.task) else value

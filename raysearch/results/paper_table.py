@@ -7,22 +7,28 @@ from typing import Any
 from .. import metrics, tasks
 from ..run_folder import Record, Records
 from ..study import Study
-from ..study.model_names import source
+from ..study.model_names import resolve_model_folder
 from ..tasks import Task
 from ..tasks.glue import AVERAGED
 from . import formatting
-from .cost import cost
-from .leaderboard import Standing, complete, planned, standings, unconfirmed
+from .cost import cost_table
+from .leaderboard import (
+    RankedConfiguration,
+    configurations_without_result,
+    is_complete,
+    leaderboard,
+    planned_trials,
+)
 from .published import compared
-from .published_table import alone
+from .published_table import published_table
 from .table_rows import BLANK, UNKNOWN, Cell, Row, Table
 
 PAPERS = ("BSZ", "LR", "EPOCH", "WARMUP")  # the rows that every table has
 
-Leaders = dict[str, Standing | None]
+Leaders = dict[str, RankedConfiguration | None]
 
 
-def table(study: Study, records: Records | None = None) -> Table:
+def paper_table(study: Study, records: Records | None = None) -> Table:
     """A study's table, one column per task.
 
     Args:
@@ -30,13 +36,13 @@ def table(study: Study, records: Records | None = None) -> Table:
     """
     average = averaged(study)
     if records is None:
-        return alone(study, settings(study), average)
-    columns = [formatting.column(tasks.get(name)) for name in study.tasks]
+        return published_table(study, settings(study), average)
+    columns = [formatting.column_title(tasks.get(name)) for name in study.tasks]
     if average:
         columns.append("AVG")
     leaders = {
-        name: next(iter(standings(study, records, name)), None)
-        if complete(study, records, name)
+        name: next(iter(leaderboard(study, records, name)), None)
+        if is_complete(study, records, name)
         else None
         for name in study.tasks
     }
@@ -60,7 +66,7 @@ def table(study: Study, records: Records | None = None) -> Table:
             *_without_result(study, records, leaders),
             *notes,
         ),
-        cost=cost(study, records),
+        cost=cost_table(study, records),
     )
 
 
@@ -71,8 +77,8 @@ def averaged(study: Study) -> bool:
 
 def values_of(study: Study, record: Record) -> dict[str, Any]:
     """A trial's hyperparameters, of a teacher those that it reads."""
-    hyper = study.hyper(record.task, record.configuration)
-    unread = hyper.unread() if record.phase == "teach" else frozenset()
+    hyper = study.hyperparameters(record.task, record.configuration)
+    unread = hyper.ineffective_fields() if record.phase == "teach" else frozenset()
     values = hyper.model_dump(mode="json")
     return {name: value for name, value in values.items() if name not in unread}
 
@@ -84,24 +90,28 @@ def settings(study: Study) -> list[str]:
 
 
 def _settings_rows(study: Study, leaders: Leaders) -> list[Row]:
-    hypers = {t: s and study.hyper(t, s.configuration) for t, s in leaders.items()}
+    hypers = {t: s and study.hyperparameters(t, s.configuration) for t, s in leaders.items()}
     rows = []
     for name in settings(study):
         cells = []
         for hyper in hypers.values():
             value = hyper.model_dump()[name] if hyper else None
-            cells.append(Cell(formatting.value(value), value) if hyper else UNKNOWN)
+            cells.append(Cell(formatting.format_setting(value), value) if hyper else UNKNOWN)
         rows.append(Row(name=name, cells=tuple(cells)))
     return rows
 
 
 def _result_rows(study: Study, leaders: Leaders) -> list[Row]:
-    def each(name: str, cell: Callable[[Task, Standing], Cell]) -> Row:
+    def each(name: str, cell: Callable[[Task, RankedConfiguration], Cell]) -> Row:
         found = [cell(tasks.get(t), s) if s else UNKNOWN for t, s in leaders.items()]
         return Row(name=name, cells=tuple(found))
 
-    def spread(task: Task, leader: Standing) -> Cell:
-        return _selected(study, task, leader.spreads) if len(leader.trials) > 1 else UNKNOWN
+    def spread(task: Task, leader: RankedConfiguration) -> Cell:
+        return (
+            _selected(study, task, leader.standard_deviations)
+            if len(leader.trials) > 1
+            else UNKNOWN
+        )
 
     return [
         each("Result", lambda task, leader: _selected(study, task, leader.scores)),
@@ -110,7 +120,7 @@ def _result_rows(study: Study, leaders: Leaders) -> list[Row]:
     ]
 
 
-def seeds(leader: Standing) -> str:
+def seeds(leader: RankedConfiguration) -> str:
     """Return how many seeds a score rests on: "3", or "2 of 3" where one failed."""
     whole = str(len(leader.trials))
     return f"{whole} of {leader.seeds}" if leader.missing else whole
@@ -118,19 +128,19 @@ def seeds(leader: Standing) -> str:
 
 def _progress_rows(study: Study, records: Records) -> list[Row]:
     """How many trials are done, while some task is not finished."""
-    if all(complete(study, records, name) for name in study.tasks):
+    if all(is_complete(study, records, name) for name in study.tasks):
         return []
     cells = []
     for name in study.tasks:
-        done = sum(record.over for record in records.of(name))
-        wanted = sum(planned(study, records, name).values())
+        done = sum(record.is_over for record in records.of(name))
+        wanted = sum(planned_trials(study, records, name).values())
         cells.append(Cell(f"{done} of {wanted}", [done, wanted]))
     return [Row(name="Trials", cells=tuple(cells))]
 
 
 def _further_rows(study: Study, leaders: Leaders) -> list[Row]:
     """A row for each metric that is reported beside the one that selects."""
-    also = dict.fromkeys(metric for name in study.tasks for metric in tasks.get(name).also)
+    also = dict.fromkeys(metric for name in study.tasks for metric in tasks.get(name).extra_metrics)
     rows = []
     for metric in also:
         cells = []
@@ -154,7 +164,7 @@ def _language_rows(leaders: Leaders) -> list[Row]:
             first = task.languages[:1] == (code,)
             key = f"dev.{task.metric}" if first else f"dev.{code}.{task.metric}"
             value = leader.scores.get(key) if leader and task.languages else None
-            known = UNKNOWN if value is None else Cell(formatting.percent(value), value)
+            known = UNKNOWN if value is None else Cell(formatting.format_percent(value), value)
             cells.append(known if code in (*task.languages, "mean", "gap") else BLANK)
         if any(cell.value is not None for cell in cells):
             rows.append(Row(name=code, cells=tuple(cells)))
@@ -163,16 +173,16 @@ def _language_rows(leaders: Leaders) -> list[Row]:
 
 def _selected(study: Study, task: Task, found: dict[str, float]) -> Cell:
     """The score that selects, on every dev split where these are no languages."""
-    selector = study.selector(task.name)
+    selector = study.selection_metric(task.name)
     if selector == f"dev.{task.metric}":
         return _scores(task, task.metric, found)
-    return Cell(formatting.percent(found[selector]), found[selector])
+    return Cell(formatting.format_percent(found[selector]), found[selector])
 
 
 def _scores(task: Task, metric: str, found: dict[str, float]) -> Cell:
     """A metric on every dev split, in percent."""
     values = [found.get(f"dev.{name}") for name in formatting.dev_names(task, metric)]
-    texts = [formatting.NONE if v is None else formatting.percent(v) for v in values]
+    texts = [formatting.NONE if v is None else formatting.format_percent(v) for v in values]
     return Cell("/".join(texts), values if len(values) > 1 else values[0])
 
 
@@ -182,7 +192,7 @@ def _with_average(row: Row, leaders: Leaders) -> Row:
         return Row(name=row.name, cells=(*row.cells, BLANK))
     scores = {name: leader.score for name, leader in leaders.items() if leader}
     mean = metrics.average(scores, AVERAGED)
-    cell = UNKNOWN if mean is None else Cell(formatting.percent(mean), mean)
+    cell = UNKNOWN if mean is None else Cell(formatting.format_percent(mean), mean)
     return Row(name=row.name, cells=(*row.cells, cell))
 
 
@@ -191,7 +201,7 @@ def _measured(study: Study) -> str:
     groups: dict[str, list[str]] = {}
     for name in study.tasks:
         task = tasks.get(name)
-        groups.setdefault(task.metric, []).append(formatting.column(task))
+        groups.setdefault(task.metric, []).append(formatting.column_title(task))
     names = "; ".join(f"{metric} of {', '.join(group)}" for metric, group in groups.items())
     seeds = f"{study.confirm.report} over seeds, " if study.confirm.seeds else ""
     text = f"Result: dev, {seeds}{study.search.select} evaluation, percent. {names}."
@@ -209,8 +219,10 @@ def _origins(study: Study) -> list[str]:
     """What tasks started from that do not start from the study's own model."""
     own: dict[str, list[str]] = {}
     for name in study.tasks:
-        if study.model_of(name) != source(study.model):
-            own.setdefault(study.model_of(name), []).append(formatting.column(tasks.get(name)))
+        if study.model_of(name) != resolve_model_folder(study.model):
+            own.setdefault(study.model_of(name), []).append(
+                formatting.column_title(tasks.get(name))
+            )
     return [f"{', '.join(columns)}: from {model}." for model, columns in own.items()]
 
 
@@ -219,13 +231,13 @@ def _without_result(study: Study, records: Records, leaders: Leaders) -> list[st
     learned nothing, each with the rule by which it counts."""
     notes = []
     for name, leader in leaders.items():
-        column = formatting.column(tasks.get(name))
+        column = formatting.column_title(tasks.get(name))
         if leader is not None:
             notes += [f"{column}: {text}." for text in _seeds_notes(leader)]
-        if not complete(study, records, name):
+        if not is_complete(study, records, name):
             notes.append(f"{column}: not finished; its result follows when all trials are over.")
             continue
-        lost = unconfirmed(study, records, name)
+        lost = configurations_without_result(study, records, name)
         if leader is None:
             ends = [record.status for record in records.of(name) if record.phase != "teach"]
             counts = [f"{ends.count(end)} {end}" for end in dict.fromkeys(ends)]
@@ -238,13 +250,13 @@ def _without_result(study: Study, records: Records, leaders: Leaders) -> list[st
     return notes
 
 
-def _seeds_notes(leader: Standing) -> list[str]:
+def _seeds_notes(leader: RankedConfiguration) -> list[str]:
     """What a winner's score rests on where not all of its seeds were trained to a good end."""
     notes, many = [], len(leader.trials)
     if failed := [record.seed for record in leader.missing if record.status == "failed"]:
         notes.append(f"{seeds(leader)} seeds; {named_seeds(failed)} failed")
     if diverged := [record.seed for record in leader.trials if record.status == "diverged"]:
-        worst = formatting.percent(metrics.worst(tasks.get(leader.trials[0].task).metric))
+        worst = formatting.format_percent(metrics.worst(tasks.get(leader.trials[0].task).metric))
         notes.append(f"{named_seeds(diverged)} diverged, counted with the worst score, {worst}")
     stuck = [record.seed for record in leader.trials if record.status == "degenerate"]
     if stuck and len(stuck) == many:

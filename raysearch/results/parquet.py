@@ -13,7 +13,7 @@ from ..recipes import RECIPES
 from ..run_folder import Record
 from ..study import Study
 from . import formatting
-from .leaderboard import counted
+from .leaderboard import counted_score
 from .paper_table import PAPERS, values_of
 
 TIME = pa.timestamp("us", tz="UTC")
@@ -21,7 +21,7 @@ TIME = pa.timestamp("us", tz="UTC")
 Columns = dict[str, tuple[pa.DataType, list[Any]]]
 
 
-def trials(study: Study, task: str, records: Sequence[Record]) -> bytes:
+def trials_columns(study: Study, task: str, records: Sequence[Record]) -> bytes:
     """The trials of a task, one row each.
 
     Configurations stand in `hp.<name>`; a setting that may be a number or {steps: N} has its
@@ -41,7 +41,7 @@ def trials(study: Study, task: str, records: Sequence[Record]) -> bytes:
         "status": each(text, (r.status for r in records)),
         "seed": each(whole, (r.seed for r in records)),
         **_settings(study, task, records),
-        "score": each(real, (counted(study, r) for r in records)),
+        "score": each(real, (counted_score(study, r) for r in records)),
     }
     for which in ("best", "last"):
         found = [getattr(record, which) for record in records]
@@ -64,7 +64,7 @@ def trials(study: Study, task: str, records: Sequence[Record]) -> bytes:
     return _bytes(columns)
 
 
-def reports(task: str, records: Sequence[Record]) -> bytes:
+def reports_columns(task: str, records: Sequence[Record]) -> bytes:
     """The reports of a task's trials, one row each, those of a trial in their order."""
     pairs = [(record, report) for record in records for report in record.reports]
     text, whole, real = pa.string(), pa.int64(), pa.float64()

@@ -8,7 +8,7 @@ from ..study import Published, Study
 from ..tasks import Task
 from ..tasks.glue import AVERAGED
 from . import formatting
-from .leaderboard import Standing
+from .leaderboard import RankedConfiguration
 from .table_rows import BLANK, UNKNOWN, Cell, Row
 
 Lines = tuple[list[Row], list[str]]
@@ -43,7 +43,9 @@ class Score:
         return round(round(100 * fraction, self.digits) - self.percent, self.digits)
 
 
-def compared(study: Study, leaders: Mapping[str, Standing | None], average: bool) -> Lines:
+def compared(
+    study: Study, leaders: Mapping[str, RankedConfiguration | None], average: bool
+) -> Lines:
     """A row for each published system, the difference beneath it, and where it was printed."""
     rows: list[Row] = []
     for system in study.published:
@@ -85,7 +87,7 @@ def _difference(
     study: Study,
     system: Published,
     metric: str | None,
-    leaders: Mapping[str, Standing | None],
+    leaders: Mapping[str, RankedConfiguration | None],
     average: bool,
 ) -> Row:
     cells, first = [], {}
@@ -97,7 +99,9 @@ def _difference(
             values.append(gap)
             digits = score.digits if score else 1
             texts.append(
-                formatting.NONE if gap is None else formatting.percent(gap, digits, sign=True)
+                formatting.NONE
+                if gap is None
+                else formatting.format_percent(gap, digits, sign=True)
             )
         if values[0] is not None:
             first[task] = values[0]
@@ -111,7 +115,7 @@ def _difference(
 
 def _mean(scores: Mapping[str, float], *, sign: bool) -> Cell:
     mean = metrics.average(scores, AVERAGED)
-    return UNKNOWN if mean is None else Cell(formatting.percent(mean, sign=sign), mean)
+    return UNKNOWN if mean is None else Cell(formatting.format_percent(mean, sign=sign), mean)
 
 
 def _by_task(

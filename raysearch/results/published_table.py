@@ -6,7 +6,7 @@ from pathlib import Path
 
 from .. import tasks
 from ..errors import InputError, Problem
-from ..study import Published, Result, Study, find
+from ..study import Published, Result, Study, find_study
 from ..study.model_names import score_names
 from . import formatting
 from .published import Lines, Score, beside, printed, sources
@@ -15,7 +15,7 @@ from .table_rows import BLANK, UNKNOWN, Cell, Row, Table
 _SHOWN = 5  # studies of a folder
 
 
-def alone(study: Study, settings: Sequence[str], average: bool) -> Table:
+def published_table(study: Study, settings: Sequence[str], average: bool) -> Table:
     """The published table of a study.
 
     Args:
@@ -27,7 +27,7 @@ def alone(study: Study, settings: Sequence[str], average: bool) -> Table:
         columns, rows = _lines(study, settings)
         notes = sources(study, models=False)
     else:
-        columns = [formatting.column(tasks.get(name)) for name in study.tasks]
+        columns = [formatting.column_title(tasks.get(name)) for name in study.tasks]
         columns += ["AVG"] * average
         rows, notes = _groups(study, settings, average)
     notes = (*notes, *_warmups(study))
@@ -48,11 +48,11 @@ def study_file(place: Path) -> Path:
         text = "is a folder and no run: there is no study.yaml in it; "
         few = ", ".join([*studies[:_SHOWN], *["..."] * (len(studies) > _SHOWN)])
         text += f"give one of its studies: {few}" if studies else "a study would do"
-    elif not place.exists() and find(place) == place and named.is_file():
+    elif not place.exists() and find_study(place) == place and named.is_file():
         text = f"no such file; did you mean '{named}'?"
     else:
-        return find(place)
-    raise InputError(str(place), [Problem(place="study", text=text)])
+        return find_study(place)
+    raise InputError(str(place), [Problem(location="study", text=text)])
 
 
 def _warmups(study: Study) -> list[str]:
@@ -61,7 +61,9 @@ def _warmups(study: Study) -> list[str]:
                if name in row.results]  # fmt: skip
     values = [result.settings.get("WARMUP") for result in results]
     above = sorted({value for value in values if isinstance(value, int | float) and value > 1})
-    shares = ", ".join(f"{formatting.value(value)} is {100 / value:.4g} %" for value in above)
+    shares = ", ".join(
+        f"{formatting.format_setting(value)} is {100 / value:.4g} %" for value in above
+    )
     return [f"WARMUP above 1 is the reciprocal of the ratio: {shares}."] if above else []
 
 
@@ -91,7 +93,7 @@ def _lines(study: Study, settings: Sequence[str]) -> tuple[list[str], list[Row]]
 def _setting(result: Result | None, name: str) -> Cell:
     if result is None or name not in result.settings:
         return UNKNOWN
-    return Cell(formatting.value(result.settings[name]), result.settings[name])
+    return Cell(formatting.format_setting(result.settings[name]), result.settings[name])
 
 
 def _score(system: Published, task: str, name: str) -> Cell:

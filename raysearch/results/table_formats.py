@@ -27,7 +27,7 @@ _LATEX = str.maketrans(
 )
 
 
-def markdown(table: Table) -> str:
+def to_markdown(table: Table) -> str:
     """The table as GitHub reads it, its notes and costs beneath."""
     lines = [f"**{_inline(table.title)}**", "", *_markdown_rows(table)]
     if table.notes:
@@ -37,7 +37,7 @@ def markdown(table: Table) -> str:
     return "\n".join(lines) + "\n"
 
 
-def latex(table: Table) -> str:
+def to_latex(table: Table) -> str:
     r"""The table for \input, with booktabs; notes and costs beneath."""
     lines = ["% needs \\usepackage{booktabs}", *_latex_table(table)]
     if table.cost:
@@ -45,7 +45,7 @@ def latex(table: Table) -> str:
     return "\n".join(lines) + "\n"
 
 
-def csv_text(table: Table) -> str:
+def to_csv(table: Table) -> str:
     """The rows as printed, without notes and costs; a text that a spreadsheet would take for a
     formula has an apostrophe before it."""
     out = io.StringIO()
@@ -60,7 +60,7 @@ def csv_text(table: Table) -> str:
     return out.getvalue()
 
 
-def json_text(table: Table) -> str:
+def to_json(table: Table) -> str:
     """Everything, each cell as printed and with the value behind it."""
     text = json.dumps(_plain(table), indent=2, ensure_ascii=False)
     if printable(text, lines=True) != text:  # what a terminal obeys stands as JSON's own \uXXXX

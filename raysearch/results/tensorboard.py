@@ -25,7 +25,7 @@ from ..run_folder import Record
 from ..storage import empty_file, file_inside, folder_inside, inside, open_regular, replaced
 from ..study import Study
 from . import formatting
-from .leaderboard import counted
+from .leaderboard import counted_score
 from .paper_table import settings, values_of
 
 FOLDER = "tensorboard"
@@ -33,7 +33,7 @@ TAIL = 2**20  # bytes at the end of a file, in which a session's end stands
 _FILE = re.compile(r"events\.out\.tfevents\.(\d{10})")
 
 
-class Curves:
+class TensorBoardWriter:
     """Keeps a run's event files up to date with its records.
 
     A file that could not be written is no loss: `export.write` makes it from the journal.
@@ -73,7 +73,7 @@ class Curves:
         """
         files = self._files(record)
         ended = metadata.SESSION_END_INFO_TAG.encode()
-        if record.over and not (files and ended in _tail(files[-1])):
+        if record.is_over and not (files and ended in _tail(files[-1])):
             self.end(record)
 
     def _parts(self, record: Record) -> tuple[str, str, str]:
@@ -121,10 +121,10 @@ class Curves:
             if report.get("switched") is not None:
                 values["train/words_switched"] = report["switched"]
             yield _scalars(report["at"], report["step"], {**scores, **values})
-        if not record.over:
+        if not record.is_over:
             return
         step = record.reports[-1]["step"] if record.reports else 0
-        score = counted(self.study, record)
+        score = counted_score(self.study, record)
         yield _scalars(record.ended, step, {"score": score, **_finals(record)})
         status = api_pb2.STATUS_FAILURE if record.status == "failed" else api_pb2.STATUS_SUCCESS
         end = SessionEndInfo(status=status, end_time_secs=record.ended)
@@ -137,7 +137,7 @@ class Curves:
         return {
             name: float(hyper[name])
             if kind == api_pb2.DATA_TYPE_FLOAT64
-            else formatting.value(hyper[name])
+            else formatting.format_setting(hyper[name])
             for name, kind in kinds.items()
             if name in hyper and (hyper[name] is not None or kind != api_pb2.DATA_TYPE_FLOAT64)
         }
@@ -155,8 +155,8 @@ def _experiment(study: Study) -> api_pb2.Experiment:
             info.domain_interval.min_value = min(values)
             info.domain_interval.max_value = max(values)
         else:
-            info.domain_discrete.extend(list(dict.fromkeys(map(formatting.value, values))))
-        info.differs = len({formatting.value(value) for value in values}) > 1
+            info.domain_discrete.extend(list(dict.fromkeys(map(formatting.format_setting, values))))
+        info.differs = len({formatting.format_setting(value) for value in values}) > 1
         infos.append(info)
     names = dict.fromkeys(
         f"{which}/{name}"
@@ -174,7 +174,7 @@ def _possible(study: Study, task: str, name: str) -> tuple[Any, ...]:
     space = study.space_of(task)
     if name in space:
         return space[name].ends
-    return (study.hyper(task, {}).model_dump()[name],)
+    return (study.hyperparameters(task, {}).model_dump()[name],)
 
 
 def _finals(record: Record) -> dict[str, float]:

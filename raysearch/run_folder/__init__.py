@@ -4,8 +4,18 @@ The journal is the only thing that a run needs to go on after a crash: trials, r
 read back from it, and every table is made from it."""
 
 from .events import FORMAT
-from .journal import NAME, TORN, Journal, read, refuse_running
+from .journal import JOURNAL_NAME, TORN_NAME, Journal, read_journal, refuse_running
 from .trial_records import Outcome, Phase, Record, Records
 
-__all__ = ["FORMAT", "NAME", "TORN", "Journal", "Outcome", "Phase", "Record", "Records", "read",
-           "refuse_running"]  # fmt: skip
+__all__ = [
+    "FORMAT",
+    "JOURNAL_NAME",
+    "TORN_NAME",
+    "Journal",
+    "Outcome",
+    "Phase",
+    "Record",
+    "Records",
+    "read_journal",
+    "refuse_running",
+]

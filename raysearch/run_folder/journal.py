@@ -18,8 +18,8 @@ from ..storage import file_inside, kind_of, open_regular, parse_json, shorten
 from .events import FORMAT, EventError, checked
 from .trial_records import Records
 
-NAME = "journal.jsonl"
-TORN = f"{NAME}.torn"
+JOURNAL_NAME = "journal.jsonl"
+TORN_NAME = f"{JOURNAL_NAME}.torn"
 LONGEST = 2**22  # bytes of a line
 LARGEST = 2**31  # bytes of a journal
 SHOWN = 8  # problems that are shown
@@ -45,7 +45,7 @@ class Journal(Records):
 
     def __init__(self, folder: Path) -> None:
         super().__init__()
-        self.folder, self._path = folder, file_inside(folder, NAME)
+        self.folder, self._path = folder, file_inside(folder, JOURNAL_NAME)
         self.failure: Exception | None = None
         self._undone = True  # whether what a failed write left was taken back
         # Without a buffer: one that could not be flushed would come out with a later event.
@@ -100,7 +100,7 @@ class Journal(Records):
         elif size != self._end:
             text = f"has {size:,} bytes, {self._end:,} were written: another process changed it;"
             text += " nothing more is written. Mend it in a copy, and go on from that"
-            raise InputError(str(self.folder), [Problem(place=NAME, text=text)])
+            raise InputError(str(self.folder), [Problem(location=JOURNAL_NAME, text=text)])
         self._undone = False
         try:
             left = memoryview(content)
@@ -128,10 +128,10 @@ class Journal(Records):
             "; this run cannot go on in it. What has ended is in the folder that was moved: put it"
             " back, or `raysearch resume` it where it is now"
         )
-        raise InputError(str(self.folder), [Problem(place=NAME, text=text)])
+        raise InputError(str(self.folder), [Problem(location=JOURNAL_NAME, text=text)])
 
 
-def read(folder: Path) -> Records:
+def read_journal(folder: Path) -> Records:
     """Return the records of a run folder, also while it is written; none where there is no journal.
 
     Nothing is changed: a torn last line is passed over, and noted.
@@ -139,7 +139,7 @@ def read(folder: Path) -> Records:
     Raises:
         InputError: a file that is not a journal, with the lines that are none.
     """
-    records, path = Records(), file_inside(folder, NAME)
+    records, path = Records(), file_inside(folder, JOURNAL_NAME)
     try:
         file = open_regular(path)
     except FileNotFoundError:
@@ -147,13 +147,15 @@ def read(folder: Path) -> Records:
     with file:
         torn, _ = _read_into(records, file, path)
     if torn:
-        records.note(f"{NAME}: its last line is torn ({len(torn):,} bytes), or being written")
+        records.note(
+            f"{JOURNAL_NAME}: its last line is torn ({len(torn):,} bytes), or being written"
+        )
     return records
 
 
 def refuse_running(folder: Path) -> None:
     """Raise InputError where a run goes on in a folder on this machine."""
-    path = file_inside(folder, NAME)
+    path = file_inside(folder, JOURNAL_NAME)
     if kind_of(path) is not None:
         with open_regular(path) as file:
             _lock(file.fileno(), folder)
@@ -170,7 +172,7 @@ def _read_into(records: Records, file: BinaryIO, path: Path) -> tuple[bytes, int
     """
     if os.fstat(file.fileno()).st_size > LARGEST:
         text = f"more than {LARGEST:,} bytes are not read: not a journal of this program"
-        raise InputError(str(path.parent), [Problem(place=path.name, text=text)])
+        raise InputError(str(path.parent), [Problem(location=path.name, text=text)])
     file.seek(0)
     lines = io.BufferedReader(file)  # type: ignore[arg-type]
     problems: list[Problem] = []
@@ -211,7 +213,7 @@ def _refused(path: Path, problems: list[Problem]) -> InputError:
     first, rest = problems[0], len(problems) - SHOWN
     mend = "nothing was changed: restore the file from a copy, or mend these lines in a copy"
     first = replace(first, text=f"{first.text}\n{mend}")
-    more = Problem(place="...", text=f"and {rest:,} more lines", count=rest)
+    more = Problem(location="...", text=f"and {rest:,} more lines", count=rest)
     shown = [first, *problems[1:SHOWN], *([more] if rest > 0 else [])]
     return InputError(str(path), shown)
 
@@ -224,8 +226,10 @@ def _take(records: Records, event: Any, number: int, *, quiet: bool) -> list[Pro
     """
     try:
         if (typed := checked(event)) is None:
-            records.note(f"{NAME}: an event of a kind that this version does not know was passed"
-                         f" over: '{event['event'][:40]}'")  # fmt: skip
+            records.note(
+                f"{JOURNAL_NAME}: an event of a kind that this version does not know was passed"
+                f" over: '{event['event'][:40]}'"
+            )
         elif typed["event"] == "session" and typed["format"] > FORMAT:
             raise EventError(
                 f"session.format: written by a later raysearch (format {typed['format']}, this one"
@@ -235,12 +239,12 @@ def _take(records: Records, event: Any, number: int, *, quiet: bool) -> list[Pro
             records.admit(typed)
             records.apply(typed)
     except EventError as error:
-        return [Problem(place=f"line {number}", text=str(error))]
+        return [Problem(location=f"line {number}", text=str(error))]
     return []
 
 
 def _unread(number: int, why: str) -> Problem:
-    return Problem(place=f"line {number}", text=f"not an event: {why}")
+    return Problem(location=f"line {number}", text=f"not an event: {why}")
 
 
 def _may_begin(torn: bytes) -> bool:
@@ -251,7 +255,7 @@ def _may_begin(torn: bytes) -> bool:
 
 def _keep_torn(folder: Path, torn: bytes) -> None:
     """Add what was torn to the file that keeps it, on disk before the journal loses it."""
-    with open_regular(file_inside(folder, TORN), write=True) as file:
+    with open_regular(file_inside(folder, TORN_NAME), write=True) as file:
         size = os.fstat(file.fileno()).st_size
         if size:
             file.seek(size - 1)
@@ -268,7 +272,7 @@ def _lock(file: int, folder: Path) -> None:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         text = "another raysearch is running here; wait for its end or stop it"
-        raise InputError(str(folder), [Problem(place=NAME, text=text)]) from None
+        raise InputError(str(folder), [Problem(location=JOURNAL_NAME, text=text)]) from None
     except OSError:
         return  # a file system without locks
 

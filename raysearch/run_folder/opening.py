@@ -54,7 +54,7 @@ class _Provenance(_Data):
     lanes: _LaneFacts
 
 
-def provenance_of(folder: Path) -> dict[str, Any]:
+def read_provenance(folder: Path) -> dict[str, Any]:
     """Return what a run was made with: `raysearch`, `data`, `content`, `lanes`, and other facts.
 
     Raises:
@@ -63,17 +63,17 @@ def provenance_of(folder: Path) -> dict[str, Any]:
     path = file_inside(folder, PROVENANCE)
     if kind_of(path) is None:
         text = f"no {PROVENANCE} here: not a run folder"
-        raise InputError(str(folder), [Problem(place="run folder", text=text)])
+        raise InputError(str(folder), [Problem(location="run folder", text=text)])
     mend = "without it the run cannot go on; its journal is whole"
     try:
         facts = read_json(path)
         typed = _Provenance.model_validate(facts).model_dump()
     except InputError as error:
         text = f"damaged: {error.problems[0].text}; {mend}"
-        raise InputError(str(folder), [Problem(place=PROVENANCE, text=text)]) from None
+        raise InputError(str(folder), [Problem(location=PROVENANCE, text=text)]) from None
     except ValidationError as error:
         texts = [f"damaged: {_said(one)}; {mend}" for one in error.errors()[:SHOWN]]
-        problems = [Problem(place=PROVENANCE, text=text) for text in texts]
+        problems = [Problem(location=PROVENANCE, text=text) for text in texts]
         raise InputError(str(folder), problems) from None
     return typed
 
@@ -90,7 +90,7 @@ def recorded_data(folder: Path) -> str:
         if isinstance(facts, dict):
             return _Data.model_validate(facts).data
     text = "cannot be read; name the data folder with --data"
-    raise InputError(str(path), [Problem(place="data", text=text)])
+    raise InputError(str(path), [Problem(location="data", text=text)])
 
 
 def study_file(folder: Path) -> Path:
@@ -98,17 +98,17 @@ def study_file(folder: Path) -> Path:
     return file_inside(folder, STUDY)
 
 
-def records_of(folder: Path, study: Study) -> Records:
+def read_records(folder: Path, study: Study) -> Records:
     """Return the records of a run folder, checked against its study.
 
     Raises:
         InputError: a journal that cannot be read or is of another study, or none where there are
             results that came from one.
     """
-    records = run_folder.read(folder)
+    records = run_folder.read_journal(folder)
     refuse_lost_journal(folder, study, records)
     refuse_misfits(folder, study, records)
-    trial_identity.check(folder, study, records)
+    trial_identity.check_identity(folder, study, records)
     return records
 
 
@@ -125,7 +125,7 @@ def refuse_lost_journal(
     """
     slugs = [tasks.get(name).slug for name in study.tasks]
     results = [(slug, name) for slug in slugs for name in RESULTS]
-    there = kind_of(folder / run_folder.NAME) is not None
+    there = kind_of(folder / run_folder.JOURNAL_NAME) is not None
     if not there:
         results += [(name,) for name in TABLES]
     left = ["/".join(parts) for parts in results if kind_of(inside(folder, *parts)) is not None]
@@ -135,7 +135,7 @@ def refuse_lost_journal(
     if left:
         text += f", yet there is {left[0]}, which came from it: nothing here is written over"
     text += "; restore it from a copy, or run the study anew under another --name"
-    raise InputError(str(folder), [Problem(place=run_folder.NAME, text=text)])
+    raise InputError(str(folder), [Problem(location=run_folder.JOURNAL_NAME, text=text)])
 
 
 def refuse_misfits(folder: Path, study: Study, records: Records, *, resumed: bool = False) -> None:
@@ -150,15 +150,15 @@ def refuse_misfits(folder: Path, study: Study, records: Records, *, resumed: boo
             selects, as far as a screen holds them.
     """
     problems = [
-        Problem(place=f"trial {record.id}", text=text)
+        Problem(location=f"trial {record.id}", text=text)
         for record in records.trials.values()
         for text in _misfits(study, record, resumed)
     ]
     if problems:
         rest = len(problems) - SHOWN
-        more = Problem(place="...", text=f"and {rest:,} more", count=rest)
+        more = Problem(location="...", text=f"and {rest:,} more", count=rest)
         shown = [*problems[:SHOWN], *([more] if rest > 0 else [])]
-        raise InputError(str(folder / run_folder.NAME), shown)
+        raise InputError(str(folder / run_folder.JOURNAL_NAME), shown)
 
 
 def _misfits(study: Study, record: Record, resumed: bool) -> Iterator[str]:
@@ -167,7 +167,7 @@ def _misfits(study: Study, record: Record, resumed: bool) -> Iterator[str]:
         yield f"is of '{record.task[:60]}', which is no task of {STUDY}"
         return
     try:
-        study.hyper(record.task, record.configuration)
+        study.hyperparameters(record.task, record.configuration)
     except (ValueError, ArithmeticError, TypeError) as error:
         seen = reprlib.repr(record.configuration)
         yield f"its configuration is none of the study's: {_cause(error)}, got {seen}"
@@ -178,9 +178,9 @@ def _misfits(study: Study, record: Record, resumed: bool) -> Iterator[str]:
         if names:
             yield f"its configuration and the space differ in {names[:200]}"
         for name in set(space) & set(record.configuration):
-            if not trial_identity.holds(space[name], record.configuration[name]):
+            if not trial_identity.contains_value(space[name], record.configuration[name]):
                 yield f"{name} = {reprlib.repr(record.configuration[name])} is not in the space"
-    selector = study.selector(record.task)
+    selector = study.selection_metric(record.task)
     if any(report["scores"] and selector not in report["scores"] for report in record.reports):
         yield f"has a report without '{selector}', the score that selects"
 

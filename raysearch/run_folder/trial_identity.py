@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__
-from ..errors import InputError, Problem, shortened
+from ..errors import InputError, Problem, shorten
 from ..recipes import RECIPES
 from ..search_space import Dimension
 from ..storage import file_inside, kind_of, read_json
 from ..study import Configuration, Study, as_mapping
-from ..study.value_limits import limited
-from .journal import NAME as JOURNAL
+from ..study.value_limits import check_values
+from .journal import JOURNAL_NAME as JOURNAL
 from .trial_records import Phase, Record, Records
 
 STUDY, PROVENANCE = "study.yaml", "provenance.json"
@@ -45,7 +45,7 @@ _NESTED = ("fixed", "search", "search.stop_early", "confirm", "per_task")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Origin:
+class TrialOrigin:
     """What trials were trained with, besides their configurations.
 
     Attributes:
@@ -62,7 +62,7 @@ class Origin:
 
 
 def trial_id(
-    study: Study, task: str, phase: Phase, point: Configuration, seed: int, origin: Origin
+    study: Study, task: str, phase: Phase, point: Configuration, seed: int, origin: TrialOrigin
 ) -> str:
     """Return the identity of a trial: a hash of what decides its result, and of nothing else.
 
@@ -79,14 +79,14 @@ def trial_id(
         ValueError: no values of hyperparameters.
         KeyError: of the data or the model of this task nothing is known.
     """
-    hyper = study.hyper(task, point).model_dump(mode="json")
+    hyper = study.hyperparameters(task, point).model_dump(mode="json")
     if origin.names is not None:
         hyper = {name: value for name, value in hyper.items() if name in origin.names}
     halving = study.search.stop_early if phase == "search" else None
     content, also = origin.content[task], list(halving.at) if halving else []
     if phase == "teach":
         content = origin.content.get(f"{task} {phase}", content)
-        also = [study.selector(task)]
+        also = [study.selection_metric(task)]
     facts = [task, study.recipe, hyper, seed, content, origin.version, also]
     text = json.dumps(_spelled(facts), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
@@ -97,7 +97,7 @@ def hyperparameters(study: Study) -> list[str]:
     return sorted(RECIPES[study.recipe].hyper.model_fields)
 
 
-def origin_of(folder: Path) -> Origin | None:
+def origin_of(folder: Path) -> TrialOrigin | None:
     """Return what a run folder says of how its trials were trained.
 
     Returns:
@@ -117,7 +117,7 @@ def origin_of(folder: Path) -> Origin | None:
     return read_origin(folder, facts) if isinstance(facts, dict) and "content" in facts else None
 
 
-def read_origin(folder: Path, facts: Mapping[str, Any]) -> Origin:
+def read_origin(folder: Path, facts: Mapping[str, Any]) -> TrialOrigin:
     """Return the origin that a provenance tells. Raises InputError where a part has another type.
 
     Args:
@@ -130,21 +130,21 @@ def read_origin(folder: Path, facts: Mapping[str, Any]) -> Origin:
         raise _damaged(folder, "content: a mapping of tasks to texts is needed")
     if not isinstance(version, str):
         raise _damaged(folder, "raysearch: the version that trained is needed")
-    if not isinstance(study, dict | None) or limited(study or {})[1]:
+    if not isinstance(study, dict | None) or check_values(study or {})[1]:
         raise _damaged(folder, "study: the study as it was run is needed, a mapping")
     if not (names is None or (isinstance(names, list) and all(isinstance(n, str) for n in names))):
         raise _damaged(folder, "hyperparameters: a list of names is needed")
     if names is None and version.startswith("0.1."):
         names = _OF_0_1_1.split()
         study = {"model": facts["model"]} if isinstance(facts.get("model"), str) else None
-    return Origin(
+    return TrialOrigin(
         content=content, version=version, study=study,
         names=None if names is None else frozenset(names),
     )  # fmt: skip
 
 
 def refuse_others(
-    source: str, study: Study, records: Records, origin: Origin, *, places: bool = True
+    source: str, study: Study, records: Records, origin: TrialOrigin, *, places: bool = True
 ) -> None:
     """Refuse trials that were trained with another study than the one that is at hand.
 
@@ -160,12 +160,12 @@ def refuse_others(
     """
     problems: dict[str, Problem] = {}
     for problem in _problems(study, records, origin, places):
-        problems.setdefault(problem.place, problem)  # of many trials the first tells
+        problems.setdefault(problem.location, problem)  # of many trials the first tells
     if problems:
         raise InputError(source, problems.values())
 
 
-def check(folder: Path, study: Study, records: Records) -> list[str]:
+def check_identity(folder: Path, study: Study, records: Records) -> list[str]:
     """Refuse a run folder whose trials were trained with another study.
 
     Args:
@@ -191,16 +191,18 @@ def check(folder: Path, study: Study, records: Records) -> list[str]:
     return []
 
 
-def _problems(study: Study, records: Records, origin: Origin, places: bool) -> Iterator[Problem]:
+def _problems(
+    study: Study, records: Records, origin: TrialOrigin, places: bool
+) -> Iterator[Problem]:
     trials = list(records.trials.values())
     strange = dict.fromkeys(r.task for r in trials if r.task not in study.tasks)
     lacking = [name for name in study.tasks if name not in origin.content]
     if strange:
-        text = f"has trials of {shortened(', '.join(strange))}, which is none of the study's tasks"
-        yield Problem(place=JOURNAL, text=text)
+        text = f"has trials of {shorten(', '.join(strange))}, which is none of the study's tasks"
+        yield Problem(location=JOURNAL, text=text)
     if lacking:
         text = f"{', '.join(lacking)} was not part of the run: a study of its own would do"
-        yield Problem(place="tasks", text=text)
+        yield Problem(location="tasks", text=text)
     if strange or lacking:
         return
     wrong = [record for record in trials if not _follows(study, record, origin)]
@@ -210,20 +212,20 @@ def _problems(study: Study, records: Records, origin: Origin, places: bool) -> I
     settings = {place for place in changes if _begins(place, _SETTINGS)}
     for place, text in changes.items():
         if wrong or place not in settings:
-            yield Problem(place=place, text=text)
+            yield Problem(location=place, text=text)
     if wrong and not settings:
         text = (
             f"{len(wrong)} of {len(trials)} trials do not follow from it, {wrong[0].id} among them:"
             f" {STUDY}, {PROVENANCE} or {JOURNAL} was changed after they were trained\n"
             "put back what they were; another study needs a run of its own"
         )
-        yield Problem(place=STUDY, text=text)
+        yield Problem(location=STUDY, text=text)
     for name in study.tasks:
         yield from _outside(study, records, name)
         yield from _selected_otherwise(study, records, name)
 
 
-def _follows(study: Study, record: Record, origin: Origin) -> bool:
+def _follows(study: Study, record: Record, origin: TrialOrigin) -> bool:
     """Whether a trial's id is that of its settings."""
     point, seed = record.configuration, record.seed
     try:
@@ -241,34 +243,34 @@ def _outside(study: Study, records: Records, task: str) -> Iterator[Problem]:
             continue
         if record.phase == "search" and record.seed != seed:
             text = f"was {record.seed} when the trials were trained, is {seed} now"
-            yield Problem(place="search.seed", text=text)
+            yield Problem(location="search.seed", text=text)
         if set(point) != set(space):
             there, here = (", ".join(sorted(names)) or "nothing" for names in (point, space))
             text = f"{trained} in a space of {there}; here it is of {here}"
-            yield Problem(place=f"space of {task}", text=text)
+            yield Problem(location=f"space of {task}", text=text)
             continue
         for name, value in point.items():
-            if not holds(space[name], value):
-                text = f"{trained} with {name} {shortened(json.dumps(value))}, which is outside"
-                yield Problem(place=f"space.{name}", text=f"{text}: a space may only grow")
+            if not contains_value(space[name], value):
+                text = f"{trained} with {name} {shorten(json.dumps(value))}, which is outside"
+                yield Problem(location=f"space.{name}", text=f"{text}: a space may only grow")
 
 
 def _selected_otherwise(study: Study, records: Records, task: str) -> Iterator[Problem]:
     """Scores that are not those of the evaluation, or of the dev split, that the study selects."""
-    select, selector = study.search.select, study.selector(task)
+    select, selector = study.search.select, study.selection_metric(task)
     for record in records.of(task):
         if record.phase == "teach" or record.status != "finished":
             continue
         scores = getattr(record, select)
         if scores and selector not in scores:
             text = f"trial {record.id} was not scored by {selector.removeprefix('dev.')}"
-            yield Problem(place="search.select_on", text=text)
+            yield Problem(location="search.select_on", text=text)
         elif scores and scores[selector] != record.score:
             text = f"the score of trial {record.id} is not that of its {select} evaluation"
-            yield Problem(place="search.select", text=text)
+            yield Problem(location="search.select", text=text)
 
 
-def holds(dimension: Dimension, value: Any) -> bool:
+def contains_value(dimension: Dimension, value: Any) -> bool:
     """Return whether a dimension has a value as a journal keeps it: without tuples, 3.0 as 3."""
     if dimension.kind == "choice":
         return _text(value) in map(_text, dimension.choice or ())
@@ -285,7 +287,7 @@ def _changes(before: Mapping[str, Any], study: Study) -> Iterator[tuple[str, str
     for place in dict.fromkeys((*then, *(now if whole else ()))):
         one, other = (_text(part[place]) if place in part else "" for part in (then, now))
         if one != other:
-            was, is_now = (shortened(text) or "not set" for text in (one, other))
+            was, is_now = (shorten(text) or "not set" for text in (one, other))
             yield place, f"was {was} when the trials were trained, is {is_now} now"
 
 
@@ -327,4 +329,4 @@ def _is_texts(part: Any) -> bool:
 
 def _damaged(folder: Path, text: str) -> InputError:
     text = f"damaged, {text}; restore it, without it no trial can be told from another study's"
-    return InputError(str(folder), [Problem(place=PROVENANCE, text=text)])
+    return InputError(str(folder), [Problem(location=PROVENANCE, text=text)])

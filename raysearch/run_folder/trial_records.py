@@ -49,9 +49,9 @@ class Record:
     seed: int
     status: Outcome = "running"
     reports: list[dict[str, Any]] = field(default_factory=list)
-    spent: dict[int, float] = field(default_factory=dict)
+    seconds_by_attempt: dict[int, float] = field(default_factory=dict)
     devices: int = 1
-    held: dict[int, int] = field(default_factory=dict)
+    devices_by_attempt: dict[int, int] = field(default_factory=dict)
     attempts: int = 0
     step: int = 0
     score: float | None = None
@@ -62,26 +62,29 @@ class Record:
     sampler: dict[str, Any] = field(default_factory=dict)
     repeats: int = 0
     teacher: str = ""
-    taught: float = 0.0
-    lost: float = 0.0
+    teacher_seconds: float = 0.0
+    lost_device_hours: float = 0.0
     began: float = 0.0
     ended: float | None = None
 
     @property
-    def over(self) -> bool:
+    def is_over(self) -> bool:
         """Whether it has ended, however."""
         return self.status != "running"
 
     @property
     def seconds(self) -> float:
         """Wall seconds spent on it, over all attempts."""
-        return math.fsum(self.spent.values())
+        return math.fsum(self.seconds_by_attempt.values())
 
     @property
     def device_hours(self) -> float:
         """Device time spent on it, over all attempts."""
-        held = self.held
-        return math.fsum(s * held.get(a, self.devices) for a, s in self.spent.items()) / 3600
+        held = self.devices_by_attempt
+        return (
+            math.fsum(s * held.get(a, self.devices) for a, s in self.seconds_by_attempt.items())
+            / 3600
+        )
 
 
 class Records:
@@ -126,9 +129,9 @@ class Records:
                 raise EventError(f"trial: '{trial}' is begun twice")
         elif record is None:
             raise EventError(f"{kind}: of a trial that was not begun, '{trial}'")
-        elif record.over and kind in ("attempt", "report", "end"):
+        elif record.is_over and kind in ("attempt", "report", "end"):
             raise EventError(f"{kind}: of a trial that has ended, '{trial}'")
-        elif kind == "lost" and not (record.over and record.phase == "teach"):
+        elif kind == "lost" and not (record.is_over and record.phase == "teach"):
             raise EventError(f"lost: '{trial}' is no teacher that was trained")
 
     def apply(self, event: dict[str, Any]) -> None:
@@ -157,7 +160,7 @@ class Records:
         record.began = record.began or event["at"]
         record.plan = event["plan"]
         record.devices = event.get("devices", record.devices)
-        record.held[record.attempts] = record.devices
+        record.devices_by_attempt[record.attempts] = record.devices
         keep = event.get("from_step", 0)
         record.step = keep
         record.reports = [report for report in record.reports if report["step"] <= keep]
@@ -167,7 +170,7 @@ class Records:
         record.step = event["step"]
 
     def _on_spent(self, record: Record, event: dict[str, Any]) -> None:
-        record.spent[event["attempt"]] = event["seconds"]
+        record.seconds_by_attempt[event["attempt"]] = event["seconds"]
         record.step = event.get("step", record.step)
 
     def _on_end(self, record: Record, event: dict[str, Any]) -> None:
@@ -186,10 +189,10 @@ class Records:
         record.repeats += 1
 
     def _on_taught(self, record: Record, event: dict[str, Any]) -> None:
-        record.teacher, record.taught = event["teacher"], event["seconds"]
+        record.teacher, record.teacher_seconds = event["teacher"], event["seconds"]
 
     def _on_lost(self, record: Record, event: dict[str, Any]) -> None:
-        record.status, record.ended, record.lost = "running", None, record.device_hours
+        record.status, record.ended, record.lost_device_hours = "running", None, record.device_hours
 
     def _usable(self, kept: dict[str, Any]) -> dict[str, Any]:
         """Return what a sampler kept, as far as it is plain numbers."""

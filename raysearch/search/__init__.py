@@ -1,6 +1,6 @@
 """Search: Ray Tune and Optuna over lanes."""
 
 from ..preflight import Lanes
-from .run_study import Run, opened, resume, run
+from .run_study import Run, open_run, resume, run
 
-__all__ = ["Lanes", "Run", "opened", "resume", "run"]
+__all__ = ["Lanes", "Run", "open_run", "resume", "run"]

@@ -1,7 +1,7 @@
-"""The pantry: prepares every task in the background and lays it out in the object store; of a text
-it tells where it is.
+"""Prepares every task in the background and puts it into the object store; of a text stream, the
+paths of its files.
 
-Lanes come up meanwhile; a worker that needs a task before it is ready waits at the desk."""
+Lanes come up meanwhile; a worker that needs a task before it is ready waits at the broker."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -17,24 +17,24 @@ from ..data.augmentation import dictionaries, resources, translation_pool, unigr
 from ..data.columns import LABEL
 from ..errors import InputError, Problem
 from ..preflight import schedule_notes
-from ..recipes import Hyper
+from ..recipes import Hyperparameters
 from ..study import Study
-from ..study.unused_fields import idle_notes
-from ..workers.remote_text import Stored
+from ..study.unused_fields import unused_field_notes
+from ..workers.remote_text import StoredText
 
 
-class Pantry:
+class BackgroundPreparation:
     """Prepared data and pretrained weights of a study's tasks.
 
     Args:
         study: its tasks, model and lengths.
         root: the data folder.
-        desk: handle of the desk that workers ask.
+        broker: handle of the broker that workers ask.
         note: called with a line for the log.
     """
 
-    def __init__(self, study: Study, root: Path, desk: Any, note: Callable[[str], None]) -> None:
-        self.study, self.root, self.desk, self.note = study, root, desk, note
+    def __init__(self, study: Study, root: Path, broker: Any, note: Callable[[str], None]) -> None:
+        self.study, self.root, self.broker, self.note = study, root, broker, note
         self.error: BaseException | None = None
         self._models: dict[str, Any] = {}
         self._kept: list[ray.ObjectRef] = []  # the driver owns them as long as the study runs
@@ -63,32 +63,34 @@ class Pantry:
 
         if problems := setting_problems(self.study, self._needed, download=True):
             raise InputError(self.study.name, problems)
-        for note in idle_notes(self.study):
+        for note in unused_field_notes(self.study):
             self.note(note)
 
     def _provide(self, name: str) -> None:
-        from ..models import read
+        from ..models import read_pretrained
         from ..models.pretrained import read_tokenizer
         from ..models.teacher_model import read_teacher
 
         task = tasks.get(name)
         tokenizer = read_tokenizer(self.study.model_of(name), self._texts(name))
-        hyper = self.study.hyper(name, {})  # what shapes data and head is fixed: trials share it
-        if "subwords" in hyper.needs():
+        hyper = self.study.hyperparameters(
+            name, {}
+        )  # what shapes data and head is fixed: trials share it
+        if "subwords" in hyper.view_kinds():
             unigram.of_tokenizer(tokenizer)  # refuses other kinds before anything is prepared
         present = readers.present_splits(task, self.root)
-        train, spare = self.study.trainings(name), self.study.leave_out
+        train, spare = self.study.training_splits(name), self.study.leave_out
         parts = [self._prepared(task, split, tokenizer, hyper, spare) for split in train]
-        train = encoding_cache.joined(parts)
+        train = encoding_cache.concat_splits(parts)
         self._tell_schedules(task, train)
-        splits = {"train": self._put(_handed(train, parts))}
+        splits = {"train": self._put(_worker_input(train, parts))}
         for split in (s for s in task.dev if s.name in present):
             made = self._prepared(task, split, tokenizer, hyper)
-            table = encoding_cache.few(made.table, hyper.dev_examples)
+            table = encoding_cache.subsample(made.table, hyper.dev_examples)
             if text := one_label(task, table):
                 self.note(f"{name} {split.name}: {text}")
-            splits[split.name] = self._put(_handed(table, [made]))
-        pretrained = read(self.study.model_of(name), task, tokenizer, hyper)
+            splits[split.name] = self._put(_worker_input(table, [made]))
+        pretrained = read_pretrained(self.study.model_of(name), task, tokenizer, hyper)
         self._models[name] = pretrained
         for note in pretrained.notes:
             self.note(f"{name}: {note}")
@@ -96,12 +98,17 @@ class Pantry:
         if folder := getattr(hyper, "teacher", None):
             teacher = read_teacher(folder, task, pretrained, tokenizer, hyper, self.note)
             material["teacher"] = self._put(teacher)
-        if hyper.needs():
+        if hyper.view_kinds():
             material["views"] = self._put(self._views(task, train, tokenizer, hyper))
-        ray.get(self.desk.provide.remote(name, material))
+        ray.get(self.broker.publish_data.remote(name, material))
 
     def _prepared(
-        self, task: tasks.Task, split: tasks.Split, tokenizer: Any, hyper: Hyper, spare: int = 0
+        self,
+        task: tasks.Task,
+        split: tasks.Split,
+        tokenizer: Any,
+        hyper: Hyperparameters,
+        spare: int = 0,
     ) -> encoding_cache.Prepared:
         made = encoding_cache.prepare(task, split, self.root, tokenizer, hyper, spare)
         return self._noted(task, split.name, made)
@@ -110,13 +117,13 @@ class Pantry:
         self, task: tasks.Task, split: str, made: encoding_cache.Prepared
     ) -> encoding_cache.Prepared:
         known = "from the cache" if made.cached else "prepared"
-        self.note(f"{task.name} {split}: {counted(task, made.table)} {known}")
-        if made.left:
-            self.note(f"{task.name} {split}: {made.left}")
+        self.note(f"{task.name} {split}: {describe_count(task, made.table)} {known}")
+        if made.skipped:
+            self.note(f"{task.name} {split}: {made.skipped}")
         return made
 
     def _views(
-        self, task: tasks.Task, train: pa.Table, tokenizer: Any, hyper: Hyper
+        self, task: tasks.Task, train: pa.Table, tokenizer: Any, hyper: Hyperparameters
     ) -> dict[str, Any]:
         """What the views of a training set are made from.
 
@@ -126,7 +133,7 @@ class Pantry:
             the pool that translate each training row.
         """
         spare = self.study.leave_out
-        found = resources.find(task, self.root, hyper.needs(), spare)
+        found = resources.find_resources(task, self.root, hyper.view_kinds(), spare)
         if found.missing:
             raise InputError(task.name, found.missing)
         for note in found.notes:
@@ -134,24 +141,30 @@ class Pantry:
         made: dict[str, Any] = {"tokenizer": tokenizer, "pool": None, "candidates": None}
         made["dictionaries"] = dictionaries.read(found.dictionaries)
         if found.translations:
-            parts = translation_pool.parts(task, self.root, tokenizer, hyper, spare)
-            pool = translation_pool.join(task, train, [self._noted(task, *part) for part in parts])
+            parts = translation_pool.prepare_translations(task, self.root, tokenizer, hyper, spare)
+            pool = translation_pool.join_translations(
+                task, train, [self._noted(task, *part) for part in parts]
+            )
             made |= {"pool": (pool.table, pool.padding), "candidates": (pool.offsets, pool.rows)}
             self._tell_matches(task, pool, train)
         return made
 
-    def _tell_matches(self, task: tasks.Task, pool: translation_pool.Pool, train: pa.Table) -> None:
+    def _tell_matches(
+        self, task: tasks.Task, pool: translation_pool.TranslationPool, train: pa.Table
+    ) -> None:
         """How many rows have a translation. Raises InputError where none has that should."""
-        if not (pool.matched or translation_pool.counted(task)):
+        if not (pool.matched or translation_pool.translated_split(task)):
             text = "none is of a row of the training set: the files are of another one"
-            raise InputError(task.name, [Problem(place="translations", text=text)])
+            raise InputError(task.name, [Problem(location="translations", text=text)])
         self.note(f"{task.name} translations: of {pool.matched:,} of {train.num_rows:,} rows")
 
     def _tell_schedules(self, task: tasks.Task, train: pa.Table) -> None:
         """What schedules do otherwise than the study says, of as many examples as there are."""
         if task.head in schedule_notes.UNKNOWN:
             return
-        examples = len(encoding_cache.ends(train)) if task.head == "choose" else train.num_rows
+        examples = (
+            len(encoding_cache.example_ends(train)) if task.head == "choose" else train.num_rows
+        )
         for line in schedule_notes.schedule_notes(self.study, task.name, examples):
             self.note(f"{task.name} {line}")
 
@@ -167,14 +180,16 @@ class Pantry:
         return reference
 
 
-def _handed(table: pa.Table, parts: list[encoding_cache.Prepared]) -> tuple[Any, dict[str, int]]:
+def _worker_input(
+    table: pa.Table, parts: list[encoding_cache.Prepared]
+) -> tuple[Any, dict[str, int]]:
     """What workers open: a table of some or all rows of these parts, or where a whole text is; its
     padding."""
-    if token_stream.is_text(table.schema) and table.num_rows == sum(
+    if token_stream.is_token_stream(table.schema) and table.num_rows == sum(
         p.table.num_rows for p in parts
     ):
         paths, node = (str(p.path) for p in parts), ray.get_runtime_context().get_node_id()
-        return Stored(paths=tuple(paths), node=node), parts[0].padding
+        return StoredText(paths=tuple(paths), node=node), parts[0].padding
     return table, parts[0].padding
 
 
@@ -194,10 +209,10 @@ def one_label(task: tasks.Task, table: pa.Table) -> str:
     return f"{text} it alone looks perfect, and correlations are 0; dev_examples can be raised"
 
 
-def counted(task: tasks.Task, table: pa.Table) -> str:
+def describe_count(task: tasks.Task, table: pa.Table) -> str:
     """How many examples a prepared table holds, and of how many rows, where it has several of one:
     "1,223 examples (4,892 rows)"."""
-    examples, rows = len(encoding_cache.ends(table)), table.num_rows
+    examples, rows = len(encoding_cache.example_ends(table)), table.num_rows
     said = f"{examples:,} examples"
     name = "windows" if task.head == "span" else "rows"
     return said if examples == rows else f"{said} ({rows:,} {name})"

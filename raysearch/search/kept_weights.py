@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from .. import tasks
-from ..results.leaderboard import standings
+from ..results.leaderboard import leaderboard
 from ..run_folder import Record, Records
 from ..storage import (
     clear_place,
@@ -21,19 +21,19 @@ from ..storage import (
 )
 from ..study import Study
 from . import samplers
-from .samplers import Asker
+from .samplers import OptunaStudy
 
 FOLDER = "weights"  # of a task: a folder of weights for each trial that may win
 
 
-def weights_of(folder: Path, record: Record) -> Path:
+def weights_folder(folder: Path, record: Record) -> Path:
     """Return where a trial's weights are kept. Raises InputError where a link would lead away."""
     return inside(folder, tasks.get(record.task).slug, FOLDER, record.id)
 
 
 def kept(folder: Path, records: Records, task: str) -> list[Record]:
     """Return the ended trials of a task whose weights are kept."""
-    return [r for r in records.of(task) if r.over and weights_of(folder, r).is_dir()]
+    return [r for r in records.of(task) if r.is_over and weights_folder(folder, r).is_dir()]
 
 
 def run_of(folder: Path) -> str:
@@ -48,11 +48,11 @@ def untidy(folder: Path, study: Study) -> bool:
     return any(kind_of(inside(folder, slug, FOLDER)) is not None for slug in slugs)
 
 
-def tidy(
+def remove_unneeded_weights(
     folder: Path,
     study: Study,
     records: Records,
-    asker: Callable[[str], Asker],
+    asker: Callable[[str], OptunaStudy],
     note: Callable[[str], None],
 ) -> None:
     """Make the winners' weights best/, take the others away, and write Optuna's studies.
@@ -68,16 +68,16 @@ def tidy(
     for name in study.tasks:
         slug = tasks.get(name).slug
         folder_inside(folder, slug)
-        leaders = standings(study, records, name)
+        leaders = leaderboard(study, records, name)
         identities = {record.id for record in kept(folder, records, name)}
         for record in leaders[0].trials if leaders else ():
             if record.id in identities:
                 best = inside(folder, slug, "best")
                 if kind_of(best) is not None and (aside := clear_place(best, run)):
                     note(f"{best}: not made by this run, kept as {aside.name}")
-                move(weights_of(folder, record), best)
+                move(weights_folder(folder, record), best)
         for record in records.of(name):
-            remove_owned(weights_of(folder, record), run)
+            remove_owned(weights_folder(folder, record), run)
         remove_known(inside(folder, slug, FOLDER), ())
         path = file_inside(folder, slug, "study.db")
         try:

@@ -10,16 +10,16 @@ from .. import search_space as spaces
 from ..recipes import RECIPES
 from ..results import leaderboard
 from ..run_folder import Journal, Phase, Record
-from ..run_folder.trial_identity import Origin, trial_id
+from ..run_folder.trial_identity import TrialOrigin, trial_id
 from ..study import Configuration, Study
-from .samplers import Asker
-from .session_clock import Clock
+from .samplers import OptunaStudy
+from .session_clock import SessionClock
 
 ATTEMPTS = 30  # proposals in a row that were known, after which an untried point is drawn
 CELLS = 100_000  # a space with more is never listed: few of its points can be known
 
 
-class Points:
+class Proposals:
     """The trials of a study that are begun, and those to begin next.
 
     Args:
@@ -33,20 +33,20 @@ class Points:
         journal: Journal,
         content: Mapping[str, str],
         devices: int,
-        clock: Clock | None = None,
+        clock: SessionClock | None = None,
     ) -> None:
         self.study, self.journal, self.content, self.devices = study, journal, content, devices
-        self.origin, self.clock = Origin(content=content), clock or Clock()
-        self._askers: dict[str, Asker] = {}
+        self.origin, self.clock = TrialOrigin(content=content), clock or SessionClock()
+        self._askers: dict[str, OptunaStudy] = {}
         self._teachers: dict[str, tuple[str, Configuration] | None] = {}
 
     def next(self, task: str) -> Record | None:
         """A task's next trial, begun in the journal; None while there is none, or for ever."""
-        planned = leaderboard.planned(self.study, self.journal, task)
+        planned = leaderboard.planned_trials(self.study, self.journal, task)
         searched = self.journal.of(task, "search")
         if len(searched) < planned["search"]:
             return self._propose(task)
-        if any(not record.over for record in searched) or not planned["confirm"]:
+        if any(not record.is_over for record in searched) or not planned["confirm"]:
             return None
         return self._confirm(task)
 
@@ -54,7 +54,9 @@ class Points:
         """Id and whole configuration of the trial that teaches another; None where none does."""
         if record.id not in self._teachers:
             recipe, task = RECIPES[self.study.recipe], record.task
-            wanted = recipe.teacher(self.study.hyper(task, record.configuration))
+            wanted = recipe.teacher_configuration(
+                self.study.hyperparameters(task, record.configuration)
+            )
             if wanted is not None:
                 whole = recipe.hyper.model_validate(wanted).model_dump(mode="json")
                 wanted = self._id(task, "teach", whole, record.seed), whole
@@ -78,25 +80,25 @@ class Points:
         )
         record = self.journal.trials[identity]
         if phase == "search":
-            self.asker(task).begin(record, trial)
+            self.optuna_study(task).begin(record, trial)
         return record
 
-    def asker(self, task: str) -> Asker:
+    def optuna_study(self, task: str) -> OptunaStudy:
         """The task's Optuna study, told everything that the journal holds."""
         if task not in self._askers:
             search, records = self.study.search, self.journal.of(task, "search")
-            metric = self.study.selector(task)
+            metric = self.study.selection_metric(task)
             # A resumed sampler must not draw the numbers of the first session again.
             seed = search.seed + 1000 * len(records)
-            asker = Asker(self.study.space_of(task), search.sampler, seed, metric)
+            asker = OptunaStudy(self.study.space_of(task), search.sampler, seed, metric)
             for record in records:
-                asker.recall(record)
+                asker.replay(record)
             self._askers[task] = asker
         return self._askers[task]
 
     def _confirm(self, task: str) -> Record | None:
         """The first confirmation that has not been begun."""
-        for point in leaderboard.to_confirm(self.study, self.journal, task):
+        for point in leaderboard.configurations_to_confirm(self.study, self.journal, task):
             for seed in self.study.confirm.seeds:
                 if self._id(task, "confirm", point, seed) not in self.journal.trials:
                     return self.begin(task, "confirm", point, seed)
@@ -104,8 +106,8 @@ class Points:
 
     def _propose(self, task: str) -> Record:
         """A point that has not been tried: from the start list, the grid or the sampler."""
-        seed, asker = self.study.search.seed, self.asker(task)
-        for point in self.study.start(task):
+        seed, asker = self.study.search.seed, self.optuna_study(task)
+        for point in self.study.initial_points(task):
             if self._id(task, "search", point, seed) not in self.journal.trials:
                 return self.begin(task, "search", point, seed)
         for _ in range(ATTEMPTS if self.study.search.sampler != "grid" else 0):
@@ -120,11 +122,11 @@ class Points:
     def _untried(self, task: str) -> Configuration:
         """A point that no trial has: a grid's cells in a seeded order, else one drawn at random."""
         seed, space = self.study.search.seed, self.study.space_of(task)
-        if spaces.size(space) > CELLS:
-            drawn = Asker(space, "random", seed + len(self.journal.of(task)), "")
+        if spaces.count_points(space) > CELLS:
+            drawn = OptunaStudy(space, "random", seed + len(self.journal.of(task)), "")
             points = (drawn.ask()[0] for _ in itertools.count())
         else:
-            points = spaces.cells(space)
+            points = spaces.grid(space)
             random.Random(seed).shuffle(points)
         known = self.journal.trials
         return next(p for p in points if self._id(task, "search", p, seed) not in known)

@@ -34,7 +34,7 @@ HEAD = "node:__internal_head__"  # on every cluster's head node: lanes' coordina
 
 
 @contextmanager
-def cluster(address: str | None, cpus: int | None = None) -> Iterator[dict[str, float]]:
+def connect(address: str | None, cpus: int | None = None) -> Iterator[dict[str, float]]:
     """Connect to Ray, or start it here; gives the cluster's resources.
 
     A connection that is already there is used, and left as it is.

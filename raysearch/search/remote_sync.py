@@ -17,8 +17,8 @@ from urllib.parse import quote
 from pyarrow import fs
 
 from ..data.encoding_cache import cache_folder
-from ..errors import InputError, Problem, shortened
-from ..run_folder import NAME, refuse_running
+from ..errors import InputError, Problem, shorten
+from ..run_folder import JOURNAL_NAME, refuse_running
 from ..storage import (
     MARKER,
     component_problem,
@@ -42,7 +42,7 @@ _ENCODED = re.compile(r"(?:[A-Za-z0-9/:@!$&'()*+,;=~._-]|%[0-9A-Fa-f]{2})*")
 _SAFE = "/:@!$&'()*+,;=~"
 
 
-class Mirror:
+class RemoteSync:
     """Copies a local run folder to a remote one while it changes.
 
     Args:
@@ -60,11 +60,11 @@ class Mirror:
     def __init__(self, uri: str) -> None:
         self.uri = uri.rstrip("/")
         try:
-            self._system, self._root = fs.FileSystem.from_uri(address(self.uri))
+            self._system, self._root = fs.FileSystem.from_uri(parse_uri(self.uri))
             self.exists = self._holds_files()
         except (OSError, ValueError) as error:
             text = f"cannot reach '{uri}': {str(error).splitlines()[0]}"
-            raise InputError("storage", [Problem(place="storage", text=text)]) from None
+            raise InputError("storage", [Problem(location="storage", text=text)]) from None
         digest = hashlib.sha256(self.uri.encode()).hexdigest()[:16]
         last = re.sub(r"[^A-Za-z0-9._-]+", "-", self.uri.rpartition("/")[2])[:60].lstrip(".-")
         self.folder = cache_folder() / "runs" / f"{last or 'run'}-{digest}"
@@ -91,8 +91,8 @@ class Mirror:
         self._refuse_other_run()
         self.folder.mkdir(parents=True, exist_ok=True)
         write_atomically(self._record, self.uri + "\n")
-        mine = self._merge_journal() if NAME in names else True
-        others = [name for name in names if name != NAME]
+        mine = self._merge_journal() if JOURNAL_NAME in names else True
+        others = [name for name in names if name != JOURNAL_NAME]
         with ThreadPoolExecutor(STREAMS) as pool:
             list(pool.map(lambda name: self._download(name, over=not mine), others))
         return self.folder
@@ -120,7 +120,7 @@ class Mirror:
         lies remotely may be all that is left.
         """
         with self._copying:
-            if kind_of(self.folder / NAME) != "a file":
+            if kind_of(self.folder / JOURNAL_NAME) != "a file":
                 return
             present = {p.relative_to(self.folder).as_posix(): p for p in _files(self.folder)}
             for name, path in present.items():
@@ -181,7 +181,7 @@ class Mirror:
         paths = [info.path for info in found if info.type == fs.FileType.File]
         names = [path[len(self._root.rstrip("/")) + 1 :] for path in paths]
         problems = [
-            Problem(place=shortened(repr(name)), text=f"is no path of a run folder: {problem}")
+            Problem(location=shorten(repr(name)), text=f"is no path of a run folder: {problem}")
             for name in names
             for problem in filter(None, map(component_problem, name.split("/")))
         ]
@@ -194,7 +194,7 @@ class Mirror:
 
     def _merge_journal(self) -> bool:
         """Keep the longer journal, and the other one beside it; whether the local one stays."""
-        path, theirs = file_inside(self.folder, NAME), self._content(NAME)
+        path, theirs = file_inside(self.folder, JOURNAL_NAME), self._content(JOURNAL_NAME)
         if kind_of(path) is None:
             write_atomically(path, theirs)
             return False
@@ -211,7 +211,7 @@ class Mirror:
                 f"the journal here, {path}, and the remote one went on in different ways; nothing"
                 " was changed: move away the one that is not wanted, and try again"
             )
-            raise InputError(self.uri, [Problem(place=NAME, text=text)])
+            raise InputError(self.uri, [Problem(location=JOURNAL_NAME, text=text)])
         write_atomically(free_name(self.folder, "journal.local-{}.jsonl"), ours)
         write_atomically(path, theirs)
         return False
@@ -246,8 +246,8 @@ class Mirror:
         with open_regular(self._record) as file:
             known = file.read(1 << 16).decode("utf-8", "replace").strip()
         if known != self.uri:
-            text = f"is of '{shortened(known)}'; RAYSEARCH_CACHE can name another folder"
-            raise InputError(str(self.folder), [Problem(place="storage", text=text)])
+            text = f"is of '{shorten(known)}'; RAYSEARCH_CACHE can name another folder"
+            raise InputError(str(self.folder), [Problem(location="storage", text=text)])
 
     def _refuse_other_run(self) -> None:
         """Raise InputError where the local folder and the remote one are of two runs."""
@@ -259,7 +259,7 @@ class Mirror:
                 f"holds run {theirs[:12]}, the copy on this machine, {self.folder}, is of run"
                 f" {mine[:12]}: move that copy away to go on with the remote one"
             )
-            raise InputError(self.uri, [Problem(place="storage", text=text)])
+            raise InputError(self.uri, [Problem(location="storage", text=text)])
 
     def _file(self, name: str) -> fs.FileInfo:
         return self._system.get_file_info(f"{self._root}/{name}")
@@ -270,7 +270,7 @@ def is_remote(storage: str) -> bool:
     return _URI.match(storage) is not None
 
 
-def address(uri: str) -> str:
+def parse_uri(uri: str) -> str:
     """Return a URI in which every character of its path stands for itself.
 
     `?`, `#`, `%` and spaces are part of a path. Only a file's URI that is properly encoded, as

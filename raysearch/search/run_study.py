@@ -12,11 +12,20 @@ from typing import Any
 from .. import __version__, preflight, results, tasks
 from .. import study as studies
 from ..data import readers
-from ..errors import InputError, Problem, printable, shortened
+from ..errors import InputError, Problem, printable, shorten
 from ..preflight import Lanes
 from ..recipes import RECIPES
-from ..results.leaderboard import Standing, complete, standings
-from ..run_folder import NAME, TORN, Journal, Record, Records, opening, read, trial_identity
+from ..results.leaderboard import RankedConfiguration, is_complete, leaderboard
+from ..run_folder import (
+    JOURNAL_NAME,
+    TORN_NAME,
+    Journal,
+    Record,
+    Records,
+    opening,
+    read_journal,
+    trial_identity,
+)
 from ..storage import (
     MARKER,
     file_inside,
@@ -30,9 +39,9 @@ from ..storage import (
 from ..study import Study
 from ..study.model_names import scratch_shape
 from .provenance import provenance
-from .ray_cluster import cluster, local_resources
-from .remote_sync import Mirror, is_remote
-from .teacher_store import Shelf
+from .ray_cluster import connect, local_resources
+from .remote_sync import RemoteSync, is_remote
+from .teacher_store import TeacherStore
 
 RAY_ERROR = "ray-error.txt"
 
@@ -58,9 +67,9 @@ class Run:
         """Trials that could not be run."""
         return [r for r in self.records.trials.values() if r.status == "failed"]
 
-    def best(self, task: str) -> Standing | None:
+    def best(self, task: str) -> RankedConfiguration | None:
         """The configuration that leads a task, None before any trial has finished."""
-        return next(iter(standings(self.study, self.records, task)), None)
+        return next(iter(leaderboard(self.study, self.records, task)), None)
 
 
 def run(
@@ -82,27 +91,27 @@ def run(
         name: of the run folder; the study's name where none is given.
         address: of a Ray cluster; None starts one on this machine.
         lanes: how many, or how many and how large.
-        watch: shows progress: (agenda, lanes) -> object with note, change, refresh and close.
+        watch: shows progress: (queue, lanes) -> object with note, change, refresh and close.
 
     Raises:
         InputError: everything that stands in the way, before anything is trained; no folder stays.
     """
-    data, lanes = Path(data), Lanes.of(lanes) or Lanes()
-    folder, mirror, there = _place(study, storage, name, data, lanes, address)
+    data, lanes = Path(data), Lanes.from_mapping(lanes) or Lanes()
+    folder, remote, there = run_place(study, storage, name, data, lanes, address)
     written, content = studies.checked_dump(study), _content(study, data)
     _clear_abandoned(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    with mirror or nullcontext(), closing(Journal(folder)) as journal:
+    with remote or nullcontext(), closing(Journal(folder)) as journal:
         if kind_of(folder / opening.STUDY):  # another run has begun, and ended, meanwhile
             raise InputError(study.name, [there])
-        made = _claim(folder, study, written, data, content, lanes)
+        made = _write_new_run(folder, study, written, data, content, lanes)
         try:
             return _engine(folder, study, data, journal, content, address, lanes, watch)
         except BaseException:  # what only a model, all data or Ray can tell; Ctrl-C
             if not _begun(journal) and kind_of(folder / RAY_ERROR) is None:
                 _clear(folder, made)
-                if mirror:
-                    mirror.withdraw()
+                if remote:
+                    remote.withdraw()
             raise
 
 
@@ -120,14 +129,14 @@ def resume(
         InputError: what stands in the way, and what of the study, the data, the model or this
             program is not what its trials were trained with.
     """
-    mirror = Mirror(str(folder)) if is_remote(str(folder)) else None
-    folder = mirror.fetch() if mirror else Path(folder)
-    study, facts = opened(folder)
-    opening.refuse_lost_journal(folder, study, read(folder), needed=True)
+    remote = RemoteSync(str(folder)) if is_remote(str(folder)) else None
+    folder = remote.fetch() if remote else Path(folder)
+    study, facts = open_run(folder)
+    opening.refuse_lost_journal(folder, study, read_journal(folder), needed=True)
     with closing(Journal(folder)) as journal:  # first: a run that is going on is told at once
         opening.refuse_lost_journal(folder, study, journal)
         data = Path(data or facts["data"])
-        lanes = Lanes.of(lanes) or Lanes(**facts["lanes"])
+        lanes = Lanes.from_mapping(lanes) or Lanes(**facts["lanes"])
         problems = _problems(study, data, folder, lanes, address)
         content = {} if problems else _content(study, data)
         problems += _changes(folder, study, journal, facts, content)
@@ -136,25 +145,25 @@ def resume(
         opening.refuse_misfits(folder, study, journal, resumed=True)
         if facts.get("study", now := studies.as_mapping(study)) != now:
             _write_facts(folder, facts | {"study": now})
-        with mirror or nullcontext():
+        with remote or nullcontext():
             return _engine(folder, study, data, journal, content, address, lanes, watch)
 
 
-def opened(folder: Path) -> tuple[Study, dict[str, Any]]:
+def open_run(folder: Path) -> tuple[Study, dict[str, Any]]:
     """The study and the provenance of a run folder. Raises InputError where it is none."""
     names = (opening.STUDY, opening.PROVENANCE)
     missing = [name for name in names if kind_of(file_inside(folder, name)) is None]
     if missing:
         text = f"no {' and no '.join(missing)} here: not a run folder"
-        raise InputError(str(folder), [Problem(place="run folder", text=text)])
-    facts = opening.provenance_of(folder)
+        raise InputError(str(folder), [Problem(location="run folder", text=text)])
+    facts = opening.read_provenance(folder)
     return studies.load(opening.study_file(folder)), facts
 
 
-def _place(
+def run_place(
     study: Study, storage: str | Path, name: str | None, data: Path, lanes: Lanes,
     address: str | None,
-) -> tuple[Path, Mirror | None, Problem]:  # fmt: skip
+) -> tuple[Path, RemoteSync | None, Problem]:  # fmt: skip
     """Where a run goes: its folder here, the remote one, and what to say where it is taken.
 
     Raises:
@@ -164,16 +173,16 @@ def _place(
     if problems := _place_problems(str(storage), name):
         raise InputError(study.name, [*problems, *_problems(study, data, None, lanes, address)])
     place = f"{storage}/{name}"
-    mirror = Mirror(place) if is_remote(place) else None
-    folder = mirror.folder if mirror else Path(place)
+    remote = RemoteSync(place) if is_remote(place) else None
+    folder = remote.folder if remote else Path(place)
     text = f"'{place}' is there already; go on with `raysearch resume {place}`, or"
     text += " give the run another name"
-    there = Problem(place="run folder", text=text)
-    taken = _taken(folder) or (mirror is not None and mirror.exists)
+    there = Problem(location="run folder", text=text)
+    taken = _taken(folder) or (remote is not None and remote.exists)
     problems = [*([there] if taken else []), *_problems(study, data, folder, lanes, address)]
     if problems:
         raise InputError(study.name, problems)
-    return folder, mirror, there
+    return folder, remote, there
 
 
 def _place_problems(storage: str, name: str) -> list[Problem]:
@@ -181,10 +190,10 @@ def _place_problems(storage: str, name: str) -> list[Problem]:
     problems = []
     if not storage.strip() or printable(storage) != storage:
         text = f"a folder or a URI is needed, without control characters, got {storage!r}"
-        problems.append(Problem(place="storage", text=text))
+        problems.append(Problem(location="storage", text=text))
     if problem := name_problem(name):
-        text = f"{shortened(repr(name))} cannot name a run folder: {problem}; --name gives another"
-        problems.append(Problem(place="name", text=text))
+        text = f"{shorten(repr(name))} cannot name a run folder: {problem}; --name gives another"
+        problems.append(Problem(location="name", text=text))
     return problems
 
 
@@ -204,7 +213,7 @@ def _changes(
     problems = []
     if facts["raysearch"] != __version__:
         text = f"begun by raysearch {facts['raysearch']}, this is {__version__}: not comparable"
-        problems.append(Problem(place="version", text=text))
+        problems.append(Problem(location="version", text=text))
     before, moved = facts["content"], bool(content)
     for key, now in content.items():
         if (then := before.get(key, now)) == now:
@@ -216,7 +225,7 @@ def _changes(
         changed += ["data"] if data != data_now else []
         text = f"the {' and the '.join(changed)}{kind} changed since the run began"
         text += "; its trials would not compare: put back what was there, or begin another run"
-        problems.append(Problem(place=name, text=text))
+        problems.append(Problem(location=name, text=text))
     try:
         origin = trial_identity.read_origin(folder, facts)
         trial_identity.refuse_others(str(folder), study, records, origin, places=not moved)
@@ -233,8 +242,11 @@ def _problems(
     found += preflight.survey(study, data).problems
     found += found or _suitability_problems(study)
     room = [(folder, study.confirm.top + 1, "storage")] if folder else []
-    if any(RECIPES[study.recipe].teacher(study.hyper(name, {})) for name in study.tasks):
-        room.append((Shelf().folder, 1 + len(study.confirm.seeds), "RAYSEARCH_CACHE"))
+    if any(
+        RECIPES[study.recipe].teacher_configuration(study.hyperparameters(name, {}))
+        for name in study.tasks
+    ):
+        room.append((TeacherStore().folder, 1 + len(study.confirm.seeds), "RAYSEARCH_CACHE"))
     for place, weights, named in room:
         rooms = (preflight.disk_problems(place, m, weights, named) for m in study.models)
         found += next(filter(None, rooms), [])
@@ -266,11 +278,11 @@ def _engine(
 ) -> Run:
     importing = threading.Thread(target=import_module, args=(".session", __package__), daemon=True)
     importing.start()  # torch and Tune take as long to import as Ray to start
-    if all(complete(study, journal, task) for task in study.tasks):
+    if all(is_complete(study, journal, task) for task in study.tasks):
         _finish(folder, study, journal, content)
-        results.write(folder)
+        results.write_exports(folder)
         return Run(folder=folder, study=study, records=journal)
-    with cluster(address) as resources:
+    with connect(address) as resources:
         if found := preflight.lane_problems(lanes, resources):
             raise InputError(study.name, found)
         importing.join()
@@ -280,21 +292,23 @@ def _engine(
         interrupted = session.run()
     if not interrupted:
         session.tidy()
-    results.write(folder)
-    return Run(folder=folder, study=study, records=read(folder), interrupted=interrupted)
+    results.write_exports(folder)
+    return Run(folder=folder, study=study, records=read_journal(folder), interrupted=interrupted)
 
 
 def _finish(folder: Path, study: Study, journal: Journal, content: dict[str, str]) -> None:
     """Do what a run that was killed after its last trial had left to do."""
     from . import kept_weights  # Optuna comes with it
-    from .proposals import Points
+    from .proposals import Proposals
 
     if kept_weights.untidy(folder, study):
-        points = Points(study, journal, content, 1)
-        kept_weights.tidy(folder, study, journal, points.asker, lambda text: None)
+        points = Proposals(study, journal, content, 1)
+        kept_weights.remove_unneeded_weights(
+            folder, study, journal, points.optuna_study, lambda text: None
+        )
 
 
-def _claim(
+def _write_new_run(
     folder: Path, study: Study, written: str, data: Path, content: dict[str, str], lanes: Lanes
 ) -> str:  # fmt: skip
     """Write what a run folder begins with; gives the run's id."""
@@ -307,7 +321,7 @@ def _claim(
 
 def _begun(records: Records) -> bool:
     """Whether anything was trained, or has ended."""
-    return any(record.attempts or record.over for record in records.trials.values())
+    return any(record.attempts or record.is_over for record in records.trials.values())
 
 
 def _taken(folder: Path) -> bool:
@@ -321,12 +335,15 @@ def _abandoned(folder: Path) -> bool:
     if not folder.is_dir():
         return False
     names = {path.name for path in folder.iterdir()}
-    if names == {NAME}:
-        return kind_of(folder / NAME) == "a file" and not (folder / NAME).stat().st_size
+    if names == {JOURNAL_NAME}:
+        return (
+            kind_of(folder / JOURNAL_NAME) == "a file"
+            and not (folder / JOURNAL_NAME).stat().st_size
+        )
     if owner(folder) is None or names - set(_beginning(folder)):
         return False
     with suppress(InputError):
-        return not _begun(read(folder))
+        return not _begun(read_journal(folder))
     return False
 
 
@@ -346,8 +363,16 @@ def _clear(folder: Path, run: str | None) -> None:
 def _beginning(folder: Path) -> list[str]:
     """Names of what a start leaves in its folder, the marker last: it allows that."""
     staged = [path.name for path in folder.glob(".*.writing")]
-    return [*staged, opening.STUDY, opening.PROVENANCE, RAY_ERROR, NAME, TORN, "checkpoints",
-            MARKER]  # fmt: skip
+    return [
+        *staged,
+        opening.STUDY,
+        opening.PROVENANCE,
+        RAY_ERROR,
+        JOURNAL_NAME,
+        TORN_NAME,
+        "checkpoints",
+        MARKER,
+    ]
 
 
 def _content(study: Study, data: Path) -> dict[str, str]:
@@ -356,12 +381,12 @@ def _content(study: Study, data: Path) -> dict[str, str]:
     models = {model: preflight.model_fingerprint(model) for model in study.models}
     recipe, found = RECIPES[study.recipe], {}
     for name in study.tasks:
-        task, hyper = tasks.get(name), study.hyper(name, {})
+        task, hyper = tasks.get(name), study.hyperparameters(name, {})
         present = readers.present_splits(task, data)
-        splits = [s for s in (*study.trainings(name), *task.dev) if s.name in present]
+        splits = [s for s in (*study.training_splits(name), *task.dev) if s.name in present]
         prints = [readers.fingerprint(task, split, data) for split in splits]
         seen = {name: hyper}
-        if first := recipe.teacher(hyper):
+        if first := recipe.teacher_configuration(hyper):
             seen[f"{name} teach"] = recipe.hyper.model_validate(first)
         for key, one in seen.items():
             views = preflight.view_fingerprint(task, data, one)

@@ -57,7 +57,7 @@ def sampler(name: str, seed: int) -> BaseSampler:
     )  # fmt: skip
 
 
-class Asker:
+class OptunaStudy:
     """The Optuna study of one task.
 
     Args:
@@ -87,7 +87,7 @@ class Asker:
             trial = self._ask_for(record)
         self._asked[record.id] = [trial]
 
-    def kept(self, record: Record) -> dict[str, Any]:
+    def sampler_state(self, record: Record) -> dict[str, Any]:
         """What the sampler keeps with a running trial, for `recall`: CMA-ES its state."""
         kept = self.study.trials[self._asked[record.id][0].number].system_attrs
         return {name: kept[name] for name in (GENERATION, STATE) if name in kept}
@@ -99,14 +99,14 @@ class Asker:
 
     def repeat(self, trial: optuna.Trial, record: Record) -> None:
         """The sampler proposed a known trial: it gets the stored result, or waits for it."""
-        if record.over:
+        if record.is_over:
             self._finish(trial, record)
         else:
             self._asked[record.id].append(trial)
 
-    def recall(self, record: Record) -> None:
+    def replay(self, record: Record) -> None:
         """A trial of an earlier session, with its repeats, as if all had been told then."""
-        if record.over:
+        if record.is_over:
             self.study.add_trial(self.frozen(record))
         else:
             self.begin(record)
@@ -159,7 +159,7 @@ class Asker:
         return point
 
 
-def export(path: Path, name: str, asker: Asker, records: list[Record]) -> None:
+def export(path: Path, name: str, asker: OptunaStudy, records: list[Record]) -> None:
     """Write the ended trials as an Optuna study, for optuna's own tools.
 
     It is made in memory and written whole: no path becomes part of an address, in which `?` and `%`
@@ -173,7 +173,7 @@ def export(path: Path, name: str, asker: Asker, records: list[Record]) -> None:
     storage = optuna.storages.RDBStorage("sqlite://", engine_kwargs=options)
     try:
         study = optuna.create_study(study_name=name, storage=storage, direction="maximize")
-        study.add_trials([asker.frozen(record) for record in records if record.over])
+        study.add_trials([asker.frozen(record) for record in records if record.is_over])
         storage.remove_session()
         content = connection.serialize()
     finally:

@@ -15,30 +15,30 @@ from ray import tune
 
 from .. import tasks
 from ..errors import InputError, RaysearchError
-from ..models import save
+from ..models import save_model
 from ..preflight import Lanes
-from ..results import Curves
-from ..results.leaderboard import complete, counted
+from ..results import TensorBoardWriter
+from ..results.leaderboard import counted_score, is_complete
 from ..run_folder import Journal, Record
 from ..storage import file_inside, folder_inside, mark, remove_owned, write_atomically
 from ..study import Study
-from ..workers.broker import Desk
+from ..workers.broker import TrialBroker
 from ..workers.lane import Lane
 from . import kept_weights
-from .data_preparation import Pantry
+from .data_preparation import BackgroundPreparation
 from .ray_cluster import HEAD, as_ctrl_c
-from .trial_queue import Agenda
-from .tune_adapter import Chooser, Conductor, Judge, Watch
+from .trial_queue import TrialQueue
+from .tune_adapter import AdapterCallback, AdapterScheduler, AdapterSearcher, TuneAdapter
 
 HANG = 1800.0  # seconds without a sign of life: longer than any step
 CHECKPOINT = 600.0  # seconds between checkpoints of a trial
 RECOUNT = 5.0  # seconds between looks at the cluster's size
 
 
-class Silent:
+class NullProgress:
     """Shows nothing: what `watch` has to offer."""
 
-    def __init__(self, agenda: Agenda, lanes: Callable[[], int]) -> None: ...
+    def __init__(self, queue: TrialQueue, lanes: Callable[[], int]) -> None: ...
 
     def note(self, line: str) -> None:
         """A line worth a log."""
@@ -79,27 +79,27 @@ class Session:
         self.journal, self.lanes = journal, lanes
         self.needs = lanes.needs(ray.cluster_resources())
         devices = lanes.workers
-        self.agenda = Agenda(study, journal, content, devices)
+        self.queue = TrialQueue(study, journal, content, devices)
         self._counted, self._count = -RECOUNT, 0
-        self.view = (watch or Silent)(self.agenda, self._room)
-        self.curves = Curves(folder, study)
+        self.view = (watch or NullProgress)(self.queue, self._room)
+        self.curves = TensorBoardWriter(folder, study)
         for text in journal.notes:
             self.view.note(text)
 
     def run(self) -> bool:
         """Run to the end; whether it was interrupted."""
         logging.getLogger("ray").setLevel(logging.CRITICAL)
-        desk = ray.remote(Desk).options(num_cpus=0, max_concurrency=1000).remote(HANG)
-        self.pantry = Pantry(self.study, self.data, desk, self.view.note)
-        left = [t for t in self.study.tasks if not complete(self.study, self.journal, t)]
-        self.pantry.start(left)
+        broker = ray.remote(TrialBroker).options(num_cpus=0, max_concurrency=1000).remote(HANG)
+        self.preparation = BackgroundPreparation(self.study, self.data, broker, self.view.note)
+        left = [t for t in self.study.tasks if not is_complete(self.study, self.journal, t)]
+        self.preparation.start(left)
         lanes = self._room()
         text = f"starting {lanes} lane{'' if lanes == 1 else 's'}"
         self.view.note(f"{text}; the first trials begin when they are up")
-        conductor = Conductor(
-            self.agenda,
-            desk,
-            self.pantry,
+        adapter = TuneAdapter(
+            self.queue,
+            broker,
+            self.preparation,
             self._room,
             self._changed,
             self._keep_weights,
@@ -108,14 +108,14 @@ class Session:
         with tempfile.TemporaryDirectory(prefix="raysearch-") as scratch:
             try:
                 with as_ctrl_c(signal.SIGTERM):
-                    self._tune(conductor, desk, scratch)
+                    self._tune(adapter, broker, scratch)
             except (tune.TuneError, ray.exceptions.RayError) as error:
                 if self.journal.failure is not None:  # Tune would hide what it is
                     raise self.journal.failure from error
                 raise self._lost(error) from error
             finally:
                 self.view.close()
-        return bool(self.agenda.live) or self.agenda.next() != "done"
+        return bool(self.queue.live) or self.queue.next() != "done"
 
     def _lost(self, error: Exception) -> RaysearchError:
         """Ray itself failed: say how to go on, and keep what it said in a file."""
@@ -131,16 +131,16 @@ class Session:
             f"what has ended is kept; go on with: raysearch resume {self.folder}"
         )
 
-    def _tune(self, conductor: Conductor, desk: Any, scratch: str) -> None:
+    def _tune(self, adapter: TuneAdapter, broker: Any, scratch: str) -> None:
         trainable = tune.with_resources(
-            tune.with_parameters(Lane, desk=desk, workers=self._workers(scratch)),
+            tune.with_parameters(Lane, broker=broker, workers=self._workers(scratch)),
             tune.PlacementGroupFactory([{HEAD: 0.001}]),
         )
         tune.Tuner(
             trainable,
             tune_config=tune.TuneConfig(
-                search_alg=Chooser(conductor),
-                scheduler=Judge(conductor),
+                search_alg=AdapterSearcher(adapter),
+                scheduler=AdapterScheduler(adapter),
                 num_samples=-1,
                 reuse_actors=True,
                 trial_dirname_creator=lambda trial: trial.trial_id,
@@ -149,7 +149,7 @@ class Session:
                 name="tune",
                 storage_path=scratch,
                 verbose=0,
-                callbacks=[Watch(conductor)],
+                callbacks=[AdapterCallback(adapter)],
                 failure_config=tune.FailureConfig(max_failures=0),
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             ),
@@ -186,7 +186,7 @@ class Session:
         return max(1, self._count)
 
     def _changed(self, record: Record) -> None:
-        if record.over:
+        if record.is_over:
             self.curves.end(record)
             self._note_error(record)
         elif record.reports:
@@ -205,24 +205,24 @@ class Session:
 
     def _keep_weights(self, record: Record, weights: dict[str, Any]) -> None:
         """Write a trial's weights where none of the same configuration did better on dev; put a
-        teacher's on the shelf."""
+        teacher's on the store."""
         if record.phase == "teach":
-            self.agenda.shelve(record, weights)
+            self.queue.store_teacher(record, weights)
             return
         kept = (r for r in self._kept(record.task) if r.status != "failed")
         rivals = [r for r in kept if r.configuration == record.configuration]
-        metric = self.study.selector(record.task)
+        metric = self.study.selection_metric(record.task)
         best = max(r["scores"][metric] for r in record.reports if r["scores"])
         if self.study.search.select == "last":
             best = record.reports[-1]["scores"][metric]
         # Of equals the one that was begun first, whichever ends first: a rerun keeps the same.
-        if any((counted(self.study, r), -r.number) > (best, -record.number) for r in rivals):
+        if any((counted_score(self.study, r), -r.number) > (best, -record.number) for r in rivals):
             return
-        hyper = self.study.hyper(record.task, record.configuration)
+        hyper = self.study.hyperparameters(record.task, record.configuration)
         place = tasks.get(record.task).slug, kept_weights.FOLDER
         folder_inside(self.folder, *place)
-        pretrained, trial = self.pantry.pretrained(record.task), self._trial(record, best)
-        save(self._weights(record), pretrained, weights, hyper, trial)
+        pretrained, trial = self.preparation.pretrained(record.task), self._trial(record, best)
+        save_model(self._weights(record), pretrained, weights, hyper, trial)
         run = kept_weights.run_of(self.folder)
         mark(self._weights(record), run)
         for rival in rivals:
@@ -233,7 +233,7 @@ class Session:
         confirm = self.study.confirm
         return {
             "id": record.id, "phase": record.phase, "seed": record.seed, "score": score,
-            "metric": self.study.selector(record.task), "report": confirm.report,
+            "metric": self.study.selection_metric(record.task), "report": confirm.report,
             "seeds": list(confirm.seeds), "status": record.reports[-1]["status"],
         }  # fmt: skip
 
@@ -241,8 +241,10 @@ class Session:
         return kept_weights.kept(self.folder, self.journal, task)
 
     def _weights(self, record: Record) -> Path:
-        return kept_weights.weights_of(self.folder, record)
+        return kept_weights.weights_folder(self.folder, record)
 
     def tidy(self) -> None:
         """The winner's weights become best/, the others go; Optuna's study is written."""
-        kept_weights.tidy(self.folder, self.study, self.journal, self.agenda.asker, self.view.note)
+        kept_weights.remove_unneeded_weights(
+            self.folder, self.study, self.journal, self.queue.optuna_study, self.view.note
+        )

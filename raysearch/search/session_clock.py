@@ -3,7 +3,7 @@
 import time
 
 
-class Clock:
+class SessionClock:
     """Stamps events with a session's time.
 
     Seconds are those of a monotonic clock: a clock that is set back, or a night that the machine

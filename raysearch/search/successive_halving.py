@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from ..run_folder import Record
 
 
-def goes_on(record: Record, others: Iterable[Record], metric: str, keep: float) -> bool:
+def should_continue(record: Record, others: Iterable[Record], metric: str, keep: float) -> bool:
     """Whether a trial goes on after its latest report.
 
     At a rung the best `keep` of all trials that have reached it go on, the first one always.

@@ -1,7 +1,7 @@
 """Teachers: the weights of first-stage trials, kept where every study and every restart finds them.
 
 A trial of a second stage names the configuration that teaches it; which trial that is, and whether
-it is still to be trained, is the agenda's matter."""
+it is still to be trained, is the queue's matter."""
 
 import hashlib
 import json
@@ -26,7 +26,7 @@ from ..storage import (
 FACTS, WEIGHTS = "facts.json", "weights.safetensors"
 
 
-class Shelf:
+class TeacherStore:
     """Trained teachers on disk, each a folder of the trial's id with its weights and facts.
 
     Args:
@@ -102,7 +102,7 @@ def _real(value: object) -> bool:
     return number and math.isfinite(value) and abs(value) < 1e10
 
 
-def untaught(teacher: Record) -> str | None:
+def teacher_failure(teacher: Record) -> str | None:
     """Why no trial can learn from a teacher that failed; None where it merely diverged."""
     if teacher.status != "failed":
         return None
@@ -123,4 +123,4 @@ def _unwritten(folder: Path, error: OSError) -> InputError:
         f"a trained teacher cannot be written: {error}\n"
         "RAYSEARCH_CACHE can name a folder with room; `raysearch resume` then trains it again"
     )
-    return InputError(str(folder), [Problem(place="cache", text=text)])
+    return InputError(str(folder), [Problem(location="cache", text=text)])

@@ -116,4 +116,4 @@ def kind_of_mode(mode: int) -> str:
 
 
 def _refused(folder: Path, place: str, text: str) -> InputError:
-    return InputError(str(folder), [Problem(place=place, text=text)])
+    return InputError(str(folder), [Problem(location=place, text=text)])

@@ -30,7 +30,7 @@ def remove_tree(path: Path) -> None:
         return
     if kind != "a folder":
         text = f"is {kind}, not a folder that this program made: it stays as it is"
-        raise InputError(str(path.parent), [Problem(place=path.name, text=text)])
+        raise InputError(str(path.parent), [Problem(location=path.name, text=text)])
     shutil.rmtree(path)
 
 

@@ -71,7 +71,9 @@ def open_regular(path: Path, *, write: bool = False) -> BinaryIO:
     if write and facts.st_nlink > 1:
         os.close(descriptor)
         text = "has another name (a hard link), under which it would change too; put a copy of it"
-        raise InputError(str(path.parent), [Problem(place=path.name, text=f"{text} in its place")])
+        raise InputError(
+            str(path.parent), [Problem(location=path.name, text=f"{text} in its place")]
+        )
     return os.fdopen(descriptor, "a+b" if write else "rb", buffering=0)
 
 
@@ -86,11 +88,11 @@ def read_json(path: Path) -> Any:
         content = file.read(LARGEST_JSON + 1)
     if len(content) > LARGEST_JSON:
         text = f"more than {LARGEST_JSON:,} bytes are no file of facts"
-        raise InputError(str(path), [Problem(place="file", text=text)])
+        raise InputError(str(path), [Problem(location="file", text=text)])
     try:
         return parse_json(content)
     except ValueError as error:
-        raise InputError(str(path), [Problem(place="file", text=f"no JSON: {error}")]) from None
+        raise InputError(str(path), [Problem(location="file", text=f"no JSON: {error}")]) from None
 
 
 def parse_json(content: bytes) -> Any:
@@ -108,4 +110,4 @@ def _no_number(name: str) -> Any:
 
 def _irregular(path: Path, kind: str | None) -> InputError:
     text = f"is {kind}: only a regular file would do, links are not followed"
-    return InputError(str(path.parent), [Problem(place=path.name, text=text)])
+    return InputError(str(path.parent), [Problem(location=path.name, text=text)])

@@ -2,7 +2,7 @@
 
 from .loading import as_mapping, checked_dump, dump, load, parse, same
 from .schema import Configuration, Confirm, Halving, PerTask, Published, Result, Search, Study
-from .shipped_studies import find, shipped
+from .shipped_studies import find_study, shipped_studies
 
 __all__ = [
     "Configuration",
@@ -16,9 +16,9 @@ __all__ = [
     "as_mapping",
     "checked_dump",
     "dump",
-    "find",
+    "find_study",
     "load",
     "parse",
     "same",
-    "shipped",
+    "shipped_studies",
 ]

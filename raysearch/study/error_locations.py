@@ -10,12 +10,12 @@ from typing import Any
 from ..errors import Problem, printable
 
 
-def mapping(part: Any) -> Mapping[Any, Any]:
+def mapping_or_empty(part: Any) -> Mapping[Any, Any]:
     """A part of the file where it is a mapping, else an empty one."""
     return part if isinstance(part, Mapping) else {}
 
 
-def in_order(
+def sort_problems(
     problems: Iterable[Problem], file: Mapping[Any, Any], given: Collection[str] = ()
 ) -> list[Problem]:
     """Those of the command line first, then those of the file as they stand there, then the rest.
@@ -28,9 +28,9 @@ def in_order(
 
     def rank(problem: Problem) -> tuple[int, tuple[float, ...]]:
         for at, place in enumerate(given):
-            if _begins(problem.place, place):
+            if _begins(problem.location, place):
                 return 0, (at,)
-        steps: tuple[float, ...] = tuple(_steps(file, problem.place, names))
+        steps: tuple[float, ...] = tuple(_steps(file, problem.location, names))
         if steps and problem.count > 1:
             steps += (math.inf,)  # what stands for the rest stands behind them
         return (1, steps) if steps else (2, ())

@@ -8,10 +8,10 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from ..errors import Problem, nearest, shortened, unknown
-from ..recipes import Hyper
+from ..errors import Problem, nearest_name, shorten, unknown_name
+from ..recipes import Hyperparameters
 from ..search_space import Dimension
-from .problem_lists import MOST, first_few
+from .problem_lists import MOST, limit_names
 from .schema import Study
 
 _WORDS = {
@@ -43,7 +43,7 @@ def schema_problems(errors: ValidationError, raw: Mapping[str, Any]) -> list[Pro
     problems: list[Problem | None] = []
     for (loc, _), group in islice(alike.items(), MOST):
         place = ".".join(map(str, loc)) or "file"
-        shown, rest = first_few(group, "of the same kind", place)
+        shown, rest = limit_names(group, "of the same kind", place)
         problems += [*(_schema_problem(error, raw) for error in shown), *rest]
     return [problem for problem in problems if problem]
 
@@ -57,7 +57,7 @@ def _schema_problem(error: Mapping[str, Any], raw: Mapping[str, Any]) -> Problem
     loc, here, place = error["loc"], raw, ""
     for part in loc:
         if part == "[key]":
-            return Problem(place=place, text=f"a name is needed, got {error['input']}")
+            return Problem(location=place, text=f"a name is needed, got {error['input']}")
         listed = isinstance(here, list | tuple)
         place += f"[{part}]" if listed else f".{part}" if place else str(part)
         try:
@@ -66,7 +66,7 @@ def _schema_problem(error: Mapping[str, Any], raw: Mapping[str, Any]) -> Problem
             here = None
     if error["type"] == "too_short" and error["input"]:
         return None  # short of what is wrong with its values
-    return Problem(place=place, text=_text(error))
+    return Problem(location=place, text=_text(error))
 
 
 def _text(error: Mapping[str, Any]) -> str:
@@ -91,9 +91,9 @@ def _extra(loc: tuple[Any, ...], seen: Any) -> str:
     """A field that there is not; of a dimension, a form that there is not."""
     owner, name = _owner(loc[:-1]), str(loc[-1])
     if owner is not Dimension:
-        return unknown("field", name, getattr(owner, "model_fields", {}))
-    meant = meant_mapping(Dimension, name, seen)
-    return f"no form named '{shortened(name)}'; {meant or f'there are: {_FORMS}'}"
+        return unknown_name("field", name, getattr(owner, "model_fields", {}))
+    meant = mapping_hint(Dimension, name, seen)
+    return f"no form named '{shorten(name)}'; {meant or f'there are: {_FORMS}'}"
 
 
 def _owner(loc: tuple[Any, ...]) -> Any:
@@ -119,9 +119,9 @@ def _models(annotation: Any) -> Iterator[type[BaseModel]]:
         stack += [a for a in getattr(kind, "__args__", ()) if a is not type(None)]
 
 
-def meant_mapping(model: type[BaseModel], name: str, value: Any) -> str:
+def mapping_hint(model: type[BaseModel], name: str, value: Any) -> str:
     """A hint at the {field: value} that was meant by {name: value}; empty where none is near."""
-    for near in nearest(name, model.model_fields)[:1]:
+    for near in nearest_name(name, model.model_fields)[:1]:
         with suppress(ValidationError):
             model.model_validate({near: value})
             return f"did you mean {_flow(near, value)}?"
@@ -133,7 +133,9 @@ def _flow(name: str, value: Any) -> str:
     return f"{{{name}: {reprlib.repr(value)}}}".replace("'", "")
 
 
-def value_problem(hyper: type[Hyper], name: str, value: Any, error: ValidationError) -> str:
+def value_problem(
+    hyper: type[Hyperparameters], name: str, value: Any, error: ValidationError
+) -> str:
     """Why a value is none of a hyperparameter's, which may be a mapping such as {steps: N}."""
     form = next(_models(hyper.model_fields[name].annotation), None)
     first = error.errors()[0]
@@ -145,6 +147,6 @@ def value_problem(hyper: type[Hyper], name: str, value: Any, error: ValidationEr
     if set(value) == {wanted}:
         inner = [one for one in error.errors() if one["loc"][-1] == wanted]
         return _text(next(iter(inner), first))
-    meant = meant_mapping(form, *next(iter(value.items()))) if len(value) == 1 else ""
+    meant = mapping_hint(form, *next(iter(value.items()))) if len(value) == 1 else ""
     text = f"a number or {{{wanted}: N}} is needed, got {reprlib.repr(value)}"
     return f"{text}; {meant}" if meant else text

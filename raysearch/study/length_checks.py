@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from ..errors import Problem
-from ..recipes import Hyper
+from ..recipes import Hyperparameters
 from ..tasks import TASKS
 from .schema import Study
 
@@ -11,16 +11,16 @@ LEAST = 16  # tokens of a passage or a context that a window has to show
 SPECIALS = 3  # of a pair: [CLS], [SEP], [SEP]; some tokenizers have more
 
 
-def room_problems(study: Study) -> list[Problem]:
+def length_problems(study: Study) -> list[Problem]:
     """Questions or options that would fill a model's whole input, windows that would not move."""
     problems = []
     for name in study.tasks:
-        texts = _problems(study.hyper(name, {}), TASKS[name].head)
-        problems += [Problem(place=name, text=text) for text in texts]
+        texts = _problems(study.hyperparameters(name, {}), TASKS[name].head)
+        problems += [Problem(location=name, text=text) for text in texts]
     return problems
 
 
-def _problems(hyper: Hyper, head: str) -> Iterator[str]:
+def _problems(hyper: Hyperparameters, head: str) -> Iterator[str]:
     field = {"span": "query_length", "choose": "qa_length"}.get(head)
     if field is None:
         return

@@ -11,20 +11,20 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from .. import tasks as task_table
-from ..errors import InputError, Problem, reading, unknown
+from ..errors import InputError, Problem, refuse_unreadable, unknown_name
 from ..recipes import RECIPES
 from ..search_space import Dimension
-from .error_locations import in_order, mapping
+from .error_locations import mapping_or_empty, sort_problems
 from .error_messages import schema_problems
-from .length_checks import room_problems
-from .overrides import overridden
-from .problem_lists import few, first_few
+from .length_checks import length_problems
+from .overrides import apply_overrides
+from .problem_lists import limit_names, limit_problems
 from .schema import Configuration, PerTask, Published, Result, Study
-from .shipped_studies import find
-from .unused_fields import cut
+from .shipped_studies import find_study
+from .unused_fields import without_unused_dimensions
 from .validation import cross_checks, space_checks
-from .value_limits import beside, limited
-from .yaml_file import read
+from .value_limits import check_values, without_followups
+from .yaml_file import read_yaml
 
 _OUR_MISTAKE = "the study that was checked is not the one that would run: please report this"
 
@@ -41,13 +41,13 @@ def load(path: str | Path, *, further: Further | None = None, **overrides: Any) 
         overrides: what replaces the file's: `tasks`, `model`, `trials`, and `set`, a mapping of
             hyperparameters that are fixed instead of searched, or a list of texts NAME=VALUE.
     """
-    path = find(path)
+    path = find_study(path)
     try:
-        raw, twice = read(path)
+        raw, twice = read_yaml(path)
     except InputError as error:
         raise InputError(str(path), [*error.problems, *_besides(further, overrides)]) from None
     options = {"source": str(path), "name": path.stem, "found": twice, "further": further}
-    with reading(path):
+    with refuse_unreadable(path):
         return parse(raw, **options, **overrides)
 
 
@@ -69,16 +69,18 @@ def parse(
     """
     if not isinstance(raw, Mapping):
         kind = "an empty file" if raw is None else f"a {type(raw).__name__}"
-        problem = Problem(place="file", text=f"a study is a mapping of names to values, got {kind}")
+        problem = Problem(
+            location="file", text=f"a study is a mapping of names to values, got {kind}"
+        )
         raise InputError(source, [problem, *_besides(further, overrides)])
     if kind := _other_kind(raw):
-        problem = Problem(place="file", text=kind)
+        problem = Problem(location="file", text=kind)
         raise InputError(source, [problem, *_besides(further, overrides)])
-    file, refused = limited({"name": name, **raw})
+    file, refused = check_values({"name": name, **raw})
     if not file:
         raise InputError(source, [*refused, *_besides(further, overrides)])
-    raw, given, problems = overridden(file, overrides)
-    raw, refused_given = limited(raw)
+    raw, given, problems = apply_overrides(file, overrides)
+    raw, refused_given = check_values(raw)
     refused = [*refused, *refused_given]
     raw, unknown_tasks = _expand_tasks(raw)
     own, unsure = _expand_tasks(file)
@@ -89,15 +91,17 @@ def parse(
         problems += schema_problems(error, raw)
     written_for = dict.fromkeys((*own["tasks"], *raw["tasks"]))
     problems += cross_checks(raw, () if unsure or unknown_tasks else written_for)
-    problems = [*beside(problems, refused), *refused]
+    problems = [*without_followups(problems, refused), *refused]
     if not problems:
         study = _typed(study)
-        problems = space_checks(study) + room_problems(study)
+        problems = space_checks(study) + length_problems(study)
     if problems:
         problems += further(_sketch(raw, problems)) if further else []
-        first = [*given, *(problem.place for problem in found)]
-        raise InputError(source, in_order(few(dict.fromkeys(problems)), file, first))
-    return cut(study)
+        first = [*given, *(problem.location for problem in found)]
+        raise InputError(
+            source, sort_problems(limit_problems(dict.fromkeys(problems)), file, first)
+        )
+    return without_unused_dimensions(study)
 
 
 def dump(study: Study) -> str:
@@ -108,7 +112,9 @@ def dump(study: Study) -> str:
 
 def as_mapping(study: Study) -> dict[str, Any]:
     """Return the study as `dump` writes it, a mapping."""
-    return cut(study).model_dump(mode="json", exclude_defaults=True, exclude_none=True)
+    return without_unused_dimensions(study).model_dump(
+        mode="json", exclude_defaults=True, exclude_none=True
+    )
 
 
 def checked_dump(study: Study) -> str:
@@ -123,12 +129,12 @@ def checked_dump(study: Study) -> str:
     except InputError as error:
         problems = [replace(p, text=f"{p.text}; {_OUR_MISTAKE}") for p in error.problems]
         raise InputError(study.name, problems) from None
-    if same(again, cut(study)):
+    if same(again, without_unused_dimensions(study)):
         return text
     one, other = as_mapping(study), as_mapping(again)
     places = [name for name in {**one, **other} if one.get(name) != other.get(name)]
     lost = ", ".join(places) or "a default"
-    problem = Problem(place=lost, text=f"is not read back as it was written; {_OUR_MISTAKE}")
+    problem = Problem(location=lost, text=f"is not read back as it was written; {_OUR_MISTAKE}")
     raise InputError(study.name, [problem])
 
 
@@ -149,35 +155,35 @@ def _expand_tasks(raw: dict[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
         names = [names]
     if not isinstance(names, list | tuple) or not names:
         text = f"at least one task name, got {reprlib.repr(names)}"
-        return {**raw, "tasks": ["?"]}, [Problem(place="tasks", text=text)]
+        return {**raw, "tasks": ["?"]}, [Problem(location="tasks", text=text)]
     matches = {str(name): task_table.expand(str(name)) for name in names}
     strange = [at for at, name in enumerate(names) if not matches[str(name)]]
     known = {name for name, task in task_table.TASKS.items() if task.train}
-    shown, rest = first_few(strange, "names of no task", "tasks")
+    shown, rest = limit_names(strange, "names of no task", "tasks")
     for at in shown:
         name = str(names[at])
-        text = unknown("task", name, known)
+        text = unknown_name("task", name, known)
         if name in task_table.TASKS:
             text = f"'{name}' has no training data: it is predicted, not searched"
-        problems.append(Problem(place=f"tasks[{at}]", text=text))
+        problems.append(Problem(location=f"tasks[{at}]", text=text))
     found = dict.fromkeys(one for those in matches.values() for one in those)
     return {**raw, "tasks": list(found) or ["?"]}, [*problems, *rest]
 
 
 def _besides(further: Further | None, overrides: Mapping[str, Any]) -> list[Problem]:
     """What is wrong besides a file that tells nothing."""
-    given, *_ = overridden({"tasks": []}, overrides)
+    given, *_ = apply_overrides({"tasks": []}, overrides)
     return further(_sketch(_expand_tasks(given)[0], [])) if further else []
 
 
 def _sketch(raw: Mapping[str, Any], problems: list[Problem]) -> Study:
     """What can be told of a study with problems: what it trains on, and what it starts from."""
-    wrong = {re.split(r"[.\[]", problem.place)[0] for problem in problems}
+    wrong = {re.split(r"[.\[]", problem.location)[0] for problem in problems}
     told = {name: raw[name] for name in ("model", "train", "leave_out") if name in raw}
     told = {name: value for name, value in told.items() if name not in wrong}
     study = Study.model_validate({"model": "scratch", **told, "name": "sketch", "tasks": ["?"]})
-    parts = mapping(raw.get("per_task")).items()
-    models = {name: mapping(part).get("model") for name, part in parts}
+    parts = mapping_or_empty(raw.get("per_task")).items()
+    models = {name: mapping_or_empty(part).get("model") for name, part in parts}
     own = {n: PerTask(model=model) for n, model in models.items() if isinstance(model, str)}
     known = tuple(name for name in raw["tasks"] if name in task_table.TASKS)
     return study.model_copy(update={"tasks": known, "per_task": own})

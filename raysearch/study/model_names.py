@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..errors import Problem, shortened, unknown
+from ..errors import Problem, shorten, unknown_name
 from ..tasks import TASKS, Task
-from .problem_lists import first_few
+from .problem_lists import limit_names
 
 FAMILIES = ("bert", "amos", "cross-thought")  # those that can be made from scratch
 _SCRATCH = re.compile(rf"scratch(?:-({'|'.join(FAMILIES)}))?(?::(\d+)x(\d+)(?::(\d{{3,}}))?)?")
@@ -31,7 +31,7 @@ def scratch_shape(model: str) -> tuple[str, int, int, int] | None:
     return family or FAMILIES[0], int(layers or 2), int(width or 128), int(words or WORDS)
 
 
-def source(model: str) -> str:
+def resolve_model_folder(model: str) -> str:
     """The transformers folder behind a run's folder, or that of its task; other names stay.
 
     runs/amos-glue/glue-mnli and runs/amos-glue, where that has one winner, are .../best.
@@ -39,7 +39,7 @@ def source(model: str) -> str:
     folder = Path(model)
     if not _is_folder(folder) or (folder / "config.json").is_file():
         return model
-    winners = winners_of(folder)
+    winners = winner_folders(folder)
     return str(winners[0]) if len(winners) == 1 else model
 
 
@@ -51,7 +51,7 @@ def _is_folder(path: Path) -> bool:
         return False
 
 
-def winners_of(folder: Path) -> list[Path]:
+def winner_folders(folder: Path) -> list[Path]:
     """The winners' weights under a run folder, or under that of one of its tasks."""
     return sorted(
         path.parent for at in ("best", "*/best") for path in folder.glob(f"{at}/config.json")
@@ -72,44 +72,44 @@ def model_problems(model: str) -> list[Problem]:
     folder = Path(model)
     if not model.strip():
         text = f"a folder, a hub name or scratch is needed, got '{model}'"
-        return [Problem(place="model", text=text)]
+        return [Problem(location="model", text=text)]
     if shape := scratch_shape(model):
         _, layers, width, _ = shape
         if any(one > most for one, most in zip(shape[1:], LARGEST, strict=True)):
             most = "{} layers, a width of {:,} and {:,} words".format(*LARGEST)
             text = f"'{model}' is larger than any encoder; at most {most} would do"
-            return [Problem(place="model", text=text)]
+            return [Problem(location="model", text=text)]
         if layers and width >= 8 and width % max(1, width // 64) == 0:
             return []
         text = f"'{model}': at least one layer, and a width that its heads of 64 divide, as 2x128"
-        return [Problem(place="model", text=text)]
+        return [Problem(location="model", text=text)]
     if model.startswith(("scratch:", "scratch-")):
         names = ", ".join(f"scratch-{family}" for family in FAMILIES)
-        text = f"'{shortened(model)}' is no shape; scratch:LAYERSxWIDTH is, such as scratch:2x128"
+        text = f"'{shorten(model)}' is no shape; scratch:LAYERSxWIDTH is, such as scratch:2x128"
         text += f", or {names}"
-        return [Problem(place="model", text=text)]
+        return [Problem(location="model", text=text)]
     if not _is_folder(folder):
         file = _is_folder(folder.parent) and folder.name in os.listdir(folder.parent)
         path_like = folder.is_absolute() or model.startswith((".", "~")) or model.count("/") > 1
         path_like |= len(model) > 96  # no hub takes such a name
-        seen = f"'{shortened(model)}' is a file" if file else f"no folder '{shortened(model)}'"
+        seen = f"'{shorten(model)}' is a file" if file else f"no folder '{shorten(model)}'"
         text = f"{seen}; a transformers folder, a hub name or scratch would do"
         if model.startswith("~"):
             text = f"{seen}: ~ is not replaced here; write the path in full"
-        return [Problem(place="model", text=text)] if path_like or file else []
+        return [Problem(location="model", text=text)] if path_like or file else []
     if not (folder / "config.json").is_file():
         text = f"'{folder}' has no config.json; a transformers folder or a run would do"
-        if winners := winners_of(folder):
+        if winners := winner_folders(folder):
             named = ", ".join(map(str, winners))
             text = f"'{folder}' has {len(winners)} winners: name one of {named}"
-        return [Problem(place="model", text=text)]
+        return [Problem(location="model", text=text)]
     if not any(folder.glob("*.safetensors")) and not any(folder.glob("pytorch_model*.bin")):
         text = f"'{folder}' has no model.safetensors and no pytorch_model.bin"
-        return [Problem(place="model", text=text)]
+        return [Problem(location="model", text=text)]
     return []
 
 
-def train_problems(raw: Mapping[str, Any]) -> list[Problem]:
+def training_language_problems(raw: Mapping[str, Any]) -> list[Problem]:
     """Languages to train in that a task has no training set of, and those that stand twice."""
     problems: list[Problem] = []
     wrong: list[tuple[int, str, list[Task]]] = []
@@ -119,18 +119,18 @@ def train_problems(raw: Mapping[str, Any]) -> list[Problem]:
     for at, language in enumerate(map(str, chosen)):
         if language in before:
             text = f"each language stands once, got '{language}' again"
-            problems.append(Problem(place=f"train[{at}]", text=text))
+            problems.append(Problem(location=f"train[{at}]", text=text))
         elif strange := [task for task in rows if language not in _trained(task)]:
             wrong.append((at, language, strange))
         before.add(language)
-    shown, rest = first_few(wrong, "languages that no task trains in", "train")
+    shown, rest = limit_names(wrong, "languages that no task trains in", "train")
     for at, language, strange in shown:
         for task in strange:
-            text = unknown("training language", language, _trained(task) or ["none"])
-            problems.append(Problem(place=f"train[{at}]", text=f"{task.name}: {text}"))
+            text = unknown_name("training language", language, _trained(task) or ["none"])
+            problems.append(Problem(location=f"train[{at}]", text=f"{task.name}: {text}"))
     return [*problems, *rest]
 
 
 def _trained(task: Task) -> list[str]:
     """The languages that a task has training sets in."""
-    return [split.language for split in task.trainings() if split.language]
+    return [split.language for split in task.training_splits() if split.language]

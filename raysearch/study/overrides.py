@@ -5,11 +5,11 @@ from typing import Any
 
 import yaml
 
-from ..errors import Problem, shortened
+from ..errors import Problem, shorten
 from . import yaml_file
 
 
-def overridden(
+def apply_overrides(
     file: Mapping[str, Any], overrides: Mapping[str, Any]
 ) -> tuple[dict[str, Any], list[str], list[Problem]]:
     """The file's mapping with what was given beside it, the places of that, and what is wrong."""
@@ -18,7 +18,7 @@ def overridden(
         if name == "set" and value:
             values, problems = _values(value)
             raw = _fix(raw, values)
-            given += [*(problem.place for problem in problems), *(f"fixed.{n}" for n in values)]
+            given += [*(problem.location for problem in problems), *(f"fixed.{n}" for n in values)]
         elif name == "trials" and value is not None:
             given.append("search.trials")
             if isinstance(search := raw.get("search", {}), Mapping):
@@ -38,13 +38,13 @@ def _values(told: Mapping[str, Any] | Iterable[str]) -> tuple[Mapping[str, Any],
         name, equals, text = pair.partition("=")
         said = "" if equals else "write it as NAME=VALUE"
         try:
-            value = yaml_file.value(text)
+            value = yaml_file.parse_value(text)
         except (yaml.YAMLError, RecursionError, ValueError):
             said = "the value is not YAML; 3e-5, [0.9, 0.98] and {steps: 100} are"
         if name in values:
             said = "stands twice: keep one of the two"
         if said:
-            problems.append(Problem(place=f"--set {shortened(pair)}", text=said))
+            problems.append(Problem(location=f"--set {shorten(pair)}", text=said))
         else:
             values[name] = value
     return values, problems

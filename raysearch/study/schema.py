@@ -9,9 +9,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_valida
 
 from .. import search_space as spaces
 from .. import tasks as task_table
-from ..recipes import RECIPES, Hyper
+from ..recipes import RECIPES, Hyperparameters
 from ..search_space import Dimension, Number
-from .model_names import source
+from .model_names import resolve_model_folder
 
 Configuration = dict[str, Any]
 
@@ -143,24 +143,24 @@ class Study(_Part):
 
     def model_of(self, task: str) -> str:
         """What a task's trials start from: a folder, a hub name, or scratch."""
-        return source(self.per_task.get(task, PerTask()).model or self.model)
+        return resolve_model_folder(self.per_task.get(task, PerTask()).model or self.model)
 
     @property
     def models(self) -> tuple[str, ...]:
         """Everything that some task starts from, each once."""
         return tuple(dict.fromkeys(self.model_of(task) for task in self.tasks))
 
-    def trainings(self, task: str) -> tuple[task_table.Split, ...]:
+    def training_splits(self, task: str) -> tuple[task_table.Split, ...]:
         """The training sets of a task: its own, or those in the study's languages."""
         row = task_table.get(task)
-        chosen = [row.train_in(language) for language in self.train if row.languages]
+        chosen = [row.training_split_of(language) for language in self.train if row.languages]
         return tuple(split for split in chosen or [row.train] if split)
 
     def space_of(self, task: str) -> dict[str, Dimension]:
         """The dimensions that are searched for a task: neither what the task fixes, nor what
         changes nothing beside what is fixed."""
         own = self.per_task.get(task, PerTask())
-        out = {*own.fixed, *self.hyper(task, {}).unread()}
+        out = {*own.fixed, *self.hyperparameters(task, {}).ineffective_fields()}
         return {name: d for name, d in {**self.space, **own.space}.items() if name not in out}
 
     def fixed_of(self, task: str) -> Configuration:
@@ -168,12 +168,12 @@ class Study(_Part):
         own = self.per_task.get(task, PerTask())
         return {**{k: v for k, v in self.fixed.items() if k not in own.space}, **own.fixed}
 
-    def hyper(self, task: str, configuration: Mapping[str, Any]) -> Hyper:
+    def hyperparameters(self, task: str, configuration: Mapping[str, Any]) -> Hyperparameters:
         """A point of the space with what is fixed, typed."""
         recipe = RECIPES[self.recipe]
         return recipe.hyper.model_validate({**self.fixed_of(task), **configuration})
 
-    def start(self, task: str) -> list[Configuration]:
+    def initial_points(self, task: str) -> list[Configuration]:
         """The configurations to try first, restricted to what is searched, each once."""
         space = self.space_of(task)
         if self.search.start_from == "published":
@@ -187,15 +187,15 @@ class Study(_Part):
                 found.setdefault(repr(point), point)
         return list(found.values())
 
-    def selector(self, task: str) -> str:
+    def selection_metric(self, task: str) -> str:
         """The score that selects: "dev.accuracy", or "dev.mean.accuracy" over languages."""
         row = task_table.get(task)
         mean = self.search.select_on == "mean" and row.languages
         return f"dev.mean.{row.metric}" if mean else f"dev.{row.metric}"
 
-    def planned(self, task: str) -> int:
+    def planned_trials(self, task: str) -> int:
         """How many different configurations the search tries; none where there is but one, and
         seeds confirm it."""
         if not self.space_of(task) and self.confirm.seeds:
             return 0
-        return int(min(self.search.trials, spaces.size(self.space_of(task))))
+        return int(min(self.search.trials, spaces.count_points(self.space_of(task))))

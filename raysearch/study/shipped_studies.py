@@ -8,14 +8,14 @@ from pathlib import Path
 _PACKAGE = Path(__file__).parents[1]
 
 
-def shipped() -> dict[str, Path]:
+def shipped_studies() -> dict[str, Path]:
     """Return the shipped studies by their names, in order."""
     places = (_PACKAGE / "search_spaces", _PACKAGE.parent / "search_spaces")
     folder = next((place for place in places if place.is_dir()), places[0])
     return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
 
 
-def find(study: str | Path) -> Path:
+def find_study(study: str | Path) -> Path:
     """Return the file that a path or a name of a study stands for.
 
     A file of that path comes first, then a shipped study of that name; of neither the path is
@@ -28,4 +28,4 @@ def find(study: str | Path) -> Path:
         is_file = False
     if is_file or len(path.parts) != 1 or path.name != str(study):
         return path
-    return shipped().get(path.name, path)
+    return shipped_studies().get(path.name, path)

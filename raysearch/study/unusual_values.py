@@ -3,7 +3,7 @@ used. They are told, not refused."""
 
 from collections.abc import Iterator
 
-from ..recipes import Hyper
+from ..recipes import Hyperparameters
 from .schema import Study
 
 # Hyperparameter -> the values that are usual for fine-tuning and pre-training encoders.
@@ -23,14 +23,14 @@ USUAL: dict[str, tuple[float, float]] = {
 }
 
 
-def unusual(study: Study) -> list[str]:
+def unusual_value_notes(study: Study) -> list[str]:
     """Return a line for each value, searched or fixed, that is far from what is used."""
     lines = [line for task in study.tasks for line in _of_task(study, task)]
     return list(dict.fromkeys(lines))
 
 
 def _of_task(study: Study, task: str) -> Iterator[str]:
-    space, fixed = study.space_of(task), study.hyper(task, {})
+    space, fixed = study.space_of(task), study.hyperparameters(task, {})
     for name, (low, high) in USUAL.items():
         if name in space:
             values = space[name].ends
@@ -45,5 +45,5 @@ def _of_task(study: Study, task: str) -> Iterator[str]:
                 yield f"{name} {value:g} is unusual: {field}, usually {low:g} to {high:g}"
 
 
-def _described(hyper: type[Hyper], name: str) -> str:
+def _described(hyper: type[Hyperparameters], name: str) -> str:
     return hyper.model_fields[name].description or name

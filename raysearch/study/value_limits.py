@@ -23,7 +23,7 @@ LARGEST = 2**63  # a whole number stays below it
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
-def limited(raw: Mapping[Any, Any]) -> tuple[dict[str, Any], list[Problem]]:
+def check_values(raw: Mapping[Any, Any]) -> tuple[dict[str, Any], list[Problem]]:
     """Return a mapping as plain dicts and lists, and what in it is no value of a study.
 
     Such a value is None in what is returned, so that the rest can be looked at; a name that is no
@@ -33,14 +33,14 @@ def limited(raw: Mapping[Any, Any]) -> tuple[dict[str, Any], list[Problem]]:
     try:
         return walk.mapping("", raw, 0), walk.problems
     except _TooMuch as error:
-        return {}, [Problem(place="file", text=str(error))]
+        return {}, [Problem(location="file", text=str(error))]
 
 
-def beside(problems: Collection[Problem], refused: Collection[Problem]) -> list[Problem]:
+def without_followups(problems: Collection[Problem], refused: Collection[Problem]) -> list[Problem]:
     """Return the problems that do not stem from a value that was refused and is None since."""
-    places = {problem.place for problem in refused}
+    places = {problem.location for problem in refused}
     ahead = tuple(f"{place}{mark}" for place in places for mark in ".[")
-    return [p for p in problems if p.place not in places and not p.place.startswith(ahead)]
+    return [p for p in problems if p.location not in places and not p.location.startswith(ahead)]
 
 
 class _TooMuch(Exception):
@@ -74,7 +74,7 @@ class _Walk:
         problem = _problem(value)
         if problem is None:
             return value
-        self.problems.append(Problem(place=place, text=problem))
+        self.problems.append(Problem(location=place, text=problem))
         return None
 
     def mapping(self, place: str, values: Mapping[Any, Any], depth: int) -> dict[str, Any]:
@@ -87,7 +87,7 @@ class _Walk:
                 kept[name] = self.value(inner, value, depth + 1)
                 continue
             cause = f"the name {problem}" if text else f"a name is needed, got {_named(name)}"
-            self.problems.append(Problem(place=inner, text=cause))
+            self.problems.append(Problem(location=inner, text=cause))
             self.values += 1
         return kept
 

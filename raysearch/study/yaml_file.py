@@ -11,9 +11,9 @@ from typing import Any
 import yaml
 from yaml import MarkedYAMLError
 
-from ..errors import InputError, Problem, nearest, shortened, unknown
+from ..errors import InputError, Problem, nearest_name, shorten, unknown_name
 from ..storage import open_input
-from .shipped_studies import shipped
+from .shipped_studies import shipped_studies
 from .value_limits import DEEPEST, VALUES
 
 LARGEST = 2**18  # bytes of a study; the largest that ships has 15,000
@@ -28,7 +28,7 @@ _NUMBERS = frozenset(f"tag:yaml.org,2002:{name}" for name in ("int", "float"))
 _ODD_NUMBER = re.compile(r".*:.*|[-+]?0[0-9_]+")
 
 
-def read(path: Path) -> tuple[Any, list[Problem]]:
+def read_yaml(path: Path) -> tuple[Any, list[Problem]]:
     """What the YAML of a file says, and the keys that stand twice. Raises InputError where that
     cannot be told."""
     try:
@@ -47,24 +47,24 @@ def read(path: Path) -> tuple[Any, list[Problem]]:
         text = f"not YAML: {_cause(error)}"
         if isinstance(error, NotPlain):
             text = error.problem
-    raise InputError(str(path), [Problem(place=place, text=text)]) from None
+    raise InputError(str(path), [Problem(location=place, text=text)]) from None
 
 
 def _absent(path: Path) -> str:
     """Return what to say of a file that is not there: the studies that may be meant."""
     near = [p.name for p in path.parent.glob("*.yaml") if p.exists()]
-    ours = shipped()
+    ours = shipped_studies()
     if path.stem in ours:
         return f"no such file; '{path.stem}' ships with raysearch: give that name alone"
     bare = len(path.parts) == 1
-    if bare and nearest(path.name, ours):
+    if bare and nearest_name(path.name, ours):
         near += ours
     if near:
-        return unknown("study", path.name, near)
+        return unknown_name("study", path.name, near)
     return "no such file" + ", and none that ships: `raysearch list studies` shows them" * bare
 
 
-def value(text: str) -> Any:
+def parse_value(text: str) -> Any:
     """Return what a text of YAML says, as NAME=VALUE has it.
 
     Raises:
@@ -79,9 +79,9 @@ def _read(path: Path) -> tuple[Any, list[Problem]]:
         content = stream.read(LARGEST + 1)
     if len(content) > LARGEST:
         text = f"more than {LARGEST // 2**10} KiB are no study; a small YAML file would do"
-        raise InputError(str(path), [Problem(place="file", text=text)])
+        raise InputError(str(path), [Problem(location="file", text=text)])
     raw, twice = _load(content.decode("utf-8"))
-    return raw, [Problem(place=f"line {line}", text=text) for line, text in sorted(twice)]
+    return raw, [Problem(location=f"line {line}", text=text) for line, text in sorted(twice)]
 
 
 def _load(text: str) -> tuple[Any, list[tuple[int, str]]]:
@@ -120,7 +120,7 @@ class _Loader(yaml.SafeLoader):
         alias = isinstance(event, yaml.AliasEvent)
         if alias and event.anchor in self.anchors and event.anchor not in self.sizes:
             raise _not_plain(
-                f"'*{shortened(event.anchor)}' stands within what it is the name of", event
+                f"'*{shorten(event.anchor)}' stands within what it is the name of", event
             )
         self.values += self.sizes.get(event.anchor, 1) if alias else 1
         if self.values > VALUES:
@@ -143,7 +143,7 @@ class _Loader(yaml.SafeLoader):
                 continue
             name, line = key.value, key.start_mark.line + 1
             if name in lines:
-                text = f"'{shortened(name)}' stands twice, first in line {lines[name]}"
+                text = f"'{shorten(name)}' stands twice, first in line {lines[name]}"
                 text += ": keep one of the two"
                 self.twice.append((line, text))
             lines.setdefault(name, line)
@@ -156,7 +156,7 @@ class _Loader(yaml.SafeLoader):
             # A number of too many digits, or of none; a word that is no truth value.
             cause = str(error).partition(";")[0]
             if not isinstance(error, ValueError):
-                cause = f"'{shortened(str(node.value))}' is no {node.tag.rpartition(':')[2]}"
+                cause = f"'{shorten(str(node.value))}' is no {node.tag.rpartition(':')[2]}"
             raise yaml.constructor.ConstructorError(None, None, cause, node.start_mark) from None
 
 
@@ -166,14 +166,12 @@ def _check_tag(node: yaml.Node, event: yaml.Event) -> None:
     if tag == _TIME or (tag in _NUMBERS and not event.tag and _ODD_NUMBER.fullmatch(seen)):
         kind = "a date" if tag == _TIME else "another number"
         raise _not_plain(
-            f"'{shortened(seen)}' is {kind} to YAML; write it in quotes, or otherwise", event
+            f"'{shorten(seen)}' is {kind} to YAML; write it in quotes, or otherwise", event
         )
     if tag not in _PLAIN:
         ours = "tag:yaml.org,2002:"
         name = f"!!{tag.removeprefix(ours)}" if tag.startswith(ours) else tag
-        raise _not_plain(
-            f"the tag {shortened(name)} makes what no study holds; leave it out", event
-        )
+        raise _not_plain(f"the tag {shorten(name)} makes what no study holds; leave it out", event)
 
 
 def _not_plain(text: str, event: yaml.Event) -> NotPlain:

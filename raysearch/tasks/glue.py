@@ -1,7 +1,7 @@
 """GLUE (Wang et al., 2019): its ten tasks in the layout that the benchmark's own download script
 leaves. Knows where columns stand, not how files are read."""
 
-from .task import File, Listed, Split, Task
+from .task import File, IdList, Split, Task
 
 Columns = dict[str, str | int]
 
@@ -23,7 +23,7 @@ AVERAGED = (
 
 
 def _split(name: str, file: str, columns: Columns, *, torn: int = 0) -> Split:
-    return Split(name=name, files=(File(path=file, columns=columns, torn=torn),))
+    return Split(name=name, files=(File(path=file, columns=columns, tolerated_bad_rows=torn),))
 
 
 def _test(submission: str, columns: Columns, *, name: str = "test", file: str = "") -> Split:
@@ -51,8 +51,8 @@ _MRPC_TEST: Columns = {"sentence1": "#1 String", "sentence2": "#2 String"}
 
 def _mrpc(name: str, *, listed: bool) -> Split:
     """MRPC as GLUE's script writes it, or as Microsoft published it with GLUE's list of dev ids."""
-    keep = Listed(path="dev_ids.tsv", columns=("#1 ID", "#2 ID"), inside=listed)
-    original = File(path="msr_paraphrase_train.txt", columns=_MRPC, keep=keep)
+    keep = IdList(path="dev_ids.tsv", columns=("#1 ID", "#2 ID"), inside=listed)
+    original = File(path="msr_paraphrase_train.txt", columns=_MRPC, kept_ids=keep)
     return Split(name=name, files=(File(path=f"{name}.tsv", columns=_MRPC), original))
 
 
@@ -98,7 +98,7 @@ TASKS = (
         inputs=("question1", "question2"),
         labels=BINARY,
         metric="accuracy",
-        also=("f1",),
+        extra_metrics=("f1",),
         folder="QQP",
         train=_split("train", "train.tsv", _QQP, torn=_QQP_TORN),
         dev=(_split("dev", "dev.tsv", _QQP, torn=_QQP_TORN),),
@@ -132,7 +132,7 @@ TASKS = (
         inputs=("sentence",),
         labels=BINARY,
         metric="mcc",
-        also=("accuracy",),
+        extra_metrics=("accuracy",),
         folder="CoLA",
         train=_cola("train"),
         dev=(_cola("dev"),),
@@ -155,7 +155,7 @@ TASKS = (
         inputs=("sentence1", "sentence2"),
         labels=BINARY,
         metric="accuracy",
-        also=("f1",),
+        extra_metrics=("f1",),
         folder="MRPC",
         train=_mrpc("train", listed=False),
         dev=(_mrpc("dev", listed=True),),
@@ -176,7 +176,7 @@ TASKS = (
         head="regress",
         inputs=("sentence1", "sentence2"),
         metric="pearson_spearman",
-        also=("pearson", "spearman"),
+        extra_metrics=("pearson", "spearman"),
         bounds=(0.0, 5.0),
         folder="STS-B",
         train=_split("train", "train.tsv", _STSB),
@@ -203,6 +203,6 @@ TASKS = (
         folder="diagnostic",
         train=None,
         test=(_test("AX.tsv", _NLI, file="diagnostic.tsv"),),
-        model_of="glue/mnli",
+        predicted_by="glue/mnli",
     ),
 )

@@ -2,7 +2,7 @@
 
 from fnmatch import fnmatchcase
 
-from ..errors import InputError, Problem, unknown
+from ..errors import InputError, Problem, unknown_name
 from . import glue, race, squad, text, toy, xtreme
 from .task import Task
 
@@ -14,7 +14,9 @@ TASKS: dict[str, Task] = {
 def get(name: str) -> Task:
     """The task of that name. Raises InputError with the nearest name where there is none."""
     if name not in TASKS:
-        raise InputError("tasks", [Problem(place="name", text=unknown("task", name, TASKS))])
+        raise InputError(
+            "tasks", [Problem(location="name", text=unknown_name("task", name, TASKS))]
+        )
     return TASKS[name]
 
 

@@ -14,7 +14,7 @@ TASKS = (
         head="span",
         inputs=("question", "context"),
         metric="f1",
-        also=("exact",),
+        extra_metrics=("exact",),
         reader="squad",
         layout="json",
         folder="squad",
@@ -28,7 +28,7 @@ TASKS = (
         head="span",
         inputs=("question", "context"),
         metric="best_f1",
-        also=(
+        extra_metrics=(
             "best_exact",
             "f1",
             "exact",

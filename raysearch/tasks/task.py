@@ -15,7 +15,7 @@ Example = dict[str, str | int | float | Several | None]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Listed:
+class IdList:
     """Which rows of a file belong to a split, where another file lists ids.
 
     Attributes:
@@ -54,10 +54,10 @@ class File:
     parts: tuple[str, ...] = ()
     columns: dict[str, str | int] = field(default_factory=dict)
     header: bool = True
-    keep: Listed | None = None
-    torn: int = 0
+    kept_ids: IdList | None = None
+    tolerated_bad_rows: int = 0
     where: tuple[str | int, str] | None = None
-    spelled: dict[str, str] = field(default_factory=dict)
+    label_aliases: dict[str, str] = field(default_factory=dict)
     prefix: str = ""
     numbered: bool = False
 
@@ -83,7 +83,7 @@ class Split:
     gold: bool = False
     language: str | None = None
 
-    def with_gold(self) -> "Split":
+    def labelled_copy(self) -> "Split":
         """The split as it is scored: its labels are read. For scoring only, never in a search."""
         return self if self.labelled else replace(self, labelled=True)
 
@@ -118,15 +118,15 @@ class Task:
     inputs: tuple[str, ...]
     labels: tuple[str, ...] = ()
     metric: str
-    also: tuple[str, ...] = ()
+    extra_metrics: tuple[str, ...] = ()
     reader: str = "tsv"
     folder: str
     train: Split | None
-    trains: tuple[Split, ...] = ()
+    translated_train: tuple[Split, ...] = ()
     dev: tuple[Split, ...] = ()
     test: tuple[Split, ...] = ()
     bounds: tuple[float, float] | None = None
-    model_of: str | None = None
+    predicted_by: str | None = None
     unanswerable: bool = False
     by_language: bool = False
     layout: Literal["glue", "lines", "numbered", "json"] = "glue"
@@ -139,7 +139,7 @@ class Task:
     @property
     def metrics(self) -> tuple[str, ...]:
         """All metrics, the one that selects first."""
-        return (self.metric, *self.also)
+        return (self.metric, *self.extra_metrics)
 
     @property
     def languages(self) -> tuple[str, ...]:
@@ -153,12 +153,12 @@ class Task:
 
     def splits(self) -> dict[str, Split]:
         """Every split by its name: training sets, then dev, then test."""
-        return {split.name: split for split in (*self.trainings(), *self.dev, *self.test)}
+        return {split.name: split for split in (*self.training_splits(), *self.dev, *self.test)}
 
-    def trainings(self) -> tuple[Split, ...]:
+    def training_splits(self) -> tuple[Split, ...]:
         """Every training set, the task's own first."""
-        return (*((self.train,) if self.train else ()), *self.trains)
+        return (*((self.train,) if self.train else ()), *self.translated_train)
 
-    def train_in(self, language: str) -> Split | None:
+    def training_split_of(self, language: str) -> Split | None:
         """The first training set in a language; None where there is none."""
-        return next((split for split in self.trainings() if split.language == language), None)
+        return next((split for split in self.training_splits() if split.language == language), None)

@@ -1,14 +1,24 @@
 """The one training loop."""
 
-from ..recipes.schedule import Plan, plan
-from .distributed import World
-from .evaluation import decode, embeddings, outputs, score
-from .gradient_accumulation import Memory
+from ..recipes.schedule import Schedule, make_schedule
+from .distributed import DistributedContext
+from .evaluation import decode, embeddings, predict_outputs, score
+from .gradient_accumulation import MicroBatchLimit
 from .job import Job
 from .report import Report, Status
-from .trainer import Fit
+from .trainer import Trainer
 
 __all__ = [
-    "Fit", "Job", "Memory", "Plan", "Report", "Status", "World",
-    "decode", "embeddings", "outputs", "plan", "score",
+    "DistributedContext",
+    "Job",
+    "MicroBatchLimit",
+    "Report",
+    "Schedule",
+    "Status",
+    "Trainer",
+    "decode",
+    "embeddings",
+    "make_schedule",
+    "predict_outputs",
+    "score",
 ]  # fmt: skip

@@ -15,14 +15,14 @@ BUCKET = 25 * 2**20  # bytes summed in one call; larger ones hide less latency t
 
 
 @dataclass(frozen=True, kw_only=True)
-class World:
+class DistributedContext:
     """This worker's place among `size` workers."""
 
     rank: int = 0
     size: int = 1
 
     @classmethod
-    def current(cls) -> "World":
+    def current(cls) -> "DistributedContext":
         """The process group that is up, or a world of one."""
         if not dist.is_initialized():
             return cls()

@@ -11,27 +11,27 @@ from torch.nn import functional
 
 from .. import metrics
 from ..data.columns import LABEL
-from ..data.dataset import Examples
+from ..data.dataset import EncodedDataset
 from ..data.masked_blocks import LABELS, NOT_MASKED
-from ..data.sampling import by_length
-from ..recipes import Hyper
+from ..data.sampling import length_sorted_batches
+from ..recipes import Hyperparameters
 from ..tasks import Task
 from . import span_decoding
-from .distributed import World
+from .distributed import DistributedContext
 
 TOKENS = {"cpu": 2048, "cuda": 65536}  # padded tokens of a batch
-Read = Callable[[torch.nn.Module, dict[str, torch.Tensor], Hyper], torch.Tensor]
+Read = Callable[[torch.nn.Module, dict[str, torch.Tensor], Hyperparameters], torch.Tensor]
 _GOLD = ("labels", "start", "end", "impossible")
 
 
 @torch.inference_mode()
-def outputs(
+def predict_outputs(
     model: torch.nn.Module,
-    examples: Examples,
+    examples: EncodedDataset,
     task: Task,
-    hyper: Hyper,
+    hyper: Hyperparameters,
     *,
-    world: World | None = None,
+    world: DistributedContext | None = None,
     autocast: Callable[[], AbstractContextManager],
     beat: Callable[[int], None] = lambda done: None,
     read: Read | None = None,
@@ -51,11 +51,11 @@ def outputs(
     Raises:
         MemoryError: a lone example does not fit.
     """
-    world, read = world or World(), read or _READ.get(task.head, _logits)
+    world, read = world or DistributedContext(), read or _READ.get(task.head, _logits)
     training = model.training
     model.eval()
     device = next(model.parameters()).device
-    batches = by_length(examples.lengths, TOKENS.get(device.type, TOKENS["cuda"]))
+    batches = length_sorted_batches(examples.lengths, TOKENS.get(device.type, TOKENS["cuda"]))
     found, done = [], 0
     for rows in batches[world.rank :: world.size]:
         with autocast():
@@ -73,8 +73,8 @@ def outputs(
 
 
 def _outputs(
-    model: torch.nn.Module, examples: Examples, rows: np.ndarray, device: torch.device,
-    read: Read, hyper: Hyper,
+    model: torch.nn.Module, examples: EncodedDataset, rows: np.ndarray, device: torch.device,
+    read: Read, hyper: Hyperparameters,
 ) -> list[tuple[np.ndarray, torch.Tensor]]:  # fmt: skip
     """Rows and outputs of one batch; half by half where memory runs out."""
     try:
@@ -90,17 +90,23 @@ def _outputs(
             for found in _outputs(model, examples, part, device, read, hyper)]  # fmt: skip
 
 
-def _logits(model: torch.nn.Module, batch: dict[str, torch.Tensor], _: Hyper) -> torch.Tensor:
+def _logits(
+    model: torch.nn.Module, batch: dict[str, torch.Tensor], _: Hyperparameters
+) -> torch.Tensor:
     return model(**batch).logits.float()
 
 
-def _tags(model: torch.nn.Module, batch: dict[str, torch.Tensor], _: Hyper) -> torch.Tensor:
+def _tags(
+    model: torch.nn.Module, batch: dict[str, torch.Tensor], _: Hyperparameters
+) -> torch.Tensor:
     logits = model(**batch).logits
     best = logits.argmax(-1).float()
     return best.masked_fill(~logits.isfinite().all(-1), torch.nan)  # seen as divergence
 
 
-def _guesses(model: torch.nn.Module, batch: dict[str, torch.Tensor], _: Hyper) -> torch.Tensor:
+def _guesses(
+    model: torch.nn.Module, batch: dict[str, torch.Tensor], _: Hyperparameters
+) -> torch.Tensor:
     """Of each block the log-likelihood of its masked tokens, the hits and their number."""
     gold = batch.pop(LABELS)
     said = model(**batch, labels=gold).logits.float().log_softmax(-1)
@@ -111,11 +117,11 @@ def _guesses(model: torch.nn.Module, batch: dict[str, torch.Tensor], _: Hyper) -
     return torch.zeros(len(gold), 3, device=seen.device).index_add_(0, block, seen)
 
 
-_READ = {"tag": _tags, "span": span_decoding.spans, "thought": _guesses}
+_READ = {"tag": _tags, "span": span_decoding.span_outputs, "thought": _guesses}
 
 
 def embeddings(
-    model: torch.nn.Module, batch: dict[str, torch.Tensor], hyper: Hyper
+    model: torch.nn.Module, batch: dict[str, torch.Tensor], hyper: Hyperparameters
 ) -> torch.Tensor:
     """Lines of a text, [lines, tokens] -> their slots side by side, [lines, slots * width].
 
@@ -130,7 +136,9 @@ def embeddings(
     return model.base_model.embed(ids, functional.pad(real, (1, 0), value=1)).flatten(1).float()
 
 
-def decode(outputs: np.ndarray, examples: Examples, task: Task, hyper: Hyper) -> Any:
+def decode(
+    outputs: np.ndarray, examples: EncodedDataset, task: Task, hyper: Hyperparameters
+) -> Any:
     """Predictions from what a head says: class ids, or scores in the task's own units, [examples];
     sentence id -> tags of its words; question id -> Answer; of masked tokens their sums."""
     if task.head == "regress":
@@ -139,13 +147,13 @@ def decode(outputs: np.ndarray, examples: Examples, task: Task, hyper: Hyper) ->
         rows = zip(outputs.astype(int), examples.units, strict=True)
         return _sentences(examples, (tags[:words] for tags, words in rows))
     if task.head == "span":
-        return span_decoding.texts(outputs, examples, hyper)
+        return span_decoding.decode_answers(outputs, examples, hyper)
     if task.head == "thought":
         return outputs
     return outputs.argmax(axis=1)
 
 
-def _sentences(examples: Examples, rows: Iterable[np.ndarray]) -> dict[str, list[int]]:
+def _sentences(examples: EncodedDataset, rows: Iterable[np.ndarray]) -> dict[str, list[int]]:
     """Sentence id -> the tags of its rows, one after another."""
     pairs = zip(examples.ids(), rows, strict=True)
     return {
@@ -154,13 +162,15 @@ def _sentences(examples: Examples, rows: Iterable[np.ndarray]) -> dict[str, list
     }
 
 
-def finite(outputs: np.ndarray, task: Task) -> bool:
+def has_only_finite_scores(outputs: np.ndarray, task: Task) -> bool:
     """Whether a model still says anything: of spans, its null score and its best start."""
     seen = outputs[:, :1] if task.head == "span" else outputs
     return bool(np.isfinite(seen).all())
 
 
-def score(predictions: Any, examples: Examples, task: Task, hyper: Hyper) -> dict[str, float]:
+def score(
+    predictions: Any, examples: EncodedDataset, task: Task, hyper: Hyperparameters
+) -> dict[str, float]:
     """All of the task's metrics, as fractions, finite."""
     if task.head == "thought":
         return metrics.masked_lm.score(task.metrics, predictions)
@@ -170,7 +180,7 @@ def score(predictions: Any, examples: Examples, task: Task, hyper: Hyper) -> dic
     if task.head == "span":
         best = {identity: answer.texts[0] for identity, answer in predictions.items()}
         nulls = {identity: answer.null for identity, answer in predictions.items()}
-        gold, language = span_decoding.gold(examples), examples.language
+        gold, language = span_decoding.gold_answers(examples), examples.language
         if not task.unanswerable:
             return metrics.squad.score(task.metrics, best, gold, language=language)
         return metrics.squad.score(
@@ -180,7 +190,7 @@ def score(predictions: Any, examples: Examples, task: Task, hyper: Hyper) -> dic
     return metrics.score(task.metrics, predictions, examples.labels)
 
 
-def over_languages(splits: list[dict[str, float]]) -> dict[str, float]:
+def multilingual_scores(splits: list[dict[str, float]]) -> dict[str, float]:
     """Of each metric "dev.mean." and "dev.gap.", see `metrics.over_languages`.
 
     Args:

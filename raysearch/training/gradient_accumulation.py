@@ -7,23 +7,23 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 
-from ..data.sampling import Cost, cut, dealt
-from ..data.training_set import Training
-from .distributed import World
+from ..data.sampling import MicroBatchCost, pack_micro_batches, rank_share
+from ..data.training_set import TrainingSet
+from .distributed import DistributedContext
 from .job import Job
 from .precision import autocast
 
 LIMITS = {"cpu": 2**15, "cuda": 2**20}  # padded tokens; only an accelerator says when it is full
 
 
-class Memory:
+class MicroBatchLimit:
     """The largest micro-batch that has fitted, in padded tokens. A lane keeps it between trials."""
 
     def __init__(self, limit: int = LIMITS["cuda"]) -> None:
         self.limit = limit
 
 
-class Gradient:
+class GradientAccumulator:
     """Adds up the gradient of a step's mean loss over this worker's share of its examples.
 
     Each micro-batch gives its part of a mean over the whole step: neither the cut nor the padding
@@ -45,8 +45,8 @@ class Gradient:
         model: torch.nn.Module,
         forward: torch.nn.Module,
         *,
-        world: World,
-        memory: Memory,
+        world: DistributedContext,
+        memory: MicroBatchLimit,
         scaler: torch.amp.GradScaler | None,
         teacher: torch.nn.Module | None = None,
     ) -> None:
@@ -56,7 +56,9 @@ class Gradient:
         self.overhead = overhead(model, self.device)
         self.micro_batches = self.units = 0
 
-    def __call__(self, examples: Training, rows: np.ndarray, step: int) -> dict[str, torch.Tensor]:
+    def __call__(
+        self, examples: TrainingSet, rows: np.ndarray, step: int
+    ) -> dict[str, torch.Tensor]:
         """Leave the gradients of these rows in the parameters.
 
         Args:
@@ -68,8 +70,8 @@ class Gradient:
         Raises:
             MemoryError: a lone example does not fit.
         """
-        share = dealt(rows, examples.lengths, self.world.rank, self.world.size)
-        over = examples.counts(rows)
+        share = rank_share(rows, examples.lengths, self.world.rank, self.world.size)
+        over = examples.loss_counts(rows)
         self.units = over["units"]
         while True:
             self.model.zero_grad(set_to_none=True)
@@ -84,10 +86,12 @@ class Gradient:
         if not len(share):
             return []
         limit = min(self.job.hyper.micro_batch_tokens or self.memory.limit, self.memory.limit)
-        return cut(share, self.job.train.lengths, Cost(overhead=self.overhead, limit=limit))
+        return pack_micro_batches(
+            share, self.job.train.lengths, MicroBatchCost(overhead=self.overhead, limit=limit)
+        )
 
     def _add_up(
-        self, examples: Training, parts: list[np.ndarray], over: dict[str, int], step: int
+        self, examples: TrainingSet, parts: list[np.ndarray], over: dict[str, int], step: int
     ) -> dict[str, torch.Tensor] | None:
         """Backward through every micro-batch; None where memory ran out."""
         job, sums = self.job, {"loss": torch.zeros((), device=self.device)}

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ..data.dataset import Examples
-from ..data.training_set import Training
-from ..recipes import Hyper, Stage
-from ..recipes.schedule import Plan
+from ..data.dataset import EncodedDataset
+from ..data.training_set import TrainingSet
+from ..recipes import Hyperparameters, Stage
+from ..recipes.schedule import Schedule
 from ..tasks import Task
 
 
@@ -29,11 +29,11 @@ class Job:
 
     task: Task
     stage: Stage
-    hyper: Hyper
-    plan: Plan
+    hyper: Hyperparameters
+    plan: Schedule
     seed: int
-    train: Training
-    dev: Mapping[str, Examples]
+    train: TrainingSet
+    dev: Mapping[str, EncodedDataset]
     selector: str = ""
     keep_best: bool = False
     select: str = "best"

@@ -7,8 +7,8 @@ from collections import defaultdict
 import torch
 
 from ..models.layer_depths import depths_of
-from ..models.pruned_embedding import Narrow
-from ..recipes import Hyper
+from ..models.pruned_embedding import PrunedEmbedding
+from ..recipes import Hyperparameters
 
 # The outermost list that a parameter is in, and its place there; a list of lists is one (Funnel).
 # ALBERT's layers share the weights of their group, which counts as one layer.
@@ -23,7 +23,7 @@ _NORM = re.compile(r"norm|ln_", re.IGNORECASE)
 _STACKS = ("encoder", "decoder")  # in the order in which a text passes through them
 
 
-def depths(names: list[str]) -> dict[str, int]:
+def parameter_depths(names: list[str]) -> dict[str, int]:
     """Return how deep each parameter lies: 0 embeddings, i + 1 encoder layer i, L + 1 above the
     layers.
 
@@ -52,7 +52,9 @@ def _rank(owner: str) -> int:
     return _STACKS.index(last) if last in _STACKS else 0
 
 
-def multipliers(model: torch.nn.Module | list[str], hyper: Hyper) -> dict[str, float]:
+def learning_rate_multipliers(
+    model: torch.nn.Module | list[str], hyper: Hyperparameters
+) -> dict[str, float]:
     """Return the learning rate multiplier of each parameter under layer-wise decay d.
 
     With L layers and offset o, layer i has d^(L + o - 1 - i), embeddings d^(L + o), and what
@@ -67,7 +69,7 @@ def multipliers(model: torch.nn.Module | list[str], hyper: Hyper) -> dict[str, f
     """
     if isinstance(model, torch.nn.Module) and hyper.layerwise_decay in (None, 1):
         return {name: 1.0 for name, _ in model.named_parameters()}
-    depth = _depths_of(model) if isinstance(model, torch.nn.Module) else depths(model)
+    depth = _depths_of(model) if isinstance(model, torch.nn.Module) else parameter_depths(model)
     top = max(depth.values(), default=0)
     rate, offset = hyper.layerwise_decay or 1.0, hyper.layerwise_offset
     return {n: 1.0 if d == top else rate ** (top - 1 + offset - d) for n, d in depth.items()}
@@ -77,11 +79,11 @@ def _depths_of(model: torch.nn.Module) -> dict[str, int]:
     """Return how deep each parameter of a model lies."""
     if hasattr(model, "base_model"):
         return depths_of(model)
-    return depths([name for name, _ in model.named_parameters()])
+    return parameter_depths([name for name, _ in model.named_parameters()])
 
 
-def decays(
-    name: str, shape: torch.Size, hyper: Hyper, owner: torch.nn.Module | None = None
+def has_weight_decay(
+    name: str, shape: torch.Size, hyper: Hyperparameters, owner: torch.nn.Module | None = None
 ) -> bool:
     """Return whether weight decay touches a parameter.
 
@@ -110,7 +112,7 @@ def _is_norm(module: torch.nn.Module) -> bool:
 def _is_table(module: torch.nn.Module) -> bool:
     """Return whether a module is a table that is looked up by number: of words, positions or
     distances (I-BERT's QuantEmbedding is no nn.Embedding)."""
-    kinds = (torch.nn.Embedding, torch.nn.EmbeddingBag, Narrow)
+    kinds = (torch.nn.Embedding, torch.nn.EmbeddingBag, PrunedEmbedding)
     return isinstance(module, kinds) or type(module).__name__ == "QuantEmbedding"
 
 
@@ -122,14 +124,14 @@ class AdamW:
     that is added before the correction is epsilon / sqrt(c2).
     """
 
-    def __init__(self, model: torch.nn.Module, hyper: Hyper) -> None:
+    def __init__(self, model: torch.nn.Module, hyper: Hyperparameters) -> None:
         self.hyper = hyper
         named = [(n, p) for n, p in model.named_parameters() if p.requires_grad]
-        scale = multipliers(model, hyper)
+        scale = learning_rate_multipliers(model, hyper)
         groups: dict[tuple[bool, float], list[torch.nn.Parameter]] = defaultdict(list)
         for name, parameter in named:
             owner = model.get_submodule(name.rpartition(".")[0])
-            decay = decays(name, parameter.shape, hyper, owner)
+            decay = has_weight_decay(name, parameter.shape, hyper, owner)
             groups[decay, scale[name]].append(parameter)
         self.inner = torch.optim.AdamW(
             [

@@ -6,18 +6,18 @@ from contextlib import AbstractContextManager, nullcontext
 
 import torch
 
-from ..recipes import Hyper
+from ..recipes import Hyperparameters
 
 _FORMATS = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
-def autocast(device: torch.device, hyper: Hyper) -> AbstractContextManager:
+def autocast(device: torch.device, hyper: Hyperparameters) -> AbstractContextManager:
     """The context of a forward pass; weights and gradients stay float32."""
     kind = _FORMATS.get(hyper.precision)
     return torch.autocast(device.type, kind) if kind else nullcontext()
 
 
-def scaler(device: torch.device, hyper: Hyper) -> torch.amp.GradScaler | None:
+def scaler(device: torch.device, hyper: Hyperparameters) -> torch.amp.GradScaler | None:
     """The dynamic loss scale of fp16: halved at an overflow, doubled after a window without."""
     if hyper.precision != "fp16":
         return None

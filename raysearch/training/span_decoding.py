@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from ..data.columns import ANSWERS, AT, BEGIN, CONTEXT, OWNED, STOP
-from ..data.dataset import Examples
-from ..recipes import Hyper
+from ..data.columns import ANSWERS, BEGIN, CONTEXT, CONTEXT_START, MAX_CONTEXT, STOP
+from ..data.dataset import EncodedDataset
+from ..recipes import Hyperparameters
 from ..tasks import Task
 
 
@@ -30,7 +30,9 @@ class Answer:
     null: float
 
 
-def spans(model: torch.nn.Module, batch: dict[str, torch.Tensor], hyper: Hyper) -> torch.Tensor:
+def span_outputs(
+    model: torch.nn.Module, batch: dict[str, torch.Tensor], hyper: Hyperparameters
+) -> torch.Tensor:
     """The most likely starts and ends of each window, float32 [windows, 1 + 2 n + 2 e n].
 
     A row is the null score, n starts, their scores, e times n ends, their scores; e is n for the
@@ -60,11 +62,13 @@ def spans(model: torch.nn.Module, batch: dict[str, torch.Tensor], hyper: Hyper) 
     return torch.cat([part.float() for part in parts], 1)
 
 
-def texts(outputs: np.ndarray, examples: Examples, hyper: Hyper) -> dict[str, Answer]:
+def decode_answers(
+    outputs: np.ndarray, examples: EncodedDataset, hyper: Hyperparameters
+) -> dict[str, Answer]:
     """Question -> its answer, from what `spans` gave for every window."""
     found = {}
-    begin, stop, owned = (examples.values(name) for name in (BEGIN, STOP, OWNED))
-    at = examples.table.column(AT).to_numpy()
+    begin, stop, owned = (examples.values(name) for name in (BEGIN, STOP, MAX_CONTEXT))
+    at = examples.table.column(CONTEXT_START).to_numpy()
     contexts = examples.table.column(CONTEXT)
     windows = enumerate(examples.ids())
     for identity, group in groupby(windows, key=lambda window: window[1]):
@@ -90,7 +94,7 @@ def texts(outputs: np.ndarray, examples: Examples, hyper: Hyper) -> dict[str, An
     return found
 
 
-def gold(examples: Examples) -> dict[str, tuple[str, ...]]:
+def gold_answers(examples: EncodedDataset) -> dict[str, tuple[str, ...]]:
     """Question -> its gold answers, none where it cannot be answered."""
     found: dict[str, tuple[str, ...]] = {}
     answers = examples.table.column(ANSWERS).to_pylist()
@@ -100,7 +104,7 @@ def gold(examples: Examples) -> dict[str, tuple[str, ...]]:
 
 
 def _candidates(
-    row: np.ndarray, at: int, owned: np.ndarray, hyper: Hyper
+    row: np.ndarray, at: int, owned: np.ndarray, hyper: Hyperparameters
 ) -> Iterator[tuple[float, int, int]]:
     """Scores and places in the window's context of every answer that may be: its first token is
     the window's own, its last not before, and it is not too long. A window that shows no token of
@@ -121,7 +125,7 @@ def _candidates(
         yield float(score[one, two]), int(begin[one, 0]), int(end[one, two])
 
 
-def files(found: dict[str, Answer], task: Task, hyper: Hyper) -> dict[str, Any]:
+def answer_files(found: dict[str, Answer], task: Task, hyper: Hyperparameters) -> dict[str, Any]:
     """What goes into the JSON files of run_squad, by name.
 
     "predictions" are empty where the null score is above the study's threshold; "answers" never

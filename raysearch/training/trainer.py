@@ -11,15 +11,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..data.dataset import Examples
-from ..data.prefetch import supply
-from ..data.training_set import Training
-from ..models.reusable import snapshot
+from ..data.dataset import EncodedDataset
+from ..data.prefetch import training_steps
+from ..data.training_set import TrainingSet
+from ..models.reusable import export_weights
 from ..recipes.schedule import learning_rate
 from . import precision
-from .distributed import World
-from .evaluation import decode, finite, outputs, over_languages, score
-from .gradient_accumulation import Gradient, Memory, add
+from .distributed import DistributedContext
+from .evaluation import decode, has_only_finite_scores, multilingual_scores, predict_outputs, score
+from .gradient_accumulation import GradientAccumulator, MicroBatchLimit, add
 from .job import Job
 from .optimizer import AdamW
 from .report import Report, Status
@@ -29,7 +29,7 @@ CHANCE_STEPS = 500  # steps after which a loss at chance is no slow start
 LEAST_SCALE = 1e-4  # fp16 below this loss scale has diverged (fairseq's floor)
 
 
-class Fit:
+class Trainer:
     """One stage of one trial, on this worker.
 
     Iterating trains and yields a Report at every evaluation; leaving the loop ends the trial.
@@ -48,21 +48,26 @@ class Fit:
         job: Job,
         model: torch.nn.Module,
         *,
-        world: World | None = None,
-        memory: Memory | None = None,
+        world: DistributedContext | None = None,
+        memory: MicroBatchLimit | None = None,
         teacher: torch.nn.Module | None = None,
-        tick: Callable[["Fit"], None] = lambda fit: None,
+        tick: Callable[["Trainer"], None] = lambda fit: None,
     ) -> None:
         self.job, self.model, self.tick = job, model, tick
-        self.world = world or World()
+        self.world = world or DistributedContext()
         self.device = next(model.parameters()).device
         self.optimizer = AdamW(model, job.hyper)
         self.scaler = precision.scaler(self.device, job.hyper)
         self.forward = torch.compile(model, dynamic=True) if job.hyper.compile else model
-        self.gradient = Gradient(
-            job, model, self.forward,
-            world=self.world, memory=memory or Memory(), scaler=self.scaler, teacher=teacher,
-        )  # fmt: skip
+        self.gradient = GradientAccumulator(
+            job,
+            model,
+            self.forward,
+            world=self.world,
+            memory=memory or MicroBatchLimit(),
+            scaler=self.scaler,
+            teacher=teacher,
+        )
         self.step = self.evaluated = self.tokens = self.flat = self._seen = 0
         self.spent, self._began = 0.0, time.perf_counter()
         self.best: tuple[float, dict[str, np.ndarray]] | None = None
@@ -88,7 +93,7 @@ class Fit:
         job, plan = self.job, self.job.plan
         self.model.train()
         world = self.world
-        steps = supply(job.train, job.hyper.BSZ, job.seed, start=self.step, stop=plan.steps,
+        steps = training_steps(job.train, job.hyper.BSZ, job.seed, start=self.step, stop=plan.steps,
                        rank=world.rank, size=world.size)  # fmt: skip
         while self.evaluated < plan.steps:
             # First, as a checkpoint may have been written in the middle of an evaluation.
@@ -106,12 +111,12 @@ class Fit:
                 return
             self.tick(self)
 
-    def _train(self, rows: np.ndarray, examples: Training) -> torch.Tensor:
+    def _train(self, rows: np.ndarray, examples: TrainingSet) -> torch.Tensor:
         """One optimizer step over exactly these rows; their summed loss on this worker."""
         hyper = self.job.hyper
         sums = self.gradient(examples, rows, self.step)
         if self._reached is None:
-            self._reached = self._find_reached()
+            self._reached = self._parameters_with_gradient()
         self.world.sum_gradients(self._reached)
         if self.scaler is not None:
             precision.mark_overflow(self._reached)
@@ -131,7 +136,7 @@ class Fit:
         """Return whether all losses of this step and their terms are finite on every worker."""
         return all(self.world.gather(all(math.isfinite(x.item()) for x in sums.values())))
 
-    def _find_reached(self) -> list[torch.nn.Parameter]:
+    def _parameters_with_gradient(self) -> list[torch.nn.Parameter]:
         """The parameters that some worker's loss depends on; the others never change."""
         found = [at for at, p in enumerate(self.optimizer.parameters) if p.grad is not None]
         reached = sorted({at for worker in self.world.gather(found) for at in worker})
@@ -146,11 +151,11 @@ class Fit:
         job, scores, stuck, chance = self.job, {}, False, False
         splits: dict[str, dict[str, float]] = {}
         for number, (name, examples) in enumerate(job.dev.items()):
-            said = outputs(
+            said = predict_outputs(
                 self.forward, examples, job.task, job.hyper, world=self.world,
                 autocast=self.autocast, beat=lambda done: self.tick(self),
             )  # fmt: skip
-            if not finite(said, job.task):
+            if not has_only_finite_scores(said, job.task):
                 return self._report({}, "diverged")
             predictions = decode(said, examples, job.task, job.hyper)
             prefix = f"dev.{name}." if number else "dev."
@@ -160,10 +165,10 @@ class Fit:
                 stuck = self._stuck(predictions, examples)
                 chance = self._at_chance(predictions, examples)
         if job.task.languages:
-            scores |= over_languages(list(splits.values()))
+            scores |= multilingual_scores(list(splits.values()))
         self.flat = self.flat + 1 if stuck else 0
         report = self._report(scores, self._status(scores, stuck, chance))
-        self._remember(report)
+        self._keep_if_best(report)
         return report
 
     def _status(self, scores: dict[str, float], stuck: bool, chance: bool) -> Status:
@@ -187,7 +192,7 @@ class Fit:
             return "degenerate"
         return "finished" if last else "running"
 
-    def _stuck(self, predictions: np.ndarray, examples: Examples) -> bool:
+    def _stuck(self, predictions: np.ndarray, examples: EncodedDataset) -> bool:
         """Whether one prediction is made of everything, as by a model that has learned nothing.
 
         Where the examples that are scored have one label alone, that is what a perfect model does.
@@ -196,7 +201,7 @@ class Fit:
             return False
         return len(np.unique(predictions)) == 1 < len(np.unique(examples.labels))
 
-    def _at_chance(self, predictions: np.ndarray, examples: Examples) -> bool:
+    def _at_chance(self, predictions: np.ndarray, examples: EncodedDataset) -> bool:
         """Whether a model of K classes or options has learned nothing in 500 steps: its loss stays
         at ln K, its accuracy near 1/K. Large models on RACE end so, and never recover."""
         if self.job.task.head not in ("classify", "choose"):
@@ -237,11 +242,11 @@ class Fit:
             switched=self.job.train.switched_share(),
         )
 
-    def _remember(self, report: Report) -> None:
+    def _keep_if_best(self, report: Report) -> None:
         """Copy the weights of the best evaluation so far; the first of equals stays."""
         value = report.scores[self._selector]
         if self.job.keep_best and (self.best is None or value > self.best[0]):
-            self.best = (value, snapshot(self.model))
+            self.best = (value, export_weights(self.model))
 
     def state(self) -> dict[str, Any]:
         """What going on from here needs; read back with weights_only."""

@@ -16,54 +16,56 @@ from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchConfig, TorchTrainer
 from ray.util.placement_group import PlacementGroup, remove_placement_group
 
-from .broker import Order
+from .broker import TrialRequest
 
-PATIENCE = 30 * 24 * 3600  # collectives wait this long: the desk's heartbeat notices a hang
-LEAVE = 20.0  # seconds that workers have to leave when a lane closes
+COLLECTIVE_TIMEOUT = (
+    30 * 24 * 3600
+)  # collectives wait this long: the broker's heartbeat notices a hang
+SHUTDOWN_TIMEOUT = 20.0  # seconds that workers have to leave when a lane closes
 IDLE = 0.2  # seconds between an idle lane's questions
-MARK = "memory"  # bytes of it in a bundle tell whose placement group it is
+LANE_TAG = "memory"  # bytes of it in a bundle tell whose placement group it is
 
 
 class Lane(tune.Trainable):
     """One warm group of workers."""
 
     def setup(
-        self, config: dict[str, Any], desk: Any = None, workers: dict[str, Any] | None = None
+        self, config: dict[str, Any], broker: Any = None, workers: dict[str, Any] | None = None
     ) -> None:
         """Take the first trial. Tune discards some lanes unused: the workers start with a step.
 
         Args:
-            config: {"order": Order}, None in its place for a lane that waits for one.
-            desk: handle of the desk.
+            config: {"request": TrialRequest}, None in its place for a lane that waits for one.
+            broker: handle of the broker.
             workers: count, resources, storage, environment and `loop`, the arguments of a Worker.
         """
-        self.desk, self.workers, self.name = desk, workers, f"lane-{uuid.uuid4().hex[:8]}"
-        self.order: Order | None = config["order"]
-        self.idle = self.order is None
+        self.broker, self.workers, self.name = broker, workers, f"lane-{uuid.uuid4().hex[:8]}"
+        self.request: TrialRequest | None = config["request"]
+        self.idle = self.request is None
         self.thread: threading.Thread | None = None
         self.failure: BaseException | None = None
 
     def step(self) -> dict[str, Any]:
-        """The next news of the trial: a report, or its end."""
+        """The next event of the trial: a report, or its end."""
         if self.idle:
             time.sleep(IDLE)
-            return {"news": ({"kind": "idle"},)}
+            return {"event": ({"kind": "idle"},)}
         if self.thread is None:
             self._start()
-        order, self.order = self.order, None
-        news = self.desk.exchange.remote(self.name, order)
-        while not (ready := ray.wait([news], timeout=2)[0]):
+        request, self.request = self.request, None
+        event = self.broker.next_event.remote(self.name, request)
+        while not (ready := ray.wait([event], timeout=2)[0]):
             if not self.thread.is_alive():
                 raise RuntimeError(f"the workers of {self.name} are gone: {self.failure}")
         said = ray.get(ready[0])
         if said["kind"] == "hung":
             raise RuntimeError(f"no sign of life from {self.name} for {said['seconds']:.0f} s")
-        return {"news": (said,), "done": said["kind"] == "end"}  # Tune takes mappings apart
+        return {"event": (said,), "done": said["kind"] == "end"}  # Tune takes mappings apart
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Take the next trial; the last one, if it still waits for a verdict, is stopped."""
-        self.order = new_config["order"]
-        self.idle = self.order is None
+        """Take the next trial; the last one, if it still waits for a decision, is stopped."""
+        self.request = new_config["request"]
+        self.idle = self.request is None
         return True
 
     def ping(self) -> None:
@@ -72,26 +74,26 @@ class Lane(tune.Trainable):
     def cleanup(self) -> None:
         """Send the workers home and wait for their resources to be free."""
         if self.thread is not None:
-            self.desk.close.remote(self.name)
-            self.thread.join(LEAVE)
+            self.broker.close_lane.remote(self.name)
+            self.thread.join(SHUTDOWN_TIMEOUT)
 
     def _start(self) -> None:
         me = ray.get_runtime_context().current_actor
-        number = ray.get(self.desk.enroll.remote(self.name, self.order, me))
+        number = ray.get(self.broker.register_lane.remote(self.name, self.request, me))
         trainer = _Trainer(
             loop,
-            train_loop_config={"desk": self.desk, "lane": self.name, **self.workers["loop"]},
-            torch_config=TorchConfig(timeout_s=PATIENCE),
+            train_loop_config={"broker": self.broker, "lane": self.name, **self.workers["loop"]},
+            torch_config=TorchConfig(timeout_s=COLLECTIVE_TIMEOUT),
             scaling_config=ScalingConfig(
                 num_workers=self.workers["count"],
                 use_gpu=self.workers["resources"].get("GPU", 0) > 0,
-                resources_per_worker={**self.workers["resources"], MARK: number},
+                resources_per_worker={**self.workers["resources"], LANE_TAG: number},
                 placement_strategy="PACK",
             ),
             run_config=RunConfig(
                 name=self.name,
                 storage_path=self.workers["storage"],
-                # Which trial may be tried again is the desk's matter: a lane may always rebuild.
+                # Which trial may be tried again is the broker's matter: a lane may always rebuild.
                 failure_config=FailureConfig(max_failures=-1, controller_failure_limit=3),
                 checkpoint_config=CheckpointConfig(num_to_keep=1),
                 worker_runtime_env={"env_vars": self.workers["environment"]},
@@ -154,6 +156,6 @@ def release(numbers: Collection[int]) -> None:
     wait for its resources for ever.
     """
     for group, facts in ray.util.placement_group_table().items():
-        marks = {bundle.get(MARK) for bundle in facts["bundles"].values()}
+        marks = {bundle.get(LANE_TAG) for bundle in facts["bundles"].values()}
         if facts["state"] != "REMOVED" and marks & set(numbers):
             remove_placement_group(PlacementGroup(ray.PlacementGroupID.from_hex(group)))

@@ -10,12 +10,12 @@ import numpy as np
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from ..data.token_stream import Text, is_text
+from ..data.token_stream import TokenStream, is_token_stream
 from ..errors import InputError, Problem
 
 
 @dataclass(frozen=True, kw_only=True)
-class Stored:
+class StoredText:
     """A text in files.
 
     Attributes:
@@ -27,25 +27,25 @@ class Stored:
     node: str
 
 
-def opened(found: Any, padding: dict[str, int]) -> Any:
+def open_split(found: Any, padding: dict[str, int]) -> Any:
     """A split as it was handed over, a table or a stored text: Examples, or Text.
 
     Raises:
         InputError: neither this node nor the one that prepared a text has its files.
     """
-    from ..data.dataset import Examples  # needs torch, which readers do without
+    from ..data.dataset import EncodedDataset  # needs torch, which readers do without
 
-    if not isinstance(found, Stored):
-        return (Text if is_text(found.schema) else Examples)(found, padding)
+    if not isinstance(found, StoredText):
+        return (TokenStream if is_token_stream(found.schema) else EncodedDataset)(found, padding)
     if all(Path(path).is_file() for path in found.paths):
-        return Text.of_files(found.paths, padding)
-    return Distant(found, padding)
+        return TokenStream.of_files(found.paths, padding)
+    return RemoteText(found, padding)
 
 
-class Distant(Text):
+class RemoteText(TokenStream):
     """A text that the node which has its files reads for this worker, a block at a time."""
 
-    def __init__(self, stored: Stored, padding: dict[str, int]) -> None:
+    def __init__(self, stored: StoredText, padding: dict[str, int]) -> None:
         self.padding, self._paths, self._reader = padding, stored.paths, _reader(stored.node)
         try:
             self.facts, self._tokens = ray.get(self._reader.told.remote(stored.paths))
@@ -54,7 +54,7 @@ class Distant(Text):
                 f"not on this node, and not read on the one that prepared it: {error.cause}\n"
                 "RAYSEARCH_CACHE can name a folder that all nodes share"
             )
-            raise InputError(stored.paths[0], [Problem(place="text", text=text)]) from error
+            raise InputError(stored.paths[0], [Problem(location="text", text=text)]) from error
 
     def __len__(self) -> int:
         return self._tokens
@@ -64,7 +64,7 @@ class Distant(Text):
         return ray.get(self._reader.read.remote(self._paths, begin, end))
 
 
-class Reader:
+class TextReader:
     """Reads the texts of its node for a worker of another."""
 
     def told(self, paths: tuple[str, ...]) -> tuple[dict[str, str], int]:
@@ -77,12 +77,12 @@ class Reader:
 
 
 @lru_cache
-def _text(paths: tuple[str, ...]) -> Text:
-    return Text.of_files(paths, {})
+def _text(paths: tuple[str, ...]) -> TokenStream:
+    return TokenStream.of_files(paths, {})
 
 
 @lru_cache
 def _reader(node: str) -> Any:
     """The one of a node for this worker, with which it ends."""
     place = NodeAffinitySchedulingStrategy(node_id=node, soft=False)
-    return ray.remote(Reader).options(num_cpus=0, scheduling_strategy=place).remote()
+    return ray.remote(TextReader).options(num_cpus=0, scheduling_strategy=place).remote()

@@ -1,6 +1,6 @@
-"""The worker loop of a lane: take an order, train it, say how it goes, wait for the verdict.
+"""The worker loop of a lane: take an request, train it, say how it goes, wait for the decision.
 
-It runs inside Ray Train's workers, all of a lane in step; only the first talks to the desk."""
+It runs inside Ray Train's workers, all of a lane in step; only the first talks to the broker."""
 
 import io
 import time
@@ -16,15 +16,15 @@ import ray
 import torch
 
 from .. import tasks
-from ..data.training_set import shaped
-from ..models import Bench
-from ..models.reusable import snapshot
-from ..recipes import RECIPES, Hyper
+from ..data.training_set import as_training_set
+from ..models import ReusableModel
+from ..models.reusable import export_weights
+from ..recipes import RECIPES, Hyperparameters
 from ..storage import file_inside, remove_file, replaced
-from ..training import Fit, Job, Memory, World, plan
+from ..training import DistributedContext, Job, MicroBatchLimit, Trainer, make_schedule
 from ..training.gradient_accumulation import LIMITS
-from .broker import Order
-from .remote_text import opened
+from .broker import TrialRequest
+from .remote_text import open_split
 
 BEAT = 1.0  # seconds between signs of life
 
@@ -33,7 +33,7 @@ class Worker:
     """One process of a lane.
 
     Args:
-        desk: handle of the desk.
+        broker: handle of the broker.
         lane: name of the lane.
         recipe: name of the study's recipe.
         checkpoints: folder for checkpoints of long trials.
@@ -41,13 +41,13 @@ class Worker:
     """
 
     def __init__(
-        self, *, desk: Any, lane: str, recipe: str, checkpoints: str, every: float
+        self, *, broker: Any, lane: str, recipe: str, checkpoints: str, every: float
     ) -> None:
-        self.desk, self.lane = desk, lane
+        self.broker, self.lane = broker, lane
         self.recipe = RECIPES[recipe]
-        self.world = World.current()
-        self.bench = Bench(_device())
-        self.memory = Memory(LIMITS.get(self.bench.device.type, LIMITS["cuda"]))
+        self.world = DistributedContext.current()
+        self.bench = ReusableModel(_device())
+        self.memory = MicroBatchLimit(LIMITS.get(self.bench.device.type, LIMITS["cuda"]))
         self.checkpoints, self.every = Path(checkpoints), every
         self._served = 0
         self._task: str | None = None
@@ -58,68 +58,70 @@ class Worker:
     def work(self) -> None:
         """Serve orders until the lane closes."""
         if self.world.rank == 0:
-            self._ask("arrive")
-        while (order := self._first(self._take)) is not None:
-            self._served = order.serial
+            self._call_broker("worker_started")
+        while (request := self._from_rank_0(self._next_request)) is not None:
+            self._served = request.serial
             try:
-                self._serve(order)
+                self._serve(request)
             except (ray.exceptions.RayError, SystemExit):
                 raise
             except Exception as error:
-                self._say(order, {"kind": "end", "status": "failed", "error": _reason(error)})
+                self._report(request, {"kind": "end", "status": "failed", "error": _reason(error)})
                 if self.world.size > 1:
                     raise  # the others wait in a collective: Train starts the group anew
 
-    def _take(self) -> Order | None:
-        return self._ask("take", self._served)
+    def _next_request(self) -> TrialRequest | None:
+        return self._call_broker("next_request", self._served)
 
-    def _serve(self, order: Order) -> None:
+    def _serve(self, request: TrialRequest) -> None:
         """Train one trial."""
-        fit = self._begin(order)
+        fit = self._begin(request)
         reports = iter(fit)
         self.reports: list[dict[str, Any]] = list(self._before)
         for report in reports:
             row = asdict(report)
             self.reports.append(row)
-            verdict = self._say(order, {"kind": "report", **row, "attempt": order.attempt})
-            if verdict == "stop":
+            decision = self._report(request, {"kind": "report", **row, "attempt": request.attempt})
+            if decision == "stop":
                 return
-        self._end(order, fit)
+        self._end(request, fit)
 
-    def _begin(self, order: Order) -> Fit:
-        material = self._fetch(order.task)
-        task = tasks.get(order.task)
-        hyper = self.recipe.hyper.model_validate(order.configuration)
-        train = shaped(material["train"], hyper, material.get("views"))
-        schedule = plan(hyper, len(train), order.rungs)
+    def _begin(self, request: TrialRequest) -> Trainer:
+        material = self._fetch(request.task)
+        task = tasks.get(request.task)
+        hyper = self.recipe.hyper.model_validate(request.configuration)
+        train = as_training_set(material["train"], hyper, material.get("views"))
+        schedule = make_schedule(hyper, len(train), request.rungs)
         job = Job(
             task=task,
-            stage=self.recipe.stage(hyper),
+            stage=self.recipe.stage_of(hyper),
             hyper=hyper,
             plan=schedule,
-            seed=order.seed,
+            seed=request.seed,
             train=train,
-            dev={name: shaped(split, hyper) for name, split in material["dev"].items()},
-            selector=order.selector,
-            select=order.select,
-            keep_best=order.keep and order.select == "best" and self.world.rank == 0,
+            dev={name: as_training_set(split, hyper) for name, split in material["dev"].items()},
+            selector=request.selector,
+            select=request.select,
+            keep_best=request.keep and request.select == "best" and self.world.rank == 0,
         )
-        model = self.bench.model(material["pretrained"], hyper, order.seed, material["vocabulary"])
-        fit = Fit(
-            job, model, world=self.world, memory=self.memory, teacher=self._teacher(order, hyper),
-            tick=lambda fit: self._tick(order, fit),
+        model = self.bench.model(
+            material["pretrained"], hyper, request.seed, material["vocabulary"]
+        )
+        fit = Trainer(
+            job, model, world=self.world, memory=self.memory, teacher=self._teacher(request, hyper),
+            tick=lambda fit: self._on_step(request, fit),
         )  # fmt: skip
-        self._before = self._restore(order, fit)
-        pulse = {
-            "trial": order.trial,
-            "attempt": order.attempt,
+        self._before = self._restore(request, fit)
+        progress = {
+            "trial": request.trial,
+            "attempt": request.attempt,
             "plan": asdict(schedule),
             "from_step": fit.step,
             "seconds": fit.seconds,
             "spent_before": fit.spent,
         }
         if self.world.rank == 0:
-            self._ask("begin", order.serial, pulse)
+            self._call_broker("attempt_started", request.serial, progress)
         return fit
 
     def _fetch(self, task: str) -> dict[str, Any]:
@@ -127,9 +129,9 @@ class Worker:
         of its files."""
         if task != self._task:
             self._material, self._task = {}, None
-            found = ray.get(self.desk.material.remote(task))
+            found = ray.get(self.broker.get_data.remote(task))
             splits = {name: ray.get(ref) for name, ref in found["splits"].items()}
-            examples = {name: opened(*parts) for name, parts in splits.items()}
+            examples = {name: open_split(*parts) for name, parts in splits.items()}
             train, *dev = examples
             self._material = {
                 "train": examples[train],
@@ -143,58 +145,58 @@ class Worker:
             self._task = task
         return self._material
 
-    def _teacher(self, order: Order, hyper: Hyper) -> torch.nn.Module | None:
+    def _teacher(self, request: TrialRequest, hyper: Hyperparameters) -> torch.nn.Module | None:
         """The frozen model that teaches a trial; it stays for the trials after it that share it."""
         material = self._material
-        name = order.teacher or (order.task if "teacher" in material else "")
+        name = request.teacher or (request.task if "teacher" in material else "")
         if name != self._taught[0]:
             self._taught = ("", None)
         if name and not self._taught[0]:
             weights = material.get("teacher")
-            if order.teacher:
-                weights = ray.get(ray.get(self.desk.teacher.remote(order.teacher))[0])
+            if request.teacher:
+                weights = ray.get(ray.get(self.broker.get_teacher.remote(request.teacher))[0])
             encoder = replace(material["pretrained"], weights=weights, digest=name)
-            model = Bench(self.bench.device).model(encoder, hyper, order.seed)
+            model = ReusableModel(self.bench.device).model(encoder, hyper, request.seed)
             self._taught = (name, model.eval().requires_grad_(False))
         return self._taught[1]
 
-    def _end(self, order: Order, fit: Fit) -> None:
+    def _end(self, request: TrialRequest, fit: Trainer) -> None:
         """Say how the trial ended, and leave its weights where they are wanted."""
         if self.world.rank:
             return
-        news: dict[str, Any] = {"kind": "end", "status": self.reports[-1]["status"]}
-        news |= {"seconds": fit.seconds, "attempt": order.attempt}
-        if order.keep and news["status"] != "diverged":
-            weights = fit.best[1] if order.select == "best" else snapshot(fit.model)
-            ray.get(self.desk.leave.remote(order.trial, [ray.put(weights)]))
-        self._ask("say", order.serial, news)
+        event: dict[str, Any] = {"kind": "end", "status": self.reports[-1]["status"]}
+        event |= {"seconds": fit.seconds, "attempt": request.attempt}
+        if request.keep and event["status"] != "diverged":
+            weights = fit.best[1] if request.select == "best" else export_weights(fit.model)
+            ray.get(self.broker.put_weights.remote(request.trial, [ray.put(weights)]))
+        self._call_broker("report", request.serial, event)
         with suppress(OSError):  # it is found and passed over, or taken away at the run's end
-            remove_file(self._checkpoint(order))
+            remove_file(self._checkpoint(request))
 
-    def _tick(self, order: Order, fit: Fit) -> None:
+    def _on_step(self, request: TrialRequest, fit: Trainer) -> None:
         """After every step: a sign of life, and a checkpoint when one is due."""
         now = time.monotonic()
         if self.world.rank or now - self._beaten < BEAT:
             return
         self._beaten = now
-        self.desk.beat.remote(self.lane, order.serial, fit.seconds, fit.step)
+        self.broker.heartbeat.remote(self.lane, request.serial, fit.seconds, fit.step)
         if now - self._saved > self.every and fit.seconds > self.every:
             self._saved = now
-            self._save(order, fit)
+            self._save(request, fit)
 
-    def _checkpoint(self, order: Order) -> Path:
+    def _checkpoint(self, request: TrialRequest) -> Path:
         parent = self.checkpoints.parent
-        return file_inside(parent, self.checkpoints.name, f"{order.trial}.pt")
+        return file_inside(parent, self.checkpoints.name, f"{request.trial}.pt")
 
-    def _save(self, order: Order, fit: Fit) -> None:
+    def _save(self, request: TrialRequest, fit: Trainer) -> None:
         """Write a checkpoint by rename; without room the trial goes on without one."""
-        with suppress(OSError), replaced(self._checkpoint(order)) as staged:
+        with suppress(OSError), replaced(self._checkpoint(request)) as staged:
             torch.save({"fit": fit.state(), "reports": self.reports}, staged)
 
-    def _restore(self, order: Order, fit: Fit) -> list[dict[str, Any]]:
+    def _restore(self, request: TrialRequest, fit: Trainer) -> list[dict[str, Any]]:
         """Go on from the trial's checkpoint where there is a whole one; the reports before it."""
-        path = self._checkpoint(order)
-        content = self._first(lambda: path.read_bytes() if path.is_file() else None)
+        path = self._checkpoint(request)
+        content = self._from_rank_0(lambda: path.read_bytes() if path.is_file() else None)
         if content is None:
             return []
         try:
@@ -204,15 +206,15 @@ class Worker:
         fit.load(state["fit"])
         return state["reports"]
 
-    def _first(self, ask: Any) -> Any:
+    def _from_rank_0(self, ask: Any) -> Any:
         """What the first worker finds out, on every worker."""
         return self.world.share(ask() if self.world.rank == 0 else None)
 
-    def _ask(self, method: str, *values: Any) -> Any:
-        return ray.get(getattr(self.desk, method).remote(self.lane, *values))
+    def _call_broker(self, method: str, *values: Any) -> Any:
+        return ray.get(getattr(self.broker, method).remote(self.lane, *values))
 
-    def _say(self, order: Order, news: dict[str, Any]) -> str:
-        return self._first(lambda: self._ask("say", order.serial, news))
+    def _report(self, request: TrialRequest, event: dict[str, Any]) -> str:
+        return self._from_rank_0(lambda: self._call_broker("report", request.serial, event))
 
 
 def _device() -> torch.device:

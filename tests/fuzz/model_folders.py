@@ -12,7 +12,7 @@ import transformers
 
 from raysearch import tasks
 from raysearch.models import finetuned
-from raysearch.models.pretrained import read, read_tokenizer
+from raysearch.models.pretrained import read_pretrained, read_tokenizer
 
 from . import mutations
 from .checkpoints import Call
@@ -50,12 +50,12 @@ class ModelFolders:
 
     def _read(self, folder: Path) -> None:
         """Read a folder as a search does."""
-        read(str(folder), self.task, read_tokenizer(str(folder), ()))
+        read_pretrained(str(folder), self.task, read_tokenizer(str(folder), ()))
 
     def _load(self, folder: Path) -> None:
         """Read a folder as a prediction does."""
         read_tokenizer(str(folder), ())
-        finetuned.load(folder, self.task, torch.device("cpu"))
+        finetuned.load_finetuned(folder, self.task, torch.device("cpu"))
 
     def _config(self, folder: Path, random: Random) -> str:
         path = folder / "config.json"

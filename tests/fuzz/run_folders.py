@@ -12,9 +12,9 @@ import yaml
 import raysearch
 from raysearch import RaysearchError, __version__, results, run_folder, study
 from raysearch.run_folder import opening
-from raysearch.run_folder.trial_identity import Origin, trial_id
+from raysearch.run_folder.trial_identity import TrialOrigin, trial_id
 from raysearch.search import run_study
-from raysearch.search.trial_queue import Agenda
+from raysearch.search.trial_queue import TrialQueue
 
 from . import mutations
 from .harness import Input, marker
@@ -39,7 +39,9 @@ def events(parsed: study.Study, content: dict[str, str]) -> list[dict[str, Any]]
         scores = {"dev.accuracy": score}
         plan = {"steps": 4, "warmup": 0, "per_epoch": 10, "evaluations": [4], "rungs": {}}
         configuration = {"LR": rate, "weight_decay": 0.01 * (1 + min(number, 3))}
-        trial = trial_id(parsed, "toy/grammar", phase, configuration, seed, Origin(content=content))
+        trial = trial_id(
+            parsed, "toy/grammar", phase, configuration, seed, TrialOrigin(content=content)
+        )
         lines += [
             {"event": "trial", "trial": trial, "number": number, "task": "toy/grammar",
              "phase": phase, "configuration": configuration, "seed": seed, "devices": 1},
@@ -76,7 +78,7 @@ class _Folders:
         self.facts = json.dumps(facts).encode()
         self.text = study.dump(self.parsed).encode()
         self.fresh()
-        results.write(self.folder)
+        results.write_exports(self.folder)
         self.best = (self.folder / "toy-grammar" / "best.yaml").read_bytes()
         with suppress(RaysearchError):  # what is imported is no part of an input's time
             self._predicted()
@@ -88,7 +90,7 @@ class _Folders:
         self.folder.mkdir(parents=True)
         (self.folder / "study.yaml").write_bytes(self.text)
         (self.folder / "provenance.json").write_bytes(self.facts)
-        (self.folder / run_folder.NAME).write_bytes(lines(self.events))
+        (self.folder / run_folder.JOURNAL_NAME).write_bytes(lines(self.events))
 
     def _predicted(self) -> None:
         predict = getattr(raysearch.predict, "predict", raysearch.predict)
@@ -101,8 +103,8 @@ class Journals(_Folders):
     def draw(self, random: Random) -> Input:
         """Return a broken journal."""
         content = self._broken(random)
-        (self.folder / run_folder.NAME).write_bytes(content)
-        read = random.choice((self._table, self._table, self._agenda, self._write))
+        (self.folder / run_folder.JOURNAL_NAME).write_bytes(content)
+        read = random.choice((self._table, self._table, self._queue, self._write))
         whole = set(lines(self.events).split(b"\n"))
         changed = [line for line in content.split(b"\n") if line not in whole]
         return Input(shown=f"{read.__name__} {len(content)} bytes {changed}", read=read)
@@ -124,18 +126,18 @@ class Journals(_Folders):
 
     def _table(self) -> None:
         searched = study.load(self.folder / "study.yaml")
-        results.table(searched, opening.records_of(self.folder, searched))
+        results.paper_table(searched, opening.read_records(self.folder, searched))
 
     def _write(self) -> None:
         try:
-            results.write(self.folder)
+            results.write_exports(self.folder)
         finally:
             shutil.rmtree(self.folder / "toy-grammar", ignore_errors=True)
 
-    def _agenda(self) -> None:
+    def _queue(self) -> None:
         opened = run_folder.Journal(self.folder)
         try:
-            Agenda(self.parsed, opened, self.content).next()
+            TrialQueue(self.parsed, opened, self.content).next()
         finally:
             opened.close()
 
@@ -181,7 +183,7 @@ class RunFolders(_Folders):
         return name
 
     def _table(self) -> None:
-        results.write(self.folder)
+        results.write_exports(self.folder)
 
     def _opened(self) -> None:
-        run_study.opened(self.folder)
+        run_study.open_run(self.folder)

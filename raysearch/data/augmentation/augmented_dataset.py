@@ -10,17 +10,17 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from ...recipes.finetune import NO_TAG
+from ...recipes.finetune import IGNORE_INDEX
 from ...recipes.stabletune import AUGMENTED, NOISED, NOISED_SHARED, REAL_WORDS, SHARED_TOKENS
-from ..columns import INPUT, SPOT, WORD
-from ..dataset import Examples
-from ..encoding_cache import ends
-from .code_switching import drawn
-from .operations import Operations
-from .view_pairs import MAKERS, Seen
+from ..columns import INPUT, WORD, WORD_INDEX
+from ..dataset import EncodedDataset
+from ..encoding_cache import example_ends
+from .code_switching import rng_for
+from .operations import WordOperations
+from .view_pairs import VIEW_BUILDERS, ViewPair
 
 
-class Views:
+class AugmentedDataset:
     """Stands for the examples of a training set.
 
     Rows below the set's size are its own, those above copies of them in the same order.
@@ -36,26 +36,32 @@ class Views:
     group, language, labels = 1, None, None
 
     def __init__(
-        self, examples: Examples, hyper: Any, material: Mapping[str, Any],
+        self, examples: EncodedDataset, hyper: Any, material: Mapping[str, Any],
         draw: tuple[int, int] = (0, 0),
     ) -> None:  # fmt: skip
         self.examples, self.hyper, self.draw = examples, hyper, draw
         # The rows of the set, and again for the copies.
-        self._base = np.resize(np.arange(len(examples)), hyper.in_pass(len(examples)))
+        self._base = np.resize(np.arange(len(examples)), hyper.examples_per_epoch(len(examples)))
         self.lengths, self.tokens = examples.lengths[self._base], examples.tokens[self._base]
         pool = material.get("pool")
-        self._pool = pool and Examples(*pool)
+        self._pool = pool and EncodedDataset(*pool)
         self._candidates = material.get("candidates")
-        self._made: dict[int, Seen] = {}
-        head = "span" if examples.has(SPOT) else "tag" if WORD in examples.padding else "classify"
+        self._made: dict[int, ViewPair] = {}
+        head = (
+            "span"
+            if examples.has(WORD_INDEX)
+            else "tag"
+            if WORD in examples.padding
+            else "classify"
+        )
         self._words, self._questions = head == "tag", None
         if head == "span" and self._pool is not None:  # the first windows, of both
             self._questions = tuple(_begins(one.table) for one in (examples, self._pool))
-        operations = Operations(
-            hyper, material["tokenizer"], material["dictionaries"], hyper.needs()
+        operations = WordOperations(
+            hyper, material["tokenizer"], material["dictionaries"], hyper.view_kinds()
         )
         corpus = hyper.corpus if len(self) > len(examples) else None
-        self._maker = MAKERS[head](examples, self._pool, operations, corpus, self._view)
+        self._maker = VIEW_BUILDERS[head](examples, self._pool, operations, corpus, self._view)
 
     @property
     def _view(self) -> str:
@@ -66,13 +72,13 @@ class Views:
     def __len__(self) -> int:
         return len(self._base)
 
-    def drawn(self, seed: int, number: int) -> Self:
+    def with_epoch(self, seed: int, number: int) -> Self:
         """The same examples with the views of a pass over them."""
         other = copy(self)
         other.draw, other._made = (seed, number), {}
         return other
 
-    def counts(self, rows: np.ndarray) -> dict[str, int]:
+    def loss_counts(self, rows: np.ndarray) -> dict[str, int]:
         """What a loss over these rows, a step, is a mean over.
 
         Words that a view has no room for count as well: as many as the rows of the training set
@@ -100,7 +106,7 @@ class Views:
         base = int(self._base[row])
         if self._questions is not None:
             return self._question(row, base), None
-        found, random = self._found(base), drawn("translation", *self.draw, row)
+        found, random = self._found(base), rng_for("translation", *self.draw, row)
         if not len(found):
             return None, None
         return tuple(int(found[random.randrange(len(found))]) for _ in range(2))
@@ -118,26 +124,26 @@ class Views:
         found = self._found(base)
         places = np.searchsorted(starts, found).clip(max=len(starts) - 1)
         whole = found[starts[places] == found] if len(found) else starts
-        random = drawn("translation", *self.draw, row - number)
+        random = rng_for("translation", *self.draw, row - number)
         start = int(whole[random.randrange(len(whole))])
         behind = int(np.searchsorted(starts, start, "right"))
         stop = int(starts[behind]) if behind < len(starts) else len(self._pool)
         return start + number % (stop - start)
 
-    def make(self, row: int) -> Seen:
+    def build(self, row: int) -> ViewPair:
         """The views of a row in this pass: the same in every process."""
         twin = row >= len(self.examples)
         found, other = self._translations(row)
         found = found if twin and self._maker.corpus == "translation" else None
-        random = drawn(*self.draw, row)
-        return self._maker.make(int(self._base[row]), twin, found, other, random)
+        random = rng_for(*self.draw, row)
+        return self._maker.build(int(self._base[row]), twin, found, other, random)
 
-    def ahead(self, rows: np.ndarray) -> tuple[dict[int, Seen], dict[str, int]]:
+    def prefetched(self, rows: np.ndarray) -> tuple[dict[int, ViewPair], dict[str, int]]:
         """Views of this pass for another process to `provide`, and what was switched meanwhile."""
         self.switched.clear()
-        return {int(row): self.make(int(row)) for row in rows}, dict(self.switched)
+        return {int(row): self.build(int(row)) for row in rows}, dict(self.switched)
 
-    def provide(self, made: Mapping[int, Seen], switched: Mapping[str, int]) -> None:
+    def add_prefetched(self, made: Mapping[int, ViewPair], switched: Mapping[str, int]) -> None:
         """Take in views of this pass that were made ahead."""
         self._made.update(made)
         self.switched.update(switched)
@@ -155,12 +161,12 @@ class Views:
 
     def batch(self, rows: np.ndarray, device: torch.device) -> dict[str, Any]:
         """A padded batch, see Examples, and of the views what `recipes.stabletune` names."""
-        seen = [self._made.pop(int(row), None) or self.make(int(row)) for row in rows]
-        batch = self._inputs([one.own for one in seen], [one.facts for one in seen], device)
+        seen = [self._made.pop(int(row), None) or self.build(int(row)) for row in rows]
+        batch = self._inputs([one.original for one in seen], [one.facts for one in seen], device)
         copies = np.flatnonzero(np.asarray(rows) >= len(self.examples))
         batch[AUGMENTED] = torch.from_numpy(copies).to(device, non_blocking=True)
         if seen[0].noised is not None or any(one.noised is not None for one in seen):
-            noised = [one.noised or one.own for one in seen]
+            noised = [one.noised or one.original for one in seen]
             batch[NOISED] = self._inputs(noised, [one.noised_facts for one in seen], device)
         if self._words:
             sizes = np.array([len(one.facts["labels"]) for one in seen])
@@ -185,7 +191,7 @@ class Views:
         for name in facts[0]:
             values = [fact[name] for fact in facts]
             if name == "labels" and self._words:
-                batch[name] = _pad(values, NO_TAG, np.int64, max(map(len, values)))
+                batch[name] = _pad(values, IGNORE_INDEX, np.int64, max(map(len, values)))
             else:
                 batch[name] = np.asarray(values)
         return {n: torch.from_numpy(x).to(device, non_blocking=True) for n, x in batch.items()}
@@ -193,7 +199,7 @@ class Views:
 
 def _begins(table: pa.Table) -> np.ndarray:
     """The first row of each run of rows that share an id."""
-    return np.concatenate([[0], ends(table)[:-1]])
+    return np.concatenate([[0], example_ends(table)[:-1]])
 
 
 def _wide(rows: list[Any], device: torch.device) -> int:

@@ -15,7 +15,7 @@ _WORD = re.compile(r"\S+")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Switched:
+class CodeSwitchedWords:
     """Words of a text after code switching.
 
     Attributes:
@@ -30,7 +30,7 @@ class Switched:
     asked: int
 
 
-def drawn(*key: int | str) -> Random:
+def rng_for(*key: int | str) -> Random:
     """The source of chance of one view: the same for the same key in every process.
 
     Args:
@@ -39,7 +39,7 @@ def drawn(*key: int | str) -> Random:
     return Random("/".join(map(str, key)))
 
 
-def spans(text: str) -> list[tuple[int, int]]:
+def word_spans(text: str) -> list[tuple[int, int]]:
     """The words of a text, between white space: first character, and the one behind the last."""
     return [match.span() for match in _WORD.finditer(text)]
 
@@ -69,7 +69,7 @@ def code_switch(
     dictionaries: Dictionaries,
     random: Random,
     frozen: Collection[int] = (),
-) -> Switched:
+) -> CodeSwitchedWords:
     """Replace words by translations (stabletune, Zheng et al., 2021).
 
     Each word is asked for with probability `ratio`, in a language drawn for it alone; one that its
@@ -90,4 +90,4 @@ def code_switch(
         if translations := table.get(word.lower()):
             found[at] = translations[random.randrange(len(translations))]
             switched[at] = True
-    return Switched(words=found, switched=switched, asked=asked)
+    return CodeSwitchedWords(words=found, switched=switched, asked=asked)

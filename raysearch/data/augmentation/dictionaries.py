@@ -4,8 +4,8 @@ line, a word again for each further translation. Knows nothing of texts."""
 from collections.abc import Mapping
 from pathlib import Path
 
-from ..readers import Faults
-from ..readers.text_lines import EMPTY, lines
+from ..readers import RowErrors
+from ..readers.text_lines import EMPTY, iter_lines
 
 Table = dict[str, tuple[str, ...]]  # word -> its translations, as they stand
 
@@ -28,9 +28,9 @@ def table(path: Path, words: dict[str, str] | None = None) -> Table:
     Raises:
         InputError: every broken line.
     """
-    words, faults = {} if words is None else words, Faults(source=str(path))
+    words, faults = {} if words is None else words, RowErrors(source=str(path))
     found: dict[str, list[str]] = {}
-    for first, block in lines(path, faults):
+    for first, block in iter_lines(path, faults):
         for number, line in enumerate(block, first):
             if line is None or not line.strip():
                 continue

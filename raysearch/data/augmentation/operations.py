@@ -8,14 +8,14 @@ from functools import lru_cache
 from random import Random
 from typing import Any
 
-from ..columns import frame, sentence_frame, token_types
+from ..columns import pair_special_tokens, sentence_special_tokens, token_types
 from . import unigram
 from .code_switching import Dictionaries, code_switch
-from .subword_sampling import Pieces, Sampler, Tokens, sample_words
+from .subword_sampling import SubwordSampler, Tokens, WordPieces, sample_words
 
 
 @dataclass(frozen=True, kw_only=True)
-class Changed:
+class AugmentedWords:
     """Words after an operation.
 
     Attributes:
@@ -30,7 +30,7 @@ class Changed:
     changed: list[bool]
 
 
-class Operations:
+class WordOperations:
     """The operations of a configuration, by name: subwords, switch.
 
     Args:
@@ -46,26 +46,26 @@ class Operations:
         self.hyper, self.dictionaries = hyper, dictionaries
         self.pieces = _pieces(tokenizer)
         self.unknown = tokenizer.unk_token_id
-        self.begin, self.middle, self.end = frame(tokenizer)
-        self.sentence_end = sentence_frame(tokenizer)[1]
+        self.begin, self.middle, self.end = pair_special_tokens(tokenizer)
+        self.sentence_end = sentence_special_tokens(tokenizer)[1]
         self.types = token_types(tokenizer)
         self.length = min(hyper.max_length, tokenizer.model_max_length)
         self.switched: Counter[str] = Counter()
         if "subwords" in needed:
-            self._sampler = Sampler(_unigram(tokenizer), hyper.subword_alpha)
+            self._sampler = SubwordSampler(_unigram(tokenizer), hyper.subword_alpha)
 
     def apply(
         self, name: str, words: Sequence[str], random: Random, frozen: Collection[int] = ()
-    ) -> Changed:
+    ) -> AugmentedWords:
         """One operation on the words of a text; frozen places stay."""
         if name == "subwords":
             ratio = self.hyper.subword_ratio
             sampled = sample_words(words, ratio, self.pieces, self._sampler, random, frozen)
-            return Changed(words=words, tokens=sampled.pieces, changed=sampled.switched)
+            return AugmentedWords(words=words, tokens=sampled.pieces, changed=sampled.switched)
         found = code_switch(words, self.hyper.switch_ratio, self.dictionaries, random, frozen)
         self.switched.update(words=len(words), asked=found.asked, switched=sum(found.switched))
         tokens = self.pieces.of(found.words)
-        return Changed(words=found.words, tokens=tokens, changed=found.switched)
+        return AugmentedWords(words=found.words, tokens=tokens, changed=found.switched)
 
     def pair(self, texts: Sequence[Sequence[Tokens]]) -> tuple[list[int], int]:
         """One text or two as a row, the longer one cut first; where the second one's part begins.
@@ -92,8 +92,8 @@ def _longest_first(first: int, second: int, room: int) -> tuple[int, int]:
 
 
 @lru_cache(maxsize=1)
-def _pieces(tokenizer: Any) -> Pieces:
-    return Pieces(tokenizer)
+def _pieces(tokenizer: Any) -> WordPieces:
+    return WordPieces(tokenizer)
 
 
 @lru_cache(maxsize=1)

@@ -11,7 +11,7 @@ from ...errors import InputError, Problem
 from ...storage import open_input
 from ...tasks.task import Task
 from .. import readers
-from ..readers.paths import place
+from ..readers.paths import file_path
 from . import dictionaries
 from .translations import NOT_TAGGED, path_of, sentences, sentences_of, translated
 
@@ -22,7 +22,7 @@ Files = dict[str, Path | None]  # language -> its file; None where there is none
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sources:
+class AugmentationResources:
     """What there is to make views from.
 
     Attributes:
@@ -38,7 +38,9 @@ class Sources:
     notes: tuple[str, ...] = ()
 
 
-def find(task: Task, root: Path, needs: Collection[str], spare: int = 0) -> Sources:
+def find_resources(
+    task: Task, root: Path, needs: Collection[str], spare: int = 0
+) -> AugmentationResources:
     """Look for what the kinds "switch" and "translation" of views are made from.
 
     Args:
@@ -48,19 +50,21 @@ def find(task: Task, root: Path, needs: Collection[str], spare: int = 0) -> Sour
     """
     looked: dict[str, Files] = {}
     if "switch" in needs:
-        looked["dictionaries"] = {one: _dictionary(one, root) for one in foreign(task)}
+        looked["dictionaries"] = {one: _dictionary(one, root) for one in foreign_languages(task)}
     if "translation" in needs:
         looked["translations"] = _translations(task, root, spare)
     found = {kind: {n: p for n, p in files.items() if p} for kind, files in looked.items()}
     missing = [kind for kind in looked if not found[kind]]
-    return Sources(
+    return AugmentationResources(
         **found,
-        missing=tuple(Problem(place=kind, text=_NONE[kind](task, root)) for kind in missing),
+        missing=tuple(Problem(location=kind, text=_NONE[kind](task, root)) for kind in missing),
         notes=tuple(_note(kind, files) for kind, files in looked.items() if found[kind]),
     )
 
 
-def broken(task: Task, root: Path, found: Sources, spare: int = 0) -> Iterator[InputError]:
+def resource_problems(
+    task: Task, root: Path, found: AugmentationResources, spare: int = 0
+) -> Iterator[InputError]:
     """Read everything once: an error for each file that has broken rows."""
     reads = [partial(dictionaries.table, path) for path in found.dictionaries.values()]
     if task.head == "tag":
@@ -79,7 +83,7 @@ def broken(task: Task, root: Path, found: Sources, spare: int = 0) -> Iterator[I
 
 def fingerprint(task: Task, root: Path, needs: Collection[str]) -> str:
     """SHA-256 of the files that these kinds of views are made from; empty where they need none."""
-    found = find(task, root, needs)
+    found = find_resources(task, root, needs)
     digest = hashlib.sha256()
     files = dict.fromkeys([*found.dictionaries.values(), *found.translations.values()])
     for path in files:
@@ -89,7 +93,7 @@ def fingerprint(task: Task, root: Path, needs: Collection[str]) -> str:
     return digest.hexdigest() if files else ""
 
 
-def foreign(task: Task) -> tuple[str, ...]:
+def foreign_languages(task: Task) -> tuple[str, ...]:
     """The languages of a task but English, in the order of its splits."""
     languages = dict.fromkeys(split.language for split in task.splits().values())
     return tuple(one for one in languages if one and one != ENGLISH)
@@ -97,7 +101,7 @@ def foreign(task: Task) -> tuple[str, ...]:
 
 def tagged(task: Task) -> tuple[str, ...]:
     """The languages into which tagged sentences are translated."""
-    return tuple(one for one in foreign(task) if one not in NOT_TAGGED)
+    return tuple(one for one in foreign_languages(task) if one not in NOT_TAGGED)
 
 
 def _dictionary(language: str, root: Path) -> Path | None:
@@ -123,7 +127,7 @@ def _note(kind: str, files: Files) -> str:
 
 
 def _no_dictionary(task: Task, root: Path) -> str:
-    languages = foreign(task)
+    languages = foreign_languages(task)
     if not languages:
         return f"{task.name} has no other language to switch to; `subwords` needs none"
     folders = ", ".join(str(root / folder) for folder in FOLDERS)
@@ -139,7 +143,7 @@ def _no_translation(task: Task, root: Path) -> str:
     if not splits:
         return f"{task.name} has no translated training sets; `subwords` needs none"
     first, *_ = splits.values()
-    paths = "\nor ".join(str(place(task, file, root)) for file in first.files)
+    paths = "\nor ".join(str(file_path(task, file, root)) for file in first.files)
     origin = f"and so for {' '.join(splits)}; XTREME's xtreme_translations has them"
     if task.head == "tag":
         origin = "stabletune's authors made it, XTREME has none"

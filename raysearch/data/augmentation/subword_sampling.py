@@ -22,7 +22,7 @@ _KEPT_LETTERS = 1 << 18  # of words whose divisions are known, about 300 bytes e
 _UNKNOWN_PENALTY = 10.0  # of sentencepiece and tokenizers
 
 
-class Pieces:
+class WordPieces:
     """The tokens that a tokenizer gives for a word behind a space; kept for the next time.
 
     Args:
@@ -56,7 +56,7 @@ class Pieces:
         return self._known[word]
 
 
-class Sampler:
+class SubwordSampler:
     """Draws divisions of a word: P is proportional to exp(alpha * sum of log p(piece)) over all of
     them (Kudo, 2018), as sentencepiece's sampling with nbest_size -1.
 
@@ -129,7 +129,7 @@ class Sampler:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sampled:
+class SubwordSample:
     """The tokens of a text's words after subword sampling.
 
     Attributes:
@@ -144,11 +144,11 @@ class Sampled:
 def sample_words(
     words: Sequence[str],
     ratio: float,
-    pieces: Pieces,
-    sampler: Sampler,
+    pieces: WordPieces,
+    sampler: SubwordSampler,
     random: Random,
     frozen: Collection[int] = (),
-) -> Sampled:
+) -> SubwordSample:
     """Divide each word anew with probability `ratio` (stabletune, Zheng et al., 2021).
 
     Args:
@@ -159,4 +159,4 @@ def sample_words(
         sampler.sample(word, random) if new else own
         for word, own, new in zip(words, pieces.of(words), switched, strict=True)
     ]
-    return Sampled(pieces=tokens, switched=switched)
+    return SubwordSample(pieces=tokens, switched=switched)

@@ -13,20 +13,20 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ...recipes import Hyper
-from ...recipes.finetune import NO_TAG
+from ...recipes import Hyperparameters
+from ...recipes.finetune import IGNORE_INDEX
 from ...tasks import Example, Split, Task
 from .. import readers
-from ..columns import ID, SAID, SAID_2
-from ..encoding_cache import Prepared, of_examples, prepare
+from ..columns import FIRST_WORDS, ID, SECOND_WORDS
+from ..encoding_cache import Prepared, prepare, prepare_examples
 from .resources import tagged
 from .translations import ENGLISH, path_of, sentences, sentences_of, translated
 
-Left = Callable[[readers.Faults], None]
+Left = Callable[[readers.RowErrors], None]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pool:
+class TranslationPool:
     """Translations of a training set, in all languages.
 
     Attributes:
@@ -47,8 +47,8 @@ class Pool:
         return int(np.count_nonzero(np.diff(self.offsets)))
 
 
-def parts(
-    task: Task, root: Path, tokenizer: Any, hyper: Hyper, spare: int = 0
+def prepare_translations(
+    task: Task, root: Path, tokenizer: Any, hyper: Hyperparameters, spare: int = 0
 ) -> Iterator[tuple[str, Prepared]]:
     """Name and rows of every file of translations that is there, from the cache where they were
     prepared before.
@@ -64,7 +64,10 @@ def parts(
         split, languages = sentences_of(task), tagged(task)
         examples = partial(_sentences, path_of(task, split, root), languages, spare)
         source = f"{readers.fingerprint(task, split, root)} {languages}"
-        yield split.name, of_examples(task, task.train, examples=examples, source=source, **options)
+        yield (
+            split.name,
+            prepare_examples(task, task.train, examples=examples, source=source, **options),
+        )
         return
     for split in translated(task).values():
         if path_of(task, split, root) is None:
@@ -75,10 +78,10 @@ def parts(
             continue
         examples = partial(_pairs, task, split, root, spare)
         source = readers.fingerprint(task, split, root)
-        yield split.name, of_examples(task, usual, examples=examples, source=source, **options)
+        yield split.name, prepare_examples(task, usual, examples=examples, source=source, **options)
 
 
-def join(task: Task, train: pa.Table, found: Sequence[Prepared]) -> Pool:
+def join_translations(task: Task, train: pa.Table, found: Sequence[Prepared]) -> TranslationPool:
     """The pool of a prepared training set, which may hold rows that nothing translates.
 
     Args:
@@ -87,22 +90,24 @@ def join(task: Task, train: pa.Table, found: Sequence[Prepared]) -> Pool:
     table = pa.concat_tables([part.table for part in found])
     # Words would not fit one column of 2 GiB in every case, and are read row by row.
     pieces = {name: table.column(name) for name in table.column_names}
-    whole = {n: c if n in (SAID, SAID_2) else c.combine_chunks() for n, c in pieces.items()}
+    whole = {
+        n: c if n in (FIRST_WORDS, SECOND_WORDS) else c.combine_chunks() for n, c in pieces.items()
+    }
     table = pa.table(whole, metadata=table.schema.metadata)
-    wanted = pa.array([""] * train.num_rows) if counted(task) else _wanted(task, train)
+    wanted = pa.array([""] * train.num_rows) if translated_split(task) else _wanted(task, train)
     offsets, rows = _matches(wanted, table.column(ID))
     padding = found[0].padding
-    return Pool(table=table, padding=padding, offsets=offsets, rows=rows)
+    return TranslationPool(table=table, padding=padding, offsets=offsets, rows=rows)
 
 
-def counted(task: Task) -> bool:
+def translated_split(task: Task) -> bool:
     """Whether ids of questions are counts, of which equal ones mean nothing (TyDiQA)."""
     return any(file.numbered for split in translated(task).values() for file in split.files)
 
 
 def _sentences(path: Path, languages: Sequence[str], spare: int, left: Left) -> Iterator[Example]:
     for sentence, _, words in sentences(path, languages, spare, left):
-        yield {"id": _key(sentence), "words": tuple(words), "label": (NO_TAG,) * len(words)}
+        yield {"id": _key(sentence), "words": tuple(words), "label": (IGNORE_INDEX,) * len(words)}
 
 
 def _pairs(task: Task, split: Split, root: Path, spare: int, left: Left) -> Iterator[Example]:
@@ -118,7 +123,7 @@ def _wanted(task: Task, train: pa.Table) -> pa.Array:
     """The id that a translation of each training row has."""
     if task.head == "span":
         return train.column(ID).combine_chunks()
-    names = [name for name in (SAID, SAID_2) if name in train.column_names]
+    names = [name for name in (FIRST_WORDS, SECOND_WORDS) if name in train.column_names]
     texts = [pc.binary_join(train.column(name), " ").to_pylist() for name in names]
     return pa.array([_key(*row) for row in zip(*texts, strict=True)])
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from ...tasks.task import File, Split, Task
 from ...tasks.xtreme.splits import TRANSLATIONS
-from ..readers import Faults
-from ..readers.paths import place
-from ..readers.text_lines import EMPTY, lines
+from ..readers import RowErrors
+from ..readers.paths import file_path
+from ..readers.text_lines import EMPTY, iter_lines
 
 # The English texts that stand beside their translations, where these are columns.
 ENGLISH = {"english1": 0, "english2": 1}
@@ -21,7 +21,7 @@ NOT_TAGGED = frozenset({"en", "zh-CN", "zh", "ja", "ko", "th", "my", "ml", "ta"}
 def translated(task: Task) -> dict[str, Split]:
     """Language -> the translated training set of a task of pairs or questions, as XTREME's folder
     has it. Examples of pairs hold their English as well, see `ENGLISH`."""
-    own = {s.language: s for s in task.trains if s.name == f"translated-{s.language}"}
+    own = {s.language: s for s in task.translated_train if s.name == f"translated-{s.language}"}
     return {str(language): _of_xtreme(split) for language, split in own.items()}
 
 
@@ -44,7 +44,7 @@ def sentences_of(task: Task) -> Split:
 
 def path_of(task: Task, split: Split, root: Path) -> Path | None:
     """The first of a split's files that is there."""
-    paths = (place(task, file, root) for file in split.files)
+    paths = (file_path(task, file, root) for file in split.files)
     return next((path for path in paths if path.is_file()), None)
 
 
@@ -52,7 +52,7 @@ def sentences(
     path: Path,
     languages: Collection[str],
     spare: int = 0,
-    left: Callable[[Faults], None] | None = None,
+    left: Callable[[RowErrors], None] | None = None,
 ) -> Iterator[tuple[str, str, list[str]]]:
     """Translations of tagged sentences: the English words with spaces between them, the language,
     the words. How they are aligned, a fourth column, is not read.
@@ -65,8 +65,8 @@ def sentences(
     Raises:
         InputError: every broken row with its line.
     """
-    faults, rows = Faults(source=str(path)), 0
-    for first, block in lines(path, faults):
+    faults, rows = RowErrors(source=str(path)), 0
+    for first, block in iter_lines(path, faults):
         for number, line in enumerate(block, first):
             if line is None or not line.strip():
                 continue
@@ -79,7 +79,7 @@ def sentences(
     if not rows:
         faults.refuse("file", EMPTY)
     faults.close(spare)
-    if left and faults.left():
+    if left and faults.skipped():
         left(faults)
 
 

@@ -103,7 +103,7 @@ def of_model(path: Path, token_id: Callable[[int], int] = xlm_roberta_id) -> Uni
     try:
         model = sentencepiece.SentencePieceProcessor(model_file=str(path))
     except (OSError, RuntimeError):
-        problem = Problem(place="file", text="cannot be read as a model of sentencepiece")
+        problem = Problem(location="file", text="cannot be read as a model of sentencepiece")
         raise InputError(str(path), [problem]) from None
     try:
         model.nbest_encode("a", nbest_size=2)  # what only this kind of model can do
@@ -159,4 +159,4 @@ def refusal(kind: str) -> Problem:
     """What is said of a tokenizer whose model is of another kind."""
     text = f"is {kind}; subword sampling draws from the probabilities of a Unigram model"
     text += ", which XLM-R, mDeBERTa and ALBERT have\ncode switching and translations need none"
-    return Problem(place="tokenizer", text=text)
+    return Problem(location="tokenizer", text=text)

@@ -7,16 +7,16 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from ..columns import KEPT, SAID, SPOT, WHOLE, lists
-from .code_switching import answer_words, spans
+from ..columns import FIRST_WORDS, FROZEN_ANSWER, FROZEN_ENDS, WORD_INDEX, list_array
+from .code_switching import answer_words, word_spans
 
 
-def words(rows: Sequence[Sequence[str]]) -> pa.ListArray:
+def word_lists(rows: Sequence[Sequence[str]]) -> pa.ListArray:
     """A column of words."""
     return pa.array(rows, pa.list_(pa.string()))
 
 
-class Context:
+class ContextWords:
     """The words of a context, and those that an answer takes.
 
     Args:
@@ -26,7 +26,7 @@ class Context:
     """
 
     def __init__(self, text: str, begin: np.ndarray, answer: tuple[int, int] | None) -> None:
-        places = spans(text) or [(0, len(text))]
+        places = word_spans(text) or [(0, len(text))]
         self._words = [text[first:stop] for first, stop in places]
         stops = np.array([stop for _, stop in places])
         # A token of white space alone is of the word behind it.
@@ -43,14 +43,20 @@ class Context:
             return [place - low for place in places if low <= place < high]
 
         return {
-            SAID: self._words[low:high],
-            SPOT: (spot - low).astype(np.int32),
-            KEPT: inside(self._kept),
-            WHOLE: inside(self._whole),
+            FIRST_WORDS: self._words[low:high],
+            WORD_INDEX: (spot - low).astype(np.int32),
+            FROZEN_ENDS: inside(self._kept),
+            FROZEN_ANSWER: inside(self._whole),
         }
 
 
-def columns(windows: Sequence[Mapping[str, Any]]) -> dict[str, pa.Array]:
+def window_columns(windows: Sequence[Mapping[str, Any]]) -> dict[str, pa.Array]:
     """The columns of so many windows."""
-    told = {name: [window[name] for window in windows] for name in (SAID, SPOT, KEPT, WHOLE)}
-    return {name: words(rows) if name == SAID else lists(rows) for name, rows in told.items()}
+    told = {
+        name: [window[name] for window in windows]
+        for name in (FIRST_WORDS, WORD_INDEX, FROZEN_ENDS, FROZEN_ANSWER)
+    }
+    return {
+        name: word_lists(rows) if name == FIRST_WORDS else list_array(rows)
+        for name, rows in told.items()
+    }

@@ -5,9 +5,18 @@ from typing import Any
 
 import pyarrow as pa
 
-from ...recipes import Hyper
+from ...recipes import Hyperparameters
 from ...tasks import Example, Task
-from ..columns import BEGINS, ID, INPUT, MASK, SPECIAL, WORDS, frame, lists
+from ..columns import (
+    BOS_ID,
+    ID,
+    INPUT,
+    MASK_ID,
+    SPECIAL_IDS,
+    VOCABULARY_SIZE,
+    list_array,
+    pair_special_tokens,
+)
 
 SHAPE = ()
 LINES, CHARACTERS = 10_000, 2**20  # that are encoded at once
@@ -20,13 +29,13 @@ def padding(tokenizer: Any) -> dict[str, int]:
 
 def facts(tokenizer: Any) -> dict[str, str]:
     """What masking needs to know of the vocabulary."""
-    begin, _, _ = frame(tokenizer)
+    begin, _, _ = pair_special_tokens(tokenizer)
     special = " ".join(map(str, sorted(tokenizer.all_special_ids)))
     return {
-        MASK: str(tokenizer.mask_token_id),
-        BEGINS: str(begin[0]),
-        SPECIAL: special,
-        WORDS: str(len(tokenizer)),
+        MASK_ID: str(tokenizer.mask_token_id),
+        BOS_ID: str(begin[0]),
+        SPECIAL_IDS: special,
+        VOCABULARY_SIZE: str(len(tokenizer)),
     }
 
 
@@ -45,11 +54,11 @@ def chunks(examples: Iterator[Example]) -> Iterator[list[Example]]:
 
 
 def encode(
-    chunk: list[dict[str, Any]], task: Task, tokenizer: Any, hyper: Hyper, *, train: bool
+    chunk: list[dict[str, Any]], task: Task, tokenizer: Any, hyper: Hyperparameters, *, train: bool
 ) -> dict[str, pa.Array]:
     """Token ids, never cut."""
     texts = [example[task.inputs[0]] for example in chunk]
     ids = tokenizer(texts, add_special_tokens=False, return_attention_mask=False)[INPUT]
-    _, _, end = frame(tokenizer)
-    rows = lists([[*row, *end] for row in ids])
+    _, _, end = pair_special_tokens(tokenizer)
+    rows = list_array([[*row, *end] for row in ids])
     return {INPUT: rows, ID: pa.array([example["id"] for example in chunk], pa.string())}

@@ -7,20 +7,29 @@ from typing import Any
 
 import pyarrow as pa
 
-from ...recipes import Hyper
+from ...recipes import Hyperparameters
 from ...tasks import Task
-from ..columns import ID, INPUT, LABEL, TYPE, fills, frame, lists, token_types
+from ..columns import (
+    ID,
+    INPUT,
+    LABEL,
+    TYPE,
+    list_array,
+    padding_values,
+    pair_special_tokens,
+    token_types,
+)
 
 SHAPE = ("max_length", "qa_length", "segments")
 
 
 def padding(tokenizer: Any) -> dict[str, int]:
     """Column -> what fills a short row."""
-    return fills(tokenizer)
+    return padding_values(tokenizer)
 
 
 def encode(
-    chunk: list[dict[str, Any]], task: Task, tokenizer: Any, hyper: Hyper, *, train: bool
+    chunk: list[dict[str, Any]], task: Task, tokenizer: Any, hyper: Hyperparameters, *, train: bool
 ) -> dict[str, pa.Array]:
     """Token ids of every option's sequence; `label` on each of them."""
     passages = list(dict.fromkeys(example["passage"] for example in chunk))
@@ -28,15 +37,15 @@ def encode(
     joined = [join(e["question"], option) for e in chunk for option in e["options"]]
     answers = iter(_ids(tokenizer, joined))
     length = min(hyper.max_length, tokenizer.model_max_length)
-    marks, of, rows, types = frame(tokenizer), token_types(tokenizer), [], []
+    marks, of, rows, types = pair_special_tokens(tokenizer), token_types(tokenizer), [], []
     for example in chunk:
         for _ in example["options"]:
             parts = (next(answers), known[example["passage"]], marks, length)
             ids, first = _LAYOUTS[hyper.segments](*parts, hyper.qa_length)
             rows.append(ids)
             types.append(of.of_pair(first, len(ids) - first))
-    columns = {INPUT: lists(rows), TYPE: lists(types)}
-    columns = {name: columns[name] for name in fills(tokenizer)}
+    columns = {INPUT: list_array(rows), TYPE: list_array(types)}
+    columns = {name: columns[name] for name in padding_values(tokenizer)}
     spread = [example for example in chunk for _ in example["options"]]
     if chunk[0]["label"] is not None:
         columns[LABEL] = pa.array([example["label"] for example in spread], pa.int64())

@@ -12,40 +12,53 @@ import numpy as np
 import pyarrow as pa
 
 from ...errors import InputError, Problem
-from ...metrics.answer_normalization import normalise
-from ...recipes import Hyper
+from ...metrics.answer_normalization import normalize_answer
+from ...recipes import Hyperparameters
 from ...tasks import Task
 from ..augmentation import word_columns
 from ..columns import (  # fmt: skip
     ANSWERS,
-    AT,
     BEGIN,
     CONTEXT,
-    COUNT,
+    CONTEXT_LENGTH,
+    CONTEXT_START,
     END,
     ID,
     IMPOSSIBLE,
     INPUT,
-    NOWHERE,
-    OWNED,
+    MAX_CONTEXT,
+    NO_ANSWER_POSITION,
     START,
     STOP,
     TYPE,
-    fills,
-    frame,
-    lists,
+    list_array,
+    padding_values,
+    pair_special_tokens,
     token_types,
 )
 
 SHAPE = ("max_length", "doc_stride", "stride_as", "query_length", "answerable_by")
 LOST = "no tokens spell their answer, or their context has none"
-_COLUMNS = (INPUT, TYPE, AT, COUNT, ID, START, END, IMPOSSIBLE, BEGIN, STOP, OWNED, CONTEXT,
-            ANSWERS)  # fmt: skip
+_COLUMNS = (
+    INPUT,
+    TYPE,
+    CONTEXT_START,
+    CONTEXT_LENGTH,
+    ID,
+    START,
+    END,
+    IMPOSSIBLE,
+    BEGIN,
+    STOP,
+    MAX_CONTEXT,
+    CONTEXT,
+    ANSWERS,
+)
 _NUMBER = re.compile(r"\d+\.?\d*")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Text:
+class TokenizedContext:
     """A context as tokens.
 
     Attributes:
@@ -60,11 +73,11 @@ class Text:
 
 def padding(tokenizer: Any) -> dict[str, int]:
     """Column -> what fills a short row."""
-    return fills(tokenizer)
+    return padding_values(tokenizer)
 
 
 def encode(
-    chunk: list[dict[str, Any]], task: Task, tokenizer: Any, hyper: Hyper, *, train: bool
+    chunk: list[dict[str, Any]], task: Task, tokenizer: Any, hyper: Hyperparameters, *, train: bool
 ) -> dict[str, pa.Array]:
     """Token ids of every window, where its context stands in them (`at`, `count`), and
 
@@ -79,26 +92,26 @@ def encode(
     """
     texts = _texts(tokenizer, [example["context"] for example in chunk])
     queries = _ids(tokenizer, [example["question"].lstrip() for example in chunk])
-    (begin, middle, end), types = frame(tokenizer), token_types(tokenizer)
+    (begin, middle, end), types = pair_special_tokens(tokenizer), token_types(tokenizer)
     length = min(hyper.max_length, tokenizer.model_max_length)
     _check_room(task, length - sum(map(len, (begin, middle, end))), queries, hyper)
     rows: dict[str, list[Any]] = {name: [] for name in _COLUMNS}
-    views, shown = train and hyper.needs(), []
+    views, shown = train and hyper.view_kinds(), []
     for example, query in zip(chunk, queries, strict=True):
         text = texts[example["context"]]
         head = [*begin, *query[: hyper.query_length], *middle]
-        spans = list(windows(len(text.ids), length - len(head) - len(end), hyper))
+        spans = list(window_spans(len(text.ids), length - len(head) - len(end), hyper))
         answer = _answer(example, text) if train else None
         if train and (not len(text.ids) or (answer is None and example["answers"])):
             continue  # its tokens cannot be told: see `_answer`
         words = _words(example, text, answer) if views else None
-        owned = () if train else owners(spans, len(text.ids))
+        owned = () if train else max_context_windows(spans, len(text.ids))
         for number, (first, last) in enumerate(spans):
             tokens = text.ids[first:last]
             rows[INPUT].append(np.concatenate([head, tokens, end]).astype(np.int32))
             rows[TYPE].append(types.of_pair(len(head), len(tokens) + len(end)))
-            rows[AT].append(len(head))
-            rows[COUNT].append(len(tokens))
+            rows[CONTEXT_START].append(len(head))
+            rows[CONTEXT_LENGTH].append(len(tokens))
             rows[ID].append(example["id"])
             if train:
                 labels = _labels(example, answer, (first, last), len(head), hyper)
@@ -108,11 +121,11 @@ def encode(
                 continue
             rows[BEGIN].append(text.begin[first:last])
             rows[STOP].append(text.stop[first:last])
-            rows[OWNED].append((owned[first:last] == number).astype(np.int32))
+            rows[MAX_CONTEXT].append((owned[first:last] == number).astype(np.int32))
             rows[CONTEXT].append("" if number else example["context"])
             rows[ANSWERS].append([] if number else [answer for answer, _ in example["answers"]])
-    columns = _columns(rows, fills(tokenizer), train=train, last=not begin)
-    return columns | word_columns.columns(shown) if views else columns
+    columns = _columns(rows, padding_values(tokenizer), train=train, last=not begin)
+    return columns | word_columns.window_columns(shown) if views else columns
 
 
 def _columns(
@@ -123,21 +136,21 @@ def _columns(
     Args:
         last: the last token of a row stands for no answer (XLNet).
     """
-    columns = {name: lists(rows[name]) for name in wanted}
-    columns |= {name: pa.array(rows[name], pa.int32()) for name in (AT, COUNT)}
+    columns = {name: list_array(rows[name]) for name in wanted}
+    columns |= {name: pa.array(rows[name], pa.int32()) for name in (CONTEXT_START, CONTEXT_LENGTH)}
     if last:
-        columns[NOWHERE] = pa.array([len(row) - 1 for row in rows[INPUT]], pa.int32())
+        columns[NO_ANSWER_POSITION] = pa.array([len(row) - 1 for row in rows[INPUT]], pa.int32())
     if train:
         columns |= {name: pa.array(rows[name], pa.int64()) for name in (START, END, IMPOSSIBLE)}
     else:
-        columns |= {name: lists(rows[name]) for name in (BEGIN, STOP, OWNED)}
+        columns |= {name: list_array(rows[name]) for name in (BEGIN, STOP, MAX_CONTEXT)}
         columns[CONTEXT] = pa.array(rows[CONTEXT], pa.string())
         columns[ANSWERS] = pa.array(rows[ANSWERS], pa.list_(pa.string()))
     columns[ID] = pa.array(rows[ID], pa.string())
     return columns
 
 
-def windows(tokens: int, room: int, hyper: Hyper) -> Iterator[tuple[int, int]]:
+def window_spans(tokens: int, room: int, hyper: Hyperparameters) -> Iterator[tuple[int, int]]:
     """First token of every window and the one behind its last.
 
     A window begins `doc_stride` tokens after the one before it (BERT, GluonNLP, ELECTRA), or so
@@ -157,7 +170,7 @@ def windows(tokens: int, room: int, hyper: Hyper) -> Iterator[tuple[int, int]]:
         first += step
 
 
-def _check_room(task: Task, length: int, queries: list[list[int]], hyper: Hyper) -> None:
+def _check_room(task: Task, length: int, queries: list[list[int]], hyper: Hyperparameters) -> None:
     """Raise InputError where the longest question leaves too little room.
 
     Args:
@@ -172,10 +185,10 @@ def _check_room(task: Task, length: int, queries: list[list[int]], hyper: Hyper)
         text = f"{text}, and windows overlap by {hyper.doc_stride}; a smaller doc_stride would do"
     else:
         return
-    raise InputError(task.name, [Problem(place="windows", text=text)])
+    raise InputError(task.name, [Problem(location="windows", text=text)])
 
 
-def owners(spans: list[tuple[int, int]], tokens: int) -> np.ndarray:
+def max_context_windows(spans: list[tuple[int, int]], tokens: int) -> np.ndarray:
     """For each token the window that shows most around it (BERT): the larger of its shorter sides,
     and a hundredth of the window's length; the first of equals."""
     best, owner = np.full(tokens, -np.inf), np.zeros(tokens, np.int32)
@@ -188,7 +201,7 @@ def owners(spans: list[tuple[int, int]], tokens: int) -> np.ndarray:
     return owner
 
 
-def _texts(tokenizer: Any, contexts: list[str]) -> dict[str, Text]:
+def _texts(tokenizer: Any, contexts: list[str]) -> dict[str, TokenizedContext]:
     """Every different context once."""
     different = list(dict.fromkeys(contexts))
     made = tokenizer(
@@ -205,20 +218,20 @@ def _texts(tokenizer: Any, contexts: list[str]) -> dict[str, Text]:
     }
 
 
-def _text(context: str, ids: list[int], offsets: list[tuple[int, int]]) -> Text:
+def _text(context: str, ids: list[int], offsets: list[tuple[int, int]]) -> TokenizedContext:
     places = np.array(offsets, np.int32).reshape(-1, 2)
     begin, stop = places[:, 0].copy(), places[:, 1]
     for at in range(len(ids)):
         while begin[at] < stop[at] and context[begin[at]].isspace():
             begin[at] += 1
-    return Text(ids=np.array(ids, np.int32), begin=begin, stop=stop)
+    return TokenizedContext(ids=np.array(ids, np.int32), begin=begin, stop=stop)
 
 
 def _ids(tokenizer: Any, texts: list[str]) -> list[list[int]]:
     return tokenizer(texts, add_special_tokens=False, return_attention_mask=False)[INPUT]
 
 
-def _answer(example: dict[str, Any], text: Text) -> tuple[int, int] | None:
+def _answer(example: dict[str, Any], text: TokenizedContext) -> tuple[int, int] | None:
     """First and last token of the first gold answer; None where there is none, or no token of it.
 
     Where the tokens there spell something else, another occurrence of the answer may fit better.
@@ -227,18 +240,18 @@ def _answer(example: dict[str, Any], text: Text) -> tuple[int, int] | None:
     if not example["answers"] or not len(text.ids):
         return None
     context, (answer, start) = example["context"], example["answers"][0]
-    wanted = normalise(answer)
+    wanted = normalize_answer(answer)
     places = [start, *reversed([m.start() for m in re.finditer(re.escape(answer), context)])]
     spans = [_tokens(text, place, place + len(answer)) for place in places]
     for first, last in filter(None, spans):
-        if normalise(context[text.begin[first] : text.stop[last]]) == wanted:
+        if normalize_answer(context[text.begin[first] : text.stop[last]]) == wanted:
             return first, last
     return None if _NUMBER.fullmatch(answer) else spans[0]
 
 
 def _labels(
     example: dict[str, Any], answer: tuple[int, int] | None, window: tuple[int, int], before: int,
-    hyper: Hyper,
+    hyper: Hyperparameters,
 ) -> tuple[int, int, int]:  # fmt: skip
     """First and last token of the answer in a window's row, 0 where it does not hold it, and
     whether it is impossible.
@@ -254,19 +267,19 @@ def _labels(
 
 
 def _words(
-    example: dict[str, Any], text: Text, answer: tuple[int, int] | None
-) -> word_columns.Context:
+    example: dict[str, Any], text: TokenizedContext, answer: tuple[int, int] | None
+) -> word_columns.ContextWords:
     """The context's words, and those that the answer with these tokens takes."""
     if answer is None:
-        return word_columns.Context(example["context"], text.begin, None)
+        return word_columns.ContextWords(example["context"], text.begin, None)
     gold, first = example["answers"][0][0].strip(), int(text.begin[answer[0]])
     # It may begin before its first token, with characters that no token covers.
     start = example["context"].find(gold, max(0, first - len(gold) + 1))
     place = (start, start + len(gold)) if start >= 0 else (first, int(text.stop[answer[1]]))
-    return word_columns.Context(example["context"], text.begin, place)
+    return word_columns.ContextWords(example["context"], text.begin, place)
 
 
-def _tokens(text: Text, start: int, stop: int) -> tuple[int, int] | None:
+def _tokens(text: TokenizedContext, start: int, stop: int) -> tuple[int, int] | None:
     """First and last of the tokens that share a character with these; None where none does.
 
     Characters that no token covers, such as white space or accents that the tokenizer strips, add

@@ -4,10 +4,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from ...recipes import Hyper
+from ...recipes import Hyperparameters
 from ...tasks import Task
 from ..augmentation import word_columns
-from ..columns import ID, INPUT, LABEL, SAID, SAID_2, fills, lists
+from ..columns import FIRST_WORDS, ID, INPUT, LABEL, SECOND_WORDS, list_array, padding_values
 
 SHAPE = ("max_length", "over_length")
 LOST = "longer than {} tokens (over_length: drop)"
@@ -15,11 +15,11 @@ LOST = "longer than {} tokens (over_length: drop)"
 
 def padding(tokenizer: Any) -> dict[str, int]:
     """Column -> what fills a short row."""
-    return fills(tokenizer)
+    return padding_values(tokenizer)
 
 
 def encode(
-    chunk: list[dict[str, Any]], task: Task, tokenizer: Any, hyper: Hyper, *, train: bool
+    chunk: list[dict[str, Any]], task: Task, tokenizer: Any, hyper: Hyperparameters, *, train: bool
 ) -> dict[str, pa.Array]:
     """Token ids, the longer text of a pair cut first; `label` where there are any; to make views,
     the words of the texts, whole."""
@@ -36,13 +36,13 @@ def encode(
     if drop:
         kept = [at for at, ids in enumerate(tokens[INPUT]) if len(ids) <= length]
         chunk = [chunk[at] for at in kept]
-        tokens = {name: [tokens[name][at] for at in kept] for name in fills(tokenizer)}
-    columns = {name: lists(tokens[name]) for name in fills(tokenizer)}
+        tokens = {name: [tokens[name][at] for at in kept] for name in padding_values(tokenizer)}
+    columns = {name: list_array(tokens[name]) for name in padding_values(tokenizer)}
     if labelled:
         kind = pa.float32() if task.head == "regress" else pa.int64()
         columns[LABEL] = pa.array([example["label"] for example in chunk], kind)
-    if train and hyper.needs():
-        for name, field in zip((SAID, SAID_2), task.inputs, strict=False):
-            columns[name] = word_columns.words([example[field].split() for example in chunk])
+    if train and hyper.view_kinds():
+        for name, field in zip((FIRST_WORDS, SECOND_WORDS), task.inputs, strict=False):
+            columns[name] = word_columns.word_lists([example[field].split() for example in chunk])
     columns[ID] = pa.array([example["id"] for example in chunk], pa.string())
     return columns

@@ -6,23 +6,34 @@ from typing import Any
 
 import pyarrow as pa
 
-from ...recipes import Hyper
-from ...recipes.finetune import NO_TAG
+from ...recipes import Hyperparameters
+from ...recipes.finetune import IGNORE_INDEX
 from ...tasks import Task
 from ..augmentation import word_columns
-from ..augmentation.subword_sampling import Pieces
-from ..columns import ID, INPUT, LABEL, SAID, TYPE, WORD, fills, lists, sentence_frame, token_types
+from ..augmentation.subword_sampling import WordPieces
+from ..columns import (
+    FIRST_WORDS,
+    ID,
+    INPUT,
+    LABEL,
+    TYPE,
+    WORD,
+    list_array,
+    padding_values,
+    sentence_special_tokens,
+    token_types,
+)
 
 SHAPE = ("max_length",)
 
 
 def padding(tokenizer: Any) -> dict[str, int]:
     """Column -> what fills a short row."""
-    return {**fills(tokenizer), WORD: -1, LABEL: NO_TAG}
+    return {**padding_values(tokenizer), WORD: -1, LABEL: IGNORE_INDEX}
 
 
 def encode(
-    chunk: list[dict[str, Any]], task: Task, tokenizer: Any, hyper: Hyper, *, train: bool
+    chunk: list[dict[str, Any]], task: Task, tokenizer: Any, hyper: Hyperparameters, *, train: bool
 ) -> dict[str, pa.Array]:
     """Token ids; `word`, the place in its row of the word that a token is of, -1 for none; `label`,
     a tag for each of the row's words, all 0 where there are none; to make views, the words.
@@ -30,9 +41,9 @@ def encode(
     A sentence that is too long is cut between words, as XTREME's script does; a word of no token,
     or of more than a row holds, is the unknown token.
     """
-    (begin, end), types = sentence_frame(tokenizer), token_types(tokenizer)
+    (begin, end), types = sentence_special_tokens(tokenizer), token_types(tokenizer)
     room = min(hyper.max_length, tokenizer.model_max_length) - len(begin) - len(end)
-    rows: dict[str, list[Any]] = {INPUT: [], WORD: [], LABEL: [], SAID: [], ID: []}
+    rows: dict[str, list[Any]] = {INPUT: [], WORD: [], LABEL: [], FIRST_WORDS: [], ID: []}
     for example, words in zip(chunk, _pieces(tokenizer, chunk, room), strict=True):
         tags = example["label"] or (0,) * len(words)
         for first, last in _cut(words, room):
@@ -41,12 +52,12 @@ def encode(
             rows[INPUT].append([*begin, *(token for word in inside for token in word), *end])
             rows[WORD].append([-1] * len(begin) + places + [-1] * len(end))
             rows[LABEL].append(tags[first:last])
-            rows[SAID].append(example["words"][first:last])
+            rows[FIRST_WORDS].append(example["words"][first:last])
             rows[ID].append(example["id"])
     rows[TYPE] = [types.of_text(len(row)) for row in rows[INPUT]]
-    columns = {name: lists(rows[name]) for name in (*fills(tokenizer), WORD, LABEL)}
-    if train and hyper.needs():
-        columns[SAID] = word_columns.words(rows[SAID])
+    columns = {name: list_array(rows[name]) for name in (*padding_values(tokenizer), WORD, LABEL)}
+    if train and hyper.view_kinds():
+        columns[FIRST_WORDS] = word_columns.word_lists(rows[FIRST_WORDS])
     columns[ID] = pa.array(rows[ID], pa.string())
     return columns
 
@@ -60,8 +71,8 @@ def _pieces(tokenizer: Any, chunk: list[dict[str, Any]], room: int) -> Iterator[
 
 
 @lru_cache(maxsize=1)
-def _known(tokenizer: Any) -> Pieces:
-    return Pieces(tokenizer)
+def _known(tokenizer: Any) -> WordPieces:
+    return WordPieces(tokenizer)
 
 
 def _cut(words: list[list[int]], room: int) -> Iterator[tuple[int, int]]:

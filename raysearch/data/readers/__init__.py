@@ -1,6 +1,6 @@
 """Readers of the benchmarks' file formats, and what can be asked of any of them."""
 
 from .registry import READERS, fingerprint, has_files, locate, present_splits, read
-from .row_errors import Faults
+from .row_errors import RowErrors
 
-__all__ = ["READERS", "Faults", "fingerprint", "has_files", "locate", "present_splits", "read"]
+__all__ = ["READERS", "RowErrors", "fingerprint", "has_files", "locate", "present_splits", "read"]

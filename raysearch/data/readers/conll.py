@@ -6,26 +6,26 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ...tasks.task import Example, Split, Task
-from .paths import paths, place, present
-from .row_errors import Faults
-from .text_lines import EMPTY, lines
+from .paths import file_path, present_paths, split_paths
+from .row_errors import RowErrors
+from .text_lines import EMPTY, iter_lines
 
-__all__ = ["paths", "read"]
+__all__ = ["read", "split_paths"]
 
 Line = tuple[int, str | None]
 
 
-def read(task: Task, split: Split, root: Path, faults: Faults) -> Iterator[Example]:
+def read(task: Task, split: Split, root: Path, faults: RowErrors) -> Iterator[Example]:
     """Sentences of the first form that is there, one at a time and a block of the file in memory.
 
     A sentence is unusable if any of its lines is. Ids count the sentences that are given.
     """
-    file = present(task, split, root)
-    path = place(task, file, root)
+    file = present_paths(task, split, root)
+    path = file_path(task, file, root)
     faults.source = str(path)
     tags = {tag: number for number, tag in enumerate(task.labels)}
     parser = _Parser(tags=tags if split.labelled else None, prefix=file.prefix,
-                     faults=Faults(source=faults.source))  # fmt: skip
+                     faults=RowErrors(source=faults.source))  # fmt: skip
     kept = 0
     for sentence in _sentences(path, parser.faults):
         words, labels = parser.parse(sentence)
@@ -38,13 +38,13 @@ def read(task: Task, split: Split, root: Path, faults: Faults) -> Iterator[Examp
         text = "no line has a tab and a tag after its word; published test files often have none"
         faults.refuse("file", text)
     else:
-        faults.take(parser.faults)
+        faults.merge(parser.faults)
 
 
-def _sentences(path: Path, faults: Faults) -> Iterator[list[Line]]:
+def _sentences(path: Path, faults: RowErrors) -> Iterator[list[Line]]:
     """Lines with their numbers, up to a blank one."""
     sentence: list[Line] = []
-    for first, block in lines(path, faults):
+    for first, block in iter_lines(path, faults):
         for number, line in enumerate(block, first):
             # Other kinds of white space are words: PAN-X has them.
             if line is None or line.strip(" \t\r"):
@@ -68,7 +68,7 @@ class _Parser:
 
     tags: dict[str, int] | None
     prefix: str
-    faults: Faults
+    faults: RowErrors
     lines: int = 0
     bare: int = 0
     _spoilt: bool = field(default=False)

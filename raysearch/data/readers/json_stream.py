@@ -10,7 +10,7 @@ from typing import Any, BinaryIO, NoReturn
 
 from ...errors import printable
 from ...storage import open_input
-from .row_errors import Faults
+from .row_errors import RowErrors
 from .text_lines import EMPTY, foreign, not_utf8, unreadable
 
 _BLOCK = 1 << 20
@@ -27,7 +27,7 @@ class _Stop(Exception):
     """The file cannot be read further; its fault has been noted."""
 
 
-def articles(path: Path, faults: Faults) -> Iterator[Any]:
+def iter_articles(path: Path, faults: RowErrors) -> Iterator[Any]:
     """Members of "data", in order.
 
     What is wrong with the JSON is noted with its line; the members before it have been given.
@@ -53,7 +53,7 @@ def kind(value: Any) -> str:
     return _KINDS.get(type(value), json.dumps(value)[:40])
 
 
-def brief(value: Any) -> str:
+def shorten_value(value: Any) -> str:
     """A JSON value as it stands, cut; of one that is nested too deeply what it is."""
     try:
         return json.dumps(value, ensure_ascii=False)[:60]
@@ -61,7 +61,7 @@ def brief(value: Any) -> str:
         return kind(value)
 
 
-def whole(text: str) -> int:
+def is_valid_unicode(text: str) -> int:
     """A whole number of JSON. Raises ValueError for one that no one can have meant: Python takes
     the square of its digits in time, and refuses more than 4,300."""
     if len(text) > _DIGITS:
@@ -125,11 +125,11 @@ def _list(window: "_Window") -> Iterator[Any]:
 class _Window:
     """A part of the text that moves on as it is read."""
 
-    def __init__(self, stream: BinaryIO, faults: Faults) -> None:
+    def __init__(self, stream: BinaryIO, faults: RowErrors) -> None:
         self.faults = faults
         self._stream = stream
         self._decoder = codecs.getincrementaldecoder("utf-8-sig")()
-        self._json = json.JSONDecoder(parse_int=whole)
+        self._json = json.JSONDecoder(parse_int=is_valid_unicode)
         self._text, self._at, self._ended = "", 0, False
         self._line, self._column = 1, 0  # where the window begins, both before it
 

@@ -14,24 +14,24 @@ def folders(task: Task) -> tuple[str, ...]:
     return task.folder, f"{benchmark}/{task.folder}"
 
 
-def home(task: Task, root: Path) -> Path:
+def task_folder(task: Task, root: Path) -> Path:
     """The first of a task's folders that is there; the first of all where none is."""
     known = [root / folder for folder in folders(task)]
     return next((folder for folder in known if folder.is_dir()), known[0])
 
 
-def place(task: Task, file: File, root: Path) -> Path:
+def file_path(task: Task, file: File, root: Path) -> Path:
     """A file's path, or the folder's where its format is a folder."""
-    above = home(task, root) if file.folder is None else root / file.folder
+    above = task_folder(task, root) if file.folder is None else root / file.folder
     return above / file.path
 
 
-def paths(task: Task, split: Split, root: Path) -> tuple[tuple[Path, ...], ...]:
+def split_paths(task: Task, split: Split, root: Path) -> tuple[tuple[Path, ...], ...]:
     """The files of each published form of a split, in the order of `split.files`."""
     return tuple(_paths(task, file, root) for file in split.files)
 
 
-def present(task: Task, split: Split, root: Path) -> File:
+def present_paths(task: Task, split: Split, root: Path) -> File:
     """The first published form whose files are all there."""
     return next(
         file for file in split.files if all(path.exists() for path in _paths(task, file, root))
@@ -39,7 +39,7 @@ def present(task: Task, split: Split, root: Path) -> File:
 
 
 def _paths(task: Task, file: File, root: Path) -> tuple[Path, ...]:
-    path = place(task, file, root)
+    path = file_path(task, file, root)
     if file.parts:
         return tuple(path / part for part in file.parts)
-    return (path, path.parent / file.keep.path) if file.keep else (path,)
+    return (path, path.parent / file.kept_ids.path) if file.kept_ids else (path,)

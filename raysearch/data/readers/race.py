@@ -10,25 +10,25 @@ from typing import Any
 from ...storage import open_input
 from ...tasks.task import Example, Split, Task
 from . import json_stream
-from .json_stream import brief, half_pair, kind
-from .paths import paths, place, present
-from .row_errors import Faults
+from .json_stream import half_pair, kind, shorten_value
+from .paths import file_path, present_paths, split_paths
+from .row_errors import RowErrors
 from .text_lines import place_not_utf8, unreadable
 
-__all__ = ["paths", "read"]
+__all__ = ["read", "split_paths"]
 
 LARGEST = 1 << 24  # bytes of a file
 LETTERS = {letter: number for number, letter in enumerate("ABCD")}
 
 
-def read(task: Task, split: Split, root: Path, faults: Faults) -> Iterator[Example]:
+def read(task: Task, split: Split, root: Path, faults: RowErrors) -> Iterator[Example]:
     """Questions of every file, a file in memory: folders in the row's order, files in that of their
     names. Ids count the questions that are given; "part" is the folder that one is of.
 
     White space within a passage is single spaces; questions and options are as they stand.
     """
-    file = present(task, split, root)
-    folder = place(task, file, root)
+    file = present_paths(task, split, root)
+    folder = file_path(task, file, root)
     faults.source = str(folder)
     kept = 0
     for part in file.parts:
@@ -52,7 +52,7 @@ def _names(folder: Path) -> list[str]:
         raise unreadable(folder, error) from None
 
 
-def _load(path: Path, where: str, faults: Faults) -> dict[str, Any] | None:
+def _load(path: Path, where: str, faults: RowErrors) -> dict[str, Any] | None:
     """The object of a file; None where it holds none."""
     try:
         with open_input(path) as stream:
@@ -63,7 +63,7 @@ def _load(path: Path, where: str, faults: Faults) -> dict[str, Any] | None:
         faults.add(where, f"more than {LARGEST >> 20} MiB are no passage with its questions")
         return None
     try:
-        whole = json.loads(content.decode("utf-8-sig"), parse_int=json_stream.whole)
+        whole = json.loads(content.decode("utf-8-sig"), parse_int=json_stream.is_valid_unicode)
     except UnicodeDecodeError as error:
         line, text = place_not_utf8(content, error)
         faults.add(f"{where} {line}", text)
@@ -83,7 +83,7 @@ def _load(path: Path, where: str, faults: Faults) -> dict[str, Any] | None:
 
 
 def _examples(
-    whole: dict[str, Any], where: str, labelled: bool, faults: Faults
+    whole: dict[str, Any], where: str, labelled: bool, faults: RowErrors
 ) -> Iterator[Example]:
     """Questions of one passage, those that are right."""
     kinds = {"article": str, "questions": list, "options": list}
@@ -134,5 +134,5 @@ def _problem(question: Any, options: Any, answer: Any, labelled: bool) -> str | 
     if wrong := half_pair(question, *options):
         return wrong
     if labelled and (not isinstance(answer, str) or answer not in LETTERS):
-        return f"answer {brief(answer)[:40]}; the answers are: {', '.join(LETTERS)}"
+        return f"answer {shorten_value(answer)[:40]}; the answers are: {', '.join(LETTERS)}"
     return None

@@ -13,12 +13,12 @@ from difflib import get_close_matches
 from pathlib import Path
 from types import ModuleType
 
-from ...errors import InputError, Problem, reading
+from ...errors import InputError, Problem, refuse_unreadable
 from ...storage import open_input
 from ...tasks.task import Example, Split, Task
 from . import conll, plain_text, race, squad, toy_grammar, tsv
-from .paths import folders, home
-from .row_errors import Faults
+from .paths import folders, task_folder
+from .row_errors import RowErrors
 
 READERS: dict[str, ModuleType] = {
     "tsv": tsv,
@@ -40,7 +40,7 @@ def read(
     root: Path,
     *,
     spare: int = 0,
-    left: Callable[[Faults], None] | None = None,
+    left: Callable[[RowErrors], None] | None = None,
 ) -> Iterator[Example]:
     """Examples of a split, in the file's order; see `Example` for what they hold.
 
@@ -63,29 +63,29 @@ def read(
 def _some(examples: Iterator[Example], task: Task, split: Split, root: Path) -> Iterator[Example]:
     """The examples; raises InputError where there is none, as all were left out."""
     none = True
-    with reading(f"{split.name} of {task.name} in {home(task, root)}"):
+    with refuse_unreadable(f"{split.name} of {task.name} in {task_folder(task, root)}"):
         for example in examples:
             none = False
             yield example
     if none:
         text = "no usable example: all were left out"
-        raise InputError(str(home(task, root)), [Problem(place=split.name, text=text)])
+        raise InputError(str(task_folder(task, root)), [Problem(location=split.name, text=text)])
 
 
 def _read(
-    task: Task, split: Split, root: Path, spare: int, left: Callable[[Faults], None] | None
+    task: Task, split: Split, root: Path, spare: int, left: Callable[[RowErrors], None] | None
 ) -> Iterator[Example]:
-    faults = Faults(source=str(home(task, root)))
+    faults = RowErrors(source=str(task_folder(task, root)))
     kept = 0
     for example in READERS[task.reader].read(task, split, root, faults):
         kept += 1
         yield example
-    left_out = faults.left()
+    left_out = faults.skipped()
     if spare >= left_out > max(_FEW, kept):
         whole = f"{left_out:,} of {left_out + kept:,} examples are unusable"
         faults.refuse("file", f"{whole}; to leave some out does not make up for most of them")
     faults.close(spare)
-    if left is not None and (faults.left() or faults.mended):
+    if left is not None and (faults.skipped() or faults.repaired):
         left(faults)
 
 
@@ -103,7 +103,7 @@ def locate(task: Task, root: Path, further: tuple[Split, ...] = ()) -> list[Prob
 
 def has_files(task: Task) -> bool:
     """Return whether a task is read from files; others make their examples."""
-    paths = READERS[task.reader].paths
+    paths = READERS[task.reader].split_paths
     return any(any(paths(task, split, Path())) for split in task.splits().values())
 
 
@@ -148,23 +148,23 @@ def _expand(files: tuple[Path, ...]) -> Iterator[Path]:
 
 def _present(task: Task, split: Split, root: Path) -> tuple[Path, ...] | None:
     """The files of the first form that is whole; empty for a task without files."""
-    forms = READERS[task.reader].paths(task, split, root)
+    forms = READERS[task.reader].split_paths(task, split, root)
     return next((files for files in forms if all(path.exists() for path in files)), None)
 
 
 def _missing(task: Task, splits: tuple[Split, ...], root: Path) -> list[Problem]:
     lacking = [split for split in splits if _present(task, split, root) is None]
-    if not lacking or home(task, root).is_dir():
+    if not lacking or task_folder(task, root).is_dir():
         return [
-            Problem(place=split.name, text=_missing_text(task, split, root)) for split in lacking
+            Problem(location=split.name, text=_missing_text(task, split, root)) for split in lacking
         ]
-    return [Problem(place=task.name, text=_folder_text(task, lacking, root))]
+    return [Problem(location=task.name, text=_folder_text(task, lacking, root))]
 
 
 def _missing_text(task: Task, split: Split, root: Path) -> str:
     """What was looked for, and what there is instead."""
-    folder = home(task, root)
-    forms = READERS[task.reader].paths(task, split, root)
+    folder = task_folder(task, root)
+    forms = READERS[task.reader].split_paths(task, split, root)
     own = [files for files in forms if all(folder in path.parents for path in files)]
     names = [[path.relative_to(folder).as_posix() for path in files] for files in own]
     wanted = ", or ".join(dict.fromkeys(" with ".join(files) for files in names))
@@ -184,7 +184,9 @@ def _missing_text(task: Task, split: Split, root: Path) -> str:
 def _known(task: Task, root: Path) -> set[str]:
     """Names of files that some split is read from."""
     reader = READERS[task.reader]
-    forms = [files for split in task.splits().values() for files in reader.paths(task, split, root)]
+    forms = [
+        files for split in task.splits().values() for files in reader.split_paths(task, split, root)
+    ]
     return {path.name for files in forms for path in files}
 
 
@@ -196,7 +198,9 @@ def _folder_text(task: Task, lacking: list[Split], root: Path) -> str:
         return f"no folder {root}; give the folder that holds {holding}"
     looked = f"no folder {' or '.join(map(str, wanted))} in {root}"
     bare = replace(task, folder="")
-    forms = [files for split in lacking for files in READERS[task.reader].paths(bare, split, root)]
+    forms = [
+        files for split in lacking for files in READERS[task.reader].split_paths(bare, split, root)
+    ]
     if any(all(path.exists() for path in files) for files in forms):
         return f"{looked}; its files are in that folder itself: {_folder_hint(wanted[0], root)}"
     above, last = wanted[0].parent, wanted[0].name

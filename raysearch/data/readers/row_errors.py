@@ -8,7 +8,7 @@ KEPT_PROBLEMS = 20
 
 
 @dataclass(kw_only=True)
-class Faults:
+class RowErrors:
     """Problems of one file: the first are kept, all are counted.
 
     Attributes:
@@ -25,44 +25,44 @@ class Faults:
     count: int = 0
     unusable: int = 0
     refused: bool = False
-    mended: int = 0
+    repaired: int = 0
     kept: list[Problem] = field(default_factory=list)
-    known: "Faults | None" = None
+    tolerated: "RowErrors | None" = None
 
     def add(self, place: str, text: str, *, examples: int = 1) -> None:
         """Note a problem that makes so many examples unusable; 0 for a further one of the same."""
         self.count += 1
         self.unusable += examples
         if len(self.kept) < KEPT_PROBLEMS:
-            self.kept.append(Problem(place=place, text=text))
+            self.kept.append(Problem(location=place, text=text))
 
     def refuse(self, place: str, text: str) -> None:
         """Note a problem of the file as a whole, which no spare examples make up for."""
         self.add(place, text, examples=0)
         self.refused = True
 
-    def take(self, other: "Faults") -> None:
+    def merge(self, other: "RowErrors") -> None:
         """Note all that another found."""
         self.kept = [*self.kept, *other.kept][:KEPT_PROBLEMS]
         self.count += other.count
         self.unusable += other.unusable
-        self.mended += other.mended
+        self.repaired += other.repaired
         self.refused |= other.refused
 
-    def left(self) -> int:
+    def skipped(self) -> int:
         """Examples that are left out where nothing was raised."""
-        return self.unusable + (self.known.unusable if self.known else 0)
+        return self.unusable + (self.tolerated.unusable if self.tolerated else 0)
 
-    def told(self, shown: int = 3) -> str:
+    def summary(self, shown: int = 3) -> str:
         """What was left out, why, and what was mended, in a line."""
         said = []
-        if self.left():
-            problems = [*self.kept, *(self.known.kept if self.known else ())][:shown]
-            why = "; ".join(f"{problem.place} {problem.text}" for problem in problems)
-            few = "" if self.left() == 1 else "s"
-            said.append(f"{self.left():,} unusable example{few} left out, the first: {why}")
-        if self.mended:
-            said.append(f"{self.mended:,} answers moved to where they stand in their context")
+        if self.skipped():
+            problems = [*self.kept, *(self.tolerated.kept if self.tolerated else ())][:shown]
+            why = "; ".join(f"{problem.location} {problem.text}" for problem in problems)
+            few = "" if self.skipped() == 1 else "s"
+            said.append(f"{self.skipped():,} unusable example{few} left out, the first: {why}")
+        if self.repaired:
+            said.append(f"{self.repaired:,} answers moved to where they stand in their context")
         return "; ".join(said).replace("\n", " ")
 
     def close(self, spare: int = 0) -> None:
@@ -70,5 +70,5 @@ class Faults:
         if not self.refused and self.unusable <= spare:
             return
         more = self.count - len(self.kept)
-        rest = [Problem(place="...", text=f"and {more:,} more", count=more)] if more else []
+        rest = [Problem(location="...", text=f"and {more:,} more", count=more)] if more else []
         raise InputError(self.source, [*self.kept, *rest])

@@ -8,35 +8,35 @@ from pathlib import Path
 from typing import Any
 
 from ...tasks.task import Example, Split, Task
-from .json_stream import articles, brief, half_pair, kind
-from .paths import paths, place, present
-from .row_errors import Faults
+from .json_stream import half_pair, iter_articles, kind, shorten_value
+from .paths import file_path, present_paths, split_paths
+from .row_errors import RowErrors
 
-__all__ = ["paths", "read"]
+__all__ = ["read", "split_paths"]
 
 Place = tuple[int, int, int]
 Answers = tuple[tuple[str, int], ...]
 
 
-def read(task: Task, split: Split, root: Path, faults: Faults) -> Iterator[Example]:
+def read(task: Task, split: Split, root: Path, faults: RowErrors) -> Iterator[Example]:
     """Questions of the first form that is there, in the file's order, with all their gold answers.
 
     A training set's answers stand where they say: one that stands elsewhere in the context, or
-    differs from it in white space, is put right and counted in `faults.mended`; one that says a
+    differs from it in white space, is put right and counted in `faults.repaired`; one that says a
     place outside of the context, or none, is a fault. In other sets, as in the official evaluators,
     only an answer's text counts. Plausible answers are none.
     """
-    file = present(task, split, root)
-    path = place(task, file, root)
+    file = present_paths(task, split, root)
+    path = file_path(task, file, root)
     faults.source = str(path)
     checks = _Checks(
         labelled=split.labelled,
         unanswerable=task.unanswerable,
-        exact=split.name in {training.name for training in task.trainings()},
+        exact=split.name in {training.name for training in task.training_splits()},
         numbered=file.numbered,
-        faults=Faults(source=faults.source),
+        faults=RowErrors(source=faults.source),
     )
-    for number, article in enumerate(articles(path, faults)):
+    for number, article in enumerate(iter_articles(path, faults)):
         for where, context, item in _questions(article, number, checks.faults):
             example = checks.example(where, context, item)
             if example is not None:
@@ -45,7 +45,7 @@ def read(task: Task, split: Split, root: Path, faults: Faults) -> Iterator[Examp
 
 
 def _questions(
-    article: Any, number: int, faults: Faults
+    article: Any, number: int, faults: RowErrors
 ) -> Iterator[tuple[Place, str, dict[str, Any]]]:
     """Where each question of an article stands, its context, and itself."""
     paragraphs = _member(article, "paragraphs", list, f"data[{number}]", faults)
@@ -66,7 +66,7 @@ def _questions(
 
 
 def _member(
-    owner: Any, name: str, wanted: type, where: str, faults: Faults, *, examples: int = 1
+    owner: Any, name: str, wanted: type, where: str, faults: RowErrors, *, examples: int = 1
 ) -> Any:
     """A member of an object; None, and a fault, where there is none of that kind."""
     if not isinstance(owner, dict):
@@ -97,7 +97,7 @@ class _Checks:
     unanswerable: bool
     exact: bool
     numbered: bool
-    faults: Faults
+    faults: RowErrors
     ids: set[str] = field(default_factory=set)
     seen: int = 0
     kept: int = 0
@@ -154,7 +154,7 @@ class _Checks:
         for answer in found:
             text = answer.get("text") if isinstance(answer, dict) else None
             if not isinstance(text, str):
-                return f"an answer has no 'text': {brief(answer)}"
+                return f"an answer has no 'text': {shorten_value(answer)}"
             if wrong := half_pair(text):
                 return f"an answer {wrong}"
             if not text.strip():
@@ -185,14 +185,14 @@ class _Checks:
         if not 0 <= start < len(context):
             seen = f"answer_start {start} is outside of its context of {len(context)} characters"
             return f"{seen}; '{_short(text)}' stands at {begin}"
-        self.faults.mended += 1
+        self.faults.repaired += 1
         return context[begin:end], begin
 
     def _fault(self, where: Place, name: Any, text: str) -> None:
         shown = f"question {name}: " if isinstance(name, str | int) else ""
         self.faults.add("data[{}].paragraphs[{}].qas[{}]".format(*where), f"{shown}{text}")
 
-    def close(self, faults: Faults) -> None:
+    def close(self, faults: RowErrors) -> None:
         """Add what was found to the faults of the file, and what only the whole of it tells."""
         if self.seen and self.blank == self.seen:
             text = "every answer is blank, as in XTREME's test sets"
@@ -203,7 +203,7 @@ class _Checks:
         if self.labelled and self.unanswerable and self.seen and not self.marked:
             text = "no question says whether it 'is_impossible'; is this a file of SQuAD 1.1?"
             faults.refuse("file", text)
-        faults.take(self.faults)
+        faults.merge(self.faults)
 
 
 def _short(text: str) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ...errors import InputError, Problem
 from ...storage import open_input
-from .row_errors import Faults
+from .row_errors import RowErrors
 
 _BLOCK = 1 << 20
 LONGEST = 1 << 24  # bytes of a line, or of the blank lines between two others
@@ -25,7 +25,7 @@ class _TooLong(Exception):
     """A line that no one wrote."""
 
 
-def lines(path: Path, faults: Faults) -> Iterator[tuple[int, list[str | None]]]:
+def iter_lines(path: Path, faults: RowErrors) -> Iterator[tuple[int, list[str | None]]]:
     """Many lines at a time, without their ends, and the number of the first, counted from 1.
 
     A line that cannot be read is None, and a fault; blank lines at the end of the file are left
@@ -42,18 +42,20 @@ def lines(path: Path, faults: Faults) -> Iterator[tuple[int, list[str | None]]]:
             number += len(found)
     except _TooLong:
         text = f"it, or the blank lines behind it, do not end within {LONGEST >> 20} MiB"
-        raise InputError(str(path), [Problem(place=f"line {number}", text=text)]) from None
+        raise InputError(str(path), [Problem(location=f"line {number}", text=text)]) from None
 
 
 def unreadable(path: Path, error: OSError) -> InputError:
     """The error for a file that the operating system does not give."""
-    return InputError(str(path), [Problem(place="file", text=f"cannot be read: {error.strerror}")])
+    return InputError(
+        str(path), [Problem(location="file", text=f"cannot be read: {error.strerror}")]
+    )
 
 
 def foreign(path: Path, head: bytes) -> InputError | None:
     """The error for a file that begins as no plain text does."""
     said = next((text for mark, text in _FOREIGN.items() if head.startswith(mark)), None)
-    return InputError(str(path), [Problem(place="file", text=said)]) if said else None
+    return InputError(str(path), [Problem(location="file", text=said)]) if said else None
 
 
 def not_utf8(line: bytes, error: UnicodeDecodeError) -> str:
@@ -92,7 +94,7 @@ def _blocks(path: Path) -> Iterator[bytes]:
         raise unreadable(path, error) from None
 
 
-def _decode(block: bytes, first: int, faults: Faults) -> list[str | None]:
+def _decode(block: bytes, first: int, faults: RowErrors) -> list[str | None]:
     try:
         text = block.decode()
     except UnicodeDecodeError:
@@ -104,7 +106,7 @@ def _decode(block: bytes, first: int, faults: Faults) -> list[str | None]:
     return text.split("\n")
 
 
-def _line(line: bytes, number: int, faults: Faults) -> str | None:
+def _line(line: bytes, number: int, faults: RowErrors) -> str | None:
     """One line of a block that holds some that cannot be read."""
     if b"\0" in line:
         faults.add(f"line {number}", "holds a NUL byte; the file may be damaged")

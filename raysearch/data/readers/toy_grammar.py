@@ -10,7 +10,7 @@ from pathlib import Path
 from random import Random
 
 from ...tasks.task import Example, Split, Task
-from .row_errors import Faults
+from .row_errors import RowErrors
 
 ROWS = {"train": 3000, "dev": 500, "test": 500}
 SEED = 20260801
@@ -23,12 +23,12 @@ VERBS = ("fell", "moved", "stood", "vanished", "appeared")
 ENDINGS = ("here", "there", "again", "today")
 
 
-def paths(task: Task, split: Split, root: Path) -> tuple[tuple[Path, ...], ...]:
+def split_paths(task: Task, split: Split, root: Path) -> tuple[tuple[Path, ...], ...]:
     """One form, which needs no file."""
     return ((),)
 
 
-def read(task: Task, split: Split, root: Path, faults: Faults) -> Iterator[Example]:
+def read(task: Task, split: Split, root: Path, faults: RowErrors) -> Iterator[Example]:
     """Sentences of a split; none is in two splits, and labels take turns."""
     assert split.name in ROWS, f"{task.name} has no sentences for a split '{split.name}'"
     random, seen = Random(SEED), set()

@@ -8,23 +8,23 @@ from itertools import chain
 from operator import itemgetter
 from pathlib import Path
 
-from ...errors import unknown
-from ...metrics.missing_ids import ids as listed
+from ...errors import unknown_name
+from ...metrics.missing_ids import format_ids as listed
 from ...tasks.task import Example, File, Split, Task
 from .decimal_numbers import decimal
-from .paths import paths, place, present
-from .row_errors import Faults
-from .text_lines import EMPTY, lines
+from .paths import file_path, present_paths, split_paths
+from .row_errors import RowErrors
+from .text_lines import EMPTY, iter_lines
 
-__all__ = ["paths", "read"]
+__all__ = ["read", "split_paths"]
 
 Row = list[str]
 
 
-def read(task: Task, split: Split, root: Path, faults: Faults) -> Iterator[Example]:
+def read(task: Task, split: Split, root: Path, faults: RowErrors) -> Iterator[Example]:
     """Examples of the first form that is there, one at a time and a block of the file in memory."""
-    file = present(task, split, root)
-    path = place(task, file, root)
+    file = present_paths(task, split, root)
+    path = file_path(task, file, root)
     faults.source = str(path)
     rows = _rows(path, faults)
     first = next(rows, None)
@@ -40,7 +40,7 @@ def read(task: Task, split: Split, root: Path, faults: Faults) -> Iterator[Examp
     width = _width(split, file, first[1])
     belongs = _filter(file, path.parent, first[1], faults)
     rows = rows if file.header else chain([first], rows)
-    trained = split.name in {training.name for training in task.trainings()}
+    trained = split.name in {training.name for training in task.training_splits()}
     ids = None if trained or "id" not in columns else Counter[str]()
     yield from _examples(task, file, columns, rows, width, belongs, ids, faults)
     if twice := [identity for identity, count in (ids or {}).items() if count > 1]:
@@ -56,7 +56,7 @@ def _examples(
     width: int,
     belongs: Callable[[Row], bool] | None,
     ids: Counter[str] | None,
-    faults: Faults,
+    faults: RowErrors,
 ) -> Iterator[Example]:
     """Examples of rows. Counts their ids, unless `ids` is None as they need not tell rows apart."""
     label_at = columns.pop("label", None)
@@ -64,7 +64,7 @@ def _examples(
     # The first column twice, because a getter of a single one would not give a tuple.
     pick = itemgetter(*columns.values(), *list(columns.values())[:1])
     to_label = _labeller(task, file)
-    torn = Faults(source=faults.source) if file.torn else faults
+    torn = RowErrors(source=faults.source) if file.tolerated_bad_rows else faults
     blank = {name for name in task.inputs if name in columns}  # as far as was read
     kept = seen = 0
     for number, fields in rows:
@@ -89,9 +89,9 @@ def _examples(
                 continue
         yield example
     if torn is not faults and (torn.count > _torn(file, seen) or not kept):
-        faults.take(torn)
+        faults.merge(torn)
     elif torn is not faults:
-        faults.known = torn
+        faults.tolerated = torn
     _check_rows(file, belongs, seen, kept, faults)
     for name in sorted(blank) if kept else ():
         faults.refuse("file", f"every {name} is blank; do the columns stand in another order?")
@@ -100,7 +100,7 @@ def _examples(
 def _torn(file: File, rows: int) -> int:
     """How many torn rows are those that the published file is known for: of a part of it no more
     than one in a hundred, and the two pieces of one."""
-    return min(file.torn, max(2, rows // 100))
+    return min(file.tolerated_bad_rows, max(2, rows // 100))
 
 
 def _width(split: Split, file: File, first: Row) -> int:
@@ -113,16 +113,16 @@ def _width(split: Split, file: File, first: Row) -> int:
     return bare if not split.labelled and len(first) == bare else full
 
 
-def _rows(path: Path, faults: Faults) -> Iterator[tuple[int, Row]]:
+def _rows(path: Path, faults: RowErrors) -> Iterator[tuple[int, Row]]:
     """Line number, counted from 1, and fields of every line that can be read."""
-    for first, found in lines(path, faults):
+    for first, found in iter_lines(path, faults):
         for number, line in enumerate(found, first):
             if line is not None:
                 yield number, line.split("\t")
 
 
 def _columns(
-    task: Task, split: Split, file: File, first: Row, faults: Faults
+    task: Task, split: Split, file: File, first: Row, faults: RowErrors
 ) -> dict[str, int] | None:
     """Where the inputs, the id and the label stand; None if the header lacks one of them."""
     wanted = dict(file.columns)
@@ -139,7 +139,7 @@ def _columns(
     places = {column: place for place, column in reversed(list(enumerate(first)))}
     lacking = [str(column) for column in wanted.values() if column not in places]
     for column in lacking:
-        faults.refuse("line 1", unknown("column", column, (name[:40] for name in first)))
+        faults.refuse("line 1", unknown_name("column", column, (name[:40] for name in first)))
     for column in wanted.values():
         if first.count(str(column)) > 1:
             faults.refuse("line 1", f"column '{column}' stands more than once in the header")
@@ -150,7 +150,7 @@ def _labeller(task: Task, file: File) -> Callable[[str], int | float | None]:
     """A function from a label's text to its value, or to None where there is no such label."""
     if task.labels:
         numbers = {label: number for number, label in enumerate(task.labels)}
-        return (numbers | {seen: numbers[meant] for seen, meant in file.spelled.items()}).get
+        return (numbers | {seen: numbers[meant] for seen, meant in file.label_aliases.items()}).get
     low, high = task.bounds or (float("-inf"), float("inf"))
 
     def bounded(text: str) -> float | None:
@@ -177,21 +177,23 @@ class _Filter:
         return found is self.inside
 
 
-def _filter(file: File, folder: Path, header: Row, faults: Faults) -> Callable[[Row], bool] | None:
+def _filter(
+    file: File, folder: Path, header: Row, faults: RowErrors
+) -> Callable[[Row], bool] | None:
     """What tells a split's rows; None where all are."""
     if file.where is not None:
         column, said = file.where
         if column not in header:
-            faults.refuse("line 1", unknown("column", str(column), header))
+            faults.refuse("line 1", unknown_name("column", str(column), header))
             return None
         at = header.index(str(column))
         return lambda fields: fields[at] == said
-    if file.keep is None:
+    if file.kept_ids is None:
         return None
-    keep = file.keep
+    keep = file.kept_ids
     lacking = [column for column in keep.columns if column not in header]
     for column in lacking:
-        faults.refuse("line 1", unknown("column", column, header))
+        faults.refuse("line 1", unknown_name("column", column, header))
     places = [header.index(column) for column in keep.columns if column in header]
     listed = frozenset(tuple(ids) for _, ids in _rows(folder / keep.path, faults))
     return _Filter(
@@ -203,7 +205,7 @@ def _filter(file: File, folder: Path, header: Row, faults: Faults) -> Callable[[
 
 
 def _check_rows(
-    file: File, belongs: Callable[[Row], bool] | None, seen: int, kept: int, faults: Faults
+    file: File, belongs: Callable[[Row], bool] | None, seen: int, kept: int, faults: RowErrors
 ) -> None:
     """Whether there were rows, and a filter let them through as it should."""
     if not seen:
@@ -214,12 +216,12 @@ def _check_rows(
     if not isinstance(belongs, _Filter):
         return
     if not belongs.listed:
-        faults.refuse(file.keep.path, EMPTY)
+        faults.refuse(file.kept_ids.path, EMPTY)
     elif belongs.unseen:
         example = ", ".join(min(belongs.unseen))
         seen = f"{len(belongs.unseen)} of its {len(belongs.listed)} rows name ids that no row has"
         text = f"{seen}, for example {example}; the files may be of other versions"
-        faults.refuse(file.keep.path, text)
+        faults.refuse(file.kept_ids.path, text)
 
 
 def _width_text(seen: int, width: int) -> str:

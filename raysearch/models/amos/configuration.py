@@ -4,7 +4,7 @@ from typing import Any
 
 from transformers import PreTrainedConfig
 
-from ..configuration_rules import complete, refuse
+from ..configuration_rules import refuse_values, register_auto_classes
 
 _SIZES = (
     "vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size",
@@ -50,8 +50,8 @@ class AmosConfig(PreTrainedConfig):
         from transformers.activations import ACT2FN
 
         super().__post_init__(**kwargs)
-        complete(self)
-        refuse(self, {name: (_counts(getattr(self, name)), "1 or more") for name in _SIZES})
+        register_auto_classes(self)
+        refuse_values(self, {name: (_counts(getattr(self, name)), "1 or more") for name in _SIZES})
         heads, bins, words = self.num_attention_heads, self.rel_pos_bins, self.vocab_size
         known = self.hidden_act in ACT2FN
         rules = {n: (0 <= getattr(self, n) < 1, "from 0 to below 1") for n in _DROPOUTS} | {
@@ -64,7 +64,7 @@ class AmosConfig(PreTrainedConfig):
             "head_activation": (self.head_activation in ("tanh", "gelu"), "tanh or gelu"),
             "head_init": (self.head_init in ("default", "normal"), "default or normal"),
         }
-        refuse(self, rules)
+        refuse_values(self, rules)
 
 
 def _counts(value: Any) -> bool:

@@ -18,10 +18,10 @@ from .configuration import AmosConfig
 
 # The bias of a padded key. Its weight is 0 in every precision, float16 holds it, and an example of
 # nothing but padding gets finite weights, where -inf would give NaN.
-NEVER = -3e4
+MASKED_SCORE = -3e4
 
 
-def bucket(distance: torch.Tensor, bins: int, furthest: int) -> torch.Tensor:
+def relative_position_bucket(distance: torch.Tensor, bins: int, furthest: int) -> torch.Tensor:
     """Row of the bias table for integer distances, key minus query.
 
     Distances up to bins / 4 have a row each. Further ones share rows, each wider than the last by
@@ -35,7 +35,7 @@ def bucket(distance: torch.Tensor, bins: int, furthest: int) -> torch.Tensor:
     return torch.where(away < exact, away, shared) * distance.sign() + half - 1
 
 
-def attend(
+def attend_with_bias(
     module: nn.Module,
     query: torch.Tensor,
     key: torch.Tensor,
@@ -73,7 +73,7 @@ class AmosSelfAttention(nn.Module):
         """[examples, tokens, width] -> the same, and the weights where they are to be had."""
         parts = self.in_proj(hidden).unflatten(-1, (3, -1, self.size)).unbind(2)
         name = self.config._attn_implementation
-        context, weights = ALL_ATTENTION_FUNCTIONS.get_interface(name, attend)(
+        context, weights = ALL_ATTENTION_FUNCTIONS.get_interface(name, attend_with_bias)(
             self, *(part.transpose(1, 2) for part in parts), bias, scaling=self.size**-0.5,
             dropout=self.dropout.p if self.training else 0.0, **kwargs,
         )  # fmt: skip
@@ -152,7 +152,9 @@ class AmosModel(AmosPreTrainedModel):
         """[1, heads, tokens, tokens]: what a query's (row's) scores of keys (columns) get added."""
         table = self.relative_attention_bias
         distance = torch.arange(1 - tokens, tokens, device=table.weight.device)
-        rows = table(bucket(distance, self.config.rel_pos_bins, self.config.max_rel_pos))
+        rows = table(
+            relative_position_bucket(distance, self.config.rel_pos_bins, self.config.max_rel_pos)
+        )
         return rows.T.unfold(1, tokens, 1).flip(1)[None]
 
     @capture_outputs
@@ -176,7 +178,7 @@ class AmosModel(AmosPreTrainedModel):
         hidden, bias = self.embeddings(inputs_embeds), self.bias(inputs_embeds.shape[1])
         if attention_mask is not None:
             hidden = hidden * attention_mask[..., None].to(hidden.dtype)
-            bias = torch.where(attention_mask[:, None, None].bool(), bias, NEVER)
+            bias = torch.where(attention_mask[:, None, None].bool(), bias, MASKED_SCORE)
         for layer in self.encoder["layer"]:
             hidden = layer(hidden, bias, **kwargs)
         return BaseModelOutput(last_hidden_state=hidden)

@@ -62,7 +62,7 @@ def _is_punctuation(character: str) -> bool:
     return unicodedata.category(character)[0] == "P"
 
 
-class Segments:
+class WordSegmenter:
     """Texts to tokens, by SentencePiece. It remembers words."""
 
     def __init__(self, vocabulary: Vocabulary) -> None:
@@ -84,7 +84,7 @@ class Segments:
         """The ids of a text's tokens."""
         return [id_ for segment in self._of(line_of(text)) for id_ in segment.ids]
 
-    def placed(self, text: str) -> list[tuple[int, Span]]:
+    def ids_and_spans(self, text: str) -> list[tuple[int, Span]]:
         """The id of each token and the characters [begin, stop) of the text that it stands for."""
         line = line_of(text)
         places, start, tokens = _places(text, line), 0, []

@@ -12,8 +12,8 @@ from transformers import BatchEncoding, PreTrainedTokenizer
 from transformers.tokenization_utils_base import TruncationStrategy
 from transformers.utils import PaddingStrategy
 
-from .segmentation import SPACE, Segments
-from .vocabulary import CLS, LINES, MASK, MODEL, SEP, SPECIAL, UNK, read
+from .segmentation import SPACE, WordSegmenter
+from .vocabulary import CLS, LINES, MASK, MODEL, SEP, SPECIAL, UNK, read_vocabulary
 
 # What asks for more than ids, a mask and offsets.
 _FURTHER = (
@@ -41,9 +41,9 @@ class AmosTokenizer(PreTrainedTokenizer):
         self, vocab_file: str | None = None, dict_file: str | None = None, **kwargs: Any
     ) -> None:
         near = str(Path(vocab_file or dict_file or ".").parent)
-        vocabulary = read(vocab_file, dict_file, str(kwargs.get("name_or_path") or near))
+        vocabulary = read_vocabulary(vocab_file, dict_file, str(kwargs.get("name_or_path") or near))
         self._contents = vocabulary.contents
-        self._segments = Segments(vocabulary)
+        self._segments = WordSegmenter(vocabulary)
         self._unnumbered = vocabulary.unnumbered
         self._ids = {**{token: at for at, token in enumerate(SPECIAL)}, **vocabulary.ids}
         self._names = list(self._ids)
@@ -123,7 +123,7 @@ class AmosTokenizer(PreTrainedTokenizer):
             return super()._encode_plus(text, text_pair, **options)
         pairs = [text_pair] if text_pair is None or isinstance(text_pair, str) else text_pair
         pairs = pairs * len(texts) if text_pair is None else pairs
-        read = self._segments.placed if placed else self._segments.ids
+        read = self._segments.ids_and_spans if placed else self._segments.ids
         marks = ((CLS, (0, 0)), (SEP, (0, 0))) if placed else (CLS, SEP)
         rows = [self._row(read, marks, *both, options) for both in zip(texts, pairs, strict=True)]
         made = {"input_ids": [[id_ for id_, _ in row] for row in rows] if placed else rows}

@@ -39,7 +39,7 @@ class Vocabulary:
     unnumbered: int
 
 
-def read(model: str | None, lines: str | None, folder: str) -> Vocabulary:
+def read_vocabulary(model: str | None, lines: str | None, folder: str) -> Vocabulary:
     """Read both files.
 
     Args:
@@ -60,10 +60,10 @@ def read(model: str | None, lines: str | None, folder: str) -> Vocabulary:
         known = len(ids.keys() & set(pieces))
         if known < len(pieces) / 2:
             text = f"holds {known:,} of the {len(pieces):,} pieces of {MODEL}: they are no pair"
-            problems.append(Problem(place=LINES, text=text))
+            problems.append(Problem(location=LINES, text=text))
         elif known < len(ids) / 2:
             text = f"of its {len(ids):,} tokens {known:,} are pieces of {MODEL}: they are no pair"
-            problems.append(Problem(place=LINES, text=text))
+            problems.append(Problem(location=LINES, text=text))
     if problems:
         raise InputError(folder, problems)
     assert processor is not None, "a model without a problem"
@@ -87,7 +87,7 @@ def _content(name: str, path: str | None, problems: list[Problem]) -> bytes:
     else:
         said = _stand_in(content)
     if said:
-        problems.append(Problem(place=name, text=said))
+        problems.append(Problem(location=name, text=said))
         return b""
     return content or b""
 
@@ -117,7 +117,7 @@ def _processor(content: bytes, problems: list[Problem]) -> SentencePieceProcesso
             if not any(processor.is_byte(list(range(len(processor))))):
                 return processor
             said = "has pieces of single bytes, which stand for no character; AMOS's has none"
-    problems.append(Problem(place=MODEL, text=said))
+    problems.append(Problem(location=MODEL, text=said))
     return None
 
 

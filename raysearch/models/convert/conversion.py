@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ...errors import InputError, Problem, unknown
+from ...errors import InputError, Problem, unknown_name
 from . import fairseq_checkpoint, target_model, tokenizer_files, weights
 from .parameter_names import FAMILIES
 
@@ -84,11 +84,11 @@ def convert(
     """
     path, to = Path(path), Path(to)
     if family is not None and family not in FAMILIES:
-        text = unknown("family", family, FAMILIES)
-        raise InputError("convert", [Problem(place="--family", text=text)])
+        text = unknown_name("family", family, FAMILIES)
+        raise InputError("convert", [Problem(location="--family", text=text)])
     _refuse_taken(to)
-    read = fairseq_checkpoint.read(path)
-    source = weights.source(read, family=family, head=head)
+    read = fairseq_checkpoint.read_checkpoint(path)
+    source = weights.describe_checkpoint(read, family=family, head=head)
     model, arrays = _matched(read, source)
     config = model.config
     words = tokenizer_files.tokenizer(
@@ -97,7 +97,7 @@ def convert(
         rows=config.vocab_size,
         positions=config.max_position_embeddings - (0 if source.kind == "amos" else 2),
     )
-    target_model.write(to, model, arrays, words)
+    target_model.write_model_folder(to, model, arrays, words)
     encoder = [source.tensors[name] for name in source.encoder]
     return Summary(
         family=source.family,
@@ -117,7 +117,7 @@ def _refuse_taken(folder: Path) -> None:
     """Raise InputError where a folder cannot be written as a new one."""
     if folder.is_symlink() or (folder.exists() and not folder.is_dir()) or _has_files(folder):
         text = f"{folder} is there already; a new or an empty folder would do"
-        raise InputError("convert", [Problem(place="--to", text=text)])
+        raise InputError("convert", [Problem(location="--to", text=text)])
 
 
 def _has_files(folder: Path) -> bool:
@@ -128,21 +128,21 @@ def _matched(
     read: fairseq_checkpoint.Checkpoint, source: weights.Source
 ) -> tuple[Any, dict[str, Any]]:
     """A model without values, and the parameters it takes. Raises InputError with all problems."""
-    problems = weights.wrong(source)
+    problems = weights.checkpoint_problems(source)
     try:
         kind = source.head[1] if source.head else None
-        model = target_model.blank(source.kind, kind, weights.fields(source))
+        model = target_model.empty_model(source.kind, kind, weights.config_fields(source))
     except Exception as error:  # foreign shapes: every layer of torch has its own kind of error
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        problems = problems or [Problem(place="shape", text=first)]
+        problems = problems or [Problem(location="shape", text=first)]
     else:
-        shapes = target_model.shapes(model)
+        shapes = target_model.parameter_shapes(model)
         assert set(shapes) == set(source.table.values()), set(shapes) ^ set(source.table.values())
-        problems += weights.wrong_shapes(source, shapes)
-    problems = problems or _wrong_size(read, source) or weights.wrong_values(source)
+        problems += weights.shape_problems(source, shapes)
+    problems = problems or _wrong_size(read, source) or weights.value_problems(source)
     if problems:
         raise weights.refusal(read, problems)
-    return model, weights.named(source, shapes)
+    return model, weights.name_weights(source, shapes)
 
 
 def _wrong_size(read: fairseq_checkpoint.Checkpoint, source: weights.Source) -> list[Problem]:
@@ -150,4 +150,4 @@ def _wrong_size(read: fairseq_checkpoint.Checkpoint, source: weights.Source) -> 
     size = sum(x.numel() * x.element_size() for x in source.tensors.values())
     stored = read.path.stat().st_size
     text = f"the parameters take {size:,} bytes, and the file has {stored:,}: they share storage"
-    return [Problem(place="too large", text=text)] if size > stored else []
+    return [Problem(location="too large", text=text)] if size > stored else []

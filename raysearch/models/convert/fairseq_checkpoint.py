@@ -16,7 +16,7 @@ from torch.serialization import safe_globals
 
 from ...data.readers.text_lines import GIT_LFS
 from ...errors import InputError, Problem
-from .inert_pickle import BYTES, Contents, Inert, Sketch, walk
+from .inert_pickle import BYTES, Contents, InertObject, TensorSketch, walk_pickle
 from .problem_texts import listed
 
 WOULD_DO = "a checkpoint of fairseq (model.pt), or a folder with pytorch_model.bin, would do"
@@ -49,7 +49,7 @@ class Checkpoint:
     set_aside: tuple[str, ...]
 
 
-def read(path: Path) -> Checkpoint:
+def read_checkpoint(path: Path) -> Checkpoint:
     """Read a checkpoint file, or a folder with pytorch_model.bin and config.json.
 
     Raises:
@@ -98,12 +98,12 @@ def _contents(file: Path, zipped: bool) -> Contents:
                 name = next(name for name in records if name.endswith("/data.pkl"))
                 if records[name] > BYTES:
                     raise ValueError(f"{name} has {records[name]:,} bytes besides the tensors")
-                walk(io.BytesIO(archive.read(name)), contents)
+                walk_pickle(io.BytesIO(archive.read(name)), contents)
         else:
             records = None
             with file.open("rb") as opened:
                 for _ in range(4):  # magic number, version, the machine's facts, the object
-                    walk(opened, contents)
+                    walk_pickle(opened, contents)
     except Exception as error:
         raise _unreadable(file, error) from error
     room = file.stat().st_size
@@ -141,7 +141,7 @@ def _check_sizes(file: Path, held: Any) -> None:
     excess = [
         f"{name} {sketch.excess}"
         for name, sketch in _model(held).items()
-        if isinstance(sketch, Sketch) and sketch.excess
+        if isinstance(sketch, TensorSketch) and sketch.excess
     ]
     if excess:
         raise InputError(str(file), [listed("too large", excess)])
@@ -198,7 +198,7 @@ def _settings(held: Any) -> dict[str, Any]:
     for name, value in queue:  # which grows below
         if isinstance(value, str | int | float | bool):
             found.setdefault(name, value)
-        elif isinstance(value, Mapping | Inert) and id(value) not in seen:
+        elif isinstance(value, Mapping | InertObject) and id(value) not in seen:
             seen.add(id(value))
             below = value if isinstance(value, Mapping) else vars(value)
             queue += [(name if key == "_val" else str(key), item) for key, item in below.items()]
@@ -234,4 +234,4 @@ def _unreadable(file: Path, error: Exception) -> InputError:
 
 
 def _refusal(path: Path, text: str) -> InputError:
-    return InputError(str(path), [Problem(place="checkpoint", text=text)])
+    return InputError(str(path), [Problem(location="checkpoint", text=text)])

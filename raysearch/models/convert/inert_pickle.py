@@ -29,7 +29,7 @@ _SIZES = {
 }  # fmt: skip
 
 
-class Inert:
+class InertObject:
     """Stands for any pickled class or function: takes what it is given and does nothing."""
 
     filled: type | None = None  # list or OrderedDict: what the file fills such an object like
@@ -66,7 +66,7 @@ class Storage:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sketch:
+class TensorSketch:
     """A tensor without values.
 
     Attributes:
@@ -104,7 +104,7 @@ class Contents:
     held: Any = None
 
 
-def walk(file: BinaryIO, contents: Contents) -> None:
+def walk_pickle(file: BinaryIO, contents: Contents) -> None:
     """Walk one pickle, and add what it holds.
 
     Raises:
@@ -158,7 +158,7 @@ class _Unpickler(pickle._Unpickler):  # in Python: in C, a number of 4 bytes tak
         """Return a stand-in, whatever the name; one for each."""
         named = self.contents.named
         if (module, name) not in named:
-            named[module, name] = type(name, (Inert,), {})
+            named[module, name] = type(name, (InertObject,), {})
         if (module, name) in _MADE:
             return _MADE[module, name]
         if module.split(".")[0] == "torch" and name.endswith("Tensor"):
@@ -207,7 +207,7 @@ def _text(value: Any) -> str:
     return value.decode("ascii") if isinstance(value, bytes) else str(value)
 
 
-def _tensor(storage: Any, offset: Any, shape: Any, stride: Any, *_: Any) -> Sketch:
+def _tensor(storage: Any, offset: Any, shape: Any, stride: Any, *_: Any) -> TensorSketch:
     """Return the sketch of a tensor; its elements must lie in its storage."""
     if not isinstance(storage, Storage):
         raise pickle.UnpicklingError("a tensor without a storage")
@@ -218,7 +218,7 @@ def _tensor(storage: Any, offset: Any, shape: Any, stride: Any, *_: Any) -> Sket
     if math.prod(shape) and last >= storage.count:
         text = f"a tensor {list(shape)!r:.60} ends at element {last:,} of the {storage.count:,}"
         raise pickle.UnpicklingError(f"{text} that are stored")
-    return Sketch(shape=tuple(shape), elements=storage.count)
+    return TensorSketch(shape=tuple(shape), elements=storage.count)
 
 
 def _numbers(values: Any) -> tuple[int, ...]:

@@ -65,7 +65,7 @@ def from_hub(names: Iterable[str]) -> bool:
     return any(name.endswith("embeddings.word_embeddings.weight") for name in names)
 
 
-def spell(name: str, *, hub: bool) -> str:
+def transformers_name(name: str, *, hub: bool) -> str:
     """A parameter's name in one spelling of fairseq's, which the rest of this module reads."""
     if not hub:
         for pattern, instead in _SPELLINGS:
@@ -92,12 +92,12 @@ def family(names: Iterable[str], vocabulary: int) -> str:
     return "xlmr" if vocabulary == XLMR_VOCABULARY else "roberta"
 
 
-def left_over(name: str) -> str | None:
+def is_dropped(name: str) -> str | None:
     """What a parameter without a place in a fine-tuned model is; None for any other."""
     return next((what for pattern, what in _LEFT if pattern.search(name)), None)
 
 
-def count(names: Iterable[str], root: str) -> int:
+def count_layers(names: Iterable[str], root: str) -> int:
     """How many numbered modules there are below `root`: one more than the highest number.
 
     A number of MOST_LAYERS or more is none: its parameters belong to no model.

@@ -13,7 +13,7 @@ def listed(place: str, those: Iterable[str]) -> Problem:
     those = list(those)
     count = f"{len(those)} tensor{'' if len(those) == 1 else 's'}"
     more = [f".. and {len(those) - SHOWN} more"] if len(those) > SHOWN else []
-    return Problem(place=place, text="\n".join([count, *map(_cut, those[:SHOWN]), *more]))
+    return Problem(location=place, text="\n".join([count, *map(_cut, those[:SHOWN]), *more]))
 
 
 def _cut(name: str) -> str:

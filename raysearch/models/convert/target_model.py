@@ -15,7 +15,7 @@ from transformers import (
     AutoModelForSequenceClassification,
 )
 
-from ..model_folder import staged
+from ..model_folder import staged_model_folder
 
 _CLASSES = {
     None: AutoModel,
@@ -26,7 +26,7 @@ _CLASSES = {
 _BESIDE = ("pooler.", "token_type_embeddings.")  # what transformers adds to fairseq's encoders
 
 
-def blank(kind: str, head: str | None, fields: Mapping[str, Any]) -> Any:
+def empty_model(kind: str, head: str | None, fields: Mapping[str, Any]) -> Any:
     """A model without values: its shapes alone take no memory.
 
     Args:
@@ -44,7 +44,7 @@ def blank(kind: str, head: str | None, fields: Mapping[str, Any]) -> Any:
     return model
 
 
-def shapes(model: Any) -> dict[str, tuple[int, ...]]:
+def parameter_shapes(model: Any) -> dict[str, tuple[int, ...]]:
     """Every parameter that a checkpoint must bring, under the name that its folder has for it."""
     tied = getattr(model, "_tied_weights_keys", None) or {}
     root = "" if hasattr(model, model.base_model_prefix) else model.base_model_prefix + "."
@@ -55,7 +55,9 @@ def shapes(model: Any) -> dict[str, tuple[int, ...]]:
     }
 
 
-def write(folder: Path, model: Any, weights: Mapping[str, torch.Tensor], tokenizer: Any) -> None:
+def write_model_folder(
+    folder: Path, model: Any, weights: Mapping[str, torch.Tensor], tokenizer: Any
+) -> None:
     """Write a transformers folder, whole or not at all.
 
     Args:
@@ -67,5 +69,5 @@ def write(folder: Path, model: Any, weights: Mapping[str, torch.Tensor], tokeniz
     segments = f"{model.base_model_prefix}.embeddings.token_type_embeddings.weight"
     if getattr(model.config, "type_vocab_size", 0) == 1:  # a lone segment that adds nothing
         whole[segments] = np.zeros((1, model.config.hidden_size), np.float32)
-    with staged(folder, model.config, whole) as new:
+    with staged_model_folder(folder, model.config, whole) as new:
         tokenizer.save_pretrained(new)

@@ -14,7 +14,7 @@ _CLASSES = {"amos": AmosTokenizer, "roberta": RobertaTokenizer, "xlm-roberta": X
 _SPECIAL = ("bos", "cls", "pad", "eos", "sep", "unk", "mask")
 
 
-def from_folder(kind: str, folder: Path) -> Any:
+def tokenizer_from_folder(kind: str, folder: Path) -> Any:
     """The family's tokenizer from its own files; it raises what they make it raise.
 
     Args:
@@ -32,7 +32,7 @@ def from_folder(kind: str, folder: Path) -> Any:
     return _in_pairs(made) if kind == "cross_thought" else made
 
 
-def from_pairs(kind: str, ids: Mapping[str, int], merges: list[tuple[str, str]]) -> Any:
+def tokenizer_from_pairs(kind: str, ids: Mapping[str, int], merges: list[tuple[str, str]]) -> Any:
     """A byte-level BPE tokenizer, as RoBERTa's.
 
     Args:

@@ -75,9 +75,9 @@ def symbols(file: Path) -> list[str]:
 
 def _made(kind: str, folder: Path, form: tuple[str, ...]) -> Any:
     if form == FAIRSEQ:
-        made = target_tokenizer.from_pairs(kind, _codes(folder), _merges(folder))
+        made = target_tokenizer.tokenizer_from_pairs(kind, _codes(folder), _merges(folder))
     else:
-        made = target_tokenizer.from_folder(kind, folder)
+        made = target_tokenizer.tokenizer_from_folder(kind, folder)
     if kind in ("roberta", "cross_thought"):
         _check_pairs(made, form)
     if kind == "xlm-roberta" and (folder / LINES).is_file():
@@ -149,4 +149,4 @@ def _merges(folder: Path) -> list[tuple[str, str]]:
 
 
 def _refusal(text: str) -> InputError:
-    return InputError("tokenizer", [Problem(place="tokenizer", text=text)])
+    return InputError("tokenizer", [Problem(location="tokenizer", text=text)])

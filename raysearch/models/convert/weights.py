@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from ...errors import InputError, Problem, unknown
+from ...errors import InputError, Problem, unknown_name
 from . import parameter_names
 from .fairseq_checkpoint import Checkpoint
 from .problem_texts import listed
@@ -58,8 +58,8 @@ class Source:
     @property
     def encoder(self) -> dict[str, str]:
         """Every parameter that its encoder needs: its name here -> its name in the model."""
-        layers = max(1, parameter_names.count(self.tensors, "layers"))
-        crossing = parameter_names.count(self.tensors, "crossthought_layers")
+        layers = max(1, parameter_names.count_layers(self.tensors, "layers"))
+        crossing = parameter_names.count_layers(self.tensors, "crossthought_layers")
         return parameter_names.encoder(self.family, layers, crossing)
 
     @property
@@ -68,7 +68,9 @@ class Source:
         return self.encoder | (parameter_names.head(*self.head) if self.head else {})
 
 
-def source(checkpoint: Checkpoint, *, family: str | None = None, head: str | None = None) -> Source:
+def describe_checkpoint(
+    checkpoint: Checkpoint, *, family: str | None = None, head: str | None = None
+) -> Source:
     """Spell the names in one way, tell the family, keep one head.
 
     Args:
@@ -83,11 +85,11 @@ def source(checkpoint: Checkpoint, *, family: str | None = None, head: str | Non
     words = tensors.get("embed_tokens.weight")
     if words is None or words.dim() != 2:
         text = "no matrix of word embeddings, as encoder.sentence_encoder.embed_tokens.weight"
-        raise refusal(checkpoint, [Problem(place="missing", text=text)])
+        raise refusal(checkpoint, [Problem(location="missing", text=text)])
     family = family or parameter_names.family(tensors, len(words))
     if hub and family not in parameter_names.RELATIVE:
         text = "they are those of transformers already; there is nothing to convert"
-        raise refusal(checkpoint, [Problem(place="names", text=text)])
+        raise refusal(checkpoint, [Problem(location="names", text=text)])
     if family not in parameter_names.RELATIVE:
         _split_projections(tensors, spelled)
     kept = _choose(checkpoint, family, parameter_names.heads(tensors), head)
@@ -99,7 +101,7 @@ def source(checkpoint: Checkpoint, *, family: str | None = None, head: str | Non
     if (output := tensors.pop("lm_head.weight", None)) is not None:
         if output.dtype != words.dtype or not torch.equal(output, words):
             text = f"{spelled['lm_head.weight']} is not the word embeddings: an output of its own"
-            raise refusal(checkpoint, [Problem(place="lm_head", text=text)])
+            raise refusal(checkpoint, [Problem(location="lm_head", text=text)])
         dropped["the output's copy of the word embeddings"] += 1
     return Source(
         family=family, hub=hub, tensors=tensors, spelled=spelled, head=kept, dropped=dropped,
@@ -107,7 +109,7 @@ def source(checkpoint: Checkpoint, *, family: str | None = None, head: str | Non
     )  # fmt: skip
 
 
-def fields(source: Source) -> dict[str, Any]:
+def config_fields(source: Source) -> dict[str, Any]:
     """The model's configuration as the tensors tell it; heads are 64 wide unless they do.
 
     Raises:
@@ -126,7 +128,7 @@ def fields(source: Source) -> dict[str, Any]:
     fields = {
         "vocab_size": rows,
         "hidden_size": width,
-        "num_hidden_layers": max(1, parameter_names.count(of, "layers")),
+        "num_hidden_layers": max(1, parameter_names.count_layers(of, "layers")),
         "num_attention_heads": _heads(source, width),
         "intermediate_size": of["layers.0.fc1.weight"].shape[0],
         "max_position_embeddings": positions,
@@ -141,7 +143,7 @@ def fields(source: Source) -> dict[str, Any]:
     else:
         fields["type_vocab_size"] = 1
     if source.family == "cross-thought":
-        fields["cross_layers"] = parameter_names.count(of, "crossthought_layers")
+        fields["cross_layers"] = parameter_names.count_layers(of, "crossthought_layers")
     if source.head and source.head[1] == "classify":
         name = f"classification_heads.{source.head[0]}.out_proj.weight"
         fields["num_labels"] = len(of[name])
@@ -171,7 +173,7 @@ def _whole(source: Source, name: str, default: int, most: int) -> int:
     return value
 
 
-def named(source: Source, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, torch.Tensor]:
+def name_weights(source: Source, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, torch.Tensor]:
     """The parameters under the model's names. Those that share one are its rows, in order."""
     weights: dict[str, list[torch.Tensor]] = {name: [] for name in shapes}
     for name, target in source.table.items():
@@ -179,14 +181,14 @@ def named(source: Source, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, to
     return {n: found[0] if len(found) == 1 else torch.cat(found) for n, found in weights.items()}
 
 
-def wrong(source: Source) -> list[Problem]:
+def checkpoint_problems(source: Source) -> list[Problem]:
     """Parameters that are missing, those that nobody knows, arguments of another computation."""
     table = source.table
     missing = [table[n] if source.hub else n for n in table if n not in source.tensors]
     unexpected = [source.spelled[n] for n in source.tensors if n not in table]
     others = [
         Problem(
-            place=name, text=f"is {source.settings[name]!r:.60}; only {only!r} can be converted"
+            location=name, text=f"is {source.settings[name]!r:.60}; only {only!r} can be converted"
         )
         for name, only in ONLY.items()
         if source.settings.get(name, only) != only
@@ -204,7 +206,7 @@ def wrong(source: Source) -> list[Problem]:
     return [listed(kind, those) for kind, those in kinds.items() if those] + others
 
 
-def wrong_shapes(source: Source, shapes: Mapping[str, tuple[int, ...]]) -> list[Problem]:
+def shape_problems(source: Source, shapes: Mapping[str, tuple[int, ...]]) -> list[Problem]:
     """Parameters that the model wants otherwise, and those that are no floating-point numbers."""
     sharing = Counter(source.table.values())
     wrong = []
@@ -220,7 +222,7 @@ def wrong_shapes(source: Source, shapes: Mapping[str, tuple[int, ...]]) -> list[
     return [listed("misshapen", wrong)] if wrong else []
 
 
-def wrong_values(source: Source) -> list[Problem]:
+def value_problems(source: Source) -> list[Problem]:
     """Return the parameters with values that are no numbers, or none of float32."""
     wrong = []
     for name in source.table:
@@ -250,8 +252,8 @@ def _spell(
     """The tensors, and how the file spells them, by their names in one spelling; what was left."""
     tensors, spelled, twice, dropped = {}, {}, [], Counter()
     for given, tensor in checkpoint.tensors.items():
-        name = parameter_names.spell(given, hub=hub)
-        if what := parameter_names.left_over(name):
+        name = parameter_names.transformers_name(given, hub=hub)
+        if what := parameter_names.is_dropped(name):
             dropped[what] += 1
             continue
         if name in tensors:
@@ -278,11 +280,11 @@ def _choose(
         heads = {name: kind for name, kind in heads.items() if kind != "masked"}
     if wanted is not None:
         if wanted not in heads:
-            text = unknown("head", wanted, heads) if heads else "it has no head"
-            raise refusal(checkpoint, [Problem(place="--head", text=text)])
+            text = unknown_name("head", wanted, heads) if heads else "it has no head"
+            raise refusal(checkpoint, [Problem(location="--head", text=text)])
         return wanted, heads[wanted]
     of_tasks = {name: kind for name, kind in heads.items() if kind != "masked"} or heads
     if len(of_tasks) > 1:
         text = f"a folder holds one head; --head names one of: {', '.join(of_tasks)}"
-        raise refusal(checkpoint, [Problem(place="--head", text=text)])
+        raise refusal(checkpoint, [Problem(location="--head", text=text)])
     return next(iter(of_tasks.items()), None)

@@ -2,7 +2,7 @@
 
 from transformers import RobertaConfig
 
-from ..configuration_rules import complete, refuse
+from ..configuration_rules import refuse_values, register_auto_classes
 
 
 class CrossThoughtConfig(RobertaConfig):
@@ -30,7 +30,7 @@ class CrossThoughtConfig(RobertaConfig):
 
     def __post_init__(self, **rest: object) -> None:
         super().__post_init__(**rest)
-        complete(self)
+        register_auto_classes(self)
         least = self.slots + self.short_length + 4
         rules = {
             "slots": (self.slots > 0, "1 or more"),
@@ -40,7 +40,7 @@ class CrossThoughtConfig(RobertaConfig):
             "positions": (self.positions in ("released", "matching"), "'released' or 'matching'"),
             "fusion": (self.fusion in ("mean", "concatenate"), "'mean' or 'concatenate'"),
         }
-        refuse(self, rules)
+        refuse_values(self, rules)
 
     @property
     def first_position(self) -> int:

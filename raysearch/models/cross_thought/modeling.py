@@ -11,7 +11,13 @@ from transformers.modeling_outputs import BaseModelOutput, MaskedLMOutput, Seque
 from transformers.models.roberta import modeling_roberta as roberta
 
 from .configuration import CrossThoughtConfig
-from .packing import apart, fetch, pack, refuse, running
+from .packing import (
+    async_to_cpu,
+    block_diagonal_mask,
+    pack_sentences,
+    raise_on_bad_rows,
+    shifted_positions,
+)
 
 
 class CrossThoughtPreTrainedModel(roberta.RobertaPreTrainedModel):
@@ -67,12 +73,14 @@ class CrossThoughtModel(CrossThoughtPreTrainedModel, roberta.RobertaModel):
         Raises:
             ValueError: a row of another form, or a sentence longer than the positions reach.
         """
-        rows = pack(ids, self._real(ids, attention_mask), least, most, self.config)
-        seen = fetch(rows.seen)
+        rows = pack_sentences(ids, self._real(ids, attention_mask), least, most, self.config)
+        seen = async_to_cpu(rows.seen)
         hidden = self.embeddings(rows.ids, position_ids=rows.positions)
-        mask = apart(rows.sentence, hidden.dtype, added=self.config._attn_implementation == "eager")
+        mask = block_diagonal_mask(
+            rows.sentence, hidden.dtype, added=self.config._attn_implementation == "eager"
+        )
         hidden = self.encoder(hidden, mask).last_hidden_state
-        refuse(seen, least, most, self.config)
+        raise_on_bad_rows(seen, least, most, self.config)
         slots = hidden.narrow(1, 0, most * self.config.slots)
         return slots.unflatten(1, (most, -1)), rows.present
 
@@ -115,7 +123,9 @@ class CrossThoughtModel(CrossThoughtPreTrainedModel, roberta.RobertaModel):
         short = functional.pad(ids, (0, rest), value=config.pad_token_id).view(-1, size)
         short = functional.pad(short, (slots, 0), value=config.bos_token_id)
         shift = shift if self.training else torch.zeros(1, device=ids.device)
-        hidden = self.embeddings(short, position_ids=running(config, shift, len(short), ids.device))
+        hidden = self.embeddings(
+            short, position_ids=shifted_positions(config, shift, len(short), ids.device)
+        )
         if rest or attention_mask is not None:
             real = functional.pad(self._real(ids, attention_mask), (0, rest)).view(-1, size)
             alive = real.any(1).view(blocks, -1)

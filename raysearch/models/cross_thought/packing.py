@@ -11,7 +11,7 @@ from torch.nn import functional
 from transformers import PreTrainedConfig
 
 
-class Rows(NamedTuple):
+class PackedRows(NamedTuple):
     """What the base layers read: the slots of every sentence first, then the words."""
 
     ids: torch.Tensor  # [rows, tokens]
@@ -21,9 +21,9 @@ class Rows(NamedTuple):
     seen: torch.Tensor  # [rows, 3]: whether it can be read, its </s>, its longest sentence
 
 
-def pack(
+def pack_sentences(
     ids: torch.Tensor, real: torch.Tensor, least: int, most: int, config: PreTrainedConfig
-) -> Rows:
+) -> PackedRows:
     """Put every sentence's slots in front of its row.
 
     Args:
@@ -45,7 +45,7 @@ def pack(
     slot = torch.arange(slots, device=device).repeat(most).expand(len(ids), -1)
     last = config.max_position_embeddings - 1 - config.first_position
     positions = torch.cat([slot, (place[:, 1:] + slots - 1).clamp(max=last)], 1)
-    return Rows(
+    return PackedRows(
         ids=torch.cat([torch.full_like(slot, config.bos_token_id), ids[:, 1:]], 1),
         positions=positions + config.first_position,
         sentence=torch.cat([owner, sentence[:, 1:]], 1),
@@ -54,7 +54,7 @@ def pack(
     )
 
 
-def apart(sentence: torch.Tensor, dtype: torch.dtype, *, added: bool) -> torch.Tensor:
+def block_diagonal_mask(sentence: torch.Tensor, dtype: torch.dtype, *, added: bool) -> torch.Tensor:
     """Attention's mask, [rows, 1, tokens, tokens]: a token reads those of its own sentence.
 
     Args:
@@ -68,7 +68,7 @@ def apart(sentence: torch.Tensor, dtype: torch.dtype, *, added: bool) -> torch.T
     return torch.zeros_like(mask, dtype=dtype).masked_fill(~mask, torch.finfo(dtype).min)
 
 
-def running(
+def shifted_positions(
     config: PreTrainedConfig, shift: torch.Tensor | None, rows: int, device: torch.device
 ) -> torch.Tensor:
     """The positions of short sequences of running text, slots first: [rows or 1, tokens].
@@ -88,7 +88,7 @@ def running(
 
 
 @torch.compiler.disable
-def fetch(x: torch.Tensor) -> Callable[[], torch.Tensor]:
+def async_to_cpu(x: torch.Tensor) -> Callable[[], torch.Tensor]:
     """Start to copy a tensor to the CPU. What is returned waits for the copy alone, not for what
     the device was given to do after it."""
     if not x.is_cuda:
@@ -104,7 +104,7 @@ def fetch(x: torch.Tensor) -> Callable[[], torch.Tensor]:
 
 
 @torch.compiler.disable
-def refuse(
+def raise_on_bad_rows(
     seen: Callable[[], torch.Tensor], least: int, most: int, config: PreTrainedConfig
 ) -> None:
     """Raises ValueError for the rows that cannot be read, the first of them named."""

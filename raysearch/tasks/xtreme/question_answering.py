@@ -54,11 +54,11 @@ def _task(name: str, *, trains: tuple[Split, ...], dev: tuple[Split, ...], **res
         head="span",
         inputs=("question", "context"),
         metric="f1",
-        also=("exact",),
+        extra_metrics=("exact",),
         reader="squad",
         layout="json",
         folder=name,
-        trains=trains,
+        translated_train=trains,
         dev=dev,
         **rest,
     )

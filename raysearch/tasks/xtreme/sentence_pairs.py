@@ -34,7 +34,7 @@ def _xnli(split: str, language: str) -> tuple[File, File]:
 def _multinli(language: str) -> File:
     """XNLI-MT-1.0: MultiNLI and its translations, with one label spelled otherwise."""
     path = f"XNLI-MT-1.0/multinli/multinli.train.{language}.tsv"
-    return File(path=path, columns=_MULTINLI, spelled={"contradictory": "contradiction"})
+    return File(path=path, columns=_MULTINLI, label_aliases={"contradictory": "contradiction"})
 
 
 def _pawsx(name: str, language: str) -> File:
@@ -52,7 +52,7 @@ TASKS = (
         layout="lines",
         folder="xtreme/xnli",
         train=train(_flat("train", "en"), _multinli("en")),
-        trains=tuple(
+        translated_train=tuple(
             translated(code, *_translations("XNLI", code), _multinli(code))
             for code in foreign(XNLI)
         ),
@@ -68,7 +68,7 @@ TASKS = (
         layout="lines",
         folder="xtreme/pawsx",
         train=train(_flat("train", "en"), _pawsx("train", "en")),
-        trains=tuple(
+        translated_train=tuple(
             translated(code, *_translations("PAWSX", code), _pawsx("translated_train", code))
             for code in foreign(PAWSX)
         ),

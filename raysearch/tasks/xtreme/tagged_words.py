@@ -45,12 +45,12 @@ def _task(
         inputs=("words",),
         labels=labels,
         metric=metric,
-        also=("token_accuracy",),
+        extra_metrics=("token_accuracy",),
         reader="words",
         layout="lines",
         folder=f"xtreme/{folder}",
         train=train(*files("train", "en")),
-        trains=tuple(
+        translated_train=tuple(
             train(*files("train", code), language=code, name=f"train-{code}")
             for code in foreign(languages)
         ),
