@@ -17,7 +17,7 @@ Count = Annotated[Annotated[int, Field(ge=1)] | None, BeforeValidator(none_for_f
 class CrossThoughtHyperparameters(Hyperparameters):
     """What a Cross-Thought encoder and its blocks look like; none leaves the model's own."""
 
-    SHAPES: ClassVar[dict[str, str]] = {
+    CONFIG_NAMES: ClassVar[dict[str, str]] = {
         "layers": "num_hidden_layers",
         "slots": "slots",
         "cross_layers": "cross_layers",
@@ -27,7 +27,7 @@ class CrossThoughtHyperparameters(Hyperparameters):
         "fusion": "fusion",
     }
 
-    READ_BY: ClassVar[dict[str, tuple[Head, ...]]] = {
+    READ_BY_HEADS: ClassVar[dict[str, tuple[Head, ...]]] = {
         **Hyperparameters.READ_BY_HEADS,
         **dict.fromkeys(("block", "length", "places", "mask_share"), ("thought",)),
         **dict.fromkeys(("positions", "fusion"), ("classify", "regress")),

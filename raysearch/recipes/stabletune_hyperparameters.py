@@ -25,7 +25,7 @@ _READ = {
 class StabletuneHyperparameters(Hyperparameters):
     """Fine-tuning's, and what consistency adds."""
 
-    READ_BY: ClassVar[dict[str, tuple[Head, ...]]] = {
+    READ_BY_HEADS: ClassVar[dict[str, tuple[Head, ...]]] = {
         **Hyperparameters.READ_BY_HEADS,
         "hard_labels": ("classify", "tag"),
         "span_padding": ("span",),
