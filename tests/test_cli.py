@@ -260,7 +260,7 @@ def test_a_mistake_of_our_own_says_where_its_traceback_is(
         raise error
 
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    monkeypatch.setattr("raysearch.cli.describe.show", broken)
+    monkeypatch.setattr("raysearch.cli.describe.show_list", broken)
     code, out, said = command("list")
     assert (code, out) == (2, "")
     assert said.startswith(f"raysearch: {text}")
@@ -294,7 +294,7 @@ def test_a_mistake_says_what_was_being_read_and_ends_also_where_nothing_can_be_w
             raise ValueError("odd")
 
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "none"))
-    monkeypatch.setattr("raysearch.cli.describe.show", broken)
+    monkeypatch.setattr("raysearch.cli.describe.show_list", broken)
     code, _, said = command("list")
     assert code == 2
     assert f"ValueError: odd, while reading {tmp_path}/a\\x1bb" in said

@@ -15,6 +15,7 @@ from run_folders import Script, write_study
 from raysearch import results, study
 from raysearch.errors import InputError
 from raysearch.predictions import submission_files
+from raysearch.results import formatting
 from raysearch.run_folder import JOURNAL_NAME, read_journal
 from raysearch.tasks import TASKS, get
 from raysearch.tasks.glue import AVERAGED
@@ -472,7 +473,7 @@ def test_exports_need_neither_ray_nor_torch(tmp_path):
     ],
 )  # fmt: skip
 def test_settings_are_spelled_as_papers_spell_them(setting, text):
-    assert results.formatting.value(setting) == text
+    assert formatting.format_setting(setting) == text
 
 
 @pytest.mark.parametrize(
@@ -480,11 +481,11 @@ def test_settings_are_spelled_as_papers_spell_them(setting, text):
                            (1.0, "100.0"), (0.004, "0.4")],
 )  # fmt: skip
 def test_scores_are_percent_with_one_decimal(fraction, text):
-    assert results.formatting.percent(fraction) == text
+    assert formatting.format_percent(fraction) == text
 
 
 def test_differences_have_a_sign_unless_they_are_none():
-    signed = [results.formatting.percent(gap, sign=True) for gap in (0.003, -0.003, 0.0, -0.0001)]
+    signed = [formatting.format_percent(gap, sign=True) for gap in (0.003, -0.003, 0.0, -0.0001)]
     assert signed == ["+0.3", "-0.3", "0.0", "0.0"]
 
 

@@ -14,39 +14,39 @@ from raysearch.search.remote_sync import RemoteSync, is_remote, parse_uri
 
 
 @pytest.fixture
-def remote(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RemoteSync:
+def sync(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RemoteSync:
     monkeypatch.setenv("RAYSEARCH_CACHE", str(tmp_path / "cache"))
     return RemoteSync((tmp_path / "bucket" / "run").as_uri())
 
 
-def test_changed_files_are_copied_and_gone_ones_removed(remote: RemoteSync, tmp_path: Path) -> None:
+def test_changed_files_are_copied_and_gone_ones_removed(sync: RemoteSync, tmp_path: Path) -> None:
     remote = tmp_path / "bucket" / "run"
-    (remote.folder / "glue-rte").mkdir(parents=True)
-    (remote.folder / "journal.jsonl").write_text("one\n")
-    (remote.folder / "glue-rte" / "best.yaml").write_text("tasks: []\n")
-    (remote.folder / "table.writing").write_text("half")
-    remote.copy()
+    (sync.folder / "glue-rte").mkdir(parents=True)
+    (sync.folder / "journal.jsonl").write_text("one\n")
+    (sync.folder / "glue-rte" / "best.yaml").write_text("tasks: []\n")
+    (sync.folder / "table.writing").write_text("half")
+    sync.copy()
     assert (remote / "journal.jsonl").read_text() == "one\n"
     assert (remote / "glue-rte" / "best.yaml").exists()
     assert not (remote / "table.writing").exists()
 
-    (remote.folder / "journal.jsonl").write_text("one\ntwo\n")
-    (remote.folder / "glue-rte" / "best.yaml").unlink()
-    remote.copy()
+    (sync.folder / "journal.jsonl").write_text("one\ntwo\n")
+    (sync.folder / "glue-rte" / "best.yaml").unlink()
+    sync.copy()
     assert (remote / "journal.jsonl").read_text() == "one\ntwo\n"
     assert not (remote / "glue-rte" / "best.yaml").exists()
 
 
 def test_a_run_is_fetched_whole_on_a_new_machine(
-    remote: RemoteSync, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    sync: RemoteSync, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (remote.folder / "glue-rte").mkdir(parents=True)
-    (remote.folder / "journal.jsonl").write_text("one\n")
-    (remote.folder / "glue-rte" / "best.yaml").write_text("tasks: []\n")
-    with remote:
+    (sync.folder / "glue-rte").mkdir(parents=True)
+    (sync.folder / "journal.jsonl").write_text("one\n")
+    (sync.folder / "glue-rte" / "best.yaml").write_text("tasks: []\n")
+    with sync:
         pass
     monkeypatch.setenv("RAYSEARCH_CACHE", str(tmp_path / "elsewhere"))
-    again = RemoteSync(remote.uri)
+    again = RemoteSync(sync.uri)
     assert again.exists
     folder = again.fetch()
     assert (folder / "journal.jsonl").read_text() == "one\n"
@@ -70,120 +70,120 @@ def remote_of(tmp_path: Path, name: str = "run") -> Path:
     return tmp_path / "bucket" / name
 
 
-def test_two_uris_never_share_a_local_folder(tmp_path: Path, remote: RemoteSync) -> None:
+def test_two_uris_never_share_a_local_folder(tmp_path: Path, sync: RemoteSync) -> None:
     bucket = (tmp_path / "bucket").as_uri()
     uris = [f"{bucket}/{name}" for name in ("runs-x/y", "runs/x-y", "runs/x/y", "a/run", "b/run")]
-    folders = [RemoteSync(uri).folder for uri in (*uris, remote.uri)]
+    folders = [RemoteSync(uri).folder for uri in (*uris, sync.uri)]
     assert len(set(folders)) == 6
     assert RemoteSync(uris[0]).folder == folders[0] == RemoteSync(uris[0] + "/").folder
 
 
-def test_a_local_folder_that_is_recorded_as_another_uris_is_refused(remote: RemoteSync) -> None:
-    with remote:
+def test_a_local_folder_that_is_recorded_as_another_uris_is_refused(sync: RemoteSync) -> None:
+    with sync:
         pass
-    record = remote.folder.with_name(f"{remote.folder.name}.uri")
-    assert record.read_text() == remote.uri + "\n"
+    record = sync.folder.with_name(f"{sync.folder.name}.uri")
+    assert record.read_text() == sync.uri + "\n"
     record.write_text("file:///elsewhere\n")
     with pytest.raises(InputError, match="is of 'file:///elsewhere'"):
-        RemoteSync(remote.uri)
+        RemoteSync(sync.uri)
 
 
 def journals(folder: Path) -> dict[str, str]:
     return {path.name: path.read_text() for path in folder.glob("journal.*")}
 
 
-def test_the_longer_journal_wins_and_both_are_kept(remote: RemoteSync, tmp_path: Path) -> None:
+def test_the_longer_journal_wins_and_both_are_kept(sync: RemoteSync, tmp_path: Path) -> None:
     remote = remote_of(tmp_path)
-    remote.folder.mkdir(parents=True)
+    sync.folder.mkdir(parents=True)
     remote.mkdir(parents=True)
     (remote / "journal.jsonl").write_text(EVENT)
     (remote / "table.md").write_text("old")
-    (remote.folder / "journal.jsonl").write_text(EVENT * 3)
-    (remote.folder / "table.md").write_text("new")
-    remote.fetch()
-    assert journals(remote.folder) == {"journal.jsonl": EVENT * 3, "journal.remote-1.jsonl": EVENT}
-    assert (remote.folder / "table.md").read_text() == "new"
+    (sync.folder / "journal.jsonl").write_text(EVENT * 3)
+    (sync.folder / "table.md").write_text("new")
+    sync.fetch()
+    assert journals(sync.folder) == {"journal.jsonl": EVENT * 3, "journal.remote-1.jsonl": EVENT}
+    assert (sync.folder / "table.md").read_text() == "new"
     (remote / "journal.jsonl").write_text(EVENT * 4)
-    remote.fetch()
-    assert journals(remote.folder) == {
+    sync.fetch()
+    assert journals(sync.folder) == {
         "journal.jsonl": EVENT * 4,
         "journal.remote-1.jsonl": EVENT,
         "journal.local-1.jsonl": EVENT * 3,
     }
-    assert (remote.folder / "table.md").read_text() == "old"
+    assert (sync.folder / "table.md").read_text() == "old"
 
 
 def test_journals_that_went_on_in_two_ways_are_both_left_alone(
-    remote: RemoteSync, tmp_path: Path
+    sync: RemoteSync, tmp_path: Path
 ) -> None:
     remote = remote_of(tmp_path)
-    remote.folder.mkdir(parents=True)
+    sync.folder.mkdir(parents=True)
     remote.mkdir(parents=True)
     (remote / "journal.jsonl").write_text(EVENT + "here\n")
-    (remote.folder / "journal.jsonl").write_text(EVENT + "there\n")
+    (sync.folder / "journal.jsonl").write_text(EVENT + "there\n")
     with pytest.raises(InputError, match="in different ways"):
-        remote.fetch()
-    assert journals(remote.folder) == {"journal.jsonl": EVENT + "there\n"}
+        sync.fetch()
+    assert journals(sync.folder) == {"journal.jsonl": EVENT + "there\n"}
     assert journals(remote) == {"journal.jsonl": EVENT + "here\n"}
 
 
 def test_files_of_another_run_are_neither_fetched_nor_copied(
-    remote: RemoteSync, tmp_path: Path
+    sync: RemoteSync, tmp_path: Path
 ) -> None:
     remote = remote_of(tmp_path)
-    for folder in (remote.folder, remote):
+    for folder in (sync.folder, remote):
         folder.mkdir(parents=True)
         storage.mark(folder)
         (folder / "journal.jsonl").write_text(EVENT)
-    for use in (remote.fetch, remote.__enter__):
+    for use in (sync.fetch, sync.__enter__):
         with pytest.raises(InputError, match="holds run"):
             use()
 
 
 def test_a_folder_in_which_a_run_goes_on_is_not_fetched_over(
-    remote: RemoteSync, tmp_path: Path
+    sync: RemoteSync, tmp_path: Path
 ) -> None:
-    remote.folder.mkdir(parents=True)
-    running = Journal(remote.folder)
+    sync.folder.mkdir(parents=True)
+    running = Journal(sync.folder)
     with pytest.raises(InputError, match="another raysearch is running here"):
-        remote.fetch()
+        sync.fetch()
     running.close()
 
 
 def test_links_are_not_copied_and_a_folder_that_is_gone_removes_nothing(
-    remote: RemoteSync, tmp_path: Path
+    sync: RemoteSync, tmp_path: Path
 ) -> None:
     (tmp_path / "secret").mkdir()
     (tmp_path / "secret" / "key").write_text("mine\n")
-    remote.folder.mkdir(parents=True)
-    (remote.folder / "journal.jsonl").write_text(EVENT)
-    (remote.folder / "key").symlink_to(tmp_path / "secret" / "key")
-    (remote.folder / "folder").symlink_to(tmp_path / "secret")
-    remote.copy()
+    sync.folder.mkdir(parents=True)
+    (sync.folder / "journal.jsonl").write_text(EVENT)
+    (sync.folder / "key").symlink_to(tmp_path / "secret" / "key")
+    (sync.folder / "folder").symlink_to(tmp_path / "secret")
+    sync.copy()
     remote = remote_of(tmp_path)
     assert [path.name for path in remote.iterdir()] == ["journal.jsonl"]
-    remote.folder.rename(tmp_path / "moved")
-    remote.copy()
+    sync.folder.rename(tmp_path / "moved")
+    sync.copy()
     assert (remote / "journal.jsonl").read_text() == EVENT
-    remote.withdraw()
+    sync.withdraw()
     assert not (remote / "journal.jsonl").exists()
 
 
 @pytest.mark.parametrize("name", ["../../out", "a/../../out", "/out", "a\x1bb", "a\\b"])
 def test_names_of_a_listing_that_are_no_paths_are_refused(
-    remote: RemoteSync, monkeypatch: pytest.MonkeyPatch, name: str
+    sync: RemoteSync, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    info = SimpleNamespace(path=f"{remote._root}/{name}", type=fs.FileType.File)
+    info = SimpleNamespace(path=f"{sync._root}/{name}", type=fs.FileType.File)
     system = SimpleNamespace(get_file_info=lambda _: [info])
-    monkeypatch.setattr(remote, "_system", system)
+    monkeypatch.setattr(sync, "_system", system)
     with pytest.raises(InputError, match="is no path of a run folder"):
-        remote.fetch()
-    assert not remote.folder.exists()
+        sync.fetch()
+    assert not sync.folder.exists()
 
 
 @pytest.mark.parametrize("name", ["a b", "50%", "what?", "a#b", "%41", "x?y=1#z 100%"])
 def test_every_character_of_a_path_stands_for_itself(
-    remote: RemoteSync, tmp_path: Path, name: str
+    sync: RemoteSync, tmp_path: Path, name: str
 ) -> None:
     encoded = RemoteSync((tmp_path / "bucket" / name).as_uri())
     assert encoded._root == str(tmp_path / "bucket" / name)

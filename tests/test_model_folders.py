@@ -477,7 +477,7 @@ def test_a_configuration_with_fewer_layers_than_the_weights_is_refused(toy_folde
         ({"id2label": {"0": "entailment", "5": "not_entailment"}}, "id2label"),
         ({"model_type": "evil"}, "config.json"),
         ({"hidden_dropout_prob": float("nan")}, "NaN"),
-        ({"name_or_path": "\ud800"}, "surrogates not allowed"),
+        ({"name_or_path": "\ud800"}, "half a surrogate pair"),
         ({"auto_map": {"AutoModel": "evil.Model"}}, "auto_map names code"),
         ({"attn_implementation": "someone/kernel"}, "names code"),
     ],

@@ -220,6 +220,6 @@ def test_the_toy_cannot_be_told_by_counting_words(toy):
 @pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
 def test_every_reader_tells_the_files_of_every_split(task, tmp_path):
     for split in task.splits().values():
-        forms = readers.READERS[task.reader].paths(task, split, tmp_path)
+        forms = readers.READERS[task.reader].split_paths(task, split, tmp_path)
         assert forms
         assert all(tmp_path in path.parents for files in forms for path in files)

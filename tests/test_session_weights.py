@@ -38,7 +38,7 @@ def session(tmp_path, monkeypatch):
         place.mkdir(parents=True)
         (place / "model").write_text(weights["of"])
 
-    monkeypatch.setattr(sessions, "save", save)
+    monkeypatch.setattr(sessions, "save_model", save)
     return made
 
 
@@ -67,7 +67,7 @@ def test_the_winner_becomes_best_and_what_the_run_made_goes(session):
 
 def test_a_run_that_was_killed_after_its_last_trial_is_tidied_by_a_resume(session, monkeypatch):
     drive(session)
-    monkeypatch.setattr(run_study, "cluster", lambda *_: pytest.fail("Ray was started"))
+    monkeypatch.setattr(run_study, "connect", lambda *_: pytest.fail("Ray was started"))
     parts = (session.folder, session.study, None, session.journal, {TOY: "x"}, None, None, None)
     storage.write_atomically(session.folder / "study.yaml", study.dump(session.study))
     run_study._engine(*parts)
@@ -124,8 +124,8 @@ def test_what_stopped_the_journal_is_told_instead_of_what_tune_makes_of_it(
 ):
     """Tune turns whatever a callback raises into an error of its own with a traceback for text."""
     session.journal.failure = failure
-    monkeypatch.setattr(sessions, "Pantry", lambda *_: SimpleNamespace(start=lambda _: None))
-    monkeypatch.setattr(sessions, "Conductor", lambda *_: None)
+    monkeypatch.setattr(sessions, "BackgroundPreparation", lambda *_: SimpleNamespace(start=lambda _: None))
+    monkeypatch.setattr(sessions, "TuneAdapter", lambda *_: None)
     monkeypatch.setattr(session, "_room", lambda: 1, raising=False)
 
     def broken(*_):

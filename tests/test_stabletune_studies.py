@@ -127,7 +127,7 @@ def test_stage_1_is_the_scripts(setting, size, task):
     assert (one.lambda1, one.LR, one.EPOCH, one.WARMUP) == (5, rates[at], epochs[at], warmup)
     if first != "translation":
         assert getattr(one, RATIOS[first]) == ratio
-    assert one.needs() == {first}
+    assert one.view_kinds() == {first}
     assert one.pooling == hyper.pooling
     assert one.teacher_select == ("last" if task in QUESTIONS else "best")
 

@@ -309,10 +309,10 @@ def test_threads_and_processes_draw_alike(model):
     code = f"""if 1:
         from pathlib import Path
         from raysearch.data.augmentation import unigram
-        from raysearch.data.augmentation.code_switching import drawn
-        from raysearch.data.augmentation.subword_sampling import Sampler
-        sampler = Sampler(unigram.of_model(Path({str(model)!r})))
-        print([sampler.sample("internationally", drawn(3, 1, at)) for at in range(50)])"""
+        from raysearch.data.augmentation.code_switching import rng_for
+        from raysearch.data.augmentation.subword_sampling import SubwordSampler
+        sampler = SubwordSampler(unigram.of_model(Path({str(model)!r})))
+        print([sampler.sample("internationally", rng_for(3, 1, at)) for at in range(50)])"""
     sampler = SubwordSampler(unigram.of_model(model))
 
     def draw(at):

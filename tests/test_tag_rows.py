@@ -135,7 +135,7 @@ def test_views_of_words_have_the_same_frame_and_the_same_room():
         def __init__(self):
             self.padding = {"input_ids": 0, "word": -1, "label": -100}
 
-        def said(self, name, at):
+        def words(self, name, at):
             return [f"w{number}" for number in range(7)]
 
         def row(self, name, at):

@@ -33,7 +33,7 @@ def test_a_row_agrees_with_itself(task):
     assert (task.head == "regress") == (task.bounds is not None)
     assert bool(task.labels) or task.head != "classify"
     assert task.train is None or task.dev
-    assert task.train is not None or task.model_of in TASKS
+    assert task.train is not None or task.predicted_by in TASKS
 
 
 @pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)

@@ -487,13 +487,13 @@ class Remote:
     def __getattr__(self, name):
         return type("Method", (), {"remote": staticmethod(getattr(self, f"on_{name}"))})
 
-    def on_weights(self, trial):
+    def on_pop_weights(self, trial):
         return self.left and [self.left]
 
-    def on_lend(self, teachers):
+    def on_publish_teachers(self, teachers):
         self.lent = teachers
 
-    def on_pulses(self):
+    def on_running_attempts(self):
         return []
 
 

@@ -38,9 +38,9 @@ def write(folder, language, text):
 
 def test_a_view_is_the_same_in_every_process():
     code = """if 1:
-        from raysearch.data.augmentation.code_switching import code_switch, drawn
+        from raysearch.data.augmentation.code_switching import code_switch, rng_for
         toy = {"es": {"the": ("el", "la")}, "de": {"the": ("der", "die", "das")}}
-        print(*code_switch(["the"] * 40, 0.5, toy, drawn(7, 3, "row 12")).words)"""
+        print(*code_switch(["the"] * 40, 0.5, toy, rng_for(7, 3, "row 12")).words)"""
     views = {
         subprocess.run(
             [sys.executable, "-c", code], capture_output=True, text=True, check=True,
