@@ -1,4 +1,4 @@
-"""The benchmarks' data sets: one row of facts for each task."""
+"""The data sets of the benchmarks: one `Task` for each."""
 
 from .registry import TASKS, expand, get
 from .task import Example, File, Head, IdList, Split, Task

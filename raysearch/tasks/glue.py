@@ -1,5 +1,8 @@
-"""GLUE (Wang et al., 2019): its ten tasks in the layout that the benchmark's own download script
-leaves. Knows where columns stand, not how files are read."""
+"""The ten tasks of GLUE (Wang et al., 2019).
+
+Files have the layout that the benchmark's download script leaves. A module per benchmark holds
+names of files and columns; `data.readers` reads them.
+"""
 
 from .task import File, IdList, Split, Task
 
@@ -8,8 +11,8 @@ Columns = dict[str, str | int]
 BINARY = ("0", "1")
 ENTAILMENT = ("entailment", "not_entailment")
 
-# The tasks that papers average; WNLI and the diagnostic set are left out, and MNLI counts once,
-# by its matched split.
+# The tasks that papers average. WNLI and the diagnostic set are left out; MNLI counts once, with
+# its matched split.
 AVERAGED = (
     "glue/mnli",
     "glue/qqp",
@@ -22,13 +25,13 @@ AVERAGED = (
 )
 
 
-def _split(name: str, file: str, columns: Columns, *, torn: int = 0) -> Split:
-    return Split(name=name, files=(File(path=file, columns=columns, tolerated_bad_rows=torn),))
+def _split(name: str, path: str, columns: Columns, *, bad_rows: int = 0) -> Split:
+    return Split(name=name, files=(File(path=path, columns=columns, tolerated_bad_rows=bad_rows),))
 
 
-def _test(submission: str, columns: Columns, *, name: str = "test", file: str = "") -> Split:
+def _test(submission: str, columns: Columns, *, name: str = "test", path: str = "") -> Split:
     unlabelled = {key: column for key, column in columns.items() if key != "label"}
-    files = (File(path=file or f"{name}.tsv", columns=unlabelled),)
+    files = (File(path=path or f"{name}.tsv", columns=unlabelled),)
     return Split(name=name, files=files, labelled=False, submission=submission)
 
 
@@ -50,21 +53,28 @@ _MRPC_TEST: Columns = {"sentence1": "#1 String", "sentence2": "#2 String"}
 
 
 def _mrpc(name: str, *, listed: bool) -> Split:
-    """MRPC as GLUE's script writes it, or as Microsoft published it with GLUE's list of dev ids."""
-    keep = IdList(path="dev_ids.tsv", columns=("#1 ID", "#2 ID"), inside=listed)
-    original = File(path="msr_paraphrase_train.txt", columns=_MRPC, kept_ids=keep)
+    """Return a split of MRPC: as GLUE's script writes it, or in Microsoft's original file.
+
+    The original has no dev split: GLUE lists the ids of its rows.
+
+    Args:
+        name: "train" or "dev".
+        listed: whether GLUE's list of dev ids names the rows of this split.
+    """
+    dev_ids = IdList(path="dev_ids.tsv", columns=("#1 ID", "#2 ID"), inside=listed)
+    original = File(path="msr_paraphrase_train.txt", columns=_MRPC, kept_ids=dev_ids)
     return Split(name=name, files=(File(path=f"{name}.tsv", columns=_MRPC), original))
 
 
 _STSB = _pairs("score")
-# Some questions hold line breaks, which tears their rows; every published system drops them.
+# Some questions hold line breaks, which break their rows; every published system drops them.
 _QQP: Columns = {
     "id": "id",
     "question1": "question1",
     "question2": "question2",
     "label": "is_duplicate",
 }
-_QQP_TORN = 100
+_QQP_BAD_ROWS = 100
 _MNLI = _pairs("gold_label")
 _QNLI: Columns = {
     "id": "index",
@@ -100,8 +110,8 @@ TASKS = (
         metric="accuracy",
         extra_metrics=("f1",),
         folder="QQP",
-        train=_split("train", "train.tsv", _QQP, torn=_QQP_TORN),
-        dev=(_split("dev", "dev.tsv", _QQP, torn=_QQP_TORN),),
+        train=_split("train", "train.tsv", _QQP, bad_rows=_QQP_BAD_ROWS),
+        dev=(_split("dev", "dev.tsv", _QQP, bad_rows=_QQP_BAD_ROWS),),
         test=(_test("QQP.tsv", _QQP),),
     ),
     Task(
@@ -202,7 +212,7 @@ TASKS = (
         metric="mcc",
         folder="diagnostic",
         train=None,
-        test=(_test("AX.tsv", _NLI, file="diagnostic.tsv"),),
+        test=(_test("AX.tsv", _NLI, path="diagnostic.tsv"),),
         predicted_by="glue/mnli",
     ),
 )

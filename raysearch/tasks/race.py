@@ -1,4 +1,7 @@
-"""RACE (Lai et al., 2017): passages of two levels of school, in the folders of its own archive."""
+"""The tasks of RACE (Lai et al., 2017): passages of two school levels.
+
+Files have the folders of the data set's own archive.
+"""
 
 from .task import File, Split, Task
 
@@ -6,8 +9,13 @@ LEVELS = ("middle", "high")
 
 
 def _split(name: str, part: str, *levels: str) -> Split:
-    """`part` is "train", "dev" or "test". The archive's test files hold labels; a search must not
-    read them."""
+    """Return a split. Test files hold labels, which a search must not read.
+
+    Args:
+        name: of the split.
+        part: the folder of the archive: "train", "dev" or "test".
+        levels: its subfolders.
+    """
     file = File(path=part, parts=levels)
     if part != "test":
         return Split(name=name, files=(file,))
@@ -16,9 +24,12 @@ def _split(name: str, part: str, *levels: str) -> Split:
 
 
 def _task(name: str, *levels: str) -> Task:
-    """Several levels are one split, which selects, and a split each: the accuracy of the first is
-    the mean of the others weighted by their examples."""
-    several = levels if len(levels) > 1 else ()
+    """Return a task of one or more levels.
+
+    Several levels together are the first dev split, which selects. Each is also a split of its
+    own; the accuracy of the first is their mean, weighted by the number of examples.
+    """
+    separate = levels if len(levels) > 1 else ()
     return Task(
         name=name,
         head="choose",
@@ -28,10 +39,10 @@ def _task(name: str, *levels: str) -> Task:
         layout="numbered",
         folder="race",
         train=_split("train", "train", *levels),
-        dev=(_split("dev", "dev", *levels), *(_split(level, "dev", level) for level in several)),
+        dev=(_split("dev", "dev", *levels), *(_split(level, "dev", level) for level in separate)),
         test=(
             _split("test", "test", *levels),
-            *(_split(f"test_{level}", "test", level) for level in several),
+            *(_split(f"test_{level}", "test", level) for level in separate),
         ),
     )
 

@@ -1,4 +1,4 @@
-"""The one table of tasks."""
+"""The table of all tasks, and their lookup by name or pattern."""
 
 from fnmatch import fnmatchcase
 
@@ -12,7 +12,11 @@ TASKS: dict[str, Task] = {
 
 
 def get(name: str) -> Task:
-    """The task of that name. Raises InputError with the nearest name where there is none."""
+    """Return the task of a name.
+
+    Raises:
+        InputError: there is none; the message holds the nearest names.
+    """
     if name not in TASKS:
         raise InputError(
             "tasks", [Problem(location="name", text=unknown_name("task", name, TASKS))]
@@ -21,7 +25,7 @@ def get(name: str) -> Task:
 
 
 def expand(pattern: str) -> tuple[str, ...]:
-    """Names that match a shell pattern such as "glue/*", of tasks that can be trained."""
+    """Return the names of the trainable tasks that match a shell pattern such as "glue/*"."""
     if not set(pattern) & set("*?["):
         return (pattern,) if pattern in TASKS and TASKS[pattern].train else ()
-    return tuple(n for n, task in TASKS.items() if task.train and fnmatchcase(n, pattern))
+    return tuple(name for name, task in TASKS.items() if task.train and fnmatchcase(name, pattern))

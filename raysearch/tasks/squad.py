@@ -1,5 +1,7 @@
-"""SQuAD (Rajpurkar et al., 2016 and 2018): the two published versions. Its test sets are hidden, so
-that papers report the dev set."""
+"""The two published versions of SQuAD (Rajpurkar et al., 2016 and 2018).
+
+The test sets are hidden, therefore papers report the dev set.
+"""
 
 from .task import File, Split, Task
 
@@ -21,8 +23,8 @@ TASKS = (
         train=_split("train", "v1.1"),
         dev=(_split("dev", "v1.1", submission="v1.1/predictions.json"),),
     ),
-    # best_f1 and best_exact stand at the best threshold on the dev set itself, as papers report
-    # them; f1 and exact at the threshold that the study fixes.
+    # best_f1 and best_exact use the threshold that is best on the dev set itself, as in papers;
+    # f1 and exact use the threshold that the study fixes.
     Task(
         name="squad/v2.0",
         head="span",

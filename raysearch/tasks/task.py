@@ -1,27 +1,35 @@
-"""What a task is: a row of facts about a benchmark's data set. It knows no file, model or loop."""
+"""Task and its parts: the facts about one data set of a benchmark.
+
+It is apart from the tables of tasks and from the readers, so that both can import it.
+"""
 
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
 Head = Literal["classify", "regress", "choose", "span", "tag", "thought"]
 
-# What a reader gives: "id", the inputs and "label", None where the split is not labelled. Inputs
-# are text, but "options" of choose and "words" of tag, which are tuples. The label is a class id,
-# of regress a number, of choose the right option's place, of tag a class id for each word; of span
-# always None: its gold is "answers", each a text and its first character in the context. RACE's
-# examples also say which "part" of it they are of.
-Several = tuple[str, ...] | tuple[int, ...] | tuple[tuple[str, int], ...]
-Example = dict[str, str | int | float | Several | None]
+# One example as a reader yields it. Its keys are "id", the task's inputs and "label".
+# Inputs are strings, except "options" (choose) and "words" (tag), which are tuples of strings.
+# "label" depends on the head; it is None where the split is not labelled:
+#   classify: the id of the class          regress: a number
+#   choose: the index of the right option  tag: a tuple with the id of a class for each word
+#   span: always None; "answers" holds pairs of an answer's text and the index of its first
+#   character in the context
+# RACE's examples also have "part", the level that they belong to.
+ExampleValue = (
+    str | int | float | tuple[str, ...] | tuple[int, ...] | tuple[tuple[str, int], ...] | None
+)
+Example = dict[str, ExampleValue]
 
 
 @dataclass(frozen=True, kw_only=True)
 class IdList:
-    """Which rows of a file belong to a split, where another file lists ids.
+    """A file of ids that says which rows of a data file belong to a split.
 
     Attributes:
-        path: the list, under the task's folder; no header, a row's ids separated by tabs.
+        path: the list, under the task's folder. It has no header; tabs separate the ids of a row.
         columns: the columns of the data file that hold those ids, in the list's order.
-        inside: whether the split is the listed rows or all the others.
+        inside: whether the split consists of the listed rows (True) or of all others (False).
     """
 
     path: str
@@ -34,19 +42,21 @@ class File:
     """One published form of a split.
 
     Attributes:
-        path: under the task's folder; a folder where the format is one file a passage.
-        folder: a folder under the data root that holds it, where that is not the task's own.
-        parts: what of a folder belongs to the split, in the order in which it is read.
-        columns: input, "label" or "id" -> column, by header name, or by position where `header`
-            is no; formats without columns leave it empty. Without "id", rows count from 0.
+        path: the file, under the task's folder; a folder if the format has one file per passage.
+        folder: the folder under the data root that holds the file, if it is not the task's own.
+        parts: the subfolders that belong to the split, in the order in which they are read.
+        columns: input, "label" or "id" -> column, by header name, or by index if there is no
+            `header`. Formats without columns leave it empty. Without "id", rows count from 0.
         header: whether the first row names the columns.
-        keep: which rows belong to the split; None for all.
-        torn: how many rows of another width the published file is known to hold; up to so many
-            are left out, more are a fault, as is more than one in a hundred.
-        where: a column and what it says in the split's rows, where a file holds several splits.
-        spelled: a label as this file spells it -> the task's label.
-        prefix: what stands before every word and is no part of it.
-        numbered: whether the file's ids do not tell its questions apart, so that they are counted.
+        kept_ids: which rows belong to the split; None for all.
+        tolerated_bad_rows: how many rows of another width the published file is known to hold.
+            Up to that number they are left out; more are an error, and so is more than one row
+            in a hundred.
+        where: a column and its value in the split's rows, if a file holds several splits.
+        label_aliases: a label as this file spells it -> the task's label.
+        prefix: text before every word that is not part of it.
+        numbered: whether questions are numbered by their order, because the ids in the file are
+            not unique.
     """
 
     path: str
@@ -67,13 +77,13 @@ class Split:
     """One part of a task.
 
     Attributes:
-        name: what scores and predictions of this split are called.
-        files: the forms in which it is published; the first that is there is read.
+        name: the name of the split in scores and predictions.
+        files: the forms in which it is published; the first one that exists is read.
         labelled: whether gold labels are read; never for a test split.
-        submission: the file name under which predictions are handed in, or given to the official
+        submission: the file name of the predictions for a benchmark's server or its official
             evaluator.
-        gold: whether a published form of an unlabelled split holds labels, for `with_gold`.
-        language: its language as a two-letter code; None where the task has only one.
+        gold: whether a published form of an unlabelled split holds labels, for `labelled_copy`.
+        language: its two-letter language code; None if the task has only one language.
     """
 
     name: str
@@ -84,7 +94,7 @@ class Split:
     language: str | None = None
 
     def labelled_copy(self) -> "Split":
-        """The split as it is scored: its labels are read. For scoring only, never in a search."""
+        """Return the split with its labels read. It is for scoring only, never for a search."""
         return self if self.labelled else replace(self, labelled=True)
 
 
@@ -94,23 +104,24 @@ class Task:
 
     Attributes:
         name: "benchmark/task".
-        head: the kind of output; the only thing that code may branch on.
+        head: the kind of output; the only field that code may branch on.
         inputs: names of the text fields, in the order in which the model reads them.
         labels: names of the classes, in the order of their ids; empty for regression.
-        metric: what selects, a name in `raysearch.metrics`; always larger is better.
-        also: further metrics that are reported.
+        metric: the metric that selects, a name in `raysearch.metrics`; larger is better.
+        extra_metrics: further metrics that are reported.
         reader: the file format, a name in `raysearch.data.readers.registry`.
         folder: the folder under the data root.
         train: the training split; None for a diagnostic set that is only predicted.
-        trains: further training sets, in other languages.
+        translated_train: further training sets, in other languages.
         dev: development splits; the first one selects.
-        test: splits that are predicted, never scored during a search.
+        test: splits that are predicted and never scored during a search.
+        bounds: the lowest and the highest label of a regression.
+        predicted_by: another task, whose model predicts this one.
         unanswerable: whether a question may have no answer in its context.
-        layout: of prediction files: "glue", a header and index, prediction; "lines", a prediction
-            a line; "numbered", id, prediction without a header; "json", id to text.
         by_language: whether answers are compared by the rules of their language (MLQA).
-        bounds: the lowest and highest label of a regression.
-        model_of: another task whose model predicts this one.
+        layout: the format of prediction files: "glue" (a header, then index and prediction),
+            "lines" (one prediction per line), "numbered" (id and prediction, no header) or "json"
+            (a mapping of id to text).
     """
 
     name: str
@@ -133,32 +144,33 @@ class Task:
 
     @property
     def outputs(self) -> int:
-        """Numbers that the head gives for an example: for a word of tags, a token of spans."""
+        """Number of scores the head gives per example; per word for tag, per token for span."""
         return 2 if self.head == "span" else len(self.labels) or 1
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        """All metrics, the one that selects first."""
+        """All metrics; the one that selects is first."""
         return (self.metric, *self.extra_metrics)
 
     @property
     def languages(self) -> tuple[str, ...]:
-        """The languages of the dev splits, the one that selects first; or none."""
+        """The languages of the dev splits, the one that selects first; may be empty."""
         return tuple(split.language for split in self.dev if split.language)
 
     @property
     def slug(self) -> str:
-        """The name as a folder: "glue/rte" -> "glue-rte"."""
+        """The name as the name of a folder: "glue-rte" for "glue/rte"."""
         return self.name.replace("/", "-")
 
     def splits(self) -> dict[str, Split]:
-        """Every split by its name: training sets, then dev, then test."""
+        """Return every split by its name: training sets, then dev, then test."""
         return {split.name: split for split in (*self.training_splits(), *self.dev, *self.test)}
 
     def training_splits(self) -> tuple[Split, ...]:
-        """Every training set, the task's own first."""
+        """Return every training set, `train` first."""
         return (*((self.train,) if self.train else ()), *self.translated_train)
 
     def training_split_of(self, language: str) -> Split | None:
-        """The first training set in a language; None where there is none."""
-        return next((split for split in self.training_splits() if split.language == language), None)
+        """Return the first training set in a language, or None."""
+        splits = self.training_splits()
+        return next((split for split in splits if split.language == language), None)

@@ -1,4 +1,7 @@
-"""Plain text, of which masked tokens are guessed: for pre-training. Holds where its files lie."""
+"""Plain text for pre-training with masked tokens.
+
+Its files have fixed names in the folder `text` of the data root.
+"""
 
 from .task import File, Split, Task
 

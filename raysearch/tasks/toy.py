@@ -1,5 +1,7 @@
-"""A toy task, generated and needing no files: is the subject singular or plural? Holds the row
-only; the sentences are made by the reader."""
+"""A generated toy task that needs no files: is the subject of a sentence singular or plural?
+
+`data.readers.toy_grammar` generates the sentences.
+"""
 
 from .task import Split, Task
 

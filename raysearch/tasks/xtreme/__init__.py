@@ -1,9 +1,9 @@
-"""XTREME (Hu et al., 2020): seven tasks, trained in English and evaluated in up to 40 languages.
+"""The seven tasks of XTREME (Hu et al., 2020), in up to 40 languages.
 
-Layouts are those of XTREME's own download script (flat files, gold taken out of the test sets), of
-xTune's (the same with gold), and of the data sets' own archives. Where a language has no files, its
-splits are absent. English selects, so that no choice has seen another language's labels; test sets
-are predicted, and scored where their gold is at hand.
+Supported layouts are those of XTREME's download script (flat files, no gold labels in the test
+sets), of xTune's script (the same with gold labels), and of the data sets' own archives. A language
+without files has no splits. The English dev split selects, so that no choice depends on labels of
+another language. Test sets are predicted, and scored if their gold labels are available.
 """
 
 from . import question_answering, sentence_pairs, tagged_words

@@ -1,5 +1,8 @@
-"""XTREME's questions on a text: XQuAD (Artetxe et al., 2020), MLQA (Lewis et al., 2020) and
-TyDiQA-GoldP (Clark et al., 2020), all in SQuAD 1.1's format."""
+"""XTREME's tasks of question answering, all in the format of SQuAD 1.1.
+
+They are XQuAD (Artetxe et al., 2020), MLQA (Lewis et al., 2020) and TyDiQA-GoldP (Clark et al.,
+2020).
+"""
 
 from ..task import File, Split, Task
 from .splits import dev, foreign, ordered, test, train, translated, translations
@@ -10,7 +13,7 @@ TYDIQA = "en ar bn fi id ko ru sw te"
 
 
 def _squad(name: str) -> tuple[File, ...]:
-    """SQuAD 1.1 in the task's own folder, beside it, or where the task squad/v1.1 has it."""
+    """Return SQuAD 1.1 in the task's folder, in xtreme/squad, or in that of task squad/v1.1."""
     file = f"{name}-v1.1.json"
     return (
         File(path=f"squad1.1/{file}"),
@@ -25,30 +28,39 @@ def _translated_squad(language: str) -> Split:
 
 
 def _mlqa(split: str, language: str) -> tuple[File, ...]:
-    """The flat file, or the place that it has in MLQA's archive."""
+    """Return the flat file, and the same file in MLQA's archive."""
     name = f"{split}-context-{language}-question-{language}.json"
-    return tuple(File(path=f"{place}{name}") for place in ("", f"MLQA_V1/{split}/"))
+    return tuple(File(path=f"{folder}{name}") for folder in ("", f"MLQA_V1/{split}/"))
 
 
 def _tydiqa(split: str, language: str) -> tuple[File, ...]:
-    """XTREME's file under its two names, flat and in the archive's folder.
+    """Return XTREME's file under its two names, flat and in the archive's folder.
 
-    The training ids are the last part of the original ones and do not tell questions apart.
+    Training ids are the last part of the original ones and not unique.
     """
     names = (f"tydiqa.goldp.{language}.{split}.json", f"tydiqa.{language}.{split}.json")
-    places = ("", f"tydiqa-goldp-v1.1-{split}/")
+    folders = ("", f"tydiqa-goldp-v1.1-{split}/")
     numbered = split == "train"
-    return tuple(File(path=p + name, numbered=numbered) for p in places for name in names)
+    return tuple(File(path=f + name, numbered=numbered) for f in folders for name in names)
 
 
 def _translated_tydiqa(language: str) -> Split:
-    names = (f"{begin}.translate.train.en-{language}.json" for begin in ("tydiqa", "tydiqa.goldp"))
+    prefixes = ("tydiqa", "tydiqa.goldp")
+    names = (f"{prefix}.translate.train.en-{language}.json" for prefix in prefixes)
     paths = (f"TyDiQA-GoldP/translate-train/{name}" for name in names)
     files = (file for path in paths for file in translations(path, numbered=True))
     return translated(language, *files)
 
 
-def _task(name: str, *, trains: tuple[Split, ...], dev: tuple[Split, ...], **rest: object) -> Task:
+def _task(
+    name: str,
+    *,
+    train: Split,
+    translated_train: tuple[Split, ...],
+    dev: tuple[Split, ...],
+    test: tuple[Split, ...],
+    by_language: bool = False,
+) -> Task:
     return Task(
         name=name,
         head="span",
@@ -58,9 +70,11 @@ def _task(name: str, *, trains: tuple[Split, ...], dev: tuple[Split, ...], **res
         reader="squad",
         layout="json",
         folder=name,
-        translated_train=trains,
+        train=train,
+        translated_train=translated_train,
         dev=dev,
-        **rest,
+        test=test,
+        by_language=by_language,
     )
 
 
@@ -68,27 +82,27 @@ TASKS = (
     _task(
         "xtreme/mlqa",
         train=train(*_squad("train")),
-        trains=tuple(_translated_squad(code) for code in foreign(MLQA)),
+        translated_train=tuple(_translated_squad(code) for code in foreign(MLQA)),
         dev=tuple(dev(code, *_mlqa("dev", code)) for code in ordered(MLQA)),
         test=tuple(test("mlqa", code, *_mlqa("test", code)) for code in ordered(MLQA)),
         by_language=True,
     ),
-    # XQuAD is a test set and nothing else. XTREME selects on SQuAD's dev set, which is English;
-    # xTune reports the last weights instead, having no set of the task to select on.
+    # XQuAD is only a test set. XTREME selects on SQuAD's dev set, which is English; xTune reports
+    # the last weights instead, because the task has no set to select on.
     _task(
         "xtreme/xquad",
         train=train(*_squad("train")),
-        trains=tuple(_translated_squad(code) for code in foreign(XQUAD)),
+        translated_train=tuple(_translated_squad(code) for code in foreign(XQUAD)),
         dev=(dev("en", *_squad("dev")),),
         test=tuple(test("xquad", code, File(path=f"xquad.{code}.json")) for code in ordered(XQUAD)),
     ),
-    # TyDiQA's dev set is what XTREME tests on, and hands out without answers: only the data set's
-    # own files can select. xTune selects on their English part; so does this row, and the other
-    # languages are reported from them.
+    # TyDiQA's dev set is XTREME's test set, which XTREME publishes without answers: only the files
+    # of the data set itself can select. As in xTune, their English part selects; scores of the
+    # other languages are reported.
     _task(
         "xtreme/tydiqa",
         train=train(*_tydiqa("train", "en")),
-        trains=(
+        translated_train=(
             *(
                 train(*_tydiqa("train", code), language=code, name=f"train-{code}")
                 for code in foreign(TYDIQA)

@@ -1,4 +1,7 @@
-"""XTREME's pairs of sentences: XNLI (Conneau et al., 2018) and PAWS-X (Yang et al., 2019)."""
+"""XTREME's tasks of sentence pairs: XNLI (Conneau et al., 2018) and PAWS-X (Yang et al., 2019).
+
+XNLI's archive holds all languages in one file, PAWS-X's a folder for each.
+"""
 
 from ..task import File, Task
 from .splits import dev, foreign, ordered, test, train, translated, translations
@@ -7,7 +10,7 @@ XNLI = "ar bg de el en es fr hi ru sw th tr ur vi zh"
 PAWSX = "de en es fr ja ko zh"
 
 Columns = dict[str, str | int]
-# XTREME's files have no header; its translations stand beside their originals.
+# XTREME's files have no header. Its translations are in the columns after their originals.
 _PAIR: Columns = {"sentence1": 0, "sentence2": 1, "label": 2}
 _TRANSLATION: Columns = {"sentence1": 2, "sentence2": 3, "label": 4}
 _XNLI: Columns = {"sentence1": "sentence1", "sentence2": "sentence2", "label": "gold_label"}
@@ -25,20 +28,20 @@ def _translations(folder: str, language: str) -> tuple[File, ...]:
 
 
 def _xnli(split: str, language: str) -> tuple[File, File]:
-    """XTREME's file, or XNLI-1.0, which holds all languages in one."""
+    """Return XTREME's file, and that of XNLI-1.0, which holds all languages."""
     where = ("language", language)
     archive = File(path=f"XNLI-1.0/xnli.{split}.tsv", columns=_XNLI, where=where)
     return _flat(split, language), archive
 
 
 def _multinli(language: str) -> File:
-    """XNLI-MT-1.0: MultiNLI and its translations, with one label spelled otherwise."""
+    """Return a file of XNLI-MT-1.0: MultiNLI or a translation. It spells one label differently."""
     path = f"XNLI-MT-1.0/multinli/multinli.train.{language}.tsv"
     return File(path=path, columns=_MULTINLI, label_aliases={"contradictory": "contradiction"})
 
 
 def _pawsx(name: str, language: str) -> File:
-    """PAWS-X's own archive."""
+    """Return a file of PAWS-X's archive."""
     return File(path=f"x-final/{language}/{name}.tsv", columns=_PAWSX)
 
 

@@ -1,5 +1,7 @@
-"""XTREME's tagged words: the entities of PAN-X (Pan et al., 2017) and the parts of speech of
-Universal Dependencies. Most languages have a training set of their own."""
+"""XTREME's tagging tasks: entities (PAN-X; Pan et al., 2017) and parts of speech (UD).
+
+The latter are from Universal Dependencies. Most languages have a training set of their own.
+"""
 
 from collections.abc import Callable
 
@@ -23,9 +25,9 @@ PARTS_OF_SPEECH = (
 
 
 def _panx(split: str, language: str) -> tuple[File, File]:
-    """XTREME's file, or PAN-X's own, in which every word carries its language."""
-    own = File(path=f"panx_dataset/{language}/{split}", prefix=f"{language}:")
-    return File(path=f"{split}-{language}.tsv"), own
+    """Return XTREME's file, and that of PAN-X, where every word has its language as a prefix."""
+    original = File(path=f"panx_dataset/{language}/{split}", prefix=f"{language}:")
+    return File(path=f"{split}-{language}.tsv"), original
 
 
 def _udpos(split: str, language: str) -> tuple[File]:
@@ -59,7 +61,7 @@ def _task(
     )
 
 
-# XTREME's scripts give the parts of speech an 18th output, "O", a tag that no word has.
+# XTREME's scripts give parts of speech an 18th label, "O", which no word has.
 TASKS = (
     _task("panx", PANX, _panx, ENTITIES, "entity_f1"),
     _task("udpos", UDPOS, _udpos, PARTS_OF_SPEECH, "pos_f1"),
