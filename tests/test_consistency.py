@@ -196,7 +196,7 @@ def test_words_count_as_rows_and_padding_not():
 
 
 def test_a_mask_that_is_not_of_the_rows_is_refused():
-    with pytest.raises(AssertionError, match=r"\[3, 1\] of kept, \[3, 4\] of rows"):
+    with pytest.raises(AssertionError, match=r"a mask of \[3, 1\] for losses of \[3, 4\]"):
         views_loss(scores(3, 4, CLASSES), scores(3, 4, CLASSES), mask([[1], [1], [0]]))
 
 
@@ -300,7 +300,7 @@ def joined(spans):
 
 
 def cases():
-    """name -> (loss of two scores and a choice of rows, both scores, rows that count)."""
+    """Name -> (loss of two scores and a choice of rows, both scores, rows that count)."""
     flat = scores(ROWS, CLASSES), scores(ROWS, CLASSES, seed=1)
     words = scores(3, 4, CLASSES), scores(3, 4, CLASSES, seed=1)
     original, noised = pair_of_views()
@@ -356,7 +356,7 @@ def test_the_parts_of_a_batch_add_up_to_the_whole(name):
         parts = parts if len(one) == 3 else [[n for r in p for n in (r, r + 3)] for p in parts]
         total, gradients = 0, [torch.zeros_like(one), torch.zeros_like(other)]
         for rows in parts:
-            loss, *found = run(name, one[rows], other[rows], at=rows, over=count)
+            loss, *found = run(name, one[rows], other[rows], at=rows, normalizer=count)
             total += loss
             for gradient, of_part in zip(gradients, found, strict=True):
                 if of_part is not None:
@@ -442,10 +442,10 @@ def test_without_augmented_rows_the_teacher_asks_for_nothing(over):
     student = original.start.requires_grad_()
     none = mask([0, 0, 0])
     for hard in (False, True):
-        loss = teacher_loss(student, teacher.start, none, hard=hard, over=over)
+        loss = teacher_loss(student, teacher.start, none, hard=hard, normalizer=over)
         loss.backward()
         assert (float(loss.detach()), float(student.grad.abs().max())) == (0, 0)
-    loss = teacher_span_loss(original, teacher, none, over=over)
+    loss = teacher_span_loss(original, teacher, none, normalizer=over)
     loss.backward()
     assert (float(loss.detach()), float(student.grad.abs().max())) == (0, 0)
 
@@ -509,9 +509,9 @@ def test_no_loss_waits_for_a_device():
     with pytest.raises((RuntimeError, NotImplementedError)):
         flat[kept]
     for over in (None, 3):
-        assert views_loss(words, words, tags, over=over).shape == ()
-        assert dropout_loss(flat, flat, kept, over=over).shape == ()
-        assert teacher_loss(flat, flat, kept, over=over).shape == ()
-        assert teacher_loss(flat, flat, kept, hard=True, over=over).shape == ()
-        assert views_span_loss(spans, spans, over=over).shape == ()
-        assert teacher_span_loss(spans, spans, kept, over=over).shape == ()
+        assert views_loss(words, words, tags, normalizer=over).shape == ()
+        assert dropout_loss(flat, flat, kept, normalizer=over).shape == ()
+        assert teacher_loss(flat, flat, kept, normalizer=over).shape == ()
+        assert teacher_loss(flat, flat, kept, hard=True, normalizer=over).shape == ()
+        assert views_span_loss(spans, spans, normalizer=over).shape == ()
+        assert teacher_span_loss(spans, spans, kept, normalizer=over).shape == ()

@@ -68,9 +68,10 @@ def module(path):
 
 
 def walk(node, *, at_once):
-    """All nodes below one; `at_once` leaves out what stands in functions."""
+    """All nodes below one; `at_once` leaves out functions and what only type checkers read."""
     for below in ast.iter_child_nodes(node):
-        if not (at_once and isinstance(below, FUNCTIONS)):
+        for_types = isinstance(below, ast.If) and ast.unparse(below.test) == "TYPE_CHECKING"
+        if not (at_once and (isinstance(below, FUNCTIONS) or for_types)):
             yield below
             yield from walk(below, at_once=at_once)
 

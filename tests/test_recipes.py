@@ -61,7 +61,7 @@ def test_the_terms_of_a_loss_with_their_weights_are_the_loss(made, recipe, kind)
     """In the loss of a batch, and in a report, over many steps cut into micro-batches."""
     planned, given, model = made(recipe, kind)
     batch, terms = planned.train.collate(ROWS), {}
-    loss = planned.stage.loss(model, batch, planned.hyper, terms=terms)
+    loss = planned.stage.loss(model, batch, planned.hyper, loss_terms=terms)
     assert not any(term.requires_grad for term in terms.values())
     model = ReusableModel(CPU).model(given, planned.hyper, 1)
     reports = list(Trainer(planned, model, memory=MicroBatchLimit(90)))

@@ -460,7 +460,7 @@ def test_a_context_without_tokens_has_no_view_and_a_short_one_has():
 @pytest.mark.parametrize(
     ("task", "fixed", "said"),
     [
-        ("xtreme/panx", {"view": "translation"}, "the words of a translation do not stand beside"),
+        ("xtreme/panx", {"view": "translation"}, "the words of a translation are not aligned"),
         ("xtreme/xnli", {"view": "noise", "compile": True}, "would not see the noise"),
         ("xtreme/mlqa", {"span_head": "conditional"}, "plain"),
         ("glue/stsb", {}, "'stabletune' does not train glue/stsb"),

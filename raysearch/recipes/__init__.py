@@ -1,4 +1,4 @@
-"""How a model is trained: the recipes with their stages, losses and hyperparameters."""
+"""The recipes: how a model is trained, with stages, losses and hyperparameters."""
 
 from .hyperparameters import DATA_HYPERPARAMETERS, Hyperparameters, PerEpoch, Steps
 from .recipe import Recipe, Stage

@@ -1,153 +1,210 @@
-"""Losses of consistency: two views of an example, a student and its teacher, or two dropout passes
-must agree. They know scores and masks; neither a model, nor where views come from, nor a weight.
+"""Consistency losses: two views, a student and its teacher, or two dropout outputs must agree.
 
-Every loss is a sum over rows divided by `over`, the number of those rows: without it, of the rows
-at hand. A step that is cut into parts gives each part the number of the whole step, and the parts
-add up to the loss of the whole. What a row is, each function says."""
+They are apart from the recipes because they need scores and masks only: no model, no weight of a
+loss, and nothing about how views are made.
+
+Every loss is a sum over rows divided by `normalizer`. Its default is the number of the rows that
+count. If a step is split into micro-batches, each gets the number of rows of the whole step, so
+that the losses of its micro-batches add up to the loss of the step. Each function says what a row
+is.
+"""
+
+from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
-MASKED_SCORE = -1e30  # a score, or a log-probability, of what may not be
-_ABSENT = MASKED_SCORE / 2  # below it there is no mass
+if TYPE_CHECKING:
+    from torch import Tensor
+
+MASKED_SCORE = -1e30  # a score or log-probability of something that is excluded
+_NO_MASS = MASKED_SCORE / 2  # a lower log-probability counts as probability 0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Spans:
-    """What a model says of the answers in one view.
+    """The scores of answers that a model gives for one view.
 
     Attributes:
         start: scores, [rows, tokens].
         end: scores, [rows, tokens].
-        real: bool [rows, tokens], the tokens that are no padding.
-        shared: bool [rows, tokens], the tokens that both views have: equally many in a row of
-            either view and in the same order. Only where views are compared.
+        real: bool [rows, tokens], the tokens that are not padding.
+        shared: bool [rows, tokens], the tokens that both views have. A row has the same number of
+            them in either view, in the same order. Needed only to compare views.
     """
 
-    start: Any
-    end: Any
-    real: Any
-    shared: Any = None
+    start: Tensor
+    end: Tensor
+    real: Tensor
+    shared: Tensor | None = None
 
 
-def views_loss(original: Any, noised: Any, kept: Any = None, *, over: int | None = None) -> Any:
-    """R1 of classes and tags: KL(original || noised) + KL(noised || original) (Zheng et al., 2021).
+def views_loss(
+    original: Tensor, noised: Tensor, mask: Tensor | None = None, *, normalizer: int | None = None
+) -> Tensor:
+    """Return R1 of classes and tags (Zheng et al., 2021).
 
-    Neither direction has a gradient to its target. As in the released code the mean is over the
-    classes too, which the published weights assume.
+    R1 is KL(original || noised) + KL(noised || original). Neither direction has a gradient to its
+    target. As in the released code, the mean is taken over the classes too; the published weights
+    of R1 assume it.
 
     Args:
-        original: scores, [..., classes]: of examples, or of the words of examples, word by word
-            the same in both views.
-        noised: the same of the other view.
-        kept: bool [...], the rows that count; none: all. Of words those that are no padding, also
-            where their tags are unknown.
-        over: how many rows the mean is over; none: the kept ones. A row is an example or a word.
+        original: scores, [..., classes], of examples, or of the words of examples. Words are
+            aligned with those of `noised`.
+        noised: scores of the other view, of the same shape.
+        mask: bool [...], the rows that count; None: all. For words, those that are not padding,
+            also where their tags are unknown.
+        normalizer: the number of rows that the mean is over; None: those that count. A row is an
+            example or a word.
+
+    Returns:
+        A scalar.
     """
-    one, other = _log_softmax(original), _log_softmax(noised)
-    rows = _divergence(other, one.detach()) + _divergence(one, other.detach())
-    return _mean(rows / original.shape[-1], kept, over)
+    original_log, noised_log = _log_softmax(original), _log_softmax(noised)
+    losses = _divergence(noised_log, original_log.detach())
+    losses = losses + _divergence(original_log, noised_log.detach())
+    return _mean(losses / original.shape[-1], mask, normalizer)
 
 
 def teacher_loss(
-    student: Any, teacher: Any, kept: Any = None, *, hard: bool = False, over: int | None = None
-) -> Any:
-    """R2 of classes and tags: KL(teacher || student), the mean over the classes too.
+    student: Tensor,
+    teacher: Tensor,
+    mask: Tensor | None = None,
+    *,
+    hard: bool = False,
+    normalizer: int | None = None,
+) -> Tensor:
+    """Return R2 of classes and tags: KL(teacher || student), a mean over the classes too.
 
     Args:
         student: scores, [..., classes], of examples or of words.
-        teacher: the same; it gets no gradient.
-        kept: bool [...], the rows that count: augmented examples, or the words of them. Where
-            there are none the loss is 0, and so is its gradient.
-        hard: cross entropy with the teacher's best class instead, a plain mean over rows.
-        over: how many rows the mean is over; none: the kept ones.
+        teacher: scores of the same shape; they get no gradient.
+        mask: bool [...], the rows that count: augmented examples, or their words. If none counts,
+            the loss is 0, and so is its gradient.
+        hard: use cross entropy with the teacher's best class, a mean over rows alone.
+        normalizer: the number of rows that the mean is over; None: those that count.
+
+    Returns:
+        A scalar.
     """
-    said, wanted = _log_softmax(student), _log_softmax(teacher.detach())
+    student_log, teacher_log = _log_softmax(student), _log_softmax(teacher.detach())
     if hard:
-        rows = -said.gather(-1, wanted.argmax(-1, keepdim=True)).squeeze(-1)
+        best = teacher_log.argmax(-1, keepdim=True)
+        losses = -student_log.gather(-1, best).squeeze(-1)
     else:
-        rows = _divergence(said, wanted) / student.shape[-1]
-    return _mean(rows, kept, over)
+        losses = _divergence(student_log, teacher_log) / student.shape[-1]
+    return _mean(losses, mask, normalizer)
 
 
-def dropout_loss(one: Any, two: Any, kept: Any = None, *, over: int | None = None) -> Any:
-    """R-Drop's term: (KL(one || two) + KL(two || one)) / 2, a mean over rows (Liang et al., 2021).
+def dropout_loss(
+    first: Tensor, second: Tensor, mask: Tensor | None = None, *, normalizer: int | None = None
+) -> Tensor:
+    """Return R-Drop's term: (KL(first || second) + KL(second || first)) / 2, a mean over rows.
 
-    Both passes get gradients from both directions. The paper adds alpha times this to the sum of
-    both passes' cross entropies; added to their mean, half that alpha is the same but for scale.
-    The released code for GLUE sums this term over the examples of a batch, for no mean.
+    Both outputs get gradients from both directions. The paper (Liang et al., 2021) adds alpha times
+    this term to the sum of both cross entropies; added to their mean, half that alpha is the same
+    except for scale. The released code for GLUE sums the term over the examples of a batch instead
+    of taking a mean.
 
     Args:
-        one: scores of the first pass, [..., classes], of examples or of words.
-        two: the same of the second.
-        kept: bool [...], the rows that count; none: all.
-        over: how many rows the mean is over; none: the kept ones.
+        first: scores with one dropout, [..., classes], of examples or of words.
+        second: scores with another dropout, of the same shape.
+        mask: bool [...], the rows that count; None: all.
+        normalizer: the number of rows that the mean is over; None: those that count.
+
+    Returns:
+        A scalar.
     """
-    one, two = _log_softmax(one), _log_softmax(two)
-    return _mean((_divergence(one, two) + _divergence(two, one)) / 2, kept, over)
+    first_log, second_log = _log_softmax(first), _log_softmax(second)
+    losses = (_divergence(first_log, second_log) + _divergence(second_log, first_log)) / 2
+    return _mean(losses, mask, normalizer)
 
 
 def views_span_loss(
-    original: Spans, noised: Spans, *, padded: bool = False, over: int | None = None
-) -> Any:
-    """R1 of spans: for start and end the mean of both directions' KL, over the shared tokens and
-    one entry for all the others of a row; start and end add up. No target gets a gradient.
+    original: Spans, noised: Spans, *, padded: bool = False, normalizer: int | None = None
+) -> Tensor:
+    """Return R1 of spans: the sum over start and end of the mean of both directions' KL.
 
-    The entry of the others is always there. The released code leaves it out where its mass is 0 in
-    float32, and stops where that is so in one view only. Entries without mass in either view count
-    0; mass is judged by its logarithm, so that none is lost to underflow.
+    The KL is over the shared tokens of a row and one entry for all its other tokens. No target gets
+    a gradient.
+
+    The entry of the other tokens is always present. The released code leaves it out if its mass is
+    0 in float32, and fails if that is so in one view only. Entries without mass in either view
+    count 0. The logarithm of the mass decides, so that no mass is lost to underflow.
 
     Args:
         original: the spans of one view.
-        noised: those of the other; its rows may have more tokens, or fewer.
-        padded: probabilities are over the padding too, as in the released code, whose rows all
-            have one length: the loss then depends on how far rows are padded.
-        over: how many rows the mean is over; none: all.
+        noised: the spans of the other view; its rows may have more or fewer tokens.
+        padded: take probabilities over the padding too, as in the released code, whose rows all
+            have one length. The loss then depends on the amount of padding.
+        normalizer: the number of rows that the mean is over; None: all. A row is a window.
+
+    Returns:
+        A scalar.
     """
     import torch
 
-    paired = (original.shared.sum(-1) == noised.shared.sum(-1)).all()
-    torch._assert_async(paired, "views share unequal numbers of tokens")  # waits for no device
-    rows = 0
-    for name in ("start", "end"):
-        one, other = (
-            _gathered(_log_softmax(getattr(view, name), None if padded else view.real),
-                      view.shared, original.shared.shape[-1])
-            for view in (original, noised)
-        )  # fmt: skip
-        rows = rows + (_divergence(other, one.detach()) + _divergence(one, other.detach())) / 2
-    return _mean(rows, None, over)
+    assert original.shared is not None
+    assert noised.shared is not None
+    equal_counts = (original.shared.sum(-1) == noised.shared.sum(-1)).all()
+    # Asynchronous, so that the device is not waited for.
+    torch._assert_async(equal_counts, "views share unequal numbers of tokens")
+    width = original.shared.shape[-1]
+
+    def condensed(scores: Tensor, view: Spans) -> Tensor:
+        assert view.shared is not None
+        log_probabilities = _log_softmax(scores, None if padded else view.real)
+        return _condense(log_probabilities, view.shared, width)
+
+    def divergences(original_scores: Tensor, noised_scores: Tensor) -> Tensor:
+        original_log = condensed(original_scores, original)
+        noised_log = condensed(noised_scores, noised)
+        losses = _divergence(noised_log, original_log.detach())
+        return (losses + _divergence(original_log, noised_log.detach())) / 2
+
+    losses = divergences(original.start, noised.start) + divergences(original.end, noised.end)
+    return _mean(losses, None, normalizer)
 
 
 def teacher_span_loss(
-    student: Spans, teacher: Spans, kept: Any = None, *, padded: bool = False,
-    over: int | None = None,
-) -> Any:  # fmt: skip
-    """R2 of spans: the mean of start's and end's KL(teacher || student), over real tokens.
+    student: Spans,
+    teacher: Spans,
+    mask: Tensor | None = None,
+    *,
+    padded: bool = False,
+    normalizer: int | None = None,
+) -> Tensor:
+    """Return R2 of spans: the mean of start's and end's KL(teacher || student), over real tokens.
 
     Args:
-        student: its spans.
-        teacher: those of the teacher for the same tokens; it gets no gradient.
-        kept: bool [rows], the rows that count: augmented ones. Where there are none the loss is 0,
-            and so is its gradient.
-        padded: probabilities are over the padding too, as in the released code; those of the real
+        student: the spans of the student.
+        teacher: the teacher's spans of the same tokens; they get no gradient.
+        mask: bool [rows], the rows that count: augmented ones. If none counts, the loss is 0, and
+            so is its gradient.
+        padded: take probabilities over the padding too, as in the released code. Those of the real
             tokens, which alone count, then add up to less than 1, and the loss is no divergence: it
-            may fall below 0, and has a gradient where student and teacher are equal.
-        over: how many rows the mean is over; none: the kept ones.
+            may be negative, and has a gradient where student and teacher are equal.
+        normalizer: the number of rows that the mean is over; None: those that count. A row is a
+            window.
+
+    Returns:
+        A scalar.
     """
     real = student.real
-    rows = 0
-    for name in ("start", "end"):
-        said, wanted = (
-            _log_softmax(scores, None if padded else real).masked_fill(~real, MASKED_SCORE)
-            for scores in (getattr(student, name), getattr(teacher, name).detach())
-        )
-        rows = rows + _divergence(said, wanted) / 2
-    return _mean(rows, kept, over)
+
+    def log_probabilities(scores: Tensor) -> Tensor:
+        return _log_softmax(scores, None if padded else real).masked_fill(~real, MASKED_SCORE)
+
+    def divergence(student_scores: Tensor, teacher_scores: Tensor) -> Tensor:
+        target = log_probabilities(teacher_scores.detach())
+        return _divergence(log_probabilities(student_scores), target) / 2
+
+    losses = divergence(student.start, teacher.start) + divergence(student.end, teacher.end)
+    return _mean(losses, mask, normalizer)
 
 
-def _log_softmax(scores: Any, allowed: Any = None) -> Any:
-    """Log-probabilities over the last axis, at least float32; finite where scores are -inf."""
+def _log_softmax(scores: Tensor, allowed: Tensor | None = None) -> Tensor:
+    """Return log-probabilities over the last axis, at least float32; finite for scores of -inf."""
     import torch
 
     precise = scores.to(torch.promote_types(scores.dtype, torch.float32)).clamp(min=MASKED_SCORE)
@@ -156,30 +213,49 @@ def _log_softmax(scores: Any, allowed: Any = None) -> Any:
     return torch.log_softmax(precise, -1)
 
 
-def _divergence(said: Any, wanted: Any) -> Any:
-    """[..., entries] of log-probabilities -> [...] of KL(wanted || said), over the entries that
-    have mass in both."""
-    absent = (said <= _ABSENT) | (wanted <= _ABSENT)  # false for NaN, which goes on to the loss
-    return (wanted.exp() * (wanted - said)).masked_fill(absent, 0).sum(-1)
+def _divergence(predicted: Tensor, target: Tensor) -> Tensor:
+    """Return KL(target || predicted) over the entries that have mass in both.
+
+    Args:
+        predicted: log-probabilities, [..., entries].
+        target: log-probabilities of the same shape.
+
+    Returns:
+        The divergences, [...].
+    """
+    # The comparisons are false for NaN, which therefore reaches the loss.
+    no_mass = (predicted <= _NO_MASS) | (target <= _NO_MASS)
+    return (target.exp() * (target - predicted)).masked_fill(no_mass, 0).sum(-1)
 
 
-def _gathered(spread: Any, shared: Any, width: int) -> Any:
-    """[rows, tokens] of log-probabilities -> [rows, width + 1]: the shared tokens from the left,
-    nothing, and last the log of all the others' mass."""
+def _condense(log_probabilities: Tensor, shared: Tensor, width: int) -> Tensor:
+    """Return the shared tokens of a row from the left, and last all others as one entry.
+
+    Args:
+        log_probabilities: [rows, tokens].
+        shared: bool [rows, tokens].
+        width: the number of entries for shared tokens; those that are not filled have no mass.
+
+    Returns:
+        Log-probabilities, [rows, width + 1].
+    """
     import torch
 
-    # What is not shared falls on the place behind, which is cut off: no device is asked how many.
-    place = torch.where(shared, shared.cumsum(-1) - 1, width)
-    kept = spread.new_full((len(spread), width + 1), MASKED_SCORE).scatter(-1, place, spread)
-    others = spread.masked_fill(shared, MASKED_SCORE).logsumexp(-1, keepdim=True)
-    return torch.cat([kept[:, :width], others], -1)
+    # Tokens that are not shared go to index `width`, which is cut off: their number, which is known
+    # to the device only, is not needed.
+    index = torch.where(shared, shared.cumsum(-1) - 1, width)
+    entries = log_probabilities.new_full((len(shared), width + 1), MASKED_SCORE)
+    entries = entries.scatter(-1, index, log_probabilities)
+    others = log_probabilities.masked_fill(shared, MASKED_SCORE).logsumexp(-1, keepdim=True)
+    return torch.cat([entries[:, :width], others], -1)
 
 
-def _mean(rows: Any, kept: Any, over: int | None) -> Any:
-    """The sum of the kept rows over their number, or over a given one; of no rows 0."""
-    if kept is not None:
-        assert kept.shape == rows.shape, f"{list(kept.shape)} of kept, {list(rows.shape)} of rows"
-        rows = rows.masked_fill(~kept, 0)
-        if over is None:
-            return rows.sum() / kept.sum().clamp(min=1)
-    return rows.sum() / max(rows.numel() if over is None else over, 1)
+def _mean(losses: Tensor, mask: Tensor | None, normalizer: int | None) -> Tensor:
+    """Return the sum of the losses that count over their number or `normalizer`; 0 for no rows."""
+    if mask is not None:
+        shapes = f"a mask of {list(mask.shape)} for losses of {list(losses.shape)}"
+        assert mask.shape == losses.shape, shapes
+        losses = losses.masked_fill(~mask, 0)
+        if normalizer is None:
+            return losses.sum() / mask.sum().clamp(min=1)
+    return losses.sum() / max(losses.numel() if normalizer is None else normalizer, 1)

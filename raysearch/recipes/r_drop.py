@@ -1,7 +1,8 @@
-"""R-Drop (Liang et al., 2021): every example passes through the model twice, with two dropouts, and
-what it says both times must agree."""
+"""R-Drop (Liang et al., 2021): the model's outputs under two dropouts of an example must agree."""
 
-from typing import Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
@@ -11,43 +12,64 @@ from .finetune import IGNORE_INDEX, LossTerms, Normalizers, model_outputs, super
 from .hyperparameters import Hyperparameters
 from .recipe import Recipe, Stage
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 
 class RDropHyperparameters(Hyperparameters):
-    """Fine-tuning's, and how much agreement counts."""
+    """The hyperparameters of fine-tuning, and the weight of the agreement."""
 
     agreement: Number = Field(
-        0.5, ge=0, description="weight of the passes' divergence beside their mean loss"
+        0.5, ge=0, description="weight of the outputs' divergence beside their mean loss"
     )
 
 
 def r_drop_loss(
-    model: Any, batch: dict[str, Any], hyper: RDropHyperparameters,
-    over: Normalizers | None = None, teacher: Any = None, terms: LossTerms | None = None,
-) -> Any:  # fmt: skip
-    """The mean of both passes' losses + agreement * (KL(one || two) + KL(two || one)) / 2.
+    model: Any,
+    batch: dict[str, Any],
+    hyper: RDropHyperparameters,
+    normalizers: Normalizers | None = None,
+    teacher: Any = None,
+    loss_terms: LossTerms | None = None,
+) -> Tensor:
+    """Return R-Drop's loss of two forward passes (Liang et al., 2021).
 
-    The paper's loss, the sum of both and alpha times the same, is twice this with an agreement of
-    alpha / 2. Of scores their squared difference stands for the divergence, of spans the mean of
-    start's and end's.
+    It is the mean of both passes' losses + agreement * (KL(first || second) + KL(second || first))
+    / 2. The paper's loss, the sum of both losses and alpha times the same term, is twice this loss
+    with agreement = alpha / 2. For a regression, the squared difference of the scores replaces the
+    divergence; for spans it is the mean of the divergences of start and end.
 
     Args:
-        batch: as of `finetune_loss`.
+        model: see `finetune_loss`.
+        batch: see `finetune_loss`.
+        hyper: the trial's hyperparameters.
+        normalizers: see `finetune_loss`.
+        teacher: not used.
+        loss_terms: receives "task" and "divergence".
+
+    Returns:
+        A scalar.
     """
     from torch.nn import functional
 
-    one, two = model_outputs(model, batch), model_outputs(model, batch)
-    both = (supervised_loss(one, batch, hyper, over) + supervised_loss(two, batch, hyper, over)) / 2
-    count = over and over["units"]
+    first, second = model_outputs(model, batch), model_outputs(model, batch)
+    task_loss = (
+        supervised_loss(first, batch, hyper, normalizers)
+        + supervised_loss(second, batch, hyper, normalizers)
+    ) / 2
+    count = normalizers["units"] if normalizers else None
     if "start" in batch:
-        ends = (one.start, two.start), (one.end, two.end)
-        apart = sum(dropout_loss(*pair, over=count) for pair in ends) / 2
+        start = dropout_loss(first.start, second.start, normalizer=count)
+        divergence = (start + dropout_loss(first.end, second.end, normalizer=count)) / 2
     elif batch["labels"].is_floating_point():
-        apart = functional.mse_loss(one, two, reduction="sum") / (count or len(one))
+        difference = functional.mse_loss(first, second, reduction="sum")
+        divergence = difference / (count or len(first))
     else:
-        apart = dropout_loss(one, two, batch["labels"] != IGNORE_INDEX, over=count)
-    if terms is not None:
-        terms |= {"task": both.detach(), "divergence": apart.detach()}
-    return both + hyper.agreement * apart
+        mask = batch["labels"] != IGNORE_INDEX
+        divergence = dropout_loss(first, second, mask, normalizer=count)
+    if loss_terms is not None:
+        loss_terms |= {"task": task_loss.detach(), "divergence": divergence.detach()}
+    return task_loss + hyper.agreement * divergence
 
 
 RECIPE = Recipe(

@@ -1,4 +1,7 @@
-"""What a recipe is: stages with a loss each. It knows no data set, device or search."""
+"""Recipe and Stage: how a model is trained on a task.
+
+They are apart from the recipes, which fill them in, and from the table that lists the recipes.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,11 +18,12 @@ class Stage:
     """One training run of a recipe.
 
     Attributes:
-        name: what reports call it.
-        loss: (model, batch, hyper, over=None, teacher=None, terms=None) -> a scalar tensor: the
-            batch's part of the mean loss over `over`, what a whole step counts (see `batches`'
-            `counts`); of a batch that is a step of its own, its mean. It may call the model more
-            than once. Where it has several terms, it puts them into the dict `terms`, each by its
+        name: its name in reports.
+        loss: a function (model, batch, hyper, normalizers=None, teacher=None, loss_terms=None) that
+            returns a scalar tensor. `normalizers` holds what a whole step counts (see
+            `TrainingSet.loss_counts`); the result is then the batch's part of the step's mean loss.
+            Without it the batch is a step, and the result its mean. The function may call the model
+            more than once. A loss of several terms puts each into the dict `loss_terms` by its
             name, without its weight and without gradient.
     """
 
@@ -29,17 +33,18 @@ class Stage:
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """How a model is trained on a task.
+    """A way to train a model on a task.
 
     Attributes:
-        name: what studies call it.
-        hyper: its hyperparameters, a subclass of Hyper.
+        name: its name in studies.
+        hyper: its hyperparameters, a subclass of `Hyperparameters`.
         stages: run in order, each from the pretrained weights and in a trial of its own.
-        heads: of the tasks that it can train.
-        teacher: a trial's hyperparameters -> the configuration, whole, of the trial of an earlier
-            stage whose model teaches it; None where it needs none.
-        unfit: a task's head and a trial's hyperparameters -> the name of one that cannot be so for
-            this head, and why; None where all can.
+        heads: the heads of the tasks that it can train.
+        teacher_configuration: returns, for a trial's hyperparameters, the full configuration of the
+            trial of an earlier stage whose model is its teacher; None if it needs no teacher.
+        incompatibility: returns, for a task's head and a trial's hyperparameters, the name of a
+            hyperparameter whose value this head does not support, and the reason; None if all are
+            supported.
     """
 
     name: str
@@ -50,5 +55,5 @@ class Recipe:
     incompatibility: Callable[[Head, Any], tuple[str, str] | None] = lambda head, hyper: None
 
     def stage_of(self, hyper: Hyperparameters) -> Stage:
-        """The stage that a trial with these hyperparameters is."""
+        """Return the stage of a trial with these hyperparameters."""
         return self.stages[getattr(hyper, "stages", 1) - 1]

@@ -1,4 +1,4 @@
-"""The one table of recipes."""
+"""The table of all recipes. A new recipe is a module that is listed here."""
 
 from . import cross_thought, finetune, r_drop, stabletune
 from .recipe import Recipe

@@ -1,4 +1,7 @@
-"""How long a trial trains: steps, warmup and evaluation points, computed once. Pure arithmetic."""
+"""The schedule of a trial: steps, warmup, evaluations and learning rates.
+
+It is plain arithmetic, apart from training, so that a study can be checked before a trial starts.
+"""
 
 import math
 from collections.abc import Iterable, Iterator
@@ -15,11 +18,11 @@ class Schedule:
     """The schedule of one trial, in optimizer steps.
 
     Attributes:
-        steps: how many there are.
-        warmup: how many of them raise the learning rate.
-        per_epoch: how many an epoch counts.
-        evaluations: after which of them the dev splits are scored; the last one always is.
-        rungs: fraction -> the evaluation at which trials compete there.
+        steps: the number of steps.
+        warmup: the number of steps over which the learning rate rises.
+        per_epoch: the number of steps of an epoch.
+        evaluations: the steps after which the dev splits are scored; the last step is one.
+        rungs: fraction of the schedule -> the step whose evaluation decides there.
     """
 
     steps: int
@@ -30,17 +33,18 @@ class Schedule:
 
 
 def make_schedule(hyper: Hyperparameters, examples: int, rungs: Iterable[float] = ()) -> Schedule:
-    """The schedule of a configuration.
+    """Return the schedule of a configuration.
 
-    As AMOS's run_glue.sh does it: whole steps an epoch, and floors throughout.
+    As in AMOS's run_glue.sh, an epoch has a whole number of steps, and all numbers are rounded
+    down.
 
     Args:
-        hyper: its BSZ, EPOCH, WARMUP, epoch_examples and evaluations decide.
-        examples: rows of the training split.
+        hyper: the configuration; BSZ, EPOCH, WARMUP, epoch_examples and evaluations are used.
+        examples: the number of rows of the training split.
         rungs: fractions of the schedule that need an evaluation.
 
     Raises:
-        InputError: more evaluations than any trial has use for.
+        InputError: there are too many evaluations.
     """
     if hyper.epoch_examples:
         per_epoch = max(1, hyper.epoch_examples // hyper.BSZ)
@@ -50,50 +54,56 @@ def make_schedule(hyper: Hyperparameters, examples: int, rungs: Iterable[float] 
         steps = max(1, hyper.EPOCH.steps)
     else:
         steps = max(1, _floor(hyper.EPOCH * per_epoch))
-    points = {at: max(1, _floor(steps * at)) for at in rungs}
+    rung_steps = {fraction: max(1, _floor(steps * fraction)) for fraction in rungs}
     if isinstance(hyper.evaluations, PerEpoch):
         every = max(1, per_epoch // hyper.evaluations.per_epoch)
         if steps // every > MOST_EVALUATIONS:
-            text = f"{steps // every:,} of a trial; at most {MOST_EVALUATIONS:,} would do"
-            raise InputError("plan", [Problem(location="evaluations", text=text)])
+            text = f"{steps // every:,} in a trial; at most {MOST_EVALUATIONS:,} would do"
+            raise InputError("schedule", [Problem(location="evaluations", text=text)])
         evaluations = set(range(every, steps + 1, every))
     else:
         count = min(hyper.evaluations, steps)
-        evaluations = {steps * i // count for i in range(1, count + 1)}  # floors, as rungs
-    evaluations |= {steps, *points.values()}
+        evaluations = {steps * i // count for i in range(1, count + 1)}  # rounded down like rungs
+    evaluations |= {steps, *rung_steps.values()}
     return Schedule(
         steps=steps,
         warmup=warmup_steps(hyper.WARMUP, steps),
         per_epoch=per_epoch,
         evaluations=tuple(sorted(evaluations)),
-        rungs=points,
+        rungs=rung_steps,
     )
 
 
 def schedule_differences(hyper: Hyperparameters, examples: int) -> Iterator[str]:
-    """Yield what a schedule does otherwise than its settings say.
+    """Yield a sentence for each way in which a schedule differs from its settings.
 
     Args:
-        hyper: see `plan`.
-        examples: rows of the training split.
+        hyper: the configuration.
+        examples: the number of rows of the training split.
     """
-    made = make_schedule(hyper, examples)
-    if not isinstance(hyper.EPOCH, Steps) and _floor(hyper.EPOCH * made.per_epoch) < 1:
-        steps = f"{made.per_epoch:,} step{'s' * (made.per_epoch > 1)}"
+    schedule = make_schedule(hyper, examples)
+    if not isinstance(hyper.EPOCH, Steps) and _floor(hyper.EPOCH * schedule.per_epoch) < 1:
+        steps = f"{schedule.per_epoch:,} step{'s' * (schedule.per_epoch > 1)}"
         yield f"EPOCH {hyper.EPOCH:g} of an epoch of {steps} {NO_STEP}"
-    if made.warmup >= made.steps:
-        asked = hyper.WARMUP.steps if isinstance(hyper.WARMUP, Steps) else made.warmup
-        text = f"WARMUP of {asked:,} steps takes the whole schedule of {made.steps:,}"
+    if schedule.warmup >= schedule.steps:
+        asked = hyper.WARMUP.steps if isinstance(hyper.WARMUP, Steps) else schedule.warmup
+        text = f"WARMUP of {asked:,} steps takes the whole schedule of {schedule.steps:,}"
         yield f"{text}: the learning rate never falls"
-    if not isinstance(hyper.evaluations, PerEpoch) and hyper.evaluations > made.steps:
-        text = f"{hyper.evaluations:,} evaluations of {made.steps:,} steps are {made.steps:,}"
+    if not isinstance(hyper.evaluations, PerEpoch) and hyper.evaluations > schedule.steps:
+        text = (
+            f"{hyper.evaluations:,} evaluations of {schedule.steps:,} steps are {schedule.steps:,}"
+        )
         yield f"{text}: one after each"
 
 
 def warmup_steps(warmup: float | Steps, steps: int) -> int:
-    """WARMUP in steps: a count, a ratio below 1, or the reciprocal of the ratio above.
+    """Return the number of warmup steps.
 
-    16 of 505 steps is 31, of 2680 steps at 10 it is 268 (AMOS README).
+    A WARMUP of 16 for 505 steps is 31 steps, one of 10 for 2680 steps is 268 (AMOS README).
+
+    Args:
+        warmup: a number of steps; below 1 the ratio of warmup steps, else its reciprocal.
+        steps: the number of steps of the schedule.
     """
     if isinstance(warmup, Steps):
         return min(warmup.steps, steps)
@@ -103,19 +113,28 @@ def warmup_steps(warmup: float | Steps, steps: int) -> int:
 
 
 def _floor(count: float) -> int:
-    """Whole steps; 0.29 of 100 is 29, though their product in floating point is below it."""
+    """Round down; 0.29 * 100 is 29, though their product in floating point is smaller."""
     return math.floor(count + 1e-6)
 
 
-def learning_rate(hyper: Hyperparameters, plan: Schedule, step: int) -> float:
-    """The learning rate of a step, counted from 0.
+def learning_rate(hyper: Hyperparameters, schedule: Schedule, step: int) -> float:
+    """Return the learning rate of a step.
 
-    linear: up to the peak over warmup, then down to 0 at the end (fairseq, transformers).
-    constant: up to the peak, then level. polynomial: down to `schedule_end` by a power.
-    bert: as Google's code, LR(1 - g/T) after a warmup to LR, a drop of LR W/T at W.
-    electra: LR(1 - g/T) min(1, g/W).
+    With g = step + schedule_offset, T steps and W warmup steps, the values of `schedule` mean:
+
+    - linear: rises to LR over the warmup, then falls to 0 at the end (fairseq, transformers).
+    - constant: rises to LR over the warmup, then stays there.
+    - polynomial: as linear, but falls to `schedule_end` by a power (fairseq).
+    - bert: rises to LR over the warmup, then is LR (1 - g/T), with a drop of LR W/T at W (Google's
+      code).
+    - electra: LR (1 - g/T) min(1, g/W).
+
+    Args:
+        hyper: the configuration.
+        schedule: the schedule of the trial.
+        step: the index of the step, from 0.
     """
-    g, total, warmup = step + hyper.schedule_offset, plan.steps, plan.warmup
+    g, total, warmup = step + hyper.schedule_offset, schedule.steps, schedule.warmup
     rise = g / warmup if g < warmup else 1.0
     if hyper.schedule == "electra":
         return hyper.LR * max(0.0, 1 - g / total) * rise
@@ -123,7 +142,9 @@ def learning_rate(hyper: Hyperparameters, plan: Schedule, step: int) -> float:
         return hyper.LR * rise
     if hyper.schedule == "bert":
         return hyper.LR * max(0.0, 1 - g / total)
-    left = max(0.0, (total - g) / max(1, total - warmup))
+    remaining = max(0.0, (total - g) / max(1, total - warmup))
     if hyper.schedule == "polynomial":
-        return hyper.schedule_end + (hyper.LR - hyper.schedule_end) * left**hyper.schedule_power
-    return hyper.LR * left
+        return (
+            hyper.schedule_end + (hyper.LR - hyper.schedule_end) * remaining**hyper.schedule_power
+        )
+    return hyper.LR * remaining

@@ -1,4 +1,7 @@
-"""Hyperparameters that someone else wrote: typed and within bounds, or what is wrong of them."""
+"""Validates hyperparameters that come from a file of another program, such as a model folder.
+
+It is apart from the validation of studies, which also knows the locations of a study's file.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,23 +15,25 @@ from .hyperparameters import Hyperparameters
 def validate_settings(
     kind: type[Hyperparameters], settings: Mapping[str, Any]
 ) -> tuple[Hyperparameters | None, list[tuple[str, str]]]:
-    """Return the hyperparameters that foreign settings are, or what is wrong of them.
+    """Return the hyperparameters of some settings, and the problems of those that are invalid.
 
     Args:
-        kind: of a recipe.
+        kind: the hyperparameters of a recipe.
+        settings: name -> value.
 
     Returns:
-        The hyperparameters, None where some are wrong; of each of those its name and a text.
+        The hyperparameters, None if a setting is invalid; and the name and a message for each
+        invalid setting.
     """
     try:
         return kind.model_validate(dict(settings)), []
     except ValidationError as error:
         problems = []
-        for one in error.errors():
-            name = ".".join(map(str, one["loc"]))
-            reason = one["msg"].removeprefix("Value error, ")
-            text = f"{reason}, got {shorten(repr(one['input']))}"
-            if one["type"] == "extra_forbidden":
+        for detail in error.errors():
+            name = ".".join(map(str, detail["loc"]))
+            reason = detail["msg"].removeprefix("Value error, ")
+            text = f"{reason}, got {shorten(repr(detail['input']))}"
+            if detail["type"] == "extra_forbidden":
                 text = unknown_name("hyperparameter", name, kind.model_fields)
             problems.append((name, text))
         return None, problems

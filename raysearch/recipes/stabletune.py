@@ -1,13 +1,17 @@
-"""stabletune (xTune; Zheng et al., 2021): what a model says of two views of an example must agree,
-and of augmented examples it must say what the model of the first stage says.
+"""stabletune (xTune; Zheng et al., 2021): agreement of two views, and of student and teacher.
 
-The first stage trains on the labelled examples, each beside a noised view of it. The second begins
-again at the pretrained weights, with augmented copies of the examples and the first one's model,
-frozen, as its teacher. It knows what a batch holds of views, and not how they are made."""
+The first stage trains on the labelled examples, each together with another view of it. The second
+stage starts again from the pretrained weights. It adds augmented copies of the examples, on which
+the model must agree with its teacher: the frozen model of the first stage.
+
+This module knows how views appear in a batch; `data.augmentation` makes them.
+"""
+
+from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..tasks import Head
 from .consistency_losses import Spans, teacher_loss, teacher_span_loss, views_loss, views_span_loss
@@ -15,130 +19,168 @@ from .finetune import IGNORE_INDEX, LossTerms, Normalizers, model_outputs, super
 from .recipe import Recipe, Stage
 from .stabletune_hyperparameters import StabletuneHyperparameters, teacher_configuration
 
-# What a batch tells of views, besides what the model reads:
-NOISED = "noised"  # the model's inputs of the other view; absent where they are the same
-AUGMENTED = "augmented"  # int64, the rows that are augmented copies
-REAL_WORDS = "real_words"  # bool [examples, words] of tagged sentences, all but padding
-# bool [windows, tokens] of either view: the tokens that both have.
+if TYPE_CHECKING:
+    from torch import Tensor
+
+# Keys of a batch about views, besides the model's inputs:
+NOISED = "noised"  # the model's inputs of the other view; absent if they are the same
+AUGMENTED = "augmented"  # int64, the indices of the rows that are augmented copies
+REAL_WORDS = "real_words"  # bool [examples, words] of tagged sentences, True except for padding
+# bool [windows, tokens] of each view: the tokens that both views have.
 SHARED_TOKENS, NOISED_SHARED = "shared_tokens", "noised_shared_tokens"
-_OF_VIEWS = (NOISED, AUGMENTED, REAL_WORDS, SHARED_TOKENS, NOISED_SHARED)
+_VIEW_KEYS = (NOISED, AUGMENTED, REAL_WORDS, SHARED_TOKENS, NOISED_SHARED)
 
 
-def _unfit(head: Head, hyper: StabletuneHyperparameters) -> tuple[str, str] | None:
-    """Only whole texts can be compared with their translations; noise is put in by a hook."""
+def _incompatibility(head: Head, hyper: StabletuneHyperparameters) -> tuple[str, str] | None:
+    """Return the name of a hyperparameter whose value is not supported, and why; or None.
+
+    A hook adds noise. A translation can only be compared as a full text: its words are not aligned.
+    """
     if hyper.compile and "noise" in (hyper.view, hyper.teacher_view):
         return "compile", "a compiled model would not see the noise on its embeddings: leave it out"
     for name in ("view", "teacher_view"):
         if head != "classify" and getattr(hyper, name) == "translation":
-            text = "the words of a translation do not stand beside those of the text; subwords, "
+            text = "the words of a translation are not aligned with those of the text; subwords, "
             return name, text + f"switch, noise or same would do for {head} tasks"
     return None
 
 
 def stabletune_loss(
-    model: Any, batch: dict[str, Any], hyper: StabletuneHyperparameters,
-    over: Normalizers | None = None, teacher: Any = None, terms: LossTerms | None = None,
-) -> Any:  # fmt: skip
-    """The task's loss + lambda1 R1 + lambda2 R2.
+    model: Any,
+    batch: dict[str, Any],
+    hyper: StabletuneHyperparameters,
+    normalizers: Normalizers | None = None,
+    teacher: Any = None,
+    loss_terms: LossTerms | None = None,
+) -> Tensor:
+    """Return the task's loss + lambda1 R1 + lambda2 R2 (Zheng et al., 2021).
 
-    R1 compares what the model says of an example and of its other view; R2 what it and the teacher
-    say of the augmented examples, seen as the task's loss sees them. With both weights 0 it is
-    `finetune_loss` and its random numbers.
+    R1 compares the model's outputs for an example and for its other view. R2 compares the outputs
+    of the model and of the teacher for the augmented examples, with the inputs of the task's loss.
+    If both weights are 0, this is `finetune_loss`, with the same random numbers.
 
     Args:
-        batch: as of `finetune_loss`; of views what this module names.
-        over: "units" of the task's loss, "compared" rows of R1, "augmented" ones of R2.
+        model: see `finetune_loss`.
+        batch: see `finetune_loss`, and the keys that this module names.
+        hyper: the trial's hyperparameters.
+        normalizers: "units" of the task's loss, "compared" rows of R1, "augmented" rows of R2.
         teacher: the model of stage 1.
-        terms: takes "task", "R1" and "R2".
+        loss_terms: receives "task", "R1" and "R2".
+
+    Returns:
+        A scalar.
     """
     import torch
 
-    own = {name: x for name, x in batch.items() if name not in _OF_VIEWS}
-    said = model_outputs(model, own)
-    found = {"task": supervised_loss(said, own, hyper, over)}
+    inputs = {name: x for name, x in batch.items() if name not in _VIEW_KEYS}
+    outputs = model_outputs(model, inputs)
+    terms = {"task": supervised_loss(outputs, inputs, hyper, normalizers)}
     if hyper.lambda1:
-        with _noise(model, hyper):
-            other = model_outputs(model, batch.get(NOISED, own))
-        found["R1"] = _compare(said, other, batch, hyper, over)
+        with _embedding_noise(model, hyper):
+            noised_outputs = model_outputs(model, batch.get(NOISED, inputs))
+        terms["R1"] = _views_term(outputs, noised_outputs, batch, hyper, normalizers)
     copies = batch.get(AUGMENTED)
     if teacher is not None and hyper.lambda2 and copies is not None and len(copies):
-        rows = {name: x[copies] for name, x in own.items()}
+        copied_inputs = {name: x[copies] for name, x in inputs.items()}
         with torch.no_grad():
-            taught = model_outputs(teacher, rows)
-        found["R2"] = _follow(said, taught, batch, copies, hyper, over)
-    if terms is not None:
-        terms |= {name: term.detach() for name, term in found.items()}
-    weights = {"task": 1, "R1": hyper.lambda1, "R2": hyper.lambda2}
-    return sum(weights[name] * term for name, term in found.items())
+            teacher_outputs = model_outputs(teacher, copied_inputs)
+        terms["R2"] = _teacher_term(outputs, teacher_outputs, batch, copies, hyper, normalizers)
+    if loss_terms is not None:
+        loss_terms |= {name: term.detach() for name, term in terms.items()}
+    loss = terms["task"]
+    for name, weight in (("R1", hyper.lambda1), ("R2", hyper.lambda2)):
+        if name in terms:
+            loss = loss + weight * terms[name]
+    return loss
 
 
-def _compare(
-    said: Any,
-    other: Any,
+def _views_term(
+    outputs: Any,
+    noised_outputs: Any,
     batch: dict[str, Any],
     hyper: StabletuneHyperparameters,
-    over: Normalizers | None,
-) -> Any:
-    """R1 of a batch: classes, tags of words, or spans."""
-    count = over and over["compared"]
+    normalizers: Normalizers | None,
+) -> Tensor:
+    """Return R1 of a batch: of classes, of tags, or of spans."""
+    count = normalizers["compared"] if normalizers else None
     if "at" not in batch:
-        return views_loss(said, other, _kept(batch), over=count)
+        return views_loss(outputs, noised_outputs, _word_mask(batch), normalizer=count)
     noised = batch.get(NOISED, batch)
     shared = batch.get(SHARED_TOKENS)
-    if shared is None:  # the same text: every token that an answer may hold, and the first
-        shared = said.context.scatter(1, said.nowhere[:, None], True)
+    if shared is None:  # the same text: the tokens that an answer may hold, and the first one
+        shared = outputs.context.scatter(1, outputs.nowhere[:, None], True)
     views = (
-        _spans(said, batch["attention_mask"], hyper, shared),
-        _spans(other, noised["attention_mask"], hyper, batch.get(NOISED_SHARED, shared)),
+        _spans(outputs, batch["attention_mask"], hyper, shared),
+        _spans(noised_outputs, noised["attention_mask"], hyper, batch.get(NOISED_SHARED, shared)),
     )
-    return views_span_loss(*views, padded=hyper.span_padding == "counted", over=count)
+    return views_span_loss(*views, padded=hyper.span_padding == "counted", normalizer=count)
 
 
-def _follow(
-    said: Any, taught: Any, batch: dict[str, Any], copies: Any, hyper: StabletuneHyperparameters,
-    over: Normalizers | None,
-) -> Any:  # fmt: skip
-    """R2 of a batch's augmented rows."""
-    count = over and over["augmented"]
+def _teacher_term(
+    outputs: Any,
+    teacher_outputs: Any,
+    batch: dict[str, Any],
+    copies: Tensor,
+    hyper: StabletuneHyperparameters,
+    normalizers: Normalizers | None,
+) -> Tensor:
+    """Return R2 of a batch.
+
+    Args:
+        outputs: the student's, of all rows.
+        teacher_outputs: the teacher's, of the augmented rows.
+        batch: of all rows.
+        copies: the indices of the augmented rows.
+        hyper: the trial's hyperparameters.
+        normalizers: see `stabletune_loss`.
+    """
+    count = normalizers["augmented"] if normalizers else None
     if "at" not in batch:
-        kept, student = _kept(batch), said[copies]
-        if kept is not None:  # the longest sentence may be none of the copies
-            words = slice(taught.shape[1])
-            kept, student = kept[copies][:, words], student[:, words]
-        return teacher_loss(student, taught, kept, hard=hyper.hard_labels, over=count)
+        mask, student_scores = _word_mask(batch), outputs[copies]
+        if mask is not None:  # the longest sentence of the batch may not be among the copies
+            words = slice(teacher_outputs.shape[1])
+            mask, student_scores = mask[copies][:, words], student_scores[:, words]
+        return teacher_loss(
+            student_scores, teacher_outputs, mask, hard=hyper.hard_labels, normalizer=count
+        )
     real = batch["attention_mask"]
-    student, teacher = _spans(said, real, hyper), _spans(taught, real[copies], hyper)
+    student, teacher = _spans(outputs, real, hyper), _spans(teacher_outputs, real[copies], hyper)
     student = Spans(start=student.start[copies], end=student.end[copies], real=teacher.real)
-    return teacher_span_loss(student, teacher, padded=hyper.span_padding == "counted", over=count)
+    padded = hyper.span_padding == "counted"
+    return teacher_span_loss(student, teacher, padded=padded, normalizer=count)
 
 
-def _kept(batch: dict[str, Any]) -> Any:
-    """bool [examples, words], the words that count; None where examples have one class."""
+def _word_mask(batch: dict[str, Any]) -> Tensor | None:
+    """Return bool [examples, words], the words that count; None if examples have one class."""
     if REAL_WORDS in batch:
-        return batch[REAL_WORDS]
-    labels = batch["labels"]
+        real_words: Tensor = batch[REAL_WORDS]
+        return real_words
+    labels: Tensor = batch["labels"]
     return labels != IGNORE_INDEX if labels.dim() > 1 else None
 
 
-def _spans(said: Any, mask: Any, hyper: StabletuneHyperparameters, shared: Any = None) -> Spans:
-    start, end = said.scores if hyper.span_padding == "counted" else (said.start, said.end)
+def _spans(
+    outputs: Any, mask: Tensor, hyper: StabletuneHyperparameters, shared: Tensor | None = None
+) -> Spans:
+    counted = hyper.span_padding == "counted"
+    start, end = outputs.scores if counted else (outputs.start, outputs.end)
     return Spans(start=start, end=end, real=mask.bool(), shared=shared)
 
 
 @contextmanager
-def _noise(model: Any, hyper: StabletuneHyperparameters) -> Iterator[None]:
-    """Word embeddings with noise, where that is the view."""
+def _embedding_noise(model: Any, hyper: StabletuneHyperparameters) -> Iterator[None]:
+    """Add noise to the model's word embeddings, if that is the trial's view."""
     import torch
 
     if hyper.view != "noise":
         yield
         return
 
-    def add(module: Any, given: Any, embedded: Any) -> Any:
-        drawn = torch.randn_like(embedded)
+    def add(module: Any, inputs: Any, embeddings: Tensor) -> Tensor:
+        noise = torch.randn_like(embeddings)
         if hyper.noise == "uniform":
-            drawn = 2 * torch.rand_like(embedded) - 1
-        return embedded + hyper.noise_size * drawn
+            noise = 2 * torch.rand_like(embeddings) - 1
+        return embeddings + hyper.noise_size * noise
 
     hook = model.get_input_embeddings().register_forward_hook(add)
     try:
@@ -156,5 +198,5 @@ RECIPE = Recipe(
     ),
     heads=("classify", "tag", "span"),
     teacher_configuration=teacher_configuration,
-    incompatibility=_unfit,
+    incompatibility=_incompatibility,
 )
