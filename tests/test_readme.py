@@ -1,4 +1,5 @@
-"""The README's commands, script, study and tree are held to the truth."""
+"""The README and the pages under docs/ are checked: their commands, options, studies, script, links
+and module names."""
 
 import re
 import shlex
@@ -7,35 +8,86 @@ from pathlib import Path
 import pytest
 import typer
 import yaml
+from test_layers import LAYERS
 
 import raysearch
 from raysearch.cli.commands import app
+from raysearch.study import schema
+from raysearch.study.shipped_studies import shipped_studies
 
 ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+README = ROOT / "README.md"
+ARCHITECTURE = ROOT / "docs" / "architecture.md"
+PAGES = {
+    path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")
+    for path in (
+        README,
+        ROOT / "CONTRIBUTING.md",
+        ROOT / "benchmarks" / "RESULTS.md",
+        *sorted((ROOT / "docs").glob("*.md")),
+    )
+}
+VERBS = typer.main.get_command(app).commands
+OTHERS = {
+    "--logdir",
+    "--kind",
+    "--count",
+    "--seed",
+    "--first",
+}  # options of TensorBoard and of the fuzzers
+PARTS = {
+    "": schema.Study,
+    "search": schema.Search,
+    "confirm": schema.Confirm,
+    "published": schema.Published,
+}
 
 
-def blocks(language: str) -> list[str]:
-    fenced = re.findall(r"^```(\w*)\n(.*?)^```$", README, flags=re.DOTALL | re.MULTILINE)
-    return [text for name, text in fenced if name == language]
+def blocks(text: str, language: str) -> list[str]:
+    fenced = re.findall(r"^```(\w*)\n(.*?)^```$", text, flags=re.DOTALL | re.MULTILINE)
+    return [block for name, block in fenced if name == language]
 
 
-COMMANDS = [
-    line.removeprefix("$ ").partition("#")[0].strip()
-    for block in blocks("console")
-    for line in block.splitlines()
-    if line.startswith("$ ")
-]
+def command_lines(text: str) -> list[str]:
+    """The lines behind `$ `, and the raysearch command that a cluster is told to run."""
+    lines = [
+        line.removeprefix("$ ").split(" #")[0].strip()
+        for block in blocks(text, "console")
+        for line in block.splitlines()
+        if line.startswith("$ ")
+    ]
+    inner = [
+        f"raysearch {match[1]}"
+        for line in lines
+        if (match := re.search(r"'.*bin/raysearch (.*)'", line))
+    ]
+    return lines + inner
+
+
+NEW_FILES = re.findall(
+    r"`(raysearch/[\w/]+\.py)`:\n\n```python\n(.*?)```", PAGES["CONTRIBUTING.md"], flags=re.DOTALL
+)
+COMMANDS = sorted({line for text in PAGES.values() for line in command_lines(text)})
+
+
+def test_the_pages_have_commands_of_every_kind() -> None:
+    verbs = {shlex.split(line)[1] for line in COMMANDS if line.startswith("raysearch ")}
+    assert verbs == set(VERBS) - {"list"}
 
 
 @pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("raysearch ")])
 def test_every_command_is_one_that_raysearch_takes(command: str) -> None:
     _, name, *arguments = shlex.split(command)
-    verbs = typer.main.get_command(app).commands
-    verbs[name].make_context(name, list(arguments), resilient_parsing=False)
-    for argument in arguments:
-        if argument.startswith("search_spaces/"):
-            assert (ROOT / argument).is_file()
+    context = VERBS[name].make_context(name, list(arguments), resilient_parsing=False)
+    studies = context.params.get("studies") or [context.params.get("study")]
+    if name == "table" and context.params["published"]:
+        studies = [context.params["folder"]]
+    for study in filter(None, studies):
+        assert str(study) in shipped_studies() or (ROOT / study).is_file()
+    if tasks := context.params.get("tasks"):
+        assert set(tasks.split(",")) <= set(raysearch.tasks.TASKS)
+    if settings := context.params.get("fixed"):
+        raysearch.load(studies[0], set=settings)
 
 
 @pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("make ")])
@@ -44,38 +96,97 @@ def test_every_make_target_is_there(command: str) -> None:
     assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
 
 
-def test_options_named_in_the_text_exist() -> None:
-    verbs = typer.main.get_command(app).commands.values()
-    known = {o for verb in verbs for p in verb.params for o in getattr(p, "opts", ())}
-    theirs = {"--logdir"}  # TensorBoard's
-    assert set(re.findall(r"(?<=[` ])--[a-z][a-z-]*", README)) <= known | theirs
+@pytest.mark.parametrize("page", PAGES)
+def test_options_named_in_the_text_exist(page: str) -> None:
+    known = {o for verb in VERBS.values() for p in verb.params for o in getattr(p, "opts", ())}
+    prose = re.sub(r"^\$ (?!raysearch ).*$", "", PAGES[page], flags=re.MULTILINE)
+    prose = re.sub(r"`python [^`]*`|^ *python .*$", "", prose, flags=re.MULTILINE)
+    assert set(re.findall(r"(?<=[` ])--[a-z][a-z-]*", prose)) <= known | OTHERS
 
 
-def test_the_studies_in_the_readme_are_read() -> None:
-    taught, plain = (raysearch.parse(yaml.safe_load(x), name="readme") for x in blocks("yaml"))
-    assert taught.planned_trials("xtreme/panx") == 3
-    assert plain.planned_trials("glue/rte") == 16
+@pytest.mark.parametrize("page", PAGES)
+def test_the_studies_are_read(page: str) -> None:
+    for text in blocks(PAGES[page], "yaml"):
+        if "tasks:" in text:
+            raysearch.parse(yaml.safe_load(text), name="page")
 
 
-def test_the_tree_is_the_package() -> None:
-    tree = next(block for block in blocks("") if block.startswith("raysearch/"))
-    inside, outside = set(), set()
-    for line in tree.splitlines()[1:]:
-        names = {w for w in line.split() if re.fullmatch(r"\w+(/|\.py|\.yaml)", w)}
-        (inside if line.startswith("  ") else outside).update(names)
-    package = ROOT / "raysearch"
-    modules = {p.name + "/" * p.is_dir() for p in package.iterdir() if not p.name.startswith("_")}
-    assert {name for name in inside if (package / name).exists()} == modules
-    assert all((ROOT / name).exists() for name in outside)
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_somewhere(page: str) -> None:
+    for link in re.findall(r"\]\(([^)]*)\)", PAGES[page]):
+        target, _, anchor = link.partition("#")
+        if target.startswith("http"):
+            continue
+        path = (ROOT / page).parent / target if target else ROOT / page
+        assert path.exists(), link
+        if anchor:
+            titles = re.findall(r"^#+ (.*)$", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+            assert anchor in {title.lower().replace(" ", "-") for title in titles}, link
 
 
-def test_the_picture_is_there() -> None:
-    for path in re.findall(r"!\[.*?\]\((.*?)\)", README):
-        assert (ROOT / path).stat().st_size > 1000
+def test_the_reference_has_every_field_of_a_study() -> None:
+    page = PAGES["docs/studies.md"]
+    for section, part in PARTS.items():
+        rows = re.search(rf"^###? {section or 'Fields'}$(.*?)^##", page, re.DOTALL | re.MULTILINE)
+        fields = set(re.findall(r"^\| `(\w+)` \|", rows[1], flags=re.MULTILINE))
+        assert fields == set(part.model_fields)
+
+
+def test_the_readme_names_every_shipped_study_of_a_published_system() -> None:
+    named = set(re.findall(r"`([a-z0-9-]+)`", PAGES["README.md"]))
+    families = "bert|roberta|electra|albert|deberta|minilm|miniatures"
+    glue = {name for name in shipped_studies() if re.fullmatch(rf"({families})-glue", name)}
+    large = {"stabletune-transfer-large", "stabletune-translate-large"}
+    assert set(shipped_studies()) - glue - large <= named
+    assert f"one of the {len(shipped_studies())} studies" in PAGES["README.md"]
+
+
+def test_the_architecture_names_every_package_and_only_modules_that_exist() -> None:
+    page = PAGES["docs/architecture.md"]
+    rows = re.findall(r"^\| (`[a-z_`, ]*`) \|", page, flags=re.MULTILINE)
+    packages = {name for row in rows for name in re.findall(r"\w+", row)}
+    assert packages == {name for layer in LAYERS for name in layer}
+    drawn = re.findall(r'^ +l\d+\["<b>\d+</b>&nbsp; (.*)"\]$', page, flags=re.MULTILINE)
+    assert [tuple(line.split(" · ")) for line in drawn] == list(LAYERS)
+    tree = next(block for block in blocks(page, "") if block.startswith("raysearch/"))
+    assert all((ROOT / line.split()[0]).exists() for line in tree.splitlines())
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_modules_named_in_the_text_exist(page: str) -> None:
+    new = {"search_spaces/my-rte.yaml", *(path for path, _ in NEW_FILES)}
+    named = re.findall(r"`((?:\w+/)+[\w-]+\.(?:py|yaml))`", PAGES[page])
+    for name in set(named) - new:
+        assert (ROOT / name).exists() or (ROOT / "raysearch" / name).exists(), name
+
+
+def test_the_diffs_in_contributing_fit_the_files() -> None:
+    diffs = blocks(PAGES["CONTRIBUTING.md"], "diff")
+    parts = [part for diff in diffs for part in diff.split("--- a/")[1:]]
+    assert len(parts) >= 10
+    for part in parts:
+        path, _, body = part.partition("\n")
+        before = [line[1:] for line in body.splitlines() if line[:1] in (" ", "-")]
+        assert "\n".join(before) in (ROOT / path).read_text(encoding="utf-8"), path
+
+
+@pytest.mark.parametrize(("path", "code"), NEW_FILES)
+def test_the_new_files_in_contributing_compile_and_use_names_that_exist(
+    path: str, code: str
+) -> None:
+    package = "raysearch." + ".".join(Path(path).parts[1:-1])
+    names: dict[str, object] = {"__package__": package, "__name__": f"{package}.new"}
+    exec(compile(code, path, "exec"), names)
+    assert names.keys() & {"TASKS", "read", "RECIPE"}
+
+
+def test_the_pictures_are_there() -> None:
+    assert (ROOT / "docs" / "run.svg").stat().st_size > 1000
+    assert len(blocks(PAGES["README.md"], "mermaid")) == 1
 
 
 def test_the_script_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (script,) = blocks("python")
+    (script,) = blocks(PAGES["README.md"], "python")
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
     exec(script, names)  # the README's own text
