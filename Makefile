@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: install demo test lint clean
+.PHONY: install demo test unit lint clean
 
 install: $(VENV)/.installed
 
@@ -25,8 +25,16 @@ demo: install
 	@echo "GLUE is a folder with RTE/train.tsv, RTE/dev.tsv as GLUE publishes them; MODEL a folder or"
 	@echo "hub name of any encoder."
 
+# The tests on a real Ray mostly wait for processes, so the others run beside them.
 test: install lint
-	$(BIN)/pytest
+	@echo "tests that start Ray run meanwhile; what they say is shown at the end"
+	@$(BIN)/pytest -m ray > .pytest-ray.log 2>&1 & ray=$$!; \
+	nice -n 5 $(BIN)/pytest -m "not ray"; unit=$$?; \
+	wait $$ray; runs=$$?; cat .pytest-ray.log; \
+	exit $$((unit | runs))
+
+unit: install
+	$(BIN)/pytest -m "not ray" -x
 
 lint: install
 	$(BIN)/ruff check .

@@ -15,6 +15,8 @@ import pytest
 import raysearch
 from raysearch import run_folder
 
+pytestmark = pytest.mark.ray
+
 STUDY = """
 tasks: [toy/grammar]
 model: scratch:1x64
@@ -42,7 +44,7 @@ def reports(run: Path) -> int:
 
 
 def wait_for_reports(run: Path, count: int, process: subprocess.Popen) -> None:
-    deadline = time.monotonic() + 180
+    deadline = time.monotonic() + 360
     while reports(run) < count:
         assert process.poll() is None, (run.parent.parent / "out.txt").read_text()[-3000:]
         assert time.monotonic() < deadline, "no progress"
@@ -75,7 +77,7 @@ def test_a_run_survives_kill_9_of_a_worker_a_lane_and_the_driver(tmp_path: Path)
     spent = sum(record.seconds for record in run_folder.read_journal(run).trials.values())
 
     resumed = start(tmp_path, "resume", "runs/toy")
-    assert resumed.wait(timeout=240) == 0, (tmp_path / "out.txt").read_text()[-3000:]
+    assert resumed.wait(timeout=480) == 0, (tmp_path / "out.txt").read_text()[-3000:]
 
     events = [json.loads(line) for line in (run / run_folder.JOURNAL_NAME).read_text().splitlines()]
     ends = Counter(event["trial"] for event in events if event["event"] == "end")
@@ -99,12 +101,12 @@ def test_when_ray_fails_or_time_is_up_the_run_says_how_to_go_on(tmp_path: Path) 
     process = start(tmp_path, "run", "toy.yaml")
     wait_for_reports(run, 1, process)
     os.kill(next(descendants(process.pid, "ray::TrialBroker")), signal.SIGKILL)
-    assert process.wait(timeout=90) == 2
+    assert process.wait(timeout=240) == 2
 
     process = start(tmp_path, "resume", "runs/toy")
     wait_for_reports(run, reports(run) + 1, process)
     process.send_signal(signal.SIGTERM)
-    assert process.wait(timeout=60) == 130
+    assert process.wait(timeout=180) == 130
 
     said = (tmp_path / "out.txt").read_text()
     assert said.count("raysearch resume") == 2

@@ -185,6 +185,7 @@ def test_the_pictures_are_there() -> None:
     assert len(blocks(PAGES["README.md"], "mermaid")) == 1
 
 
+@pytest.mark.ray
 def test_the_script_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (script,) = blocks(PAGES["README.md"], "python")
     monkeypatch.chdir(tmp_path)

@@ -16,6 +16,8 @@ from raysearch.errors import InputError, Problem
 from raysearch.preflight import Lanes
 from raysearch.search.ray_cluster import connect
 
+pytestmark = pytest.mark.ray
+
 TASK = "toy/grammar"
 
 

@@ -18,6 +18,8 @@ from raysearch.data import readers
 from raysearch.results.cost import cost_table
 from raysearch.search.ray_cluster import connect
 
+pytestmark = pytest.mark.ray
+
 TASK = "toy/grammar"
 FIXED = {"BSZ": 32, "LR": 2e-3, "EPOCH": {"steps": 30}, "max_length": 32, "evaluations": 2,
          "dev_examples": 100, "lambda1": 0.5, "subword_ratio": 0.5}  # fmt: skip
@@ -149,7 +151,7 @@ def test_eight_trials_train_two_teachers_also_across_kill_9_and_resume(
         process.kill()
         process.wait()
         process = start(tmp_path, "resume", "runs/two")
-    assert process.wait(timeout=240) == 0, (tmp_path / "out.txt").read_text()[-3000:]
+    assert process.wait(timeout=480) == 0, (tmp_path / "out.txt").read_text()[-3000:]
 
     records = run_folder.read_journal(folder)
     assert len(records.sessions) == 3
