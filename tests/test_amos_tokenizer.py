@@ -22,7 +22,7 @@ from raysearch.models import registry
 from raysearch.models.amos.configuration import AmosConfig
 from raysearch.models.amos.segmentation import line_of
 from raysearch.models.amos.tokenization import AmosTokenizer
-from raysearch.models.pretrained import _files, read_tokenizer
+from raysearch.models.pretrained import read_tokenizer, tokenizer_files
 from raysearch.recipes import Hyperparameters
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
@@ -461,9 +461,9 @@ def test_a_saved_tokenizer_is_the_same_files_and_loads_again(toy, toy_pair, mode
         again = AutoTokenizer.from_pretrained(folder)
         assert type(again) is AmosTokenizer
         assert again("the cat's", "(a)") == toy("the cat's", "(a)")
-        assert _files(again) == _files(toy)
+        assert tokenizer_files(again) == tokenizer_files(toy)
     made = AmosTokenizer(str(toy_pair / "sp.model"), str(toy_pair / "dict.txt"))
-    assert _files(made) == _files(toy)
+    assert tokenizer_files(made) == tokenizer_files(toy)
 
 
 def test_a_tokenizer_outlives_its_folder_and_its_process(pair, toy, tmp_path):

@@ -593,7 +593,7 @@ def test_a_winner_of_a_hub_model_with_code_of_its_own_asks_for_none(tmp_path, da
 
 def test_no_source_lets_transformers_run_code_of_a_folder():
     """Every from_pretrained and from_config says trust_remote_code=False, or is handed to
-    `_from_hub`, which says it."""
+    `from_hub`, which says it."""
     wrong, said = [], False
     for path in PACKAGE.rglob("*.py"):
         tree = ast.parse(path.read_text())
@@ -604,14 +604,14 @@ def test_no_source_lets_transformers_run_code_of_a_folder():
             for keyword in call.keywords
             if keyword.arg == "trust_remote_code" and ast.unparse(keyword.value) == "False"
         }
-        handed = {id(c.args[0]) for c in calls if ast.unparse(c.func) == "_from_hub" and c.args}
+        handed = {id(c.args[0]) for c in calls if ast.unparse(c.func) == "from_hub" and c.args}
         compared = {id(key) for node in ast.walk(tree) if isinstance(node, ast.Dict)
                     for key in node.keys}  # fmt: skip
         for node in ast.walk(tree):
             reads = getattr(node, "attr", "") in ("from_pretrained", "from_config")
             if reads and id(node) not in told | handed | compared:
                 wrong.append(f"{path.name}:{node.lineno}")
-            if isinstance(node, ast.FunctionDef) and node.name == "_from_hub":
+            if isinstance(node, ast.FunctionDef) and node.name == "from_hub":
                 said |= "trust_remote_code=False" in ast.unparse(node)
     assert said
     # Written elsewhere: the reading of an empty model, the converter, the bench of a worker.

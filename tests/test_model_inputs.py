@@ -337,7 +337,7 @@ def test_a_family_without_a_tasks_head_is_refused_by_name(kind, head):
     from transformers import AutoConfig
 
     with pytest.raises(InputError, match=f"family '{kind}'"):
-        HEADS[head]._model_mapping[type(AutoConfig.for_model(kind))]
+        HEADS[head][type(AutoConfig.for_model(kind))]
 
 
 def test_a_tokenizer_that_a_model_cannot_read_is_refused_when_it_is_read(tmp_path):
@@ -398,4 +398,4 @@ def test_every_model_that_a_study_names_has_the_heads_of_its_tasks(path):
         if model.startswith("scratch"):
             continue
         family = next(NAMED[begin] for begin in NAMED if model.startswith(begin))
-        HEADS[tasks.get(name).head]._model_mapping[type(AutoConfig.for_model(family))]
+        HEADS[tasks.get(name).head][type(AutoConfig.for_model(family))]

@@ -93,7 +93,7 @@ CAREFUL = {name for tree in TREES.values() for name in careful(tree)}
 def trusting(tree, known=frozenset(CAREFUL)):
     """Uses of from_pretrained and from_config without trust_remote_code=False in the same call.
 
-    One may be handed to a function that says it when it calls it: `_from_hub` of the models.
+    One may be handed to a function that says it when it calls it: `from_hub` of the models.
     """
     parents = {child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
     for node in ast.walk(tree):

@@ -1,4 +1,4 @@
-"""Encoders with a task's head: any that transformers knows, and a small one from scratch."""
+"""Encoders with a task's head: any that transformers knows, and small ones trained from scratch."""
 
 from .pretrained import Pretrained, read_pretrained, save_model
 from .reusable import ReusableModel

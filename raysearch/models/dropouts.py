@@ -1,9 +1,10 @@
 """What the dropout settings of a study reach in a built model.
 
-A model is built once on torch's meta device with another value for each dropout of its
-configuration. The values that its modules then hold tell which modules a name of the configuration
-reaches, and where these stand: in the head, on attention weights, or elsewhere in the encoder. No
-table of families is needed. It never computes with a model."""
+A model is built once on the meta device, with a different value for each dropout of its
+configuration. The values that its modules then hold tell which modules a field of the configuration
+reaches, and where these are: in the head, on attention weights, or elsewhere in the encoder. So no
+table of model families is needed.
+"""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from transformers import PreTrainedModel
 
 from ..recipes import Hyperparameters
 from .heads import ConditionalSpanHead, build_model
@@ -18,7 +20,7 @@ from .layer_depths import fill_with_zeros, sample_text
 
 FIELDS = ("dropout", "attention_dropout", "classifier_dropout")
 # Rates of a configuration that drop whole layers or paths, not single values.
-_OTHER = ("layerdrop", "layer_drop", "drop_path", "path_drop")
+_OTHER_RATES = ("layerdrop", "layer_drop", "drop_path", "path_drop")
 _Dropout = nn.modules.dropout._DropoutNd
 
 
@@ -28,9 +30,9 @@ class DropoutPlace:
 
     Attributes:
         module: the module's name in the model.
-        attribute: `p` of an nn.Dropout, or that of a module which drops values itself.
-        key: the name in the configuration that it takes its value from; "" where it takes none.
-        field: the hyperparameter that sets it; "" where it keeps the model's own value.
+        attribute: `p` of an nn.Dropout, or the attribute of a module that drops values itself.
+        key: the field of the configuration that it takes its value from; "" if it takes none.
+        field: the hyperparameter that sets it; "" if it keeps the model's own value.
     """
 
     module: str
@@ -41,13 +43,13 @@ class DropoutPlace:
 
 @dataclass(frozen=True, kw_only=True)
 class DropoutReach:
-    """What the dropout settings reach in a model.
+    """The dropouts of a model that the dropout settings reach.
 
     Attributes:
         model: name of the model's class.
         places: every dropout of the model.
-        shared: attention weights and hidden layers have one dropout.
-        later: names of the configuration that no module has taken yet and that attention may
+        shared: whether attention weights and hidden layers have one dropout.
+        later: fields of the configuration that no module has taken yet and attention may take later
             (BigBird changes its attention with the length of a text).
     """
 
@@ -57,14 +59,14 @@ class DropoutReach:
     later: tuple[str, ...] = ()
 
     def of(self, field: str) -> list[DropoutPlace]:
-        """Return the places that a hyperparameter sets."""
+        """Return the dropouts that a hyperparameter sets."""
         return [place for place in self.places if place.field == field]
 
     def overrides(self, hyper: Hyperparameters) -> dict[str, float]:
-        """Return what a configuration overrides, in the names of the architecture.
+        """Return the configuration's fields that the settings override, with their values.
 
-        A name that reaches hidden layers may reach the head as well, where the head has no value
-        of its own; one that reaches hidden layers is not set for the head.
+        A field that reaches hidden layers may reach the head as well, if the head has no field of
+        its own; a field that reaches hidden layers is not set for the head.
         """
         values: dict[str, float] = {}
         for field in reversed(FIELDS):
@@ -81,30 +83,37 @@ class DropoutReach:
     def unreached(self, hyper: Hyperparameters) -> dict[str, str]:
         """Return the settings of a trial that the model cannot take: hyperparameter -> why.
 
-        Zero is what a model without such a dropout has; one dropout of attention and hidden layers
-        takes both settings where they are alike.
+        A rate of 0 is accepted for a dropout that the model lacks. One dropout of attention and
+        hidden layers accepts both settings if they are equal.
         """
-        found = {field: self.lack(field) for field in FIELDS if getattr(hyper, field) is not None}
+        reasons = {field: self.lack(field) for field in FIELDS if getattr(hyper, field) is not None}
         if self.shared and hyper.attention_dropout == hyper.dropout:
-            found.pop("attention_dropout", None)
-        bare = [f for f in found if getattr(hyper, f) == 0 and not self._shares(f)]
-        return {field: text for field, text in found.items() if text and field not in bare}
+            reasons.pop("attention_dropout", None)
+        return {
+            field: reason
+            for field, reason in reasons.items()
+            if reason and (getattr(hyper, field) != 0 or self._is_shared(field))
+        }
 
-    def _shares(self, field: str) -> bool:
+    def _is_shared(self, field: str) -> bool:
+        """Return whether a hyperparameter's only dropout is the one of hidden layers."""
         return field == "attention_dropout" and self.shared and not self.of(field)
 
     def lack(self, field: str) -> str:
-        """Return why a hyperparameter reaches nothing in the model; "" where it does reach."""
+        """Return why a hyperparameter reaches nothing in the model; "" if it reaches something."""
         if self.of(field) or (field == "attention_dropout" and self.later):
             return ""
-        if self._shares(field):
+        if self._is_shared(field):
             text = f"{self.model} has one dropout for attention and hidden layers"
             return f"{text}: set dropout alone, or both to one value"
-        counts = {one: len(self.of(one)) for one in FIELDS if self.of(one)}
-        names = {"classifier_dropout": "in its head", "attention_dropout": "of attention weights"}
-        has = ", ".join(f"{one} reaches {count}" for one, count in counts.items()) or "it has none"
-        where = names.get(field, "in its hidden layers")
-        return f"{self.model} has no dropout {where}, so this changes nothing ({has}): leave it out"
+        counts = {name: len(self.of(name)) for name in FIELDS if self.of(name)}
+        has = ", ".join(f"{name} reaches {count}" for name, count in counts.items())
+        parts = {"classifier_dropout": "in its head", "attention_dropout": "of attention weights"}
+        part = parts.get(field, "in its hidden layers")
+        return (
+            f"{self.model} has no dropout {part}, so this changes nothing "
+            f"({has or 'it has none'}): leave it out"
+        )
 
 
 def find_dropout_reach(config: Mapping[str, Any], head: str) -> DropoutReach:
@@ -115,16 +124,16 @@ def find_dropout_reach(config: Mapping[str, Any], head: str) -> DropoutReach:
         head: the task's head.
     """
     keys = [name for name, value in config.items() if _is_rate(name, value)]
-    marks = {name: 0.25 + (at + 1) / 2**12 for at, name in enumerate(keys)}
+    # A different rate for each field, by which it is recognized in the modules.
+    rates = {name: 0.25 + (index + 1) / 2**12 for index, name in enumerate(keys)}
     with torch.device("meta"):
-        model = build_model({**config, **marks}, head)
-    names = {mark: name for name, mark in marks.items()}
-    above = head_names(model)
-    dropouts = list(_dropouts(model, names))
-    pooled = [_is_pooler(model, name) for name, *_ in dropouts]
-    only_pooled = all(pool for pool, (name, *_) in zip(pooled, dropouts, strict=True)
-                      if name.split(".")[0] in above)  # fmt: skip
-    unread = _unread(config, head)
+        model = build_model({**config, **rates}, head)
+    children = head_names(model)
+    dropouts = list(_dropouts(model, {rate: name for name, rate in rates.items()}))
+    in_pooler = [_is_in_pooler(model, name) for name, *_ in dropouts]
+    in_head = [name.split(".")[0] in children for name, *_ in dropouts]
+    pooler_alone = all(pooler for pooler, above in zip(in_pooler, in_head, strict=True) if above)
+    unread = _unread_dropouts(config, head)
     places = tuple(
         DropoutPlace(
             module=name,
@@ -132,26 +141,36 @@ def find_dropout_reach(config: Mapping[str, Any], head: str) -> DropoutReach:
             key=key,
             field=""
             if name in unread
-            else _field(model, name, key, above, spared=pool and not only_pooled),
+            else _field(model, name, key, children, keep=pooler and not pooler_alone),
         )
-        for pool, (name, attribute, key) in zip(pooled, dropouts, strict=True)
-    )
-    hidden = [place.module for place in places if place.field == "dropout"]
-    owners = {*hidden, *(name.rpartition(".")[0] for name in hidden)}
-    shared = not any(place.field == "attention_dropout" for place in places) and any(
-        "attention" in type(model.get_submodule(name)).__name__.lower() for name in owners
+        for pooler, (name, attribute, key) in zip(in_pooler, dropouts, strict=True)
     )
     later = {key for key in keys if "att" in key.lower()} - {place.key for place in places}
-    if not hasattr(model.base_model, "set_attention_type"):  # none that could change its attention
+    if not hasattr(model.base_model, "set_attention_type"):  # its attention never changes
         later = set()
     return DropoutReach(
-        model=type(model).__name__, places=places, shared=shared, later=tuple(sorted(later))
+        model=type(model).__name__,
+        places=places,
+        shared=_is_attention_shared(model, places),
+        later=tuple(sorted(later)),
     )
 
 
-class _Recorded(nn.Dropout):
-    """A dropout that notes when its probability is read, by its own forward pass or by another
-    module's, as attention does that drops its weights itself."""
+def _is_attention_shared(model: nn.Module, places: tuple[DropoutPlace, ...]) -> bool:
+    """Return whether attention has no dropout but one that `dropout` sets."""
+    if any(place.field == "attention_dropout" for place in places):
+        return False
+    hidden = [place.module for place in places if place.field == "dropout"]
+    owners = {*hidden, *(name.rpartition(".")[0] for name in hidden)}
+    return any("attention" in type(model.get_submodule(n)).__name__.lower() for n in owners)
+
+
+class _RecordedDropout(nn.Dropout):
+    """A dropout that records whether its probability was read.
+
+    Its own forward pass reads it, or another module, such as attention that drops its weights
+    itself.
+    """
 
     def __getattribute__(self, name: str) -> Any:
         if name == "p":
@@ -159,104 +178,126 @@ class _Recorded(nn.Dropout):
         return super().__getattribute__(name)
 
 
-def _unread(config: Mapping[str, Any], head: str) -> set[str]:
-    """Return the dropouts of an encoder that its forward pass never looks at.
+def _unread_dropouts(config: Mapping[str, Any], head: str) -> set[str]:
+    """Return the dropouts of an encoder whose probability its forward pass never reads.
 
-    Some models build an attention dropout and leave it (Nystromformer, YOSO, MRA). Only what the
-    pass calls can tell: the rest of a model may be called at another time. The pass is made without
-    values, or with zeros where it asks for some; of a model that cannot be run so either, nothing
-    is known and nothing returned.
+    Some models build an attention dropout and do not use it (Nystromformer, YOSO, MRA). Only
+    modules that the pass calls are considered, as others may be called in other situations. The
+    pass runs on the meta device, or with all values zero if it needs values. If it fails in both
+    ways, the result is empty.
     """
     with torch.device("meta"):
         model = build_model(config, head)
-    body = model.base_model
-    above = head_names(model)
+    children = head_names(model)
     modules = dict(model.named_modules())
-    inside = {name: module for name, module in modules.items()
-              if type(module) is nn.Dropout and name.split(".")[0] not in above}  # fmt: skip
-    for module in inside.values():
-        module.__class__ = _Recorded
+    recorded = {
+        name: module
+        for name, module in modules.items()
+        if type(module) is nn.Dropout and name.split(".")[0] not in children
+    }
+    for module in recorded.values():
+        module.__class__ = _RecordedDropout
     called: set[nn.Module] = set()
     for module in modules.values():
         module.register_forward_pre_hook(lambda module, _: called.add(module))
-    if not any(_runs(body, device) for device in ("meta", "cpu")):
+    if not any(_runs(model.base_model, device) for device in ("meta", "cpu")):
         return set()
-    unread = {name for name, module in inside.items() if "was_read" not in vars(module)}
+    unread = {name for name, module in recorded.items() if "was_read" not in vars(module)}
     return {name for name in unread if modules[name.rpartition(".")[0]] in called}
 
 
-def _runs(body: nn.Module, device: str) -> bool:
-    """Run an encoder on a short text, and return whether that went well."""
+def _runs(encoder: Any, device: str) -> bool:
+    """Run an encoder on a short text; return whether it raised no error."""
     if device == "cpu":
-        fill_with_zeros(body)
-    text = {name: values.to(device) for name, values in sample_text(body.config).items()}
+        fill_with_zeros(encoder)
+    text = {name: values.to(device) for name, values in sample_text(encoder.config).items()}
     try:
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
-            body.train()(**text)
-    except Exception:  # a pass that needs values, or a family with a way of its own to be called
+            encoder.train()(**text)
+    except Exception:  # the pass needs values, or the family is called in another way
         return False
     return True
 
 
 def set_dropouts(model: nn.Module, reach: DropoutReach, hyper: Hyperparameters) -> None:
-    """Give every dropout that a setting reaches the setting's value, in place."""
+    """Set every dropout that a setting reaches to the setting's value.
+
+    Args:
+        model: changed in place.
+        reach: of the settings in this model.
+        hyper: the settings.
+    """
     modules = dict(model.named_modules())
     for place in reach.places:
         value = getattr(hyper, place.field) if place.field else None
         module = modules.get(place.module)
-        # A rate of 0 in the configuration may have built no dropout, but an nn.Identity.
-        if value is not None and hasattr(module, place.attribute):
+        # With a rate of 0 in the configuration, a model may have an nn.Identity in this place.
+        if module is not None and value is not None and hasattr(module, place.attribute):
             setattr(module, place.attribute, float(value))
 
 
-def head_names(model: nn.Module) -> set[str]:
-    """Return the names of a model's children that make its head: what is no part of the encoder."""
-    body = model.base_model
-    if body is not model:
-        return {name for name, child in model.named_children() if child is not body}
-    return {name for name, child in model.named_children() if not _encodes(child)}
+def head_names(model: PreTrainedModel) -> set[str]:
+    """Return the names of a model's children that are not part of its encoder.
+
+    Args:
+        model: a model with a head.
+    """
+    encoder = model.base_model
+    if encoder is not model:
+        return {name for name, child in model.named_children() if child is not encoder}
+    return {name for name, child in model.named_children() if not _is_encoder_part(child)}
 
 
-def _encodes(child: nn.Module) -> bool:
+def _is_encoder_part(child: nn.Module) -> bool:
     """Return whether a child of a model holds embeddings or layers."""
     return any(isinstance(module, nn.Embedding | nn.ModuleList) for module in child.modules())
 
 
 def _is_rate(name: str, value: Any) -> bool:
     """Return whether a field of a configuration is the probability of a dropout."""
-    if "drop" not in name or any(other in name for other in _OTHER) or isinstance(value, bool):
+    if "drop" not in name or any(part in name for part in _OTHER_RATES) or isinstance(value, bool):
         return False
     return value is None or (isinstance(value, int | float) and 0 <= value < 1)
 
 
-def _dropouts(model: nn.Module, names: Mapping[float, str]) -> Iterator[tuple[str, str, str]]:
-    """Yield every dropout of a model: its module, the attribute, the configuration's name."""
+def _dropouts(model: nn.Module, fields: Mapping[float, str]) -> Iterator[tuple[str, str, str]]:
+    """Yield every dropout of a model: module, attribute, field of the configuration.
+
+    `fields` are the configuration's, by the rates that they were given.
+    """
     for name, module in model.named_modules():
         if isinstance(module, _Dropout):
-            yield name, "p", names.get(module.p, "")
+            yield name, "p", fields.get(module.p, "")
             continue
         for attribute, value in vars(module).items():
-            if "drop" in attribute and isinstance(value, float) and value in names:
-                yield name, attribute, names[value]
+            if "drop" in attribute and isinstance(value, float) and value in fields:
+                yield name, attribute, fields[value]
 
 
-def _field(model: nn.Module, name: str, key: str, above: set[str], *, spared: bool) -> str:
-    """Return the hyperparameter that sets a dropout; "" where the model's own value stays.
+def _field(model: nn.Module, name: str, key: str, children: set[str], *, keep: bool) -> str:
+    """Return the hyperparameter that sets a dropout; "" if the model's own value stays.
 
-    An activation's dropout stays, as fairseq has a name of its own for it, and so does that of a
-    pooler before a head that has another (DeBERTa's recipes set the latter alone).
+    An activation's dropout stays, as fairseq has a setting of its own for it. So does the dropout
+    of a pooler before a head that has another one (DeBERTa's recipes set the head's alone).
+
+    Args:
+        model: a model with a head.
+        name: the dropout's module.
+        key: the field of the configuration that it takes its value from.
+        children: names of the model's children that make its head.
+        keep: whether a dropout in the head keeps its value.
     """
-    top = name.split(".")[0]
-    if top in above:
+    child = name.split(".")[0]
+    if child in children:
         replaced = isinstance(getattr(model, "qa_outputs", None), ConditionalSpanHead)
-        idle = spared or (replaced and top != "qa_outputs")
-        return "" if idle else "classifier_dropout"
+        unused = replaced and child != "qa_outputs"
+        return "" if keep or unused else "classifier_dropout"
     if "att" in key.lower():
         return "attention_dropout"
     return "" if "activation" in key or "relu" in key else "dropout"
 
 
-def _is_pooler(model: nn.Module, name: str) -> bool:
+def _is_in_pooler(model: nn.Module, name: str) -> bool:
     """Return whether a module is part of a pooler."""
     parts = name.split(".")
     owners = (".".join(parts[:end]) for end in range(1, len(parts)))

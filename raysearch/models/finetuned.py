@@ -1,4 +1,8 @@
-"""Fine-tuned models from their transformers folders, for prediction."""
+"""Fine-tuned models from their transformers folders, for prediction.
+
+They are apart from `pretrained` because a model that predicts must be complete: no tensor of its
+head may be missing or drawn at random.
+"""
 
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -7,123 +11,131 @@ from typing import Any
 
 import torch
 from safetensors.torch import load_file
-from transformers import AutoConfig
+from transformers import AutoConfig, PreTrainedModel
 
 from ..errors import InputError, Problem
 from ..recipes import Hyperparameters
 from ..tasks import Task
 from .folder_inspection import check_sizes
 from .heads import HEADS, attach_head, head_config
-from .label_order import order_of, reorder
-from .pretrained import _from_hub, empty_model, not_finite
-from .training_record import TrainingRecord, decode_record, head_choices, of_other_task
+from .label_order import output_order, reorder
+from .pretrained import empty_model, from_hub, not_finite
+from .training_record import TrainingRecord, decode_record, head_choices, other_task_note
 
 Note = Callable[[str], None]
-# Buffers that older versions of transformers saved with the weights, and poolers that a head does
-# not read: they change nothing of what a model says.
+# Tensors that do not change the outputs: buffers that older versions of transformers saved with the
+# weights, and poolers that a head does not read.
 _IDLE = re.compile(r"(^|\.)(position_ids|token_type_ids|num_batches_tracked)$|(^|\.)pooler\.")
 
 
 def read_record(folder: Path) -> TrainingRecord | None:
-    """Return what a folder says of its training; None where it says nothing.
+    """Return the record of a folder's training; None if it has none.
 
     Raises:
-        InputError: it is no model folder, or its record is none.
+        InputError: the folder holds no model, or its record is invalid.
     """
-    config = _from_hub(AutoConfig.from_pretrained, str(folder))
+    config = from_hub(AutoConfig.from_pretrained, str(folder))
     return decode_record(getattr(config, "raysearch", None), str(folder))
 
 
 def read_choices(folder: Path) -> dict[str, str]:
-    """Return which of a task's heads a folder says that it holds."""
-    return head_choices(_from_hub(AutoConfig.from_pretrained, str(folder)), str(folder))
+    """Return the variant of a task's head that a folder holds: hyperparameter -> value."""
+    return head_choices(from_hub(AutoConfig.from_pretrained, str(folder)), str(folder))
 
 
 def load_finetuned(
     folder: Path, task: Task, device: torch.device, note: Note = lambda text: None
-) -> torch.nn.Module:
-    """Return a model that predicts the task, its classes in the task's order.
+) -> PreTrainedModel:
+    """Return a model that predicts the task, its classes in the task's order, in evaluation mode.
 
     Args:
-        note: called with what was assumed or mapped.
+        folder: a transformers folder with a fine-tuned model.
+        task: what to predict.
+        device: where to put the model.
+        note: called with each thing that was assumed or mapped.
 
     Raises:
-        InputError: its head is of another task or has other classes; tensors that are missing, of
-            another shape, of no use to it, or not finite.
+        InputError: the head is of another task or has other classes; or tensors are missing, have
+            another shape, are of no use to the model, or are not finite.
     """
     source = str(folder)
-    config = _from_hub(AutoConfig.from_pretrained, source)
+    config = from_hub(AutoConfig.from_pretrained, source)
     known = head_config(task.head, Hyperparameters())
-    own = {name: one for name, one in head_choices(config, source).items() if name in known}
+    choices = {name: value for name, value in head_choices(config, source).items() if name in known}
     record = decode_record(getattr(config, "raysearch", None), source)
-    if record and (text := of_other_task(record, task)):
+    if record and (text := other_task_note(record, task)):
         note(text)
-    config.raysearch = own or None  # what `put` reads
+    config.raysearch = choices or None  # what `attach_head` reads
     empty = empty_model(source, config, task.head)
     shapes = {name: tuple(x.shape) for name, x in empty.state_dict().items()}
     check_sizes(folder, shapes, f"{empty.base_model_prefix}.", lambda name: False)
-    model, info = _from_hub(
-        HEADS[task.head].from_pretrained, source, config=config, dtype=torch.float32,
-        output_loading_info=True, ignore_mismatched_sizes=True,
-    )  # fmt: skip
+    model: PreTrainedModel
+    model, info = from_hub(
+        HEADS[task.head].from_pretrained,
+        source,
+        config=config,
+        dtype=torch.float32,
+        output_loading_info=True,
+        ignore_mismatched_sizes=True,
+    )
     attach_head(model, task.head)
     _refuse_unfit(model, info, task, source)
-    order, text = order_of(model.config, task, source)
+    order, text = output_order(model.config, task, source)
     if text:
         note(text)
-    if _put_in(own):
-        _fill(model, folder)
-    if wrong := not_finite(model.state_dict()):
-        raise _refused(source, f"{len(wrong):,} tensors hold NaN or infinity: {_some(wrong)}")
+    if _has_conditional_head(choices):
+        _load_weights(model, folder)
+    if names := not_finite(model.state_dict()):
+        raise _refusal(source, f"{len(names):,} tensors hold NaN or infinity: {_shorten(names)}")
     if order is not None:
         reorder(model, order)
-    return model.to(device).eval()
+    model.to(device)  # type: ignore[arg-type]  # transformers decorates `to` as a function
+    return model.eval()
 
 
-def _put_in(own: Mapping[str, str]) -> bool:
-    """Whether a folder holds a head that transformers does not have."""
-    return own.get("span_head") == "conditional"
+def _has_conditional_head(choices: Mapping[str, str]) -> bool:
+    """Return whether a folder holds the head that transformers does not have."""
+    return choices.get("span_head") == "conditional"
 
 
-def _refuse_unfit(model: Any, info: Mapping[str, Any], task: Task, source: str) -> None:
-    """Raise InputError where weights are not those of this task's model.
+def _refuse_unfit(model: PreTrainedModel, info: Mapping[str, Any], task: Task, source: str) -> None:
+    """Raise InputError if a folder's weights are not those of the task's model.
 
-    Args:
-        info: what transformers says of the tensors that it read.
+    `info` is what transformers reports about the tensors that it read.
     """
     body, names = f"{model.base_model_prefix}.", set(model.state_dict())
-    own = getattr(model.config, "raysearch", None) or {}
     missing = {name for name in info["missing_keys"] if name in names}
-    if _put_in(own):  # transformers looks for its own head instead; `_fill` reads what is there
+    if _has_conditional_head(getattr(model.config, "raysearch", None) or {}):
+        # transformers looks for its own head; `_load_weights` reads the conditional one.
         missing = {name for name in missing if name.startswith(body)}
     unexpected = {n for n in info["unexpected_keys"] if n not in names and not _IDLE.search(n)}
-    if task.head == "thought":  # embeddings, which no head reads
+    if task.head == "thought":  # the task gives embeddings, which no head reads
         unexpected = {name for name in unexpected if name.startswith(body)}
-    lacking = sorted(name for name in missing if not name.startswith(body))
+    missing_head = sorted(name for name in missing if not name.startswith(body))
     if task.head != "thought":
-        if lacking:
-            text = f"no trained head in it: {', '.join(lacking)}; a run's best/ has one"
-            raise _refused(source, text, of_folder=False)
+        if missing_head:
+            text = f"no trained head in it: {', '.join(missing_head)}; a run's best/ has one"
+            raise _refusal(source, text, with_source=False)
         if (outputs := model.config.num_labels) != task.outputs:
             text = f"its head has {outputs} outputs, {task.name} has {task.outputs}"
-            raise _refused(source, text, of_folder=False)
-    problems = []
-    missing -= set(lacking)
+            raise _refusal(source, text, with_source=False)
+    texts = []
+    missing -= set(missing_head)
     if missing:
-        problems.append(f"{len(missing):,} tensors are missing: {_some(missing)}")
+        texts.append(f"{len(missing):,} tensors are missing: {_shorten(missing)}")
     if unexpected:
         text = f"{len(unexpected):,} tensors are of no use to a {type(model).__name__}: "
-        problems.append(f"{text}{_some(unexpected)}\nit is the folder of another model")
+        texts.append(f"{text}{_shorten(unexpected)}\nit is the folder of another model")
     if info["mismatched_keys"]:
         differing = [key if isinstance(key, str) else key[0] for key in info["mismatched_keys"]]
-        problems.append(f"{len(differing):,} tensors of another shape: {_some(differing)}")
-    if problems:
-        told = [Problem(location="model", text=f"'{source}': {text}") for text in problems]
-        raise InputError(source, told)
+        texts.append(f"{len(differing):,} tensors of another shape: {_shorten(differing)}")
+    if texts:
+        problems = [Problem(location="model", text=f"'{source}': {text}") for text in texts]
+        raise InputError(source, problems)
 
 
-def _fill(model: torch.nn.Module, folder: Path) -> None:
-    """Read a head that was put in, and all else, from the folder's weights."""
+def _load_weights(model: torch.nn.Module, folder: Path) -> None:
+    """Load all weights of a folder, including a head that transformers does not have."""
     weights = folder / "model.safetensors"
     try:
         if not weights.is_file():
@@ -131,15 +143,15 @@ def _fill(model: torch.nn.Module, folder: Path) -> None:
         model.load_state_dict(load_file(weights))
     except Exception as error:  # foreign files: missing, unexpected, other shapes, other formats
         text = "; ".join(line.strip() for line in str(error).splitlines()[:4])
-        raise _refused(str(folder), f"model.safetensors: {text}") from error
+        raise _refusal(str(folder), f"model.safetensors: {text}") from error
 
 
-def _some(names: Iterable[str]) -> str:
+def _shorten(names: Iterable[str]) -> str:
     """Return the first few names, sorted."""
     ordered = sorted(names)
     return ", ".join(ordered[:5]) + (", ..." if len(ordered) > 5 else "")
 
 
-def _refused(source: str, text: str, *, of_folder: bool = True) -> InputError:
-    text = f"'{source}': {text}" if of_folder else text
+def _refusal(source: str, text: str, *, with_source: bool = True) -> InputError:
+    text = f"'{source}': {text}" if with_source else text
     return InputError(source, [Problem(location="model", text=text)])

@@ -1,13 +1,14 @@
-"""Looks at a model folder before transformers opens it: what its files are, never what they run.
+"""Checks of a model folder's files before transformers opens them.
 
-It is apart because folders come from strangers. Nothing is built and nothing is allocated here: the
-sizes that a configuration asks for are compared with those that its weights have."""
+They are apart because folders may come from strangers. Nothing is built, allocated or run here: the
+sizes that a configuration asks for are compared with those that its weights have.
+"""
 
 import json
 import math
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path, PurePath
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
 from safetensors import safe_open
@@ -17,43 +18,55 @@ from ..errors import InputError, Problem, shorten
 MIB = 2**20
 LARGEST = 16 * MIB  # bytes of a JSON file of settings
 LARGEST_VOCABULARY = 512 * MIB  # bytes of tokenizer.json; the largest known have some 35 MiB
-MOST_TOKENS = 10**8  # tokenizers take memory for every id up to the highest
+MOST_TOKENS = 10**8  # tokenizers allocate memory for every id up to the highest
 MOST_LAYERS = 1000  # layers, blocks, groups: what a model's constructor loops over
 MOST_LABELS = 100_000
-LARGEST_NUMBER = 10**9  # of a whole number in config.json
-SPARE = 256 * MIB  # bytes that a model may need beyond what its files hold
+LARGEST_NUMBER = 10**9  # of an integer in config.json
+ALLOWANCE = 256 * MIB  # bytes that a model may need beyond what its files hold
 SHORTEST = 8  # tokens: the least max_length
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 PICKLED, PICKLED_INDEX = "pytorch_model.bin", "pytorch_model.bin.index.json"
-_JSON = (
-    "config.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
-    INDEX, PICKLED_INDEX,
-)  # fmt: skip
+_JSON_FILES = (
+    "config.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    INDEX,
+    PICKLED_INDEX,
+)
 _SUFFIXES = (".json", ".txt", ".model", ".safetensors", ".bin")
 _LOOPS = ("layers", "n_layer", "num_block", "block_sizes", "groups", "repeats", "networks")
 _ATTENTION = (None, "eager", "sdpa", "flash_attention_2", "flash_attention_3", "flex_attention")
-_WHOLE = (
-    "vocab_size", "hidden_size", "num_labels", "pad_token_id", "max_position_embeddings",
-    "type_vocab_size", "num_attention_heads",
-)  # fmt: skip
+_INTEGERS = (
+    "vocab_size",
+    "hidden_size",
+    "num_labels",
+    "pad_token_id",
+    "max_position_embeddings",
+    "type_vocab_size",
+    "num_attention_heads",
+)
 
 
 def inspect_model_folder(folder: Path) -> None:
-    """Refuse a model folder whose files cannot be what they are called.
+    """Refuse a model folder whose files are invalid or unsafe to read.
+
+    Args:
+        folder: as transformers writes it.
 
     Raises:
-        InputError: every file that is no JSON object, asks for code of its own, has a value of a
-            wrong type or beyond all sizes, or names a file outside the folder.
+        InputError: a file is no JSON object, asks for its own code, has a value of a wrong type or
+            an impossible size, or names a file outside the folder. All such files are listed.
     """
     problems: list[Problem] = []
     contents: dict[str, Mapping[str, Any]] = {}
-    for name in _JSON:
+    for name in _JSON_FILES:
         if (folder / name).exists():
-            content, reason = _object(folder / name)
+            content, reason = _read_object(folder / name)
             problems += [_problem(folder, name, reason)] if reason else []
             contents[name] = content
     if (folder / "tokenizer.json").is_file():
-        content, reason = _object(folder / "tokenizer.json", LARGEST_VOCABULARY)
+        content, reason = _read_object(folder / "tokenizer.json", LARGEST_VOCABULARY)
         reasons = [reason] if reason else _vocabulary_problems(content)
         problems += [_problem(folder, "tokenizer.json", text) for text in reasons]
     for path in sorted(folder.iterdir()):
@@ -72,12 +85,16 @@ def inspect_model_folder(folder: Path) -> None:
 def stored_shapes(folder: Path) -> dict[str, tuple[int, ...]]:
     """Return the shape of every tensor of a folder, without reading the tensors.
 
+    Args:
+        folder: with weights in safetensors or PyTorch files.
+
     Raises:
-        InputError: a file that is no whole one of its format, or holds less than its tensors take.
+        InputError: a file is incomplete or of another format, or holds fewer bytes than its tensors
+            take.
     """
     shapes: dict[str, tuple[int, ...]] = {}
     for path in _weight_files(folder):
-        read = _safe_shapes if path.suffix == ".safetensors" else _pickled_shapes
+        read = _safetensors_shapes if path.suffix == ".safetensors" else _pickled_shapes
         try:
             shapes |= read(path)
         except Exception as error:  # foreign files: either format has several kinds of errors
@@ -87,7 +104,7 @@ def stored_shapes(folder: Path) -> dict[str, tuple[int, ...]]:
     return shapes
 
 
-def _safe_shapes(path: Path) -> dict[str, tuple[int, ...]]:
+def _safetensors_shapes(path: Path) -> dict[str, tuple[int, ...]]:
     with safe_open(path, framework="numpy") as file:
         names = list(file.keys())
         return {name: tuple(file.get_slice(name).get_shape()) for name in names}
@@ -96,14 +113,14 @@ def _safe_shapes(path: Path) -> dict[str, tuple[int, ...]]:
 def _pickled_shapes(path: Path) -> dict[str, tuple[int, ...]]:
     content = torch.load(path, map_location="meta", weights_only=True)
     tensors = {n: x for n, x in content.items() if isinstance(x, torch.Tensor)}
-    asked = sum(x.numel() * x.element_size() for x in tensors.values())
-    if asked > 4 * path.stat().st_size + MIB:  # tied tensors stand there once
-        raise ValueError(f"its tensors take {asked:,} bytes, it has {path.stat().st_size:,}")
+    needed = sum(x.numel() * x.element_size() for x in tensors.values())
+    if needed > 4 * path.stat().st_size + MIB:  # tied tensors are counted twice and stored once
+        raise ValueError(f"its tensors take {needed:,} bytes, it has {path.stat().st_size:,}")
     return {name: tuple(x.shape) for name, x in tensors.items()}
 
 
 def _weight_files(folder: Path) -> list[Path]:
-    """Return the files that transformers reads the weights from; none where there are none."""
+    """Return the files that transformers reads the weights from; empty if there are none."""
     for name in (WEIGHTS, INDEX, PICKLED, PICKLED_INDEX):
         if (folder / name).is_file():
             if not name.endswith(".json"):
@@ -114,53 +131,50 @@ def _weight_files(folder: Path) -> list[Path]:
 
 
 def check_sizes(
-    folder: Path, shapes: Mapping[str, tuple[int, ...]], prefix: str, head: Callable[[str], bool]
+    folder: Path,
+    shapes: Mapping[str, tuple[int, ...]],
+    prefix: str,
+    may_differ: Callable[[str], bool],
 ) -> None:
-    """Refuse a configuration that asks for another model than the folder's weights are.
+    """Refuse a configuration that describes another model than the folder's weights.
 
     Args:
-        shapes: parameter name -> shape of the model that the configuration describes.
-        prefix: what the encoder's parameters begin with, with its dot.
-        head: whether a parameter may have another shape than the stored one.
+        folder: with the weights.
+        shapes: parameter name -> shape, of the model that the configuration describes.
+        prefix: what the names of the encoder's parameters begin with, including the dot.
+        may_differ: parameter name -> whether its shape may differ from the stored one.
 
     Raises:
-        InputError: shapes that differ, or far more memory than the weights take.
+        InputError: shapes differ, or the model needs far more memory than the weights take.
     """
     stored = stored_shapes(folder)
-    pairs = ((name, shape, _stored_as(name, prefix, stored)) for name, shape in shapes.items())
-    differing = [
-        f"{name} is {_sizes(own)}, config.json asks for {_sizes(shape)}"
-        for name, shape, own in pairs
-        if own is not None and own != shape and not head(name)
-    ]
-    asked, held = (4 * sum(map(math.prod, some.values())) for some in (shapes, stored))
+    differing = []
+    for name, shape in shapes.items():
+        # The file may have the names of the encoder alone, without the prefix.
+        stored_shape = stored.get(name, stored.get(name.removeprefix(prefix)))
+        if stored_shape is not None and stored_shape != shape and not may_differ(name):
+            sizes = f"{_format_shape(stored_shape)}, config.json asks for {_format_shape(shape)}"
+            differing.append(f"{name} is {sizes}")
     if differing:
         text = f"{len(differing):,} tensors of another shape: {'; '.join(differing[:3])}"
         raise InputError("model", [_problem(folder, _weight_files(folder)[0].name, text)])
-    if asked > 8 * held + SPARE:
+    needed, held = (4 * sum(map(math.prod, sizes.values())) for sizes in (shapes, stored))
+    if needed > 8 * held + ALLOWANCE:
         text = (
-            f"asks for {asked / 2**30:,.1f} GiB of parameters, the weights hold"
+            f"asks for {needed / 2**30:,.1f} GiB of parameters, the weights hold"
             f" {held / 2**30:,.1f} GiB: it is the configuration of another model"
         )
         raise InputError("model", [_problem(folder, "config.json", text)])
 
 
-def _stored_as(
-    name: str, prefix: str, stored: Mapping[str, tuple[int, ...]]
-) -> tuple[int, ...] | None:
-    """Return a parameter's stored shape, whether its file has the encoder's prefix or not."""
-    return stored.get(name, stored.get(name.removeprefix(prefix)))
-
-
-def _sizes(shape: tuple[int, ...]) -> str:
+def _format_shape(shape: tuple[int, ...]) -> str:
     return " x ".join(map(str, shape)) or "a number"
 
 
-def _object(path: Path, largest: int = LARGEST) -> tuple[Mapping[str, Any], str]:
-    """Return a JSON file's object, or an empty one and why there is none.
+def _read_object(path: Path, largest: int = LARGEST) -> tuple[Mapping[str, Any], str]:
+    """Return a JSON file's object and "", or an empty one and what is wrong with the file.
 
-    Args:
-        largest: bytes that it may have.
+    `largest` is the most bytes that the file may have.
     """
     if not path.is_file():
         return {}, "is no regular file"
@@ -169,9 +183,9 @@ def _object(path: Path, largest: int = LARGEST) -> tuple[Mapping[str, Any], str]
             text = file.read(largest + 1)
         if len(text) > largest:
             return {}, f"more than {largest // MIB} MiB; no such file is so long"
-        content = json.loads(text, parse_constant=_constant)
-        if rb"\ud" in text.lower():  # half a pair, which no file can be written with again
-            json.dumps(content, ensure_ascii=False).encode()
+        content = json.loads(text, parse_constant=_parse_constant)
+        if rb"\ud" in text.lower():
+            _refuse_half_pairs(content)
     except OSError as error:
         return {}, f"cannot be read: {error.strerror or error}"
     except RecursionError:
@@ -183,14 +197,22 @@ def _object(path: Path, largest: int = LARGEST) -> tuple[Mapping[str, Any], str]
     return content, ""
 
 
-def _constant(name: str) -> float:
+def _refuse_half_pairs(content: Any) -> None:
+    """Raise ValueError for a text with half a surrogate pair, which cannot be saved again."""
+    try:
+        json.dumps(content, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise ValueError("it holds half a surrogate pair") from None
+
+
+def _parse_constant(name: str) -> float:
     if name == "NaN":
         raise ValueError("NaN is no setting")
     return float(name)
 
 
 def _code_problems(content: Mapping[str, Any]) -> Iterator[str]:
-    """Yield why a file asks for code that is not transformers'."""
+    """Yield a problem if a file asks for code that is not transformers'."""
     if content.get("auto_map"):
         yield (
             "auto_map names code of its own, which is never run;\n"
@@ -199,37 +221,40 @@ def _code_problems(content: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _config_problems(content: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the problems of config.json."""
     yield from _code_problems(content)
     for name in ("attn_implementation", "_attn_implementation"):
         if content.get(name) not in _ATTENTION:
-            yield f"{name} {_seen(content[name])} names code of its own, which is never run"
-    for name in _WHOLE:
-        if not _is_count(content.get(name, 0), none=True):
-            yield f"{name}: a whole number is needed, got {_seen(content[name])}"
-    kinds = content.get("architectures")
-    if not (kinds is None or (isinstance(kinds, list) and all(isinstance(x, str) for x in kinds))):
-        yield f"architectures: a list of names is needed, got {_seen(kinds)}"
+            yield f"{name} {_describe(content[name])} names code of its own, which is never run"
+    for name in _INTEGERS:
+        value = content.get(name)
+        if value is not None and not _is_integer(value):
+            yield f"{name}: a whole number is needed, got {_describe(value)}"
+    names = content.get("architectures")
+    if not (names is None or (isinstance(names, list) and all(isinstance(x, str) for x in names))):
+        yield f"architectures: a list of names is needed, got {_describe(names)}"
     if not isinstance(content.get("problem_type"), str | None):
-        yield f"problem_type: a name is needed, got {_seen(content['problem_type'])}"
+        yield f"problem_type: a name is needed, got {_describe(content['problem_type'])}"
     yield from _label_problems(content)
     yield from _size_problems(content)
 
 
 def _label_problems(content: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the problems of config.json's labels."""
     labels = content.get("id2label")
     if labels is not None and not (
         isinstance(labels, dict)
         and sorted(labels, key=str) == sorted(map(str, range(len(labels))))
         and all(isinstance(label, str | int) for label in labels.values())
     ):
-        yield f"id2label: names of the classes 0, 1, ... are needed, got {_seen(labels)}"
+        yield f"id2label: names of the classes 0, 1, ... are needed, got {_describe(labels)}"
     count = content.get("num_labels")
-    if _is_count(count) and count > MOST_LABELS:
-        yield f"num_labels: at most {MOST_LABELS:,} would do, got {_seen(count)}"
+    if _is_integer(count) and count > MOST_LABELS:
+        yield f"num_labels: at most {MOST_LABELS:,} would do, got {_describe(count)}"
 
 
 def _size_problems(content: Any, name: str = "") -> Iterator[str]:
-    """Yield the whole numbers, at any depth, that no model has."""
+    """Yield the integers, at any depth, that are larger than any model's."""
     if isinstance(content, dict):
         for key, value in content.items():
             if key not in ("id2label", "label2id", "raysearch"):
@@ -237,22 +262,24 @@ def _size_problems(content: Any, name: str = "") -> Iterator[str]:
     elif isinstance(content, list):
         for value in content[:MOST_LAYERS]:
             yield from _size_problems(value, name)
-    elif isinstance(content, int) and not isinstance(content, bool):
+    elif _is_integer(content):
         loops = any(word in name for word in _LOOPS) and not name.endswith(("size", "dim"))
         most = MOST_LAYERS if loops else LARGEST_NUMBER
         if abs(content) > most:
-            yield f"{shorten(name)}: at most {most:,} would do, got {_seen(content)}"
+            yield f"{shorten(name)}: at most {most:,} would do, got {_describe(content)}"
 
 
 def _tokenizer_problems(content: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the problems of tokenizer_config.json."""
     yield from _code_problems(content)
     longest = content.get("model_max_length")
-    many = _is_number(longest) and longest >= (SHORTEST if isinstance(longest, int) else 10**9)
-    if longest is not None and not many:
-        yield f"model_max_length: a number of tokens from {SHORTEST} up, got {_seen(longest)}"
+    # transformers writes a huge float for "no limit"; other limits are integers.
+    valid = _is_number(longest) and longest >= (SHORTEST if isinstance(longest, int) else 10**9)
+    if longest is not None and not valid:
+        yield f"model_max_length: a number of tokens from {SHORTEST} up, got {_describe(longest)}"
     inputs = content.get("model_input_names", [])
     if not (isinstance(inputs, list) and all(isinstance(name, str) for name in inputs)):
-        yield f"model_input_names: a list of names is needed, got {_seen(inputs)}"
+        yield f"model_input_names: a list of names is needed, got {_describe(inputs)}"
     for name in ("vocab", "merges"):
         if isinstance(content.get(name), str):
             yield f"{name} names a file, which is not followed; its own files hold it"
@@ -260,30 +287,31 @@ def _tokenizer_problems(content: Mapping[str, Any]) -> Iterator[str]:
         if name.endswith("_file") and isinstance(value, str) and PurePath(value).name != value:
             yield f"{name}: '{shorten(value)}' is no file of this folder"
     if not isinstance(content.get("tokenizer_class"), str | None):
-        yield f"tokenizer_class: a name is needed, got {_seen(content['tokenizer_class'])}"
+        yield f"tokenizer_class: a name is needed, got {_describe(content['tokenizer_class'])}"
 
 
 def _vocabulary_problems(content: Mapping[str, Any]) -> Iterator[str]:
-    """Yield why tokenizer.json has no vocabulary of its own: it may name another file instead."""
+    """Yield the problems of tokenizer.json: it may name another file in place of a vocabulary."""
     model = content.get("model")
     if not isinstance(model, dict):
-        yield f"model: an object is needed, got {_seen(model)}"
+        yield f"model: an object is needed, got {_describe(model)}"
         return
     for name, kinds in (("vocab", dict | list), ("merges", list)):
         if name in model and not isinstance(model[name], kinds):
-            yield f"model.{name}: the vocabulary itself is needed, got {_seen(model[name])}"
+            yield f"model.{name}: the vocabulary itself is needed, got {_describe(model[name])}"
     words, added = model.get("vocab"), content.get("added_tokens")
     ids = list(words.values()) if isinstance(words, dict) else []
     if isinstance(added, list):
         ids += [token.get("id", 0) for token in added if isinstance(token, dict)]
-    if wrong := [one for one in ids if not _is_count(one) or not 0 <= one < MOST_TOKENS]:
-        yield f"token id {wrong[0]!r:.40}: numbers from 0 to below {MOST_TOKENS:,} are needed"
+    if invalid := [id_ for id_ in ids if not _is_integer(id_) or not 0 <= id_ < MOST_TOKENS]:
+        yield f"token id {invalid[0]!r:.40}: numbers from 0 to below {MOST_TOKENS:,} are needed"
 
 
 def _index_problems(content: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the problems of an index of weight files."""
     files = content.get("weight_map")
     if not (isinstance(files, dict) and files and all(isinstance(x, str) for x in files.values())):
-        yield f"weight_map: tensor names and their files are needed, got {_seen(files)}"
+        yield f"weight_map: tensor names and their files are needed, got {_describe(files)}"
         return
     for name in sorted(set(files.values())):
         if PurePath(name).name != name or name.startswith(".") or "\\" in name or "\0" in name:
@@ -298,15 +326,16 @@ _RULES: dict[str, Callable[[Mapping[str, Any]], Iterator[str]]] = {
 }
 
 
-def _is_count(value: Any, *, none: bool = False) -> bool:
-    return (none and value is None) or (isinstance(value, int) and not isinstance(value, bool))
+def _is_integer(value: object) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: object) -> TypeGuard[int | float]:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _seen(value: Any) -> str:
+def _describe(value: Any) -> str:
+    """Return the kind and the beginning of a JSON value."""
     return f"{_kind(value)} {shorten(json.dumps(value, default=str))}"
 
 

@@ -1,8 +1,10 @@
-"""Heads on an encoder: transformers' own, and what they lack, put into the model in its place.
+"""Heads on an encoder: those of transformers, and changes to them that the tasks need.
 
-Of tags: one output a word instead of a token. Of spans: log-probabilities in which padding has no
-part, and the conditional head of XLNet, ELECTRA and GluonNLP. A head that is put in goes by the
-model's configuration, field `raysearch`, so that a saved folder tells which one it holds."""
+Tagging heads give one output per word instead of one per token. Span heads give log-probabilities
+without padding; there is also the conditional head of XLNet, ELECTRA and GluonNLP. The field
+`raysearch` of a model's configuration selects the variant, so that a saved folder tells which one
+it holds.
+"""
 
 from collections.abc import Mapping
 from types import MethodType, SimpleNamespace
@@ -18,8 +20,10 @@ from transformers import (
     AutoModelForQuestionAnswering,
     AutoModelForSequenceClassification,
     AutoModelForTokenClassification,
+    PreTrainedModel,
 )
 
+from ..data.columns import CONTEXT_LENGTH, CONTEXT_START, END, IMPOSSIBLE, NO_ANSWER_POSITION, START
 from ..errors import InputError, Problem
 from ..recipes import Hyperparameters
 from ..recipes.consistency_losses import MASKED_SCORE
@@ -36,88 +40,117 @@ HEADS = {
     "span": Architectures("finds answers in a text", AutoModelForQuestionAnswering),
     "thought": Architectures("predicts masked words", AutoModelForMaskedLM),
 }
-WIDTH = 768  # GluonNLP's, whatever the encoder's own
+WIDTH = 768  # of the conditional head's inner layers in GluonNLP, for encoders of any width
 CLASSIFIER_DROPOUTS = (
-    "classifier_dropout", "classifier_dropout_prob", "cls_dropout", "summary_last_dropout",
-)  # fmt: skip
+    "classifier_dropout",
+    "classifier_dropout_prob",
+    "cls_dropout",
+    "summary_last_dropout",
+)
 
 
-def build_model(config: Mapping[str, Any], head: str) -> nn.Module:
+def build_model(config: Mapping[str, Any], head: str) -> PreTrainedModel:
     """Return the model of a configuration with a task's head, its weights as constructed.
 
     Args:
         config: transformers' configuration as a dict.
         head: the task's head.
+
+    Raises:
+        InputError: the family has no such head, or the configuration's variant does not fit it.
     """
-    shape = AutoConfig.for_model(**config)
-    model = HEADS[head].from_config(shape, dtype=torch.float32, trust_remote_code=False)
+    settings = AutoConfig.for_model(**config)
+    model = HEADS[head].from_config(settings, dtype=torch.float32, trust_remote_code=False)
     attach_head(model, head)
     return model
 
 
 def head_config(head: str, hyper: Hyperparameters) -> dict[str, str]:
-    """What a study chooses of a head: the value of the configuration's field `raysearch`."""
-    chosen = {"tag": {"pooling": hyper.pooling}, "span": {"span_head": hyper.span_head}}
-    return chosen.get(head, {})
+    """Return the hyperparameters that select a head's variant: the configuration's `raysearch`."""
+    if head == "tag":
+        return {"pooling": hyper.pooling}
+    if head == "span":
+        return {"span_head": hyper.span_head}
+    return {}
 
 
-def attach_head(model: nn.Module, head: str) -> None:
-    """Give a transformers model the forward pass that its head's losses and decoders read."""
-    chosen = getattr(model.config, "raysearch", None) or {}
+def attach_head(model: PreTrainedModel, head: str) -> None:
+    """Give a transformers model the forward pass that its head's losses and decoders need.
+
+    Args:
+        model: changed in place.
+        head: the task's head; the configuration's `raysearch` selects its variant.
+
+    Raises:
+        InputError: the variant does not fit the model.
+    """
+    choices = getattr(model.config, "raysearch", None) or {}
     summarize_real_tokens(model)
     if head == "tag":
-        _put_words(model, chosen.get("pooling") == "sum")
+        _attach_word_outputs(model, choices.get("pooling") == "sum")
     elif head == "span":
-        if chosen.get("span_head") == "conditional":
+        if choices.get("span_head") == "conditional":
             _check_conditional(model)
-            shares = (getattr(model.config, name, None) for name in CLASSIFIER_DROPOUTS)
-            share = next((p for p in shares if p is not None), 0.1)
-            model.qa_outputs = ConditionalSpanHead(model.config.hidden_size, share)
-            model.forward = MethodType(_conditional, model)
+            rates = (getattr(model.config, name, None) for name in CLASSIFIER_DROPOUTS)
+            rate = next((value for value in rates if value is not None), 0.1)
+            model.qa_outputs = ConditionalSpanHead(model.config.hidden_size, rate)
+            model.forward = MethodType(_conditional_span_forward, model)
         else:
-            model.forward = MethodType(_plain, model)
+            model.forward = MethodType(_span_forward, model)
 
 
-def _check_conditional(model: nn.Module) -> None:
-    """Raises InputError where the conditional head cannot stand on a model's encoder."""
+def _check_conditional(model: PreTrainedModel) -> None:
+    """Raise InputError if a model has no separate encoder to put the conditional head on."""
     if model.base_model is model:
         text = f"the conditional head does not fit {type(model).__name__}: plain would do"
-        raise _unfit("span_head", text)
+        raise _refusal("span_head", text)
 
 
-def _unfit(field: str, text: str) -> InputError:
+def _refusal(field: str, text: str) -> InputError:
     return InputError("model", [Problem(location=field, text=text)])
 
 
-def _put_words(model: nn.Module, pooled: bool) -> None:
-    """Let the model give [examples, words, tags]: each word by its first token, which holds the sum
-    of the word's tokens where they are pooled, before the head's dropout (XTREME, UD-POS)."""
-    place: dict[str, torch.Tensor] = {}
+def _attach_word_outputs(model: PreTrainedModel, pooled: bool) -> None:
+    """Let a tagging model give logits [examples, words, tags], each word's at its first token.
 
-    def pool(_: nn.Module, given: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
-        hidden, (first, word) = given[0], (place["first"], place["word"])
-        home = first.gather(1, word.clamp(min=0))[..., None].expand_as(hidden)
+    Args:
+        model: changed in place.
+        pooled: sum the hidden states of a word's tokens at its first token, before the head's
+            dropout (XTREME, UD-POS).
+
+    Raises:
+        InputError: the model has no module before its head to pool at.
+    """
+    batch: dict[str, torch.Tensor] = {}  # of the forward pass in progress
+
+    def pool(_: nn.Module, args: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+        hidden, first, word = args[0], batch["first"], batch["word"]
+        target = first.gather(1, word.clamp(min=0))[..., None].expand_as(hidden)
         inside = hidden * (word >= 0)[..., None]
-        return (torch.zeros_like(hidden).scatter_add(1, home, inside), *given[1:])
+        return (torch.zeros_like(hidden).scatter_add(1, target, inside), *args[1:])
 
     def forward(model: Any, *, word: torch.Tensor, **inputs: Any) -> SimpleNamespace:
-        place.update(first=_first_tokens(word), word=word)
+        batch.update(first=_first_tokens(word), word=word)
         logits = type(model).forward(model, **inputs).logits
-        index = place["first"][..., None].expand(-1, -1, logits.shape[-1])
+        index = batch["first"][..., None].expand(-1, -1, logits.shape[-1])
         return SimpleNamespace(logits=logits.gather(1, index))
 
     if pooled:
         parts = (getattr(model, name, None) for name in ("dropout", "drop", "classifier"))
-        before = next((part for part in parts if isinstance(part, nn.Module)), None)
-        if before is None:
+        head_start = next((part for part in parts if isinstance(part, nn.Module)), None)
+        if head_start is None:
             text = f"{type(model).__name__} has no place to sum a word's tokens before its head"
-            raise _unfit("pooling", f"{text}: pooling first would do")
-        before.register_forward_pre_hook(pool)
+            raise _refusal("pooling", f"{text}: pooling first would do")
+        head_start.register_forward_pre_hook(pool)
     model.forward = MethodType(forward, model)
 
 
 def _first_tokens(word: torch.Tensor) -> torch.Tensor:
-    """[examples, tokens] of word places -> [examples, words] of each word's first token."""
+    """Return the position of each word's first token, int [examples, words].
+
+    Args:
+        word: the index of each token's word, [examples, tokens]; below 0 outside words.
+    """
     before = functional.pad(word[:, :-1], (1, 0), value=-1)
     example, token = ((word >= 0) & (word != before)).nonzero(as_tuple=True)
     first = word.new_zeros(len(word), int(word.max()) + 1)
@@ -125,75 +158,91 @@ def _first_tokens(word: torch.Tensor) -> torch.Tensor:
     return first
 
 
-def _spots(inputs: dict[str, Any], at: torch.Tensor, count: torch.Tensor) -> torch.Tensor:
-    """[examples, tokens]: the context's tokens."""
-    place = torch.arange(inputs["input_ids"].shape[1], device=at.device)[None, :]
-    return (place >= at[:, None]) & (place < (at + count)[:, None])
+def _pop_context(inputs: dict[str, Any]) -> torch.Tensor:
+    """Take the context's span out of a batch; return its mask, bool [examples, tokens]."""
+    start, length = inputs.pop(CONTEXT_START), inputs.pop(CONTEXT_LENGTH)
+    positions = torch.arange(inputs["input_ids"].shape[1], device=start.device)[None, :]
+    return (positions >= start[:, None]) & (positions < (start + length)[:, None])
 
 
-def _nowhere(inputs: dict[str, Any], at: torch.Tensor) -> torch.Tensor:
-    """Take the place that stands for no answer out of a batch: the first token, or the last of
-    XLNet's rows. Gold places of no answer become it. int64 [examples]."""
-    nowhere = inputs.pop("nowhere", None)
-    if nowhere is None:
-        return torch.zeros_like(at, dtype=torch.int64)
-    nowhere = nowhere.long()
-    for name in ("start", "end"):
-        if inputs.get(name) is not None:  # no row without a first special token answers at 0
-            inputs[name] = torch.where(inputs[name] == 0, nowhere, inputs[name])
-    return nowhere
+def _pop_no_answer(inputs: dict[str, Any], examples: int, device: torch.device) -> torch.Tensor:
+    """Take the position that stands for "no answer" out of a batch; return it, int64 [examples].
 
-
-def _gold(inputs: dict[str, Any]) -> dict[str, Any]:
-    """Take the gold answers out of a batch."""
-    return {name: inputs.pop(name, None) for name in ("start", "end", "impossible")}
-
-
-def _plain(model: Any, *, at: Any, count: Any, **inputs: Any) -> SimpleNamespace:
-    """Start and end scores of each token (BERT): float32 [examples, tokens], padding apart.
-
-    `context` tells the tokens that an answer may hold, `scores` are start and end before padding
-    was taken out.
+    It is the first token, or the last one in XLNet's rows. Gold positions of unanswerable questions
+    are set to it.
     """
-    nowhere, gold = _nowhere(inputs, at), _gold(inputs)
-    said = type(model).forward(model, **inputs)
+    values = inputs.pop(NO_ANSWER_POSITION, None)
+    if values is None:
+        return torch.zeros(examples, dtype=torch.int64, device=device)
+    no_answer: torch.Tensor = values.long()
+    for name in (START, END):
+        if inputs.get(name) is not None:  # such rows have no first special token to answer at 0
+            inputs[name] = torch.where(inputs[name] == 0, no_answer, inputs[name])
+    return no_answer
+
+
+def _pop_gold(inputs: dict[str, Any]) -> dict[str, Any]:
+    """Take the gold answers out of a batch and return them."""
+    return {name: inputs.pop(name, None) for name in (START, END, IMPOSSIBLE)}
+
+
+def _span_forward(model: Any, **inputs: Any) -> SimpleNamespace:
+    """Return the start and end scores of each token (BERT).
+
+    Returns:
+        `start`, `end`: float32 [examples, tokens], padding masked; `scores`: both before that;
+        `context`: bool [examples, tokens], the tokens that an answer may hold; `gold`; `nowhere`:
+        the position that stands for no answer.
+    """
+    context = _pop_context(inputs)
+    no_answer, gold = _pop_no_answer(inputs, len(context), context.device), _pop_gold(inputs)
+    outputs = type(model).forward(model, **inputs)
     real = inputs["attention_mask"].bool()
-    scores = _precise(said.start_logits), _precise(said.end_logits)
+    scores = _at_least_float32(outputs.start_logits), _at_least_float32(outputs.end_logits)
     start, end = (x.masked_fill(~real, MASKED_SCORE) for x in scores)
     return SimpleNamespace(
-        start=start, end=end, scores=scores, context=_spots(inputs, at, count), gold=gold,
-        nowhere=nowhere,
-    )  # fmt: skip
+        start=start, end=end, scores=scores, context=context, gold=gold, nowhere=no_answer
+    )
 
 
-def _conditional(model: Any, *, at: Any, count: Any, **inputs: Any) -> SimpleNamespace:
-    """Log-probabilities of the start, of the end given the gold start, and of having no answer.
+def _conditional_span_forward(model: Any, **inputs: Any) -> SimpleNamespace:
+    """Return log-probabilities of the start, of the end given the start, and of having an answer.
 
-    `ends` gives those of the end for any starts: [examples, starts] -> [examples, starts, tokens].
+    Returns:
+        `start`: [examples, tokens]; `end`: the same, given the gold start, None without gold
+        answers; `ends`: function from starts [examples, starts] to log-probabilities of the end
+        [examples, starts, tokens]; `answerable`: [examples, 2]; `context`, `gold` and `nowhere` as
+        in `_span_forward`.
     """
-    nowhere, gold = _nowhere(inputs, at), _gold(inputs)
+    context = _pop_context(inputs)
+    no_answer, gold = _pop_no_answer(inputs, len(context), context.device), _pop_gold(inputs)
     hidden = model.base_model(**inputs)[0]
-    context = _spots(inputs, at, count)
-    allowed = context.scatter(1, nowhere[:, None], True)
-    head = model.qa_outputs
+    allowed = context.scatter(1, no_answer[:, None], True)
+    head: ConditionalSpanHead = model.qa_outputs
     start = head.starts(hidden, allowed)
 
     def ends(starts: torch.Tensor) -> torch.Tensor:
         return head.ends(hidden, starts, allowed)
 
-    end = None if gold["start"] is None else ends(gold["start"][:, None])[:, 0]
     return SimpleNamespace(
-        start=start, end=end, ends=ends, context=context, gold=gold,
-        answerable=head.answerable(hidden, start, nowhere), nowhere=nowhere,
-    )  # fmt: skip
+        start=start,
+        end=None if gold[START] is None else ends(gold[START][:, None])[:, 0],
+        ends=ends,
+        context=context,
+        gold=gold,
+        answerable=head.answerable(hidden, start, no_answer),
+        nowhere=no_answer,
+    )
 
 
 class ConditionalSpanHead(nn.Module):
-    """Start; end given start; whether there is an answer (Yang et al., 2019; GluonNLP).
+    """A span head that predicts the start, the end given the start, and answerability.
+
+    Source: Yang et al., 2019 (XLNet), as implemented in GluonNLP.
 
     Args:
         size: the encoder's width.
-        dropout: before the answerability's last layer.
+        dropout: rate before the last layer of answerability.
     """
 
     def __init__(self, size: int, dropout: float) -> None:
@@ -205,13 +254,24 @@ class ConditionalSpanHead(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def starts(self, hidden: torch.Tensor, allowed: torch.Tensor) -> torch.Tensor:
-        """[examples, tokens]: log p(start)."""
+        """Return log p(start), [examples, tokens].
+
+        Args:
+            hidden: [examples, tokens, width].
+            allowed: bool [examples, tokens], the positions that may be predicted.
+        """
         return _log_softmax(self.start(hidden)[..., 0], allowed)
 
     def ends(
         self, hidden: torch.Tensor, starts: torch.Tensor, allowed: torch.Tensor
     ) -> torch.Tensor:
-        """[examples, starts, tokens]: log p(end | start), for token places [examples, starts]."""
+        """Return log p(end | start), [examples, starts, tokens].
+
+        Args:
+            hidden: [examples, tokens, width].
+            starts: int64 [examples, starts], token positions.
+            allowed: bool [examples, tokens], the positions that may be predicted.
+        """
         index = starts[..., None].expand(-1, -1, hidden.shape[-1])
         begin = hidden.gather(1, index)[:, :, None].expand(-1, -1, hidden.shape[1], -1)
         both = torch.cat([begin, hidden[:, None].expand_as(begin)], -1)
@@ -219,25 +279,25 @@ class ConditionalSpanHead(nn.Module):
         return _log_softmax(scores, allowed[:, None])
 
     def answerable(
-        self, hidden: torch.Tensor, start: torch.Tensor, nowhere: torch.Tensor
+        self, hidden: torch.Tensor, start: torch.Tensor, no_answer: torch.Tensor
     ) -> torch.Tensor:
-        """[examples, 2]: log p(there is an answer), log p(there is none).
+        """Return log p(there is an answer) and log p(there is none), [examples, 2].
 
         Args:
             hidden: [examples, tokens, width].
             start: log p(start), [examples, tokens].
-            nowhere: int64 [examples], the place of the token that stands for no answer.
+            no_answer: int64 [examples], the position of the token that stands for no answer.
         """
-        seen = torch.einsum("bt,btc->bc", start.exp().to(hidden.dtype), hidden)
-        none = hidden[torch.arange(len(hidden), device=hidden.device), nowhere]
-        inner = torch.tanh(self.answer_inner(torch.cat([seen, none], -1)))
-        return functional.log_softmax(_precise(self.answer(self.dropout(inner))), -1)
+        expected = torch.einsum("bt,btc->bc", start.exp().to(hidden.dtype), hidden)
+        none = hidden[torch.arange(len(hidden), device=hidden.device), no_answer]
+        inner = torch.tanh(self.answer_inner(torch.cat([expected, none], -1)))
+        return functional.log_softmax(_at_least_float32(self.answer(self.dropout(inner))), -1)
 
 
 def _log_softmax(scores: torch.Tensor, allowed: torch.Tensor) -> torch.Tensor:
-    return functional.log_softmax(_precise(scores).masked_fill(~allowed, MASKED_SCORE), -1)
+    """Return float32 log-probabilities over the allowed positions of the last dimension."""
+    return functional.log_softmax(_at_least_float32(scores).masked_fill(~allowed, MASKED_SCORE), -1)
 
 
-def _precise(x: torch.Tensor) -> torch.Tensor:
-    """At least float32."""
+def _at_least_float32(x: torch.Tensor) -> torch.Tensor:
     return x.to(torch.promote_types(x.dtype, torch.float32))

@@ -1,10 +1,13 @@
-"""Pretrained encoders as values: configuration, weights and tokenizer, read once on the driver."""
+"""Pretrained encoders as values: configuration, weights and tokenizer.
+
+They are read once, on the driver; any process can hold them without reading a model folder again.
+"""
 
 import hashlib
 import json
 import re
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from transformers import AutoConfig, AutoTokenizer
+from transformers import AutoConfig, AutoTokenizer, PreTrainedModel
 from transformers.utils import logging
 
 from .. import __version__
@@ -34,7 +37,7 @@ from .label_order import own_labels, same_order
 from .model_folder import staged_model_folder
 from .training_record import FIELD, TrainingRecord, decode_record, head_choices
 
-# What few vocabularies have: a tokenizer that fails at unknown characters fails here.
+# Characters that few vocabularies have: a tokenizer that fails at unknown characters fails here.
 _PROBE = "a \u0bf5 \U0001f9ff \ufffd"
 
 
@@ -43,14 +46,15 @@ class Pretrained:
     """An encoder with a task's head, as plain values that any process can hold.
 
     Attributes:
-        name: what the study calls it.
+        name: the model's name in the study.
         head: the task's head.
         config: transformers' configuration as a dict, with the task's labels.
-        weights: parameter and buffer name -> float32 array; what is absent is drawn per trial.
+        weights: parameter or buffer name -> float32 array. Each trial draws the ones that are
+            absent.
         tokenizer: file name -> content.
-        digest: sha256 over all of it.
+        digest: sha256 of configuration, weights and tokenizer.
         task: the task's name.
-        notes: what was assumed or left of a folder that has been fine-tuned before.
+        notes: what was assumed about a folder that was fine-tuned before, or not used of it.
     """
 
     name: str
@@ -64,25 +68,31 @@ class Pretrained:
 
     @property
     def bytes(self) -> int:
-        """Size of the weights."""
+        """Return the size of the weights in bytes."""
         return sum(array.nbytes for array in self.weights.values())
 
 
 def read_tokenizer(name: str, texts: Iterable[str]) -> Any:
-    """Return the model's tokenizer, giving what the model reads: token types where it tells them
-    apart, and no more tokens than it has positions for. For `scratch` it is trained on texts.
+    """Return a model's tokenizer, set to give what the model reads.
+
+    It gives token types if the model tells them apart, and no more tokens than the model has
+    positions for.
+
+    Args:
+        name: a folder, a hub name, or `scratch` with its variants.
+        texts: what the tokenizer of a `scratch` model is trained on; not read for other models.
 
     Raises:
-        InputError: it cannot be read, cannot tell where its tokens stand in a text, or gives what
-            the model cannot read; every problem of the last kind.
+        InputError: the tokenizer cannot be read, cannot tell the offsets of its tokens, or gives
+            something that the model cannot read (all problems of this last kind are listed).
     """
-    logging.set_verbosity_error()
+    logging.set_verbosity(logging.ERROR)
     if scratch_shape(name):
         tokenizer = scratch.train_tokenizer(name, texts)
         config = scratch.scratch_config(name, tokenizer)
     else:
-        config = _from_hub(AutoConfig.from_pretrained, name)
-        tokenizer = _from_hub(AutoTokenizer.from_pretrained, name)
+        config = from_hub(AutoConfig.from_pretrained, name)
+        tokenizer = from_hub(AutoTokenizer.from_pretrained, name)
         with _reading(name, "tokenizer"):
             tokenizer(_PROBE, truncation=True, max_length=8)
             if not set(tokenizer.get_vocab()) - set(tokenizer.all_special_tokens):
@@ -93,64 +103,79 @@ def read_tokenizer(name: str, texts: Iterable[str]) -> Any:
     if not (tokenizer.is_fast or getattr(tokenizer, "gives_offsets", False)):
         text = f"'{name}' has no fast tokenizer; a tokenizer.json would do"
         raise InputError("model", [Problem(location="model", text=text)])
-    inputs = _inputs(name, config)
-    if problems := tokenizer_problems(name, tokenizer, config, inputs):
+    limits = input_limits_of(name, config)
+    if problems := tokenizer_problems(name, tokenizer, config, limits):
         raise InputError("model", problems)
-    fit_tokenizer(tokenizer, inputs)
+    fit_tokenizer(tokenizer, limits)
     return tokenizer
 
 
-def _inputs(name: str, config: Any) -> InputLimits:
-    """Return what a model reads. Raises InputError where its configuration builds none."""
+def input_limits_of(name: str, config: Any) -> InputLimits:
+    """Return the input limits of a model.
+
+    Args:
+        name: the model's name in the study, for messages.
+        config: its transformers configuration.
+
+    Raises:
+        InputError: no encoder can be built from the configuration.
+    """
     try:
         return find_input_limits(config)
     except InputError:
         raise
-    except Exception as error:  # foreign values: every architecture has its own kind of error
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        text = f"'{name}': its config.json builds no encoder: {first}"
+    except Exception as error:  # foreign values: every architecture raises its own kind of error
+        text = f"'{name}': its config.json builds no encoder: {_first_line(error)}"
         raise InputError("model", [Problem(location="model", text=text)]) from error
 
 
 def read_pretrained(
     name: str, task: Task, tokenizer: Any, hyper: Hyperparameters | None = None
 ) -> Pretrained:
-    """Read an encoder and give it the task's head. Raises InputError where it cannot be read.
+    """Read an encoder and give it the task's head.
 
     Args:
-        hyper: tells which of a task's heads.
+        name: a folder, a hub name, or `scratch` with its variants.
+        task: sets the head and its labels.
+        tokenizer: the model's tokenizer, from `read_tokenizer`.
+        hyper: selects among the heads of a task; None selects the default head.
+
+    Raises:
+        InputError: the model cannot be read, or cannot be trained on the task.
     """
     hyper = hyper or Hyperparameters()
+    keeps_head, why_drawn = False, ""
     if scratch_shape(name):
-        config, keeps_head, why = scratch.scratch_config(name, tokenizer), False, ""
+        config = scratch.scratch_config(name, tokenizer)
     else:
-        config = _from_hub(AutoConfig.from_pretrained, name)
-    if problems := task_problems(name, tokenizer, config, _inputs(name, config), task, hyper):
+        config = from_hub(AutoConfig.from_pretrained, name)
+    limits = input_limits_of(name, config)
+    if problems := task_problems(name, tokenizer, config, limits, task, hyper):
         raise InputError("model", problems)
     if not scratch_shape(name):
-        keeps_head, why = _fits(config, task, hyper, name)
+        keeps_head, why_drawn = _keeps_head(config, task, hyper, name)
     if tokenizer.pad_token_id is not None:
-        config.pad_token_id = tokenizer.pad_token_id  # where a head looks for a row's last token
+        config.pad_token_id = tokenizer.pad_token_id  # heads find a row's last token by it
     config.num_labels = task.outputs
     config.raysearch = head_config(task.head, hyper) or None
     if task.labels:
         config.id2label = dict(enumerate(task.labels))
-        config.label2id = {label: at for at, label in enumerate(task.labels)}
-    weights = {} if scratch_shape(name) else _weights(name, task, config, keeps_head)
+        config.label2id = {label: index for index, label in enumerate(task.labels)}
+    weights = {} if scratch_shape(name) else _read_weights(name, task, config, keeps_head)
     config.problem_type = "regression" if task.head == "regress" else None
-    files = _files(tokenizer)
-    plain = config.to_dict()
-    for incidental in ("_name_or_path", "transformers_version"):  # identity is content
-        plain.pop(incidental, None)
+    files = tokenizer_files(tokenizer)
+    settings = config.to_dict()
+    for incidental in ("_name_or_path", "transformers_version"):  # the digest is of content alone
+        settings.pop(incidental, None)
     return Pretrained(
         name=name,
         head=task.head,
-        config=plain,
+        config=settings,
         weights=weights,
         tokenizer=files,
-        digest=_digest(plain, weights, files),
+        digest=_digest(settings, weights, files),
         task=task.name,
-        notes=(f"'{name}': {why}",) if why else (),
+        notes=(f"'{name}': {why_drawn}",) if why_drawn else (),
     )
 
 
@@ -161,125 +186,141 @@ def save_model(
     hyper: Hyperparameters | None = None,
     trial: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write a transformers folder, whole or not at all.
+    """Write a transformers folder atomically, replacing one that exists.
 
     Args:
-        hyper: the configuration that the weights were trained with; it may shape the model, and is
-            recorded in the folder together with its task. None records nothing.
-        trial: what else is recorded of the training, see TrainingRecord.
+        folder: where to write.
+        pretrained: what the training began from; gives configuration and tokenizer.
+        weights: parameter or buffer name -> float32 array.
+        hyper: the hyperparameters of the training. They may shape the model, and are recorded in
+            the folder together with the task. None: nothing is recorded.
+        trial: further facts of the training to record, see TrainingRecord.
     """
-    shape = {**pretrained.config, **(hyper or Hyperparameters()).config_overrides()}
-    shape.pop("auto_map", None)  # of a hub's model: no code of its own was run to train it
-    config = AutoConfig.for_model(**{**shape, "dtype": "float32"})  # as the weights are, always
-    config.architectures = [HEADS[pretrained.head]._model_mapping[type(config)].__name__]
+    settings = {**pretrained.config, **(hyper or Hyperparameters()).config_overrides()}
+    settings.pop("auto_map", None)  # set by models of a hub; their own code was not run in training
+    config = AutoConfig.for_model(**{**settings, "dtype": "float32"})  # the dtype of the weights
+    config.architectures = [HEADS[pretrained.head][type(config)].__name__]
     files = pretrained.tokenizer
     if hyper is not None and pretrained.task:
-        files, limit = _limited(files, hyper.max_length)
+        files, limit = _limit_length(files, hyper.max_length)
         record = TrainingRecord(
-            version=__version__, task=pretrained.task, model=pretrained.name, hyper=hyper,
-            tokenizer_limit=limit, trial=trial or {},
-        )  # fmt: skip
+            version=__version__,
+            task=pretrained.task,
+            model=pretrained.name,
+            hyper=hyper,
+            tokenizer_limit=limit,
+            trial=trial or {},
+        )
         config.raysearch = record.encode()
         files = {**files, "README.md": record.card().encode()}
-    with staged_model_folder(folder, config, weights, replace=True) as new:
+    with staged_model_folder(folder, config, weights, replace=True) as staged:
         for name, content in files.items():
-            (new / name).write_bytes(content)
+            (staged / name).write_bytes(content)
 
 
-def _limited(files: dict[str, bytes], length: int) -> tuple[dict[str, bytes], int | None]:
-    """Return a tokenizer's files with the length of the training, and the length they had."""
+def _limit_length(files: dict[str, bytes], max_length: int) -> tuple[dict[str, bytes], int | None]:
+    """Return a tokenizer's files limited to `max_length` tokens, and the limit they had before."""
     name = "tokenizer_config.json"
     settings = json.loads(files.get(name, b"{}"))
     limit = settings.get("model_max_length")
     limit = limit if isinstance(limit, int) else None
-    if limit is not None and limit > length:
-        settings["model_max_length"] = length
-    elif not settings.pop("auto_map", None):
+    auto_map = settings.pop("auto_map", None)
+    if limit is not None and limit > max_length:
+        settings["model_max_length"] = max_length
+    elif not auto_map:
         return files, limit
-    settings.pop("auto_map", None)
     text = json.dumps(settings, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
     return {**files, name: text.encode()}, limit
 
 
-def _from_hub(reader: Any, name: str, **options: Any) -> Any:
-    """Read with transformers, whose code alone is run; a folder never asks the network.
+def from_hub(reader: Callable[..., Any], name: str, **options: Any) -> Any:
+    """Read a model folder or a hub's model with transformers, running no code but transformers'.
+
+    A folder is read without the network.
+
+    Args:
+        reader: a `from_pretrained`.
+        name: a folder or a hub name.
+        options: further arguments of the reader.
 
     Raises:
         InputError: it cannot be read; the text names the model and the files.
     """
     local = Path(name).is_dir()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
+    logging.set_verbosity(logging.ERROR)
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # transformers has no type
     if local:
         inspect_model_folder(Path(name))
-    kinds = {AutoConfig.from_pretrained: "config.json", AutoTokenizer.from_pretrained: "tokenizer"}
+    parts = {AutoConfig.from_pretrained: "config.json", AutoTokenizer.from_pretrained: "tokenizer"}
     hint = "no folder of that name; as a hub name it needs a network or a filled cache"
-    with _reading(name, kinds.get(reader, "weights"), "" if local else hint):
+    with _reading(name, parts.get(reader, "weights"), "" if local else hint):
         return reader(name, local_files_only=local, trust_remote_code=False, **options)
 
 
 @contextmanager
 def _reading(name: str, part: str, hint: str = "") -> Iterator[None]:
-    """Turn whatever goes wrong with foreign files into an InputError that names the model.
+    """Turn any error of reading foreign files into an InputError that names the model and `part`.
 
-    Args:
-        part: the file or files that are read.
-        hint: a further line.
+    A `hint` becomes a further line of the message.
     """
     try:
         yield
     except (InputError, KeyboardInterrupt, SystemExit):
         raise
     except BaseException as error:  # each reader has its own; a panic of Rust is no Exception
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        text = f"cannot read '{name}', {part}: {first}" + (f"\n{hint}" if hint else "")
+        text = f"cannot read '{name}', {part}: {_first_line(error)}" + (f"\n{hint}" if hint else "")
         raise InputError("model", [Problem(location="model", text=text)]) from error
 
 
-def empty_model(name: str, config: Any, head: str) -> Any:
-    """Return the model of a configuration without values: its shapes alone take no memory."""
+def _first_line(error: BaseException) -> str:
+    """Return the first line of an error's message, or its type's name if it has none."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def empty_model(name: str, config: Any, head: str) -> PreTrainedModel:
+    """Return the model of a configuration on the meta device: shapes without values or memory."""
     with _reading(name, "config.json"), torch.device("meta"):
         return HEADS[head].from_config(config, dtype=torch.float32, trust_remote_code=False)
 
 
-def _fits(config: Any, task: Task, hyper: Hyperparameters, name: str) -> tuple[bool, str]:
-    """Return whether a checkpoint's own head, if it has one, is this task's; and what to tell.
+def _keeps_head(config: Any, task: Task, hyper: Hyperparameters, name: str) -> tuple[bool, str]:
+    """Return whether a checkpoint's head is used for the task, and a note if one is discarded.
 
-    A head whose classes stand in another order, or that was trained with other units or another
-    reading of words, is drawn anew: it would begin with the wrong answers.
+    A head is discarded if its classes are in another order, its labels had other units, or it was
+    trained with another choice of head: its first predictions would be wrong.
     """
-    anew = "; the head is drawn anew"
+    drawn = "; the head is drawn anew"
     record = decode_record(getattr(config, FIELD, None), name)
     if task.head == "regress":
         if config.problem_type != "regression" or config.num_labels != task.outputs:
             return False, ""
         if record and record.hyper.label_scale != hyper.label_scale:
-            scale = f"{record.hyper.label_scale:g}, not {hyper.label_scale:g}"
-            return False, f"its labels were divided by {scale}{anew}"
+            scales = f"{record.hyper.label_scale:g}, not {hyper.label_scale:g}"
+            return False, f"its labels were divided by {scales}{drawn}"
         return True, ""
-    wanted = head_config(task.head, hyper)
-    other = {n: x for n, x in head_choices(config, name).items() if wanted.get(n, x) != x}
-    if other:
-        return False, f"its head was trained with {other}, not {wanted}{anew}"
+    choices = head_config(task.head, hyper)
+    stored = head_choices(config, name)
+    if differing := {n: value for n, value in stored.items() if choices.get(n, value) != value}:
+        return False, f"its head was trained with {differing}, not {choices}{drawn}"
     if not task.labels:
-        architecture = HEADS[task.head]._model_mapping[type(config)].__name__
+        architecture = HEADS[task.head][type(config)].__name__
         return architecture in (config.architectures or ()), ""
     if same_order(config, task):
         return True, ""
     labels = sorted(label.casefold() for label in own_labels(config))
     if labels == sorted(label.casefold() for label in task.labels):
-        return False, f"its classes stand in another order: {', '.join(own_labels(config))}{anew}"
+        return False, f"its classes stand in another order: {', '.join(own_labels(config))}{drawn}"
     return False, ""
 
 
-def _weights(name: str, task: Task, config: Any, keeps_head: bool) -> dict[str, np.ndarray]:
-    """The pretrained arrays in the names of the model with a head, float32."""
+def _read_weights(name: str, task: Task, config: Any, keeps_head: bool) -> dict[str, np.ndarray]:
+    """Return the pretrained float32 arrays under the parameter names of the model with its head."""
     if Path(name).is_dir():
         empty = empty_model(name, config, task.head)
         shapes = {n: tuple(x.shape) for n, x in empty.state_dict().items()}
         prefix = empty.base_model_prefix + "."
         check_sizes(Path(name), shapes, prefix, lambda n: not (keeps_head or n.startswith(prefix)))
-    model, info = _from_hub(
+    model, info = from_hub(
         HEADS[task.head].from_pretrained,
         name,
         config=config,
@@ -291,38 +332,40 @@ def _weights(name: str, task: Task, config: Any, keeps_head: bool) -> dict[str, 
     mismatched = {key[0] if isinstance(key, tuple) else key for key in info["mismatched_keys"]}
     weights, prefix = model.state_dict(), model.base_model_prefix + "."
     head = {key for key in weights if not key.startswith(prefix)}
-    if keeps_head and (other := sorted(head & mismatched)):
-        text = f"'{name}': its head has tensors of another shape than its labels: {other[0]}"
-        raise InputError("model", [Problem(location="model", text=text)])
-    # A whole head is another task's. A part of one is pretrained: ModernBERT's, before its output.
+    if keeps_head and (unfit := sorted(head & mismatched)):
+        raise _refusal(
+            f"'{name}': its head has tensors of another shape than its labels: {unfit[0]}"
+        )
+    # A complete head belongs to another task. Part of one is pretrained (ModernBERT's first layer).
     if not keeps_head and not head & missing:
         missing |= head
     lacking = sorted(key for key in (missing | mismatched) - head if "pooler" not in key)
     if lacking:
-        text = (
-            f"'{name}' lacks {len(lacking)} tensors of a {type(model).__name__}: {lacking[0]}, .."
-        )
-        raise InputError("model", [Problem(location="model", text=text)])
-    if layers := _more_layers(info["unexpected_keys"], weights, prefix):
-        text = f"'{name}' has more layers than its config.json tells: {layers[0]}, .."
-        raise InputError("model", [Problem(location="model", text=text)])
-    if wrong := not_finite(weights):
-        text = f"'{name}': {len(wrong):,} tensors hold NaN or infinity: {', '.join(wrong[:5])}"
-        raise InputError("model", [Problem(location="model", text=text)])
+        text = f"lacks {len(lacking)} tensors of a {type(model).__name__}: {lacking[0]}, .."
+        raise _refusal(f"'{name}' {text}")
+    if layers := _extra_layers(info["unexpected_keys"], weights, prefix):
+        raise _refusal(f"'{name}' has more layers than its config.json tells: {layers[0]}, ..")
+    if names := not_finite(weights):
+        text = f"{len(names):,} tensors hold NaN or infinity: {', '.join(names[:5])}"
+        raise _refusal(f"'{name}': {text}")
     if (getattr(config, "raysearch", None) or {}).get("span_head") == "conditional":
-        missing |= head  # what stands in its place is drawn anew
+        missing |= head  # transformers' head is replaced by one that is drawn
     known = {n: x for n, x in weights.items() if n not in missing | mismatched}
     return {n: x.numpy().copy() for n, x in known.items()}
 
 
-def _more_layers(unexpected: Iterable[str], known: Iterable[str], prefix: str) -> list[str]:
-    """Return the tensors of layers that a model does not have, beside others of the same kind.
+def _refusal(text: str) -> InputError:
+    return InputError("model", [Problem(location="model", text=text)])
 
-    Heads of a pre-training, which no fine-tuning reads, are none of them.
+
+def _extra_layers(unexpected: Iterable[str], known: Iterable[str], prefix: str) -> list[str]:
+    """Return the unexpected tensors that belong to further layers of a kind that the model has.
+
+    Tensors of pre-training heads are not among them; no fine-tuning reads those.
     """
     kinds = {re.sub(r"\.\d+\.", ".N.", name.removeprefix(prefix)) for name in known}
-    beside = (name.removeprefix(prefix) for name in sorted(unexpected))
-    numbered = ((name, re.sub(r"\.\d+\.", ".N.", name)) for name in beside)
+    names = (name.removeprefix(prefix) for name in sorted(unexpected))
+    numbered = ((name, re.sub(r"\.\d+\.", ".N.", name)) for name in names)
     return [name for name, kind in numbered if kind != name and kind in kinds]
 
 
@@ -331,18 +374,19 @@ def not_finite(weights: Mapping[str, torch.Tensor]) -> list[str]:
     return [n for n, x in weights.items() if x.is_floating_point() and not x.isfinite().all()]
 
 
-def _files(tokenizer: Any) -> dict[str, bytes]:
-    if tokenizer.is_fast:  # what the last call left set is no part of the tokenizer
+def tokenizer_files(tokenizer: Any) -> dict[str, bytes]:
+    """Return the files that a tokenizer is saved as: file name -> content."""
+    if tokenizer.is_fast:  # truncation and padding were set by its last call
         tokenizer.backend_tokenizer.no_truncation()
         tokenizer.backend_tokenizer.no_padding()
     with tempfile.TemporaryDirectory() as folder:
         tokenizer.save_pretrained(folder)
         files = [path for path in sorted(Path(folder).iterdir()) if path.is_file()]
-        # Templates of chats are no part of an encoder, and may be links to any file.
+        # Chat templates are no part of an encoder, and may be links to any file.
         return {f.name: f.read_bytes() for f in files if not f.name.startswith("chat_template")}
 
 
-def _digest(config: dict, weights: dict[str, np.ndarray], files: dict[str, bytes]) -> str:
+def _digest(config: dict[str, Any], weights: dict[str, np.ndarray], files: dict[str, bytes]) -> str:
     digest = hashlib.sha256(json.dumps(config, sort_keys=True, default=str).encode())
     for name, array in sorted(weights.items()):
         digest.update(name.encode())

@@ -1,46 +1,52 @@
-"""An exact saving: of the word embedding, a trial holds only the rows that its data can reach.
+"""An exact saving: a trial holds only the rows of the word embedding that its data can reach.
 
 A row that no example holds gets no gradient, so AdamW only decays it, by the same factor as every
-other such row. Training the rest alone changes nothing else, not even the gradient's norm."""
+other such row. Training the rest alone changes nothing else, not even the gradient's norm. Apart
+because it is the one module that differs from transformers' in a trial's parameters.
+"""
 
 import numpy as np
 import torch
 from torch.nn import functional
+from transformers import PreTrainedModel
 
 
 class PrunedEmbedding(torch.nn.Module):
-    """Stands in for a word embedding.
-
-    `weight` holds the rows of `ids`, and a last row that starts at 1 and is never looked up: what
-    decay makes of it is the factor of all the rows left out.
+    """A word embedding without the rows that are never looked up.
 
     Args:
-        whole: the embedding that it replaces.
+        full: the embedding that it replaces.
         ids: token ids that are looked up, sorted; any other raises IndexError.
-        pretrained: the whole embedding's weights, on the CPU; never copied.
+        pretrained: the full embedding's weights, on the CPU; never copied.
+
+    Attributes:
+        weight: the rows of `ids`, and a last row that starts at 1 and is never looked up: weight
+            decay makes it the factor of all the rows that are absent.
     """
 
-    def __init__(self, whole: torch.nn.Embedding, ids: np.ndarray, pretrained: torch.Tensor):
+    rows: torch.Tensor  # token id -> row of `weight`
+
+    def __init__(self, full: torch.nn.Embedding, ids: np.ndarray, pretrained: torch.Tensor) -> None:
         super().__init__()
         self.ids, self.pretrained = torch.from_numpy(ids), pretrained
-        places = torch.full((whole.num_embeddings,), len(ids) + 1)
-        places[self.ids] = torch.arange(len(ids))
-        self.register_buffer("places", places.to(whole.weight.device), persistent=False)
-        padding = whole.padding_idx
-        self.padding_idx = None if padding is None or padding not in ids else int(places[padding])
-        self.weight = torch.nn.Parameter(self.start().to(whole.weight.device))
+        rows = torch.full((full.num_embeddings,), len(ids) + 1)  # out of range
+        rows[self.ids] = torch.arange(len(ids))
+        self.register_buffer("rows", rows.to(full.weight.device), persistent=False)
+        padding = full.padding_idx
+        self.padding_idx = None if padding is None or padding not in ids else int(rows[padding])
+        self.weight = torch.nn.Parameter(self.initial_weight().to(full.weight.device))
 
     def forward(self, input_ids: torch.Tensor) -> torch.Tensor:
-        """The embeddings of token ids, [..., width]."""
-        return functional.embedding(self.places[input_ids], self.weight, self.padding_idx)
+        """Return the embeddings of token ids, [..., width]."""
+        return functional.embedding(self.rows[input_ids], self.weight, self.padding_idx)
 
-    def start(self) -> torch.Tensor:
-        """The weights before training."""
-        kept = self.pretrained[self.ids]
-        return torch.cat([kept, torch.ones_like(kept[:1])])
+    def initial_weight(self) -> torch.Tensor:
+        """Return `weight` before training."""
+        reachable = self.pretrained[self.ids]
+        return torch.cat([reachable, torch.ones_like(reachable[:1])])
 
-    def whole(self) -> torch.Tensor:
-        """The weights of the embedding that it stands for, as training it would have left them."""
+    def full_weight(self) -> torch.Tensor:
+        """Return the weights of the full embedding as training it would have left them."""
         weights = self.weight.detach().float().cpu()
         rows = self.pretrained * weights[-1]
         rows[self.ids] = weights[:-1]
@@ -48,22 +54,27 @@ class PrunedEmbedding(torch.nn.Module):
 
 
 def prune_embedding(
-    model: torch.nn.Module, weights: dict[str, torch.Tensor], ids: np.ndarray
+    model: PreTrainedModel, weights: dict[str, torch.Tensor], ids: np.ndarray
 ) -> dict[str, torch.Tensor]:
-    """Put a Narrow in the place of the model's word embedding; the weights to restore then.
+    """Replace a model's word embedding by a PrunedEmbedding; return the weights to reset it to.
 
-    Left as it is: an embedding that is tied to another weight, or of a class of its own.
+    An embedding that is tied to another weight, or has a class of its own, is not replaced.
+
+    Args:
+        model: changed in place.
+        weights: name -> tensor, for every entry of the model's state dict.
+        ids: token ids that are looked up, sorted.
     """
-    whole = model.get_input_embeddings()
-    names = [n for n, p in model.named_parameters(remove_duplicate=False) if p is whole.weight]
-    if type(whole) is not torch.nn.Embedding or len(names) > 1:
+    full = model.get_input_embeddings()
+    names = [n for n, p in model.named_parameters(remove_duplicate=False) if p is full.weight]
+    if type(full) is not torch.nn.Embedding or len(names) > 1:
         return weights
-    narrowed = PrunedEmbedding(whole, ids, weights[names[0]])
-    model.set_input_embeddings(narrowed)
-    return {**weights, names[0]: narrowed.start()}
+    pruned = PrunedEmbedding(full, ids, weights[names[0]])
+    model.set_input_embeddings(pruned)
+    return {**weights, names[0]: pruned.initial_weight()}
 
 
 def full_state_dict(model: torch.nn.Module) -> dict[str, torch.Tensor]:
-    """A model's state dict, with its word embedding whole."""
-    narrowed = [(name, m) for name, m in model.named_modules() if isinstance(m, PrunedEmbedding)]
-    return model.state_dict() | {f"{name}.weight": m.whole() for name, m in narrowed}
+    """Return a model's state dict with all rows of its word embedding."""
+    pruned = [(name, m) for name, m in model.named_modules() if isinstance(m, PrunedEmbedding)]
+    return model.state_dict() | {f"{name}.weight": m.full_weight() for name, m in pruned}

@@ -1,22 +1,30 @@
-"""The architectures that transformers lacks, made known to its Auto classes by being imported: the
-configurations and tokenizers. Their models follow once one is configured, see `configured`."""
+"""Registers the architectures that transformers lacks with its Auto classes, when imported.
 
-from transformers import AutoConfig, AutoTokenizer
+It registers configurations and tokenizers alone, which load quickly. A family's models are
+registered when its first configuration is made, see `configuration_rules`.
+"""
+
+from transformers import AutoConfig, AutoTokenizer, PreTrainedConfig
 
 from .amos.configuration import AmosConfig
 from .amos.tokenization import AmosTokenizer
 from .cross_thought.configuration import CrossThoughtConfig
 
-# Configuration -> its own tokenizer; Cross-Thought has RoBERTa's, with pairs of its own.
-FAMILIES = {AmosConfig: AmosTokenizer, CrossThoughtConfig: None}
+# Configuration -> tokenizer; Cross-Thought uses RoBERTa's, with a template of its own for pairs.
+FAMILIES: dict[type[PreTrainedConfig], type[AmosTokenizer] | None] = {
+    AmosConfig: AmosTokenizer,
+    CrossThoughtConfig: None,
+}
 
 
 def register() -> None:
-    """Let AutoConfig and AutoTokenizer know the families; twice does no harm."""
+    """Register the families with AutoConfig and AutoTokenizer; may be called again."""
     for config, tokenizer in FAMILIES.items():
         AutoConfig.register(config.model_type, config, exist_ok=True)
         if tokenizer is not None:
-            AutoTokenizer.register(config, tokenizer, exist_ok=True)
+            AutoTokenizer.register(  # type: ignore[no-untyped-call]  # transformers has no type
+                config, tokenizer, exist_ok=True
+            )
 
 
 register()

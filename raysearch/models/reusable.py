@@ -1,4 +1,7 @@
-"""The bench of a worker: one model in memory, set back to its pretrained weights for each trial."""
+"""A worker's model, built once and reset to its pretrained weights for each trial.
+
+It is apart from `pretrained` because it lives on a device and holds state between trials.
+"""
 
 import hashlib
 import warnings
@@ -6,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from transformers import PreTrainedModel
 
 from ..errors import InputError, Problem
 from ..recipes import Hyperparameters
@@ -19,7 +23,7 @@ FIRST_TOKEN = ("classify", "regress", "choose")  # heads that read no other toke
 
 
 class ReusableModel:
-    """Builds a model once and restores it in memory for every trial.
+    """A model in memory that is built once and reset for every trial.
 
     Args:
         device: where the model lives.
@@ -27,11 +31,12 @@ class ReusableModel:
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
-        self._key: tuple[Any, ...] | None = None
-        self._model: torch.nn.Module | None = None
+        self._key: tuple[Any, ...] | None = None  # what the model was built from
+        self._model: PreTrainedModel | None = None
         self._weights: dict[str, torch.Tensor] = {}
-        self._known: set[str] = set()
-        self._reach: tuple[Any, Any] = (None, None)
+        self._pretrained_names: set[str] = set()
+        self._reach_key: tuple[str, str] | None = None
+        self._reach: DropoutReach | None = None
 
     def model(
         self,
@@ -39,68 +44,82 @@ class ReusableModel:
         hyper: Hyperparameters,
         seed: int,
         vocabulary: np.ndarray | None = None,
-    ) -> torch.nn.Module:
-        """The model at the start of a trial: pretrained weights, the rest drawn from the seed.
+    ) -> PreTrainedModel:
+        """Return the model at the start of a trial: pretrained weights, the rest drawn.
 
-        What a trial gets does not depend on the trials before it.
+        The result does not depend on earlier trials.
 
         Args:
-            vocabulary: the only token ids that the trial will look up, sorted; none: any.
+            pretrained: configuration and weights.
+            hyper: the trial's hyperparameters.
+            seed: of the weights that are drawn.
+            vocabulary: the only token ids that the trial will look up, sorted; None: any.
+
+        Raises:
+            InputError: some of the dropout settings reach nothing in the model.
         """
-        reach = self._reach_of(pretrained, hyper)
-        settings = _settings(reach, hyper)
-        known = None if vocabulary is None else hashlib.sha256(vocabulary.tobytes()).digest()
+        reach = self._dropout_reach(pretrained, hyper)
+        settings = _config_overrides(reach, hyper)
+        digest = None if vocabulary is None else hashlib.sha256(vocabulary.tobytes()).digest()
         key = (
             pretrained.digest,
             hyper.gradient_checkpointing,
             repr(sorted(settings.items())),
             tuple(getattr(hyper, field) for field in FIELDS),
-            known,
+            digest,
         )
-        if key != self._key:
-            self._key, self._model = None, None
-            self._model = _build(pretrained, settings, hyper)
+        model = self._model
+        if model is None or key != self._key:
+            self._key, self._model, model = None, None, None  # frees the memory of the old model
+            model = build_trial_model(pretrained, settings, hyper)
             if reach is not None:
-                set_dropouts(self._model, reach, hyper)
-            self._known, self._weights = _initial_weights(self._model, pretrained)
-            if vocabulary is not None and _embedding(self._model) in pretrained.weights:
-                self._weights = prune_embedding(self._model, self._weights, vocabulary)
-            self._model.to(self.device)
-            self._key = key
-        reset_weights(self._model, self._weights, self._known, seed)
-        return self._model
+                set_dropouts(model, reach, hyper)
+            self._pretrained_names, self._weights = _initial_weights(model, pretrained)
+            if vocabulary is not None and _embedding_name(model) in pretrained.weights:
+                self._weights = prune_embedding(model, self._weights, vocabulary)
+            model.to(self.device)  # type: ignore[arg-type]  # transformers decorates `to`
+            self._key, self._model = key, model
+        reset_weights(model, self._weights, self._pretrained_names, seed)
+        return model
 
-    def _reach_of(self, pretrained: Pretrained, hyper: Hyperparameters) -> DropoutReach | None:
-        """Return what the trial's dropout settings reach; None where it has none.
+    def _dropout_reach(self, pretrained: Pretrained, hyper: Hyperparameters) -> DropoutReach | None:
+        """Return what the trial's dropout settings reach; None if it has no such settings.
 
         Raises:
             InputError: some of them reach nothing.
         """
         if all(getattr(hyper, field) is None for field in FIELDS):
             return None
-        shapes = hyper.config_overrides()
-        key = (pretrained.digest, repr(sorted(shapes.items())))
-        if key != self._reach[0]:
-            config = {**pretrained.config, **shapes}
-            self._reach = (key, find_dropout_reach(config, pretrained.head))
-        reach = self._reach[1]
+        overrides = hyper.config_overrides()
+        key = (pretrained.digest, repr(sorted(overrides.items())))
+        if self._reach is None or key != self._reach_key:
+            config = {**pretrained.config, **overrides}
+            self._reach = find_dropout_reach(config, pretrained.head)
+            self._reach_key = key
         problems = [
             Problem(location=field, text=f"of '{pretrained.name}': {text}")
-            for field, text in reach.unreached(hyper).items()
+            for field, text in self._reach.unreached(hyper).items()
         ]
         if problems:
             raise InputError(pretrained.name, problems)
-        return reach
+        return self._reach
 
 
-def _settings(reach: DropoutReach | None, hyper: Hyperparameters) -> dict[str, Any]:
-    """What a configuration overrides, in the names of the architecture: dropouts and shapes."""
+def _config_overrides(reach: DropoutReach | None, hyper: Hyperparameters) -> dict[str, Any]:
+    """Return the fields of the architecture's configuration that a trial overrides."""
     return hyper.config_overrides() | (reach.overrides(hyper) if reach else {})
 
 
-def _build(
+def build_trial_model(
     pretrained: Pretrained, settings: dict[str, Any], hyper: Hyperparameters
-) -> torch.nn.Module:
+) -> PreTrainedModel:
+    """Return a trial's model, its weights as constructed.
+
+    Args:
+        pretrained: configuration and head.
+        settings: fields that override the configuration's.
+        hyper: the trial's hyperparameters.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         model = build_model({**pretrained.config, **settings}, pretrained.head)
@@ -112,33 +131,40 @@ def _build(
 
 
 def _initial_weights(
-    model: torch.nn.Module, pretrained: Pretrained
+    model: PreTrainedModel, pretrained: Pretrained
 ) -> tuple[set[str], dict[str, torch.Tensor]]:
-    """What every trial's weights start from: the pretrained arrays as tensors without a copy, and
-    as constructed what they lack, for the architectures that do not draw all of it anew.
+    """Return the names of the pretrained weights, and the weights that every trial starts from.
 
-    An array of another shape than the configuration's is lacking.
+    Pretrained arrays become tensors without a copy; an array whose shape is not the configuration's
+    is ignored. All other weights are as constructed, for architectures that do not draw each of
+    them in `initialize_weights`.
     """
     state = model.state_dict()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # of read-only arrays: they are only read
-        given = {name: torch.from_numpy(array) for name, array in pretrained.weights.items()}
-    known = {n: x for n, x in given.items() if n in state and x.shape == state[n].shape}
+        arrays = {name: torch.from_numpy(array) for name, array in pretrained.weights.items()}
+    known = {n: x for n, x in arrays.items() if n in state and x.shape == state[n].shape}
     return set(known), known | {n: x.clone() for n, x in state.items() if n not in known}
 
 
-def _embedding(model: torch.nn.Module) -> str:
-    """The name of the word embedding's weights."""
+def _embedding_name(model: PreTrainedModel) -> str:
+    """Return the parameter name of the word embedding."""
     weight = model.get_input_embeddings().weight
     return next(name for name, parameter in model.named_parameters() if parameter is weight)
 
 
 @torch.no_grad()
 def reset_weights(
-    model: torch.nn.Module, weights: dict[str, torch.Tensor], known: set[str], seed: int
+    model: PreTrainedModel, weights: dict[str, torch.Tensor], known: set[str], seed: int
 ) -> None:
-    """Copy the weights in, then draw those that are not known, from the seed, as the architecture
-    does."""
+    """Copy weights into a model, then draw the unknown ones as the architecture does.
+
+    Args:
+        model: changed in place.
+        weights: name -> tensor, for every entry of the model's state dict.
+        known: names of the weights that are not drawn.
+        seed: of the draw.
+    """
     for name, tensor in model.state_dict(keep_vars=True).items():
         tensor.copy_(weights[name])
         tensor._is_hf_initialized = name in known
@@ -153,6 +179,6 @@ def reset_weights(
 
 
 def export_weights(model: torch.nn.Module) -> dict[str, np.ndarray]:
-    """The model's weights as float32 arrays, copied; shared tensors once under each name."""
+    """Return copies of a model's weights as float32 arrays; shared tensors under each name."""
     weights = full_state_dict(model).items()
     return {name: x.detach().float().cpu().numpy().copy() for name, x in weights}

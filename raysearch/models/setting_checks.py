@@ -1,7 +1,8 @@
-"""Whether the model of each task can take the settings of a study, before anything is trained.
+"""Check that the model of each task can take a study's settings, before anything is trained.
 
-A model is built from its configuration, without weights, and asked. What cannot be read here is
-left to the reader of the model, which says why."""
+A model is built from its configuration, without weights, and inspected. A configuration that cannot
+be read is skipped: the reader of the model reports why.
+"""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -20,10 +21,10 @@ from .dropouts import FIELDS, DropoutReach, find_dropout_reach
 from .heads import build_model, head_config
 from .layer_depths import depths_of
 
-_WORDS = range(1000)  # stands for the tokenizer of a model from scratch
+_VOCABULARY = range(1000)  # in place of the tokenizer of a model from scratch
 
-# Settings that shape how a model is built or trained -> whether a value asks for anything.
-_ASKS: dict[str, Callable[[Any], bool]] = {
+# Settings that shape how a model is built or trained -> whether a value has any effect.
+_HAS_EFFECT: dict[str, Callable[[Any], bool]] = {
     **dict.fromkeys(FIELDS, lambda rate: rate is not None),
     "layerwise_decay": lambda rate: rate not in (None, 1),
     "gradient_checkpointing": bool,
@@ -31,115 +32,128 @@ _ASKS: dict[str, Callable[[Any], bool]] = {
     "span_head": lambda head: head == "conditional",
 }
 _RATES = (*FIELDS, "layerwise_decay")
-_OF_HEAD = {"pooling": "tag", "span_head": "span"}
+_HEAD_OF_SETTING = {"pooling": "tag", "span_head": "span"}
 
 
 def setting_problems(
     study: Study, names: Iterable[str] | None = None, *, download: bool = False
 ) -> list[Problem]:
-    """Return the settings of a study that change nothing in the model of a task, each by its place.
+    """Return the settings of a study that have no effect on the model of a task.
 
     Args:
-        names: of tasks; none: all of the study.
-        download: ask a hub for a configuration that is not here.
+        study: gives the settings and the models.
+        names: of tasks; None: all tasks of the study.
+        download: load configurations from a hub that are not in its local cache.
     """
     known: dict[tuple[Any, ...], Mapping[str, str]] = {}
-    texts: dict[tuple[str, str], list[str]] = {}
+    affected: dict[tuple[str, str], list[str]] = {}  # location and text -> tasks
     for name in study.tasks if names is None else names:
-        hyper, asked = study.hyperparameters(name, {}), _asked(study, name)
-        if not asked:
+        hyper, fields = study.hyperparameters(name, {}), _effective_fields(study, name)
+        if not fields:
             continue
         model, head = study.model_of(name), tasks.get(name).head
-        fixed = {field for field in asked if field not in study.space_of(name)}
-        set_here = tuple((field, getattr(hyper, field), field in fixed) for field in sorted(asked))
-        key = (model, head, repr(sorted(hyper.config_overrides().items())), set_here)
+        fixed = {field for field in fields if field not in study.space_of(name)}
+        values = tuple((field, getattr(hyper, field), field in fixed) for field in sorted(fields))
+        key = (model, head, repr(sorted(hyper.config_overrides().items())), values)
         if key not in known:
-            config = _configuration(model, download)
-            known[key] = {} if config is None else _lacks(config, head, hyper, asked, fixed)
-        for field, text in known[key].items():
-            texts.setdefault((_place(study, name, field), f"{model}: {text}"), []).append(name)
+            config = _read_config(model, download)
+            known[key] = {} if config is None else _reasons(config, head, hyper, fields, fixed)
+        for field, reason in known[key].items():
+            location = _location(study, name, field)
+            affected.setdefault((location, f"{model}: {reason}"), []).append(name)
     return [
         Problem(
-            location=place, text=f"for {', '.join(names)} with {text}{_hint(study, names, place)}"
+            location=location,
+            text=f"for {', '.join(names)} with {text}{_hint(study, names, location)}",
         )
-        for (place, text), names in texts.items()
+        for (location, text), names in affected.items()
     ]
 
 
-def _hint(study: Study, names: Sequence[str], place: str) -> str:
-    """Return how to spare some of a study's tasks a rate that the others can take."""
-    if len(names) == len(study.tasks) or place.rpartition(".")[2] not in _RATES:
+def _hint(study: Study, names: Sequence[str], location: str) -> str:
+    """Return how to exempt some tasks from a rate that the study's other tasks can take."""
+    if len(names) == len(study.tasks) or location.rpartition(".")[2] not in _RATES:
         return ""
     return f"\nor spare it the task by none under per_task.{names[0]}.fixed"
 
 
-def _asked(study: Study, name: str) -> set[str]:
-    """Return the settings that a task's trials ask for, fixed or searched."""
+def _effective_fields(study: Study, name: str) -> set[str]:
+    """Return the settings that a task's trials fix or search with a value that has an effect."""
     space, hyper, head = study.space_of(name), study.hyperparameters(name, {}), tasks.get(name).head
-    asked = set()
-    for field, asks in _ASKS.items():
+    fields = set()
+    for field, has_effect in _HAS_EFFECT.items():
         values = space[field].ends if field in space else (getattr(hyper, field),)
-        if _OF_HEAD.get(field, head) == head and any(asks(value) for value in values):
-            asked.add(field)
-    return asked
+        if _HEAD_OF_SETTING.get(field, head) == head and any(map(has_effect, values)):
+            fields.add(field)
+    return fields
 
 
-def _place(study: Study, name: str, field: str) -> str:
-    """Return where a file sets a hyperparameter for a task."""
+def _location(study: Study, name: str, field: str) -> str:
+    """Return where a study's file sets a hyperparameter for a task."""
     if name in study.per_task:
-        own = study.per_task[name]
+        overrides = study.per_task[name]
         for part in ("fixed", "space"):
-            if field in getattr(own, part):
+            if field in getattr(overrides, part):
                 return f"per_task.{name}.{part}.{field}"
     return f"{'space' if field in study.space_of(name) else 'fixed'}.{field}"
 
 
-def _configuration(model: str, download: bool) -> dict[str, Any] | None:
-    """Return a model's configuration; None where it is not at hand or cannot be read."""
-    logging.set_verbosity_error()
+def _read_config(model: str, download: bool) -> dict[str, Any] | None:
+    """Return a model's configuration as a dict; None if it is not available or cannot be read."""
+    logging.set_verbosity(logging.ERROR)
     try:
         if scratch_shape(model):
-            return scratch.scratch_config(model, _WORDS).to_dict()
-        shape = AutoConfig.from_pretrained(
-            model, local_files_only=not download, trust_remote_code=False
-        )
-    except Exception:  # foreign files: reading the model will tell
+            config = scratch.scratch_config(model, _VOCABULARY)
+        else:
+            config = AutoConfig.from_pretrained(
+                model, local_files_only=not download, trust_remote_code=False
+            )
+        settings: dict[str, Any] = config.to_dict()
+    except Exception:  # foreign files: the reader of the model reports the error
         return None
-    return shape.to_dict()
+    return settings
 
 
-def _lacks(
-    config: dict[str, Any], head: str, hyper: Hyperparameters, asked: set[str], fixed: set[str]
+def _reasons(
+    config: dict[str, Any], head: str, hyper: Hyperparameters, fields: set[str], fixed: set[str]
 ) -> dict[str, str]:
-    """Return why settings change nothing in a model: hyperparameter -> text."""
+    """Return why settings have no effect on a model: hyperparameter -> text.
+
+    Args:
+        config: transformers' configuration as a dict.
+        head: the task's head.
+        hyper: the values of the settings.
+        fields: the settings to check.
+        fixed: the ones among them that are not searched.
+    """
     config = {**config, **hyper.config_overrides(), "raysearch": head_config(head, hyper) or None}
     try:
         with torch.device("meta"):
             model = build_model(config, head)
-        reach = find_dropout_reach(config, head) if asked & set(FIELDS) else None
-    except InputError as error:  # of a head that cannot be put in
+        reach = find_dropout_reach(config, head) if fields & set(FIELDS) else None
+    except InputError as error:  # the head's variant does not fit the model
         return {problem.location: problem.text for problem in error.problems}
-    except Exception:  # no such head, or a shape that cannot be: reading the model will tell
+    except Exception:  # no such head, or impossible sizes: the reader of the model reports them
         return {}
-    texts = _unreached(reach, hyper, asked, fixed) if reach else {}
-    if "gradient_checkpointing" in asked and not model.supports_gradient_checkpointing:
+    texts = _dropout_reasons(reach, hyper, fields, fixed) if reach else {}
+    if "gradient_checkpointing" in fields and not model.supports_gradient_checkpointing:
         texts["gradient_checkpointing"] = f"{type(model).__name__} supports none: leave it out"
-    if "layerwise_decay" in asked and (text := _layerless(model)):
+    if "layerwise_decay" in fields and (text := _layers_problem(model)):
         texts["layerwise_decay"] = text
     return texts
 
 
-def _unreached(
-    reach: DropoutReach, hyper: Hyperparameters, asked: set[str], fixed: set[str]
+def _dropout_reasons(
+    reach: DropoutReach, hyper: Hyperparameters, fields: set[str], fixed: set[str]
 ) -> dict[str, str]:
-    """Return why dropouts change nothing: fixed ones by their values, searched ones by any."""
+    """Return why dropouts have no effect: fixed ones with their values, searched ones with any."""
     texts = {field: text for field, text in reach.unreached(hyper).items() if field in fixed}
-    searched = (field for field in FIELDS if field in asked and field not in fixed)
+    searched = (field for field in FIELDS if field in fields and field not in fixed)
     return texts | {field: text for field in searched if (text := reach.lack(field))}
 
 
-def _layerless(model: PreTrainedModel) -> str:
-    """Return why a model's layers cannot be told; "" where they can."""
+def _layers_problem(model: PreTrainedModel) -> str:
+    """Return why the layers of a model's parameters cannot be determined; "" if they can."""
     try:
         depths_of(model)
     except InputError as error:

@@ -1,7 +1,10 @@
-"""The model of an earlier stage from a folder, as weights that any process can hold. Knows that it
-has to be the student's own model, and nothing of what it teaches."""
+"""The model of an earlier stage, read from a folder as weights that any process can hold.
 
-from collections.abc import Callable, Sequence
+It is apart because it checks that a teacher is the same model as its student; how a teacher is used
+in training is not known here.
+"""
+
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -17,76 +20,111 @@ from ..tasks import Task
 from .finetuned import load_finetuned, read_record
 from .heads import head_config
 from .pretrained import Pretrained, read_tokenizer
-from .reusable import _build, export_weights
+from .reusable import build_trial_model, export_weights
+from .training_record import TrainingRecord
+
+# Hyperparameters of the data that a teacher and its student should share.
+_DATA_SETTINGS = (
+    "max_length",
+    "doc_stride",
+    "stride_as",
+    "query_length",
+    "qa_length",
+    "segments",
+)
 
 
 def read_teacher(
-    name: str, task: Task, student: Pretrained, tokenizer: Any, hyper: Hyperparameters,
+    name: str,
+    task: Task,
+    student: Pretrained,
+    tokenizer: Any,
+    hyper: Hyperparameters,
     note: Callable[[str], None] = lambda text: None,
-) -> dict[str, np.ndarray]:  # fmt: skip
-    """Parameter and buffer name -> float32 array.
+) -> dict[str, np.ndarray]:
+    """Return the weights of a teacher: parameter or buffer name -> float32 array.
 
     Args:
         name: a fine-tuned transformers folder, or a run.
-        student, tokenizer, hyper: what the trials start from that it teaches.
-        note: called with what was assumed of it, or differs and does no harm.
+        task: what it was trained for.
+        student: the model that it teaches.
+        tokenizer: the student's tokenizer.
+        hyper: the student's hyperparameters.
+        note: called with each assumption about the teacher, and each harmless difference.
 
     Raises:
         InputError: it cannot be read, was trained for another task, or is another model than the
             student's.
     """
     folder = resolve_model_folder(name)
+    report = partial(_report, note, name)
     try:
-        tell = partial(_tell, note, name)
-        model = load_finetuned(Path(folder), task, torch.device("cpu"), tell)
+        model = load_finetuned(Path(folder), task, torch.device("cpu"), report)
         record = read_record(Path(folder))
     except InputError as error:
-        told = [replace(p, location="teacher", text=f"'{name}': {p.text}") for p in error.problems]
-        raise InputError("teacher", told) from None
+        problems = [
+            replace(problem, location="teacher", text=f"'{name}': {problem.text}")
+            for problem in error.problems
+        ]
+        raise InputError("teacher", problems) from None
     weights = export_weights(model)
-    with torch.device("meta"):
-        wanted = _build(student, hyper.config_overrides(), hyper).state_dict()
-    usual, own = head_config(task.head, Hyperparameters()), getattr(model.config, "raysearch", None)
-    differs = ""
-    if other := [n for n, x in wanted.items() if n not in weights or x.shape != weights[n].shape]:
-        differs = f"of another shape: {other[0]}"
-    elif usual | (own or {}) != head_config(task.head, hyper):
-        differs = f"with another head: {own or usual}"
-    elif task.labels and _reordered(model.config, task.labels):
-        differs = f"with its labels in another order: {', '.join(_labels(model.config))}"
-    elif record and task.head == "regress" and record.hyper.label_scale != hyper.label_scale:
-        scales = f"{record.hyper.label_scale:g}, not by {hyper.label_scale:g}"
-        differs = f"with labels that were divided by {scales}"
-    elif read_tokenizer(folder, ()).get_vocab() != tokenizer.get_vocab():
-        differs = "with another vocabulary"
-    if differs:
-        text = f"'{name}' is no model of '{student.name}', it is {differs}"
+    difference = _difference(model.config, weights, record, task, student, hyper)
+    if not difference and read_tokenizer(folder, ()).get_vocab() != tokenizer.get_vocab():
+        difference = "with another vocabulary"
+    if difference:
+        text = f"'{name}' is no model of '{student.name}', it is {difference}"
         text += "\na winner of stage 1 that started from the same model would do"
         raise InputError("teacher", [Problem(location="teacher", text=text)])
-    if record and (other := _other_lengths(record.hyper, hyper, task)):
-        tell(f"it was trained with {other}")
+    if record and (settings := _differing_settings(record.hyper, hyper, task)):
+        report(f"it was trained with {settings}")
     return weights
 
 
-def _tell(note: Callable[[str], None], name: str, text: str) -> None:
+def _difference(
+    config: Any,
+    weights: Mapping[str, np.ndarray],
+    record: TrainingRecord | None,
+    task: Task,
+    student: Pretrained,
+    hyper: Hyperparameters,
+) -> str:
+    """Return how a teacher's model differs from its student's, "" if it does not.
+
+    `config`, `weights` and `record` are the teacher's, `hyper` are the student's hyperparameters.
+    """
+    with torch.device("meta"):
+        expected = build_trial_model(student, hyper.config_overrides(), hyper).state_dict()
+    for name, tensor in expected.items():
+        if name not in weights or tensor.shape != weights[name].shape:
+            return f"of another shape: {name}"
+    defaults = head_config(task.head, Hyperparameters())
+    choices = getattr(config, "raysearch", None) or {}
+    if defaults | choices != head_config(task.head, hyper):
+        return f"with another head: {choices or defaults}"
+    labels, own_labels = [label.lower() for label in task.labels], _labels(config)
+    if task.labels and own_labels != labels and sorted(own_labels) == sorted(labels):
+        return f"with its labels in another order: {', '.join(own_labels)}"
+    if record and task.head == "regress" and record.hyper.label_scale != hyper.label_scale:
+        scales = f"{record.hyper.label_scale:g}, not by {hyper.label_scale:g}"
+        return f"with labels that were divided by {scales}"
+    return ""
+
+
+def _report(note: Callable[[str], None], name: str, text: str) -> None:
     note(f"teacher '{name}': {text}")
 
 
-def _other_lengths(own: Hyperparameters, hyper: Hyperparameters, task: Task) -> str:
-    """Return what of the data a teacher was trained with otherwise than the trials it teaches."""
-    names = [n for n in _LENGTHS if task.head in Hyperparameters.READ_BY_HEADS.get(n, (task.head,))]
-    pairs = ((name, getattr(own, name), getattr(hyper, name)) for name in names)
-    return ", ".join(f"{name} {one}, not {other}" for name, one, other in pairs if one != other)
-
-
-_LENGTHS = ("max_length", "doc_stride", "stride_as", "query_length", "qa_length", "segments")
+def _differing_settings(teacher: Hyperparameters, student: Hyperparameters, task: Task) -> str:
+    """Return the data settings of a teacher that differ from its student's, as text."""
+    texts = []
+    for name in _DATA_SETTINGS:
+        if task.head in Hyperparameters.READ_BY_HEADS.get(name, (task.head,)):
+            teacher_value, student_value = getattr(teacher, name), getattr(student, name)
+            if teacher_value != student_value:
+                texts.append(f"{name} {teacher_value}, not {student_value}")
+    return ", ".join(texts)
 
 
 def _labels(config: Any) -> list[str]:
+    """Return the class names of a configuration in the order of their ids, in lower case."""
     return [str(label).lower() for _, label in sorted(config.id2label.items())]
-
-
-def _reordered(config: Any, labels: Sequence[str]) -> bool:
-    """Whether a model knows these labels by other numbers."""
-    wanted, own = [label.lower() for label in labels], _labels(config)
-    return own != wanted and sorted(own) == sorted(wanted)

@@ -1,4 +1,7 @@
-"""Weights alone, as one safetensors file: for programs, not for users. It knows no model."""
+"""Named arrays in one safetensors file, for weights that programs exchange.
+
+Apart from the model folders because such a file has no configuration and is not for users.
+"""
 
 import os
 from collections.abc import Mapping
@@ -10,15 +13,19 @@ from safetensors.numpy import load_file, save_file
 
 
 def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """Write named arrays and wait until the disk has them. Raises OSError where it does not."""
+    """Write named arrays to a file and wait until they are on the disk.
+
+    Raises:
+        OSError: the file cannot be written, for example because the disk is full.
+    """
     try:
         save_file({name: np.ascontiguousarray(x) for name, x in arrays.items()}, path)
-    except SafetensorError as error:  # it has words of its own for a full disk
+    except SafetensorError as error:  # safetensors raises it for a full disk
         raise OSError(str(error)) from error
     with path.open("rb") as file:
         os.fsync(file.fileno())
 
 
 def read_arrays(path: Path) -> dict[str, np.ndarray]:
-    """The arrays of a file that `write_arrays` wrote."""
+    """Return the arrays of a file that `write_arrays` wrote."""
     return load_file(path)
