@@ -373,7 +373,7 @@ def test_a_run_keeps_the_study_as_it_was_run(tmp_path, started):
     folder = tmp_path / "runs" / "toy"
     facts = json.loads((folder / "provenance.json").read_text())
     assert started == [searched] == [study.load(folder / "study.yaml")]
-    assert study.same(study.parse(facts["study"]), searched)
+    assert study.same_trials(study.parse(facts["study"]), searched)
     assert {"BSZ", "LR", "EPOCH", "WARMUP"} < set(facts["hyperparameters"])
     assert set(facts["content"]) == {RTE}
 
@@ -382,11 +382,11 @@ def test_a_study_that_is_not_read_back_as_it_was_checked_does_not_run(tmp_path):
     for name in ("train", "dev"):
         pairs(tmp_path / "RTE" / f"{name}.tsv")
     sound = study.parse(STUDY)
-    assert study.same(study.parse(yaml.safe_load(study.checked_dump(sound))), sound)
+    assert study.same_trials(study.parse(yaml.safe_load(study.checked_dump(sound))), sound)
     twice = sound.confirm.model_copy(update={"seeds": (11, 11)})
     with pytest.raises(InputError, match=r"confirm\.seeds .*please report"):
         study.checked_dump(sound.model_copy(update={"confirm": twice}))
     wrong = sound.model_copy(update={"fixed": {"EPOCH": "1", "max_length": 16}})
-    with pytest.raises(InputError, match=r"fixed +is not read back as it was written; .* report"):
+    with pytest.raises(InputError, match=r"fixed +is not read as it was written; .* report"):
         search.run(wrong, data=tmp_path, storage=tmp_path / "runs")
     assert not (tmp_path / "runs").exists()

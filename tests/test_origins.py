@@ -35,7 +35,7 @@ def test_a_task_may_start_from_something_else_than_the_study(run: Path) -> None:
     assert made.model_of(MNLI) == "scratch"
     assert made.model_of(RTE) == str(run / "glue-mnli" / "best")
     assert made.models == (str(run / "glue-mnli" / "best"), "scratch")
-    assert study.same(made, study.parse(yaml.safe_load(study.dump(made))))
+    assert study.same_trials(made, study.parse(yaml.safe_load(study.dump(made))))
 
 
 def test_fixing_a_hyperparameter_leaves_what_tasks_start_from(run: Path) -> None:

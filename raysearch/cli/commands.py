@@ -250,7 +250,7 @@ def _load(
     def further(study: Any) -> list[Problem]:
         return [*survey(study, data).problems, *_suitability_problems(study)]
 
-    return load(path, further=further, **given)
+    return load(path, further_checks=further, **given)
 
 
 def _unseen_models(study: Any) -> list[str]:

@@ -1,6 +1,6 @@
-"""The study: one YAML file that says what is searched."""
+"""Studies: the YAML files that define what is searched."""
 
-from .loading import as_mapping, checked_dump, dump, load, parse, same
+from .loading import as_mapping, checked_dump, dump, load, parse, same_trials
 from .schema import Configuration, Confirm, Halving, PerTask, Published, Result, Search, Study
 from .shipped_studies import find_study, shipped_studies
 
@@ -19,6 +19,6 @@ __all__ = [
     "find_study",
     "load",
     "parse",
-    "same",
+    "same_trials",
     "shipped_studies",
 ]

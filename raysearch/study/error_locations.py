@@ -1,5 +1,8 @@
-"""Places in a study's file, which may hold anything yet: what stands there, and what comes first.
-A mapping keeps the order of its file, so that no line needs to be counted."""
+"""Finds locations in a study's file and sorts problems by them.
+
+It works on the mapping of a file before it is validated, which may hold any values. A mapping keeps
+the order of its file, so that no line numbers are needed.
+"""
 
 import math
 import re
@@ -10,60 +13,64 @@ from typing import Any
 from ..errors import Problem, printable
 
 
-def mapping_or_empty(part: Any) -> Mapping[Any, Any]:
-    """A part of the file where it is a mapping, else an empty one."""
-    return part if isinstance(part, Mapping) else {}
+def mapping_or_empty(value: Any) -> Mapping[Any, Any]:
+    """Return the value if it is a mapping, else an empty mapping."""
+    return value if isinstance(value, Mapping) else {}
 
 
 def sort_problems(
-    problems: Iterable[Problem], file: Mapping[Any, Any], given: Collection[str] = ()
+    problems: Iterable[Problem], file: Mapping[Any, Any], first: Collection[str] = ()
 ) -> list[Problem]:
-    """Those of the command line first, then those of the file as they stand there, then the rest.
+    """Sort problems: those of the command line, those of the file in its order, then all others.
 
     Args:
-        given: places that come first, as their values are not the file's.
+        problems: in any order.
+        file: the mapping of the file.
+        first: locations that come first because their values are not from the file.
     """
-
     names: dict[int, dict[str, int]] = {}
 
-    def rank(problem: Problem) -> tuple[int, tuple[float, ...]]:
-        for at, place in enumerate(given):
-            if _begins(problem.location, place):
-                return 0, (at,)
-        steps: tuple[float, ...] = tuple(_steps(file, problem.location, names))
-        if steps and problem.count > 1:
-            steps += (math.inf,)  # what stands for the rest stands behind them
-        return (1, steps) if steps else (2, ())
+    def sort_key(problem: Problem) -> tuple[int, tuple[float, ...]]:
+        for index, location in enumerate(first):
+            if _is_within(problem.location, location):
+                return 0, (index,)
+        positions: tuple[float, ...] = tuple(_positions(file, problem.location, names))
+        if positions and problem.count > 1:
+            positions += (math.inf,)  # a problem that counts the rest comes after the others
+        return (1, positions) if positions else (2, ())
 
-    return sorted(problems, key=rank)
-
-
-def _begins(place: str, first: str) -> bool:
-    """Whether a place is one, or lies within it."""
-    return place.startswith(first) and place[len(first) :][:1] in ("", ".", "[")
+    return sorted(problems, key=sort_key)
 
 
-def _steps(part: Any, place: str, known: dict[int, dict[str, int]]) -> Iterator[int]:
-    """The positions that lead to the innermost part of a place that is there.
+def _is_within(location: str, outer: str) -> bool:
+    return location.startswith(outer) and location[len(outer) :][:1] in ("", ".", "[")
+
+
+def _positions(value: Any, location: str, known: dict[int, dict[str, int]]) -> Iterator[int]:
+    """Yield the positions, level by level, of the innermost existing part of a location.
 
     Args:
-        known: names of the mappings that were looked at before, by their identity.
+        value: a part of the file.
+        location: relative to that part.
+        known: id of a mapping -> its names with their positions, for the mappings visited so far.
     """
-    if isinstance(part, Mapping):
-        if id(part) not in known:
-            known[id(part)] = {printable(name): at for at, name in enumerate(part)}
-        names, values = known[id(part)], None
-    elif isinstance(part, list | tuple):
-        index = re.match(r"\[(\d+)\]", place)
-        names, values = {index[0]: int(index[1])} if index else {}, part
+    values: list[Any] | tuple[Any, ...] | None = None
+    if isinstance(value, Mapping):
+        if id(value) not in known:
+            known[id(value)] = {printable(name): index for index, name in enumerate(value)}
+        names = known[id(value)]
+    elif isinstance(value, list | tuple):
+        match = re.match(r"\[(\d+)\]", location)
+        names, values = {match[0]: int(match[1])} if match else {}, value
     else:
         return
-    # A name may hold a dot: of those that fit the longest is meant.
-    ends = [len(place), *(match.start() for match in re.finditer(r"[.\[]", place))]
-    inside = next((place[:end] for end in sorted(ends)[::-1] if place[:end] in names), None)
-    if inside is None or (values is not None and names[inside] >= len(values)):
+    # A name may hold a dot: the longest name that fits is meant.
+    ends = [len(location), *(match.start() for match in re.finditer(r"[.\[]", location))]
+    prefixes = (location[:end] for end in sorted(ends)[::-1])
+    name = next((prefix for prefix in prefixes if prefix in names), None)
+    if name is None or (values is not None and names[name] >= len(values)):
         return
-    at = names[inside]
-    value = values[at] if values is not None else next(islice(part.values(), at, None))
-    yield at
-    yield from _steps(value, place[len(inside) :].removeprefix("."), known)
+    index = names[name]
+    inner = values[index] if values is not None else next(islice(value.values(), index, None))
+    yield index
+    yield from _positions(inner, location[len(name) :].removeprefix("."), known)

@@ -1,4 +1,7 @@
-"""The schema's errors in our words. Knows fields and their types, not what fits together."""
+"""Translates pydantic's errors into messages about a study.
+
+It knows the fields and their types; `validation` knows what fits together.
+"""
 
 import reprlib
 from collections.abc import Iterator, Mapping
@@ -11,10 +14,11 @@ from pydantic import BaseModel, ValidationError
 from ..errors import Problem, nearest_name, shorten, unknown_name
 from ..recipes import Hyperparameters
 from ..search_space import Dimension
-from .problem_lists import MOST, limit_names
+from .problem_lists import MAX_PROBLEMS, limit_names
 from .schema import Study
 
-_WORDS = {
+# Type of an error in pydantic -> message.
+_MESSAGES = {
     "bool_parsing": "true or false is needed",
     "bool_type": "true or false is needed",
     "dict_type": "a mapping is needed",
@@ -22,92 +26,100 @@ _WORDS = {
     "int_parsing": "a whole number is needed",
     "int_type": "a whole number is needed",
     "model_type": "a mapping is needed",
-    "string_pattern_mismatch": "a name without slashes, spaces or dots before it is needed",
+    "string_pattern_mismatch": "a name without slashes, spaces or a leading dot is needed",
     "string_type": "text is needed",
     "too_short": "at least one value is needed",
     "tuple_type": "a list is needed",
 }
 _FORMS = "{choice: [...]}, {uniform: [low, high]}, {log: [low, high]}, {int: [low, high]}"
 
+ErrorDetails = Mapping[str, Any]  # one of pydantic's errors
+
 
 def schema_problems(errors: ValidationError, raw: Mapping[str, Any]) -> list[Problem]:
-    """All of pydantic's errors but those of tasks, in our words; of many alike the first ones.
+    """Return all of pydantic's errors as problems, except those of tasks.
+
+    Of many similar errors the first ones are returned, and a problem that counts the rest.
 
     Args:
-        raw: what was validated.
+        errors: of the validation of a study.
+        raw: the mapping that was validated.
     """
-    alike: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
+    groups: dict[tuple[Any, ...], list[ErrorDetails]] = {}
     for error in errors.errors(include_url=False):
         if error["loc"][:1] != ("tasks",):
-            alike.setdefault((error["loc"][:-1], error["type"]), []).append(error)
+            groups.setdefault((error["loc"][:-1], error["type"]), []).append(error)
     problems: list[Problem | None] = []
-    for (loc, _), group in islice(alike.items(), MOST):
-        place = ".".join(map(str, loc)) or "file"
-        shown, rest = limit_names(group, "of the same kind", place)
+    for (loc, _), group in islice(groups.items(), MAX_PROBLEMS):
+        location = ".".join(map(str, loc)) or "file"
+        shown, rest = limit_names(group, "of the same kind", location)
         problems += [*(_schema_problem(error, raw) for error in shown), *rest]
     return [problem for problem in problems if problem]
 
 
-def _schema_problem(error: Mapping[str, Any], raw: Mapping[str, Any]) -> Problem | None:
-    """One of pydantic's errors in our words; None for one that others tell already.
+def _schema_problem(error: ErrorDetails, raw: Mapping[str, Any]) -> Problem | None:
+    """Return an error as a problem; None if other problems report it already.
 
     Args:
-        raw: what was validated, which tells names that are numbers from places in a list.
+        error: one of pydantic's errors.
+        raw: the mapping that was validated. It distinguishes names that are numbers from indices.
     """
-    loc, here, place = error["loc"], raw, ""
-    for part in loc:
+    value: Any = raw
+    location = ""
+    for part in error["loc"]:
         if part == "[key]":
-            return Problem(location=place, text=f"a name is needed, got {error['input']}")
-        listed = isinstance(here, list | tuple)
-        place += f"[{part}]" if listed else f".{part}" if place else str(part)
+            return Problem(location=location, text=f"a name is needed, got {error['input']}")
+        is_list = isinstance(value, list | tuple)
+        location += f"[{part}]" if is_list else f".{part}" if location else str(part)
         try:
-            here = here[part]
+            value = value[part]
         except (TypeError, LookupError):
-            here = None
+            value = None
     if error["type"] == "too_short" and error["input"]:
-        return None  # short of what is wrong with its values
-    return Problem(location=place, text=_text(error))
+        return None  # it is only short of the values that have problems of their own
+    return Problem(location=location, text=_message(error))
 
 
-def _text(error: Mapping[str, Any]) -> str:
-    kind, seen = error["type"], error.get("input")
+def _message(error: ErrorDetails) -> str:
+    kind, value = error["type"], error.get("input")
     if kind == "extra_forbidden":
-        return _extra(error["loc"], seen)
+        return _unknown_field(error["loc"], value)
     if kind == "missing":
         if isinstance(error["loc"][-1], int):
-            return f"one value more is needed, got {reprlib.repr(seen)}"
+            return f"one more value is needed, got {reprlib.repr(value)}"
         return "this field is required"
-    text = error["msg"].removeprefix("Value error, ").replace(" or None", " or none")
-    text = _WORDS.get(kind, text[0].lower() + text[1:])
+    text: str = error["msg"].removeprefix("Value error, ").replace(" or None", " or none")
+    text = _MESSAGES.get(kind, text[0].lower() + text[1:])
     if kind != "value_error":
-        return f"{text}, got {reprlib.repr(seen)}"
-    if _owner(error["loc"]) is Dimension and not isinstance(seen, Mapping):
-        listed = isinstance(seen, list | tuple) and seen
-        text += f"; did you mean {_flow('choice', seen)}?" if listed else "; or put it under fixed"
+        return f"{text}, got {reprlib.repr(value)}"
+    if _model_at(error["loc"]) is Dimension and not isinstance(value, Mapping):
+        is_list = isinstance(value, list | tuple) and value
+        hint = f"did you mean {_flow('choice', value)}?" if is_list else "or put it under fixed"
+        text += f"; {hint}"
     return text
 
 
-def _extra(loc: tuple[Any, ...], seen: Any) -> str:
-    """A field that there is not; of a dimension, a form that there is not."""
-    owner, name = _owner(loc[:-1]), str(loc[-1])
-    if owner is not Dimension:
-        return unknown_name("field", name, getattr(owner, "model_fields", {}))
-    meant = mapping_hint(Dimension, name, seen)
-    return f"no form named '{shorten(name)}'; {meant or f'there are: {_FORMS}'}"
+def _unknown_field(loc: tuple[Any, ...], value: Any) -> str:
+    """Return the message for an unknown field, or for an unknown form of a dimension."""
+    model, name = _model_at(loc[:-1]), str(loc[-1])
+    if model is not Dimension:
+        return unknown_name("field", name, getattr(model, "model_fields", {}))
+    hint = mapping_hint(Dimension, name, value)
+    return f"no form named '{shorten(name)}'; {hint or f'there are: {_FORMS}'}"
 
 
-def _owner(loc: tuple[Any, ...]) -> Any:
-    """The model that stands at a place; None where there is none."""
-    owner: Any = Study
+def _model_at(loc: tuple[Any, ...]) -> type[BaseModel] | None:
+    """Return the model of the field at a location; None if it has none."""
+    model: Any = Study
     for part in loc:
-        owner = _field_type(owner, part)
-    return owner
+        model = _field_model(model, part)
+    return model  # type: ignore[no-any-return]  # a field's annotation may be anything
 
 
-def _field_type(owner: Any, part: Any) -> Any:
-    """The model behind a field, through optionals and containers; None where there is none."""
-    field = getattr(owner, "model_fields", {}).get(part)
-    return next(_models(field.annotation if field else owner), None)
+def _field_model(model: Any, part: Any) -> type[BaseModel] | None:
+    """Return the model of a field, within optionals and containers; None if it has none."""
+    field = getattr(model, "model_fields", {}).get(part)
+    return next(_models(field.annotation if field else model), None)
 
 
 def _models(annotation: Any) -> Iterator[type[BaseModel]]:
@@ -116,37 +128,53 @@ def _models(annotation: Any) -> Iterator[type[BaseModel]]:
         kind = stack.pop()
         if isinstance(kind, type) and issubclass(kind, BaseModel):
             yield kind
-        stack += [a for a in getattr(kind, "__args__", ()) if a is not type(None)]
+        stack += [part for part in getattr(kind, "__args__", ()) if part is not type(None)]
 
 
 def mapping_hint(model: type[BaseModel], name: str, value: Any) -> str:
-    """A hint at the {field: value} that was meant by {name: value}; empty where none is near."""
-    for near in nearest_name(name, model.model_fields)[:1]:
+    """Return a hint at the {field: value} that {name: value} may mean.
+
+    Args:
+        model: has the fields.
+        name: not a field.
+        value: of the name.
+
+    Returns:
+        The hint; empty if no similar field takes the value.
+    """
+    for field in nearest_name(name, model.model_fields)[:1]:
         with suppress(ValidationError):
-            model.model_validate({near: value})
-            return f"did you mean {_flow(near, value)}?"
+            model.model_validate({field: value})
+            return f"did you mean {_flow(field, value)}?"
     return ""
 
 
 def _flow(name: str, value: Any) -> str:
-    """As YAML in one line."""
+    """Return {name: value} as YAML on one line."""
     return f"{{{name}: {reprlib.repr(value)}}}".replace("'", "")
 
 
-def value_problem(
+def hyperparameter_message(
     hyper: type[Hyperparameters], name: str, value: Any, error: ValidationError
 ) -> str:
-    """Why a value is none of a hyperparameter's, which may be a mapping such as {steps: N}."""
+    """Return why a value of a hyperparameter is invalid.
+
+    Args:
+        hyper: the hyperparameters of a recipe.
+        name: one of them.
+        value: may be a mapping such as {steps: N}.
+        error: of its validation.
+    """
     form = next(_models(hyper.model_fields[name].annotation), None)
     first = error.errors()[0]
     if not isinstance(value, Mapping):
-        return _text(first)
+        return _message(first)
     if form is None:
-        return f"{_text(first)}; it is: {hyper.model_fields[name].description}"
-    (wanted,) = form.model_fields
-    if set(value) == {wanted}:
-        inner = [one for one in error.errors() if one["loc"][-1] == wanted]
-        return _text(next(iter(inner), first))
-    meant = mapping_hint(form, *next(iter(value.items()))) if len(value) == 1 else ""
-    text = f"a number or {{{wanted}: N}} is needed, got {reprlib.repr(value)}"
-    return f"{text}; {meant}" if meant else text
+        return f"{_message(first)}; it is: {hyper.model_fields[name].description}"
+    (field,) = form.model_fields
+    if set(value) == {field}:
+        inner = (detail for detail in error.errors() if detail["loc"][-1] == field)
+        return _message(next(inner, first))
+    hint = mapping_hint(form, *next(iter(value.items()))) if len(value) == 1 else ""
+    text = f"a number or {{{field}: N}} is needed, got {reprlib.repr(value)}"
+    return f"{text}; {hint}" if hint else text

@@ -1,4 +1,7 @@
-"""Whether lengths leave room for the text: what no single length can tell."""
+"""Checks that the lengths of a study leave room for the text.
+
+They are apart from the bounds of each field because they depend on several lengths.
+"""
 
 from collections.abc import Iterator
 
@@ -7,30 +10,32 @@ from ..recipes import Hyperparameters
 from ..tasks import TASKS
 from .schema import Study
 
-LEAST = 16  # tokens of a passage or a context that a window has to show
-SPECIALS = 3  # of a pair: [CLS], [SEP], [SEP]; some tokenizers have more
+MIN_CONTEXT = 16  # tokens of a passage or context that a window must hold
+SPECIAL_TOKENS = 3  # of a pair: [CLS], [SEP], [SEP]; some tokenizers have more
 
 
 def length_problems(study: Study) -> list[Problem]:
-    """Questions or options that would fill a model's whole input, windows that would not move."""
+    """Return the problems of texts that get no room, and of windows that cannot advance."""
     problems = []
     for name in study.tasks:
-        texts = _problems(study.hyperparameters(name, {}), TASKS[name].head)
+        texts = _messages(study.hyperparameters(name, {}), TASKS[name].head)
         problems += [Problem(location=name, text=text) for text in texts]
     return problems
 
 
-def _problems(hyper: Hyperparameters, head: str) -> Iterator[str]:
+def _messages(hyper: Hyperparameters, head: str) -> Iterator[str]:
     field = {"span": "query_length", "choose": "qa_length"}.get(head)
     if field is None:
         return
-    question = getattr(hyper, field)
-    if question + LEAST > hyper.max_length:
-        text = f"{field} {question} leaves no room in max_length {hyper.max_length}"
+    length = getattr(hyper, field)
+    if length + MIN_CONTEXT > hyper.max_length:
+        text = f"{field} {length} leaves no room in max_length {hyper.max_length}"
         yield f"{text}; lower the one or raise the other"
         return
-    room = hyper.max_length - question - SPECIALS
+    room = hyper.max_length - length - SPECIAL_TOKENS
     if head == "span" and hyper.stride_as == "overlap" and room <= hyper.doc_stride:
-        text = f"doc_stride {hyper.doc_stride} is no overlap of windows that show {room} tokens"
-        parts = f"max_length {hyper.max_length}, query_length {question}, {SPECIALS} special ones"
+        text = f"windows show {room} tokens and cannot overlap by doc_stride {hyper.doc_stride}"
+        parts = (
+            f"max_length {hyper.max_length}, query_length {length}, {SPECIAL_TOKENS} special tokens"
+        )
         yield f"{text} ({parts}); lower doc_stride or raise max_length"

@@ -1,4 +1,7 @@
-"""Reading a study and writing it again. Every problem of a file is reported at once."""
+"""Reads, checks and writes studies. All problems of a file are reported together.
+
+The checks themselves are in the other modules of the package.
+"""
 
 import re
 import reprlib
@@ -28,27 +31,41 @@ from .yaml_file import read_yaml
 
 _OUR_MISTAKE = "the study that was checked is not the one that would run: please report this"
 
-Further = Callable[[Study], list[Problem]]
+FurtherChecks = Callable[[Study], list[Problem]]
 
 
-def load(path: str | Path, *, further: Further | None = None, **overrides: Any) -> Study:
-    """Read a study. Raises InputError with every problem in the file.
+def load(
+    path: str | Path, *, further_checks: FurtherChecks | None = None, **overrides: Any
+) -> Study:
+    """Read a study from a file.
 
     Args:
-        path: a YAML file, or the name of a study that ships with the package: "amos-glue".
-        further: what else is wrong, such as with the data: told together with the file's problems.
-            It is asked only where there are some, and may get no more than tasks and model.
-        overrides: what replaces the file's: `tasks`, `model`, `trials`, and `set`, a mapping of
-            hyperparameters that are fixed instead of searched, or a list of texts NAME=VALUE.
+        path: a YAML file, or the name of a study that ships with the package, such as "amos-glue".
+        further_checks: returns further problems, such as those of the data, to report together with
+            those of the file. It is called only if the file has problems. Its study may then have
+            no more than tasks and a model.
+        overrides: values that replace those of the file: `tasks`, `model`, `trials`, and `set`, a
+            mapping of hyperparameters that are fixed instead of searched, or a list of texts
+            NAME=VALUE.
+
+    Raises:
+        InputError: the file is not a valid study; it has every problem.
     """
     path = find_study(path)
     try:
-        raw, twice = read_yaml(path)
+        raw, repeated_keys = read_yaml(path)
     except InputError as error:
-        raise InputError(str(path), [*error.problems, *_besides(further, overrides)]) from None
-    options = {"source": str(path), "name": path.stem, "found": twice, "further": further}
+        further = _unread_file_problems(further_checks, overrides)
+        raise InputError(str(path), [*error.problems, *further]) from None
     with refuse_unreadable(path):
-        return parse(raw, **options, **overrides)
+        return parse(
+            raw,
+            source=str(path),
+            name=path.stem,
+            file_problems=repeated_keys,
+            further_checks=further_checks,
+            **overrides,
+        )
 
 
 def parse(
@@ -56,72 +73,96 @@ def parse(
     *,
     source: str = "study",
     name: str = "study",
-    found: Collection[Problem] = (),
-    further: Further | None = None,
+    file_problems: Collection[Problem] = (),
+    further_checks: FurtherChecks | None = None,
     **overrides: Any,
 ) -> Study:
-    """A Study from the mapping that its YAML holds. Raises InputError with every problem.
+    """Return the study of a mapping that has the fields of a study's YAML.
 
     Args:
-        source, name: of the file.
-        found: what is wrong with its text.
-        further, overrides: see `load`.
+        raw: the mapping.
+        source: the name of the file in messages.
+        name: the name of the study, unless the mapping has one.
+        file_problems: problems of the text of the file.
+        further_checks: see `load`.
+        overrides: see `load`.
+
+    Raises:
+        InputError: it is not a valid study; it has every problem.
     """
-    if not isinstance(raw, Mapping):
-        kind = "an empty file" if raw is None else f"a {type(raw).__name__}"
-        problem = Problem(
-            location="file", text=f"a study is a mapping of names to values, got {kind}"
-        )
-        raise InputError(source, [problem, *_besides(further, overrides)])
-    if kind := _other_kind(raw):
-        problem = Problem(location="file", text=kind)
-        raise InputError(source, [problem, *_besides(further, overrides)])
-    file, refused = check_values({"name": name, **raw})
+    file, refused = _check_mapping(raw, name)
     if not file:
-        raise InputError(source, [*refused, *_besides(further, overrides)])
-    raw, given, problems = apply_overrides(file, overrides)
-    raw, refused_given = check_values(raw)
-    refused = [*refused, *refused_given]
-    raw, unknown_tasks = _expand_tasks(raw)
-    own, unsure = _expand_tasks(file)
-    problems += [*found, *unknown_tasks]
-    try:
-        study = Study.model_validate(raw)
-    except ValidationError as error:
-        problems += schema_problems(error, raw)
-    written_for = dict.fromkeys((*own["tasks"], *raw["tasks"]))
-    problems += cross_checks(raw, () if unsure or unknown_tasks else written_for)
+        raise InputError(source, [*refused, *_unread_file_problems(further_checks, overrides)])
+    merged, override_locations, problems = apply_overrides(file, overrides)
+    merged, refused_overrides = check_values(merged)
+    refused = [*refused, *refused_overrides]
+    expanded, task_problems = _expand_tasks(merged)
+    study, field_problems = _validate(expanded)
+    problems += [*file_problems, *task_problems, *field_problems]
+    problems += cross_checks(expanded, () if task_problems else _file_tasks(file, expanded))
     problems = [*without_followups(problems, refused), *refused]
-    if not problems:
-        study = _typed(study)
+    if study is not None and not problems:
+        study = _with_typed_values(study)
         problems = space_checks(study) + length_problems(study)
-    if problems:
-        problems += further(_sketch(raw, problems)) if further else []
-        first = [*given, *(problem.location for problem in found)]
-        raise InputError(
-            source, sort_problems(limit_problems(dict.fromkeys(problems)), file, first)
-        )
+    if study is None or problems:
+        problems += further_checks(_partial_study(expanded, problems)) if further_checks else []
+        first = [*override_locations, *(problem.location for problem in file_problems)]
+        problems = sort_problems(limit_problems(dict.fromkeys(problems)), file, first)
+        raise InputError(source, problems)
     return without_unused_dimensions(study)
 
 
+def _check_mapping(raw: Any, name: str) -> tuple[dict[str, Any], list[Problem]]:
+    """Return the mapping of a file with a name, and problems; empty if it is not a study at all."""
+    if not isinstance(raw, Mapping):
+        kind = "an empty file" if raw is None else f"a {type(raw).__name__}"
+        text = f"a study is a mapping of names to values, got {kind}"
+        return {}, [Problem(location="file", text=text)]
+    if text := _other_kind(raw):
+        return {}, [Problem(location="file", text=text)]
+    return check_values({"name": name, **raw})
+
+
+def _validate(raw: Mapping[str, Any]) -> tuple[Study | None, list[Problem]]:
+    """Return the study of a mapping, None if it has a problem; and the problems of its fields."""
+    try:
+        return Study.model_validate(raw), []
+    except ValidationError as error:
+        return None, schema_problems(error, raw)
+
+
+def _file_tasks(file: dict[str, Any], raw: dict[str, Any]) -> Collection[str]:
+    """Return the tasks that a file is written for; none if it names unknown ones.
+
+    Args:
+        file: the mapping of the file.
+        raw: the same with overrides, which may name other tasks.
+    """
+    expanded, problems = _expand_tasks(file)
+    return () if problems else dict.fromkeys((*expanded["tasks"], *raw["tasks"]))
+
+
 def dump(study: Study) -> str:
-    """The study as YAML that `load` reads back to an equal Study, without what its tasks do not
-    read."""
-    return yaml.safe_dump(as_mapping(study), sort_keys=False, allow_unicode=True)
+    """Return the study as YAML that `load` reads as an equal study.
+
+    Fields that its tasks do not read are left out.
+    """
+    text: str = yaml.safe_dump(as_mapping(study), sort_keys=False, allow_unicode=True)
+    return text
 
 
 def as_mapping(study: Study) -> dict[str, Any]:
-    """Return the study as `dump` writes it, a mapping."""
+    """Return the study as the mapping that `dump` writes."""
     return without_unused_dimensions(study).model_dump(
         mode="json", exclude_defaults=True, exclude_none=True
     )
 
 
 def checked_dump(study: Study) -> str:
-    """Return the study as YAML that was read again and asks for the same trials.
+    """Return the study as YAML, after reading it again and comparing the trials it asks for.
 
     Raises:
-        InputError: it does not: our own mistake, or a Study that `parse` never made.
+        InputError: they differ. That is a bug, or `parse` did not make the study.
     """
     text = dump(study)
     try:
@@ -129,17 +170,17 @@ def checked_dump(study: Study) -> str:
     except InputError as error:
         problems = [replace(p, text=f"{p.text}; {_OUR_MISTAKE}") for p in error.problems]
         raise InputError(study.name, problems) from None
-    if same(again, without_unused_dimensions(study)):
+    if same_trials(again, without_unused_dimensions(study)):
         return text
-    one, other = as_mapping(study), as_mapping(again)
-    places = [name for name in {**one, **other} if one.get(name) != other.get(name)]
-    lost = ", ".join(places) or "a default"
-    problem = Problem(location=lost, text=f"is not read back as it was written; {_OUR_MISTAKE}")
+    written, read = as_mapping(study), as_mapping(again)
+    fields = [name for name in {**written, **read} if written.get(name) != read.get(name)]
+    location = ", ".join(fields) or "a default"
+    problem = Problem(location=location, text=f"is not read as it was written; {_OUR_MISTAKE}")
     raise InputError(study.name, [problem])
 
 
 def _other_kind(raw: Mapping[Any, Any]) -> str:
-    """Return what a mapping is where it is no study but another file that runs know; or ""."""
+    """Return a message for a mapping that is another known kind of file, or ""."""
     if "tasks" in raw or "model" in raw:
         return ""
     if "cluster_name" in raw or {"provider", "available_node_types"} <= set(raw):
@@ -150,90 +191,102 @@ def _other_kind(raw: Mapping[Any, Any]) -> str:
 
 
 def _expand_tasks(raw: dict[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
-    names, problems = raw.get("tasks"), []
+    """Replace patterns such as glue/* by the names of tasks.
+
+    Returns:
+        The mapping with a list of known tasks, ["?"] if there are none; and the problems of names.
+    """
+    names = raw.get("tasks")
     if isinstance(names, str):
         names = [names]
     if not isinstance(names, list | tuple) or not names:
-        text = f"at least one task name, got {reprlib.repr(names)}"
+        text = f"at least one task name is needed, got {reprlib.repr(names)}"
         return {**raw, "tasks": ["?"]}, [Problem(location="tasks", text=text)]
     matches = {str(name): task_table.expand(str(name)) for name in names}
-    strange = [at for at, name in enumerate(names) if not matches[str(name)]]
-    known = {name for name, task in task_table.TASKS.items() if task.train}
-    shown, rest = limit_names(strange, "names of no task", "tasks")
-    for at in shown:
-        name = str(names[at])
-        text = unknown_name("task", name, known)
+    unknown = [index for index, name in enumerate(names) if not matches[str(name)]]
+    trainable = {name for name, task in task_table.TASKS.items() if task.train}
+    shown, rest = limit_names(unknown, "names of no task", "tasks")
+    problems = []
+    for index in shown:
+        name = str(names[index])
+        text = unknown_name("task", name, trainable)
         if name in task_table.TASKS:
             text = f"'{name}' has no training data: it is predicted, not searched"
-        problems.append(Problem(location=f"tasks[{at}]", text=text))
-    found = dict.fromkeys(one for those in matches.values() for one in those)
-    return {**raw, "tasks": list(found) or ["?"]}, [*problems, *rest]
+        problems.append(Problem(location=f"tasks[{index}]", text=text))
+    tasks = dict.fromkeys(task for expanded in matches.values() for task in expanded)
+    return {**raw, "tasks": list(tasks) or ["?"]}, [*problems, *rest]
 
 
-def _besides(further: Further | None, overrides: Mapping[str, Any]) -> list[Problem]:
-    """What is wrong besides a file that tells nothing."""
-    given, *_ = apply_overrides({"tasks": []}, overrides)
-    return further(_sketch(_expand_tasks(given)[0], [])) if further else []
+def _unread_file_problems(
+    further_checks: FurtherChecks | None, overrides: Mapping[str, Any]
+) -> list[Problem]:
+    """Return the further problems of a study whose file has no usable content."""
+    raw, *_ = apply_overrides({"tasks": []}, overrides)
+    return further_checks(_partial_study(_expand_tasks(raw)[0], [])) if further_checks else []
 
 
-def _sketch(raw: Mapping[str, Any], problems: list[Problem]) -> Study:
-    """What can be told of a study with problems: what it trains on, and what it starts from."""
+def _partial_study(raw: Mapping[str, Any], problems: list[Problem]) -> Study:
+    """Return a study with the tasks, models and training sets that have no problems."""
     wrong = {re.split(r"[.\[]", problem.location)[0] for problem in problems}
-    told = {name: raw[name] for name in ("model", "train", "leave_out") if name in raw}
-    told = {name: value for name, value in told.items() if name not in wrong}
-    study = Study.model_validate({"model": "scratch", **told, "name": "sketch", "tasks": ["?"]})
-    parts = mapping_or_empty(raw.get("per_task")).items()
-    models = {name: mapping_or_empty(part).get("model") for name, part in parts}
-    own = {n: PerTask(model=model) for n, model in models.items() if isinstance(model, str)}
+    names = ("model", "train", "leave_out")
+    fields = {name: raw[name] for name in names if name in raw and name not in wrong}
+    study = Study.model_validate({"model": "scratch", **fields, "name": "sketch", "tasks": ["?"]})
+    sections = mapping_or_empty(raw.get("per_task")).items()
+    models = {name: mapping_or_empty(section).get("model") for name, section in sections}
+    per_task = {
+        name: PerTask(model=model) for name, model in models.items() if isinstance(model, str)
+    }
     known = tuple(name for name in raw["tasks"] if name in task_table.TASKS)
-    return study.model_copy(update={"tasks": known, "per_task": own})
+    return study.model_copy(update={"tasks": known, "per_task": per_task})
 
 
-def _typed(study: Study) -> Study:
-    """The study with every number pushed through its hyperparameter's type, inside `choice` too."""
+def _with_typed_values(study: Study) -> Study:
+    """Return the study with values in the types of their hyperparameters, also in choices."""
     hyper = RECIPES[study.recipe].hyper
 
-    def one(name: str, value: Any) -> Any:
-        return getattr(hyper.model_validate({name: value}), name)
-
-    def plain(name: str, value: Any) -> Any:
-        value = one(name, value)
+    def typed(name: str, value: Any) -> Any:
+        value = getattr(hyper.model_validate({name: value}), name)
         return value.model_dump() if isinstance(value, BaseModel) else value
 
-    def point(values: Mapping[str, Any]) -> Configuration:
-        return {n: plain(n, v) if n in hyper.model_fields else v for n, v in values.items()}
-
-    def dims(space: Mapping[str, Dimension]) -> dict[str, Dimension]:
+    def configuration(values: Mapping[str, Any]) -> Configuration:
         return {
-            name: Dimension(choice=tuple(plain(name, v) for v in d.choice)) if d.choice else d
-            for name, d in space.items()
+            name: typed(name, value) if name in hyper.model_fields else value
+            for name, value in values.items()
         }
 
-    def part(own: PerTask) -> PerTask:
-        return own.model_copy(update={"space": dims(own.space), "fixed": point(own.fixed)})
+    def dimension(name: str, untyped: Dimension) -> Dimension:
+        if not untyped.choice:
+            return untyped
+        return Dimension(choice=tuple(typed(name, value) for value in untyped.choice))
+
+    def space(dimensions: Mapping[str, Dimension]) -> dict[str, Dimension]:
+        return {name: dimension(name, untyped) for name, untyped in dimensions.items()}
+
+    def per_task(section: PerTask) -> PerTask:
+        fields = {"space": space(section.space), "fixed": configuration(section.fixed)}
+        return section.model_copy(update=fields)
 
     def published(row: Published) -> Published:
         results = {
-            task: Result(settings=point(r.settings), scores=r.scores)
-            for task, r in row.results.items()
+            task: Result(settings=configuration(result.settings), scores=result.scores)
+            for task, result in row.results.items()
         }
         return row.model_copy(update={"results": results})
 
-    start = study.search.start_from
-    search = study.search.model_copy(
-        update={} if start == "published" else {"start_from": tuple(point(p) for p in start)}
-    )
-    return study.model_copy(
-        update={
-            "space": dims(study.space),
-            "fixed": point(study.fixed),
-            "per_task": {task: part(own) for task, own in study.per_task.items()},
-            "search": search,
-            "published": tuple(published(row) for row in study.published),
-        }
-    )
+    search = study.search
+    if search.start_from != "published":
+        points = tuple(configuration(point) for point in search.start_from)
+        search = search.model_copy(update={"start_from": points})
+    fields = {
+        "space": space(study.space),
+        "fixed": configuration(study.fixed),
+        "per_task": {task: per_task(section) for task, section in study.per_task.items()},
+        "search": search,
+        "published": tuple(published(row) for row in study.published),
+    }
+    return study.model_copy(update=fields)
 
 
-def same(one: Study, other: Study) -> bool:
-    """Whether two studies ask for the same trials."""
-    return one.model_dump(mode="json") == other.model_dump(mode="json")
+def same_trials(first: Study, second: Study) -> bool:
+    """Return whether two studies ask for the same trials."""
+    return first.model_dump(mode="json") == second.model_dump(mode="json")

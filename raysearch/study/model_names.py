@@ -1,5 +1,8 @@
-"""The names in a study: of a model (a folder, a hub name, or a small one from scratch), of
-the scores that papers print, and of languages to train in."""
+"""The names of a study that refer to models, to printed scores and to training languages.
+
+A model is a folder, a name on a hub, or a small model from scratch. Names are checked without
+reading weights or asking a hub.
+"""
 
 import os
 import re
@@ -11,30 +14,41 @@ from ..errors import Problem, shorten, unknown_name
 from ..tasks import TASKS, Task
 from .problem_lists import limit_names
 
-FAMILIES = ("bert", "amos", "cross-thought")  # those that can be made from scratch
+FAMILIES = ("bert", "amos", "cross-thought")  # families of models from scratch
 _SCRATCH = re.compile(rf"scratch(?:-({'|'.join(FAMILIES)}))?(?::(\d+)x(\d+)(?::(\d{{3,}}))?)?")
-POSITIONS = {"bert": 512, "amos": 512}  # tokens of a row; Cross-Thought's are of each sentence
-WORDS = 4000  # the most entries of a vocabulary that is made for one of them
-LARGEST = (1000, 2**16, 10**7)  # layers, width and words of one of them
-_DIGITS = 9  # of a number in such a name
+POSITIONS = {"bert": 512, "amos": 512}  # per row; Cross-Thought's positions are per sentence
+DEFAULT_WORDS = 4000  # maximum size of the vocabulary of a model from scratch
+MAX_SHAPE = (1000, 2**16, 10**7)  # layers, width and vocabulary of a model from scratch
+_MAX_DIGITS = 9  # of a number in its name
+_MAX_HUB_NAME = 96  # characters
 
 
 def scratch_shape(model: str) -> tuple[str, int, int, int] | None:
-    """Family, layers, width and vocabulary of `scratch` (bert, 2, 128, 4,000), `scratch-FAMILY` or
-    `scratch-FAMILY:LAYERSxWIDTH:WORDS`, whose words may be left out; None for other names."""
-    found = _SCRATCH.fullmatch(model)
-    if found is None or not model.isascii():
+    """Return the shape of a model from scratch.
+
+    Its name is `scratch` (bert, 2 layers, width 128, 4,000 words), `scratch-FAMILY` or
+    `scratch-FAMILY:LAYERSxWIDTH:WORDS`, of which WORDS may be left out.
+
+    Args:
+        model: the name of any model.
+
+    Returns:
+        Family, layers, width and size of the vocabulary; None for other names.
+    """
+    match = _SCRATCH.fullmatch(model)
+    if match is None or not model.isascii():
         return None
-    if any(len(number or "") > _DIGITS for number in found.groups()[1:]):
+    if any(len(number or "") > _MAX_DIGITS for number in match.groups()[1:]):
         return None
-    family, layers, width, words = found.groups()
-    return family or FAMILIES[0], int(layers or 2), int(width or 128), int(words or WORDS)
+    family, layers, width, words = match.groups()
+    return family or FAMILIES[0], int(layers or 2), int(width or 128), int(words or DEFAULT_WORDS)
 
 
 def resolve_model_folder(model: str) -> str:
-    """The transformers folder behind a run's folder, or that of its task; other names stay.
+    """Return the transformers folder of a run's or a task's folder; other names are unchanged.
 
-    runs/amos-glue/glue-mnli and runs/amos-glue, where that has one winner, are .../best.
+    For runs/amos-glue/glue-mnli it is that folder's `best`; so it is for runs/amos-glue if the run
+    has one winner.
     """
     folder = Path(model)
     if not _is_folder(folder) or (folder / "config.json").is_file():
@@ -44,7 +58,7 @@ def resolve_model_folder(model: str) -> str:
 
 
 def _is_folder(path: Path) -> bool:
-    """Whether there is such a folder; none of a name that no file system takes."""
+    """Return whether a folder exists; False for names that are invalid in the file system."""
     try:
         return path.is_dir()
     except OSError:
@@ -52,85 +66,111 @@ def _is_folder(path: Path) -> bool:
 
 
 def winner_folders(folder: Path) -> list[Path]:
-    """The winners' weights under a run folder, or under that of one of its tasks."""
-    return sorted(
-        path.parent for at in ("best", "*/best") for path in folder.glob(f"{at}/config.json")
-    )
+    """Return the folders of winners' weights under the folder of a run or of one of its tasks."""
+    patterns = ("best/config.json", "*/best/config.json")
+    return sorted(path.parent for pattern in patterns for path in folder.glob(pattern))
 
 
 def score_names(task: Task) -> list[str]:
-    """What a paper may print: "accuracy", "mismatched.accuracy", "test.accuracy"; of languages
-    "sw.accuracy", and "mean.accuracy" over all of them."""
-    splits = ["", *(f"{split.name}." for split in task.dev[1:])]
+    """Return the names of the scores that a paper may print for a task.
+
+    They are like "accuracy", "mismatched.accuracy" and "test.accuracy"; for tasks with languages
+    also like "sw.accuracy" and "mean.accuracy", the mean over all languages.
+    """
+    prefixes = ["", *(f"{split.name}." for split in task.dev[1:])]
     if task.languages:
-        splits.insert(1, "mean.")
-    return [f"{of}{split}{m}" for of in ("", "test.") for split in splits for m in task.metrics]
+        prefixes.insert(1, "mean.")
+    return [
+        f"{part}{prefix}{metric}"
+        for part in ("", "test.")
+        for prefix in prefixes
+        for metric in task.metrics
+    ]
 
 
 def model_problems(model: str) -> list[Problem]:
-    """What is wrong with a model's name, seen without reading weights or asking a hub."""
-    folder = Path(model)
+    """Return the problems of a model's name, without reading weights or asking a hub."""
+    text = _name_message(model)
+    return [Problem(location="model", text=text)] if text else []
+
+
+def _name_message(model: str) -> str:
+    """Return what is wrong with a model's name, or ""."""
     if not model.strip():
-        text = f"a folder, a hub name or scratch is needed, got '{model}'"
-        return [Problem(location="model", text=text)]
+        return f"a folder, a hub name or scratch is needed, got '{model}'"
     if shape := scratch_shape(model):
-        _, layers, width, _ = shape
-        if any(one > most for one, most in zip(shape[1:], LARGEST, strict=True)):
-            most = "{} layers, a width of {:,} and {:,} words".format(*LARGEST)
-            text = f"'{model}' is larger than any encoder; at most {most} would do"
-            return [Problem(location="model", text=text)]
-        if layers and width >= 8 and width % max(1, width // 64) == 0:
-            return []
-        text = f"'{model}': at least one layer, and a width that its heads of 64 divide, as 2x128"
-        return [Problem(location="model", text=text)]
+        return _shape_message(model, *shape[1:])
     if model.startswith(("scratch:", "scratch-")):
         names = ", ".join(f"scratch-{family}" for family in FAMILIES)
         text = f"'{shorten(model)}' is no shape; scratch:LAYERSxWIDTH is, such as scratch:2x128"
-        text += f", or {names}"
-        return [Problem(location="model", text=text)]
-    if not _is_folder(folder):
-        file = _is_folder(folder.parent) and folder.name in os.listdir(folder.parent)
-        path_like = folder.is_absolute() or model.startswith((".", "~")) or model.count("/") > 1
-        path_like |= len(model) > 96  # no hub takes such a name
-        seen = f"'{shorten(model)}' is a file" if file else f"no folder '{shorten(model)}'"
-        text = f"{seen}; a transformers folder, a hub name or scratch would do"
-        if model.startswith("~"):
-            text = f"{seen}: ~ is not replaced here; write the path in full"
-        return [Problem(location="model", text=text)] if path_like or file else []
+        return f"{text}, or {names}"
+    folder = Path(model)
+    return _folder_message(folder) if _is_folder(folder) else _missing_folder_message(model)
+
+
+def _shape_message(model: str, layers: int, width: int, words: int) -> str:
+    shape = (layers, width, words)
+    if any(size > limit for size, limit in zip(shape, MAX_SHAPE, strict=True)):
+        limits = "{} layers, a width of {:,} and {:,} words".format(*MAX_SHAPE)
+        return f"'{model}' is larger than any encoder; at most {limits} would do"
+    if layers and width >= 8 and width % max(1, width // 64) == 0:
+        return ""
+    return (
+        f"'{model}': at least one layer is needed, and a width that is divisible by its number "
+        "of heads of 64, such as 2x128"
+    )
+
+
+def _missing_folder_message(model: str) -> str:
+    """Return what is wrong with a name that is no folder; "" if it may be a hub name."""
+    folder = Path(model)
+    is_file = _is_folder(folder.parent) and folder.name in os.listdir(folder.parent)
+    is_path = folder.is_absolute() or model.startswith((".", "~")) or model.count("/") > 1
+    if not (is_file or is_path or len(model) > _MAX_HUB_NAME):
+        return ""
+    text = f"'{shorten(model)}' is a file" if is_file else f"no folder '{shorten(model)}'"
+    if model.startswith("~"):
+        return f"{text}: ~ is not replaced here; write the path in full"
+    return f"{text}; a transformers folder, a hub name or scratch would do"
+
+
+def _folder_message(folder: Path) -> str:
     if not (folder / "config.json").is_file():
-        text = f"'{folder}' has no config.json; a transformers folder or a run would do"
         if winners := winner_folders(folder):
-            named = ", ".join(map(str, winners))
-            text = f"'{folder}' has {len(winners)} winners: name one of {named}"
-        return [Problem(location="model", text=text)]
+            names = ", ".join(map(str, winners))
+            return f"'{folder}' has {len(winners)} winners: name one of {names}"
+        return f"'{folder}' has no config.json; a transformers folder or a run would do"
     if not any(folder.glob("*.safetensors")) and not any(folder.glob("pytorch_model*.bin")):
-        text = f"'{folder}' has no model.safetensors and no pytorch_model.bin"
-        return [Problem(location="model", text=text)]
-    return []
+        return f"'{folder}' has no model.safetensors and no pytorch_model.bin"
+    return ""
 
 
 def training_language_problems(raw: Mapping[str, Any]) -> list[Problem]:
-    """Languages to train in that a task has no training set of, and those that stand twice."""
+    """Return the problems of `train`: languages without a training set, and repeated ones.
+
+    Args:
+        raw: the mapping of a file whose tasks are expanded.
+    """
     problems: list[Problem] = []
-    wrong: list[tuple[int, str, list[Task]]] = []
-    chosen = raw.get("train") if isinstance(raw.get("train"), list | tuple) else ()
-    rows = [TASKS[n] for n in raw["tasks"] if n in TASKS and TASKS[n].languages]
-    before: set[str] = set()
-    for at, language in enumerate(map(str, chosen)):
-        if language in before:
-            text = f"each language stands once, got '{language}' again"
-            problems.append(Problem(location=f"train[{at}]", text=text))
-        elif strange := [task for task in rows if language not in _trained(task)]:
-            wrong.append((at, language, strange))
-        before.add(language)
-    shown, rest = limit_names(wrong, "languages that no task trains in", "train")
-    for at, language, strange in shown:
-        for task in strange:
-            text = unknown_name("training language", language, _trained(task) or ["none"])
-            problems.append(Problem(location=f"train[{at}]", text=f"{task.name}: {text}"))
+    unknown: list[tuple[int, str, list[Task]]] = []
+    value = raw.get("train")
+    tasks = [TASKS[name] for name in raw["tasks"] if name in TASKS and TASKS[name].languages]
+    previous: set[str] = set()
+    for index, language in enumerate(map(str, value if isinstance(value, list | tuple) else ())):
+        if language in previous:
+            text = f"each language may appear only once, got '{language}' again"
+            problems.append(Problem(location=f"train[{index}]", text=text))
+        elif without := [t for t in tasks if language not in _training_languages(t)]:
+            unknown.append((index, language, without))
+        previous.add(language)
+    shown, rest = limit_names(unknown, "languages that no task trains in", "train")
+    for index, language, without in shown:
+        for task in without:
+            names = _training_languages(task) or ["none"]
+            text = f"{task.name}: {unknown_name('training language', language, names)}"
+            problems.append(Problem(location=f"train[{index}]", text=text))
     return [*problems, *rest]
 
 
-def _trained(task: Task) -> list[str]:
-    """The languages that a task has training sets in."""
+def _training_languages(task: Task) -> list[str]:
     return [split.language for split in task.training_splits() if split.language]

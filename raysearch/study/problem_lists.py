@@ -1,35 +1,45 @@
-"""Of many problems of the same kind the first, and how many more there are: each may be looked for
-among all names that are known, which takes long for many thousands."""
+"""Limits for lists of problems.
 
-from collections.abc import Iterable
-from typing import Any
+A file may hold thousands of unknown names. Each is compared with all known names, which takes long;
+therefore only the first ones are reported, with the number of the rest.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import TypeVar
 
 from ..errors import MAX_LISTED_NAMES, Problem
 
-MOST = 200  # problems of a study that are told one by one
+MAX_PROBLEMS = 200  # problems of a study that are reported one by one
+
+T = TypeVar("T")
 
 
-def limit_problems(problems: Iterable[Problem], most: int = MOST) -> list[Problem]:
-    """Return the first problems, and one that stands for the rest, at the place of the next."""
-    problems = list(problems)
-    if len(problems) <= most + 1:
-        return problems
-    rest = problems[most:]
-    count = sum(problem.count for problem in rest)
-    return [*problems[:most], Problem(location="...", text=f"and {count:,} more", count=count)]
-
-
-def limit_names(names: Iterable[Any], what: str, place: str) -> tuple[list[Any], list[Problem]]:
-    """Return the names that are told one by one, and a problem that stands for the rest.
+def limit_problems(problems: Iterable[Problem], max_problems: int = MAX_PROBLEMS) -> list[Problem]:
+    """Return the first problems, and one that counts the rest.
 
     Args:
+        problems: in the order of a report.
+        max_problems: how many are returned besides the one that counts the rest.
+    """
+    problems = list(problems)
+    if len(problems) <= max_problems + 1:
+        return problems
+    count = sum(problem.count for problem in problems[max_problems:])
+    rest = Problem(location="...", text=f"and {count:,} more", count=count)
+    return [*problems[:max_problems], rest]
+
+
+def limit_names(names: Iterable[T], what: str, location: str) -> tuple[Sequence[T], list[Problem]]:
+    """Return the names that are reported one by one, and a problem that counts the rest.
+
+    Args:
+        names: all of them.
         what: what is wrong with each, such as "names of no hyperparameter".
-        place: where they stand.
+        location: of the names.
     """
     names = list(names)
     if len(names) <= MAX_LISTED_NAMES + 1:
         return names, []
     count = len(names) - MAX_LISTED_NAMES
-    return names[:MAX_LISTED_NAMES], [
-        Problem(location=place, text=f"{count:,} more {what}", count=count)
-    ]
+    rest = Problem(location=location, text=f"{count:,} more {what}", count=count)
+    return names[:MAX_LISTED_NAMES], [rest]

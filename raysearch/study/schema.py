@@ -1,4 +1,7 @@
-"""What a study holds: the schema of its YAML file, frozen once read. It never opens data."""
+"""The schema of a study's YAML file.
+
+Its models are frozen. They know tasks and recipes, but never open data.
+"""
 
 import reprlib
 from collections.abc import Mapping
@@ -16,123 +19,137 @@ from .model_names import resolve_model_folder
 Configuration = dict[str, Any]
 
 
-def _whole(value: Any) -> Any:
+def _refuse_bool(value: Any) -> Any:
     if isinstance(value, bool):
         raise ValueError(f"a whole number is needed, got {value}")
     return value
 
 
-Whole = Annotated[int, BeforeValidator(_whole)]
+Whole = Annotated[int, BeforeValidator(_refuse_bool)]
 Seed = Annotated[Whole, Field(ge=0, lt=2**31)]
 Fraction = Annotated[Number, Field(gt=0, lt=1)]
 Percent = Annotated[Number, Field(ge=-100, le=100)]
 
 
-class _Part(BaseModel):
+class _Section(BaseModel):
+    """A part of a study: frozen, without unknown fields."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Halving(_Part):
-    """Asynchronous successive halving at equal fractions of each trial's own schedule."""
+class Halving(_Section):
+    """Asynchronous successive halving at the same fractions of every trial's schedule."""
 
     at: tuple[Fraction, ...] = Field(
         (0.25, 0.5), min_length=1, description="fractions at which trials compete"
     )
-    keep: Fraction = Field(0.5, description="share that goes on at each of them")
+    keep: Fraction = Field(0.5, description="share of the trials that continue at each fraction")
 
     @field_validator("at")
     @classmethod
-    def _ascending(cls, at: tuple[float, ...]) -> tuple[float, ...]:
-        if any(one >= other for one, other in pairwise(at)):
-            raise ValueError(f"fractions ascend, each stands once, got {reprlib.repr(list(at))}")
-        return at
+    def _check_ascending(cls, fractions: tuple[float, ...]) -> tuple[float, ...]:
+        if any(first >= second for first, second in pairwise(fractions)):
+            raise ValueError(f"fractions must ascend, got {reprlib.repr(list(fractions))}")
+        return fractions
 
 
-def _halving(value: Any) -> Any:
+def _parse_halving(value: Any) -> Any:
     if not isinstance(value, Mapping | Halving | bool | None):
-        seen = reprlib.repr(value)
-        raise ValueError(f"true, false or {{at: [fractions], keep: share}}, got {seen}")
+        forms = "true, false or {at: [fractions], keep: share}"
+        raise ValueError(f"{forms} is needed, got {reprlib.repr(value)}")
     return Halving() if value is True else None if value is False else value
 
 
-def _start(value: Any) -> Any:
-    listed = isinstance(value, list | tuple) and all(isinstance(one, Mapping) for one in value)
-    if value != "published" and not listed:
-        raise ValueError(f"'published' or a list of configurations, got {reprlib.repr(value)}")
+def _check_start(value: Any) -> Any:
+    is_list = isinstance(value, list | tuple) and all(isinstance(item, Mapping) for item in value)
+    if value != "published" and not is_list:
+        forms = "'published' or a list of configurations"
+        raise ValueError(f"{forms} is needed, got {reprlib.repr(value)}")
     return value
 
 
-class Search(_Part):
-    """How configurations are chosen."""
+class Search(_Section):
+    """The settings of the search: how configurations are chosen."""
 
-    sampler: Literal["tpe", "random", "grid", "cmaes"] = Field("tpe", description="who chooses")
+    sampler: Literal["tpe", "random", "grid", "cmaes"] = Field(
+        "tpe", description="algorithm that chooses configurations"
+    )
     trials: Whole = Field(16, ge=1, le=10**6, description="configurations per task")
     hours: Annotated[Number, Field(gt=0, le=10**6)] | None = Field(
-        None, description="no new trial after so many hours; one that awaits its teacher is begun"
+        None,
+        description="no new trial after so many hours, except those that wait for their teacher",
     )
     start_from: Annotated[
-        Literal["published"] | tuple[Configuration, ...], BeforeValidator(_start)
-    ] = Field((), description="tried first: 'published' or a list of configurations")
-    stop_early: Annotated[Halving | None, BeforeValidator(_halving)] = Field(
+        Literal["published"] | tuple[Configuration, ...], BeforeValidator(_check_start)
+    ] = Field((), description="configurations to try first: 'published' or a list")
+    stop_early: Annotated[Halving | None, BeforeValidator(_parse_halving)] = Field(
         None, description="true, false, or {at: [fractions], keep: share}"
     )
-    select: Literal["best", "last"] = Field("best", description="the evaluation that counts")
+    select: Literal["best", "last"] = Field("best", description="evaluation of a trial that counts")
     select_on: Literal["first", "mean"] = Field(
-        "first", description="the dev split that counts: the first, or the mean over all languages"
+        "first",
+        description="score that counts: of the first dev split, or the mean over all languages",
     )
-    seed: Seed = Field(1, description="of the sampler and of every trial of the search")
-    max_failures: Whole = Field(2, ge=0, le=1000, description="times that a trial is tried again")
+    seed: Seed = Field(1, description="seed of the sampler and of every trial of the search")
+    max_failures: Whole = Field(
+        2, ge=0, le=1000, description="times that a failed trial is retried"
+    )
 
 
-class Confirm(_Part):
-    """The best configurations again, over fresh seeds."""
+class Confirm(_Section):
+    """The settings of the confirmation: the best configurations with fresh seeds."""
 
-    top: Whole = Field(3, ge=1, le=10**6, description="how many configurations")
-    seeds: tuple[Seed, ...] = Field((), description="empty: no confirmation")
-    report: Literal["median", "mean", "max"] = Field("median", description="over the seeds")
+    top: Whole = Field(3, ge=1, le=10**6, description="number of configurations")
+    seeds: tuple[Seed, ...] = Field(
+        (), description="seeds of each configuration; empty: no confirmation"
+    )
+    report: Literal["median", "mean", "max"] = Field(
+        "median", description="statistic over the seeds"
+    )
 
 
-class Result(_Part):
-    """What a paper prints for a task."""
+class Result(_Section):
+    """The settings and scores that a paper prints for a task."""
 
-    settings: Configuration = Field(default_factory=dict, description="its configuration")
+    settings: Configuration = Field(default_factory=dict, description="configuration")
     scores: dict[str, Percent] = Field(default_factory=dict, description="metric: percent")
 
 
-class Published(_Part):
+class Published(_Section):
     """A row of a published table."""
 
-    row: str = Field(description="its name in the table")
-    source: str = Field(description="where it is printed")
-    model: str | None = Field(None, description="the model that it speaks of")
-    digits: Whole = Field(1, ge=1, le=4, description="decimals of its scores, at least: 94.50")
+    row: str = Field(description="name of the row in the table")
+    source: str = Field(description="paper or page that prints it")
+    model: str | None = Field(None, description="model that the row is about")
+    digits: Whole = Field(1, ge=1, le=4, description="minimum decimals of its scores: 2 for 94.50")
     results: dict[str, Result] = Field(description="task: settings and scores")
 
 
-class PerTask(_Part):
-    """What differs for one task."""
+class PerTask(_Section):
+    """The settings that differ for one task."""
 
     model: str | None = Field(
-        None, description="what it starts from instead: a run's winner on another task, or a model"
+        None,
+        description="model that it starts from instead: a run's winner on another task, or any",
     )
     space: dict[str, Dimension] = Field(default_factory=dict)
     fixed: Configuration = Field(default_factory=dict)
 
 
-class Study(_Part):
-    """A search, whole: see DESIGN for the words."""
+class Study(_Section):
+    """A full study."""
 
     name: str = Field(
         pattern=r"^[^-./\\\s\x00-\x1f\x7f-\x9f][^/\\\x00-\x1f\x7f-\x9f]*$",
         max_length=255,
-        description="and that of its run folder",
+        description="name of the study and of its run folder",
     )
     tasks: tuple[str, ...] = Field(min_length=1, description="names or patterns such as glue/*")
     model: str = Field(description="a folder, a hub name, or scratch")
     recipe: str = "finetune"
     train: tuple[str, ...] = Field((), description="languages to train in; empty: the task's own")
     leave_out: Whole = Field(
-        0, ge=0, description="unusable training examples that may be left out, told in the log"
+        0, ge=0, description="unusable training examples that may be left out; the log names them"
     )
     space: dict[str, Dimension] = Field(default_factory=dict)
     fixed: Configuration = Field(default_factory=dict)
@@ -142,60 +159,70 @@ class Study(_Part):
     published: tuple[Published, ...] = ()
 
     def model_of(self, task: str) -> str:
-        """What a task's trials start from: a folder, a hub name, or scratch."""
+        """Return the model that a task's trials start from: a folder, a hub name, or scratch."""
         return resolve_model_folder(self.per_task.get(task, PerTask()).model or self.model)
 
     @property
     def models(self) -> tuple[str, ...]:
-        """Everything that some task starts from, each once."""
+        """The models that tasks start from, without repetitions."""
         return tuple(dict.fromkeys(self.model_of(task) for task in self.tasks))
 
     def training_splits(self, task: str) -> tuple[task_table.Split, ...]:
-        """The training sets of a task: its own, or those in the study's languages."""
-        row = task_table.get(task)
-        chosen = [row.training_split_of(language) for language in self.train if row.languages]
-        return tuple(split for split in chosen or [row.train] if split)
+        """Return the training sets of a task: its own, or those in the study's languages."""
+        facts = task_table.get(task)
+        splits = [facts.training_split_of(language) for language in self.train if facts.languages]
+        return tuple(split for split in splits or [facts.train] if split)
 
     def space_of(self, task: str) -> dict[str, Dimension]:
-        """The dimensions that are searched for a task: neither what the task fixes, nor what
-        changes nothing beside what is fixed."""
-        own = self.per_task.get(task, PerTask())
-        out = {*own.fixed, *self.hyperparameters(task, {}).ineffective_fields()}
-        return {name: d for name, d in {**self.space, **own.space}.items() if name not in out}
+        """Return the dimensions that are searched for a task.
+
+        Those that the task fixes, and those without effect given the fixed values, are left out.
+        """
+        per_task = self.per_task.get(task, PerTask())
+        excluded = {*per_task.fixed, *self.hyperparameters(task, {}).ineffective_fields()}
+        space = {**self.space, **per_task.space}
+        return {name: dimension for name, dimension in space.items() if name not in excluded}
 
     def fixed_of(self, task: str) -> Configuration:
-        """What a task's configurations share; the task's own dimensions win over the study's."""
-        own = self.per_task.get(task, PerTask())
-        return {**{k: v for k, v in self.fixed.items() if k not in own.space}, **own.fixed}
+        """Return the fixed values of a task; its own settings have precedence."""
+        per_task = self.per_task.get(task, PerTask())
+        shared = {name: x for name, x in self.fixed.items() if name not in per_task.space}
+        return {**shared, **per_task.fixed}
 
     def hyperparameters(self, task: str, configuration: Mapping[str, Any]) -> Hyperparameters:
-        """A point of the space with what is fixed, typed."""
+        """Return the hyperparameters of a configuration together with the fixed values."""
         recipe = RECIPES[self.recipe]
         return recipe.hyper.model_validate({**self.fixed_of(task), **configuration})
 
     def initial_points(self, task: str) -> list[Configuration]:
-        """The configurations to try first, restricted to what is searched, each once."""
+        """Return the configurations to try first, without repetitions.
+
+        They hold the searched hyperparameters only. Those outside the space are left out.
+        """
         space = self.space_of(task)
         if self.search.start_from == "published":
-            rows = [row.results[task].settings for row in self.published if task in row.results]
+            start = [row.results[task].settings for row in self.published if task in row.results]
         else:
-            rows = list(self.search.start_from)
-        found: dict[str, Configuration] = {}
-        for row in rows:
-            point = {name: row[name] for name in space if name in row and row[name] in space[name]}
+            start = list(self.search.start_from)
+        points: dict[str, Configuration] = {}
+        for values in start:
+            names = [name for name in space if name in values and values[name] in space[name]]
+            point = {name: values[name] for name in names}
             if len(point) == len(space) and point:
-                found.setdefault(repr(point), point)
-        return list(found.values())
+                points.setdefault(repr(point), point)
+        return list(points.values())
 
     def selection_metric(self, task: str) -> str:
-        """The score that selects: "dev.accuracy", or "dev.mean.accuracy" over languages."""
-        row = task_table.get(task)
-        mean = self.search.select_on == "mean" and row.languages
-        return f"dev.mean.{row.metric}" if mean else f"dev.{row.metric}"
+        """Return the score that selects: "dev.accuracy", or "dev.mean.accuracy" over languages."""
+        facts = task_table.get(task)
+        mean = self.search.select_on == "mean" and facts.languages
+        return f"dev.mean.{facts.metric}" if mean else f"dev.{facts.metric}"
 
     def planned_trials(self, task: str) -> int:
-        """How many different configurations the search tries; none where there is but one, and
-        seeds confirm it."""
+        """Return the number of configurations that the search tries.
+
+        It is 0 if the only configuration is confirmed with seeds anyway.
+        """
         if not self.space_of(task) and self.confirm.seeds:
             return 0
         return int(min(self.search.trials, spaces.count_points(self.space_of(task))))

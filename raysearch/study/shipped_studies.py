@@ -1,7 +1,8 @@
-"""The studies that ship with the package, which a name stands for from any folder: `amos-glue`.
+"""Finds the studies that ship with the package by their names, such as `amos-glue`.
 
-In a clone they lie beside the package, where they are easy to read; an installed package has them
-inside."""
+In a clone their folder is beside the package, where it is easy to find; an installed package
+contains it.
+"""
 
 from pathlib import Path
 
@@ -9,22 +10,27 @@ _PACKAGE = Path(__file__).parents[1]
 
 
 def shipped_studies() -> dict[str, Path]:
-    """Return the shipped studies by their names, in order."""
-    places = (_PACKAGE / "search_spaces", _PACKAGE.parent / "search_spaces")
-    folder = next((place for place in places if place.is_dir()), places[0])
+    """Return the shipped studies: name -> file, sorted by name."""
+    folders = (_PACKAGE / "search_spaces", _PACKAGE.parent / "search_spaces")
+    folder = next((folder for folder in folders if folder.is_dir()), folders[0])
     return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
 
 
 def find_study(study: str | Path) -> Path:
-    """Return the file that a path or a name of a study stands for.
+    """Return the file of a study.
 
-    A file of that path comes first, then a shipped study of that name; of neither the path is
-    returned as it is, and reading it tells.
+    An existing file has precedence over a shipped study.
+
+    Args:
+        study: a path, or the name of a shipped study.
+
+    Returns:
+        The file. If there is none, the path as it was given: reading it reports the error.
     """
     path = Path(study)
     try:
         is_file = path.is_file()
-    except (OSError, ValueError):  # no file system takes such a name
+    except (OSError, ValueError):  # the name is not valid in the file system
         is_file = False
     if is_file or len(path.parts) != 1 or path.name != str(study):
         return path

@@ -1,5 +1,8 @@
-"""What no task of a study reads: hyperparameters of other heads, parts on other tasks, languages
-where there are none. In a file that is a mistake; a study cut to fewer tasks goes without it."""
+"""Finds fields of a study that no task reads or that have no effect.
+
+They are hyperparameters of other heads, settings of other tasks, and languages for tasks without
+languages. In a file they are mistakes. A study that is reduced to fewer tasks loses them silently.
+"""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal
@@ -11,111 +14,122 @@ from ..tasks import TASKS, Head
 from .error_locations import mapping_or_empty
 from .schema import Study
 
+ReadByHeads = Mapping[str, tuple[Head, ...]]
+
 
 def unused_field_problems(raw: Mapping[str, Any], tasks: Iterable[str]) -> list[Problem]:
-    """Everything in a file that none of its tasks reads.
+    """Return a problem for each field of a file that none of its tasks reads.
 
     Args:
-        raw: the file's mapping.
-        tasks: those that the file is written for, which may be more than those that run.
+        raw: the mapping of the file.
+        tasks: the tasks that the file is written for, which may be more than those that run.
     """
     tasks = list(tasks)
-    problems, recipe = [], RECIPES.get(str(raw.get("recipe", "finetune")))
+    problems: list[Problem] = []
+    recipe = RECIPES.get(str(raw.get("recipe", "finetune")))
     read_by = (recipe.hyper if recipe else Hyperparameters).READ_BY_HEADS
-    for place, part in _parts(raw):
-        problems += _unread(place, part, tasks, read_by)
+    for location, part in _shared_hyperparameters(raw):
+        problems += _unread_problems(location, part, tasks, read_by)
     per_task = mapping_or_empty(raw.get("per_task"))
     for task, part in ((str(task), part) for task, part in per_task.items()):
         if task in tasks:
             for field in ("space", "fixed"):
-                place = f"per_task.{task}.{field}"
-                problems += _unread(place, mapping_or_empty(part).get(field), [task], read_by)
+                location, values = f"per_task.{task}.{field}", mapping_or_empty(part).get(field)
+                problems += _unread_problems(location, values, [task], read_by)
         elif task in TASKS:
             text = f"none of the study's tasks: {shorten(', '.join(tasks))}"
             problems.append(Problem(location=f"per_task.{task}", text=f"{text}; leave it out"))
     if not any(TASKS[task].languages for task in tasks):
-        if mapping_or_empty(raw.get("search")).get("select_on") == "mean":
-            text = "no task here has languages to take the mean of: leave it out"
-            problems.append(Problem(location="search.select_on", text=text))
-        if raw.get("train"):
-            text = "no task here has languages to train in: leave it out"
-            problems.append(Problem(location="train", text=text))
+        problems += _language_problems(raw)
     return problems
 
 
-def _parts(raw: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Where hyperparameters of all tasks stand."""
+def _language_problems(raw: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yield the problems of fields about languages in a file whose tasks have none."""
+    if mapping_or_empty(raw.get("search")).get("select_on") == "mean":
+        text = "no task of the study has languages to take the mean of: leave it out"
+        yield Problem(location="search.select_on", text=text)
+    if raw.get("train"):
+        text = "no task of the study has languages to train in: leave it out"
+        yield Problem(location="train", text=text)
+
+
+def _shared_hyperparameters(raw: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield the locations and values of hyperparameters of all tasks."""
     yield from ((field, raw.get(field)) for field in ("space", "fixed"))
     start = mapping_or_empty(raw.get("search")).get("start_from")
-    for at, point in enumerate(start if isinstance(start, list | tuple) else ()):
-        yield f"search.start_from[{at}]", point
+    for index, point in enumerate(start if isinstance(start, list | tuple) else ()):
+        yield f"search.start_from[{index}]", point
 
 
-def _unread(
-    place: str, part: Any, tasks: list[str], read_by: Mapping[str, tuple[Head, ...]]
+def _unread_problems(
+    location: str, part: Any, tasks: list[str], read_by: ReadByHeads
 ) -> Iterator[Problem]:
+    """Yield a problem for each hyperparameter of a part that none of the tasks reads."""
     heads = dict.fromkeys(TASKS[task].head for task in tasks)
     for name in mapping_or_empty(part):
-        if not _read(name, heads, read_by):
-            wanted, there = ", ".join(read_by[name]), ", ".join(heads)
-            text = f"only {wanted} tasks read it, here are {there} ones: leave it out"
-            yield Problem(location=f"{place}.{name}", text=text)
+        if not _is_read(name, heads, read_by):
+            readers, present = ", ".join(read_by[name]), ", ".join(heads)
+            text = f"only {readers} tasks read it, these are {present} tasks: leave it out"
+            yield Problem(location=f"{location}.{name}", text=text)
 
 
-def _read(name: Any, heads: Iterable[Head], read_by: Mapping[str, tuple[Head, ...]]) -> bool:
+def _is_read(name: Any, heads: Iterable[Head], read_by: ReadByHeads) -> bool:
     return name not in read_by or any(head in read_by[name] for head in heads)
 
 
 def unused_dimensions(study: Study) -> list[Problem]:
-    """Return every searched hyperparameter that changes nothing, whatever else is searched.
+    """Return a problem for each searched hyperparameter without effect in any trial.
 
-    A dimension of the whole study that some of its tasks read is none of them; tasks that the file
-    has settings for count as well.
+    A dimension of the whole study counts as used if one of its tasks reads it. Tasks that the file
+    has settings for are included.
     """
     return [
-        Problem(location=place, text=f"{reason}: searching it changes nothing, leave it out")
-        for place, reason in _idle(study, "space")
+        Problem(location=location, text=f"{reason}: searching it changes nothing, leave it out")
+        for location, reason in _without_effect(study, "space")
     ]
 
 
 def unused_field_notes(study: Study) -> list[str]:
-    """Return what is fixed and changes nothing, each with the reason."""
-    return [f"{place} changes nothing: {reason}" for place, reason in _idle(study, "fixed")]
+    """Return a line for each fixed hyperparameter without effect, with the reason."""
+    fields = _without_effect(study, "fixed")
+    return [f"{location} changes nothing: {reason}" for location, reason in fields]
 
 
-def _idle(study: Study, part: Literal["space", "fixed"]) -> Iterator[tuple[str, str]]:
-    """Yield the hyperparameters of a part that no task reads in any trial: place, reason."""
+def _without_effect(study: Study, field: Literal["space", "fixed"]) -> Iterator[tuple[str, str]]:
+    """Yield the location and the reason of hyperparameters without effect in any trial."""
     names = tuple(dict.fromkeys((*study.tasks, *study.per_task)))
-    scopes = [(part, getattr(study, part), names)]
-    for task, own in study.per_task.items():
-        scopes.append((f"per_task.{task}.{part}", getattr(own, part), (task,)))
-    for place, values, tasks in scopes:
+    scopes: list[tuple[str, Mapping[str, Any], tuple[str, ...]]]
+    scopes = [(field, getattr(study, field), names)]
+    for task, part in study.per_task.items():
+        scopes.append((f"per_task.{task}.{field}", getattr(part, field), (task,)))
+    for location, values, tasks in scopes:
         for name in values:
-            reasons = [_idle_reason(study, task, name) for task in tasks]
+            reasons = [_no_effect_reason(study, task, name) for task in tasks]
             if all(reasons):
-                yield f"{place}.{name}", reasons[0]
+                yield f"{location}.{name}", reasons[0]
 
 
-def _idle_reason(study: Study, task: str, name: str) -> str:
-    """Return why a hyperparameter changes nothing in any trial of a task; "" where it may."""
+def _no_effect_reason(study: Study, task: str, name: str) -> str:
+    """Return why a hyperparameter has no effect in any trial of a task; "" if it may have one."""
     hyper = study.hyperparameters(task, {})
-    row = TASKS.get(task)
-    if name == "null_threshold" and row is not None and not row.unanswerable:
+    facts = TASKS.get(task)
+    if name == "null_threshold" and facts is not None and not facts.unanswerable:
         return "every question has an answer"
     if name in hyper.ineffective_fields():
-        return "nothing beside it reads it"
+        return "the other values do not use it"
     condition = hyper.EFFECTIVE_WHEN.get(name)
     if condition is None:
         return ""
-    values = _values_of(study, task, condition.name)
+    values = _possible_values(study, task, condition.name)
     if values is None or any(condition.holds(value) for value in values):
         return ""
     shown = ", ".join(str(value) for value in values)
-    return f"it is read where {condition.name} is {condition.text}, and that is {shown}"
+    return f"it is read if {condition.name} is {condition.text}, and that is {shown}"
 
 
-def _values_of(study: Study, task: str, name: str) -> tuple[Any, ...] | None:
-    """Return the values that a hyperparameter has in trials of a task; None for a range of them."""
+def _possible_values(study: Study, task: str, name: str) -> Iterable[Any] | None:
+    """Return the values of a hyperparameter in trials of a task; None for a continuous range."""
     dimension = study.space_of(task).get(name)
     if dimension is None:
         return (getattr(study.hyperparameters(task, {}), name),)
@@ -123,29 +137,35 @@ def _values_of(study: Study, task: str, name: str) -> tuple[Any, ...] | None:
 
 
 def without_unused_dimensions(study: Study) -> Study:
-    """The study without what its tasks do not read: it may have been written for more of them."""
-    rows = [TASKS[name] for name in study.tasks]
-    heads, languages = {row.head for row in rows}, any(row.languages for row in rows)
+    """Return the study without the fields that its tasks do not read.
+
+    It may have been written for more tasks.
+    """
+    tasks = [TASKS[name] for name in study.tasks]
+    heads, has_languages = {task.head for task in tasks}, any(task.languages for task in tasks)
     read_by = RECIPES[study.recipe].hyper.READ_BY_HEADS
 
     def read(part: Mapping[str, Any]) -> dict[str, Any]:
-        return {name: value for name, value in part.items() if _read(name, heads, read_by)}
+        return {name: value for name, value in part.items() if _is_read(name, heads, read_by)}
 
-    parts = {
-        "train": study.train if languages else (),
+    fields = {
+        "train": study.train if has_languages else (),
         "space": read(study.space),
         "fixed": read(study.fixed),
-        "per_task": {name: own for name, own in study.per_task.items() if name in study.tasks},
+        "per_task": {name: part for name, part in study.per_task.items() if name in study.tasks},
     }
-    study = study.model_copy(update=parts)
-    search = {} if languages else {"select_on": "first"}
+    study = study.model_copy(update=fields)
+    search: dict[str, Any] = {} if has_languages else {"select_on": "first"}
     if study.search.start_from != "published":
         spaces = [space for name in (*study.tasks, "") if (space := study.space_of(name))]
         points = [read(point) for point in study.search.start_from]
-        fit = [p for p in points if not spaces or any(_fits(p, space) for space in spaces)]
-        search["start_from"] = tuple(fit)
+        search["start_from"] = tuple(
+            point
+            for point in points
+            if not spaces or any(_is_in_space(point, space) for space in spaces)
+        )
     return study.model_copy(update={"search": study.search.model_copy(update=search)})
 
 
-def _fits(point: Mapping[str, Any], space: Space) -> bool:
+def _is_in_space(point: Mapping[str, Any], space: Space) -> bool:
     return all(name in point and point[name] in dimension for name, dimension in space.items())

@@ -1,12 +1,14 @@
-"""Values that may be meant and seldom are: within a hyperparameter's bounds, and far from what is
-used. They are told, not refused."""
+"""Notes about values within a hyperparameter's bounds that are far from usual ones.
+
+They may be intended, therefore they are notes and not problems.
+"""
 
 from collections.abc import Iterator
 
 from ..recipes import Hyperparameters
 from .schema import Study
 
-# Hyperparameter -> the values that are usual for fine-tuning and pre-training encoders.
+# Hyperparameter -> the usual range for fine-tuning and pre-training of encoders.
 USUAL: dict[str, tuple[float, float]] = {
     "LR": (1e-8, 0.1),
     "teacher_LR": (1e-8, 0.1),
@@ -24,12 +26,12 @@ USUAL: dict[str, tuple[float, float]] = {
 
 
 def unusual_value_notes(study: Study) -> list[str]:
-    """Return a line for each value, searched or fixed, that is far from what is used."""
-    lines = [line for task in study.tasks for line in _of_task(study, task)]
+    """Return a line for each value, searched or fixed, outside its usual range."""
+    lines = [line for task in study.tasks for line in _task_notes(study, task)]
     return list(dict.fromkeys(lines))
 
 
-def _of_task(study: Study, task: str) -> Iterator[str]:
+def _task_notes(study: Study, task: str) -> Iterator[str]:
     space, fixed = study.space_of(task), study.hyperparameters(task, {})
     for name, (low, high) in USUAL.items():
         if name in space:
@@ -38,12 +40,12 @@ def _of_task(study: Study, task: str) -> Iterator[str]:
             values = (getattr(fixed, name),)
         else:
             continue
-        numbers = [one for one in values if isinstance(one, int | float)]
-        for value in (min(numbers, default=low), max(numbers, default=high)):
-            if not low <= value <= high:
-                field = _described(type(fixed), name)
-                yield f"{name} {value:g} is unusual: {field}, usually {low:g} to {high:g}"
+        numbers = [value for value in values if isinstance(value, int | float)]
+        for number in (min(numbers, default=low), max(numbers, default=high)):
+            if not low <= number <= high:
+                description = _description(type(fixed), name)
+                yield f"{name} {number:g} is unusual: {description}, usually {low:g} to {high:g}"
 
 
-def _described(hyper: type[Hyperparameters], name: str) -> str:
+def _description(hyper: type[Hyperparameters], name: str) -> str:
     return hyper.model_fields[name].description or name

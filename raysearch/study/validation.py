@@ -1,4 +1,8 @@
-"""What can be wrong in a study that no field can tell by itself."""
+"""Checks of a study that involve several fields.
+
+Most checks run on the mapping of a file, before it is a Study, so that all problems of a file are
+reported together. Those in `space_checks` need a Study.
+"""
 
 import math
 import reprlib
@@ -15,37 +19,37 @@ from ..errors import Problem, nearest_name, unknown_name
 from ..recipes import DATA_HYPERPARAMETERS, RECIPES, Hyperparameters
 from ..search_space import Dimension
 from .error_locations import mapping_or_empty
-from .error_messages import value_problem
+from .error_messages import hyperparameter_message
 from .model_names import model_problems, score_names, training_language_problems
-from .problem_lists import MOST, limit_names
+from .problem_lists import MAX_PROBLEMS, limit_names
 from .schema import Search, Study
 from .unused_fields import unused_dimensions, unused_field_problems
 
-CELLS = 100_000  # the most configurations of a grid
-_NOT_LOOKED_AT = "what follows [{}] was not looked at: mend these first"
+MAX_GRID = 100_000  # configurations
+_NOT_CHECKED = "entries after [{}] were not checked: correct these first"
+
+HyperparametersType = type[Hyperparameters] | None  # None: the recipe is unknown
 
 
 def cross_checks(raw: Mapping[str, Any], tasks: Iterable[str] = ()) -> list[Problem]:
-    """What no single field can tell: hyperparameter names and values, and what fits together.
+    """Return the problems of hyperparameters and of fields that do not fit together.
 
     Args:
-        tasks: those that the file is written for; none where that cannot be told.
+        raw: the mapping of the file, with tasks that are expanded.
+        tasks: the tasks that the file is written for; none if that is not known.
     """
     tasks = list(tasks)
-    hyper, problems = _recipe(raw)
-    scopes: list[tuple[str, Mapping[Any, Any]]] = [("", raw)]
+    hyper, problems = _recipe_checks(raw)
     per_task = mapping_or_empty(raw.get("per_task"))
-    strange = [task for task in per_task if str(task) not in task_table.TASKS]
-    shown, rest = limit_names(strange, "names of no task", "per_task")
-    for task in shown:
-        text = unknown_name("task", str(task), task_table.TASKS)
-        problems.append(Problem(location=f"per_task.{task}", text=text))
-    problems += rest
+    problems += _unknown_tasks(per_task, "per_task")
+    scopes: list[tuple[str, Mapping[Any, Any]]] = [("", raw)]
     scopes += [(f"per_task.{task}.", mapping_or_empty(part)) for task, part in per_task.items()]
     for prefix, part in scopes:
-        for name in ("space", "fixed"):
-            place = f"{prefix}{name}"
-            problems += _values(hyper, place, part.get(name), searched=name == "space")
+        for field in ("space", "fixed"):
+            searched = field == "space"
+            problems += _setting_checks(
+                hyper, f"{prefix}{field}", part.get(field), searched=searched
+            )
         for name in mapping_or_empty(part.get("space")):
             if name in mapping_or_empty(part.get("fixed")):
                 text = f"searched under {prefix}space as well: keep one of the two"
@@ -56,92 +60,114 @@ def cross_checks(raw: Mapping[str, Any], tasks: Iterable[str] = ()) -> list[Prob
     problems += _published_checks(hyper, raw)
     problems += training_language_problems(raw)
     problems += unused_field_problems(raw, tasks) if tasks else []
-    return problems + _search_checks(raw)
+    return [*problems, *_sampler_checks(raw), *_seed_checks(raw)]
 
 
-def _recipe(raw: Mapping[str, Any]) -> tuple[type[Hyperparameters] | None, list[Problem]]:
-    """The hyperparameters of a study's recipe, where that is known, and what is wrong with it."""
+def _unknown_tasks(mapping: Mapping[Any, Any], location: str) -> list[Problem]:
+    """Return a problem for each name of a mapping that is not a task."""
+    names = [name for name in mapping if str(name) not in task_table.TASKS]
+    shown, rest = limit_names(names, "names of no task", location)
+    problems = []
+    for name in shown:
+        text = unknown_name("task", str(name), task_table.TASKS)
+        problems.append(Problem(location=f"{location}.{name}", text=text))
+    return [*problems, *rest]
+
+
+def _recipe_checks(raw: Mapping[str, Any]) -> tuple[HyperparametersType, list[Problem]]:
+    """Return the hyperparameters of a study's recipe, and the problems of the recipe.
+
+    For an unknown recipe the hyperparameters of a similar name are returned, if there is one.
+    """
     name = raw.get("recipe", "finetune")
     if not isinstance(name, str):
-        return None, []  # the schema says it
+        return None, []  # the schema reports it
     if name not in RECIPES:
-        meant = next((RECIPES[near].hyper for near in nearest_name(name, RECIPES)), None)
-        return meant, [Problem(location="recipe", text=unknown_name("recipe", name, RECIPES))]
+        similar = next((RECIPES[near].hyper for near in nearest_name(name, RECIPES)), None)
+        return similar, [Problem(location="recipe", text=unknown_name("recipe", name, RECIPES))]
     problems = []
     for task in raw["tasks"]:
-        row = task_table.TASKS.get(task)
-        if row and row.head not in RECIPES[name].heads:
-            able = [recipe.name for recipe in RECIPES.values() if row.head in recipe.heads]
+        facts = task_table.TASKS.get(task)
+        if facts and facts.head not in RECIPES[name].heads:
+            able = [recipe.name for recipe in RECIPES.values() if facts.head in recipe.heads]
             text = f"'{name}' does not train {task}: {' or '.join(able)} would do"
             problems.append(Problem(location="recipe", text=text))
     return RECIPES[name].hyper, problems
 
 
-def _values(
-    hyper: type[Hyperparameters] | None, place: str, part: Any, *, searched: bool
+def _setting_checks(
+    hyper: HyperparametersType, location: str, part: Any, *, searched: bool
 ) -> list[Problem]:
-    """Problems of a `space` or `fixed` mapping: unknown names and values out of bounds."""
+    """Return the problems of a `space` or `fixed` mapping: unknown names and invalid values."""
     if hyper is None:
         return []
-    strange = [name for name in mapping_or_empty(part) if name not in hyper.model_fields]
-    shown, problems = limit_names(strange, "names of no hyperparameter", place)
+    unknown = [name for name in mapping_or_empty(part) if name not in hyper.model_fields]
+    shown, problems = limit_names(unknown, "names of no hyperparameter", location)
     for name in shown:
         hint = " (seeds are not searched: see search.seed and confirm.seeds)"
         text = unknown_name("hyperparameter", str(name), hyper.model_fields)
         text += hint * ("seed" in str(name))
-        problems.append(Problem(location=f"{place}.{name}", text=text))
+        problems.append(Problem(location=f"{location}.{name}", text=text))
     for name, value in mapping_or_empty(part).items():
-        where = f"{place}.{name}"
         if name not in hyper.model_fields:
             continue
         if searched and name in DATA_HYPERPARAMETERS:
             text = "a task's trials share its prepared data and its head: put it under fixed"
-            problems.append(Problem(location=where, text=text))
+            problems.append(Problem(location=f"{location}.{name}", text=text))
             continue
-        values, inside = (value,), ()
+        values: Sequence[Any] = (value,)
+        fractions: Sequence[float] = ()
         if searched:
             try:
                 dimension = Dimension.model_validate(value)
             except ValidationError:
-                continue  # the schema's own errors name it
-            values, inside = dimension.ends, dimension.inside
-        wrong = _wrong(hyper, name, values, inside)
-        problems += [Problem(location=where, text=text) for text in wrong]
+                continue  # the schema reports it
+            values, fractions = dimension.ends, dimension.inside
+        messages = _value_messages(hyper, name, values, fractions)
+        problems += [Problem(location=f"{location}.{name}", text=text) for text in messages]
     return problems
 
 
-def _wrong(
-    hyper: type[Hyperparameters], name: str, values: Sequence[Any], inside: Sequence[float]
+def _value_messages(
+    hyper: type[Hyperparameters], name: str, values: Sequence[Any], fractions: Sequence[float]
 ) -> Iterator[str]:
-    """What is wrong with a hyperparameter's values, and with those between them."""
+    """Yield what is wrong with the values of a hyperparameter.
+
+    Args:
+        hyper: the hyperparameters of a recipe.
+        name: one of them.
+        values: a fixed value, the values of a choice, or the ends of a range.
+        fractions: values within a range of real numbers, which not every name takes.
+    """
     typed: list[Any] = []
     for value in values:
         try:
             typed.append(getattr(hyper.model_validate({name: value}), name))
         except ValidationError as error:
-            yield value_problem(hyper, name, value, error)
+            yield hyperparameter_message(hyper, name, value, error)
             continue
         if isinstance(value, bool) and not isinstance(typed[-1], bool | None):
             yield f"a number is needed, got {value}"
     if len(typed) < len(values):
         return
     if len(set(typed)) < len(typed):
-        yield f"each choice stands once, got {reprlib.repr(list(values))}"
-    for value in inside:
+        yield f"each choice may appear only once, got {reprlib.repr(list(values))}"
+    for value in fractions:
         try:
             hyper.model_validate({name: value})
         except ValidationError:
             yield "takes no fractions: write {int: [low, high]} or {choice: [...]}"
 
 
-def _start_checks(hyper: type[Hyperparameters] | None, raw: Mapping[str, Any]) -> list[Problem]:
-    search = raw.get("search")
-    start = search.get("start_from") if isinstance(search, Mapping) else None
+def _start_checks(hyper: HyperparametersType, raw: Mapping[str, Any]) -> list[Problem]:
+    """Return the problems of search.start_from."""
+    start = mapping_or_empty(raw.get("search")).get("start_from")
     problems: list[Problem] = []
-    for at, point in enumerate(start if isinstance(start, list | tuple) else ()):
-        problems += _values(hyper, f"search.start_from[{at}]", point, searched=False)
-        if len(problems) > MOST:
-            problems.append(Problem(location="search.start_from", text=_NOT_LOOKED_AT.format(at)))
+    for index, point in enumerate(start if isinstance(start, list | tuple) else ()):
+        problems += _setting_checks(hyper, f"search.start_from[{index}]", point, searched=False)
+        if len(problems) > MAX_PROBLEMS:
+            text = _NOT_CHECKED.format(index)
+            problems.append(Problem(location="search.start_from", text=text))
             break
     if start == "published" and not raw.get("published"):
         text = "'published' needs a published section; write it, or a list of configurations"
@@ -149,113 +175,131 @@ def _start_checks(hyper: type[Hyperparameters] | None, raw: Mapping[str, Any]) -
     return problems
 
 
-def _published_checks(hyper: type[Hyperparameters] | None, raw: Mapping[str, Any]) -> list[Problem]:
-    """Published rows name tasks, hyperparameters and metrics that there are."""
+def _published_checks(hyper: HyperparametersType, raw: Mapping[str, Any]) -> list[Problem]:
+    """Return the problems of published rows: unknown tasks, settings and scores."""
     problems: list[Problem] = []
     rows = raw.get("published")
-    for at, row in enumerate(rows if isinstance(rows, list | tuple) else ()):
-        results = row.get("results") if isinstance(row, Mapping) else None
-        strange = [name for name in mapping_or_empty(results) if name not in task_table.TASKS]
-        shown, rest = limit_names(strange, "names of no task", f"published[{at}].results")
-        for name in shown:
-            text = unknown_name("task", name, task_table.TASKS)
-            problems.append(Problem(location=f"published[{at}].results.{name}", text=text))
-        problems += rest
-        for name, result in mapping_or_empty(results).items():
-            place = f"published[{at}].results.{name}"
-            if name in task_table.TASKS and isinstance(result, Mapping):
-                settings = result.get("settings")
-                problems += _values(hyper, f"{place}.settings", settings, searched=False)
-                known = score_names(task_table.TASKS[name])
-                strange = [
-                    name for name in mapping_or_empty(result.get("scores")) if name not in known
-                ]
-                shown, rest = limit_names(strange, "names of no score", f"{place}.scores")
-                for score in shown:
-                    text = unknown_name("score", str(score), known)
-                    problems.append(Problem(location=f"{place}.scores", text=text))
-                problems += rest
-        if len(problems) > MOST:
-            problems.append(Problem(location="published", text=_NOT_LOOKED_AT.format(at)))
+    for index, row in enumerate(rows if isinstance(rows, list | tuple) else ()):
+        results = mapping_or_empty(mapping_or_empty(row).get("results"))
+        location = f"published[{index}].results"
+        problems += _unknown_tasks(results, location)
+        for task, result in results.items():
+            if task in task_table.TASKS and isinstance(result, Mapping):
+                problems += _setting_checks(
+                    hyper, f"{location}.{task}.settings", result.get("settings"), searched=False
+                )
+                problems += _score_checks(task, result.get("scores"), f"{location}.{task}.scores")
+        if len(problems) > MAX_PROBLEMS:
+            text = _NOT_CHECKED.format(index)
+            problems.append(Problem(location="published", text=text))
             break
     return problems
 
 
-def _search_checks(raw: Mapping[str, Any]) -> list[Problem]:
-    """What a sampler asks of the space, and seeds that make sense."""
-    search, problems = mapping_or_empty(raw.get("search")), []
-    searched = {task: _searched(raw, task) for task in raw["tasks"]}
-    for task, dimensions in searched.items():
-        if search.get("sampler") == "grid":
+def _score_checks(task: str, scores: Any, location: str) -> list[Problem]:
+    """Return a problem for each name that is not a score of a task."""
+    known = score_names(task_table.TASKS[task])
+    unknown = [name for name in mapping_or_empty(scores) if name not in known]
+    shown, rest = limit_names(unknown, "names of no score", location)
+    texts = [unknown_name("score", str(name), known) for name in shown]
+    return [*(Problem(location=location, text=text) for text in texts), *rest]
+
+
+def _sampler_checks(raw: Mapping[str, Any]) -> list[Problem]:
+    """Return the problems of dimensions that the sampler cannot search."""
+    sampler = mapping_or_empty(raw.get("search")).get("sampler")
+    problems = []
+    for task in raw["tasks"]:
+        dimensions = _searched(raw, task)
+        if sampler == "grid":
             text = "a grid needs {choice: [...]} or {int: [...]} here, or another sampler"
-            continuous = [p for p, kind in dimensions.values() if kind in ("uniform", "log")]
-            problems += [Problem(location=place, text=text) for place in continuous]
-        numeric = [kind for _, kind in dimensions.values() if kind in ("uniform", "log", "int")]
-        if search.get("sampler") == "cmaes" and dimensions and len(numeric) < 2:
-            text = f"cmaes needs two numeric ranges, {task} has {len(numeric)}; use tpe"
+            for location, form in dimensions.values():
+                if form in ("uniform", "log"):
+                    problems.append(Problem(location=location, text=text))
+        ranges = [form for _, form in dimensions.values() if form in ("uniform", "log", "int")]
+        if sampler == "cmaes" and dimensions and len(ranges) < 2:
+            text = f"cmaes needs two numeric ranges, {task} has {len(ranges)}; use tpe"
             problems.append(Problem(location="search.sampler", text=text))
-    seeds = mapping_or_empty(raw.get("confirm")).get("seeds")
-    if isinstance(seeds, list | tuple):
-        typed = _seeds(seeds)
-        if len(set(typed)) < len(typed):
-            text = f"each seed stands once, got {list(seeds)}"
-            problems.append(Problem(location="confirm.seeds", text=text))
-        chose = _seeds([search.get("seed", Search().seed)])
-        if set(chose) & set(typed) and any(searched.values()):
-            text = f"seed {chose[0]} chose the configurations; confirm with fresh ones"
-            problems.append(Problem(location="confirm.seeds", text=text))
     return problems
 
 
-def _seeds(raw: Iterable[Any]) -> list[int]:
-    """Return seeds as they are typed: 11, 11.0 and "11" are one. What is none the schema tells."""
-    typed = []
-    for value in raw:
+def _seed_checks(raw: Mapping[str, Any]) -> list[Problem]:
+    """Return the problems of confirm.seeds: repeated seeds, and that of the search."""
+    values = mapping_or_empty(raw.get("confirm")).get("seeds")
+    if not isinstance(values, list | tuple):
+        return []
+    problems, seeds = [], _typed_seeds(values)
+    if len(set(seeds)) < len(seeds):
+        text = f"each seed may appear only once, got {list(values)}"
+        problems.append(Problem(location="confirm.seeds", text=text))
+    search_seeds = _typed_seeds([mapping_or_empty(raw.get("search")).get("seed", Search().seed)])
+    if set(search_seeds) & set(seeds) and any(_searched(raw, task) for task in raw["tasks"]):
+        text = f"seed {search_seeds[0]} chose the configurations; confirm with fresh ones"
+        problems.append(Problem(location="confirm.seeds", text=text))
+    return problems
+
+
+def _typed_seeds(values: Iterable[Any]) -> list[int]:
+    """Return seeds as numbers: 11, 11.0 and "11" are equal. The schema reports invalid ones."""
+    seeds = []
+    for value in values:
         with suppress(ValidationError):
-            typed.append(Search.model_validate({"seed": value}).seed)
-    return typed
+            seeds.append(Search.model_validate({"seed": value}).seed)
+    return seeds
 
 
 def _searched(raw: Mapping[str, Any], task: str) -> dict[str, tuple[str, Any]]:
-    """Hyperparameter -> where a task's dimension stands in the file, and its form."""
-    own = mapping_or_empty(mapping_or_empty(raw.get("per_task")).get(task))
-    found = {}
-    for place, part in (("space", raw.get("space")), (f"per_task.{task}.space", own.get("space"))):
-        for name, form in mapping_or_empty(part).items():
-            found[name] = (f"{place}.{name}", next(iter(mapping_or_empty(form)), None))
-    fixed = mapping_or_empty(own.get("fixed"))
-    return {name: dimension for name, dimension in found.items() if name not in fixed}
+    """Return the searched hyperparameters of a task: name -> location in the file, and form."""
+    per_task = mapping_or_empty(mapping_or_empty(raw.get("per_task")).get(task))
+    sections = (("space", raw.get("space")), (f"per_task.{task}.space", per_task.get("space")))
+    dimensions = {}
+    for location, space in sections:
+        for name, dimension in mapping_or_empty(space).items():
+            form = next(iter(mapping_or_empty(dimension)), None)
+            dimensions[name] = (f"{location}.{name}", form)
+    fixed = mapping_or_empty(per_task.get("fixed"))
+    return {name: dimension for name, dimension in dimensions.items() if name not in fixed}
 
 
 def space_checks(study: Study) -> list[Problem]:
-    """What can be told once every value has its type: starts outside the space, huge grids, values
-    that a task's head has no use for."""
+    """Return the problems that need typed values.
+
+    They are start configurations outside the space, values that a task's head does not support,
+    dimensions without effect, and grids that are too large.
+    """
     problems = []
-    places = {task: study.space_of(task) for task in (*study.tasks, *study.per_task, "")}
+    names = (*study.tasks, *study.per_task, "")
+    nonempty = [space for space in map(study.space_of, dict.fromkeys(names)) if space]
     points = study.search.start_from
-    for at, point in enumerate(points if points != "published" else ()):
-        gaps = [gap for space in places.values() if space and (gap := _gap(point, space))]
-        if len(gaps) == sum(map(bool, places.values())) > 0:
-            problems.append(Problem(location=f"search.start_from[{at}]", text=gaps[0]))
+    for index, point in enumerate(points if points != "published" else ()):
+        reasons = [_why_outside(point, space) for space in nonempty]
+        if reasons and all(reasons):
+            problems.append(Problem(location=f"search.start_from[{index}]", text=reasons[0]))
+    recipe = RECIPES[study.recipe]
     for task in study.tasks:
         head = task_table.get(task).head
-        if found := RECIPES[study.recipe].incompatibility(head, study.hyperparameters(task, {})):
-            own = study.per_task.get(task)
-            place = f"per_task.{task}." if own and found[0] in own.fixed else ""
-            problems.append(Problem(location=f"{place}fixed.{found[0]}", text=found[1]))
+        if problem := recipe.incompatibility(head, study.hyperparameters(task, {})):
+            name, text = problem
+            per_task = study.per_task.get(task)
+            prefix = f"per_task.{task}." if per_task and name in per_task.fixed else ""
+            problems.append(Problem(location=f"{prefix}fixed.{name}", text=text))
     problems += unused_dimensions(study)
     for task in study.tasks if study.search.sampler == "grid" else ():
-        if (cells := spaces.count_points(places[task])) > CELLS:
-            count = f"{cells:,}" if cells < math.inf else "countless"
-            text = f"a grid of {count} configurations for {task}, at most {CELLS:,}; use tpe"
+        if (count := spaces.count_points(study.space_of(task))) > MAX_GRID:
+            number = f"{count:,}" if count < math.inf else "infinitely many"
+            text = f"a grid of {number} configurations for {task}, at most {MAX_GRID:,}; use tpe"
             problems.append(Problem(location="search.sampler", text=text))
     return problems
 
 
-def _gap(point: Mapping[str, Any], space: spaces.Space) -> str:
-    """Why a configuration is not one of the space; empty where it is."""
-    lacking = [name for name in space if name not in point]
-    if lacking:
-        return f"every searched name is needed, it lacks {', '.join(lacking)}"
-    outside = [f"{n}: {point[n]}" for n, dimension in space.items() if point[n] not in dimension]
+def _why_outside(point: Mapping[str, Any], space: spaces.Space) -> str:
+    """Return why a configuration is outside a space; "" if it is inside."""
+    missing = [name for name in space if name not in point]
+    if missing:
+        return f"every searched name is needed, it lacks {', '.join(missing)}"
+    outside = [
+        f"{name}: {point[name]}"
+        for name, dimension in space.items()
+        if point[name] not in dimension
+    ]
     return f"not in the space: {', '.join(outside)}" if outside else ""

@@ -1,8 +1,9 @@
-"""Reads a study's YAML, in which a key stands once. Knows nothing of what a study holds.
+"""Reads the YAML of a study and refuses what a study does not need.
 
-YAML can do more than a study needs, and some of it harms: aliases that expand to millions of
-values, tags that make objects, dates and times where text was meant. Limits are checked while the
-text is parsed, before anything is built of it."""
+YAML has features that can do harm: aliases that expand to millions of values, tags that construct
+objects, dates and times where text is meant. Limits are checked while the text is parsed, before
+values are constructed. This module does not know the fields of a study.
+"""
 
 import re
 from pathlib import Path
@@ -14,138 +15,149 @@ from yaml import MarkedYAMLError
 from ..errors import InputError, Problem, nearest_name, shorten, unknown_name
 from ..storage import open_input
 from .shipped_studies import shipped_studies
-from .value_limits import DEEPEST, VALUES
+from .value_limits import MAX_DEPTH, MAX_VALUES
 
-LARGEST = 2**18  # bytes of a study; the largest that ships has 15,000
+MAX_BYTES = 2**18  # of a study; the largest shipped study has 15,000
 
-_PLAIN = frozenset(
+_PLAIN_TAGS = frozenset(
     f"tag:yaml.org,2002:{name}"
     for name in ("str", "int", "float", "bool", "null", "seq", "map", "merge")
 )
-_TIME = "tag:yaml.org,2002:timestamp"
-_NUMBERS = frozenset(f"tag:yaml.org,2002:{name}" for name in ("int", "float"))
-# Numbers to YAML 1.1 that no one means: 1:30 is 90 to it, and 010 is 8.
+_TIME_TAG = "tag:yaml.org,2002:timestamp"
+_NUMBER_TAGS = frozenset(f"tag:yaml.org,2002:{name}" for name in ("int", "float"))
+# Numbers that YAML 1.1 reads in an unexpected way: 1:30 is 90, and 010 is 8.
 _ODD_NUMBER = re.compile(r".*:.*|[-+]?0[0-9_]+")
 
 
 def read_yaml(path: Path) -> tuple[Any, list[Problem]]:
-    """What the YAML of a file says, and the keys that stand twice. Raises InputError where that
-    cannot be told."""
+    """Read a YAML file.
+
+    Args:
+        path: the file.
+
+    Returns:
+        Its content, and a problem for each key that appears twice.
+
+    Raises:
+        InputError: it cannot be read, or is not the plain YAML of a study.
+    """
     try:
         return _read(path)
     except FileNotFoundError:
-        place, text = "file", _absent(path)
+        location, text = "file", _missing_file_message(path)
     except OSError as error:
-        place, text = "file", f"cannot be read: {error.strerror}"
+        location, text = "file", f"cannot be read: {error.strerror}"
     except (UnicodeDecodeError, yaml.reader.ReaderError):
-        place, text = "file", "not a text in UTF-8; a study is a YAML file"
+        location, text = "file", "not a text in UTF-8; a study is a YAML file"
     except RecursionError:
-        place, text = "file", "nested too deeply; a study has four levels"
+        location, text = "file", "nested too deeply; a study has four levels"
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        place = f"line {mark.line + 1}" if mark else "file"
+        location = f"line {mark.line + 1}" if mark else "file"
         text = f"not YAML: {_cause(error)}"
-        if isinstance(error, NotPlain):
+        if isinstance(error, UnsupportedYAMLError):
             text = error.problem
-    raise InputError(str(path), [Problem(location=place, text=text)]) from None
+    raise InputError(str(path), [Problem(location=location, text=text)]) from None
 
 
-def _absent(path: Path) -> str:
-    """Return what to say of a file that is not there: the studies that may be meant."""
-    near = [p.name for p in path.parent.glob("*.yaml") if p.exists()]
-    ours = shipped_studies()
-    if path.stem in ours:
+def _missing_file_message(path: Path) -> str:
+    """Return the message for a file that does not exist, with studies that may be meant."""
+    names = [file.name for file in path.parent.glob("*.yaml") if file.exists()]
+    shipped = shipped_studies()
+    if path.stem in shipped:
         return f"no such file; '{path.stem}' ships with raysearch: give that name alone"
-    bare = len(path.parts) == 1
-    if bare and nearest_name(path.name, ours):
-        near += ours
-    if near:
-        return unknown_name("study", path.name, near)
-    return "no such file" + ", and none that ships: `raysearch list studies` shows them" * bare
+    is_name = len(path.parts) == 1
+    if is_name and nearest_name(path.name, shipped):
+        names += shipped
+    if names:
+        return unknown_name("study", path.name, names)
+    hint = ", and none that ships: `raysearch list studies` shows them"
+    return f"no such file{hint if is_name else ''}"
 
 
 def parse_value(text: str) -> Any:
-    """Return what a text of YAML says, as NAME=VALUE has it.
+    """Return the value of a YAML text, such as that of NAME=VALUE.
 
     Raises:
-        yaml.YAMLError, RecursionError, ValueError: it is no YAML, or not plain.
+        yaml.YAMLError, RecursionError, ValueError: it is not YAML, or not plain.
     """
-    return _load(text)[0]
+    return _parse(text)[0]
 
 
 def _read(path: Path) -> tuple[Any, list[Problem]]:
-    """What the YAML of a file says, and the keys that stand twice."""
+    """Return the content of a file, and a problem for each key that appears twice."""
     with open_input(path) as stream:
-        content = stream.read(LARGEST + 1)
-    if len(content) > LARGEST:
-        text = f"more than {LARGEST // 2**10} KiB are no study; a small YAML file would do"
+        content = stream.read(MAX_BYTES + 1)
+    if len(content) > MAX_BYTES:
+        text = f"larger than {MAX_BYTES // 2**10} KiB; a study is a small YAML file"
         raise InputError(str(path), [Problem(location="file", text=text)])
-    raw, twice = _load(content.decode("utf-8"))
-    return raw, [Problem(location=f"line {line}", text=text) for line, text in sorted(twice)]
+    raw, repeated = _parse(content.decode("utf-8"))
+    return raw, [Problem(location=f"line {line}", text=text) for line, text in sorted(repeated)]
 
 
-def _load(text: str) -> tuple[Any, list[tuple[int, str]]]:
-    """Return what a text says, and the lines of keys that stand twice."""
+def _parse(text: str) -> tuple[Any, list[tuple[int, str]]]:
+    """Return the value of a text, and the lines of keys that appear twice with a message."""
     loader = _Loader(text)
     try:
-        return loader.get_single_data(), loader.twice
+        return loader.get_single_data(), loader.repeated_keys
     finally:
         loader.dispose()
 
 
-class NotPlain(MarkedYAMLError):
-    """YAML, and more of it than a study may have."""
+# PyYAML has no types: its classes are Any to a type checker.
+class UnsupportedYAMLError(MarkedYAMLError):  # type: ignore[misc]
+    """The error of valid YAML with features that a study must not use."""
 
 
-class _Loader(yaml.SafeLoader):
-    """Keeps to the plain part of YAML, and to its limits.
+class _Loader(yaml.SafeLoader):  # type: ignore[misc]
+    """A YAML loader for the plain part of YAML, with limits.
 
-    YAML keeps the last of two equal keys without a word: here it is a problem.
+    PyYAML silently uses the last of two equal keys; here a repeated key is a problem.
 
     Attributes:
-        twice: line and text of each key that stands twice.
-        values: how many were composed so far, each alias as many as it stands for.
-        depth: lists and mappings around the next one.
-        sizes: anchor -> how many values it stands for.
+        repeated_keys: line and message for each key that appears twice.
+        count: the number of nodes so far; an alias counts as many as it stands for.
+        depth: the number of lists and mappings around the next node.
+        sizes: anchor -> the number of nodes that it stands for.
     """
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
-        self.twice: list[tuple[int, str]] = []
-        self.values = self.depth = 0
+        self.repeated_keys: list[tuple[int, str]] = []
+        self.count = self.depth = 0
         self.sizes: dict[str, int] = {}
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
-        event, before = self.peek_event(), self.values
-        alias = isinstance(event, yaml.AliasEvent)
-        if alias and event.anchor in self.anchors and event.anchor not in self.sizes:
-            raise _not_plain(
-                f"'*{shorten(event.anchor)}' stands within what it is the name of", event
+        event, before = self.peek_event(), self.count
+        is_alias = isinstance(event, yaml.AliasEvent)
+        if is_alias and event.anchor in self.anchors and event.anchor not in self.sizes:
+            raise _unsupported(
+                f"'*{shorten(event.anchor)}' stands for a value that holds it", event
             )
-        self.values += self.sizes.get(event.anchor, 1) if alias else 1
-        if self.values > VALUES:
-            text = f"more than {VALUES:,} values, with what aliases stand for, are no study"
-            raise _not_plain(text, event)
-        if self.depth > DEEPEST:
+        self.count += self.sizes.get(event.anchor, 1) if is_alias else 1
+        if self.count > MAX_VALUES:
+            text = f"more than {MAX_VALUES:,} values with those of aliases, too many for a study"
+            raise _unsupported(text, event)
+        if self.depth > MAX_DEPTH:
             raise RecursionError
         self.depth += 1
         node = super().compose_node(parent, index)
         self.depth -= 1
-        if not alias:
+        if not is_alias:
             _check_tag(node, event)
-            self.sizes[event.anchor] = self.values - before
+            self.sizes[event.anchor] = self.count - before
         return node
 
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
-        node, lines = super().compose_mapping_node(anchor), {}
+        node = super().compose_mapping_node(anchor)
+        lines: dict[str, int] = {}
         for key, _ in node.value:
             if not isinstance(key, yaml.ScalarNode):
                 continue
             name, line = key.value, key.start_mark.line + 1
             if name in lines:
-                text = f"'{shorten(name)}' stands twice, first in line {lines[name]}"
-                text += ": keep one of the two"
-                self.twice.append((line, text))
+                text = f"'{shorten(name)}' appears twice, first in line {lines[name]}"
+                self.repeated_keys.append((line, f"{text}: keep one of the two"))
             lines.setdefault(name, line)
         return node
 
@@ -153,7 +165,7 @@ class _Loader(yaml.SafeLoader):
         try:
             return super().construct_object(node, deep)
         except (ArithmeticError, LookupError, TypeError, ValueError) as error:
-            # A number of too many digits, or of none; a word that is no truth value.
+            # A number with too many digits or none; a word that is not a truth value.
             cause = str(error).partition(";")[0]
             if not isinstance(error, ValueError):
                 cause = f"'{shorten(str(node.value))}' is no {node.tag.rpartition(':')[2]}"
@@ -161,26 +173,25 @@ class _Loader(yaml.SafeLoader):
 
 
 def _check_tag(node: yaml.Node, event: yaml.Event) -> None:
-    """Refuse what is neither text nor number, truth value, list or mapping."""
-    tag, seen = node.tag, node.value if isinstance(node, yaml.ScalarNode) else ""
-    if tag == _TIME or (tag in _NUMBERS and not event.tag and _ODD_NUMBER.fullmatch(seen)):
-        kind = "a date" if tag == _TIME else "another number"
-        raise _not_plain(
-            f"'{shorten(seen)}' is {kind} to YAML; write it in quotes, or otherwise", event
-        )
-    if tag not in _PLAIN:
-        ours = "tag:yaml.org,2002:"
-        name = f"!!{tag.removeprefix(ours)}" if tag.startswith(ours) else tag
-        raise _not_plain(f"the tag {shorten(name)} makes what no study holds; leave it out", event)
+    """Refuse nodes that are not text, numbers, truth values, lists or mappings."""
+    tag, text = node.tag, node.value if isinstance(node, yaml.ScalarNode) else ""
+    if tag == _TIME_TAG or (tag in _NUMBER_TAGS and not event.tag and _ODD_NUMBER.fullmatch(text)):
+        kind = "a date" if tag == _TIME_TAG else "another number"
+        message = f"'{shorten(text)}' is {kind} in YAML; put it in quotes, or write it differently"
+        raise _unsupported(message, event)
+    if tag not in _PLAIN_TAGS:
+        prefix = "tag:yaml.org,2002:"
+        name = f"!!{tag.removeprefix(prefix)}" if tag.startswith(prefix) else tag
+        raise _unsupported(f"a study cannot use the tag {shorten(name)}; leave it out", event)
 
 
-def _not_plain(text: str, event: yaml.Event) -> NotPlain:
-    return NotPlain(problem=text, problem_mark=event.start_mark)
+def _unsupported(text: str, event: yaml.Event) -> UnsupportedYAMLError:
+    return UnsupportedYAMLError(problem=text, problem_mark=event.start_mark)
 
 
 def _cause(error: yaml.YAMLError) -> str:
-    """What is no YAML."""
+    """Return why a text is not YAML."""
     cause = str(getattr(error, "problem", None) or error)
     if cause.startswith("but "):
         cause = f"{error.context} {cause}"
-    return f"{cause}; it is indented with spaces" if r"'\t'" in cause else cause
+    return f"{cause}; indent with spaces" if r"'\t'" in cause else cause
