@@ -4,7 +4,7 @@ They are apart from the heads because they also answer for families without such
 class of raysearch, or with a message.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -36,7 +36,8 @@ class Architectures:
         if config in self.auto._model_mapping:
             return _first_class(self.auto._model_mapping[config])
         if self.fallback is not None and config in self.fallback._model_mapping:
-            return _multiple_choice_class(_first_class(self.fallback._model_mapping[config]))
+            classifier: Any = _first_class(self.fallback._model_mapping[config])
+            return _multiple_choice_class(classifier)
         text = (
             f"transformers has no model of the family '{config.model_type}' that {self.task} "
             f"(none for {self.auto.__name__}); an encoder such as BERT, RoBERTa or ELECTRA would do"
@@ -50,8 +51,8 @@ class Architectures:
             InputError: no model of this family has such a head.
         """
         options.pop("trust_remote_code", None)  # these classes are transformers' or raysearch's
-        model: PreTrainedModel = self[type(config)]._from_config(config, **options)
-        return model
+        build: Callable[..., PreTrainedModel] = self[type(config)]._from_config
+        return build(config, **options)
 
     def from_pretrained(self, name: str, *, config: Any = None, **options: Any) -> Any:
         """Read a model as `PreTrainedModel.from_pretrained` does.

@@ -17,7 +17,7 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 def read_dictionary(
-    content: bytes, *, aliases: Mapping[str, str] | None = None, place: str = ""
+    content: bytes, *, aliases: Mapping[str, str] | None = None, location: str = ""
 ) -> tuple[list[str], list[Problem]]:
     """Read the tokens of a dict.txt as fairseq's `Dictionary.add_from_file` does.
 
@@ -30,7 +30,7 @@ def read_dictionary(
     Args:
         content: of the file.
         aliases: name in the file -> name of the same token in the vocabulary.
-        place: a prefix for the problems' locations.
+        location: a prefix for the problems' locations.
 
     Returns:
         Every token once, in the order of its id: the special ones first, and the mask last unless
@@ -41,8 +41,8 @@ def read_dictionary(
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError as error:
-        location, reason = place_not_utf8(content, error)
-        return [], [Problem(location=f"{place}{location}", text=reason)]
+        line, reason = place_not_utf8(content, error)
+        return [], [Problem(location=f"{location}{line}", text=reason)]
     lines = text.replace("\r\n", "\n").replace("\r", "\n").rstrip("\n").split("\n")
     lines = [line.rstrip() for line in lines] if lines != [""] else []
     counted = any(" " in line for line in lines)
@@ -55,7 +55,7 @@ def read_dictionary(
         if not reason:
             reason = _repetition(token, line_of, overwrites)
         if reason:
-            problems.append(Problem(location=f"{place}line {number}", text=reason))
+            problems.append(Problem(location=f"{location}line {number}", text=reason))
         elif token in line_of:
             earlier = len(SPECIAL) + line_of[token] - 1
             tokens[earlier] = f"{token} {OVERWRITE} {earlier}"

@@ -90,7 +90,8 @@ def load_finetuned(
     if order is not None:
         reorder(model, order)
     model.to(device)  # type: ignore[arg-type]  # transformers decorates `to` as a function
-    return model.eval()
+    model.train(False)
+    return model
 
 
 def _has_conditional_head(choices: Mapping[str, str]) -> bool:

@@ -53,7 +53,7 @@ def _reads_only(model: PreTrainedModel, last: torch.nn.Module, count: int) -> bo
         ids = ids[:, None]
     training, hook = model.training, last.register_forward_hook(spoil)
     try:
-        logits = model.eval()(input_ids=ids, attention_mask=torch.ones_like(ids)).logits
+        logits = model.train(False)(input_ids=ids, attention_mask=torch.ones_like(ids)).logits
     finally:
         hook.remove()
         model.train(training)
@@ -63,8 +63,9 @@ def _reads_only(model: PreTrainedModel, last: torch.nn.Module, count: int) -> bo
 def _sample_pair(model: PreTrainedModel) -> torch.Tensor:
     """Return the token ids of a pair of sentences, [1, 6]: begin, word, end, and once more."""
     config = model.config
+    embedding: Any = model.get_input_embeddings()  # some families have a class of their own
     begin, end = config.bos_token_id, config.eos_token_id
-    vocabulary = range(model.get_input_embeddings().num_embeddings)
+    vocabulary = range(embedding.num_embeddings)
     word = next(id_ for id_ in vocabulary if id_ not in (begin, end, config.pad_token_id))
     edges = [word if edge not in vocabulary else edge for edge in (begin, end)]
     sentence = [edges[0], word, edges[1]]

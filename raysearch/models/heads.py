@@ -160,7 +160,8 @@ def _first_tokens(word: torch.Tensor) -> torch.Tensor:
 
 def _pop_context(inputs: dict[str, Any]) -> torch.Tensor:
     """Take the context's span out of a batch; return its mask, bool [examples, tokens]."""
-    start, length = inputs.pop(CONTEXT_START), inputs.pop(CONTEXT_LENGTH)
+    start: torch.Tensor = inputs.pop(CONTEXT_START)
+    length: torch.Tensor = inputs.pop(CONTEXT_LENGTH)
     positions = torch.arange(inputs["input_ids"].shape[1], device=start.device)[None, :]
     return (positions >= start[:, None]) & (positions < (start + length)[:, None])
 

@@ -59,6 +59,7 @@ def find_input_limits(config: Any) -> InputLimits:
     transformers_logging.set_verbosity(logging.ERROR)
     with torch.device("meta"):
         model = ENCODER.from_config(config, trust_remote_code=False)
+    embedding: Any = model.get_input_embeddings()  # some families have a class of their own
     tables = _position_tables(model)
     limits = [rows - _first_row(table) for table, rows in tables]
     if tables:  # DeBERTa has position ids even if no table is looked up with them
@@ -74,7 +75,7 @@ def find_input_limits(config: Any) -> InputLimits:
     return InputLimits(
         limit=min([*limits, NO_LIMIT]),
         types=_count_token_types(model, config),
-        words=model.get_input_embeddings().weight.shape[0],
+        words=embedding.weight.shape[0],
         shifted=any(_padding_index(table) is not None for table, _ in tables),
     )
 

@@ -5,6 +5,7 @@ They are read once, on the driver; any process can hold them without reading a m
 
 import hashlib
 import json
+import logging
 import re
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -16,7 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 from transformers import AutoConfig, AutoTokenizer, PreTrainedModel
-from transformers.utils import logging
+from transformers.utils import logging as transformers_logging
 
 from .. import __version__
 from ..errors import InputError, Problem
@@ -86,7 +87,7 @@ def read_tokenizer(name: str, texts: Iterable[str]) -> Any:
         InputError: the tokenizer cannot be read, cannot tell the offsets of its tokens, or gives
             something that the model cannot read (all problems of this last kind are listed).
     """
-    logging.set_verbosity(logging.ERROR)
+    transformers_logging.set_verbosity(logging.ERROR)
     if scratch_shape(name):
         tokenizer = scratch.train_tokenizer(name, texts)
         config = scratch.scratch_config(name, tokenizer)
@@ -247,8 +248,8 @@ def from_hub(reader: Callable[..., Any], name: str, **options: Any) -> Any:
         InputError: it cannot be read; the text names the model and the files.
     """
     local = Path(name).is_dir()
-    logging.set_verbosity(logging.ERROR)
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # transformers has no type
+    transformers_logging.set_verbosity(logging.ERROR)
+    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # transformers has no type
     if local:
         inspect_model_folder(Path(name))
     parts = {AutoConfig.from_pretrained: "config.json", AutoTokenizer.from_pretrained: "tokenizer"}

@@ -167,7 +167,7 @@ _TOKENIZERS: dict[str, Callable[[Iterable[str], int], Any]] = {
     "amos": _train_unigram,
     "cross-thought": _train_byte_bpe,
 }
-_CONFIGS: dict[str, type[PreTrainedConfig]] = {
+_CONFIGS: dict[str, Callable[..., PreTrainedConfig]] = {
     "bert": BertConfig,
     "amos": AmosConfig,
     "cross-thought": CrossThoughtConfig,

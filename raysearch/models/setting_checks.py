@@ -4,12 +4,13 @@ A model is built from its configuration, without weights, and inspected. A confi
 be read is skipped: the reader of the model reports why.
 """
 
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
 from transformers import AutoConfig, PreTrainedModel
-from transformers.utils import logging
+from transformers.utils import logging as transformers_logging
 
 from .. import tasks
 from ..errors import InputError, Problem
@@ -100,7 +101,7 @@ def _location(study: Study, name: str, field: str) -> str:
 
 def _read_config(model: str, download: bool) -> dict[str, Any] | None:
     """Return a model's configuration as a dict; None if it is not available or cannot be read."""
-    logging.set_verbosity(logging.ERROR)
+    transformers_logging.set_verbosity(logging.ERROR)
     try:
         if scratch_shape(model):
             config = scratch.scratch_config(model, _VOCABULARY)

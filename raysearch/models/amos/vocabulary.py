@@ -150,6 +150,6 @@ def _number(content: bytes, at: int) -> tuple[int, int]:
 
 def _ids(content: bytes, problems: list[Problem]) -> dict[str, int]:
     """Return piece -> id of all pieces but the special ones, whose ids are the first."""
-    tokens, wrong = read_dictionary(content, aliases=_FAIRSEQ, place=f"{LINES} ")
+    tokens, wrong = read_dictionary(content, aliases=_FAIRSEQ, location=f"{LINES} ")
     problems += wrong
     return {token: id_ for id_, token in enumerate(tokens) if id_ >= len(SPECIAL)}
