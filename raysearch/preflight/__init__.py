@@ -1,9 +1,19 @@
-"""What cannot run is refused in seconds, before anything starts, every problem named."""
+"""Checks before a run starts: what cannot run is refused in seconds, with every problem."""
 
+from ..study.model_names import model_problems
 from .checks import Survey, survey
-from .model_files import hub_problems, model_fingerprint, model_problems
+from .model_files import hub_problems, model_fingerprint
 from .resources import Lanes, disk_problems, lane_problems
 from .view_resources import view_fingerprint
 
-__all__ = ["Lanes", "Survey", "disk_problems", "hub_problems", "lane_problems",
-           "model_fingerprint", "model_problems", "survey", "view_fingerprint"]  # fmt: skip
+__all__ = [
+    "Lanes",
+    "Survey",
+    "disk_problems",
+    "hub_problems",
+    "lane_problems",
+    "model_fingerprint",
+    "model_problems",
+    "survey",
+    "view_fingerprint",
+]

@@ -1,5 +1,9 @@
-"""What cannot run is refused in seconds, before anything starts, every problem named."""
+"""The survey of a study: checks of its models, its data and its schedules before a run.
 
+It calls the checks of the other modules. Problems of all tasks are reported together.
+"""
+
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -10,18 +14,19 @@ from ..study import Study
 from ..study.model_names import POSITIONS, model_problems, scratch_shape
 from ..study.unused_fields import unused_field_notes
 from . import schedule_notes, view_resources
-from .file_problems import task_problems, unreadable
+from .file_problems import task_problems, unreadable_problem
 
 
 @dataclass(frozen=True, kw_only=True)
 class Survey:
-    """What a study starts from, looked at.
+    """The result of checking a study.
 
     Attributes:
-        problems: of its models' names; missing files of all tasks, and every broken row of those
-            that are there.
-        sizes: task -> split -> usable examples, of what trains and selects and is there.
-        notes: what views are made from: languages with dictionaries or translations, and without.
+        problems: of the names of models; of missing files of all tasks, and of every invalid row
+            of existing files; of schedules and of resources for views.
+        sizes: task -> split -> number of usable examples, for existing training and dev splits.
+        notes: fixed values without effect, unusual schedules, and the languages that have
+            dictionaries or translations.
     """
 
     problems: list[Problem]
@@ -30,47 +35,56 @@ class Survey:
 
 
 def survey(study: Study, root: Path | None) -> Survey:
-    """Look at the models of a study, and read all data of its tasks once if there is a folder."""
-    found, sizes, notes = [*_named_models(study), *_lengths(study)], {}, []
+    """Check the models of a study, and read all data of its tasks once.
+
+    Args:
+        study: to check.
+        root: the folder of the data; None: only tasks without files are read.
+    """
+    problems = [*_model_name_problems(study), *_length_problems(study)]
+    sizes: dict[str, dict[str, int]] = {}
+    notes: list[str] = []
     for name in study.tasks:
         if root or not readers.has_files(tasks.get(name)):
-            sizes[name], wrong = _read(study, name, root or Path())
-            found += wrong
-            if not wrong:
-                wrong, told = _schedules(study, name, sizes[name])
-                found += wrong
-                notes += told
-        lacking, seen = view_resources.resource_problems(study, tasks.get(name), root)
-        found += [problem for problem in lacking if problem not in found]
-        notes += [f"{name} {note}" for note in seen]
-    found = list(dict.fromkeys(found))
-    return Survey(problems=found, sizes=sizes, notes=[*unused_field_notes(study), *notes])
+            sizes[name], data_problems = _data_sizes(study, name, root or Path())
+            problems += data_problems
+            if not data_problems:
+                schedule_problems, lines = _schedules(study, name, sizes[name])
+                problems += schedule_problems
+                notes += lines
+        missing, lines = view_resources.resource_problems(study, tasks.get(name), root)
+        problems += missing
+        notes += [f"{name} {line}" for line in lines]
+    problems = list(dict.fromkeys(problems))
+    return Survey(problems=problems, sizes=sizes, notes=[*unused_field_notes(study), *notes])
 
 
-def _read(study: Study, name: str, root: Path) -> tuple[dict[str, int], list[Problem]]:
-    """How many examples the splits of a task have, and what is wrong with them."""
-    task, train, sizes = tasks.get(name), study.training_splits(name), {}
+def _data_sizes(study: Study, name: str, root: Path) -> tuple[dict[str, int], list[Problem]]:
+    """Return the numbers of examples in the splits of a task, and the problems of its files."""
+    task, train = tasks.get(name), study.training_splits(name)
+    sizes: dict[str, int] = {}
     try:
-        found = [replace(problem, location=name) for problem in readers.locate(task, root, train)]
+        problems = [replace(p, location=name) for p in readers.locate(task, root, train)]
         present = readers.present_splits(task, root)
     except OSError as error:
-        return {}, [unreadable(name, error)]
+        return {}, [unreadable_problem(name, error)]
     for split in (*train, *task.dev):
         if split.name in present:
-            spare = study.leave_out if split in train else 0
-            sizes[split.name], wrong = _size(task, split, root, spare)
-            found += wrong
-    return sizes, found
+            max_bad_rows = study.leave_out if split in train else 0
+            sizes[split.name], split_problems = _split_size(task, split, root, max_bad_rows)
+            problems += split_problems
+    return sizes, problems
 
 
 def _schedules(study: Study, name: str, sizes: dict[str, int]) -> tuple[list[Problem], list[str]]:
-    """Schedules that no trial can have, and what else of them is to be told."""
-    head, problems, notes = tasks.get(name).head, [], []
-    if head in schedule_notes.UNKNOWN:
+    """Return the schedules that no trial can have as problems, and other notes on schedules."""
+    head = tasks.get(name).head
+    if head in schedule_notes.UNCOUNTED_HEADS:
         return [], []
+    problems, notes = [], []
     examples = sum(sizes[split.name] for split in study.training_splits(name))
     for line in schedule_notes.schedule_notes(study, name, examples):
-        if schedule_notes.refused(head, line):
+        if schedule_notes.is_refused(head, line):
             text = f"{line}, of {examples:,} examples: a larger EPOCH or a smaller BSZ would do"
             problems.append(Problem(location=name, text=text))
         else:
@@ -78,40 +92,43 @@ def _schedules(study: Study, name: str, sizes: dict[str, int]) -> tuple[list[Pro
     return problems, notes
 
 
-def _size(
-    task: tasks.Task, split: tasks.Split, root: Path, spare: int
+def _split_size(
+    task: tasks.Task, split: tasks.Split, root: Path, max_bad_rows: int
 ) -> tuple[int, list[Problem]]:
-    """How many examples a split has, and what is wrong with it."""
+    """Return the number of examples in a split, and the problems of its files."""
     size = 0
     try:
-        for _ in readers.read(task, split, root, spare=spare):
+        for _ in readers.read(task, split, root, spare=max_bad_rows):
             size += 1
     except InputError as error:
         return size, task_problems(task, error)
     return size, []
 
 
-def _lengths(study: Study) -> list[Problem]:
-    """Rows that are asked for and longer than a model from scratch has positions for."""
-    problems = []
+def _length_problems(study: Study) -> Iterator[Problem]:
+    """Yield a problem for each max_length that exceeds the positions of a model from scratch."""
     for name in study.tasks:
         model = study.model_of(name)
         shape = scratch_shape(model)
-        most = POSITIONS.get(shape[0]) if shape and name in tasks.TASKS else None
-        hyper = study.hyperparameters(name, {}) if most else None
-        if hyper and "max_length" in hyper.model_fields_set and hyper.max_length > most:
-            text = f"{name}: '{model}' has positions for {most} tokens, got {hyper.max_length}"
-            problems.append(
-                Problem(location="max_length", text=f"{text}; {most} or fewer would do")
-            )
-    return problems
+        positions = POSITIONS.get(shape[0]) if shape and name in tasks.TASKS else None
+        if positions is None:
+            continue
+        hyper = study.hyperparameters(name, {})
+        if "max_length" in hyper.model_fields_set and hyper.max_length > positions:
+            text = f"{name}: '{model}' has positions for {positions} tokens, got {hyper.max_length}"
+            text = f"{text}; {positions} or fewer would do"
+            yield Problem(location="max_length", text=text)
 
 
-def _named_models(study: Study) -> list[Problem]:
-    """What is wrong with the models that a study and its tasks name, told where they are named."""
-    places: dict[str, str] = {}
+def _model_name_problems(study: Study) -> list[Problem]:
+    """Return the problems of the models that a study names, with the location of each name."""
+    locations: dict[str, str] = {}
     for name in study.tasks or ("",):
-        own = name in study.per_task and study.per_task[name].model
-        places.setdefault(study.model_of(name), f"per_task.{name}.model" if own else "model")
-    found = [(place, model_problems(model)) for model, place in places.items()]
-    return [replace(problem, location=place) for place, problems in found for problem in problems]
+        own_model = name in study.per_task and study.per_task[name].model
+        location = f"per_task.{name}.model" if own_model else "model"
+        locations.setdefault(study.model_of(name), location)
+    return [
+        replace(problem, location=location)
+        for model, location in locations.items()
+        for problem in model_problems(model)
+    ]

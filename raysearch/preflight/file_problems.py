@@ -1,4 +1,7 @@
-"""The problems of files, told as those of a task."""
+"""Turns errors of files into problems of a task.
+
+Checks of data and of view resources share it.
+"""
 
 import math
 import re
@@ -10,20 +13,19 @@ from ..tasks import Task
 
 
 def task_problems(task: Task, error: InputError) -> list[Problem]:
-    """The problems of a file, in the order of its lines."""
-    begin = f"{task.name} {Path(error.source).name}"
-    return [
-        replace(p, location=f"{begin} {p.location}") for p in sorted(error.problems, key=_place)
-    ]
+    """Return the problems of a file, in the order of its lines, with the names of task and file."""
+    prefix = f"{task.name} {Path(error.source).name}"
+    problems = sorted(error.problems, key=_line_number)
+    return [replace(problem, location=f"{prefix} {problem.location}") for problem in problems]
 
 
-def unreadable(name: str, error: OSError) -> Problem:
-    """That a task's folder or file cannot be opened."""
+def unreadable_problem(name: str, error: OSError) -> Problem:
+    """Return the problem of a task whose folder or file cannot be opened."""
     text = f"cannot be read: {error.strerror}: {shorten(str(error.filename))}"
     return Problem(location=name, text=text)
 
 
-def _place(problem: Problem) -> float:
-    """Where a problem of a file stands; readers tell of a block's bytes before its fields."""
-    found = re.match(r"line (\d+)", problem.location)
-    return int(found[1]) if found else math.inf
+def _line_number(problem: Problem) -> float:
+    """Return the line of a problem; readers report the bytes of a block before its fields."""
+    match = re.match(r"line (\d+)", problem.location)
+    return int(match[1]) if match else math.inf

@@ -1,4 +1,4 @@
-"""What a model is before it is read: its files, or a name on a hub."""
+"""Examines a model before it is read: the files of its folder, or its name on a hub."""
 
 import hashlib
 from pathlib import Path
@@ -8,7 +8,7 @@ from ..study.model_names import model_problems, scratch_shape
 
 
 def model_fingerprint(model: str) -> str:
-    """Identity of a model before it is read: its files' contents, or its name on a hub."""
+    """Return a hash that identifies a model: of the contents of its files, or of its hub name."""
     digest = hashlib.sha256(b"" if Path(model).is_dir() else model.encode())
     for path in model_files(model):
         with path.open("rb") as file:
@@ -18,14 +18,19 @@ def model_fingerprint(model: str) -> str:
 
 
 def model_files(model: str) -> list[Path]:
-    """What a folder holds of a model and its tokenizer; nothing of a name on a hub."""
+    """Return the files of a model and its tokenizer in a folder; none for a name on a hub."""
     folder = Path(model)
-    kinds = ("*.json", "*.safetensors", "*.bin", "*.txt", "*.model")
-    return sorted(f for kind in kinds for f in folder.glob(kind)) if folder.is_dir() else []
+    patterns = ("*.json", "*.safetensors", "*.bin", "*.txt", "*.model")
+    if not folder.is_dir():
+        return []
+    return sorted(path for pattern in patterns for path in folder.glob(pattern))
 
 
 def hub_problems(model: str) -> list[Problem]:
-    """Whether a hub name can be read: from the cache, or from the hub, which is asked once."""
+    """Return a problem if a hub name is neither in the cache nor on the hub, which is asked once.
+
+    Other models have no problems here.
+    """
     if Path(model).is_dir() or scratch_shape(model) or model_problems(model):
         return []
     from huggingface_hub import HfApi, try_to_load_from_cache
@@ -33,8 +38,8 @@ def hub_problems(model: str) -> list[Problem]:
     try:
         if not isinstance(try_to_load_from_cache(model, "config.json"), str):
             HfApi().model_info(model, timeout=10)
-    except Exception as error:  # whatever the network or the hub may answer
+    except Exception as error:  # network and hub raise errors of many types
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        text = f"no folder '{model}', and as a hub name it cannot be read: {reason}"
+        text = f"no folder '{model}', and it cannot be read as a hub name: {reason}"
         return [Problem(location="model", text=text)]
     return []

@@ -1,4 +1,4 @@
-"""Whether lanes find room on a cluster, and files on a disk."""
+"""Checks that a cluster has resources for the lanes of a run, and a disk space for its files."""
 
 import os
 import shutil
@@ -10,18 +10,18 @@ from typing import Self
 from ..errors import Problem
 from .model_files import model_files
 
-SPARE = 500 * 2**20  # bytes that a run folder, logs and prepared data may take
+RESERVED_BYTES = 500 * 2**20  # for a run folder, logs and prepared data
 
 
 @dataclass(frozen=True, kw_only=True)
 class Lanes:
-    """What a run asks of the cluster.
+    """The resources that a run requests from the cluster.
 
     Attributes:
-        count: lanes; None for as many as the cluster holds.
-        workers: worker processes of a lane.
-        cpus: cores of a worker.
-        gpus: devices of a worker, may be a fraction; None for one where the cluster has any.
+        count: number of lanes; None for as many as the cluster holds.
+        workers: worker processes per lane.
+        cpus: cores per worker.
+        gpus: devices per worker, may be a fraction; None for one device if the cluster has any.
     """
 
     count: int | None = None
@@ -31,63 +31,74 @@ class Lanes:
 
     @classmethod
     def from_mapping(cls, lanes: Self | int | None) -> Self | None:
-        """A count alone is one of ordinary lanes."""
+        """Return lanes as they are given; a number alone means that many default lanes."""
         return cls(count=lanes) if isinstance(lanes, int) else lanes
 
     def needs(self, cluster: Mapping[str, float]) -> dict[str, float]:
-        """Resources of one worker on this cluster."""
+        """Return the resources of one worker on a cluster, by Ray's names."""
         gpus = self.gpus if self.gpus is not None else float(cluster.get("GPU", 0) > 0)
         return {"CPU": self.cpus, **({"GPU": gpus} if gpus else {})}
 
     def fit(self, cluster: Mapping[str, float]) -> int:
-        """How many lanes a cluster holds."""
-        needs = self.needs(cluster)
-        shares = [cluster.get(k, 0) / (v * self.workers) for k, v in needs.items() if v]
-        return int(min(shares) + 1e-9)  # ten workers of 1.1 cores fit into eleven
+        """Return the number of lanes that a cluster holds."""
+        ratios = [
+            cluster.get(name, 0) / (amount * self.workers)
+            for name, amount in self.needs(cluster).items()
+            if amount
+        ]
+        return int(min(ratios) + 1e-9)  # ten workers of 1.1 cores fit into eleven
 
 
-def disk_problems(folder: Path, model: str, weights: int, place: str = "storage") -> list[Problem]:
-    """Whether the disk has room for a folder that keeps so many sets of a model's weights.
+def disk_problems(
+    folder: Path, model: str, weights: int, location: str = "storage"
+) -> list[Problem]:
+    """Return a problem if a folder cannot be written or its disk has too little space.
 
     Args:
-        place: what names the folder.
+        folder: may not exist yet.
+        model: the model whose weights are stored.
+        weights: the number of copies of its weights.
+        location: of the folder's name, for the problem.
     """
-    parent = next(p for p in (folder, *folder.parents) if p.exists())
+    parent = next(path for path in (folder, *folder.parents) if path.exists())
+    text = ""
     if not parent.is_dir():
-        return [Problem(location=place, text=f"'{parent}' is no folder; another one would do")]
-    if not os.access(parent, os.W_OK | os.X_OK):
-        return [Problem(location=place, text=f"'{parent}' cannot be written; another would do")]
-    size = sum(f.stat().st_size for f in model_files(model))
-    need, free = SPARE + weights * size, shutil.disk_usage(parent).free
-    if free >= need:
-        return []
-    text = f"{free / 2**30:.1f} GiB free at {parent}, the run needs {need / 2**30:.1f} GiB"
-    return [Problem(location=place, text=text)]
+        text = f"'{parent}' is no folder; another one would do"
+    elif not os.access(parent, os.W_OK | os.X_OK):
+        text = f"'{parent}' cannot be written; another would do"
+    else:
+        size = sum(path.stat().st_size for path in model_files(model))
+        needed, free = RESERVED_BYTES + weights * size, shutil.disk_usage(parent).free
+        if free < needed:
+            needs = f"the run needs {needed / 2**30:.1f} GiB"
+            text = f"{free / 2**30:.1f} GiB free at {parent}, {needs}"
+    return [Problem(location=location, text=text)] if text else []
 
 
 def lane_problems(lanes: Lanes, cluster: Mapping[str, float]) -> list[Problem]:
-    """Whether the cluster holds one lane, and as many as were asked for."""
-    needs, holds = lanes.needs(cluster), lanes.fit(cluster)
-    lane = ", ".join(f"{v * lanes.workers:g} {k}" for k, v in needs.items())
-    have = ", ".join(f"{cluster.get(k, 0):g} {k}" for k in needs)
-    if holds < 1:
-        text = f"a lane needs {lane}, the cluster has {have}; {_advice(lanes, cluster)} would do"
-        return [Problem(location="lanes", text=text)]
-    if lanes.count is not None and lanes.count < 1:
-        return [Problem(location="lanes", text=f"{lanes.count} asked for, at least 1 would do")]
-    if lanes.count is not None and lanes.count > holds:
-        text = f"{lanes.count} lanes of {lane} asked for, the cluster has {have}: at most {holds}"
-        return [Problem(location="lanes", text=text)]
-    return []
+    """Return a problem if a cluster does not hold one lane, or as many as are requested."""
+    needs, capacity = lanes.needs(cluster), lanes.fit(cluster)
+    lane = ", ".join(f"{amount * lanes.workers:g} {name}" for name, amount in needs.items())
+    available = ", ".join(f"{cluster.get(name, 0):g} {name}" for name in needs)
+    text = ""
+    if capacity < 1:
+        hint = _hint(lanes, cluster)
+        text = f"a lane needs {lane}, the cluster has {available}; {hint} would do"
+    elif lanes.count is not None and lanes.count < 1:
+        text = f"{lanes.count} asked for, at least 1 would do"
+    elif lanes.count is not None and lanes.count > capacity:
+        text = f"{lanes.count} lanes of {lane} asked for, the cluster has {available}: "
+        text += f"at most {capacity}"
+    return [Problem(location="lanes", text=text)] if text else []
 
 
-def _advice(lanes: Lanes, cluster: Mapping[str, float]) -> str:
-    """What would make a lane fit: fewer workers where one of them fits, else smaller ones."""
+def _hint(lanes: Lanes, cluster: Mapping[str, float]) -> str:
+    """Return what would make a lane fit: fewer workers if one of them fits, else smaller ones."""
     needs = lanes.needs(cluster)
-    short = [name for name, each in needs.items() if cluster.get(name, 0) + 1e-9 < each]
-    if not short:
+    lacking = [name for name, amount in needs.items() if cluster.get(name, 0) + 1e-9 < amount]
+    if not lacking:
         return "fewer workers in a lane (--workers-per-lane)"
     options = {"GPU": "GPUs for a worker (--gpus-per-worker)", "CPU": "cores (--cpus-per-worker)"}
-    wanted = " and ".join(options[name] for name in short)
-    none = "GPU" in short and not cluster.get("GPU")
-    return f"fewer {wanted}{', 0 where there is none,' if none else ''}"
+    names = " and ".join(options[name] for name in lacking)
+    no_gpus = "GPU" in lacking and not cluster.get("GPU")
+    return f"fewer {names}{', 0 where there is none,' if no_gpus else ''}"

@@ -1,4 +1,4 @@
-"""What schedules do otherwise than a study's settings say, before anything is trained."""
+"""Notes on schedules that differ from a study's settings, before anything is trained."""
 
 from collections.abc import Iterator
 from itertools import islice, product
@@ -7,38 +7,45 @@ from typing import Any
 from ..recipes.schedule import NO_STEP, schedule_differences
 from ..study import Configuration, Study
 
-MOST = 2000  # configurations that are looked at
-_DECIDE = ("BSZ", "EPOCH", "WARMUP", "epoch_examples", "evaluations")
-_COUNTED = ("classify", "regress", "choose")  # heads of which each example is one of the training
-UNKNOWN = ("thought",)  # heads whose examples are joined into blocks: their tokens tell how many
+MAX_CONFIGURATIONS = 2000  # that are checked
+_SCHEDULE_FIELDS = ("BSZ", "EPOCH", "WARMUP", "epoch_examples", "evaluations")
+_COUNTED_HEADS = ("classify", "regress", "choose")  # an example of the files is one of training
+UNCOUNTED_HEADS = ("thought",)  # examples are joined into blocks: their tokens decide how many
 
 
 def schedule_notes(study: Study, task: str, examples: int) -> list[str]:
-    """Return what the schedules of a task's configurations do otherwise than their settings say.
+    """Return how schedules of a task's configurations differ from their settings.
 
     Args:
-        examples: of the training set.
+        study: the study.
+        task: the name of the task.
+        examples: the number of training examples.
 
     Returns:
-        Lines, each once: at the values of a choice and at the ends of a range.
+        A line for each difference, without repetitions. The values of choices and the ends of
+        ranges are checked.
     """
     if examples < 1:
         return []
     lines: dict[str, None] = {}
-    for point in islice(_points(study, task), MOST):
+    for point in islice(_points(study, task), MAX_CONFIGURATIONS):
         hyper = study.hyperparameters(task, point)
         lines |= dict.fromkeys(schedule_differences(hyper, hyper.examples_per_epoch(examples)))
     return list(lines)
 
 
-def refused(head: str, line: str) -> bool:
-    """Whether a study is refused for a difference, for a task of this head: of others the number of
-    training examples is not known before they are prepared."""
-    return head in _COUNTED and NO_STEP in line
+def is_refused(head: str, line: str) -> bool:
+    """Return whether a study is refused because of a line of `schedule_notes`.
+
+    For some heads the number of training examples is only known after they are prepared; their
+    studies are not refused.
+    """
+    return head in _COUNTED_HEADS and NO_STEP in line
 
 
 def _points(study: Study, task: str) -> Iterator[Configuration]:
-    """Values of what decides a schedule, where they are searched."""
-    space = {name: d for name, d in study.space_of(task).items() if name in _DECIDE}
-    values: list[tuple[Any, ...]] = [dimension.ends for dimension in space.values()]
-    yield from (dict(zip(space, row, strict=True)) for row in product(*values))
+    """Yield configurations of the searched fields that determine a schedule."""
+    space = study.space_of(task)
+    names = [name for name in space if name in _SCHEDULE_FIELDS]
+    values: list[tuple[Any, ...]] = [space[name].ends for name in names]
+    yield from (dict(zip(names, row, strict=True)) for row in product(*values))

@@ -160,7 +160,7 @@ class BackgroundPreparation:
 
     def _tell_schedules(self, task: tasks.Task, train: pa.Table) -> None:
         """What schedules do otherwise than the study says, of as many examples as there are."""
-        if task.head in schedule_notes.UNKNOWN:
+        if task.head in schedule_notes.UNCOUNTED_HEADS:
             return
         examples = (
             len(encoding_cache.example_ends(train)) if task.head == "choose" else train.num_rows
