@@ -1,5 +1,8 @@
-"""The tokens of a prepared text, one behind the other. They are read where they lie, in files that
-are mapped, so that memory does not grow with the text. It needs no torch: any node may read."""
+"""TokenStream: the tokens of a prepared text, in one sequence.
+
+They are read from memory-mapped files, so that memory does not grow with the text. The module is
+apart from `dataset` because it needs no torch: any node can read a text for another one.
+"""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -12,54 +15,59 @@ from .columns import INPUT, MASK_ID, VOCABULARY_SIZE
 
 
 def open_memory_mapped(path: Path | str) -> pa.Table:
-    """A prepared file, memory-mapped; its record batches stay as they are."""
+    """Return the table of a prepared file, memory-mapped and with the record batches it has."""
     with pa.memory_map(str(path)) as source:
         return pa.ipc.open_file(source).read_all()
 
 
 def is_token_stream(schema: pa.Schema) -> bool:
-    """Whether rows are lines of a text, of which no more is in memory than is looked at."""
+    """Return whether the rows of a table are lines of a text, which stays memory-mapped."""
     return MASK_ID.encode() in (schema.metadata or {})
 
 
 class TokenStream:
-    """The tokens of a text, as many as `len` tells.
+    """The tokens of a text; its length is their number.
 
     Args:
         table: a row of tokens for every line of the text.
-        padding: column -> the value that fills a short row.
+        padding: column -> the value that pads a short row.
 
     Attributes:
-        facts: the metadata of the table.
+        metadata: the metadata of the table.
     """
 
     def __init__(self, table: pa.Table, padding: dict[str, int]) -> None:
         self.padding = padding
-        self.facts = {n.decode(): value.decode() for n, value in table.schema.metadata.items()}
+        self.metadata = {n.decode(): value.decode() for n, value in table.schema.metadata.items()}
         self._rows = table.column(INPUT)
-        sizes = [len(self._batch(at)) for at in range(self._rows.num_chunks)]
-        self._begins = np.cumsum([0, *sizes])
+        sizes = [len(self._chunk(index)) for index in range(self._rows.num_chunks)]
+        self._chunk_starts = np.cumsum([0, *sizes])
 
     @classmethod
     def of_files(cls, paths: Iterable[str], padding: dict[str, int]) -> Self:
-        """The text of prepared files, one behind the other."""
+        """Return the text of several prepared files, in their order."""
         return cls(pa.concat_tables([open_memory_mapped(path) for path in paths]), padding)
 
     def __len__(self) -> int:
-        return int(self._begins[-1])
+        return int(self._chunk_starts[-1])
 
     def read(self, begin: int, end: int) -> np.ndarray:
-        """The tokens from one place to before another, both within the text, int32 [tokens]."""
-        first, last = np.searchsorted(self._begins, [begin, end - 1], side="right") - 1
-        found = []
-        for at in range(first, last + 1):
-            before = self._begins[at]
-            found.append(self._batch(at)[max(begin - before, 0) : end - before])
-        return np.concatenate(found)
+        """Return the tokens from index `begin` to before `end`, int32 [tokens].
+
+        Both must be within the text.
+        """
+        starts = self._chunk_starts
+        first, last = np.searchsorted(starts, [begin, end - 1], side="right") - 1
+        pieces = []
+        for index in range(first, last + 1):
+            start = starts[index]
+            pieces.append(self._chunk(index)[max(begin - start, 0) : end - start])
+        return np.concatenate(pieces)
 
     def vocabulary(self) -> np.ndarray:
-        """The token ids that a batch can hold: all, as what is masked may become any other."""
-        return np.arange(int(self.facts[VOCABULARY_SIZE]))
+        """Return the token ids that a batch can hold: all, as masking may put any in."""
+        return np.arange(int(self.metadata[VOCABULARY_SIZE]))
 
-    def _batch(self, at: int) -> np.ndarray:
-        return self._rows.chunk(at).flatten().to_numpy()
+    def _chunk(self, index: int) -> np.ndarray:
+        tokens: np.ndarray = self._rows.chunk(index).flatten().to_numpy()
+        return tokens

@@ -48,7 +48,7 @@ class RemoteText(TokenStream):
     def __init__(self, stored: StoredText, padding: dict[str, int]) -> None:
         self.padding, self._paths, self._reader = padding, stored.paths, _reader(stored.node)
         try:
-            self.facts, self._tokens = ray.get(self._reader.told.remote(stored.paths))
+            self.metadata, self._tokens = ray.get(self._reader.told.remote(stored.paths))
         except ray.exceptions.RayTaskError as error:
             text = (
                 f"not on this node, and not read on the one that prepared it: {error.cause}\n"
@@ -68,8 +68,8 @@ class TextReader:
     """Reads the texts of its node for a worker of another."""
 
     def told(self, paths: tuple[str, ...]) -> tuple[dict[str, str], int]:
-        """The facts of a text and its tokens."""
-        return _text(paths).facts, len(_text(paths))
+        """Return the metadata of a text and the number of its tokens."""
+        return _text(paths).metadata, len(_text(paths))
 
     def read(self, paths: tuple[str, ...], begin: int, end: int) -> np.ndarray:
         """See Text."""
