@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 IGNORE_INDEX = -100  # label of padding in the tags of a sentence: no loss, no score
 
 Normalizers = Mapping[str, int]  # counts of a step: its mean loss is over its "units"
-LossTerms = dict[str, Any]  # name -> term of a loss, a tensor without gradient, for reports
+LossTerms = dict[str, "Tensor"]  # name -> term of a loss, a tensor without gradient, for reports
 
 
 def finetune_loss(

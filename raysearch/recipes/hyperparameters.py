@@ -13,7 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_valida
 from ..search_space import Number
 from ..tasks import Head
 
-MOST_EVALUATIONS = 100_000  # per trial
+MAX_EVALUATIONS = 100_000  # per trial
 
 
 class Steps(BaseModel):
@@ -142,7 +142,7 @@ class Hyperparameters(BaseModel):
         0.0, ge=0, description="final learning rate of the polynomial schedule"
     )
     schedule_offset: Literal[0, 1] = Field(
-        0, description="learning rate of the first warmup step; 0: zero; 1: LR / warmup steps"
+        0, description="learning rate of the first warmup step: 0, or LR / warmup steps (1)"
     )
 
     weight_decay: Number = Field(0.01, ge=0, description="decoupled weight decay")
@@ -276,9 +276,9 @@ class Hyperparameters(BaseModel):
     def _check_evaluations(cls, evaluations: int | PerEpoch) -> int | PerEpoch:
         if isinstance(evaluations, int) and evaluations < 1:
             raise ValueError(f"at least one evaluation is needed, got {evaluations}")
-        if isinstance(evaluations, int) and evaluations > MOST_EVALUATIONS:
+        if isinstance(evaluations, int) and evaluations > MAX_EVALUATIONS:
             raise ValueError(
-                f"at most {MOST_EVALUATIONS:,} evaluations are possible, got {evaluations:,}"
+                f"at most {MAX_EVALUATIONS:,} evaluations are possible, got {evaluations:,}"
             )
         return evaluations
 

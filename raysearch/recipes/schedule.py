@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from ..errors import InputError, Problem
-from .hyperparameters import MOST_EVALUATIONS, Hyperparameters, PerEpoch, Steps
+from .hyperparameters import MAX_EVALUATIONS, Hyperparameters, PerEpoch, Steps
 
 NO_STEP = "is less than one step"
 
@@ -57,8 +57,8 @@ def make_schedule(hyper: Hyperparameters, examples: int, rungs: Iterable[float] 
     rung_steps = {fraction: max(1, _floor(steps * fraction)) for fraction in rungs}
     if isinstance(hyper.evaluations, PerEpoch):
         every = max(1, per_epoch // hyper.evaluations.per_epoch)
-        if steps // every > MOST_EVALUATIONS:
-            text = f"{steps // every:,} in a trial; at most {MOST_EVALUATIONS:,} would do"
+        if steps // every > MAX_EVALUATIONS:
+            text = f"{steps // every:,} in a trial; at most {MAX_EVALUATIONS:,} would do"
             raise InputError("schedule", [Problem(location="evaluations", text=text)])
         evaluations = set(range(every, steps + 1, every))
     else:

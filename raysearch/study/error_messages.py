@@ -110,15 +110,18 @@ def _unknown_field(loc: tuple[Any, ...], value: Any) -> str:
 
 def _model_at(loc: tuple[Any, ...]) -> type[BaseModel] | None:
     """Return the model of the field at a location; None if it has none."""
-    model: Any = Study
+    model: type[BaseModel] | None = Study
     for part in loc:
         model = _field_model(model, part)
-    return model  # type: ignore[no-any-return]  # a field's annotation may be anything
+    return model
 
 
-def _field_model(model: Any, part: Any) -> type[BaseModel] | None:
-    """Return the model of a field, within optionals and containers; None if it has none."""
-    field = getattr(model, "model_fields", {}).get(part)
+def _field_model(model: type[BaseModel] | None, part: Any) -> type[BaseModel] | None:
+    """Return the model of a field, within optionals and containers; None if it has none.
+
+    The part may also be a key or an index, whose model is that of the container.
+    """
+    field = model.model_fields.get(part) if model else None
     return next(_models(field.annotation if field else model), None)
 
 

@@ -49,7 +49,9 @@ class Halving(_Section):
     @classmethod
     def _check_ascending(cls, fractions: tuple[float, ...]) -> tuple[float, ...]:
         if any(first >= second for first, second in pairwise(fractions)):
-            raise ValueError(f"fractions must ascend, got {reprlib.repr(list(fractions))}")
+            raise ValueError(
+                f"fractions must be strictly ascending, got {reprlib.repr(list(fractions))}"
+            )
         return fractions
 
 
