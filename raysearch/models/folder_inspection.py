@@ -273,7 +273,7 @@ def _tokenizer_problems(content: Mapping[str, Any]) -> Iterator[str]:
     """Yield the problems of tokenizer_config.json."""
     yield from _code_problems(content)
     longest = content.get("model_max_length")
-    # transformers writes a huge float for "no limit"; other limits are integers.
+    # The only floats are huge numbers such as 1e30, which mean that there is no limit.
     valid = _is_number(longest) and longest >= (SHORTEST if isinstance(longest, int) else 10**9)
     if longest is not None and not valid:
         yield f"model_max_length: a number of tokens from {SHORTEST} up, got {_describe(longest)}"

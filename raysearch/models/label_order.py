@@ -41,20 +41,22 @@ def output_order(config: Any, task: Task, source: str) -> tuple[list[int] | None
     Raises:
         InputError: the names are not those of the task.
     """
-    own, labels = own_labels(config), list(task.labels)
+    head_labels, labels = own_labels(config), list(task.labels)
     if not labels or same_order(config, task):
         return None, ""
-    names = [_normalize(label) for label in own]
+    names = [_normalize(label) for label in head_labels]
     if sorted(names) == sorted(map(_normalize, labels)) and len(set(names)) == len(names):
         order = [names.index(_normalize(label)) for label in labels]
-        return order, f"its classes are mapped by their names: {_shorten(own)}"
+        return order, f"its classes are mapped by their names: {_shorten(head_labels)}"
     matches = [_GENERIC.fullmatch(name) for name in names]
-    if not own or [int(x.group(1)) if x else None for x in matches] == list(range(len(own))):
+    numbers = [int(match.group(1)) if match else None for match in matches]
+    if not head_labels or numbers == list(range(len(head_labels))):
         text = "its classes have no names; they are taken in the task's order: "
         return None, text + _shorten(labels)
     text = (
-        f"'{source}': its classes are {_shorten(own)}; those of {task.name} are {_shorten(labels)}"
-        "\nif they mean the same, give them the task's names in config.json's id2label"
+        f"'{source}': its classes are {_shorten(head_labels)}; "
+        f"those of {task.name} are {_shorten(labels)}\n"
+        "if they mean the same, give them the task's names in config.json's id2label"
     )
     raise InputError("model", [Problem(location="model", text=text)])
 

@@ -162,7 +162,7 @@ def _layer_numbers(
         numbers.setdefault(keys[name], len(numbers))
     order = [numbers[keys[name]] for name in in_order]
     if order != sorted(order):
-        reason = "a text passes through its lists of layers one after the other"
+        reason = "a text passes through its lists of layers one after the other, not in turn"
         raise _refusal(model_class, reason)
     return {name: numbers[key] for name, key in keys.items()}
 

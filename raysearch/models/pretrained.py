@@ -249,7 +249,7 @@ def from_hub(reader: Callable[..., Any], name: str, **options: Any) -> Any:
     """
     local = Path(name).is_dir()
     transformers_logging.set_verbosity(logging.ERROR)
-    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # transformers has no type
+    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # not typed
     if local:
         inspect_model_folder(Path(name))
     parts = {AutoConfig.from_pretrained: "config.json", AutoTokenizer.from_pretrained: "tokenizer"}

@@ -2,7 +2,7 @@
 
 A row that no example holds gets no gradient, so AdamW only decays it, by the same factor as every
 other such row. Training the rest alone changes nothing else, not even the gradient's norm. Apart
-because it is the one module that differs from transformers' in a trial's parameters.
+because the optimizer, too, has to know this kind of embedding.
 """
 
 import numpy as np

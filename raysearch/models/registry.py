@@ -4,6 +4,8 @@ It registers configurations and tokenizers alone, which load quickly. A family's
 registered when its first configuration is made, see `configuration_rules`.
 """
 
+from typing import Any
+
 from transformers import AutoConfig, AutoTokenizer, PreTrainedConfig
 
 from .amos.configuration import AmosConfig
@@ -22,9 +24,8 @@ def register() -> None:
     for config, tokenizer in FAMILIES.items():
         AutoConfig.register(config.model_type, config, exist_ok=True)
         if tokenizer is not None:
-            AutoTokenizer.register(  # type: ignore[no-untyped-call]  # transformers has no type
-                config, tokenizer, exist_ok=True
-            )
+            known: Any = AutoTokenizer  # its `register` has no types
+            known.register(config, tokenizer, exist_ok=True)
 
 
 register()

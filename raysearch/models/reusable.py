@@ -126,10 +126,8 @@ def build_trial_model(
     if pretrained.head in FIRST_TOKEN:
         read_first_token(model)
     if hyper.gradient_checkpointing:
-        # transformers has no types for it.
-        model.gradient_checkpointing_enable(  # type: ignore[no-untyped-call]
-            {"use_reentrant": False}
-        )
+        options = {"use_reentrant": False}
+        model.gradient_checkpointing_enable(options)  # type: ignore[no-untyped-call]  # not typed
     return model
 
 
@@ -178,7 +176,7 @@ def reset_weights(
     device = next(model.parameters()).device
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(seed)
-        model.initialize_weights()  # type: ignore[no-untyped-call]  # transformers has no type
+        model.initialize_weights()  # type: ignore[no-untyped-call]  # not typed
 
 
 def export_weights(model: torch.nn.Module) -> dict[str, np.ndarray]:

@@ -148,7 +148,7 @@ def _train_byte_bpe(texts: Iterable[str], vocabulary_size: int) -> PreTrainedTok
         texts, vocab_size=vocabulary_size, special_tokens=special, show_progress=False
     )
     backend._tokenizer.post_processor = sentences(backend)
-    return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]  # transformers has no type
+    return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]  # not typed
         tokenizer_object=backend._tokenizer,
         model_max_length=512,
         bos_token="<s>",

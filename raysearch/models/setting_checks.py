@@ -75,7 +75,7 @@ def _hint(study: Study, names: Sequence[str], location: str) -> str:
     """Return how to exempt some tasks from a rate that the study's other tasks can take."""
     if len(names) == len(study.tasks) or location.rpartition(".")[2] not in _RATES:
         return ""
-    return f"\nor spare it the task by none under per_task.{names[0]}.fixed"
+    return f"\nor set it to none for this task, under per_task.{names[0]}.fixed"
 
 
 def _effective_fields(study: Study, name: str) -> set[str]:
