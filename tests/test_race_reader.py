@@ -210,7 +210,7 @@ def test_a_folder_called_as_the_archive_unpacks_it_is_recognized(tmp_path):
 def test_unusable_questions_are_counted_one_by_one(race):
     race(passage(3, answers=["A", "x", "y"]))
     root = race(passage(5, answers=[]), file="high/2.txt")
-    assert len(problems(root, spare=6)) == 3
+    assert len(problems(root, max_bad_rows=6)) == 3
     told = []
-    assert [e["label"] for e in read(root, spare=7, left=told.append)] == [0]
+    assert [e["label"] for e in read(root, max_bad_rows=7, on_skipped=told.append)] == [0]
     assert told[0].skipped() == 7

@@ -159,7 +159,7 @@ def test_a_split_that_is_not_labelled_needs_no_answers_and_reads_none(squad):
 def test_a_training_answer_that_stands_elsewhere_is_taken_where_it_is_nearest(squad):
     told = []
     root = squad(article(question(answers=[("Ada", 31)])))
-    (example,) = read(root, left=told.append)
+    (example,) = read(root, on_skipped=told.append)
     assert example["answers"] == (("Ada", 29),)
     assert told[0].repaired == 1
     assert told[0].skipped() == 0
@@ -175,7 +175,9 @@ def test_a_training_answer_outside_of_its_context_is_a_fault_that_may_be_left_ou
         f"question q1: answer_start {start} is outside of its context of {len(CONTEXT)} "
         f"characters; 'Ada' stands at {nearest}"
     )
-    assert [example["id"] for example in read(root, spare=1, left=told.append)] == ["q2"]
+    assert [example["id"] for example in read(root, max_bad_rows=1, on_skipped=told.append)] == [
+        "q2"
+    ]
     assert (told[0].skipped(), told[0].repaired) == (1, 0)
 
 
@@ -193,7 +195,7 @@ def test_a_start_may_be_a_whole_number_with_a_point_but_no_text_and_not_missing(
 def test_how_many_answers_were_moved_is_told_in_a_line(squad):
     told = []
     wrong = [question(f"q{n}", answers=[("Ada", 30)]) for n in range(3)]
-    read(squad(article(*wrong, question("q9"))), left=told.append)
+    read(squad(article(*wrong, question("q9"))), on_skipped=told.append)
     assert told[0].summary() == "3 answers moved to where they stand in their context"
 
 
@@ -340,7 +342,7 @@ def test_a_question_that_contradicts_itself_is_named(squad, file, broken, said):
     assert place == "data[0].paragraphs[0].qas[0]"
     assert text.startswith(f"question q1: {said}")
     if split == "train":
-        assert [e["id"] for e in read(root, "squad/v2.0", spare=1)] == ["q2", "q3"]
+        assert [e["id"] for e in read(root, "squad/v2.0", max_bad_rows=1)] == ["q2", "q3"]
 
 
 def test_a_question_that_cannot_be_answered_may_have_plausible_answers_or_none(squad):
@@ -356,7 +358,7 @@ def test_a_blank_context_is_nothing_to_learn_from_and_may_be_asked_about(squad, 
     paragraphs = [article(question(is_impossible=False)), article(blank, context=context)]
     root = squad(*paragraphs, file="train-v2.0.json")
     assert problem(root, "squad/v2.0")[1].startswith("question q2: its context is blank")
-    assert [e["id"] for e in read(root, "squad/v2.0", spare=1)] == ["q1"]
+    assert [e["id"] for e in read(root, "squad/v2.0", max_bad_rows=1)] == ["q1"]
     root = squad(*paragraphs, file="dev-v2.0.json")
     assert [e["id"] for e in read(root, "squad/v2.0", "dev")] == ["q1", "q2"]
 
@@ -379,19 +381,21 @@ def test_a_folder_in_place_of_a_file_is_refused(tmp_path):
 def test_a_few_unusable_questions_are_left_out_where_that_is_allowed(squad):
     bad = [question(f"bad{n}", answers=[("Bob", 0)]) for n in range(3)]
     root, told = squad(article(question(), *bad)), []
-    assert len(problems(root, spare=2)) == 3
-    assert [example["id"] for example in read(root, spare=3, left=told.append)] == ["q1"]
+    assert len(problems(root, max_bad_rows=2)) == 3
+    assert [example["id"] for example in read(root, max_bad_rows=3, on_skipped=told.append)] == [
+        "q1"
+    ]
     (faults,) = told
     assert faults.skipped() == 3
-    assert faults.kept[0].text == "question bad0: the answer 'Bob' is not in its context"
+    assert faults.problems[0].text == "question bad0: the answer 'Bob' is not in its context"
 
 
 def test_a_broken_file_is_never_left_out(squad):
     root = squad(content=b'{"data": [' + json.dumps(article(question())).encode())
-    assert "the file ends in the middle" in problem(root, spare=1000)[1]
+    assert "the file ends in the middle" in problem(root, max_bad_rows=1000)[1]
 
 
 def test_nothing_is_told_where_nothing_was_left_out(squad):
     told = []
-    read(squad(article(question())), left=told.append)
+    read(squad(article(question())), on_skipped=told.append)
     assert told == []

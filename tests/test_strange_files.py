@@ -137,10 +137,10 @@ def test_a_link_to_a_regular_file_is_data(tmp_path):
 
 def test_a_split_of_which_every_row_is_left_out_is_refused(tmp_path):
     placed(tmp_path, RTE, HEADER + "0\ta\tb\tneither\n")
-    place, text, _ = refusal(of_task, "glue/rte", tmp_path, spare=5)
+    place, text, _ = refusal(of_task, "glue/rte", tmp_path, max_bad_rows=5)
     assert (place, text) == ("train", "no usable example: all were left out")
     placed(tmp_path, "text/train.txt", "\n\n")
-    assert refusal(of_task, "text/lines", tmp_path, spare=5)[1].startswith("is empty")
+    assert refusal(of_task, "text/lines", tmp_path, max_bad_rows=5)[1].startswith("is empty")
 
 
 @pytest.mark.parametrize(

@@ -184,36 +184,36 @@ def test_to_leave_out_rows_does_not_make_up_for_most_of_a_file(rte):
     """Of a handful a share tells nothing: 10 of 11 may be left out, 11 of 12 may not."""
     task, bad = get("glue/rte"), "1\ta\tb\tmaybe"
     root = rte(HEADER, GOOD, *[bad] * 10)
-    assert len(list(readers.read(task, task.train, root, spare=10))) == 1
+    assert len(list(readers.read(task, task.train, root, max_bad_rows=10))) == 1
     root = rte(HEADER, *[GOOD] * 11, *[bad] * 11)
-    assert len(list(readers.read(task, task.train, root, spare=11))) == 11
+    assert len(list(readers.read(task, task.train, root, max_bad_rows=11))) == 11
     root = rte(HEADER, *[GOOD] * 11, *[bad] * 12)
     with pytest.raises(InputError, match=r"12 of 23 examples are unusable"):
-        list(readers.read(task, task.train, root, spare=1000))
+        list(readers.read(task, task.train, root, max_bad_rows=1000))
 
 
 def test_rows_that_were_left_out_are_told(tmp_path, rte):
     task, told = get("glue/qqp"), []
-    list(readers.read(task, task.train, qqp(tmp_path, 2), left=told.append))
+    list(readers.read(task, task.train, qqp(tmp_path, 2), on_skipped=told.append))
     assert (
         told[0].summary(1).startswith("2 unusable examples left out, the first: line 3 3 columns")
     )
     task, root = get("glue/rte"), rte(HEADER, GOOD, "1\ta\tb", GOOD, "2\ta\tb\tmaybe")
-    examples = list(readers.read(task, task.train, root, spare=2, left=told.append))
+    examples = list(readers.read(task, task.train, root, max_bad_rows=2, on_skipped=told.append))
     assert [example["label"] for example in examples] == [0, 0]
     assert told[1].skipped() == 2
     with pytest.raises(InputError, match="2 problems"):
-        list(readers.read(task, task.train, root, spare=1))
+        list(readers.read(task, task.train, root, max_bad_rows=1))
 
 
 def test_a_line_that_cannot_be_decoded_can_be_left_out_and_a_header_cannot(rte):
     task = get("glue/rte")
     lines = [HEADER.encode(), GOOD.encode(), b"1\tcaf\xe9\tb\tentailment", GOOD.encode()]
     root = rte(content=b"\n".join(lines))
-    assert len(list(readers.read(task, task.train, root, spare=1))) == 2
+    assert len(list(readers.read(task, task.train, root, max_bad_rows=1))) == 2
     root = rte(content=b"\n".join([b"\xe9", *lines]))
     with pytest.raises(InputError, match="byte 0xe9 at position 1 is not UTF-8"):
-        list(readers.read(task, task.train, root, spare=9))
+        list(readers.read(task, task.train, root, max_bad_rows=9))
 
 
 def test_more_torn_rows_than_that_are_a_fault(tmp_path):

@@ -161,8 +161,8 @@ def test_many_problems_are_cut_short_and_counted(panx):
 def test_a_sentence_is_left_out_whole_and_counted_once(panx):
     lines = [b"a\tO", b"b\tX", b"c\tX", b"", b"d\xe9\tO", b"e\tO", b"", b"f\tO", b""]
     root, told = panx(b"\n".join(lines)), []
-    assert len(problems(root, spare=1)) == 3
-    examples = read(root, spare=2, left=told.append)
+    assert len(problems(root, max_bad_rows=1)) == 3
+    examples = read(root, max_bad_rows=2, on_skipped=told.append)
     assert [(e["id"], e["words"]) for e in examples] == [("0", ("f",))]
     assert told[0].skipped() == 2
-    assert [problem.location for problem in told[0].kept] == ["line 5", "line 2", "line 3"]
+    assert [problem.location for problem in told[0].problems] == ["line 5", "line 2", "line 3"]

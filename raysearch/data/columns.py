@@ -1,4 +1,7 @@
-"""The columns of a prepared table, and how lists of numbers become one."""
+"""Names of the columns and metadata of a prepared table, and the special tokens of a row.
+
+It is apart from the encoders, so that models and training can name a column without importing them.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,18 +11,20 @@ import numpy as np
 import pyarrow as pa
 
 LABEL, ID, INPUT, TYPE = "label", "id", "input_ids", "token_type_ids"
-# Metadata of a table: rows of an example, and the language whose rules compare its answers.
+# Metadata of a table: the number of rows of an example, and the language whose rules compare its
+# answers.
 GROUP, LANGUAGE = "group", "language"
-# And of a text: the ids of the mask, of <s>, of all special tokens; the size of the vocabulary.
+# Metadata of plain text: the ids of the mask, of <s> and of all special tokens, and the size of the
+# vocabulary.
 MASK_ID, BOS_ID, SPECIAL_IDS, VOCABULARY_SIZE = "mask", "begins", "special", "words"
 WORD, START, END, IMPOSSIBLE = "word", "start", "end", "impossible"
 CONTEXT_START, CONTEXT_LENGTH, BEGIN, STOP, MAX_CONTEXT = "at", "count", "begin", "stop", "owned"
-NO_ANSWER_POSITION = (
-    "nowhere"  # the place in a row that stands for no answer, where it is not the first
-)
+# The index in a row of the token that stands for no answer, if that is not the first token.
+NO_ANSWER_POSITION = "nowhere"
 CONTEXT, ANSWERS = "context", "answers"
-# What views are made from: the words of the first text and of the second; for each token of a
-# context its word's place among them, and the words of an answer that stay, or all of them.
+# The input of views: the words of the first and of the second text, the index of the word of each
+# token of a context, and the indices of the words of an answer that may not change: the words at
+# its ends, or all of them.
 FIRST_WORDS, SECOND_WORDS, WORD_INDEX, FROZEN_ENDS, FROZEN_ANSWER = (
     "said",
     "said_2",
@@ -30,7 +35,7 @@ FIRST_WORDS, SECOND_WORDS, WORD_INDEX, FROZEN_ENDS, FROZEN_ANSWER = (
 
 
 def list_array(rows: Sequence[Sequence[int] | np.ndarray]) -> pa.ListArray:
-    """A list column of int32."""
+    """Return a list column of int32 with these rows."""
     offsets = np.zeros(len(rows) + 1, dtype=np.int32)
     np.cumsum([len(row) for row in rows], out=offsets[1:])
     if rows and isinstance(rows[0], np.ndarray):
@@ -40,29 +45,31 @@ def list_array(rows: Sequence[Sequence[int] | np.ndarray]) -> pa.ListArray:
 
 
 def padding_values(tokenizer: Any) -> dict[str, int]:
-    """What pads the columns that every model of this tokenizer reads."""
-    names = {INPUT: tokenizer.pad_token_id or 0, TYPE: tokenizer.pad_token_type_id}
-    return {n: fill for n, fill in names.items() if n == INPUT or n in tokenizer.model_input_names}
+    """Return the padding value of each column that every model of this tokenizer reads."""
+    values = {INPUT: tokenizer.pad_token_id or 0, TYPE: tokenizer.pad_token_type_id}
+    read = {INPUT, *tokenizer.model_input_names}
+    return {name: value for name, value in values.items() if name in read}
 
 
 def sentence_special_tokens(tokenizer: Any) -> tuple[list[int], list[int]]:
     """Return the special tokens before and after the words of one sentence: [CLS], [SEP].
 
-    Where a pair's texts stand apart by two ends, a sentence of words has both of them, as in the
-    scripts of XTREME and xTune (`sep_token_extra`): RoBERTa's and XLM-R's are <s>, </s></s>.
+    A tokenizer that puts two end tokens between the texts of a pair, such as RoBERTa's and XLM-R's
+    (<s>, </s></s>), has both of them after a sentence of words, as in the scripts of XTREME and
+    xTune (`sep_token_extra`).
     """
     begin, middle, end = pair_special_tokens(tokenizer)
     return begin, middle if end and middle == end * 2 else end
 
 
 def pair_special_tokens(tokenizer: Any) -> tuple[list[int], list[int], list[int]]:
-    """The special tokens before, between and after a pair of texts: [CLS], [SEP], [SEP].
+    """Return the special tokens before, between and after a pair of texts: [CLS], [SEP], [SEP].
 
     RoBERTa's are <s>, </s></s>, </s>.
     """
     inner = tokenizer("a", add_special_tokens=False)[INPUT]
     single, pair = tokenizer("a")[INPUT], tokenizer("a", "a")[INPUT]
-    start = next(at for at in range(len(single)) if single[at : at + len(inner)] == inner)
+    start = next(i for i in range(len(single)) if single[i : i + len(inner)] == inner)
     stop = len(single) - start - len(inner)
     second = len(pair) - stop - len(inner)
     return single[:start], pair[start + len(inner) : second], pair[len(pair) - stop :]
@@ -70,15 +77,15 @@ def pair_special_tokens(tokenizer: Any) -> tuple[list[int], list[int], list[int]
 
 @dataclass(frozen=True, kw_only=True)
 class TokenTypes:
-    """The token types of a row, as its tokenizer's template has them.
+    """The token types of a row, from the template of its tokenizer.
 
     BERT's are 0 for [CLS], the first text and its [SEP], then 1. XLNet's <cls> at the end is 2, and
     so is Funnel's [CLS].
 
     Attributes:
-        begin, middle, end: of the special tokens before, between and after a pair; `alone` of those
-            after a lone text.
-        first, second: of every token of the two texts.
+        begin, middle, end: types of the special tokens before, between and after a pair.
+        alone: types of the special tokens after a single text.
+        first, second: type of every token of the first and of the second text.
     """
 
     begin: tuple[int, ...] = ()
@@ -90,40 +97,44 @@ class TokenTypes:
 
     @property
     def highest(self) -> int:
-        """The highest token type."""
+        """Return the highest token type."""
         return max(*self.begin, self.first, *self.middle, self.second, *self.end, *self.alone)
 
     def of_pair(self, first: int, second: int) -> list[int]:
         """Return the token types of a pair.
 
         Args:
-            first: tokens before the second text, special tokens among them.
-            second: tokens from there, special tokens among them.
+            first: the number of tokens before the second text, special tokens included.
+            second: the number of tokens from there on, special tokens included.
         """
         inner, outer = first - len(self.begin) - len(self.middle), second - len(self.end)
         head = [*self.begin, *[self.first] * inner, *self.middle]
         return [*head, *[self.second] * outer, *self.end][: first + second]
 
     def of_text(self, tokens: int) -> list[int]:
-        """Return the token types of a lone text of so many tokens, special tokens among them."""
+        """Return the token types of a single text.
+
+        Args:
+            tokens: the number of tokens, special tokens included.
+        """
         inner = tokens - len(self.begin) - len(self.alone)
         return [*self.begin, *[self.first] * inner, *self.alone][:tokens]
 
 
 def token_types(tokenizer: Any) -> TokenTypes:
-    """Return the token types of a tokenizer's template; of one that has none, 0 then 1."""
+    """Return the token types of a tokenizer's template; 0 then 1 if it has none."""
     inner = len(tokenizer("a", add_special_tokens=False)[INPUT])
     begin, middle, end = map(len, pair_special_tokens(tokenizer))
-    behind, size = begin + inner + middle, len(tokenizer("a")[INPUT])
-    alone, pair = [0] * size, [0] * behind + [1] * (inner + end)
+    second, length = begin + inner + middle, len(tokenizer("a")[INPUT])
+    single, pair = [0] * length, [0] * second + [1] * (inner + end)
     if tokenizer.is_fast:
-        alone = tokenizer("a", return_token_type_ids=True)[TYPE]
+        single = tokenizer("a", return_token_type_ids=True)[TYPE]
         pair = tokenizer("a", "a", return_token_type_ids=True)[TYPE]
     return TokenTypes(
         begin=tuple(pair[:begin]),
         first=pair[begin],
-        middle=tuple(pair[begin + inner : behind]),
-        second=pair[behind],
-        end=tuple(pair[behind + inner :]),
-        alone=tuple(alone[begin + inner :]),
+        middle=tuple(pair[begin + inner : second]),
+        second=pair[second],
+        end=tuple(pair[second + inner :]),
+        alone=tuple(single[begin + inner :]),
     )

@@ -1,6 +1,7 @@
-"""Raw files to token ids: once per (data, tokenizer, lengths), cached by content.
+"""The cache of prepared splits: raw files become token ids once per (data, tokenizer, lengths).
 
-It knows how a head reads text; it knows neither model weights nor Ray."""
+It knows how each head encodes text. It is apart from models and Ray because it needs neither.
+"""
 
 import hashlib
 import json
@@ -32,11 +33,11 @@ from .encoders import (
 )
 from .token_stream import TokenStream, is_token_stream, open_memory_mapped
 
-FORMAT = 4  # raise it when the same input would prepare to something else
-CHUNK = 2000
-# How each head reads text: `encode`, `padding` and `SHAPE`, the hyperparameters that it minds. Some
-# have `facts`, what a table tells of the tokenizer; some `LOST`, why they leave out examples; some
-# `chunks`, how many examples they encode at once.
+FORMAT = 4  # raise it when the same input is prepared to something else
+CHUNK = 2000  # examples that are encoded at once
+# The encoder of each head: `encode`, `padding`, and `SHAPE`, the hyperparameters that it reads. An
+# encoder may have `facts`, the metadata of a table that depends on the tokenizer; `LOST`, why it
+# leaves out training examples; `chunks`, which divides the examples in its own way.
 ENCODERS = {
     "classify": sequence_classification,
     "regress": sequence_classification,
@@ -61,10 +62,10 @@ __all__ = [
     "prepare_examples",
     "subsample",
     "tokenizer_digest",
-]  # fmt: skip
+]
 
-# Gives examples, and after the last tells what was left out.
-Source = Callable[[Callable[[readers.RowErrors], None]], Iterable[Example]]
+# Yields examples. After the last one it calls its argument with what was left out.
+ExampleSource = Callable[[Callable[[readers.RowErrors], None]], Iterable[Example]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,13 +73,13 @@ class Prepared:
     """One split as token ids.
 
     Attributes:
-        table: list columns of token values, `label` where labelled, `id`; memory-mapped, and but
-            for a text in one piece.
-        path: its file.
-        padding: list column -> value that pads it.
-        digest: identity of what it was made from.
-        cached: whether it was there already.
-        left: what of the files was left out, and why; empty for nothing.
+        table: list columns of token values, `label` if labelled, and `id`. It is memory-mapped, and
+            in one chunk unless it is a text.
+        path: the file of the table.
+        padding: list column -> the value that pads it.
+        digest: the identity of the input that it was prepared from.
+        cached: whether the file existed already.
+        skipped: what was left out of the files, and why; empty if nothing was.
     """
 
     table: pa.Table
@@ -90,118 +91,184 @@ class Prepared:
 
 
 def cache_folder() -> Path:
-    """Where prepared data is kept: RAYSEARCH_CACHE, or raysearch under the user's cache folder."""
-    named = os.environ.get("RAYSEARCH_CACHE")
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(named) if named else Path(home) / "raysearch"
+    """Return the folder of prepared data.
+
+    It is RAYSEARCH_CACHE, or raysearch under the user's cache folder.
+    """
+    folder = os.environ.get("RAYSEARCH_CACHE")
+    user_cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(folder) if folder else Path(user_cache) / "raysearch"
 
 
 def prepare(
-    task: Task, split: Split, root: Path, tokenizer: Any, hyper: Hyperparameters, spare: int = 0
+    task: Task,
+    split: Split,
+    root: Path,
+    tokenizer: Any,
+    hyper: Hyperparameters,
+    max_bad_rows: int = 0,
 ) -> Prepared:
-    """Token ids of a split, from the cache where it was prepared before.
+    """Return the token ids of a split, from the cache if it was prepared before.
 
     Args:
+        task: the task of the split.
+        split: the split.
         root: the data folder.
-        tokenizer: a fast tokenizer, or one that gives offsets and a digest.
-        hyper: lengths and layouts; what else it holds does not matter.
-        spare: unusable examples that may be left out.
+        tokenizer: a fast tokenizer, or one that gives offsets and has a digest.
+        hyper: lengths and layouts; its other values do not matter.
+        max_bad_rows: how many unusable examples may be left out.
 
     Raises:
         InputError: every broken row with its file and line.
     """
 
-    def examples(left: Callable[[readers.RowErrors], None]) -> Iterator[Example]:
-        return readers.read(task, split, root, spare=spare, left=left)
+    def examples(on_skipped: Callable[[readers.RowErrors], None]) -> Iterator[Example]:
+        return readers.read(task, split, root, max_bad_rows=max_bad_rows, on_skipped=on_skipped)
 
     source = readers.fingerprint(task, split, root)
-    return prepare_examples(task, split, tokenizer, hyper, examples, source, spare)
+    return prepare_examples(task, split, tokenizer, hyper, examples, source, max_bad_rows)
 
 
 def prepare_examples(
-    task: Task, split: Split, tokenizer: Any, hyper: Hyperparameters, examples: Source, source: str,
-    spare: int = 0,
-) -> Prepared:  # fmt: skip
-    """Token ids of examples that stand for those of a split: see `prepare`.
+    task: Task,
+    split: Split,
+    tokenizer: Any,
+    hyper: Hyperparameters,
+    examples: ExampleSource,
+    source: str,
+    max_bad_rows: int = 0,
+) -> Prepared:
+    """Return the token ids of examples that take the place of those of a split.
 
     Args:
-        source: identity of what the examples are made from.
+        task, split, tokenizer, hyper, max_bad_rows: see `prepare`.
+        examples: yields the examples.
+        source: the identity of what the examples are made from.
+
+    Raises:
+        InputError: every broken row with its file and line, or no example is usable.
     """
-    encoder, train = ENCODERS[task.head], split in task.training_splits()
-    padding = encoder.padding(tokenizer)
-    shape = [(name, getattr(hyper, name)) for name in encoder.SHAPE]
-    key = (FORMAT, task.head, task.inputs, task.labels, split.labelled, shape,
-           sorted(padding.items()), train, task.by_language, split.language, spare,
-           tokenizer.model_max_length, source, tokenizer_digest(tokenizer))  # fmt: skip
-    key = (*key, token_types(tokenizer)) if TYPE in padding else key
-    key = (*key, "said") if train and hyper.view_kinds() else key
-    digest = hashlib.sha256(repr(key).encode()).hexdigest()
+    train = split in task.training_splits()
+    padding = ENCODERS[task.head].padding(tokenizer)
+    digest = _digest(task, split, tokenizer, hyper, source, max_bad_rows)
     path = cache_folder().absolute() / "prepared" / f"{digest[:32]}.arrow"
-    told = path.with_suffix(".left")
+    note_path = path.with_suffix(".left")
     table = _load(path)
     cached = table is not None
     if table is None:
-        remove_file(told)
-        tell = partial(_tell, told)
-        given = examples(lambda faults: tell(faults.summary()))
+        remove_file(note_path)
+        note = partial(_append_note, note_path)
         language = split.language or "" if task.by_language else ""
-        batches = _encoded(given, task, tokenizer, hyper, tell, train=train, language=language)
+        batches = _encode(
+            examples(lambda errors: note(errors.summary())),
+            task,
+            tokenizer,
+            hyper,
+            note,
+            train=train,
+            language=language,
+        )
         _write(path, batches)
         table = _load(path)
         assert table is not None, f"{path} cannot be read back"
-    left = told.read_text(encoding="utf-8") if told.is_file() else ""
+    skipped = note_path.read_text(encoding="utf-8") if note_path.is_file() else ""
     if not table.num_rows:
         text = f"no example of {hyper.max_length} tokens or fewer; a larger max_length would do"
         if task.head == "span":
-            text = f"no example is left to learn from: {left}"
+            text = f"no example is left to learn from: {skipped}"
         raise InputError(task.name, [Problem(location=split.name, text=text)])
     return Prepared(
-        table=table, path=path, padding=padding, digest=digest, cached=cached, skipped=left
+        table=table, path=path, padding=padding, digest=digest, cached=cached, skipped=skipped
     )
 
 
-def _tell(path: Path, text: str) -> None:
-    """Keep beside the prepared data what its files held that it does not."""
+def _digest(
+    task: Task,
+    split: Split,
+    tokenizer: Any,
+    hyper: Hyperparameters,
+    source: str,
+    max_bad_rows: int,
+) -> str:
+    """Return the identity of all that a prepared split depends on, SHA-256."""
+    encoder, train = ENCODERS[task.head], split in task.training_splits()
+    padding = encoder.padding(tokenizer)
+    shape = [(name, getattr(hyper, name)) for name in encoder.SHAPE]
+    key: tuple[object, ...] = (
+        FORMAT,
+        task.head,
+        task.inputs,
+        task.labels,
+        split.labelled,
+        shape,
+        sorted(padding.items()),
+        train,
+        task.by_language,
+        split.language,
+        max_bad_rows,
+        tokenizer.model_max_length,
+        source,
+        tokenizer_digest(tokenizer),
+    )
+    key = (*key, token_types(tokenizer)) if TYPE in padding else key
+    key = (*key, "said") if train and hyper.view_kinds() else key
+    return hashlib.sha256(repr(key).encode()).hexdigest()
+
+
+def _append_note(path: Path, text: str) -> None:
+    """Note beside the prepared data what was left out of it."""
     before = f"{path.read_text(encoding='utf-8')}; " if path.is_file() else ""
     write_atomically(path, before + text)
 
 
 def concat_splits(parts: Sequence[Prepared]) -> pa.Table:
-    """The rows of several splits, in one piece; those of texts where they lie."""
+    """Concatenate prepared splits.
+
+    Tables are copied into one chunk. Texts stay memory-mapped.
+    """
     table = pa.concat_tables([part.table for part in parts])
     return table if is_token_stream(table.schema) else table.combine_chunks()
 
 
-def example_ends(table: pa.Table) -> Sequence[int]:
-    """The row behind each example's last, [examples]; rows of an example stand together and share
-    its id. Of a text each is a line."""
+def example_ends(table: pa.Table) -> Sequence[int] | np.ndarray:
+    """Return the row after the last one of each example, [examples].
+
+    The rows of an example are adjacent and share its id. In a text each row is an example.
+    """
     if is_token_stream(table.schema):
         return range(1, table.num_rows + 1)
-    return pa.compute.run_end_encode(table.column(ID).combine_chunks()).run_ends.to_numpy()
+    ids = table.column(ID).combine_chunks()
+    ends: np.ndarray = pa.compute.run_end_encode(ids).run_ends.to_numpy()
+    return ends
 
 
 def subsample(table: pa.Table, count: int | None) -> pa.Table:
-    """The rows of so many examples, evenly spread over the file; all of them for None."""
-    stops = example_ends(table)
-    if count is None or count >= len(stops):
+    """Return the rows of `count` examples, evenly spread over the file; all rows for None."""
+    ends = example_ends(table)
+    if count is None or count >= len(ends):
         return table
-    chosen = np.linspace(0, len(stops) - 1, count).astype(int)
-    spans = [(stops[at - 1] if at else 0, stops[at]) for at in chosen]
-    return pa.concat_tables([table.slice(at, end - at) for at, end in spans]).combine_chunks()
+    chosen = np.linspace(0, len(ends) - 1, count).astype(int)
+    spans = [(ends[index - 1] if index else 0, ends[index]) for index in chosen]
+    return pa.concat_tables(
+        [table.slice(start, end - start) for start, end in spans]
+    ).combine_chunks()
 
 
 def tokenizer_digest(tokenizer: Any) -> str:
-    """Identity of a tokenizer: its whole pipeline, without what its last call left set; where it
-    has none, its own `digest`."""
+    """Return the identity of a tokenizer.
+
+    It covers the whole pipeline, without the truncation and padding that the last call left set. A
+    slow tokenizer has its own `digest`.
+    """
     if not tokenizer.is_fast:
-        return tokenizer.digest
+        return str(tokenizer.digest)
     pipeline = json.loads(tokenizer.backend_tokenizer.to_str())
     pipeline |= {"truncation": None, "padding": None}
     return hashlib.sha256(json.dumps(pipeline, sort_keys=True).encode()).hexdigest()
 
 
 def _load(path: Path) -> pa.Table | None:
-    """The table of a cache file, memory-mapped; None where there is no whole one."""
+    """Return the table of a cache file, memory-mapped; None if there is no complete one."""
     try:
         table = open_memory_mapped(path)
         table.validate(full=True)
@@ -210,26 +277,32 @@ def _load(path: Path) -> pa.Table | None:
     return table if is_token_stream(table.schema) else table.combine_chunks()
 
 
-def _encoded(
-    examples: Iterable[dict[str, Any]], task: Task, tokenizer: Any, hyper: Hyperparameters,
-    tell: Callable[[str], None], *, train: bool, language: str,
-) -> Iterator[pa.RecordBatch]:  # fmt: skip
-    """Record batches of tokenized examples, a chunk at a time."""
+def _encode(
+    examples: Iterable[Example],
+    task: Task,
+    tokenizer: Any,
+    hyper: Hyperparameters,
+    note: Callable[[str], None],
+    *,
+    train: bool,
+    language: str,
+) -> Iterator[pa.RecordBatch]:
+    """Yield record batches of encoded examples, and note how many were lost."""
     encoder = ENCODERS[task.head]
     facts = {LANGUAGE: language}
     if hasattr(encoder, "facts"):
         facts |= encoder.facts(tokenizer)
-    why, lost = getattr(encoder, "LOST", "") if train else "", 0
+    reason, lost = getattr(encoder, "LOST", "") if train else "", 0
     for chunk in getattr(encoder, "chunks", _chunks)(iter(examples)):
         columns = encoder.encode(chunk, task, tokenizer, hyper, train=train)
         group = len(columns[ID]) // len(chunk) if task.head == "choose" else 1
-        if why:
+        if reason:
             ids = Counter(example["id"] for example in chunk)
             lost += (ids - Counter(columns[ID].to_pylist())).total()
-        whole = {GROUP: str(group), **facts}
-        yield pa.RecordBatch.from_pydict(columns).replace_schema_metadata(whole)
+        metadata = {GROUP: str(group), **facts}
+        yield pa.RecordBatch.from_pydict(columns).replace_schema_metadata(metadata)
     if lost:
-        tell(f"{lost:,} examples left out: {why.format(hyper.max_length)}")
+        note(f"{lost:,} examples left out: {reason.format(hyper.max_length)}")
 
 
 def _chunks(examples: Iterator[Example]) -> Iterator[list[Example]]:
@@ -238,25 +311,26 @@ def _chunks(examples: Iterator[Example]) -> Iterator[list[Example]]:
 
 
 def _write(path: Path, batches: Iterator[pa.RecordBatch]) -> None:
-    """Publish by rename: a reader sees a whole file or none, a failed write leaves nothing.
+    """Write a table and publish it by rename.
 
-    The batches become one, so that whoever maps the file needs no copy to have them in one piece;
-    those of a text, which may be larger than memory, stay.
+    A reader finds a complete file or none, and a failed write leaves nothing. The batches become
+    one, so that a memory-mapped table is in one chunk without a copy. The batches of a text stay,
+    because a text may be larger than memory.
 
     Raises:
-        InputError: there is no room, or no right to write.
+        InputError: the disk is full, or the folder may not be written.
     """
     first = next(batches)
     try:
-        with staged_file(path) as pieces, staged_file(path) as whole:
-            with pa.ipc.new_file(str(pieces), first.schema) as writer:
+        with staged_file(path) as chunked, staged_file(path) as combined:
+            with pa.ipc.new_file(str(chunked), first.schema) as writer:
                 for batch in chain([first], batches):
                     writer.write_batch(batch)
             if not is_token_stream(first.schema):
-                with pa.ipc.new_file(str(whole), first.schema) as writer:
-                    writer.write_table(open_memory_mapped(pieces).combine_chunks())
-                move(whole, pieces)
-            move(pieces, path)
+                with pa.ipc.new_file(str(combined), first.schema) as writer:
+                    writer.write_table(open_memory_mapped(chunked).combine_chunks())
+                move(combined, chunked)
+            move(chunked, path)
     except OSError as error:
         text = f"cannot be written: {error}\nRAYSEARCH_CACHE can name a folder with room"
         raise InputError(str(path.parent), [Problem(location="cache", text=text)]) from error

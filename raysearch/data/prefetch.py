@@ -1,5 +1,8 @@
-"""The steps of a training run in their order, each with its examples as its pass sees them. Views
-of texts are made by processes of their own, ahead of the step that needs them."""
+"""The steps of a training run in order, each with the training set of its epoch.
+
+Views of texts are built in separate processes, ahead of the step that needs them. This is apart
+from `sampling` because only these processes need torch's DataLoader.
+"""
 
 from collections.abc import Iterator
 from itertools import islice
@@ -10,76 +13,91 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from .augmentation.augmented_dataset import AugmentedDataset
+from .augmentation.view_pairs import ViewPair
 from .sampling import epoch_of, epoch_order, rank_share, step_batches, step_rows
 from .training_set import TrainingSet
 
-STEPS = 8  # made ahead at most, by each process
+STEPS = 8  # the most that each process builds ahead
+# The views of some rows, and the counts of words that were switched in them.
+PrefetchedViews = tuple[dict[int, ViewPair], dict[str, int]]
 
 
 def training_steps(
-    examples: TrainingSet, batch: int, seed: int, *,
-    start: int, stop: int, rank: int = 0, size: int = 1,
-) -> Iterator[tuple[np.ndarray, TrainingSet]]:  # fmt: skip
-    """The rows of every step, see `stream`, and the examples as the step's pass sees them.
+    examples: TrainingSet,
+    batch: int,
+    seed: int,
+    *,
+    start: int,
+    stop: int,
+    rank: int = 0,
+    size: int = 1,
+) -> Iterator[tuple[np.ndarray, TrainingSet]]:
+    """Yield the rows of every step, see `step_batches`, and the training set of its epoch.
 
     Args:
+        examples: the training set.
         batch: BSZ.
-        start, stop: steps.
-        rank, size: of the workers that share a step: views are made of this one's rows.
+        seed: the seed of the trial.
+        start, stop: the first step and the one after the last.
+        rank, size: rank and number of the workers that share a step. Views are built only for the
+            rows of this worker.
     """
-    ahead = (
-        _PrefetchDataset(examples, batch, seed, rank, size)
-        if isinstance(examples, AugmentedDataset)
-        else None
-    )
-    made = ahead and ahead.steps(start, stop)
-    number, seen = -1, examples
+    prefetched = None
+    if isinstance(examples, AugmentedDataset):
+        prefetched = _PrefetchDataset(examples, batch, seed, rank, size).steps(start, stop)
+    epoch, in_epoch = -1, examples
     steps = islice(step_batches(len(examples), batch, seed, start=start), stop - start)
     for step, rows in enumerate(steps, start):
-        if number != (number := epoch_of(len(examples), batch, step)):
-            seen = examples.with_epoch(seed, number)
-        if made:
-            seen.add_prefetched(*next(made))
-        yield rows, seen
+        if epoch != (epoch := epoch_of(len(examples), batch, step)):
+            in_epoch = examples.with_epoch(seed, epoch)
+        if prefetched is not None and isinstance(in_epoch, AugmentedDataset):
+            in_epoch.add_prefetched(*next(prefetched))
+        yield rows, in_epoch
 
 
-class _PrefetchDataset(Dataset):
-    """Step -> the views of a worker's rows in it."""
+class _PrefetchDataset(Dataset[PrefetchedViews]):
+    """The views of a worker's rows by step."""
 
     def __init__(
         self, views: AugmentedDataset, batch: int, seed: int, rank: int, size: int
     ) -> None:
         self.views, self.batch, self.seed, self.rank, self.size = views, batch, seed, rank, size
-        self._order: tuple[int, np.ndarray] = -1, np.empty(0)
+        self._epoch, self._order = -1, np.empty(0)
 
-    def steps(self, start: int, stop: int) -> Iterator[Any]:
-        """What every step needs, by as many processes as the worker has threads. One that is
-        killed, as by a lack of memory, is replaced once."""
-        for last in (False, True):
+    def steps(self, start: int, stop: int) -> Iterator[PrefetchedViews]:
+        """Yield the views of every step, built by one process per thread of the worker.
+
+        A process that is killed, for example for lack of memory, is replaced once.
+        """
+        for last_attempt in (False, True):
             try:
-                for made in self._loader(start, stop):
-                    yield made
+                for views in self._loader(start, stop):
+                    yield views
                     start += 1
                 return
             except RuntimeError as error:
-                if last or "exited unexpectedly" not in str(error):
+                if last_attempt or "exited unexpectedly" not in str(error):
                     raise
 
-    def _loader(self, start: int, stop: int) -> DataLoader:
+    def _loader(self, start: int, stop: int) -> "DataLoader[PrefetchedViews]":
         return DataLoader(
-            self, sampler=range(start, stop), batch_size=None, collate_fn=_as_it_is,
-            num_workers=torch.get_num_threads(), prefetch_factor=STEPS,
-        )  # fmt: skip
+            self,
+            sampler=range(start, stop),
+            batch_size=None,
+            collate_fn=_unchanged,
+            num_workers=torch.get_num_threads(),
+            prefetch_factor=STEPS,
+        )
 
-    def __getitem__(self, step: int) -> Any:
+    def __getitem__(self, step: int) -> PrefetchedViews:
         count = len(self.views)
-        number = epoch_of(count, self.batch, step)
-        if self._order[0] != number:
-            self._order = number, epoch_order(count, self.seed, number)
-        rows = step_rows(self._order[1], self.batch, step)
-        seen = self.views.with_epoch(self.seed, number)
-        return seen.prefetched(rank_share(rows, seen.lengths, self.rank, self.size))
+        epoch = epoch_of(count, self.batch, step)
+        if self._epoch != epoch:
+            self._epoch, self._order = epoch, epoch_order(count, self.seed, epoch)
+        rows = step_rows(self._order, self.batch, step)
+        views = self.views.with_epoch(self.seed, epoch)
+        return views.prefetched(rank_share(rows, views.lengths, self.rank, self.size))
 
 
-def _as_it_is(made: Any) -> Any:
-    return made
+def _unchanged(views: Any) -> Any:
+    return views

@@ -1,6 +1,8 @@
-"""Which examples a step sees, and how they are cut into batches of like length.
+"""The rows of every optimizer step, and their division into batches of similar length.
 
-It knows lengths and seeds only. The cut never changes the mathematics."""
+It is apart from the datasets because it needs only lengths and seeds. The division never changes
+the result of a step.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -9,54 +11,68 @@ import numpy as np
 
 
 def step_batches(examples: int, batch: int, seed: int, *, start: int = 0) -> Iterator[np.ndarray]:
-    """The rows of every optimizer step, without end.
+    """Yield the rows of every optimizer step, without end.
 
-    Each pass over the data is a permutation seeded by (seed, pass); only the last step of a pass
-    may be smaller than `batch`.
+    Each epoch is a permutation seeded by (seed, epoch). Only the last step of an epoch may be
+    smaller than `batch`.
 
     Args:
-        examples: rows of the training split.
-        batch: BSZ.
-        start: steps to leave out, for going on from a checkpoint.
+        examples: the number of training examples.
+        batch: BSZ, the examples of a step.
+        seed: the seed of the trial.
+        start: the number of steps to leave out, to continue from a checkpoint.
     """
-    per_pass = -(-examples // batch)
-    number, skip = divmod(start, per_pass)
+    steps_per_epoch = -(-examples // batch)
+    epoch, skip = divmod(start, steps_per_epoch)
     while True:
-        order = epoch_order(examples, seed, number)
-        for step in range(skip, per_pass):
+        order = epoch_order(examples, seed, epoch)
+        for step in range(skip, steps_per_epoch):
             yield step_rows(order, batch, step)
-        number, skip = number + 1, 0
+        epoch, skip = epoch + 1, 0
 
 
 def step_rows(order: np.ndarray, batch: int, step: int) -> np.ndarray:
-    """The rows of a step, counted from any pass's first, in the order of its own pass."""
-    at = step % -(-len(order) // batch) * batch
-    return order[at : at + batch]
+    """Return the rows of a step.
+
+    Args:
+        order: the order of the rows in the epoch of the step.
+        batch: BSZ.
+        step: the step, counted from the first of any epoch.
+    """
+    start = step % -(-len(order) // batch) * batch
+    return order[start : start + batch]
 
 
-def epoch_order(examples: int, seed: int, number: int) -> np.ndarray:
-    """The order of the rows in a pass over them."""
-    return np.random.default_rng([seed, number]).permutation(examples)
+def epoch_order(examples: int, seed: int, epoch: int) -> np.ndarray:
+    """Return the order of the rows in an epoch."""
+    return np.random.default_rng([seed, epoch]).permutation(examples)
 
 
 def epoch_of(examples: int, batch: int, step: int) -> int:
-    """The pass over the data that a step belongs to, counted from 0."""
+    """Return the epoch of a step, counted from 0."""
     return step // -(-examples // batch)
 
 
 def rank_share(rows: np.ndarray, lengths: np.ndarray, rank: int, size: int) -> np.ndarray:
-    """A worker's share of a step: every `size`-th of its rows, the longest first."""
+    """Return the rows of a step that one worker computes: every `size`-th, the longest first.
+
+    Args:
+        rows: the rows of the step.
+        lengths: tokens of every example of the split.
+        rank: the rank of the worker.
+        size: the number of workers.
+    """
     longest_first = rows[np.argsort(-lengths[rows], kind="stable")]
     return longest_first[rank::size]
 
 
 @dataclass(frozen=True, kw_only=True)
 class MicroBatchCost:
-    """What decides where a step is cut into micro-batches.
+    """The cost model that divides a step into micro-batches.
 
     Attributes:
-        overhead: what a further micro-batch costs, in tokens.
-        limit: the most padded tokens of one micro-batch.
+        overhead: the cost of one more micro-batch, in tokens.
+        limit: the maximum of padded tokens of a micro-batch.
     """
 
     overhead: float
@@ -66,16 +82,17 @@ class MicroBatchCost:
 def pack_micro_batches(
     rows: np.ndarray, lengths: np.ndarray, cost: MicroBatchCost
 ) -> list[np.ndarray]:
-    """Sort rows by length and cut them where padded tokens plus overhead are least.
+    """Sort rows by length and divide them so that padded tokens plus overhead are minimal.
 
-    An exact shortest path over cut points: O(rows^2), vectorised over the previous cut.
+    This is an exact shortest path over the cut points: O(rows^2), vectorised over the previous cut.
 
     Args:
         rows: indices of examples.
         lengths: tokens of every example of the split.
+        cost: the overhead and the limit of a micro-batch.
 
     Returns:
-        The rows in micro-batches, longest first; a lone row may exceed the limit.
+        The rows of each micro-batch, longest first. A single row may exceed the limit.
     """
     rows = rows[np.argsort(-lengths[rows], kind="stable")]
     longest, count = lengths[rows].astype(np.float64), len(rows)
@@ -94,7 +111,7 @@ def pack_micro_batches(
 
 
 def length_sorted_batches(lengths: np.ndarray, tokens: int) -> list[np.ndarray]:
-    """All rows of a split, longest first, in batches of at most `tokens` padded tokens."""
+    """Return all rows of a split, longest first, in batches of at most `tokens` padded tokens."""
     order = np.argsort(-lengths, kind="stable")
     batches, start = [], 0
     while start < len(order):
@@ -104,7 +121,7 @@ def length_sorted_batches(lengths: np.ndarray, tokens: int) -> list[np.ndarray]:
     return batches
 
 
-def padded_share(parts: Sequence[np.ndarray], lengths: np.ndarray) -> float:
-    """The share of padding among all tokens that these batches push through a model."""
-    padded = sum(len(part) * int(lengths[part].max()) for part in parts)
-    return 1 - sum(int(lengths[part].sum()) for part in parts) / padded
+def padded_share(batches: Sequence[np.ndarray], lengths: np.ndarray) -> float:
+    """Return the share of padding among all tokens of these batches."""
+    padded = sum(len(rows) * int(lengths[rows].max()) for rows in batches)
+    return 1 - sum(int(lengths[rows].sum()) for rows in batches) / padded

@@ -1,4 +1,7 @@
-"""The examples as a configuration sees them."""
+"""The kinds of training set, and the one that a configuration trains on.
+
+It is apart from each kind because it names them all.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,12 +15,23 @@ TrainingSet = EncodedDataset | MaskedBlocks | AugmentedDataset  # what a trial i
 
 
 def as_training_set(
-    examples: EncodedDataset | TokenStream, hyper: Any, material: Mapping[str, Any] | None = None
+    examples: EncodedDataset | TokenStream,
+    hyper: Any,
+    view_inputs: Mapping[str, Any] | None = None,
 ) -> TrainingSet:
-    """A text as blocks of its size; a training set with what its views are made from, as views; any
-    others as they are."""
+    """Return the examples as a configuration trains on them.
+
+    Args:
+        examples: the examples of a split.
+        hyper: the hyperparameters of the trial.
+        view_inputs: the input of views, see `AugmentedDataset`; None for other splits and recipes.
+
+    Returns:
+        MaskedBlocks of a text; an AugmentedDataset if the configuration needs views and their input
+        is given; otherwise the examples themselves.
+    """
     if isinstance(examples, TokenStream):
         return MaskedBlocks(examples, hyper.block * hyper.length, hyper.mask_share)
-    if material is not None and hyper.view_kinds():
-        return AugmentedDataset(examples, hyper, material)
+    if view_inputs is not None and hyper.view_kinds():
+        return AugmentedDataset(examples, hyper, view_inputs)
     return examples

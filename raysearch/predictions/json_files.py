@@ -5,8 +5,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from ..data.readers.json_stream import CUT, kind
-from ..data.readers.json_stream import is_valid_unicode as whole_number
+from ..data.readers.json_stream import CUT, kind, parse_integer
 from ..data.readers.text_lines import EMPTY, foreign, place_not_utf8, unreadable
 from ..errors import InputError, Problem
 from ..storage import open_input
@@ -68,7 +67,7 @@ def _pairs(path: Path) -> list[tuple[str, Any]]:
     place = "file"
     try:
         whole = json.loads(
-            content.decode("utf-8-sig"), object_pairs_hook=keep, parse_int=whole_number
+            content.decode("utf-8-sig"), object_pairs_hook=keep, parse_int=parse_integer
         )
         problem = _problem(whole)
         if problem is None:

@@ -98,7 +98,7 @@ def _split_size(
     """Return the number of examples in a split, and the problems of its files."""
     size = 0
     try:
-        for _ in readers.read(task, split, root, spare=max_bad_rows):
+        for _ in readers.read(task, split, root, max_bad_rows=max_bad_rows):
             size += 1
     except InputError as error:
         return size, task_problems(task, error)

@@ -170,7 +170,7 @@ class BackgroundPreparation:
 
     def _texts(self, name: str) -> Iterator[str]:
         task = tasks.get(name)
-        for example in readers.read(task, task.train, self.root, spare=self.study.leave_out):
+        for example in readers.read(task, task.train, self.root, max_bad_rows=self.study.leave_out):
             for field in task.inputs:
                 yield from [example[field]] if isinstance(example[field], str) else example[field]
 

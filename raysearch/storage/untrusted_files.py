@@ -5,6 +5,7 @@ import errno
 import json
 import os
 import stat
+from io import BufferedReader
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -14,7 +15,7 @@ from .paths import kind_of, kind_of_mode
 LARGEST_JSON = 2**20  # bytes of a file of facts
 
 
-def open_input(path: Path) -> BinaryIO:
+def open_input(path: Path) -> BufferedReader:
     """Open a regular file that a user named, for reading, in blocks.
 
     A pipe or a device is refused and not waited for: `/dev/zero` never ends.

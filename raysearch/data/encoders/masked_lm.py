@@ -1,4 +1,8 @@
-"""Plain text: a row of tokens for each line, which ends with the separator."""
+"""Encodes plain text for masked language modelling: a row of tokens for each line.
+
+It is apart from the other encoders because its rows have no labels and are not padded: the rows of
+a text are one stream of tokens.
+"""
 
 from collections.abc import Iterator
 from typing import Any
@@ -19,16 +23,16 @@ from ..columns import (
 )
 
 SHAPE = ()
-LINES, CHARACTERS = 10_000, 2**20  # that are encoded at once
+LINES, CHARACTERS = 10_000, 2**20  # the most that is encoded at once
 
 
 def padding(tokenizer: Any) -> dict[str, int]:
-    """Column -> what fills a short row."""
+    """Return the padding value of each list column."""
     return {INPUT: tokenizer.pad_token_id or 0}
 
 
 def facts(tokenizer: Any) -> dict[str, str]:
-    """What masking needs to know of the vocabulary."""
+    """Return the metadata of a table that masking reads."""
     begin, _, _ = pair_special_tokens(tokenizer)
     special = " ".join(map(str, sorted(tokenizer.all_special_ids)))
     return {
@@ -40,12 +44,15 @@ def facts(tokenizer: Any) -> dict[str, str]:
 
 
 def chunks(examples: Iterator[Example]) -> Iterator[list[Example]]:
-    """Lines that are encoded at once: fewer where they are long, as a tokenizer needs a hundred
-    times their size."""
-    chunk, size = [], 0
+    """Yield the lines that are encoded at once.
+
+    Long lines come in smaller chunks, because a tokenizer needs a hundred times their size.
+    """
+    chunk: list[Example] = []
+    size = 0
     for example in examples:
         chunk.append(example)
-        size += sum(len(value) for value in example.values() if value)
+        size += sum(len(value) for value in example.values() if isinstance(value, str))
         if len(chunk) == LINES or size >= CHARACTERS:
             yield chunk
             chunk, size = [], 0
@@ -56,7 +63,10 @@ def chunks(examples: Iterator[Example]) -> Iterator[list[Example]]:
 def encode(
     chunk: list[dict[str, Any]], task: Task, tokenizer: Any, hyper: Hyperparameters, *, train: bool
 ) -> dict[str, pa.Array]:
-    """Token ids, never cut."""
+    """Return the columns of a chunk of lines.
+
+    Lines are never truncated. Each ends with the separator.
+    """
     texts = [example[task.inputs[0]] for example in chunk]
     ids = tokenizer(texts, add_special_tokens=False, return_attention_mask=False)[INPUT]
     _, _, end = pair_special_tokens(tokenizer)

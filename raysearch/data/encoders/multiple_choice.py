@@ -1,6 +1,8 @@
-"""A passage, a question and its options: a row for each option, the options of a question together.
+"""Encodes a passage, a question and its options: adjacent rows, one for each option.
 
-The layouts are fairseq's, question and option before the passage, and its reverse."""
+The layouts are fairseq's, question and option before the passage, and its reverse. It is apart from
+the other encoders because the rows of a question form a group.
+"""
 
 import re
 from typing import Any
@@ -24,37 +26,43 @@ SHAPE = ("max_length", "qa_length", "segments")
 
 
 def padding(tokenizer: Any) -> dict[str, int]:
-    """Column -> what fills a short row."""
+    """Return the padding value of each list column."""
     return padding_values(tokenizer)
 
 
 def encode(
     chunk: list[dict[str, Any]], task: Task, tokenizer: Any, hyper: Hyperparameters, *, train: bool
 ) -> dict[str, pa.Array]:
-    """Token ids of every option's sequence; `label` on each of them."""
+    """Return the columns of a chunk of questions.
+
+    Returns:
+        The token columns and `id`, a row for each option; `label` on each of these rows if the
+        split is labelled.
+    """
     passages = list(dict.fromkeys(example["passage"] for example in chunk))
-    known = dict(zip(passages, _ids(tokenizer, passages), strict=True))
-    joined = [join(e["question"], option) for e in chunk for option in e["options"]]
-    answers = iter(_ids(tokenizer, joined))
+    passage_ids = dict(zip(passages, _token_ids(tokenizer, passages), strict=True))
+    answers = [join(e["question"], option) for e in chunk for option in e["options"]]
+    answer_ids = iter(_token_ids(tokenizer, answers))
     length = min(hyper.max_length, tokenizer.model_max_length)
-    marks, of, rows, types = pair_special_tokens(tokenizer), token_types(tokenizer), [], []
+    special, types = pair_special_tokens(tokenizer), token_types(tokenizer)
+    rows, type_rows = [], []
     for example in chunk:
         for _ in example["options"]:
-            parts = (next(answers), known[example["passage"]], marks, length)
+            parts = (next(answer_ids), passage_ids[example["passage"]], special, length)
             ids, first = _LAYOUTS[hyper.segments](*parts, hyper.qa_length)
             rows.append(ids)
-            types.append(of.of_pair(first, len(ids) - first))
-    columns = {INPUT: list_array(rows), TYPE: list_array(types)}
+            type_rows.append(types.of_pair(first, len(ids) - first))
+    columns = {INPUT: list_array(rows), TYPE: list_array(type_rows)}
     columns = {name: columns[name] for name in padding_values(tokenizer)}
-    spread = [example for example in chunk for _ in example["options"]]
+    repeated = [example for example in chunk for _ in example["options"]]
     if chunk[0]["label"] is not None:
-        columns[LABEL] = pa.array([example["label"] for example in spread], pa.int64())
-    columns[ID] = pa.array([example["id"] for example in spread], pa.string())
+        columns[LABEL] = pa.array([example["label"] for example in repeated], pa.int64())
+    columns[ID] = pa.array([example["id"] for example in repeated], pa.string())
     return columns
 
 
 def join(question: str, option: str) -> str:
-    """The option in the question's blank, or behind the question.
+    """Put the option into the question's blank, or after the question.
 
     A run of "_" is one blank; fairseq's script fills in the option once for each character.
     """
@@ -63,23 +71,30 @@ def join(question: str, option: str) -> str:
     return " ".join(text.split())
 
 
-def _ids(tokenizer: Any, texts: list[str]) -> list[list[int]]:
-    return tokenizer(texts, add_special_tokens=False, return_attention_mask=False)[INPUT]
+def _token_ids(tokenizer: Any, texts: list[str]) -> list[list[int]]:
+    encoded = tokenizer(texts, add_special_tokens=False, return_attention_mask=False)
+    ids: list[list[int]] = encoded[INPUT]
+    return ids
 
 
 def _qa_first(
-    answer: list[int], passage: list[int], marks: tuple[list[int], ...], length: int, most: int
+    answer: list[int],
+    passage: list[int],
+    special: tuple[list[int], ...],
+    length: int,
+    max_answer: int,
 ) -> tuple[list[int], int]:
-    """fairseq's: <s> qa </s>, cut to `most` tokens, then </s> passage </s>, all cut to `length`.
+    """Return a row in fairseq's layout: <s> qa </s></s> passage </s>, and its first part's length.
 
-    Where a cut would leave no separator between the two, it is kept; so is the end of a row that
-    the model reads from there, as it has no special token at its beginning (XLNet).
+    The part up to the first separator is cut to `max_answer` tokens, the row to `length`. A cut
+    never removes all separators between the two parts. For a model that reads from the end of the
+    row, because it has no special token at its beginning (XLNet), the end of the row stays too.
     """
-    begin, middle, end = marks
-    head = [*begin, *answer, *middle[:1]][:most]
+    begin, middle, end = special
+    head = [*begin, *answer, *middle[:1]][:max_answer]
     rest = middle[1:]
     if not rest and head[-1:] != middle:
-        head = [*head[: most - 1], *middle]
+        head = [*head[: max_answer - 1], *middle]
     ids = [*head, *rest, *passage, *end]
     if not begin:
         ids = [*[*head, *rest, *passage][: length - len(end)], *end]
@@ -87,11 +102,18 @@ def _qa_first(
 
 
 def _passage_first(
-    answer: list[int], passage: list[int], marks: tuple[list[int], ...], length: int, most: int
+    answer: list[int],
+    passage: list[int],
+    special: tuple[list[int], ...],
+    length: int,
+    max_answer: int,
 ) -> tuple[list[int], int]:
-    """[CLS] passage [SEP] qa [SEP]: the passage is cut, question and option only above `most`."""
-    begin, middle, end = marks
-    answer = answer[:most]
+    """Return a row [CLS] passage [SEP] qa [SEP], and the length of its first part.
+
+    The passage is cut; question and option only above `max_answer` tokens.
+    """
+    begin, middle, end = special
+    answer = answer[:max_answer]
     room = length - len(answer) - len(begin) - len(middle) - len(end)
     head = [*begin, *passage[: max(0, room)], *middle]
     return [*head, *answer, *end][:length], len(head)

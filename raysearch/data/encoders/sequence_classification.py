@@ -1,4 +1,7 @@
-"""One text or a pair of texts with a class or a number: a row for each example."""
+"""Encodes a text or a pair of texts with a class or a score: one row for each example.
+
+It is apart from the other encoders because every head arranges its rows in its own way.
+"""
 
 from typing import Any
 
@@ -14,15 +17,21 @@ LOST = "longer than {} tokens (over_length: drop)"
 
 
 def padding(tokenizer: Any) -> dict[str, int]:
-    """Column -> what fills a short row."""
+    """Return the padding value of each list column."""
     return padding_values(tokenizer)
 
 
 def encode(
     chunk: list[dict[str, Any]], task: Task, tokenizer: Any, hyper: Hyperparameters, *, train: bool
 ) -> dict[str, pa.Array]:
-    """Token ids, the longer text of a pair cut first; `label` where there are any; to make views,
-    the words of the texts, whole."""
+    """Return the columns of a chunk of examples.
+
+    A pair that is too long loses tokens of its longer text first.
+
+    Returns:
+        The token columns and `id`; `label` if the split is labelled; the words of the texts, not
+        truncated, if views are made from them.
+    """
     labelled = chunk[0]["label"] is not None
     length = min(hyper.max_length, tokenizer.model_max_length)
     drop = train and hyper.over_length == "drop"
@@ -34,9 +43,10 @@ def encode(
         return_attention_mask=False,
     )
     if drop:
-        kept = [at for at, ids in enumerate(tokens[INPUT]) if len(ids) <= length]
-        chunk = [chunk[at] for at in kept]
-        tokens = {name: [tokens[name][at] for at in kept] for name in padding_values(tokenizer)}
+        short = [index for index, ids in enumerate(tokens[INPUT]) if len(ids) <= length]
+        chunk = [chunk[index] for index in short]
+        names = padding_values(tokenizer)
+        tokens = {name: [tokens[name][index] for index in short] for name in names}
     columns = {name: list_array(tokens[name]) for name in padding_values(tokenizer)}
     if labelled:
         kind = pa.float32() if task.head == "regress" else pa.int64()

@@ -1,4 +1,4 @@
-"""Readers of the benchmarks' file formats, and what can be asked of any of them."""
+"""Readers of the benchmarks' file formats."""
 
 from .registry import READERS, fingerprint, has_files, locate, present_splits, read
 from .row_errors import RowErrors

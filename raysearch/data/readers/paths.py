@@ -1,4 +1,7 @@
-"""Where the files of a split lie. Knows paths, not what is in them."""
+"""Paths of the files of a split under the data root.
+
+It is apart from the readers because most formats share it, and it never opens a file.
+"""
 
 from pathlib import Path
 
@@ -6,8 +9,11 @@ from ...tasks.task import File, Split, Task
 
 
 def folders(task: Task) -> tuple[str, ...]:
-    """Where a task's folder may stand under the data root: as its row has it, or in a folder called
-    by its benchmark, so that one root holds all benchmarks: "RTE", "glue/RTE"."""
+    """Return the folders under the data root in which a task may be.
+
+    These are the task's own folder and the same folder under the name of its benchmark, so that one
+    root can hold all benchmarks: "RTE", "glue/RTE".
+    """
     benchmark = task.name.partition("/")[0]
     if Path(task.folder).parts[:1] in ((), (benchmark,)):
         return (task.folder,)
@@ -15,24 +21,24 @@ def folders(task: Task) -> tuple[str, ...]:
 
 
 def task_folder(task: Task, root: Path) -> Path:
-    """The first of a task's folders that is there; the first of all where none is."""
-    known = [root / folder for folder in folders(task)]
-    return next((folder for folder in known if folder.is_dir()), known[0])
+    """Return the first existing folder of a task; the first possible one if none exists."""
+    candidates = [root / folder for folder in folders(task)]
+    return next((folder for folder in candidates if folder.is_dir()), candidates[0])
 
 
 def file_path(task: Task, file: File, root: Path) -> Path:
-    """A file's path, or the folder's where its format is a folder."""
-    above = task_folder(task, root) if file.folder is None else root / file.folder
-    return above / file.path
+    """Return the path of a file, or of the folder that takes its place."""
+    parent = task_folder(task, root) if file.folder is None else root / file.folder
+    return parent / file.path
 
 
 def split_paths(task: Task, split: Split, root: Path) -> tuple[tuple[Path, ...], ...]:
-    """The files of each published form of a split, in the order of `split.files`."""
+    """Return the paths of each published form of a split, in the order of `split.files`."""
     return tuple(_paths(task, file, root) for file in split.files)
 
 
 def present_paths(task: Task, split: Split, root: Path) -> File:
-    """The first published form whose files are all there."""
+    """Return the first published form whose files all exist."""
     return next(
         file for file in split.files if all(path.exists() for path in _paths(task, file, root))
     )

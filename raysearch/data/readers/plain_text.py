@@ -1,4 +1,7 @@
-"""Reads plain text: every line that is not blank is an example. Knows nothing of documents."""
+"""Reads plain text: every line that is not blank is an example.
+
+It is apart from the other readers because a text has no columns, labels or documents.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,18 +14,21 @@ from .text_lines import EMPTY, iter_lines
 __all__ = ["read", "split_paths"]
 
 
-def read(task: Task, split: Split, root: Path, faults: RowErrors) -> Iterator[Example]:
-    """The lines, without white space around them; their ids count all lines from 1, in a folder
-    behind the file's name."""
+def read(task: Task, split: Split, root: Path, errors: RowErrors) -> Iterator[Example]:
+    """Yield the lines of a file or of the .txt files of a folder, without white space around them.
+
+    The id is the number of the line, counted from 1 with blank lines included. In a folder the name
+    of the file precedes it.
+    """
     path = file_path(task, present_paths(task, split, root), root)
     files = sorted(path.rglob("*.txt")) if path.is_dir() else [path]
-    seen = False
+    empty = True
     for file in files:
-        before = f"{file.relative_to(path)}:" if path.is_dir() else ""
-        for first, block in iter_lines(file, faults):
+        prefix = f"{file.relative_to(path)}:" if path.is_dir() else ""
+        for first, block in iter_lines(file, errors):
             for number, line in enumerate(block, first):
                 if line is not None and (text := line.strip()):
-                    seen = True
-                    yield {"id": f"{before}{number}", task.inputs[0]: text, "label": None}
-    if not seen:
-        faults.refuse(path.name, EMPTY)
+                    empty = False
+                    yield {"id": f"{prefix}{number}", task.inputs[0]: text, "label": None}
+    if empty:
+        errors.refuse(path.name, EMPTY)

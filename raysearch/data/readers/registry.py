@@ -1,9 +1,10 @@
-"""The one table of file formats, and what can be asked of any of them. Knows where a task's files
-lie; what is in them is the reader's.
+"""The table of file formats, and the functions that apply to all of them.
 
-A reader is a module with two functions: `paths(task, split, root)` gives the files of each
-published form of a split, and `read(task, split, root, faults)` the examples of the first form that
-is there; what is wrong with the others it notes.
+It is apart from the readers because it finds a task's files and never looks into them.
+
+A reader is a module with two functions. `split_paths(task, split, root)` returns the files of each
+published form of a split. `read(task, split, root, errors)` yields the examples of the first form
+that exists, and notes in `errors` what is wrong with the others.
 """
 
 import hashlib
@@ -29,9 +30,8 @@ READERS: dict[str, ModuleType] = {
     "generated": toy_grammar,
 }
 
-
 _LISTED_NAMES = 12
-_FEW = 10  # unusable examples of which a share tells nothing
+_FEW = 10  # so few unusable examples are accepted whatever their share
 
 
 def read(
@@ -39,94 +39,115 @@ def read(
     split: Split,
     root: Path,
     *,
-    spare: int = 0,
-    left: Callable[[RowErrors], None] | None = None,
+    max_bad_rows: int = 0,
+    on_skipped: Callable[[RowErrors], None] | None = None,
 ) -> Iterator[Example]:
-    """Examples of a split, in the file's order; see `Example` for what they hold.
+    """Return an iterator over the examples of a split, in the order of the file.
 
     Args:
-        root: the folder that holds the task's folder, or that of its benchmark; see
-            `places.folders`.
-        spare: how many unusable examples may be left out before that is an error.
-        left: is told after the last example what was left out or mended and why, if anything was.
+        task: the task of the split.
+        split: the split.
+        root: the folder that holds the task's folder, or the folder of its benchmark; see
+            `paths.folders`.
+        max_bad_rows: how many unusable examples may be left out before that is an error.
+        on_skipped: called after the last example with what was left out or repaired, and why, if
+            anything was.
 
     Raises:
-        InputError: at once if the files are not there; after the last example if more than
-            `spare` were unusable, or most of them, or where what is wrong is not of single
-            examples.
+        InputError: at once if the files do not exist. After the last example if more than
+            `max_bad_rows` are unusable, or most of them, or if the file as a whole is wrong.
     """
-    if _present(task, split, root) is None:
+    if _present_files(task, split, root) is None:
         raise InputError(str(root), _missing(task, (split,), root))
-    return _some(_read(task, split, root, spare, left), task, split, root)
+    return _require_one(_read(task, split, root, max_bad_rows, on_skipped), task, split, root)
 
 
-def _some(examples: Iterator[Example], task: Task, split: Split, root: Path) -> Iterator[Example]:
-    """The examples; raises InputError where there is none, as all were left out."""
-    none = True
+def _require_one(
+    examples: Iterator[Example], task: Task, split: Split, root: Path
+) -> Iterator[Example]:
+    """Yield the examples.
+
+    Raises:
+        InputError: there is none, because all were left out.
+    """
+    empty = True
     with refuse_unreadable(f"{split.name} of {task.name} in {task_folder(task, root)}"):
         for example in examples:
-            none = False
+            empty = False
             yield example
-    if none:
+    if empty:
         text = "no usable example: all were left out"
         raise InputError(str(task_folder(task, root)), [Problem(location=split.name, text=text)])
 
 
 def _read(
-    task: Task, split: Split, root: Path, spare: int, left: Callable[[RowErrors], None] | None
+    task: Task,
+    split: Split,
+    root: Path,
+    max_bad_rows: int,
+    on_skipped: Callable[[RowErrors], None] | None,
 ) -> Iterator[Example]:
-    faults = RowErrors(source=str(task_folder(task, root)))
-    kept = 0
-    for example in READERS[task.reader].read(task, split, root, faults):
-        kept += 1
+    """Yield the examples, then raise InputError if too many are unusable."""
+    errors = RowErrors(source=str(task_folder(task, root)))
+    usable = 0
+    for example in READERS[task.reader].read(task, split, root, errors):
+        usable += 1
         yield example
-    left_out = faults.skipped()
-    if spare >= left_out > max(_FEW, kept):
-        whole = f"{left_out:,} of {left_out + kept:,} examples are unusable"
-        faults.refuse("file", f"{whole}; to leave some out does not make up for most of them")
-    faults.close(spare)
-    if left is not None and (faults.skipped() or faults.repaired):
-        left(faults)
+    skipped = errors.skipped()
+    if max_bad_rows >= skipped > max(_FEW, usable):
+        text = f"{skipped:,} of {skipped + usable:,} examples are unusable"
+        errors.refuse("file", f"{text}; to leave some out does not make up for most of them")
+    errors.close(max_bad_rows)
+    if on_skipped is not None and (errors.skipped() or errors.repaired):
+        on_skipped(errors)
 
 
 def locate(task: Task, root: Path, further: tuple[Split, ...] = ()) -> list[Problem]:
-    """What is missing of the files that a study of this task needs; empty if nothing is.
+    """Return what is missing of the files that a study of this task needs; empty if nothing is.
 
-    Needed are train and the first dev split, which selects; of a task that is only predicted,
-    its test splits; and `further` ones, such as languages that a study names. Other splits are used
-    when they are there, see `present_splits`.
+    A study needs the training set and the first dev split, which selects. A task that is only
+    predicted needs its test splits. Other splits are used if they exist, see `present_splits`.
+
+    Args:
+        task: the task.
+        root: the data folder.
+        further: other splits that are needed, such as languages that the study names.
     """
-    trained = (task.train, *task.dev[:1]) if task.train else task.test
-    needed = dict.fromkeys(split.name for split in (*trained, *further) if split)
-    return _missing(task, tuple(task.splits()[name] for name in needed), root)
+    needed = (task.train, *task.dev[:1]) if task.train else task.test
+    names = dict.fromkeys(split.name for split in (*needed, *further) if split)
+    return _missing(task, tuple(task.splits()[name] for name in names), root)
 
 
 def has_files(task: Task) -> bool:
-    """Return whether a task is read from files; others make their examples."""
+    """Return whether a task is read from files; other tasks generate their examples."""
     paths = READERS[task.reader].split_paths
     return any(any(paths(task, split, Path())) for split in task.splits().values())
 
 
 def present_splits(task: Task, root: Path) -> tuple[str, ...]:
-    """Names of the splits whose files are there: training sets, then dev, then test."""
+    """Return the names of the splits whose files exist: training sets, then dev, then test."""
     return tuple(
-        name for name, split in task.splits().items() if _present(task, split, root) is not None
+        name
+        for name, split in task.splits().items()
+        if _present_files(task, split, root) is not None
     )
 
 
 def fingerprint(task: Task, split: Split, root: Path) -> str:
-    """SHA-256 of what a split's examples are made from: its files' names and bytes, and the
-    facts of the row that say how they are read.
+    """Return the SHA-256 of what the examples of a split are made from.
+
+    It covers the names and contents of the files, and the fields of the task that say how they are
+    read.
 
     Raises:
-        InputError: the files are not there.
+        InputError: the files do not exist.
     """
-    files = _present(task, split, root)
+    files = _present_files(task, split, root)
     if files is None:
         raise InputError(str(root), _missing(task, (split,), root))
     facts = (task.reader, task.inputs, task.labels, task.bounds, split.labelled, split.files)
     digest = hashlib.sha256(repr(facts).encode())
-    for path in _expand(files):
+    for path in _expand_folders(files):
         digest.update(f"{path.name} {path.stat().st_size}\n".encode())
         with open_input(path) as stream:
             while block := stream.read(1 << 20):
@@ -137,52 +158,57 @@ def fingerprint(task: Task, split: Split, root: Path) -> str:
     return digest.hexdigest()
 
 
-def _expand(files: tuple[Path, ...]) -> Iterator[Path]:
-    """Files, and the files below folders in the order of their names."""
-    for path in files:
+def _expand_folders(paths: tuple[Path, ...]) -> Iterator[Path]:
+    """Yield the files, and all files in the folders in the order of their names."""
+    for path in paths:
         if path.is_dir():
             yield from sorted(below for below in path.rglob("*") if below.is_file())
         else:
             yield path
 
 
-def _present(task: Task, split: Split, root: Path) -> tuple[Path, ...] | None:
-    """The files of the first form that is whole; empty for a task without files."""
+def _present_files(task: Task, split: Split, root: Path) -> tuple[Path, ...] | None:
+    """Return the files of the first published form that is complete; empty if it has no files."""
     forms = READERS[task.reader].split_paths(task, split, root)
     return next((files for files in forms if all(path.exists() for path in files)), None)
 
 
 def _missing(task: Task, splits: tuple[Split, ...], root: Path) -> list[Problem]:
-    lacking = [split for split in splits if _present(task, split, root) is None]
-    if not lacking or task_folder(task, root).is_dir():
+    """Return a problem for each split without files, or one for the task's folder."""
+    missing = [split for split in splits if _present_files(task, split, root) is None]
+    if not missing or task_folder(task, root).is_dir():
         return [
-            Problem(location=split.name, text=_missing_text(task, split, root)) for split in lacking
+            Problem(location=split.name, text=_missing_files_text(task, split, root))
+            for split in missing
         ]
-    return [Problem(location=task.name, text=_folder_text(task, lacking, root))]
+    return [Problem(location=task.name, text=_missing_folder_text(task, missing, root))]
 
 
-def _missing_text(task: Task, split: Split, root: Path) -> str:
-    """What was looked for, and what there is instead."""
+def _missing_files_text(task: Task, split: Split, root: Path) -> str:
+    """Return which files were looked for, and which ones exist instead."""
     folder = task_folder(task, root)
     forms = READERS[task.reader].split_paths(task, split, root)
-    own = [files for files in forms if all(folder in path.parents for path in files)]
-    names = [[path.relative_to(folder).as_posix() for path in files] for files in own]
-    wanted = ", or ".join(dict.fromkeys(" with ".join(files) for files in names))
-    there = sorted(path.name for path in folder.iterdir())
-    gone = [name for files in names for name in files if name not in there]
-    strange = [name for name in there if name not in _known(task, root)]
-    near = [match for name in gone for match in get_close_matches(name, strange, n=1)]
+    in_folder = [files for files in forms if all(folder in path.parents for path in files)]
+    names = [[path.relative_to(folder).as_posix() for path in files] for files in in_folder]
+    expected = ", or ".join(dict.fromkeys(" with ".join(files) for files in names))
+    present = sorted(path.name for path in folder.iterdir())
+    absent = [name for files in names for name in files if name not in present]
+    unknown = [name for name in present if name not in _file_names(task, root)]
+    near = [match for name in absent for match in get_close_matches(name, unknown, n=1)]
     hint = f"did you mean '{near[0]}'? " if near else ""
-    text = f"no {wanted} in {folder}; {hint}it holds: {_listing(there)}"
-    others = ", nor ".join(str(path) for files in forms if files not in own for path in files)
-    text = f"{text}; nor {others}" if others else text
-    unread = [name for name in folders(task) if root / name != folder and (root / name).is_dir()]
-    passed = [f"{root / name} is not read, as {folder} is there" for name in unread]
-    return "; ".join([text, *passed])
+    text = f"no {expected} in {folder}; {hint}it holds: {_listing(present)}"
+    elsewhere = ", nor ".join(
+        str(path) for files in forms if files not in in_folder for path in files
+    )
+    text = f"{text}; nor {elsewhere}" if elsewhere else text
+    others = [name for name in folders(task) if root / name != folder and (root / name).is_dir()]
+    return "; ".join(
+        [text, *(f"{root / name} is not read, as {folder} is there" for name in others)]
+    )
 
 
-def _known(task: Task, root: Path) -> set[str]:
-    """Names of files that some split is read from."""
+def _file_names(task: Task, root: Path) -> set[str]:
+    """Return the names of all files from which a split of the task can be read."""
     reader = READERS[task.reader]
     forms = [
         files for split in task.splits().values() for files in reader.split_paths(task, split, root)
@@ -190,59 +216,69 @@ def _known(task: Task, root: Path) -> set[str]:
     return {path.name for files in forms for path in files}
 
 
-def _folder_text(task: Task, lacking: list[Split], root: Path) -> str:
-    """Why the task's folder is not where it should be, as far as that can be told."""
-    wanted = [Path(folder) for folder in folders(task)]
+def _missing_folder_text(task: Task, missing: list[Split], root: Path) -> str:
+    """Return why the task's folder is not in its place, as far as the data root shows it."""
+    expected = [Path(folder) for folder in folders(task)]
     if not root.is_dir():
-        holding = " or ".join(f"{folder}/" for folder in wanted)
-        return f"no folder {root}; give the folder that holds {holding}"
-    looked = f"no folder {' or '.join(map(str, wanted))} in {root}"
-    bare = replace(task, folder="")
-    forms = [
-        files for split in lacking for files in READERS[task.reader].split_paths(bare, split, root)
-    ]
+        names = " or ".join(f"{folder}/" for folder in expected)
+        return f"no folder {root}; give the folder that holds {names}"
+    text = f"no folder {' or '.join(map(str, expected))} in {root}"
+    without_folder = replace(task, folder="")
+    split_paths = READERS[task.reader].split_paths
+    forms = [files for split in missing for files in split_paths(without_folder, split, root)]
     if any(all(path.exists() for path in files) for files in forms):
-        return f"{looked}; its files are in that folder itself: {_folder_hint(wanted[0], root)}"
-    above, last = wanted[0].parent, wanted[0].name
-    if above.name and (root / last).is_dir():
-        return f"{looked}; there is '{last}': {_folder_hint(above, root)}"
-    for folder in wanted:
+        return f"{text}; its files are in that folder itself: {_root_hint(expected[0], root)}"
+    parent, last = expected[0].parent, expected[0].name
+    if parent.name and (root / last).is_dir():
+        return f"{text}; there is '{last}': {_root_hint(parent, root)}"
+    for folder in expected:
         for name in _folders_in(root / folder.parent):
-            if _plain(name) == _plain(last):
-                return f"{looked}; there is '{folder.parent / name}': rename it to '{last}'"
+            if _letters(name) == _letters(last):
+                return f"{text}; there is '{folder.parent / name}': rename it to '{last}'"
     for name in _folders_in(root):
-        for folder in wanted:
+        for folder in expected:
             if (root / name / folder).is_dir():
-                return f"{looked}; there is one in {root / name}: {_give(folder, wanted[-1], root)}"
-    place = next((root / f.parent for f in wanted[::-1] if (root / f.parent).is_dir()), root)
-    there = _folders_in(place)
-    near = get_close_matches(last, there, n=1)
+                hint = _benchmark_hint(folder, expected[-1], root)
+                return f"{text}; there is one in {root / name}: {hint}"
+    parents = [root / folder.parent for folder in reversed(expected)]
+    searched = next((path for path in parents if path.is_dir()), root)
+    present = _folders_in(searched)
+    near = get_close_matches(last, present, n=1)
     hint = f"did you mean '{near[0]}'? " if near else ""
-    holder = "it" if place == root else place.relative_to(root)
-    return f"{looked}; {hint}{holder} holds: {_listing(there)}"
+    holder = "it" if searched == root else searched.relative_to(root)
+    return f"{text}; {hint}{holder} holds: {_listing(present)}"
 
 
-def _give(folder: Path, other: Path, root: Path) -> str:
-    """What to do where a task's folder lies in a folder of another name than its benchmark's."""
-    rename = folder != other and not (root / other.parent).exists()
-    return f"give that folder, or rename it to '{other.parent}'" if rename else "give that folder"
+def _benchmark_hint(folder: Path, in_benchmark: Path, root: Path) -> str:
+    """Return what to do about a task's folder in a folder that is not named after its benchmark.
+
+    Args:
+        folder: the task's folder as it was found.
+        in_benchmark: the task's folder under the name of its benchmark.
+        root: the data root.
+    """
+    rename = folder != in_benchmark and not (root / in_benchmark.parent).exists()
+    if rename:
+        return f"give that folder, or rename it to '{in_benchmark.parent}'"
+    return "give that folder"
 
 
-def _folders_in(place: Path) -> list[str]:
-    return sorted(path.name for path in place.iterdir() if path.is_dir()) if place.is_dir() else []
+def _folders_in(path: Path) -> list[str]:
+    return sorted(entry.name for entry in path.iterdir() if entry.is_dir()) if path.is_dir() else []
 
 
-def _folder_hint(folder: Path, root: Path) -> str:
-    """What to do where a root is the task's folder itself, or one of those that lead to it."""
-    steps = len(folder.parts)
-    if root.parts[-steps:] == folder.parts:
-        return f"give {root.parents[steps - 1]}"
-    if steps > 1:
+def _root_hint(folder: Path, root: Path) -> str:
+    """Return what to do about a root that is the task's folder itself, or one on the way to it."""
+    depth = len(folder.parts)
+    if root.parts[-depth:] == folder.parts:
+        return f"give {root.parents[depth - 1]}"
+    if depth > 1:
         return f"move it to '{folder}' under another folder and give that one"
     return f"name it '{folder}' and give the folder above it"
 
 
-def _plain(name: str) -> str:
+def _letters(name: str) -> str:
+    """Return the letters and digits of a name, in lower case."""
     return "".join(letter for letter in name.casefold() if letter.isalnum())
 
 

@@ -1,4 +1,7 @@
-"""Collects what is wrong with one input file while its reading goes on. Knows no format."""
+"""RowErrors: what is wrong with one input file, collected while it is read.
+
+It is apart from the readers because all of them report in this way, whatever their format.
+"""
 
 from dataclasses import dataclass, field
 
@@ -9,16 +12,16 @@ KEPT_PROBLEMS = 20
 
 @dataclass(kw_only=True)
 class RowErrors:
-    """Problems of one file: the first are kept, all are counted.
+    """The problems of one file: all are counted, the first ones are kept.
 
     Attributes:
         source: the file or folder.
-        count: problems.
-        unusable: examples that a problem spoils.
-        refused: whether a problem is not one of single examples.
-        mended: examples whose gold was put right.
-        kept: the first problems.
-        known: problems that the published file is known for; they are no error.
+        count: the number of problems.
+        unusable: the number of examples that a problem makes unusable.
+        refused: whether a problem concerns the file as a whole.
+        repaired: the number of examples whose gold answer was corrected.
+        problems: the first problems.
+        tolerated: problems that the published file is known to have. They are no error.
     """
 
     source: str
@@ -26,49 +29,67 @@ class RowErrors:
     unusable: int = 0
     refused: bool = False
     repaired: int = 0
-    kept: list[Problem] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
     tolerated: "RowErrors | None" = None
 
-    def add(self, place: str, text: str, *, examples: int = 1) -> None:
-        """Note a problem that makes so many examples unusable; 0 for a further one of the same."""
+    def add(self, location: str, text: str, *, examples: int = 1) -> None:
+        """Note a problem.
+
+        Args:
+            location: the place in the file.
+            text: what is wrong, and what would do.
+            examples: how many examples it makes unusable; 0 if they are counted already.
+        """
         self.count += 1
         self.unusable += examples
-        if len(self.kept) < KEPT_PROBLEMS:
-            self.kept.append(Problem(location=place, text=text))
+        if len(self.problems) < KEPT_PROBLEMS:
+            self.problems.append(Problem(location=location, text=text))
 
-    def refuse(self, place: str, text: str) -> None:
-        """Note a problem of the file as a whole, which no spare examples make up for."""
-        self.add(place, text, examples=0)
+    def refuse(self, location: str, text: str) -> None:
+        """Note a problem of the file as a whole, an error however many rows may be left out."""
+        self.add(location, text, examples=0)
         self.refused = True
 
-    def merge(self, other: "RowErrors") -> None:
-        """Note all that another found."""
-        self.kept = [*self.kept, *other.kept][:KEPT_PROBLEMS]
-        self.count += other.count
-        self.unusable += other.unusable
-        self.repaired += other.repaired
-        self.refused |= other.refused
+    def merge(self, errors: "RowErrors") -> None:
+        """Add the problems that were collected elsewhere."""
+        self.problems = [*self.problems, *errors.problems][:KEPT_PROBLEMS]
+        self.count += errors.count
+        self.unusable += errors.unusable
+        self.repaired += errors.repaired
+        self.refused |= errors.refused
 
     def skipped(self) -> int:
-        """Examples that are left out where nothing was raised."""
+        """Return the number of examples that are left out if nothing is raised."""
         return self.unusable + (self.tolerated.unusable if self.tolerated else 0)
 
     def summary(self, shown: int = 3) -> str:
-        """What was left out, why, and what was mended, in a line."""
-        said = []
-        if self.skipped():
-            problems = [*self.kept, *(self.tolerated.kept if self.tolerated else ())][:shown]
-            why = "; ".join(f"{problem.location} {problem.text}" for problem in problems)
-            few = "" if self.skipped() == 1 else "s"
-            said.append(f"{self.skipped():,} unusable example{few} left out, the first: {why}")
-        if self.repaired:
-            said.append(f"{self.repaired:,} answers moved to where they stand in their context")
-        return "; ".join(said).replace("\n", " ")
+        """Return in one line what was left out, why, and what was repaired.
 
-    def close(self, spare: int = 0) -> None:
-        """Raise InputError if there was a problem that `spare` unusable examples do not cover."""
-        if not self.refused and self.unusable <= spare:
+        Args:
+            shown: the number of problems that are quoted.
+        """
+        parts = []
+        if self.skipped():
+            tolerated = self.tolerated.problems if self.tolerated else ()
+            problems = [*self.problems, *tolerated][:shown]
+            why = "; ".join(f"{problem.location} {problem.text}" for problem in problems)
+            plural = "" if self.skipped() == 1 else "s"
+            parts.append(f"{self.skipped():,} unusable example{plural} left out, the first: {why}")
+        if self.repaired:
+            parts.append(f"{self.repaired:,} answers moved to where they stand in their context")
+        return "; ".join(parts).replace("\n", " ")
+
+    def close(self, max_bad_rows: int = 0) -> None:
+        """Raise InputError if there are too many problems.
+
+        Args:
+            max_bad_rows: how many unusable examples may be left out.
+
+        Raises:
+            InputError: more examples are unusable, or a problem concerns the file as a whole.
+        """
+        if not self.refused and self.unusable <= max_bad_rows:
             return
-        more = self.count - len(self.kept)
+        more = self.count - len(self.problems)
         rest = [Problem(location="...", text=f"and {more:,} more", count=more)] if more else []
-        raise InputError(self.source, [*self.kept, *rest])
+        raise InputError(self.source, [*self.problems, *rest])

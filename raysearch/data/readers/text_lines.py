@@ -1,6 +1,11 @@
-"""Reads the lines of a UTF-8 text, a block of the file in memory. Knows nothing of their fields."""
+"""Reads the lines of a UTF-8 file block by block.
 
-from collections.abc import Iterator
+It is apart from the readers of fields because it only divides a file into lines, and because files
+of predictions and dictionaries are read with it too.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from ...errors import InputError, Problem
@@ -10,9 +15,9 @@ from .row_errors import RowErrors
 _BLOCK = 1 << 20
 LONGEST = 1 << 24  # bytes of a line, or of the blank lines between two others
 
-GIT_LFS = b"version https://git-lfs"  # how a pointer begins that stands in a file's place
+GIT_LFS = b"version https://git-lfs"  # the first bytes of a pointer that stands in for a file
 EMPTY = "is empty; it may not have been downloaded whole"
-# How files begin that hold no plain text.
+# The first bytes of files that are not plain text.
 _FOREIGN = {
     b"\xff\xfe": "is UTF-16; save it as UTF-8",
     b"\xfe\xff": "is UTF-16; save it as UTF-8",
@@ -22,14 +27,14 @@ _FOREIGN = {
 
 
 class _TooLong(Exception):
-    """A line that no one wrote."""
+    """A line is longer than any real one."""
 
 
-def iter_lines(path: Path, faults: RowErrors) -> Iterator[tuple[int, list[str | None]]]:
-    """Many lines at a time, without their ends, and the number of the first, counted from 1.
+def iter_lines(path: Path, errors: RowErrors) -> Iterator[tuple[int, Sequence[str | None]]]:
+    """Yield blocks of lines without their ends, each with the number of its first line, from 1.
 
-    A line that cannot be read is None, and a fault; blank lines at the end of the file are left
-    out.
+    A line that cannot be read is None and noted in `errors`. Blank lines at the end of the file are
+    left out.
 
     Raises:
         InputError: the file cannot be read at all.
@@ -37,35 +42,48 @@ def iter_lines(path: Path, faults: RowErrors) -> Iterator[tuple[int, list[str | 
     number = 1
     try:
         for block in _blocks(path):
-            found = _decode(block, number, faults)
-            yield number, found
-            number += len(found)
+            lines = _decode(block, number, errors)
+            yield number, lines
+            number += len(lines)
     except _TooLong:
         text = f"it, or the blank lines behind it, do not end within {LONGEST >> 20} MiB"
         raise InputError(str(path), [Problem(location=f"line {number}", text=text)]) from None
 
 
 def unreadable(path: Path, error: OSError) -> InputError:
-    """The error for a file that the operating system does not give."""
+    """Return the error for a file that the operating system cannot open or read."""
     return InputError(
         str(path), [Problem(location="file", text=f"cannot be read: {error.strerror}")]
     )
 
 
 def foreign(path: Path, head: bytes) -> InputError | None:
-    """The error for a file that begins as no plain text does."""
-    said = next((text for mark, text in _FOREIGN.items() if head.startswith(mark)), None)
-    return InputError(str(path), [Problem(location="file", text=said)]) if said else None
+    """Return the error for a file whose first bytes are not those of plain text; None if they are.
+
+    Args:
+        path: the file.
+        head: its first bytes.
+    """
+    text = next((text for magic, text in _FOREIGN.items() if head.startswith(magic)), None)
+    return InputError(str(path), [Problem(location="file", text=text)]) if text else None
 
 
 def not_utf8(line: bytes, error: UnicodeDecodeError) -> str:
-    """What is wrong with a line that is not UTF-8."""
-    seen = f"byte 0x{line[error.start]:02x} at position {error.start + 1}"
-    return f"{seen} is not UTF-8; convert the file to UTF-8"
+    """Return the message for a line that is not UTF-8."""
+    byte = f"byte 0x{line[error.start]:02x} at position {error.start + 1}"
+    return f"{byte} is not UTF-8; convert the file to UTF-8"
 
 
 def place_not_utf8(content: bytes, error: UnicodeDecodeError) -> tuple[str, str]:
-    """The line of a whole content that is not UTF-8, "line 3", and what is wrong with it."""
+    """Return the location and the message for the content of a file that is not UTF-8.
+
+    Args:
+        content: the whole content.
+        error: raised by decoding it. Its `start` is changed to count from the start of the line.
+
+    Returns:
+        The line, such as "line 3", and what is wrong with it.
+    """
     start = content.rfind(b"\n", 0, error.start) + 1
     number = content.count(b"\n", 0, start) + 1
     error.start -= start
@@ -73,17 +91,17 @@ def place_not_utf8(content: bytes, error: UnicodeDecodeError) -> tuple[str, str]
 
 
 def _blocks(path: Path) -> Iterator[bytes]:
-    """Whole lines, without the last line's end."""
+    """Yield complete lines, without the end of the last one."""
     try:
         with open_input(path) as stream:
             rest = stream.read(_BLOCK).removeprefix(b"\xef\xbb\xbf")
             if error := foreign(path, rest):
                 raise error
             while more := stream.read(_BLOCK):
-                # The line ends of a block go on to the next, in case they end the file.
+                # Line ends at the end of a block go to the next one, in case they end the file.
                 body = rest.rstrip(b"\r\n")
-                block, end, last = body.rpartition(b"\n")
-                if end:
+                block, newline, last = body.rpartition(b"\n")
+                if newline:
                     yield block
                 elif len(rest) > LONGEST:
                     raise _TooLong
@@ -94,25 +112,32 @@ def _blocks(path: Path) -> Iterator[bytes]:
         raise unreadable(path, error) from None
 
 
-def _decode(block: bytes, first: int, faults: RowErrors) -> list[str | None]:
-    try:
+def _decode(block: bytes, first: int, errors: RowErrors) -> Sequence[str | None]:
+    """Return the lines of a block.
+
+    Args:
+        block: complete lines.
+        first: the number of the first line.
+        errors: collects the lines that cannot be read.
+    """
+    text: str | None = None
+    with suppress(UnicodeDecodeError):
         text = block.decode()
-    except UnicodeDecodeError:
-        text = None
     if text is None or "\0" in text:
-        return [_line(line, at, faults) for at, line in enumerate(block.split(b"\n"), first)]
+        lines = enumerate(block.split(b"\n"), first)
+        return [_decode_line(line, number, errors) for number, line in lines]
     if "\r" in text:
         text = text.replace("\r\n", "\n").removesuffix("\r")
     return text.split("\n")
 
 
-def _line(line: bytes, number: int, faults: RowErrors) -> str | None:
-    """One line of a block that holds some that cannot be read."""
+def _decode_line(line: bytes, number: int, errors: RowErrors) -> str | None:
+    """Return one line of a block with unreadable lines; None if it is one of them."""
     if b"\0" in line:
-        faults.add(f"line {number}", "holds a NUL byte; the file may be damaged")
+        errors.add(f"line {number}", "holds a NUL byte; the file may be damaged")
         return None
     try:
         return line.removesuffix(b"\r").decode()
     except UnicodeDecodeError as error:
-        faults.add(f"line {number}", not_utf8(line, error))
+        errors.add(f"line {number}", not_utf8(line, error))
         return None

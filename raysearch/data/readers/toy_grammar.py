@@ -1,8 +1,9 @@
-"""Makes the sentences of the toy task: is the subject singular or plural, when a noun of the other
-number stands after it or before it? Needs no files, and always makes the same sentences.
+"""Generates the sentences of the toy task, always the same ones and without files.
 
-No count of words tells the classes apart: every sentence has one singular and one plural noun,
-and swapping them swaps its class. After the agreement task of Linzen et al. (2016), in small.
+The task: is the subject singular or plural, when a noun of the other number precedes or follows it?
+Word counts do not tell the classes apart: every sentence has one singular and one plural noun, and
+swapping them swaps its class. It is a small version of the agreement task of Linzen et al. (2016).
+It is apart from the other readers because it needs no files.
 """
 
 from collections.abc import Iterator
@@ -24,34 +25,38 @@ ENDINGS = ("here", "there", "again", "today")
 
 
 def split_paths(task: Task, split: Split, root: Path) -> tuple[tuple[Path, ...], ...]:
-    """One form, which needs no file."""
+    """Return one published form without files."""
     return ((),)
 
 
-def read(task: Task, split: Split, root: Path, faults: RowErrors) -> Iterator[Example]:
-    """Sentences of a split; none is in two splits, and labels take turns."""
+def read(task: Task, split: Split, root: Path, errors: RowErrors) -> Iterator[Example]:
+    """Yield the sentences of a split. Labels alternate, and no sentence is in two splits."""
     assert split.name in ROWS, f"{task.name} has no sentences for a split '{split.name}'"
-    random, seen = Random(SEED), set()
+    random = Random(SEED)
+    used: set[str] = set()
     for name, rows in ROWS.items():
         for row in range(rows):
             label = row % 2
             sentence = _sentence(random, plural=bool(label))
-            while sentence in seen:
+            while sentence in used:
                 sentence = _sentence(random, plural=bool(label))
-            seen.add(sentence)
+            used.add(sentence)
             if name == split.name:
                 gold = label if split.labelled else None
                 yield {"id": str(row), "sentence": sentence, "label": gold}
 
 
 def _sentence(random: Random, *, plural: bool) -> str:
-    """Verbs stand in the past tense, which has no number of its own to go by."""
-    subject, distractor = random.sample(NOUNS, 2)
-    one = _noun_phrase(random, subject, plural=plural)
-    two = [random.choice(PREPOSITIONS), *_noun_phrase(random, distractor, plural=not plural)]
+    """Return a sentence in the past tense, so that its verb does not reveal the number."""
+    subject_noun, distractor_noun = random.sample(NOUNS, 2)
+    subject = _noun_phrase(random, subject_noun, plural=plural)
+    distractor = [
+        random.choice(PREPOSITIONS),
+        *_noun_phrase(random, distractor_noun, plural=not plural),
+    ]
     fronted = random.random() < 0.5
     words = [
-        *((*two, *one) if fronted else (*one, *two)),
+        *((*distractor, *subject) if fronted else (*subject, *distractor)),
         random.choice(ADVERBS),
         random.choice(VERBS),
         random.choice(ENDINGS),

@@ -1,5 +1,8 @@
-"""Reads tab-separated text: one example a line, quotes literal, UTF-8. Knows a split's files and
-columns from its row, and nothing of any particular task."""
+"""Reads tab-separated text: one example a line, quotes literal, UTF-8.
+
+The files and the columns come from the task. It is apart from `text_lines`, which only divides a
+file into lines.
+"""
 
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -9,8 +12,8 @@ from operator import itemgetter
 from pathlib import Path
 
 from ...errors import unknown_name
-from ...metrics.missing_ids import format_ids as listed
-from ...tasks.task import Example, File, Split, Task
+from ...metrics.missing_ids import format_ids
+from ...tasks.task import Example, File, IdList, Split, Task
 from .decimal_numbers import decimal
 from .paths import file_path, present_paths, split_paths
 from .row_errors import RowErrors
@@ -21,31 +24,31 @@ __all__ = ["read", "split_paths"]
 Row = list[str]
 
 
-def read(task: Task, split: Split, root: Path, faults: RowErrors) -> Iterator[Example]:
-    """Examples of the first form that is there, one at a time and a block of the file in memory."""
+def read(task: Task, split: Split, root: Path, errors: RowErrors) -> Iterator[Example]:
+    """Yield the examples of the first published form that exists, one block of it in memory."""
     file = present_paths(task, split, root)
     path = file_path(task, file, root)
-    faults.source = str(path)
-    rows = _rows(path, faults)
+    errors.source = str(path)
+    rows = _rows(path, errors)
     first = next(rows, None)
     if first is None:
-        faults.refuse("file", EMPTY)
+        errors.refuse("file", EMPTY)
         return
     if file.header and first[0] > 1:
-        faults.refused = True  # the header is one of the lines that cannot be read
+        errors.refused = True  # the header is one of the lines that cannot be read
         return
-    columns = _columns(task, split, file, first[1], faults)
+    columns = _columns(task, split, file, first[1], errors)
     if columns is None:
         return
     width = _width(split, file, first[1])
-    belongs = _filter(file, path.parent, first[1], faults)
+    belongs = _row_filter(file, path.parent, first[1], errors)
     rows = rows if file.header else chain([first], rows)
     trained = split.name in {training.name for training in task.training_splits()}
     ids = None if trained or "id" not in columns else Counter[str]()
-    yield from _examples(task, file, columns, rows, width, belongs, ids, faults)
-    if twice := [identity for identity, count in (ids or {}).items() if count > 1]:
-        text = f"{len(twice):,} stand more than once, so that no prediction is theirs"
-        faults.refuse("ids", f"{text}: {listed(twice)}")
+    yield from _examples(task, file, columns, rows, width, belongs, ids, errors)
+    if repeated := [identity for identity, count in (ids or {}).items() if count > 1]:
+        text = f"{len(repeated):,} stand more than once, so that no prediction is theirs"
+        errors.refuse("ids", f"{text}: {format_ids(repeated)}")
 
 
 def _examples(
@@ -56,101 +59,124 @@ def _examples(
     width: int,
     belongs: Callable[[Row], bool] | None,
     ids: Counter[str] | None,
-    faults: RowErrors,
+    errors: RowErrors,
 ) -> Iterator[Example]:
-    """Examples of rows. Counts their ids, unless `ids` is None as they need not tell rows apart."""
-    label_at = columns.pop("label", None)
+    """Yield the examples of rows.
+
+    Args:
+        task, file: what the rows mean.
+        columns: input, "id" or "label" -> the index of its column.
+        rows: the number and the fields of each line.
+        width: the number of columns.
+        belongs: tells the rows of the split; None if all are.
+        ids: counts the ids; None if they need not be unique.
+        errors: collects what is wrong.
+    """
+    label_column = columns.pop("label", None)
     names = tuple(columns)
-    # The first column twice, because a getter of a single one would not give a tuple.
+    # The first column twice, because a getter of a single one would not return a tuple.
     pick = itemgetter(*columns.values(), *list(columns.values())[:1])
-    to_label = _labeller(task, file)
-    torn = RowErrors(source=faults.source) if file.tolerated_bad_rows else faults
-    blank = {name for name in task.inputs if name in columns}  # as far as was read
-    kept = seen = 0
+    to_label = _label_parser(task, file)
+    ragged = RowErrors(source=errors.source) if file.tolerated_bad_rows else errors
+    blank = {name for name in task.inputs if name in columns}  # in all rows so far
+    used = total = 0
     for number, fields in rows:
-        seen += 1
+        total += 1
         if len(fields) != width:
-            torn.add(f"line {number}", _width_text(len(fields), width))
+            ragged.add(f"line {number}", _width_text(len(fields), width))
             continue
         if belongs is not None and not belongs(fields):
             continue
-        example: Example = dict(zip(names, pick(fields), strict=False))
-        if "id" not in example:
-            example["id"] = str(kept)
+        texts: dict[str, str] = dict(zip(names, pick(fields), strict=False))
+        if "id" not in texts:
+            texts["id"] = str(used)
         elif ids is not None:
-            ids[example["id"]] += 1
-        kept += 1
-        blank -= {name for name in blank if example[name].strip()}
-        example["label"] = None
-        if label_at is not None:
-            example["label"] = label = to_label(fields[label_at])
+            ids[texts["id"]] += 1
+        used += 1
+        blank -= {name for name in blank if texts[name].strip()}
+        label = None
+        if label_column is not None:
+            label = to_label(fields[label_column])
             if label is None:
-                faults.add(f"line {number}", _label_text(task, fields[label_at]))
+                errors.add(f"line {number}", _label_text(task, fields[label_column]))
                 continue
-        yield example
-    if torn is not faults and (torn.count > _torn(file, seen) or not kept):
-        faults.merge(torn)
-    elif torn is not faults:
-        faults.tolerated = torn
-    _check_rows(file, belongs, seen, kept, faults)
-    for name in sorted(blank) if kept else ():
-        faults.refuse("file", f"every {name} is blank; do the columns stand in another order?")
+        yield {**texts, "label": label}
+    if ragged is not errors and (ragged.count > _tolerated_rows(file, total) or not used):
+        errors.merge(ragged)
+    elif ragged is not errors:
+        errors.tolerated = ragged
+    _check_rows(file, belongs, total, used, errors)
+    for name in sorted(blank) if used else ():
+        errors.refuse("file", f"every {name} is blank; do the columns stand in another order?")
 
 
-def _torn(file: File, rows: int) -> int:
-    """How many torn rows are those that the published file is known for: of a part of it no more
-    than one in a hundred, and the two pieces of one."""
+def _tolerated_rows(file: File, rows: int) -> int:
+    """Return how many rows of another width are left out.
+
+    It is the number that the published file is known for. In a part of that file it is at most one
+    row in a hundred, and two at least, because a row that is cut leaves two pieces.
+    """
     return min(file.tolerated_bad_rows, max(2, rows // 100))
 
 
 def _width(split: Split, file: File, first: Row) -> int:
-    """Columns of a row: those of the header; without one those that the published file has, whose
-    label an unlabelled split may lack."""
+    """Return the number of columns.
+
+    The header tells it. A file without a header has the columns of the published one, except that
+    an unlabelled split may lack the label.
+    """
     if file.header:
         return len(first)
-    full = 1 + max(int(column) for column in file.columns.values())
-    bare = 1 + max(int(column) for name, column in file.columns.items() if name != "label")
-    return bare if not split.labelled and len(first) == bare else full
+    labelled = 1 + max(int(column) for column in file.columns.values())
+    unlabelled = 1 + max(int(column) for name, column in file.columns.items() if name != "label")
+    return unlabelled if not split.labelled and len(first) == unlabelled else labelled
 
 
-def _rows(path: Path, faults: RowErrors) -> Iterator[tuple[int, Row]]:
-    """Line number, counted from 1, and fields of every line that can be read."""
-    for first, found in iter_lines(path, faults):
-        for number, line in enumerate(found, first):
+def _rows(path: Path, errors: RowErrors) -> Iterator[tuple[int, Row]]:
+    """Yield the number, counted from 1, and the fields of every line that can be read."""
+    for first, lines in iter_lines(path, errors):
+        for number, line in enumerate(lines, first):
             if line is not None:
                 yield number, line.split("\t")
 
 
 def _columns(
-    task: Task, split: Split, file: File, first: Row, faults: RowErrors
+    task: Task, split: Split, file: File, first: Row, errors: RowErrors
 ) -> dict[str, int] | None:
-    """Where the inputs, the id and the label stand; None if the header lacks one of them."""
-    wanted = dict(file.columns)
-    missing = [name for name in task.inputs if name not in wanted]
+    """Return the column indices of the inputs, the id and the label.
+
+    Returns:
+        None, with noted errors, if the header lacks one of them.
+    """
+    columns = dict(file.columns)
+    missing = [name for name in task.inputs if name not in columns]
     assert not missing, f"{task.name}, {split.name}: no column for {missing}"
     if not split.labelled:
-        wanted.pop("label", None)
+        columns.pop("label", None)
     if not file.header:
-        if len(first) == wanted.get("label"):
+        if len(first) == columns.get("label"):
             text = f"has {len(first)} columns; the label would be the next"
-            faults.refuse("line 1", f"{text}, but published test files often have none")
+            errors.refuse("line 1", f"{text}, but published test files often have none")
             return None
-        return {name: int(column) for name, column in wanted.items()}
-    places = {column: place for place, column in reversed(list(enumerate(first)))}
-    lacking = [str(column) for column in wanted.values() if column not in places]
-    for column in lacking:
-        faults.refuse("line 1", unknown_name("column", column, (name[:40] for name in first)))
-    for column in wanted.values():
+        return {name: int(column) for name, column in columns.items()}
+    indices = {column: index for index, column in reversed(list(enumerate(first)))}
+    absent = [str(column) for column in columns.values() if column not in indices]
+    for name in absent:
+        errors.refuse("line 1", unknown_name("column", name, (name[:40] for name in first)))
+    for column in columns.values():
         if first.count(str(column)) > 1:
-            faults.refuse("line 1", f"column '{column}' stands more than once in the header")
-    return None if lacking else {name: places[str(column)] for name, column in wanted.items()}
+            errors.refuse("line 1", f"column '{column}' stands more than once in the header")
+    if absent:
+        return None
+    return {name: indices[str(column)] for name, column in columns.items()}
 
 
-def _labeller(task: Task, file: File) -> Callable[[str], int | float | None]:
-    """A function from a label's text to its value, or to None where there is no such label."""
+def _label_parser(task: Task, file: File) -> Callable[[str], int | float | None]:
+    """Return a function from a label's text to its value, or to None if there is no such label."""
     if task.labels:
-        numbers = {label: number for number, label in enumerate(task.labels)}
-        return (numbers | {seen: numbers[meant] for seen, meant in file.label_aliases.items()}).get
+        ids = {label: number for number, label in enumerate(task.labels)}
+        aliases = {alias: ids[label] for alias, label in file.label_aliases.items()}
+        return (ids | aliases).get
     low, high = task.bounds or (float("-inf"), float("inf"))
 
     def bounded(text: str) -> float | None:
@@ -161,72 +187,89 @@ def _labeller(task: Task, file: File) -> Callable[[str], int | float | None]:
 
 
 @dataclass(kw_only=True)
-class _Filter:
-    """Tells the rows of a split by listed ids, and remembers which listed ones never came."""
+class _IdFilter:
+    """A filter of the rows of a split by a list of ids.
 
+    Attributes:
+        ids: the list.
+        listed: the ids of each row of the list.
+        pick: returns the ids of a row of the data file.
+        unmatched: the listed ids that no row has had so far.
+    """
+
+    ids: IdList
     listed: frozenset[tuple[str, ...]]
     pick: Callable[[Row], tuple[str, ...]]
-    inside: bool
-    unseen: set[tuple[str, ...]]
+    unmatched: set[tuple[str, ...]]
 
     def __call__(self, fields: Row) -> bool:
         key = self.pick(fields)
-        found = key in self.listed
-        if found:
-            self.unseen.discard(key)
-        return found is self.inside
+        is_listed = key in self.listed
+        if is_listed:
+            self.unmatched.discard(key)
+        return is_listed is self.ids.inside
 
 
-def _filter(
-    file: File, folder: Path, header: Row, faults: RowErrors
+def _row_filter(
+    file: File, folder: Path, header: Row, errors: RowErrors
 ) -> Callable[[Row], bool] | None:
-    """What tells a split's rows; None where all are."""
+    """Return a function that tells the rows of a split; None if all rows belong to it."""
     if file.where is not None:
-        column, said = file.where
+        column, value = file.where
         if column not in header:
-            faults.refuse("line 1", unknown_name("column", str(column), header))
+            errors.refuse("line 1", unknown_name("column", str(column), header))
             return None
-        at = header.index(str(column))
-        return lambda fields: fields[at] == said
-    if file.kept_ids is None:
+        index = header.index(str(column))
+        return lambda fields: fields[index] == value
+    ids = file.kept_ids
+    if ids is None:
         return None
-    keep = file.kept_ids
-    lacking = [column for column in keep.columns if column not in header]
-    for column in lacking:
-        faults.refuse("line 1", unknown_name("column", column, header))
-    places = [header.index(column) for column in keep.columns if column in header]
-    listed = frozenset(tuple(ids) for _, ids in _rows(folder / keep.path, faults))
-    return _Filter(
+    for name in ids.columns:
+        if name not in header:
+            errors.refuse("line 1", unknown_name("column", name, header))
+    indices = [header.index(name) for name in ids.columns if name in header]
+    listed = frozenset(tuple(row) for _, row in _rows(folder / ids.path, errors))
+    return _IdFilter(
+        ids=ids,
         listed=listed,
-        pick=lambda fields: tuple([fields[place] for place in places]),
-        inside=keep.inside,
-        unseen=set(listed),
+        pick=lambda fields: tuple([fields[index] for index in indices]),
+        unmatched=set(listed),
     )
 
 
 def _check_rows(
-    file: File, belongs: Callable[[Row], bool] | None, seen: int, kept: int, faults: RowErrors
+    file: File, belongs: Callable[[Row], bool] | None, total: int, used: int, errors: RowErrors
 ) -> None:
-    """Whether there were rows, and a filter let them through as it should."""
-    if not seen:
-        faults.refuse("file", "has a header and no rows")
-    if file.where is not None and belongs is not None and not kept:
-        column, said = file.where
-        faults.refuse("file", f"no row whose '{column}' is '{said}'")
-    if not isinstance(belongs, _Filter):
+    """Note if there were no rows, or if a filter selected none or missed some.
+
+    Args:
+        file: the published form.
+        belongs: the filter; None if there is none.
+        total: the number of rows of the file.
+        used: the number of rows of the split.
+        errors: collects what is wrong.
+    """
+    if not total:
+        errors.refuse("file", "has a header and no rows")
+    if file.where is not None and belongs is not None and not used:
+        column, value = file.where
+        errors.refuse("file", f"no row whose '{column}' is '{value}'")
+    if not isinstance(belongs, _IdFilter):
         return
     if not belongs.listed:
-        faults.refuse(file.kept_ids.path, EMPTY)
-    elif belongs.unseen:
-        example = ", ".join(min(belongs.unseen))
-        seen = f"{len(belongs.unseen)} of its {len(belongs.listed)} rows name ids that no row has"
-        text = f"{seen}, for example {example}; the files may be of other versions"
-        faults.refuse(file.kept_ids.path, text)
+        errors.refuse(belongs.ids.path, EMPTY)
+    elif belongs.unmatched:
+        example = ", ".join(min(belongs.unmatched))
+        share = f"{len(belongs.unmatched)} of its {len(belongs.listed)} rows"
+        text = f"{share} name ids that no row has, for example {example}"
+        errors.refuse(belongs.ids.path, f"{text}; the files may be of other versions")
 
 
-def _width_text(seen: int, width: int) -> str:
-    cause = "a line break in a field, or a tab lost?" if seen < width else "a tab within a field?"
-    return f"{seen} column{'' if seen == 1 else 's'} where there should be {width}; {cause}"
+def _width_text(columns: int, width: int) -> str:
+    cause = (
+        "a line break in a field, or a tab lost?" if columns < width else "a tab within a field?"
+    )
+    return f"{columns} column{'' if columns == 1 else 's'} where there should be {width}; {cause}"
 
 
 def _label_text(task: Task, text: str) -> str:
