@@ -11,7 +11,7 @@ from optuna.trial import TrialState
 from raysearch import study
 from raysearch.results.leaderboard import is_complete
 from raysearch.run_folder import JOURNAL_NAME, Journal
-from raysearch.search.trial_queue import TrialQueue
+from raysearch.search.trial_queue import QueueState, TrialQueue
 
 RTE, COLA, MRPC = "glue/rte", "glue/cola", "glue/mrpc"
 GRID = {"BSZ": {"choice": [16, 32, 48]}, "LR": {"choice": ["1e-5", 2e-5, 3e-5, 4e-5]}}
@@ -72,12 +72,12 @@ def drive(queue, lanes=2, outcome=lambda record: "finished", most=math.inf):
         record = None
         while len(running) < lanes and len(begun) < most:
             record = queue.next()
-            if isinstance(record, str):
+            if isinstance(record, QueueState):
                 break
             begun.append(record)
             running.append(toy_trial(queue, record, outcome(record)))
         if not running:
-            assert record == "done" or len(begun) == most
+            assert record is QueueState.DONE or len(begun) == most
             return begun
         trial = running.pop(0)
         if next(trial, "over") != "over":
@@ -104,7 +104,7 @@ def test_a_grid_of_twelve_cells_is_tried_whole_and_no_cell_twice(tmp_path, sampl
     assert queue.planned_trials(RTE) == {"search": 12, "confirm": 0}
     begun = drive(queue)
     assert len(begun) == 12 == len(set(points(begun)))
-    assert queue.next() == "done"
+    assert queue.next() is QueueState.DONE
     assert is_complete(queue.study, queue.journal, RTE)
 
 
@@ -194,9 +194,9 @@ def test_confirmation_begins_when_the_search_is_over_with_fresh_seeds_on_the_bes
     queue = opened(searched, tmp_path)
     search = drive(queue, lanes=1, most=5)
     last = queue.next()
-    assert queue.next() == "wait"
+    assert queue.next() is QueueState.WAITING
     for _ in toy_trial(queue, last):
-        assert queue.next() == "wait"
+        assert queue.next() is QueueState.WAITING
     confirm = drive(queue)
     best = sorted([*search, last], key=lambda r: -r.score)[:2]
     assert [(r.phase, r.seed) for r in confirm] == [("confirm", 11), ("confirm", 12)] * 2

@@ -126,7 +126,7 @@ def test_what_stopped_the_journal_is_told_instead_of_what_tune_makes_of_it(
     session.journal.failure = failure
     monkeypatch.setattr(sessions, "BackgroundPreparation", lambda *_: SimpleNamespace(start=lambda _: None))
     monkeypatch.setattr(sessions, "TuneAdapter", lambda *_: None)
-    monkeypatch.setattr(session, "_room", lambda: 1, raising=False)
+    monkeypatch.setattr(session, "_lane_limit", lambda: 1, raising=False)
 
     def broken(*_):
         raise tune.TuneError("Traceback (most recent call last)")

@@ -23,7 +23,7 @@ from raysearch.results.cost import cost_table
 from raysearch.results.leaderboard import is_complete, leaderboard
 from raysearch.run_folder import JOURNAL_NAME, Journal, read_journal
 from raysearch.search.teacher_store import FACTS, WEIGHTS, TeacherStore
-from raysearch.search.trial_queue import TrialQueue
+from raysearch.search.trial_queue import QueueState, TrialQueue
 from raysearch.search.tune_adapter import TuneAdapter
 
 TASK = "xtreme/panx"
@@ -85,7 +85,7 @@ def drive(queue, lanes=2, outcome=lambda record: "finished", most=math.inf):
         record = None
         while len(running) < lanes and len(begun) < most:
             record = queue.next()
-            if isinstance(record, str):
+            if isinstance(record, QueueState):
                 break
             if record.is_over:
                 continue
@@ -94,7 +94,7 @@ def drive(queue, lanes=2, outcome=lambda record: "finished", most=math.inf):
             begun.append(record)
             running.append(toy_trial(queue, record, outcome(record)))
         if not running:
-            assert record == "done" or len(begun) == most
+            assert record is QueueState.DONE or len(begun) == most
             return begun
         trial = running.pop(0)
         if next(trial, "over") != "over":
@@ -131,7 +131,7 @@ def test_while_a_teacher_is_trained_other_lanes_train_the_other_one(tmp_path):
     queue = opened(parsed(), tmp_path / "run", tmp_path / "store")
     first, second = queue.next(), queue.next()
     assert (first.phase, second.phase) == ("teach", "teach")
-    assert queue.next() == "wait"
+    assert queue.next() is QueueState.WAITING
     list(toy_trial(queue, first, "finished"))
     ready = queue.next()
     assert (ready.phase, ready.teacher) == ("search", first.id)
@@ -142,7 +142,7 @@ def test_while_a_teacher_is_trained_other_lanes_train_the_other_one(tmp_path):
 def test_a_sampler_is_not_asked_for_all_its_trials_while_their_teacher_is_trained(tmp_path):
     queue = opened(parsed(ONE_TEACHER), tmp_path / "run", tmp_path / "store")
     assert queue.next().phase == "teach"
-    assert [queue.next() for _ in range(9)] == ["wait"] * 9
+    assert [queue.next() for _ in range(9)] == [QueueState.WAITING] * 9
     assert len(queue.journal.of(TASK, "search")) <= 3
     assert queue.remaining == 8
 
@@ -252,7 +252,7 @@ def test_a_teacher_of_another_study_is_told_of_once(tmp_path):
         queue = opened(parsed(ONE_TEACHER), tmp_path / place, tmp_path / "store")
         file = io.StringIO()
         shown = ProgressDisplay(queue, lambda: 1, Console(file=file, width=200))
-        while (record := queue.next()) != "done":
+        while (record := queue.next()) is not QueueState.DONE:
             shown.change(record)
             list(toy_trial(queue, record, "finished"))
             shown.change(record)
@@ -264,7 +264,7 @@ def test_a_teacher_that_has_learned_nothing_is_told_of(tmp_path):
     queue = opened(parsed(ONE_TEACHER), tmp_path / "run", tmp_path / "store")
     file = io.StringIO()
     shown = ProgressDisplay(queue, lambda: 1, Console(file=file, width=200))
-    while (record := queue.next()) != "done":
+    while (record := queue.next()) is not QueueState.DONE:
         shown.change(record)
         list(toy_trial(queue, record, "degenerate" if record.phase == "teach" else "finished"))
         shown.change(record)

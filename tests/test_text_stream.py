@@ -162,7 +162,7 @@ def toy_ray(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     class ToyActor:
         def __init__(self, actor):
-            for name in ("told", "read"):
+            for name in ("describe", "read"):
                 setattr(self, name, ToyCall(getattr(actor, name)))
 
     def toy_reader(node):
@@ -218,7 +218,7 @@ def test_a_text_that_no_node_has_is_an_error_that_names_the_cache(parts, toy_ray
     train, padding = _worker_input(parts[0].table, parts[:1])
     Path(train.paths[0]).rename(parts[0].path.with_suffix(".gone"))
     monkeypatch.setattr(remote_text.ray.exceptions, "RayTaskError", ToyTaskError)
-    monkeypatch.setattr(remote_text.TextReader, "told", lambda reader, paths: paths)
+    monkeypatch.setattr(remote_text.TextReader, "describe", lambda reader, paths: paths)
     monkeypatch.setattr(remote_text.ray, "get", fail)
     with pytest.raises(InputError, match=r"No such file(.|\n)*RAYSEARCH_CACHE"):
         remote_text.open_split(train, padding)

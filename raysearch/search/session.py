@@ -1,4 +1,7 @@
-"""One sitting of a run: from a cluster that is up to the last trial, or to Ctrl-C."""
+"""One session of a run: from a cluster that is up to the last trial, or to Ctrl-C.
+
+It is apart from `run_study` because it imports torch and Tune, which takes long.
+"""
 
 import logging
 import signal
@@ -24,45 +27,47 @@ from ..storage import file_inside, folder_inside, mark, remove_owned, write_atom
 from ..study import Study
 from ..workers.broker import TrialBroker
 from ..workers.lane import Lane
+from ..workers.ray_internals import HEAD_NODE_RESOURCE
 from . import kept_weights
 from .data_preparation import BackgroundPreparation
-from .ray_cluster import HEAD, as_ctrl_c
-from .trial_queue import TrialQueue
+from .ray_cluster import as_ctrl_c, cluster_resources
+from .trial_queue import QueueState, TrialQueue
 from .tune_adapter import AdapterCallback, AdapterScheduler, AdapterSearcher, TuneAdapter
 
 HANG = 1800.0  # seconds without a sign of life: longer than any step
-CHECKPOINT = 600.0  # seconds between checkpoints of a trial
-RECOUNT = 5.0  # seconds between looks at the cluster's size
+CHECKPOINT_INTERVAL = 600.0  # seconds between checkpoints of a trial
+RECOUNT = 5.0  # seconds between two looks at the cluster's size
 
 
 class NullProgress:
-    """Shows nothing: what `watch` has to offer."""
+    """A progress display that shows nothing; it has what every `watch` must have."""
 
     def __init__(self, queue: TrialQueue, lanes: Callable[[], int]) -> None: ...
 
     def note(self, line: str) -> None:
-        """A line worth a log."""
+        """Show a line that belongs in a log."""
 
     def change(self, record: Record) -> None:
-        """A record has changed."""
+        """Show that a record has changed."""
 
     def refresh(self) -> None:
-        """Time has passed."""
+        """Show that time has passed."""
 
     def close(self) -> None:
-        """No more comes."""
+        """Show that nothing more comes."""
 
 
 class Session:
-    """Runs what is left of a study on the cluster that is up.
+    """One session of a run, on a cluster that is up.
 
     Args:
         folder: the run folder.
-        study, data: what is searched, on what.
+        study: what is searched.
+        data: the data folder.
         journal: open for writing.
         lanes: how many, and how large.
         content: task -> identity of its data and model.
-        watch: shows progress, see Silent.
+        watch: shows progress, see NullProgress.
     """
 
     def __init__(
@@ -77,31 +82,35 @@ class Session:
     ) -> None:
         self.folder, self.study, self.data = folder, study, data
         self.journal, self.lanes = journal, lanes
-        self.needs = lanes.needs(ray.cluster_resources())
-        devices = lanes.workers
-        self.queue = TrialQueue(study, journal, content, devices)
-        self._counted, self._count = -RECOUNT, 0
-        self.view = (watch or NullProgress)(self.queue, self._room)
+        self.needs = lanes.needs(cluster_resources())
+        self.queue = TrialQueue(study, journal, content, devices=lanes.workers)
+        self._last_count, self._count = -RECOUNT, 0
+        self.view = (watch or NullProgress)(self.queue, self._lane_limit)
         self.curves = TensorBoardWriter(folder, study)
         for text in journal.notes:
             self.view.note(text)
 
     def run(self) -> bool:
-        """Run to the end; whether it was interrupted."""
+        """Run the trials that are left, and return whether the session was interrupted.
+
+        Raises:
+            InputError: what stands in the way of some trial.
+            RaysearchError: Ray failed.
+        """
         logging.getLogger("ray").setLevel(logging.CRITICAL)
         broker = ray.remote(TrialBroker).options(num_cpus=0, max_concurrency=1000).remote(HANG)
         self.preparation = BackgroundPreparation(self.study, self.data, broker, self.view.note)
-        left = [t for t in self.study.tasks if not is_complete(self.study, self.journal, t)]
-        self.preparation.start(left)
-        lanes = self._room()
+        incomplete = [t for t in self.study.tasks if not is_complete(self.study, self.journal, t)]
+        self.preparation.start(incomplete)
+        lanes = self._lane_limit()
         text = f"starting {lanes} lane{'' if lanes == 1 else 's'}"
         self.view.note(f"{text}; the first trials begin when they are up")
         adapter = TuneAdapter(
             self.queue,
             broker,
             self.preparation,
-            self._room,
-            self._changed,
+            self._lane_limit,
+            self._on_change,
             self._keep_weights,
             self.view.refresh,
         )
@@ -110,31 +119,31 @@ class Session:
                 with as_ctrl_c(signal.SIGTERM):
                     self._tune(adapter, broker, scratch)
             except (tune.TuneError, ray.exceptions.RayError) as error:
-                if self.journal.failure is not None:  # Tune would hide what it is
+                if self.journal.failure is not None:  # Tune's error hides it
                     raise self.journal.failure from error
-                raise self._lost(error) from error
+                raise self._ray_failure(error) from error
             finally:
                 self.view.close()
-        return bool(self.queue.live) or self.queue.next() != "done"
+        return bool(self.queue.live) or self.queue.next() is not QueueState.DONE
 
-    def _lost(self, error: Exception) -> RaysearchError:
-        """Ray itself failed: say how to go on, and keep what it said in a file."""
+    def _ray_failure(self, error: Exception) -> RaysearchError:
+        """Return the error to raise when Ray itself failed; its traceback is kept in a file."""
         text = "".join(traceback.format_exception(error))
         try:
             path = file_inside(self.folder, "ray-error.txt")
             write_atomically(path, text)
-            where = f"see {path}"
-        except (OSError, RaysearchError):  # no room, or no folder: what Ray said is told itself
-            where = text.strip().splitlines()[-1]
+            details = f"see {path}"
+        except (OSError, RaysearchError):  # a full disk, or no folder: say it in the message
+            details = text.strip().splitlines()[-1]
         return RaysearchError(
-            f"{self.folder}: Ray failed, {where}\n"
-            f"what has ended is kept; go on with: raysearch resume {self.folder}"
+            f"{self.folder}: Ray failed, {details}\n"
+            f"the trials that have ended are kept; go on with: raysearch resume {self.folder}"
         )
 
     def _tune(self, adapter: TuneAdapter, broker: Any, scratch: str) -> None:
         trainable = tune.with_resources(
             tune.with_parameters(Lane, broker=broker, workers=self._workers(scratch)),
-            tune.PlacementGroupFactory([{HEAD: 0.001}]),
+            tune.PlacementGroupFactory([{HEAD_NODE_RESOURCE: 0.001}]),
         )
         tune.Tuner(
             trainable,
@@ -156,7 +165,7 @@ class Session:
         ).fit()
 
     def _workers(self, scratch: str) -> dict[str, Any]:
-        """How lanes set up their workers."""
+        """Return how lanes set up their workers, see `Lane.setup`."""
         threads = max(1, int(self.lanes.cpus))
         return {
             "count": self.lanes.workers,
@@ -171,21 +180,21 @@ class Session:
             "loop": {
                 "recipe": self.study.recipe,
                 "checkpoints": str((self.folder / "checkpoints").resolve()),
-                "every": CHECKPOINT,
+                "checkpoint_interval": CHECKPOINT_INTERVAL,
                 "threads": threads,
             },
         }
 
-    def _room(self) -> int:
-        """How many lanes there may be now: more as nodes join."""
+    def _lane_limit(self) -> int:
+        """Return how many lanes there may be now; more as nodes join the cluster."""
         if self.lanes.count is not None:
             return self.lanes.count
-        if time.monotonic() - self._counted > RECOUNT:
-            self._counted = time.monotonic()
-            self._count = self.lanes.fit(ray.cluster_resources())
+        if time.monotonic() - self._last_count > RECOUNT:
+            self._last_count = time.monotonic()
+            self._count = self.lanes.fit(cluster_resources())
         return max(1, self._count)
 
-    def _changed(self, record: Record) -> None:
+    def _on_change(self, record: Record) -> None:
         if record.is_over:
             self.curves.end(record)
             self._note_error(record)
@@ -194,34 +203,39 @@ class Session:
         self.view.change(record)
 
     def _note_error(self, record: Record) -> None:
-        """A failed trial leaves what it said last in a file of its own."""
+        """Write the error of a failed trial to a file of its own."""
         if record.error:
             with suppress(OSError, InputError):  # the journal has it
-                place = (tasks.get(record.task).slug, "errors")
-                folder_inside(self.folder, *place)
-                path = file_inside(self.folder, *place, f"{record.id}.txt")
+                names = (tasks.get(record.task).slug, "errors")
+                folder_inside(self.folder, *names)
+                path = file_inside(self.folder, *names, f"{record.id}.txt")
                 text = record.error.encode("utf-8", "backslashreplace")
                 write_atomically(path, text + b"\n")
 
     def _keep_weights(self, record: Record, weights: dict[str, Any]) -> None:
-        """Write a trial's weights where none of the same configuration did better on dev; put a
-        teacher's on the store."""
+        """Keep the weights of an ended trial if they may be needed.
+
+        A teacher's go to the store. Others are written to the run folder, unless a trial of the
+        same configuration did better on dev; the weights of those that did worse are removed.
+        """
         if record.phase == "teach":
             self.queue.store_teacher(record, weights)
             return
         kept = (r for r in self._kept(record.task) if r.status != "failed")
         rivals = [r for r in kept if r.configuration == record.configuration]
         metric = self.study.selection_metric(record.task)
-        best = max(r["scores"][metric] for r in record.reports if r["scores"])
+        score = max(r["scores"][metric] for r in record.reports if r["scores"])
         if self.study.search.select == "last":
-            best = record.reports[-1]["scores"][metric]
-        # Of equals the one that was begun first, whichever ends first: a rerun keeps the same.
-        if any((counted_score(self.study, r), -r.number) > (best, -record.number) for r in rivals):
+            score = record.reports[-1]["scores"][metric]
+        # Of equal scores the trial that began first wins, whichever ends first: a rerun keeps the
+        # same weights.
+        ranks = ((counted_score(self.study, r), -r.number) for r in rivals)
+        if any(rank > (score, -record.number) for rank in ranks):
             return
         hyper = self.study.hyperparameters(record.task, record.configuration)
-        place = tasks.get(record.task).slug, kept_weights.FOLDER
-        folder_inside(self.folder, *place)
-        pretrained, trial = self.preparation.pretrained(record.task), self._trial(record, best)
+        names = tasks.get(record.task).slug, kept_weights.FOLDER
+        folder_inside(self.folder, *names)
+        pretrained, trial = self.preparation.pretrained(record.task), self._trial(record, score)
         save_model(self._weights(record), pretrained, weights, hyper, trial)
         run = kept_weights.run_of(self.folder)
         mark(self._weights(record), run)
@@ -229,13 +243,18 @@ class Session:
             remove_owned(self._weights(rival), run)
 
     def _trial(self, record: Record, score: float) -> dict[str, Any]:
-        """What a trial's weights say of it, see models' TrainingRecord."""
+        """Return what a folder of weights says about its trial, see models' TrainingRecord."""
         confirm = self.study.confirm
         return {
-            "id": record.id, "phase": record.phase, "seed": record.seed, "score": score,
-            "metric": self.study.selection_metric(record.task), "report": confirm.report,
-            "seeds": list(confirm.seeds), "status": record.reports[-1]["status"],
-        }  # fmt: skip
+            "id": record.id,
+            "phase": record.phase,
+            "seed": record.seed,
+            "score": score,
+            "metric": self.study.selection_metric(record.task),
+            "report": confirm.report,
+            "seeds": list(confirm.seeds),
+            "status": record.reports[-1]["status"],
+        }
 
     def _kept(self, task: str) -> list[Record]:
         return kept_weights.kept(self.folder, self.journal, task)
@@ -244,7 +263,7 @@ class Session:
         return kept_weights.weights_folder(self.folder, record)
 
     def tidy(self) -> None:
-        """The winner's weights become best/, the others go; Optuna's study is written."""
+        """Move the winner's weights to best/, remove the others, and write Optuna's studies."""
         kept_weights.remove_unneeded_weights(
             self.folder, self.study, self.journal, self.queue.optuna_study, self.view.note
         )

@@ -1,9 +1,12 @@
-"""What to run next: the searches and confirmations of a study's tasks, decided from the journal.
+"""Which trial runs next: the searches and confirmations of a study's tasks, from the journal.
 
-It knows neither Ray nor time: a resumed run is a queue over a journal that is not empty."""
+It is apart because it knows neither Ray nor time: a resumed run is a queue over a journal that is
+not empty.
+"""
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from enum import Enum
+from typing import Any
 
 from .. import __version__, metrics, tasks
 from ..results import leaderboard
@@ -16,7 +19,20 @@ from .session_clock import SessionClock
 from .successive_halving import should_continue
 from .teacher_store import TeacherStore, teacher_failure
 
-AHEAD = 2  # trials that wait for a teacher, for each that runs, while more are proposed
+# More trials are proposed while at most this many wait for a teacher, for each one that runs.
+AHEAD = 2
+
+
+class QueueState(Enum):
+    """Why a queue has no trial to run.
+
+    Attributes:
+        WAITING: none now; there may be one once a running trial ends.
+        DONE: all trials of the study have ended.
+    """
+
+    WAITING = "waiting"
+    DONE = "done"
 
 
 class TrialQueue:
@@ -24,13 +40,16 @@ class TrialQueue:
 
     Args:
         study: what is searched.
-        journal: what has happened; everything new is written to it first.
+        journal: what has happened so far; every new event is written to it first.
         content: task -> identity of its data and model, part of every trial's id.
-        devices: how many devices a trial holds.
-        store: where trained teachers are kept.
+        devices: the number of devices that a trial holds.
+        store: where trained teachers are kept; the cache's store by default.
+
+    Attributes:
+        live: ids of the trials that run.
 
     Raises:
-        InputError: the journal's trials are not of this study, data and model.
+        InputError: the journal's trials belong to another study, data or model.
     """
 
     def __init__(
@@ -47,49 +66,62 @@ class TrialQueue:
         self.clock = SessionClock()
         self.points = Proposals(study, journal, content, devices, self.clock)
         self.live: set[str] = set()
-        waiting = [r for r in journal.trials.values() if not r.is_over]
+        unfinished = [r for r in journal.trials.values() if not r.is_over]
         # Teachers first: others wait for them.
-        self._waiting = [r.id for r in sorted(waiting, key=lambda r: r.phase != "teach")]
+        self._waiting = [r.id for r in sorted(unfinished, key=lambda r: r.phase != "teach")]
         journal.write("session", **self.clock.stamp(), version=__version__, format=FORMAT)
 
-    def next(self) -> Record | Literal["wait", "done"]:
-        """The next trial to run, begun in the journal; or that there is none now, or ever.
+    def next(self) -> Record | QueueState:
+        """Return the next trial to run, begun in the journal, or why there is none.
 
-        It may be over without having run: see `_turn`.
+        Returns:
+            The record of a trial, which may have ended without a step, see `_runnable`; or the
+            state of a queue without one.
         """
         record = self._next_waiting()
         for task in self.study.tasks:
             # Not all that is planned: the sampler would learn nothing while a teacher is trained.
             while record is None and self._waiting_of(task) <= AHEAD * len(self.live):
-                if (fresh := self.points.next(task)) is None:
+                if (proposed := self.points.next(task)) is None:
                     break
-                self._waiting.append(fresh.id)
+                self._waiting.append(proposed.id)
                 record = self._next_waiting()
         if record is None:
-            return "wait" if self.live else "done"
+            return QueueState.WAITING if self.live else QueueState.DONE
         if not record.is_over:
             self.live.add(record.id)
         return record
 
     @property
     def remaining(self) -> int:
-        """Trials that will want a lane and have none: those to come, and those that wait."""
+        """The number of trials that will need a lane and have none: planned or waiting."""
         planned = sum(sum(self.planned_trials(task).values()) for task in self.study.tasks)
         return planned - len(self.journal.trials) + len(self._waiting)
 
     def report(self, record: Record, values: dict[str, Any]) -> bool:
-        """Take in a report; whether the trial goes on."""
+        """Record a report and return whether the trial continues.
+
+        Args:
+            record: the trial.
+            values: a Report's fields, with `attempt`.
+        """
         self.journal.write("report", trial=record.id, **self.clock.stamp(), **values)
         halving = self.study.search.stop_early
         if halving is None or record.phase != "search" or values["status"] != "running":
             return True
         metric = self.study.selection_metric(record.task)
-        rivals = self.journal.of(record.task, "search")
-        return should_continue(record, rivals, metric, halving.keep)
+        others = self.journal.of(record.task, "search")
+        return should_continue(record, others, metric, halving.keep)
 
     def outcome(self, record: Record, status: str) -> dict[str, Any]:
-        """What a trial that ends so came to."""
-        if status == "failed":  # what it had reached by then is in its reports
+        """Return the result of a trial that ends with this status.
+
+        Returns:
+            `status`; `score`, of the evaluation that counts, the metric's worst value if the trial
+            diverged or learned nothing, None if it failed; `best` and `last`, all scores of these
+            evaluations.
+        """
+        if status == "failed":  # the scores that it had reached are in its reports
             return {"status": status, "score": None, "best": {}, "last": {}}
         task, metric = tasks.get(record.task), self.study.selection_metric(record.task)
         scored = [r["scores"] for r in record.reports if r["scores"]]
@@ -101,7 +133,13 @@ class TrialQueue:
         return {"status": status, "score": score, "best": best, "last": last}
 
     def end(self, record: Record, status: str, error: str | None = None) -> None:
-        """A trial has ended: the journal has it, then the sampler knows."""
+        """End a trial: write its result to the journal, then tell the sampler.
+
+        Args:
+            record: the trial.
+            status: "finished", "stopped", "diverged", "degenerate" or "failed".
+            error: why it failed.
+        """
         values = {**self.outcome(record, status), "error": error}
         if record.phase == "search":
             values["sampler"] = self.optuna_study(record.task).sampler_state(record)
@@ -111,31 +149,35 @@ class TrialQueue:
             self.optuna_study(record.task).tell(record)
 
     def requeue(self, record: Record) -> None:
-        """A trial whose lane died goes to the head of the queue."""
+        """Put a trial whose lane died at the head of the queue."""
         self.live.discard(record.id)
         self._waiting.insert(0, record.id)
 
     def optuna_study(self, task: str) -> OptunaStudy:
-        """The task's Optuna study."""
+        """Return the task's Optuna study."""
         return self.points.optuna_study(task)
 
     def planned_trials(self, task: str) -> dict[Phase, int]:
-        """Trials of each phase, as far as can be told now."""
+        """Return the number of trials of each phase, as far as it is known now."""
         return leaderboard.planned_trials(self.study, self.journal, task)
 
     def wants_weights(self, record: Record) -> bool:
-        """Whether a trial's weights are a teacher's, or may become the task's best."""
+        """Return whether a trial's weights are a teacher's, or may become the task's best."""
         return record.phase != "search" or not self.study.confirm.seeds
 
     def store_teacher(self, record: Record, weights: dict[str, Any]) -> None:
-        """Keep a teacher's weights, before its end is told. Raises InputError without room."""
+        """Store a teacher's weights, before its end is recorded.
+
+        Raises:
+            InputError: they cannot be written, for example on a full disk.
+        """
         seconds = 3600 * (record.device_hours - record.lost_device_hours)
         facts = {"task": record.task, "configuration": record.configuration, "seed": record.seed}
         outcome = self.outcome(record, record.reports[-1]["status"])
         self.store.put(record.id, weights, {**facts, "seconds": seconds, **outcome})
 
     def request(self, record: Record) -> dict[str, Any]:
-        """What a lane needs to know of a trial."""
+        """Return what a lane needs to know about a trial: the fields of a TrialRequest."""
         halving = self.study.search.stop_early
         rungs = halving.at if halving and record.phase == "search" else ()
         return {
@@ -153,51 +195,56 @@ class TrialQueue:
         }
 
     def _next_waiting(self) -> Record | None:
-        """The first of the waiting trials that need not wait, or a teacher that one waits for."""
+        """Return the first waiting trial that can run, or the teacher that one waits for."""
         for identity in self._waiting:
-            found = self._runnable(self.journal.trials[identity])
-            if found is not None:
-                if found.id in self._waiting:
-                    self._waiting.remove(found.id)
-                return found
+            record = self._runnable(self.journal.trials[identity])
+            if record is not None:
+                if record.id in self._waiting:
+                    self._waiting.remove(record.id)
+                return record
         return None
 
     def _runnable(self, record: Record) -> Record | None:
-        """What a waiting trial leads to: itself, its teacher where that is to be trained, or None.
+        """Return what should run for a waiting trial.
 
-        A teacher that lies on the store by now is over, and so is a trial that none can teach.
+        Returns:
+            The trial itself, the teacher that it needs, or None if its teacher is still training.
+            The record may have ended: a teacher that is in the store by now has, and so has a trial
+            whose teacher failed.
         """
         if record.phase == "teach":
             if facts := self.store.find(record.id):
-                found = {name: facts[name] for name in ("status", "score", "best", "last")}
-                self.journal.write("end", trial=record.id, **self.clock.stamp(), **found)
+                result = {name: facts[name] for name in ("status", "score", "best", "last")}
+                self.journal.write("end", trial=record.id, **self.clock.stamp(), **result)
             return record
-        teacher, configuration = self.points.teacher(record) or ("", {})
-        if not teacher:
+        identity, configuration = self.points.teacher(record) or ("", {})
+        if not identity:
             return record
-        if teacher in self.live:
+        if identity in self.live:
             return None
-        trained = self.journal.trials.get(teacher)
-        if facts := self.store.find(teacher):
+        teacher = self.journal.trials.get(identity)
+        if facts := self.store.find(identity):
             if not record.teacher:
-                values = {"teacher": teacher, "seconds": facts["seconds"]}
+                values = {"teacher": identity, "seconds": facts["seconds"]}
                 self.journal.write("taught", trial=record.id, **self.clock.stamp(), **values)
             return record
-        if trained is None:
+        if teacher is None:
             return self.points.begin(record.task, "teach", configuration, record.seed)
-        if not trained.is_over:
+        if not teacher.is_over:
             return None
-        if trained.status in ("diverged", "failed"):
-            self.end(record, trained.status, teacher_failure(trained))
+        if teacher.status in ("diverged", "failed"):
+            self.end(record, teacher.status, teacher_failure(teacher))
             return record
-        self.journal.write("lost", trial=teacher, **self.clock.stamp())
-        return trained
+        self.journal.write("lost", trial=identity, **self.clock.stamp())  # it is trained again
+        return teacher
 
     def _waiting_of(self, task: str) -> int:
         return sum(self.journal.trials[identity].task == task for identity in self._waiting)
 
     def _selection_of(self, record: Record) -> str:
-        """Which evaluation of a trial counts, "best" or "last"."""
+        """Return which evaluation of a trial counts, "best" or "last"."""
+        selection: str = self.study.search.select
         if record.phase == "teach":
-            return self.study.hyperparameters(record.task, record.configuration).teacher_select
-        return self.study.search.select
+            hyper = self.study.hyperparameters(record.task, record.configuration)
+            selection = getattr(hyper, "teacher_select", selection)
+        return selection

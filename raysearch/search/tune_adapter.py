@@ -1,6 +1,8 @@
-"""Ray Tune's side of a run: it asks the queue what to try, reports what lanes say, and stops.
+"""Ray Tune's side of a run: its searcher, scheduler and callback over the trial queue.
 
-Tune's trials come and go; the study's own are records in the journal."""
+It is apart from the queue because Tune's trials come and go with lanes, while the study's own
+trials are records in the journal.
+"""
 
 import time
 from collections.abc import Callable
@@ -14,25 +16,29 @@ from ray.tune.search import Searcher
 from ..errors import RaysearchError
 from ..run_folder import Record
 from ..workers.broker import TrialRequest
-from ..workers.lane import release
+from ..workers.ray_internals import remove_worker_groups
 from .data_preparation import BackgroundPreparation
-from .trial_queue import TrialQueue
+from .trial_queue import QueueState, TrialQueue
 
-PULSE = 1.0  # seconds between looks at the running attempts
-SPENT = 10.0  # seconds between entries of what a running attempt has cost
+POLL = 1.0  # seconds between two looks at the running attempts
+SPENT_INTERVAL = 10.0  # seconds between journal events of what a running attempt has cost
 
 
 class TuneAdapter:
     """What Tune's searcher, scheduler and callback share.
 
     Args:
-        queue: decides.
+        queue: decides which trials run and which stop.
         broker: handle of the broker.
-        preparation: an error there ends the run.
-        lanes: gives how many lanes there may be now.
+        preparation: prepares the data; an error there ends the run.
+        lanes: returns how many lanes there may be now.
         on_change: called with a record after each of its events.
         on_weights: called with a record and its weights before its end is written.
         on_time: called between Tune's steps.
+
+    Attributes:
+        running: Tune's trial id -> record; None for a lane without a trial.
+        error: why a trial's end could not be recorded; `poll` raises it, as Tune would hide it.
     """
 
     def __init__(
@@ -47,28 +53,39 @@ class TuneAdapter:
     ) -> None:
         self.queue, self.broker, self.preparation, self.lanes = queue, broker, preparation, lanes
         self.on_change, self.on_weights, self.on_time = on_change, on_weights, on_time
-        self.error: Exception | None = None  # of a trial's end; Tune would hide what it is
-        self.running: dict[str, Record | None] = {}  # Tune's trial id -> record, None: an idle lane
-        self._next: Record | None = None  # begun by an idle lane for the next suggestion
-        self._lent: dict[str, list[Any]] = {}  # teacher -> its weights, while trials learn from it
+        self.error: Exception | None = None
+        self.running: dict[str, Record | None] = {}
+        self._next: Record | None = None  # taken for an idle lane, for the next suggestion
+        # Teacher's id -> its weights in the object store, while trials learn from it.
+        self._teachers: dict[str, list[Any]] = {}
         self._deaths: dict[str, int] = {}
-        self._buried: set[int] = set()  # lanes whose workers may come up again until they are gone
-        self._pulsed = 0.0
-        self._entered: dict[tuple[str, int], float] = {}
+        # Numbers of dead lanes; their workers may come up again until they are removed.
+        self._dead_lanes: set[int] = set()
+        self._last_poll = 0.0
+        self._written_seconds: dict[tuple[str, int], float] = {}  # (trial, attempt) -> seconds
 
     def __getstate__(self) -> dict[str, Any]:
-        """Tune pickles what it is given, to restore it; a run goes on from its journal instead."""
+        """Return nothing: Tune pickles its parts to restore them, a run uses its journal."""
         return {}
 
     def suggest(self, tune_id: str) -> dict[str, Any] | str | None:
-        """The next trial for a lane, None for later, FINISHED for never."""
+        """Return the configuration of the next Tune trial.
+
+        Args:
+            tune_id: Tune's id of that trial.
+
+        Returns:
+            {"request": TrialRequest}; {"request": None} for a lane that starts without a trial;
+            None for later; Searcher.FINISHED for never.
+        """
         if len(self.running) >= self.lanes():
             return None
-        record, self._next = self._next or self._draw(), None
-        if record == "done":
-            return Searcher.FINISHED
-        if record == "wait":
-            if not self._spare():
+        record, self._next = self._next or self._take(), None
+        if record is QueueState.DONE:
+            finished: str = Searcher.FINISHED
+            return finished
+        if record is QueueState.WAITING:
+            if not self._needs_idle_lane():
                 return None
             self.running[tune_id] = None
             return {"request": None}
@@ -77,52 +94,61 @@ class TuneAdapter:
         self._publish_teachers()
         return {"request": TrialRequest(**self.queue.request(record))}
 
-    def _draw(self) -> Record | str:
-        """The next trial to run; those that end without a step are told."""
+    def _take(self) -> Record | QueueState:
+        """Return the queue's next trial that needs a lane; announce those that end without one."""
         while isinstance(record := self.queue.next(), Record) and record.is_over:
             self.on_change(record)
         return record
 
     def _publish_teachers(self) -> None:
-        """Lay out the teachers of the trials that run, and no others: each is a whole model."""
-        wanted = {record.teacher for record in self.running.values() if record} - {""}
-        if wanted != set(self._lent):
-            store = self.queue.store
-            self._lent = {t: self._lent.get(t) or [ray.put(store.weights(t))] for t in wanted}
-            ray.get(self.broker.publish_teachers.remote(self._lent))
+        """Publish the teachers of the running trials, and no others: each is a whole model."""
+        needed = {record.teacher for record in self.running.values() if record} - {""}
+        if needed != set(self._teachers):
+            store, published = self.queue.store, self._teachers
+            self._teachers = {t: published.get(t) or [ray.put(store.weights(t))] for t in needed}
+            ray.get(self.broker.publish_teachers.remote(self._teachers))
 
-    def _spare(self) -> bool:
-        """Whether a lane without a trial will be needed; one that leaves has to start again."""
+    def _needs_idle_lane(self) -> bool:
+        """Return whether one more lane without a trial will be needed: starting takes long."""
         idle = sum(record is None for record in self.running.values())
         return idle < self.queue.remaining
 
-    def _rests(self) -> bool:
-        """Whether an idle lane stays idle."""
+    def _stays_idle(self) -> bool:
+        """Return whether an idle lane stays idle; if not, its next trial is taken."""
         if self._next is None:
-            record = self._draw()
-            if record == "wait":
+            record = self._take()
+            if record is QueueState.WAITING:
                 return True
-            self._next = record if record != "done" else None
+            self._next = record if isinstance(record, Record) else None
         return False
 
     def on_report(self, tune_id: str, event: dict[str, Any]) -> bool:
-        """What a lane says of its trial; whether it goes on."""
+        """Record an event of a lane and return whether its trial continues.
+
+        Args:
+            tune_id: Tune's id of the trial.
+            event: see `TrialBroker.report`; it is changed.
+        """
         record = self.running[tune_id]
         if record is None:
-            return self._rests()
+            return self._stays_idle()
         progress = event.pop("progress", {})
         if progress:
-            self._record_progress(
-                {**progress, "seconds": event.get("seconds", progress["seconds"])}, final=True
-            )
+            seconds = event.get("seconds", progress["seconds"])
+            self._record_progress({**progress, "seconds": seconds}, final=True)
         if event.pop("kind") == "end":
             return False
-        going = self.queue.report(record, event)
+        continues = self.queue.report(record, event)
         self.on_change(record)
-        return going
+        return continues
 
     def on_end(self, tune_id: str, event: dict[str, Any]) -> None:
-        """A trial has ended: by itself with its last event, or stopped at a report."""
+        """End a trial that has ended by itself or was stopped at a report.
+
+        Args:
+            tune_id: Tune's id of the trial.
+            event: its last one; of a stopped trial a report, whose `status` is "running".
+        """
         record = self.running.pop(tune_id)
         if record is None:
             return
@@ -130,10 +156,10 @@ class TuneAdapter:
             self.queue.end(record, "stopped")
         else:
             if self.queue.wants_weights(record) and event["status"] not in ("failed", "diverged"):
-                left = ray.get(self.broker.pop_weights.remote(record.id))
+                weights = ray.get(self.broker.pop_weights.remote(record.id))
                 try:
-                    if left:
-                        self.on_weights(record, ray.get(left[0]))
+                    if weights:
+                        self.on_weights(record, ray.get(weights[0]))
                 except (OSError, RaysearchError) as error:
                     self.error = error
                     return
@@ -141,10 +167,11 @@ class TuneAdapter:
         self.on_change(record)
 
     def on_lane_death(self, tune_id: str) -> None:
-        """A lane died: its workers' resources are set free, its trial is tried again."""
+        """Free the resources of a dead lane's workers, and requeue or fail its trial."""
         record = self.running.pop(tune_id, None)
-        self._buried.update(ray.get(self.broker.forget_dead_lanes.remote(record and record.id)))
-        self._release()
+        dead = ray.get(self.broker.forget_dead_lanes.remote(record and record.id))
+        self._dead_lanes.update(dead)
+        self._free_dead_lanes()
         if record is None:
             return
         self._deaths[record.id] = self._deaths.get(record.id, 0) + 1
@@ -155,25 +182,32 @@ class TuneAdapter:
         self.on_change(record)
 
     def poll(self) -> None:
-        """Enter what the running attempts have cost, now and then.
+        """Write what the running attempts have cost to the journal, from time to time.
 
-        Raises what the preparation met, as the lanes would wait for its material for ever, and why
-        weights could not be kept.
+        Raises:
+            Exception: the error of the preparation, as the lanes would wait for its data forever,
+                or the reason why weights could not be kept.
         """
         if error := self.error or self.preparation.error:
             raise error
-        if time.monotonic() - self._pulsed < PULSE:
+        if time.monotonic() - self._last_poll < POLL:
             return
-        self._pulsed = time.monotonic()
-        self._release()
+        self._last_poll = time.monotonic()
+        self._free_dead_lanes()
         for progress in ray.get(self.broker.running_attempts.remote()):
             self._record_progress(progress)
 
-    def _release(self) -> None:
-        if self._buried:
-            release(self._buried)
+    def _free_dead_lanes(self) -> None:
+        if self._dead_lanes:
+            remove_worker_groups(self._dead_lanes)
 
     def _record_progress(self, progress: dict[str, Any], final: bool = False) -> None:
+        """Write an attempt's beginning, and what it has cost, to the journal.
+
+        Args:
+            progress: see `LaneState`.
+            final: whether its cost is written however recent the last entry is.
+        """
         record = self.queue.journal.trials.get(progress.get("trial", ""))
         if record is None or record.is_over:
             return
@@ -184,60 +218,64 @@ class TuneAdapter:
             journal.write("attempt", trial=record.id, **self.queue.clock.stamp(), **begun)
             self.on_change(record)
         seconds = progress["seconds"] - progress["spent_before"]
-        if final or seconds - self._entered.get((record.id, attempt), 0.0) > SPENT:
+        written = self._written_seconds.get((record.id, attempt), 0.0)
+        if final or seconds - written > SPENT_INTERVAL:
             step = progress.get("step", record.step)
             spent = {"attempt": attempt, "seconds": seconds, "step": step}
             journal.write("spent", trial=record.id, **self.queue.clock.elapsed(), **spent)
-            self._entered[record.id, attempt] = seconds
+            self._written_seconds[record.id, attempt] = seconds
 
 
 class AdapterSearcher(Searcher):
-    """Tune's searcher: the adapter's suggestions."""
+    """Tune's searcher: it returns the adapter's suggestions."""
 
     def __init__(self, adapter: TuneAdapter) -> None:
         super().__init__(metric="score", mode="max")
         self.adapter = adapter
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
-        """See Conductor.suggest."""
+    def suggest(  # type: ignore[override]  # FINISHED is a text, which Searcher's type leaves out
+        self, trial_id: str
+    ) -> dict[str, Any] | str | None:
+        """Return `TuneAdapter.suggest`."""
         return self.adapter.suggest(trial_id)
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
-        """A Tune trial is over."""
+        """End a Tune trial."""
         if error:
             self.adapter.on_lane_death(trial_id)
         elif trial_id in self.adapter.running:
+            assert result is not None
             self.adapter.on_end(trial_id, result["event"][0])
 
     def save(self, checkpoint_path: str) -> None:
-        """Nothing: the journal is what a run goes on from."""
+        """Do nothing: a run continues from its journal."""
 
     def restore(self, checkpoint_path: str) -> None:
-        """Nothing: the journal is what a run goes on from."""
+        """Do nothing: a run continues from its journal."""
 
 
 class AdapterScheduler(FIFOScheduler):
-    """Tune's scheduler: the queue's decision on every report."""
+    """Tune's scheduler: it returns the queue's decision on every report."""
 
     def __init__(self, adapter: TuneAdapter) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # Tune's has no types
         self.adapter = adapter
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
-        """Whether the trial goes on after a report."""
-        going = self.adapter.on_report(trial.trial_id, dict(result["event"][0]))
-        return TrialScheduler.CONTINUE if going else TrialScheduler.STOP
+        """Return whether Tune's trial continues after a report."""
+        continues = self.adapter.on_report(trial.trial_id, dict(result["event"][0]))
+        return TrialScheduler.CONTINUE if continues else TrialScheduler.STOP
 
 
 class AdapterCallback(Callback):
-    """Looks at the lanes between Tune's steps."""
+    """Tune's callback: it looks at the lanes between Tune's steps."""
 
     def __init__(self, adapter: TuneAdapter) -> None:
         self.adapter = adapter
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
-        """After each of Tune's steps."""
+        """Poll the lanes after one of Tune's steps."""
         self.adapter.poll()
         self.adapter.on_time()

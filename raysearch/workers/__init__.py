@@ -1,3 +1,4 @@
-"""Lanes: warm groups of workers through which trials flow.
+"""Lanes: groups of workers that stay up while trials flow through them.
 
-Its modules are imported one by one: the broker needs no torch, only workers need transformers."""
+Its modules are imported one by one: the broker needs no torch, only workers need transformers.
+"""

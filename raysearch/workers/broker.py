@@ -1,35 +1,50 @@
-"""The broker: one small actor where lanes leave orders and workers leave event.
+"""The broker: an asyncio actor that passes requests to workers and their events back to lanes.
 
-It is asyncio and plain values: no torch, no Tune, so that it starts at once and never blocks."""
+It is apart from lanes and workers because it holds plain values only: without torch and Tune it
+starts at once, and it never blocks.
+"""
 
 import asyncio
 import time
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from enum import Enum
+from typing import Any
 
+from ray import ObjectRef
 from ray.exceptions import RayActorError
 
-Decision = Literal["go on", "stop"]
-POLL = 1.0  # seconds between looks at a silent worker
+POLL = 1.0  # seconds between two checks of a silent worker
+
+
+class Decision(Enum):
+    """What a worker does after a report.
+
+    Attributes:
+        CONTINUE: train on, to the next report.
+        STOP: leave the trial.
+    """
+
+    CONTINUE = "continue"
+    STOP = "stop"
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrialRequest:
-    """A trial for a lane.
+    """A trial that a lane is to run.
 
     Attributes:
         trial: id of the trial.
         task: name of the task.
-        configuration: the point of the space with what is fixed.
+        configuration: the point of the search space together with the fixed hyperparameters.
         seed: of the trial.
         rungs: fractions of the schedule that need an evaluation.
-        selector: the score that selects.
+        selector: the score that selects, for example "dev.accuracy".
         select: "best" or "last", the evaluation that counts.
-        keep: whether the weights are wanted at the end.
-        teacher: id of the trial whose weights teach it; "" for none.
-        attempt: which attempt this is, from 1 over the whole run.
+        keep: whether the weights are needed after the trial's end.
+        teacher: id of the trial whose weights teach this one; "" for none.
+        attempt: number of this attempt, from 1 over the whole run.
         retries: how many more attempts are allowed.
-        serial: of the request in its lane; given by the broker.
+        serial: number of the request in its lane, from 1; the broker sets it.
     """
 
     trial: str
@@ -48,23 +63,26 @@ class TrialRequest:
 
 @dataclass(kw_only=True)
 class LaneState:
-    """What the broker knows of one lane.
+    """What the broker knows about one lane.
 
     Attributes:
-        request: the trial that it has, None between trials.
-        events: what its worker said and Tune has not fetched.
-        waiting: the worker's open report, resolved with a decision.
-        progress: of the running attempt: trial, attempt, plan, from_step, seconds.
-        heard: when its worker last showed life, monotonic seconds; at first, when it was sent for.
-        number: of the lane, by which its workers' placement groups are known.
+        request: the trial that the lane runs; None between trials.
+        serial: of the last request.
+        events: what the worker has reported and Tune has not fetched.
+        pending_report: the worker's open report, resolved with a decision.
+        changed: set when there is a new request, or when the lane closes.
+        progress: of the running attempt: trial, attempt, plan, from_step, seconds, spent_before.
+        last_heartbeat: when the worker last showed that it is alive, in monotonic seconds; before
+            its first sign of life, when it was requested.
+        number: of the lane, from 1; it marks the placement groups of the lane's workers.
         lane: handle of Tune's lane actor.
         closed: whether the worker is to leave.
     """
 
     request: TrialRequest | None = None
     serial: int = 0
-    events: asyncio.Queue = field(default_factory=asyncio.Queue)
-    pending_report: asyncio.Future | None = None
+    events: asyncio.Queue[dict[str, Any]] = field(default_factory=asyncio.Queue)
+    pending_report: asyncio.Future[Decision] | None = None
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     progress: dict[str, Any] = field(default_factory=dict)
     last_heartbeat: float = field(default_factory=time.monotonic)
@@ -74,77 +92,100 @@ class LaneState:
 
 
 class TrialBroker:
-    """Orders go from Tune's lane actors to Train's workers, event come back.
+    """The actor between Tune's lane actors, which bring requests, and Train's workers.
 
     Args:
         hang: seconds without a sign of life after which a worker counts as hung.
+        poll: seconds between two checks of a silent worker.
     """
 
-    def __init__(self, hang: float) -> None:
-        self._hang = hang
+    def __init__(self, hang: float, poll: float = POLL) -> None:
+        self._hang, self._poll = hang, poll
         self._lanes: dict[str, LaneState] = {}
-        self._material: dict[str, Any] = {}
-        self._provided = asyncio.Event()
-        self._weights: dict[str, Any] = {}
-        self._teachers: dict[str, Any] = {}
-        self._enrolled = 0
+        self._data: dict[str, dict[str, Any]] = {}
+        self._data_published = asyncio.Event()
+        self._weights: dict[str, list[ObjectRef[Any]]] = {}
+        self._teachers: dict[str, list[ObjectRef[Any]]] = {}
+        self._registered = 0
 
-    def publish_data(self, task: str, material: Any) -> None:
-        """Lay out what workers need for a task: object references."""
-        self._material[task] = material
-        self._provided.set()
+    def publish_data(self, task: str, data: dict[str, Any]) -> None:
+        """Publish what workers need for a task: object references."""
+        self._data[task] = data
+        self._data_published.set()
 
-    async def get_data(self, task: str) -> Any:
-        """What was provided for a task, once it is there."""
-        while task not in self._material:
-            self._provided.clear()
-            await self._provided.wait()
-        return self._material[task]
+    async def get_data(self, task: str) -> dict[str, Any]:
+        """Return what was published for a task; wait until it is."""
+        while task not in self._data:
+            self._data_published.clear()
+            await self._data_published.wait()
+        return self._data[task]
 
-    # Tune's side: one lane actor.
+    # Called by Tune's lane actors.
 
     def register_lane(self, lane: str, request: TrialRequest, handle: Any) -> int:
-        """A lane is about to start its workers for a first trial; its number, from 1."""
-        self._enrolled += 1
-        self._lanes[lane] = LaneState(number=self._enrolled, request=request, lane=handle)
-        return self._enrolled
+        """Register a lane that is about to start its workers for a first trial.
+
+        Args:
+            lane: name of the lane.
+            request: the trial that its workers are started for.
+            handle: of the lane actor.
+
+        Returns:
+            The number of the lane, from 1.
+        """
+        self._registered += 1
+        self._lanes[lane] = LaneState(number=self._registered, request=request, lane=handle)
+        return self._registered
 
     async def next_event(self, lane: str, request: TrialRequest | None) -> dict[str, Any]:
-        """Begin a trial, or let the running one go on; wait for what its worker says next."""
+        """Begin a trial, or let the running one continue; then wait for its next event.
+
+        Args:
+            lane: name of the lane.
+            request: the trial to begin; None to continue.
+
+        Returns:
+            What the worker reports next, or {"kind": "hung", "seconds": ...} if it shows no sign of
+            life for too long. The time in which a task's data is prepared does not count.
+        """
         state = self._lanes[lane]
         if request is not None:
-            self._answer(state, "stop")
+            self._resolve_report(state, Decision.STOP)
             state.serial += 1
             state.request = replace(request, serial=state.serial)
             state.events = asyncio.Queue()
             state.progress = {}
             state.changed.set()
         else:
-            self._answer(state, "go on")
+            self._resolve_report(state, Decision.CONTINUE)
         state.last_heartbeat = time.monotonic()
         while True:
             try:
-                return await asyncio.wait_for(state.events.get(), POLL)
+                return await asyncio.wait_for(state.events.get(), self._poll)
             except TimeoutError:
                 silent = time.monotonic() - state.last_heartbeat
-                if state.request and state.request.task not in self._material:
+                if state.request and state.request.task not in self._data:
                     state.last_heartbeat = time.monotonic()  # its data is being prepared
                 elif silent > self._hang:
                     return {"kind": "hung", "seconds": silent}
 
     def close_lane(self, lane: str) -> None:
-        """Send the lane's worker home."""
+        """Let the lane's worker leave."""
         state = self._lanes.get(lane)
         if state is None:
             return
         state.request, state.closed = None, True
-        self._answer(state, "stop")
+        self._resolve_report(state, Decision.STOP)
         state.changed.set()
 
-    # Train's side: the first worker of a lane.
+    # Called by Train's workers, by the first one of each lane.
 
     async def worker_started(self, lane: str) -> None:
-        """A worker group has come up; a trial that its predecessor left is begun again."""
+        """Record that a worker group has come up.
+
+        If its predecessor left a trial unfinished, the trial's next attempt is prepared, or the
+        trial fails if no attempt is left.
+        """
         state = self._lanes[lane]
         state.pending_report, state.last_heartbeat = None, time.monotonic()
         request = state.request
@@ -158,7 +199,15 @@ class TrialBroker:
         state.request = replace(request, attempt=request.attempt + 1, retries=request.retries - 1)
 
     async def next_request(self, lane: str, after: int) -> TrialRequest | None:
-        """The next request, its serial above `after`; None when the lane closes."""
+        """Wait for the next request and return it.
+
+        Args:
+            lane: name of the lane.
+            after: serial of the worker's last request, 0 for none; the result's is higher.
+
+        Returns:
+            The request; None when the lane closes.
+        """
         state = self._lanes[lane]
         while not state.closed and (state.request is None or state.request.serial <= after):
             state.changed.clear()
@@ -169,79 +218,93 @@ class TrialBroker:
         return state.request
 
     def attempt_started(self, lane: str, serial: int, progress: dict[str, Any]) -> None:
-        """An attempt has begun: its plan and the step that it goes on from."""
+        """Record that an attempt has begun, with its plan and the step that it starts from."""
         if (state := self._state_of(lane, serial)) is not None:
             state.progress = progress
 
     def heartbeat(self, lane: str, serial: int, seconds: float, step: int) -> None:
-        """A sign of life with the seconds spent and the steps done so far."""
+        """Record a sign of life, with the seconds spent and the steps done so far."""
         if (state := self._state_of(lane, serial)) is not None:
             state.last_heartbeat = time.monotonic()
             state.progress |= {"seconds": seconds, "step": step}
 
     async def report(self, lane: str, serial: int, event: dict[str, Any]) -> Decision:
-        """Leave a report and wait for the decision on it; an end is not waited for."""
+        """Pass an event on and wait for the decision on it; an end needs no decision.
+
+        Args:
+            lane: name of the lane.
+            serial: of the request that the event belongs to; one of an older request is ignored.
+            event: `kind` "report" with a Report's fields, or `kind` "end" with `status`.
+        """
         state = self._state_of(lane, serial)
         if state is None:
-            return "stop"
+            return Decision.STOP
         state.last_heartbeat = time.monotonic()
         state.events.put_nowait({**event, "progress": state.progress})
         if event["kind"] == "end":
             state.request, state.progress = None, {}
-            return "stop"
+            return Decision.STOP
         state.pending_report = asyncio.get_running_loop().create_future()
         return await state.pending_report
 
-    # The driver's side.
+    # Called by the driver.
 
     def running_attempts(self) -> list[dict[str, Any]]:
-        """The running attempts, with the seconds that each has spent."""
+        """Return the progress of the running attempts, with the seconds that each has spent."""
         return [
             state.progress for state in self._lanes.values() if state.request and state.progress
         ]
 
-    def put_weights(self, trial: str, weights: Any) -> None:
+    def put_weights(self, trial: str, weights: list[ObjectRef[Any]]) -> None:
         """Keep the weights of an ended trial until the driver fetches them."""
         self._weights[trial] = weights
 
-    def pop_weights(self, trial: str) -> Any:
-        """The weights that a trial left, once; None where it left none."""
+    def pop_weights(self, trial: str) -> list[ObjectRef[Any]] | None:
+        """Return the weights that a trial left and forget them; None if it left none."""
         return self._weights.pop(trial, None)
 
-    def publish_teachers(self, teachers: dict[str, Any]) -> None:
-        """Lay out the weights of these teachers, and no others."""
+    def publish_teachers(self, teachers: dict[str, list[ObjectRef[Any]]]) -> None:
+        """Publish the weights of these teachers, and of no others."""
         self._teachers = teachers
 
-    def get_teacher(self, identity: str) -> Any:
-        """The weights of a teacher, laid out before an request names it."""
+    def get_teacher(self, identity: str) -> list[ObjectRef[Any]]:
+        """Return the weights of a teacher, which are published before a request names it."""
         return self._teachers[identity]
 
     async def forget_dead_lanes(self, trial: str | None) -> list[int]:
-        """Forget the lane that had a trial when it failed, and lanes that died idle: numbers."""
-        gone = []
+        """Drop the lane that was running `trial`, and any lane whose actor is dead.
+
+        Args:
+            trial: id of a trial whose lane has failed; None if the lane had no trial.
+
+        Returns:
+            The numbers of the dropped lanes, whose placement groups must be removed.
+        """
+        numbers = []
         for name, state in list(self._lanes.items()):
-            if (state.request and state.request.trial == trial) or await _is_dead(state.lane):
+            has_trial = state.request is not None and state.request.trial == trial
+            if has_trial or await self._is_dead(state.lane):
                 del self._lanes[name]
-                gone.append(state.number)
-        return gone
+                numbers.append(state.number)
+        return numbers
 
     def _state_of(self, lane: str, serial: int) -> LaneState | None:
+        """Return the lane's state if it still runs the request of this serial number."""
         state = self._lanes.get(lane)
         return state if state and state.request and state.request.serial == serial else None
 
     @staticmethod
-    def _answer(state: LaneState, decision: Decision) -> None:
+    def _resolve_report(state: LaneState, decision: Decision) -> None:
         if state.pending_report is not None and not state.pending_report.done():
             state.pending_report.set_result(decision)
         state.pending_report = None
 
-
-async def _is_dead(lane: Any) -> bool:
-    """Whether an actor is gone: a busy one does not answer, a dead one is an error at once."""
-    try:
-        await asyncio.wait_for(lane.ping.remote(), POLL)
-    except TimeoutError:
+    async def _is_dead(self, lane: Any) -> bool:
+        """Return whether an actor is dead; a busy one does not answer, a dead one raises."""
+        try:
+            await asyncio.wait_for(lane.ping.remote(), self._poll)
+        except TimeoutError:
+            return False
+        except RayActorError:
+            return True
         return False
-    except RayActorError:
-        return True
-    return False

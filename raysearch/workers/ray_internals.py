@@ -1,0 +1,79 @@
+"""Everything in which raysearch relies on private parts of Ray, each with its reason.
+
+It is apart so that a new version of Ray can be checked in one place: tests/test_ray_internals.py
+fails where Ray has renamed one of these parts or calls it in another way.
+"""
+
+import asyncio
+from collections.abc import Collection
+from typing import Any
+
+import ray
+from ray.train import Result
+from ray.train.v2.torch.torch_trainer import TorchTrainer
+from ray.util.placement_group import (
+    PlacementGroup,
+    placement_group_table,
+    remove_placement_group,
+)
+
+# A resource that every cluster's head node has, and only the head node. A lane that asks for a
+# little of it stays there: Ray has no public way to ask for the head node.
+HEAD_NODE_RESOURCE = "node:__internal_head__"
+
+# Callbacks that start one process each. The first distributes Ray Data sets, which no lane uses.
+# The second removes placement groups with the help of the dashboard, which does not run here:
+# `remove_worker_groups` does its work.
+UNUSED_CALLBACKS = ("DatasetsCallback", "PlacementGroupCleanerCallback")
+
+# Methods of a scaling policy that announce the resources of a worker group to a coordinator, an
+# actor that this would start. The worker group's placement group asks for the same resources.
+RESOURCE_REQUESTS = (
+    "_send_resource_request",
+    "_maybe_send_resource_request",
+    "_cancel_resource_request",
+)
+
+# The resource whose bytes in a placement group's bundles are the number of a lane. Ray removes a
+# placement group when its job ends, not when the actor that created it dies, and the table of
+# placement groups does not name that actor.
+LANE_TAG = "memory"
+
+
+class LaneTrainer(TorchTrainer):
+    """A TorchTrainer without four processes that would start for each lane and that none needs.
+
+    Two belong to callbacks, see UNUSED_CALLBACKS. One is the controller's actor: the controller
+    runs in the thread that calls `fit`. One is the coordinator, see RESOURCE_REQUESTS.
+    Where Ray renames one of these parts, its process starts as in a TorchTrainer.
+    """
+
+    def _create_default_callbacks(self) -> list[Any]:
+        callbacks = super()._create_default_callbacks()
+        return [c for c in callbacks if type(c).__name__ not in UNUSED_CALLBACKS]
+
+    def _initialize_and_run_controller(self, **arguments: Any) -> Result:
+        try:
+            from ray.train.v2._internal.execution.controller import TrainController
+        except ImportError:
+            return super()._initialize_and_run_controller(**arguments)
+        for method in RESOURCE_REQUESTS:
+            setattr(arguments["scaling_policy"], method, lambda: None)
+        controller: Any = TrainController(**arguments)  # its methods have no types
+        asyncio.run(controller.run())
+        result: Result = controller.get_result()
+        return result
+
+
+def remove_worker_groups(numbers: Collection[int]) -> None:
+    """Remove the placement groups of dead lanes' workers, those that still wait included.
+
+    Without this the next lane would wait forever for their resources.
+
+    Args:
+        numbers: of the lanes, see LANE_TAG.
+    """
+    for identity, group in placement_group_table().items():
+        tags = {bundle.get(LANE_TAG) for bundle in group["bundles"].values()}
+        if group["state"] != "REMOVED" and tags & set(numbers):
+            remove_placement_group(PlacementGroup(ray.PlacementGroupID.from_hex(identity)))

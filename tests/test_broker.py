@@ -1,0 +1,319 @@
+"""The broker between lanes and workers, as plain asyncio. No Ray is started."""
+
+import asyncio
+from types import SimpleNamespace
+
+import pytest
+from ray.exceptions import RayActorError
+
+from raysearch.workers.broker import Decision, TrialBroker, TrialRequest
+
+LANE, RTE = "lane-1", "glue/rte"
+LONG = 60.0  # seconds that no test takes
+POLL = 0.001  # seconds between two checks of a silent worker
+POLLS = 20 * POLL
+DATA = {"splits": {}, "pretrained": None}
+REPORT = {"kind": "report", "step": 50, "status": "running"}
+END = {"kind": "end", "status": "finished"}
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """The broker's clock, in seconds, which stands still until a test moves it."""
+    toy = SimpleNamespace(now=0.0)
+    monkeypatch.setattr("raysearch.workers.broker.time", SimpleNamespace(monotonic=lambda: toy.now))
+    return toy
+
+
+class ToyLane:
+    """Stands for Ray's handle of a lane's actor: idle, busy or dead."""
+
+    def __init__(self, state="idle"):
+        self.state = state
+
+    @property
+    def ping(self):
+        return self
+
+    async def remote(self):
+        if self.state == "busy":
+            await asyncio.sleep(LONG)
+        if self.state == "dead":
+            raise RayActorError
+
+
+def request(trial="a", **values):
+    return TrialRequest(trial=trial, task=RTE, configuration={}, seed=1, **values)
+
+
+def progress(trial="a", attempt=1, seconds=0.0):
+    return {"trial": trial, "attempt": attempt, "plan": {}, "from_step": 0, "seconds": seconds}
+
+
+def started(first=None, hang=LONG):
+    """A broker with the data of a task and one lane, registered for a first trial."""
+    broker = TrialBroker(hang, poll=POLL)
+    broker.publish_data(RTE, DATA)
+    broker.register_lane(LANE, first or request(), ToyLane())
+    return broker
+
+
+async def begin(broker, trial_request=None):
+    """Give the lane a trial and let its worker take it.
+
+    Returns:
+        The request as the worker gets it, and the lane's task that waits for the first event.
+    """
+    last = broker._lanes[LANE].serial
+    event = asyncio.create_task(broker.next_event(LANE, trial_request or request()))
+    taken = await broker.next_request(LANE, last)
+    broker.attempt_started(LANE, taken.serial, progress(taken.trial, taken.attempt))
+    return taken, event
+
+
+def run(test):
+    """Run an asynchronous test; none waits for a minute."""
+    return asyncio.run(asyncio.wait_for(test, LONG))
+
+
+def test_requests_of_a_lane_are_numbered_from_1_and_each_is_served_once():
+    async def scenario():
+        broker = started()
+        serials = []
+        for trial in ("a", "b", "c"):
+            taken, event = await begin(broker, request(trial))
+            serials.append((taken.trial, taken.serial))
+            await broker.report(LANE, taken.serial, END)
+            assert (await event)["kind"] == "end"
+        following = asyncio.create_task(broker.next_request(LANE, 3))
+        await asyncio.sleep(0)
+        assert not following.done()
+        following.cancel()
+        return serials
+
+    assert run(scenario()) == [("a", 1), ("b", 2), ("c", 3)]
+
+
+@pytest.mark.parametrize(
+    ("following", "decision"), [(None, Decision.CONTINUE), (request("b"), Decision.STOP)]
+)
+def test_a_report_waits_for_the_decision_which_the_next_call_of_the_lane_is(following, decision):
+    async def scenario():
+        broker = started()
+        taken, event = await begin(broker)
+        report = asyncio.create_task(broker.report(LANE, taken.serial, REPORT))
+        assert await event == {**REPORT, "progress": progress()}
+        assert not report.done()
+        waiting = asyncio.create_task(broker.next_event(LANE, following))
+        assert await report is decision
+        waiting.cancel()
+
+    run(scenario())
+
+
+def test_an_end_needs_no_decision_and_leaves_the_lane_without_a_trial():
+    async def scenario():
+        broker = started()
+        taken, event = await begin(broker)
+        assert len(broker.running_attempts()) == 1
+        assert await broker.report(LANE, taken.serial, END) is Decision.STOP
+        assert await event == {**END, "progress": progress()}
+        assert broker.running_attempts() == []
+
+    run(scenario())
+
+
+def test_late_messages_of_an_older_request_change_nothing_and_are_told_to_stop():
+    async def scenario():
+        broker = started()
+        old, event = await begin(broker)
+        event.cancel()
+        new, event = await begin(broker, request("b"))
+        assert await broker.report(LANE, old.serial, REPORT) is Decision.STOP
+        broker.heartbeat(LANE, old.serial, seconds=99.0, step=99)
+        broker.attempt_started(LANE, old.serial, progress("a", attempt=9))
+        assert broker.running_attempts() == [progress("b")]
+        await broker.report(LANE, new.serial, END)
+        assert (await event)["kind"] == "end"
+
+    run(scenario())
+
+
+def test_messages_of_a_lane_that_is_not_known_are_told_to_stop():
+    broker = started()
+    broker.heartbeat("lane-2", 1, 1.0, 1)
+    broker.close_lane("lane-2")
+    assert run(broker.report("lane-2", 1, REPORT)) is Decision.STOP
+
+
+def test_a_worker_group_that_comes_up_again_gets_the_trial_of_its_predecessor_again():
+    async def scenario():
+        broker = started()
+        _, event = await begin(broker, request(attempt=3, retries=2))
+        attempts = []
+        for _ in range(2):
+            await broker.worker_started(LANE)
+            again = await broker.next_request(LANE, 0)
+            attempts.append((again.trial, again.serial, again.attempt, again.retries))
+        event.cancel()
+        return attempts
+
+    assert run(scenario()) == [("a", 1, 4, 1), ("a", 1, 5, 0)]
+
+
+def test_a_trial_whose_workers_died_too_often_ends_as_failed():
+    async def scenario():
+        broker = started()
+        _, event = await begin(broker, request(attempt=3, retries=0))
+        await broker.worker_started(LANE)
+        assert broker.running_attempts() == []
+        return await event
+
+    error = "the worker died 3 times"
+    assert run(scenario()) == {"kind": "end", "status": "failed", "error": error}
+
+
+@pytest.mark.parametrize("ended", [False, True])
+def test_a_worker_group_that_comes_up_with_no_attempt_under_way_costs_none(ended):
+    async def scenario():
+        broker = started()
+        event = asyncio.create_task(broker.next_event(LANE, request(retries=1)))
+        taken = await broker.next_request(LANE, 0)
+        if ended:
+            await broker.report(LANE, taken.serial, END)
+            await event
+        await broker.worker_started(LANE)
+        state = broker._lanes[LANE].request
+        event.cancel()
+        return state and (state.attempt, state.retries)
+
+    assert run(scenario()) == (None if ended else (1, 1))
+
+
+def test_a_report_that_died_with_its_worker_is_not_resolved_for_the_next_one():
+    async def scenario():
+        broker = started()
+        taken, event = await begin(broker, request(retries=1))
+        dead = asyncio.create_task(broker.report(LANE, taken.serial, REPORT))
+        await event
+        await broker.worker_started(LANE)
+        waiting = asyncio.create_task(broker.next_event(LANE, None))
+        await asyncio.sleep(POLLS)
+        assert not dead.done()
+        dead.cancel()
+        waiting.cancel()
+
+    run(scenario())
+
+
+def test_a_worker_without_a_sign_of_life_is_hung(clock):
+    async def scenario():
+        broker = started(hang=30.0)
+        _, event = await begin(broker)
+        clock.now = 29.0
+        await asyncio.sleep(POLLS)
+        assert not event.done()
+        clock.now = 31.0
+        return await event
+
+    assert run(scenario()) == {"kind": "hung", "seconds": 31.0}
+
+
+def test_signs_of_life_keep_a_worker_from_counting_as_hung(clock):
+    async def scenario():
+        broker = started(hang=30.0)
+        taken, event = await begin(broker)
+        for step in range(1, 6):
+            clock.now += 20.0
+            broker.heartbeat(LANE, taken.serial, seconds=20.0 * step, step=step)
+            await asyncio.sleep(POLLS)
+        assert not event.done()
+        (attempt,) = broker.running_attempts()
+        clock.now += 20.0
+        report = asyncio.create_task(broker.report(LANE, taken.serial, REPORT))
+        assert (await event)["kind"] == "report"
+        report.cancel()
+        return attempt["seconds"], attempt["step"]
+
+    assert run(scenario()) == (100.0, 5)
+
+
+def test_no_worker_is_hung_while_the_data_of_its_task_is_prepared(clock):
+    async def scenario():
+        broker = TrialBroker(30.0, poll=POLL)
+        broker.register_lane(LANE, request(), ToyLane())
+        event = asyncio.create_task(broker.next_event(LANE, request()))
+        data = asyncio.create_task(broker.get_data(RTE))
+        for _ in range(3):
+            await asyncio.sleep(POLLS)
+            clock.now += 1000.0
+        await asyncio.sleep(POLLS)
+        broker.publish_data("glue/mrpc", {})
+        await asyncio.sleep(0)
+        assert not event.done()
+        assert not data.done()
+        broker.publish_data(RTE, DATA)
+        assert await data is DATA
+        clock.now += 31.0
+        return await event
+
+    assert run(scenario()) == {"kind": "hung", "seconds": 31.0}
+
+
+def test_a_closed_lane_stops_its_open_report_and_sends_its_worker_away():
+    async def scenario():
+        broker = started()
+        taken, event = await begin(broker)
+        report = asyncio.create_task(broker.report(LANE, taken.serial, REPORT))
+        await event
+        broker.close_lane(LANE)
+        assert await report is Decision.STOP
+        assert await broker.next_request(LANE, taken.serial) is None
+        assert await broker.report(LANE, taken.serial, REPORT) is Decision.STOP
+
+    run(scenario())
+
+
+def test_a_worker_that_waits_for_a_request_is_woken_when_its_lane_closes():
+    async def scenario():
+        broker = started()
+        broker._lanes[LANE].request = None
+        waiting = asyncio.create_task(broker.next_request(LANE, 0))
+        await asyncio.sleep(0)
+        broker.close_lane(LANE)
+        return await waiting
+
+    assert run(scenario()) is None
+
+
+def test_lanes_are_numbered_and_the_dead_ones_are_forgotten_by_their_numbers():
+    async def scenario():
+        broker = TrialBroker(LONG, poll=POLL)
+        lanes = {"failed": "busy", "idle": "idle", "died idle": "dead", "busy": "busy"}
+        numbers = [
+            broker.register_lane(name, request(f"trial {name}"), ToyLane(state))
+            for name, state in lanes.items()
+        ]
+        assert numbers == [1, 2, 3, 4]
+        assert await broker.forget_dead_lanes("trial failed") == [1, 3]
+        assert await broker.forget_dead_lanes(None) == []
+        assert broker.register_lane("new", request(), ToyLane()) == 5  # no number is given twice
+
+    run(scenario())
+
+
+def test_weights_are_fetched_once():
+    broker = started()
+    broker.put_weights("a", ["reference"])
+    assert broker.pop_weights("a") == ["reference"]
+    assert broker.pop_weights("a") is None
+    assert broker.pop_weights("b") is None
+
+
+def test_only_the_teachers_that_were_published_last_are_there():
+    broker = started()
+    broker.publish_teachers({"one": ["first"], "two": ["second"]})
+    broker.publish_teachers({"two": ["second"]})
+    assert broker.get_teacher("two") == ["second"]
+    with pytest.raises(KeyError):
+        broker.get_teacher("one")

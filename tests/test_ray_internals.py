@@ -1,0 +1,138 @@
+"""The private parts of Ray that raysearch relies on are there, and are called as it calls them."""
+
+import inspect
+from importlib import import_module
+
+import pytest
+
+from raysearch.search import ray_cluster  # noqa: F401  # sets Ray's variables before its import
+from raysearch.workers import lane
+from raysearch.workers.ray_internals import (
+    HEAD_NODE_RESOURCE,
+    RESOURCE_REQUESTS,
+    UNUSED_CALLBACKS,
+    LaneTrainer,
+)
+
+CALLBACKS = {
+    "DatasetsCallback": "ray.train.v2._internal.callbacks.datasets",
+    "PlacementGroupCleanerCallback": "ray.train.v2._internal.callbacks.placement_group_callback",
+}
+CONTROLLER = "ray.train.v2._internal.execution.controller"
+POLICY = "ray.train.v2._internal.execution.scaling_policy"
+CONTROLLER_ARGUMENTS = ("train_fn_ref", "scaling_policy", "failure_policy", "train_run_context",
+                        "callbacks", "validation_config")  # fmt: skip
+
+
+def part_of_ray(module, *names):
+    """Return what a module of Ray has under a dotted name, or fail with what is gone."""
+    try:
+        part = import_module(module)
+        for name in names:
+            part = getattr(part, name)
+    except (ImportError, AttributeError) as error:
+        path = ".".join((module, *names))
+        pytest.fail(
+            f"Ray {import_module('ray').__version__} has no {path} ({error}): "
+            "raysearch/workers/ray_internals.py relies on it and must follow",
+            pytrace=False,
+        )
+    return part
+
+
+def check_call(function, *arguments, **options):
+    """Fail where a function of Ray cannot be called with these arguments."""
+    try:
+        inspect.signature(function).bind(*arguments, **options)
+    except TypeError as error:
+        pytest.fail(
+            f"Ray's {function.__module__}.{function.__qualname__}{inspect.signature(function)} is "
+            f"called in another way by raysearch/workers/ray_internals.py: {error}",
+            pytrace=False,
+        )
+
+
+@pytest.mark.parametrize("name", ["_create_default_callbacks", "_initialize_and_run_controller"])
+def test_a_lanes_trainer_overrides_methods_that_ray_calls(name):
+    fit = part_of_ray("ray.train.v2.torch.torch_trainer", "TorchTrainer", "fit")
+    part_of_ray("ray.train.v2.torch.torch_trainer", "TorchTrainer", name)
+    assert f"self.{name}(" in inspect.getsource(fit), f"TorchTrainer.fit does not call {name}"
+    assert name in vars(LaneTrainer)
+
+
+def test_the_overridden_methods_are_called_as_ray_declares_them():
+    trainer = part_of_ray("ray.train.v2.torch.torch_trainer", "TorchTrainer")
+    options = dict.fromkeys(CONTROLLER_ARGUMENTS)
+    check_call(trainer._create_default_callbacks, object())
+    check_call(trainer._initialize_and_run_controller, object(), **options)
+
+
+@pytest.mark.parametrize("name", UNUSED_CALLBACKS)
+def test_the_callbacks_that_a_lane_does_without_exist(name):
+    callback = part_of_ray(CALLBACKS[name], name)
+    create = part_of_ray(
+        "ray.train.v2.torch.torch_trainer", "TorchTrainer", "_create_default_callbacks"
+    )
+    assert f"{callback.__name__}(" in inspect.getsource(create), (
+        f"a TorchTrainer has no {name} any more: UNUSED_CALLBACKS can do without it"
+    )
+
+
+def test_the_controller_takes_what_fit_gives_and_runs_in_this_thread():
+    controller = part_of_ray(CONTROLLER, "TrainController")
+    check_call(controller, **dict.fromkeys(CONTROLLER_ARGUMENTS))
+    run, get_result = (part_of_ray(CONTROLLER, "TrainController", m) for m in ("run", "get_result"))
+    check_call(run, object())
+    check_call(get_result, object())
+    assert inspect.iscoroutinefunction(run), "TrainController.run is no coroutine any more"
+    assert not inspect.iscoroutinefunction(get_result), "TrainController.get_result is one now"
+
+
+def test_fit_names_the_controllers_arguments_as_the_lane_reads_them():
+    fit = part_of_ray("ray.train.v2.torch.torch_trainer", "TorchTrainer", "fit")
+    source = inspect.getsource(fit)
+    for name in CONTROLLER_ARGUMENTS:
+        assert f"{name}=" in source, f"TorchTrainer.fit gives no {name} to the controller"
+
+
+@pytest.mark.parametrize("name", RESOURCE_REQUESTS)
+def test_a_scaling_policy_announces_its_resources_by_these_methods(name):
+    policy = part_of_ray(POLICY, "ScalingPolicy")
+    check_call(part_of_ray(POLICY, "ScalingPolicy", name), object())
+    assert not inspect.iscoroutinefunction(getattr(policy, name)), f"{name} is a coroutine now"
+
+
+def test_all_requests_of_a_scaling_policy_are_silenced():
+    policy = part_of_ray(POLICY, "ScalingPolicy")
+    requests = {name for name in vars(policy) if name.endswith("_resource_request")}
+    calls = {name for name in requests if not name.startswith("_get_")}
+    assert calls == set(RESOURCE_REQUESTS), f"ScalingPolicy announces by {sorted(calls)}"
+
+
+def test_a_lane_is_configured_by_the_classes_that_ray_train_gives():
+    train = import_module("ray.train")
+    for name in ("CheckpointConfig", "FailureConfig", "RunConfig", "ScalingConfig"):
+        assert getattr(train, name) is getattr(lane, name), f"ray.train.{name} is another class"
+    check_call(lane.RunConfig, worker_runtime_env={})
+    check_call(lane.FailureConfig, max_failures=-1, controller_failure_limit=3)
+    assert part_of_ray("ray.train.torch", "TorchTrainer") in LaneTrainer.__mro__
+
+
+def test_a_placement_group_is_found_in_rays_table_and_removed_by_its_id():
+    identity = part_of_ray("ray", "PlacementGroupID")
+    check_call(part_of_ray("ray.util.placement_group", "placement_group_table"))
+    check_call(part_of_ray("ray.util.placement_group", "PlacementGroup"), identity.nil())
+    check_call(part_of_ray("ray.util.placement_group", "remove_placement_group"), object())
+    assert identity.from_hex(identity.nil().hex()) == identity.nil()
+
+
+def test_the_head_nodes_resource_has_rays_own_name():
+    name = part_of_ray("ray._common.constants", "HEAD_NODE_RESOURCE_NAME")
+    assert name == HEAD_NODE_RESOURCE
+
+
+def test_what_is_gone_is_named():
+    with pytest.raises(pytest.fail.Exception, match=r"has no ray\.train\.Gone .*must follow"):
+        part_of_ray("ray.train", "Gone")
+    with pytest.raises(pytest.fail.Exception, match="called in another way"):
+        check_call(part_of_ray, unknown=1)
