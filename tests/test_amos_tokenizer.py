@@ -435,12 +435,14 @@ def test_real_answers_begin_and_end_in_a_token(published, file):
 def test_windows_find_real_answers(published):
     task = tasks.get("squad/v2.0")
     examples = list(readers.read(task, task.train, DATA))[::12]
-    texts = question_answering._texts(published, [example["context"] for example in examples])
+    texts = question_answering._tokenize_contexts(
+        published, [example["context"] for example in examples]
+    )
     exact = total = 0
     for example in examples:
         text, context = texts[example["context"]], example["context"]
         for answer, _ in example["answers"][:1]:
-            first, last = question_answering._answer(example, text) or (0, 0)
+            first, last = question_answering._answer_tokens(example, text) or (0, 0)
             exact += context[text.begin[first] : text.stop[last]].strip(" .,\"'()") == answer.strip(
                 " .,\"'()"
             )

@@ -174,14 +174,14 @@ def test_steps_made_ahead_hold_what_is_made_on_the_spot(kind):
     passes = []
     for rows, given in training_steps(seen, 8, 5, start=2, stop=9, rank=1, size=2):
         passes.append(given.draw)
-        assert len(given._made) == len(rows) // 2
-        share = np.array(sorted(given._made))
+        assert len(given._prefetched_views) == len(rows) // 2
+        share = np.array(sorted(given._prefetched_views))
         ours, theirs = (one.batch(share, CPU) for one in (given, seen.with_epoch(*given.draw)))
         torch.testing.assert_close(ours, theirs, rtol=0, atol=0)
-        assert not given._made
+        assert not given._prefetched_views
     each = -(-len(seen) // 8)
     assert passes == [(5, step // each) for step in range(2, 9)]
-    assert 0 < given.switched["switched"] < given.switched["asked"] < given.switched["words"]
+    assert 0 < given.switched["switched"] < given.switched["selected"] < given.switched["words"]
 
 
 def test_both_views_of_tagged_words_hold_the_same_words():
@@ -189,7 +189,7 @@ def test_both_views_of_tagged_words_hold_the_same_words():
     cut = 0
     for row in range(len(seen)):
         made = seen.with_epoch(1, 0).build(row)
-        count = len(made.facts["labels"])
+        count = len(made.head_inputs["labels"])
         for view in (made.original, made.noised):
             assert len(view["input_ids"]) == len(view["word"]) <= 9
             places = [at for at in view["word"] if at >= 0]
@@ -197,7 +197,7 @@ def test_both_views_of_tagged_words_hold_the_same_words():
             assert places == sorted(places)
         base = row % len(seen.examples)
         gold = seen.examples.row("label", base)
-        assert list(made.facts["labels"]) == list(gold[:count])
+        assert list(made.head_inputs["labels"]) == list(gold[:count])
         cut += count < len(gold)
     assert 0 < cut < len(seen)
     rows = np.array([0, 5, len(seen) - 1])
@@ -213,7 +213,7 @@ def test_the_words_of_an_answer_stay_and_are_still_where_it_is_said(corpus):
     answered = moved = lost = 0
     for row in range(len(seen)):
         made = seen.with_epoch(1, 0).build(row)
-        facts, ids = made.facts, list(made.original["input_ids"])
+        facts, ids = made.head_inputs, list(made.original["input_ids"])
         base = row % len(seen.examples)
         gold = int(seen.examples.scalar("start", base))
         own = ids[facts["at"] : facts["at"] + facts["count"]]
@@ -257,7 +257,7 @@ def test_copies_that_are_translations(kind):
             # What is a translation already has the English text beside it.
             assert list(made.noised["input_ids"]) == english
         if kind == "tag":
-            assert set(made.facts["labels"]) == {IGNORE_INDEX}
+            assert set(made.head_inputs["labels"]) == {IGNORE_INDEX}
     rows = np.arange(2 * size)
     counts = pass_.loss_counts(rows)
     if kind == "tag":
@@ -278,7 +278,7 @@ def _texts(ids):
 @pytest.mark.parametrize("length", [8, 9, 12, 15])
 def test_a_pair_is_cut_as_the_tokenizer_cuts_it(length):
     seen, _ = views("classify", max_length=length)
-    do, tokenizer = seen._maker.do, toy_unigram()
+    do, tokenizer = seen._builder.operations, toy_unigram()
     for row in pairs(60):
         texts = [do.pieces.of(row[name].split()) for name in ("one", "two")]
         whole = tokenizer(row["one"], row["two"], truncation="longest_first", max_length=length)
@@ -498,7 +498,7 @@ def test_the_windows_of_a_question_are_those_of_one_translation():
     drawn = []
     for number in range(200):
         pass_ = seen.with_epoch(1, number)
-        drawn.append(tuple(pass_._translations(len(one) + at)[0] for at in range(len(one))))
+        drawn.append(tuple(pass_._draw_translations(len(one) + at)[0] for at in range(len(one))))
     assert len(one) > 1
     assert set(drawn) == {tuple(range(len(one))), (len(one) + 1,) * len(one)}
     assert 60 < drawn.count(drawn[0]) < 140

@@ -300,8 +300,8 @@ def test_full_caches_change_nothing(tokenizer, vocabulary, monkeypatch):
         return [sample_words(words[at:], 0.5, pieces, sampler, rng_for(at)) for at in range(9)]
 
     whole = view()
-    monkeypatch.setattr(subword_sampling, "_KEPT_WORDS", 50)
-    monkeypatch.setattr(subword_sampling, "_KEPT_LETTERS", 40)
+    monkeypatch.setattr(subword_sampling, "_CACHED_WORDS", 50)
+    monkeypatch.setattr(subword_sampling, "_CACHED_LETTERS", 40)
     assert view() == whole
 
 

@@ -145,7 +145,7 @@ def test_views_of_words_have_the_same_frame_and_the_same_room():
     view = maker.build(0, False, None, None, None)
     assert list(view.original["input_ids"]) == [2, 5, 6, 7, 8, 9, 3, 3]
     assert list(view.original["word"]) == [-1, 0, 1, 2, 3, 4, -1, -1]
-    assert list(view.facts["labels"]) == [0, 1, 2, 3, 4]
+    assert list(view.head_inputs["labels"]) == [0, 1, 2, 3, 4]
     example = {"id": "0", "words": tuple(f"w{number}" for number in range(7)), "label": (0,) * 7}
     columns = token_classification.encode([example], None, toy, hyper, train=False)
     assert columns["input_ids"].to_pylist() == [[2, 5, 6, 7, 8, 9, 3, 3], [2, 10, 11, 3, 3]]

@@ -3,7 +3,12 @@
 import pytest
 
 from raysearch.data import readers
-from raysearch.data.augmentation.translations import path_of, sentences, sentences_of, translated
+from raysearch.data.augmentation.translations import (
+    find_path,
+    read_sentences,
+    sentences_split,
+    translated_splits,
+)
 from raysearch.errors import InputError
 from raysearch.tasks import get
 
@@ -27,7 +32,7 @@ def folder(tmp_path):
 
 def there(task, root):
     """language -> its file, of the languages that have one; the others."""
-    paths = {one: path_of(task, split, root) for one, split in translated(task).items()}
+    paths = {one: find_path(task, split, root) for one, split in translated_splits(task).items()}
     found = {one: path for one, path in paths.items() if path}
     return found, [one for one in paths if one not in found]
 
@@ -35,7 +40,7 @@ def there(task, root):
 def test_a_translated_pair_comes_with_its_english(folder, tmp_path):
     folder(PAWSX.format("de"), "a\tb\ta-de\tb-de\t1\nc\td\tc-de\td-de\t0\n")
     task = get("xtreme/pawsx")
-    first, second = readers.read(task, translated(task)["de"], tmp_path)
+    first, second = readers.read(task, translated_splits(task)["de"], tmp_path)
     assert (first["sentence1"], first["sentence2"], first["label"]) == ("a-de", "b-de", 1)
     assert [second[name] for name in ("english1", "english2", "label")] == ["c", "d", 0]
 
@@ -60,13 +65,13 @@ def test_files_that_do_not_say_what_they_translate_are_none(tmp_path):
 
 def test_translations_of_tagged_words_lie_beside_the_others_or_with_the_task(folder, tmp_path):
     task = get("xtreme/panx")
-    assert path_of(task, sentences_of(task), tmp_path) is None
+    assert find_path(task, sentences_split(task), tmp_path) is None
     beside = tmp_path / "xtreme" / "panx" / "translate_train.panx.txt"
     beside.parent.mkdir(parents=True)
     beside.touch()
-    assert path_of(task, sentences_of(task), tmp_path) == beside
+    assert find_path(task, sentences_split(task), tmp_path) == beside
     path = folder("translate_train.panx.txt", "")
-    assert path_of(task, sentences_of(task), tmp_path) == path
+    assert find_path(task, sentences_split(task), tmp_path) == path
 
 
 def test_tagged_sentences_are_read_in_the_languages_wanted(folder):
@@ -75,7 +80,7 @@ def test_tagged_sentences_are_read_in_the_languages_wanted(folder):
         "Ada runs .\tsw\tAda anakimbia\nUlm\tde\tUlm\n"
     )
     path = folder("translate_train.panx.txt", text)
-    assert list(sentences(path, ["de", "fr"])) == [
+    assert list(read_sentences(path, ["de", "fr"])) == [
         ("Ada runs .", "de", ["Ada", "läuft", "."]),
         ("Ada runs .", "fr", ["Ada", "court", "."]),
         ("Ulm", "de", ["Ulm"]),
@@ -86,7 +91,7 @@ def test_broken_translations_of_sentences_are_told_with_their_lines(folder):
     text = b"a b\tde\n\tde\tx\na\tde\t \na\tde\tx\t0/0\t?\na\tde\tx\na\tde\t\xff\n"
     path = folder("translate_train.panx.txt", text)
     with pytest.raises(InputError) as caught:
-        list(sentences(path, ["de"]))
+        list(read_sentences(path, ["de"]))
     assert caught.value.source == str(path)
     told = {problem.location: problem.text for problem in caught.value.problems}
     assert set(told) == {f"line {line}" for line in (1, 2, 3, 4, 6)}
@@ -95,10 +100,10 @@ def test_broken_translations_of_sentences_are_told_with_their_lines(folder):
     assert told["line 4"].startswith("5 columns where")
     assert "0xff" in told["line 6"]
     left = []
-    assert list(sentences(path, ["de"], 5, left.append)) == [("a", "de", ["x"])]
+    assert list(read_sentences(path, ["de"], 5, left.append)) == [("a", "de", ["x"])]
     assert left[0].skipped() == 5
 
 
 def test_an_empty_file_of_sentences_is_told(folder):
     with pytest.raises(InputError, match="is empty"):
-        list(sentences(folder("translate_train.panx.txt", "\n\n"), ["de"]))
+        list(read_sentences(folder("translate_train.panx.txt", "\n\n"), ["de"]))

@@ -206,8 +206,10 @@ def test_words_of_real_windows_are_those_of_a_slow_reference(task, split):
         ours = list(zip(*(columns[name].to_pylist() for name in names), strict=True))
         if example["answers"] and ours:
             text, start = example["answers"][0]
-            tokens = question_answering._texts(tokenizer, [example["context"]])[example["context"]]
-            first, last = question_answering._answer(example, tokens)
+            tokens = question_answering._tokenize_contexts(tokenizer, [example["context"]])[
+                example["context"]
+            ]
+            first, last = question_answering._answer_tokens(example, tokens)
             if not tokens.begin[first] <= start < start + len(text) <= tokens.stop[last]:
                 continue  # another place where the answer stands fits its tokens better
         if ours:

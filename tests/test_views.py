@@ -89,7 +89,7 @@ def test_the_words_of_an_answer_that_stay_are_its_ends_or_all_where_it_divides_o
 ):
     text = "Ada Lovelace was born in 1815 in London"
     start = text.index(answer)
-    assert answer_words(word_spans(text), start, start + len(answer), whole=whole) == frozen
+    assert answer_words(word_spans(text), start, start + len(answer), all_words=whole) == frozen
 
 
 # Code switching
@@ -98,12 +98,12 @@ def test_the_words_of_an_answer_that_stay_are_its_ends_or_all_where_it_divides_o
 def test_every_word_is_asked_for_at_the_ratio_in_a_language_of_its_own():
     words = ["the"] * 20000
     view = code_switch(words, 0.3, TOY, rng_for(1))
-    assert view.asked == sum(view.switched) == pytest.approx(6000, abs=200)
+    assert view.selected == sum(view.switched) == pytest.approx(6000, abs=200)
     assert [word != "the" for word in view.words] == view.switched
     seen = Counter(view.words)
-    assert seen["el"] == pytest.approx(view.asked / 2, rel=0.06)
+    assert seen["el"] == pytest.approx(view.selected / 2, rel=0.06)
     for word in ("der", "die", "das"):
-        assert seen[word] == pytest.approx(view.asked / 6, rel=0.1)
+        assert seen[word] == pytest.approx(view.selected / 6, rel=0.1)
 
 
 def test_only_exact_words_in_lower_case_are_found_and_a_miss_stays_as_it_was():
@@ -112,14 +112,14 @@ def test_only_exact_words_in_lower_case_are_found_and_a_miss_stays_as_it_was():
     )
     assert view.words[0] in TOY["de"]["the"]
     assert view.words[1:] == ["Hund", "dog.", "runs", "cat", ""]
-    assert (view.switched, view.asked) == ([True, True, False, False, False, False], 6)
+    assert (view.switched, view.selected) == ([True, True, False, False, False, False], 6)
 
 
 def test_frozen_words_and_a_ratio_of_nothing_change_nothing():
     words = ["the", "dog", "runs"] * 50
     assert code_switch(words, 0.0, TOY, rng_for(1)).words == words
     view = code_switch(words, 1.0, TOY, rng_for(1), frozen=range(len(words)))
-    assert (view.words, view.asked) == (words, 0)
+    assert (view.words, view.selected) == (words, 0)
     view = code_switch(words, 1.0, {"de": TOY["de"]}, rng_for(1), frozen={1})
     assert view.words[1] == "dog"
     assert view.words[4] == "Hund"

@@ -113,11 +113,13 @@ def test_windows_and_labels_are_those_of_a_slow_reference(task, split, count, se
 def test_an_answer_is_a_slice_of_its_context_whatever_the_tokenizer_cuts():
     tokenizer = read_tokenizer(str(ENCODER), ())
     examples = take("squad/v1.1", "train", 300)
-    texts = question_answering._texts(tokenizer, [example["context"] for example in examples])
+    texts = question_answering._tokenize_contexts(
+        tokenizer, [example["context"] for example in examples]
+    )
     exact = 0
     for example in examples:
         text, (answer, _) = texts[example["context"]], example["answers"][0]
-        span = question_answering._answer(example, text)
+        span = question_answering._answer_tokens(example, text)
         if span is not None:
             said = example["context"][text.begin[span[0]] : text.stop[span[1]]]
             exact += plain(said) == plain(answer)
@@ -205,7 +207,7 @@ def test_a_token_of_white_space_alone_is_no_edge_of_an_answer(start, stop):
     text = question_answering.TokenizedContext(
         ids=np.arange(5, dtype=np.int32), begin=begin, stop=end
     )  # in  Paris  in
-    assert question_answering._tokens(text, start, stop) == (2, 2)
+    assert question_answering._overlapping_tokens(text, start, stop) == (2, 2)
 
 
 @pytest.mark.parametrize("answer", ["\u200b", "\ufffd", " \u200b "])
@@ -237,7 +239,7 @@ def test_all_pieces_of_a_character_are_of_the_answer_that_holds_it(start, stop, 
     """Bytes of a letter, or what a syllable of Hangul is taken apart to, share its place."""
     begin, end = np.array([0, 0, 1, 1, 1, 3]), np.array([1, 1, 2, 2, 2, 4])
     text = question_answering.TokenizedContext(ids=np.arange(6), begin=begin, stop=end)
-    assert question_answering._tokens(text, start, stop) == tokens
+    assert question_answering._overlapping_tokens(text, start, stop) == tokens
 
 
 @real
@@ -260,8 +262,8 @@ def test_no_answer_of_the_published_files_takes_a_word_that_is_not_in_it(task, s
     tokenizer = read_tokenizer(str(ENCODER), ())
     for example in take(task, split, 1000):
         (answer, start), context = example["answers"][0], example["context"]
-        text = question_answering._texts(tokenizer, [context])[context]
-        span = question_answering._tokens(text, start, start + len(answer))
+        text = question_answering._tokenize_contexts(tokenizer, [context])[context]
+        span = question_answering._overlapping_tokens(text, start, start + len(answer))
         assert span is not None, example
         inside = range(start, start + len(answer))
         for token in span:
@@ -367,8 +369,10 @@ def test_the_published_counts_of_windows(stride_as, published):
     tokenizer, task = read_tokenizer(str(ENCODER), ()), tasks.get("squad/v1.1")
     hyper = Hyperparameters(max_length=384, stride_as=stride_as)
     examples = list(readers.read(task, task.dev[0], SHARED / "data"))
-    texts = question_answering._texts(tokenizer, [example["context"] for example in examples])
-    queries = question_answering._ids(
+    texts = question_answering._tokenize_contexts(
+        tokenizer, [example["context"] for example in examples]
+    )
+    queries = question_answering._token_ids(
         tokenizer, [example["question"].lstrip() for example in examples]
     )
     count = 0

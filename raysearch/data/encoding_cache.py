@@ -141,9 +141,13 @@ def prepare_examples(
     """Return the token ids of examples that take the place of those of a split.
 
     Args:
-        task, split, tokenizer, hyper, max_bad_rows: see `prepare`.
+        task: the task of the split.
+        split: the split.
+        tokenizer: see `prepare`.
+        hyper: see `prepare`.
         examples: yields the examples.
         source: the identity of what the examples are made from.
+        max_bad_rows: how many unusable examples may be left out.
 
     Raises:
         InputError: every broken row with its file and line, or no example is usable.

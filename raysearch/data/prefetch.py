@@ -38,9 +38,10 @@ def training_steps(
         examples: the training set.
         batch: BSZ.
         seed: the seed of the trial.
-        start, stop: the first step and the one after the last.
-        rank, size: rank and number of the workers that share a step. Views are built only for the
-            rows of this worker.
+        start: the first step.
+        stop: the step after the last.
+        rank: the rank of the worker. Views are built only for its rows.
+        size: the number of workers that share a step.
     """
     prefetched = None
     if isinstance(examples, AugmentedDataset):

@@ -1,4 +1,5 @@
-"""The views of an example that consistency training compares (stabletune, Zheng et al., 2021): the
-same words switched to other languages, divided otherwise, or translated.
+"""The views of an example that consistency training compares (stabletune, Zheng et al., 2021).
 
-Whatever is drawn comes from the `random.Random` that is given."""
+A view has the same words, some of them in other languages, divided otherwise, or translated. All
+random numbers come from the `random.Random` that a function is given.
+"""

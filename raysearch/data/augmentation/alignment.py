@@ -1,5 +1,8 @@
-"""Two views of the same words as rows of tokens that can be compared: the words of one are those of
-the other, in the same order. It knows token ids, neither text nor the way that a view was made."""
+"""Aligns two views of the same words as rows of tokens, so that they can be compared.
+
+The words of both rows are the same, in the same order. It is apart from the views because it knows
+token ids only, and not how a view was made.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,8 +15,8 @@ class Row:
     """Tokens of words, without special tokens.
 
     Attributes:
-        tokens: ids.
-        words: the word that each token is of.
+        tokens: token ids.
+        words: for each token the index of its word.
     """
 
     tokens: list[int]
@@ -22,10 +25,11 @@ class Row:
 
 @dataclass(frozen=True, kw_only=True)
 class WindowRow(Row):
-    """A row of which some tokens stand in the other view as well.
+    """A row that shares some tokens with the other view.
 
     Attributes:
-        shared: for each token, whether it does; the n-th that does is the other view's n-th.
+        shared: for each token whether the other view has it too. The n-th shared token of one view
+            is the n-th of the other.
     """
 
     shared: list[bool]
@@ -34,23 +38,26 @@ class WindowRow(Row):
 def align_words(
     first: Sequence[Tokens], second: Sequence[Tokens], room: int, unknown: int
 ) -> tuple[Row, Row]:
-    """Rows of two views of a tagged sentence, cut before the first word that either has no room
-    for, so that both hold the same words.
+    """Return two views of a tagged sentence as rows that hold the same words.
+
+    Both are cut before the first word that does not fit into one of them.
 
     Args:
-        first, second: token ids of every word. A word of no token, or of more than a row holds, is
-            the unknown token.
-        room: tokens that a row may have.
+        first: token ids of every word in one view. A word without tokens, or with more than a row
+            holds, becomes the unknown token.
+        second: token ids of every word in the other view, likewise.
+        room: the maximum of tokens of a row.
+        unknown: the id of the unknown token.
     """
     rows = Row(tokens=[], words=[]), Row(tokens=[], words=[])
-    for at, pair in enumerate(zip(first, second, strict=True)):
-        pair = [tokens if 0 < len(tokens) <= room else (unknown,) for tokens in pair]
-        both = list(zip(rows, pair, strict=True))
-        if any(len(row.tokens) + len(tokens) > room for row, tokens in both):
+    for word, pair in enumerate(zip(first, second, strict=True)):
+        added = [tokens if 0 < len(tokens) <= room else (unknown,) for tokens in pair]
+        additions = list(zip(rows, added, strict=True))
+        if any(len(row.tokens) + len(tokens) > room for row, tokens in additions):
             break
-        for row, tokens in both:
+        for row, tokens in additions:
             row.tokens.extend(tokens)
-            row.words.extend([at] * len(tokens))
+            row.words.extend([word] * len(tokens))
     return rows
 
 
@@ -61,33 +68,35 @@ def align_window(
     window: tuple[int, int],
     room: int,
 ) -> tuple[WindowRow, WindowRow]:
-    """Rows of two views of a window on a text.
+    """Return two views of a window on a text as rows.
 
-    The window is one of the first view's tokens and may begin and end within a word. The second
-    view walks the same words: one that is not switched gives the tokens that the window shows of
-    it, a switched one all its new tokens, until the row is full.
+    The window is a range of the first view's tokens, and may begin and end within a word. The
+    second view holds the same words: those tokens of an unchanged word that the window shows, and
+    all new tokens of a changed word, until the row is full.
 
     Args:
-        first, second: token ids of every word of the text.
-        switched: words that differ between the views; the others are the same in both.
-        window: the first token of the first view, and the one behind the last.
-        room: tokens that the second row may have.
+        first: token ids of every word of the text in the first view.
+        second: token ids of every word of the text in the second view.
+        switched: for each word whether it differs between the views.
+        window: the first token of the first view, and the one after the last.
+        room: the maximum of tokens of the second row.
     """
-    rows = tuple(WindowRow(tokens=[], words=[], shared=[]) for _ in range(2))
+    rows = WindowRow(tokens=[], words=[], shared=[]), WindowRow(tokens=[], words=[], shared=[])
     begin, stop = window
-    after = 0  # the first token behind the word
-    for word, (own, other) in enumerate(zip(first, second, strict=True)):
-        at, after = after, after + len(own)
-        if at >= stop:
+    word_end = 0
+    for word, (tokens, other_tokens) in enumerate(zip(first, second, strict=True)):
+        word_start, word_end = word_end, word_end + len(tokens)
+        if word_start >= stop:
             break
-        shown = own[max(0, begin - at) : stop - at]
+        shown = tokens[max(0, begin - word_start) : stop - word_start]
         if not shown:
             continue
-        assert switched[word] or own == other, f"word {word} differs and is not switched"
-        given = (other if switched[word] else shown)[: room - len(rows[1].tokens)]
-        same = 0 if switched[word] else len(given)
-        for row, tokens in zip(rows, (shown, given), strict=True):
-            row.tokens.extend(tokens)
-            row.words.extend([word] * len(tokens))
-            row.shared.extend(place < same for place in range(len(tokens)))
+        changed = switched[word]
+        assert changed or tokens == other_tokens, f"word {word} differs and is not switched"
+        other_shown = (other_tokens if changed else shown)[: room - len(rows[1].tokens)]
+        shared = 0 if changed else len(other_shown)
+        for row, row_tokens in zip(rows, (shown, other_shown), strict=True):
+            row.tokens.extend(row_tokens)
+            row.words.extend([word] * len(row_tokens))
+            row.shared.extend(index < shared for index in range(len(row_tokens)))
     return rows

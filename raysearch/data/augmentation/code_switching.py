@@ -1,6 +1,7 @@
-"""The words of a text, which of them a view leaves alone, and code switching.
+"""Code switching: words of a text are replaced by translations.
 
-A view of an example is the same example said otherwise. It knows words, neither files nor tokens.
+It also finds the words of a text, and those of an answer that no view may change. It is apart from
+the other views because it knows words only, neither files nor tokens.
 """
 
 import re
@@ -16,51 +17,55 @@ _WORD = re.compile(r"\S+")
 
 @dataclass(frozen=True, kw_only=True)
 class CodeSwitchedWords:
-    """Words of a text after code switching.
+    """The words of a text after code switching.
 
     Attributes:
-        words: as many as before; one may hold spaces.
-        switched: for each, whether a dictionary gave it.
-        asked: how many were to be switched. The share of all words that `switched` counts is the
-            realised rate; what of the asked ones it lacks, no dictionary had.
+        words: as many as before; one may contain spaces.
+        switched: for each word whether a dictionary replaced it. The share of these words is the
+            realised rate.
+        selected: how many words were to be switched. No dictionary had those that are selected and
+            not switched.
     """
 
     words: list[str]
     switched: list[bool]
-    asked: int
+    selected: int
 
 
 def rng_for(*key: int | str) -> Random:
-    """The source of chance of one view: the same for the same key in every process.
+    """Return the random generator of one view, the same in every process.
 
     Args:
-        key: what tells the view from others: a seed, an epoch, an example.
+        key: identifies the view: a seed, an epoch, an example.
     """
     return Random("/".join(map(str, key)))
 
 
 def word_spans(text: str) -> list[tuple[int, int]]:
-    """The words of a text, between white space: first character, and the one behind the last."""
+    """Return for each word between white space its first character and the one after its last."""
     return [match.span() for match in _WORD.finditer(text)]
 
 
 def answer_words(
-    words: Sequence[tuple[int, int]], start: int, stop: int, *, whole: bool = False
+    words: Sequence[tuple[int, int]], start: int, stop: int, *, all_words: bool = False
 ) -> frozenset[int]:
-    """Words of an answer that views leave alone, so that it can still be told where it stands:
-    its first and its last one; all of them where it begins or ends within a word.
+    """Return the indices of the words of an answer that views may not change.
+
+    These are its first and its last word, so that its position stays known. They are all of its
+    words if it begins or ends within a word.
 
     Args:
-        words: see `spans`.
-        start, stop: the answer's first character and the one behind its last.
-        whole: all its words anyway.
+        words: the words of the context, see `word_spans`.
+        start: the answer's first character.
+        stop: the character after its last.
+        all_words: whether to return all words of the answer in any case.
     """
-    inside = [at for at, (begin, end) in enumerate(words) if begin < stop and start < end]
+    inside = [i for i, (begin, end) in enumerate(words) if begin < stop and start < end]
     if not inside:
         return frozenset()
     first, last = inside[0], inside[-1]
-    within = words[first][0] != start or words[last][1] != stop
-    return frozenset(inside if whole or within else (first, last))
+    within_word = words[first][0] != start or words[last][1] != stop
+    return frozenset(inside if all_words or within_word else (first, last))
 
 
 def code_switch(
@@ -72,22 +77,26 @@ def code_switch(
 ) -> CodeSwitchedWords:
     """Replace words by translations (stabletune, Zheng et al., 2021).
 
-    Each word is asked for with probability `ratio`, in a language drawn for it alone; one that its
-    dictionary lacks in exactly this form, in lower case, stays. The case is not restored.
+    Each word is selected with probability `ratio`, and a language is drawn for it alone. A word
+    that this language's dictionary lacks in exactly this form, in lower case, stays. The case is
+    not restored.
 
     Args:
+        words: the words of the text.
+        ratio: the share of words to switch.
         dictionaries: at least one.
-        frozen: places of words that stay.
+        random: the random generator of the view.
+        frozen: indices of words that stay.
     """
     tables = [dictionaries[language] for language in sorted(dictionaries)]
     assert tables, "no dictionary to switch with"
-    found, switched, asked = list(words), [False] * len(words), 0
-    for at, word in enumerate(words):
-        if at in frozen or random.random() >= ratio:
+    result, switched, selected = list(words), [False] * len(words), 0
+    for index, word in enumerate(words):
+        if index in frozen or random.random() >= ratio:
             continue
-        asked += 1
+        selected += 1
         table = tables[random.randrange(len(tables))]
         if translations := table.get(word.lower()):
-            found[at] = translations[random.randrange(len(translations))]
-            switched[at] = True
-    return CodeSwitchedWords(words=found, switched=switched, asked=asked)
+            result[index] = translations[random.randrange(len(translations))]
+            switched[index] = True
+    return CodeSwitchedWords(words=result, switched=switched, selected=selected)

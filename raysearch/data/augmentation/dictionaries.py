@@ -1,5 +1,8 @@
-"""Bilingual dictionaries in MUSE's format: a file for each language, a word and a translation a
-line, a word again for each further translation. Knows nothing of texts."""
+"""Reads bilingual dictionaries in MUSE's format: a word and a translation on each line.
+
+A word has a line for each of its translations, a language a file. It is apart from code switching
+because it knows files only.
+"""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,30 +10,38 @@ from pathlib import Path
 from ..readers import RowErrors
 from ..readers.text_lines import EMPTY, iter_lines
 
-Table = dict[str, tuple[str, ...]]  # word -> its translations, as they stand
+Table = dict[str, tuple[str, ...]]  # word -> its translations, in the order of the file
 
 
 def read(files: Mapping[str, Path]) -> dict[str, Table]:
-    """Language -> its dictionary. Raises InputError at the first broken file."""
-    words: dict[str, str] = {}  # one copy of a word for all languages
+    """Return the dictionary of each language.
+
+    Args:
+        files: language -> its file.
+
+    Raises:
+        InputError: the first file that has broken lines.
+    """
+    words: dict[str, str] = {}  # all languages share one copy of a word
     return {language: table(path, words) for language, path in files.items()}
 
 
 def table(path: Path, words: dict[str, str] | None = None) -> Table:
-    """A dictionary.
+    """Return a dictionary.
 
-    A line is divided at its tab; without one at its first space, so that a translation may be
-    several words. Blank lines are none.
+    A line is divided at its tab. Without a tab it is divided at its first space, so that a
+    translation may be several words. Blank lines are skipped.
 
     Args:
-        words: the words of other dictionaries, which are added to.
+        path: the file.
+        words: one copy of each word of other dictionaries; the words of this one are added.
 
     Raises:
         InputError: every broken line.
     """
-    words, faults = {} if words is None else words, RowErrors(source=str(path))
-    found: dict[str, list[str]] = {}
-    for first, block in iter_lines(path, faults):
+    words, errors = {} if words is None else words, RowErrors(source=str(path))
+    translations: dict[str, list[str]] = {}
+    for first, block in iter_lines(path, errors):
         for number, line in enumerate(block, first):
             if line is None or not line.strip():
                 continue
@@ -38,11 +49,11 @@ def table(path: Path, words: dict[str, str] | None = None) -> Table:
             word, translation = word.strip(), translation.strip()
             if not word or not translation or "\t" in translation:
                 text = f"'{line[:40]}' where a word, a tab or space and its translation should be"
-                faults.add(f"line {number}", text)
+                errors.add(f"line {number}", text)
                 continue
             word = words.setdefault(word, word)
-            found.setdefault(word, []).append(translation)
-    if not found and not faults.count:
-        faults.refuse("file", EMPTY)
-    faults.close()
-    return {word: tuple(translations) for word, translations in found.items()}
+            translations.setdefault(word, []).append(translation)
+    if not translations and not errors.count:
+        errors.refuse("file", EMPTY)
+    errors.close()
+    return {word: tuple(listed) for word, listed in translations.items()}

@@ -1,5 +1,7 @@
-"""What can be done to the words of a text so that it is the same text said otherwise, and the rows
-of tokens that come of it. It knows words and token ids, neither tasks nor losses."""
+"""Operations on the words of a text that keep its meaning, and rows of the tokens they result in.
+
+It is apart from the views because it knows words and token ids, and neither tasks nor losses.
+"""
 
 from collections import Counter
 from collections.abc import Collection, Sequence
@@ -16,13 +18,12 @@ from .subword_sampling import SubwordSampler, Tokens, WordPieces, sample_words
 
 @dataclass(frozen=True, kw_only=True)
 class AugmentedWords:
-    """Words after an operation.
+    """The words of a text after an operation.
 
     Attributes:
         words: as many as before.
-        tokens: of each word.
-        changed: for each word, whether its tokens may be others than a tokenizer gives for what it
-            was.
+        tokens: the token ids of each word.
+        changed: for each word whether its tokens may differ from those of the original word.
     """
 
     words: Sequence[str]
@@ -34,22 +35,31 @@ class WordOperations:
     """The operations of a configuration, by name: subwords, switch.
 
     Args:
-        hyper: the ratios.
-        tokenizer: gives a word's tokens, and what it may be divided into.
-        dictionaries: to switch with.
-        needed: the operations that will be asked for.
+        hyper: the ratios and the maximum length.
+        tokenizer: gives a word's tokens and its possible divisions.
+        dictionaries: for `switch`.
+        needed: the names of the operations that will be applied.
+
+    Attributes:
+        pieces: the tokens of words.
+        unknown: the id of the unknown token.
+        begin, middle, end: special tokens before, between and after a pair.
+        sentence_end: special tokens after a sentence of words.
+        types: the token types of the tokenizer.
+        length: the maximum of tokens of a row.
+        switched: counts of words that `switch` saw, selected and switched.
     """
 
     def __init__(
         self, hyper: Any, tokenizer: Any, dictionaries: Dictionaries, needed: Collection[str]
     ) -> None:
         self.hyper, self.dictionaries = hyper, dictionaries
-        self.pieces = _pieces(tokenizer)
-        self.unknown = tokenizer.unk_token_id
+        self.pieces = _word_pieces(tokenizer)
+        self.unknown: int = tokenizer.unk_token_id
         self.begin, self.middle, self.end = pair_special_tokens(tokenizer)
         self.sentence_end = sentence_special_tokens(tokenizer)[1]
         self.types = token_types(tokenizer)
-        self.length = min(hyper.max_length, tokenizer.model_max_length)
+        self.length: int = min(hyper.max_length, tokenizer.model_max_length)
         self.switched: Counter[str] = Counter()
         if "subwords" in needed:
             self._sampler = SubwordSampler(_unigram(tokenizer), hyper.subword_alpha)
@@ -57,42 +67,60 @@ class WordOperations:
     def apply(
         self, name: str, words: Sequence[str], random: Random, frozen: Collection[int] = ()
     ) -> AugmentedWords:
-        """One operation on the words of a text; frozen places stay."""
+        """Apply one operation to the words of a text.
+
+        Args:
+            name: `subwords` or `switch`.
+            words: the words.
+            random: the random generator of the view.
+            frozen: indices of words that stay.
+        """
         if name == "subwords":
             ratio = self.hyper.subword_ratio
             sampled = sample_words(words, ratio, self.pieces, self._sampler, random, frozen)
             return AugmentedWords(words=words, tokens=sampled.pieces, changed=sampled.switched)
-        found = code_switch(words, self.hyper.switch_ratio, self.dictionaries, random, frozen)
-        self.switched.update(words=len(words), asked=found.asked, switched=sum(found.switched))
-        tokens = self.pieces.of(found.words)
-        return AugmentedWords(words=found.words, tokens=tokens, changed=found.switched)
+        result = code_switch(words, self.hyper.switch_ratio, self.dictionaries, random, frozen)
+        switched = sum(result.switched)
+        self.switched.update(words=len(words), selected=result.selected, switched=switched)
+        tokens = self.pieces.of(result.words)
+        return AugmentedWords(words=result.words, tokens=tokens, changed=result.switched)
 
     def pair(self, texts: Sequence[Sequence[Tokens]]) -> tuple[list[int], int]:
-        """One text or two as a row, the longer one cut first; where the second one's part begins.
+        """Return one text or two as a row, the longer one truncated first.
 
-        A cut goes token by token, as the tokenizers' own `longest_first`.
+        Tokens are removed one by one, as by the tokenizers' own `longest_first`.
+
+        Args:
+            texts: the token ids of each word of one text or two.
+
+        Returns:
+            The token ids, and the index at which the part of the second text begins.
         """
         first, *rest = ([token for word in text for token in word] for text in texts)
         if not rest:
             room = self.length - len(self.begin) - len(self.end)
             return [*self.begin, *first[:room], *self.end], self.length
+        second = rest[0]
         room = self.length - len(self.begin) - len(self.middle) - len(self.end)
-        one, two = _longest_first(len(first), len(rest[0]), room)
-        head = [*self.begin, *first[:one], *self.middle]
-        return [*head, *rest[0][:two], *self.end], len(head)
+        first_length, second_length = _longest_first(len(first), len(second), room)
+        head = [*self.begin, *first[:first_length], *self.middle]
+        return [*head, *second[:second_length], *self.end], len(head)
 
 
 def _longest_first(first: int, second: int, room: int) -> tuple[int, int]:
-    """Tokens kept of two texts: the shorter one whole if it takes no more than half, else half
-    each, and an odd one the longer text's."""
+    """Return the lengths of two texts after truncation.
+
+    A text that takes no more than half of the room stays complete. Otherwise each gets half, and
+    the longer one the odd token.
+    """
     if first + second <= room:
         return first, second
-    short = min(first, second, room // 2)
-    return (short, room - short) if first <= second else (room - short, short)
+    shorter = min(first, second, room // 2)
+    return (shorter, room - shorter) if first <= second else (room - shorter, shorter)
 
 
 @lru_cache(maxsize=1)
-def _pieces(tokenizer: Any) -> WordPieces:
+def _word_pieces(tokenizer: Any) -> WordPieces:
     return WordPieces(tokenizer)
 
 

@@ -1,5 +1,8 @@
-"""Where what a task's views are made from lies under a data folder: dictionaries and translations;
-what of it is missing or broken. It knows files, neither tokens nor how a view is made."""
+"""Finds the dictionaries and translations that a task's views are made from.
+
+It tells which of them are missing or broken. It is apart from the views because it knows files
+only, neither tokens nor how a view is made.
+"""
 
 import hashlib
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -13,23 +16,29 @@ from ...tasks.task import Task
 from .. import readers
 from ..readers.paths import file_path
 from . import dictionaries
-from .translations import NOT_TAGGED, path_of, sentences, sentences_of, translated
+from .translations import (
+    NOT_TAGGED,
+    find_path,
+    read_sentences,
+    sentences_split,
+    translated_splits,
+)
 
 FOLDERS = ("dicts", "xtreme/dicts", "dictionaries")  # under the data folder
 ENGLISH = "en"
 
-Files = dict[str, Path | None]  # language -> its file; None where there is none
+Files = dict[str, Path | None]  # language -> its file; None if there is none
 
 
 @dataclass(frozen=True, kw_only=True)
 class AugmentationResources:
-    """What there is to make views from.
+    """The files that views are made from.
 
     Attributes:
         dictionaries: language -> its file.
-        translations: language -> its file; of tagged words the same one for all.
-        missing: what views need and nothing is there of.
-        notes: the languages found, and those that were not, in a line for each kind.
+        translations: language -> its file; the same file for all languages of tagged words.
+        missing: a problem for each kind of view that has no file at all.
+        notes: a line for each kind: the languages with files, and those without.
     """
 
     dictionaries: Mapping[str, Path] = field(default_factory=dict)
@@ -39,51 +48,73 @@ class AugmentationResources:
 
 
 def find_resources(
-    task: Task, root: Path, needs: Collection[str], spare: int = 0
+    task: Task, root: Path, kinds: Collection[str], max_bad_rows: int = 0
 ) -> AugmentationResources:
-    """Look for what the kinds "switch" and "translation" of views are made from.
+    """Find the files for the kinds "switch" and "translation" of views.
 
     Args:
+        task: the task.
         root: the data folder.
-        needs: the kinds of views, see `Hyper.needs`.
-        spare: how many broken rows of a translation may be left out.
+        kinds: the kinds of views, see `Hyperparameters.view_kinds`.
+        max_bad_rows: how many broken rows of a translation may be left out.
     """
-    looked: dict[str, Files] = {}
-    if "switch" in needs:
-        looked["dictionaries"] = {one: _dictionary(one, root) for one in foreign_languages(task)}
-    if "translation" in needs:
-        looked["translations"] = _translations(task, root, spare)
-    found = {kind: {n: p for n, p in files.items() if p} for kind, files in looked.items()}
-    missing = [kind for kind in looked if not found[kind]]
+    candidates: dict[str, Files] = {}
+    if "switch" in kinds:
+        languages = foreign_languages(task)
+        candidates["dictionaries"] = {code: _dictionary(code, root) for code in languages}
+    if "translation" in kinds:
+        candidates["translations"] = _translations(task, root, max_bad_rows)
+    present = {
+        resource: {code: path for code, path in files.items() if path}
+        for resource, files in candidates.items()
+    }
+    missing = [resource for resource in candidates if not present[resource]]
     return AugmentationResources(
-        **found,
-        missing=tuple(Problem(location=kind, text=_NONE[kind](task, root)) for kind in missing),
-        notes=tuple(_note(kind, files) for kind, files in looked.items() if found[kind]),
+        dictionaries=present.get("dictionaries", {}),
+        translations=present.get("translations", {}),
+        missing=tuple(
+            Problem(location=resource, text=_MISSING_TEXTS[resource](task, root))
+            for resource in missing
+        ),
+        notes=tuple(
+            _note(resource, files) for resource, files in candidates.items() if present[resource]
+        ),
     )
 
 
 def resource_problems(
-    task: Task, root: Path, found: AugmentationResources, spare: int = 0
+    task: Task, root: Path, found: AugmentationResources, max_bad_rows: int = 0
 ) -> Iterator[InputError]:
-    """Read everything once: an error for each file that has broken rows."""
-    reads = [partial(dictionaries.table, path) for path in found.dictionaries.values()]
+    """Read all files once and yield an error for each that has broken rows.
+
+    Args:
+        task: the task.
+        root: the data folder.
+        found: see `find_resources`.
+        max_bad_rows: how many broken rows of a translation may be left out.
+    """
+    reads: list[Callable[[], object]] = [
+        partial(dictionaries.table, path) for path in found.dictionaries.values()
+    ]
     if task.head == "tag":
-        paths = dict.fromkeys(found.translations.values())
-        reads += [partial(_drain, sentences, path, tagged(task), spare) for path in paths]
+        languages = tag_languages(task)
+        for path in dict.fromkeys(found.translations.values()):
+            reads.append(partial(_read_all, read_sentences, path, languages, max_bad_rows))
     else:
-        splits = [split for language, split in translated(task).items()
-                  if language in found.translations]  # fmt: skip
-        reads += [partial(_drain, readers.read, task, s, root, spare=spare) for s in splits]
-    for read in reads:
+        for language, split in translated_splits(task).items():
+            if language in found.translations:
+                read = partial(readers.read, max_bad_rows=max_bad_rows)
+                reads.append(partial(_read_all, read, task, split, root))
+    for read_file in reads:
         try:
-            read()
+            read_file()
         except InputError as error:
             yield error
 
 
-def fingerprint(task: Task, root: Path, needs: Collection[str]) -> str:
-    """SHA-256 of the files that these kinds of views are made from; empty where they need none."""
-    found = find_resources(task, root, needs)
+def fingerprint(task: Task, root: Path, kinds: Collection[str]) -> str:
+    """Return the SHA-256 of the files for these kinds of views; "" if they need no files."""
+    found = find_resources(task, root, kinds)
     digest = hashlib.sha256()
     files = dict.fromkeys([*found.dictionaries.values(), *found.translations.values()])
     for path in files:
@@ -94,14 +125,14 @@ def fingerprint(task: Task, root: Path, needs: Collection[str]) -> str:
 
 
 def foreign_languages(task: Task) -> tuple[str, ...]:
-    """The languages of a task but English, in the order of its splits."""
+    """Return the languages of a task except English, in the order of its splits."""
     languages = dict.fromkeys(split.language for split in task.splits().values())
-    return tuple(one for one in languages if one and one != ENGLISH)
+    return tuple(code for code in languages if code and code != ENGLISH)
 
 
-def tagged(task: Task) -> tuple[str, ...]:
-    """The languages into which tagged sentences are translated."""
-    return tuple(one for one in foreign_languages(task) if one not in NOT_TAGGED)
+def tag_languages(task: Task) -> tuple[str, ...]:
+    """Return the languages into which tagged sentences are translated."""
+    return tuple(code for code in foreign_languages(task) if code not in NOT_TAGGED)
 
 
 def _dictionary(language: str, root: Path) -> Path | None:
@@ -109,24 +140,30 @@ def _dictionary(language: str, root: Path) -> Path | None:
     return next((path for path in paths if path.is_file()), None)
 
 
-def _translations(task: Task, root: Path, spare: int) -> Files:
+def _translations(task: Task, root: Path, max_bad_rows: int) -> Files:
+    """Return the file of translations of each language."""
     if task.head != "tag":
-        return {one: path_of(task, split, root) for one, split in translated(task).items()}
-    path, there = path_of(task, sentences_of(task), root), set()
+        splits = translated_splits(task)
+        return {code: find_path(task, split, root) for code, split in splits.items()}
+    path, languages = find_path(task, sentences_split(task), root), tag_languages(task)
+    present: set[str] = set()
     try:
-        there = {one for _, one, _ in sentences(path, tagged(task), spare)} if path else there
+        if path:
+            present = {code for _, code, _ in read_sentences(path, languages, max_bad_rows)}
     except InputError:
-        there = set(tagged(task))  # `broken` tells
-    return {one: path if one in there else None for one in tagged(task)}
+        present = set(languages)  # `resource_problems` reports the error
+    return {code: path if code in present else None for code in languages}
 
 
-def _note(kind: str, files: Files) -> str:
-    """Such as: "dictionaries: de es; none for sw ur"."""
-    found, none = ([one for one in files if bool(files[one]) is there] for there in (True, False))
-    return f"{kind}: {' '.join(found)}" + (f"; none for {' '.join(none)}" if none else "")
+def _note(resource: str, files: Files) -> str:
+    """Return a line such as "dictionaries: de es; none for sw ur"."""
+    present = [code for code, path in files.items() if path]
+    absent = [code for code, path in files.items() if not path]
+    return f"{resource}: {' '.join(present)}" + (f"; none for {' '.join(absent)}" if absent else "")
 
 
 def _no_dictionary(task: Task, root: Path) -> str:
+    """Return which dictionaries were looked for, and what does without them."""
     languages = foreign_languages(task)
     if not languages:
         return f"{task.name} has no other language to switch to; `subwords` needs none"
@@ -139,7 +176,8 @@ def _no_dictionary(task: Task, root: Path) -> str:
 
 
 def _no_translation(task: Task, root: Path) -> str:
-    splits = {"": sentences_of(task)} if task.head == "tag" else translated(task)
+    """Return which translations were looked for, where they come from, and what does without."""
+    splits = {"": sentences_split(task)} if task.head == "tag" else translated_splits(task)
     if not splits:
         return f"{task.name} has no translated training sets; `subwords` needs none"
     first, *_ = splits.values()
@@ -151,9 +189,9 @@ def _no_translation(task: Task, root: Path) -> str:
     return f"none for {task.name}: looked for {paths}\n{origin}\n{end}"
 
 
-def _drain(read: Callable[..., Iterator[object]], *given: object, **options: object) -> None:
-    for _ in read(*given, **options):
+def _read_all(read: Callable[..., Iterator[object]], *arguments: object) -> None:
+    for _ in read(*arguments):
         pass
 
 
-_NONE = {"dictionaries": _no_dictionary, "translations": _no_translation}
+_MISSING_TEXTS = {"dictionaries": _no_dictionary, "translations": _no_translation}

@@ -1,6 +1,8 @@
-"""Translations of a task's training set as prepared rows, and which of them translate which of its
-rows. Knows how translations are matched with what they translate, and nothing of how a view is
-drawn from them."""
+"""TranslationPool: encoded translations of a training set, matched with the rows they translate.
+
+It is apart from the views because the pool is made once per task, and a view is drawn from it in
+every epoch.
+"""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -19,21 +21,27 @@ from ...tasks import Example, Split, Task
 from .. import readers
 from ..columns import FIRST_WORDS, ID, SECOND_WORDS
 from ..encoding_cache import Prepared, prepare, prepare_examples
-from .resources import tagged
-from .translations import ENGLISH, path_of, sentences, sentences_of, translated
+from .resources import tag_languages
+from .translations import (
+    ENGLISH,
+    find_path,
+    read_sentences,
+    sentences_split,
+    translated_splits,
+)
 
-Left = Callable[[readers.RowErrors], None]
+OnSkipped = Callable[[readers.RowErrors], None]
 
 
 @dataclass(frozen=True, kw_only=True)
 class TranslationPool:
-    """Translations of a training set, in all languages.
+    """The translations of a training set in all languages.
 
     Attributes:
-        table, padding: of all rows, as `Prepared` has them. Columns of words are in pieces, one for
-            each language.
-        offsets, rows: int64 [training rows + 1] and [pairs]: of each training row, the rows of the
-            pool that translate it; none for some.
+        table: all rows, as in `Prepared`. Columns of words have a chunk for each language.
+        padding: list column -> the value that pads it.
+        offsets, rows: int64 [training rows + 1] and [pairs]: the rows of the pool that translate
+            training row i are rows[offsets[i]:offsets[i + 1]]. There may be none.
     """
 
     table: pa.Table
@@ -43,105 +51,136 @@ class TranslationPool:
 
     @property
     def matched(self) -> int:
-        """Training rows that have a translation."""
+        """Return the number of training rows that have a translation."""
         return int(np.count_nonzero(np.diff(self.offsets)))
 
 
 def prepare_translations(
-    task: Task, root: Path, tokenizer: Any, hyper: Hyperparameters, spare: int = 0
+    task: Task, root: Path, tokenizer: Any, hyper: Hyperparameters, max_bad_rows: int = 0
 ) -> Iterator[tuple[str, Prepared]]:
-    """Name and rows of every file of translations that is there, from the cache where they were
-    prepared before.
+    """Yield the name and the encoded rows of every file of translations that exists.
 
-    The id of a pair or of a tagged sentence tells what it translates; of two translations of a
-    pair into one language the first is kept. Tags of translated words are NO_TAG.
+    They come from the cache if they were prepared before. The id of a pair or of a tagged sentence
+    identifies the English text. Of two translations of a pair into one language the first is kept.
+    Tags of translated words are IGNORE_INDEX.
+
+    Args:
+        task: the task.
+        root: the data folder.
+        tokenizer: see `prepare`.
+        hyper: see `prepare`.
+        max_bad_rows: how many broken rows of a file may be left out.
 
     Raises:
         InputError: every broken row with its line, of the first file that has some.
     """
-    options = {"tokenizer": tokenizer, "hyper": hyper, "spare": spare}
     if task.head == "tag":
-        split, languages = sentences_of(task), tagged(task)
-        examples = partial(_sentences, path_of(task, split, root), languages, spare)
+        split, languages = sentences_split(task), tag_languages(task)
         source = f"{readers.fingerprint(task, split, root)} {languages}"
-        yield (
-            split.name,
-            prepare_examples(task, task.train, examples=examples, source=source, **options),
+        path = find_path(task, split, root)
+        assert path is not None, f"{task.name}: no file of translations"
+        assert task.train is not None, f"{task.name}: no training set"
+        examples = partial(_sentences, path, languages, max_bad_rows)
+        prepared = prepare_examples(
+            task, task.train, tokenizer, hyper, examples, source, max_bad_rows
         )
+        yield split.name, prepared
         return
-    for split in translated(task).values():
-        if path_of(task, split, root) is None:
+    for split in translated_splits(task).values():
+        if find_path(task, split, root) is None:
             continue
-        usual = task.splits()[split.name]
+        task_split = task.splits()[split.name]
         if task.head == "span":
-            yield split.name, prepare(task, usual, root, **options)
+            yield split.name, prepare(task, task_split, root, tokenizer, hyper, max_bad_rows)
             continue
-        examples = partial(_pairs, task, split, root, spare)
+        examples = partial(_pairs, task, split, root, max_bad_rows)
         source = readers.fingerprint(task, split, root)
-        yield split.name, prepare_examples(task, usual, examples=examples, source=source, **options)
+        prepared = prepare_examples(
+            task, task_split, tokenizer, hyper, examples, source, max_bad_rows
+        )
+        yield split.name, prepared
 
 
-def join_translations(task: Task, train: pa.Table, found: Sequence[Prepared]) -> TranslationPool:
-    """The pool of a prepared training set, which may hold rows that nothing translates.
+def join_translations(task: Task, train: pa.Table, parts: Sequence[Prepared]) -> TranslationPool:
+    """Return the pool of a prepared training set.
 
     Args:
-        found: see `parts`; at least one.
+        task: the task.
+        train: the training set.
+        parts: see `prepare_translations`; at least one. Some rows may translate nothing in `train`.
     """
-    table = pa.concat_tables([part.table for part in found])
-    # Words would not fit one column of 2 GiB in every case, and are read row by row.
-    pieces = {name: table.column(name) for name in table.column_names}
-    whole = {
-        n: c if n in (FIRST_WORDS, SECOND_WORDS) else c.combine_chunks() for n, c in pieces.items()
+    table = pa.concat_tables([part.table for part in parts])
+    # Words do not always fit one chunk of 2 GiB, and are read row by row.
+    columns = {
+        name: column if name in (FIRST_WORDS, SECOND_WORDS) else column.combine_chunks()
+        for name, column in zip(table.column_names, table.columns, strict=True)
     }
-    table = pa.table(whole, metadata=table.schema.metadata)
-    wanted = pa.array([""] * train.num_rows) if translated_split(task) else _wanted(task, train)
-    offsets, rows = _matches(wanted, table.column(ID))
-    padding = found[0].padding
-    return TranslationPool(table=table, padding=padding, offsets=offsets, rows=rows)
+    table = pa.table(columns, metadata=table.schema.metadata)
+    if has_numbered_ids(task):
+        ids = pa.array([""] * train.num_rows)
+    else:
+        ids = _translation_ids(task, train)
+    offsets, rows = _matches(ids, table.column(ID))
+    return TranslationPool(table=table, padding=parts[0].padding, offsets=offsets, rows=rows)
 
 
-def translated_split(task: Task) -> bool:
-    """Whether ids of questions are counts, of which equal ones mean nothing (TyDiQA)."""
-    return any(file.numbered for split in translated(task).values() for file in split.files)
+def has_numbered_ids(task: Task) -> bool:
+    """Return whether the ids of translations only count them and match no other file (TyDiQA)."""
+    return any(file.numbered for split in translated_splits(task).values() for file in split.files)
 
 
-def _sentences(path: Path, languages: Sequence[str], spare: int, left: Left) -> Iterator[Example]:
-    for sentence, _, words in sentences(path, languages, spare, left):
-        yield {"id": _key(sentence), "words": tuple(words), "label": (IGNORE_INDEX,) * len(words)}
+def _sentences(
+    path: Path, languages: Sequence[str], max_bad_rows: int, on_skipped: OnSkipped
+) -> Iterator[Example]:
+    """Yield translated sentences of tagged words as examples."""
+    for sentence, _, words in read_sentences(path, languages, max_bad_rows, on_skipped):
+        labels = (IGNORE_INDEX,) * len(words)
+        yield {"id": _text_id(sentence), "words": tuple(words), "label": labels}
 
 
-def _pairs(task: Task, split: Split, root: Path, spare: int, left: Left) -> Iterator[Example]:
-    seen = set()
-    for example in readers.read(task, split, root, spare=spare, left=left):
-        key = _key(*(example[name] for name in ENGLISH))
-        if key not in seen:
-            seen.add(key)
-            yield {**example, "id": key}
+def _pairs(
+    task: Task, split: Split, root: Path, max_bad_rows: int, on_skipped: OnSkipped
+) -> Iterator[Example]:
+    """Yield the first translation of each pair of texts."""
+    used: set[str] = set()
+    examples = readers.read(task, split, root, max_bad_rows=max_bad_rows, on_skipped=on_skipped)
+    for example in examples:
+        identity = _text_id(*(str(example[name]) for name in ENGLISH))
+        if identity not in used:
+            used.add(identity)
+            yield {**example, "id": identity}
 
 
-def _wanted(task: Task, train: pa.Table) -> pa.Array:
-    """The id that a translation of each training row has."""
+def _translation_ids(task: Task, train: pa.Table) -> pa.Array:
+    """Return for each training row the id of its translations."""
     if task.head == "span":
         return train.column(ID).combine_chunks()
     names = [name for name in (FIRST_WORDS, SECOND_WORDS) if name in train.column_names]
     texts = [pc.binary_join(train.column(name), " ").to_pylist() for name in names]
-    return pa.array([_key(*row) for row in zip(*texts, strict=True)])
+    return pa.array([_text_id(*row) for row in zip(*texts, strict=True)])
 
 
-def _matches(wanted: pa.Array, there: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:
-    """For each wanted id, the rows that have it: where they begin, and all of them."""
-    known = pc.unique(wanted)
-    code, own = (pc.index_in(ids, value_set=known) for ids in (wanted, there))
-    code, own = code.to_numpy(), own.fill_null(-1).to_numpy()
-    order = np.argsort(own, kind="stable")
-    first, stop = (np.searchsorted(own[order], code, side) for side in ("left", "right"))
-    offsets = np.concatenate([[0], np.cumsum(stop - first)])
-    within = np.arange(offsets[-1]) - np.repeat(offsets[:-1], stop - first)
-    return offsets, order[np.repeat(first, stop - first) + within]
+def _matches(ids: pa.Array, pool_ids: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:
+    """Return for each id the rows of the pool that have it.
+
+    Returns:
+        Offsets, int64 [ids + 1], and rows, int64 [pairs].
+    """
+    distinct = pc.unique(ids)
+    codes = pc.index_in(ids, value_set=distinct).to_numpy()
+    pool_codes = pc.index_in(pool_ids, value_set=distinct).fill_null(-1).to_numpy()
+    order = np.argsort(pool_codes, kind="stable")
+    first, stop = (np.searchsorted(pool_codes[order], codes, side) for side in ("left", "right"))
+    counts = stop - first
+    offsets = np.concatenate([[0], np.cumsum(counts)])
+    within = np.arange(offsets[-1]) - np.repeat(offsets[:-1], counts)
+    return offsets, order[np.repeat(first, counts) + within]
 
 
-def _key(*texts: str) -> str:
-    """Stands for texts, whatever white space is between their words. Two of a million share one
-    with a chance of 1 to 10 million."""
-    text = "\t".join(" ".join(one.split()) for one in texts)
+def _text_id(*texts: str) -> str:
+    """Return the identity of texts, regardless of the white space between their words.
+
+    The chance that two of a million share one is 1 to 10 million.
+    """
+    text = "\t".join(" ".join(part.split()) for part in texts)
     return blake2b(text.encode(), digest_size=8).hexdigest()

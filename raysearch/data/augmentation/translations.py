@@ -1,5 +1,8 @@
-"""Machine translations of a task's English training set. Knows XTREME's folder of translations and
-the formats in it, and no tokens."""
+"""Finds and reads machine translations of a task's English training set.
+
+It is apart from the pool of encoded translations because it knows XTREME's folder of translations
+and the formats in it, and no tokens.
+"""
 
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
@@ -11,79 +14,91 @@ from ..readers import RowErrors
 from ..readers.paths import file_path
 from ..readers.text_lines import EMPTY, iter_lines
 
-# The English texts that stand beside their translations, where these are columns.
+# The columns with the English texts, in files that have them beside their translations.
 ENGLISH = {"english1": 0, "english2": 1}
-# What stabletune leaves out where words are tagged: English, and what is written without spaces or
-# came out badly.
+# The languages that stabletune leaves out for tagged words: English, languages written without
+# spaces, and languages whose translations are bad.
 NOT_TAGGED = frozenset({"en", "zh-CN", "zh", "ja", "ko", "th", "my", "ml", "ta"})
 
 
-def translated(task: Task) -> dict[str, Split]:
-    """Language -> the translated training set of a task of pairs or questions, as XTREME's folder
-    has it. Examples of pairs hold their English as well, see `ENGLISH`."""
-    own = {s.language: s for s in task.translated_train if s.name == f"translated-{s.language}"}
-    return {str(language): _of_xtreme(split) for language, split in own.items()}
+def translated_splits(task: Task) -> dict[str, Split]:
+    """Return the translated training set of each language, for a task of pairs or questions.
+
+    Only the forms in XTREME's folder are kept. Examples of pairs also hold their English texts, see
+    `ENGLISH`.
+    """
+    splits = {s.language: s for s in task.translated_train if s.name == f"translated-{s.language}"}
+    return {str(language): _xtreme_forms(split) for language, split in splits.items()}
 
 
-def _of_xtreme(split: Split) -> Split:
-    """The split without other places, whose translations stand without what they translate."""
+def _xtreme_forms(split: Split) -> Split:
+    """Return the split without its other forms, which lack the English texts."""
     files = [file for file in split.files if file.folder in TRANSLATIONS]
-    both = [replace(file, columns=file.columns and file.columns | ENGLISH) for file in files]
-    return replace(split, files=tuple(both))
+    with_english = [
+        replace(file, columns={**file.columns, **ENGLISH} if file.columns else file.columns)
+        for file in files
+    ]
+    return replace(split, files=tuple(with_english))
 
 
-def sentences_of(task: Task) -> Split:
-    """The one file of all translations of a task of tagged words.
+def sentences_split(task: Task) -> Split:
+    """Return the split of all translations of a task of tagged words, which are one file.
 
-    It is no part of XTREME: stabletune's authors made it.
+    The file is no part of XTREME: stabletune's authors made it.
     """
     name = f"translate_train.{Path(task.folder).name}.txt"
     files = [File(path=name, folder=folder) for folder in (*TRANSLATIONS, None)]
     return Split(name="translations", files=tuple(files))
 
 
-def path_of(task: Task, split: Split, root: Path) -> Path | None:
-    """The first of a split's files that is there."""
+def find_path(task: Task, split: Split, root: Path) -> Path | None:
+    """Return the first of a split's files that exists; None if there is none."""
     paths = (file_path(task, file, root) for file in split.files)
     return next((path for path in paths if path.is_file()), None)
 
 
-def sentences(
+def read_sentences(
     path: Path,
     languages: Collection[str],
-    spare: int = 0,
-    left: Callable[[RowErrors], None] | None = None,
+    max_bad_rows: int = 0,
+    on_skipped: Callable[[RowErrors], None] | None = None,
 ) -> Iterator[tuple[str, str, list[str]]]:
-    """Translations of tagged sentences: the English words with spaces between them, the language,
-    the words. How they are aligned, a fourth column, is not read.
+    """Yield translations of tagged sentences.
+
+    The fourth column, how the words are aligned, is not read.
 
     Args:
-        languages: those that are wanted.
-        spare: how many broken rows may be left out.
-        left: is told after the last one what was left out.
+        path: the file.
+        languages: the languages to yield.
+        max_bad_rows: how many broken rows may be left out.
+        on_skipped: called after the last row with what was left out, if anything was.
+
+    Yields:
+        The English words with spaces between them, the language, the translated words.
 
     Raises:
         InputError: every broken row with its line.
     """
-    faults, rows = RowErrors(source=str(path)), 0
-    for first, block in iter_lines(path, faults):
+    errors, rows = RowErrors(source=str(path)), 0
+    for first, block in iter_lines(path, errors):
         for number, line in enumerate(block, first):
             if line is None or not line.strip():
                 continue
             rows += 1
             columns = line.split("\t")
-            if wrong := _wrong(columns):
-                faults.add(f"line {number}", wrong)
+            if problem := _problem(columns):
+                errors.add(f"line {number}", problem)
             elif columns[1] in languages:
                 yield columns[0], columns[1], columns[2].split()
     if not rows:
-        faults.refuse("file", EMPTY)
-    faults.close(spare)
-    if left and faults.skipped():
-        left(faults)
+        errors.refuse("file", EMPTY)
+    errors.close(max_bad_rows)
+    if on_skipped and errors.skipped():
+        on_skipped(errors)
 
 
-def _wrong(columns: list[str]) -> str:
+def _problem(columns: list[str]) -> str:
+    """Return what is wrong with a row, or ""."""
     if len(columns) not in (3, 4):
         return f"{len(columns)} columns where a sentence, a language and its translation should be"
     if not columns[0].strip():

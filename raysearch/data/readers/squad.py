@@ -172,8 +172,7 @@ class _Parser:
         if not listed and not self.unanswerable:
             return "has no answer, where every question has one; is this a file of SQuAD 2.0?"
         if not listed:
-            problem = "has no answer, and does not say that it is_impossible"
-            return () if impossible else problem
+            return () if impossible else "has no answer, and does not say that it is_impossible"
         if impossible:
             return "is_impossible, and has answers"
         if question.get("plausible_answers"):

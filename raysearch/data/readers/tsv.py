@@ -64,7 +64,8 @@ def _examples(
     """Yield the examples of rows.
 
     Args:
-        task, file: what the rows mean.
+        task: the task.
+        file: the published form that is read.
         columns: input, "id" or "label" -> the index of its column.
         rows: the number and the fields of each line.
         width: the number of columns.
