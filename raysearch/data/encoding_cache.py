@@ -163,27 +163,25 @@ def prepare_examples(
         remove_file(note_path)
         note = partial(_append_note, note_path)
         language = split.language or "" if task.by_language else ""
-        batches = _encode(
-            examples(lambda errors: note(errors.summary())),
-            task,
-            tokenizer,
-            hyper,
-            note,
-            train=train,
-            language=language,
-        )
+        rows = examples(lambda errors: note(errors.summary()))
+        batches = _encode(rows, task, tokenizer, hyper, note, train=train, language=language)
         _write(path, batches)
         table = _load(path)
         assert table is not None, f"{path} cannot be read back"
     skipped = note_path.read_text(encoding="utf-8") if note_path.is_file() else ""
     if not table.num_rows:
-        text = f"no example of {hyper.max_length} tokens or fewer; a larger max_length would do"
-        if task.head == "span":
-            text = f"no example is left to learn from: {skipped}"
-        raise InputError(task.name, [Problem(location=split.name, text=text)])
+        raise _no_example(task, split, hyper, skipped)
     return Prepared(
         table=table, path=path, padding=padding, digest=digest, cached=cached, skipped=skipped
     )
+
+
+def _no_example(task: Task, split: Split, hyper: Hyperparameters, skipped: str) -> InputError:
+    """Return the error for a split of which every example was left out."""
+    text = f"no example of {hyper.max_length} tokens or fewer; a larger max_length would do"
+    if task.head == "span":
+        text = f"no example is left to learn from: {skipped}"
+    return InputError(task.name, [Problem(location=split.name, text=text)])
 
 
 def _digest(

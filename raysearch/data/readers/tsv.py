@@ -61,17 +61,10 @@ def _examples(
     ids: Counter[str] | None,
     errors: RowErrors,
 ) -> Iterator[Example]:
-    """Yield the examples of rows.
+    """Yield the examples of rows, which are pairs of a line number and its fields.
 
-    Args:
-        task: the task.
-        file: the published form that is read.
-        columns: input, "id" or "label" -> the index of its column.
-        rows: the number and the fields of each line.
-        width: the number of columns.
-        belongs: tells the rows of the split; None if all are.
-        ids: counts the ids; None if they need not be unique.
-        errors: collects what is wrong.
+    `columns` are the indices of the inputs, "id" and "label". `belongs` tells the rows of the
+    split; None means all. `ids` counts the ids; None means that they need not be unique.
     """
     label_column = columns.pop("label", None)
     names = tuple(columns)
@@ -96,19 +89,18 @@ def _examples(
         used += 1
         blank -= {name for name in blank if texts[name].strip()}
         label = None
-        if label_column is not None:
-            label = to_label(fields[label_column])
-            if label is None:
-                errors.add(f"line {number}", _label_text(task, fields[label_column]))
-                continue
+        if label_column is not None and (label := to_label(fields[label_column])) is None:
+            errors.add(f"line {number}", _label_text(task, fields[label_column]))
+            continue
         yield {**texts, "label": label}
-    if ragged is not errors and (ragged.count > _tolerated_rows(file, total) or not used):
-        errors.merge(ragged)
-    elif ragged is not errors:
-        errors.tolerated = ragged
+    if ragged is not errors:
+        if used and ragged.count <= _tolerated_rows(file, total):
+            errors.tolerated = ragged
+        else:
+            errors.merge(ragged)
     _check_rows(file, belongs, total, used, errors)
-    for name in sorted(blank) if used else ():
-        errors.refuse("file", f"every {name} is blank; do the columns stand in another order?")
+    if used:
+        _check_blank(blank, errors)
 
 
 def _tolerated_rows(file: File, rows: int) -> int:
@@ -264,6 +256,12 @@ def _check_rows(
         share = f"{len(belongs.unmatched)} of its {len(belongs.listed)} rows"
         text = f"{share} name ids that no row has, for example {example}"
         errors.refuse(belongs.ids.path, f"{text}; the files may be of other versions")
+
+
+def _check_blank(names: set[str], errors: RowErrors) -> None:
+    """Note the inputs that are blank in all rows."""
+    for name in sorted(names):
+        errors.refuse("file", f"every {name} is blank; do the columns stand in another order?")
 
 
 def _width_text(columns: int, width: int) -> str:
