@@ -153,7 +153,7 @@ class BackgroundPreparation:
         self, task: tasks.Task, pool: translation_pool.TranslationPool, train: pa.Table
     ) -> None:
         """How many rows have a translation. Raises InputError where none has that should."""
-        if not (pool.matched or translation_pool.translated_split(task)):
+        if not (pool.matched or translation_pool.has_numbered_ids(task)):
             text = "none is of a row of the training set: the files are of another one"
             raise InputError(task.name, [Problem(location="translations", text=text)])
         self.note(f"{task.name} translations: of {pool.matched:,} of {train.num_rows:,} rows")
