@@ -84,7 +84,7 @@ def test_a_local_folder_that_is_recorded_as_another_uris_is_refused(sync: Remote
     record = sync.folder.with_name(f"{sync.folder.name}.uri")
     assert record.read_text() == sync.uri + "\n"
     record.write_text("file:///elsewhere\n")
-    with pytest.raises(InputError, match="is of 'file:///elsewhere'"):
+    with pytest.raises(InputError, match="belongs to 'file:///elsewhere'"):
         RemoteSync(sync.uri)
 
 
@@ -121,7 +121,7 @@ def test_journals_that_went_on_in_two_ways_are_both_left_alone(
     remote.mkdir(parents=True)
     (remote / "journal.jsonl").write_text(EVENT + "here\n")
     (sync.folder / "journal.jsonl").write_text(EVENT + "there\n")
-    with pytest.raises(InputError, match="in different ways"):
+    with pytest.raises(InputError, match="continue differently"):
         sync.fetch()
     assert journals(sync.folder) == {"journal.jsonl": EVENT + "there\n"}
     assert journals(remote) == {"journal.jsonl": EVENT + "here\n"}
@@ -176,7 +176,7 @@ def test_names_of_a_listing_that_are_no_paths_are_refused(
     info = SimpleNamespace(path=f"{sync._root}/{name}", type=fs.FileType.File)
     system = SimpleNamespace(get_file_info=lambda _: [info])
     monkeypatch.setattr(sync, "_system", system)
-    with pytest.raises(InputError, match="is no path of a run folder"):
+    with pytest.raises(InputError, match="is not a path of a run folder"):
         sync.fetch()
     assert not sync.folder.exists()
 

@@ -1,4 +1,4 @@
-"""Search: Ray Tune and Optuna over lanes."""
+"""Runs of a study: Ray Tune and Optuna over lanes."""
 
 from ..preflight import Lanes
 from .run_study import Run, open_run, resume, run

@@ -1,12 +1,13 @@
-"""Prepares every task in the background and puts it into the object store; of a text stream, the
-paths of its files.
+"""Preparation of a study's data and models in the background, for the workers.
 
-Lanes come up meanwhile; a worker that needs a task before it is ready waits at the broker."""
+It is apart because lanes start meanwhile: a worker that needs a task before it is ready waits at
+the broker. Tables go to Ray's object store; of a text only the paths of its files do.
+"""
 
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pyarrow as pa
 import ray
@@ -24,142 +25,179 @@ from ..workers.remote_text import StoredText
 
 
 class BackgroundPreparation:
-    """Prepared data and pretrained weights of a study's tasks.
+    """A thread that prepares the data and pretrained weights of a study's tasks.
 
     Args:
         study: its tasks, model and lengths.
         root: the data folder.
         broker: handle of the broker that workers ask.
         note: called with a line for the log.
+
+    Attributes:
+        error: why the preparation failed; None while it has not.
     """
 
     def __init__(self, study: Study, root: Path, broker: Any, note: Callable[[str], None]) -> None:
         self.study, self.root, self.broker, self.note = study, root, broker, note
         self.error: BaseException | None = None
         self._models: dict[str, Any] = {}
-        self._kept: list[ray.ObjectRef] = []  # the driver owns them as long as the study runs
-        self._thread = threading.Thread(target=self._fill, daemon=True)
+        # Held as long as the study runs: the object store drops what nobody refers to.
+        self._references: list[ray.ObjectRef[Any]] = []
+        self._tasks: list[str] = []
+        self._thread = threading.Thread(target=self._prepare_all, daemon=True)
 
-    def start(self, needed: list[str]) -> None:
-        """Begin to prepare these tasks, in their order."""
-        self._needed = needed
+    def start(self, names: list[str]) -> None:
+        """Start to prepare these tasks, in their order."""
+        self._tasks = names
         self._thread.start()
 
     def pretrained(self, task: str) -> Any:
-        """The encoder with the task's head; there once a trial of the task has run."""
+        """Return the encoder with the task's head, after a trial of the task has run."""
         return self._models[task]
 
-    def _fill(self) -> None:
+    def _prepare_all(self) -> None:
         try:
             self._check_settings()
-            for name in self._needed:
+            for name in self._tasks:
                 self._provide(name)
         except BaseException as error:  # the main thread raises it
             self.error = error
 
     def _check_settings(self) -> None:
-        """Raises InputError for settings that some task's model cannot take, before any trains."""
+        """Check the settings of all tasks before any task trains.
+
+        Raises:
+            InputError: settings that some task's model does not support.
+        """
         from ..models.setting_checks import setting_problems
 
-        if problems := setting_problems(self.study, self._needed, download=True):
+        if problems := setting_problems(self.study, self._tasks, download=True):
             raise InputError(self.study.name, problems)
         for note in unused_field_notes(self.study):
             self.note(note)
 
     def _provide(self, name: str) -> None:
+        """Prepare a task and publish its object references at the broker.
+
+        Raises:
+            InputError: what is wrong with its data, model or teacher.
+        """
         from ..models import read_pretrained
         from ..models.pretrained import read_tokenizer
         from ..models.teacher_model import read_teacher
 
         task = tasks.get(name)
         tokenizer = read_tokenizer(self.study.model_of(name), self._texts(name))
-        hyper = self.study.hyperparameters(
-            name, {}
-        )  # what shapes data and head is fixed: trials share it
+        # The hyperparameters that shape data and head are fixed: all trials share them.
+        hyper = self.study.hyperparameters(name, {})
         if "subwords" in hyper.view_kinds():
             unigram.of_tokenizer(tokenizer)  # refuses other kinds before anything is prepared
-        present = readers.present_splits(task, self.root)
-        train, spare = self.study.training_splits(name), self.study.leave_out
-        parts = [self._prepared(task, split, tokenizer, hyper, spare) for split in train]
-        train = encoding_cache.concat_splits(parts)
-        self._tell_schedules(task, train)
-        splits = {"train": self._put(_worker_input(train, parts))}
-        for split in (s for s in task.dev if s.name in present):
-            made = self._prepared(task, split, tokenizer, hyper)
-            table = encoding_cache.subsample(made.table, hyper.dev_examples)
-            if text := one_label(task, table):
-                self.note(f"{name} {split.name}: {text}")
-            splits[split.name] = self._put(_worker_input(table, [made]))
+        train, splits = self._splits(task, tokenizer, hyper)
         pretrained = read_pretrained(self.study.model_of(name), task, tokenizer, hyper)
         self._models[name] = pretrained
         for note in pretrained.notes:
             self.note(f"{name}: {note}")
-        material = {"splits": splits, "pretrained": self._put(pretrained)}
+        data = {"splits": splits, "pretrained": self._put(pretrained)}
         if folder := getattr(hyper, "teacher", None):
             teacher = read_teacher(folder, task, pretrained, tokenizer, hyper, self.note)
-            material["teacher"] = self._put(teacher)
+            data["teacher"] = self._put(teacher)
         if hyper.view_kinds():
-            material["views"] = self._put(self._views(task, train, tokenizer, hyper))
-        ray.get(self.broker.publish_data.remote(name, material))
+            data["views"] = self._put(self._views(task, train, tokenizer, hyper))
+        ray.get(self.broker.publish_data.remote(name, data))
 
-    def _prepared(
+    def _splits(
+        self, task: tasks.Task, tokenizer: Any, hyper: Hyperparameters
+    ) -> tuple[pa.Table, dict[str, ray.ObjectRef[Any]]]:
+        """Prepare the training set of a task and its dev splits.
+
+        Returns:
+            The table of the training set; split name -> reference to what `open_split` takes, the
+            training set first.
+        """
+        training_splits, max_bad_rows = self.study.training_splits(task.name), self.study.leave_out
+        parts = [
+            self._prepare(task, split, tokenizer, hyper, max_bad_rows) for split in training_splits
+        ]
+        train = encoding_cache.concat_splits(parts)
+        self._note_schedules(task, train)
+        references = {"train": self._put(_worker_input(train, parts))}
+        present = readers.present_splits(task, self.root)
+        for split in (s for s in task.dev if s.name in present):
+            prepared = self._prepare(task, split, tokenizer, hyper)
+            table = encoding_cache.subsample(prepared.table, hyper.dev_examples)
+            if text := one_label(task, table):
+                self.note(f"{task.name} {split.name}: {text}")
+            references[split.name] = self._put(_worker_input(table, [prepared]))
+        return train, references
+
+    def _prepare(
         self,
         task: tasks.Task,
         split: tasks.Split,
         tokenizer: Any,
         hyper: Hyperparameters,
-        spare: int = 0,
+        max_bad_rows: int = 0,
     ) -> encoding_cache.Prepared:
-        made = encoding_cache.prepare(task, split, self.root, tokenizer, hyper, spare)
-        return self._noted(task, split.name, made)
+        prepared = encoding_cache.prepare(task, split, self.root, tokenizer, hyper, max_bad_rows)
+        return self._noted(task, split.name, prepared)
 
     def _noted(
-        self, task: tasks.Task, split: str, made: encoding_cache.Prepared
+        self, task: tasks.Task, split: str, prepared: encoding_cache.Prepared
     ) -> encoding_cache.Prepared:
-        known = "from the cache" if made.cached else "prepared"
-        self.note(f"{task.name} {split}: {describe_count(task, made.table)} {known}")
-        if made.skipped:
-            self.note(f"{task.name} {split}: {made.skipped}")
-        return made
+        """Note the size of a split, and return the split."""
+        origin = "from the cache" if prepared.cached else "prepared"
+        self.note(f"{task.name} {split}: {describe_count(task, prepared.table)} {origin}")
+        if prepared.skipped:
+            self.note(f"{task.name} {split}: {prepared.skipped}")
+        return prepared
 
     def _views(
         self, task: tasks.Task, train: pa.Table, tokenizer: Any, hyper: Hyperparameters
     ) -> dict[str, Any]:
-        """What the views of a training set are made from.
+        """Return the input of a training set's views.
 
         Returns:
             `tokenizer`; `dictionaries`, language -> word -> translations; `pool`, table and padding
-            of translations, None where none are needed; `candidates`, offsets and rows: the rows of
+            of translations, None if no view needs them; `candidates`, offsets and rows: the rows of
             the pool that translate each training row.
+
+        Raises:
+            InputError: views need files that are missing.
         """
-        spare = self.study.leave_out
-        found = resources.find_resources(task, self.root, hyper.view_kinds(), spare)
-        if found.missing:
-            raise InputError(task.name, found.missing)
-        for note in found.notes:
+        max_bad_rows = self.study.leave_out
+        files = resources.find_resources(task, self.root, hyper.view_kinds(), max_bad_rows)
+        if files.missing:
+            raise InputError(task.name, files.missing)
+        for note in files.notes:
             self.note(f"{task.name} {note}")
-        made: dict[str, Any] = {"tokenizer": tokenizer, "pool": None, "candidates": None}
-        made["dictionaries"] = dictionaries.read(found.dictionaries)
-        if found.translations:
-            parts = translation_pool.prepare_translations(task, self.root, tokenizer, hyper, spare)
+        views: dict[str, Any] = {"tokenizer": tokenizer, "pool": None, "candidates": None}
+        views["dictionaries"] = dictionaries.read(files.dictionaries)
+        if files.translations:
+            parts = translation_pool.prepare_translations(
+                task, self.root, tokenizer, hyper, max_bad_rows
+            )
             pool = translation_pool.join_translations(
                 task, train, [self._noted(task, *part) for part in parts]
             )
-            made |= {"pool": (pool.table, pool.padding), "candidates": (pool.offsets, pool.rows)}
-            self._tell_matches(task, pool, train)
-        return made
+            views |= {"pool": (pool.table, pool.padding), "candidates": (pool.offsets, pool.rows)}
+            self._note_matches(task, pool, train)
+        return views
 
-    def _tell_matches(
+    def _note_matches(
         self, task: tasks.Task, pool: translation_pool.TranslationPool, train: pa.Table
     ) -> None:
-        """How many rows have a translation. Raises InputError where none has that should."""
+        """Note how many training rows have a translation.
+
+        Raises:
+            InputError: none has one, although the translations are those of a training set.
+        """
         if not (pool.matched or translation_pool.has_numbered_ids(task)):
-            text = "none is of a row of the training set: the files are of another one"
+            text = "none belongs to a row of the training set: the files are of another one"
             raise InputError(task.name, [Problem(location="translations", text=text)])
         self.note(f"{task.name} translations: of {pool.matched:,} of {train.num_rows:,} rows")
 
-    def _tell_schedules(self, task: tasks.Task, train: pa.Table) -> None:
-        """What schedules do otherwise than the study says, of as many examples as there are."""
+    def _note_schedules(self, task: tasks.Task, train: pa.Table) -> None:
+        """Note where schedules differ from what the study says, for this number of examples."""
         if task.head in schedule_notes.UNCOUNTED_HEADS:
             return
         examples = (
@@ -169,50 +207,65 @@ class BackgroundPreparation:
             self.note(f"{task.name} {line}")
 
     def _texts(self, name: str) -> Iterator[str]:
+        """Yield the texts of a task's training set, for a tokenizer that is trained on them."""
         task = tasks.get(name)
-        for example in readers.read(task, task.train, self.root, max_bad_rows=self.study.leave_out):
+        assert task.train is not None
+        bad_rows = self.study.leave_out
+        for example in readers.read(task, task.train, self.root, max_bad_rows=bad_rows):
             for field in task.inputs:
-                yield from [example[field]] if isinstance(example[field], str) else example[field]
+                value = example[field]
+                yield from [value] if isinstance(value, str) else cast(list[str], value)
 
-    def _put(self, value: Any) -> ray.ObjectRef:
+    def _put(self, value: Any) -> ray.ObjectRef[Any]:
         reference = ray.put(value)
-        self._kept.append(reference)
+        self._references.append(reference)
         return reference
 
 
 def _worker_input(
     table: pa.Table, parts: list[encoding_cache.Prepared]
-) -> tuple[Any, dict[str, int]]:
-    """What workers open: a table of some or all rows of these parts, or where a whole text is; its
-    padding."""
-    if token_stream.is_token_stream(table.schema) and table.num_rows == sum(
-        p.table.num_rows for p in parts
-    ):
-        paths, node = (str(p.path) for p in parts), ray.get_runtime_context().get_node_id()
+) -> tuple[pa.Table | StoredText, dict[str, int]]:
+    """Return what workers open, see `open_split`.
+
+    Args:
+        table: some or all rows of these parts.
+        parts: prepared splits.
+
+    Returns:
+        The table, or where the text is if it is a whole one; column -> the value that pads it.
+    """
+    rows = sum(part.table.num_rows for part in parts)
+    if token_stream.is_token_stream(table.schema) and table.num_rows == rows:
+        paths, node = (str(part.path) for part in parts), ray.get_runtime_context().get_node_id()
         return StoredText(paths=tuple(paths), node=node), parts[0].padding
     return table, parts[0].padding
 
 
 def one_label(task: tasks.Task, table: pa.Table) -> str:
-    """Return what is to be told of dev examples that all have one label; empty where they differ.
+    """Return a note about dev examples that all have the same label; empty if labels differ.
 
     Args:
-        table: of the examples that are scored.
+        task: the task of the examples.
+        table: the examples that are scored.
     """
     if task.head not in ("classify", "regress") or LABEL not in table.column_names:
         return ""
     if len(table[LABEL].unique()) != 1:
         return ""
-    which = table[LABEL][0].as_py()
-    named = task.labels[which] if task.labels else f"{which:g}"
-    text = f"all {table.num_rows:,} examples that are scored have the label '{named}': to predict"
-    return f"{text} it alone looks perfect, and correlations are 0; dev_examples can be raised"
+    label = table[LABEL][0].as_py()
+    name = task.labels[label] if task.labels else f"{label:g}"
+    return (
+        f"all {table.num_rows:,} examples that are scored have the label '{name}': a model that"
+        " always predicts it looks perfect, and correlations are 0; dev_examples can be raised"
+    )
 
 
 def describe_count(task: tasks.Task, table: pa.Table) -> str:
-    """How many examples a prepared table holds, and of how many rows, where it has several of one:
-    "1,223 examples (4,892 rows)"."""
+    """Return the number of examples in a prepared table, and of rows where these are more.
+
+    An example has several rows if it has several options or windows: "1,223 examples (4,892 rows)".
+    """
     examples, rows = len(encoding_cache.example_ends(table)), table.num_rows
-    said = f"{examples:,} examples"
+    text = f"{examples:,} examples"
     name = "windows" if task.head == "span" else "rows"
-    return said if examples == rows else f"{said} ({rows:,} {name})"
+    return text if examples == rows else f"{text} ({rows:,} {name})"

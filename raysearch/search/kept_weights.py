@@ -1,5 +1,8 @@
-"""What a run keeps of its trials' weights, and what goes at its end. It knows neither Ray nor
-torch, so that a run that was killed in its last moments is tidied without either."""
+"""The weights of trials that a run keeps, and what it removes at its end.
+
+It is apart because it needs neither Ray nor torch: a run that was killed in its last moments is
+tidied without them.
+"""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -23,27 +26,33 @@ from ..study import Study
 from . import samplers
 from .samplers import OptunaStudy
 
-FOLDER = "weights"  # of a task: a folder of weights for each trial that may win
+FOLDER = "weights"  # in a task's folder; it has a folder for each trial that may become the best
 
 
 def weights_folder(folder: Path, record: Record) -> Path:
-    """Return where a trial's weights are kept. Raises InputError where a link would lead away."""
+    """Return the folder of a trial's weights.
+
+    Raises:
+        InputError: a symbolic link leads out of the run folder.
+    """
     return inside(folder, tasks.get(record.task).slug, FOLDER, record.id)
 
 
-def kept(folder: Path, records: Records, task: str) -> list[Record]:
+def kept_trials(folder: Path, records: Records, task: str) -> list[Record]:
     """Return the ended trials of a task whose weights are kept."""
     return [r for r in records.of(task) if r.is_over and weights_folder(folder, r).is_dir()]
 
 
 def run_of(folder: Path) -> str:
-    """Return the id of a run: what it made bears it, and nothing else is ever removed."""
+    """Return the id of a run, which marks what the run has made; nothing else is removed."""
     return owner(folder) or mark(folder)
 
 
-def untidy(folder: Path, study: Study) -> bool:
-    """Return whether weights of trials are left, as after a kill between the last trial and the
-    run's end."""
+def has_leftover_weights(folder: Path, study: Study) -> bool:
+    """Return whether weights of trials are left in a run folder.
+
+    They are if the run was killed between its last trial and its end.
+    """
     slugs = [tasks.get(name).slug for name in study.tasks]
     return any(kind_of(inside(folder, slug, FOLDER)) is not None for slug in slugs)
 
@@ -52,24 +61,30 @@ def remove_unneeded_weights(
     folder: Path,
     study: Study,
     records: Records,
-    asker: Callable[[str], OptunaStudy],
+    optuna_study: Callable[[str], OptunaStudy],
     note: Callable[[str], None],
 ) -> None:
-    """Make the winners' weights best/, take the others away, and write Optuna's studies.
+    """Move the winners' weights to best/, remove the others, and write Optuna's studies.
 
-    What a run did not make stays. What cannot be written for want of room is told, and the rest is
-    done: tables come after.
+    What the run did not make stays. An Optuna study that cannot be written, for example on a full
+    disk, is noted, and the rest is done: tables are written later.
 
     Args:
-        asker: gives the Optuna study of a task.
+        folder: the run folder.
+        study: the study of the run.
+        records: its trials.
+        optuna_study: returns the Optuna study of a task.
         note: called with a line for the log.
+
+    Raises:
+        InputError: a symbolic link leads out of the run folder.
     """
     run = run_of(folder)
     for name in study.tasks:
         slug = tasks.get(name).slug
         folder_inside(folder, slug)
         leaders = leaderboard(study, records, name)
-        identities = {record.id for record in kept(folder, records, name)}
+        identities = {record.id for record in kept_trials(folder, records, name)}
         for record in leaders[0].trials if leaders else ():
             if record.id in identities:
                 best = inside(folder, slug, "best")
@@ -81,7 +96,8 @@ def remove_unneeded_weights(
         remove_known(inside(folder, slug, FOLDER), ())
         path = file_inside(folder, slug, "study.db")
         try:
-            samplers.export(path, study.name, asker(name), records.of(name, "search"))
+            trials = records.of(name, "search")
+            samplers.export(path, study.name, optuna_study(name), trials)
         except OSError as error:
             note(f"{path}: not written: {error.strerror or error}")
     checkpoints = [f"{record.id}.pt" for record in records.trials.values()]

@@ -1,10 +1,14 @@
-"""Which trials a study begins: points from the start list, the grid, the sampler or the search's
-best, each once. It knows the journal, and not when anything runs."""
+"""The trials that a study begins, each once.
+
+Their points come from the start list, the grid, the sampler, or the search's best. It is apart from
+the queue because it knows the journal, but not when a trial runs.
+"""
 
 import itertools
 import random
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+
+import optuna
 
 from .. import search_space as spaces
 from ..recipes import RECIPES
@@ -15,15 +19,18 @@ from ..study import Configuration, Study
 from .samplers import OptunaStudy
 from .session_clock import SessionClock
 
-ATTEMPTS = 30  # proposals in a row that were known, after which an untried point is drawn
-CELLS = 100_000  # a space with more is never listed: few of its points can be known
+ATTEMPTS = 30  # proposals in a row that are known already, before an untried point is drawn
+CELLS = 100_000  # a larger space is not listed: only few of its points can be known already
 
 
 class Proposals:
-    """The trials of a study that are begun, and those to begin next.
+    """A source of a study's trials.
 
     Args:
-        study, journal, content, devices: see Agenda.
+        study: what is searched.
+        journal: what has happened so far.
+        content: task -> identity of its data and model.
+        devices: the number of devices that a trial holds.
         clock: of the session; one that starts now by default.
     """
 
@@ -37,11 +44,11 @@ class Proposals:
     ) -> None:
         self.study, self.journal, self.content, self.devices = study, journal, content, devices
         self.origin, self.clock = TrialOrigin(content=content), clock or SessionClock()
-        self._askers: dict[str, OptunaStudy] = {}
+        self._optuna_studies: dict[str, OptunaStudy] = {}
         self._teachers: dict[str, tuple[str, Configuration] | None] = {}
 
     def next(self, task: str) -> Record | None:
-        """A task's next trial, begun in the journal; None while there is none, or for ever."""
+        """Begin a task's next trial in the journal; return None if there is none now, or ever."""
         planned = leaderboard.planned_trials(self.study, self.journal, task)
         searched = self.journal.of(task, "search")
         if len(searched) < planned["search"]:
@@ -51,22 +58,38 @@ class Proposals:
         return self._confirm(task)
 
     def teacher(self, record: Record) -> tuple[str, Configuration] | None:
-        """Id and whole configuration of the trial that teaches another; None where none does."""
+        """Return the trial that teaches another; None if it has no teacher.
+
+        Returns:
+            Its id, and its full configuration.
+        """
         if record.id not in self._teachers:
             recipe, task = RECIPES[self.study.recipe], record.task
-            wanted = recipe.teacher_configuration(
-                self.study.hyperparameters(task, record.configuration)
-            )
-            if wanted is not None:
-                whole = recipe.hyper.model_validate(wanted).model_dump(mode="json")
-                wanted = self._id(task, "teach", whole, record.seed), whole
-            self._teachers[record.id] = wanted
+            hyper = self.study.hyperparameters(task, record.configuration)
+            teacher = None
+            if (configuration := recipe.teacher_configuration(hyper)) is not None:
+                full = recipe.hyper.model_validate(configuration).model_dump(mode="json")
+                teacher = self._id(task, "teach", full, record.seed), full
+            self._teachers[record.id] = teacher
         return self._teachers[record.id]
 
     def begin(
-        self, task: str, phase: Phase, point: Configuration, seed: int, trial: Any = None
+        self,
+        task: str,
+        phase: Phase,
+        point: Configuration,
+        seed: int,
+        trial: optuna.Trial | None = None,
     ) -> Record:
-        """Write a new trial to the journal; `trial` is Optuna's, where its sampler chose it."""
+        """Write a new trial to the journal and return its record.
+
+        Args:
+            task: name of the task.
+            phase: "search", "confirm" or "teach".
+            point: the configuration without the fixed hyperparameters; a teacher's is full.
+            seed: of the trial.
+            trial: Optuna's trial, if its sampler proposed the point.
+        """
         identity = self._id(task, phase, point, seed)
         self.journal.write(
             "trial",
@@ -84,20 +107,20 @@ class Proposals:
         return record
 
     def optuna_study(self, task: str) -> OptunaStudy:
-        """The task's Optuna study, told everything that the journal holds."""
-        if task not in self._askers:
+        """Return the task's Optuna study, which knows all trials of the journal."""
+        if task not in self._optuna_studies:
             search, records = self.study.search, self.journal.of(task, "search")
             metric = self.study.selection_metric(task)
-            # A resumed sampler must not draw the numbers of the first session again.
+            # A resumed sampler must not draw the random numbers of the first session again.
             seed = search.seed + 1000 * len(records)
-            asker = OptunaStudy(self.study.space_of(task), search.sampler, seed, metric)
+            optuna_study = OptunaStudy(self.study.space_of(task), search.sampler, seed, metric)
             for record in records:
-                asker.replay(record)
-            self._askers[task] = asker
-        return self._askers[task]
+                optuna_study.replay(record)
+            self._optuna_studies[task] = optuna_study
+        return self._optuna_studies[task]
 
     def _confirm(self, task: str) -> Record | None:
-        """The first confirmation that has not been begun."""
+        """Begin the first confirmation that has not begun yet."""
         for point in leaderboard.configurations_to_confirm(self.study, self.journal, task):
             for seed in self.study.confirm.seeds:
                 if self._id(task, "confirm", point, seed) not in self.journal.trials:
@@ -105,32 +128,33 @@ class Proposals:
         return None
 
     def _propose(self, task: str) -> Record:
-        """A point that has not been tried: from the start list, the grid or the sampler."""
-        seed, asker = self.study.search.seed, self.optuna_study(task)
+        """Begin a trial of a new point: from the start list, the grid or the sampler."""
+        seed, optuna_study = self.study.search.seed, self.optuna_study(task)
         for point in self.study.initial_points(task):
             if self._id(task, "search", point, seed) not in self.journal.trials:
                 return self.begin(task, "search", point, seed)
         for _ in range(ATTEMPTS if self.study.search.sampler != "grid" else 0):
-            point, trial = asker.ask()
+            point, trial = optuna_study.ask()
             known = self.journal.trials.get(self._id(task, "search", point, seed))
             if known is None:
                 return self.begin(task, "search", point, seed, trial)
             self.journal.write("repeat", trial=known.id, **self.clock.stamp())
-            asker.repeat(trial, known)
+            optuna_study.repeat(trial, known)
         return self.begin(task, "search", self._untried(task), seed)
 
     def _untried(self, task: str) -> Configuration:
-        """A point that no trial has: a grid's cells in a seeded order, else one drawn at random."""
+        """Return a point that no trial has: from the grid in seeded order, or a random one."""
         seed, space = self.study.search.seed, self.study.space_of(task)
+        points: Iterable[Configuration]
         if spaces.count_points(space) > CELLS:
-            drawn = OptunaStudy(space, "random", seed + len(self.journal.of(task)), "")
-            points = (drawn.ask()[0] for _ in itertools.count())
+            random_study = OptunaStudy(space, "random", seed + len(self.journal.of(task)), "")
+            points = (random_study.ask()[0] for _ in itertools.count())
         else:
-            points = spaces.grid(space)
-            random.Random(seed).shuffle(points)
+            points = cells = spaces.grid(space)
+            random.Random(seed).shuffle(cells)
         known = self.journal.trials
         return next(p for p in points if self._id(task, "search", p, seed) not in known)
 
     def _id(self, task: str, phase: Phase, point: Configuration, seed: int) -> str:
-        """Identity of a trial, see `identity.trial_id`."""
+        """Return the id of a trial, see `run_folder.trial_identity.trial_id`."""
         return trial_id(self.study, task, phase, point, seed, self.origin)

@@ -1,4 +1,7 @@
-"""What a run was made with, so that it can be told apart and repeated."""
+"""What a run was made with, so that it can be distinguished from others and repeated.
+
+It is apart because a run folder's files are read without it.
+"""
 
 import platform
 import subprocess
@@ -14,7 +17,7 @@ from .ray_cluster import local_resources
 
 
 def provenance(study: Study) -> dict[str, Any]:
-    """Versions, code and machine of a run, and the study as it is run: its file may change."""
+    """Return versions, code and machine of a run, and the study, whose file may change later."""
     packages = ("ray", "torch", "transformers", "optuna", "pyarrow", "numpy", "tokenizers")
     return {
         "raysearch": __version__,
@@ -37,10 +40,10 @@ def _version(package: str) -> str | None:
 
 
 def _commit() -> str | None:
-    here = Path(__file__).parent
+    """Return the commit of the code; None outside a git checkout."""
+    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
     try:
-        command = ["git", "-C", str(here), "rev-parse", "HEAD"]
-        out = subprocess.run(command, capture_output=True, text=True)
-    except OSError:
+        process = subprocess.run(command, capture_output=True, text=True)
+    except OSError:  # git is not installed
         return None
-    return out.stdout.strip() or None
+    return process.stdout.strip() or None

@@ -1,9 +1,12 @@
-"""One run from its study to its table: the engine under the command and the Python interface."""
+"""One run from its study to its table, for the command and for Python.
+
+It is apart from `session` because most of it needs neither torch nor a cluster.
+"""
 
 import json
 import threading
-from collections.abc import Callable
-from contextlib import closing, nullcontext, suppress
+from collections.abc import Callable, Iterator
+from contextlib import closing, nullcontext
 from dataclasses import asdict, dataclass
 from importlib import import_module
 from pathlib import Path
@@ -12,49 +15,37 @@ from typing import Any
 from .. import __version__, preflight, results, tasks
 from .. import study as studies
 from ..data import readers
-from ..errors import InputError, Problem, printable, shorten
+from ..errors import InputError, Problem
 from ..preflight import Lanes
 from ..recipes import RECIPES
 from ..results.leaderboard import RankedConfiguration, is_complete, leaderboard
-from ..run_folder import (
-    JOURNAL_NAME,
-    TORN_NAME,
-    Journal,
-    Record,
-    Records,
-    opening,
-    read_journal,
-    trial_identity,
-)
-from ..storage import (
-    MARKER,
-    file_inside,
-    kind_of,
-    mark,
-    name_problem,
-    owner,
-    remove_known,
-    write_atomically,
-)
+from ..run_folder import Journal, Record, Records, opening, read_journal, trial_identity
+from ..storage import file_inside, kind_of, mark, write_atomically
 from ..study import Study
 from ..study.model_names import scratch_shape
+from .new_run import (
+    RAY_ERROR,
+    RunLocation,
+    has_begun,
+    location_problems,
+    remove_abandoned,
+    remove_start,
+)
 from .provenance import provenance
 from .ray_cluster import connect, local_resources
 from .remote_sync import RemoteSync, is_remote
 from .teacher_store import TeacherStore
 
-RAY_ERROR = "ray-error.txt"
-
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """A run as it stands.
+    """A run and its trials, as far as they have ended.
 
     Attributes:
         folder: the run folder.
         study: what was searched.
-        records: its trials.
-        interrupted: whether it was stopped before its end.
+        records: the trials.
+        interrupted: whether the run was stopped before its end.
     """
 
     folder: Path
@@ -64,11 +55,11 @@ class Run:
 
     @property
     def failed(self) -> list[Record]:
-        """Trials that could not be run."""
+        """The trials that could not be run."""
         return [r for r in self.records.trials.values() if r.status == "failed"]
 
     def best(self, task: str) -> RankedConfiguration | None:
-        """The configuration that leads a task, None before any trial has finished."""
+        """Return the best configuration of a task; None before any trial has finished."""
         return next(iter(leaderboard(self.study, self.records, task)), None)
 
 
@@ -87,29 +78,32 @@ def run(
     Args:
         study: from `raysearch.load`.
         data: the folder that holds the benchmark's folders.
-        storage: where the run folder goes: a folder, or a URI that pyarrow reaches (S3, GCS).
-        name: of the run folder; the study's name where none is given.
+        storage: where the run folder goes: a folder, or a URI that pyarrow supports (S3, GCS).
+        name: of the run folder; the study's name by default.
         address: of a Ray cluster; None starts one on this machine.
         lanes: how many, or how many and how large.
         watch: shows progress: (queue, lanes) -> object with note, change, refresh and close.
 
     Raises:
-        InputError: everything that stands in the way, before anything is trained; no folder stays.
+        InputError: everything that stands in the way, before anything is trained; no folder is
+            left then.
+        RaysearchError: Ray failed.
     """
     data, lanes = Path(data), Lanes.from_mapping(lanes) or Lanes()
-    folder, remote, there = run_place(study, storage, name, data, lanes, address)
-    written, content = studies.checked_dump(study), _content(study, data)
-    _clear_abandoned(folder)
+    location = _locate(study, storage, study.name if name is None else name, data, lanes, address)
+    folder, remote = location.folder, location.remote
+    study_text, content = studies.checked_dump(study), _content(study, data)
+    remove_abandoned(folder)
     folder.mkdir(parents=True, exist_ok=True)
     with remote or nullcontext(), closing(Journal(folder)) as journal:
-        if kind_of(folder / opening.STUDY):  # another run has begun, and ended, meanwhile
-            raise InputError(study.name, [there])
-        made = _write_new_run(folder, study, written, data, content, lanes)
+        if kind_of(folder / opening.STUDY):  # another run has begun and ended in the meantime
+            raise InputError(study.name, [location.taken])
+        run_id = _write_new_run(folder, study, study_text, data, content, lanes)
         try:
             return _engine(folder, study, data, journal, content, address, lanes, watch)
-        except BaseException:  # what only a model, all data or Ray can tell; Ctrl-C
-            if not _begun(journal) and kind_of(folder / RAY_ERROR) is None:
-                _clear(folder, made)
+        except BaseException:  # an error that only the model, the data or Ray can show, or Ctrl-C
+            if not has_begun(journal) and kind_of(folder / RAY_ERROR) is None:
+                remove_start(folder, run_id)
                 if remote:
                     remote.withdraw()
             raise
@@ -123,17 +117,25 @@ def resume(
     lanes: Lanes | int | None = None,
     watch: Callable[..., Any] | None = None,
 ) -> Run:
-    """Finish a run that was stopped, however: see `run` for the arguments.
+    """Finish a run that was stopped.
+
+    Args:
+        folder: the run folder, or its URI.
+        data: the data folder; by default the one of the run's start.
+        address: see `run`.
+        lanes: see `run`; by default those of the run's start.
+        watch: see `run`.
 
     Raises:
-        InputError: what stands in the way, and what of the study, the data, the model or this
-            program is not what its trials were trained with.
+        InputError: everything that stands in the way; and every difference between the study, the
+            data, the model or raysearch now and when the trials were trained.
+        RaysearchError: Ray failed.
     """
     remote = RemoteSync(str(folder)) if is_remote(str(folder)) else None
     folder = remote.fetch() if remote else Path(folder)
     study, facts = open_run(folder)
     opening.refuse_lost_journal(folder, study, read_journal(folder), needed=True)
-    with closing(Journal(folder)) as journal:  # first: a run that is going on is told at once
+    with closing(Journal(folder)) as journal:  # first, as it refuses a run that still runs
         opening.refuse_lost_journal(folder, study, journal)
         data = Path(data or facts["data"])
         lanes = Lanes.from_mapping(lanes) or Lanes(**facts["lanes"])
@@ -150,7 +152,11 @@ def resume(
 
 
 def open_run(folder: Path) -> tuple[Study, dict[str, Any]]:
-    """The study and the provenance of a run folder. Raises InputError where it is none."""
+    """Return the study and the provenance of a run folder.
+
+    Raises:
+        InputError: it is not a run folder, or its files are damaged.
+    """
     names = (opening.STUDY, opening.PROVENANCE)
     missing = [name for name in names if kind_of(file_inside(folder, name)) is None]
     if missing:
@@ -160,41 +166,26 @@ def open_run(folder: Path) -> tuple[Study, dict[str, Any]]:
     return studies.load(opening.study_file(folder)), facts
 
 
-def run_place(
-    study: Study, storage: str | Path, name: str | None, data: Path, lanes: Lanes,
+def _locate(
+    study: Study,
+    storage: str | Path,
+    name: str,
+    data: Path,
+    lanes: Lanes,
     address: str | None,
-) -> tuple[Path, RemoteSync | None, Problem]:  # fmt: skip
-    """Where a run goes: its folder here, the remote one, and what to say where it is taken.
+) -> RunLocation:
+    """Return where a new run goes.
 
     Raises:
-        InputError: everything that stands in the way.
+        InputError: everything that stands in the way of the run.
     """
-    name = study.name if name is None else name
-    if problems := _place_problems(str(storage), name):
+    if problems := location_problems(str(storage), name):
         raise InputError(study.name, [*problems, *_problems(study, data, None, lanes, address)])
-    place = f"{storage}/{name}"
-    remote = RemoteSync(place) if is_remote(place) else None
-    folder = remote.folder if remote else Path(place)
-    text = f"'{place}' is there already; go on with `raysearch resume {place}`, or"
-    text += " give the run another name"
-    there = Problem(location="run folder", text=text)
-    taken = _taken(folder) or (remote is not None and remote.exists)
-    problems = [*([there] if taken else []), *_problems(study, data, folder, lanes, address)]
-    if problems:
+    location = RunLocation.of(f"{storage}/{name}")
+    run_problems = _problems(study, data, location.folder, lanes, address)
+    if problems := [*location.problems(), *run_problems]:
         raise InputError(study.name, problems)
-    return folder, remote, there
-
-
-def _place_problems(storage: str, name: str) -> list[Problem]:
-    """What is wrong with where a run folder is to go."""
-    problems = []
-    if not storage.strip() or printable(storage) != storage:
-        text = f"a folder or a URI is needed, without control characters, got {storage!r}"
-        problems.append(Problem(location="storage", text=text))
-    if problem := name_problem(name):
-        text = f"{shorten(repr(name))} cannot name a run folder: {problem}; --name gives another"
-        problems.append(Problem(location="name", text=text))
-    return problems
+    return location
 
 
 def _write_facts(folder: Path, facts: dict[str, Any]) -> None:
@@ -204,31 +195,35 @@ def _write_facts(folder: Path, facts: dict[str, Any]) -> None:
 def _changes(
     folder: Path, study: Study, records: Records, facts: dict[str, Any], content: dict[str, str]
 ) -> list[Problem]:
-    """What is not as it was when the trials of a run were trained: code, data, model and study.
+    """Return what has changed since the trials of a run were trained.
 
     Args:
-        content: of the study as it is now; empty where that is not known. Where it is the same, a
-            model of another name was merely moved.
+        folder: the run folder.
+        study: as it is now.
+        records: the trials of the run.
+        facts: the provenance of the run.
+        content: of the study now, see `_content`; empty if it is not known. If it is the same, a
+            model with another name is only the same model at another location.
     """
     problems = []
     if facts["raysearch"] != __version__:
         text = f"begun by raysearch {facts['raysearch']}, this is {__version__}: not comparable"
         problems.append(Problem(location="version", text=text))
-    before, moved = facts["content"], bool(content)
+    before, is_same_model = facts["content"], bool(content)
     for key, now in content.items():
         if (then := before.get(key, now)) == now:
             continue
         name, kind = key.partition(" ")[0], " of its teachers" if " " in key else ""
         (model, data), (model_now, data_now) = (c.partition("-")[::2] for c in (then, now))
         changed = [f"model '{study.model_of(name)}'"] if model != model_now else []
-        moved = moved and not changed
+        is_same_model = is_same_model and not changed
         changed += ["data"] if data != data_now else []
         text = f"the {' and the '.join(changed)}{kind} changed since the run began"
         text += "; its trials would not compare: put back what was there, or begin another run"
         problems.append(Problem(location=name, text=text))
     try:
         origin = trial_identity.read_origin(folder, facts)
-        trial_identity.refuse_others(str(folder), study, records, origin, places=not moved)
+        trial_identity.refuse_others(str(folder), study, records, origin, places=not is_same_model)
     except InputError as error:
         problems += error.problems
     return problems
@@ -237,33 +232,46 @@ def _changes(
 def _problems(
     study: Study, data: Path, folder: Path | None, lanes: Lanes, address: str | None
 ) -> list[Problem]:
-    """Everything that can be known without Ray and without reading weights."""
-    found = [problem for model in study.models for problem in preflight.hub_problems(model)]
-    found += preflight.survey(study, data).problems
-    found += found or _suitability_problems(study)
-    room = [(folder, study.confirm.top + 1, "storage")] if folder else []
-    if any(
-        RECIPES[study.recipe].teacher_configuration(study.hyperparameters(name, {}))
-        for name in study.tasks
-    ):
-        room.append((TeacherStore().folder, 1 + len(study.confirm.seeds), "RAYSEARCH_CACHE"))
-    for place, weights, named in room:
-        rooms = (preflight.disk_problems(place, m, weights, named) for m in study.models)
-        found += next(filter(None, rooms), [])
+    """Return every problem that can be found without Ray and without reading weights.
+
+    Args:
+        study: the study.
+        data: the data folder.
+        folder: the run folder; None if it is not known.
+        lanes: how many, and how large.
+        address: of a Ray cluster; None for this machine, whose resources are checked.
+    """
+    problems = [problem for model in study.models for problem in preflight.hub_problems(model)]
+    problems += preflight.survey(study, data).problems
+    problems = problems or _suitability_problems(study)
+    problems += _disk_problems(study, folder)
     if address is None:
-        found += preflight.lane_problems(lanes, local_resources())
-    return found
+        problems += preflight.lane_problems(lanes, local_resources())
+    return problems
+
+
+def _disk_problems(study: Study, folder: Path | None) -> Iterator[Problem]:
+    """Yield the first problem of each folder that is to hold weights."""
+    needs = [(folder, study.confirm.top + 1, "storage")] if folder else []
+    recipe = RECIPES[study.recipe]
+    if any(recipe.teacher_configuration(study.hyperparameters(name, {})) for name in study.tasks):
+        needs.append((TeacherStore().folder, 1 + len(study.confirm.seeds), "RAYSEARCH_CACHE"))
+    for parent, weights, location in needs:
+        by_model = (preflight.disk_problems(parent, m, weights, location) for m in study.models)
+        yield from next(filter(None, by_model), [])
 
 
 def _suitability_problems(study: Study) -> list[Problem]:
-    """What the models cannot read or answer; what one from scratch cannot, its lengths, a survey
-    tells."""
-    named = [name for name in study.tasks if not scratch_shape(study.model_of(name))]
-    if not named:
+    """Return what the pretrained models cannot read or answer.
+
+    Of a model from scratch only the lengths can be wrong, and the survey checks them.
+    """
+    pretrained = [name for name in study.tasks if not scratch_shape(study.model_of(name))]
+    if not pretrained:
         return []
     from ..models.suitability import suitability_problems
 
-    return suitability_problems(study, named)
+    return suitability_problems(study, pretrained)
 
 
 def _engine(
@@ -276,6 +284,7 @@ def _engine(
     lanes: Lanes,
     watch: Callable[..., Any] | None,
 ) -> Run:
+    """Run what is left of a study and export its results."""
     importing = threading.Thread(target=import_module, args=(".session", __package__), daemon=True)
     importing.start()  # torch and Tune take as long to import as Ray to start
     if all(is_complete(study, journal, task) for task in study.tasks):
@@ -283,8 +292,8 @@ def _engine(
         results.write_exports(folder)
         return Run(folder=folder, study=study, records=journal)
     with connect(address) as resources:
-        if found := preflight.lane_problems(lanes, resources):
-            raise InputError(study.name, found)
+        if problems := preflight.lane_problems(lanes, resources):
+            raise InputError(study.name, problems)
         importing.join()
         from .session import Session
 
@@ -297,11 +306,11 @@ def _engine(
 
 
 def _finish(folder: Path, study: Study, journal: Journal, content: dict[str, str]) -> None:
-    """Do what a run that was killed after its last trial had left to do."""
-    from . import kept_weights  # Optuna comes with it
+    """Tidy a run that was killed after its last trial."""
+    from . import kept_weights  # imports Optuna
     from .proposals import Proposals
 
-    if kept_weights.untidy(folder, study):
+    if kept_weights.has_leftover_weights(folder, study):
         points = Proposals(study, journal, content, 1)
         kept_weights.remove_unneeded_weights(
             folder, study, journal, points.optuna_study, lambda text: None
@@ -309,86 +318,40 @@ def _finish(folder: Path, study: Study, journal: Journal, content: dict[str, str
 
 
 def _write_new_run(
-    folder: Path, study: Study, written: str, data: Path, content: dict[str, str], lanes: Lanes
-) -> str:  # fmt: skip
-    """Write what a run folder begins with; gives the run's id."""
-    made = mark(folder)
-    write_atomically(file_inside(folder, opening.STUDY), written)
+    folder: Path,
+    study: Study,
+    study_text: str,
+    data: Path,
+    content: dict[str, str],
+    lanes: Lanes,
+) -> str:
+    """Write the first files of a run folder and return the run's id."""
+    run_id = mark(folder)
+    write_atomically(file_inside(folder, opening.STUDY), study_text)
     facts = {"data": str(data.resolve()), "content": content, "lanes": asdict(lanes)}
     _write_facts(folder, provenance(study) | facts)
-    return made
-
-
-def _begun(records: Records) -> bool:
-    """Whether anything was trained, or has ended."""
-    return any(record.attempts or record.is_over for record in records.trials.values())
-
-
-def _taken(folder: Path) -> bool:
-    """Whether a folder holds anything but a run that never began a trial."""
-    return folder.exists() and any(folder.iterdir()) and not _abandoned(folder)
-
-
-def _abandoned(folder: Path) -> bool:
-    """Whether a start was killed here: a folder that a run has marked, in which none began, or one
-    that had no time for more than an empty journal."""
-    if not folder.is_dir():
-        return False
-    names = {path.name for path in folder.iterdir()}
-    if names == {JOURNAL_NAME}:
-        return (
-            kind_of(folder / JOURNAL_NAME) == "a file"
-            and not (folder / JOURNAL_NAME).stat().st_size
-        )
-    if owner(folder) is None or names - set(_beginning(folder)):
-        return False
-    with suppress(InputError):
-        return not _begun(read_journal(folder))
-    return False
-
-
-def _clear_abandoned(folder: Path) -> None:
-    """Take a killed start away. Raises InputError where its process still runs."""
-    if _abandoned(folder):
-        with closing(Journal(folder)):
-            _clear(folder, owner(folder))
-
-
-def _clear(folder: Path, run: str | None) -> None:
-    """Take away what a run's start has written, and the folder where it is empty and no link."""
-    if run is not None and owner(folder) == run:
-        remove_known(folder, _beginning(folder))
-
-
-def _beginning(folder: Path) -> list[str]:
-    """Names of what a start leaves in its folder, the marker last: it allows that."""
-    staged = [path.name for path in folder.glob(".*.writing")]
-    return [
-        *staged,
-        opening.STUDY,
-        opening.PROVENANCE,
-        RAY_ERROR,
-        JOURNAL_NAME,
-        TORN_NAME,
-        "checkpoints",
-        MARKER,
-    ]
+    return run_id
 
 
 def _content(study: Study, data: Path) -> dict[str, str]:
-    """Task -> identity of its training and dev data, of the model, and of what views are made from;
-    "TASK teach" -> that of its teachers, whose views may be others."""
+    """Return the identities of what the trials of a study are trained with.
+
+    Returns:
+        Task -> identity of its model, of its training and dev data, and of what views are made
+        from; "TASK teach" -> that of its teachers, whose views may be others.
+    """
     models = {model: preflight.model_fingerprint(model) for model in study.models}
-    recipe, found = RECIPES[study.recipe], {}
+    recipe, content = RECIPES[study.recipe], {}
     for name in study.tasks:
         task, hyper = tasks.get(name), study.hyperparameters(name, {})
         present = readers.present_splits(task, data)
         splits = [s for s in (*study.training_splits(name), *task.dev) if s.name in present]
-        prints = [readers.fingerprint(task, split, data) for split in splits]
-        seen = {name: hyper}
-        if first := recipe.teacher_configuration(hyper):
-            seen[f"{name} teach"] = recipe.hyper.model_validate(first)
-        for key, one in seen.items():
-            views = preflight.view_fingerprint(task, data, one)
-            found[key] = "-".join(filter(None, [models[study.model_of(name)], *prints, views]))
-    return found
+        fingerprints = [readers.fingerprint(task, split, data) for split in splits]
+        trained = {name: hyper}
+        if configuration := recipe.teacher_configuration(hyper):
+            trained[f"{name} teach"] = recipe.hyper.model_validate(configuration)
+        for key, trial_hyper in trained.items():
+            views = preflight.view_fingerprint(task, data, trial_hyper)
+            parts = filter(None, [models[study.model_of(name)], *fingerprints, views])
+            content[key] = "-".join(parts)
+    return content

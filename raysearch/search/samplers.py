@@ -1,4 +1,7 @@
-"""Optuna's side of a task's search: distributions, samplers by name, asking and telling."""
+"""Optuna's side of a task's search: distributions, samplers, and a study that is asked and told.
+
+It is apart from `proposals` because that knows the journal, and this knows Optuna.
+"""
 
 import json
 import sqlite3
@@ -36,9 +39,9 @@ _STATES = {
 
 
 def distribution(dimension: Dimension) -> BaseDistribution:
-    """The dimension as Optuna has it; choices that are mappings travel as JSON."""
+    """Return Optuna's distribution for a dimension; choices that are mappings become JSON."""
     if dimension.kind == "choice":
-        return CategoricalDistribution([_simple(value) for value in dimension.choice])
+        return CategoricalDistribution([_simple(value) for value in dimension.choice or ()])
     low, high = dimension.range
     if dimension.kind == "int":
         return IntDistribution(int(low), int(high))
@@ -46,15 +49,25 @@ def distribution(dimension: Dimension) -> BaseDistribution:
 
 
 def sampler(name: str, seed: int) -> BaseSampler:
-    """A sampler by its name in a study, every argument that Optuna might change pinned."""
+    """Return a sampler; every argument whose default Optuna might change is set.
+
+    Args:
+        name: as in a study: "tpe", "cmaes", "random" or "grid". A grid is not sampled: its sampler
+            only records trials.
+        seed: of the sampler.
+    """
     if name == "random" or name == "grid":
         return RandomSampler(seed=seed)
     if name == "cmaes":
         return PlainCmaEsSampler(seed=seed, warn_independent_sampling=False)
     return TPESampler(
-        seed=seed, multivariate=True, group=False, constant_liar=True, n_startup_trials=8,
+        seed=seed,
+        multivariate=True,
+        group=False,
+        constant_liar=True,
+        n_startup_trials=8,
         warn_independent_sampling=False,
-    )  # fmt: skip
+    )
 
 
 class OptunaStudy:
@@ -62,50 +75,62 @@ class OptunaStudy:
 
     Args:
         space: what is searched.
-        name: of the sampler.
+        name: of the sampler, see `sampler`.
         seed: of the sampler.
-        metric: the score that selects, for intermediate values.
+        metric: the score that selects; reports have it as their intermediate value.
+
+    Attributes:
+        study: Optuna's own study.
     """
 
     def __init__(self, space: Space, name: str, seed: int, metric: str) -> None:
         self.space, self.metric = space, metric
         self._distributions = {name: distribution(d) for name, d in space.items()}
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that some arguments are experimental
-            chooser = sampler(name, seed)
-        self.study = optuna.create_study(direction="maximize", sampler=chooser)
-        self._asked: dict[str, list[optuna.Trial]] = {}  # a record's, the first began it
+            warnings.simplefilter("ignore")  # some arguments are experimental
+            optuna_sampler = sampler(name, seed)
+        self.study = optuna.create_study(direction="maximize", sampler=optuna_sampler)
+        # Record's id -> Optuna's trials of it: the first began it, the others are repeats.
+        self._trials: dict[str, list[optuna.Trial]] = {}
 
     def ask(self) -> tuple[dict[str, Any], optuna.Trial]:
-        """A new point, and Optuna's trial to tell about it."""
+        """Return a new point, and Optuna's trial, which is to be told its result."""
         trial = self.study.ask(self._distributions)
         return self._point(trial.params), trial
 
     def begin(self, record: Record, trial: optuna.Trial | None = None) -> None:
-        """A trial is under way; without `trial` its point came from elsewhere."""
+        """Record that a trial runs.
+
+        Args:
+            record: the trial.
+            trial: Optuna's trial; None if its sampler did not propose the point.
+        """
         if trial is None:
             trial = self._ask_for(record)
-        self._asked[record.id] = [trial]
+        self._trials[record.id] = [trial]
 
     def sampler_state(self, record: Record) -> dict[str, Any]:
-        """What the sampler keeps with a running trial, for `recall`: CMA-ES its state."""
-        kept = self.study.trials[self._asked[record.id][0].number].system_attrs
-        return {name: kept[name] for name in (GENERATION, STATE) if name in kept}
+        """Return what the sampler keeps with a running trial, for `replay`: CMA-ES its state."""
+        attributes = self.study.trials[self._trials[record.id][0].number].system_attrs
+        return {name: attributes[name] for name in (GENERATION, STATE) if name in attributes}
 
     def tell(self, record: Record) -> None:
-        """A trial has ended."""
-        for trial in self._asked.pop(record.id):
+        """Tell Optuna the result of an ended trial, and of its repeats."""
+        for trial in self._trials.pop(record.id):
             self._finish(trial, record)
 
     def repeat(self, trial: optuna.Trial, record: Record) -> None:
-        """The sampler proposed a known trial: it gets the stored result, or waits for it."""
+        """Tell Optuna the result of a known trial that its sampler proposed again.
+
+        If the trial still runs, the result is told when it ends.
+        """
         if record.is_over:
             self._finish(trial, record)
         else:
-            self._asked[record.id].append(trial)
+            self._trials[record.id].append(trial)
 
     def replay(self, record: Record) -> None:
-        """A trial of an earlier session, with its repeats, as if all had been told then."""
+        """Add a trial of an earlier session, with its repeats, as if it had been told then."""
         if record.is_over:
             self.study.add_trial(self.frozen(record))
         else:
@@ -114,7 +139,11 @@ class OptunaStudy:
             self.repeat(self._ask_for(record), record)
 
     def frozen(self, record: Record) -> optuna.trial.FrozenTrial:
-        """An ended trial as Optuna stores it."""
+        """Return an ended trial as Optuna stores it.
+
+        Its intermediate values are at percents of its schedule. A stopped trial has the last one
+        as its value.
+        """
         state = _STATES[record.status]
         values = {
             round(100 * r["step"] / r["steps"]): r["scores"][self.metric]
@@ -122,7 +151,7 @@ class OptunaStudy:
             if r["scores"]
         }
         value = record.score if state == TrialState.COMPLETE else None
-        if state == TrialState.PRUNED:  # as Optuna has it: what it had reached by then
+        if state == TrialState.PRUNED:  # as in Optuna: its last intermediate value
             value = values.get(max(values, default=0))
         return optuna.trial.create_trial(
             state=state,
@@ -135,7 +164,7 @@ class OptunaStudy:
         )
 
     def _ask_for(self, record: Record) -> optuna.Trial:
-        """Optuna's trial for a point that did not come from its sampler."""
+        """Return Optuna's trial for a point that its sampler did not propose."""
         self.study.enqueue_trial(self._params(record.configuration))
         return self.study.ask(self._distributions)
 
@@ -150,30 +179,35 @@ class OptunaStudy:
         return {name: _simple(point[name]) for name in self.space}
 
     def _point(self, params: Mapping[str, Any]) -> dict[str, Any]:
-        """Optuna's parameters in the study's own values."""
+        """Return the point of Optuna's parameters, in the study's own values."""
         point = {}
         for name, value in params.items():
-            choice = self.space[name].choice or ()
-            known = {json.dumps(_simple(v)): v for v in choice}
-            point[name] = known.get(json.dumps(value), value)
+            choices = {json.dumps(_simple(v)): v for v in self.space[name].choice or ()}
+            point[name] = choices.get(json.dumps(value), value)
         return point
 
 
-def export(path: Path, name: str, asker: OptunaStudy, records: list[Record]) -> None:
-    """Write the ended trials as an Optuna study, for optuna's own tools.
+def export(path: Path, name: str, optuna_study: OptunaStudy, records: list[Record]) -> None:
+    """Write the ended trials as an Optuna study, for Optuna's own tools.
 
-    It is made in memory and written whole: no path becomes part of an address, in which `?` and `%`
-    would mean something, and a disk that fills leaves the old file.
+    It is built in memory and then written at once: no path becomes part of a database URL, in which
+    `?` and `%` have a meaning, and on a full disk the old file stays.
+
+    Args:
+        path: of the database file.
+        name: of the study in it.
+        optuna_study: converts the records.
+        records: the trials of the search.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: the file cannot be written.
     """
     connection = sqlite3.connect(":memory:", check_same_thread=False)
     options = {"creator": lambda: connection, "poolclass": StaticPool}
     storage = optuna.storages.RDBStorage("sqlite://", engine_kwargs=options)
     try:
         study = optuna.create_study(study_name=name, storage=storage, direction="maximize")
-        study.add_trials([asker.frozen(record) for record in records if record.is_over])
+        study.add_trials([optuna_study.frozen(record) for record in records if record.is_over])
         storage.remove_session()
         content = connection.serialize()
     finally:
@@ -184,4 +218,5 @@ def export(path: Path, name: str, asker: OptunaStudy, records: list[Record]) -> 
 
 
 def _simple(value: Any) -> Any:
+    """Return a value that Optuna can store as a choice."""
     return value if isinstance(value, str | int | float | bool | None) else json.dumps(value)

@@ -30,6 +30,7 @@ from ..workers.lane import Lane
 from ..workers.ray_internals import HEAD_NODE_RESOURCE
 from . import kept_weights
 from .data_preparation import BackgroundPreparation
+from .new_run import RAY_ERROR
 from .ray_cluster import as_ctrl_c, cluster_resources
 from .trial_queue import QueueState, TrialQueue
 from .tune_adapter import AdapterCallback, AdapterScheduler, AdapterSearcher, TuneAdapter
@@ -130,7 +131,7 @@ class Session:
         """Return the error to raise when Ray itself failed; its traceback is kept in a file."""
         text = "".join(traceback.format_exception(error))
         try:
-            path = file_inside(self.folder, "ray-error.txt")
+            path = file_inside(self.folder, RAY_ERROR)
             write_atomically(path, text)
             details = f"see {path}"
         except (OSError, RaysearchError):  # a full disk, or no folder: say it in the message
@@ -257,7 +258,7 @@ class Session:
         }
 
     def _kept(self, task: str) -> list[Record]:
-        return kept_weights.kept(self.folder, self.journal, task)
+        return kept_weights.kept_trials(self.folder, self.journal, task)
 
     def _weights(self, record: Record) -> Path:
         return kept_weights.weights_folder(self.folder, record)

@@ -1,7 +1,8 @@
-"""Teachers: the weights of first-stage trials, kept where every study and every restart finds them.
+"""Trained teachers on disk, where every study and every restart finds them.
 
-A trial of a second stage names the configuration that teaches it; which trial that is, and whether
-it is still to be trained, is the queue's matter."""
+It is apart from the queue, which decides which trial teaches another, and whether that is still to
+be trained.
+"""
 
 import hashlib
 import json
@@ -27,89 +28,98 @@ FACTS, WEIGHTS = "facts.json", "weights.safetensors"
 
 
 class TeacherStore:
-    """Trained teachers on disk, each a folder of the trial's id with its weights and facts.
+    """Trained teachers, each in a folder with its trial's id that holds its weights and facts.
 
     Args:
-        folder: where they stand; "teachers" in the cache where none is given.
+        folder: of the store; "teachers" in the cache by default.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
         self.folder = folder or cache_folder() / "teachers"
-        self._sound: dict[str, dict[str, Any]] = {}  # weights are read through once
+        self._verified: dict[str, dict[str, Any]] = {}  # id -> facts; weights are hashed once
 
     def find(self, identity: str) -> dict[str, Any] | None:
-        """What is known of a teacher; None where it is not here, or not whole."""
-        if identity not in self._sound:
+        """Return the facts of a teacher; None if it is not in the store, or damaged.
+
+        Returns:
+            `status`, `seconds`, `score`, `best` and `last`, see `TrialQueue.outcome`, and what else
+            `put` was given.
+        """
+        if identity not in self._verified:
             if not is_id(identity):
                 return None
             try:
                 facts = read_json(inside(self.folder, identity, FACTS))
                 weights = inside(self.folder, identity, WEIGHTS)
-                if not _whole(facts) or facts["digest"] != _digest(weights):
+                if not _is_complete(facts) or facts["digest"] != _digest(weights):
                     return None
             except (OSError, InputError):
                 return None
-            self._sound[identity] = facts
-        return self._sound[identity]
+            self._verified[identity] = facts
+        return self._verified[identity]
 
     def weights(self, identity: str) -> dict[str, Any]:
-        """The arrays of a teacher that was found."""
-        from ..models.weight_arrays import read_arrays  # torch comes with it
+        """Return the weights of a teacher that was found, by parameter name."""
+        from ..models.weight_arrays import read_arrays  # imports torch
 
         return read_arrays(inside(self.folder, identity, WEIGHTS))
 
     def put(self, identity: str, weights: dict[str, Any], facts: dict[str, Any]) -> None:
-        """Keep a teacher, whole or not at all; one that is here already stays.
+        """Write a teacher, completely or not at all; one that is in the store already stays.
 
         Args:
-            facts: what `find` gives.
+            identity: id of its trial.
+            weights: its arrays by parameter name.
+            facts: what `find` returns.
 
         Raises:
-            InputError: there is no room, or no right to write.
+            InputError: the disk is full, or the store cannot be written.
         """
         from ..models.weight_arrays import write_arrays
 
         if self.find(identity) is not None:
             return
-        place = inside(self.folder, identity)
-        remove_stale(self.folder, ".*.writing")  # what a killed run left half written a day ago
+        teacher_folder = inside(self.folder, identity)
+        remove_stale(self.folder, ".*.writing")  # left a day ago by a run that was killed
         try:
-            remove_tree(place)  # damaged
-            with staged_folder(place) as staged:
+            remove_tree(teacher_folder)  # it is damaged
+            with staged_folder(teacher_folder) as staged:
                 write_arrays(staged / WEIGHTS, weights)
                 facts = {**facts, "digest": _digest(staged / WEIGHTS)}
                 write_atomically(staged / FACTS, json.dumps(facts, indent=2) + "\n")
-            self._sound[identity] = facts
+            self._verified[identity] = facts
         except OSError as error:
-            if self.find(identity) is None:  # or another study was quicker by a moment
-                raise _unwritten(self.folder, error) from error
+            if self.find(identity) is None:  # if it is there, another study was faster
+                raise _write_error(self.folder, error) from error
 
 
-def _whole(facts: object) -> bool:
-    """Whether what a teacher's file says has the fields that a run reads, of their types."""
+def _is_complete(facts: object) -> bool:
+    """Return whether a teacher's facts have the fields that a run reads, with their types."""
     if not isinstance(facts, dict) or not isinstance(facts.get("digest"), str):
         return False
-    if facts.get("status") not in ("finished", "degenerate") or not _real(facts.get("seconds")):
+    if facts.get("status") not in ("finished", "degenerate") or not _is_real(facts.get("seconds")):
         return False
     scores = [facts.get("best"), facts.get("last")]
-    if not all(isinstance(s, dict) and all(map(_real, s.values())) for s in scores):
+    if not all(isinstance(s, dict) and all(map(_is_real, s.values())) for s in scores):
         return False
-    return _real(facts.get("score")) and facts["seconds"] >= 0
+    return _is_real(facts.get("score")) and facts["seconds"] >= 0
 
 
-def _real(value: object) -> bool:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    return number and math.isfinite(value) and abs(value) < 1e10
+def _is_real(value: object) -> bool:
+    """Return whether a value is a finite number of a plausible size."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return False
+    return math.isfinite(value) and abs(value) < 1e10
 
 
 def teacher_failure(teacher: Record) -> str | None:
-    """Why no trial can learn from a teacher that failed; None where it merely diverged."""
+    """Return why no trial can learn from a teacher; None if it did not fail, but diverged."""
     if teacher.status != "failed":
         return None
     reason = ((teacher.error or "").strip().splitlines() or ["it did not say why"])[-1]
     return (
-        f"its teacher, trial {teacher.id}, failed: {reason}; mend that, and run the study under "
-        "another name of the run, where it is trained again"
+        f"its teacher, trial {teacher.id}, failed: {reason}; repair that, and run the study with "
+        "another --name: there the teacher is trained again"
     )
 
 
@@ -118,7 +128,7 @@ def _digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _unwritten(folder: Path, error: OSError) -> InputError:
+def _write_error(folder: Path, error: OSError) -> InputError:
     text = (
         f"a trained teacher cannot be written: {error}\n"
         "RAYSEARCH_CACHE can name a folder with room; `raysearch resume` then trains it again"

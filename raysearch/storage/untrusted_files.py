@@ -5,9 +5,9 @@ import errno
 import json
 import os
 import stat
-from io import BufferedReader
+from io import BufferedReader, FileIO
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from ..errors import InputError, Problem
 from .paths import kind_of, kind_of_mode
@@ -48,7 +48,7 @@ def _check(path: Path, mode: int) -> None:
         raise OSError(errno.EINVAL, text, str(path))
 
 
-def open_regular(path: Path, *, write: bool = False) -> BinaryIO:
+def open_regular(path: Path, *, write: bool = False) -> FileIO:
     """Open a regular file of a run folder without a buffer, for reading or also for appending.
 
     Args:

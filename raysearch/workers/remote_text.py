@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow as pa
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -34,13 +33,11 @@ class StoredText:
     node: str
 
 
-def open_split(
-    split: pa.Table | StoredText, padding: dict[str, int]
-) -> "EncodedDataset | TokenStream":
+def open_split(split: Any, padding: dict[str, int]) -> "EncodedDataset | TokenStream":
     """Return the examples of a split, or the tokens of its text.
 
     Args:
-        split: a table of rows, a table of a text, or where a text is.
+        split: an Arrow table of rows or of a text, or a StoredText.
         padding: column -> the value that pads a short row.
 
     Raises:

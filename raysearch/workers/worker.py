@@ -12,13 +12,14 @@ from contextlib import suppress
 from dataclasses import asdict, replace
 from functools import reduce
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import ray
 import torch
 
 from .. import tasks
+from ..data.dataset import EncodedDataset
 from ..data.training_set import as_training_set
 from ..models import ReusableModel
 from ..models.reusable import export_weights
@@ -105,10 +106,10 @@ class Worker:
             world=self.world,
             memory=self.memory,
             teacher=self._teacher(request, hyper),
-            tick=lambda trainer: self._on_step(request, trainer),
+            on_step=lambda trainer: self._on_step(request, trainer),
         )
         self.reports = self._restore(request, trainer)
-        self._announce_attempt(request, trainer, job.plan)
+        self._announce_attempt(request, trainer, job.schedule)
         return trainer
 
     def _job(self, request: TrialRequest, hyper: Hyperparameters, data: dict[str, Any]) -> Job:
@@ -117,24 +118,30 @@ class Worker:
             task=tasks.get(request.task),
             stage=self.recipe.stage_of(hyper),
             hyper=hyper,
-            plan=make_schedule(hyper, len(train), request.rungs),
+            schedule=make_schedule(hyper, len(train), request.rungs),
             seed=request.seed,
             train=train,
-            dev={name: as_training_set(split, hyper) for name, split in data["dev"].items()},
+            # Of a text these are MaskedBlocks, which evaluation uses like an EncodedDataset.
+            dev={
+                name: cast(EncodedDataset, as_training_set(split, hyper))
+                for name, split in data["dev"].items()
+            },
             selector=request.selector,
             select=request.select,
             keep_best=request.keep and request.select == "best" and self.world.rank == 0,
         )
 
-    def _announce_attempt(self, request: TrialRequest, trainer: Trainer, plan: Schedule) -> None:
+    def _announce_attempt(
+        self, request: TrialRequest, trainer: Trainer, schedule: Schedule
+    ) -> None:
         """Tell the broker that an attempt begins."""
         progress = {
             "trial": request.trial,
             "attempt": request.attempt,
-            "plan": asdict(plan),
+            "plan": asdict(schedule),
             "from_step": trainer.step,
             "seconds": trainer.seconds,
-            "spent_before": trainer.spent,
+            "spent_before": trainer.seconds_before,
         }
         if self.world.rank == 0:
             self._call_broker("attempt_started", request.serial, progress)
@@ -242,7 +249,7 @@ class Worker:
 
     def _from_rank0(self, function: Callable[[], Any]) -> Any:
         """Return on every worker what the function returns on rank 0, where alone it is called."""
-        return self.world.share(function() if self.world.rank == 0 else None)
+        return self.world.broadcast(function() if self.world.rank == 0 else None)
 
     def _call_broker(self, method: str, *values: Any) -> Any:
         return ray.get(getattr(self.broker, method).remote(self.lane, *values))

@@ -1,0 +1,133 @@
+"""The folder of a new run: where it goes, whether it is taken, and how a start is undone.
+
+It is apart from `run_study` because it only knows files: what a run trains does not matter here.
+"""
+
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import InputError, Problem, printable, shorten
+from ..run_folder import JOURNAL_NAME, TORN_NAME, Journal, Records, opening, read_journal
+from ..storage import MARKER, kind_of, name_problem, owner, remove_known
+from .remote_sync import RemoteSync, is_remote
+
+RAY_ERROR = "ray-error.txt"  # the traceback of the error with which Ray failed
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunLocation:
+    """Where a new run goes.
+
+    Attributes:
+        folder: the run folder on this machine.
+        remote: keeps a copy at a URI; None where the run was given a folder.
+        taken: what to report if a run is there already.
+    """
+
+    folder: Path
+    remote: RemoteSync | None
+    taken: Problem
+
+    @classmethod
+    def of(cls, location: str) -> "RunLocation":
+        """Return the location that a path or URI names.
+
+        Raises:
+            InputError: the URI cannot be reached.
+        """
+        remote = RemoteSync(location) if is_remote(location) else None
+        text = (
+            f"'{location}' is there already; go on with `raysearch resume {location}`, or"
+            " give the run another name"
+        )
+        return cls(
+            folder=remote.folder if remote else Path(location),
+            remote=remote,
+            taken=Problem(location="run folder", text=text),
+        )
+
+    def problems(self) -> list[Problem]:
+        """Return the problem if anything is there but a run that never began a trial."""
+        taken = _is_taken(self.folder) or (self.remote is not None and self.remote.exists)
+        return [self.taken] if taken else []
+
+
+def location_problems(storage: str, name: str) -> list[Problem]:
+    """Return what is wrong with the storage and the name of a run folder, as texts."""
+    problems = []
+    if not storage.strip() or printable(storage) != storage:
+        text = f"a folder or a URI is needed, without control characters, got {storage!r}"
+        problems.append(Problem(location="storage", text=text))
+    if problem := name_problem(name):
+        text = f"{shorten(repr(name))} cannot name a run folder: {problem}; --name gives another"
+        problems.append(Problem(location="name", text=text))
+    return problems
+
+
+def has_begun(records: Records) -> bool:
+    """Return whether any trial was trained, or has ended."""
+    return any(record.attempts or record.is_over for record in records.trials.values())
+
+
+def remove_abandoned(folder: Path) -> None:
+    """Remove what a start left that was killed before its first trial.
+
+    Raises:
+        InputError: its process still runs.
+    """
+    if _is_abandoned(folder):
+        with closing(Journal(folder)):
+            remove_start(folder, owner(folder))
+
+
+def remove_start(folder: Path, run: str | None) -> None:
+    """Remove what the start of this run has written, and the folder if it is then empty.
+
+    Args:
+        folder: the run folder; if it is a link, it stays.
+        run: id of the run; nothing is removed from a folder of another run.
+    """
+    if run is not None and owner(folder) == run:
+        remove_known(folder, _start_names(folder))
+
+
+def _is_taken(folder: Path) -> bool:
+    return folder.exists() and any(folder.iterdir()) and not _is_abandoned(folder)
+
+
+def _is_abandoned(folder: Path) -> bool:
+    """Return whether a start was killed in a folder before its first trial.
+
+    A run has marked the folder, and nothing but a start's files are in it; or the start was killed
+    so early that it has only written an empty journal.
+    """
+    if not folder.is_dir():
+        return False
+    names = {path.name for path in folder.iterdir()}
+    if names == {JOURNAL_NAME}:
+        journal = folder / JOURNAL_NAME
+        return kind_of(journal) == "a file" and not journal.stat().st_size
+    if owner(folder) is None or names - set(_start_names(folder)):
+        return False
+    with suppress(InputError):
+        return not has_begun(read_journal(folder))
+    return False
+
+
+def _start_names(folder: Path) -> list[str]:
+    """Return the names of what a start leaves in its folder.
+
+    The marker comes last: as long as it is there, the others may be removed.
+    """
+    staged = [path.name for path in folder.glob(".*.writing")]
+    return [
+        *staged,
+        opening.STUDY,
+        opening.PROVENANCE,
+        RAY_ERROR,
+        JOURNAL_NAME,
+        TORN_NAME,
+        "checkpoints",
+        MARKER,
+    ]
