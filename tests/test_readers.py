@@ -134,7 +134,7 @@ def test_of_two_folders_the_one_in_the_root_itself_is_read_and_the_other_told(bo
     rte(HEADER, GOOD, GOOD.replace("0", "1", 1))
     assert len(read("glue/rte", "train", both)) == 2
     first, second = both / "RTE", both / "glue" / "RTE"
-    told = f"it holds: train.tsv; {second} is not read, as {first} is there"
+    told = f"it holds: train.tsv; {second} is not read, because {first} exists"
     assert located(both) == [("dev", f"no dev.tsv in {first}; {told}")]
 
 

@@ -353,7 +353,7 @@ def test_gold_that_is_not_there_or_whose_ids_are_not_unique_is_said(rte):
     assert "no train.tsv" in said("glue/rte", rte, path, split="train")
     head = "index\tsentence1\tsentence2\tlabel\n"
     write(rte / "RTE" / "dev.tsv", head + "1\ta\tb\tentailment\n" * 2)
-    assert "1 stand more than once, so that no prediction is theirs: 1" in said(
+    assert "1 occur more than once, so predictions cannot be matched to rows: 1" in said(
         "glue/rte", rte, path
     )
 

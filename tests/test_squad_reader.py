@@ -173,7 +173,7 @@ def test_a_training_answer_outside_of_its_context_is_a_fault_that_may_be_left_ou
     nearest = 0 if start < 0 else 29
     assert text == (
         f"question q1: answer_start {start} is outside of its context of {len(CONTEXT)} "
-        f"characters; 'Ada' stands at {nearest}"
+        f"characters; 'Ada' is at {nearest}"
     )
     assert [example["id"] for example in read(root, max_bad_rows=1, on_skipped=told.append)] == [
         "q2"
@@ -196,7 +196,7 @@ def test_how_many_answers_were_moved_is_told_in_a_line(squad):
     told = []
     wrong = [question(f"q{n}", answers=[("Ada", 30)]) for n in range(3)]
     read(squad(article(*wrong, question("q9"))), on_skipped=told.append)
-    assert told[0].summary() == "3 answers moved to where they stand in their context"
+    assert told[0].summary() == "3 answers moved to their place in the context"
 
 
 def test_white_space_in_a_training_answer_may_differ(squad):
@@ -230,7 +230,7 @@ def test_an_id_that_stands_twice_is_named(squad):
     place, text = problem(squad(article(question()), article(question())))
     assert (place, text) == (
         "data[1].paragraphs[0].qas[0]",
-        "question q1: the id stands for the second time",
+        "question q1: the id occurs for the second time",
     )
 
 
@@ -278,7 +278,7 @@ def test_an_article_that_lacks_something_is_named(squad, broken, place, said):
         (b" \n\n", "file", "is empty"),
         (b"<!DOCTYPE html>", "line 1 character 1", "is a web page or XML"),
         (b"[]", "line 1 character 1", "is a list where an object with a list 'data' should be"),
-        (b"version https://git-lfs", "line 1 character 1", "is no JSON: begins with 'version ht"),
+        (b"version https://git-lfs", "line 1 character 1", "is not JSON: begins with 'version ht"),
         (b'{"version": "1.1"}', "file", "has no list 'data'"),
         (b"{}", "file", "has no list 'data'"),
         (b'{"data": {}}', "line 1 character 12", "'data' is an object where a list should be"),
@@ -327,8 +327,11 @@ PLAUSIBLE = {"plausible_answers": [{"text": PROGRAM, "answer_start": 0}]}
         ({"is_impossible": True}, "is_impossible, and has answers"),
         ({"answers": (), "is_impossible": False}, "has no answer, and does not say that it is_imp"),
         ({"answers": ()}, "has no answer, and does not say that it is_impossible"),
-        ({"is_impossible": False, **PLAUSIBLE}, "has plausible_answers, which only what is_impo"),
-        (PLAUSIBLE, "has plausible_answers, which only what is_impossible has"),
+        (
+            {"is_impossible": False, **PLAUSIBLE},
+            "has plausible_answers, which only questions with is_impo",
+        ),
+        (PLAUSIBLE, "has plausible_answers, which only questions with is_impossible have"),
         ({"is_impossible": "no"}, "'is_impossible' is a text, should be true or false"),
         ({"is_impossible": 0}, "'is_impossible' is 0, should be true or false"),
         ({"answers": (), "is_impossible": 1}, "'is_impossible' is 1, should be true or false"),

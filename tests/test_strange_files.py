@@ -86,7 +86,7 @@ def test_the_start_of_an_answer_that_is_not_used_may_be_anywhere(tmp_path):
          '"answers": ["A"]}', "holds \\ud800, half a surrogate pair"),
         ('{"article": ' + HALF + ', "questions": ["x"], "options": [["a","b","c","d"]], '
          '"answers": ["A"]}', "'article' holds \\ud800"),
-        (b" " * (2**24 + 1), "more than 16 MiB are no passage"),
+        (b" " * (2**24 + 1), "larger than 16 MiB, too large for a passage"),
     ],
 )  # fmt: skip
 def test_json_that_a_parser_chokes_on_is_told_by_the_reader_of_race(tmp_path, content, cause):
@@ -109,7 +109,7 @@ def test_a_line_that_does_not_end_is_told_with_its_number_and_not_read_whole(tmp
     began = time.monotonic()
     place, text, _ = refusal(of_task, "glue/rte", tmp_path)
     assert place == ("line 3" if name == "long" else "line 2")
-    assert text == "it, or the blank lines behind it, do not end within 16 MiB"
+    assert text == "the line, or the blank lines after it, are longer than 16 MiB"
     assert time.monotonic() - began < 10
 
 

@@ -325,7 +325,7 @@ def test_a_column_that_is_blank_throughout_is_refused(tmp_path, rte):
     path = tmp_path / "CoLA" / "train.tsv"
     path.write_text("gj04\t1\tShe sleeps.\t\ngj04\t0\tSleeps she.\t \n")
     (problem,) = problems(tmp_path, name="glue/cola").problems
-    text = "every sentence is blank; do the columns stand in another order?"
+    text = "every sentence is blank; are the columns in another order?"
     assert (problem.location, problem.text) == ("file", text)
     path.write_text("gj04\t1\t\tShe sleeps.\ngj04\t0\t*\t\n")
     assert [e["sentence"] for e in read("glue/cola", "train", tmp_path)] == ["She sleeps.", ""]
@@ -334,8 +334,8 @@ def test_a_column_that_is_blank_throughout_is_refused(tmp_path, rte):
 def test_a_column_that_stands_twice_in_the_header_is_refused(rte):
     found = problems(rte(f"{HEADER}\tlabel\tsentence1", f"{GOOD}\tnot_entailment\tx")).problems
     assert {(p.location, p.text) for p in found} == {
-        ("line 1", "column 'sentence1' stands more than once in the header"),
-        ("line 1", "column 'label' stands more than once in the header"),
+        ("line 1", "column 'sentence1' occurs more than once in the header"),
+        ("line 1", "column 'label' occurs more than once in the header"),
     }
 
 
@@ -343,7 +343,7 @@ def test_a_column_that_stands_twice_in_the_header_is_refused(rte):
 def test_ids_of_what_is_predicted_tell_rows_apart(rte, split):
     rows = ["0\ta\tb\tentailment", "1\ta\tb\tentailment", "0\tc\td\tentailment"]
     (problem,) = problems(rte(HEADER, *rows, file=f"{split}.tsv"), split=split).problems
-    text = "1 stand more than once, so that no prediction is theirs: 0"
+    text = "1 occur more than once, so predictions cannot be matched to rows: 0"
     assert (problem.location, problem.text) == ("ids", text)
     assert len(read("glue/rte", "train", rte(HEADER, *rows))) == 3
 

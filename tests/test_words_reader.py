@@ -130,11 +130,11 @@ def test_every_bad_line_is_named(panx):
 
 def test_tags_of_another_task_are_recognized(panx, tmp_path):
     (_, text), *_ = problems(panx("Ada\tPROPN\nruns\tVERB\n"))
-    assert text.endswith("it is no tag of entities; is the file of another task?")
+    assert text.endswith("it is not an entity tag; does the file belong to another task?")
     (tmp_path / "xtreme" / "udpos").mkdir()
     (tmp_path / "xtreme" / "udpos" / "train-en.tsv").write_text("Ada\tB-PER\nruns\tO\n")
     for _, text in problems(tmp_path, "xtreme/udpos"):
-        assert text.endswith("it is a tag of entities; is the file of another task?")
+        assert text.endswith("it is an entity tag; does the file belong to another task?")
 
 
 def test_a_file_without_any_tag_is_told_once(panx):

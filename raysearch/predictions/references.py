@@ -42,7 +42,7 @@ def load_references(task: Task, data: Path, split: Split) -> References:
         raise InputError(str(data), [Problem(location=split.name, text="has no examples")])
     counts = Counter(example["id"] for example in examples)
     if twice := [identity for identity, count in counts.items() if count > 1]:
-        text = f"{len(twice):,} stand more than once, so that no prediction is theirs: "
+        text = f"{len(twice):,} occur more than once, so predictions cannot be matched to rows: "
         text += format_ids(twice)
         raise InputError(str(data), [Problem(location="ids", text=text)])
     parts = Counter(example["part"] for example in examples if "part" in example)

@@ -125,7 +125,7 @@ class _Parser:
         entities = any("-" in name for name in tags)
         text = f"tag '{tag[:40]}'; the tags are: {', '.join(tags)}"
         if entities and tag.isupper() and "-" not in tag:
-            return f"{text}\nit is no tag of entities; is the file of another task?"
+            return f"{text}\nit is not an entity tag; does the file belong to another task?"
         if not entities and (tag == "O" or tag[1:2] == "-"):
-            return f"{text}\nit is a tag of entities; is the file of another task?"
+            return f"{text}\nit is an entity tag; does the file belong to another task?"
         return text

@@ -97,10 +97,10 @@ def _members(window: "_Window") -> Iterator[Any]:
     if not first:
         window.stop(EMPTY, location="file")
     if first == "<":
-        window.stop("is a web page or XML, no JSON; was an error page downloaded?")
+        window.stop("is a web page or XML, not JSON; was an error page downloaded?")
     if first == "[":
         window.stop("is a list where an object with a list 'data' should be")
-    window.expect("{", "is no JSON: begins with")
+    window.expect("{", "is not JSON: begins with")
     has_data, more = False, window.peek() != "}"
     while more:
         key = window.value()

@@ -62,7 +62,9 @@ def _load(path: Path, location: str, errors: RowErrors) -> dict[str, Any] | None
     except OSError as error:
         raise unreadable(path, error) from None
     if len(content) > LARGEST:
-        errors.add(location, f"more than {LARGEST >> 20} MiB are no passage with its questions")
+        errors.add(
+            location, f"larger than {LARGEST >> 20} MiB, too large for a passage with its questions"
+        )
         return None
     try:
         value = json.loads(content.decode("utf-8-sig"), parse_int=parse_integer)

@@ -96,7 +96,7 @@ def _read(
     skipped = errors.skipped()
     if max_bad_rows >= skipped > max(_FEW, usable):
         text = f"{skipped:,} of {skipped + usable:,} examples are unusable"
-        errors.refuse("file", f"{text}; to leave some out does not make up for most of them")
+        errors.refuse("file", f"{text}; leaving some out is not meant for most of a file")
     errors.close(max_bad_rows)
     if on_skipped is not None and (errors.skipped() or errors.repaired):
         on_skipped(errors)
@@ -203,7 +203,7 @@ def _missing_files_text(task: Task, split: Split, root: Path) -> str:
     text = f"{text}; nor {elsewhere}" if elsewhere else text
     others = [name for name in folders(task) if root / name != folder and (root / name).is_dir()]
     return "; ".join(
-        [text, *(f"{root / name} is not read, as {folder} is there" for name in others)]
+        [text, *(f"{root / name} is not read, because {folder} exists" for name in others)]
     )
 
 

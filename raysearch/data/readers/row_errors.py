@@ -76,7 +76,7 @@ class RowErrors:
             plural = "" if self.skipped() == 1 else "s"
             parts.append(f"{self.skipped():,} unusable example{plural} left out, the first: {why}")
         if self.repaired:
-            parts.append(f"{self.repaired:,} answers moved to where they stand in their context")
+            parts.append(f"{self.repaired:,} answers moved to their place in the context")
         return "; ".join(parts).replace("\n", " ")
 
     def close(self, max_bad_rows: int = 0) -> None:

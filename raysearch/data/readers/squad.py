@@ -153,7 +153,7 @@ class _Parser:
             if not isinstance(name, str) or not name:
                 return "has no text 'id'"
             if name in self.ids:
-                return "the id stands for the second time"
+                return "the id occurs for the second time"
             self.ids.add(name)
         answers = self._answers(context, question) if self.labelled else ()
         if self.exact and not context.strip():
@@ -176,7 +176,7 @@ class _Parser:
         if impossible:
             return "is_impossible, and has answers"
         if question.get("plausible_answers"):
-            return "has plausible_answers, which only what is_impossible has"
+            return "has plausible_answers, which only questions with is_impossible have"
         answers = []
         for answer in listed:
             text = answer.get("text") if isinstance(answer, dict) else None
@@ -211,7 +211,7 @@ class _Parser:
         begin, end = min(spans, key=lambda span: abs(span[0] - start))
         if not 0 <= start < len(context):
             actual = f"answer_start {start} is outside of its context of {len(context)} characters"
-            return f"{actual}; '{_short(text)}' stands at {begin}"
+            return f"{actual}; '{_short(text)}' is at {begin}"
         self.errors.repaired += 1
         return context[begin:end], begin
 

@@ -46,7 +46,7 @@ def iter_lines(path: Path, errors: RowErrors) -> Iterator[tuple[int, Sequence[st
             yield number, lines
             number += len(lines)
     except _TooLong:
-        text = f"it, or the blank lines behind it, do not end within {LONGEST >> 20} MiB"
+        text = f"the line, or the blank lines after it, are longer than {LONGEST >> 20} MiB"
         raise InputError(str(path), [Problem(location=f"line {number}", text=text)]) from None
 
 

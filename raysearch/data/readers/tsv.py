@@ -47,7 +47,7 @@ def read(task: Task, split: Split, root: Path, errors: RowErrors) -> Iterator[Ex
     ids = None if trained or "id" not in columns else Counter[str]()
     yield from _examples(task, file, columns, rows, width, belongs, ids, errors)
     if repeated := [identity for identity, count in (ids or {}).items() if count > 1]:
-        text = f"{len(repeated):,} stand more than once, so that no prediction is theirs"
+        text = f"{len(repeated):,} occur more than once, so predictions cannot be matched to rows"
         errors.refuse("ids", f"{text}: {format_ids(repeated)}")
 
 
@@ -158,7 +158,7 @@ def _columns(
         errors.refuse("line 1", unknown_name("column", name, (name[:40] for name in first)))
     for column in columns.values():
         if first.count(str(column)) > 1:
-            errors.refuse("line 1", f"column '{column}' stands more than once in the header")
+            errors.refuse("line 1", f"column '{column}' occurs more than once in the header")
     if absent:
         return None
     return {name: indices[str(column)] for name, column in columns.items()}
@@ -261,7 +261,7 @@ def _check_rows(
 def _check_blank(names: set[str], errors: RowErrors) -> None:
     """Note the inputs that are blank in all rows."""
     for name in sorted(names):
-        errors.refuse("file", f"every {name} is blank; do the columns stand in another order?")
+        errors.refuse("file", f"every {name} is blank; are the columns in another order?")
 
 
 def _width_text(columns: int, width: int) -> str:
