@@ -83,26 +83,26 @@ def find_resources(
 
 
 def resource_problems(
-    task: Task, root: Path, found: AugmentationResources, max_bad_rows: int = 0
+    task: Task, root: Path, resources: AugmentationResources, max_bad_rows: int = 0
 ) -> Iterator[InputError]:
     """Read all files once and yield an error for each that has broken rows.
 
     Args:
         task: the task.
         root: the data folder.
-        found: see `find_resources`.
+        resources: see `find_resources`.
         max_bad_rows: how many broken rows of a translation may be left out.
     """
     reads: list[Callable[[], object]] = [
-        partial(dictionaries.table, path) for path in found.dictionaries.values()
+        partial(dictionaries.table, path) for path in resources.dictionaries.values()
     ]
     if task.head == "tag":
         languages = tag_languages(task)
-        for path in dict.fromkeys(found.translations.values()):
+        for path in dict.fromkeys(resources.translations.values()):
             reads.append(partial(_read_all, read_sentences, path, languages, max_bad_rows))
     else:
         for language, split in translated_splits(task).items():
-            if language in found.translations:
+            if language in resources.translations:
                 read = partial(readers.read, max_bad_rows=max_bad_rows)
                 reads.append(partial(_read_all, read, task, split, root))
     for read_file in reads:
@@ -114,9 +114,9 @@ def resource_problems(
 
 def fingerprint(task: Task, root: Path, kinds: Collection[str]) -> str:
     """Return the SHA-256 of the files for these kinds of views; "" if they need no files."""
-    found = find_resources(task, root, kinds)
+    resources = find_resources(task, root, kinds)
     digest = hashlib.sha256()
-    files = dict.fromkeys([*found.dictionaries.values(), *found.translations.values()])
+    files = dict.fromkeys([*resources.dictionaries.values(), *resources.translations.values()])
     for path in files:
         with open_input(path) as file:
             digest.update(path.name.encode())

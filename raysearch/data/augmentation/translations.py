@@ -17,7 +17,7 @@ from ..readers.text_lines import EMPTY, iter_lines
 # The columns with the English texts, in files that have them beside their translations.
 ENGLISH = {"english1": 0, "english2": 1}
 # The languages that stabletune leaves out for tagged words: English, languages written without
-# spaces, and languages whose translations are bad.
+# spaces, and languages with bad translations.
 NOT_TAGGED = frozenset({"en", "zh-CN", "zh", "ja", "ko", "th", "my", "ml", "ta"})
 
 
