@@ -2,6 +2,7 @@
 
 import inspect
 from importlib import import_module
+from types import SimpleNamespace
 
 import pytest
 
@@ -116,6 +117,35 @@ def test_a_lane_is_configured_by_the_classes_that_ray_train_gives():
     check_call(lane.RunConfig, worker_runtime_env={})
     check_call(lane.FailureConfig, max_failures=-1, controller_failure_limit=3)
     assert part_of_ray("ray.train.torch", "TorchTrainer") in LaneTrainer.__mro__
+
+
+def test_a_lanes_trainer_has_the_callbacks_that_it_needs_and_no_others():
+    trainer = LaneTrainer(print, scaling_config=lane.ScalingConfig(num_workers=1))
+    names = {type(callback).__name__ for callback in trainer._create_default_callbacks()}
+    assert not names & set(UNUSED_CALLBACKS)
+    assert {"AcceleratorSetupCallback", "BackendSetupCallback"} <= names
+
+
+def test_a_lanes_trainer_runs_the_controller_itself_and_announces_no_resources(monkeypatch):
+    class ToyController:
+        def __init__(self, **arguments):
+            self.policy, self.has_run = arguments["scaling_policy"], False
+
+        async def run(self):
+            for name in RESOURCE_REQUESTS:
+                getattr(self.policy, name)()
+            self.has_run = True
+
+        def get_result(self):
+            return "result" if self.has_run else None
+
+    def announce():
+        pytest.fail("resources were announced")
+
+    monkeypatch.setattr(import_module(CONTROLLER), "TrainController", ToyController)
+    policy = SimpleNamespace(**dict.fromkeys(RESOURCE_REQUESTS, announce))
+    trainer = LaneTrainer(print, scaling_config=lane.ScalingConfig(num_workers=1))
+    assert trainer._initialize_and_run_controller(scaling_policy=policy) == "result"
 
 
 def test_a_placement_group_is_found_in_rays_table_and_removed_by_its_id():

@@ -330,6 +330,13 @@ def test_a_run_refuses_it_before_ray_starts_and_before_anything_is_prepared(fold
     assert [p.location for p in preparation.error.problems] == ["space.classifier_dropout"]
 
 
+def test_a_problem_is_listed_once(tmp_path):
+    parsed = study.parse({"tasks": [RTE], "model": "no/model"})
+    problems = run_study._problems(parsed, tmp_path, None, preflight.Lanes(), "auto")
+    assert problems
+    assert len(problems) == len(set(problems))
+
+
 IDLE = [
     (RTE, {}, "schedule_power", [1, 2], "schedule is polynomial, and that is linear"),
     (RTE, {}, "fp16_scale", [4, 8], "precision is fp16, and that is fp32"),

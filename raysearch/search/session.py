@@ -222,8 +222,11 @@ class Session:
         if record.phase == "teach":
             self.queue.store_teacher(record, weights)
             return
-        kept = (r for r in self._kept(record.task) if r.status != "failed")
-        rivals = [r for r in kept if r.configuration == record.configuration]
+        rivals = [
+            r
+            for r in kept_weights.kept_trials(self.folder, self.journal, record.task)
+            if r.status != "failed" and r.configuration == record.configuration
+        ]
         metric = self.study.selection_metric(record.task)
         score = max(r["scores"][metric] for r in record.reports if r["scores"])
         if self.study.search.select == "last":
@@ -256,9 +259,6 @@ class Session:
             "seeds": list(confirm.seeds),
             "status": record.reports[-1]["status"],
         }
-
-    def _kept(self, task: str) -> list[Record]:
-        return kept_weights.kept_trials(self.folder, self.journal, task)
 
     def _weights(self, record: Record) -> Path:
         return kept_weights.weights_folder(self.folder, record)
