@@ -20,7 +20,7 @@ from raysearch.recipes import Hyperparameters
 TASKS = ("glue/rte", "glue/cola", "glue/mrpc")
 BATCH, LONGEST, SEED = 32, 128, 1
 MEGA = 50  # batches that transformers' group_by_length sorts together
-OVERHEADS = {"BERT 2x128": 162, "MiniLM 6x384": 19}  # tokens, as raysearch.fit.gradient.overhead
+OVERHEADS = {"BERT 2x128": 162, "MiniLM 6x384": 19}  # tokens, by `micro_batch_overhead`
 
 Parts = list[np.ndarray]
 

@@ -81,7 +81,7 @@ def train(folder: str, options: argparse.Namespace, seed: int, kept: bool) -> tu
     examples = {name: EncodedDataset(one.table, one.padding) for name, one in splits.items()}
     training = examples.pop("train")
     job = Job(task=MRPC, stage=recipe.stages[0], hyper=hyper, seed=seed, train=training,
-              plan=make_schedule(hyper, len(training), ()), dev=examples)  # fmt: skip
+              schedule=make_schedule(hyper, len(training), ()), dev=examples)  # fmt: skip
     model = ReusableModel(torch.device("cpu")).model(
         read_pretrained(folder, MRPC, tokenizer, hyper), hyper, seed
     )

@@ -137,7 +137,7 @@ class Ways:
         hyper = RECIPES[recipe].hyper(EPOCH={"steps": self.steps})
         hyper = self.hyper if recipe == "stabletune" else hyper
         job = Job(task=TASK, stage=RECIPES[recipe].stages[-1], hyper=hyper, seed=SEED,
-                  plan=make_schedule(hyper, len(train)), train=train, dev={})  # fmt: skip
+                  schedule=make_schedule(hyper, len(train)), train=train, dev={})  # fmt: skip
         model = self.bench.model(self.source, hyper, SEED).train()
         return Trainer(job, model, teacher=self.teacher if recipe == "stabletune" else None)
 

@@ -39,7 +39,7 @@ def toy_job(task="glue/rte", *, recipe="finetune", seed=1, count=50, rungs=(), *
         task=tasks.get(task),
         stage=recipe.stages[0],
         hyper=hyper,
-        plan=make_schedule(hyper, count, rungs),
+        schedule=make_schedule(hyper, count, rungs),
         seed=seed,
         train=toy_examples(count, labels=kind),
         dev={"dev": toy_examples(40, seed=9, labels=kind)},
@@ -121,7 +121,7 @@ def test_every_step_sees_bsz_rows(toy_bert):
 def test_a_trial_reports_at_its_evaluations_and_learns(toy_bert):
     job = toy_job(EPOCH=12, LR=1e-2, evaluations=2, rungs=(1 / 9,))
     reports, _ = train(toy_bert(), job)
-    assert tuple(report.step for report in reports) == job.plan.evaluations
+    assert tuple(report.step for report in reports) == job.schedule.evaluations
     assert [report.status for report in reports] == ["running"] * 2 + ["finished"]
     assert reports[-1].loss < reports[0].loss
     assert reports[-1].progress == 1
@@ -169,11 +169,11 @@ def test_a_trial_goes_on_from_any_checkpoint_to_the_same_weights(toy_bert, tmp_p
     pretrained, states = toy_bert(), []
     path = tmp_path / "state.pt"
 
-    def tick(fit):
+    def save_state(fit):
         torch.save(fit.state(), path)
         states.append(path.read_bytes())
 
-    reports, weights = train(pretrained, job, tick=tick)
+    reports, weights = train(pretrained, job, on_step=save_state)
     for at in (0, 6, 7, 8, len(states) - 1):  # some of them in the middle of an evaluation
         path.write_bytes(states[at])
         fit = Trainer(job, build(pretrained, job))
@@ -244,9 +244,9 @@ def overflowing(pretrained, job):
     fit.gradient = gradient
     fit.model.train()
     fit._train(np.arange(8), job.train)
-    first = fit._means()["loss"]
+    first = fit._mean_losses()["loss"]
     fit._train(np.arange(8), job.train)
-    return {"losses": [first, fit._means()["loss"]], "updates": fit.optimizer.updates}
+    return {"losses": [first, fit._mean_losses()["loss"]], "updates": fit.optimizer.updates}
 
 
 def test_the_loss_of_a_step_that_overflowed_counts_on_no_worker(toy_bert, tmp_path):
@@ -258,7 +258,7 @@ def test_the_loss_of_a_step_that_overflowed_counts_on_no_worker(toy_bert, tmp_pa
     plain._train(np.arange(8), job.train)
     for worker in (alone, *in_two_processes(overflowing, tmp_path / "meeting", pretrained, job)):
         assert worker["losses"][0] == math.inf  # nothing was measured yet
-        assert worker["losses"][1] == pytest.approx(plain._means()["loss"], rel=1e-3)
+        assert worker["losses"][1] == pytest.approx(plain._mean_losses()["loss"], rel=1e-3)
         assert worker["updates"] == 1
 
 

@@ -115,7 +115,7 @@ def job(kind, recipe="finetune", **settings):
         stage=recipe.stages[0],
         hyper=hyper,
         seed=1,
-        plan=make_schedule(hyper, len(train), ()),
+        schedule=make_schedule(hyper, len(train), ()),
         train=train,
         dev={"dev": dev},
     )
@@ -335,7 +335,7 @@ def test_options_that_stay_at_chance_end_the_trial_early(pretrained, monkeypatch
     *_, last = Trainer(made, model)
     assert last.loss == pytest.approx(np.log(3), rel=0.01)
     assert last.status == "degenerate"
-    assert last.step <= 12 < made.plan.steps
+    assert last.step <= 12 < made.schedule.steps
 
 
 def test_a_slow_start_is_not_chance(pretrained, monkeypatch):

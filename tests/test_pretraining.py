@@ -61,7 +61,7 @@ def job(data: Path, tokenizer, **settings) -> Job:
         task=TEXT,
         stage=RECIPE.stages[0],
         hyper=hyper,
-        plan=make_schedule(hyper, len(train)),
+        schedule=make_schedule(hyper, len(train)),
         seed=1,
         train=train,
         dev={"dev": dev},

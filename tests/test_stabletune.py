@@ -106,7 +106,7 @@ def job(kind, stage=1, **given):
         stage=STABLE.stage_of(hyper),
         hyper=hyper,
         seed=1,
-        plan=make_schedule(hyper, len(train), ()),
+        schedule=make_schedule(hyper, len(train), ()),
         train=train,
         dev={"dev": dev},
     )

@@ -352,7 +352,7 @@ def _outputs(
     winner: _PredictionJob, model: torch.nn.Module, split: Split, examples: EncodedDataset,
     note: Callable[[str], None],
 ) -> Any:  # fmt: skip
-    """Return what a model says of every example of a split, see `fit.outputs`.
+    """Return what a model says of every example of a split, see `training.predict_outputs`.
 
     Raises:
         InputError: it cannot: its configuration does not describe it, or what it says is no number.
@@ -361,8 +361,8 @@ def _outputs(
     try:
         numbers = predict_outputs(
             model, examples, task, winner.hyper, autocast=nullcontext,
-            read=embeddings if task.head == "thought" else None,
-            beat=_progress(f"{task.name} {split.name}", len(examples), note),
+            forward=embeddings if task.head == "thought" else None,
+            on_batch=_progress(f"{task.name} {split.name}", len(examples), note),
         )  # fmt: skip
     except Exception as error:  # a model of foreign files: any of its layers may fail in any way
         why = "its config.json does not describe its weights, or memory is short"

@@ -1,4 +1,7 @@
-"""The one training loop."""
+"""The training of one trial: the loop, its optimizer and gradients, evaluation and reports.
+
+It is apart from the workers because it knows torch, but neither Ray nor the search.
+"""
 
 from ..recipes.schedule import Schedule, make_schedule
 from .distributed import DistributedContext
@@ -21,4 +24,4 @@ __all__ = [
     "make_schedule",
     "predict_outputs",
     "score",
-]  # fmt: skip
+]

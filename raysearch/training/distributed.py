@@ -1,75 +1,86 @@
 """The workers that train one model together: gradients are summed, predictions gathered.
 
-Not torch's DistributedDataParallel: a recipe may call the model several times a step, and a short
-step may leave a worker without examples, neither of which its reducer takes."""
+It is apart from the trainer, and used instead of torch's DistributedDataParallel, because a recipe
+may call the model several times per step, and a short step may leave a worker without examples.
+DistributedDataParallel's reducer supports neither.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeVar
 
 import torch
 import torch.distributed as dist
-from torch._utils import _flatten_dense_tensors, _unflatten_dense_tensors
 
-BUCKET = 25 * 2**20  # bytes summed in one call; larger ones hide less latency than they cost
+BUCKET = 25 * 2**20  # bytes summed in one call; larger buckets hide less latency than they cost
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
 class DistributedContext:
-    """This worker's place among `size` workers."""
+    """This worker's position among the workers of a trial.
+
+    Attributes:
+        rank: index of this worker.
+        size: number of workers.
+    """
 
     rank: int = 0
     size: int = 1
 
     @classmethod
     def current(cls) -> "DistributedContext":
-        """The process group that is up, or a world of one."""
+        """Return the context of torch's process group; of a single worker if there is none."""
         if not dist.is_initialized():
             return cls()
         return cls(rank=dist.get_rank(), size=dist.get_world_size())
 
     def sum_gradients(self, parameters: Sequence[torch.nn.Parameter]) -> None:
-        """Replace every gradient by its sum over the workers; none counts as zero."""
+        """Replace every gradient by its sum over the workers; a missing gradient counts as zero."""
         if self.size == 1:
             return
+        gradients = []
         for parameter in parameters:
             if parameter.grad is None:
                 parameter.grad = torch.zeros_like(parameter)
+            gradients.append(parameter.grad)
         pending = []
-        for bucket in _buckets([parameter.grad for parameter in parameters]):
-            flat = _flatten_dense_tensors(bucket)
+        for bucket in _buckets(gradients):
+            flat = torch.cat([gradient.reshape(-1) for gradient in bucket])
             pending.append((bucket, flat, dist.all_reduce(flat, async_op=True)))
         for bucket, flat, work in pending:
             work.wait()
-            for gradient, total in zip(bucket, _unflatten_dense_tensors(flat, bucket), strict=True):
-                gradient.copy_(total)
+            sizes = [gradient.numel() for gradient in bucket]
+            for gradient, total in zip(bucket, torch.split(flat, sizes), strict=True):
+                gradient.copy_(total.view_as(gradient))
 
-    def gather(self, value: Any) -> list[Any]:
-        """Every worker's value, by rank."""
+    def all_gather(self, value: T) -> list[T]:
+        """Return the values of all workers, in the order of their ranks."""
         if self.size == 1:
             return [value]
-        values: list[Any] = [None] * self.size
+        values = [value] * self.size
         dist.all_gather_object(values, value)
         return values
 
-    def share(self, value: Any) -> Any:
-        """Rank 0's value, on every worker."""
+    def broadcast(self, value: T) -> T:
+        """Return the value of rank 0, on every worker."""
         if self.size == 1:
             return value
-        box = [value]
-        dist.broadcast_object_list(box)
-        return box[0]
+        values = [value]
+        dist.broadcast_object_list(values)
+        return values[0]
 
 
 def _buckets(gradients: list[torch.Tensor]) -> list[list[torch.Tensor]]:
-    """Consecutive gradients of up to BUCKET bytes together."""
+    """Group consecutive gradients of one type into buckets of up to BUCKET bytes."""
     buckets: list[list[torch.Tensor]] = []
-    room = 0
+    free = 0
     for gradient in gradients:
         size = gradient.numel() * gradient.element_size()
-        if size > room or buckets[-1][0].dtype != gradient.dtype:
+        if size > free or buckets[-1][0].dtype != gradient.dtype:
             buckets.append([])
-            room = BUCKET
+            free = BUCKET
         buckets[-1].append(gradient)
-        room -= size
+        free -= size
     return buckets

@@ -1,4 +1,8 @@
-"""Predictions and scores of a split. It never updates a parameter."""
+"""Predictions and scores of a split.
+
+It is apart from the trainer because predictions with a finished model need it without training. It
+never updates a parameter.
+"""
 
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
@@ -20,7 +24,8 @@ from . import span_decoding
 from .distributed import DistributedContext
 
 TOKENS = {"cpu": 2048, "cuda": 65536}  # padded tokens of a batch
-Read = Callable[[torch.nn.Module, dict[str, torch.Tensor], Hyperparameters], torch.Tensor]
+# Returns what a model computes from a batch, [examples, numbers].
+Forward = Callable[[torch.nn.Module, dict[str, torch.Tensor], Hyperparameters], torch.Tensor]
 _GOLD = ("labels", "start", "end", "impossible")
 
 
@@ -32,120 +37,156 @@ def predict_outputs(
     hyper: Hyperparameters,
     *,
     world: DistributedContext | None = None,
-    autocast: Callable[[], AbstractContextManager],
-    beat: Callable[[int], None] = lambda done: None,
-    read: Read | None = None,
+    autocast: Callable[[], AbstractContextManager[object]],
+    on_batch: Callable[[int], None] = lambda count: None,
+    forward: Forward | None = None,
 ) -> np.ndarray:
-    """What the head says of every example, float32, in the file's order.
+    """Return what the task's head computes from every example, float32, in the file's order.
 
     Args:
-        world: workers that share the batches.
-        autocast: gives the context of a forward pass.
-        beat: called after every batch with the examples that are done.
-        read: (model, batch, hyper) -> [examples, numbers]; none: what the task's head says.
+        model: the model with the task's head; its training mode is restored afterwards.
+        examples: the split.
+        task: the task; its head decides what the outputs are.
+        hyper: the trial's configuration.
+        world: the workers that share the batches; None: this one alone.
+        autocast: returns the context of a forward pass.
+        on_batch: called after every batch with the number of examples that this worker has done.
+        forward: computes other outputs from (model, batch, hyper), [examples, numbers]; None: the
+            outputs of the task's head.
 
     Returns:
-        [examples, outputs]; of tags the best of each word, [examples, most words]; of spans see
-        `answers.spans`.
+        [examples, outputs]. For tags, the best tag of each word, [examples, most words]. For spans,
+        see `span_decoding.span_outputs`.
 
     Raises:
-        MemoryError: a lone example does not fit.
+        MemoryError: a single example does not fit into memory.
     """
-    world, read = world or DistributedContext(), read or _READ.get(task.head, _logits)
+    world, forward = world or DistributedContext(), forward or _FORWARDS.get(task.head, _logits)
     training = model.training
     model.eval()
     device = next(model.parameters()).device
     batches = length_sorted_batches(examples.lengths, TOKENS.get(device.type, TOKENS["cuda"]))
-    found, done = [], 0
+    parts: list[tuple[np.ndarray, torch.Tensor]] = []
+    count = 0
     for rows in batches[world.rank :: world.size]:
         with autocast():
-            found += _outputs(model, examples, rows, device, read, hyper)
-        done += len(rows)
-        beat(done)
+            parts += _batch_outputs(model, examples, rows, device, forward, hyper)
+        count += len(rows)
+        on_batch(count)
     model.train(training)
-    shares = world.gather([(rows, values.cpu().numpy()) for rows, values in found])
-    parts = [part for share in shares for part in share]
-    width = max(values.shape[1] for _, values in parts)
-    whole = np.zeros((len(examples), width), dtype=np.float32)
-    for rows, values in parts:
-        whole[rows, : values.shape[1]] = values
-    return whole
+    shares = world.all_gather([(rows, values.cpu().numpy()) for rows, values in parts])
+    all_parts = [part for share in shares for part in share]
+    width = max(values.shape[1] for _, values in all_parts)
+    outputs = np.zeros((len(examples), width), dtype=np.float32)
+    for rows, values in all_parts:
+        outputs[rows, : values.shape[1]] = values
+    return outputs
 
 
-def _outputs(
-    model: torch.nn.Module, examples: EncodedDataset, rows: np.ndarray, device: torch.device,
-    read: Read, hyper: Hyperparameters,
-) -> list[tuple[np.ndarray, torch.Tensor]]:  # fmt: skip
-    """Rows and outputs of one batch; half by half where memory runs out."""
+def _batch_outputs(
+    model: torch.nn.Module,
+    examples: EncodedDataset,
+    rows: np.ndarray,
+    device: torch.device,
+    forward: Forward,
+    hyper: Hyperparameters,
+) -> list[tuple[np.ndarray, torch.Tensor]]:
+    """Return the rows and outputs of a batch, in halves where memory runs out."""
     try:
         batch = examples.batch(rows, device)
         batch = {name: x for name, x in batch.items() if name not in _GOLD}
-        return [(rows, read(model, batch, hyper))]
+        return [(rows, forward(model, batch, hyper))]
     except torch.OutOfMemoryError:
         if len(rows) == 1:
             tokens = int(examples.lengths[rows].max())
             raise MemoryError(f"one example of {tokens} tokens does not fit in memory") from None
-    half = len(rows) // 2
-    return [found for part in (rows[:half], rows[half:])
-            for found in _outputs(model, examples, part, device, read, hyper)]  # fmt: skip
+    # Not in the except block: the exception still references the tensors of the pass.
+    middle = len(rows) // 2
+    return [
+        part
+        for half in (rows[:middle], rows[middle:])
+        for part in _batch_outputs(model, examples, half, device, forward, hyper)
+    ]
 
 
 def _logits(
     model: torch.nn.Module, batch: dict[str, torch.Tensor], _: Hyperparameters
 ) -> torch.Tensor:
-    return model(**batch).logits.float()
+    logits: torch.Tensor = model(**batch).logits
+    return logits.float()
 
 
-def _tags(
+def _best_tags(
     model: torch.nn.Module, batch: dict[str, torch.Tensor], _: Hyperparameters
 ) -> torch.Tensor:
-    logits = model(**batch).logits
+    logits: torch.Tensor = model(**batch).logits
     best = logits.argmax(-1).float()
-    return best.masked_fill(~logits.isfinite().all(-1), torch.nan)  # seen as divergence
+    return best.masked_fill(~logits.isfinite().all(-1), torch.nan)  # counts as divergence
 
 
-def _guesses(
+def _masked_token_sums(
     model: torch.nn.Module, batch: dict[str, torch.Tensor], _: Hyperparameters
 ) -> torch.Tensor:
-    """Of each block the log-likelihood of its masked tokens, the hits and their number."""
-    gold = batch.pop(LABELS)
-    said = model(**batch, labels=gold).logits.float().log_softmax(-1)
-    block, _ = (gold != NOT_MASKED).nonzero(as_tuple=True)
-    wanted = gold[gold != NOT_MASKED]
-    likelihood = said.gather(1, wanted[:, None])[:, 0]
-    seen = torch.stack([likelihood, said.argmax(-1) == wanted, torch.ones_like(likelihood)], 1)
-    return torch.zeros(len(gold), 3, device=seen.device).index_add_(0, block, seen)
+    """Return each block's log-likelihood of its masked tokens, the hits and their number."""
+    labels = batch.pop(LABELS)
+    log_probabilities = model(**batch, labels=labels).logits.float().log_softmax(-1)
+    masked = labels != NOT_MASKED
+    block = masked.nonzero(as_tuple=True)[0]
+    gold = labels[masked]
+    likelihood = log_probabilities.gather(1, gold[:, None])[:, 0]
+    hits = log_probabilities.argmax(-1) == gold
+    terms = torch.stack([likelihood, hits, torch.ones_like(likelihood)], 1)
+    return torch.zeros(len(labels), 3, device=terms.device).index_add_(0, block, terms)
 
 
-_READ = {"tag": _tags, "span": span_decoding.span_outputs, "thought": _guesses}
+_FORWARDS: dict[str, Forward] = {
+    "tag": _best_tags,
+    "span": span_decoding.span_outputs,
+    "thought": _masked_token_sums,
+}
 
 
-def embeddings(
-    model: torch.nn.Module, batch: dict[str, torch.Tensor], hyper: Hyperparameters
-) -> torch.Tensor:
-    """Lines of a text, [lines, tokens] -> their slots side by side, [lines, slots * width].
+def embeddings(model: Any, batch: dict[str, torch.Tensor], hyper: Hyperparameters) -> torch.Tensor:
+    """Return the sentence embeddings of Cross-Thought, float32 [lines, slots * width].
 
-    A line is cut where the model's positions or `max_length` end.
+    A line is truncated where the model's positions or `max_length` end. The embedding is the hidden
+    states of the line's slots, concatenated.
+
+    Args:
+        model: a Cross-Thought model.
+        batch: `input_ids` and `attention_mask` of lines of text, [lines, tokens].
+        hyper: the trial's configuration.
     """
     config, ids, real = model.config, batch["input_ids"], batch["attention_mask"]
-    most = min(hyper.max_length, config.longest_sentence) - 1
-    ids, real = ids[:, :most].clone(), real[:, :most]
+    max_tokens = min(hyper.max_length, config.longest_sentence) - 1
+    ids, real = ids[:, :max_tokens].clone(), real[:, :max_tokens]
     last = real.sum(1, keepdim=True) - 1
-    ids.scatter_(1, last, config.eos_token_id)  # of a line that is cut
+    ids.scatter_(1, last, config.eos_token_id)  # a truncated line has lost it
     ids = functional.pad(ids, (1, 0), value=config.bos_token_id)
-    return model.base_model.embed(ids, functional.pad(real, (1, 0), value=1)).flatten(1).float()
+    slots: torch.Tensor = model.base_model.embed(ids, functional.pad(real, (1, 0), value=1))
+    return slots.flatten(1).float()
 
 
 def decode(
     outputs: np.ndarray, examples: EncodedDataset, task: Task, hyper: Hyperparameters
 ) -> Any:
-    """Predictions from what a head says: class ids, or scores in the task's own units, [examples];
-    sentence id -> tags of its words; question id -> Answer; of masked tokens their sums."""
+    """Return the predictions that a head's outputs stand for.
+
+    Args:
+        outputs: of `predict_outputs`.
+        examples: the split.
+        task: the task; its head decides the type of the result.
+        hyper: the trial's configuration.
+
+    Returns:
+        Class ids, or scores in the task's own units, [examples]. For tags: sentence id -> the tags
+        of its words. For spans: question id -> Answer. For masked tokens, the outputs themselves.
+    """
     if task.head == "regress":
         return outputs[:, 0] * hyper.label_scale
     if task.head == "tag":
         rows = zip(outputs.astype(int), examples.units, strict=True)
-        return _sentences(examples, (tags[:words] for tags, words in rows))
+        return _tags_by_sentence(examples, (tags[:words] for tags, words in rows))
     if task.head == "span":
         return span_decoding.decode_answers(outputs, examples, hyper)
     if task.head == "thought":
@@ -153,8 +194,8 @@ def decode(
     return outputs.argmax(axis=1)
 
 
-def _sentences(examples: EncodedDataset, rows: Iterable[np.ndarray]) -> dict[str, list[int]]:
-    """Sentence id -> the tags of its rows, one after another."""
+def _tags_by_sentence(examples: EncodedDataset, rows: Iterable[np.ndarray]) -> dict[str, list[int]]:
+    """Return sentence id -> the tags of its rows, concatenated."""
     pairs = zip(examples.ids(), rows, strict=True)
     return {
         identity: [int(tag) for _, tags in pieces for tag in tags]
@@ -163,38 +204,64 @@ def _sentences(examples: EncodedDataset, rows: Iterable[np.ndarray]) -> dict[str
 
 
 def has_only_finite_scores(outputs: np.ndarray, task: Task) -> bool:
-    """Whether a model still says anything: of spans, its null score and its best start."""
-    seen = outputs[:, :1] if task.head == "span" else outputs
-    return bool(np.isfinite(seen).all())
+    """Return whether no output is NaN or infinite.
+
+    For spans only the null score counts: other outputs are infinite where a window has too few
+    tokens.
+    """
+    checked = outputs[:, :1] if task.head == "span" else outputs
+    return bool(np.isfinite(checked).all())
 
 
 def score(
     predictions: Any, examples: EncodedDataset, task: Task, hyper: Hyperparameters
 ) -> dict[str, float]:
-    """All of the task's metrics, as fractions, finite."""
+    """Return all of the task's metrics by name, as finite fractions.
+
+    Args:
+        predictions: of `decode`.
+        examples: the split, with labels.
+        task: the task; its head and metrics are used.
+        hyper: the trial's configuration.
+    """
     if task.head == "thought":
         return metrics.masked_lm.score(task.metrics, predictions)
     if task.head == "tag":
-        gold = _sentences(examples, examples.values(LABEL))
-        return metrics.token_classification.score(task.metrics, predictions, gold, task.labels)
+        tags = _tags_by_sentence(examples, examples.values(LABEL))
+        return metrics.token_classification.score(task.metrics, predictions, tags, task.labels)
     if task.head == "span":
-        best = {identity: answer.texts[0] for identity, answer in predictions.items()}
-        nulls = {identity: answer.null for identity, answer in predictions.items()}
-        gold, language = span_decoding.gold_answers(examples), examples.language
-        if not task.unanswerable:
-            return metrics.squad.score(task.metrics, best, gold, language=language)
-        return metrics.squad.score(
-            task.metrics, best, gold, nulls=nulls, threshold=hyper.null_threshold,
-            unanswerable=True, language=language,
-        )  # fmt: skip
+        return _score_answers(predictions, examples, task, hyper)
+    assert examples.labels is not None, "a split without labels"
     return metrics.score(task.metrics, predictions, examples.labels)
 
 
+def _score_answers(
+    answers: dict[str, span_decoding.Answer],
+    examples: EncodedDataset,
+    task: Task,
+    hyper: Hyperparameters,
+) -> dict[str, float]:
+    """Return the metrics of the answers to questions."""
+    best = {identity: answer.texts[0] for identity, answer in answers.items()}
+    gold, language = span_decoding.gold_answers(examples), examples.language
+    if not task.unanswerable:
+        return metrics.squad.score(task.metrics, best, gold, language=language)
+    return metrics.squad.score(
+        task.metrics,
+        best,
+        gold,
+        nulls={identity: answer.null for identity, answer in answers.items()},
+        threshold=hyper.null_threshold,
+        unanswerable=True,
+        language=language,
+    )
+
+
 def multilingual_scores(splits: list[dict[str, float]]) -> dict[str, float]:
-    """Of each metric "dev.mean." and "dev.gap.", see `metrics.over_languages`.
+    """Return "dev.mean." and "dev.gap." of each metric, see `metrics.over_languages`.
 
     Args:
-        splits: the scores of each language, first the one that the model was trained in.
+        splits: the scores of each language; the first is the language of the training data.
     """
     scores = metrics.over_languages(splits[0], splits[1:])
     return {f"dev.{name}": value for name, value in scores.items()}

@@ -1,6 +1,7 @@
-"""The gradient of one optimizer step, micro-batch by micro-batch, within the device's memory.
+"""The gradient of one optimizer step, computed in micro-batches that fit into the device's memory.
 
-It knows neither optimizer nor schedule."""
+It is apart from the trainer because it knows neither optimizer nor schedule.
+"""
 
 from collections.abc import Mapping
 
@@ -13,30 +14,41 @@ from .distributed import DistributedContext
 from .job import Job
 from .precision import autocast
 
-LIMITS = {"cpu": 2**15, "cuda": 2**20}  # padded tokens; only an accelerator says when it is full
+# Initial limits of a micro-batch in padded tokens. Only an accelerator reports that it is full, so
+# that the limit can shrink.
+LIMITS = {"cpu": 2**15, "cuda": 2**20}
 
 
 class MicroBatchLimit:
-    """The largest micro-batch that has fitted, in padded tokens. A lane keeps it between trials."""
+    """The largest micro-batch that has fitted into memory. A lane keeps it between trials.
+
+    Attributes:
+        limit: in padded tokens.
+    """
 
     def __init__(self, limit: int = LIMITS["cuda"]) -> None:
         self.limit = limit
 
 
 class GradientAccumulator:
-    """Adds up the gradient of a step's mean loss over this worker's share of its examples.
+    """Sums the gradient of a step's mean loss over this worker's share of its examples.
 
-    Each micro-batch gives its part of a mean over the whole step: neither the cut nor the padding
-    nor the number of workers changes the gradient beyond rounding.
+    Each micro-batch adds its part of a mean over the whole step. So neither the division into
+    micro-batches nor the padding nor the number of workers changes the gradient beyond rounding.
 
     Args:
-        job: loss, examples and seed.
-        model: whose parameters get gradients.
+        job: its loss, examples and seed are used.
+        model: the model whose parameters get gradients.
         forward: the model, or its compiled form.
         world: the workers that share a step.
-        memory: the micro-batch limit, shrunk when memory runs out.
-        scaler: fp16's loss scale.
-        teacher: a frozen model that the loss may ask.
+        memory: the micro-batch limit, lowered when memory runs out.
+        scaler: the loss scale of fp16.
+        teacher: a frozen model that the loss may call.
+
+    Attributes:
+        overhead: the cost of one more micro-batch, in tokens.
+        micro_batches: the number of micro-batches of the last step, on this worker.
+        units: the number of terms in the mean loss of the last step, over all workers.
     """
 
     def __init__(
@@ -53,7 +65,7 @@ class GradientAccumulator:
         self.job, self.model, self.forward, self.teacher = job, model, forward, teacher
         self.world, self.memory, self.scaler = world, memory, scaler
         self.device = next(model.parameters()).device
-        self.overhead = overhead(model, self.device)
+        self.overhead = micro_batch_overhead(model, self.device)
         self.micro_batches = self.units = 0
 
     def __call__(
@@ -62,27 +74,31 @@ class GradientAccumulator:
         """Leave the gradients of these rows in the parameters.
 
         Args:
-            examples: as this pass over them sees them.
+            examples: the training set as it is in the epoch of the step.
+            rows: indices of the examples of the step, over all workers.
+            step: index of the step, for the seed.
 
         Returns:
-            The sum of this worker's losses, "loss", and of their terms by name.
+            The sum of this worker's losses as "loss", and the sums of the loss's terms by name.
 
         Raises:
-            MemoryError: a lone example does not fit.
+            MemoryError: a single example does not fit into memory.
         """
         share = rank_share(rows, examples.lengths, self.world.rank, self.world.size)
-        over = examples.loss_counts(rows)
-        self.units = over["units"]
+        normalizers = examples.loss_counts(rows)
+        self.units = normalizers["units"]
         while True:
             self.model.zero_grad(set_to_none=True)
-            parts = self._parts(share)
-            sums = self._add_up(examples, parts, over, step)
+            micro_batches = self._pack(share)
+            sums = self._backward(examples, micro_batches, normalizers, step)
             if sums is not None:
-                self.micro_batches = len(parts)
+                self.micro_batches = len(micro_batches)
                 return sums
-            self._shrink(parts)  # not where the error is caught: it holds on to what ran out
+            # Not in the except block: the exception still references the tensors of the pass.
+            self._lower_limit(micro_batches)
 
-    def _parts(self, share: np.ndarray) -> list[np.ndarray]:
+    def _pack(self, share: np.ndarray) -> list[np.ndarray]:
+        """Divide this worker's examples into micro-batches."""
         if not len(share):
             return []
         limit = min(self.job.hyper.micro_batch_tokens or self.memory.limit, self.memory.limit)
@@ -90,51 +106,64 @@ class GradientAccumulator:
             share, self.job.train.lengths, MicroBatchCost(overhead=self.overhead, limit=limit)
         )
 
-    def _add_up(
-        self, examples: TrainingSet, parts: list[np.ndarray], over: dict[str, int], step: int
+    def _backward(
+        self,
+        examples: TrainingSet,
+        micro_batches: list[np.ndarray],
+        normalizers: dict[str, int],
+        step: int,
     ) -> dict[str, torch.Tensor] | None:
-        """Backward through every micro-batch; None where memory ran out."""
+        """Run backward for every micro-batch; return the summed losses, None if memory ran out."""
         job, sums = self.job, {"loss": torch.zeros((), device=self.device)}
         try:
-            for number, part in enumerate(parts):
-                place = (job.seed, step, self.world.rank, number)
-                seed = np.random.SeedSequence(place).generate_state(1, np.uint64)[0]
+            for index, rows in enumerate(micro_batches):
+                entropy = (job.seed, step, self.world.rank, index)
+                seed = np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0]
                 torch.manual_seed(int(seed))
-                batch, terms = examples.batch(part, self.device), {}
+                batch = examples.batch(rows, self.device)
+                terms: dict[str, torch.Tensor] = {}
                 with autocast(self.device, job.hyper):
-                    loss = job.stage.loss(self.forward, batch, job.hyper, over, self.teacher, terms)
+                    loss = job.stage.loss(
+                        self.forward, batch, job.hyper, normalizers, self.teacher, terms
+                    )
                 (self.scaler.scale(loss) if self.scaler else loss).backward()
-                add(sums, {"loss": loss.detach(), **terms}, over["units"])
+                add_to_sums(sums, {"loss": loss.detach(), **terms}, normalizers["units"])
         except torch.OutOfMemoryError:
             return None
         return sums
 
-    def _shrink(self, parts: list[np.ndarray]) -> None:
-        """Halve the largest micro-batch after memory ran out."""
+    def _lower_limit(self, micro_batches: list[np.ndarray]) -> None:
+        """Set the limit to half of the largest micro-batch, after memory ran out.
+
+        Raises:
+            MemoryError: every micro-batch is a single example.
+        """
         lengths = self.job.train.lengths
-        if all(len(part) == 1 for part in parts):
-            longest = max(int(lengths[part].max()) for part in parts)
+        if all(len(rows) == 1 for rows in micro_batches):
+            longest = max(int(lengths[rows].max()) for rows in micro_batches)
             raise MemoryError(f"one example of {longest} tokens does not fit in memory")
-        sizes = [len(part) * int(lengths[part].max()) for part in parts if len(part) > 1]
+        sizes = [len(rows) * int(lengths[rows].max()) for rows in micro_batches if len(rows) > 1]
         self.memory.limit = max(sizes) // 2
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
 
 
-def add(sums: dict[str, torch.Tensor], values: Mapping[str, torch.Tensor], times: int = 1) -> None:
-    """Add values to sums of the same names."""
+def add_to_sums(
+    sums: dict[str, torch.Tensor], values: Mapping[str, torch.Tensor], factor: int = 1
+) -> None:
+    """Add values, times a factor, to the sums of the same names; a missing sum is 0."""
     for name, value in values.items():
-        sums[name] = sums.get(name, 0) + value * times
+        sums[name] = sums.get(name, 0) + value * factor
 
 
-def overhead(model: torch.nn.Module, device: torch.device) -> float:
-    """What one more micro-batch costs, in tokens: launching it against computing a token.
+def micro_batch_overhead(model: torch.nn.Module, device: torch.device) -> float:
+    """Return the cost of one more micro-batch, in tokens: its launch in units of a token's compute.
 
-    A fixed function of the model's shape, never measured: the same trial is cut the same way
-    everywhere. The constants are 2 ms a layer at 100 GFLOP/s on a core, and 1.5 ms a layer at
-    400 TFLOP/s on an accelerator.
+    It is a function of the model's shape and not measured, so that a trial is divided into the same
+    micro-batches everywhere. The constants are 2 ms per layer at 100 GFLOP/s on a CPU core, and
+    1.5 ms per layer at 400 TFLOP/s on an accelerator.
     """
-    layers = getattr(model.config, "num_hidden_layers", 12)
+    layers: int = getattr(model.config, "num_hidden_layers", 12)
     dense = sum(p.numel() for n, p in model.named_parameters() if "embed" not in n)
-    work = 2e-3 * 1e11 if device.type == "cpu" else 1.5e-3 * 4e14
-    return layers * work / (6 * dense)
+    flop = 2e-3 * 1e11 if device.type == "cpu" else 1.5e-3 * 4e14
+    return layers * flop / (6 * dense)

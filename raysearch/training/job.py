@@ -1,4 +1,7 @@
-"""What one stage of one trial is to compute."""
+"""Job: everything that decides what one stage of a trial computes.
+
+It is apart from the trainer because the gradient accumulator reads it too.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,25 +15,26 @@ from ..tasks import Task
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """Everything that decides what a stage of a trial computes.
+    """The input of one stage of a trial.
 
     Attributes:
-        task: its head, metrics and labels.
-        stage: its loss.
-        hyper: the configuration.
-        plan: steps, warmup and evaluation points.
-        seed: of the data order, dropout and new weights.
-        train: training examples.
-        dev: dev split -> examples; the first one selects.
-        selector: the score that selects, "dev.accuracy"; "" for the first dev split's metric.
-        keep_best: whether to copy the weights of the best evaluation.
-        select: "best" or "last", the evaluation that counts.
+        task: the task; its head, metrics and labels are used.
+        stage: the stage of the recipe; its loss is used.
+        hyper: the trial's configuration.
+        schedule: steps, warmup and evaluation steps.
+        seed: seed of the order of the data, of dropout and of new weights.
+        train: the training examples.
+        dev: dev split -> examples; the first split selects.
+        selector: name of the score that selects, such as "dev.accuracy"; "" for the task's metric
+            on the first dev split.
+        keep_best: whether to keep a copy of the weights of the best evaluation.
+        select: which evaluation counts, "best" or "last".
     """
 
     task: Task
     stage: Stage
     hyper: Hyperparameters
-    plan: Schedule
+    schedule: Schedule
     seed: int
     train: TrainingSet
     dev: Mapping[str, EncodedDataset]

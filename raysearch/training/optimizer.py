@@ -1,19 +1,24 @@
-"""AdamW with every choice that the papers make: what decays, where epsilon stands, and by layer."""
+"""AdamW with every choice that papers make: what decays, where epsilon is added, rates per layer.
+
+It is apart from the trainer because these choices depend on the model's parameters alone.
+"""
 
 import math
 import re
 from collections import defaultdict
+from typing import Any
 
 import torch
+from transformers import PreTrainedModel
 
 from ..models.layer_depths import depths_of
 from ..models.pruned_embedding import PrunedEmbedding
 from ..recipes import Hyperparameters
 
-# The outermost list that a parameter is in, and its place there; a list of lists is one (Funnel).
-# ALBERT's layers share the weights of their group, which counts as one layer.
-_LAYER = re.compile(r"^(?P<list>.*?[^\d.][^.]*)\.(?P<place>\d+(?:\.\d+)*)\.")
-# What stands between token ids and the first layer; DeBERTa keeps the norm of its relative
+# The outermost list that holds a parameter, and the index in it; a list of lists is one list
+# (Funnel). ALBERT's layers share the weights of their group, which counts as one layer.
+_LAYER = re.compile(r"^(?P<list>.*?[^\d.][^.]*)\.(?P<index>\d+(?:\.\d+)*)\.")
+# Parameters between the token ids and the first layer. DeBERTa keeps the norm of its relative
 # positions in the encoder, AMOS has one table of them for all layers.
 _BELOW = re.compile(r"emb|relative_attention_bias|\bshared\b|deberta\.encoder\.LayerNorm")
 _TABLE = re.compile(
@@ -24,30 +29,37 @@ _STACKS = ("encoder", "decoder")  # in the order in which a text passes through 
 
 
 def parameter_depths(names: list[str]) -> dict[str, int]:
-    """Return how deep each parameter lies: 0 embeddings, i + 1 encoder layer i, L + 1 above the
-    layers.
+    """Return the depth of each parameter, as far as its name tells it.
 
-    This is what names alone tell, for a toy: of several stacks a decoder is the upper one, of
-    others the one that is named later. Of a model of transformers `depths_of` tells more.
+    0 are the embeddings, i + 1 is encoder layer i, L + 1 is everything above the L layers. Of
+    several stacks of layers, a decoder is above an encoder; otherwise the stack whose name comes
+    later is above. This is for toy models: `layer_depths.depths_of` knows more of a model of
+    transformers.
+
+    Args:
+        names: names of parameters.
     """
-    places = {name: _layer(hit) for name in names if (hit := _LAYER.search(name))}
-    owners = sorted(dict.fromkeys(owner for owner, _ in places.values()), key=_rank)
-    layers = sorted(set(places.values()), key=lambda key: (owners.index(key[0]), key[1]))
-    order = {key: depth for depth, key in enumerate(layers, 1)}
-    return {
-        name: order[places[name]] if name in places
-        else 0 if _BELOW.search(name) else len(order) + 1
-        for name in names
-    }  # fmt: skip
+    keys = {name: _layer_key(match) for name in names if (match := _LAYER.search(name))}
+    owners = sorted(dict.fromkeys(owner for owner, _ in keys.values()), key=_stack_index)
+    layers = sorted(set(keys.values()), key=lambda key: (owners.index(key[0]), key[1]))
+    layer_depths = {key: depth for depth, key in enumerate(layers, 1)}
+    top = len(layers) + 1
+    depths = {}
+    for name in names:
+        if name in keys:
+            depths[name] = layer_depths[keys[name]]
+        else:
+            depths[name] = 0 if _BELOW.search(name) else top
+    return depths
 
 
-def _layer(hit: re.Match[str]) -> tuple[str, tuple[int, ...]]:
-    """Return the module that a layer's list is in, and the layer's place in the list."""
-    owner, place = hit["list"].rpartition(".")[0], hit["place"]
-    return owner, tuple(int(number) for number in place.split("."))
+def _layer_key(match: re.Match[str]) -> tuple[str, tuple[int, ...]]:
+    """Return the module that owns a layer's list, and the layer's index in the list."""
+    owner = match["list"].rpartition(".")[0]
+    return owner, tuple(int(number) for number in match["index"].split("."))
 
 
-def _rank(owner: str) -> int:
+def _stack_index(owner: str) -> int:
     last = owner.rpartition(".")[2]
     return _STACKS.index(last) if last in _STACKS else 0
 
@@ -57,27 +69,32 @@ def learning_rate_multipliers(
 ) -> dict[str, float]:
     """Return the learning rate multiplier of each parameter under layer-wise decay d.
 
-    With L layers and offset o, layer i has d^(L + o - 1 - i), embeddings d^(L + o), and what
-    stands above the layers 1: head, pooler, last norm. ELECTRA's code has o = 2, its paper 1
+    With L layers and offset o, layer i has d^(L + o - 1 - i), embeddings have d^(L + o), and what
+    is above the layers has 1: head, pooler, last norm. ELECTRA's code has o = 2, its paper 1
     (google-research/electra, issue 51).
 
     Args:
-        model: or the names of its parameters alone, of which less can be told: see `depths`.
+        model: the model; or the names of its parameters alone, which tell less, see
+            `parameter_depths`.
+        hyper: `layerwise_decay` and `layerwise_offset` are used.
 
     Raises:
-        InputError: the layers of a model cannot be told.
+        InputError: the layers of the model cannot be determined.
     """
     if isinstance(model, torch.nn.Module) and hyper.layerwise_decay in (None, 1):
         return {name: 1.0 for name, _ in model.named_parameters()}
-    depth = _depths_of(model) if isinstance(model, torch.nn.Module) else parameter_depths(model)
-    top = max(depth.values(), default=0)
-    rate, offset = hyper.layerwise_decay or 1.0, hyper.layerwise_offset
-    return {n: 1.0 if d == top else rate ** (top - 1 + offset - d) for n, d in depth.items()}
+    depths = _model_depths(model) if isinstance(model, torch.nn.Module) else parameter_depths(model)
+    top = max(depths.values(), default=0)
+    decay, offset = hyper.layerwise_decay or 1.0, hyper.layerwise_offset
+    return {
+        name: 1.0 if depth == top else decay ** (top - 1 + offset - depth)
+        for name, depth in depths.items()
+    }
 
 
-def _depths_of(model: torch.nn.Module) -> dict[str, int]:
-    """Return how deep each parameter of a model lies."""
-    if hasattr(model, "base_model"):
+def _model_depths(model: torch.nn.Module) -> dict[str, int]:
+    """Return the depth of each parameter of a model."""
+    if isinstance(model, PreTrainedModel):
         return depths_of(model)
     return parameter_depths([name for name, _ in model.named_parameters()])
 
@@ -85,58 +102,70 @@ def _depths_of(model: torch.nn.Module) -> dict[str, int]:
 def has_weight_decay(
     name: str, shape: torch.Size, hyper: Hyperparameters, owner: torch.nn.Module | None = None
 ) -> bool:
-    """Return whether weight decay touches a parameter.
+    """Return whether weight decay applies to a parameter.
 
     Args:
-        name: its name; a bias is what is called so, as DeBERTa's q_bias.
-        owner: the module that holds it, whose class tells norms and tables. Without it the name
-            does: a norm is what is called so, and a vector; an embedding is a table, not its
-            projection.
+        name: name of the parameter. A bias is recognized by it, such as DeBERTa's q_bias.
+        shape: shape of the parameter.
+        hyper: `decay_exclude` is used.
+        owner: the module that holds the parameter; its class tells norms and embeddings. Without it
+            the name tells: a norm has it in its name and is a vector; an embedding is a table, not
+            the projection of one.
     """
     if owner is None:
         norm = bool(_NORM.search(name)) and len(shape) <= 1
         table = bool(_TABLE.search(name))
     else:
-        norm, table = _is_norm(owner), _is_table(owner)
+        norm, table = _is_norm(owner), _is_embedding(owner)
     kinds = {"bias": name.endswith("bias"), "norm": norm, "embedding": table}
     return not any(kinds[kind] for kind in hyper.decay_exclude)
 
 
 def _is_norm(module: torch.nn.Module) -> bool:
-    """Return whether a module is a norm: torch's own, or one whose class is called so (T5LayerNorm,
-    MobileBERT's NoNorm)."""
+    """Return whether a module is a norm: torch's, or one by name (T5LayerNorm, NoNorm)."""
     norms = (torch.nn.LayerNorm, torch.nn.RMSNorm, torch.nn.GroupNorm)
     return isinstance(module, norms) or type(module).__name__.lower().endswith("norm")
 
 
-def _is_table(module: torch.nn.Module) -> bool:
-    """Return whether a module is a table that is looked up by number: of words, positions or
-    distances (I-BERT's QuantEmbedding is no nn.Embedding)."""
+def _is_embedding(module: torch.nn.Module) -> bool:
+    """Return whether a module is a table of embeddings: of words, positions or distances.
+
+    I-BERT's QuantEmbedding is no nn.Embedding.
+    """
     kinds = (torch.nn.Embedding, torch.nn.EmbeddingBag, PrunedEmbedding)
     return isinstance(module, kinds) or type(module).__name__ == "QuantEmbedding"
 
 
 class AdamW:
-    """AdamW over a model's parameters, its scalars recomputed at every step.
+    """An AdamW optimizer of a model, whose scalars are computed anew for every step.
 
-    All variants are one fused kernel: leaving out the bias corrections c1 = 1 - b1^t and
-    c2 = 1 - b2^t is a learning rate of lr c1 / sqrt(c2) with epsilon / sqrt(c2), and an epsilon
-    that is added before the correction is epsilon / sqrt(c2).
+    All variants run as torch's fused kernel. With c1 = 1 - b1^t and c2 = 1 - b2^t, an update
+    without bias corrections is one with a learning rate of lr c1 / sqrt(c2) and an epsilon of
+    epsilon / sqrt(c2). An epsilon that is added before the correction is epsilon / sqrt(c2).
+
+    Args:
+        model: its parameters that require gradients are optimized.
+        hyper: the trial's configuration.
+
+    Attributes:
+        inner: torch's optimizer.
+        parameters: the parameters, in the order of the model.
+        updates: the number of updates so far.
     """
 
     def __init__(self, model: torch.nn.Module, hyper: Hyperparameters) -> None:
         self.hyper = hyper
         named = [(n, p) for n, p in model.named_parameters() if p.requires_grad]
-        scale = learning_rate_multipliers(model, hyper)
+        multipliers = learning_rate_multipliers(model, hyper)
         groups: dict[tuple[bool, float], list[torch.nn.Parameter]] = defaultdict(list)
         for name, parameter in named:
             owner = model.get_submodule(name.rpartition(".")[0])
             decay = has_weight_decay(name, parameter.shape, hyper, owner)
-            groups[decay, scale[name]].append(parameter)
+            groups[decay, multipliers[name]].append(parameter)
         self.inner = torch.optim.AdamW(
             [
-                {"params": parameters, "decay": decay, "scale": factor}
-                for (decay, factor), parameters in groups.items()
+                {"params": parameters, "decay": decay, "scale": multiplier}
+                for (decay, multiplier), parameters in groups.items()
             ],
             betas=hyper.adam_betas,
             fused=True,
@@ -148,40 +177,43 @@ class AdamW:
         """Set the scalars of the next update.
 
         Args:
-            rate: the schedule's learning rate.
+            rate: the learning rate of the schedule.
         """
         hyper, t = self.hyper, self.updates + 1
-        c1, c2 = 1 - hyper.adam_betas[0] ** t, math.sqrt(1 - hyper.adam_betas[1] ** t)
+        c1, sqrt_c2 = 1 - hyper.adam_betas[0] ** t, math.sqrt(1 - hyper.adam_betas[1] ** t)
         raw = hyper.adam_eps_on == "raw" or not hyper.bias_correction
         for group in self.inner.param_groups:
             lr = rate * group["scale"]
             decay = hyper.weight_decay if group["decay"] else 0.0
-            group["eps"] = hyper.adam_eps / c2 if raw else hyper.adam_eps
-            group["lr"] = lr if hyper.bias_correction else lr * c1 / c2
-            group["weight_decay"] = decay if hyper.bias_correction else decay * c2 / c1
+            group["eps"] = hyper.adam_eps / sqrt_c2 if raw else hyper.adam_eps
+            group["lr"] = lr if hyper.bias_correction else lr * c1 / sqrt_c2
+            group["weight_decay"] = decay if hyper.bias_correction else decay * sqrt_c2 / c1
 
     def step(self, scaler: torch.amp.GradScaler | None = None) -> bool:
-        """Update the parameters; an overflow that the scaler finds is no update.
+        """Update the parameters, unless the scaler finds an overflow.
+
+        Args:
+            scaler: the loss scale of fp16; None for other precisions.
 
         Returns:
-            Whether they were updated.
+            Whether the parameters were updated.
         """
         if scaler is None:
             self.inner.step()
             self.updates += 1
             return True
-        before = scaler.get_scale()
+        scale = scaler.get_scale()
         scaler.step(self.inner)
         scaler.update()
-        updated = scaler.get_scale() >= before
+        updated = scaler.get_scale() >= scale
         self.updates += updated
         return updated
 
-    def state_dict(self) -> dict:
-        """What a checkpoint keeps."""
+    def state_dict(self) -> dict[str, Any]:
+        """Return the optimizer's part of a checkpoint."""
         return {"inner": self.inner.state_dict(), "updates": self.updates}
 
-    def load_state_dict(self, state: dict) -> None:
-        """Go on from a checkpoint."""
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore the optimizer from its part of a checkpoint."""
         self.inner.load_state_dict(state["inner"])
         self.updates = state["updates"]

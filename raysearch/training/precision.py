@@ -1,4 +1,7 @@
-"""The number format of forward passes, and the loss scale that fp16 needs."""
+"""The number format of forward passes, and the loss scale that fp16 needs.
+
+It is apart from the trainer because the gradient accumulator uses it too.
+"""
 
 import math
 from collections.abc import Iterable
@@ -8,17 +11,20 @@ import torch
 
 from ..recipes import Hyperparameters
 
-_FORMATS = {"bf16": torch.bfloat16, "fp16": torch.float16}
+_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
-def autocast(device: torch.device, hyper: Hyperparameters) -> AbstractContextManager:
-    """The context of a forward pass; weights and gradients stay float32."""
-    kind = _FORMATS.get(hyper.precision)
-    return torch.autocast(device.type, kind) if kind else nullcontext()
+def autocast(device: torch.device, hyper: Hyperparameters) -> AbstractContextManager[object]:
+    """Return the context of a forward pass; weights and gradients stay float32."""
+    dtype = _DTYPES.get(hyper.precision)
+    return torch.autocast(device.type, dtype) if dtype else nullcontext()
 
 
-def scaler(device: torch.device, hyper: Hyperparameters) -> torch.amp.GradScaler | None:
-    """The dynamic loss scale of fp16: halved at an overflow, doubled after a window without."""
+def make_scaler(device: torch.device, hyper: Hyperparameters) -> torch.amp.GradScaler | None:
+    """Return the dynamic loss scale of fp16; None for other precisions.
+
+    It is halved at an overflow, and doubled after `fp16_window` steps without one.
+    """
     if hyper.precision != "fp16":
         return None
     return torch.amp.GradScaler(
@@ -27,14 +33,14 @@ def scaler(device: torch.device, hyper: Hyperparameters) -> torch.amp.GradScaler
 
 
 def mark_overflow(parameters: Iterable[torch.nn.Parameter]) -> None:
-    """Make a gradient of a whole step that fp16 cannot hold an overflow, for the scaler to find.
+    """Put an infinity into a step's gradients if fp16 cannot hold them, for the scaler to find.
 
-    A weight's gradient is computed in fp16 for each micro-batch and added up in float32: cut in
-    more micro-batches, by more workers too, a step could pass that overflows in one. Whether it
-    is skipped is told from the sum over all of them. No value is read back from the device.
+    A weight's gradient is computed in fp16 for each micro-batch and summed in float32. With more
+    micro-batches or workers, a step could therefore pass that overflows with fewer. So the sum over
+    all of them decides whether the step is skipped. No value is copied from the device.
 
     Args:
-        parameters: their gradients are whole and still carry the loss scale.
+        parameters: their gradients are summed over the step and still carry the loss scale.
     """
     gradients = [p.grad for p in parameters if p.grad is not None and p.grad.numel()]
     if gradients:

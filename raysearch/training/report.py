@@ -1,4 +1,7 @@
-"""What a trial says at an evaluation."""
+"""Report: the result of one evaluation of a trial.
+
+It is apart from the trainer because it is data that leaves the worker.
+"""
 
 from dataclasses import dataclass, field
 from typing import Literal
@@ -11,19 +14,20 @@ class Report:
     """One evaluation of a trial.
 
     Attributes:
-        stage: of the recipe.
+        stage: name of the recipe's stage.
         step: optimizer steps done in this stage.
         steps: optimizer steps planned.
-        loss: mean training loss per example since the report before.
-        terms: the same of what it consists of, without weights, where it has several terms.
+        loss: mean training loss per example since the previous report.
+        terms: mean of each term of the loss, without its weight; empty if there is a single term.
         scores: "dev.<metric>" of the first dev split, "dev.<split>.<metric>" of the others.
-        status: running until the last evaluation.
+        status: "running" until the last evaluation.
         seconds: wall seconds since the trial began, over all its attempts.
         rate: learning rate of the last step.
-        tokens: real tokens seen so far.
+        tokens: tokens trained on so far, without padding.
         micro_batches: micro-batches in the last step, on this worker.
-        switched: share of the words that dictionaries have switched since the report before, where
-            they are asked; their rate is below the one that was asked for, as they lack words.
+        switched: share of the words that dictionaries have switched since the previous report; None
+            where none are used. It is below the rate that was asked for, as dictionaries lack
+            words.
     """
 
     stage: str
@@ -41,5 +45,5 @@ class Report:
 
     @property
     def progress(self) -> float:
-        """Share of the schedule that is done."""
+        """Return the share of the schedule that is done."""
         return self.step / self.steps

@@ -1,4 +1,7 @@
-"""Answers from the scores of spans: the best of all windows of a question. Arrays, not models."""
+"""Answers to questions, from the start and end scores of their windows.
+
+It is apart from `evaluation` because only span heads need it.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,11 +20,11 @@ from ..tasks import Task
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What a model says to one question.
+    """A model's answer to one question.
 
     Attributes:
-        texts: answers, the best first; never empty, at worst an empty text.
-        scores: of each, log-probabilities or sums of two scores.
+        texts: answers, the best first; never empty, at worst a single empty text.
+        scores: the score of each text: a log-probability, or a sum of a start and an end score.
         null: how much better no answer is than the best one; above a threshold there is none.
     """
 
@@ -33,51 +36,65 @@ class Answer:
 def span_outputs(
     model: torch.nn.Module, batch: dict[str, torch.Tensor], hyper: Hyperparameters
 ) -> torch.Tensor:
-    """The most likely starts and ends of each window, float32 [windows, 1 + 2 n + 2 e n].
+    """Return the most likely starts and ends of each window, float32 [windows, 1 + 2 n + 2 e n].
 
-    A row is the null score, n starts, their scores, e times n ends, their scores; e is n for the
-    conditional head, which has ends for each start, and 1 for the plain one. The plain head's null
-    score is that of the first token as start and end (BERT), the conditional head's
+    A row is the null score, n starts, their scores, e * n ends, their scores. For the conditional
+    head e is n, as it has ends for each start; for the plain head e is 1. The plain head's null
+    score is that of the first token as start and end (BERT), the conditional head's is
     log p(no answer) - log p(an answer).
+
+    Args:
+        model: a model with a span head.
+        batch: the batch without gold answers.
+        hyper: `n_best`, or `beam` of the conditional head, is n.
     """
-    said = model(**batch)
-    conditional = hasattr(said, "answerable")
-    most = hyper.beam if conditional else hyper.n_best
-    short = max(0, most - said.start.shape[1])
+    outputs = model(**batch)
+    conditional = hasattr(outputs, "answerable")
+    n = hyper.beam if conditional else hyper.n_best
+    missing = max(0, n - outputs.start.shape[1])
 
     def best(scores: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        context = said.context if scores.dim() == 2 else said.context[:, None]
+        context = outputs.context if scores.dim() == 2 else outputs.context[:, None]
         scores = scores.masked_fill(~context, -torch.inf)
-        return functional.pad(scores, (0, short), value=-torch.inf).topk(most, dim=-1)
+        top = functional.pad(scores, (0, missing), value=-torch.inf).topk(n, dim=-1)
+        return top.values, top.indices
 
-    scores, begin = best(said.start)
+    start_scores, start = best(outputs.start)
     if conditional:
-        null = said.answerable[:, 1] - said.answerable[:, 0]
-        end_scores, end = best(said.ends(begin.clamp(max=said.start.shape[1] - 1)))
+        null = outputs.answerable[:, 1] - outputs.answerable[:, 0]
+        end_scores, end = best(outputs.ends(start.clamp(max=outputs.start.shape[1] - 1)))
     else:
-        places = said.nowhere[:, None]
-        null = (said.start.gather(1, places) + said.end.gather(1, places))[:, 0]
-        end_scores, end = best(said.end)
-    parts = (null[:, None], begin, scores, end.flatten(1), end_scores.flatten(1))
+        no_answer = outputs.nowhere[:, None]
+        null = (outputs.start.gather(1, no_answer) + outputs.end.gather(1, no_answer))[:, 0]
+        end_scores, end = best(outputs.end)
+    parts = (null[:, None], start, start_scores, end.flatten(1), end_scores.flatten(1))
     return torch.cat([part.float() for part in parts], 1)
 
 
 def decode_answers(
     outputs: np.ndarray, examples: EncodedDataset, hyper: Hyperparameters
 ) -> dict[str, Answer]:
-    """Question -> its answer, from what `spans` gave for every window."""
-    found = {}
-    begin, stop, owned = (examples.values(name) for name in (BEGIN, STOP, MAX_CONTEXT))
-    at = examples.table.column(CONTEXT_START).to_numpy()
+    """Return question id -> its answer, the best over all windows of the question.
+
+    Args:
+        outputs: of `span_outputs`, a row for each window.
+        examples: the split, an example for each window.
+        hyper: the trial's configuration.
+    """
+    answers = {}
+    begin, stop, max_context = (examples.values(name) for name in (BEGIN, STOP, MAX_CONTEXT))
+    context_start = examples.table.column(CONTEXT_START).to_numpy()
     contexts = examples.table.column(CONTEXT)
     windows = enumerate(examples.ids())
     for identity, group in groupby(windows, key=lambda window: window[1]):
         rows = [row for row, _ in group]
-        context = contexts[rows[0]].as_py()
+        context: str = contexts[rows[0]].as_py()
         candidates = [
             (score, int(begin[row][first]), int(stop[row][last]))
             for row in rows
-            for score, first, last in _candidates(outputs[row], at[row], owned[row], hyper)
+            for score, first, last in _candidates(
+                outputs[row], context_start[row], max_context[row], hyper
+            )
         ]
         candidates.sort(key=lambda candidate: -candidate[0])
         best: dict[str, float] = {}
@@ -90,66 +107,86 @@ def decode_answers(
         if hyper.span_head == "plain":
             null -= max(best.values(), default=0.0)
         best = best or {"": 0.0}
-        found[identity] = Answer(texts=tuple(best), scores=tuple(best.values()), null=null)
-    return found
+        answers[identity] = Answer(texts=tuple(best), scores=tuple(best.values()), null=null)
+    return answers
 
 
 def gold_answers(examples: EncodedDataset) -> dict[str, tuple[str, ...]]:
-    """Question -> its gold answers, none where it cannot be answered."""
-    found: dict[str, tuple[str, ...]] = {}
+    """Return question id -> its gold answers; an empty tuple if it cannot be answered."""
+    gold: dict[str, tuple[str, ...]] = {}
     answers = examples.table.column(ANSWERS).to_pylist()
-    for identity, given in zip(examples.ids(), answers, strict=True):
-        found.setdefault(identity, tuple(given))  # the first window of a question holds them
-    return found
+    for identity, texts in zip(examples.ids(), answers, strict=True):
+        gold.setdefault(identity, tuple(texts))  # the first window of a question holds them
+    return gold
 
 
 def _candidates(
-    row: np.ndarray, at: int, owned: np.ndarray, hyper: Hyperparameters
+    row: np.ndarray, context_start: int, max_context: np.ndarray, hyper: Hyperparameters
 ) -> Iterator[tuple[float, int, int]]:
-    """Scores and places in the window's context of every answer that may be: its first token is
-    the window's own, its last not before, and it is not too long. A window that shows no token of
-    its context has none."""
-    if not len(owned):
+    """Yield the score and the first and last token of every possible answer in a window.
+
+    The window must be the one with maximum context for the answer's first token, the last token is
+    not before the first, and the answer is not too long. A window without tokens of its context has
+    no answers.
+
+    Args:
+        row: the window's row of `span_outputs`.
+        context_start: the position of the context's first token in the window.
+        max_context: for each token of the context, whether this window has maximum context for it.
+        hyper: the trial's configuration.
+    """
+    if not len(max_context):
         return
     n = hyper.beam if hyper.span_head == "conditional" else hyper.n_best
     ends = (len(row) - 1 - 2 * n) // 2
-    first, first_score, last, last_score = np.split(row[1:], np.cumsum([n, n, ends]))
-    score = first_score[:, None] + last_score.reshape(-1, n)
-    known = np.isfinite(score)
-    begin = first.astype(int)[:, None] - at
-    end = np.broadcast_to(last.astype(int).reshape(-1, n) - at, score.shape)
-    length = end - begin + 1
-    fits = known & (length > 0) & (length <= hyper.answer_length)
-    fits &= owned[np.clip(begin, 0, len(owned) - 1)].astype(bool)
-    for one, two in zip(*np.nonzero(fits), strict=True):
-        yield float(score[one, two]), int(begin[one, 0]), int(end[one, two])
+    start, start_score, end, end_score = np.split(row[1:], np.cumsum([n, n, ends]))
+    score = start_score[:, None] + end_score.reshape(-1, n)
+    first = start.astype(int)[:, None] - context_start
+    last = np.broadcast_to(end.astype(int).reshape(-1, n) - context_start, score.shape)
+    length = last - first + 1
+    valid = np.isfinite(score) & (length > 0) & (length <= hyper.answer_length)
+    valid &= max_context[np.clip(first, 0, len(max_context) - 1)].astype(bool)
+    for start_rank, end_rank in zip(*np.nonzero(valid), strict=True):
+        index = start_rank, end_rank
+        yield float(score[index]), int(first[start_rank, 0]), int(last[index])
 
 
-def answer_files(found: dict[str, Answer], task: Task, hyper: Hyperparameters) -> dict[str, Any]:
-    """What goes into the JSON files of run_squad, by name.
+def answer_files(answers: dict[str, Answer], task: Task, hyper: Hyperparameters) -> dict[str, Any]:
+    """Return the content of the JSON files that run_squad writes, by name.
 
-    "predictions" are empty where the null score is above the study's threshold; "answers" never
-    are, as a search for the best threshold needs them; "null_odds" are the null scores.
+    Args:
+        answers: question id -> answer.
+        task: the task; for one without unanswerable questions there are fewer files.
+        hyper: `null_threshold` is used.
+
+    Returns:
+        "predictions": question id -> text, empty if the null score is above the threshold.
+        "nbest_predictions": question id -> the best answers. Where questions may be unanswerable,
+        also "answers", which are never empty, since a search for the best threshold needs them, and
+        "null_odds", the null scores.
     """
-    answers = {identity: answer.texts[0] for identity, answer in found.items()}
+    best = {identity: answer.texts[0] for identity, answer in answers.items()}
     if not task.unanswerable:
-        return {"predictions": answers, "nbest_predictions": _nbest(found)}
-    nulls = {identity: answer.null for identity, answer in found.items()}
-    chosen = {i: "" if nulls[i] > hyper.null_threshold else text for i, text in answers.items()}
+        return {"predictions": best, "nbest_predictions": _nbest(answers)}
+    nulls = {identity: answer.null for identity, answer in answers.items()}
+    predictions = {
+        identity: "" if nulls[identity] > hyper.null_threshold else text
+        for identity, text in best.items()
+    }
     return {
-        "predictions": chosen,
-        "nbest_predictions": _nbest(found),
-        "answers": answers,
+        "predictions": predictions,
+        "nbest_predictions": _nbest(answers),
+        "answers": best,
         "null_odds": nulls,
     }
 
 
-def _nbest(found: dict[str, Answer]) -> dict[str, list[dict[str, Any]]]:
-    """Every question's answers, the best first, with their share of probability among them."""
-    best = {}
-    for identity, answer in found.items():
+def _nbest(answers: dict[str, Answer]) -> dict[str, list[dict[str, Any]]]:
+    """Return each question's answers, the best first, with their probability among them."""
+    nbest = {}
+    for identity, answer in answers.items():
         weights = np.exp(np.array(answer.scores) - answer.scores[0])
-        shares = (weights / weights.sum()).tolist()
-        pairs = zip(answer.texts, shares, strict=True)
-        best[identity] = [{"text": text, "probability": share} for text, share in pairs]
-    return best
+        probabilities = (weights / weights.sum()).tolist()
+        pairs = zip(answer.texts, probabilities, strict=True)
+        nbest[identity] = [{"text": text, "probability": share} for text, share in pairs]
+    return nbest

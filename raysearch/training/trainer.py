@@ -1,12 +1,14 @@
-"""The one training loop: batches, loss, optimizer, schedule, precision; it yields reports.
+"""The training loop: batches, loss, optimizer, schedule and precision; it yields reports.
 
-It knows torch and one worker's place in the world, neither Ray nor who asked for the trial."""
+It is apart from the workers because it knows torch and the worker's rank, but neither Ray nor the
+search.
+"""
 
 import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -19,28 +21,36 @@ from ..recipes.schedule import learning_rate
 from . import precision
 from .distributed import DistributedContext
 from .evaluation import decode, has_only_finite_scores, multilingual_scores, predict_outputs, score
-from .gradient_accumulation import GradientAccumulator, MicroBatchLimit, add
+from .gradient_accumulation import GradientAccumulator, MicroBatchLimit, add_to_sums
 from .job import Job
 from .optimizer import AdamW
 from .report import Report, Status
 
-CHECK_EVERY = 32  # steps between looks at the loss; each look waits for the device
-CHANCE_STEPS = 500  # steps after which a loss at chance is no slow start
-LEAST_SCALE = 1e-4  # fp16 below this loss scale has diverged (fairseq's floor)
+CHECK_EVERY = 32  # steps between checks of the loss; each check waits for the device
+CHANCE_STEPS = 500  # steps after which a loss at chance is not just a slow start
+LEAST_SCALE = 1e-4  # fp16 has diverged below this loss scale (fairseq's minimum)
 
 
 class Trainer:
-    """One stage of one trial, on this worker.
+    """The training of one stage of one trial, on this worker.
 
-    Iterating trains and yields a Report at every evaluation; leaving the loop ends the trial.
+    Iterating trains, and yields a Report at every evaluation. The trial ends when the iteration is
+    left.
 
     Args:
         job: what to compute.
-        model: at its starting weights.
-        world: the workers that train it together.
-        memory: the micro-batch limit, shrunk when memory runs out.
-        teacher: a frozen model that the loss may ask.
-        tick: called after every step and dev batch with this Fit.
+        model: the model with its initial weights.
+        world: the workers that train it together; None: this one alone.
+        memory: the micro-batch limit, lowered when memory runs out; None: a new one.
+        teacher: a frozen model that the loss may call.
+        on_step: called with this Trainer after every step and every dev batch.
+
+    Attributes:
+        step: the number of steps done.
+        evaluated: the step of the last evaluation.
+        tokens: the number of tokens trained on, without padding.
+        seconds_before: wall seconds of the trial before this attempt.
+        best: score and weights of the best evaluation, if the job keeps them.
     """
 
     def __init__(
@@ -51,14 +61,14 @@ class Trainer:
         world: DistributedContext | None = None,
         memory: MicroBatchLimit | None = None,
         teacher: torch.nn.Module | None = None,
-        tick: Callable[["Trainer"], None] = lambda fit: None,
+        on_step: Callable[["Trainer"], None] = lambda trainer: None,
     ) -> None:
-        self.job, self.model, self.tick = job, model, tick
+        self.job, self.model, self.on_step = job, model, on_step
         self.world = world or DistributedContext()
         self.device = next(model.parameters()).device
         self.optimizer = AdamW(model, job.hyper)
-        self.scaler = precision.scaler(self.device, job.hyper)
-        self.forward = torch.compile(model, dynamic=True) if job.hyper.compile else model
+        self.scaler = precision.make_scaler(self.device, job.hyper)
+        self.forward = _compiled(model) if job.hyper.compile else model
         self.gradient = GradientAccumulator(
             job,
             model,
@@ -68,36 +78,45 @@ class Trainer:
             scaler=self.scaler,
             teacher=teacher,
         )
-        self.step = self.evaluated = self.tokens = self.flat = self._seen = 0
-        self.spent, self._began = 0.0, time.perf_counter()
+        self.step = self.evaluated = self.tokens = 0
+        self.seconds_before, self._started = 0.0, time.perf_counter()
         self.best: tuple[float, dict[str, np.ndarray]] | None = None
-        self.top: tuple[float, bool] | None = None  # the best score, and whether it means nothing
-        self._losses: dict[str, torch.Tensor] = {}  # of the loss and its terms
-        self._reached: list[torch.nn.Parameter] | None = None
+        # The score of the best evaluation so far, and whether it was degenerate.
+        self._best_evaluation: tuple[float, bool] | None = None
+        self._stuck_evaluations = 0  # the last ones in a row
+        self._losses: dict[str, torch.Tensor] = {}  # sums since the last report: loss and terms
+        self._units = 0  # terms in these sums
+        self._trained: list[torch.nn.Parameter] | None = None
 
     @property
     def seconds(self) -> float:
-        """Wall seconds of this trial, with those before a checkpoint."""
-        return self.spent + time.perf_counter() - self._began
+        """Return the wall seconds of this trial, including those before a checkpoint."""
+        return self.seconds_before + time.perf_counter() - self._started
 
     @property
     def _selector(self) -> str:
-        """The score that selects."""
+        """Return the name of the score that selects."""
         return self.job.selector or f"dev.{self.job.task.metric}"
 
-    def autocast(self) -> AbstractContextManager:
-        """The context of a forward pass."""
+    def autocast(self) -> AbstractContextManager[object]:
+        """Return the context of a forward pass."""
         return precision.autocast(self.device, self.job.hyper)
 
     def __iter__(self) -> Iterator[Report]:
-        job, plan = self.job, self.job.plan
+        job, schedule, world = self.job, self.job.schedule, self.world
         self.model.train()
-        world = self.world
-        steps = training_steps(job.train, job.hyper.BSZ, job.seed, start=self.step, stop=plan.steps,
-                       rank=world.rank, size=world.size)  # fmt: skip
-        while self.evaluated < plan.steps:
-            # First, as a checkpoint may have been written in the middle of an evaluation.
-            if self.step in plan.evaluations and self.step > self.evaluated:
+        steps = training_steps(
+            job.train,
+            job.hyper.BSZ,
+            job.seed,
+            start=self.step,
+            stop=schedule.steps,
+            rank=world.rank,
+            size=world.size,
+        )
+        while self.evaluated < schedule.steps:
+            # First, since the checkpoint may have been written in the middle of an evaluation.
+            if self.step in schedule.evaluations and self.step > self.evaluated:
                 report = self._evaluate()
                 self.evaluated = self.step
                 yield report
@@ -105,176 +124,203 @@ class Trainer:
                     return
             loss = self._train(*next(steps))
             self.step += 1
-            look = self.step in plan.evaluations or self.step % CHECK_EVERY == 0
-            if look and self._diverged(loss):
+            check = self.step in schedule.evaluations or self.step % CHECK_EVERY == 0
+            if check and self._has_diverged(loss):
                 yield self._report({}, "diverged")
                 return
-            self.tick(self)
+            self.on_step(self)
 
     def _train(self, rows: np.ndarray, examples: TrainingSet) -> torch.Tensor:
-        """One optimizer step over exactly these rows; their summed loss on this worker."""
+        """Take one optimizer step over these rows; return their summed loss on this worker."""
         hyper = self.job.hyper
         sums = self.gradient(examples, rows, self.step)
-        if self._reached is None:
-            self._reached = self._parameters_with_gradient()
-        self.world.sum_gradients(self._reached)
+        if self._trained is None:
+            self._trained = self._parameters_with_gradient()
+        self.world.sum_gradients(self._trained)
         if self.scaler is not None:
-            precision.mark_overflow(self._reached)
+            precision.mark_overflow(self._trained)
             self.scaler.unscale_(self.optimizer.inner)
         if hyper.clip is not None:
             torch.nn.utils.clip_grad_norm_(self.optimizer.parameters, hyper.clip)
-        self.optimizer.prepare(learning_rate(hyper, self.job.plan, self.step))
+        self.optimizer.prepare(learning_rate(hyper, self.job.schedule, self.step))
         updated = self.optimizer.step(self.scaler)
         self.tokens += int(self.job.train.tokens[rows].sum())
-        # Where a forward pass of fp16 overflowed, the step has no loss, on no worker.
-        if updated or self.scaler is None or self._has_loss(sums):
-            add(self._losses, sums)
-            self._seen += self.gradient.units
+        # If a forward pass overflowed in fp16, the step's loss counts on no worker.
+        if updated or self.scaler is None or self._has_finite_losses(sums):
+            add_to_sums(self._losses, sums)
+            self._units += self.gradient.units
         return sums["loss"]
 
-    def _has_loss(self, sums: dict[str, torch.Tensor]) -> bool:
+    def _has_finite_losses(self, sums: dict[str, torch.Tensor]) -> bool:
         """Return whether all losses of this step and their terms are finite on every worker."""
-        return all(self.world.gather(all(math.isfinite(x.item()) for x in sums.values())))
+        return all(self.world.all_gather(all(math.isfinite(x.item()) for x in sums.values())))
 
     def _parameters_with_gradient(self) -> list[torch.nn.Parameter]:
-        """The parameters that some worker's loss depends on; the others never change."""
-        found = [at for at, p in enumerate(self.optimizer.parameters) if p.grad is not None]
-        reached = sorted({at for worker in self.world.gather(found) for at in worker})
-        return [self.optimizer.parameters[at] for at in reached]
+        """Return the parameters that some worker's loss depends on; the others never change."""
+        parameters = self.optimizer.parameters
+        indices = [index for index, p in enumerate(parameters) if p.grad is not None]
+        gathered = sorted({index for worker in self.world.all_gather(indices) for index in worker})
+        return [parameters[index] for index in gathered]
 
-    def _diverged(self, loss: torch.Tensor) -> bool:
+    def _has_diverged(self, loss: torch.Tensor) -> bool:
         if self.scaler is not None:
             return self.scaler.get_scale() < LEAST_SCALE
-        return not all(self.world.gather(math.isfinite(loss.item())))
+        return not all(self.world.all_gather(math.isfinite(loss.item())))
 
     def _evaluate(self) -> Report:
-        job, scores, stuck, chance = self.job, {}, False, False
-        splits: dict[str, dict[str, float]] = {}
-        for number, (name, examples) in enumerate(job.dev.items()):
-            said = predict_outputs(
-                self.forward, examples, job.task, job.hyper, world=self.world,
-                autocast=self.autocast, beat=lambda done: self.tick(self),
-            )  # fmt: skip
-            if not has_only_finite_scores(said, job.task):
+        """Score the dev splits; return the report, and keep the weights if they are the best."""
+        job, stuck, chance = self.job, False, False
+        scores: dict[str, float] = {}
+        split_scores: list[dict[str, float]] = []
+        for index, (name, examples) in enumerate(job.dev.items()):
+            outputs = predict_outputs(
+                self.forward,
+                examples,
+                job.task,
+                job.hyper,
+                world=self.world,
+                autocast=self.autocast,
+                on_batch=lambda _: self.on_step(self),
+            )
+            if not has_only_finite_scores(outputs, job.task):
                 return self._report({}, "diverged")
-            predictions = decode(said, examples, job.task, job.hyper)
-            prefix = f"dev.{name}." if number else "dev."
-            splits[name] = score(predictions, examples, job.task, job.hyper)
-            scores |= {prefix + metric: value for metric, value in splits[name].items()}
-            if not number:
-                stuck = self._stuck(predictions, examples)
-                chance = self._at_chance(predictions, examples)
+            predictions = decode(outputs, examples, job.task, job.hyper)
+            prefix = f"dev.{name}." if index else "dev."
+            split_scores.append(score(predictions, examples, job.task, job.hyper))
+            scores |= {prefix + metric: value for metric, value in split_scores[-1].items()}
+            if not index:
+                stuck = self._is_stuck(predictions, examples)
+                chance = self._is_at_chance(predictions, examples)
         if job.task.languages:
-            scores |= multilingual_scores(list(splits.values()))
-        self.flat = self.flat + 1 if stuck else 0
+            scores |= multilingual_scores(split_scores)
+        self._stuck_evaluations = self._stuck_evaluations + 1 if stuck else 0
         report = self._report(scores, self._status(scores, stuck, chance))
         self._keep_if_best(report)
         return report
 
     def _status(self, scores: dict[str, float], stuck: bool, chance: bool) -> Status:
-        """Return how the trial stands after an evaluation.
+        """Return the status of the trial after an evaluation.
 
-        It is degenerate where the evaluation that counts says nothing: where the best one does
-        (`select: best`), it says something whatever came after.
+        It is degenerate if the evaluation that counts shows a model that has learned nothing. With
+        `select: best` the best evaluation counts, whatever comes after it.
 
         Args:
             scores: of this evaluation.
-            stuck: whether it predicts one class alone.
+            stuck: whether the model predicts a single class.
             chance: whether the model is at chance.
         """
-        plan, value = self.job.plan, scores[self._selector]
-        last = self.step == plan.steps
-        hopeless = chance or (self.flat > 2 and 4 * self.step >= 3 * plan.steps)
-        if self.top is None or value > self.top[0]:  # the first of equals, as the weights
-            self.top = (value, stuck or chance)
-        nothing = self.top[1] if self.job.select == "best" else stuck or chance
-        if nothing and (last or hopeless):
+        schedule, value = self.job.schedule, scores[self._selector]
+        last = self.step == schedule.steps
+        late = 4 * self.step >= 3 * schedule.steps
+        hopeless = chance or (self._stuck_evaluations > 2 and late)
+        # Of equal evaluations the first counts, as for the weights.
+        if self._best_evaluation is None or value > self._best_evaluation[0]:
+            self._best_evaluation = (value, stuck or chance)
+        degenerate = self._best_evaluation[1] if self.job.select == "best" else stuck or chance
+        if degenerate and (last or hopeless):
             return "degenerate"
         return "finished" if last else "running"
 
-    def _stuck(self, predictions: np.ndarray, examples: EncodedDataset) -> bool:
-        """Whether one prediction is made of everything, as by a model that has learned nothing.
+    def _is_stuck(self, predictions: np.ndarray, examples: EncodedDataset) -> bool:
+        """Return whether all predictions are equal, as of a model that has learned nothing.
 
-        Where the examples that are scored have one label alone, that is what a perfect model does.
+        If the examples have a single label, a perfect model predicts nothing else, so that the
+        result is False.
         """
         if self.job.task.head not in ("classify", "regress"):
             return False
+        assert examples.labels is not None, "a dev split without labels"
         return len(np.unique(predictions)) == 1 < len(np.unique(examples.labels))
 
-    def _at_chance(self, predictions: np.ndarray, examples: EncodedDataset) -> bool:
-        """Whether a model of K classes or options has learned nothing in 500 steps: its loss stays
-        at ln K, its accuracy near 1/K. Large models on RACE end so, and never recover."""
+    def _is_at_chance(self, predictions: np.ndarray, examples: EncodedDataset) -> bool:
+        """Return whether a model of K classes or options has learned nothing in 500 steps.
+
+        Then its loss stays at ln K, its accuracy near 1/K. Large models on RACE end like this, and
+        never recover.
+        """
         if self.job.task.head not in ("classify", "choose"):
             return False
         classes = len(self.job.task.labels) or self.job.train.group
-        if self.step < max(CHANCE_STEPS, 2 * self.job.plan.warmup):
+        if self.step < max(CHANCE_STEPS, 2 * self.job.schedule.warmup):
             return False
-        means = self._means()
+        means = self._mean_losses()
         if abs(means.get("task", means["loss"]) / math.log(classes) - 1) > 0.01:
             return False
         return float(np.mean(predictions == examples.labels)) < 1 / classes + 0.05
 
-    def _means(self) -> dict[str, float]:
-        """Mean training loss since the last report, over all workers, and its terms."""
-        own = {name: total.item() for name, total in self._losses.items()}
-        every = self.world.gather(own)
-        names = dict.fromkeys(name for one in ({"loss": 0.0}, *every) for name in one)
-        if not self._seen:  # every step since then overflowed
+    def _mean_losses(self) -> dict[str, float]:
+        """Return the mean training loss since the last report, over all workers, and its terms."""
+        sums = {name: total.item() for name, total in self._losses.items()}
+        gathered = self.world.all_gather(sums)
+        names = dict.fromkeys(name for worker in ({"loss": 0.0}, *gathered) for name in worker)
+        if not self._units:  # every step since then overflowed
             return dict.fromkeys(names, math.inf)
-        seen = self._seen
-        return {name: sum(one.get(name, 0.0) for one in every) / seen for name in names}
+        return {
+            name: sum(worker.get(name, 0.0) for worker in gathered) / self._units for name in names
+        }
 
     def _report(self, scores: dict[str, float], status: Status) -> Report:
-        means, self._losses, self._seen = self._means(), {}, 0
+        means, self._losses, self._units = self._mean_losses(), {}, 0
         terms = {name: x if math.isfinite(x) else math.inf for name, x in means.items()}
         return Report(
             stage=self.job.stage.name,
             step=self.step,
-            steps=self.job.plan.steps,
+            steps=self.job.schedule.steps,
             loss=terms.pop("loss"),
             terms=terms,
             scores=scores,
             status=status,
             seconds=self.seconds,
-            rate=learning_rate(self.job.hyper, self.job.plan, self.step - 1),
+            rate=learning_rate(self.job.hyper, self.job.schedule, self.step - 1),
             tokens=self.tokens,
             micro_batches=self.gradient.micro_batches,
             switched=self.job.train.switched_share(),
         )
 
     def _keep_if_best(self, report: Report) -> None:
-        """Copy the weights of the best evaluation so far; the first of equals stays."""
+        """Copy the weights of the best evaluation so far; of equal ones the first is kept."""
         value = report.scores[self._selector]
         if self.job.keep_best and (self.best is None or value > self.best[0]):
             self.best = (value, export_weights(self.model))
 
     def state(self) -> dict[str, Any]:
-        """What going on from here needs; read back with weights_only."""
-        best = self.best and (
-            self.best[0],
-            {n: torch.from_numpy(x) for n, x in self.best[1].items()},
-        )
+        """Return the content of a checkpoint; it can be read with `weights_only`."""
+        best = None
+        if self.best is not None:
+            value, weights = self.best
+            best = (value, {name: torch.from_numpy(x) for name, x in weights.items()})
+        counts = [self.step, self.evaluated, self.tokens, self._stuck_evaluations, self._units]
         return {
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "scaler": self.scaler.state_dict() if self.scaler else None,
-            "counts": [self.step, self.evaluated, self.tokens, self.flat, self._seen],
+            "counts": counts,
             "losses": self._losses,
             "seconds": self.seconds,
             "best": best,
-            "top": self.top,
+            "top": self._best_evaluation,
         }
 
     def load(self, state: dict[str, Any]) -> None:
-        """Go on from a state, to the same weights as without the break."""
+        """Continue from a checkpoint; the weights at the end are those without the interruption.
+
+        Args:
+            state: of `state`.
+        """
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         if self.scaler:
             self.scaler.load_state_dict(state["scaler"])
-        self.step, self.evaluated, self.tokens, self.flat, self._seen = state["counts"]
+        self.step, self.evaluated, self.tokens, *counts = state["counts"]
+        self._stuck_evaluations, self._units = counts
         self._losses = {name: x.to(self.device) for name, x in state["losses"].items()}
-        self.spent, self._began = state["seconds"], time.perf_counter()
-        self.top = state["top"]
+        self.seconds_before, self._started = state["seconds"], time.perf_counter()
+        self._best_evaluation = state["top"]
         if state["best"]:
             value, weights = state["best"]
             self.best = (value, {name: x.numpy() for name, x in weights.items()})
+
+
+def _compiled(model: torch.nn.Module) -> torch.nn.Module:
+    """Return the compiled form of a model; torch's types hide that it is a module."""
+    return cast(torch.nn.Module, torch.compile(model, dynamic=True))
