@@ -7,11 +7,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from support.paths import ROOT
 
 import raysearch
 from raysearch import Run
 
-EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.py"))
+EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 WORDS = ("a", "man", "plays", "guitar", "is", "playing", "an", "instrument", ".")
 
 

@@ -8,9 +8,11 @@ import ast
 import re
 from pathlib import Path
 
+from support.paths import ROOT
+
 from raysearch.tasks import TASKS
 
-PACKAGE = Path(__file__).parent.parent / "raysearch"
+PACKAGE = ROOT / "raysearch"
 
 LAYERS = (
     ("errors", "storage", "lazy_registration"),

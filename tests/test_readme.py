@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import typer
 import yaml
+from support.paths import ROOT
 from test_layers import LAYERS
 
 import raysearch
@@ -15,7 +16,6 @@ from raysearch.cli.commands import app
 from raysearch.study import schema
 from raysearch.study.shipped_studies import shipped_studies
 
-ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
 ARCHITECTURE = ROOT / "docs" / "architecture.md"
 PAGES = {

@@ -4,8 +4,9 @@ import ast
 from pathlib import Path
 
 import pytest
+from support.paths import ROOT
 
-PACKAGE = Path(__file__).parent.parent / "raysearch"
+PACKAGE = ROOT / "raysearch"
 TREES = {path.relative_to(PACKAGE): ast.parse(path.read_text()) for path in PACKAGE.rglob("*.py")}
 
 # What takes away, moves, cuts or links, by the attribute that is called.

@@ -1,0 +1,91 @@
+"""A run is killed in every way that there is, and ends with exactly its planned trials."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import raysearch
+from raysearch import run_folder
+from support.processes import descendants, reports, start, wait_for_reports
+
+pytestmark = pytest.mark.ray
+
+STUDY = """
+tasks: [toy/grammar]
+model: scratch:1x64
+space:
+  BSZ: {choice: [16, 32]}
+  LR: {log: [1e-4, 1e-2]}
+fixed: {EPOCH: 2, max_length: 32, evaluations: 4}
+search: {trials: 6, stop_early: {at: [0.5], keep: 0.5}}
+confirm: {top: 1, seeds: [11, 12]}
+"""
+
+
+
+
+
+
+
+
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="finds Ray's processes with ps")
+def test_a_run_survives_kill_9_of_a_worker_a_lane_and_the_driver(tmp_path: Path) -> None:
+    (tmp_path / "toy.yaml").write_text(STUDY)
+    run = tmp_path / "runs" / "toy"
+    process = start(tmp_path, "run", "toy.yaml")
+    wait_for_reports(run, 2, process)
+    os.kill(next(descendants(process.pid, "ray::RayTrainWorker")), signal.SIGKILL)
+    wait_for_reports(run, reports(run) + 3, process)
+    lane = [*descendants(process.pid, "ray::Lane"), *descendants(process.pid, "ray::Resource")]
+    os.kill(lane[0], signal.SIGKILL)
+    wait_for_reports(run, reports(run) + 3, process)
+    process.kill()
+    process.wait()
+    spent = sum(record.seconds for record in run_folder.read_journal(run).trials.values())
+
+    resumed = start(tmp_path, "resume", "runs/toy")
+    assert resumed.wait(timeout=480) == 0, (tmp_path / "out.txt").read_text()[-3000:]
+
+    events = [json.loads(line) for line in (run / run_folder.JOURNAL_NAME).read_text().splitlines()]
+    ends = Counter(event["trial"] for event in events if event["event"] == "end")
+    records = run_folder.read_journal(run)
+    assert set(ends.values()) == {1}, "a trial ended twice"
+    assert len(records.of("toy/grammar", "search")) == 6
+    assert len(records.of("toy/grammar", "confirm")) == 2
+    assert all(r.is_over and r.status != "failed" for r in records.trials.values())
+    assert len(records.sessions) == 2
+    assert any(record.attempts > 1 for record in records.trials.values())
+    assert sum(record.seconds for record in records.trials.values()) > spent
+    again = raysearch.paper_table(raysearch.load(run / "study.yaml"), records)
+    assert again.row("Result").cells[0].text != "-"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="finds Ray's processes with ps")
+def test_when_ray_fails_or_time_is_up_the_run_says_how_to_go_on(tmp_path: Path) -> None:
+    """SIGTERM, as clusters' schedulers send it, does what Ctrl-C does."""
+    (tmp_path / "toy.yaml").write_text(STUDY)
+    run = tmp_path / "runs" / "toy"
+    process = start(tmp_path, "run", "toy.yaml")
+    wait_for_reports(run, 1, process)
+    os.kill(next(descendants(process.pid, "ray::TrialBroker")), signal.SIGKILL)
+    assert process.wait(timeout=240) == 2
+
+    process = start(tmp_path, "resume", "runs/toy")
+    wait_for_reports(run, reports(run) + 1, process)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=180) == 130
+
+    said = (tmp_path / "out.txt").read_text()
+    assert said.count("raysearch resume") == 2
+    assert "Traceback" not in said
+    assert "SIGTERM" not in said

@@ -1,0 +1,151 @@
+"""What a session keeps of weights and removes, without Ray: toys stand for models."""
+
+from types import SimpleNamespace
+
+import pytest
+import ray
+from ray import tune
+
+from raysearch import storage, study
+from raysearch.errors import InputError, Problem, RaysearchError
+from raysearch.run_folder import Journal
+from raysearch.search import run_study, samplers
+from raysearch.search import session as sessions
+from raysearch.search.session import NullProgress, Session
+from raysearch.search.trial_queue import TrialQueue
+
+TOY, SLUG = "toy/grammar", "toy-grammar"
+STUDY = {"name": "toy", "tasks": [TOY], "model": "scratch:1x64", "fixed": {"EPOCH": 1},
+         "space": {"LR": {"choice": [1e-4, 2e-4]}}, "search": {"sampler": "grid", "trials": 2},
+         "confirm": {"top": 1, "seeds": [11, 12]}}  # fmt: skip
+
+
+@pytest.fixture
+def session(tmp_path, monkeypatch):
+    """A session over an empty run folder, with a user's file in each place that it tidies."""
+    folder = tmp_path / "run"
+    folder.mkdir()
+    searched, journal = study.parse(STUDY), Journal(folder)
+    made = Session.__new__(Session)
+    made.folder, made.study, made.journal = folder, searched, journal
+    made.queue = TrialQueue(searched, journal, {TOY: "x"})
+    made.data = None
+    made.preparation, made.notes = SimpleNamespace(pretrained=lambda task: None), []
+    made.view = NullProgress(made.queue, lambda: 1)
+    made.view.note = made.notes.append
+
+    def save(place, pretrained, weights, hyper, trial):
+        place.mkdir(parents=True)
+        (place / "model").write_text(weights["of"])
+
+    monkeypatch.setattr(sessions, "save_model", save)
+    return made
+
+
+def drive(session):
+    """Run the study to its end; the later seed scores higher."""
+    while isinstance(record := session.queue.next(), sessions.Record):
+        plan = {"steps": 4, "warmup": 0, "per_epoch": 4, "evaluations": [4], "rungs": {}}
+        session.journal.write("attempt", trial=record.id, attempt=1, at=1.0, plan=plan)
+        report = {"attempt": 1, "step": 4, "steps": 4, "status": "finished", "loss": 1.0}
+        scores = {"dev.accuracy": 0.5 + record.seed / 100}
+        session.queue.report(record, {**report, "scores": scores})
+        if session.queue.wants_weights(record):
+            session._keep_weights(record, {"of": f"seed {record.seed}"})
+        session.queue.end(record, "finished")
+
+
+def test_the_winner_becomes_best_and_what_the_run_made_goes(session):
+    drive(session)
+    kept = list((session.folder / SLUG / "weights").iterdir())
+    assert [(path / "model").read_text() for path in kept] == ["seed 12"]  # the rival's are gone
+    session.tidy()
+    assert (session.folder / SLUG / "best" / "model").read_text() == "seed 12"
+    assert sorted(p.name for p in (session.folder / SLUG).iterdir()) == ["best", "study.db"]
+    assert storage.owner(session.folder / SLUG / "best") == storage.owner(session.folder)
+
+
+def test_a_run_that_was_killed_after_its_last_trial_is_tidied_by_a_resume(session, monkeypatch):
+    drive(session)
+    monkeypatch.setattr(run_study, "connect", lambda *_: pytest.fail("Ray was started"))
+    parts = (session.folder, session.study, None, session.journal, {TOY: "x"}, None, None, None)
+    storage.write_atomically(session.folder / "study.yaml", study.dump(session.study))
+    run_study._engine(*parts)
+    assert (session.folder / SLUG / "best" / "model").read_text() == "seed 12"
+    assert not (session.folder / SLUG / "weights").exists()
+    assert (session.folder / "table.md").is_file()
+
+
+def test_what_the_run_did_not_make_stays(session):
+    best, weights = session.folder / SLUG / "best", session.folder / SLUG / "weights"
+    for place in (best, weights / "mine", session.folder / "checkpoints"):
+        place.mkdir(parents=True)
+        (place / "thesis.tex").write_text("mine\n")
+    drive(session)
+    session.tidy()
+    assert (best / "model").read_text() == "seed 12"
+    assert (best.with_name("best.kept-1") / "thesis.tex").read_text() == "mine\n"
+    assert (weights / "mine" / "thesis.tex").read_text() == "mine\n"
+    assert (session.folder / "checkpoints" / "thesis.tex").read_text() == "mine\n"
+    assert any("best.kept-1" in note for note in session.notes)
+
+
+def test_links_in_the_places_of_weights_are_refused_and_what_they_point_to_stays(session, tmp_path):
+    victim = tmp_path / "victim"
+    victim.mkdir()
+    (victim / "thesis.tex").write_text("mine\n")
+    (session.folder / SLUG).mkdir()
+    (session.folder / SLUG / "weights").symlink_to(victim)
+    with pytest.raises(InputError, match="symbolic link"):
+        drive(session)
+    with pytest.raises(InputError, match="symbolic link"):
+        session.tidy()
+    assert [path.name for path in victim.iterdir()] == ["thesis.tex"]
+
+
+def test_a_full_disk_at_the_end_keeps_the_weights_and_is_told(session, monkeypatch):
+    drive(session)
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(samplers, "export", full)
+    session.tidy()
+    assert (session.folder / SLUG / "best" / "model").read_text() == "seed 12"
+    assert any("No space left" in note for note in session.notes)
+
+
+MOVED = InputError("run", [Problem(location="journal.jsonl", text="is gone")])
+
+
+@pytest.mark.parametrize("failure", [None, OSError(28, "full"), MOVED])
+def test_what_stopped_the_journal_is_told_instead_of_what_tune_makes_of_it(
+    session, monkeypatch, failure
+):
+    """Tune turns whatever a callback raises into an error of its own with a traceback for text."""
+    session.journal.failure = failure
+    idle = SimpleNamespace(start=lambda _: None)
+    monkeypatch.setattr(sessions, "BackgroundPreparation", lambda *_: idle)
+    monkeypatch.setattr(sessions, "TuneAdapter", lambda *_: None)
+    monkeypatch.setattr(session, "_lane_limit", lambda: 1, raising=False)
+
+    def broken(*_):
+        raise tune.TuneError("Traceback (most recent call last)")
+
+    monkeypatch.setattr(session, "_tune", broken, raising=False)
+    monkeypatch.setattr(ray, "remote", lambda _: _TrialBroker)
+    with pytest.raises(type(failure) if failure else RaysearchError) as end:
+        session.run()
+    if failure:
+        assert end.value is failure
+    else:
+        assert "raysearch resume" in str(end.value)
+        assert "Traceback" in (session.folder / "ray-error.txt").read_text()
+
+
+class _TrialBroker:
+    """Stands for Ray's handle of the broker."""
+
+    @staticmethod
+    def options(**_):
+        return SimpleNamespace(remote=lambda *_: None)

@@ -1,0 +1,1 @@
+"""What tests share: toys, made-up files and folders, processes."""
