@@ -139,13 +139,21 @@ def test_torch_and_ray_are_not_imported_where_studies_are_read_and_tables_writte
     assert not [path for path in light if foreign(path, at_once=True) & heavy]
 
 
+def code_lines(function):
+    """Return how many lines a function has without its docstring."""
+    first = function.body[0]
+    documented = ast.get_docstring(function) is not None
+    docstring = first.end_lineno - first.lineno + 1 if documented else 0
+    return function.end_lineno - function.lineno + 1 - docstring
+
+
 def test_modules_and_functions_stay_small():
     lines = {path: len((PACKAGE / path).read_text().splitlines()) for path in TREES}
     assert not {path: count for path, count in lines.items() if count > 400}
     assert not [
         f"{path} {node.name}"
         for path, node in nodes(ast.FunctionDef, ast.AsyncFunctionDef)
-        if node.end_lineno - node.lineno >= 50
+        if code_lines(node) >= 50
     ]
 
 

@@ -6,14 +6,16 @@ It is apart from the trainer because these choices depend on the model's paramet
 import math
 import re
 from collections import defaultdict
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
-from transformers import PreTrainedModel
 
 from ..models.layer_depths import depths_of
 from ..models.pruned_embedding import PrunedEmbedding
 from ..recipes import Hyperparameters
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 # The outermost list that holds a parameter, and the index in it; a list of lists is one list
 # (Funnel). ALBERT's layers share the weights of their group, which counts as one layer.
@@ -94,8 +96,8 @@ def learning_rate_multipliers(
 
 def _model_depths(model: torch.nn.Module) -> dict[str, int]:
     """Return the depth of each parameter of a model."""
-    if isinstance(model, PreTrainedModel):
-        return depths_of(model)
+    if hasattr(model, "base_model"):  # a model of transformers
+        return depths_of(cast("PreTrainedModel", model))
     return parameter_depths([name for name, _ in model.named_parameters()])
 
 
