@@ -170,7 +170,8 @@ def _centered(values: Array) -> NDArray[np.float64]:
         return np.zeros_like(values)
     values = values / scale
     values = values - values.mean()
-    return values / np.abs(values).max()
+    centered: NDArray[np.float64] = values / np.abs(values).max()
+    return centered
 
 
 def _ranks(values: Array) -> NDArray[np.float64]:
