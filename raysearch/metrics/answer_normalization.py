@@ -1,5 +1,7 @@
-"""When two answers are the same: the rules by which the official evaluators of SQuAD and MLQA make
-texts comparable. Knows strings only."""
+"""The rules by which the official evaluators of SQuAD and MLQA make answers comparable.
+
+It is apart because it works on strings alone; the preparation of training data uses it too.
+"""
 
 import re
 import string
@@ -20,27 +22,29 @@ _CHINESE = re.compile("([\u4e00-\u9fa5])")
 
 
 def normalize_answer(text: str) -> str:
-    """A text as SQuAD compares it, in both versions and in every language of XQuAD and TyDiQA.
+    """Return a text as SQuAD compares it.
 
-    Lower case; ASCII punctuation deleted, which joins what it parted; "a", "an" and "the" as whole
-    words gone; single spaces. Punctuation beyond ASCII stays.
+    Both versions of SQuAD use this rule, and so does every language of XQuAD and TyDiQA. The
+    text becomes lower case. ASCII punctuation is deleted, which joins the parts it separated;
+    punctuation beyond ASCII stays. The words "a", "an" and "the" are removed. Single spaces
+    separate the words that remain.
     """
     return " ".join(_ENGLISH.sub(" ", text.lower().translate(_ASCII)).split())
 
 
 def normalizer_of(language: str) -> Normalizer:
-    """A text as MLQA compares it, by the language of the context, which is that of the answers.
+    """Return the function by which MLQA makes answers of a language comparable.
 
-    As `normalise`, but punctuation is that of Unicode as well (categories P*), articles are the
-    language's own, and in Chinese each character of U+4E00 to U+9FA5 is a word. In Arabic the
-    official evaluator takes the article away wherever its two letters stand, within words too, and
-    so does this.
+    It differs from `normalize_answer` in three points. It also deletes Unicode punctuation
+    (categories P*). The articles are those of the language. In Chinese, each character from U+4E00
+    to U+9FA5 is a word. In Arabic the official evaluator deletes the two letters of the article
+    wherever they occur, also inside words, and so does this function.
 
     Args:
-        language: a two-letter code.
+        language: the two-letter code of the context's language, which the answers share.
 
     Raises:
-        InputError: not a language of MLQA.
+        InputError: MLQA does not have the language.
     """
     if language not in _ARTICLES:
         text = unknown_name("language", language, _ARTICLES)
@@ -48,35 +52,36 @@ def normalizer_of(language: str) -> Normalizer:
     return _BY_LANGUAGE[language]
 
 
-class _Punctuation(dict[int, int | None]):
-    """A table for `str.translate` that deletes punctuation; a character is looked up once."""
+class _PunctuationTable(dict[int, int | None]):
+    """A table for `str.translate` that deletes punctuation and looks each character up once."""
 
     def __missing__(self, code: int) -> int | None:
-        letter = chr(code)
-        gone = letter in string.punctuation or unicodedata.category(letter).startswith("P")
-        self[code] = None if gone else code
+        character = chr(code)
+        category = unicodedata.category(character)
+        deleted = character in string.punctuation or category.startswith("P")
+        self[code] = None if deleted else code
         return self[code]
 
 
-_UNICODE = _Punctuation()
+_UNICODE = _PunctuationTable()
 
 
-def _words(words: str) -> re.Pattern[str]:
+def _any_word(words: str) -> re.Pattern[str]:
     return re.compile(rf"\b(?:{'|'.join(words.split())})\b")
 
 
 _ARTICLES: dict[str, re.Pattern[str] | None] = {
     "en": _ENGLISH,
-    "es": _words(_SPANISH),
-    "de": _words(_GERMAN),
+    "es": _any_word(_SPANISH),
+    "de": _any_word(_GERMAN),
     "ar": re.compile("\u0627\u0644"),
     "hi": None,
-    "vi": _words(_VIETNAMESE),
+    "vi": _any_word(_VIETNAMESE),
     "zh": None,
 }
 
 
-def _mlqa(text: str, *, language: str) -> str:
+def _normalize_mlqa(text: str, *, language: str) -> str:
     text = text.lower().translate(_UNICODE)
     if (articles := _ARTICLES[language]) is not None:
         text = articles.sub(" ", text)
@@ -85,7 +90,7 @@ def _mlqa(text: str, *, language: str) -> str:
     return " ".join(text.split())
 
 
-# One function for a language, so that what is cached for it is found again.
+# One function per language: the cache of normalized gold answers has the function in its key.
 _BY_LANGUAGE: dict[str, Normalizer] = {
-    language: partial(_mlqa, language=language) for language in _ARTICLES
+    language: partial(_normalize_mlqa, language=language) for language in _ARTICLES
 }

@@ -1,36 +1,45 @@
-"""Predictions and gold that should be of the same examples: names those that are not."""
+"""Problems of predictions and gold that are not for the same examples.
+
+It is apart because predictions of every format are compared by ids, and readers quote ids too.
+"""
 
 from collections.abc import Mapping, Sequence
 
 from ..errors import Problem
 
-_SHOWN = 5
+_SHOWN_IDS = 5
 
 
 def id_mismatch_problems(
-    what: str, found: Mapping[str, object], gold: Mapping[str, object], *, of: str = "question"
+    kind: str,
+    values: Mapping[str, object],
+    gold: Mapping[str, object],
+    *,
+    example_name: str = "question",
 ) -> list[Problem]:
-    """A problem for the examples of gold that have none of what was found, and one for those found
-    that gold has not; each with how many, and the first ids.
+    """Return a problem for gold examples without a value, and one for values without an example.
+
+    Each problem gives the number of ids and the first of them.
 
     Args:
-        what: what was found, for example "prediction".
-        of: what an example is called.
+        kind: what the values are, for example "prediction".
+        values: example id -> value.
+        gold: example id -> gold; only the ids are used.
+        example_name: what messages call an example.
     """
     problems = []
-    if missing := [identity for identity in gold if identity not in found]:
-        text = f"{len(missing):,} of {len(gold):,} {of}s have none: {format_ids(missing)}"
-        problems.append(Problem(location=f"{what}s", text=text))
-    if strange := [identity for identity in found if identity not in gold]:
-        text = (
-            f"{len(strange):,} of {len(found):,} are of no {of} in the data: {format_ids(strange)}"
-        )
-        problems.append(Problem(location=f"{what}s", text=text))
+    if missing := [identity for identity in gold if identity not in values]:
+        text = f"{len(missing):,} of {len(gold):,} {example_name}s have none: {format_ids(missing)}"
+        problems.append(Problem(location=f"{kind}s", text=text))
+    if unknown := [identity for identity in values if identity not in gold]:
+        text = f"{len(unknown):,} of {len(values):,} are of no {example_name} in the data"
+        text += f": {format_ids(unknown)}"
+        problems.append(Problem(location=f"{kind}s", text=text))
     return problems
 
 
-def format_ids(identities: Sequence[str]) -> str:
-    """The first ids, and how many more there are."""
-    more = len(identities) - _SHOWN
-    shown = ", ".join(str(identity)[:60] for identity in identities[:_SHOWN])
+def format_ids(ids: Sequence[object]) -> str:
+    """Return the first ids, each cut to 60 characters, and how many more there are."""
+    more = len(ids) - _SHOWN_IDS
+    shown = ", ".join(str(identity)[:60] for identity in ids[:_SHOWN_IDS])
     return f"{shown} and {more:,} more" if more > 0 else shown

@@ -1,4 +1,7 @@
-"""Every metric that a task may select by or report, with the score that a diverged trial gets."""
+"""The table of every metric and of the score that a diverged trial gets.
+
+It is apart because it needs all the modules of metrics, and they do not need each other.
+"""
 
 from ..errors import InputError
 from . import masked_lm, squad, token_classification
@@ -11,7 +14,11 @@ WORST: dict[str, float] = {
 
 
 def worst(metric: str) -> float:
-    """The metric's lowest value. Raises InputError for an unknown metric."""
+    """Return the metric's lowest value.
+
+    Raises:
+        InputError: the metric is unknown.
+    """
     if metric not in WORST:
         raise InputError("metrics", [unknown_metric(metric, WORST)])
     return WORST[metric]

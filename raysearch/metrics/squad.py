@@ -1,9 +1,9 @@
-"""Exact match and F1 of answers to questions on a text, by the official evaluators of SQuAD 1.1 and
-2.0. Knows texts and ids, no files.
+"""Exact match and F1 of answers to questions on a text, as in the evaluators of SQuAD 1.1 and 2.0.
 
-Fractions where the official scripts print percent. Ours differ from them in three things, each said
-where it is done: a missing prediction is an error, no threshold parts equal null scores, and the
-search for the best threshold begins below every score instead of at 0.
+The scores are fractions where the official scripts print percent. They differ from the scripts in
+three points, each documented where it occurs: a missing prediction is an error, no threshold lies
+between equal null scores, and the search for the best threshold begins below every score instead of
+at 0. The module is apart because it works on texts and ids alone, without files.
 """
 
 import math
@@ -38,141 +38,159 @@ SCORES = (
     "best_f1",
 )
 _MEASURES = ("exact", "f1")
-_CACHED = 1 << 15  # more than the questions of any dev set
+_CACHE_SIZE = 1 << 15  # more than the questions of any dev set
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
+GoldAnswers = Mapping[str, tuple[str, ...]]
 
 
 def evaluate(
     predictions: Mapping[str, str],
-    gold: Mapping[str, tuple[str, ...]],
+    gold: GoldAnswers,
     *,
     null_scores: Mapping[str, float] | None = None,
     threshold: float | None = None,
     unanswerable: bool | None = None,
-    normalise: Normalizer = normalize_answer,
-    part_ties: bool = False,
+    normalizer: Normalizer = normalize_answer,
+    split_ties: bool = False,
 ) -> dict[str, float]:
-    """All scores of one file of predictions.
+    """Return all scores of one file of predictions.
 
-    Where every question has an answer these are the rules of version 1.1, "exact" and "f1", and
-    null scores do not count. Otherwise those of version 2.0, of which "has_answer_*" and
-    "no_answer_*" are parts (left out where there are no such questions), and with null scores
-    "best_*" and "best_*_threshold", see `best`. The fixed threshold never enters those, and the
-    best one never "exact" and "f1".
+    If every question has an answer, the rules are those of SQuAD 1.1: the scores are "exact" and
+    "f1", and null scores do not count. Otherwise the rules are those of SQuAD 2.0. Then
+    "has_answer_*" and "no_answer_*" are the scores of the questions with and without an answer,
+    left out if there are no such questions. With null scores there are also "best_*" and
+    "best_*_threshold", see `best_threshold_scores`. The fixed threshold never changes "best_*", and
+    the best threshold never changes "exact" and "f1".
 
     Args:
-        predictions: question -> its best answer; "" says that there is none. With null scores the
-            best answer that is not empty, or the thresholds have nothing to choose from.
-        gold: question -> its gold answers; none for a question that has no answer.
+        predictions: question -> its best answer; "" means that there is none. With null scores give
+            the best answer that is not empty, so that the thresholds have something to choose from.
+        gold: question -> its gold answers; an empty tuple for a question that has no answer.
         null_scores: question -> how sure the model is that there is no answer; any numbers but NaN.
-        threshold: a question's prediction is taken as "" where its null score is above; None takes
-            predictions as they are. The official script of 2.0 uses 1.0 if not told otherwise.
-        unanswerable: whether the rules are those of 2.0; None tells it from `gold`.
-        normalise: makes texts comparable; MLQA's is `of_language`.
-        part_ties: see `best`.
+        threshold: a prediction counts as "" if the question's null score is above this number. None
+            uses predictions as they are. The official script of 2.0 uses 1.0 by default.
+        unanswerable: whether the rules are those of 2.0; None derives it from `gold`.
+        normalizer: makes answers comparable; `normalizer_of` gives those of MLQA.
+        split_ties: see `best_threshold_scores`.
+
+    Returns:
+        Name -> score, a fraction; "best_*_threshold" is a null score or -inf.
 
     Raises:
-        InputError: nothing to score, or questions without a prediction or null score (the script of
-            1.1 counts those as 0, that of 2.0 leaves them out of the mean), or ids that no question
-            has (both ignore them), or a NaN.
+        InputError: there is nothing to score, a null score is NaN, an id belongs to no question
+            (both official scripts ignore it), or a question has no prediction or null score (the
+            script of 1.1 counts it as 0, that of 2.0 leaves it out of the mean).
     """
     _check(predictions, gold, null_scores)
-    second = not all(gold.values()) if unanswerable is None else unanswerable
-    raw = _raw(predictions, gold, second, normalise)
-    if not second:
+    version_2 = not all(gold.values()) if unanswerable is None else unanswerable
+    raw = _question_scores(predictions, gold, version_2, normalizer)
+    if not version_2:
         return {name: float(np.mean(values)) for name, values in raw.items()}
-    return _second(raw, predictions, gold, null_scores, threshold, part_ties)
+    return _version_2_scores(raw, predictions, gold, null_scores, threshold, split_ties)
 
 
-def _second(
+def _version_2_scores(
     raw: dict[str, Floats],
     predictions: Mapping[str, str],
-    gold: Mapping[str, tuple[str, ...]],
+    gold: GoldAnswers,
     null_scores: Mapping[str, float] | None,
     threshold: float | None,
-    part_ties: bool,
+    split_ties: bool,
 ) -> dict[str, float]:
-    """The scores of version 2.0, from those of each question."""
+    """Return the scores of version 2.0 from the scores of each question."""
     answerable = np.fromiter(map(bool, gold.values()), bool, len(gold))
-    said = np.fromiter((bool(predictions[identity]) for identity in gold), bool, len(gold))
-    bests: dict[str, float] = {}
+    answered = np.fromiter((bool(predictions[identity]) for identity in gold), bool, len(gold))
+    best: dict[str, float] = {}
     if null_scores is not None:
         null = np.fromiter((null_scores[identity] for identity in gold), float, len(gold))
-        places = {identity: row for row, identity in enumerate(gold)}
-        # Where ties are parted, the order of the null scores tells how.
-        order = np.fromiter((places[identity] for identity in null_scores), int, len(gold))
+        rows_by_id = {identity: row for row, identity in enumerate(gold)}
+        # If ties are split, the order of the null scores decides how.
+        order = np.fromiter((rows_by_id[identity] for identity in null_scores), int, len(gold))
         for name in _MEASURES:
-            columns = (values[order] for values in (raw[name], answerable, said, null))
-            found = best_threshold_scores(*columns, part_ties=part_ties)
-            bests[f"best_{name}"], bests[f"best_{name}_threshold"] = found
+            best[f"best_{name}"], best[f"best_{name}_threshold"] = best_threshold_scores(
+                raw[name][order],
+                answerable[order],
+                answered[order],
+                null[order],
+                split_ties=split_ties,
+            )
         if threshold is not None:
-            silent = null > threshold
-            raw = {name: np.where(silent, ~answerable, raw[name]) for name in _MEASURES}
+            refused = null > threshold
+            raw = {name: np.where(refused, ~answerable, raw[name]) for name in _MEASURES}
     scores = {name: float(np.mean(raw[name])) for name in _MEASURES}
     for part, rows in (("has_answer", answerable), ("no_answer", ~answerable)):
         if rows.any():
             scores |= {f"{part}_{name}": float(np.mean(raw[name][rows])) for name in _MEASURES}
-    return scores | bests
+    return scores | best
 
 
 def best_threshold_scores(
-    raw: Floats, answerable: Bools, said: Bools, null: Floats, *, part_ties: bool = False
+    raw: Floats, answerable: Bools, answered: Bools, null: Floats, *, split_ties: bool = False
 ) -> tuple[float, float]:
-    """The best score over all thresholds on the null score, and the lowest threshold that has it.
+    """Return the best score over all thresholds on the null score, and the lowest such threshold.
 
-    A threshold answers the questions whose null score is not above it. Answering an answerable one
-    earns its raw score, answering an unanswerable one with anything but "" loses the point for
-    silence; this holds, as in the official script, for texts that normalise to nothing too.
+    A threshold answers the questions whose null score is not above it. To answer an answerable
+    question earns its raw score. To answer an unanswerable one with anything but "" loses the point
+    that no answer would earn; as in the official script, this also holds for texts of which
+    normalization leaves nothing.
 
-    The script also takes thresholds between questions of equal null scores, which it visits in the
-    order of the file of null scores, so that what it reports may be out of reach; `part_ties` does
-    so, with the questions in that order. And it begins
-    with silence to everything at threshold 0.0, which is right for probabilities alone: here that
-    is -inf.
+    The official script differs in two points. It also tries thresholds between questions with equal
+    null scores, in the order of the file of null scores, so that no real threshold may reach the
+    score that it prints. And its search begins with no answer to any question at threshold 0.0,
+    which is right only for probabilities; here that threshold is -inf.
 
     Args:
         raw: exact match or F1 of the predictions as they are, [questions].
         answerable: whether there is a gold answer, [questions].
-        said: whether the prediction is any text, [questions].
+        answered: whether the prediction is any text, [questions].
         null: null scores, [questions].
+        split_ties: whether thresholds between equal null scores count, as in the official script;
+            the questions must be in the order of the file of null scores.
 
     Returns:
-        A fraction, and a null score or -inf.
+        The score, a fraction, and the threshold, a null score or -inf.
     """
     order = np.argsort(null, kind="stable")
-    gains = np.where(answerable, raw, -said.astype(float))[order]
-    ranked = null[order]
+    gains = np.where(answerable, raw, -answered.astype(float))[order]
     totals = np.cumsum(np.concatenate([[float(np.sum(~answerable))], gains]))
-    thresholds = np.concatenate([[-math.inf], ranked])
-    last = np.concatenate([thresholds[:-1] != thresholds[1:], [True]])
-    reached = np.flatnonzero(last | part_ties)
-    at = reached[np.argmax(totals[reached])]
-    return float(totals[at] / len(null)), float(thresholds[at])
+    thresholds = np.concatenate([[-math.inf], null[order]])
+    last_of_ties = np.concatenate([thresholds[:-1] != thresholds[1:], [True]])
+    candidates = np.flatnonzero(last_of_ties | split_ties)
+    index = candidates[np.argmax(totals[candidates])]
+    return float(totals[index] / len(null)), float(thresholds[index])
 
 
 def score(
     metrics: Sequence[str],
     predictions: Mapping[str, str],
-    gold: Mapping[str, tuple[str, ...]],
+    gold: GoldAnswers,
     *,
     nulls: Mapping[str, float] | None = None,
     threshold: float | None = None,
     unanswerable: bool | None = None,
     language: str | None = None,
 ) -> dict[str, float]:
-    """Every named metric of one split, in the order given.
+    """Return the named metrics of one split.
 
-    Null scores that are NaN give each metric's worst value, 0.0; so has a part that no question
-    belongs to. The other arguments are those of `evaluate`.
+    If a null score is NaN, every metric has its worst value, 0.0. A metric of a part without
+    questions is 0.0 as well.
 
     Args:
-        metrics: of `SCORES`.
-        language: compares answers as MLQA does in this language; None as SQuAD does.
+        metrics: names in `SCORES`.
+        predictions: see `evaluate`.
+        gold: see `evaluate`.
+        nulls: the null scores, see `evaluate`.
+        threshold: see `evaluate`.
+        unanswerable: see `evaluate`; None also takes the rules of 2.0 if a metric needs them.
+        language: compares answers as MLQA does in this language; None compares them as SQuAD does.
+
+    Returns:
+        Metric -> fraction, in the order of `metrics`.
 
     Raises:
-        InputError: as of `evaluate`; an unknown metric; a best one without null scores.
+        InputError: as in `evaluate`; a metric is unknown; a "best_*" metric has no null scores.
     """
     problems = [
         Problem(location="metric", text=unknown_name("metric", name, SCORES))
@@ -188,59 +206,59 @@ def score(
         return dict.fromkeys(metrics, 0.0)
     if unanswerable is None:
         unanswerable = not all(gold.values()) or not set(metrics) <= set(_MEASURES)
-    found = evaluate(
+    scores = evaluate(
         predictions,
         gold,
         null_scores=nulls,
         threshold=threshold,
         unanswerable=unanswerable,
-        normalise=normalizer_of(language) if language else normalize_answer,
+        normalizer=normalizer_of(language) if language else normalize_answer,
     )
-    return {name: found.get(name, 0.0) for name in metrics}
+    return {name: scores.get(name, 0.0) for name in metrics}
 
 
-def _raw(
-    predictions: Mapping[str, str],
-    gold: Mapping[str, tuple[str, ...]],
-    second: bool,
-    normalise: Normalizer,
+def _question_scores(
+    predictions: Mapping[str, str], gold: GoldAnswers, version_2: bool, normalizer: Normalizer
 ) -> dict[str, Floats]:
-    """Exact match and F1 of each question, predictions taken as they are."""
+    """Return exact match and F1 of each question, [questions], with predictions as they are."""
     exact, f1 = np.zeros(len(gold)), np.zeros(len(gold))
     for row, (identity, answers) in enumerate(gold.items()):
-        said = normalise(predictions[identity])
-        wanted = _gold(answers, second, normalise)
-        exact[row] = said in wanted
-        if said and exact[row]:
+        prediction = normalizer(predictions[identity])
+        references = _normalized_gold(answers, version_2, normalizer)
+        exact[row] = prediction in references
+        if prediction and exact[row]:
             f1[row] = 1.0
-        elif said:
-            tokens = said.split()
-            f1[row] = max(_overlap(tokens, text.split()) for text in wanted)
-        else:  # two empty texts have no word in common, which only version 2.0 forgives
-            f1[row] = exact[row] if second else 0.0
+        elif prediction:
+            words = prediction.split()
+            f1[row] = max(_word_f1(words, text.split()) for text in references)
+        else:  # two empty texts share no word, and only version 2.0 counts them as equal
+            f1[row] = exact[row] if version_2 else 0.0
     return {"exact": exact, "f1": f1}
 
 
-@lru_cache(maxsize=_CACHED)
-def _gold(answers: tuple[str, ...], second: bool, normalise: Normalizer) -> tuple[str, ...]:
-    """Gold answers made comparable. In version 2.0 those of which nothing is left do not count,
-    and where none is left the answer is ""."""
-    texts = tuple(dict.fromkeys(normalise(answer) for answer in answers))
-    return tuple(filter(None, texts)) or ("",) if second else texts
+@lru_cache(maxsize=_CACHE_SIZE)
+def _normalized_gold(
+    answers: tuple[str, ...], version_2: bool, normalizer: Normalizer
+) -> tuple[str, ...]:
+    """Return the distinct normalized gold answers.
+
+    In version 2.0 answers that normalization leaves empty do not count; if no others remain, the
+    answer is "".
+    """
+    texts = tuple(dict.fromkeys(normalizer(answer) for answer in answers))
+    return tuple(filter(None, texts)) or ("",) if version_2 else texts
 
 
-def _overlap(said: list[str], wanted: list[str]) -> float:
-    """F1 of two bags of words."""
-    if not set(said) & set(wanted):
+def _word_f1(predicted: list[str], gold: list[str]) -> float:
+    """Return the F1 of two bags of words."""
+    if not set(predicted) & set(gold):
         return 0.0
-    common = (Counter(said) & Counter(wanted)).total()
-    return 2 * common / (len(said) + len(wanted))
+    common = (Counter(predicted) & Counter(gold)).total()
+    return 2 * common / (len(predicted) + len(gold))
 
 
 def _check(
-    predictions: Mapping[str, str],
-    gold: Mapping[str, tuple[str, ...]],
-    null_scores: Mapping[str, float] | None,
+    predictions: Mapping[str, str], gold: GoldAnswers, null_scores: Mapping[str, float] | None
 ) -> None:
     if not gold:
         text = "no questions; there is nothing to score"
@@ -248,7 +266,7 @@ def _check(
     problems = id_mismatch_problems("prediction", predictions, gold)
     if null_scores is not None:
         problems += id_mismatch_problems("null score", null_scores, gold)
-        if broken := [identity for identity, null in null_scores.items() if math.isnan(null)]:
-            problems.append(Problem(location="null scores", text=f"nan for {format_ids(broken)}"))
+        if nan_ids := [identity for identity, null in null_scores.items() if math.isnan(null)]:
+            problems.append(Problem(location="null scores", text=f"nan for {format_ids(nan_ids)}"))
     if problems:
         raise InputError("answers", problems)

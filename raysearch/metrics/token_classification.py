@@ -1,7 +1,9 @@
-"""Scores of tags given to words: F1 of entities or of runs of tags, and accuracy. Knows tags, no
-files."""
+"""Scores of tags of words: F1 of entities or of runs of equal tags, and accuracy.
 
-from collections.abc import Mapping, Sequence
+It is apart because it works on tags alone, without files or models.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 
 import numpy as np
@@ -11,7 +13,7 @@ from ..errors import InputError, Problem, unknown_name
 
 OUTSIDE = "O"
 SCORES = ("entity_f1", "pos_f1", "token_accuracy")
-_SHOWN = 10
+_SHOWN_PROBLEMS = 10
 
 Ids = NDArray[np.int64]
 Tags = Mapping[str, Sequence[int]]
@@ -20,62 +22,70 @@ Tags = Mapping[str, Sequence[int]]
 def score(
     metrics: Sequence[str], predictions: Tags, gold: Tags, labels: Sequence[str]
 ) -> dict[str, float]:
-    """Every named metric of one split, in the order given.
+    """Return the named metrics of one split.
 
-    "entity_f1" and "pos_f1" are both `chunk_f1`, which reads tags with and without prefixes: the
-    first is what papers report of entities, the second what XTREME reports of parts of speech.
+    "entity_f1" and "pos_f1" are both `chunk_f1`, which reads tags with and without prefixes. Papers
+    report the first for entities, and XTREME reports the second for parts of speech.
 
     Args:
-        metrics: of `SCORES`.
-        predictions: sentence -> a tag for each word.
-        gold: the same of the labels.
-        labels: names of the tags, in the order of their ids.
+        metrics: names in `SCORES`.
+        predictions: sentence -> the tag id of each word.
+        gold: sentence -> the tag id of each word.
+        labels: the names of the tags, in the order of their ids.
+
+    Returns:
+        Metric -> fraction, in the order of `metrics`.
 
     Raises:
-        InputError: an unknown metric, nothing to score, other sentences or other numbers of words
-            than in gold, a tag that there is not.
+        InputError: a metric or a tag is unknown, there is nothing to score, or the sentences or
+            their numbers of words are not those of gold.
     """
     _check(metrics, predictions, gold, labels)
     rows = [predictions[identity] for identity in gold]
-    measured = {}
+    scores = {}
     if {"entity_f1", "pos_f1"} & set(metrics):
-        measured = dict.fromkeys(("entity_f1", "pos_f1"), chunk_f1(rows, [*gold.values()], labels))
+        scores = dict.fromkeys(("entity_f1", "pos_f1"), chunk_f1(rows, [*gold.values()], labels))
     if "token_accuracy" in metrics:
-        measured["token_accuracy"] = float(np.mean(_flat(rows) == _flat(gold.values())))
-    return {name: measured[name] for name in metrics}
+        scores["token_accuracy"] = float(np.mean(_flatten(rows) == _flatten(gold.values())))
+    return {name: scores[name] for name in metrics}
 
 
 def chunk_f1(
     predictions: Sequence[Sequence[int]], gold: Sequence[Sequence[int]], labels: Sequence[str]
 ) -> float:
-    """Micro F1 of chunks, by the rules of conlleval as seqeval 0.0.12 has them: a chunk is right if
-    one of gold has its sentence, first word, last word and type. 0.0 where neither has any.
+    """Return the micro F1 of chunks, by the rules of conlleval as in seqeval 0.0.12.
 
-    A tag's prefix is its first letter, its type what follows its last hyphen, or all of it. A chunk
-    ends where the type changes and before B, S or O, and begins where a type begins and at B or S.
-    So I without a B begins a chunk. Of bare parts of speech, neighbours with the same tag are one
-    chunk, except those that begin with S: of SYM and SCONJ each word is one. seqeval 1.x takes the
-    first letter off instead, so that CCONJ and SCONJ are the same, and scores differ; of IOB2 tags
-    both say the same.
+    A predicted chunk is correct if a gold chunk has the same sentence, first word, last word and
+    type. The F1 is 0.0 if neither side has a chunk.
+
+    The prefix of a tag is its first letter. Its type is the text after its last hyphen, or the
+    whole tag if it has none. A chunk ends where the type changes, and before B, S or O. It begins
+    where a type begins, and at B or S; so I without a B before it begins a chunk.
+
+    In tags without prefixes, as those of parts of speech, neighbors with the same tag are one
+    chunk. Tags that begin with S are the exception: each word with SYM or SCONJ is a chunk. seqeval
+    1.x removes the first letter of such tags instead, so that CCONJ and SCONJ are equal and scores
+    differ; for IOB2 tags both versions agree.
 
     Args:
-        predictions: tags of the words of each sentence, [sentences][words].
-        gold: the same of the labels.
-        labels: names of the tags, in the order of their ids.
+        predictions: tag ids of the words of each sentence, [sentences][words].
+        gold: tag ids of the words of each sentence, [sentences][words].
+        labels: the names of the tags, in the order of their ids.
     """
-    rules = _Rules(labels)
-    found, true = rules.chunks(predictions), rules.chunks(gold)
-    both = len(found & true)
-    return 2 * both / (len(found) + len(true)) if both else 0.0
+    rules = _ChunkRules(labels)
+    predicted, true = rules.chunks(predictions), rules.chunks(gold)
+    correct = len(predicted & true)
+    return 2 * correct / (len(predicted) + len(true)) if correct else 0.0
 
 
-class _Rules:
-    """Where chunks begin and end between the tags of one set.
+class _ChunkRules:
+    """The places where chunks begin and end between the tags of one set.
 
     Attributes:
-        outside: the id of a further tag, which is around every sentence.
+        outside: the id of an additional tag, which surrounds every sentence.
         types: the type of each tag, as an id, [tags + 1].
-        begins, ends: whether a chunk begins, or ends, between two tags, [before, after].
+        begins: whether a chunk begins between two tags, [tag before + 1, tag after + 1].
+        ends: whether a chunk ends between two tags, [tag before + 1, tag after + 1].
     """
 
     def __init__(self, labels: Sequence[str]) -> None:
@@ -83,53 +93,56 @@ class _Rules:
         ids = {kind: number for number, (_, kind) in enumerate(tags)}
         self.outside = len(labels)
         self.types = np.array([ids[kind] for _, kind in tags])
-        self.begins = np.array([[_begins(one, two) for two in tags] for one in tags])
-        self.ends = np.array([[_ends(one, two) for two in tags] for one in tags])
+        self.begins = np.array([[_begins(before, after) for after in tags] for before in tags])
+        self.ends = np.array([[_ends(before, after) for after in tags] for before in tags])
 
     def chunks(self, sentences: Sequence[Sequence[int]]) -> set[tuple[int, int, int]]:
-        """First word, the word after the last, and type; words counted over all sentences."""
+        """Return the first word, the word after the last, and the type of every chunk.
+
+        Words are counted over all sentences.
+        """
         outside = [self.outside]
         parts = chain.from_iterable((tags, outside) for tags in sentences)
-        flat = _flat([outside, *parts])
-        before, now = flat[:-1], flat[1:]
-        starts = np.where(self.begins[before, now], np.arange(len(now)), 0)
-        stops = np.flatnonzero(self.ends[before, now])
+        tags = _flatten([outside, *parts])
+        before, after = tags[:-1], tags[1:]
+        starts = np.where(self.begins[before, after], np.arange(len(after)), 0)
+        stops = np.flatnonzero(self.ends[before, after])
         firsts = np.maximum.accumulate(starts)[stops - 1]
-        kinds = self.types[before[stops]]
-        return set(zip(firsts.tolist(), stops.tolist(), kinds.tolist(), strict=True))
+        types = self.types[before[stops]]
+        return set(zip(firsts.tolist(), stops.tolist(), types.tolist(), strict=True))
 
 
-def _begins(before: tuple[str, str], now: tuple[str, str]) -> bool:
-    """Whether a chunk begins at a tag, given as prefix and type, after another one."""
-    alone = now[0] in "BS" or (now[0] in "EI" and before[0] in "ESO")
-    return alone or (now[0] not in "O." and now[1] != before[1])
+def _begins(before: tuple[str, str], after: tuple[str, str]) -> bool:
+    """Return whether a chunk begins between two tags; a tag is a prefix and a type."""
+    by_prefix = after[0] in "BS" or (after[0] in "EI" and before[0] in "ESO")
+    return by_prefix or (after[0] not in "O." and after[1] != before[1])
 
 
-def _ends(before: tuple[str, str], now: tuple[str, str]) -> bool:
-    """Whether a chunk ends between two tags."""
-    cut = before[0] in "ES" or (before[0] in "BI" and now[0] in "BSO")
-    return cut or (before[0] not in "O." and now[1] != before[1])
+def _ends(before: tuple[str, str], after: tuple[str, str]) -> bool:
+    """Return whether a chunk ends between two tags; a tag is a prefix and a type."""
+    by_prefix = before[0] in "ES" or (before[0] in "BI" and after[0] in "BSO")
+    return by_prefix or (before[0] not in "O." and after[1] != before[1])
 
 
-def _flat(rows: object) -> Ids:
+def _flatten(rows: Iterable[Sequence[int]]) -> Ids:
     return np.fromiter(chain.from_iterable(rows), np.int64)
 
 
 def _check(metrics: Sequence[str], predictions: Tags, gold: Tags, labels: Sequence[str]) -> None:
-    found = [("metric", unknown_name("metric", m, SCORES)) for m in metrics if m not in SCORES]
+    problems = [("metric", unknown_name("metric", m, SCORES)) for m in metrics if m not in SCORES]
     if not any(map(len, gold.values())):
-        found.append(("gold", "no words; there is nothing to score"))
-    for what in sorted(gold.keys() - predictions.keys())[:_SHOWN]:
-        found.append((f"sentence {what}", "has no tags"))
-    for what in sorted(predictions.keys() - gold.keys())[:_SHOWN]:
-        found.append((f"sentence {what}", "is none of the data"))
-    for what in gold.keys() & predictions.keys():
-        tags, words = predictions[what], len(gold[what])
+        problems.append(("gold", "no words; there is nothing to score"))
+    for identity in sorted(gold.keys() - predictions.keys())[:_SHOWN_PROBLEMS]:
+        problems.append((f"sentence {identity}", "has no tags"))
+    for identity in sorted(predictions.keys() - gold.keys())[:_SHOWN_PROBLEMS]:
+        problems.append((f"sentence {identity}", "is not in the data"))
+    for identity in gold.keys() & predictions.keys():
+        tags, words = predictions[identity], len(gold[identity])
         if len(tags) != words:
-            found.append((f"sentence {what}", f"{len(tags)} tags for {words} words"))
+            problems.append((f"sentence {identity}", f"{len(tags)} tags for {words} words"))
         elif len(tags) and not 0 <= min(tags) <= max(tags) < len(labels):
             text = f"tags from {min(tags)} to {max(tags)}; there are 0 to {len(labels) - 1}"
-            found.append((f"sentence {what}", text))
-    if found:
-        problems = [Problem(location=place, text=text) for place, text in found[:_SHOWN]]
-        raise InputError("tags", problems)
+            problems.append((f"sentence {identity}", text))
+    if problems:
+        shown = problems[:_SHOWN_PROBLEMS]
+        raise InputError("tags", [Problem(location=place, text=text) for place, text in shown])

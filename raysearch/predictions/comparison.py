@@ -60,7 +60,7 @@ def _official(
     try:
         return metrics.squad_scripts.evaluate(
             found, true, null_scores=odds, threshold=threshold, unanswerable=task.unanswerable,
-            normalise=normalise,
+            normalizer=normalise,
         )  # fmt: skip
     except InputError as error:
         raise InputError(str(path), error.problems) from None
@@ -87,13 +87,13 @@ def _answers(
         null_scores=odds,
         threshold=threshold,
         unanswerable=task.unanswerable,
-        normalise=normalise,
+        normalizer=normalise,
     )
     scores, notes = evaluate(), []
     if task.unanswerable and odds is None and all(found.values()):
         notes.append("every question is answered; an answer may be empty, or --null-odds be given")
     if odds is not None and len(set(odds.values())) < len(odds):
-        parted = evaluate(part_ties=True)
+        parted = evaluate(split_ties=True)
         notes += [
             f"some odds are equal; the official script, which parts them, prints {name} "
             f"{100 * parted[name]:.2f}"

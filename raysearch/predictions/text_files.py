@@ -156,7 +156,7 @@ def _by_id(
         if identity in given:
             faults.add(f"line {number}", f"id {identity[:40]} stands for the second time")
         given[identity] = _read(label, value, f"line {number}", faults)
-    for problem in id_mismatch_problems("prediction", given, gold, of="example"):
+    for problem in id_mismatch_problems("prediction", given, gold, example_name="example"):
         faults.add(problem.location, problem.text)
     faults.close()
     return given

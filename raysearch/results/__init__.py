@@ -1,5 +1,8 @@
-"""From a run folder to tables, best.yaml, parquet and TensorBoard files. Needs neither Ray nor
-torch: everything is made from study.yaml and the journal, at any time, also while a run goes on."""
+"""Results of a run: tables, best.yaml, parquet and TensorBoard files.
+
+It is apart because everything is made from study.yaml and the journal, without Ray or torch, at any
+time, also during the run.
+"""
 
 from .export import write_exports
 from .paper_table import paper_table

@@ -1,4 +1,7 @@
-"""The winner of a task as a study of its own, which reruns it."""
+"""The winner of a task as a study of its own, which trains it again.
+
+It is apart from the tables because its result is a study, not scores.
+"""
 
 from .. import study as studies
 from .. import tasks
@@ -6,10 +9,10 @@ from ..run_folder import Records
 from ..study import Confirm, Search, Study
 from . import formatting
 from .leaderboard import RankedConfiguration, is_complete, leaderboard, planned_trials
-from .paper_table import named_seeds, seeds
+from .paper_table import format_seed_count, name_seeds
 
 # Status of a seed -> how it counts.
-_COUNTS = {
+_HOW_COUNTED = {
     "failed": "failed",
     "diverged": "diverged, counted with the worst score",
     "degenerate": "learned nothing, counted as measured",
@@ -17,7 +20,7 @@ _COUNTS = {
 
 
 def best_study(study: Study, records: Records, task: str) -> str | None:
-    """The leading configuration as YAML with a header; None before any trial has a score."""
+    """Return the leading configuration as YAML with a header; None before any trial has a score."""
     leader = next(iter(leaderboard(study, records, task)), None)
     if leader is None:
         return None
@@ -25,19 +28,25 @@ def best_study(study: Study, records: Records, task: str) -> str | None:
 
 
 def no_best_study(study: Study, task: str) -> str:
-    """Return what replaces a best.yaml of a task that has no result any more: a comment."""
-    return f"# {study.name} has no result on {task}: none of the trials that count was whole.\n"
+    """Return the content of best.yaml, a comment, for a task that no longer has a result."""
+    return f"# {study.name} has no result on {task}: no trial has a score that counts.\n"
 
 
 def rerun_study(study: Study, task: str, leader: RankedConfiguration) -> Study:
-    """A study whose only trials are a configuration's that count, with the same seeds."""
+    """Return a study that has only the trials of a configuration that count, with the same seeds.
+
+    Args:
+        study: the study that was run.
+        task: the task.
+        leader: the configuration.
+    """
     confirmed = leader.trials[0].phase == "confirm"
     search = Search(
         select=study.search.select,
         select_on=study.search.select_on,
         max_failures=study.search.max_failures,
-        # A lone trial is never stopped, but it is evaluated where rivals were compared: its best
-        # evaluation may be one of those.
+        # A lone trial is never stopped. But it is evaluated where trials were compared, because its
+        # best evaluation may be one of those.
         stop_early=None if confirmed else study.search.stop_early,
         **({} if confirmed else {"seed": leader.trials[0].seed}),
     )
@@ -65,25 +74,27 @@ def rerun_study(study: Study, task: str, leader: RankedConfiguration) -> Study:
 
 
 def _header(study: Study, records: Records, task: str, leader: RankedConfiguration) -> str:
-    facts = tasks.get(task)
+    """Return comment lines with the score of the configuration and the command that reruns it."""
+    metric = tasks.get(task).metric
     over = ", the mean over languages" if ".mean." in study.selection_metric(task) else ""
-    score = f"{facts.metric} {formatting.format_percent(leader.score, 2)} on dev{over}"
+    score = f"{metric} {formatting.format_percent(leader.score, 2)} on dev{over}"
     if len(leader.trials) > 1:
         spread = formatting.format_percent(leader.standard_deviation, 2)
-        score += f", the {study.confirm.report} of {seeds(leader)} seeds (spread {spread})"
+        count = format_seed_count(leader)
+        score += f", the {study.confirm.report} of {count} seeds (spread {spread})"
     elif leader.missing:
-        score += f", {seeds(leader)} seeds"
-    for status, counts in _COUNTS.items():
+        score += f", {format_seed_count(leader)} seeds"
+    for status, text in _HOW_COUNTED.items():
         trials = (*leader.missing, *leader.trials)
         if numbers := [record.seed for record in trials if record.status == status]:
-            score += f"; {named_seeds(numbers)} {counts}"
-    wins = "The winner"
+            score += f"; {name_seeds(numbers)} {text}"
+    subject = "The winner"
     if not is_complete(study, records, task):
         done = sum(record.is_over for record in records.of(task))
-        wanted = sum(planned_trials(study, records, task).values())
-        wins = f"After {done} of {wanted} trials the leader"
+        planned = sum(planned_trials(study, records, task).values())
+        subject = f"After {done} of {planned} trials the leader"
     lines = [
-        f"{wins} of {study.name} on {task}: {score}.",
+        f"{subject} of {study.name} on {task}: {score}.",
         "A study like any other: it trains this configuration again, with the same seeds.",
         "",
         "raysearch run best.yaml --data DATA",

@@ -1,7 +1,11 @@
-"""What a study cost, per task, and what it did not have to spend."""
+"""The table of what a study cost, per task, and of what it did not have to spend.
 
-from collections import Counter
+It is apart because it adds up trials, whatever they scored.
+"""
+
+from collections import defaultdict
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from .. import tasks
 from ..run_folder import Record, Records
@@ -13,9 +17,9 @@ ENDS = ("finished", "stopped", "diverged", "degenerate", "failed")
 
 
 def cost_table(study: Study, records: Records) -> Table:
-    """Trials by how they ended and device hours, one column per task and their sum.
+    """Return trials by how they ended and device hours, one column per task and their sum.
 
-    Teachers have rows of their own, in studies that have some.
+    Teachers have rows of their own if the study has any.
     """
     groups = [records.of(name) for name in study.tasks]
     columns = [formatting.column_title(tasks.get(name)) for name in study.tasks]
@@ -23,58 +27,72 @@ def cost_table(study: Study, records: Records) -> Table:
         columns.append("all")
         groups.append([record for group in groups for record in group])
 
-    def count(name: str, of: Callable[[Sequence[Record]], int]) -> Row:
-        return Row(name=name, cells=tuple(Cell(str(of(g)), of(g)) for g in groups))
+    def count_row(name: str, count: Callable[[Sequence[Record]], int]) -> Row:
+        counts = [count(group) for group in groups]
+        return Row(name=name, cells=tuple(Cell(str(number), number) for number in counts))
 
-    def hours(name: str, of: Callable[[Sequence[Record]], float]) -> Row:
-        sums = [of(group) for group in groups]
-        return Row(name=name, cells=tuple(Cell(_hours(total), total) for total in sums))
+    def hours_row(name: str, hours: Callable[[Sequence[Record]], float]) -> Row:
+        sums = [hours(group) for group in groups]
+        return Row(name=name, cells=tuple(Cell(_format_hours(total), total) for total in sums))
 
-    everyone = [r for r in records.trials.values() if r.task in study.tasks]
-    found = {(_kind(record), record.status) for record in everyone}
-    shown = [("trials", end) for end in ENDS]
-    shown += sorted(found - set(shown), reverse=True)  # trials that run, then teachers
+    trials = [r for r in records.trials.values() if r.task in study.tasks]
+    present = {(_kind(record), record.status) for record in trials}
+    kinds: list[tuple[str, str]] = [("trials", end) for end in ENDS]
+    kinds += sorted(present - set(kinds), reverse=True)  # running trials, then teachers
     rows = [
-        count(f"{kind} {end}", lambda g, of=(kind, end): sum((_kind(r), r.status) == of for r in g))
-        for kind, end in shown
+        count_row(f"{kind} {status}", partial(_count, kind=kind, status=status))
+        for kind, status in kinds
     ]
     rows += [
-        count("repeats answered from the record", lambda group: sum(r.repeats for r in group)),
-        hours("device hours", lambda group: sum(r.device_hours for r in group)),
-        hours("device hours saved by stopping early", lambda group: sum(map(saved_hours, group))),
-        hours(
+        count_row("repeats answered from the record", lambda group: sum(r.repeats for r in group)),
+        hours_row("device hours", lambda group: sum(r.device_hours for r in group)),
+        hours_row(
+            "device hours saved by stopping early", lambda group: sum(map(saved_hours, group))
+        ),
+        hours_row(
             "device hours saved by repeats",
             lambda group: sum(r.repeats * r.device_hours for r in group),
         ),
     ]
-    if any(record.phase == "teach" or record.teacher for record in everyone):
-        rows.append(hours("device hours saved by sharing teachers", shared_teacher_hours))
+    if any(record.phase == "teach" or record.teacher for record in trials):
+        rows.append(hours_row("device hours saved by sharing teachers", shared_teacher_hours))
     return Table(title="Cost", columns=tuple(columns), rows=tuple(rows))
 
 
 def saved_hours(record: Record) -> float:
-    """Device hours that a stopped trial's remaining steps would have taken, at its own pace."""
+    """Return the device hours that a stopped trial's remaining steps would have taken.
+
+    The estimate uses the trial's own seconds per step; other trials saved 0.0.
+    """
     if record.status != "stopped" or not record.reports:
         return 0.0
-    latest = record.reports[-1]
-    step, steps = latest["step"], latest["steps"]
-    return (steps - step) * latest["seconds"] / max(1, step) * record.devices / 3600
+    report = record.reports[-1]
+    step, steps = report["step"], report["steps"]
+    hours: float = (steps - step) * report["seconds"] / max(1, step) * record.devices / 3600
+    return hours
 
 
 def shared_teacher_hours(records: Sequence[Record]) -> float:
-    """Device hours that teachers would have taken beyond what they did, had every trial that one
-    taught trained its own."""
-    alone = Counter()
+    """Return the device hours that shared teachers saved.
+
+    It is the time that would have been needed if every taught trial had trained its own teacher,
+    minus the time that the teachers took.
+    """
+    needed: defaultdict[str, float] = defaultdict(float)
     for record in records:
         if record.teacher:
-            alone[record.teacher] += record.teacher_seconds / 3600
+            needed[record.teacher] += record.teacher_seconds / 3600
     spent = {r.id: r.device_hours for r in records if r.phase == "teach"}
-    return sum(max(0.0, hours - spent.get(teacher, 0.0)) for teacher, hours in alone.items())
+    return sum(max(0.0, hours - spent.get(teacher, 0.0)) for teacher, hours in needed.items())
+
+
+def _count(group: Sequence[Record], *, kind: str, status: str) -> int:
+    return sum((_kind(record), record.status) == (kind, status) for record in group)
 
 
 def _kind(record: Record) -> str:
     return "teachers" if record.phase == "teach" else "trials"
 
 
-def _hours(hours: float) -> str:
+def _format_hours(hours: float) -> str:
     return f"{hours:.2f}" if hours >= 0.1 else f"{hours:.4f}" if hours else "0"

@@ -1,4 +1,7 @@
-"""A run folder's exports, made from its study and its journal."""
+"""Writes a run folder's exports from its study and its journal.
+
+It is apart from the modules that make the exports: only this one knows where they are written.
+"""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,7 +17,7 @@ from .paper_table import paper_table
 from .table_rows import Table
 from .tensorboard import TensorBoardWriter
 
-LAYOUTS = {
+LAYOUTS: dict[str, Callable[[Table], str]] = {
     "md": table_formats.to_markdown,
     "tex": table_formats.to_latex,
     "csv": table_formats.to_csv,
@@ -23,57 +26,62 @@ LAYOUTS = {
 
 
 def write_exports(folder: str | Path, *, note: Callable[[str], None] | None = None) -> Table:
-    """Write a run's tables, best.yaml, parquet and missing TensorBoard files; gives the table.
+    """Write a run's tables, best.yaml and parquet files, and TensorBoard files that are missing.
 
-    It may be called at any time, also while the run goes on, and as often as wanted.
+    It may be called at any time and any number of times, also during the run.
 
     Args:
-        folder: the run folder; study.yaml, provenance.json and journal.jsonl are read, nothing
-            else.
-        note: called with what was read and not understood, and with what could not be written;
-            None to raise that.
+        folder: the run folder; only study.yaml, provenance.json and journal.jsonl are read.
+        note: called with what could not be understood and with what could not be written; None
+            raises the latter.
+
+    Returns:
+        The table.
 
     Raises:
-        InputError: no study.yaml, a journal that cannot be read or is missing beside results that
-            came from it, trials that were trained with another study, or a link where a file is to
-            be written; then nothing is written.
-        OSError: no room; what was there before is still there, whole.
+        InputError: there is no study.yaml, the journal cannot be read or is missing although there
+            are results of it, trials were trained with another study, or a link is in the place of
+            a file to write; then nothing is written.
+        OSError: a file could not be written; the previous files are complete and unchanged.
     """
     folder = Path(folder)
     searched = study.load(opening.study_file(folder))
     records = opening.read_records(folder, searched)
-    for text in records.notes if note else ():
-        note(text)
+    if note is not None:
+        for text in records.notes:
+            note(text)
     origins = trial_identity.check_identity(folder, searched, records)
-    made = paper_table(searched, records)
-    made = replace(made, notes=(*made.notes, *origins))
+    table = paper_table(searched, records)
+    table = replace(table, notes=(*table.notes, *origins))
     try:
-        _write(folder, searched, records, made)
+        _write(folder, searched, records, table)
     except OSError as error:
         if note is None:
             raise
         note(f"not written: {error.strerror or error}: {error.filename or folder}")
-    return made
+    return table
 
 
-def _write(folder: Path, searched: Study, records: Records, made: Table) -> None:
-    """Write everything that is made from a run's records, links refused before the first file."""
-    from . import parquet  # pyarrow takes a second to import, and a table needs none of it
+def _write(folder: Path, searched: Study, records: Records, table: Table) -> None:
+    """Write all exports; links in their places are refused before the first file."""
+    from . import parquet  # pyarrow takes a second to import, and a printed table does not need it
 
     slugs = {name: tasks.get(name).slug for name in searched.tasks if records.of(name)}
-    names = [(f"table.{ending}",) for ending in LAYOUTS]
-    own = ("best.yaml", "trials.parquet", "reports.parquet")
-    all_inside(folder, [*names, *((slug, name) for slug in slugs.values() for name in own)])
+    tables = [(f"table.{ending}",) for ending in LAYOUTS]
+    task_files = ("best.yaml", "trials.parquet", "reports.parquet")
+    all_inside(folder, [*tables, *((slug, name) for slug in slugs.values() for name in task_files)])
     for ending, layout in LAYOUTS.items():
-        write_atomically(file_inside(folder, f"table.{ending}"), layout(made))
+        write_atomically(file_inside(folder, f"table.{ending}"), layout(table))
     curves = TensorBoardWriter(folder, searched)
     for name, slug in slugs.items():
-        trials, place = records.of(name), folder_inside(folder, slug)
+        trials, task_folder = records.of(name), folder_inside(folder, slug)
         if (winner := best_study(searched, records, name)) is not None:
-            write_atomically(place / "best.yaml", winner)
-        elif (place / "best.yaml").exists():  # of an earlier export, when there was a leader
-            write_atomically(place / "best.yaml", no_best_study(searched, name))
-        write_atomically(place / "trials.parquet", parquet.trials_columns(searched, name, trials))
-        write_atomically(place / "reports.parquet", parquet.reports_columns(name, trials))
+            write_atomically(task_folder / "best.yaml", winner)
+        elif (task_folder / "best.yaml").exists():  # of an earlier export, when there was a leader
+            write_atomically(task_folder / "best.yaml", no_best_study(searched, name))
+        columns = parquet.trials_columns(searched, name, trials)
+        write_atomically(task_folder / "trials.parquet", columns)
+        columns = parquet.reports_columns(name, trials)
+        write_atomically(task_folder / "reports.parquet", columns)
         for record in trials:
             curves.rebuild(record)

@@ -1,28 +1,36 @@
-"""How papers spell names and values. Knows single values, no tables."""
+"""Names and values as papers print them.
+
+It is apart because it works on single values; tables, parquet and TensorBoard files share it.
+"""
 
 import os
 from collections.abc import Mapping
-from typing import Any
 
 from ..tasks import TASKS, Task
 
-NONE = "-"  # what is not known, or not yet
+UNKNOWN_TEXT = "-"  # a value that is not known, or not yet
 
 
 def format_percent(fraction: float, digits: int = 1, *, sign: bool = False) -> str:
-    """A fraction in percent: 0.9046 -> "90.5"."""
+    """Return a fraction in percent: 0.9046 -> "90.5".
+
+    Args:
+        fraction: the score.
+        digits: the number of decimals.
+        sign: whether a positive number has a plus sign.
+    """
     text = f"{round(100 * fraction, digits) + 0.0:{'+' if sign else ''}.{digits}f}"
     return text.lstrip("+") if float(text) == 0 else text
 
 
-def format_setting(setting: Any) -> str:
-    """A hyperparameter as papers write it: "1e-5", "16", "50 steps"."""
+def format_setting(setting: object) -> str:
+    """Return a hyperparameter as papers write it: "1e-5", "16", "50 steps"."""
     if setting is None:
         return "none"
     if isinstance(setting, bool):
         return str(setting).lower()
     if isinstance(setting, float):
-        return _number(setting)
+        return _format_number(setting)
     if isinstance(setting, Mapping):
         return ", ".join(f"{format_setting(v)} {k.replace('_', ' ')}" for k, v in setting.items())
     if isinstance(setting, list | tuple):
@@ -31,34 +39,37 @@ def format_setting(setting: Any) -> str:
 
 
 def column_title(task: Task) -> str:
-    """A task's name in a paper's table: its folder, several dev splits behind it.
+    """Return a task's name as the title of a column: its folder, then several dev splits.
 
-    "SST-2"; "MNLI-m/mm" where predictions are handed in as MNLI-m.tsv and MNLI-mm.tsv.
+    "SST-2"; "MNLI-m/mm" because predictions are submitted as MNLI-m.tsv and MNLI-mm.tsv.
     """
     name = (task.folder or task.name).rpartition("/")[2]
     if sum(other.folder == task.folder for other in TASKS.values()) > 1:
         name = task.name  # SQuAD's versions and RACE's levels share a folder
     if len(task.dev) < 2 or task.languages:
         return name
-    handed_in = [os.path.splitext(split.submission or "")[0] for split in task.test]
-    known = len(handed_in) == len(task.dev) and all(n.startswith(f"{name}-") for n in handed_in)
-    parts = [n.removeprefix(f"{name}-") for n in handed_in] if known else [s.name for s in task.dev]
+    files = [os.path.splitext(split.submission or "")[0] for split in task.test]
+    matching = len(files) == len(task.dev) and all(n.startswith(f"{name}-") for n in files)
+    parts = [n.removeprefix(f"{name}-") for n in files] if matching else [s.name for s in task.dev]
     return f"{name}-{'/'.join(parts)}"
 
 
 def dev_names(task: Task, metric: str) -> list[str]:
-    """What a metric is called in each dev split: "accuracy", "mismatched.accuracy"; of languages
-    in the first alone, as the others have rows of their own."""
+    """Return the names of a metric in each dev split: "accuracy", "mismatched.accuracy".
+
+    A task with languages has only the name in the first one, as tables show the others in rows of
+    their own.
+    """
     splits = task.dev[:1] if task.languages else task.dev
-    prefixes = ["" if not at else f"{split.name}." for at, split in enumerate(splits)]
+    prefixes = ["" if not index else f"{split.name}." for index, split in enumerate(splits)]
     return [prefix + metric for prefix in prefixes]
 
 
-def _number(setting: float) -> str:
-    """Three digits, an exponent where there would be more than two zeros before them."""
-    if setting == int(setting) and abs(setting) < 1e6:
-        return str(int(setting))
-    if 1e-3 <= abs(setting) < 1e3:
-        return f"{setting:.3g}"
-    digits, exponent = f"{setting:.2e}".split("e")
+def _format_number(number: float) -> str:
+    """Return a number with three digits, and with an exponent if it is below 0.001."""
+    if number == int(number) and abs(number) < 1e6:
+        return str(int(number))
+    if 1e-3 <= abs(number) < 1e3:
+        return f"{number:.3g}"
+    digits, exponent = f"{number:.2e}".split("e")
     return f"{digits.rstrip('0').rstrip('.')}e{int(exponent)}"

@@ -1,8 +1,12 @@
-"""Who leads: the order of a task's configurations after the search and after confirmation, and
-how much of a task is done."""
+"""The ranking of a task's configurations, and how much of a task is done.
+
+It is apart from the tables because the search uses it too: it decides what is confirmed and whose
+weights are kept.
+"""
 
 import math
 import statistics
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,22 +14,26 @@ from .. import metrics
 from ..run_folder import Phase, Record, Records
 from ..study import Study
 
-_REPORT = {"median": statistics.median, "mean": statistics.fmean, "max": max}
+_REPORTS: dict[str, Callable[[list[float]], float]] = {
+    "median": statistics.median,
+    "mean": statistics.fmean,
+    "max": max,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
 class RankedConfiguration:
-    """One configuration and what it scored.
+    """One configuration and its scores.
 
     Attributes:
-        configuration: the point of the space.
-        trials: its whole trials: those of the confirmation, else that of the search.
+        configuration: the point of the search space.
+        trials: its trials that count: those of the confirmation, else that of the search.
         score: the select metric over those trials, a fraction.
-        spread: their sample standard deviation; 0 for one trial.
-        scores: every metric over those trials, at the evaluation that counts; the worst value
-            for a trial that diverged.
-        spreads: the same of every metric as `spread`.
-        missing: trials of its confirmation that count for nothing: they failed, or still run.
+        standard_deviation: their sample standard deviation; 0 for one trial.
+        scores: every metric over those trials, at the evaluation that counts. A diverged trial
+            has the worst value.
+        standard_deviations: the sample standard deviation of every metric.
+        missing: trials of its confirmation that do not count: they failed, or still run.
     """
 
     configuration: dict[str, Any]
@@ -38,171 +46,182 @@ class RankedConfiguration:
 
     @property
     def seeds(self) -> int:
-        """How many trials there are of it, with those that count for nothing."""
+        """The number of its trials, including those that do not count."""
         return len(self.trials) + len(self.missing)
 
     @property
     def best_trial(self) -> Record:
-        """The trial whose weights stand for the configuration: the best on dev."""
+        """The trial whose weights represent the configuration: the best on dev."""
         return max(self.trials, key=lambda record: (record.score, -record.number))
 
 
 def rank_trials(records: Records, task: str) -> list[Record]:
-    """Trials of the search that ended with a score of their own, the best first."""
-    found = [r for r in records.of(task, "search") if r.status in ("finished", "degenerate")]
-    found = [record for record in found if record.score is not None]
-    return sorted(found, key=lambda record: (-record.score, record.number))
+    """Return the trials of the search that ended with a score of their own, the best first."""
+    ended = [r for r in records.of(task, "search") if r.status in ("finished", "degenerate")]
+    scored = [(record.score, record) for record in ended if record.score is not None]
+    return [record for _, record in sorted(scored, key=lambda pair: (-pair[0], pair[1].number))]
 
 
 def counted_score(study: Study, record: Record) -> float | None:
     """Return the score with which a trial counts, a fraction.
 
-    Of one that diverged it is the worst; of one that learned nothing what was measured; None of one
-    that failed, or has not been scored. A teacher's is its own: it may be selected otherwise.
+    A diverged trial has the worst score, and a degenerate one the score that was measured. A trial
+    that failed or has no score yet has None. A teacher has its own score, as its selection may
+    differ.
     """
     if record.phase == "teach":
         return record.score
-    return _value(study, record, study.selection_metric(record.task))
+    return _score(study, record, study.selection_metric(record.task))
 
 
 def leaderboard(study: Study, records: Records, task: str) -> list[RankedConfiguration]:
-    """The configurations that compete for a task, the best first.
+    """Return the configurations that compete for a task, the best first.
 
-    Once a trial of the confirmation is whole these are the confirmed ones; before that the finished
-    ones of the search. Those that learned nothing with any seed stand behind the others, as in the
-    search, and behind the rest those with less than half of their seeds whole. There is none where
-    no trial of a confirmation could be run: a score of the search is no stand-in.
+    As soon as a trial of the confirmation counts, these are the confirmed configurations; before
+    that they are the finished ones of the search. Configurations with less than half of their seeds
+    counted come after the others, and those that are degenerate with every seed come last, as in
+    the search. If a complete confirmation has no trial that counts, the list is empty: a score of
+    the search does not replace it.
     """
-    groups = _grouped(confirmation_trials(study, records, task))
-    found = [_standing(study, trials) for trials in groups if any(map(_whole, trials))]
-    if not found and not (groups and is_complete(study, records, task)):
-        found = [_standing(study, trials) for trials in _grouped(rank_trials(records, task))]
-    return sorted(found, key=_rank)
+    groups = _group_by_configuration(confirmation_trials(study, records, task))
+    ranked = [_combine(study, trials) for trials in groups if any(map(_counts, trials))]
+    if not ranked and not (groups and is_complete(study, records, task)):
+        searched = _group_by_configuration(rank_trials(records, task))
+        ranked = [_combine(study, trials) for trials in searched]
+    return sorted(ranked, key=_sort_key)
 
 
-def _rank(standing: RankedConfiguration) -> tuple[bool, bool, float]:
-    """Return what configurations are ordered by, the best first."""
-    idle = all(record.status == "degenerate" for record in standing.trials)
-    return idle, 2 * len(standing.trials) < standing.seeds, -standing.score
+def _sort_key(ranked: RankedConfiguration) -> tuple[bool, bool, float]:
+    degenerate = all(record.status == "degenerate" for record in ranked.trials)
+    return degenerate, 2 * len(ranked.trials) < ranked.seeds, -ranked.score
 
 
 def configurations_without_result(study: Study, records: Records, task: str) -> list[list[Record]]:
-    """Return the trials of each configuration of which no seed of the confirmation was whole."""
-    groups = _grouped(confirmation_trials(study, records, task))
+    """Return the trials of each configuration for which every seed of the confirmation failed."""
+    groups = _group_by_configuration(confirmation_trials(study, records, task))
     return [group for group in groups if all(record.status == "failed" for record in group)]
 
 
 def confirmation_trials(study: Study, records: Records, task: str) -> list[Record]:
-    """Return the trials of a confirmation over the study's seeds: it may have had others before."""
+    """Return the trials of the confirmation with the study's seeds.
+
+    The run may also hold trials with seeds that an earlier version of the study had.
+    """
     seeds = set(study.confirm.seeds)
     return [record for record in records.of(task, "confirm") if record.seed in seeds]
 
 
 def configurations_to_confirm(study: Study, records: Records, task: str) -> list[dict[str, Any]]:
-    """Return the configurations that a study confirms, as far as its search can tell by now."""
+    """Return the configurations that a study confirms, according to the search so far."""
     if not study.space_of(task):
         return [{}]
     return [record.configuration for record in rank_trials(records, task)[: study.confirm.top]]
 
 
 def planned_trials(study: Study, records: Records, task: str) -> dict[Phase, int]:
-    """Trials of each phase, as far as can be told now; teachers once they are begun, and what an
-    earlier confirmation tried that this one would not."""
+    """Return the number of trials of each phase, as far as it is known.
+
+    Teachers count once they have begun. Trials of an earlier confirmation that the current one
+    would not run count too.
+    """
     seeds, space = len(study.confirm.seeds), study.space_of(task)
     search = study.planned_trials(task)
     begun = records.of(task, "search")
     if searched_hours(records) > (study.search.hours or math.inf):
         search = min(search, len(begun))
-    top, spare = min(study.confirm.top, search) if space else 1, 0
+    top, unplanned = min(study.confirm.top, search) if space else 1, 0
     if sum(record.is_over for record in begun) >= search:
-        wanted = _to_confirm(study, records, task)
+        planned = _trials_to_confirm(study, records, task)
         top = min(top, len(rank_trials(records, task))) if search else top
         trials = ((_key(r.configuration), r.seed) for r in records.of(task, "confirm"))
-        spare = sum(trial not in wanted for trial in trials)
-    taught = records.of(task, "teach")
-    counts: dict[Phase, int] = {"search": search, "confirm": top * seeds + spare}
-    return counts | ({"teach": len(taught)} if taught else {})
+        unplanned = sum(trial not in planned for trial in trials)
+    teachers = records.of(task, "teach")
+    counts: dict[Phase, int] = {"search": search, "confirm": top * seeds + unplanned}
+    return counts | ({"teach": len(teachers)} if teachers else {})
 
 
 def is_complete(study: Study, records: Records, task: str) -> bool:
-    """Whether a task's trials are all over, each seed of each configuration to confirm included."""
-    wanted = planned_trials(study, records, task)
-    if any(sum(r.is_over for r in records.of(task, p)) < n for p, n in wanted.items()):
+    """Return whether all trials of a task are over, each seed to confirm included."""
+    planned = planned_trials(study, records, task)
+    if any(sum(r.is_over for r in records.of(task, p)) < n for p, n in planned.items()):
         return False
     over = {(_key(r.configuration), r.seed) for r in records.of(task, "confirm") if r.is_over}
-    return _to_confirm(study, records, task) <= over
+    return _trials_to_confirm(study, records, task) <= over
 
 
 def searched_hours(records: Records) -> float:
-    """Hours from each session's start to its last event, the pauses between them left out.
+    """Return the hours from each session's start to its last event, without the pauses in between.
 
-    They are those of the session's own clock; a run of 0.1.1 has only the times of its events.
+    They are measured by the session's own clock. Runs of version 0.1.1 have only the times of their
+    events.
     """
-    return math.fsum(map(_seconds, records.sessions)) / 3600
+    return math.fsum(map(_session_seconds, records.sessions)) / 3600
 
 
-def _seconds(session: dict[str, Any]) -> float:
+def _session_seconds(session: dict[str, Any]) -> float:
     elapsed = session.get("elapsed")
     if isinstance(elapsed, int | float) and math.isfinite(elapsed):
         return max(0.0, elapsed)
-    return max(0.0, session.get("until", session["at"]) - session["at"])
+    return max(0.0, float(session.get("until", session["at"]) - session["at"]))
 
 
 def _key(configuration: dict[str, Any]) -> str:
     return repr(sorted(configuration.items()))
 
 
-def _to_confirm(study: Study, records: Records, task: str) -> set[tuple[str, int]]:
-    """Keys and seeds of all trials that a study's confirmation has."""
+def _trials_to_confirm(study: Study, records: Records, task: str) -> set[tuple[str, int]]:
+    """Return the configuration's key and the seed of all trials that the confirmation plans."""
     points = configurations_to_confirm(study, records, task) if study.confirm.seeds else []
     return {(_key(point), seed) for point in points for seed in study.confirm.seeds}
 
 
-def _grouped(trials: list[Record]) -> list[list[Record]]:
-    """Return the trials of each configuration, in the order in which these come first."""
+def _group_by_configuration(trials: list[Record]) -> list[list[Record]]:
+    """Return the trials of each configuration, in the order of its first trial."""
     groups: dict[str, list[Record]] = {}
     for record in trials:
         groups.setdefault(_key(record.configuration), []).append(record)
     return list(groups.values())
 
 
-def _whole(record: Record) -> bool:
-    """Whether a trial was trained to its end, or diverged on the way: whether it counts."""
+def _counts(record: Record) -> bool:
+    """Return whether a trial counts: it was trained to its end, or it diverged."""
     return record.status in ("finished", "diverged", "degenerate") and record.score is not None
 
 
-def _standing(study: Study, group: list[Record]) -> RankedConfiguration:
-    trials = [record for record in group if _whole(record)]
-    over, select = _REPORT[study.confirm.report], study.selection_metric(trials[0].task)
+def _combine(study: Study, group: list[Record]) -> RankedConfiguration:
+    """Return one configuration with the scores over its trials."""
+    trials = [record for record in group if _counts(record)]
+    report, select = _REPORTS[study.confirm.report], study.selection_metric(trials[0].task)
     names = {select: None}
     for record in trials:
         names |= dict.fromkeys(getattr(record, study.search.select))
-    columns = {name: _column(study, trials, name) for name in names}
-    scores = {name: over(values) for name, values in columns.items()}
-    spreads = {n: statistics.stdev(v) if len(v) > 1 else 0.0 for n, v in columns.items()}
+    values = {name: _scores(study, trials, name) for name in names}
+    scores = {name: report(column) for name, column in values.items()}
+    deviations = {n: statistics.stdev(v) if len(v) > 1 else 0.0 for n, v in values.items()}
     return RankedConfiguration(
         configuration=trials[0].configuration,
         trials=tuple(trials),
         score=scores[select],
-        standard_deviation=spreads[select],
+        standard_deviation=deviations[select],
         scores=scores,
-        standard_deviations=spreads,
-        missing=tuple(record for record in group if not _whole(record)),
+        standard_deviations=deviations,
+        missing=tuple(record for record in group if not _counts(record)),
     )
 
 
-def _column(study: Study, trials: list[Record], name: str) -> list[float]:
-    """One score of every trial that has it, the one that selects of all."""
-    values = (_value(study, record, name) for record in trials)
-    return [value for value in values if value is not None]
+def _scores(study: Study, trials: list[Record], name: str) -> list[float]:
+    """Return one score of every trial that has it; every trial has the one that selects."""
+    scores = (_score(study, record, name) for record in trials)
+    return [score for score in scores if score is not None]
 
 
-def _value(study: Study, record: Record, name: str) -> float | None:
-    """One score of a trial: the worst where it diverged, whatever it scored before.
+def _score(study: Study, record: Record, name: str) -> float | None:
+    """Return one score of a trial; a diverged trial has the worst, whatever it scored before.
 
-    A gap between languages has no worst value: of a trial that diverged there is none.
+    A gap between languages has no worst value, so a diverged trial has None.
     """
     if record.status == "diverged":
         return None if "gap" in name.split(".") else metrics.worst(name.rpartition(".")[2])
-    value = getattr(record, study.search.select).get(name)
-    return record.score if value is None and name == study.selection_metric(record.task) else value
+    scores: dict[str, float] = getattr(record, study.search.select)
+    score = scores.get(name)
+    return record.score if score is None and name == study.selection_metric(record.task) else score

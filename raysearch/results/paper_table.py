@@ -1,7 +1,10 @@
-"""The paper's table of a study: what won, what it scored, how that compares with what was
-published. It knows no file and no format."""
+"""The paper's table of a study: the winners, their scores, and the published scores beside them.
+
+It is apart from the formats and from files because it makes plain values.
+"""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from .. import metrics, tasks
@@ -19,24 +22,25 @@ from .leaderboard import (
     leaderboard,
     planned_trials,
 )
-from .published import compared
+from .published import comparison_rows
 from .published_table import published_table
 from .table_rows import BLANK, UNKNOWN, Cell, Row, Table
 
-PAPERS = ("BSZ", "LR", "EPOCH", "WARMUP")  # the rows that every table has
+PAPER_SETTINGS = ("BSZ", "LR", "EPOCH", "WARMUP")  # every table has rows for them
 
 Leaders = dict[str, RankedConfiguration | None]
 
 
 def paper_table(study: Study, records: Records | None = None) -> Table:
-    """A study's table, one column per task.
+    """Return a study's table, one column per task.
 
     Args:
-        records: what was run; None for a table of the published rows alone.
+        study: the study.
+        records: its trials; None for a table of the published rows alone.
     """
-    average = averaged(study)
+    average = set(AVERAGED) <= set(study.tasks)
     if records is None:
-        return published_table(study, settings(study), average)
+        return published_table(study, table_settings(study), average)
     columns = [formatting.column_title(tasks.get(name)) for name in study.tasks]
     if average:
         columns.append("AVG")
@@ -47,54 +51,52 @@ def paper_table(study: Study, records: Records | None = None) -> Table:
         for name in study.tasks
     }
     rows = [
-        *_settings_rows(study, leaders),
+        *_setting_rows(study, leaders),
         *_result_rows(study, leaders),
         *_progress_rows(study, records),
-        *_further_rows(study, leaders),
+        *_metric_rows(study, leaders),
         *_language_rows(leaders),
     ]
     if average:
         rows = [_with_average(row, leaders) for row in rows]
-    rows_published, notes = compared(study, leaders, average)
+    published_rows, notes = comparison_rows(study, leaders, average)
     return Table(
         title=f"{study.name}: {study.model}",
         columns=tuple(columns),
-        rows=(*rows, *rows_published),
+        rows=(*rows, *published_rows),
         notes=(
-            _measured(study),
-            *_origins(study),
-            *_without_result(study, records, leaders),
+            _measurement_note(study),
+            *_model_notes(study),
+            *_result_notes(study, records, leaders),
             *notes,
         ),
         cost=cost_table(study, records),
     )
 
 
-def averaged(study: Study) -> bool:
-    """Whether a study has every task of the papers' average."""
-    return set(AVERAGED) <= set(study.tasks)
-
-
-def values_of(study: Study, record: Record) -> dict[str, Any]:
-    """A trial's hyperparameters, of a teacher those that it reads."""
+def hyperparameter_values(study: Study, record: Record) -> dict[str, Any]:
+    """Return a trial's hyperparameters by name; a teacher's without those that have no effect."""
     hyper = study.hyperparameters(record.task, record.configuration)
-    unread = hyper.ineffective_fields() if record.phase == "teach" else frozenset()
+    ineffective = hyper.ineffective_fields() if record.phase == "teach" else frozenset()
     values = hyper.model_dump(mode="json")
-    return {name: value for name, value in values.items() if name not in unread}
+    return {name: value for name, value in values.items() if name not in ineffective}
 
 
-def settings(study: Study) -> list[str]:
-    """Hyperparameters that have a row: the papers' four and whatever else is searched."""
+def table_settings(study: Study) -> list[str]:
+    """Return the hyperparameters that have a row: the papers' four and the searched ones."""
     searched = [name for task in study.tasks for name in study.space_of(task)]
-    return list(dict.fromkeys((*PAPERS, *searched)))
+    return list(dict.fromkeys((*PAPER_SETTINGS, *searched)))
 
 
-def _settings_rows(study: Study, leaders: Leaders) -> list[Row]:
-    hypers = {t: s and study.hyperparameters(t, s.configuration) for t, s in leaders.items()}
+def _setting_rows(study: Study, leaders: Leaders) -> list[Row]:
+    hypers = [
+        leader and study.hyperparameters(name, leader.configuration)
+        for name, leader in leaders.items()
+    ]
     rows = []
-    for name in settings(study):
+    for name in table_settings(study):
         cells = []
-        for hyper in hypers.values():
+        for hyper in hypers:
             value = hyper.model_dump()[name] if hyper else None
             cells.append(Cell(formatting.format_setting(value), value) if hyper else UNKNOWN)
         rows.append(Row(name=name, cells=tuple(cells)))
@@ -102,59 +104,62 @@ def _settings_rows(study: Study, leaders: Leaders) -> list[Row]:
 
 
 def _result_rows(study: Study, leaders: Leaders) -> list[Row]:
-    def each(name: str, cell: Callable[[Task, RankedConfiguration], Cell]) -> Row:
-        found = [cell(tasks.get(t), s) if s else UNKNOWN for t, s in leaders.items()]
-        return Row(name=name, cells=tuple(found))
+    def row(name: str, make_cell: Callable[[Task, RankedConfiguration], Cell]) -> Row:
+        cells = [
+            make_cell(tasks.get(task), leader) if leader else UNKNOWN
+            for task, leader in leaders.items()
+        ]
+        return Row(name=name, cells=tuple(cells))
 
     def spread(task: Task, leader: RankedConfiguration) -> Cell:
-        return (
-            _selected(study, task, leader.standard_deviations)
-            if len(leader.trials) > 1
-            else UNKNOWN
-        )
+        if len(leader.trials) < 2:
+            return UNKNOWN
+        return _selecting_cell(study, task, leader.standard_deviations)
 
     return [
-        each("Result", lambda task, leader: _selected(study, task, leader.scores)),
-        each("Spread", spread),
-        each("Seeds", lambda _, leader: Cell(seeds(leader), len(leader.trials))),
+        row("Result", lambda task, leader: _selecting_cell(study, task, leader.scores)),
+        row("Spread", spread),
+        row("Seeds", lambda _, leader: Cell(format_seed_count(leader), len(leader.trials))),
     ]
 
 
-def seeds(leader: RankedConfiguration) -> str:
-    """Return how many seeds a score rests on: "3", or "2 of 3" where one failed."""
-    whole = str(len(leader.trials))
-    return f"{whole} of {leader.seeds}" if leader.missing else whole
+def format_seed_count(leader: RankedConfiguration) -> str:
+    """Return the number of seeds behind a score: "3", or "2 of 3" if one failed."""
+    counted = str(len(leader.trials))
+    return f"{counted} of {leader.seeds}" if leader.missing else counted
 
 
 def _progress_rows(study: Study, records: Records) -> list[Row]:
-    """How many trials are done, while some task is not finished."""
+    """Return a row with the number of trials that are over, unless all tasks are complete."""
     if all(is_complete(study, records, name) for name in study.tasks):
         return []
     cells = []
     for name in study.tasks:
         done = sum(record.is_over for record in records.of(name))
-        wanted = sum(planned_trials(study, records, name).values())
-        cells.append(Cell(f"{done} of {wanted}", [done, wanted]))
+        planned = sum(planned_trials(study, records, name).values())
+        cells.append(Cell(f"{done} of {planned}", [done, planned]))
     return [Row(name="Trials", cells=tuple(cells))]
 
 
-def _further_rows(study: Study, leaders: Leaders) -> list[Row]:
-    """A row for each metric that is reported beside the one that selects."""
-    also = dict.fromkeys(metric for name in study.tasks for metric in tasks.get(name).extra_metrics)
+def _metric_rows(study: Study, leaders: Leaders) -> list[Row]:
+    """Return a row for each metric that is reported in addition to the one that selects."""
+    further = [metric for name in study.tasks for metric in tasks.get(name).extra_metrics]
     rows = []
-    for metric in also:
+    for metric in dict.fromkeys(further):
         cells = []
         for name, leader in leaders.items():
             task = tasks.get(name)
-            known = _scores(task, metric, leader.scores) if leader else UNKNOWN
-            cells.append(known if metric in task.metrics else BLANK)
+            cell = _score_cell(task, metric, leader.scores) if leader else UNKNOWN
+            cells.append(cell if metric in task.metrics else BLANK)
         rows.append(Row(name=metric, cells=tuple(cells)))
     return rows
 
 
 def _language_rows(leaders: Leaders) -> list[Row]:
-    """The metric that selects in every language, their mean, and how far the others are behind the
-    first."""
+    """Return rows with the metric that selects: each language, their mean, and their gap.
+
+    The gap is the score of the first language minus the mean of the others.
+    """
     names = dict.fromkeys(code for name in leaders for code in tasks.get(name).languages)
     rows = []
     for code in (*names, "mean", "gap") if names else ():
@@ -164,40 +169,40 @@ def _language_rows(leaders: Leaders) -> list[Row]:
             first = task.languages[:1] == (code,)
             key = f"dev.{task.metric}" if first else f"dev.{code}.{task.metric}"
             value = leader.scores.get(key) if leader and task.languages else None
-            known = UNKNOWN if value is None else Cell(formatting.format_percent(value), value)
-            cells.append(known if code in (*task.languages, "mean", "gap") else BLANK)
+            cell = UNKNOWN if value is None else Cell(formatting.format_percent(value), value)
+            cells.append(cell if code in (*task.languages, "mean", "gap") else BLANK)
         if any(cell.value is not None for cell in cells):
             rows.append(Row(name=code, cells=tuple(cells)))
     return rows
 
 
-def _selected(study: Study, task: Task, found: dict[str, float]) -> Cell:
-    """The score that selects, on every dev split where these are no languages."""
+def _selecting_cell(study: Study, task: Task, scores: dict[str, float]) -> Cell:
+    """Return the score that selects; of several dev splits that are not languages, all scores."""
     selector = study.selection_metric(task.name)
     if selector == f"dev.{task.metric}":
-        return _scores(task, task.metric, found)
-    return Cell(formatting.format_percent(found[selector]), found[selector])
+        return _score_cell(task, task.metric, scores)
+    return Cell(formatting.format_percent(scores[selector]), scores[selector])
 
 
-def _scores(task: Task, metric: str, found: dict[str, float]) -> Cell:
-    """A metric on every dev split, in percent."""
-    values = [found.get(f"dev.{name}") for name in formatting.dev_names(task, metric)]
-    texts = [formatting.NONE if v is None else formatting.format_percent(v) for v in values]
+def _score_cell(task: Task, metric: str, scores: dict[str, float]) -> Cell:
+    """Return a metric on every dev split, in percent."""
+    values = [scores.get(f"dev.{name}") for name in formatting.dev_names(task, metric)]
+    texts = [formatting.UNKNOWN_TEXT if v is None else formatting.format_percent(v) for v in values]
     return Cell("/".join(texts), values if len(values) > 1 else values[0])
 
 
 def _with_average(row: Row, leaders: Leaders) -> Row:
-    """The row with the papers' average behind it: of results only, and only of all tasks."""
+    """Return the row with the papers' average as its last cell; only results have an average."""
     if row.name != "Result":
-        return Row(name=row.name, cells=(*row.cells, BLANK))
+        return replace(row, cells=(*row.cells, BLANK))
     scores = {name: leader.score for name, leader in leaders.items() if leader}
     mean = metrics.average(scores, AVERAGED)
     cell = UNKNOWN if mean is None else Cell(formatting.format_percent(mean), mean)
-    return Row(name=row.name, cells=(*row.cells, cell))
+    return replace(row, cells=(*row.cells, cell))
 
 
-def _measured(study: Study) -> str:
-    """What Result is, in words."""
+def _measurement_note(study: Study) -> str:
+    """Return the note that says how the row of results was measured."""
     groups: dict[str, list[str]] = {}
     for name in study.tasks:
         task = tasks.get(name)
@@ -215,58 +220,61 @@ def _measured(study: Study) -> str:
     return text
 
 
-def _origins(study: Study) -> list[str]:
-    """What tasks started from that do not start from the study's own model."""
-    own: dict[str, list[str]] = {}
+def _model_notes(study: Study) -> list[str]:
+    """Return a note for each model, other than the study's, from which tasks start."""
+    columns_by_model: dict[str, list[str]] = {}
     for name in study.tasks:
-        if study.model_of(name) != resolve_model_folder(study.model):
-            own.setdefault(study.model_of(name), []).append(
-                formatting.column_title(tasks.get(name))
-            )
-    return [f"{', '.join(columns)}: from {model}." for model, columns in own.items()]
+        model = study.model_of(name)
+        if model != resolve_model_folder(study.model):
+            column = formatting.column_title(tasks.get(name))
+            columns_by_model.setdefault(model, []).append(column)
+    return [f"{', '.join(columns)}: from {model}." for model, columns in columns_by_model.items()]
 
 
-def _without_result(study: Study, records: Records, leaders: Leaders) -> list[str]:
-    """Finished tasks of which no trial gave a score, and seeds of winners that failed, diverged or
-    learned nothing, each with the rule by which it counts."""
+def _result_notes(study: Study, records: Records, leaders: Leaders) -> list[str]:
+    """Return notes on tasks that are not finished or have no result, and on seeds of winners.
+
+    A seed is noted if it failed, diverged or learned nothing, with the rule by which it counts.
+    """
     notes = []
     for name, leader in leaders.items():
         column = formatting.column_title(tasks.get(name))
         if leader is not None:
-            notes += [f"{column}: {text}." for text in _seeds_notes(leader)]
+            notes += [f"{column}: {text}." for text in _seed_notes(leader)]
         if not is_complete(study, records, name):
             notes.append(f"{column}: not finished; its result follows when all trials are over.")
             continue
-        lost = configurations_without_result(study, records, name)
+        failed = configurations_without_result(study, records, name)
         if leader is None:
             ends = [record.status for record in records.of(name) if record.phase != "teach"]
             counts = [f"{ends.count(end)} {end}" for end in dict.fromkeys(ends)]
             text = ", ".join(counts) or "no trials"
-            why = ": every trial of its confirmation failed" if lost else ""
+            why = ": every trial of its confirmation failed" if failed else ""
             notes.append(f"{column}: no result{why} ({text}).")
-        elif lost:
-            text = f"every seed of {len(lost)} other configuration{'s' * (len(lost) > 1)} failed"
-            notes.append(f"{column}: {text}; no result of {'those' if len(lost) > 1 else 'it'}.")
+        elif failed:
+            several = len(failed) > 1
+            text = f"every seed of {len(failed)} other configuration{'s' * several} failed"
+            notes.append(f"{column}: {text}; no result of {'those' if several else 'it'}.")
     return notes
 
 
-def _seeds_notes(leader: RankedConfiguration) -> list[str]:
-    """What a winner's score rests on where not all of its seeds were trained to a good end."""
-    notes, many = [], len(leader.trials)
+def _seed_notes(leader: RankedConfiguration) -> list[str]:
+    """Return notes on a winner's seeds that failed, diverged or learned nothing."""
+    notes, count = [], len(leader.trials)
     if failed := [record.seed for record in leader.missing if record.status == "failed"]:
-        notes.append(f"{seeds(leader)} seeds; {named_seeds(failed)} failed")
+        notes.append(f"{format_seed_count(leader)} seeds; {name_seeds(failed)} failed")
     if diverged := [record.seed for record in leader.trials if record.status == "diverged"]:
         worst = formatting.format_percent(metrics.worst(tasks.get(leader.trials[0].task).metric))
-        notes.append(f"{named_seeds(diverged)} diverged, counted with the worst score, {worst}")
-    stuck = [record.seed for record in leader.trials if record.status == "degenerate"]
-    if stuck and len(stuck) == many:
+        notes.append(f"{name_seeds(diverged)} diverged, counted with the worst score, {worst}")
+    degenerate = [record.seed for record in leader.trials if record.status == "degenerate"]
+    if degenerate and len(degenerate) == count:
         notes.append("not a result, every trial of its winner predicts one class")
-    elif stuck:
-        text = f"{len(stuck)} of the {many} trials of its winner learned nothing"
-        notes.append(f"{text}: {named_seeds(stuck)}, counted as measured")
+    elif degenerate:
+        text = f"{len(degenerate)} of the {count} trials of its winner learned nothing"
+        notes.append(f"{text}: {name_seeds(degenerate)}, counted as measured")
     return notes
 
 
-def named_seeds(numbers: Sequence[int]) -> str:
+def name_seeds(numbers: Sequence[int]) -> str:
     """Return seeds by their numbers: "seed 11", "seeds 11, 12"."""
     return f"seed{'s' * (len(numbers) > 1)} {', '.join(map(str, numbers))}"

@@ -1,4 +1,8 @@
-"""A task's trials and reports as parquet: one row each, typed alike in every run."""
+"""A task's trials and reports as parquet, one row each.
+
+It is apart from the tables because it needs pyarrow, and because a column has the same type in
+every run.
+"""
 
 import io
 import typing
@@ -14,7 +18,7 @@ from ..run_folder import Record
 from ..study import Study
 from . import formatting
 from .leaderboard import counted_score
-from .paper_table import PAPERS, values_of
+from .paper_table import PAPER_SETTINGS, hyperparameter_values
 
 TIME = pa.timestamp("us", tz="UTC")
 
@@ -22,78 +26,99 @@ Columns = dict[str, tuple[pa.DataType, list[Any]]]
 
 
 def trials_columns(study: Study, task: str, records: Sequence[Record]) -> bytes:
-    """The trials of a task, one row each.
+    """Return the trials of a task as a parquet file, one row each.
 
-    Configurations stand in `hp.<name>`; a setting that may be a number or {steps: N} has its
-    numbers there and its counts in `hp.<name>.steps`. Scores are fractions; `score` is what the
-    table counts: the worst of a trial that diverged, none of one that failed.
+    Configurations are in `hp.<name>`. A setting that may be a number or {steps: N} has its numbers
+    there and its counts in `hp.<name>.steps`. Scores are fractions. `score` is the one that the
+    table counts: the worst for a trial that diverged, null for one that failed.
+
+    Args:
+        study: the study.
+        task: the task's name.
+        records: the task's trials.
     """
 
-    def each(kind: pa.DataType, values: Iterable[Any]) -> tuple[pa.DataType, list[Any]]:
+    def column(kind: pa.DataType, values: Iterable[Any]) -> tuple[pa.DataType, list[Any]]:
         return kind, list(values)
 
-    text, whole, real = pa.string(), pa.int64(), pa.float64()
+    text, integer, real = pa.string(), pa.int64(), pa.float64()
     columns: Columns = {
-        "id": each(text, (r.id for r in records)),
-        "task": each(text, (r.task for r in records)),
-        "phase": each(text, (r.phase for r in records)),
-        "number": each(whole, (r.number for r in records)),
-        "status": each(text, (r.status for r in records)),
-        "seed": each(whole, (r.seed for r in records)),
-        **_settings(study, task, records),
-        "score": each(real, (counted_score(study, r) for r in records)),
+        "id": column(text, (r.id for r in records)),
+        "task": column(text, (r.task for r in records)),
+        "phase": column(text, (r.phase for r in records)),
+        "number": column(integer, (r.number for r in records)),
+        "status": column(text, (r.status for r in records)),
+        "seed": column(integer, (r.seed for r in records)),
+        **_setting_columns(study, task, records),
+        "score": column(real, (counted_score(study, r) for r in records)),
     }
     for which in ("best", "last"):
-        found = [getattr(record, which) for record in records]
-        for name in _score_names(task, found):
-            short = f"{which}.{name.removeprefix('dev.')}"
-            columns[short] = each(real, (scores.get(name) for scores in found))
+        scores_by_trial = [getattr(record, which) for record in records]
+        for name in _score_names(task, scores_by_trial):
+            title = f"{which}.{name.removeprefix('dev.')}"
+            columns[title] = column(real, (scores.get(name) for scores in scores_by_trial))
     columns |= {
-        "step": each(whole, (r.reports[-1]["step"] if r.reports else 0 for r in records)),
-        "steps": each(whole, (r.plan.get("steps") for r in records)),
-        "seconds": each(real, (r.seconds for r in records)),
-        "devices": each(whole, (r.devices for r in records)),
-        "device_hours": each(real, (r.device_hours for r in records)),
-        "teacher": each(text, (r.teacher or None for r in records)),
-        "attempts": each(whole, (r.attempts for r in records)),
-        "repeats": each(whole, (r.repeats for r in records)),
-        "began": each(TIME, (_time(r.began or None) for r in records)),
-        "ended": each(TIME, (_time(r.ended) for r in records)),
-        "error": each(text, (r.error for r in records)),
+        "step": column(integer, (r.reports[-1]["step"] if r.reports else 0 for r in records)),
+        "steps": column(integer, (r.plan.get("steps") for r in records)),
+        "seconds": column(real, (r.seconds for r in records)),
+        "devices": column(integer, (r.devices for r in records)),
+        "device_hours": column(real, (r.device_hours for r in records)),
+        "teacher": column(text, (r.teacher or None for r in records)),
+        "attempts": column(integer, (r.attempts for r in records)),
+        "repeats": column(integer, (r.repeats for r in records)),
+        "began": column(TIME, (_microseconds(r.began or None) for r in records)),
+        "ended": column(TIME, (_microseconds(r.ended) for r in records)),
+        "error": column(text, (r.error for r in records)),
     }
-    return _bytes(columns)
+    return _parquet_bytes(columns)
 
 
 def reports_columns(task: str, records: Sequence[Record]) -> bytes:
-    """The reports of a task's trials, one row each, those of a trial in their order."""
+    """Return the reports of a task's trials as a parquet file, one row each.
+
+    Args:
+        task: the task's name.
+        records: the task's trials; the reports of each stay in their order.
+    """
     pairs = [(record, report) for record in records for report in record.reports]
-    text, whole, real = pa.string(), pa.int64(), pa.float64()
+    text, integer, real = pa.string(), pa.int64(), pa.float64()
     columns: Columns = {
         "trial": (text, [record.id for record, _ in pairs]),
         "phase": (text, [record.phase for record, _ in pairs]),
-        "number": (whole, [record.number for record, _ in pairs]),
+        "number": (integer, [record.number for record, _ in pairs]),
     }
-    kinds = {"attempt": whole, "stage": text, "step": whole, "steps": whole, "status": text,
-             "loss": real, "rate": real, "seconds": real, "tokens": whole,
-             "micro_batches": whole, "switched": real}  # fmt: skip
+    kinds = {
+        "attempt": integer,
+        "stage": text,
+        "step": integer,
+        "steps": integer,
+        "status": text,
+        "loss": real,
+        "rate": real,
+        "seconds": real,
+        "tokens": integer,
+        "micro_batches": integer,
+        "switched": real,
+    }
     columns |= {name: (kind, [r.get(name) for _, r in pairs]) for name, kind in kinds.items()}
     for name in dict.fromkeys(name for _, r in pairs for name in r.get("terms", ())):
         columns[f"loss.{name}"] = (real, [r.get("terms", {}).get(name) for _, r in pairs])
-    columns["at"] = (TIME, [_time(report["at"]) for _, report in pairs])
+    columns["at"] = (TIME, [_microseconds(report["at"]) for _, report in pairs])
     for name in _score_names(task, [report["scores"] for _, report in pairs]):
         columns[name] = (real, [report["scores"].get(name) for _, report in pairs])
-    return _bytes(columns)
+    return _parquet_bytes(columns)
 
 
-def _settings(study: Study, task: str, records: Sequence[Record]) -> Columns:
-    """Columns of the papers' four and of all that the study searches or fixes."""
-    names = dict.fromkeys((*PAPERS, *study.space_of(task), *study.fixed_of(task)))
-    hypers = [values_of(study, record) for record in records]
-    fields, columns = RECIPES[study.recipe].hyper.model_fields, {}
+def _setting_columns(study: Study, task: str, records: Sequence[Record]) -> Columns:
+    """Return columns of the papers' four settings and of all that the study searches or fixes."""
+    names = dict.fromkeys((*PAPER_SETTINGS, *study.space_of(task), *study.fixed_of(task)))
+    hypers = [hyperparameter_values(study, record) for record in records]
+    fields = RECIPES[study.recipe].hyper.model_fields
+    columns: Columns = {}
     for name in names:
         values = [hyper.get(name) for hyper in hypers]
-        plain = [None if isinstance(value, Mapping) else value for value in values]
-        columns[f"hp.{name}"] = (_kind(fields[name].annotation, plain), plain)
+        simple = [None if isinstance(value, Mapping) else value for value in values]
+        columns[f"hp.{name}"] = (_column_type(fields[name].annotation, simple), simple)
         keys = sorted({key for value in values if isinstance(value, Mapping) for key in value})
         for key in keys:
             parts = [value[key] if isinstance(value, Mapping) else None for value in values]
@@ -101,38 +126,39 @@ def _settings(study: Study, task: str, records: Sequence[Record]) -> Columns:
     return columns
 
 
-def _kind(annotation: Any, values: Sequence[Any]) -> pa.DataType:
-    """A setting's type, from its field: the values of one run may not show it."""
-    leaves = set(_leaves(annotation))
+def _column_type(annotation: Any, values: Sequence[Any]) -> pa.DataType:
+    """Return a setting's type according to its field; the values of one run may not show it."""
+    leaves = set(_leaf_types(annotation))
     order = ((float, pa.float64()), (bool, pa.bool_()), (int, pa.int64()))
-    kind = next((found for leaf, found in order if leaf in leaves), pa.string())
+    kind = next((arrow_type for leaf, arrow_type in order if leaf in leaves), pa.string())
     return pa.list_(kind) if any(isinstance(value, list) for value in values) else kind
 
 
-def _leaves(annotation: Any) -> Iterable[type]:
+def _leaf_types(annotation: Any) -> Iterable[type]:
+    """Yield the classes that an annotation consists of, and the types of its literals."""
     parts = typing.get_args(annotation)
     if typing.get_origin(annotation) is typing.Literal:
         yield from (type(part) for part in parts)
     elif parts:
         for part in parts:
-            yield from _leaves(part)
+            yield from _leaf_types(part)
     elif isinstance(annotation, type):
         yield annotation
 
 
-def _score_names(task: str, found: Iterable[Mapping[str, float]]) -> list[str]:
-    """The task's own scores in their order, then any others that were reported."""
-    row = tasks.get(task)
-    own = [f"dev.{name}" for metric in row.metrics for name in formatting.dev_names(row, metric)]
-    return list(dict.fromkeys((*own, *(name for scores in found for name in scores))))
+def _score_names(name: str, scores: Iterable[Mapping[str, float]]) -> list[str]:
+    """Return the task's scores in their order, then any others that were reported."""
+    task = tasks.get(name)
+    known = [f"dev.{n}" for metric in task.metrics for n in formatting.dev_names(task, metric)]
+    return list(dict.fromkeys((*known, *(reported for row in scores for reported in row))))
 
 
-def _time(at: float | None) -> int | None:
-    return None if at is None else round(at * 1e6)
+def _microseconds(seconds: float | None) -> int | None:
+    return None if seconds is None else round(seconds * 1e6)
 
 
-def _bytes(columns: Columns) -> bytes:
+def _parquet_bytes(columns: Columns) -> bytes:
     arrays = {name: pa.array(values, kind) for name, (kind, values) in columns.items()}
-    out = io.BytesIO()
-    parquet.write_table(pa.table(arrays), out)
-    return out.getvalue()
+    stream = io.BytesIO()
+    parquet.write_table(pa.table(arrays), stream)
+    return stream.getvalue()

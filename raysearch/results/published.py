@@ -1,4 +1,7 @@
-"""The rows that papers printed, and how far a study is from them."""
+"""The rows of a table with scores that papers printed, and the differences to a study's scores.
+
+It is apart from the tables because both use it: that of a run and that of the published rows alone.
+"""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -11,7 +14,7 @@ from . import formatting
 from .leaderboard import RankedConfiguration
 from .table_rows import BLANK, UNKNOWN, Cell, Row
 
-Lines = tuple[list[Row], list[str]]
+RowsAndNotes = tuple[list[Row], list[str]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,160 +22,201 @@ class Score:
     """One printed number.
 
     Attributes:
-        name: of the score: "dev.mismatched.accuracy", "test.accuracy".
-        percent: as printed.
-        least: decimals that the paper prints at least, see `Published.digits`.
+        name: the score's name: "dev.mismatched.accuracy", "test.accuracy".
+        percent: the number as printed.
+        min_digits: the smallest number of decimals that the paper prints, see `Published.digits`.
     """
 
     name: str
     percent: float
-    least: int = 1
+    min_digits: int = 1
 
     @property
     def digits(self) -> int:
-        """Decimals that it is printed with."""
-        return max(self.least, len(f"{self.percent:.10g}".partition(".")[2]))
+        """The number of decimals it is printed with."""
+        return max(self.min_digits, len(f"{self.percent:.10g}".partition(".")[2]))
 
     @property
     def text(self) -> str:
-        """As printed."""
+        """The number as the paper prints it."""
         return f"{self.percent:.{self.digits}f}"
 
-    def behind(self, fraction: float) -> float:
-        """How much more ours is, in percent, both as printed."""
+    def difference(self, fraction: float) -> float:
+        """Return how much larger a study's score is, in percent, with both numbers as printed.
+
+        Args:
+            fraction: the study's score.
+        """
         return round(round(100 * fraction, self.digits) - self.percent, self.digits)
 
 
-def compared(
+def comparison_rows(
     study: Study, leaders: Mapping[str, RankedConfiguration | None], average: bool
-) -> Lines:
-    """A row for each published system, the difference beneath it, and where it was printed."""
+) -> RowsAndNotes:
+    """Return a row for each published system with the difference below it, and the sources.
+
+    Args:
+        study: the study with its published rows.
+        leaders: task -> its leading configuration, or None.
+        average: whether the last column is the papers' average.
+    """
     rows: list[Row] = []
     for system in study.published:
-        for metric in (None, *beside(study, system)):
+        for metric in (None, *further_metrics(study, system)):
             name = f"{system.row} {metric} (published)" if metric else f"{system.row} (published)"
-            row = printed(study, system, metric, name, average)
+            row = published_row(study, system, metric, name, average)
             if any(cell.value is not None for cell in row.cells):
-                rows += [row, _difference(study, system, metric, leaders, average)]
+                rows += [row, _difference_row(study, system, metric, leaders, average)]
     return rows, sources(study)
 
 
-def printed(
-    study: Study, system: Published, metric: str | None, name: str, average: bool, of: str = ""
+def published_row(
+    study: Study,
+    system: Published,
+    metric: str | None,
+    name: str,
+    average: bool,
+    prefix: str = "",
 ) -> Row:
-    """A row of a system's scores.
+    """Return the row of a system's scores.
 
     Args:
-        metric: which; None for the one that selects, or what the paper has in its stead.
-        of: "test." for those of the test sets.
+        study: the study; its tasks are the columns.
+        system: the published system.
+        metric: the metric; None for the one that selects, or the one that the paper has instead.
+        name: the name of the row.
+        average: whether the last column is the papers' average.
+        prefix: "test." for the scores of the test sets, "" for dev.
     """
     cells = []
-    for task, scores in _by_task(study, system, metric, of):
-        texts = [score.text if score else formatting.NONE for score in scores]
-        text = "/".join(texts) if any(scores) else formatting.NONE
-        used = next((s.name.rpartition(".")[2] for s in scores if s), None)
-        if metric is None and used not in (None, tasks.get(task).metric):
-            text += f" ({used})"
+    for task, scores in _scores_by_task(study, system, metric, prefix):
+        texts = [score.text if score else formatting.UNKNOWN_TEXT for score in scores]
+        text = "/".join(texts) if any(scores) else formatting.UNKNOWN_TEXT
+        printed = next((score.name.rpartition(".")[2] for score in scores if score), None)
+        if metric is None and printed not in (None, tasks.get(task).metric):
+            text += f" ({printed})"
         values = [score and score.percent / 100 for score in scores]
         value = values if len(values) > 1 else values[0]
         cells.append(Cell(text, value if any(scores) else None))
     if average:  # papers average dev scores only
-        by_task = _by_task(study, system, metric, of)
+        by_task = _scores_by_task(study, system, metric, prefix)
         first = {task: scores[0].percent / 100 for task, scores in by_task if scores[0]}
-        cells.append(_mean(first, sign=False) if metric is None and not of else BLANK)
+        cells.append(_average(first, sign=False) if metric is None and not prefix else BLANK)
     return Row(name=name, cells=tuple(cells))
 
 
-def _difference(
+def _difference_row(
     study: Study,
     system: Published,
     metric: str | None,
     leaders: Mapping[str, RankedConfiguration | None],
     average: bool,
 ) -> Row:
-    cells, first = [], {}
-    for task, scores in _by_task(study, system, metric):
-        leader, texts, values = leaders[task], [], []
-        for score in scores:
-            ours = leader.scores.get(score.name) if leader and score else None
-            gap = None if ours is None else score.behind(ours) / 100
-            values.append(gap)
-            digits = score.digits if score else 1
-            texts.append(
-                formatting.NONE
-                if gap is None
-                else formatting.format_percent(gap, digits, sign=True)
-            )
+    """Return the row of how much larger the study's scores are than those of a system."""
+    cells: list[Cell] = []
+    first: dict[str, float] = {}
+    for task, scores in _scores_by_task(study, system, metric):
+        pairs = [_difference(score, leaders[task]) for score in scores]
+        texts, values = [text for text, _ in pairs], [value for _, value in pairs]
         if values[0] is not None:
             first[task] = values[0]
-        known = any(gap is not None for gap in values)
+        known = any(value is not None for value in values)
         value = values if len(values) > 1 else values[0]
         cells.append(Cell("/".join(texts), value) if known else UNKNOWN)
     if average:
-        cells.append(_mean(first, sign=True) if metric is None else BLANK)
+        cells.append(_average(first, sign=True) if metric is None else BLANK)
     return Row(name="difference", cells=tuple(cells))
 
 
-def _mean(scores: Mapping[str, float], *, sign: bool) -> Cell:
+def _difference(
+    score: Score | None, leader: RankedConfiguration | None
+) -> tuple[str, float | None]:
+    """Return the difference of a leader's score to a printed one, as text and as a fraction."""
+    measured = leader.scores.get(score.name) if leader and score else None
+    if score is None or measured is None:
+        return formatting.UNKNOWN_TEXT, None
+    difference = score.difference(measured) / 100
+    return formatting.format_percent(difference, score.digits, sign=True), difference
+
+
+def _average(scores: Mapping[str, float], *, sign: bool) -> Cell:
     mean = metrics.average(scores, AVERAGED)
     return UNKNOWN if mean is None else Cell(formatting.format_percent(mean, sign=sign), mean)
 
 
-def _by_task(
-    study: Study, system: Published, metric: str | None, of: str = ""
+def _scores_by_task(
+    study: Study, system: Published, metric: str | None, prefix: str = ""
 ) -> Iterator[tuple[str, list[Score | None]]]:
-    """Each task's printed scores on its dev splits, or of what `of` says.
+    """Yield each task and its printed scores, one for each dev split.
 
-    Without `metric` they are those of the metric that selects, where a paper has another one of
-    the task's metrics instead, of that.
+    Args:
+        study: the study with the tasks.
+        system: the published system.
+        metric: the metric; None for the one that selects. If the paper has another of the task's
+            metrics instead, that one is used.
+        prefix: "test." for the scores of the test sets, "" for dev.
     """
     for name in study.tasks:
         task = tasks.get(name)
-        scores = system.results[name].scores if name in system.results else {}
-        used = metric or _used(task, scores, of) or task.metric
-        wanted = _names(task, used, of) if used in _metrics(task) else []
-        found = [
+        printed = system.results[name].scores if name in system.results else {}
+        used = metric or _selecting_metric(task, printed, prefix) or task.metric
+        names = _score_names(task, used, prefix) if used in _metrics(task) else []
+        scores = [
             Score(
-                name=f"{of or 'dev.'}{n.removeprefix(of)}", percent=scores[n], least=system.digits
+                name=f"{prefix or 'dev.'}{score.removeprefix(prefix)}",
+                percent=printed[score],
+                min_digits=system.digits,
             )
-            if n in scores
+            if score in printed
             else None
-            for n in wanted
+            for score in names
         ]
-        yield name, found or [None]
+        yield name, scores or [None]
 
 
 def _metrics(task: Task) -> tuple[str, ...]:
-    """A task's metrics, and their means over languages."""
+    """Return a task's metrics and their means over languages."""
     return (*task.metrics, *(f"mean.{m}" for m in task.metrics if task.languages))
 
 
-def _names(task: Task, metric: str, of: str) -> list[str]:
-    return [of + name for name in formatting.dev_names(task, metric)]
+def _score_names(task: Task, metric: str, prefix: str) -> list[str]:
+    return [prefix + name for name in formatting.dev_names(task, metric)]
 
 
-def _used(task: Task, scores: Mapping[str, float], of: str) -> str | None:
+def _selecting_metric(task: Task, printed: Mapping[str, float], prefix: str) -> str | None:
+    """Return the first of a task's metrics that a paper printed, in the task's order."""
     for metric in task.metrics:
-        if any(n in scores for n in _names(task, metric, of)):
+        if any(name in printed for name in _score_names(task, metric, prefix)):
             return metric
     return None
 
 
-def beside(study: Study, system: Published, of: str = "") -> list[str]:
-    """Metrics that a paper prints besides the one by which each task is compared."""
-    found: dict[str, None] = {}
+def further_metrics(study: Study, system: Published, prefix: str = "") -> list[str]:
+    """Return the metrics that a paper prints in addition to the one by which tasks are compared.
+
+    Args:
+        study: the study with the tasks.
+        system: the published system.
+        prefix: "test." for the scores of the test sets, "" for dev.
+    """
+    further: dict[str, None] = {}
     for name in study.tasks:
         task = tasks.get(name)
-        scores = system.results[name].scores if name in system.results else {}
+        printed = system.results[name].scores if name in system.results else {}
         for metric in _metrics(task):
-            here = any(n in scores for n in _names(task, metric, of))
-            if here and metric != _used(task, scores, of):
-                found[metric] = None
-    return list(found)
+            present = any(score in printed for score in _score_names(task, metric, prefix))
+            if present and metric != _selecting_metric(task, printed, prefix):
+                further[metric] = None
+    return list(further)
 
 
 def sources(study: Study, *, models: bool = True) -> list[str]:
-    """Where each row was printed, those of one source together."""
+    """Return a note for each source, with the rows that were printed there.
+
+    Args:
+        study: the study with its published rows.
+        models: whether the notes name the model of each row.
+    """
     notes: dict[str, list[str]] = {}
     for system in study.published:
         if set(system.results) & set(study.tasks):

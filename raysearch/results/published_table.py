@@ -1,5 +1,9 @@
-"""What papers printed, without a run: one line for each system where a study has one task, else a
-column for each task and the lines of a system beneath its name."""
+"""The table of what papers printed, without a run.
+
+It is apart from the table of a run because its layout differs. A study of one task has one row for
+each system. A study of several tasks has a column for each, and the rows of a system stand below
+its name.
+"""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -9,56 +13,62 @@ from ..errors import InputError, Problem
 from ..study import Published, Result, Study, find_study
 from ..study.model_names import score_names
 from . import formatting
-from .published import Lines, Score, beside, printed, sources
+from .published import RowsAndNotes, Score, further_metrics, published_row, sources
 from .table_rows import BLANK, UNKNOWN, Cell, Row, Table
 
-_SHOWN = 5  # studies of a folder
+_SHOWN_STUDIES = 5
 
 
 def published_table(study: Study, settings: Sequence[str], average: bool) -> Table:
-    """The published table of a study.
+    """Return the published table of a study.
 
     Args:
+        study: the study with its published rows.
         settings: hyperparameters that come first, in order.
         average: whether the last column is the papers' average.
     """
     title = f"{study.name}: published"
     if len(study.tasks) == 1:
-        columns, rows = _lines(study, settings)
+        columns, rows = _system_rows(study, settings)
         notes = sources(study, models=False)
     else:
         columns = [formatting.column_title(tasks.get(name)) for name in study.tasks]
         columns += ["AVG"] * average
-        rows, notes = _groups(study, settings, average)
-    notes = (*notes, *_warmups(study))
-    return Table(title=title, columns=tuple(columns), rows=tuple(rows), notes=notes)
+        rows, notes = _system_groups(study, settings, average)
+    notes += _warmup_notes(study)
+    return Table(title=title, columns=tuple(columns), rows=tuple(rows), notes=tuple(notes))
 
 
-def study_file(place: Path) -> Path:
-    """The file of the study that is meant: itself, or that of a run folder.
+def study_file(path: Path) -> Path:
+    """Return the file of a study.
+
+    Args:
+        path: the file itself, a run folder, or the name of a shipped study.
 
     Raises:
-        InputError: a folder of neither kind; or no such file, and one of that name and ".yaml".
+        InputError: the path is a folder but no run folder, or there is no such file although one
+            with ".yaml" after the name exists.
     """
-    own, named = place / "study.yaml", Path(f"{place}.yaml")
-    if own.is_file():
-        return own
-    if place.is_dir():
-        studies = sorted(path.name for path in place.glob("*.yaml"))
+    of_run, with_suffix = path / "study.yaml", Path(f"{path}.yaml")
+    if of_run.is_file():
+        return of_run
+    if path.is_dir():
+        studies = sorted(file.name for file in path.glob("*.yaml"))
         text = "is a folder and no run: there is no study.yaml in it; "
-        few = ", ".join([*studies[:_SHOWN], *["..."] * (len(studies) > _SHOWN)])
-        text += f"give one of its studies: {few}" if studies else "a study would do"
-    elif not place.exists() and find_study(place) == place and named.is_file():
-        text = f"no such file; did you mean '{named}'?"
+        shown = ", ".join([*studies[:_SHOWN_STUDIES], *["..."] * (len(studies) > _SHOWN_STUDIES)])
+        text += f"give one of its studies: {shown}" if studies else "a study would do"
+    elif not path.exists() and find_study(path) == path and with_suffix.is_file():
+        text = f"no such file; did you mean '{with_suffix}'?"
     else:
-        return find_study(place)
-    raise InputError(str(place), [Problem(location="study", text=text)])
+        return find_study(path)
+    raise InputError(str(path), [Problem(location="study", text=text)])
 
 
-def _warmups(study: Study) -> list[str]:
-    """What numbers above 1 mean, which stand among ratios."""
-    results = [row.results[name] for name in study.tasks for row in study.published
-               if name in row.results]  # fmt: skip
+def _warmup_notes(study: Study) -> list[str]:
+    """Return a note on WARMUP values above 1, which some papers print instead of a ratio."""
+    results = [
+        row.results[name] for name in study.tasks for row in study.published if name in row.results
+    ]
     values = [result.settings.get("WARMUP") for result in results]
     above = sorted({value for value in values if isinstance(value, int | float) and value > 1})
     shares = ", ".join(
@@ -67,22 +77,25 @@ def _warmups(study: Study) -> list[str]:
     return [f"WARMUP above 1 is the reciprocal of the ratio: {shares}."] if above else []
 
 
-def _lines(study: Study, settings: Sequence[str]) -> tuple[list[str], list[Row]]:
-    """A line for each system: its model, its settings, its scores by their full names."""
+def _system_rows(study: Study, settings: Sequence[str]) -> tuple[list[str], list[Row]]:
+    """Return the columns and one row for each system of a study of one task.
+
+    A row has the model, the settings, and the scores by their full names.
+    """
     name = study.tasks[0]
     systems = [system for system in study.published if name in system.results]
     results = [system.results[name] for system in systems]
     known = dict.fromkeys(setting for result in results for setting in result.settings)
     shown = [setting for setting in dict.fromkeys((*settings, *known)) if setting in known]
-    printed_ones = {score for result in results for score in result.scores}
-    scores = [score for score in score_names(tasks.get(name)) if score in printed_ones]
+    printed = {score for result in results for score in result.scores}
+    scores = [score for score in score_names(tasks.get(name)) if score in printed]
     rows = [
         Row(
             name=system.row,
             cells=(
                 Cell(system.model, system.model) if system.model else UNKNOWN,
-                *(_setting(result, setting) for setting in shown),
-                *(_score(system, name, score) for score in scores),
+                *(_setting_cell(result, setting) for setting in shown),
+                *(_score_cell(system, name, score) for score in scores),
             ),
         )
         for system, result in zip(systems, results, strict=True)
@@ -90,52 +103,56 @@ def _lines(study: Study, settings: Sequence[str]) -> tuple[list[str], list[Row]]
     return ["model", *shown, *scores], rows
 
 
-def _setting(result: Result | None, name: str) -> Cell:
+def _setting_cell(result: Result | None, name: str) -> Cell:
     if result is None or name not in result.settings:
         return UNKNOWN
     return Cell(formatting.format_setting(result.settings[name]), result.settings[name])
 
 
-def _score(system: Published, task: str, name: str) -> Cell:
+def _score_cell(system: Published, task: str, name: str) -> Cell:
     scores = system.results[task].scores if task in system.results else {}
     if name not in scores:
         return UNKNOWN
-    score = Score(name=name, percent=scores[name], least=system.digits)
+    score = Score(name=name, percent=scores[name], min_digits=system.digits)
     return Cell(score.text, score.percent / 100)
 
 
-def _groups(study: Study, settings: Sequence[str], average: bool) -> Lines:
-    """Each system as its paper prints it: settings, then results."""
+def _system_groups(study: Study, settings: Sequence[str], average: bool) -> RowsAndNotes:
+    """Return the rows of each system, its settings and then its results, and the sources."""
     rows: list[Row] = []
     for system in study.published:
-        rows += _settings(study, system, settings, average)
-        for of in ("", "test."):
-            behind = " (test)" if of else ""
-            for metric in (None, *beside(study, system, of)):
-                row = printed(study, system, metric, (metric or "Result") + behind, average, of)
+        rows += _setting_rows(study, system, settings, average)
+        for prefix in ("", "test."):
+            suffix = " (test)" if prefix else ""
+            for metric in (None, *further_metrics(study, system, prefix)):
+                name = (metric or "Result") + suffix
+                row = published_row(study, system, metric, name, average, prefix)
                 if any(cell.value is not None for cell in row.cells):
                     rows.append(Row(name=row.name, system=system.row, cells=row.cells))
-            rows += _languages(study, system, of, average)
+            rows += _language_rows(study, system, prefix, average)
     return rows, sources(study)
 
 
-def _settings(
+def _setting_rows(
     study: Study, system: Published, settings: Sequence[str], average: bool
 ) -> Iterator[Row]:
     results = [system.results.get(task) for task in study.tasks]
     known = [name for result in results if result for name in result.settings]
     for name in dict.fromkeys((*settings, *known)):
-        cells = [_setting(result, name) for result in results]
+        cells = [_setting_cell(result, name) for result in results]
         if any(cell is not UNKNOWN for cell in cells):
             yield Row(name=name, system=system.row, cells=(*cells, *[BLANK] * average))
 
 
-def _languages(study: Study, system: Published, of: str, average: bool) -> Iterator[Row]:
-    """A line for each language that is printed, but the first, which stands in the result."""
-    found = {name: tasks.get(name) for name in study.tasks}
-    others = dict.fromkeys(code for task in found.values() for code in task.languages[1:])
+def _language_rows(study: Study, system: Published, prefix: str, average: bool) -> Iterator[Row]:
+    """Yield a row for each language except the first, which the row of results shows."""
+    by_name = {name: tasks.get(name) for name in study.tasks}
+    others = dict.fromkeys(code for task in by_name.values() for code in task.languages[1:])
     for code in others:
-        cells = [_score(system, name, f"{of}{code}.{task.metric}") for name, task in found.items()]
+        cells = [
+            _score_cell(system, name, f"{prefix}{code}.{task.metric}")
+            for name, task in by_name.items()
+        ]
         if any(cell is not UNKNOWN for cell in cells):
-            name = code + " (test)" * bool(of)
+            name = code + " (test)" * bool(prefix)
             yield Row(name=name, system=system.row, cells=(*cells, *[BLANK] * average))

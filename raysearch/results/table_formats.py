@@ -1,4 +1,8 @@
-"""A table as text: Markdown, LaTeX, CSV and JSON."""
+"""Tables as text: Markdown, LaTeX, CSV and JSON.
+
+It is apart from the tables because escaping is the same for every table, and each format has its
+own rules for texts of foreign files.
+"""
 
 import csv
 import io
@@ -9,7 +13,8 @@ from typing import Any
 from ..errors import printable
 from .table_rows import Row, Table
 
-# What a spreadsheet takes for a formula, and what looks like one and is a number: "-0.5", "+1/-2".
+# Texts that a spreadsheet reads as a formula, and texts that look like one but are numbers, such as
+# "-0.5" and "+1/-2".
 _FORMULA = re.compile(r"\s*[=+\-@\t\r]")
 _NUMBERS = re.compile(r"[-+]?[\d.]*(?:e[-+]?\d+)?(?:/[-+]?[\d.]*(?:e[-+]?\d+)?)*")
 
@@ -28,17 +33,17 @@ _LATEX = str.maketrans(
 
 
 def to_markdown(table: Table) -> str:
-    """The table as GitHub reads it, its notes and costs beneath."""
-    lines = [f"**{_inline(table.title)}**", "", *_markdown_rows(table)]
+    """Return a table in GitHub's Markdown, with notes and costs below it."""
+    lines = [f"**{_escape_markdown(table.title)}**", "", *_markdown_lines(table)]
     if table.notes:
-        lines += ["", *(f"* {_inline(note)}" for note in table.notes)]
+        lines += ["", *(f"* {_escape_markdown(note)}" for note in table.notes)]
     if table.cost:
-        lines += ["", f"**{_inline(table.cost.title)}**", "", *_markdown_rows(table.cost)]
+        lines += ["", f"**{_escape_markdown(table.cost.title)}**", "", *_markdown_lines(table.cost)]
     return "\n".join(lines) + "\n"
 
 
 def to_latex(table: Table) -> str:
-    r"""The table for \input, with booktabs; notes and costs beneath."""
+    r"""Return a table for \input that needs booktabs, with notes and costs below it."""
     lines = ["% needs \\usepackage{booktabs}", *_latex_table(table)]
     if table.cost:
         lines += ["", *_latex_table(table.cost)]
@@ -46,41 +51,43 @@ def to_latex(table: Table) -> str:
 
 
 def to_csv(table: Table) -> str:
-    """The rows as printed, without notes and costs; a text that a spreadsheet would take for a
-    formula has an apostrophe before it."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
+    """Return the rows as printed, without notes and costs.
+
+    A text that a spreadsheet would read as a formula has an apostrophe before it.
+    """
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
     grouped = any(row.system for row in table.rows)
-    columns = [_neutral(text) for text in table.columns]
+    columns = [_disarm_formula(text) for text in table.columns]
     writer.writerow([*(["system"] if grouped else []), "row", *columns])
     for row in table.rows:
         texts = [cell.text for cell in row.cells]
         cells = [*([row.system] if grouped else []), row.name, *texts]
-        writer.writerow([_neutral(text) for text in cells])
-    return out.getvalue()
+        writer.writerow([_disarm_formula(text) for text in cells])
+    return stream.getvalue()
 
 
 def to_json(table: Table) -> str:
-    """Everything, each cell as printed and with the value behind it."""
-    text = json.dumps(_plain(table), indent=2, ensure_ascii=False)
-    if printable(text, lines=True) != text:  # what a terminal obeys stands as JSON's own \uXXXX
-        text = json.dumps(_plain(table), indent=2).replace("\x7f", "\\u007f")
+    """Return the whole table; each cell has the printed text and the value it stands for."""
+    text = json.dumps(_plain_values(table), indent=2, ensure_ascii=False)
+    if printable(text, lines=True) != text:  # JSON escapes control characters as \uXXXX
+        text = json.dumps(_plain_values(table), indent=2).replace("\x7f", "\\u007f")
     return text + "\n"
 
 
-def _markdown_rows(table: Table) -> list[str]:
-    lines = [_line(["", *table.columns]), _line(["---"] * (len(table.columns) + 1))]
+def _markdown_lines(table: Table) -> list[str]:
+    lines = [_markdown_row(["", *table.columns]), _markdown_row(["---"] * (len(table.columns) + 1))]
     system = ""
     for row in table.rows:
         if row.system != system:
             system = row.system
-            lines.append(_line([f"**{system}**", *[""] * len(table.columns)]))
-        lines.append(_line([row.name, *(cell.text for cell in row.cells)]))
+            lines.append(_markdown_row([f"**{system}**", *[""] * len(table.columns)]))
+        lines.append(_markdown_row([row.name, *(cell.text for cell in row.cells)]))
     return lines
 
 
-def _line(texts: list[str]) -> str:
-    cells = [_inline(text).replace("|", "\\|") for text in texts]
+def _markdown_row(texts: list[str]) -> str:
+    cells = [_escape_markdown(text).replace("|", "\\|") for text in texts]
     return f"| {' | '.join(cells)} |"
 
 
@@ -89,55 +96,56 @@ def _latex_table(table: Table) -> list[str]:
     lines = [
         r"\begin{table}",
         r"\centering",
-        rf"\caption{{{_escaped(table.title)}}}",
+        rf"\caption{{{_escape_latex(table.title)}}}",
         rf"\begin{{tabular}}{{l{'r' * len(table.columns)}}}",
         r"\toprule",
-        _latex_line(["", *table.columns]),
+        _latex_row(["", *table.columns]),
         r"\midrule",
     ]
-    before: Row | None = None
+    previous: Row | None = None
     for row in table.rows:
-        if before is not None and _parted(before, row):
+        if previous is not None and _has_rule_between(previous, row):
             lines.append(r"\midrule")
-        if row.system and (before is None or before.system != row.system):
-            lines.append(rf"\multicolumn{{{width}}}{{l}}{{{_escaped(row.system)}}} \\")
-        lines.append(_latex_line([row.name, *(cell.text for cell in row.cells)]))
-        before = row
+        if row.system and (previous is None or previous.system != row.system):
+            lines.append(rf"\multicolumn{{{width}}}{{l}}{{{_escape_latex(row.system)}}} \\")
+        lines.append(_latex_row([row.name, *(cell.text for cell in row.cells)]))
+        previous = row
     lines += [r"\bottomrule", r"\end{tabular}"]
-    lines += [rf"\par\footnotesize {_escaped(note)}" for note in table.notes]
+    lines += [rf"\par\footnotesize {_escape_latex(note)}" for note in table.notes]
     return [*lines, r"\end{table}"]
 
 
-def _parted(before: Row, row: Row) -> bool:
-    """Whether a rule stands between two rows: systems apart, results under their settings."""
-    return row.system != before.system or row.name == "Result" or row.name.endswith("(published)")
+def _has_rule_between(previous: Row, row: Row) -> bool:
+    """Return whether a rule separates two rows: between systems, and above results."""
+    return row.system != previous.system or row.name == "Result" or row.name.endswith("(published)")
 
 
-def _latex_line(texts: list[str]) -> str:
-    return f"{' & '.join(_escaped(text) for text in texts)} \\\\"
+def _latex_row(texts: list[str]) -> str:
+    return f"{' & '.join(_escape_latex(text) for text in texts)} \\\\"
 
 
-def _escaped(text: str) -> str:
-    return _visible(text).translate(_LATEX)
+def _escape_latex(text: str) -> str:
+    return _one_line(text).translate(_LATEX)
 
 
-def _inline(text: str) -> str:
-    """A text in a line of Markdown: no tags and no images, which a viewer would load."""
-    return _visible(text).replace("<", "&lt;").replace("![", "!\\[")
+def _escape_markdown(text: str) -> str:
+    """Return a text for Markdown without tags and images, which a viewer would load."""
+    return _one_line(text).replace("<", "&lt;").replace("![", "!\\[")
 
 
-def _neutral(text: str) -> str:
-    """A text as a cell that no spreadsheet evaluates."""
-    text = _visible(text)
+def _disarm_formula(text: str) -> str:
+    """Return a text as a cell that no spreadsheet evaluates."""
+    text = _one_line(text)
     return f"'{text}" if _FORMULA.match(text) and not _NUMBERS.fullmatch(text) else text
 
 
-def _visible(text: str) -> str:
-    """A text in one line, its control characters as escapes: a table is printed to terminals."""
+def _one_line(text: str) -> str:
+    """Return a text as one line with control characters escaped, safe to print to a terminal."""
     return printable(" ".join(text.split("\n")))
 
 
-def _plain(table: Table) -> dict[str, Any]:
+def _plain_values(table: Table) -> dict[str, Any]:
+    """Return a table as values that JSON can hold."""
     rows = []
     for row in table.rows:
         cells = list(zip(table.columns, row.cells, strict=True))
@@ -149,9 +157,9 @@ def _plain(table: Table) -> dict[str, Any]:
                 "value": {column: cell.value for column, cell in cells},
             }
         )
-    plain = {"title": table.title, "columns": list(table.columns), "rows": rows}
+    values: dict[str, Any] = {"title": table.title, "columns": list(table.columns), "rows": rows}
     if table.notes:
-        plain["notes"] = list(table.notes)
+        values["notes"] = list(table.notes)
     if table.cost:
-        plain["cost"] = _plain(table.cost)
-    return plain
+        values["cost"] = _plain_values(table.cost)
+    return values

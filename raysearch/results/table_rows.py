@@ -1,22 +1,30 @@
-"""A table as a plain value: rows of cells that hold both what is printed and what it stands for."""
+"""Table, Row and Cell: a table as plain values.
+
+They are apart so that tables are made without a file format, and written in every format.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from .formatting import NONE
+from .formatting import UNKNOWN_TEXT
 
 
 class Cell(NamedTuple):
-    """What is printed, and the value behind it: scores as fractions, settings as in the study."""
+    """A printed text and the value that it stands for.
+
+    Attributes:
+        text: the text.
+        value: scores as fractions, settings as in the study; a list if the text shows several.
+    """
 
     text: str
-    value: Any = None
+    value: object = None
 
 
 BLANK = Cell("")
-UNKNOWN = Cell(NONE)
+UNKNOWN = Cell(UNKNOWN_TEXT)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,9 +32,9 @@ class Row:
     """One line of a table.
 
     Attributes:
-        name: of what stands in it.
+        name: what the cells show, such as "LR" or "Result".
         cells: one for each of the table's columns.
-        system: the published system that it belongs to, where a table shows several.
+        system: the published system that the row belongs to, if the table shows several.
     """
 
     name: str
@@ -36,13 +44,13 @@ class Row:
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """A table and what stands beneath it.
+    """A table and the lines below it.
 
     Attributes:
         title: its caption.
-        columns: one for each task, an average or a sum last.
+        columns: the title of each column: the tasks, and an average or a sum last.
         rows: in order.
-        notes: lines beneath: what was measured, where published numbers come from.
+        notes: lines below the table: what was measured, where published numbers come from.
         cost: a second, small table.
     """
 
@@ -53,7 +61,11 @@ class Table:
     cost: Table | None = None
 
     def row(self, name: str, system: str = "") -> Row:
-        """The first row of that name. Raises KeyError where there is none."""
+        """Return the first row with this name and system.
+
+        Raises:
+            KeyError: there is none.
+        """
         for row in self.rows:
             if (row.name, row.system) == (name, system):
                 return row

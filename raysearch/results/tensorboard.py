@@ -1,10 +1,11 @@
 """TensorBoard event files: each trial's curves, and its settings and scores for the HParams tab.
 
-Written with the `tensorboard` package alone, one folder per trial, all of it made from the
-trial's record: a trial's latest file is what `Curves._events` gives so far."""
+It is apart because it needs the `tensorboard` package. Each trial has a folder. Its latest file
+holds exactly what `TensorBoardWriter._events` yields for the trial's record so far.
+"""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -26,85 +27,92 @@ from ..storage import empty_file, file_inside, folder_inside, inside, open_regul
 from ..study import Study
 from . import formatting
 from .leaderboard import counted_score
-from .paper_table import settings, values_of
+from .paper_table import hyperparameter_values, table_settings
 
 FOLDER = "tensorboard"
-TAIL = 2**20  # bytes at the end of a file, in which a session's end stands
-_FILE = re.compile(r"events\.out\.tfevents\.(\d{10})")
+_TAIL_BYTES = 2**20  # at the end of a file; the end of a session is there
+_FILE_NAME = re.compile(r"events\.out\.tfevents\.(\d{10})")
 
 
 class TensorBoardWriter:
-    """Keeps a run's event files up to date with its records.
+    """A writer that keeps a run's event files up to date with its records.
 
-    A file that could not be written is no loss: `export.write` makes it from the journal.
+    It ignores a file that could not be written, because `export.write_exports` can make it from
+    the journal.
 
-    Args:
+    Attributes:
         folder: the run folder.
-        study: what is searched.
+        study: the study of the run.
     """
 
     def __init__(self, folder: Path, study: Study) -> None:
         self.folder, self.study = folder, study
-        self._columns = _experiment(study)
-        self._live: dict[str, tuple[int, int, Path]] = {}  # trial -> attempt, events, file
+        self._experiment = _experiment(study)
+        # Running trial -> its attempt, the number of events written, and its file.
+        self._open_files: dict[str, tuple[int, int, Path]] = {}
 
     def report(self, record: Record) -> None:
-        """Show a trial's new reports."""
+        """Write a trial's new reports."""
         events = list(self._events(record))
-        # Taken out: after a failure the end of the file is not known, and it is written anew.
-        attempt, written, path = self._live.pop(record.id, (None, 0, Path()))
+        # The entry is removed first. After a failure the end of the file is unknown, and a new file
+        # is written.
+        attempt, written, path = self._open_files.pop(record.id, (None, 0, Path()))
         with suppress(OSError, InputError):
             if attempt == record.attempts and written <= len(events):
                 _append(path, events[written:])
             else:
-                path = self._renew(record, events)
-            self._live[record.id] = (record.attempts, len(events), path)
+                path = self._write_new(record, events)
+            self._open_files[record.id] = (record.attempts, len(events), path)
 
     def end(self, record: Record) -> None:
-        """Show an ended trial with its final scores."""
+        """Write an ended trial's last reports and its final scores."""
         self.report(record)
-        self._live.pop(record.id, None)
+        self._open_files.pop(record.id, None)
 
     def rebuild(self, record: Record) -> None:
-        """Write an ended trial's file where it is missing or was left unfinished.
+        """Write an ended trial's file if it is missing or unfinished.
 
         Raises:
-            InputError: a link or a special file stands in a file's place.
+            InputError: a link or a special file is in the place of a file.
         """
         files = self._files(record)
         ended = metadata.SESSION_END_INFO_TAG.encode()
         if record.is_over and not (files and ended in _tail(files[-1])):
             self.end(record)
 
-    def _parts(self, record: Record) -> tuple[str, str, str]:
+    def _path_parts(self, record: Record) -> tuple[str, str, str]:
+        """Return the names of the folders from the run folder to a trial's event files."""
         name = f"{record.phase}-{record.number}-{record.id}"
         return tasks.get(record.task).slug, FOLDER, name
 
     def _files(self, record: Record) -> list[Path]:
-        """Return a trial's event files in their order."""
-        parts = self._parts(record)
+        """Return a trial's event files in the order of their numbers."""
+        parts = self._path_parts(record)
         names = [path.name for path in inside(self.folder, *parts).glob("events.out.tfevents.*")]
-        names = sorted(name for name in names if _FILE.fullmatch(name))
+        names = sorted(name for name in names if _FILE_NAME.fullmatch(name))
         return [file_inside(self.folder, *parts, name) for name in names]
 
-    def _renew(self, record: Record, events: list[Event]) -> Path:
-        """Write a trial's file anew, and empty those that were written before.
+    def _write_new(self, record: Record, events: list[Event]) -> Path:
+        """Write all events of a trial to a new file, and empty its earlier files.
 
-        The new one has a higher number, so that a TensorBoard that reads along goes on to it, and
-        opens with the start of a session, which makes that forget what it has read. The old ones
-        stay, without content: TensorBoard stumbles over a file that is gone.
+        The new file has a higher number, so that a running TensorBoard continues with it. It begins
+        with the start of a session, which makes TensorBoard discard what it has read. The earlier
+        files stay, without content, because TensorBoard fails on a file that is gone.
+
+        Returns:
+            The new file.
         """
-        old, place = self._files(record), folder_inside(self.folder, *self._parts(record))
+        old, folder = self._files(record), folder_inside(self.folder, *self._path_parts(record))
         number = 1 + (int(old[-1].name.rpartition(".")[2]) if old else 0)
-        path = place / f"events.out.tfevents.{number:010d}"
+        path = folder / f"events.out.tfevents.{number:010d}"
         with replaced(path) as staged:
             _append(staged, events)
-        for other in old:
-            empty_file(other)
+        for old_path in old:
+            empty_file(old_path)
         return path
 
     def _events(self, record: Record) -> Iterator[Event]:
-        """Everything that a trial's folder shows, in order; more reports only add to the end."""
+        """Yield all events of a trial in order; further reports only add events at the end."""
         began = record.began or record.ended or 0.0
         yield Event(wall_time=began, file_version="brain.Event:2")
         yield Event(wall_time=began, session_log=SessionLog(status=SessionLog.START))
@@ -112,28 +120,29 @@ class TensorBoardWriter:
         for name, value in self._settings(record).items():
             kind = "number_value" if isinstance(value, int | float) else "string_value"
             setattr(start.hparams[name], kind, value)
-        yield _plugin(began, metadata.EXPERIMENT_TAG, experiment=self._columns)
-        yield _plugin(began, metadata.SESSION_START_INFO_TAG, session_start_info=start)
+        yield _hparams_event(began, metadata.EXPERIMENT_TAG, experiment=self._experiment)
+        yield _hparams_event(began, metadata.SESSION_START_INFO_TAG, session_start_info=start)
         for report in record.reports:
             scores = {n.replace("dev.", "dev/", 1): x for n, x in report["scores"].items()}
             values = {"train/loss": report["loss"], "train/learning_rate": report["rate"]}
             values |= {f"train/{name}": x for name, x in report.get("terms", {}).items()}
             if report.get("switched") is not None:
                 values["train/words_switched"] = report["switched"]
-            yield _scalars(report["at"], report["step"], {**scores, **values})
+            yield _scalar_event(report["at"], report["step"], {**scores, **values})
         if not record.is_over:
             return
+        ended = record.ended or 0.0
         step = record.reports[-1]["step"] if record.reports else 0
         score = counted_score(self.study, record)
-        yield _scalars(record.ended, step, {"score": score, **_finals(record)})
+        yield _scalar_event(ended, step, {"score": score, **_final_scores(record)})
         status = api_pb2.STATUS_FAILURE if record.status == "failed" else api_pb2.STATUS_SUCCESS
-        end = SessionEndInfo(status=status, end_time_secs=record.ended)
-        yield _plugin(record.ended, metadata.SESSION_END_INFO_TAG, session_end_info=end)
+        end = SessionEndInfo(status=status, end_time_secs=ended)
+        yield _hparams_event(ended, metadata.SESSION_END_INFO_TAG, session_end_info=end)
 
     def _settings(self, record: Record) -> dict[str, float | str]:
-        """A trial's hyperparameters: numbers in columns of numbers, otherwise as papers write."""
-        hyper = values_of(self.study, record)
-        kinds = {info.name: info.type for info in self._columns.hparam_infos}
+        """Return a trial's hyperparameters: as numbers in numeric columns, else as text."""
+        hyper = hyperparameter_values(self.study, record)
+        kinds = {info.name: info.type for info in self._experiment.hparam_infos}
         return {
             name: float(hyper[name])
             if kind == api_pb2.DATA_TYPE_FLOAT64
@@ -144,10 +153,10 @@ class TensorBoardWriter:
 
 
 def _experiment(study: Study) -> api_pb2.Experiment:
-    """The columns of the HParams tab, the same for all of a study's trials."""
+    """Return the columns of the HParams tab, which are the same for all trials of a study."""
     infos = []
-    for name in settings(study):
-        values = [value for task in study.tasks for value in _possible(study, task, name)]
+    for name in table_settings(study):
+        values = [value for task in study.tasks for value in _possible_values(study, task, name)]
         numbers = all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
         info = api_pb2.HParamInfo(name=name, type=api_pb2.DATA_TYPE_STRING)
         if numbers:
@@ -169,15 +178,16 @@ def _experiment(study: Study) -> api_pb2.Experiment:
     return api_pb2.Experiment(name=study.name, hparam_infos=infos, metric_infos=metrics)
 
 
-def _possible(study: Study, task: str, name: str) -> tuple[Any, ...]:
-    """Values that a hyperparameter may take: a choice, both ends of a range, or what is fixed."""
+def _possible_values(study: Study, task: str, name: str) -> tuple[Any, ...]:
+    """Return the values of a choice, both ends of a range, or the fixed value."""
     space = study.space_of(task)
     if name in space:
         return space[name].ends
     return (study.hyperparameters(task, {}).model_dump()[name],)
 
 
-def _finals(record: Record) -> dict[str, float]:
+def _final_scores(record: Record) -> dict[str, float]:
+    """Return all scores at the best and at the last evaluation, by the names of the metrics."""
     return {
         f"{which}/{name.removeprefix('dev.')}": score
         for which in ("best", "last")
@@ -185,22 +195,24 @@ def _finals(record: Record) -> dict[str, float]:
     }
 
 
-def _scalars(at: float, step: int, values: dict[str, float | None]) -> Event:
-    shown = [Summary.Value(tag=tag, simple_value=x) for tag, x in values.items() if x is not None]
-    return Event(wall_time=at, step=step, summary=Summary(value=shown))
+def _scalar_event(time: float, step: int, values: Mapping[str, float | None]) -> Event:
+    """Return an event with the values that are not None, at a Unix time."""
+    known = [Summary.Value(tag=tag, simple_value=x) for tag, x in values.items() if x is not None]
+    return Event(wall_time=time, step=step, summary=Summary(value=known))
 
 
-def _plugin(at: float, tag: str, **content: Any) -> Event:
-    described = metadata.create_summary_metadata(HParamsPluginData(**content))
-    value = Summary.Value(tag=tag, metadata=described, tensor=metadata.NULL_TENSOR)
-    return Event(wall_time=at, summary=Summary(value=[value]))
+def _hparams_event(time: float, tag: str, **content: Any) -> Event:
+    """Return an event of the HParams plugin, at a Unix time."""
+    summary = metadata.create_summary_metadata(HParamsPluginData(**content))
+    value = Summary.Value(tag=tag, metadata=summary, tensor=metadata.NULL_TENSOR)
+    return Event(wall_time=time, summary=Summary(value=[value]))
 
 
 def _tail(path: Path) -> bytes:
-    """Return the last bytes of a file."""
+    """Return the last `_TAIL_BYTES` bytes of a file."""
     with open_regular(path) as file:
-        file.seek(max(0, file.seek(0, 2) - TAIL))
-        return file.read(TAIL)
+        file.seek(max(0, file.seek(0, 2) - _TAIL_BYTES))
+        return file.read(_TAIL_BYTES)
 
 
 def _append(path: Path, events: list[Event]) -> None:

@@ -8,7 +8,7 @@ from scipy import stats
 from sklearn import metrics as oracle
 
 from raysearch.errors import InputError
-from raysearch.metrics import METRICS, average, combined, majority, score, worst
+from raysearch.metrics import METRICS, average, score, worst
 from raysearch.tasks import glue
 
 RANDOM = np.random.default_rng(7)
@@ -24,12 +24,12 @@ def classes(count, size):
 def test_binary_metrics_are_those_of_scikit_learn(size):
     for _ in range(20):
         predictions, gold = classes(2, size)
-        ours = score(["accuracy", "f1", "mcc", "acc_f1"], predictions, gold)
+        ours = score(["accuracy", "f1", "mcc"], predictions, gold)
         accuracy = oracle.accuracy_score(gold, predictions)
         f1 = oracle.f1_score(gold, predictions, zero_division=0)
         with warnings.catch_warnings(action="ignore"):
             mcc = oracle.matthews_corrcoef(gold, predictions)
-        expected = {"accuracy": accuracy, "f1": f1, "mcc": mcc, "acc_f1": (accuracy + f1) / 2}
+        expected = {"accuracy": accuracy, "f1": f1, "mcc": mcc}
         assert ours == pytest.approx(expected, abs=1e-12)
 
 
@@ -124,18 +124,6 @@ def test_average_is_that_of_the_papers():
 def test_average_over_fewer_tasks_than_a_paper_is_none():
     assert average({"glue/rte": 86.6}, glue.AVERAGED) is None
     assert average({}, ()) is None
-
-
-def test_combined_is_the_mean_of_two_metrics_where_glue_takes_two():
-    assert combined({"accuracy": 0.9, "f1": 0.8}) == pytest.approx(0.85)
-    stsb = {"pearson_spearman": 0.5, "pearson": 0.92, "spearman": 0.90}
-    assert combined(stsb) == pytest.approx(0.91)
-    assert combined({"mcc": 0.7, "accuracy": 0.8}) == 0.7
-
-
-def test_majority_is_the_share_of_the_most_frequent_class():
-    assert majority([0, 1, 1, 2]) == 0.5
-    assert majority([]) == 0.0
 
 
 def test_every_metric_of_the_glue_rows_is_in_the_table():

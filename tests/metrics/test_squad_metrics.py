@@ -138,7 +138,7 @@ def test_equal_null_scores_are_not_parted_as_the_official_sweep_does():
     assert slow_best({"right": 1.0, "wrong": 0.0}, gold, predictions, nulls) == (1.0, 0.5)
     found = squad.evaluate(predictions, gold, null_scores=nulls)
     assert (found["best_f1"], found["best_f1_threshold"]) == (0.5, -math.inf)
-    parted = squad.evaluate(predictions, gold, null_scores=nulls, part_ties=True)
+    parted = squad.evaluate(predictions, gold, null_scores=nulls, split_ties=True)
     assert (parted["best_f1"], parted["best_f1_threshold"]) == (1.0, 0.5)
 
 
@@ -402,7 +402,7 @@ def test_equal_null_scores_are_parted_in_the_order_of_their_own_file(seed):
     shuffled = list(nulls.items())
     random.Random(seed).shuffle(shuffled)
     odds = dict(shuffled)
-    found = squad.evaluate(predictions, gold, null_scores=odds, part_ties=True, unanswerable=True)
+    found = squad.evaluate(predictions, gold, null_scores=odds, split_ties=True, unanswerable=True)
     wanted = script_2(gold, predictions, odds)
     for name in ("best_exact", "best_f1"):
         assert found[name] == pytest.approx(wanted[name])

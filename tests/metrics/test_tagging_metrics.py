@@ -130,7 +130,7 @@ def test_all_that_is_wrong_with_a_call_is_said_at_once():
     said = str(caught.value)
     assert "no metric named 'entity_f2'; did you mean 'entity_f1'?" in said
     assert "sentence c  has no tags" in said
-    assert "sentence d  is none of the data" in said
+    assert "sentence d  is not in the data" in said
     assert "sentence a  1 tags for 2 words" in said
     assert "sentence b  tags from 99 to 99; there are 0 to 6" in said
     assert "sentence e  tags from -1" in said

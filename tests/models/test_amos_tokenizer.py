@@ -285,7 +285,7 @@ def test_a_piece_without_a_line_is_unknown(pair):
 def test_special_tokens_in_a_text_are_text(toy, text):
     (row,) = toy([text], add_special_tokens=False)["input_ids"]
     ids = slow_ids(toy._contents["dict.txt"])
-    assert row == [ids.get(piece, 3) for piece in slow_pieces(toy._segments.processor, text)]
+    assert row == [ids.get(piece, 3) for piece in slow_pieces(toy._segmenter.processor, text)]
     assert not set(row) & {0, 1, 2, toy.mask_token_id}
     assert toy(text, padding=True, add_special_tokens=False)["input_ids"] == row
     assert toy.convert_tokens_to_ids(toy.tokenize(text)) == row

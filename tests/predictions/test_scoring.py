@@ -226,9 +226,7 @@ def test_other_ids_are_refused_with_the_option_that_scores_them_as_the_official_
     code, out, err = command(*arguments, "--as-official")
     assert (code, err) == (0, "")
     assert [line.split() for line in out.splitlines()[1:3]] == [["exact", "50.00"], ["f1", "50.00"]]
-    assert (
-        "note: 1 of 2 predictions are of no question in the data and are passed over: alien" in out
-    )
+    assert "note: 1 of 2 predictions are of no question in the data and are ignored: alien" in out
     assert "note: 1 of 2 questions have no prediction and count as 0: q2" in out
     squad_json(tmp_path)
     path = write(tmp_path / "p.json", {"q1": "cat", "q3": "x", "q4": ""})
@@ -241,7 +239,7 @@ def test_other_ids_are_refused_with_the_option_that_scores_them_as_the_official_
         ["f1", "66.67"],
     ]
     assert "has_answer" not in out
-    assert "counted as wrong they would make exact 50.00, f1 50.00: q2" in out
+    assert "if they counted as wrong, the scores would be exact 50.00, f1 50.00: q2" in out
 
 
 def test_only_answers_are_scored_as_an_official_script_does(rte, command):

@@ -1,1 +1,4 @@
-"""AMOS and COCO-LM as a transformers family."""
+"""AMOS and COCO-LM for transformers: configuration, encoder, heads and tokenizer.
+
+They are apart because transformers has no such architecture.
+"""

@@ -1,4 +1,7 @@
-"""The shape of an AMOS or COCO-LM encoder. It loads no model."""
+"""AmosConfig: the configuration of AMOS and COCO-LM.
+
+It is apart from the models so that a configuration can be read without loading them.
+"""
 
 from typing import Any
 
@@ -7,17 +10,31 @@ from transformers import PreTrainedConfig
 from ..configuration_rules import refuse_values, register_auto_classes
 
 _SIZES = (
-    "vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size",
-    "max_position_embeddings", "rel_pos_bins", "max_rel_pos",
-)  # fmt: skip
+    "vocab_size",
+    "hidden_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "intermediate_size",
+    "max_position_embeddings",
+    "rel_pos_bins",
+    "max_rel_pos",
+)
 _DROPOUTS = ("hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout")
 
 
-class AmosConfig(PreTrainedConfig):
-    """The shape of an AMOS or COCO-LM encoder; the defaults are the base models'.
+class AmosConfig(PreTrainedConfig):  # type: ignore[no-untyped-call]  # not typed
+    """The configuration of an AMOS or COCO-LM encoder; the defaults are those of the base models.
 
-    `head_activation` and `head_init` are tanh and default (nn.Linear's own draw) in the papers'
-    fairseq code, gelu and normal in their Hugging Face folders. Raises ValueError.
+    Attributes:
+        rel_pos_bins: rows of the table of relative position biases.
+        max_rel_pos: the distance from which on all distances share a row.
+        head_activation: "tanh" as in the papers' fairseq code, or "gelu" as in their Hugging Face
+            folders.
+        head_init: how a head's weights are drawn: "default" like those of nn.Linear, as in the
+            fairseq code, or "normal" as in the Hugging Face folders.
+
+    Raises:
+        ValueError: a value is invalid.
     """
 
     model_type = "amos"
@@ -49,23 +66,26 @@ class AmosConfig(PreTrainedConfig):
     def __post_init__(self, **kwargs: Any) -> None:
         from transformers.activations import ACT2FN
 
-        super().__post_init__(**kwargs)
+        super().__post_init__(**kwargs)  # type: ignore[no-untyped-call]  # not typed
         register_auto_classes(self)
-        refuse_values(self, {name: (_counts(getattr(self, name)), "1 or more") for name in _SIZES})
-        heads, bins, words = self.num_attention_heads, self.rel_pos_bins, self.vocab_size
-        known = self.hidden_act in ACT2FN
-        rules = {n: (0 <= getattr(self, n) < 1, "from 0 to below 1") for n in _DROPOUTS} | {
+        refuse_values(
+            self, {name: (_is_positive(getattr(self, name)), "1 or more") for name in _SIZES}
+        )
+        heads, bins, tokens = self.num_attention_heads, self.rel_pos_bins, self.vocab_size
+        known_activation = self.hidden_act in ACT2FN
+        rules = {n: (0 <= getattr(self, n) < 1, "from 0 to below 1") for n in _DROPOUTS}
+        rules |= {
             "hidden_size": (self.hidden_size % heads == 0, f"a multiple of the {heads} heads"),
             "rel_pos_bins": (bins >= 4 and bins % 2 == 0, "an even number, 4 or more"),
             "max_rel_pos": (self.max_rel_pos > bins // 4 + 1, f"above {bins // 4 + 1}"),
             "type_vocab_size": (self.type_vocab_size == 0, "0: there are no segments"),
-            "pad_token_id": (self.pad_token_id in range(words), f"from 0 to {words - 1}"),
-            "hidden_act": (known, "an activation that transformers knows, as gelu"),
+            "pad_token_id": (self.pad_token_id in range(tokens), f"from 0 to {tokens - 1}"),
+            "hidden_act": (known_activation, "an activation that transformers knows, such as gelu"),
             "head_activation": (self.head_activation in ("tanh", "gelu"), "tanh or gelu"),
             "head_init": (self.head_init in ("default", "normal"), "default or normal"),
         }
         refuse_values(self, rules)
 
 
-def _counts(value: Any) -> bool:
+def _is_positive(value: Any) -> bool:
     return isinstance(value, int) and value > 0

@@ -1,6 +1,8 @@
-"""AMOS and COCO-LM as a transformers family: the encoder with each task's head.
+"""AMOS and COCO-LM for transformers: the encoder with the head of each kind of task.
 
-It knows no file of the published checkpoints."""
+It is apart from the encoder because it is loaded through transformers' Auto classes, which it
+names.
+"""
 
 import math
 from typing import Any
@@ -23,18 +25,18 @@ from transformers.modeling_outputs import (
     SequenceClassifierOutput,
     TokenClassifierOutput,
 )
-from transformers.utils.generic import ModelOutput, can_return_tuple
+from transformers.utils.generic import can_return_tuple
 
 from .configuration import AmosConfig
 from .modeling import AmosModel, AmosPreTrainedModel
 
 
 class AmosHeadLinear(nn.Linear):
-    """A layer of a head that is drawn as the configuration's `head_init` says."""
+    """A linear layer of a head; the configuration's `head_init` decides how it is drawn."""
 
 
 class AmosHead(nn.Module):
-    """Scores from the first token: a dense layer, an activation, an output layer."""
+    """A head on the first token: a dense layer, an activation, an output layer."""
 
     def __init__(self, config: AmosConfig, outputs: int) -> None:
         super().__init__()
@@ -44,13 +46,18 @@ class AmosHead(nn.Module):
         self.dropout = nn.Dropout(config.classifier_dropout)
 
     def forward(self, hidden: torch.Tensor) -> torch.Tensor:
-        """[examples, tokens, width] -> [examples, outputs]."""
+        """Return the scores, [examples, outputs].
+
+        Args:
+            hidden: [examples, tokens, width].
+        """
         inner = self.activation(self.dense(self.dropout(hidden[:, 0])))
-        return self.out_proj(self.dropout(inner))
+        scores: torch.Tensor = self.out_proj(self.dropout(inner))
+        return scores
 
 
 class AmosWithHead(AmosPreTrainedModel):
-    """The encoder below a head, and how a head is drawn."""
+    """The base class of an encoder with a head."""
 
     def __init__(self, config: AmosConfig) -> None:
         super().__init__(config)
@@ -59,41 +66,63 @@ class AmosWithHead(AmosPreTrainedModel):
     def encode(
         self, input_ids: torch.Tensor | None, attention_mask: torch.Tensor | None, **kwargs: Any
     ) -> tuple[torch.Tensor, dict[str, Any]]:
-        """The encoder's last states, and what else it gives that every output passes on."""
-        read = self.amos(input_ids, attention_mask, return_dict=True, **kwargs)
-        passed_on = {"hidden_states": read.hidden_states, "attentions": read.attentions}
-        return read.last_hidden_state, passed_on
+        """Return the last hidden states, and the encoder's outputs that every model returns too.
+
+        Args:
+            input_ids: token ids, [examples, tokens].
+            attention_mask: 0 for padding, [examples, tokens]; None: there is no padding.
+            kwargs: passed on to the encoder.
+        """
+        outputs = self.amos(input_ids, attention_mask, return_dict=True, **kwargs)
+        passed_on = {"hidden_states": outputs.hidden_states, "attentions": outputs.attentions}
+        return outputs.last_hidden_state, passed_on
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
         super()._init_weights(module)
         if isinstance(module, AmosHeadLinear) and self.config.head_init == "default":
-            bound = module.in_features**-0.5  # as nn.Linear draws itself
+            bound = module.in_features**-0.5  # as nn.Linear draws its weights
             init.kaiming_uniform_(module.weight, a=math.sqrt(5))
             init.uniform_(module.bias, -bound, bound)
 
 
 class AmosClassifier(AmosWithHead):
-    """Scores of the labels, and the loss that transformers has for the class."""
+    """The base class of classifiers: scores of the labels, and transformers' loss of the class."""
 
-    output: type[ModelOutput]
+    classifier: nn.Module
+    output: type[SequenceClassifierOutput] | type[TokenClassifierOutput]
 
     def scores(self, hidden: torch.Tensor) -> torch.Tensor:
-        """Last states, [examples, tokens, width] -> logits."""
-        return self.classifier(hidden)
+        """Return the logits.
 
-    @can_return_tuple
+        Args:
+            hidden: [examples, tokens, width].
+        """
+        logits: torch.Tensor = self.classifier(hidden)
+        return logits
+
+    @can_return_tuple  # type: ignore[untyped-decorator]  # not typed
     def forward(
         self,
         input_ids: torch.Tensor | None = None,
         attention_mask: torch.Tensor | None = None,
         labels: torch.Tensor | None = None,
         **kwargs: Any,
-    ) -> ModelOutput:
-        """[examples, tokens] -> logits [examples, labels], or [examples, tokens, labels]."""
+    ) -> SequenceClassifierOutput | TokenClassifierOutput:
+        """Return the logits, and the loss if there are labels.
+
+        Args:
+            input_ids: token ids, [examples, tokens].
+            attention_mask: 0 for padding, [examples, tokens]; None: there is no padding.
+            labels: [examples], or [examples, tokens] for tokens.
+            kwargs: passed on to the encoder.
+
+        Returns:
+            `logits`: [examples, labels], or [examples, tokens, labels] for tokens; `loss`.
+        """
         hidden, passed_on = self.encode(input_ids, attention_mask, **kwargs)
         logits, loss = self.scores(hidden), None
-        if labels is not None:  # transformers' losses of texts and of tokens name them otherwise
+        if labels is not None:  # the losses of texts and of tokens name the logits differently
             loss = self.loss_function(
                 logits=logits, pooled_logits=logits, labels=labels, config=self.config
             )
@@ -101,41 +130,41 @@ class AmosClassifier(AmosWithHead):
 
 
 class AmosForSequenceClassification(AmosClassifier):
-    """A class or a score for each text."""
+    """The encoder with a class or a score for each text."""
 
     output = SequenceClassifierOutput
 
     def __init__(self, config: AmosConfig) -> None:
         super().__init__(config)
-        self.classifier = AmosHead(config, config.num_labels)
+        self.classifier = AmosHead(config, _label_count(config))
         self.post_init()
 
 
 class AmosForTokenClassification(AmosClassifier):
-    """A class for each token."""
+    """The encoder with a class for each token."""
 
     output = TokenClassifierOutput
 
     def __init__(self, config: AmosConfig) -> None:
         super().__init__(config)
         self.dropout = nn.Dropout(config.classifier_dropout)
-        self.classifier = nn.Linear(config.hidden_size, config.num_labels)
+        self.classifier = nn.Linear(config.hidden_size, _label_count(config))
         self.post_init()
 
     def scores(self, hidden: torch.Tensor) -> torch.Tensor:
-        """Behind a dropout."""
+        """Return the logits, after a dropout of the hidden states."""
         return super().scores(self.dropout(hidden))
 
 
 class AmosForMultipleChoice(AmosWithHead):
-    """A score for each choice."""
+    """The encoder with a score for each choice."""
 
     def __init__(self, config: AmosConfig) -> None:
         super().__init__(config)
         self.classifier = AmosHead(config, 1)
         self.post_init()
 
-    @can_return_tuple
+    @can_return_tuple  # type: ignore[untyped-decorator]  # not typed
     def forward(
         self,
         input_ids: torch.Tensor | None = None,
@@ -144,25 +173,40 @@ class AmosForMultipleChoice(AmosWithHead):
         inputs_embeds: torch.Tensor | None = None,
         **kwargs: Any,
     ) -> MultipleChoiceModelOutput:
-        """[examples, choices, tokens] -> logits [examples, choices]."""
-        given = (input_ids, attention_mask, inputs_embeds)
-        ids, mask, embeds = (None if x is None else x.flatten(0, 1) for x in given)
+        """Return the logits of the choices, and the loss if there are labels.
+
+        Args:
+            input_ids: token ids, [examples, choices, tokens].
+            attention_mask: 0 for padding, [examples, choices, tokens]; None: there is no padding.
+            labels: the index of the right choice, [examples].
+            inputs_embeds: word embeddings instead of `input_ids`,
+                [examples, choices, tokens, width].
+            kwargs: passed on to the encoder.
+
+        Returns:
+            `logits`: [examples, choices]; `loss`.
+
+        Raises:
+            ValueError: not exactly one of `input_ids` and `inputs_embeds` is given.
+        """
+        inputs = (input_ids, attention_mask, inputs_embeds)
+        ids, mask, embeds = (None if x is None else x.flatten(0, 1) for x in inputs)
         hidden, passed_on = self.encode(ids, mask, inputs_embeds=embeds, **kwargs)
-        choices = (input_ids if inputs_embeds is None else inputs_embeds).shape[1]
+        choices = next(x.shape[1] for x in (input_ids, inputs_embeds) if x is not None)
         logits = self.classifier(hidden).view(-1, choices)
         loss = None if labels is None else functional.cross_entropy(logits, labels)
         return MultipleChoiceModelOutput(loss=loss, logits=logits, **passed_on)
 
 
 class AmosForQuestionAnswering(AmosWithHead):
-    """How well an answer starts and ends at each token."""
+    """The encoder with a start and an end score for each token."""
 
     def __init__(self, config: AmosConfig) -> None:
         super().__init__(config)
         self.qa_outputs = nn.Linear(config.hidden_size, 2)
         self.post_init()
 
-    @can_return_tuple
+    @can_return_tuple  # type: ignore[untyped-decorator]  # not typed
     def forward(
         self,
         input_ids: torch.Tensor | None = None,
@@ -171,13 +215,30 @@ class AmosForQuestionAnswering(AmosWithHead):
         end_positions: torch.Tensor | None = None,
         **kwargs: Any,
     ) -> QuestionAnsweringModelOutput:
-        """[examples, tokens] -> start_logits and end_logits, each [examples, tokens]."""
+        """Return the start and end logits, and the loss if there are positions.
+
+        Args:
+            input_ids: token ids, [examples, tokens].
+            attention_mask: 0 for padding, [examples, tokens]; None: there is no padding.
+            start_positions: the gold start tokens, [examples].
+            end_positions: the gold end tokens, [examples].
+            kwargs: passed on to the encoder.
+
+        Returns:
+            `start_logits`, `end_logits`: [examples, tokens]; `loss`.
+        """
         hidden, passed_on = self.encode(input_ids, attention_mask, **kwargs)
         start, end = (x.contiguous() for x in self.qa_outputs(hidden).unbind(-1))
         loss = self.loss_function(start, end, start_positions, end_positions)
         return QuestionAnsweringModelOutput(
             loss=loss, start_logits=start, end_logits=end, **passed_on
         )
+
+
+def _label_count(config: AmosConfig) -> int:
+    """Return the number of labels; transformers' type allows None, which it never is here."""
+    assert config.num_labels is not None, "a configuration without labels"
+    return config.num_labels
 
 
 MODELS = {

@@ -1,6 +1,8 @@
-"""The two files of AMOS's tokenizer, sp.model and dict.txt, read and checked. It knows no text.
+"""The two files of AMOS's tokenizer, sp.model and dict.txt, read and checked.
 
-What was not downloaded whole is told from the bytes, before SentencePiece sees them."""
+It is apart from the segmentation of texts because a file that is incomplete is recognized by its
+bytes, before SentencePiece reads it.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,21 +18,23 @@ CLS, PAD, SEP, UNK = range(4)
 SPECIAL = ("[CLS]", "[PAD]", "[SEP]", "[UNK]")
 MASK = "[MASK]"
 _FAIRSEQ = dict(zip(("<s>", "<pad>", "</s>", "<unk>", "<mask>"), (*SPECIAL, MASK), strict=True))
-_MESSAGE = (
-    2  # protobuf's wire type of all that a model holds: pieces (1), trainer (2), normalizer (3)
-)
-_WHOLE = {1, 2, 3}
+# Protobuf's wire type of the fields of a SentencePiece model, and the numbers of the fields:
+# pieces, trainer, normalizer.
+_MESSAGE = 2
+_FIELDS = {1, 2, 3}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Vocabulary:
-    """Checked files.
+    """The checked files of a tokenizer.
 
     Attributes:
         contents: file name -> bytes.
-        processor: SentencePiece's, of sp.model.
-        unnumbered: how many pieces of sp.model have no line in dict.txt; texts have [UNK] there.
-        ids: every line of dict.txt -> 4 and more; the mask is [MASK], behind them if it is no line.
+        processor: SentencePiece's processor of sp.model.
+        unnumbered: the number of pieces of sp.model that have no line in dict.txt; such a piece of
+            a text becomes [UNK].
+        ids: token of each line of dict.txt -> its id, from 4. The mask is [MASK]; it comes last if
+            no line has it.
     """
 
     contents: dict[str, bytes]
@@ -43,11 +47,12 @@ def read_vocabulary(model: str | None, lines: str | None, folder: str) -> Vocabu
     """Read both files.
 
     Args:
-        model, lines: paths of sp.model and dict.txt; None where there is none.
-        folder: where they should be, for the error.
+        model: path of sp.model; None if there is none.
+        lines: path of dict.txt; None if there is none.
+        folder: the folder where they should be, for the error.
 
     Raises:
-        InputError: what is wrong with either.
+        InputError: one of them is missing or broken, or they do not belong together.
     """
     problems: list[Problem] = []
     contents = {
@@ -55,7 +60,7 @@ def read_vocabulary(model: str | None, lines: str | None, folder: str) -> Vocabu
     }
     processor = _processor(contents[MODEL], problems) if contents[MODEL] else None
     ids = _ids(contents[LINES], problems) if contents[LINES] else {}
-    pieces = _spoken(processor) if processor is not None else []
+    pieces = _text_pieces(processor) if processor is not None else []
     if pieces and ids and not problems:
         known = len(ids.keys() & set(pieces))
         if known < len(pieces) / 2:
@@ -71,29 +76,29 @@ def read_vocabulary(model: str | None, lines: str | None, folder: str) -> Vocabu
     return Vocabulary(contents=contents, processor=processor, ids=ids, unnumbered=unnumbered)
 
 
-def _spoken(processor: SentencePieceProcessor) -> list[str]:
+def _text_pieces(processor: SentencePieceProcessor) -> list[str]:
     """Return the pieces that a text can have."""
     ids = list(range(len(processor)))
-    silent = (processor.is_control(ids), processor.is_unknown(ids), processor.is_unused(ids))
-    return [processor.id_to_piece(n) for n in ids if not any(kind[n] for kind in silent)]
+    kinds = (processor.is_control(ids), processor.is_unknown(ids), processor.is_unused(ids))
+    return [processor.id_to_piece(n) for n in ids if not any(kind[n] for kind in kinds)]
 
 
 def _content(name: str, path: str | None, problems: list[Problem]) -> bytes:
-    """The bytes of a file; none, and a problem, where it cannot be the file that it should be."""
+    """Return the bytes of a file; b"" and add a problem if it cannot be the right file."""
     try:
         content = Path(path).read_bytes() if path else None
     except OSError as error:
-        content, said = b"", f"cannot be read: {error.strerror}"
+        content, fault = b"", f"cannot be read: {error.strerror}"
     else:
-        said = _stand_in(content)
-    if said:
-        problems.append(Problem(location=name, text=said))
+        fault = _file_fault(content)
+    if fault:
+        problems.append(Problem(location=name, text=fault))
         return b""
     return content or b""
 
 
-def _stand_in(content: bytes | None) -> str:
-    """What stands where a file should be; empty for what may be the file."""
+def _file_fault(content: bytes | None) -> str:
+    """Return why these bytes cannot be the file; empty if they may be."""
     again = "download it again"
     if content is None:
         return f"is missing; the tokenizer is two files, {MODEL} and {LINES}"
@@ -107,49 +112,50 @@ def _stand_in(content: bytes | None) -> str:
 
 
 def _processor(content: bytes, problems: list[Problem]) -> SentencePieceProcessor | None:
-    said = _cut_short(content)
-    if not said:
+    """Return the processor of a model; None and add a problem if it cannot be used."""
+    fault = _model_fault(content)
+    if not fault:
         try:
             processor = SentencePieceProcessor(model_proto=content)
         except RuntimeError as error:
-            said = f"SentencePiece cannot read it: {str(error).splitlines()[0]}"
+            fault = f"SentencePiece cannot read it: {str(error).splitlines()[0]}"
         else:
             if not any(processor.is_byte(list(range(len(processor))))):
                 return processor
-            said = "has pieces of single bytes, which stand for no character; AMOS's has none"
-    problems.append(Problem(location=MODEL, text=said))
+            fault = "has pieces of single bytes, which stand for no character; AMOS's has none"
+    problems.append(Problem(location=MODEL, text=fault))
     return None
 
 
-def _cut_short(content: bytes) -> str:
-    """What a model lacks of its end, or that it is none."""
-    at, seen = 0, set()
+def _model_fault(content: bytes) -> str:
+    """Return why these bytes are no SentencePiece model, or an incomplete one; empty if neither."""
+    position, fields = 0, set()
     try:
-        while at < len(content):
-            tag, at = _number(content, at)
+        while position < len(content):
+            tag, position = _read_varint(content, position)
             if tag % 8 != _MESSAGE:
                 return f"no SentencePiece model: {content[:16]!r}..; download it again"
-            size, at = _number(content, at)
-            at += size
-            seen.add(tag // 8)
+            size, position = _read_varint(content, position)
+            position += size
+            fields.add(tag // 8)
     except IndexError:
-        at = len(content) + 1
-    if at == len(content) and seen >= _WHOLE:
+        position = len(content) + 1
+    if position == len(content) and fields >= _FIELDS:
         return ""
     return f"ends after {len(content):,} bytes, before it is whole; download it again"
 
 
-def _number(content: bytes, at: int) -> tuple[int, int]:
-    """A number of protobuf, seven bits a byte, and where the next thing begins."""
+def _read_varint(content: bytes, position: int) -> tuple[int, int]:
+    """Return a number of protobuf, seven bits per byte, and the position after it."""
     value = shift = 0
-    while content[at] > 127:
-        value |= (content[at] & 127) << shift
-        at, shift = at + 1, shift + 7
-    return value | content[at] << shift, at + 1
+    while content[position] > 127:
+        value |= (content[position] & 127) << shift
+        position, shift = position + 1, shift + 7
+    return value | content[position] << shift, position + 1
 
 
 def _ids(content: bytes, problems: list[Problem]) -> dict[str, int]:
-    """Return piece -> id of all pieces but the special ones, whose ids are the first."""
-    tokens, wrong = read_dictionary(content, aliases=_FAIRSEQ, location=f"{LINES} ")
-    problems += wrong
+    """Return token -> id of all tokens but the special ones, whose ids are the first."""
+    tokens, row_problems = read_dictionary(content, aliases=_FAIRSEQ, location=f"{LINES} ")
+    problems += row_problems
     return {token: id_ for id_, token in enumerate(tokens) if id_ >= len(SPECIAL)}

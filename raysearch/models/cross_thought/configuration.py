@@ -1,21 +1,29 @@
-"""The shape of a Cross-Thought encoder. It loads no model."""
+"""CrossThoughtConfig: the configuration of Cross-Thought.
+
+It is apart from the models so that a configuration can be read without loading them.
+"""
 
 from transformers import RobertaConfig
 
 from ..configuration_rules import refuse_values, register_auto_classes
 
 
-class CrossThoughtConfig(RobertaConfig):
-    """RoBERTa's fields, and those of the slots. Raises ValueError for values that cannot be.
+class CrossThoughtConfig(RobertaConfig):  # type: ignore[no-untyped-call]  # not typed
+    """The configuration of a Cross-Thought encoder: RoBERTa's fields and those of the slots.
 
     Attributes:
-        slots: `<s>` tokens in front of a sequence; their last states are its sentence embedding.
-        cross_layers: 2, or 0 for none. One is across sequences, one inside each: without the
+        slots: number of `<s>` tokens before a sequence; their last hidden states are its sentence
+            embedding.
+        cross_layers: 2, or 0 for none. One is across sequences, one within each: without the
             second, the words of pre-training would not learn what the slots have read.
         short_length: words of a short sequence in pre-training.
-        positions: of fine-tuning, from 1 (`released`) or from 0 as in pre-training (`matching`).
-        fusion: the `mean` of a pair's sentence embeddings (the released code), or `concatenate`,
-            one beside the other (the paper).
+        positions: where positions start in fine-tuning: at 1 ("released"), or at 0 as in
+            pre-training ("matching").
+        fusion: how the sentence embeddings of a pair are combined: by their "mean" (the released
+            code), or "concatenate" (the paper).
+
+    Raises:
+        ValueError: a value is invalid.
     """
 
     model_type = "cross_thought"
@@ -28,14 +36,14 @@ class CrossThoughtConfig(RobertaConfig):
     positions: str = "released"
     fusion: str = "mean"
 
-    def __post_init__(self, **rest: object) -> None:
-        super().__post_init__(**rest)
+    def __post_init__(self, **kwargs: object) -> None:
+        super().__post_init__(**kwargs)  # type: ignore[no-untyped-call]  # not typed
         register_auto_classes(self)
-        least = self.slots + self.short_length + 4
+        min_positions = self.slots + self.short_length + 4
         rules = {
             "slots": (self.slots > 0, "1 or more"),
             "short_length": (self.short_length > 0, "1 or more"),
-            "max_position_embeddings": (self.highest_offset > 0, f"{least} or more"),
+            "max_position_embeddings": (self.highest_offset > 0, f"{min_positions} or more"),
             "cross_layers": (self.cross_layers in (0, 2), "0 or 2"),
             "positions": (self.positions in ("released", "matching"), "'released' or 'matching'"),
             "fusion": (self.fusion in ("mean", "concatenate"), "'mean' or 'concatenate'"),
@@ -44,15 +52,15 @@ class CrossThoughtConfig(RobertaConfig):
 
     @property
     def first_position(self) -> int:
-        """The position of a sentence's first slot in fine-tuning."""
+        """Return the position of a sentence's first slot in fine-tuning."""
         return int(self.positions == "released")
 
     @property
     def longest_sentence(self) -> int:
-        """The most tokens of a sentence in fine-tuning, its `<s>` and `</s>` among them."""
+        """Return the most tokens of a sentence in fine-tuning, with `<s>` and `</s>`."""
         return self.max_position_embeddings - self.first_position - self.slots + 1
 
     @property
     def highest_offset(self) -> int:
-        """The highest offset of pre-training: 442 for the released sizes."""
+        """Return the highest offset of pre-training: 442 for the released sizes."""
         return self.max_position_embeddings - 3 - self.slots - self.short_length

@@ -1,96 +1,133 @@
-"""Sentences that are encoded apart but stand side by side in a row, each with slots in front.
+"""Rows of several sentences that are encoded separately, each with slots before it.
 
-Attention keeps the sentences of a row apart, which is as exact as a row for each, needs no padding
-between them, and splits them without asking the device where they end. It knows token ids only."""
+The attention mask separates the sentences of a row. This is as exact as a row for each sentence,
+needs no padding between them, and finds their ends without waiting for the device. It is apart from
+the encoder because it knows token ids only.
+"""
 
 from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 from torch.nn import functional
-from transformers import PreTrainedConfig
+
+from .configuration import CrossThoughtConfig
 
 
 class PackedRows(NamedTuple):
-    """What the base layers read: the slots of every sentence first, then the words."""
+    """The input of the base layers: the slots of all sentences first, then the words.
 
-    ids: torch.Tensor  # [rows, tokens]
-    positions: torch.Tensor  # [rows, tokens], in each sentence from its own first slot
-    sentence: torch.Tensor  # [rows, tokens]: whose a token is; padding and the like: `most`
-    present: torch.Tensor  # bool [rows, most]: the sentences that a row has
-    seen: torch.Tensor  # [rows, 3]: whether it can be read, its </s>, its longest sentence
+    Attributes:
+        ids: token ids, [rows, tokens].
+        positions: [rows, tokens]; they start anew at each sentence's first slot.
+        sentence: the index of each token's sentence, [rows, tokens]; `max_sentences` for padding
+            and other tokens that belong to none.
+        present: bool [rows, max_sentences], the sentences that a row has.
+        checks: [rows, 3]: whether the row is valid, its number of </s>, the tokens of its longest
+            sentence.
+    """
+
+    ids: torch.Tensor
+    positions: torch.Tensor
+    sentence: torch.Tensor
+    present: torch.Tensor
+    checks: torch.Tensor
 
 
 def pack_sentences(
-    ids: torch.Tensor, real: torch.Tensor, least: int, most: int, config: PreTrainedConfig
+    ids: torch.Tensor,
+    real: torch.Tensor,
+    min_sentences: int,
+    max_sentences: int,
+    config: CrossThoughtConfig,
 ) -> PackedRows:
-    """Put every sentence's slots in front of its row.
+    """Put the slots of every sentence at the front of its row.
 
     Args:
-        ids: [rows, length], `<s> A </s>` or `<s> A </s> <s> B </s>`.
+        ids: token ids, [rows, length], `<s> A </s>` or `<s> A </s> <s> B </s>`.
         real: bool [rows, length], False for the padding on the right.
-        least, most: sentences in a row.
+        min_sentences: the fewest sentences of a row.
+        max_sentences: the most sentences of a row.
+        config: the model's configuration.
     """
     slots, device = config.slots, ids.device
-    opens, ends = (ids == config.bos_token_id) & real, (ids == config.eos_token_id) & real
+    assert config.bos_token_id is not None, "a configuration without <s>"
+    is_begin = (ids == config.bos_token_id) & real
+    is_end = (ids == config.eos_token_id) & real
     column = torch.arange(ids.shape[1], device=device)
-    place = column - (column * opens).cummax(1).values  # in its sentence, of <s> 0
-    count, longest = ends.sum(1), (place + 1).where(real, 0).amax(1)
-    due = functional.pad(ends[:, :-1], (1, 0), value=True) & real  # where a sentence must open
-    right = (opens == due).all(1) & (opens.sum(1) == count) & (longest <= config.longest_sentence)
-    right &= (count >= least) & (count <= most)
-    # A sentence's own <s> is one of its slots: of the words' part it is nobody's.
-    sentence = (ends.cumsum(1) - ends.long()).where(real & ~opens, most)
-    owner = torch.arange(most, device=device).repeat_interleave(slots).expand(len(ids), -1)
-    slot = torch.arange(slots, device=device).repeat(most).expand(len(ids), -1)
+    index = column - (column * is_begin).cummax(1).values  # within the sentence; of <s> 0
+    count, longest = is_end.sum(1), (index + 1).where(real, 0).amax(1)
+    # A sentence must begin at the first token and after every end.
+    must_begin = functional.pad(is_end[:, :-1], (1, 0), value=True) & real
+    valid = (is_begin == must_begin).all(1) & (is_begin.sum(1) == count)
+    valid &= longest <= config.longest_sentence
+    valid &= (count >= min_sentences) & (count <= max_sentences)
+    # A sentence's own <s> is one of its slots: among the words it belongs to no sentence.
+    sentence = (is_end.cumsum(1) - is_end.long()).where(real & ~is_begin, max_sentences)
+    rows = len(ids)
+    slot_sentence = torch.arange(max_sentences, device=device).repeat_interleave(slots)
+    slot_index = torch.arange(slots, device=device).repeat(max_sentences).expand(rows, -1)
     last = config.max_position_embeddings - 1 - config.first_position
-    positions = torch.cat([slot, (place[:, 1:] + slots - 1).clamp(max=last)], 1)
+    positions = torch.cat([slot_index, (index[:, 1:] + slots - 1).clamp(max=last)], 1)
     return PackedRows(
-        ids=torch.cat([torch.full_like(slot, config.bos_token_id), ids[:, 1:]], 1),
+        ids=torch.cat([torch.full_like(slot_index, config.bos_token_id), ids[:, 1:]], 1),
         positions=positions + config.first_position,
-        sentence=torch.cat([owner, sentence[:, 1:]], 1),
-        present=torch.arange(most, device=device) < count[:, None],
-        seen=torch.stack([right, count, longest], 1),
+        sentence=torch.cat([slot_sentence.expand(rows, -1), sentence[:, 1:]], 1),
+        present=torch.arange(max_sentences, device=device) < count[:, None],
+        checks=torch.stack([valid, count, longest], 1),
     )
 
 
-def block_diagonal_mask(sentence: torch.Tensor, dtype: torch.dtype, *, added: bool) -> torch.Tensor:
-    """Attention's mask, [rows, 1, tokens, tokens]: a token reads those of its own sentence.
+def block_diagonal_mask(
+    sentence: torch.Tensor, dtype: torch.dtype, *, additive: bool
+) -> torch.Tensor:
+    """Return the attention mask by which a token reads the tokens of its own sentence only.
 
     Args:
-        sentence: [rows, tokens].
-        dtype: of the scores.
-        added: the mask is added to the scores, not a bool.
+        sentence: the index of each token's sentence, [rows, tokens].
+        dtype: of the attention scores.
+        additive: whether the mask is to be added to the scores, instead of a bool.
+
+    Returns:
+        [rows, 1, tokens, tokens].
     """
     mask = sentence[:, None, :, None] == sentence[:, None, None, :]
-    if not added:
+    if not additive:
         return mask
     return torch.zeros_like(mask, dtype=dtype).masked_fill(~mask, torch.finfo(dtype).min)
 
 
 def shifted_positions(
-    config: PreTrainedConfig, shift: torch.Tensor | None, rows: int, device: torch.device
+    config: CrossThoughtConfig, shift: torch.Tensor | None, rows: int, device: torch.device
 ) -> torch.Tensor:
-    """The positions of short sequences of running text, slots first: [rows or 1, tokens].
+    """Return the positions of short sequences of running text, slots first, [rows or 1, tokens].
 
     Args:
-        shift: [blocks], from 0 to below 1, how far the words of a block stand beyond their slots;
-            none: one draw for all.
-        rows: sequences, equally many of each block.
+        config: the model's configuration.
+        shift: [blocks] in [0, 1), how far the words of a block are moved away from their slots;
+            None: one draw for all blocks.
+        rows: the number of sequences, the same for each block.
+        device: where the positions are needed.
     """
     if shift is None:
-        further = torch.randint(config.highest_offset, (1,)).to(device)
+        offset = torch.randint(config.highest_offset, (1,)).to(device)
     else:
-        further = (shift * config.highest_offset).long()
-    place = torch.arange(config.slots + config.short_length, device=device)
-    place = place + (place >= config.slots) * further[:, None]
-    return place.repeat_interleave(rows // len(place), 0) if len(place) > 1 else place
+        offset = (shift * config.highest_offset).long()
+    column = torch.arange(config.slots + config.short_length, device=device)
+    positions = column + (column >= config.slots) * offset[:, None]
+    if len(positions) == 1:
+        return positions
+    return torch.repeat_interleave(positions, rows // len(positions), 0)
 
 
-@torch.compiler.disable
+@torch.compiler.disable  # type: ignore[untyped-decorator]  # not typed
 def async_to_cpu(x: torch.Tensor) -> Callable[[], torch.Tensor]:
-    """Start to copy a tensor to the CPU. What is returned waits for the copy alone, not for what
-    the device was given to do after it."""
+    """Start to copy a tensor to the CPU.
+
+    Returns:
+        A function that waits for the copy and returns it. It does not wait for work that the device
+        got after the copy.
+    """
     if not x.is_cuda:
         return lambda: x
     copy = x.to("cpu", non_blocking=True)
@@ -103,17 +140,35 @@ def async_to_cpu(x: torch.Tensor) -> Callable[[], torch.Tensor]:
     return wait
 
 
-@torch.compiler.disable
+@torch.compiler.disable  # type: ignore[untyped-decorator]  # not typed
 def raise_on_bad_rows(
-    seen: Callable[[], torch.Tensor], least: int, most: int, config: PreTrainedConfig
+    checks: Callable[[], torch.Tensor],
+    min_sentences: int,
+    max_sentences: int,
+    config: CrossThoughtConfig,
 ) -> None:
-    """Raises ValueError for the rows that cannot be read, the first of them named."""
-    wrong = [(row, *rest) for row, (right, *rest) in enumerate(seen().tolist()) if not right]
-    if not wrong:
+    """Raise an error that names the first invalid row, if there is one.
+
+    Args:
+        checks: returns `PackedRows.checks`, on the CPU.
+        min_sentences: the fewest sentences of a row.
+        max_sentences: the most sentences of a row.
+        config: the model's configuration.
+
+    Raises:
+        ValueError: a row is invalid.
+    """
+    facts = enumerate(checks().tolist())
+    bad_rows = [(row, count, longest) for row, (valid, count, longest) in facts if not valid]
+    if not bad_rows:
         return
-    row, count, longest = wrong[0]
-    forms = [" ".join(f"<s> {name} </s>" for name in "AB"[:n]) for n in range(least, most + 1)]
+    row, count, longest = bad_rows[0]
+    forms = [
+        " ".join(f"<s> {name} </s>" for name in "AB"[:sentences])
+        for sentences in range(min_sentences, max_sentences + 1)
+    ]
     raise ValueError(
-        f"row {row} has {count} </s> and a sentence of {longest} tokens ({len(wrong)} such rows); "
-        f"{' or '.join(forms)} of at most {config.longest_sentence} tokens a sentence would do"
+        f"row {row} has {count} </s> and a sentence of {longest} tokens ({len(bad_rows)} such "
+        f"rows); {' or '.join(forms)} of at most {config.longest_sentence} tokens a sentence would "
+        "do"
     )
