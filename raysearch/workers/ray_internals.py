@@ -1,7 +1,8 @@
 """Everything in which raysearch relies on private parts of Ray, each with its reason.
 
-It is apart so that a new version of Ray can be checked in one place: tests/workers/test_ray_internals.py
-fails where Ray has renamed one of these parts or calls it in another way.
+It is apart so that a new version of Ray can be checked in one place:
+tests/workers/test_ray_internals.py fails where Ray has renamed one of these parts or calls it in
+another way.
 """
 
 import asyncio
