@@ -197,7 +197,8 @@ def convert(
     """Make a transformers folder of AMOS's, COCO-LM's, RoBERTa's, XLM-R's or Cross-Thought's."""
     from ..models.convert.conversion import convert as converted
 
-    _show(converted(checkpoint, to=to, tokenizer=tokenizer, family=family, head=head))
+    summary = converted(checkpoint, to=to, tokenizer=tokenizer, family=family, head=head)
+    print(printable(summary, lines=True))  # it has escaped what stands in its lines
 
 
 @app.command()

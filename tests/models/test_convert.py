@@ -20,7 +20,9 @@ import torch
 from support import amos_reference
 from support.paths import SHARED
 from torch import nn
+from typer.testing import CliRunner
 
+from raysearch.cli import app
 from raysearch.errors import InputError
 from raysearch.models import model_folder
 from raysearch.models.amos import vocabulary
@@ -1221,4 +1223,15 @@ def test_the_summary_says_what_became_of_every_tensor(tmp_path, pieces):
         "pickled     argparse.Namespace: never run, left out",
     ]
     assert {line.split()[0] for line in said[7:]} == {"written"}
+    command = [
+        "convert",
+        str(tmp_path / "a.pt"),
+        "--to",
+        str(tmp_path / "b"),
+        "--tokenizer",
+        folder,
+    ]
+    printed = CliRunner().invoke(app, list(map(str, command))).stdout.splitlines()
+    assert printed[:7] == said[:7]
+    assert len(printed) == len(said)
     assert {path.name for path in made.files} >= {"config.json", "model.safetensors"}

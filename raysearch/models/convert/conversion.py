@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ...errors import InputError, Problem, unknown_name
+from ...errors import InputError, Problem, printable, unknown_name
 from . import fairseq_checkpoint, target_model, tokenizer_files, weights
 from .parameter_names import FAMILIES
 
@@ -59,7 +59,7 @@ class Summary:
             ),
             *(("written", str(path)) for path in self.files),
         ]
-        return "\n".join(f"{name:<12}{text}" for name, text in lines)
+        return "\n".join(f"{name:<12}{printable(text)}" for name, text in lines)
 
 
 def convert(
