@@ -10,7 +10,7 @@ from run_folders import Script, write_study
 from raysearch import results, study
 from raysearch.cli import progress
 from raysearch.cli.progress import ProgressDisplay, closing
-from raysearch.run_folder import Journal, read_journal
+from raysearch.run_folder import Journal, Record, read_journal
 from raysearch.search import Run
 from raysearch.search.trial_queue import TrialQueue
 
@@ -118,7 +118,7 @@ def test_a_panel_shows_trials_the_best_lanes_time_left_and_device_hours(queue):
 def test_a_line_goes_above_the_panel_and_the_last_state_stays(queue):
     shown, console = panel(queue)
     shown.note("glue/rte train: prepared")
-    while not isinstance(record := queue.next(), str):
+    while isinstance(record := queue.next(), Record):
         queue.requeue(record)
         shown.change(toy_trial(queue))
     shown.close()
