@@ -14,8 +14,8 @@ from .removal import (
     remove_known,
     remove_stale,
     remove_tree,
-    shorten,
     take_place,
+    truncate_file,
 )
 from .untrusted_files import open_input, open_regular, parse_json, read_json
 
@@ -47,9 +47,9 @@ __all__ = [
     "remove_tree",
     "replaced",
     "run_named_in",
-    "shorten",
     "staged_file",
     "staged_folder",
     "take_place",
+    "truncate_file",
     "write_atomically",
 ]

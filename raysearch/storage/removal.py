@@ -75,7 +75,7 @@ def keep_aside(path: Path) -> Path:
     return aside
 
 
-def shorten(descriptor: int, size: int) -> None:
+def truncate_file(descriptor: int, size: int) -> None:
     """Truncate an open file to a size in bytes."""
     os.ftruncate(descriptor, size)
 
