@@ -9,7 +9,6 @@ from collections import defaultdict
 from typing import Any
 
 import torch
-from transformers import PreTrainedModel
 
 from ..models.layer_depths import depths_of
 from ..models.pruned_embedding import PrunedEmbedding
@@ -94,8 +93,9 @@ def learning_rate_multipliers(
 
 def _model_depths(model: torch.nn.Module) -> dict[str, int]:
     """Return the depth of each parameter of a model."""
-    if isinstance(model, PreTrainedModel):
-        return depths_of(model)
+    if hasattr(model, "base_model"):
+        pretrained: Any = model  # of transformers, which training does not import
+        return depths_of(pretrained)
     return parameter_depths([name for name, _ in model.named_parameters()])
 
 
