@@ -34,11 +34,7 @@ def score_languages(
         InputError: with all the problems of the predictions, or if no language has labels.
     """
     source = f"score {task.name}"
-    _, folder = collect_errors(
-        source,
-        lambda: _check_data_folder(source, data),
-        lambda: folders.language_files(task, predictions, kind),
-    )
+    folder = _find_files(source, task, data, predictions, kind)
     scores: dict[str, dict[str, float]] = {}
     unlabelled: dict[str, list[str]] = {}  # the reason -> the languages
     notes = _ignored_notes(folder)
@@ -49,13 +45,9 @@ def score_languages(
             unlabelled.setdefault(gold, []).append(language)
             continue
         try:
+            values = comparison.read_predictions(task, path)
             scores[language], further = comparison.compare(
-                task,
-                gold,
-                data,
-                path,
-                comparison.read_predictions(task, path),
-                as_official=as_official,
+                task, gold, data, path, values, as_official=as_official
             )
             notes += [f"{language}: {note}" for note in further]
             examples += len(gold.examples)
@@ -66,15 +58,26 @@ def score_languages(
     without = [f"no labels for {', '.join(codes)} ({why})" for why, codes in unlabelled.items()]
     if not scores:
         raise InputError(source, [Problem(location="--data", text=text) for text in without])
-    known = len(splits_of_kind(task, folder.kind))
     return ScoreResult(
         task=task.name,
         split=folder.kind,
         examples=examples,
         scores=_over_languages(scores, task.languages[0]),
-        notes=(*_missing_language_notes(len(scores), known), *without, *notes),
+        notes=(*_missing_notes(task, folder.kind, len(scores)), *without, *notes),
         languages=scores,
     )
+
+
+def _find_files(
+    source: str, task: Task, data: Path, predictions: Path, kind: str | None
+) -> folders.PredictionFolder:
+    folder: folders.PredictionFolder
+    _, folder = collect_errors(
+        source,
+        lambda: _check_data_folder(source, data),
+        lambda: folders.language_files(task, predictions, kind),
+    )
+    return folder
 
 
 def _by_language(folder: folders.PredictionFolder) -> list[tuple[str, Split, Path]]:
@@ -107,7 +110,8 @@ def _check_data_folder(source: str, data: Path) -> None:
         raise InputError(source, [Problem(location="--data", text=text)])
 
 
-def _missing_language_notes(scored: int, known: int) -> list[str]:
+def _missing_notes(task: Task, kind: str, scored: int) -> list[str]:
+    known = len(splits_of_kind(task, kind))
     return [f"the mean is of {scored} of the task's {known} languages"] if scored < known else []
 
 

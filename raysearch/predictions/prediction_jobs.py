@@ -100,8 +100,8 @@ def predicted_tasks(name: str, names: Sequence[str] | None) -> list[Task]:
         name: the task's name.
         names: only these tasks, and those that their models predict; None for all.
     """
-    own = [task for task in tasks.TASKS.values() if name in (task.name, task.predicted_by)]
-    return [task for task in own if not names or {task.name, task.predicted_by} & set(names)]
+    predicted = [task for task in tasks.TASKS.values() if name in (task.name, task.predicted_by)]
+    return [task for task in predicted if not names or {task.name, task.predicted_by} & set(names)]
 
 
 class RunFacts:

@@ -66,6 +66,20 @@ def score(
         return multilingual.score_languages(task, data, predictions, split, as_official=as_official)
     if predictions.is_dir():
         split, predictions = folders.single_file(task, predictions, split)
+    return _score_file(task, data, predictions, split, null_odds, threshold, as_official)
+
+
+def _score_file(
+    task: Task,
+    data: Path,
+    predictions: Path,
+    split: str | None,
+    null_odds: Path | None,
+    threshold: float | None,
+    as_official: bool,
+) -> ScoreResult:
+    """Score one file of predictions; the parameters are those of `score`."""
+    source = f"score {task.name}"
     _, gold, values, null_scores = collect_errors(
         source,
         lambda: _check_options(task, source, null_odds, threshold, as_official),
