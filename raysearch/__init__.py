@@ -1,4 +1,4 @@
-"""raysearch finds fine-tuning hyperparameters of a text encoder and writes the paper's table."""
+"""Find fine-tuning hyperparameters of text encoders and write the paper's table."""
 
 from importlib import import_module
 from typing import Any
@@ -7,8 +7,8 @@ from .lazy_registration import register_when_imported
 
 __version__ = "0.2.0"
 
-# Public name -> the module that defines it, imported when the name is first used: reading a study
-# loads neither Ray nor torch.
+# Public name -> the module that defines it. A module is imported when one of its names is first
+# used, so that reading a study loads neither Ray nor torch.
 _DEFINED_IN = {
     "InputError": "errors",
     "Lanes": "preflight",

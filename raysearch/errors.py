@@ -1,4 +1,8 @@
-"""What a user can cause and mend: every problem with its place, what was seen, what would do."""
+"""Errors that a user can cause and fix, as lists of problems.
+
+Every problem says where it is, what was seen, and what would work instead. They are apart because
+every other module raises them; this one imports nothing of raysearch.
+"""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -7,71 +11,74 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from itertools import islice
 
-MAX_NAME_LENGTH = 60  # letters of a name that are shown
-MAX_LISTED_NAMES = 12  # names that are shown
-MOST = 1000  # names that are searched for one that may be meant
-LONGEST = {"location": 200, "text": 4000}  # letters of a problem that are kept
-SIMILARITY_THRESHOLD = 0.75  # from here on one name may be meant by another
-_LISTED = {
-    "task": "tasks",
-    "hyperparameter": "hyperparameters",
-    "study": "studies",
-}  # as `raysearch list` calls them
+MAX_NAME_LENGTH = 60  # characters of a name in a message
+MAX_LISTED_NAMES = 12  # names in a message
+MAX_COMPARED_NAMES = 1000  # names that are compared with an unknown one
+MAX_LENGTHS = {"location": 200, "text": 4000}  # characters of a problem's fields
+SIMILARITY_THRESHOLD = 0.75  # at least this similar, a name is suggested for an unknown one
+# Kind of a name -> the list of `raysearch list` that shows all of that kind.
+_LISTS = {"task": "tasks", "hyperparameter": "hyperparameters", "study": "studies"}
 
-# What a terminal obeys instead of showing it, and what it does not show: control characters, line
+# Characters that a terminal obeys or hides instead of showing them: control characters, line
 # separators, marks that reorder text (U+202E), zero-width and other characters that Unicode calls
 # ignorable, and halves of a surrogate pair, which no encoding can print.
-_UNSEEN = (
+_UNPRINTABLE = (
     "\x00-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f"
     "\u2028-\u202e\u2060-\u206f\u3164\ud800-\udfff\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb"
     "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
 )
-_ESCAPED = re.compile(f"[{_UNSEEN}]")
-_ESCAPED_IN_LINES = re.compile(rf"(?!\n)[{_UNSEEN}]")
+_ESCAPED = re.compile(f"[{_UNPRINTABLE}]")
+_ESCAPED_EXCEPT_LINE_FEEDS = re.compile(rf"(?!\n)[{_UNPRINTABLE}]")
 
 
 def printable(text: object, *, lines: bool = False) -> str:
-    r"""Return text as a terminal may be given it: what it would obey or hide is escaped.
+    r"""Return a text with everything escaped that a terminal would obey or hide.
 
-    An ESC becomes \x1b, a right-to-left override \u202e, half a surrogate pair \ud800. Applied
-    twice it changes nothing more.
+    An ESC becomes \x1b, a right-to-left override \u202e, half a surrogate pair \ud800. A second
+    application changes nothing.
 
     Args:
-        text: anything; its `str` is taken.
-        lines: whether line feeds are the program's own and stay.
+        text: any object; its `str` is taken.
+        lines: keep line feeds as they are.
     """
-    found = _ESCAPED_IN_LINES if lines else _ESCAPED
-    return found.sub(lambda match: match[0].encode("unicode_escape").decode(), str(text))
+    pattern = _ESCAPED_EXCEPT_LINE_FEEDS if lines else _ESCAPED
+    return pattern.sub(lambda match: match[0].encode("unicode_escape").decode(), str(text))
 
 
 @contextmanager
-def refuse_unreadable(what: object) -> Iterator[None]:
-    """Note on an unexpected exception what was being read; the last handler prints it.
+def refuse_unreadable(source: object) -> Iterator[None]:
+    """Add to an unexpected exception a note that says what was being read.
+
+    The command's last handler prints the note. A RaysearchError says where it comes from itself and
+    gets none.
 
     Args:
-        what: a file, or a sentence's object such as "the journal of runs/x".
+        source: a file, or a phrase such as "the journal of runs/x".
     """
     try:
         yield
     except RaysearchError:
         raise
     except Exception as error:
-        error.add_note(printable(what))
+        error.add_note(printable(source))
         raise
 
 
 class RaysearchError(Exception):
-    """Base of everything that the command prints without a traceback, with exit code 2."""
+    """An error that the command prints without a traceback; its exit code is 2."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
-    """One thing that is wrong: where it stands, and what was seen and would do.
+    """One fault of an input.
 
-    Both are kept as they may be printed, see `printable`, and cut where they are very long.
+    Texts are stored as they may be printed, see `printable`, and cut at MAX_LENGTHS.
 
     Attributes:
-        count: how many it stands for: the last line of a list that was cut stands for the rest.
+        location: where the fault is: a field, a file, a line.
+        text: what was seen, and what would work instead.
+        count: the number of faults that it stands for: more than 1 in the last line of a list that
+            was cut.
     """
 
     location: str
@@ -79,19 +86,23 @@ class Problem:
     count: int = 1
 
     def __post_init__(self) -> None:
-        for name, longest in LONGEST.items():
+        for name, max_length in MAX_LENGTHS.items():
             value = printable(getattr(self, name), lines=name == "text")
-            if len(value) > longest:
-                value = f"{value[: longest - 3]}..."
+            if len(value) > max_length:
+                value = f"{value[: max_length - 3]}..."
             object.__setattr__(self, name, value)
 
 
 class InputError(RaysearchError):
-    """All the problems of one input at once.
+    """All problems of one input.
 
     Args:
-        source: the file, folder or command that they were found in.
+        source: the file, folder or command that has the problems.
         problems: at least one.
+
+    Attributes:
+        source: see above, as it may be printed.
+        problems: see above.
     """
 
     def __init__(self, source: str, problems: Iterable[Problem]) -> None:
@@ -110,68 +121,83 @@ class InputError(RaysearchError):
             lines.extend(f"  {'':<{width}}  {line}" for line in rest)
         return "\n".join(lines)
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[type["InputError"], tuple[str, Sequence[Problem]]]:
         return type(self), (self.source, self.problems)
 
 
 def unknown_name(kind: str, name: str, names: Iterable[str]) -> str:
-    """Say that `name` is no such thing, and what is: the nearest names, else all of them if they
-    are few, else the command that lists them.
+    """Return a message for a name that does not exist.
+
+    It suggests the most similar names. If there are none, it shows all names if they are few, else
+    the command that lists them.
 
     Args:
-        kind: what was looked for, for example "task".
+        kind: what the name was taken for, for example "task".
+        name: the unknown name.
+        names: all names that exist.
     """
     names = sorted(map(printable, names))
-    near = nearest_name(name, names)
-    if 0 < len(near) <= 3:
-        hint = f"did you mean {' or '.join(repr(one) for one in near)}?"
-    elif not near and len(names) > MAX_LISTED_NAMES and kind in _LISTED:
-        hint = f"`raysearch list {_LISTED[kind]}` shows them"
+    similar = nearest_name(name, names)
+    if 0 < len(similar) <= 3:
+        hint = f"did you mean {' or '.join(map(repr, similar))}?"
+    elif not similar and len(names) > MAX_LISTED_NAMES and kind in _LISTS:
+        hint = f"`raysearch list {_LISTS[kind]}` shows them"
     else:
-        listed = near or names
+        listed = similar or names
         hint = f"there are: {', '.join(listed[:MAX_LISTED_NAMES])}"
-        hint += (
-            f" and {len(listed) - MAX_LISTED_NAMES} more" if len(listed) > MAX_LISTED_NAMES else ""
-        )
+        if len(listed) > MAX_LISTED_NAMES:
+            hint += f" and {len(listed) - MAX_LISTED_NAMES} more"
     return f"no {kind} named '{shorten(name)}'; {hint}"
 
 
 def nearest_name(name: str, names: Iterable[str]) -> list[str]:
-    """Names that were probably meant, the likeliest first: the same but for capitals or the order
-    of letters, else those that it is a part of or holds, and the most similar one. Of very many
-    names only some are looked at."""
-    name, names = name[:MAX_NAME_LENGTH], list(islice(names, MOST))
-    letters = {one: one.casefold() for one in (name, *names)}
-    plain = letters[name]
+    """Return the names that an unknown name was probably meant for, the most similar first.
 
-    def likeness(one: str) -> float:
-        return _likeness(plain, letters[one])
+    A name that differs only in capitals or in the order of its letters is returned alone. Else
+    these are the names that contain the unknown one or are part of it, and the most similar one.
 
-    if same := [one for one in names if sorted(letters[one]) == sorted(plain)]:
+    Args:
+        name: the unknown name; its first MAX_NAME_LENGTH characters are compared.
+        names: all names that exist; the first MAX_COMPARED_NAMES are compared.
+    """
+    name, names = name[:MAX_NAME_LENGTH], list(islice(names, MAX_COMPARED_NAMES))
+    folded = {text: text.casefold() for text in (name, *names)}
+    target = folded[name]
+
+    def similarity(candidate: str) -> float:
+        return _similarity(target, folded[candidate])
+
+    if same := [text for text in names if sorted(folded[text]) == sorted(target)]:
         return same[:1]
-    if len(plain) < 3:
+    if len(target) < 3:
         return []
-    longer = [one for one in names if plain in letters[one]]
-    parts = [one for one in names if len(one) > 2 and letters[one] in plain]
-    best = max(sorted(names, reverse=True), key=likeness, default="")  # of versions the newest
-    similar = [best] if best and likeness(best) >= SIMILARITY_THRESHOLD else []
-    return sorted({*longer, *parts, *similar}, key=lambda one: (-likeness(one), one))
+    containing = [text for text in names if target in folded[text]]
+    contained = [text for text in names if len(text) > 2 and folded[text] in target]
+    # Of equally similar names, such as versions, the last in the alphabet is taken.
+    best = max(sorted(names, reverse=True), key=similarity, default="")
+    similar = [best] if best and similarity(best) >= SIMILARITY_THRESHOLD else []
+    return sorted({*containing, *contained, *similar}, key=lambda text: (-similarity(text), text))
 
 
-def _likeness(one: str, other: str) -> float:
-    """How alike two names are, mostly in the words that they do not share: glue/abc is not like
-    glue/rte. 1 where one has all words of the other."""
-    words, others = (re.split(r"[\W_]+", text) for text in (one, other))
-    left = "_".join(word for word in words if word not in others)
-    right = "_".join(word for word in others if word not in words)
-    if not left or not right:
+def _similarity(first: str, second: str) -> float:
+    """Return how similar two names are, from 0 to about 1.
+
+    Words that both names have count little: glue/abc is not similar to glue/rte. The result is 1 if
+    one name has all words of the other.
+    """
+    first_words, second_words = (re.split(r"[\W_]+", text) for text in (first, second))
+    first_rest = "_".join(word for word in first_words if word not in second_words)
+    second_rest = "_".join(word for word in second_words if word not in first_words)
+    if not first_rest or not second_rest:
         return 1
-    slack = 0.1 if len(left + right) <= 6 else 0  # one letter of three may be another
-    apart, whole = (SequenceMatcher(None, *pair).ratio() for pair in ((left, right), (one, other)))
-    return max(apart + slack, whole - 0.1)
+    # One wrong letter in a word of three would otherwise count too much.
+    bonus = 0.1 if len(first_rest + second_rest) <= 6 else 0
+    rest_ratio = SequenceMatcher(None, first_rest, second_rest).ratio()
+    full_ratio = SequenceMatcher(None, first, second).ratio()
+    return max(rest_ratio + bonus, full_ratio - 0.1)
 
 
 def shorten(text: str) -> str:
-    """What was seen, in one line, cut where it is long."""
+    """Return a text in one line of at most MAX_NAME_LENGTH characters."""
     text = " ".join(text[: 4 * MAX_NAME_LENGTH].split())
     return text if len(text) <= MAX_NAME_LENGTH else f"{text[: MAX_NAME_LENGTH - 3]}..."

@@ -192,16 +192,7 @@ def score(
     Raises:
         InputError: as in `evaluate`; a metric is unknown; a "best_*" metric has no null scores.
     """
-    problems = [
-        Problem(location="metric", text=unknown_name("metric", name, SCORES))
-        for name in metrics
-        if name not in SCORES
-    ]
-    if nulls is None and any(name.startswith("best_") for name in metrics):
-        text = "null scores are needed to search for the best threshold"
-        problems.append(Problem(location="null scores", text=text))
-    if problems:
-        raise InputError("scores", problems)
+    _check_metrics(metrics, nulls)
     if nulls is not None and any(map(math.isnan, nulls.values())):
         return dict.fromkeys(metrics, 0.0)
     if unanswerable is None:
@@ -215,6 +206,19 @@ def score(
         normalizer=normalizer_of(language) if language else normalize_answer,
     )
     return {name: scores.get(name, 0.0) for name in metrics}
+
+
+def _check_metrics(metrics: Sequence[str], null_scores: Mapping[str, float] | None) -> None:
+    problems = [
+        Problem(location="metric", text=unknown_name("metric", name, SCORES))
+        for name in metrics
+        if name not in SCORES
+    ]
+    if null_scores is None and any(name.startswith("best_") for name in metrics):
+        text = "null scores are needed to search for the best threshold"
+        problems.append(Problem(location="null scores", text=text))
+    if problems:
+        raise InputError("scores", problems)
 
 
 def _question_scores(

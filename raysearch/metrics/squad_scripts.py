@@ -55,28 +55,13 @@ def evaluate(
             text = f"{len(missing):,} of {len(gold):,} questions have no prediction and count as 0"
             notes.append(f"{text}: {format_ids(missing)}")
         return scores, tuple(notes)
-    if not known:
-        text = "no question has one; the official script of 2.0 divides by 0"
-        raise InputError("answers", [Problem(location="predictions", text=text)])
     if null_scores is not None:
         notes += _unknown_id_notes("null scores", null_scores, gold)
-        null_scores = {i: null for i, null in null_scores.items() if i in predicted}
-        if problems := id_mismatch_problems("null score", null_scores, predicted):
-            raise InputError("answers", problems)
-        threshold = THRESHOLD if threshold is None else threshold
-    scores = squad.evaluate(
-        known,
-        predicted,
-        null_scores=null_scores,
-        threshold=threshold,
-        unanswerable=True,
-        normalizer=normalizer,
-        split_ties=True,
-    )
+    scores = _version_2_scores(known, predicted, null_scores, threshold, normalizer)
     if missing:
         scores = {name: scores[name] for name in ("exact", "f1")}
         notes.append(_missing_note(missing, scores, len(gold)))
-    return {name: 0.0 if math.isinf(x) else x for name, x in scores.items()}, tuple(notes)
+    return scores, tuple(notes)
 
 
 def _version_1_scores(
@@ -97,6 +82,34 @@ def _version_1_scores(
         return {"exact": 0.0, "f1": 0.0}
     scores = squad.evaluate(known, predicted, unanswerable=False, normalizer=normalizer)
     return {name: score * len(known) / questions for name, score in scores.items()}
+
+
+def _version_2_scores(
+    known: Mapping[str, str],
+    predicted: squad.GoldAnswers,
+    null_scores: Mapping[str, float] | None,
+    threshold: float | None,
+    normalizer: Normalizer,
+) -> dict[str, float]:
+    """Return the scores of 2.0 over the questions with a prediction; -inf thresholds are 0.0."""
+    if not known:
+        text = "no question has one; the official script of 2.0 divides by 0"
+        raise InputError("answers", [Problem(location="predictions", text=text)])
+    if null_scores is not None:
+        null_scores = {i: null for i, null in null_scores.items() if i in predicted}
+        if problems := id_mismatch_problems("null score", null_scores, predicted):
+            raise InputError("answers", problems)
+        threshold = THRESHOLD if threshold is None else threshold
+    scores = squad.evaluate(
+        known,
+        predicted,
+        null_scores=null_scores,
+        threshold=threshold,
+        unanswerable=True,
+        normalizer=normalizer,
+        split_ties=True,
+    )
+    return {name: 0.0 if math.isinf(x) else x for name, x in scores.items()}
 
 
 def _unknown_id_notes(

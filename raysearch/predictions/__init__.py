@@ -1,1 +1,4 @@
-"""Predictions: made with a trained model, written as benchmarks take them, read and scored."""
+"""Predictions: made with a trained model, written in the benchmarks' formats, read and scored.
+
+It is apart from training because scoring needs neither models nor torch.
+"""

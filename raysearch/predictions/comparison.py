@@ -1,8 +1,12 @@
-"""The scores of predictions that were read, against labelled examples. Knows no options."""
+"""Scores predictions that have been read against labelled examples.
 
+It is apart from `scoring` because it works without options, and folders of languages use it too.
+"""
+
+from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 from .. import metrics
 from ..errors import InputError, Problem
@@ -11,121 +15,160 @@ from ..metrics.missing_ids import id_mismatch_problems
 from ..tasks import Example, Task
 from . import json_files, text_files
 from .error_collection import collect_errors
-from .references import References
-from .split_detection import matching_splits
+from .references import References, example_id
+from .split_detection import Answers, matching_splits
+from .text_files import Lines
+
+NullScores = dict[str, float]
+ScoresAndNotes = tuple[dict[str, float], tuple[str, ...]]
 
 
-def read_predictions(task: Task, path: Path) -> Any:
-    """A file of predictions as far as it can be read without the examples."""
-    return json_files.read_mapping(path) if task.layout == "json" else text_files.read_text(path)
+def read_predictions(task: Task, path: Path) -> Answers | Lines:
+    """Read a file of predictions as far as that is possible without the examples.
+
+    Returns:
+        Question -> answer from JSON; else the lines with their numbers.
+
+    Raises:
+        InputError: with all the problems that the file has by itself.
+    """
+    return json_files.read_answers(path) if task.layout == "json" else text_files.read_text(path)
 
 
 def compare(
-    task: Task, gold: References, data: Path, path: Path, found: Any, *,
-    odds_path: Path | None = None, odds: dict[str, float] | None = None,
-    threshold: float | None = None, as_official: bool = False,
-) -> tuple[dict[str, float], tuple[str, ...]]:  # fmt: skip
-    """The scores, as fractions, and what to say of them.
+    task: Task,
+    gold: References,
+    data: Path,
+    path: Path,
+    predictions: Answers | Lines,
+    *,
+    null_scores_path: Path | None = None,
+    null_scores: NullScores | None = None,
+    threshold: float | None = None,
+    as_official: bool = False,
+) -> ScoresAndNotes:
+    """Return the scores, as fractions, and notes on them.
 
     Args:
-        data: where the gold is from, for splits that fit better.
-        path, odds_path: the files, for messages.
-        found: what `read` gave of the predictions.
-        as_official: whether ids that are missing or of no question are no error, see
-            `metrics.official`.
+        task: the task.
+        gold: the labelled examples.
+        data: where they are from; other splits there are tried if the predictions do not fit.
+        path: the file of predictions, for messages.
+        predictions: of `read_predictions`.
+        null_scores_path: the file of null scores, for messages.
+        null_scores: question -> how sure the model is that there is no answer.
+        threshold: see `metrics.squad.evaluate`.
+        as_official: whether missing and unknown ids are no error, see `metrics.squad_scripts`.
 
     Raises:
-        InputError: all that is wrong with the predictions of these examples.
+        InputError: with all the problems that the predictions have with these examples.
     """
-    if problems := matching_splits(task, gold.split, data, found, gold.examples):
+    if problems := matching_splits(task, gold.split, data, predictions, gold.examples):
         raise InputError(str(path), problems)
-    if task.layout != "json":
-        return _labels(task, gold, path, found), ()
+    if not isinstance(predictions, dict):
+        return _score_labels(task, gold, path, predictions), ()
     if as_official:
-        return _official(task, gold, path, found, odds, threshold)
+        return _score_as_official(task, gold, path, predictions, null_scores, threshold)
     collect_errors(
         f"score {task.name}",
-        lambda: _paired(path, "prediction", found, gold.examples),
-        lambda: _paired(odds_path, "null score", odds, gold.examples),
+        lambda: _check_ids(path, "prediction", predictions, gold.examples),
+        lambda: _check_ids(null_scores_path, "null score", null_scores, gold.examples),
     )
-    return _answers(task, gold, found, odds, threshold)
+    return _score_answers(task, gold, predictions, null_scores, threshold)
 
 
-def _official(
-    task: Task, gold: References, path: Path, found: dict[str, str], odds: dict[str, float] | None,
+def _score_as_official(
+    task: Task,
+    gold: References,
+    path: Path,
+    predictions: Answers,
+    null_scores: NullScores | None,
     threshold: float | None,
-) -> tuple[dict[str, float], tuple[str, ...]]:  # fmt: skip
-    """What the benchmark's own script prints and warns of."""
-    true, normalise = _compared(task, gold)
+) -> ScoresAndNotes:
+    """Return what the benchmark's own script prints, and its warnings."""
+    answers, normalizer = _gold_answers(task, gold)
     try:
         return metrics.squad_scripts.evaluate(
-            found, true, null_scores=odds, threshold=threshold, unanswerable=task.unanswerable,
-            normalizer=normalise,
-        )  # fmt: skip
+            predictions,
+            answers,
+            null_scores=null_scores,
+            threshold=threshold,
+            unanswerable=task.unanswerable,
+            normalizer=normalizer,
+        )
     except InputError as error:
         raise InputError(str(path), error.problems) from None
 
 
-def _compared(task: Task, gold: References) -> tuple[dict[str, tuple[str, ...]], Normalizer]:
-    """Question -> its gold answers, and what makes texts comparable."""
-    true = {e["id"]: tuple(text for text, _ in e["answers"]) for e in gold.examples}
+def _gold_answers(task: Task, gold: References) -> tuple[dict[str, tuple[str, ...]], Normalizer]:
+    """Return question -> its gold answers, and the function that makes answers comparable."""
+    answers = {}
+    for example in gold.examples:
+        pairs = cast(tuple[tuple[str, int], ...], example["answers"])
+        answers[example_id(example)] = tuple(text for text, _ in pairs)
     if task.by_language and gold.split.language:
-        return true, metrics.squad.normalizer_of(gold.split.language)
-    return true, metrics.squad.normalize_answer
+        return answers, metrics.squad.normalizer_of(gold.split.language)
+    return answers, metrics.squad.normalize_answer
 
 
-def _answers(
-    task: Task, gold: References, found: dict[str, str], odds: dict[str, float] | None,
+def _score_answers(
+    task: Task,
+    gold: References,
+    predictions: Answers,
+    null_scores: NullScores | None,
     threshold: float | None,
-) -> tuple[dict[str, float], tuple[str, ...]]:  # fmt: skip
-    """The scores, and what to say of them."""
-    true, normalise = _compared(task, gold)
+) -> ScoresAndNotes:
+    """Return the scores of answers, and notes on them."""
+    answers, normalizer = _gold_answers(task, gold)
     evaluate = partial(
         metrics.squad.evaluate,
-        found,
-        true,
-        null_scores=odds,
+        predictions,
+        answers,
+        null_scores=null_scores,
         threshold=threshold,
         unanswerable=task.unanswerable,
-        normalizer=normalise,
+        normalizer=normalizer,
     )
     scores, notes = evaluate(), []
-    if task.unanswerable and odds is None and all(found.values()):
+    if task.unanswerable and null_scores is None and all(predictions.values()):
         notes.append("every question is answered; an answer may be empty, or --null-odds be given")
-    if odds is not None and len(set(odds.values())) < len(odds):
-        parted = evaluate(split_ties=True)
+    if null_scores is not None and len(set(null_scores.values())) < len(null_scores):
+        official = evaluate(split_ties=True)
         notes += [
-            f"some odds are equal; the official script, which parts them, prints {name} "
-            f"{100 * parted[name]:.2f}"
+            f"some null odds are equal; the official script, which splits such ties, prints {name} "
+            f"{100 * official[name]:.2f}"
             for name in ("best_exact", "best_f1")
-            if parted[name] != scores[name]
+            if official[name] != scores[name]
         ]
     return scores, tuple(notes)
 
 
-def _paired(
-    path: Path | None, what: str, found: dict[str, Any] | None, examples: list[Example]
+def _check_ids(
+    path: Path | None, kind: str, values: Mapping[str, object] | None, examples: Iterable[Example]
 ) -> None:
-    """Raise InputError unless all examples have one, and no others."""
-    gold = dict.fromkeys(example["id"] for example in examples)
-    if found is not None and (problems := id_mismatch_problems(what, found, gold)):
+    """Raise InputError unless the ids of the values are those of the examples."""
+    gold = dict.fromkeys(example_id(example) for example in examples)
+    if values is not None and (problems := id_mismatch_problems(kind, values, gold)):
         text = "to score what is there as the benchmark's own script does, add --as-official"
         raise InputError(str(path), [*problems, Problem(location="ids", text=text, count=0)])
 
 
-def _labels(task: Task, gold: References, path: Path, found: text_files.Lines) -> dict[str, float]:
-    """The task's metrics over the whole split, and over each of its parts."""
+def _score_labels(task: Task, gold: References, path: Path, lines: Lines) -> dict[str, float]:
+    """Return the task's metrics over the full split, and over each of its parts."""
     if task.head == "tag":
-        tags = {example["id"]: example["label"] for example in gold.examples}
-        given = text_files.read_tags(path, found, task, gold.examples)
-        return metrics.token_classification.score(task.metrics, given, tags, task.labels)
+        tags = {
+            example_id(example): cast(tuple[int, ...], example["label"])
+            for example in gold.examples
+        }
+        predicted_tags = text_files.read_tags(path, lines, task, gold.examples)
+        return metrics.token_classification.score(task.metrics, predicted_tags, tags, task.labels)
     read = text_files.read_choices if task.layout == "numbered" else text_files.read_classes
-    given = read(path, found, task, gold.examples)
-    true = [example["label"] for example in gold.examples]
-    scores, first = metrics.score(task.metrics, given, true), 0
+    predictions = read(path, lines, task, gold.examples)
+    labels = [cast(float, example["label"]) for example in gold.examples]
+    scores, first = metrics.score(task.metrics, predictions, labels), 0
     for part, count in gold.parts.items():
         rows = slice(first, first + count)
-        of_part = metrics.score(task.metrics, given[rows], true[rows])
-        scores |= {f"{part}.{name}": value for name, value in of_part.items()}
+        part_scores = metrics.score(task.metrics, predictions[rows], labels[rows])
+        scores |= {f"{part}.{name}": value for name, value in part_scores.items()}
         first += count
     return scores

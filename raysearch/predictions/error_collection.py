@@ -1,4 +1,7 @@
-"""Several steps of which each may find problems: all are told at once."""
+"""Runs several steps and reports the problems of all of them at once.
+
+It is apart because the scoring of a file and of a folder of languages both use it.
+"""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -8,30 +11,51 @@ from ..errors import InputError, Problem
 
 
 def collect_errors(source: str, *steps: Callable[[], Any]) -> list[Any]:
-    """What each step gives. Raises InputError with the problems of all that fail."""
-    found, errors = [], []
+    """Return the result of each step.
+
+    Args:
+        source: the source of an error that joins several.
+        steps: run in order, also after one has failed.
+
+    Raises:
+        InputError: with the problems of all steps that failed.
+    """
+    results, errors = [], []
     for step in steps:
         try:
-            found.append(step())
+            results.append(step())
         except InputError as error:
             errors.append(error)
     if errors:
         raise join_errors(source, errors)
-    return found
+    return results
 
 
-def join_errors(source: str, errors: list[InputError], *, most: int | None = None) -> InputError:
-    """One error for several, each problem with the file that it is of; `most` of each file."""
+def join_errors(
+    source: str, errors: list[InputError], *, max_problems: int | None = None
+) -> InputError:
+    """Return one error with the problems of several, each with the name of its file.
+
+    Args:
+        source: the source of the new error.
+        errors: at least one.
+        max_problems: how many problems of each error are listed; None for all.
+    """
     if len(errors) == 1:
         return errors[0]
-    return InputError(source, [p for error in errors for p in _placed(error, source, most)])
+    return InputError(
+        source, [problem for error in errors for problem in _located(error, source, max_problems)]
+    )
 
 
-def _placed(error: InputError, source: str, most: int | None) -> list[Problem]:
+def _located(error: InputError, source: str, max_problems: int | None) -> list[Problem]:
+    """Return an error's problems with the file's name as their location."""
     if error.source == source:
         return list(error.problems)
-    file, kept = Path(error.source).name, error.problems[:most]
-    problems = [Problem(location=file, text=f"{p.location}: {p.text}", count=p.count) for p in kept]
-    if more := sum(problem.count for problem in error.problems[len(kept) :]):
+    file, listed = Path(error.source).name, error.problems[:max_problems]
+    problems = [
+        Problem(location=file, text=f"{p.location}: {p.text}", count=p.count) for p in listed
+    ]
+    if more := sum(problem.count for problem in error.problems[len(listed) :]):
         problems.append(Problem(location=file, text=f"and {more:,} more", count=more))
     return problems

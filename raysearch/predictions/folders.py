@@ -1,5 +1,8 @@
-"""The files of predictions in a folder: one for each language, as XTREME takes them, or the one
-that a benchmark takes of a task. Knows names, not what is in the files."""
+"""Finds the prediction files in a folder.
+
+A task with languages has one file for each language, as XTREME takes them; other tasks have the one
+file that the benchmark takes. The module is apart because it uses names only, not the contents.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,72 +10,90 @@ from typing import NoReturn
 
 from ..errors import InputError, Problem
 from ..tasks import Split, Task
-from .split_names import KINDS, by_name, kind_of, of_kind, scored, told
+from .split_names import (
+    KINDS,
+    default_kind,
+    labelled_splits,
+    parse_file_name,
+    split_by_name,
+    splits_of_kind,
+)
 
-_SHOWN = 12
+_SHOWN_NAMES = 12
 
 
 @dataclass(frozen=True, kw_only=True)
 class PredictionFolder:
-    """Files of predictions.
+    """The prediction files of a task with languages.
 
     Attributes:
         kind: "dev" or "test".
-        files: each split and the predictions of it, in the order of the task's languages.
-        passed: names of other files.
+        files: each split and its predictions, in the order of the task's languages.
+        ignored: the names of files whose names contain no language.
     """
 
     kind: str
     files: tuple[tuple[Split, Path], ...]
-    passed: tuple[str, ...]
+    ignored: tuple[str, ...]
 
 
-def lone_file(task: Task, folder: Path, name: str | None) -> tuple[str, Path]:
-    """The split and the file of a task without languages, under the name by which it is handed in.
+def single_file(task: Task, folder: Path, name: str | None) -> tuple[str, Path]:
+    """Return the split's name and the file of a task without languages.
+
+    The file has the name under which it is submitted.
 
     Args:
-        name: a split, instead of the first whose file is there.
+        task: the task.
+        folder: the folder.
+        name: the split's name; None for the first split whose file is there.
 
     Raises:
-        InputError: no such file, or of splits only whose labels are not published.
+        InputError: there is no such file, or only files of splits without published labels.
     """
-    splits = [by_name(task, name)] if name else scored(task)
-    asked = [split for split in splits if split.submission]
-    for split in asked:
-        for path in (folder / split.submission, folder / Path(split.submission).name):
+    splits = [split_by_name(task, name)] if name else labelled_splits(task)
+    files = [(split.name, split.submission) for split in splits if split.submission]
+    for split_name, file in files:
+        for path in (folder / file, folder / Path(file).name):
             if path.is_file():
-                return split.name, path
-    wanted = " or ".join(split.submission for split in asked)
-    text = f"no {wanted} in it; it" if wanted else "is a folder; give a file of predictions; it"
+                return split_name, path
+    expected = " or ".join(file for _, file in files)
+    text = f"no {expected} in it; it" if expected else "is a folder; give a file of predictions; it"
     _refuse(folder, f"{text} holds: {_listing(folder)}")
 
 
 def language_files(task: Task, folder: Path, kind: str | None) -> PredictionFolder:
-    """The files of a task with languages, in the folder or in that of the task within it.
+    """Return the files of a task with languages.
 
     Args:
-        kind: "dev" or "test", where the folder holds files of both.
+        task: the task.
+        folder: the folder of the files, or one that holds the task's folder.
+        kind: "dev" or "test"; needed if the folder holds files of both.
 
     Raises:
-        InputError: no file tells a language; files of both kinds, or two of the same language, or
-            of one of which the task has no set.
+        InputError: no file name contains a language, files are of both kinds, two are of the same
+            language, or the task has no split in a language.
     """
     example = Path(task.test[0].submission or "")
-    inside = folder / example.parent
-    place = inside if inside.is_dir() else folder
-    named = {path: told(task, path.name) for path in sorted(place.iterdir()) if path.is_file()}
-    known = {path: said for path, said in named.items() if said}
+    subfolder = folder / example.parent
+    folder = subfolder if subfolder.is_dir() else folder
+    parsed = {
+        path: parse_file_name(task, path.name)
+        for path in sorted(folder.iterdir())
+        if path.is_file()
+    }
+    known = {path: names for path, names in parsed.items() if names}
     if not known:
-        text = f"no file whose name tells a language, such as {example} or {example.name}; it holds"
-        _refuse(place, f"{text}: {_listing(place)}")
-    kind = _kind(task, place, list(known.values()), kind)
-    sets = of_kind(task, kind)
+        text = "no file name contains a language, as in "
+        text += f"{example} or {example.name}; it holds: {_listing(folder)}"
+        _refuse(folder, text)
+    kind = _kind(task, folder, list(known.values()), kind)
+    splits = splits_of_kind(task, kind)
     files: dict[str, Path] = {}
     problems = []
-    for path, (own, language) in known.items():
-        if own not in (None, kind):
+    for path, (file_kind, language) in known.items():
+        if file_kind not in (None, kind):
             continue
-        if language not in sets:
+        if language not in splits:
             text = f"the task has no {kind} set in '{language}'"
             problems.append(Problem(location=path.name, text=text))
         elif language in files:
@@ -80,33 +101,36 @@ def language_files(task: Task, folder: Path, kind: str | None) -> PredictionFold
             problems.append(Problem(location=path.name, text=text))
         files[language] = path
     if problems:
-        raise InputError(str(place), problems)
+        raise InputError(str(folder), problems)
     return PredictionFolder(
         kind=kind,
-        files=tuple((split, files[code]) for code, split in sets.items() if code in files),
-        passed=tuple(path.name for path, said in named.items() if not said),
+        files=tuple((split, files[code]) for code, split in splits.items() if code in files),
+        ignored=tuple(path.name for path, names in parsed.items() if not names),
     )
 
 
-def _kind(task: Task, place: Path, told: list[tuple[str | None, str]], wanted: str | None) -> str:
-    """Whether files are of dev or of test sets: as wanted, as their names tell, or as fits."""
-    kinds = {kind for kind, _ in told if kind}
-    if wanted and wanted not in KINDS:
-        _refuse(place, f"'{wanted}'; of a folder of languages it is: dev or test", "--split")
-    if wanted and kinds and wanted not in kinds:
-        _refuse(place, f"holds no file of a {wanted} set; it holds: {_listing(place)}", "--split")
-    if not wanted and len(kinds) > 1:
-        _refuse(
-            place, "the folder holds files of dev and of test sets; name one of them", "--split"
-        )
-    return wanted or next(iter(kinds), kind_of(task, (language for _, language in told)))
+def _kind(
+    task: Task, folder: Path, names: list[tuple[str | None, str]], requested: str | None
+) -> str:
+    """Return the kind of the files: as requested, as in their names, or the default."""
+    kinds = {kind for kind, _ in names if kind}
+    if requested and requested not in KINDS:
+        text = f"'{requested}'; for a folder of languages it is: dev or test"
+        _refuse(folder, text, "--split")
+    if requested and kinds and requested not in kinds:
+        text = f"holds no file of a {requested} set; it holds: {_listing(folder)}"
+        _refuse(folder, text, "--split")
+    if not requested and len(kinds) > 1:
+        text = "the folder holds files of dev and of test sets; name one of them"
+        _refuse(folder, text, "--split")
+    return requested or next(iter(kinds), default_kind(task, (language for _, language in names)))
 
 
-def _refuse(place: Path, text: str, option: str = "--predictions") -> NoReturn:
-    raise InputError(str(place), [Problem(location=option, text=text)])
+def _refuse(folder: Path, text: str, option: str = "--predictions") -> NoReturn:
+    raise InputError(str(folder), [Problem(location=option, text=text)])
 
 
 def _listing(folder: Path) -> str:
     names = sorted(path.name for path in folder.iterdir())
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return (", ".join(names[:_SHOWN]) or "nothing") + more
+    more = f" and {len(names) - _SHOWN_NAMES} more" if len(names) > _SHOWN_NAMES else ""
+    return (", ".join(names[:_SHOWN_NAMES]) or "nothing") + more

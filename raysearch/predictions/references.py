@@ -1,8 +1,12 @@
-"""The labelled examples that predictions are scored on: from a data folder, or from a lone file."""
+"""The labelled examples that predictions are scored on, and the fields of an example by type.
+
+It is apart from the readers because scoring also takes a single gold file under any name.
+"""
 
 from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast
 
 from ..data import readers
 from ..errors import InputError, Problem
@@ -12,12 +16,13 @@ from ..tasks import Example, Split, Task
 
 @dataclass(frozen=True, kw_only=True)
 class References:
-    """Examples of one split, all with labels.
+    """The labelled examples of one split.
 
     Attributes:
-        split: with its labels read.
+        split: the split, with its labels read.
         examples: in the file's order.
-        parts: how many examples each part of the split has, in order; empty where it is whole.
+        parts: the number of examples in each part of the split, in order; empty for a split without
+            several parts.
     """
 
     split: Split
@@ -29,30 +34,42 @@ def load_references(task: Task, data: Path, split: Split) -> References:
     """Read a split for scoring.
 
     Args:
+        task: the task.
         data: the folder that holds the benchmark's folders, or a gold file under any name.
+        split: the split.
 
     Raises:
-        InputError: no such file, or a damaged one, or one without labels.
+        InputError: there is no such file, or it is damaged, has no labels or repeats an id.
     """
     split, root = split.labelled_copy(), data
     if data.is_file():
-        task, split, root = _lone(task, split, data)
+        task, split, root = _single_file(task, split, data)
     examples = list(readers.read(task, split, root))
     if not examples:
         raise InputError(str(data), [Problem(location=split.name, text="has no examples")])
-    counts = Counter(example["id"] for example in examples)
-    if twice := [identity for identity, count in counts.items() if count > 1]:
-        text = f"{len(twice):,} occur more than once, so predictions cannot be matched to rows: "
-        text += format_ids(twice)
+    counts = Counter(example_id(example) for example in examples)
+    if repeated := [identity for identity, count in counts.items() if count > 1]:
+        text = f"{len(repeated):,} occur more than once, so predictions cannot be matched to them: "
+        text += format_ids(repeated)
         raise InputError(str(data), [Problem(location="ids", text=text)])
-    parts = Counter(example["part"] for example in examples if "part" in example)
+    parts = Counter(cast(str, example["part"]) for example in examples if "part" in example)
     return References(split=split, examples=examples, parts=dict(parts) if len(parts) > 1 else {})
 
 
-def _lone(task: Task, split: Split, data: Path) -> tuple[Task, Split, Path]:
-    """A task, split and data folder of which the one file is all."""
-    named = [file for file in split.files if Path(file.path).name == data.name]
-    form = next(iter((*named, *split.files)), None)
+def example_id(example: Example) -> str:
+    """Return the id of an example."""
+    return cast(str, example["id"])
+
+
+def example_words(example: Example) -> tuple[str, ...]:
+    """Return the words of an example of a tagging task."""
+    return cast(tuple[str, ...], example["words"])
+
+
+def _single_file(task: Task, split: Split, data: Path) -> tuple[Task, Split, Path]:
+    """Return a task, a split and a data folder that consist of one gold file."""
+    same_name = [file for file in split.files if Path(file.path).name == data.name]
+    form = next(iter((*same_name, *split.files)), None)
     if form is None or form.parts:
         text = "is a file; give the folder that holds the benchmark's folders"
         raise InputError(str(data), [Problem(location="--data", text=text)])

@@ -1,4 +1,7 @@
-"""What predictions are worth, as a plain value, and how that is printed. Knows no files."""
+"""ScoreResult: the scores of predictions as a plain value, and how they are printed.
+
+It is apart from scoring because it works without files.
+"""
 
 import json
 import math
@@ -8,17 +11,18 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreResult:
-    """What a file of predictions is worth, or a folder of one for each language.
+    """The scores of a file of predictions, or of a folder with one file for each language.
 
     Attributes:
-        split: the split's name; of a folder "dev" or "test".
-        examples: how many were scored.
-        scores: fractions, by the names of `raysearch.metrics`; of a split of several parts also
-            "part.metric"; of a folder "mean.metric" and "gap.metric", see `languages`.
-        thresholds: null scores at which the best scores stand; -inf where silence to everything is
-            the best.
-        notes: what the scores alone do not say.
-        languages: of a folder, language -> its scores.
+        task: the task's name.
+        split: the split's name; "dev" or "test" for a folder.
+        examples: the number of examples that were scored.
+        scores: fractions, by the names of `raysearch.metrics`. A split of several parts also has
+            "part.metric". A folder has "mean.metric" and "gap.metric", see `languages`.
+        thresholds: the null scores at which the best scores are reached; -inf if it is best to
+            answer no question.
+        notes: facts that the scores alone do not show.
+        languages: language -> its scores, for a folder.
     """
 
     task: str
@@ -30,24 +34,24 @@ class ScoreResult:
     languages: dict[str, dict[str, float]] = field(default_factory=dict)
 
 
-def plain_text(found: ScoreResult) -> str:
-    """A line a score, in percent; of a folder a line a language."""
-    many = f"{len(found.languages)} languages, " if found.languages else ""
-    lines = [f"{found.task} {found.split}, {many}{found.examples:,} examples"]
-    if found.languages:
-        lines += _languages(found)
+def plain_text(result: ScoreResult) -> str:
+    """Return one line per score, in percent; for a folder one line per language."""
+    count = f"{len(result.languages)} languages, " if result.languages else ""
+    lines = [f"{result.task} {result.split}, {count}{result.examples:,} examples"]
+    if result.languages:
+        lines += _language_lines(result)
     else:
-        width = max(map(len, (*found.scores, *found.thresholds)))
-        lines += [f"{name:<{width}}  {100 * x:6.2f}" for name, x in found.scores.items()]
-        lines += [f"{name:<{width}}  {x:g}" for name, x in found.thresholds.items()]
-    return "\n".join([*lines, *(f"note: {note}" for note in found.notes)])
+        width = max(map(len, (*result.scores, *result.thresholds)))
+        lines += [f"{name:<{width}}  {100 * x:6.2f}" for name, x in result.scores.items()]
+        lines += [f"{name:<{width}}  {x:g}" for name, x in result.thresholds.items()]
+    return "\n".join([*lines, *(f"note: {note}" for note in result.notes)])
 
 
-def _languages(found: ScoreResult) -> list[str]:
-    metrics = list(next(iter(found.languages.values())))
-    rows = dict(found.languages)
+def _language_lines(result: ScoreResult) -> list[str]:
+    metrics = list(next(iter(result.languages.values())))
+    rows = dict(result.languages)
     for name in ("mean", "gap"):
-        row = {m: found.scores[f"{name}.{m}"] for m in metrics if f"{name}.{m}" in found.scores}
+        row = {m: result.scores[f"{name}.{m}"] for m in metrics if f"{name}.{m}" in result.scores}
         rows |= {name: row} if row else {}
     widths = [max(len(metric), 6) for metric in metrics]
     titles = "".join(f"  {m:>{width}}" for m, width in zip(metrics, widths, strict=True))
@@ -55,24 +59,25 @@ def _languages(found: ScoreResult) -> list[str]:
     for name, row in rows.items():
         cells = (f"  {100 * row[m]:>{w}.2f}" for m, w in zip(metrics, widths, strict=True))
         lines.append(f"{name:<4}{''.join(cells)}")
-    if "mean.exact_f1" in found.scores:
-        lines.append(
-            f"mean of exact and f1, as XTREME counts: {100 * found.scores['mean.exact_f1']:.2f}"
-        )
+    if "mean.exact_f1" in result.scores:
+        mean = 100 * result.scores["mean.exact_f1"]
+        lines.append(f"mean of exact and f1, as XTREME counts: {mean:.2f}")
     return lines
 
 
-def json_text(found: ScoreResult) -> str:
-    """One object, in percent."""
-    whole = dict(vars(found))
+def json_text(result: ScoreResult) -> str:
+    """Return a JSON object, with scores in percent."""
+    values = dict(vars(result))
     # JSON has no infinity.
-    whole["thresholds"] = {n: x if math.isfinite(x) else None for n, x in found.thresholds.items()}
-    whole["scores"] = _percent(found.scores)
-    whole["languages"] = {code: _percent(scores) for code, scores in found.languages.items()}
-    if not found.languages:
-        del whole["languages"]
-    return json.dumps(whole, indent=2)
+    values["thresholds"] = {
+        name: x if math.isfinite(x) else None for name, x in result.thresholds.items()
+    }
+    values["scores"] = _in_percent(result.scores)
+    values["languages"] = {code: _in_percent(scores) for code, scores in result.languages.items()}
+    if not result.languages:
+        del values["languages"]
+    return json.dumps(values, indent=2)
 
 
-def _percent(scores: Mapping[str, float]) -> dict[str, float]:
+def _in_percent(scores: Mapping[str, float]) -> dict[str, float]:
     return {name: 100 * value for name, value in scores.items()}

@@ -1,32 +1,40 @@
-"""Faults of a file of predictions: those that say the same are told once, with where they stand."""
+"""Errors in the rows of a prediction file; equal ones are reported once, with their locations.
+
+It is apart from the readers' `RowErrors` because a file of predictions often has the same error in
+every row.
+"""
 
 from dataclasses import dataclass, field
 
 from ..data.readers.row_errors import KEPT_PROBLEMS
 from ..errors import InputError, Problem
 
-_PLACES = 3
+_SHOWN_LOCATIONS = 3
 
 
 @dataclass(kw_only=True)
 class RepeatedErrors:
-    """Problems of one file, by what they say.
+    """The errors of one file, grouped by their text.
 
     Attributes:
         source: the file.
-        found: text -> where that is so.
+        locations_by_text: text -> the locations of the error.
     """
 
     source: str
-    places_by_text: dict[str, list[str]] = field(default_factory=dict)
+    locations_by_text: dict[str, list[str]] = field(default_factory=dict)
 
-    def add(self, place: str, text: str) -> None:
-        """Note a problem."""
-        self.places_by_text.setdefault(text, []).append(place)
+    def add(self, location: str, text: str) -> None:
+        """Note an error."""
+        self.locations_by_text.setdefault(text, []).append(location)
 
     def close(self) -> None:
-        """Raise InputError if there was a problem."""
-        problems = [_problem(text, places) for text, places in self.places_by_text.items()]
+        """Raise the errors that were noted.
+
+        Raises:
+            InputError: there is at least one.
+        """
+        problems = [_problem(text, places) for text, places in self.locations_by_text.items()]
         if rest := problems[KEPT_PROBLEMS:]:
             more = sum(problem.count for problem in rest)
             last = Problem(location="...", text=f"and {more:,} more", count=more)
@@ -35,10 +43,10 @@ class RepeatedErrors:
             raise InputError(self.source, problems)
 
 
-def _problem(text: str, places: list[str]) -> Problem:
-    """One for all places: "line 2, 3, 4 and 7 more"."""
-    first, *others = places[:_PLACES]
-    shown = ", ".join([first, *(place.removeprefix("line ") for place in others)])
-    more = len(places) - _PLACES
-    place = f"{shown} and {more:,} more" if more > 0 else shown
-    return Problem(location=place, text=text, count=len(places))
+def _problem(text: str, locations: list[str]) -> Problem:
+    """Return one problem for all locations: "line 2, 3, 4 and 7 more"."""
+    first, *others = locations[:_SHOWN_LOCATIONS]
+    shown = ", ".join([first, *(location.removeprefix("line ") for location in others)])
+    more = len(locations) - _SHOWN_LOCATIONS
+    location = f"{shown} and {more:,} more" if more > 0 else shown
+    return Problem(location=location, text=text, count=len(locations))

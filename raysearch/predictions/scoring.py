@@ -1,5 +1,7 @@
-"""Official scores of predictions, whoever made them: of a file, or of a folder that holds one for
-each language. No model, no torch, no Ray."""
+"""Official scores of predictions, made by any program: of a file or of a folder of languages.
+
+It is apart from prediction because it needs neither a model nor torch nor Ray.
+"""
 
 import math
 from pathlib import Path
@@ -12,15 +14,21 @@ from . import comparison, folders, json_files, multilingual
 from .error_collection import collect_errors
 from .references import References, load_references
 from .result import ScoreResult, json_text, plain_text
-from .split_names import choose
+from .split_names import choose_split
 
 _THRESHOLD = "_threshold"
 
 
 def show(*arguments: Any, as_json: bool = False, **options: Any) -> None:
-    """Print what `score` gives, in percent: a line a score, or one JSON object."""
-    found = score(*arguments, **options)
-    print(json_text(found) if as_json else printable(plain_text(found), lines=True))
+    """Print the result of `score` in percent: one line per score, or one JSON object.
+
+    Args:
+        arguments: of `score`.
+        as_json: whether to print JSON.
+        options: of `score`.
+    """
+    result = score(*arguments, **options)
+    print(json_text(result) if as_json else printable(plain_text(result), lines=True))
 
 
 def score(
@@ -36,42 +44,64 @@ def score(
     """Score predictions in the benchmark's own format.
 
     Args:
-        name: the task.
+        name: the task's name.
         data: the folder that holds the benchmark's folders, or the gold file itself.
-        predictions: a file, see `files` and `objects` for the formats; or a folder of them, see
-            `folder`.
-        split: by default that of the gold file's name, or of the prediction file's where the task
-            has languages, else the first dev split; of a folder of languages "dev" or "test".
-        null_odds: JSON, question -> how sure the model is that there is no answer.
-        threshold: no answer counts as given where these odds are above.
-        as_official: score as the benchmark's own script does, which passes over predictions of no
-            question, and questions without one; of tasks of answers in JSON.
+        predictions: a file, see `text_files` and `json_files` for the formats; or a folder of
+            them, see `folders`.
+        split: the split's name; for a folder of languages "dev" or "test". None derives it from
+            the name of the gold file, or for a task with languages from that of the prediction
+            file; otherwise it is the first dev split.
+        null_odds: a JSON file, question -> how sure the model is that there is no answer.
+        threshold: a question counts as not answered if its null odds are above.
+        as_official: score as the benchmark's own script does, which ignores predictions of no
+            question and questions without one; only for tasks with answers in JSON.
 
     Raises:
-        InputError: all that is wrong with the options; with the gold file, and with what can be
-            told of the predictions alone; or with the predictions of these examples.
+        InputError: with all the problems of the options; or of the gold file and of the predictions
+            by themselves; or of the predictions with these examples.
     """
     task, source = tasks.get(name), f"score {name}"
     if predictions.is_dir() and task.languages:
-        _check(task, source, null_odds, threshold, as_official)
+        _check_options(task, source, null_odds, threshold, as_official)
         return multilingual.score_languages(task, data, predictions, split, as_official=as_official)
     if predictions.is_dir():
-        split, predictions = folders.lone_file(task, predictions, split)
-    _, gold, found, odds = collect_errors(
+        split, predictions = folders.single_file(task, predictions, split)
+    return _score_file(task, data, predictions, split, null_odds, threshold, as_official)
+
+
+def _score_file(
+    task: Task,
+    data: Path,
+    predictions: Path,
+    split: str | None,
+    null_odds: Path | None,
+    threshold: float | None,
+    as_official: bool,
+) -> ScoreResult:
+    """Score one file of predictions; the parameters are those of `score`."""
+    source = f"score {task.name}"
+    _, gold, values, null_scores = collect_errors(
         source,
-        lambda: _check(task, source, null_odds, threshold, as_official),
-        lambda: _gold(task, data, split, predictions),
+        lambda: _check_options(task, source, null_odds, threshold, as_official),
+        lambda: _load_references(task, data, split, predictions),
         lambda: comparison.read_predictions(task, predictions),
-        lambda: json_files.read_mapping(null_odds, numbers=True) if null_odds else None,
+        lambda: json_files.read_null_scores(null_odds) if null_odds else None,
     )
     scores, notes = comparison.compare(
-        task, gold, data, predictions, found,
-        odds_path=null_odds, odds=odds, threshold=threshold, as_official=as_official,
-    )  # fmt: skip
-    return _scored(task, gold, scores, notes)
+        task,
+        gold,
+        data,
+        predictions,
+        values,
+        null_scores_path=null_odds,
+        null_scores=null_scores,
+        threshold=threshold,
+        as_official=as_official,
+    )
+    return _result(task, gold, scores, notes)
 
 
-def _scored(
+def _result(
     task: Task, gold: References, scores: dict[str, float], notes: tuple[str, ...]
 ) -> ScoreResult:
     return ScoreResult(
@@ -84,7 +114,7 @@ def _scored(
     )
 
 
-def _check(
+def _check_options(
     task: Task, source: str, null_odds: Path | None, threshold: float | None, as_official: bool
 ) -> None:
     problems = []
@@ -103,8 +133,8 @@ def _check(
         raise InputError(source, problems)
 
 
-def _gold(task: Task, data: Path, name: str | None, predictions: Path) -> References:
+def _load_references(task: Task, data: Path, name: str | None, predictions: Path) -> References:
     if not data.exists():
         text = f"there is no such file or folder: '{data}'"
         raise InputError(f"score {task.name}", [Problem(location="--data", text=text)])
-    return load_references(task, data, choose(task, data, name, predictions))
+    return load_references(task, data, choose_split(task, data, name, predictions))

@@ -1,43 +1,53 @@
-"""Which other split predictions are of, told by what is in them: ids, or numbers of lines or words.
-Knows no labels."""
+"""Detects from the contents of predictions that they are of another split.
+
+The contents are ids, or numbers of lines or words, never labels. It is apart from `split_names`,
+which uses only names.
+"""
 
 from collections.abc import Iterable
 from dataclasses import replace
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any
 
 from ..data import readers
 from ..errors import InputError, Problem
 from ..tasks import Example, Split, Task
-from . import text_files
+from .references import example_id, example_words
+from .text_files import Lines, split_sentences
 
+Answers = dict[str, str]
 Keys = frozenset[str] | list[int]
-_SAID = {"json": "ids", "glue": "ids", "numbered": "numbers"}
+_KEY_NAMES = {"json": "ids", "glue": "ids", "numbered": "numbers"}
 
 
 def matching_splits(
-    task: Task, split: Split, data: Path, found: Any, examples: Iterable[Example]
+    task: Task,
+    split: Split,
+    data: Path,
+    predictions: Answers | Lines,
+    examples: Iterable[Example],
 ) -> list[Problem]:
-    """A problem where predictions are not of these examples and those of another split fit them.
+    """Return a problem if predictions do not fit these examples but those of another split.
 
     Args:
-        split: the one that the examples are of.
-        data: the data folder; of a lone gold file nothing else is known.
-        found: what was read of the predictions, a mapping or lines.
+        task: the task.
+        split: the split of the examples.
+        data: the data folder; with a single gold file there are no other splits.
+        predictions: question -> answer, or the lines of a text file.
+        examples: the examples of the split.
     """
-    keys = _keys(task, found)
-    if not data.is_dir() or _same(task, keys, examples):
+    keys = _keys(task, predictions)
+    if not data.is_dir() or _have_keys(task, keys, examples):
         return []
-    here = {*readers.present_splits(task, data)} - {split.name}
-    others = [other for other in (*task.dev, *task.test) if other.name in here]
+    present = {*readers.present_splits(task, data)} - {split.name}
+    others = [other for other in (*task.dev, *task.test) if other.name in present]
     fitting = [other for other in others if _fits(task, other, data, keys)]
     if not fitting:
         return []
-    said = _SAID.get(task.layout, "sentences" if task.head == "tag" else "number of lines")
+    kind = _KEY_NAMES.get(task.layout, "sentences" if task.head == "tag" else "number of lines")
     names = [other.name for other in fitting]
-    text = f"the {said} of the predictions fit {', '.join(names)} and not {split.name}; "
-    if any(split.labelled or split.gold for split in fitting):
+    text = f"the {kind} of the predictions fit {', '.join(names)} and not {split.name}; "
+    if any(other.labelled or other.gold for other in fitting):
         text += f"name {'it' if len(names) == 1 else 'the one that they are of'}"
     else:
         text += "labels of that are not published"
@@ -46,29 +56,40 @@ def matching_splits(
 
 def _fits(task: Task, split: Split, data: Path, keys: Keys) -> bool:
     try:
-        return _same(task, keys, readers.read(task, replace(split, labelled=False), data))
-    except InputError:  # it is damaged
+        return _have_keys(task, keys, readers.read(task, replace(split, labelled=False), data))
+    except InputError:  # its file is damaged
         return False
 
 
-def _keys(task: Task, found: Any) -> Keys:
-    """What tells which examples predictions are of: ids, or how many words each sentence has, or
-    only how many there are."""
-    if task.layout == "json":
-        return frozenset(found)
+def _keys(task: Task, predictions: Answers | Lines) -> Keys:
+    """Return what identifies the examples of predictions.
+
+    Returns:
+        The ids; for tags the number of words of each sentence; for one label per line as many ones
+        as there are lines.
+    """
+    if isinstance(predictions, dict):
+        return frozenset(predictions)
     if task.head == "tag":
-        return [len(sentence) for sentence in text_files.sentences_of(found)]
+        return [len(sentence) for sentence in split_sentences(predictions)]
     if task.layout == "lines":
-        return [1] * len(found)
-    rows = found[1:] if task.layout == "glue" else found
+        return [1] * len(predictions)
+    rows = predictions[1:] if task.layout == "glue" else predictions
     return frozenset(line.partition("\t")[0] for _, line in rows)
 
 
-def _same(task: Task, keys: Keys, examples: Iterable[Example]) -> bool:
-    """Whether examples have these keys, and no others; of most that have not, few are read."""
+def _have_keys(task: Task, keys: Keys, examples: Iterable[Example]) -> bool:
+    """Return whether the examples have exactly these keys.
+
+    It stops at the first difference, so it reads few examples of most other splits.
+    """
     if isinstance(keys, frozenset):
-        left = set(keys)
-        strange = any(e["id"] not in keys or left.discard(e["id"]) for e in examples)
-        return not strange and not left
-    sizes = (len(example["words"]) if task.head == "tag" else 1 for example in examples)
-    return all(one == other for one, other in zip_longest(keys, sizes))
+        missing = set(keys)
+        for example in examples:
+            identity = example_id(example)
+            if identity not in keys:
+                return False
+            missing.discard(identity)
+        return not missing
+    sizes = (len(example_words(example)) if task.head == "tag" else 1 for example in examples)
+    return all(key == size for key, size in zip_longest(keys, sizes))

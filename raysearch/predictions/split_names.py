@@ -1,5 +1,7 @@
-"""Which split predictions are of, as far as names tell: that of a split, of a gold file, of a file
-of predictions."""
+"""Finds the split of predictions by names: of the split, of a gold file or of a prediction file.
+
+It is apart from `split_detection`, which uses the contents of the files.
+"""
 
 import re
 from collections.abc import Iterable
@@ -11,11 +13,11 @@ from ..errors import InputError, Problem, nearest_name, shorten
 from ..tasks import Split, Task
 
 KINDS = ("dev", "test")
-# What programs call the predictions of a language: test-de, de; predictions_de_ and
-# test_de_predictions as XTREME's scripts do.
-_FORMS = tuple(
-    re.compile(form)
-    for form in (
+# How programs name the predictions of a language: test-de or de; XTREME's scripts write
+# predictions_de_ and test_de_predictions.
+_FILE_NAMES = tuple(
+    re.compile(pattern)
+    for pattern in (
         r"(?:(?P<kind>dev|test)[-_.])?(?P<language>[a-z]{2})",
         r"(?P<language>[a-z]{2})[-_.](?P<kind>dev|test)",
         r"predictions_(?P<language>[a-z]{2})_(?P<kind>dev|test)?",
@@ -24,114 +26,133 @@ _FORMS = tuple(
 )
 
 
-def choose(task: Task, data: Path, name: str | None, predictions: Path) -> Split:
-    """The split that is meant, which has labels.
+def choose_split(task: Task, data: Path, name: str | None, predictions: Path) -> Split:
+    """Return the split with labels that predictions are scored on.
 
     Args:
-        data: the data folder, or a gold file, whose published name tells its split.
-        name: the split; without it that of the gold file, else that of the prediction file's name
-            where the task has languages, else the first dev split.
+        task: the task.
+        data: the data folder, or a gold file, whose published name identifies its split.
+        name: the split's name. None derives it from the name of the gold file, or for a task with
+            languages from that of the prediction file; otherwise it is the first dev split.
+        predictions: the prediction file; only its name is used.
 
     Raises:
-        InputError: no such split, none with published labels, or several languages to choose from.
+        InputError: there is no such split, no labels are published, or no language is named where
+            there are several.
     """
     if name is not None:
-        return by_name(task, name)
-    labelled, gold = scored(task), data.name if data.is_file() else None
+        return split_by_name(task, name)
+    labelled, gold = labelled_splits(task), data.name if data.is_file() else None
     if not labelled:
         _refuse(task, "no labels of this task are published")
     if not task.languages:
-        return next((split for split in labelled if gold in _names(split)), labelled[0])
-    if found := (gold and _told(task, gold)) or _told(task, predictions.name):
-        return found
+        return next((split for split in labelled if gold in _published_names(split)), labelled[0])
+    if split := (gold and _split_of_file(task, gold)) or _split_of_file(task, predictions.name):
+        return split
     if gold and task.by_language:
-        text = f"'{gold}' tells no language, by which answers are compared"
+        text = f"'{gold}' names no language, and answers are compared by language"
         _refuse(task, f"{text}; there are: {', '.join(task.languages)}")
-    there = () if gold else readers.present_splits(task, data)
-    here = [split for split in task.dev if split.name in there] or labelled[:1]
-    if len(here) > 1:
-        names = ", ".join(split.name for split in here)
-        _refuse(task, f"'{predictions.name}' tells no language, name it; here are: {names}")
-    return here[0]
+    present = () if gold else readers.present_splits(task, data)
+    candidates = [split for split in task.dev if split.name in present] or labelled[:1]
+    if len(candidates) > 1:
+        names = ", ".join(split.name for split in candidates)
+        text = f"'{predictions.name}' names no language; name one of those in the data: {names}"
+        _refuse(task, text)
+    return candidates[0]
 
 
 def _refuse(task: Task, text: str) -> NoReturn:
     raise InputError(f"score {task.name}", [Problem(location="--split", text=text)])
 
 
-def scored(task: Task) -> list[Split]:
-    """Splits whose labels are published: dev, test and training sets."""
-    every = (*task.dev, *task.test, *task.training_splits())
-    return [split for split in every if split.labelled or split.gold]
+def labelled_splits(task: Task) -> list[Split]:
+    """Return the splits whose labels are published: dev, test and training sets."""
+    splits = (*task.dev, *task.test, *task.training_splits())
+    return [split for split in splits if split.labelled or split.gold]
 
 
-def by_name(task: Task, name: str) -> Split:
-    """A split whose labels are published. Raises InputError, with the nearest name, for others."""
-    splits, labelled = task.splits(), scored(task)
+def split_by_name(task: Task, name: str) -> Split:
+    """Return a split whose labels are published.
+
+    Raises:
+        InputError: there is no such split, or its labels are not published.
+    """
+    splits, labelled = task.splits(), labelled_splits(task)
     if name in splits and splits[name] in labelled:
         return splits[name]
     if name in splits:
-        there = listed(labelled) or "none"
-        text = f"the labels of '{name}' are not published; labelled are: {there}"
+        names = format_split_names(labelled) or "none"
+        text = f"the labels of '{name}' are not published; labelled are: {names}"
     else:
-        near = _nearest(task, name)
-        text = f"no split named '{shorten(name)}'; {near}there are: {listed(splits.values())}"
+        hint, names = _hint(task, name), format_split_names(splits.values())
+        text = f"no split named '{shorten(name)}'; {hint}there are: {names}"
     _refuse(task, text)
 
 
-def _names(split: Split) -> list[str]:
-    """Names of a split's files, as they are published and as predictions of it are handed in."""
+def _published_names(split: Split) -> list[str]:
+    """Return the names of a split's files, of the data and of the predictions to submit."""
     return [Path(path).name for path in (*(f.path for f in split.files), split.submission or "")]
 
 
-def _nearest(task: Task, name: str) -> str:
-    """A hint at the split that was meant: "dev.de" is de, "dev" the first dev split."""
+def _hint(task: Task, name: str) -> str:
+    """Return a hint at the split that was meant: "dev.de" is de, "dev" the first dev split."""
     near = nearest_name(name, task.splits())[:1]
-    if found := _told(task, f"{name}.tsv"):
-        near = [found.name]
+    if split := _split_of_file(task, f"{name}.tsv"):
+        near = [split.name]
     elif task.dev and name in ("dev", "valid", "validation"):
         near = [task.dev[0].name]
     return f"did you mean '{near[0]}'? " if near else ""
 
 
-def listed(splits: Iterable[Split]) -> str:
-    """Names of splits; of those that differ by their language alone the first, and how many."""
+def format_split_names(splits: Iterable[Split]) -> str:
+    """Return the names of splits; splits that differ only by language have one name and a count."""
     groups: dict[str, list[str]] = {}
     for split in splits:
         stem = re.sub(rf"(^|-){split.language}$", "-", split.name)
         groups.setdefault(stem, []).append(split.name)
-    firsts = []
+    names = []
     for first, *others in groups.values():
-        firsts.append(f"{first} (and {len(others)} other languages)" if others else first)
-    return ", ".join(firsts)
+        names.append(f"{first} (and {len(others)} other languages)" if others else first)
+    return ", ".join(names)
 
 
-def of_kind(task: Task, kind: str) -> dict[str, Split]:
-    """Language -> its dev or its test set."""
+def splits_of_kind(task: Task, kind: str) -> dict[str, Split]:
+    """Return language -> its split.
+
+    Args:
+        task: the task.
+        kind: "dev" or "test".
+    """
     splits = task.dev if kind == "dev" else task.test
     return {split.language: split for split in splits if split.language}
 
 
-def kind_of(task: Task, languages: Iterable[str]) -> str:
-    """What predictions of these languages are of where their names do not tell: dev sets, unless
-    one of them has none (XQuAD)."""
-    return "dev" if set(languages) <= set(of_kind(task, "dev")) else "test"
+def default_kind(task: Task, languages: Iterable[str]) -> str:
+    """Return the kind of predictions whose file names do not contain it.
+
+    It is "dev", or "test" if a language has no dev split (XQuAD).
+    """
+    return "dev" if set(languages) <= set(splits_of_kind(task, "dev")) else "test"
 
 
-def told(task: Task, name: str) -> tuple[str | None, str] | None:
-    """What a file's name says: "dev", "test" or neither, and a language of the task."""
+def parse_file_name(task: Task, name: str) -> tuple[str | None, str] | None:
+    """Return the kind and the language that the name of a file contains.
+
+    Returns:
+        "dev", "test" or None, and a language of the task; None if there is no language.
+    """
     for kind in KINDS:
-        for language, split in of_kind(task, kind).items():
-            if name in _names(split):
+        for language, split in splits_of_kind(task, kind).items():
+            if name in _published_names(split):
                 return kind, language
-    codes = {language for kind in KINDS for language in of_kind(task, kind)}
-    for match in (form.fullmatch(Path(name).stem) for form in _FORMS):
+    codes = {language for kind in KINDS for language in splits_of_kind(task, kind)}
+    for match in (pattern.fullmatch(Path(name).stem) for pattern in _FILE_NAMES):
         if match and match["language"] in codes:
             return match["kind"], match["language"]
     return None
 
 
-def _told(task: Task, name: str) -> Split | None:
-    """The split that a lone file's name tells."""
-    kind, language = told(task, name) or (None, "")
-    return of_kind(task, kind or kind_of(task, [language])).get(language)
+def _split_of_file(task: Task, name: str) -> Split | None:
+    """Return the split that the name of a single file contains, or None."""
+    kind, language = parse_file_name(task, name) or (None, "")
+    return splits_of_kind(task, kind or default_kind(task, [language])).get(language)

@@ -1,4 +1,7 @@
-"""Predictions in the layout in which a benchmark takes them."""
+"""Writes predictions in the formats that benchmarks take.
+
+It is apart from prediction because it needs no model.
+"""
 
 import json
 import math
@@ -6,9 +9,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ..errors import InputError, Problem
 from ..storage import write_atomically
 from ..tasks import Split, Task
+
+_MAX_PROBLEMS = 10
 
 
 def write_submission(
@@ -18,17 +26,21 @@ def write_submission(
     ids: Sequence[str | int],
     predictions: Sequence[int] | Sequence[float],
 ) -> Path:
-    """Write classes, options or numbers under the name that the benchmark expects; gives its path.
+    """Write classes, options or numbers under the name that the benchmark expects.
 
     Args:
-        folder: where it goes.
-        split: one of the task's test splits.
-        ids: the examples', in the order of the test file.
+        folder: the folder for the file.
+        task: the task.
+        split: one of the task's splits with a submission file.
+        ids: the ids of the examples, in the order of the test file.
         predictions: class ids, or numbers of a regression, which are clipped to its bounds and
-            have three decimals.
+            written with three decimals; [examples].
+
+    Returns:
+        The file.
 
     Raises:
-        InputError: no file name for this split, or predictions that no file can hold.
+        InputError: the benchmark takes no predictions of the split, or they cannot be written.
     """
     problems = _problems(task, split, ids, predictions)
     if problems:
@@ -45,49 +57,78 @@ def write_submission(
         lines = [f"{i}\t{text}" for i, text in zip(ids, texts, strict=True)]
     if task.layout == "glue":
         lines = ["index\tprediction", *lines]
-    path = folder / split.submission
+    path = _submission_path(folder, split)
     write_atomically(path, "\n".join(lines) + "\n")
     return path
 
 
-def write_tags(folder: Path, task: Task, split: Split, found: Mapping[str, Sequence[int]]) -> Path:
-    """Write tags as XTREME takes them: one a line, an empty line between sentences."""
-    path = folder / split.submission
-    blocks = ("".join(f"{task.labels[tag]}\n" for tag in tags) for tags in found.values())
+def write_tags(folder: Path, task: Task, split: Split, tags: Mapping[str, Sequence[int]]) -> Path:
+    """Write tags as XTREME takes them: one per line, with an empty line between sentences.
+
+    Args:
+        folder: the folder for the file.
+        task: the task.
+        split: the split.
+        tags: sentence -> the tag id of each word.
+
+    Returns:
+        The file.
+    """
+    path = _submission_path(folder, split)
+    blocks = ("".join(f"{task.labels[tag]}\n" for tag in sentence) for sentence in tags.values())
     write_atomically(path, "\n".join(blocks))
     return path
 
 
-def write_embeddings(folder: Path, split: Split, ids: Sequence[str], found: Any) -> Path:
-    """Write sentence embeddings as parquet: `id`, and `embedding`, so many float32.
+def write_embeddings(
+    folder: Path, split: Split, ids: Sequence[str], embeddings: NDArray[np.float32]
+) -> Path:
+    """Write sentence embeddings as parquet with the columns `id` and `embedding`.
 
     Args:
-        found: [lines, numbers].
+        folder: the folder for the file.
+        split: the split.
+        ids: the ids of the lines.
+        embeddings: [lines, size].
+
+    Returns:
+        The file.
     """
     import pyarrow as pa
     from pyarrow import parquet
 
-    numbers = pa.FixedSizeListArray.from_arrays(pa.array(found.ravel()), found.shape[1])
-    whole = pa.BufferOutputStream()
-    parquet.write_table(pa.table({"id": list(ids), "embedding": numbers}), whole)
-    path = folder / split.submission
-    write_atomically(path, whole.getvalue().to_pybytes())
+    column = pa.FixedSizeListArray.from_arrays(pa.array(embeddings.ravel()), embeddings.shape[1])
+    stream = pa.BufferOutputStream()
+    parquet.write_table(pa.table({"id": list(ids), "embedding": column}), stream)
+    path = _submission_path(folder, split)
+    write_atomically(path, stream.getvalue().to_pybytes())
     return path
 
 
 def write_answers(folder: Path, split: Split, files: Mapping[str, Any]) -> list[Path]:
-    """Write answers as JSON under the split's name, and what SQuAD's script leaves beside them.
+    """Write answers as JSON under the split's name, and the further files of SQuAD's script.
 
     Args:
-        files: name -> content; "predictions" are the answers themselves.
+        folder: the folder for the files.
+        split: the split.
+        files: name -> content; "predictions" are the answers. The others are written only if the
+            benchmark's own file is called predictions too.
+
+    Returns:
+        The files.
     """
-    path = folder / split.submission
-    beside = files if path.stem == "predictions" else {"predictions": files["predictions"]}
+    path = _submission_path(folder, split)
+    written = files if path.stem == "predictions" else {"predictions": files["predictions"]}
     paths = []
-    for name, content in beside.items():
+    for name, content in written.items():
         paths.append(path if name == "predictions" else path.with_name(f"{name}.json"))
         write_atomically(paths[-1], json.dumps(content, ensure_ascii=False, indent=1) + "\n")
     return paths
+
+
+def _submission_path(folder: Path, split: Split) -> Path:
+    assert split.submission is not None, f"a split that is not submitted: {split.name}"
+    return folder / split.submission
 
 
 def _problems(
@@ -96,19 +137,21 @@ def _problems(
     ids: Sequence[str | int],
     predictions: Sequence[int] | Sequence[float],
 ) -> list[Problem]:
-    found: list[tuple[str, str]] = []
+    """Return why predictions cannot be written."""
+    problems: list[tuple[str, str]] = []
     if split.submission is None:
         names = ", ".join(s.name for s in task.test if s.submission) or "none"
-        found.append(("split", f"the benchmark takes no predictions of it, but of: {names}"))
+        problems.append(("split", f"the benchmark takes no predictions of it, but of: {names}"))
     if len(ids) != len(predictions):
-        found.append(("predictions", f"{len(predictions)} for {len(ids)} examples"))
+        problems.append(("predictions", f"{len(predictions)} for {len(ids)} examples"))
     if len(set(ids)) < len(ids):
-        twice = next(i for i in ids if list(ids).count(i) > 1)
-        found.append(("ids", f"each stands once, got {twice!r} again"))
-    for at, prediction in enumerate(predictions):
+        repeated = next(i for i in ids if list(ids).count(i) > 1)
+        problems.append(("ids", f"each occurs once, got {repeated!r} again"))
+    for index, prediction in enumerate(predictions):
+        location = f"predictions[{index}]"
         if task.labels and prediction not in range(len(task.labels)):
-            known = f"0 to {len(task.labels) - 1}"
-            found.append((f"predictions[{at}]", f"classes are {known}, got {prediction!r}"))
+            classes = f"0 to {len(task.labels) - 1}"
+            problems.append((location, f"classes are {classes}, got {prediction!r}"))
         elif not math.isfinite(prediction):
-            found.append((f"predictions[{at}]", f"a finite number is needed, got {prediction!r}"))
-    return [Problem(location=place, text=text) for place, text in found[:10]]
+            problems.append((location, f"a finite number is needed, got {prediction!r}"))
+    return [Problem(location=location, text=text) for location, text in problems[:_MAX_PROBLEMS]]

@@ -1,120 +1,173 @@
-"""Reads predictions that are text, and notes all that is wrong with a file before it gives up.
+"""Reads predictions in text files, and collects all the problems of a file before it raises them.
 
-The formats are GLUE's submission ("index", "prediction"), RACE's preds.tsv (number, choice and
-perhaps the label, as fairseq writes it), a label a line, and a tag a line with blank lines between
-sentences (XTREME). The evaluators of the last two mind no white space around labels.
+The formats are GLUE's submission ("index", "prediction"), RACE's preds.tsv (id, choice and maybe
+the label, as fairseq writes it), one label per line, and one tag per line with blank lines between
+sentences (XTREME). In the last two, whitespace around labels is ignored, as in their evaluators.
+The module is apart from the readers of data because predictions are checked against known examples.
 """
 
 import math
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TypeVar, cast
 
 from ..data.readers.decimal_numbers import decimal
 from ..data.readers.row_errors import RowErrors
 from ..data.readers.text_lines import EMPTY, iter_lines
 from ..metrics.missing_ids import id_mismatch_problems
 from ..tasks import Example, Task
+from .references import example_id, example_words
 from .row_errors import RepeatedErrors
 
 HEADER = ("index", "prediction")
 
-MOST = 20_000_000  # lines of a file
+MAX_LINES = 20_000_000
 
-Lines = list[tuple[int, str]]
+Lines = list[tuple[int, str]]  # the number of each line, from 1, and its text
+IdRows = list[tuple[int, str, str]]  # the number of each line, the id and the prediction
+Value = TypeVar("Value", int, float)  # a class id, or a number of a regression
 
 
 def read_text(path: Path) -> Lines:
-    """Lines with their numbers, counted from 1, without blank ones at the end.
+    """Return the lines of a file with their numbers, from 1, without blank lines at the end.
 
     Raises:
-        InputError: the file is not there, empty or not UTF-8.
+        InputError: the file cannot be read, is empty or is not UTF-8.
     """
-    faults = RowErrors(source=str(path))
-    found: Lines = []
-    for first, block in iter_lines(path, faults):
-        found += [(number, line) for number, line in enumerate(block, first) if line is not None]
-        if len(found) > MOST:
-            faults.refuse(f"line {MOST:,}", "and more lines; no data set has so many")
+    errors = RowErrors(source=str(path))
+    lines: Lines = []
+    for first, block in iter_lines(path, errors):
+        lines += [(number, line) for number, line in enumerate(block, first) if line is not None]
+        if len(lines) > MAX_LINES:
+            errors.refuse(f"line {MAX_LINES:,}", "and more lines; no data set has so many")
             break
-    if not found and not faults.count:
-        faults.refuse("file", EMPTY)
-    for number, line in found:
+    if not lines and not errors.count:
+        errors.refuse("file", EMPTY)
+    for number, line in lines:
         if "\r" in line:
             text = "holds a carriage return; lines should end with a line feed"
-            faults.refuse(f"line {number}", text)
+            errors.refuse(f"line {number}", text)
             break
-    faults.close()
-    return found
+    errors.close()
+    return lines
 
 
-def read_classes(path: Path, found: Lines, task: Task, examples: Sequence[Example]) -> list[Any]:
-    """Class ids, or numbers of a regression, in the order of the examples: from GLUE's rows, in any
-    order, or from a label a line."""
-    faults = RepeatedErrors(source=str(path))
-    label = _label(task)
-    if task.layout == "glue":
-        gold = {example["id"]: example for example in examples}
-        given = _by_id(_submission(found, gold, faults), label, gold, faults)
-        return [given[example["id"]] for example in examples]
-    _count("lines", len(found), len(examples), faults)
-    given = [_alone(label, "label", line, f"line {number}", faults) for number, line in found]
-    faults.close()
-    return given
+def read_classes(
+    path: Path, lines: Lines, task: Task, examples: Sequence[Example]
+) -> Sequence[float]:
+    """Return the prediction for each example: class ids, or numbers of a regression.
 
+    They come from GLUE's rows, in any order, or from one label per line.
 
-def read_choices(path: Path, found: Lines, _: Task, examples: Sequence[Example]) -> list[int]:
-    """Numbers of the options, in the order of the examples, from rows in any order.
+    Args:
+        path: the file, for messages.
+        lines: of `read_text`.
+        task: the task.
+        examples: the examples of the split.
 
-    A third column holds the labels that the file's writer knew. Where they are not ours, its rows
-    were numbered in another order, which would go unnoticed without it.
+    Raises:
+        InputError: with all the problems of the file.
     """
-    faults = RepeatedErrors(source=str(path))
-    gold = {example["id"]: example for example in examples}
-    rows, strange = [], []
-    for number, line in found:
+    if task.labels:
+        indices = {name: index for index, name in enumerate(task.labels)}
+        return _read_labels(path, lines, task, examples, _name_parser(indices, "label"))
+    return _read_labels(path, lines, task, examples, _parse_number)
+
+
+def _read_labels(
+    path: Path,
+    lines: Lines,
+    task: Task,
+    examples: Sequence[Example],
+    parse: Callable[[str], Value],
+) -> list[Value]:
+    errors = RepeatedErrors(source=str(path))
+    if task.layout == "glue":
+        gold = {example_id(example): example for example in examples}
+        by_id = _values_by_id(_submission_rows(lines, gold, errors), parse, gold, errors)
+        return [by_id[example_id(example)] for example in examples]
+    _check_count("lines", len(lines), len(examples), errors)
+    values = [_parse_line(parse, "label", line, number, errors) for number, line in lines]
+    errors.close()
+    return [value for value in values if value is not None]
+
+
+def read_choices(
+    path: Path, lines: Lines, _task: Task, examples: Sequence[Example]
+) -> Sequence[int]:
+    """Return the index of the predicted option for each example, from rows in any order.
+
+    A third column holds the labels that the writer of the file knew. If they are not those of the
+    examples, the writer numbered the rows in another order, which nothing else would show.
+
+    Args:
+        path: the file, for messages.
+        lines: of `read_text`.
+        examples: the examples of the split.
+
+    Raises:
+        InputError: with all the problems of the file.
+    """
+    errors = RepeatedErrors(source=str(path))
+    gold = {example_id(example): example for example in examples}
+    rows: IdRows = []
+    mismatches: list[int] = []
+    for number, line in lines:
         fields = line.split("\t")
         if len(fields) not in (2, 3):
-            wanted = "id, prediction and perhaps label should be, with tabs between them"
-            faults.add(f"line {number}", f"{_columns(line)} where {wanted}")
+            expected = "id, prediction and perhaps label should be, with tabs between them"
+            errors.add(f"line {number}", f"{_describe_columns(line)} where {expected}")
             continue
         rows.append((number, fields[0], fields[1]))
         if len(fields) == 3 and fields[0] in gold and fields[2] != str(gold[fields[0]]["label"]):
-            strange.append(number)
-    if strange:
-        seen = f"of {len(strange):,} rows is not the data's, first in line {strange[0]}"
-        text = f"the label {seen}; the file is of other data, or of another order of it"
-        faults.add("labels", text)
-    names = {str(at): at for at in range(max(len(example["options"]) for example in examples))}
-    given = _by_id(rows, _named(names, "choice"), gold, faults)
-    return [given[example["id"]] for example in examples]
+            mismatches.append(number)
+    if mismatches:
+        text = f"the label of {len(mismatches):,} rows is not the data's, first in line "
+        text += f"{mismatches[0]}; the file is of other data, or of another order of it"
+        errors.add("labels", text)
+    options = max(len(cast(tuple[str, ...], example["options"])) for example in examples)
+    indices = {str(index): index for index in range(options)}
+    by_id = _values_by_id(rows, _name_parser(indices, "choice"), gold, errors)
+    return [by_id[example_id(example)] for example in examples]
 
 
 def read_tags(
-    path: Path, found: Lines, task: Task, examples: Sequence[Example]
+    path: Path, lines: Lines, task: Task, examples: Sequence[Example]
 ) -> dict[str, tuple[int, ...]]:
-    """Sentence -> the tags of its words, from a tag a line with blank lines between sentences."""
-    faults, sentences = RepeatedErrors(source=str(path)), sentences_of(found)
-    _count("sentences", len(sentences), len(examples), faults)
-    label = _named({tag: at for at, tag in enumerate(task.labels)}, "tag")
-    given = {}
+    """Return sentence id -> the tag ids of its words.
+
+    The file has one tag per line and blank lines between sentences.
+
+    Args:
+        path: the file, for messages.
+        lines: of `read_text`.
+        task: the task.
+        examples: the examples of the split.
+
+    Raises:
+        InputError: with all the problems of the file.
+    """
+    errors, sentences = RepeatedErrors(source=str(path)), split_sentences(lines)
+    _check_count("sentences", len(sentences), len(examples), errors)
+    parse = _name_parser({tag: index for index, tag in enumerate(task.labels)}, "tag")
+    tags_by_id: dict[str, tuple[int, ...]] = {}
     for example, sentence in zip(examples, sentences, strict=False):
-        words, first = len(example["words"]), sentence[0][0]
-        read = [_alone(label, "tag", tag, f"line {number}", faults) for number, tag in sentence]
-        if len(read) != words:
-            text = f"{len(read)} tags for {words} words: {' '.join(example['words'])[:60]}"
-            faults.add(f"sentence from line {first}", text)
+        words, first = example_words(example), sentence[0][0]
+        tags = [_parse_line(parse, "tag", tag, number, errors) for number, tag in sentence]
+        if len(tags) != len(words):
+            text = f"{len(tags)} tags for {len(words)} words: {' '.join(words)[:60]}"
+            errors.add(f"sentence from line {first}", text)
             if len(sentences) != len(examples):
-                break  # one that is lost shifts all the rest
-        given[example["id"]] = tuple(read)
-    faults.close()
-    return given
+                break  # a missing sentence shifts all that follow
+        tags_by_id[example_id(example)] = tuple(tag for tag in tags if tag is not None)
+    errors.close()
+    return tags_by_id
 
 
-def sentences_of(found: Lines) -> list[Lines]:
-    """Lines up to a blank one."""
+def split_sentences(lines: Lines) -> list[Lines]:
+    """Return the lines of each sentence; blank lines separate sentences."""
     sentences: list[Lines] = [[]]
-    for number, line in found:
+    for number, line in lines:
         if line.strip(" \t"):
             sentences[-1].append((number, line))
         elif sentences[-1]:
@@ -122,93 +175,94 @@ def sentences_of(found: Lines) -> list[Lines]:
     return [sentence for sentence in sentences if sentence]
 
 
-def _submission(
-    found: Lines, gold: Container[str], faults: RepeatedErrors
-) -> list[tuple[int, str, str]]:
-    """Line, id and prediction of each row below GLUE's header."""
-    (first, header), *rest = found
+def _submission_rows(lines: Lines, gold: Container[str], errors: RepeatedErrors) -> IdRows:
+    """Return the rows below GLUE's header; without a header also the first, if its id is known."""
+    (first, header), *rest = lines
     fields = header.split("\t")
     if tuple(fields) != HEADER:
-        seen = header.replace("\t", "\\t")[:60]
-        faults.add(
-            f"line {first}", f"'{seen}' where the header should be: index, a tab, prediction"
-        )
-        rest = found if fields[0] in gold else rest
+        shown = header.replace("\t", "\\t")[:60]
+        text = f"'{shown}' where the header should be: index, a tab, prediction"
+        errors.add(f"line {first}", text)
+        rest = lines if fields[0] in gold else rest
         if len(fields) != len(HEADER):
-            faults.close()  # so will all rows be
-    rows = []
+            errors.close()  # every row would have the same problem
+    rows: IdRows = []
     for number, line in rest:
         fields = line.split("\t")
         if len(fields) == len(HEADER):
-            rows.append((number, *fields))
+            rows.append((number, fields[0], fields[1]))
         else:
-            faults.add(f"line {number}", f"{_columns(line)} where id and prediction should be")
+            text = f"{_describe_columns(line)} where id and prediction should be"
+            errors.add(f"line {number}", text)
     return rows
 
 
-def _by_id(
-    rows: list[tuple[int, str, str]], label: Callable[[str], Any], gold: dict[str, Example],
-    faults: RepeatedErrors,
-) -> dict[str, Any]:  # fmt: skip
-    """Id -> prediction, each id of gold once."""
-    given: dict[str, Any] = {}
-    for number, identity, value in rows:
-        if identity in given:
-            faults.add(f"line {number}", f"id {identity[:40]} stands for the second time")
-        given[identity] = _read(label, value, f"line {number}", faults)
-    for problem in id_mismatch_problems("prediction", given, gold, example_name="example"):
-        faults.add(problem.location, problem.text)
-    faults.close()
-    return given
+def _values_by_id(
+    rows: IdRows, parse: Callable[[str], Value], gold: Iterable[str], errors: RepeatedErrors
+) -> dict[str, Value]:
+    """Return id -> prediction; every id of gold occurs once."""
+    values: dict[str, Value | None] = {}
+    for number, identity, text in rows:
+        if identity in values:
+            errors.add(f"line {number}", f"id {identity[:40]} occurs for the second time")
+        values[identity] = _parse(parse, text, number, errors)
+    ids = dict.fromkeys(gold)
+    for problem in id_mismatch_problems("prediction", values, ids, example_name="example"):
+        errors.add(problem.location, problem.text)
+    errors.close()
+    return {identity: value for identity, value in values.items() if value is not None}
 
 
-def _read(label: Callable[[str], Any], value: str, place: str, faults: RepeatedErrors) -> Any:
+def _parse(
+    parse: Callable[[str], Value], text: str, number: int, errors: RepeatedErrors
+) -> Value | None:
+    """Return the value of a text in a line; None if it has none, with the error noted."""
     try:
-        return label(value)
+        return parse(text)
     except ValueError as error:
-        faults.add(place, str(error))
+        errors.add(f"line {number}", str(error))
         return None
 
 
-def _alone(
-    label: Callable[[str], Any], what: str, line: str, place: str, faults: RepeatedErrors
-) -> Any:
-    """What a line says that should hold nothing else."""
+def _parse_line(
+    parse: Callable[[str], Value], kind: str, line: str, number: int, errors: RepeatedErrors
+) -> Value | None:
+    """Return the value of a line that should hold nothing else; None if an error was noted."""
     line = line.strip()
     if "\t" not in line:
-        return _read(label, line, place, faults)
-    faults.add(place, f"{_columns(line)} where a {what} alone should be")
+        return _parse(parse, line, number, errors)
+    errors.add(f"line {number}", f"{_describe_columns(line)} where a {kind} alone should be")
     return None
 
 
-def _columns(line: str) -> str:
+def _describe_columns(line: str) -> str:
     count = line.count("\t") + 1
     return "is blank" if not line else f"{count} column{'' if count == 1 else 's'}"
 
 
-def _count(what: str, seen: int, wanted: int, faults: RepeatedErrors) -> None:
-    if seen != wanted:
-        faults.add("file", f"{what}: {seen:,}, where the data has {wanted:,}")
+def _check_count(kind: str, count: int, expected: int, errors: RepeatedErrors) -> None:
+    if count != expected:
+        errors.add("file", f"{kind}: {count:,}, where the data has {expected:,}")
 
 
-def _label(task: Task) -> Callable[[str], Any]:
-    """Reads a label's text, or raises ValueError with what would do."""
-    if task.labels:
-        return _named({name: number for number, name in enumerate(task.labels)}, "label")
+def _parse_number(text: str) -> float:
+    """Return a finite number.
 
-    def finite(value: str) -> float:
-        found = decimal(value)
-        if found is not None and math.isfinite(found):
-            return found
-        raise ValueError(f"'{value[:40]}' is no finite number")
-
-    return finite
+    Raises:
+        ValueError: the text is none.
+    """
+    number = decimal(text)
+    if number is not None and math.isfinite(number):
+        return number
+    raise ValueError(f"'{text[:40]}' is no finite number")
 
 
-def _named(names: dict[str, int], what: str) -> Callable[[str], int]:
-    def read(value: str) -> int:
-        if value not in names:
-            raise ValueError(f"{what} '{value[:40]}'; the {what}s are: {', '.join(names)}")
-        return names[value]
+def _name_parser(indices: dict[str, int], kind: str) -> Callable[[str], int]:
+    """Return a function from a name to its index, which raises ValueError for unknown names."""
 
-    return read
+    def parse(name: str) -> int:
+        if name not in indices:
+            raise ValueError(f"{kind} '{name[:40]}'; the {kind}s are: {', '.join(indices)}")
+        return indices[name]
+
+    return parse

@@ -46,7 +46,7 @@ class RankedConfiguration:
 
     @property
     def seeds(self) -> int:
-        """The number of its trials, including those that do not count."""
+        """Number of its trials, including those that do not count."""
         return len(self.trials) + len(self.missing)
 
     @property

@@ -1,7 +1,8 @@
-"""A run folder: its journal, the identity of its trials, and how a stranger's is opened.
+"""A run folder: its journal, the identity of its trials, and the checks when it is opened.
 
-The journal is the only thing that a run needs to go on after a crash: trials, reports and costs are
-read back from it, and every table is made from it."""
+A run needs nothing but its journal to continue after a crash: trials, reports and costs are read
+back from it, and every table is computed from it.
+"""
 
 from .events import FORMAT
 from .journal import JOURNAL_NAME, TORN_NAME, Journal, read_journal, refuse_running

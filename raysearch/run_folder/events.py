@@ -1,74 +1,82 @@
-"""What the events of a journal hold: fields, types and bounds. A journal may come from anyone, so
-nothing of it is believed before it has been checked here."""
+"""The events of a journal: their fields, types and bounds.
+
+They are apart from `journal` because a journal may come from anyone: nothing in it is used before
+it was checked here.
+"""
 
 import reprlib
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 
 from ..errors import printable
 from ..storage import is_id
 
-FORMAT = 2  # of the journal; 1 is what was written before the session event named it
-DEPTH = 8  # levels of a value in a configuration
-TEXT = 1000  # letters of a name or of a text in a configuration
+FORMAT = 2  # version of the journal's format; 1 is a journal whose session event names none
+MAX_DEPTH = 8  # levels of a value in a configuration
+MAX_TEXT = 1000  # characters of a name, or of a text in a configuration
 
 _PHASES = Literal["search", "confirm", "teach"]
-_ENDS = Literal["finished", "stopped", "diverged", "degenerate", "failed"]
+_OUTCOMES = Literal["finished", "stopped", "diverged", "degenerate", "failed"]
 _STATUSES = Literal["running", "finished", "stopped", "diverged", "degenerate", "failed"]
 
 
 class EventError(ValueError):
-    """What is wrong with one event: the field, and what was seen."""
+    """An event that is invalid; its text names the field and what was seen."""
 
 
-def _identity(text: str) -> str:
+def _check_id(text: str) -> str:
     if not is_id(text):
         raise ValueError("lower-case letters, digits and dashes make an id, at most 64")
     return text
 
 
-def _plain(value: Any) -> Any:
-    """Refuse what no setting is: too deep, too long, a number that no float holds."""
-    for depth, part in _parts(value, 0):
-        if depth > DEPTH:
-            raise ValueError(f"at most {DEPTH} levels would do")
+def _check_setting(value: Any) -> Any:
+    """Raise ValueError for a value that no hyperparameter has.
+
+    Such a value is nested too deeply, is too long, or has a number that is too large for a float.
+    """
+    for depth, part in _nested_parts(value, 0):
+        if depth > MAX_DEPTH:
+            raise ValueError(f"at most {MAX_DEPTH} levels would do")
         if isinstance(part, str):
-            if len(part) > TEXT:
-                raise ValueError(f"a text of at most {TEXT} letters would do")
-            part.encode()  # raises a ValueError of half a letter
+            if len(part) > MAX_TEXT:
+                raise ValueError(f"a text of at most {MAX_TEXT} letters would do")
+            part.encode()  # raises ValueError for half a surrogate pair
         elif isinstance(part, int | float) and not abs(part) < 1e300:
             raise ValueError("a number below 1e300 would do")
     return value
 
 
-def _parts(value: Any, depth: int) -> Iterator[tuple[int, Any]]:
+def _nested_parts(value: Any, depth: int) -> Iterator[tuple[int, Any]]:
+    """Yield a value and everything in it with its depth, down to one level below MAX_DEPTH."""
     yield depth, value
-    if depth > DEPTH:
+    if depth > MAX_DEPTH:
         return
     for part in [*value, *value.values()] if isinstance(value, dict) else ():
-        yield from _parts(part, depth + 1)
+        yield from _nested_parts(part, depth + 1)
     for part in value if isinstance(value, list) else ():
-        yield from _parts(part, depth + 1)
+        yield from _nested_parts(part, depth + 1)
 
 
-def _readable(text: str) -> str:
-    """Refuse half a surrogate pair, which no file can hold."""
-    text.encode()  # raises a ValueError
+def _check_encodable(text: str) -> str:
+    """Raise ValueError for half a surrogate pair, which no file can hold."""
+    text.encode()
     return text
 
 
-def _visible(text: str) -> str:
+def _check_printable(text: str) -> str:
     if printable(text) != text:
         raise ValueError("a name without control characters")
     return text
 
 
-Name = Annotated[str, Field(min_length=1, max_length=TEXT), AfterValidator(_visible)]
-Text = Annotated[str, AfterValidator(_readable)]
-Identity = Annotated[str, AfterValidator(_identity)]
-Setting = Annotated[Any, AfterValidator(_plain)]
+Name = Annotated[str, Field(min_length=1, max_length=MAX_TEXT), AfterValidator(_check_printable)]
+Text = Annotated[str, AfterValidator(_check_encodable)]
+Identity = Annotated[str, AfterValidator(_check_id)]
+Setting = Annotated[Any, AfterValidator(_check_setting)]
 Count = Annotated[int, Field(ge=0, le=10**15)]
 Ordinal = Annotated[int, Field(ge=1, le=10**6)]
 Time = Annotated[float, Field(ge=0, le=1e11)]  # Unix seconds
@@ -78,19 +86,21 @@ Score = Annotated[float, Field(ge=-1e12, le=1e12)]
 Scores = dict[Name, Score]
 
 
-class _Part(BaseModel):
+class _Event(BaseModel):
+    """The fields of one kind of event; others are kept as they are."""
+
     model_config = ConfigDict(strict=True, extra="allow", allow_inf_nan=False)
 
-    elapsed: Annotated[float, Field(ge=0, le=1e10)] | None = None  # seconds of the session
+    elapsed: Annotated[float, Field(ge=0, le=1e10)] | None = None  # seconds since the session began
 
 
-class _Session(_Part):
+class _SessionEvent(_Event):
     at: Time
     version: Annotated[str, Field(max_length=100)] | None = None
     format: Annotated[int, Field(ge=1)] = 1
 
 
-class _Trial(_Part):
+class _TrialEvent(_Event):
     model_config = ConfigDict(extra="ignore")
 
     number: Annotated[int, Field(ge=0, le=10**9)]
@@ -101,7 +111,7 @@ class _Trial(_Part):
     devices: Ordinal = 1
 
 
-class _Plan(_Part):
+class _Plan(_Event):
     steps: Annotated[int, Field(ge=1, le=10**15)]
     warmup: Count = 0
     per_epoch: Count = 1
@@ -109,7 +119,7 @@ class _Plan(_Part):
     rungs: dict[Name, Count] = {}
 
 
-class _Attempt(_Part):
+class _AttemptEvent(_Event):
     attempt: Ordinal
     at: Time
     plan: _Plan
@@ -117,10 +127,10 @@ class _Attempt(_Part):
     from_step: Count = 0
 
 
-class _Report(_Part):
+class _ReportEvent(_Event):
     at: Time
     attempt: Ordinal | None = None
-    stage: Annotated[str, Field(max_length=TEXT), AfterValidator(_visible)] = ""
+    stage: Annotated[str, Field(max_length=MAX_TEXT), AfterValidator(_check_printable)] = ""
     step: Count
     steps: Annotated[int, Field(ge=1, le=10**15)]
     loss: Real | None = None
@@ -134,15 +144,15 @@ class _Report(_Part):
     switched: Real | None = None
 
 
-class _Spent(_Part):
+class _SpentEvent(_Event):
     attempt: Ordinal
     seconds: Seconds
     step: Count | None = None
 
 
-class _Ended(_Part):
+class _EndEvent(_Event):
     at: Time
-    status: _ENDS
+    status: _OUTCOMES
     score: Score | None = None
     best: Scores = {}
     last: Scores = {}
@@ -150,57 +160,58 @@ class _Ended(_Part):
     sampler: dict[str, Any] | None = None
 
     @model_validator(mode="after")
-    def _scored(self) -> "_Ended":
+    def _check_score(self) -> Self:
         if self.score is None and self.status in ("finished", "diverged", "degenerate"):
             raise ValueError(f"a trial that ends '{self.status}' has a score")
         return self
 
 
-class _Kept(_Part):
+class _SamplerEvent(_Event):
     sampler: dict[str, Any]
 
 
-class _Repeat(_Part):
+class _RepeatEvent(_Event):
     at: Time | None = None
 
 
-class _Taught(_Part):
+class _TaughtEvent(_Event):
     at: Time | None = None
     teacher: Identity
     seconds: Seconds
 
 
-class _Lost(_Part):
+class _LostEvent(_Event):
     at: Time | None = None
 
 
-EVENTS: dict[str, type[_Part]] = {
-    "session": _Session,
-    "trial": _Trial,
-    "attempt": _Attempt,
-    "report": _Report,
-    "spent": _Spent,
-    "end": _Ended,
-    "sampler": _Kept,
-    "repeat": _Repeat,
-    "taught": _Taught,
-    "lost": _Lost,
+EVENTS: dict[str, type[_Event]] = {
+    "session": _SessionEvent,
+    "trial": _TrialEvent,
+    "attempt": _AttemptEvent,
+    "report": _ReportEvent,
+    "spent": _SpentEvent,
+    "end": _EndEvent,
+    "sampler": _SamplerEvent,
+    "repeat": _RepeatEvent,
+    "taught": _TaughtEvent,
+    "lost": _LostEvent,
 }
+# Kind -> fields that may be absent. An absent field does not change what the record has.
 _OPTIONAL = {"end": ("error", "sampler"), "attempt": ("devices",), "spent": ("step",)}
 
 
 def checked(event: Any) -> dict[str, Any] | None:
-    """Return an event with every field checked and the absent ones at their defaults.
+    """Return an event with every field checked and missing fields at their defaults.
 
     Args:
-        event: what a line of JSON says.
+        event: the value of one line of JSON.
 
     Returns:
-        `event`, `trial` but for a session, and the fields of its kind; None for a kind that this
-        version does not know.
+        `event`, the kind; `trial`, the trial's id, except for a session; and the fields of this
+        kind. None if this version does not know the kind.
 
     Raises:
-        EventError: no event, or a field of it, with what was seen.
+        EventError: it is not an event, or a field is invalid.
     """
     if not isinstance(event, dict) or not isinstance(event.get("event"), str):
         raise EventError(f'no event, an object with "event" would do, got {reprlib.repr(event)}')
@@ -209,29 +220,28 @@ def checked(event: Any) -> dict[str, Any] | None:
         return None
     values = {name: value for name, value in event.items() if name not in ("event", "trial")}
     try:
-        typed = EVENTS[kind].model_validate(values).model_dump()
+        fields = EVENTS[kind].model_validate(values).model_dump()
     except ValidationError as error:
-        raise EventError("; ".join(_said(kind, one) for one in error.errors()[:3])) from None
+        raise EventError("; ".join(_message(kind, e) for e in error.errors()[:3])) from None
     except RecursionError:
         raise EventError(f"{kind}: nested too deeply") from None
-    # An absent field differs from an empty one: it keeps what the trial has.
-    absent = ("elapsed", *_OPTIONAL.get(kind, ()))
-    typed = {n: v for n, v in typed.items() if v is not None or n not in absent}
+    optional = ("elapsed", *_OPTIONAL.get(kind, ()))
+    fields = {n: v for n, v in fields.items() if v is not None or n not in optional}
     if kind == "trial":
-        typed.pop("elapsed", None)
+        fields.pop("elapsed", None)
     if kind == "session":
-        return {"event": kind, **typed}
+        return {"event": kind, **fields}
     trial = event.get("trial")
     if not is_id(trial):
         text = "an id is needed, lower-case letters, digits and dashes, at most 64"
         raise EventError(f"{kind}.trial: {text}, got {reprlib.repr(trial)}")
-    return {"event": kind, "trial": trial, **typed}
+    return {"event": kind, "trial": trial, **fields}
 
 
-def _said(kind: str, error: Any) -> str:
-    """What is wrong with a field, in the words of this project."""
-    place = ".".join(map(str, (kind, *error["loc"])))
+def _message(kind: str, error: ErrorDetails) -> str:
+    """Return one of pydantic's errors in the words of this project."""
+    location = ".".join(map(str, (kind, *error["loc"])))
     if error["type"] == "missing":
-        return f"{place}: is missing"
+        return f"{location}: is missing"
     text = error["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-    return f"{place}: {text} is needed, got {reprlib.repr(error['input'])}"
+    return f"{location}: {text} is needed, got {reprlib.repr(error['input'])}"

@@ -1,7 +1,9 @@
-"""The journal's file: events go to the disk before they count, and are read back after a crash.
+"""The journal's file: events are on the disk before they count, and are read back after a crash.
 
-Nothing of it is ever lost by reading it: what a crash tore at its end is kept beside it, and a file
-that is not wholly a journal is refused as it is."""
+It is apart from `trial_records`, which knows no file. Reading never loses anything: an incomplete
+last line, as a crash leaves it, is kept in a file beside the journal, and a file with other invalid
+lines is refused and not changed.
+"""
 
 import fcntl
 import io
@@ -11,35 +13,36 @@ import os
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from ..errors import InputError, Problem
-from ..storage import file_inside, kind_of, open_regular, parse_json, shorten
+from ..storage import file_inside, kind_of, open_regular, parse_json, truncate_file
 from .events import FORMAT, EventError, checked
 from .trial_records import Records
 
 JOURNAL_NAME = "journal.jsonl"
 TORN_NAME = f"{JOURNAL_NAME}.torn"
-LONGEST = 2**22  # bytes of a line
-LARGEST = 2**31  # bytes of a journal
-SHOWN = 8  # problems that are shown
-ERROR = 20_000  # letters of a trial's error that are kept
-_BEGINNING = b'{"event":"'  # of every line that is written here
+MAX_LINE = 2**22  # bytes
+MAX_JOURNAL = 2**31  # bytes
+MAX_PROBLEMS = 8  # problems in a message
+MAX_ERROR = 20_000  # characters of a trial's error that are kept
+_LINE_START = b'{"event":"'  # of every line that is written here
 
 
 class Journal(Records):
-    """Appends events to a run folder, one process at a time.
+    """A run folder's journal that is open for appending, by one process at a time.
 
     Args:
-        folder: the run folder; an existing journal is read back. A torn last line is moved to
-            `journal.jsonl.torn`, where it is added to what is there.
+        folder: the run folder. An existing journal is read. An incomplete last line is moved to the
+            end of `journal.jsonl.torn`.
 
     Attributes:
-        failure: why an event could not be written, of the first such event.
+        folder: see above.
+        failure: the error of the first event that could not be written; None if there was none.
 
     Raises:
-        InputError: another process is writing it, or it is not a journal from its first line to
-            the last but one; then it stays as it is.
+        InputError: another process is writing the journal; or a line before the last one is not an
+            event, and the file is not changed.
         OSError: the folder cannot be written.
     """
 
@@ -47,83 +50,85 @@ class Journal(Records):
         super().__init__()
         self.folder, self._path = folder, file_inside(folder, JOURNAL_NAME)
         self.failure: Exception | None = None
-        self._undone = True  # whether what a failed write left was taken back
-        # Without a buffer: one that could not be flushed would come out with a later event.
+        self._is_clean = True  # False if a failed write left bytes that could not be removed
+        # Without a buffer: bytes that could not be flushed would be written with a later event.
         self._file = open_regular(self._path, write=True)
         try:
             _lock(self._file.fileno(), folder)
-            self._refuse_moved()
-            torn, self._end = _read_into(self, self._file, self._path)
+            self._check_not_moved()
+            torn, self._end = _read_events(self, self._file, self._path)
             if torn:
                 _keep_torn(folder, torn)
-                shorten(self._file.fileno(), self._end)
+                truncate_file(self._file.fileno(), self._end)
         except BaseException:
             self._file.close()
             raise
 
     def write(self, event: str, **values: Any) -> None:
-        """Append one event and wait until the disk has it.
+        """Append one event, wait until it is on the disk, and apply it.
+
+        Args:
+            event: the kind of the event.
+            values: its fields.
 
         Raises:
-            OSError: the disk is full; then the journal is as it was.
+            OSError: the disk is full; the journal is then as it was before.
             InputError: the file is not where it was: the run folder was moved or removed.
-            EventError: our own mistake: an event that could not be read back.
+            EventError: the event could not be read back; this is a mistake in raysearch.
         """
-        line = json.dumps({"event": event, **_plain(values)}, separators=(",", ":")) + "\n"
-        content, typed = line.encode(), checked(json.loads(line))
-        if typed is None or len(content) > LONGEST:
+        line = json.dumps({"event": event, **_to_json(values)}, separators=(",", ":")) + "\n"
+        content, checked_event = line.encode(), checked(json.loads(line))
+        if checked_event is None or len(content) > MAX_LINE:
             raise EventError(f"an event '{event}' of {len(content):,} bytes cannot be read back")
-        self.admit(typed)
+        self.admit(checked_event)
         try:
-            self._refuse_moved()
+            self._check_not_moved()
             self._append(content)
         except (OSError, InputError) as error:
             self.failure = self.failure or error
             raise
         self._end += len(content)
-        self.apply(typed)
+        self.apply(checked_event)
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file, so that another process may write it."""
         self._file.close()
 
     def _append(self, content: bytes) -> None:
-        """Write at the end, and take back what was written where the disk fails.
+        """Write bytes at the end of the file; remove them again if the disk fails.
 
         Raises:
             OSError: the disk is full.
-            InputError: another process has written to the file, which stays as it is.
+            InputError: another process has written to the file, which is not changed.
         """
         size = os.fstat(self._file.fileno()).st_size
-        if size > self._end and not self._undone:
-            shorten(self._file.fileno(), self._end)
+        if size > self._end and not self._is_clean:
+            truncate_file(self._file.fileno(), self._end)
         elif size != self._end:
-            text = f"has {size:,} bytes, {self._end:,} were written: another process changed it;"
-            text += " nothing more is written. Mend it in a copy, and go on from that"
+            text = (
+                f"has {size:,} bytes, but this run wrote {self._end:,}: another process changed"
+                " it; nothing more is written. Mend it in a copy, and go on from that"
+            )
             raise InputError(str(self.folder), [Problem(location=JOURNAL_NAME, text=text)])
-        self._undone = False
+        self._is_clean = False
         try:
-            left = memoryview(content)
-            while left:
-                left = left[self._file.write(left) :]
-            os.fsync(self._file.fileno())
+            _write_all(self._file, content)
         except OSError:
             with suppress(OSError):
-                shorten(self._file.fileno(), self._end)
-                self._undone = True
+                truncate_file(self._file.fileno(), self._end)
+                self._is_clean = True
             raise
-        self._undone = True
+        self._is_clean = True
 
-    def _refuse_moved(self) -> None:
-        """Raise InputError where the open file is not the one at its path any more."""
-        mine = os.fstat(self._file.fileno())
-        try:
-            there = self._path.lstat()
-        except OSError:
-            there = None
-        if there is not None and (there.st_ino, there.st_dev) == (mine.st_ino, mine.st_dev):
+    def _check_not_moved(self) -> None:
+        """Raise InputError if the open file is not the one at its path any more."""
+        opened = os.fstat(self._file.fileno())
+        current: os.stat_result | None = None
+        with suppress(OSError):
+            current = self._path.lstat()
+        if current is not None and os.path.samestat(current, opened):
             return
-        text = "another file has taken its place" if there else "is gone: moved or removed"
+        text = "another file has taken its place" if current else "is gone: moved or removed"
         text += (
             "; this run cannot go on in it. What has ended is in the folder that was moved: put it"
             " back, or `raysearch resume` it where it is now"
@@ -132,12 +137,15 @@ class Journal(Records):
 
 
 def read_journal(folder: Path) -> Records:
-    """Return the records of a run folder, also while it is written; none where there is no journal.
+    """Return the records of a run folder; it may be written meanwhile.
 
-    Nothing is changed: a torn last line is passed over, and noted.
+    Nothing is changed. An incomplete last line is skipped, and noted.
+
+    Returns:
+        The records; empty if there is no journal.
 
     Raises:
-        InputError: a file that is not a journal, with the lines that are none.
+        InputError: a line before the last one is not an event; with all such lines.
     """
     records, path = Records(), file_inside(folder, JOURNAL_NAME)
     try:
@@ -145,7 +153,7 @@ def read_journal(folder: Path) -> Records:
     except FileNotFoundError:
         return records
     with file:
-        torn, _ = _read_into(records, file, path)
+        torn, _ = _read_events(records, file, path)
     if torn:
         records.note(
             f"{JOURNAL_NAME}: its last line is torn ({len(torn):,} bytes), or being written"
@@ -154,120 +162,136 @@ def read_journal(folder: Path) -> Records:
 
 
 def refuse_running(folder: Path) -> None:
-    """Raise InputError where a run goes on in a folder on this machine."""
+    """Raise InputError if a process on this machine is writing the journal of a folder."""
     path = file_inside(folder, JOURNAL_NAME)
     if kind_of(path) is not None:
         with open_regular(path) as file:
             _lock(file.fileno(), folder)
 
 
-def _read_into(records: Records, file: BinaryIO, path: Path) -> tuple[bytes, int]:
-    """Take in every whole event of a file.
+def _read_events(records: Records, file: io.FileIO, path: Path) -> tuple[bytes, int]:
+    """Apply every complete event of a file to the records.
 
     Returns:
-        What is torn at the end, empty for nothing; where the whole events end, in bytes.
+        The incomplete last line, which may be empty; the number of bytes before it.
 
     Raises:
-        InputError: every line that is no event, or an impossible one.
+        InputError: lines that are not events, or events that cannot follow those before them.
     """
-    if os.fstat(file.fileno()).st_size > LARGEST:
-        text = f"more than {LARGEST:,} bytes are not read: not a journal of this program"
+    if os.fstat(file.fileno()).st_size > MAX_JOURNAL:
+        text = f"at most {MAX_JOURNAL:,} bytes of a journal are read, it has more"
         raise InputError(str(path.parent), [Problem(location=path.name, text=text)])
     file.seek(0)
-    lines = io.BufferedReader(file)  # type: ignore[arg-type]
+    lines = io.BufferedReader(file)
     problems: list[Problem] = []
-    number, end, torn, why = 0, 0, b"", ""
-    while line := lines.readline(LONGEST + 1):
-        if torn:
-            problems.append(_unread(number, why))
+    number, end, torn, reason = 0, 0, b"", ""
+    while line := lines.readline(MAX_LINE + 1):
+        if torn:  # it was not the last line
+            problems.append(_invalid_line(number, reason))
             end, torn = end + len(torn), b""
         number += 1
-        if len(line) > LONGEST:
-            problems.append(_unread(number, f"longer than {LONGEST:,} bytes"))
+        if len(line) > MAX_LINE:
+            problems.append(_invalid_line(number, f"longer than {MAX_LINE:,} bytes"))
             break
         try:
             event = parse_json(line) if line.endswith(b"\n") else None
         except ValueError as error:
-            why = f"no JSON ({str(error).partition(':')[0]})"
-            if b"\0" in line:  # a crash may leave zeros where a line was to stand
+            reason = f"no JSON ({str(error).partition(':')[0]})"
+            if b"\0" in line:  # a crash may leave zeros instead of a line
                 torn = line
                 continue
-            problems.append(_unread(number, why))
+            problems.append(_invalid_line(number, reason))
             end += len(line)
             continue
         if not line.endswith(b"\n"):
-            torn, why = line, "no whole line"
+            torn, reason = line, "no whole line"
             continue
         end += len(line)
-        problems += _take(records, event, number, quiet=bool(problems))
+        problems += _apply(records, event, number, form_only=bool(problems))
     lines.detach()
-    if torn and not end and not _may_begin(torn):
-        problems.append(_unread(1, "not a journal at all"))
+    if torn and not end and not _may_be_first_line(torn):
+        problems.append(_invalid_line(1, "not a journal at all"))
     if problems:
-        raise _refused(path, problems)
+        raise _journal_error(path, problems)
     return torn, end
 
 
-def _refused(path: Path, problems: list[Problem]) -> InputError:
-    """Say which lines are wrong, and once what would do."""
-    first, rest = problems[0], len(problems) - SHOWN
-    mend = "nothing was changed: restore the file from a copy, or mend these lines in a copy"
-    first = replace(first, text=f"{first.text}\n{mend}")
+def _journal_error(path: Path, problems: list[Problem]) -> InputError:
+    """Return an error with the first problems, and once what to do about them."""
+    first, rest = problems[0], len(problems) - MAX_PROBLEMS
+    remedy = "nothing was changed: restore the file from a copy, or mend these lines in a copy"
+    first = replace(first, text=f"{first.text}\n{remedy}")
     more = Problem(location="...", text=f"and {rest:,} more lines", count=rest)
-    shown = [first, *problems[1:SHOWN], *([more] if rest > 0 else [])]
+    shown = [first, *problems[1:MAX_PROBLEMS], *([more] if rest > 0 else [])]
     return InputError(str(path), shown)
 
 
-def _take(records: Records, event: Any, number: int, *, quiet: bool) -> list[Problem]:
-    """Take one event in, and say what is wrong with it.
+def _apply(records: Records, event: Any, number: int, *, form_only: bool) -> list[Problem]:
+    """Apply one event to the records, and return what is wrong with it.
 
     Args:
-        quiet: an event before it is missing: check its form only.
+        records: changed by the event.
+        event: the value of one line of JSON.
+        number: the line's number, from 1.
+        form_only: check the event and do not apply it, as an earlier one could not be read.
     """
     try:
-        if (typed := checked(event)) is None:
+        if (checked_event := checked(event)) is None:
             records.note(
                 f"{JOURNAL_NAME}: an event of a kind that this version does not know was passed"
                 f" over: '{event['event'][:40]}'"
             )
-        elif typed["event"] == "session" and typed["format"] > FORMAT:
+        elif checked_event["event"] == "session" and checked_event["format"] > FORMAT:
             raise EventError(
-                f"session.format: written by a later raysearch (format {typed['format']}, this one"
-                f" reads up to {FORMAT}): install that version"
+                f"session.format: written by a later raysearch (format {checked_event['format']},"
+                f" this one reads up to {FORMAT}): install that version"
             )
-        elif not quiet:
-            records.admit(typed)
-            records.apply(typed)
+        elif not form_only:
+            records.admit(checked_event)
+            records.apply(checked_event)
     except EventError as error:
         return [Problem(location=f"line {number}", text=str(error))]
     return []
 
 
-def _unread(number: int, why: str) -> Problem:
-    return Problem(location=f"line {number}", text=f"not an event: {why}")
+def _invalid_line(number: int, reason: str) -> Problem:
+    return Problem(location=f"line {number}", text=f"not an event: {reason}")
 
 
-def _may_begin(torn: bytes) -> bool:
-    """Whether a file's first bytes may be what a crash left of a first event."""
-    start = torn[: len(_BEGINNING)].rstrip(b"\0")
-    return _BEGINNING.startswith(start)
+def _may_be_first_line(torn: bytes) -> bool:
+    """Return whether bytes may be what a crash left of a journal's first line."""
+    start = torn[: len(_LINE_START)].rstrip(b"\0")
+    return _LINE_START.startswith(start)
 
 
 def _keep_torn(folder: Path, torn: bytes) -> None:
-    """Add what was torn to the file that keeps it, on disk before the journal loses it."""
+    """Append an incomplete line to the file that keeps such lines, and wait for the disk."""
     with open_regular(file_inside(folder, TORN_NAME), write=True) as file:
         size = os.fstat(file.fileno()).st_size
         if size:
             file.seek(size - 1)
             torn = torn if file.read(1) == b"\n" else b"\n" + torn
-        left = memoryview(torn)
-        while left:
-            left = left[file.write(left) :]
-        os.fsync(file.fileno())
+        _write_all(file, torn)
+
+
+def _write_all(file: io.FileIO, content: bytes) -> None:
+    """Write bytes to an unbuffered file, which may take a part at a time; wait for the disk."""
+    rest = memoryview(content)
+    while rest:
+        rest = rest[file.write(rest) :]
+    os.fsync(file.fileno())
 
 
 def _lock(file: int, folder: Path) -> None:
-    """Keep other writers away as long as the file is open."""
+    """Lock a journal for this process until the file is closed.
+
+    Args:
+        file: its descriptor.
+        folder: the run folder, for the message.
+
+    Raises:
+        InputError: another process has the lock.
+    """
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -277,16 +301,19 @@ def _lock(file: int, folder: Path) -> None:
         return  # a file system without locks
 
 
-def _plain(value: Any) -> Any:
-    """Return a value as JSON has it: infinities become null, half letters their escapes, and of a
-    very long text the end stays."""
+def _to_json(value: Any) -> Any:
+    """Return a value as JSON can hold it.
+
+    Infinities and NaN become null, halves of surrogate pairs their escapes, and of a text longer
+    than MAX_ERROR the end is kept.
+    """
     if isinstance(value, float) and not math.isfinite(value):
         return None
     if isinstance(value, str):
-        value = value if len(value) <= ERROR else f"...{value[3 - ERROR :]}"
+        value = value if len(value) <= MAX_ERROR else f"...{value[3 - MAX_ERROR :]}"
         return value.encode("utf-8", "backslashreplace").decode()
     if isinstance(value, dict):
-        return {name: _plain(x) for name, x in value.items()}
+        return {name: _to_json(x) for name, x in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(x) for x in value]
+        return [_to_json(x) for x in value]
     return value

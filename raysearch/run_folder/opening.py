@@ -1,5 +1,8 @@
-"""A run folder as it is opened: its files may come from anyone, so each is checked for itself and
-against the study before a table is made from it or a run goes on in it."""
+"""Checks of a run folder when it is opened.
+
+They are apart from `journal` because they compare the files of a run folder, which may come from
+anyone, with the study, before a table is written from them or a run continues in them.
+"""
 
 import reprlib
 from collections.abc import Iterator
@@ -8,6 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
 
 from .. import run_folder, tasks
 from ..errors import InputError, Problem, printable
@@ -18,17 +22,17 @@ from .trial_records import Record, Records
 
 STUDY, PROVENANCE = "study.yaml", "provenance.json"
 TABLES = ("table.md", "table.tex", "table.csv", "table.json")
-RESULTS = ("trials.parquet", "best.yaml")  # of a task; written once there are trials
-SHOWN = 12  # problems that are shown
+RESULTS = ("trials.parquet", "best.yaml")  # of a task; written only if there are trials
+MAX_PROBLEMS = 12  # problems in a message
 
 
-def _visible(text: str) -> str:
+def _check_printable(text: str) -> str:
     if printable(text) != text:
         raise ValueError("a text without control characters")
     return text
 
 
-_Text = Annotated[str, Field(max_length=4096), AfterValidator(_visible)]
+_Text = Annotated[str, Field(max_length=4096), AfterValidator(_check_printable)]
 
 
 class _Strict(BaseModel):
@@ -55,34 +59,32 @@ class _Provenance(_Data):
 
 
 def read_provenance(folder: Path) -> dict[str, Any]:
-    """Return what a run was made with: `raysearch`, `data`, `content`, `lanes`, and other facts.
+    """Return the provenance of a run: `raysearch`, `data`, `content`, `lanes` and other facts.
 
     Raises:
-        InputError: no such file, a link, no JSON, or fields of other types.
+        InputError: the file is missing, is a link, is not JSON, or has fields of other types.
     """
     path = file_inside(folder, PROVENANCE)
     if kind_of(path) is None:
         text = f"no {PROVENANCE} here: not a run folder"
         raise InputError(str(folder), [Problem(location="run folder", text=text)])
-    mend = "without it the run cannot go on; its journal is whole"
+    effect = "without it the run cannot go on; its journal is whole"
     try:
-        facts = read_json(path)
-        typed = _Provenance.model_validate(facts).model_dump()
+        return _Provenance.model_validate(read_json(path)).model_dump()
     except InputError as error:
-        text = f"damaged: {error.problems[0].text}; {mend}"
+        text = f"damaged: {error.problems[0].text}; {effect}"
         raise InputError(str(folder), [Problem(location=PROVENANCE, text=text)]) from None
     except ValidationError as error:
-        texts = [f"damaged: {_said(one)}; {mend}" for one in error.errors()[:SHOWN]]
+        texts = [f"damaged: {_message(e)}; {effect}" for e in error.errors()[:MAX_PROBLEMS]]
         problems = [Problem(location=PROVENANCE, text=text) for text in texts]
         raise InputError(str(folder), problems) from None
-    return typed
 
 
 def recorded_data(folder: Path) -> str:
-    """Return the data folder that a run noted down.
+    """Return the data folder of a run, from its provenance.
 
     Raises:
-        InputError: it cannot be told.
+        InputError: the provenance cannot be read or names no data folder.
     """
     path = file_inside(folder, PROVENANCE)
     with suppress(OSError, InputError, ValidationError):
@@ -94,7 +96,11 @@ def recorded_data(folder: Path) -> str:
 
 
 def study_file(folder: Path) -> Path:
-    """Return the path of a run's study. Raises InputError where it is a link or a special file."""
+    """Return the path of a run's study.
+
+    Raises:
+        InputError: it is a link or a special file.
+    """
     return file_inside(folder, STUDY)
 
 
@@ -102,8 +108,8 @@ def read_records(folder: Path, study: Study) -> Records:
     """Return the records of a run folder, checked against its study.
 
     Raises:
-        InputError: a journal that cannot be read or is of another study, or none where there are
-            results that came from one.
+        InputError: the journal cannot be read, belongs to another study, or is missing although
+            there are results that came from it.
     """
     records = run_folder.read_journal(folder)
     refuse_lost_journal(folder, study, records)
@@ -115,39 +121,45 @@ def read_records(folder: Path, study: Study) -> Records:
 def refuse_lost_journal(
     folder: Path, study: Study, records: Records, *, needed: bool = False
 ) -> None:
-    """Refuse a run folder that has results, and no journal that they came from.
+    """Refuse a run folder that has results but no journal that they came from.
 
     Args:
-        needed: a journal has to be there, with or without trials.
+        folder: the run folder.
+        study: the run's study.
+        records: from the journal; empty if there is none.
+        needed: refuse a folder without a journal even if it has no results.
 
     Raises:
-        InputError: what is left of the run would be overwritten.
+        InputError: the results would be overwritten.
     """
     slugs = [tasks.get(name).slug for name in study.tasks]
-    results = [(slug, name) for slug in slugs for name in RESULTS]
-    there = kind_of(folder / run_folder.JOURNAL_NAME) is not None
-    if not there:
-        results += [(name,) for name in TABLES]
-    left = ["/".join(parts) for parts in results if kind_of(inside(folder, *parts)) is not None]
-    if records.trials or not (left or (needed and not there)):
+    candidates: list[tuple[str, ...]] = [(slug, name) for slug in slugs for name in RESULTS]
+    has_journal = kind_of(folder / run_folder.JOURNAL_NAME) is not None
+    if not has_journal:
+        candidates += [(name,) for name in TABLES]
+    paths = ((parts, inside(folder, *parts)) for parts in candidates)
+    results = ["/".join(parts) for parts, path in paths if kind_of(path) is not None]
+    if records.trials or not (results or (needed and not has_journal)):
         return
-    text = "holds no trial" if there else "is missing"
-    if left:
-        text += f", yet there is {left[0]}, which came from it: nothing here is written over"
+    text = "holds no trial" if has_journal else "is missing"
+    if results:
+        text += f", yet there is {results[0]}, which came from it: nothing here is written over"
     text += "; restore it from a copy, or run the study anew under another --name"
     raise InputError(str(folder), [Problem(location=run_folder.JOURNAL_NAME, text=text)])
 
 
 def refuse_misfits(folder: Path, study: Study, records: Records, *, resumed: bool = False) -> None:
-    """Refuse trials that cannot be of the study.
+    """Refuse trials that cannot belong to the study.
 
     Args:
-        resumed: the sampler is going to be told of them: their configurations must be points of
-            the space.
+        folder: the run folder.
+        study: the run's study.
+        records: from the journal.
+        resumed: require every configuration to be in the space, as the sampler learns from it.
 
     Raises:
-        InputError: every trial of another task, with other settings, or without the score that
-            selects, as far as a screen holds them.
+        InputError: trials of another task, with other settings, or without the score that selects;
+            the first MAX_PROBLEMS of them.
     """
     problems = [
         Problem(location=f"trial {record.id}", text=text)
@@ -155,22 +167,22 @@ def refuse_misfits(folder: Path, study: Study, records: Records, *, resumed: boo
         for text in _misfits(study, record, resumed)
     ]
     if problems:
-        rest = len(problems) - SHOWN
+        rest = len(problems) - MAX_PROBLEMS
         more = Problem(location="...", text=f"and {rest:,} more", count=rest)
-        shown = [*problems[:SHOWN], *([more] if rest > 0 else [])]
+        shown = [*problems[:MAX_PROBLEMS], *([more] if rest > 0 else [])]
         raise InputError(str(folder / run_folder.JOURNAL_NAME), shown)
 
 
 def _misfits(study: Study, record: Record, resumed: bool) -> Iterator[str]:
-    """Say what of a trial does not fit the study."""
+    """Yield everything about a trial that does not fit the study."""
     if record.task not in study.tasks:
         yield f"is of '{record.task[:60]}', which is no task of {STUDY}"
         return
     try:
         study.hyperparameters(record.task, record.configuration)
     except (ValueError, ArithmeticError, TypeError) as error:
-        seen = reprlib.repr(record.configuration)
-        yield f"its configuration is none of the study's: {_cause(error)}, got {seen}"
+        observed = reprlib.repr(record.configuration)
+        yield f"its configuration is none of the study's: {_reason(error)}, got {observed}"
         return
     if resumed and record.phase == "search":
         space = study.space_of(record.task)
@@ -185,17 +197,17 @@ def _misfits(study: Study, record: Record, resumed: bool) -> Iterator[str]:
         yield f"has a report without '{selector}', the score that selects"
 
 
-def _cause(error: Exception) -> str:
-    """What a setting's type says of it, in one line."""
+def _reason(error: Exception) -> str:
+    """Return in one line why a setting is invalid."""
     if isinstance(error, ValidationError):
-        return _said(error.errors()[0])
+        return _message(error.errors()[0])
     return str(error).splitlines()[0][:200] if str(error) else type(error).__name__
 
 
-def _said(error: Any) -> str:
-    """What is wrong with a field, in the words of this project."""
-    place = ".".join(map(str, error["loc"])) or "file"
+def _message(error: ErrorDetails) -> str:
+    """Return one of pydantic's errors in the words of this project."""
+    location = ".".join(map(str, error["loc"])) or "file"
     if error["type"] == "missing":
-        return f"{place} is missing"
+        return f"{location} is missing"
     text = error["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-    return f"{place}: {text} is needed, got {reprlib.repr(error['input'])}"
+    return f"{location}: {text} is needed, got {reprlib.repr(error['input'])}"

@@ -1,15 +1,16 @@
-"""Identity of trials: what they were trained with, recomputed, and what has changed since.
+"""The identity of trials, and what has changed in a study since they were trained.
 
-A trial's id is a hash of everything that decides its result. A run folder whose study, provenance
-or journal was changed after its trials were trained has ids that no longer follow from it. It
-stands apart from the search, since a table and a prediction have to know it too."""
+A trial's id is a hash of everything that decides its result. If the study, the provenance or the
+journal of a run folder was changed after its trials were trained, their ids are no longer the hash
+of their settings. This is apart from the search because tables and predictions need it too.
+"""
 
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from .. import __version__
 from ..errors import InputError, Problem, shorten
@@ -22,7 +23,7 @@ from .journal import JOURNAL_NAME as JOURNAL
 from .trial_records import Phase, Record, Records
 
 STUDY, PROVENANCE = "study.yaml", "provenance.json"
-# The hyperparameters of 0.1.1: its runs do not list them, and its ids were made of no others.
+# The hyperparameters of version 0.1.1, from which its ids were computed. Its runs do not list them.
 _OF_0_1_1 = """
     BSZ LR EPOCH WARMUP epoch_examples schedule schedule_power schedule_end schedule_offset
     weight_decay decay_exclude adam_betas adam_eps adam_eps_on bias_correction clip layerwise_decay
@@ -35,24 +36,27 @@ _OF_0_1_1 = """
     teacher_view teacher_lambda1 teacher_LR teacher_EPOCH layers slots cross_layers block length
     places mask_share positions fusion
 """
-# Parts of a study that change no trial that was trained: a run goes on with others.
+# Parts of a study that do not affect trained trials: a run may continue with other values.
 _FREE = (
     "name", "published", "confirm", "space", "tasks", "search.sampler", "search.trials",
     "search.hours", "search.start_from", "search.max_failures", "search.stop_early.keep",
 )  # fmt: skip
-_SETTINGS = ("fixed", "recipe", "search.stop_early")  # of these an id tells whether they count
+# Parts of a study that are hashed into ids, so that ids show whether a change affects a trial.
+_SETTINGS = ("fixed", "recipe", "search.stop_early")
+# Parts of a study whose fields are compared one by one.
 _NESTED = ("fixed", "search", "search.stop_early", "confirm", "per_task")
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrialOrigin:
-    """What trials were trained with, besides their configurations.
+    """The facts that trials were trained with, besides their configurations.
 
     Attributes:
         content: task -> identity of its data and model; "TASK teach" -> that of its teachers.
-        version: of raysearch.
-        study: the study as it was run, as a mapping; None of 0.1.1, which did not keep it.
-        names: the hyperparameters that made up an id; None for all that there are.
+        version: version of raysearch.
+        study: the study as it was run, as a mapping; None for version 0.1.1, which did not store
+            it.
+        names: the hyperparameters that ids were computed from; None for all that exist.
     """
 
     content: Mapping[str, str]
@@ -64,48 +68,53 @@ class TrialOrigin:
 def trial_id(
     study: Study, task: str, phase: Phase, point: Configuration, seed: int, origin: TrialOrigin
 ) -> str:
-    """Return the identity of a trial: a hash of what decides its result, and of nothing else.
+    """Return the identity of a trial: a hash of everything that decides its result.
 
-    The rungs of a search are evaluations too, and the best of them may be the one that counts.
-    A teacher serves other studies too, so the score that selects its weights counts.
+    The rungs of a search are part of it, as they are evaluations and the best of them may count. A
+    teacher is shared by studies, so the metric that selects its weights is part of its identity.
 
     Args:
-        point: of the space; of a teacher its configuration, whole.
+        study: the study.
+        task: the task's name.
+        phase: search, confirm or teach.
+        point: the searched values; of a teacher its full configuration.
+        seed: the random seed.
+        origin: what the trials were trained with.
 
     Returns:
         12 hexadecimal digits.
 
     Raises:
-        ValueError: no values of hyperparameters.
-        KeyError: of the data or the model of this task nothing is known.
+        ValueError: a value is invalid for its hyperparameter.
+        KeyError: the origin has no data or model for this task.
     """
     hyper = study.hyperparameters(task, point).model_dump(mode="json")
     if origin.names is not None:
         hyper = {name: value for name, value in hyper.items() if name in origin.names}
     halving = study.search.stop_early if phase == "search" else None
-    content, also = origin.content[task], list(halving.at) if halving else []
+    content = origin.content[task]
+    evaluated: list[float | str] = list(halving.at) if halving else []
     if phase == "teach":
         content = origin.content.get(f"{task} {phase}", content)
-        also = [study.selection_metric(task)]
-    facts = [task, study.recipe, hyper, seed, content, origin.version, also]
-    text = json.dumps(_spelled(facts), sort_keys=True)
+        evaluated = [study.selection_metric(task)]
+    facts = [task, study.recipe, hyper, seed, content, origin.version, evaluated]
+    text = json.dumps(_with_plain_numbers(facts), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def hyperparameters(study: Study) -> list[str]:
-    """Return the names of all hyperparameters of a study's recipe, which make up its ids."""
+    """Return the names of all hyperparameters of a study's recipe, which ids are computed from."""
     return sorted(RECIPES[study.recipe].hyper.model_fields)
 
 
 def origin_of(folder: Path) -> TrialOrigin | None:
-    """Return what a run folder says of how its trials were trained.
+    """Return what the trials of a run folder were trained with, from its provenance.
 
     Returns:
-        None where that cannot be told: no provenance, one that is no JSON object, or that names no
-        data.
+        None if that is unknown: the provenance is missing, is not a JSON object, or names no data.
 
     Raises:
-        InputError: a part of it that has another type.
+        InputError: a part of it has another type.
     """
     path = file_inside(folder, PROVENANCE)
     if kind_of(path) is None:
@@ -118,15 +127,18 @@ def origin_of(folder: Path) -> TrialOrigin | None:
 
 
 def read_origin(folder: Path, facts: Mapping[str, Any]) -> TrialOrigin:
-    """Return the origin that a provenance tells. Raises InputError where a part has another type.
+    """Return the origin that is stored in a provenance.
 
     Args:
         folder: the run folder.
         facts: the content of its provenance.json.
+
+    Raises:
+        InputError: a part of it has another type.
     """
     content, version = facts.get("content"), facts.get("raysearch")
     study, names = facts.get("study"), facts.get("hyperparameters")
-    if not _is_texts(content):
+    if not _is_text_mapping(content):
         raise _damaged(folder, "content: a mapping of tasks to texts is needed")
     if not isinstance(version, str):
         raise _damaged(folder, "raysearch: the version that trained is needed")
@@ -137,30 +149,29 @@ def read_origin(folder: Path, facts: Mapping[str, Any]) -> TrialOrigin:
     if names is None and version.startswith("0.1."):
         names = _OF_0_1_1.split()
         study = {"model": facts["model"]} if isinstance(facts.get("model"), str) else None
-    return TrialOrigin(
-        content=content, version=version, study=study,
-        names=None if names is None else frozenset(names),
-    )  # fmt: skip
+    searched = None if names is None else frozenset(names)
+    return TrialOrigin(content=content, version=version, study=study, names=searched)
 
 
 def refuse_others(
     source: str, study: Study, records: Records, origin: TrialOrigin, *, places: bool = True
 ) -> None:
-    """Refuse trials that were trained with another study than the one that is at hand.
+    """Refuse trials that were trained with another study.
 
     Args:
-        source: the run folder.
-        study: from its study.yaml.
-        records: from its journal.
-        places: whether a model at another place is another model; no where its content was
-            compared.
+        source: the run folder, for the message.
+        study: the study now.
+        records: the trials.
+        origin: what they were trained with.
+        places: count a model with another name as another model; False if the contents of the
+            models were compared.
 
     Raises:
-        InputError: everything that has changed, by name where the run kept its study.
+        InputError: everything that has changed; each change by name if the run stored its study.
     """
     problems: dict[str, Problem] = {}
     for problem in _problems(study, records, origin, places):
-        problems.setdefault(problem.location, problem)  # of many trials the first tells
+        problems.setdefault(problem.location, problem)  # the first trial stands for the others
     if problems:
         raise InputError(source, problems.values())
 
@@ -174,7 +185,7 @@ def check_identity(folder: Path, study: Study, records: Records) -> list[str]:
         records: from its journal.
 
     Returns:
-        What is to be said of where the trials come from.
+        Notes for a reader: what could not be checked, and another version of raysearch.
 
     Raises:
         InputError: everything that has changed, see `refuse_others`.
@@ -182,7 +193,7 @@ def check_identity(folder: Path, study: Study, records: Records) -> list[str]:
     origin = origin_of(folder)
     if origin is None and records.trials:
         missing = f"{PROVENANCE} is missing or damaged"
-        return [f"{missing}: that the trials are of {STUDY} was not checked."]
+        return [f"{missing}: whether the trials fit {STUDY} was not checked."]
     if origin is None:
         return []
     refuse_others(str(folder), study, records, origin)
@@ -194,39 +205,40 @@ def check_identity(folder: Path, study: Study, records: Records) -> list[str]:
 def _problems(
     study: Study, records: Records, origin: TrialOrigin, places: bool
 ) -> Iterator[Problem]:
+    """Yield everything that shows that trials were trained with another study."""
     trials = list(records.trials.values())
-    strange = dict.fromkeys(r.task for r in trials if r.task not in study.tasks)
-    lacking = [name for name in study.tasks if name not in origin.content]
-    if strange:
-        text = f"has trials of {shorten(', '.join(strange))}, which is none of the study's tasks"
+    unknown = dict.fromkeys(r.task for r in trials if r.task not in study.tasks)
+    new_tasks = [name for name in study.tasks if name not in origin.content]
+    if unknown:
+        text = f"has trials of {shorten(', '.join(unknown))}, which is none of the study's tasks"
         yield Problem(location=JOURNAL, text=text)
-    if lacking:
-        text = f"{', '.join(lacking)} was not part of the run: a study of its own would do"
+    if new_tasks:
+        text = f"{', '.join(new_tasks)} was not part of the run: a study of its own would do"
         yield Problem(location="tasks", text=text)
-    if strange or lacking:
+    if unknown or new_tasks:
         return
-    wrong = [record for record in trials if not _follows(study, record, origin)]
+    mismatched = [record for record in trials if not _has_matching_id(study, record, origin)]
     changes = dict(_changes(origin.study, study)) if origin.study else {}
     free = _FREE if places else (*_FREE, "model")
-    changes = {place: text for place, text in changes.items() if not _begins(place, free)}
-    settings = {place for place in changes if _begins(place, _SETTINGS)}
-    for place, text in changes.items():
-        if wrong or place not in settings:
-            yield Problem(location=place, text=text)
-    if wrong and not settings:
+    changes = {path: text for path, text in changes.items() if not _is_within(path, free)}
+    settings = {path for path in changes if _is_within(path, _SETTINGS)}
+    for path, text in changes.items():
+        if mismatched or path not in settings:
+            yield Problem(location=path, text=text)
+    if mismatched and not settings:
         text = (
-            f"{len(wrong)} of {len(trials)} trials do not follow from it, {wrong[0].id} among them:"
-            f" {STUDY}, {PROVENANCE} or {JOURNAL} was changed after they were trained\n"
+            f"{len(mismatched)} of {len(trials)} trials do not follow from it, {mismatched[0].id}"
+            f" among them: {STUDY}, {PROVENANCE} or {JOURNAL} was changed after they were trained\n"
             "put back what they were; another study needs a run of its own"
         )
         yield Problem(location=STUDY, text=text)
     for name in study.tasks:
-        yield from _outside(study, records, name)
-        yield from _selected_otherwise(study, records, name)
+        yield from _space_problems(study, records, name)
+        yield from _selection_problems(study, records, name)
 
 
-def _follows(study: Study, record: Record, origin: TrialOrigin) -> bool:
-    """Whether a trial's id is that of its settings."""
+def _has_matching_id(study: Study, record: Record, origin: TrialOrigin) -> bool:
+    """Return whether a trial's id is the hash of its settings."""
     point, seed = record.configuration, record.seed
     try:
         return record.id == trial_id(study, record.task, record.phase, point, seed, origin)
@@ -234,8 +246,8 @@ def _follows(study: Study, record: Record, origin: TrialOrigin) -> bool:
         return False
 
 
-def _outside(study: Study, records: Records, task: str) -> Iterator[Problem]:
-    """Trials that no sampler of the study can have begun: other names, values or seeds."""
+def _space_problems(study: Study, records: Records, task: str) -> Iterator[Problem]:
+    """Yield trials that the study's sampler cannot have begun: of other names, values or seeds."""
     space, seed = study.space_of(task), study.search.seed
     for record in records.of(task):
         point, trained = record.configuration, f"trial {record.id} was trained"
@@ -245,8 +257,8 @@ def _outside(study: Study, records: Records, task: str) -> Iterator[Problem]:
             text = f"was {record.seed} when the trials were trained, is {seed} now"
             yield Problem(location="search.seed", text=text)
         if set(point) != set(space):
-            there, here = (", ".join(sorted(names)) or "nothing" for names in (point, space))
-            text = f"{trained} in a space of {there}; here it is of {here}"
+            before, now = (", ".join(sorted(names)) or "nothing" for names in (point, space))
+            text = f"{trained} in a space of {before}; here it is of {now}"
             yield Problem(location=f"space of {task}", text=text)
             continue
         for name, value in point.items():
@@ -255,13 +267,13 @@ def _outside(study: Study, records: Records, task: str) -> Iterator[Problem]:
                 yield Problem(location=f"space.{name}", text=f"{text}: a space may only grow")
 
 
-def _selected_otherwise(study: Study, records: Records, task: str) -> Iterator[Problem]:
-    """Scores that are not those of the evaluation, or of the dev split, that the study selects."""
+def _selection_problems(study: Study, records: Records, task: str) -> Iterator[Problem]:
+    """Yield trials whose score is not of the evaluation or the dev split that the study selects."""
     select, selector = study.search.select, study.selection_metric(task)
     for record in records.of(task):
         if record.phase == "teach" or record.status != "finished":
             continue
-        scores = getattr(record, select)
+        scores = record.best if select == "best" else record.last
         if scores and selector not in scores:
             text = f"trial {record.id} was not scored by {selector.removeprefix('dev.')}"
             yield Problem(location="search.select_on", text=text)
@@ -271,60 +283,67 @@ def _selected_otherwise(study: Study, records: Records, task: str) -> Iterator[P
 
 
 def contains_value(dimension: Dimension, value: Any) -> bool:
-    """Return whether a dimension has a value as a journal keeps it: without tuples, 3.0 as 3."""
+    """Return whether a dimension has a value, in the form in which a journal stores it.
+
+    JSON has lists for tuples, and 3.0 may be stored as 3.
+    """
     if dimension.kind == "choice":
-        return _text(value) in map(_text, dimension.choice or ())
+        return _canonical(value) in map(_canonical, dimension.choice or ())
     low, high = dimension.range
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    return number and low <= value <= high and (dimension.kind != "int" or value == int(value))
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_number and low <= value <= high and (dimension.kind != "int" or value == int(value))
 
 
 def _changes(before: Mapping[str, Any], study: Study) -> Iterator[tuple[str, str]]:
-    """Place of a study's part -> what it was and is; of parts that `before` names or may name."""
-    whole = "tasks" in before  # 0.1.1 kept the model alone
-    now = dict(_parts(as_mapping(study)))
-    then = dict(_parts(before))
-    for place in dict.fromkeys((*then, *(now if whole else ()))):
-        one, other = (_text(part[place]) if place in part else "" for part in (then, now))
-        if one != other:
-            was, is_now = (shorten(text) or "not set" for text in (one, other))
-            yield place, f"was {was} when the trials were trained, is {is_now} now"
+    """Yield every changed part of a study: its path, and what it was and is."""
+    old, new = dict(_parts(before)), dict(_parts(as_mapping(study)))
+    is_full = "tasks" in before  # version 0.1.1 stored the model only
+    for path in dict.fromkeys((*old, *(new if is_full else ()))):
+        was, is_now = (_canonical(parts[path]) if path in parts else "" for parts in (old, new))
+        if was != is_now:
+            was, is_now = shorten(was) or "not set", shorten(is_now) or "not set"
+            yield path, f"was {was} when the trials were trained, is {is_now} now"
 
 
-def _parts(raw: Mapping[str, Any], place: str = "") -> Iterator[tuple[str, Any]]:
-    """The parts of a study by their places, those of `fixed`, `search` and `per_task` each."""
+def _parts(raw: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the parts of a study with their paths.
+
+    The parts of _NESTED and of each task in `per_task` are yielded field by field.
+    """
     for name, value in raw.items():
-        path = f"{place}{name}"
-        own = path.startswith("per_task.") and (path.count(".") == 1 or path.endswith(".fixed"))
-        if isinstance(value, Mapping) and value and (own or path in _NESTED):
+        path = f"{prefix}{name}"
+        is_nested = path in _NESTED
+        if path.startswith("per_task."):
+            is_nested = path.count(".") == 1 or path.endswith(".fixed")
+        if isinstance(value, Mapping) and value and is_nested:
             yield from _parts(value, f"{path}.")
         else:
             yield path, value
 
 
-def _begins(place: str, names: Iterable[str]) -> bool:
-    """Whether a place is one of these parts, or lies in it, of the study or of one of its tasks."""
-    if place.startswith("per_task."):
-        place = place.split(".", 2)[-1]
-    return any(place == name or place.startswith(f"{name}.") for name in names)
+def _is_within(path: str, parts: Iterable[str]) -> bool:
+    """Return whether a path is one of these parts or inside one, also in `per_task`."""
+    if path.startswith("per_task."):
+        path = path.split(".", 2)[-1]
+    return any(path == part or path.startswith(f"{part}.") for part in parts)
 
 
-def _text(value: Any) -> str:
-    return json.dumps(_spelled(value), sort_keys=True)
+def _canonical(value: Any) -> str:
+    return json.dumps(_with_plain_numbers(value), sort_keys=True)
 
 
-def _spelled(value: Any) -> Any:
-    """Numbers in one spelling: EPOCH 3 and EPOCH 3.0 are the same trial."""
+def _with_plain_numbers(value: Any) -> Any:
+    """Return a value with whole floats as integers: EPOCH 3 and EPOCH 3.0 are the same trial."""
     if isinstance(value, float) and value.is_integer():
         return int(value)
     if isinstance(value, dict):
-        return {name: _spelled(x) for name, x in value.items()}
-    return [_spelled(x) for x in value] if isinstance(value, list | tuple) else value
+        return {name: _with_plain_numbers(x) for name, x in value.items()}
+    return [_with_plain_numbers(x) for x in value] if isinstance(value, list | tuple) else value
 
 
-def _is_texts(part: Any) -> bool:
-    """Whether a part is a mapping of texts to texts."""
-    return isinstance(part, dict) and all(isinstance(value, str) for value in part.values())
+def _is_text_mapping(value: Any) -> TypeGuard[dict[str, str]]:
+    """Return whether a value of JSON is an object with texts only."""
+    return isinstance(value, dict) and all(isinstance(text, str) for text in value.values())
 
 
 def _damaged(folder: Path, text: str) -> InputError:

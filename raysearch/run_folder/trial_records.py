@@ -1,4 +1,7 @@
-"""What a journal's events add up to: trials, their reports and what they cost. It knows no file."""
+"""The records of trials that a journal's events add up to: configurations, reports, scores, costs.
+
+They are apart from `journal` because they know no file.
+"""
 
 import math
 from dataclasses import dataclass, field
@@ -13,32 +16,36 @@ Outcome = Literal["running", "finished", "stopped", "diverged", "degenerate", "f
 
 @dataclass(kw_only=True)
 class Record:
-    """One trial: one configuration with one seed, run once.
+    """One trial: a configuration that is trained with one seed.
 
     Attributes:
-        id: identity of its content; the same trial has the same id in every run.
-        number: its place among the trials of its task, from 0.
-        task, phase, configuration, seed: what it is; of phase "teach" it trains a teacher, its
-            configuration is whole.
-        status: how it ended, or running.
-        reports: its evaluations in order, each a Report's fields with `attempt` and `at`.
-        spent: attempt -> wall seconds spent on it.
-        devices: how many devices it holds, or held last.
-        held: attempt -> devices, where a resumed run gave it another number.
-        attempts: how often it was begun.
-        step: the last that is known to be done.
-        score: the select metric at the evaluation that counts, as the sampler is told it: the
-            task's worst where the trial diverged or learned nothing. None where it failed.
-        best, last: all scores at the best and at the last evaluation; empty where it failed, as
-            an evaluation half way is no trial's score.
+        id: a hash of everything that decides the result; equal trials of all runs have equal ids.
+        number: the index among the trials of its task, from 0.
+        task: the task's name.
+        phase: "search", "confirm", or "teach" for a trial that trains a teacher.
+        configuration: values of the searched hyperparameters; of a teacher all hyperparameters.
+        seed: the random seed.
+        status: how it ended, or "running".
+        reports: its evaluations in order; each has a Report's fields, `attempt` and `at`.
+        seconds_by_attempt: attempt -> wall seconds.
+        devices: the number of devices that it uses, or used last.
+        devices_by_attempt: attempt -> number of devices; a resumed run may use another number.
+        attempts: how often it was started.
+        step: the last optimizer step that is known to be done.
+        score: the selection metric at the evaluation that counts, as the sampler gets it: the
+            metric's worst value if the trial diverged or learned nothing. None if it failed.
+        best: all scores at the best evaluation. Empty if the trial failed, as an evaluation before
+            the end is no result of a trial.
+        last: all scores at the last evaluation; empty like `best`.
         error: why it failed.
-        plan: steps, warmup, per_epoch, evaluations, rungs.
-        sampler: what the sampler keeps with it.
-        repeats: how often the sampler proposed it again.
-        teacher: id of the trial whose weights teach it; "" for none.
-        taught: device seconds that this teacher's training took.
-        lost: of a teacher, device hours of trainings whose weights are gone.
-        began, ended: Unix times.
+        plan: steps, warmup, per_epoch, evaluations and rungs of its schedule.
+        sampler: the state that the sampler stores with it.
+        repeats: how often the sampler proposed the same configuration again.
+        teacher: id of the trial whose weights are its teacher; "" if it has none.
+        teacher_seconds: device seconds that the training of its teacher took.
+        lost_device_hours: of a teacher, device hours of trainings whose weights are lost.
+        began: Unix time of the first start.
+        ended: Unix time of the end.
     """
 
     id: str
@@ -69,31 +76,30 @@ class Record:
 
     @property
     def is_over(self) -> bool:
-        """Whether it has ended, however."""
+        """True once it has ended in any way."""
         return self.status != "running"
 
     @property
     def seconds(self) -> float:
-        """Wall seconds spent on it, over all attempts."""
+        """Wall seconds of all attempts."""
         return math.fsum(self.seconds_by_attempt.values())
 
     @property
     def device_hours(self) -> float:
-        """Device time spent on it, over all attempts."""
-        held = self.devices_by_attempt
-        return (
-            math.fsum(s * held.get(a, self.devices) for a, s in self.seconds_by_attempt.items())
-            / 3600
-        )
+        """Device hours of all attempts."""
+        devices = self.devices_by_attempt
+        seconds = self.seconds_by_attempt.items()
+        return math.fsum(s * devices.get(a, self.devices) for a, s in seconds) / 3600
 
 
 class Records:
-    """What a journal's events add up to.
+    """The trials and sessions of a run.
 
     Attributes:
-        trials: id -> record.
-        sessions: the sittings of the run, each with `at`, and `until` its last event.
-        notes: what was read and not understood, or not used, each once.
+        trials: trial id -> record.
+        sessions: the sessions of the run in order. Each has `at`, the Unix time of its start, and
+            `until`, that of its last event.
+        notes: what was read but not understood or not used; each text once.
     """
 
     def __init__(self) -> None:
@@ -102,12 +108,17 @@ class Records:
         self.notes: list[str] = []
 
     def of(self, task: str, phase: Phase | None = None) -> list[Record]:
-        """The trials of a task in the order in which they were numbered."""
-        found = [r for r in self.trials.values() if r.task == task and phase in (None, r.phase)]
-        return sorted(found, key=lambda record: record.number)
+        """Return the trials of a task in the order of their numbers.
+
+        Args:
+            task: the task's name.
+            phase: one phase; None for all.
+        """
+        records = [r for r in self.trials.values() if r.task == task and phase in (None, r.phase)]
+        return sorted(records, key=lambda record: record.number)
 
     def note(self, text: str) -> None:
-        """Keep a note, once."""
+        """Add a note unless it is there."""
         if text not in self.notes:
             self.notes.append(text)
 
@@ -115,14 +126,15 @@ class Records:
         """Refuse an event that cannot follow those before it.
 
         Args:
-            event: checked, see `journal.schema`.
+            event: see `events.checked`.
 
         Raises:
-            EventError: of a trial that was not begun, begun twice, or has ended.
+            EventError: its trial was not begun, is begun twice, or has ended.
         """
-        kind, trial = event["event"], event.get("trial")
+        kind = event["event"]
         if kind == "session":
             return
+        trial = event["trial"]
         record = self.trials.get(trial)
         if kind == "trial":
             if record is not None:
@@ -135,7 +147,11 @@ class Records:
             raise EventError(f"lost: '{trial}' is no teacher that was trained")
 
     def apply(self, event: dict[str, Any]) -> None:
-        """Take in one event that was checked and admitted."""
+        """Change the records by one event.
+
+        Args:
+            event: see `events.checked`; it must have passed `admit`.
+        """
         event = dict(event)
         kind, trial = event.pop("event"), event.pop("trial", None)
         if kind == "session":
@@ -145,12 +161,12 @@ class Records:
             self.sessions[-1]["until"] = event["at"]
         if kind == "trial":
             self.trials[trial] = Record(id=trial, **event)
-        elif trial in self.trials and (take := getattr(self, f"_on_{kind}", None)):
-            take(self.trials[trial], event)
-        self._count(event.pop("elapsed", None))
+        elif trial in self.trials and (handler := getattr(self, f"_on_{kind}", None)):
+            handler(self.trials[trial], event)
+        self._count_elapsed(event.pop("elapsed", None))
 
-    def _count(self, elapsed: Any) -> None:
-        """Take in how long the session has run, in seconds of a clock that never goes back."""
+    def _count_elapsed(self, elapsed: Any) -> None:
+        """Record how many seconds the session has run, by a clock that never goes back."""
         if self.sessions and isinstance(elapsed, int | float) and math.isfinite(elapsed):
             before = self.sessions[-1].get("elapsed", 0.0)
             self.sessions[-1]["elapsed"] = max(before, elapsed)
@@ -161,9 +177,9 @@ class Records:
         record.plan = event["plan"]
         record.devices = event.get("devices", record.devices)
         record.devices_by_attempt[record.attempts] = record.devices
-        keep = event.get("from_step", 0)
-        record.step = keep
-        record.reports = [report for report in record.reports if report["step"] <= keep]
+        # An attempt starts from a checkpoint: later reports of the attempt before do not count.
+        record.step = event.get("from_step", 0)
+        record.reports = [r for r in record.reports if r["step"] <= record.step]
 
     def _on_report(self, record: Record, event: dict[str, Any]) -> None:
         record.reports.append(event)
@@ -174,16 +190,16 @@ class Records:
         record.step = event.get("step", record.step)
 
     def _on_end(self, record: Record, event: dict[str, Any]) -> None:
-        if event.get("status") == "failed":  # 0.1.1 wrote what it had reached by then
+        if event.get("status") == "failed":  # 0.1.1 wrote the scores up to then
             event = {**event, "score": None, "best": {}, "last": {}}
         record.ended = event["at"]
         for name in ("status", "score", "best", "last", "error", "sampler"):
             if name in event:
                 setattr(record, name, event[name])
-        record.sampler = self._usable(record.sampler)
+        record.sampler = self._plain_sampler_state(record.sampler)
 
     def _on_sampler(self, record: Record, event: dict[str, Any]) -> None:
-        record.sampler = self._usable(event["sampler"])
+        record.sampler = self._plain_sampler_state(event["sampler"])
 
     def _on_repeat(self, record: Record, event: dict[str, Any]) -> None:
         record.repeats += 1
@@ -194,10 +210,10 @@ class Records:
     def _on_lost(self, record: Record, event: dict[str, Any]) -> None:
         record.status, record.ended, record.lost_device_hours = "running", None, record.device_hours
 
-    def _usable(self, kept: dict[str, Any]) -> dict[str, Any]:
-        """Return what a sampler kept, as far as it is plain numbers."""
-        usable = plain_state(kept)
-        if set(usable) != set(kept):
+    def _plain_sampler_state(self, stored: dict[str, Any]) -> dict[str, Any]:
+        """Return the usable part of a sampler's state; note if there is another part."""
+        usable = plain_state(stored)
+        if set(usable) != set(stored):
             self.note(
                 "the journal holds a sampler's state in a form that could run code: it is not read;"
                 " the sampler goes on from the trials' results"

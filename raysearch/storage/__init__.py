@@ -1,4 +1,7 @@
-"""What lies on a disk: the only package that replaces, moves, cuts or removes files and folders."""
+"""Files and folders: the only package that replaces, moves, truncates or removes them.
+
+It is apart so that one place decides which of a user's files a run may touch.
+"""
 
 from .atomic import empty_file, replaced, staged_file, staged_folder, write_atomically
 from .file_names import component_problem, is_id, name_problem
@@ -11,8 +14,8 @@ from .removal import (
     remove_known,
     remove_stale,
     remove_tree,
-    shorten,
     take_place,
+    truncate_file,
 )
 from .untrusted_files import open_input, open_regular, parse_json, read_json
 
@@ -44,9 +47,9 @@ __all__ = [
     "remove_tree",
     "replaced",
     "run_named_in",
-    "shorten",
     "staged_file",
     "staged_folder",
     "take_place",
+    "truncate_file",
     "write_atomically",
 ]

@@ -1,4 +1,7 @@
-"""Write a file completely or not at all, and never through a link."""
+"""Write files and folders completely or not at all, and never through a link.
+
+It is apart from `removal` because everything here creates content.
+"""
 
 import os
 import stat
@@ -14,15 +17,15 @@ from .removal import remove_tree, take_place
 def write_atomically(path: Path, content: str | bytes) -> None:
     """Write a file in one step: readers see the old content or the new one.
 
-    The content goes to a new file of an unpredictable name beside `path`, which then takes its
-    place. Where `path` is a symbolic link, the link is replaced; what it points to stays as it is.
+    The content is written to a new file with an unpredictable name beside `path`, which then
+    replaces `path`. If `path` is a symbolic link, the link is replaced; its target is not changed.
 
     Args:
-        path: the file to write; its folder is created where it is absent.
+        path: the file to write; its folder is created if it is missing.
         content: text is written as UTF-8.
 
     Raises:
-        OSError: it cannot be written, for example for want of room; the old file stays.
+        OSError: it cannot be written, for example because the disk is full; the old file stays.
     """
     content = content.encode() if isinstance(content, str) else content
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -43,18 +46,20 @@ def write_atomically(path: Path, content: str | bytes) -> None:
 
 
 def empty_file(path: Path) -> None:
-    """Take everything out of a regular file, which stays; what has other names (hard links) is
-    replaced, so that a backup keeps its content.
+    """Make a regular file empty.
+
+    A file with other names (hard links) is replaced by an empty one, so that a backup under another
+    name keeps its content.
 
     Raises:
-        OSError: it is a link, or cannot be written.
+        OSError: it is a symbolic link, or cannot be written.
     """
     descriptor = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
-        facts = os.fstat(descriptor)
-        if stat.S_ISREG(facts.st_mode) and facts.st_nlink == 1:
+        status = os.fstat(descriptor)
+        if stat.S_ISREG(status.st_mode) and status.st_nlink == 1:
             os.ftruncate(descriptor, 0)
-        elif stat.S_ISREG(facts.st_mode):
+        elif stat.S_ISREG(status.st_mode):
             write_atomically(path, b"")
     finally:
         os.close(descriptor)
@@ -62,10 +67,10 @@ def empty_file(path: Path) -> None:
 
 @contextmanager
 def replaced(path: Path) -> Iterator[Path]:
-    """Give a new file's path for a library to write to; at the end it takes the place of `path`.
+    """Yield the path of a new file for a library to write to; it replaces `path` at the end.
 
-    Where the block or the disk fails, the new file goes and the old one stays. A reader sees one of
-    the two, whole; a link at `path` is replaced, not followed.
+    If the block or the disk fails, the new file is removed and the old one stays. A reader sees
+    one of the two, complete. A link at `path` is replaced, not followed.
 
     Raises:
         OSError: it cannot be written.
@@ -77,10 +82,10 @@ def replaced(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def staged_file(path: Path) -> Iterator[Path]:
-    """Give the path of a new file beside another one; what is still there at the end goes away.
+    """Yield the path of a new file beside another one; it is removed at the end if it exists.
 
     Raises:
-        OSError: the folder cannot be made.
+        OSError: the folder cannot be created.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     staged = path.with_name(f".{path.name[:100]}.{uuid.uuid4().hex}.writing")
@@ -93,14 +98,14 @@ def staged_file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def staged_folder(folder: Path, *, replace: bool = False) -> Iterator[Path]:
-    """Give a new empty folder to fill; at the end it becomes `folder`, whole or not at all.
+    """Yield a new empty folder to fill; at the end it becomes `folder`, complete or not at all.
 
     Args:
-        folder: absent, or an empty folder.
-        replace: `folder` may be there already; then it goes away.
+        folder: the folder to create; it is missing or empty, unless `replace` is set.
+        replace: replace a folder that exists.
 
     Raises:
-        OSError: it cannot be written, or is there already.
+        OSError: it cannot be written, or exists and is not to be replaced.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     staged = folder.with_name(f".{folder.name[:100]}.{uuid.uuid4().hex}.writing")
@@ -117,7 +122,7 @@ def staged_folder(folder: Path, *, replace: bool = False) -> Iterator[Path]:
 
 
 def _umask() -> int:
-    """Return the permissions that new files of this process do not get."""
+    """Return the permissions that this process withholds from new files."""
     mask = os.umask(0o077)
     os.umask(mask)
     return mask

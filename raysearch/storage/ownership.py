@@ -1,4 +1,7 @@
-"""Which run made a folder: a small file in it. Only what a run has marked is ever removed by it."""
+"""Markers that say which run created a folder.
+
+A run removes only folders that carry its own marker, so that no folder of a user is removed.
+"""
 
 import json
 import re
@@ -13,15 +16,19 @@ from .removal import keep_aside, remove_tree
 from .untrusted_files import open_regular, parse_json
 
 MARKER = ".raysearch"
-LARGEST = 4096  # bytes of one
-_RUN = re.compile(r"[0-9a-f]{32}")
+MAX_MARKER = 4096  # bytes of a marker file
+_RUN_ID = re.compile(r"[0-9a-f]{32}")
 
 
 def mark(folder: Path, run: str | None = None) -> str:
-    """Say in a folder which run it belongs to, and return that.
+    """Write into a folder which run it belongs to.
 
     Args:
-        run: the run's id; None makes a new one.
+        folder: the folder.
+        run: the run's id; None for a new one.
+
+    Returns:
+        The run's id.
     """
     run = run or uuid.uuid4().hex
     write_atomically(folder / MARKER, json.dumps({"run": run}) + "\n")
@@ -29,27 +36,27 @@ def mark(folder: Path, run: str | None = None) -> str:
 
 
 def owner(folder: Path) -> str | None:
-    """Return the id of the run that made a folder; None where no readable marker says so."""
+    """Return the id of the run that created a folder; None without a readable marker."""
     with suppress(OSError, InputError), open_regular(folder / MARKER) as file:
-        return run_named_in(file.read(LARGEST))
+        return run_named_in(file.read(MAX_MARKER))
     return None
 
 
 def run_named_in(content: bytes) -> str | None:
-    """Return the run that a marker's content names; None where it is none."""
+    """Return the run's id in the content of a marker; None if it is no marker."""
     with suppress(ValueError):
-        facts = parse_json(content)
-        run = facts.get("run") if isinstance(facts, dict) else None
-        if isinstance(run, str) and _RUN.fullmatch(run):
+        marker = parse_json(content)
+        run = marker.get("run") if isinstance(marker, dict) else None
+        if isinstance(run, str) and _RUN_ID.fullmatch(run):
             return run
     return None
 
 
 def remove_owned(folder: Path, run: str) -> bool:
-    """Remove a folder that a run has marked; one that it has not stays.
+    """Remove a folder if it has the run's marker.
 
     Returns:
-        Whether nothing is at that path any more.
+        True if nothing exists at the path any more.
     """
     if kind_of(folder) == "a folder" and owner(folder) == run:
         remove_tree(folder)
@@ -57,9 +64,9 @@ def remove_owned(folder: Path, run: str) -> bool:
 
 
 def clear_place(folder: Path, run: str) -> Path | None:
-    """Make a place free: what the run made goes away, anything else is kept beside it.
+    """Free a path: remove a folder of the run, move anything else to a free name beside it.
 
     Returns:
-        Where it was moved to; None where nothing had to be.
+        The path that it was moved to; None if nothing was moved.
     """
     return None if remove_owned(folder, run) else keep_aside(folder)

@@ -1,4 +1,7 @@
-"""Paths inside a run folder: built in one place, so that none leaves it or goes through a link."""
+"""Paths inside a run folder.
+
+They are built in one place, so that none of them leaves the run folder or goes through a link.
+"""
 
 import os
 import stat
@@ -20,55 +23,55 @@ _KINDS = (
 
 
 def inside(folder: Path, *parts: str) -> Path:
-    """Return the path of a file or folder inside a run folder, which may be absent.
+    """Return the path of a file or folder inside a run folder; it need not exist.
 
     Args:
-        folder: the run folder; it may be reached through links, as it is the user who names it.
-        parts: names of folders and, last, of what is meant. Those that exist are folders, the last
-            one a folder or a file; none of them is a link.
+        folder: the run folder; it may be reached through links, as the user names it.
+        parts: names of folders and, last, of a file or folder. None of those that exist may be a
+            link.
 
     Raises:
-        InputError: a part that is no name, a link or a special file, with its place.
+        InputError: a part is not a name, is a link or a special file; with its location.
     """
     path = folder
     for index, part in enumerate(parts):
         if problem := component_problem(part):
-            raise _refused(folder, "/".join(parts[: index + 1]), f"is no name: {problem}")
+            raise _error(folder, "/".join(parts[: index + 1]), f"is no name: {problem}")
         path /= part
         kind = kind_of(path)
-        last = index == len(parts) - 1
-        if kind is None or kind == "a folder" or (last and kind == "a file"):
+        is_last = index == len(parts) - 1
+        if kind is None or kind == "a folder" or (is_last and kind == "a file"):
             continue
-        place = "/".join(parts[: index + 1])
+        location = "/".join(parts[: index + 1])
         if kind == "a symbolic link":
             text = f"is a symbolic link to '{os.readlink(path)}': links in a run folder are not"
-            raise _refused(folder, place, f"{text} followed; put what it stands for in its place")
-        wanted = "a file or a folder" if last else "a folder"
-        raise _refused(folder, place, f"is {kind}, {wanted} would do")
+            raise _error(folder, location, f"{text} followed; put what it stands for in its place")
+        needed = "a file or a folder" if is_last else "a folder"
+        raise _error(folder, location, f"is {kind}, {needed} would do")
     return path
 
 
 def file_inside(folder: Path, *parts: str) -> Path:
-    """Return the path of a file inside a run folder, as `inside`; a folder is refused too."""
+    """Return the path of a file inside a run folder; see `inside`. A folder is refused too."""
     path = inside(folder, *parts)
     if kind_of(path) == "a folder":
-        raise _refused(folder, "/".join(parts), "is a folder, a file would do")
+        raise _error(folder, "/".join(parts), "is a folder, a file would do")
     return path
 
 
 def folder_inside(folder: Path, *parts: str) -> Path:
-    """Return a folder inside a run folder, made where it is absent.
+    """Return the path of a folder inside a run folder; it is created if it is missing.
 
     Raises:
         InputError: see `inside`; or the run folder itself is gone.
-        OSError: it cannot be made.
+        OSError: it cannot be created.
     """
     if not folder.is_dir():
-        raise _refused(folder, "run folder", "is gone: it was moved or removed")
+        raise _error(folder, "run folder", "is gone: it was moved or removed")
     for count in range(1, len(parts) + 1):
         path = inside(folder, *parts[:count])
         if kind_of(path) == "a file":
-            raise _refused(folder, "/".join(parts[:count]), "is a file, a folder would do")
+            raise _error(folder, "/".join(parts[:count]), "is a file, a folder would do")
         path.mkdir(exist_ok=True)
     return folder.joinpath(*parts)
 
@@ -77,24 +80,26 @@ def all_inside(folder: Path, paths: Iterable[tuple[str, ...]]) -> list[Path]:
     """Return the paths of several files inside a run folder; see `file_inside`.
 
     Raises:
-        InputError: every one of them that is a link, a folder or a special file.
+        InputError: every path that is a link, a folder or a special file.
     """
-    allowed, problems = [], []
+    files: list[Path] = []
+    problems: list[Problem] = []
     for parts in paths:
         try:
-            allowed.append(file_inside(folder, *parts))
+            files.append(file_inside(folder, *parts))
         except InputError as error:
             problems += error.problems
     if problems:
         raise InputError(str(folder), dict.fromkeys(problems))
-    return allowed
+    return files
 
 
 def free_name(folder: Path, pattern: str) -> Path:
-    """Return the first path in a folder at which nothing lies.
+    """Return the first path in a folder at which nothing exists.
 
     Args:
-        pattern: of a name, with {} for a number from 1.
+        folder: the folder.
+        pattern: a name with {} for a number, which counts from 1.
     """
     number = 1
     while kind_of(path := folder / pattern.format(number)) is not None:
@@ -103,7 +108,7 @@ def free_name(folder: Path, pattern: str) -> Path:
 
 
 def kind_of(path: Path) -> str | None:
-    """Return what lies at a path, itself and not what it links to; None where nothing does."""
+    """Return what exists at a path, in words; of a link, the link. None if nothing does."""
     try:
         return kind_of_mode(path.lstat().st_mode)
     except (FileNotFoundError, NotADirectoryError):
@@ -111,9 +116,9 @@ def kind_of(path: Path) -> str | None:
 
 
 def kind_of_mode(mode: int) -> str:
-    """Return what lies at a path, in words, by the mode that `stat` gives."""
+    """Return what a file is, in words, by its mode from `stat`."""
     return next((name for test, name in _KINDS if test(mode)), "of an unknown kind")
 
 
-def _refused(folder: Path, place: str, text: str) -> InputError:
-    return InputError(str(folder), [Problem(location=place, text=text)])
+def _error(folder: Path, location: str, text: str) -> InputError:
+    return InputError(str(folder), [Problem(location=location, text=text)])

@@ -1,4 +1,7 @@
-"""Everything that takes a file or a folder away, moves it or cuts it. Links are never followed."""
+"""Functions that remove, move or truncate files and folders.
+
+They are apart so that a test can allow these calls here and nowhere else. Links are never followed.
+"""
 
 import os
 import shutil
@@ -14,28 +17,28 @@ DAY = 24 * 3600.0  # seconds
 
 
 def remove_file(path: Path) -> None:
-    """Remove a file where there is one; of a link the link, not what it points to."""
+    """Remove a file if it exists; of a link, remove the link and not its target."""
     path.unlink(missing_ok=True)
 
 
 def remove_tree(path: Path) -> None:
-    """Remove a folder and all in it where there is one; links in it go, what they point to stays.
+    """Remove a folder with its content if it exists; of links, remove the links only.
 
     Raises:
-        InputError: it is a link itself.
+        InputError: the path is a link or a file.
         OSError: it cannot be removed.
     """
     kind = kind_of(path)
     if kind is None:
         return
     if kind != "a folder":
-        text = f"is {kind}, not a folder that this program made: it stays as it is"
+        text = f"is {kind}, not a folder that raysearch created: it is not removed"
         raise InputError(str(path.parent), [Problem(location=path.name, text=text)])
     shutil.rmtree(path)
 
 
 def remove_known(folder: Path, names: Collection[str]) -> None:
-    """Remove these files and empty folders of a folder, then the folder where it is empty."""
+    """Remove these files and empty folders of a folder, then the folder itself if it is empty."""
     for name in names:
         path = folder / name
         with suppress(OSError):
@@ -46,16 +49,16 @@ def remove_known(folder: Path, names: Collection[str]) -> None:
 
 
 def move(source: Path, target: Path) -> None:
-    """Move a file or folder in one step; a file that is at `target` is replaced."""
+    """Move a file or folder in one step; a file at `target` is replaced."""
     os.replace(source, target)
 
 
 def take_place(source: Path, target: Path) -> None:
-    """Put a folder in the place of another one; a crash leaves the old one or the new one whole.
+    """Replace a folder by another one; after a crash the old one or the new one is complete.
 
     Args:
-        source: a folder that this program made, on the same file system.
-        target: absent, or a folder that goes away.
+        source: a folder that raysearch created, on the same file system.
+        target: missing, or a folder that is removed.
     """
     aside = target.with_name(f".{target.name}.replaced")
     remove_tree(aside)
@@ -66,19 +69,19 @@ def take_place(source: Path, target: Path) -> None:
 
 
 def keep_aside(path: Path) -> Path:
-    """Move what lies at a path to the first free name beside it: best.kept-1; gives that."""
+    """Move a file or folder to the first free name beside it, such as best.kept-1; return that."""
     aside = free_name(path.parent, f"{path.name}.kept-{{}}")
     os.replace(path, aside)
     return aside
 
 
-def shorten(descriptor: int, size: int) -> None:
-    """Cut an open file to a size in bytes."""
+def truncate_file(descriptor: int, size: int) -> None:
+    """Truncate an open file to a size in bytes."""
     os.ftruncate(descriptor, size)
 
 
 def remove_stale(folder: Path, pattern: str, age: float = DAY) -> None:
-    """Remove folders that match a pattern and were not touched for so many seconds."""
+    """Remove the folders that match a pattern and were not changed for `age` seconds."""
     for path in folder.glob(pattern):
         with suppress(OSError, InputError):
             if time.time() - path.lstat().st_mtime > age:

@@ -1,5 +1,9 @@
-"""Files that are opened without trust: regular ones only. Those that a user names for reading may
-be links, as data folders are often made of links; those inside a run folder may not."""
+"""Open files whose content and type are not trusted: only regular files are read.
+
+They are apart from `paths` because they look at a file again after it was opened. A file that a
+user names for reading may be a link, as data folders are often made of links; a file inside a run
+folder may not.
+"""
 
 import errno
 import json
@@ -7,40 +11,40 @@ import os
 import stat
 from io import BufferedReader, FileIO
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from ..errors import InputError, Problem
 from .paths import kind_of, kind_of_mode
 
-LARGEST_JSON = 2**20  # bytes of a file of facts
+MAX_JSON = 2**20  # bytes of a JSON file that is read at once
 
 
 def open_input(path: Path) -> BufferedReader:
-    """Open a regular file that a user named, for reading, in blocks.
+    """Open a regular file that a user named, for buffered reading.
 
-    A pipe or a device is refused and not waited for: `/dev/zero` never ends.
+    A pipe or a device is refused without waiting for it: `/dev/zero` never ends.
 
     Args:
         path: the file, or a link to it.
 
     Raises:
-        OSError: absent, a folder, no regular file, or it cannot be opened; `strerror` says it.
+        OSError: it is missing, is not a regular file, or cannot be opened; `strerror` says why.
     """
     try:
-        _check(path, os.stat(path).st_mode)
+        _check_mode(path, os.stat(path).st_mode)
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except ValueError:  # a NUL or half a surrogate pair: no file system takes such a name
+    except ValueError:  # a NUL or half a surrogate pair, which no file system has in a name
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path)) from None
     try:
-        _check(path, os.fstat(descriptor).st_mode)
+        _check_mode(path, os.fstat(descriptor).st_mode)
     except OSError:
         os.close(descriptor)
         raise
     return os.fdopen(descriptor, "rb")
 
 
-def _check(path: Path, mode: int) -> None:
-    """Raise OSError unless a file of this mode is a regular one."""
+def _check_mode(path: Path, mode: int) -> None:
+    """Raise OSError unless this is the mode of a regular file."""
     if stat.S_ISDIR(mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     if not stat.S_ISREG(mode):
@@ -49,46 +53,50 @@ def _check(path: Path, mode: int) -> None:
 
 
 def open_regular(path: Path, *, write: bool = False) -> FileIO:
-    """Open a regular file of a run folder without a buffer, for reading or also for appending.
+    """Open a regular file of a run folder without a buffer.
 
     Args:
-        path: its last component is not followed where it is a link, and a pipe is not waited for.
-        write: append to it, and make it where it is absent; it can be read too.
+        path: the file. If its last component is a link, it is not followed; a pipe is not waited
+            for.
+        write: open it for reading and appending, and create it if it is missing.
 
     Raises:
-        InputError: a link, a folder, a pipe, a device; to be written, a file of several names.
-        OSError: absent, or it cannot be opened.
+        InputError: it is a link, a folder, a pipe or a device; or, to be written, a file that has
+            other names (hard links).
+        OSError: it is missing, or cannot be opened.
     """
     kind = kind_of(path)
     if kind not in (None, "a file"):
-        raise _irregular(path, kind)
+        raise _irregular_file(path, kind)
     flags = os.O_RDWR | os.O_APPEND | os.O_CREAT if write else os.O_RDONLY
     flags |= os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     descriptor = os.open(path, flags, 0o666)
-    facts = os.fstat(descriptor)
-    if not stat.S_ISREG(facts.st_mode):
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
         os.close(descriptor)
-        raise _irregular(path, "no regular file")
-    if write and facts.st_nlink > 1:
+        raise _irregular_file(path, "no regular file")
+    if write and status.st_nlink > 1:
         os.close(descriptor)
-        text = "has another name (a hard link), under which it would change too; put a copy of it"
-        raise InputError(
-            str(path.parent), [Problem(location=path.name, text=f"{text} in its place")]
+        text = (
+            "has another name (a hard link), under which it would change too; put a copy of it in"
+            " its place"
         )
+        raise InputError(str(path.parent), [Problem(location=path.name, text=text)])
     return os.fdopen(descriptor, "a+b" if write else "rb", buffering=0)
 
 
 def read_json(path: Path) -> Any:
-    """Return what a small JSON file holds.
+    """Return the content of a small JSON file.
 
     Raises:
-        InputError: no regular file, too large, no JSON, nested too deeply; NaN is no JSON.
-        OSError: absent, or it cannot be read.
+        InputError: it is not a regular file, is larger than MAX_JSON, or is not JSON; see
+            `parse_json`.
+        OSError: it is missing, or cannot be read.
     """
     with open_regular(path) as file:
-        content = file.read(LARGEST_JSON + 1)
-    if len(content) > LARGEST_JSON:
-        text = f"more than {LARGEST_JSON:,} bytes are no file of facts"
+        content = file.read(MAX_JSON + 1)
+    if len(content) > MAX_JSON:
+        text = f"at most {MAX_JSON:,} bytes are read, it has more"
         raise InputError(str(path), [Problem(location="file", text=text)])
     try:
         return parse_json(content)
@@ -97,18 +105,21 @@ def read_json(path: Path) -> Any:
 
 
 def parse_json(content: bytes) -> Any:
-    """Return what JSON in UTF-8 says. Raises ValueError for all that is none, NaN and too deep
-    nesting included."""
+    """Return the value of JSON in UTF-8.
+
+    Raises:
+        ValueError: it is not JSON; NaN and infinities are not, nor is what is nested too deeply.
+    """
     try:
-        return json.loads(content.decode("utf-8"), parse_constant=_no_number)
+        return json.loads(content.decode("utf-8"), parse_constant=_refuse_constant)
     except RecursionError:
         raise ValueError("nested too deeply") from None
 
 
-def _no_number(name: str) -> Any:
+def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no number of JSON")
 
 
-def _irregular(path: Path, kind: str | None) -> InputError:
+def _irregular_file(path: Path, kind: str | None) -> InputError:
     text = f"is {kind}: only a regular file would do, links are not followed"
     return InputError(str(path.parent), [Problem(location=path.name, text=text)])

@@ -75,10 +75,14 @@ def predict_outputs(
         on_batch(count)
     model.train(training)
     shares = world.all_gather([(rows, values.cpu().numpy()) for rows, values in parts])
-    all_parts = [part for share in shares for part in share]
-    width = max(values.shape[1] for _, values in all_parts)
-    outputs = np.zeros((len(examples), width), dtype=np.float32)
-    for rows, values in all_parts:
+    return _merge_outputs([part for share in shares for part in share], len(examples))
+
+
+def _merge_outputs(parts: list[tuple[np.ndarray, np.ndarray]], examples: int) -> np.ndarray:
+    """Return the outputs of all batches in one array, narrower ones padded with 0."""
+    width = max(values.shape[1] for _, values in parts)
+    outputs = np.zeros((examples, width), dtype=np.float32)
+    for rows, values in parts:
         outputs[rows, : values.shape[1]] = values
     return outputs
 

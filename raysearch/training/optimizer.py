@@ -6,16 +6,13 @@ It is apart from the trainer because these choices depend on the model's paramet
 import math
 import re
 from collections import defaultdict
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 import torch
 
 from ..models.layer_depths import depths_of
 from ..models.pruned_embedding import PrunedEmbedding
 from ..recipes import Hyperparameters
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedModel
 
 # The outermost list that holds a parameter, and the index in it; a list of lists is one list
 # (Funnel). ALBERT's layers share the weights of their group, which counts as one layer.
@@ -96,8 +93,9 @@ def learning_rate_multipliers(
 
 def _model_depths(model: torch.nn.Module) -> dict[str, int]:
     """Return the depth of each parameter of a model."""
-    if hasattr(model, "base_model"):  # a model of transformers
-        return depths_of(cast("PreTrainedModel", model))
+    if hasattr(model, "base_model"):
+        pretrained: Any = model  # of transformers, which training does not import
+        return depths_of(pretrained)
     return parameter_depths([name for name, _ in model.named_parameters()])
 
 

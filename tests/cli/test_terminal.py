@@ -139,7 +139,7 @@ def test_wrong_arguments_are_told_escaped():
 def test_ids_of_a_prediction_file_are_told_escaped(tmp_path):
     (tmp_path / "p\x1bq.json").write_text('{"\\u001b[2J\\ud800": 3}')
     with pytest.raises(InputError) as caught:
-        json_files.read_mapping(tmp_path / "p\x1bq.json")
+        json_files.read_answers(tmp_path / "p\x1bq.json")
     assert raw(str(caught.value)) == []
     assert r"\x1b[2J\ud800" in str(caught.value)
 

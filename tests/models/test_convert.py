@@ -309,8 +309,8 @@ def test_a_roberta_with_everything_that_fairseq_saves_computes_the_same(tmp_path
     assert (made.family, made.model) == ("roberta", "RobertaForMaskedLM")
     assert made.head == ("lm_head", "masked", 5)
     assert made.dropped == {"bookkeeping": 1, "the output's copy of the word embeddings": 1}
-    assert "argparse.Namespace" in made.set_aside
-    assert "fairseq.Config" in made.set_aside
+    assert "argparse.Namespace" in made.skipped_globals
+    assert "fairseq.Config" in made.skipped_globals
 
 
 def test_a_roberta_with_a_classification_head_computes_the_same_and_drops_the_other(
@@ -523,7 +523,7 @@ def test_the_published_shapes_have_the_published_numbers(
             for at in range(2 if family == "cross-thought" else 0):
                 state |= layer(f"crossthought_layers.{at}", fused=False)
     read = fairseq_checkpoint.Checkpoint(
-        path=Path("model.pt"), tensors=state, settings={}, set_aside=()
+        path=Path("model.pt"), tensors=state, settings={}, skipped_globals=()
     )
     source = weights.describe_checkpoint(read)
     model = target_model.empty_model(source.kind, None, weights.config_fields(source))
@@ -1131,7 +1131,7 @@ def test_everything_that_was_set_aside_is_listed_torchs_own_too(tmp_path, pieces
     args += [torch.float16, torch.Size([1]), torch.ones(1), OrderedDict(), {1}]
     path = saved(tmp_path / "a.pt", {"args": args, "model": amos(rows)})
     made = convert(path, to=tmp_path / "out", tokenizer=folder)
-    assert made.set_aside == ("builtins.eval", "torch.hub.load", "torch.serialization.load")
+    assert made.skipped_globals == ("builtins.eval", "torch.hub.load", "torch.serialization.load")
 
 
 @pytest.mark.parametrize("legacy", [False, True], ids=["zip", "before torch 1.6"])

@@ -133,7 +133,7 @@ def test_the_submission_file_is_what_the_model_says_of_each_row(tmp_path, data):
     assert path == tmp_path / "out" / "RTE.tsv"
     assert path.read_text() == submission(toy_pairs(40, 1), folder, RTE)
     assert said == [
-        "glue/rte: the folder tells no settings; assumed are: max_length 128",
+        "glue/rte: the folder does not record its settings; assumed: max_length 128",
         "glue/rte test: 40 examples predicted",
     ]
 

@@ -113,7 +113,7 @@ BAD_GLUE = {
         submission((10, "entailment"), (10, "maybe"), (99, "entailment"), (12, "a\tb")),
         [
             "5 problems",
-            "line 3", "id 10 stands for the second time",
+            "line 3", "id 10 occurs for the second time",
             "label 'maybe'; the labels are: entailment, not_entailment",
             "line 5", "3 columns where id and prediction should be",
             "3 of 4 examples have none: 11, 12, 13",
@@ -193,7 +193,7 @@ def test_what_the_official_script_makes_of_equal_odds_is_noted(tmp_path):
     found = score("squad/v2.0", tmp_path, path, null_odds=odds)
     assert found.scores["best_f1"] == 0.5
     assert len(found.notes) == 2
-    assert "the official script, which parts them, prints best_f1 75.00" in found.notes[1]
+    assert "the official script, which splits such ties, prints best_f1 75.00" in found.notes[1]
 
 
 def test_equal_odds_are_parted_in_the_order_of_their_file(tmp_path):
@@ -261,7 +261,7 @@ BAD_JSON = {
     "deep": ("[" * 200_000, ["cannot be read"]),
     "not utf-8": (b'{"q1":\n"\xff"}', ["line 2", "byte 0xff at position 2 is not UTF-8"]),
     "kinds": ('{"q1": ["cat"], "q2": 3}', ["q1", "a list where the answer's text", "q2", "3 wh"]),
-    "twice": ('{"q1": "cat", "q1": "x", "q2": ""}', ["q1", "stands for the second time"]),
+    "twice": ('{"q1": "cat", "q1": "x", "q2": ""}', ["q1", "occurs for the second time"]),
     "other questions": ('{"q1": "cat", "z": ""}', ["1 of 2 questions have none: q2", "data: z"]),
 }
 
@@ -354,7 +354,7 @@ def test_bad_choices_are_refused_with_all_that_is_wrong(race):
     text = said("race/middle", race, path)
     assert "line 1       choice 'B'; the choices are: 0, 1, 2, 3" in text
     assert "line 2       choice '4'" in text
-    assert "line 3       id 1 stands for the second time" in text
+    assert "line 3       id 1 occurs for the second time" in text
     assert "line 5       1 column where id, prediction and perhaps label should be" in text
     assert "1 of 3 examples have none: 2" in text
     assert "1 of 3 are of no example in the data: 7" in text
@@ -415,7 +415,7 @@ def test_answers_of_mlqa_are_compared_in_their_language(xtreme):
     assert score("xtreme/mlqa", other, path, split="de").scores["exact"] == 1.0
     assert score("xtreme/mlqa", other, path, split="en").scores["exact"] == 0.0
     text = said("xtreme/mlqa", other, path)
-    assert "--split  'mine.json' tells no language, by which answers are compared; there" in text
+    assert "'mine.json' names no language, and answers are compared by language; there" in text
 
 
 def test_the_published_predictions_have_their_published_scores(command):

@@ -61,13 +61,13 @@ def test_an_unknown_split_is_answered_with_the_nearest_and_the_languages_togethe
 
 @pytest.mark.parametrize("name", TASKS)
 def test_no_list_of_splits_is_long(name):
-    assert len(split_names.listed(get(name).splits().values())) < 200
+    assert len(split_names.format_split_names(get(name).splits().values())) < 200
 
 
 def test_of_several_languages_none_is_taken_silently(data, tmp_path):
     path = write(tmp_path / "mine.tsv", "neutral\nneutral\n")
     text = said("xtreme/xnli", data, path)
-    assert "--split  'mine.tsv' tells no language, name it; here are: en, de, zh" in text
+    assert "'mine.tsv' names no language; name one of those in the data: en, de, zh" in text
     assert score("xtreme/xnli", data, path, split="de").scores == {"accuracy": 0.5}
     for code in ("en", "zh"):
         (data / f"xtreme/xnli/dev-{code}.tsv").unlink()
@@ -95,7 +95,7 @@ def test_of_several_languages_none_is_taken_silently(data, tmp_path):
     ],
 )
 def test_names_of_files_tell_languages(task, name, expected):
-    assert split_names.told(get(task), name) == expected
+    assert split_names.parse_file_name(get(task), name) == expected
 
 
 def test_the_name_of_a_file_is_its_split_where_none_is_given(data, tmp_path):
@@ -233,14 +233,14 @@ def test_a_folder_that_tells_not_what_it_holds_is_refused(data, tmp_path):
     folder = tmp_path / "p"
     write(folder / "preds.tsv", "x")
     text = said("xtreme/xnli", data, folder)
-    assert "no file whose name tells a language, such as xnli/test-en.tsv or test-en.tsv" in text
+    assert "no file name contains a language, as in xnli/test-en.tsv or test-en.tsv" in text
     assert "it holds: preds.tsv" in text
     write(folder / "dev-de.tsv", "x")
     write(folder / "test-de.tsv", "x")
     assert "--split  the folder holds files of dev and of test sets" in said(
         "xtreme/xnli", data, folder
     )
-    assert "--split  'de'; of a folder of languages it is: dev or test" in said(
+    assert "--split  'de'; for a folder of languages it is: dev or test" in said(
         "xtreme/xnli", data, folder, split="de"
     )
     write(folder / "de.tsv", "x")

@@ -107,7 +107,7 @@ def test_a_table_while_the_run_goes_on(tmp_path):
         * Result: dev, median over seeds, best evaluation, percent. accuracy of MNLI-m/mm, MRPC.
         * MRPC: not finished; its result follows when all trials are over.
         * A & B (a/b): their_README.
-        * provenance.json is missing or damaged: that the trials are of study.yaml was not checked.
+        * provenance.json is missing or damaged: whether the trials fit study.yaml was not checked.
 
         **Cost**
 

@@ -131,7 +131,7 @@ def test_an_event_that_could_not_be_taken_back_is_taken_back_later(tmp_path, mon
 
     with monkeypatch.context() as broken:
         broken.setattr("os.fsync", full)
-        broken.setattr("raysearch.run_folder.journal.shorten", full)
+        broken.setattr("raysearch.run_folder.journal.truncate_file", full)
         with pytest.raises(OSError, match="No space"):
             again.write("repeat", trial="t0", at=1.0)
     assert path.stat().st_size > size
@@ -332,11 +332,11 @@ def test_what_is_no_file_of_its_own_is_refused_by_kind(tmp_path, kind):
 
 def test_a_line_or_a_file_of_no_journals_size_is_refused(tmp_path, monkeypatch):
     path = two_trials(tmp_path)
-    monkeypatch.setattr("raysearch.run_folder.journal.LONGEST", 100)
+    monkeypatch.setattr("raysearch.run_folder.journal.MAX_LINE", 100)
     with pytest.raises(InputError, match="longer than 100 bytes"):
         read_journal(tmp_path)
-    monkeypatch.setattr("raysearch.run_folder.journal.LARGEST", path.stat().st_size - 1)
-    with pytest.raises(InputError, match="not a journal of this program"):
+    monkeypatch.setattr("raysearch.run_folder.journal.MAX_JOURNAL", path.stat().st_size - 1)
+    with pytest.raises(InputError, match="bytes of a journal are read"):
         read_journal(tmp_path)
 
 

@@ -31,7 +31,7 @@ FACTS = {"raysearch": "0.1.1", "data": "/data", "content": {TOY: "x"},
 def folder(tmp_path, monkeypatch):
     """A run of two trials, whole, in a folder beside a file and a folder of the user; their ids are
     names."""
-    monkeypatch.setattr("raysearch.run_folder.trial_identity._follows", lambda *_: True)
+    monkeypatch.setattr("raysearch.run_folder.trial_identity._has_matching_id", lambda *_: True)
     place = tmp_path / "runs" / "toy"
     write_study(place, **STUDY)
     (place / "provenance.json").write_text(json.dumps(FACTS))

@@ -148,7 +148,7 @@ def test_a_split_of_which_every_row_is_left_out_is_refused(tmp_path):
     [
         ('{"a": ' + DIGITS + "}", "holds a number of 5,000 digits"),
         (DEEP, "nested too deeply"),
-        ('{"a": "x", "a": "y"}', "the id stands for the second time"),
+        ('{"a": "x", "a": "y"}', "the id occurs for the second time"),
         ('{"a": 3}', "3 where the answer's text should be"),
         ('{"a": "' + "x" * 2_000_000 + '"}', "a text of 2,000,000 characters where an answer"),
         ('{"\\ud800": 3}', "3 where the answer's text should be"),
@@ -156,18 +156,18 @@ def test_a_split_of_which_every_row_is_left_out_is_refused(tmp_path):
 )
 def test_predictions_that_are_none_are_told(tmp_path, content, cause):
     placed(tmp_path, "p.json", content)
-    assert cause in refusal(json_files.read_mapping, tmp_path / "p.json")[1]
+    assert cause in refusal(json_files.read_answers, tmp_path / "p.json")[1]
 
 
 @pytest.mark.parametrize("value", ["NaN", '"0.5"', "true", "null", "[1]", DIGITS])
 def test_odds_that_are_no_number_are_told(tmp_path, value):
     placed(tmp_path, "odds.json", f'{{"a": {value}}}')
     with pytest.raises(InputError):
-        json_files.read_mapping(tmp_path / "odds.json", numbers=True)
+        json_files.read_null_scores(tmp_path / "odds.json")
 
 
 @pytest.mark.parametrize(
-    "read", [json_files.read_mapping, text_files.read_text, dictionaries.table]
+    "read", [json_files.read_answers, text_files.read_text, dictionaries.table]
 )
 def test_no_pipe_is_waited_for_where_predictions_or_words_are_read(tmp_path, read):
     os.mkfifo(tmp_path / "p")

@@ -1,1 +1,1 @@
-"""Checkpoints of fairseq as transformers folders."""
+"""The conversion of fairseq's checkpoints into transformers folders."""

@@ -1,50 +1,59 @@
-"""Whether the merges of a byte-level BPE tokenizer spell its vocabulary. Half a file of merges
-makes a tokenizer that works, and cuts every text otherwise than the model was trained on."""
+"""Checks of a byte-level BPE tokenizer: its merges must spell its vocabulary.
+
+An incomplete file of merges makes a tokenizer that works, but divides texts differently than the
+one that the model was trained with. It is apart from the files because it only sees their content.
+"""
 
 import re
 from collections.abc import Iterable, Mapping
 
 _BYTES = 256  # symbols that every text is spelled with before the first merge
 # Tokens that no merge makes: <s>, <|endoftext|>, [MASK], and what fairseq fills a vocabulary with.
-_APART = re.compile(r"<.*>|\[.*\]|madeupword\d+")
+_UNMERGED = re.compile(r"<.*>|\[.*\]|madeupword\d+")
 
 
 def wrong_merges(
-    tokens: Mapping[str, int], merges: Iterable[tuple[str, str]], apart: Iterable[str] = ()
+    tokens: Mapping[str, int], merges: Iterable[tuple[str, str]], unmerged: Iterable[str] = ()
 ) -> str:
     """Return what is wrong with the merges of a vocabulary; empty if nothing is.
 
     Args:
         tokens: token -> id.
         merges: pairs of tokens, in the order of their use.
-        apart: tokens that no merge has to make.
+        unmerged: tokens that no merge has to make.
     """
-    spelled: set[str] = {token for token in tokens if len(token) == 1}
+    spelled = {token for token in tokens if len(token) == 1}
     for number, (left, right) in enumerate(merges, 1):
         if part := next((part for part in (left, right) if part not in spelled), None):
-            where = "is made later" if part in tokens else "is in no vocabulary"
-            return f"merge {number:,} joins {part!r}, which {where}"
+            reason = "is made later" if part in tokens else "is in no vocabulary"
+            return f"merge {number:,} joins {part!r}, which {reason}"
         if left + right not in tokens:
             return f"merge {number:,} makes {left + right!r}, which is in no vocabulary"
         spelled.add(left + right)
-    lost = tokens.keys() - spelled - set(apart)
-    if lost := [token for token in lost if not _APART.fullmatch(token)]:
-        first = min(lost, key=lambda token: tokens[token])
+    candidates = tokens.keys() - spelled - set(unmerged)
+    if missing := [token for token in candidates if not _UNMERGED.fullmatch(token)]:
+        first = min(missing, key=lambda token: tokens[token])
         return (
-            f"no merge makes {len(lost):,} of the {len(tokens):,} tokens, the first {first!r}: "
+            f"no merge makes {len(missing):,} of the {len(tokens):,} tokens, the first {first!r}: "
             "merges are missing; download the file again"
         )
     return ""
 
 
 def missing_bytes(tokens: Mapping[str, int]) -> str:
-    """Return what is wrong where some byte has no token of its own, so that texts lose it."""
-    symbols = byte_symbols()
-    lost = sorted(symbols - tokens.keys())
-    return f"no token for {len(lost)} of the {_BYTES} bytes, the first {lost[0]!r}" if lost else ""
+    """Return which bytes have no token, so that texts would lose them; empty if all have one.
+
+    Args:
+        tokens: token -> id.
+    """
+    missing = sorted(byte_symbols() - tokens.keys())
+    if not missing:
+        return ""
+    return f"no token for {len(missing)} of the {_BYTES} bytes, the first {missing[0]!r}"
 
 
 def byte_symbols() -> set[str]:
-    """Return the characters that stand for the bytes: printable Latin-1, else from U+0100 on."""
-    plain = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
-    return {chr(n) for n in plain} | {chr(_BYTES + n) for n in range(_BYTES - len(plain))}
+    """Return the characters that stand for bytes: printable Latin-1, others from U+0100 on."""
+    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    others = range(_BYTES, 2 * _BYTES - len(printable))
+    return {chr(n) for n in printable} | {chr(n) for n in others}

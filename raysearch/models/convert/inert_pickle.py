@@ -1,5 +1,8 @@
-"""Pickles of checkpoints, walked with everything inert. It learns which classes and functions a
-file names and what its tensors ask for, before torch allocates anything; nothing is run."""
+"""A scan of a checkpoint's pickles in which nothing is run.
+
+It finds the classes and functions that a file names and the sizes of its tensors before torch
+allocates memory. It is apart from `fairseq_checkpoint` because it only needs Python's pickle.
+"""
 
 import io
 import math
@@ -7,13 +10,14 @@ import pickle
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NoReturn
 
-STEPS = 2_000_000  # of one pickle; those of the largest models have some 100,000
+STEPS = 2_000_000  # reads of one pickle; those of the largest models need some 100,000
 BYTES = 32 * 2**20  # of one pickle, without its tensors
-DEEPEST, LARGEST = 50, 10_000  # levels and parts of a tuple: Python takes its hash by recursion
+# Levels and parts of a tuple: Python computes its hash recursively.
+MAX_DEPTH, MAX_PARTS = 50, 10_000
 
-# What weights_only unpickles; whatever else a pickle says is refused before torch sees it.
+# What weights_only unpickles. Any other operation is refused before torch sees it.
 _OPERATIONS = (
     pickle.PROTO, pickle.STOP, pickle.GLOBAL, pickle.NEWOBJ, pickle.REDUCE, pickle.BUILD,
     pickle.APPEND, pickle.APPENDS, pickle.SETITEM, pickle.SETITEMS, pickle.MARK, pickle.TUPLE,
@@ -23,19 +27,23 @@ _OPERATIONS = (
     pickle.BINPERSID, pickle.BINGET, pickle.LONG_BINGET, pickle.BINPUT, pickle.LONG_BINPUT,
     pickle.LONG1,
 )  # fmt: skip
-_SIZES = {
+_ELEMENT_SIZES = {
     "Byte": 1, "Char": 1, "Bool": 1, "Short": 2, "Half": 2, "BFloat16": 2, "Int": 4, "Float": 4,
     "Long": 8, "Double": 8, "ComplexFloat": 8, "ComplexDouble": 16, "QInt32": 4,
 }  # fmt: skip
 
 
 class InertObject:
-    """Stands for any pickled class or function: takes what it is given and does nothing."""
+    """A stand-in for any pickled class or function; it takes all arguments and does nothing.
 
-    filled: type | None = None  # list or OrderedDict: what the file fills such an object like
+    Attributes:
+        container: list or OrderedDict, if the file fills an object of this class like one.
+    """
 
-    def __new__(cls, *given: Any, **named: Any) -> Any:
-        return object.__new__(cls) if cls.filled is None else cls.filled()
+    container: type | None = None
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        return object.__new__(cls) if cls.container is None else cls.container()
 
     def __setstate__(self, state: Any) -> None:
         for part in state if isinstance(state, tuple) else (state,):
@@ -43,20 +51,20 @@ class InertObject:
                 self.__dict__.update((str(name), value) for name, value in part.items())
 
     def append(self, item: Any) -> None:
-        """Take an item of a class that is a list."""
-        type(self).filled = list
+        """Note that the class is a list."""
+        type(self).container = list
 
     def __setitem__(self, key: Any, item: Any) -> None:
-        type(self).filled = OrderedDict
+        type(self).container = OrderedDict
 
 
 @dataclass(frozen=True, kw_only=True)
 class Storage:
-    """What the values of tensors are stored in.
+    """The place in a file that holds the values of tensors.
 
     Attributes:
-        key: names it in the file.
-        count: elements.
+        key: its name in the file.
+        count: number of elements.
         size: bytes of an element.
     """
 
@@ -70,8 +78,8 @@ class TensorSketch:
     """A tensor without values.
 
     Attributes:
-        shape: its sizes.
-        elements: how many its storage holds, of the tensor's own kind.
+        shape: its shape.
+        elements: the number of elements in its storage.
     """
 
     shape: tuple[int, ...]
@@ -79,7 +87,7 @@ class TensorSketch:
 
     @property
     def excess(self) -> str:
-        """Return how many more elements it asks for than are stored; empty if no more."""
+        """Return how many more elements it needs than are stored; empty if there are enough."""
         count = math.prod(self.shape)
         if count <= self.elements:
             return ""
@@ -91,43 +99,48 @@ class TensorSketch:
 
 @dataclass(kw_only=True)
 class Contents:
-    """What a file's pickles hold.
+    """The content of a file's pickles.
 
     Attributes:
-        named: the stand-in of every class and function, by module and name.
-        storages: by key.
-        held: the object of the last pickle.
+        stand_ins: (module, name) -> the stand-in of a class or function.
+        storages: key -> storage.
+        value: the object of the last pickle.
     """
 
-    named: dict[tuple[str, str], type] = field(default_factory=dict)
+    stand_ins: dict[tuple[str, str], type] = field(default_factory=dict)
     storages: dict[str, Storage] = field(default_factory=dict)
-    held: Any = None
+    value: Any = None
 
 
-def walk_pickle(file: BinaryIO, contents: Contents) -> None:
-    """Walk one pickle, and add what it holds.
+def scan_pickle(file: BinaryIO, contents: Contents) -> None:
+    """Scan one pickle, and add its content.
+
+    Args:
+        file: open at the beginning of the pickle; it is read up to its end.
+        contents: changed in place.
 
     Raises:
-        pickle.UnpicklingError: it is no pickle of weights, or asks for more than is stored.
-        Exception: whatever foreign bytes make Python's unpickler raise.
+        pickle.UnpicklingError: it is no pickle of weights, or its tensors need more elements than
+            are stored.
+        Exception: any error of Python's unpickler.
     """
-    contents.held = _Unpickler(_Limited(file), contents).load()
+    contents.value = _InertUnpickler(_LimitedFile(file), contents).load()
 
 
-class _Limited(io.RawIOBase):
-    """Reads a file up to the limits of one pickle."""
+class _LimitedFile(io.RawIOBase):
+    """A file that can be read up to the limits of one pickle."""
 
     def __init__(self, file: BinaryIO) -> None:
         super().__init__()
         self.file, self.steps, self.bytes = file, 0, 0
 
     def read(self, size: int = -1) -> bytes:
-        """Read exactly some bytes, or what is left."""
+        """Read this many bytes, or the rest of the file."""
         self._count(size)
         return self.file.read(size)
 
     def readline(self, size: int | None = -1) -> bytes:
-        """Read a line of at most a thousand bytes."""
+        """Read a line, at most a thousand bytes of it."""
         self._count(1)
         return self.file.readline(1000)
 
@@ -137,82 +150,87 @@ class _Limited(io.RawIOBase):
             raise pickle.UnpicklingError("more than the pickle of a checkpoint holds")
 
 
-class _Dispatch(dict):
-    """Operation -> what does it; others are refused."""
+class _AllowedOperations(dict[int, Callable[[Any], None]]):
+    """A table of the functions of allowed operations; a look-up of another one is an error."""
 
-    def __missing__(self, operation: int) -> Callable[[Any], None]:
+    def __missing__(self, operation: int) -> NoReturn:
         raise pickle.UnpicklingError(f"no pickle of weights has the byte 0x{operation:02x}")
 
 
-class _Unpickler(pickle._Unpickler):  # in Python: in C, a number of 4 bytes takes 34 GB of memory
-    """Walks one pickle with everything inert."""
+# Python's implementation: in the one in C, a number of 4 bytes makes it take 34 GB of memory.
+class _InertUnpickler(pickle._Unpickler):
+    """An unpickler of one pickle that runs nothing."""
 
-    dispatch = _Dispatch({key[0]: pickle._Unpickler.dispatch[key[0]] for key in _OPERATIONS})
+    dispatch = _AllowedOperations(
+        {operation[0]: pickle._Unpickler.dispatch[operation[0]] for operation in _OPERATIONS}
+    )
+    stack: list[Any]
 
-    def __init__(self, file: BinaryIO, contents: Contents) -> None:
+    def __init__(self, file: _LimitedFile, contents: Contents) -> None:
         super().__init__(file, encoding="bytes")
         self.contents = contents
-        self.tuples: dict[int, tuple[int, int, tuple]] = {}  # id -> levels, parts, itself
+        # id of a tuple -> its levels, its parts, and itself, so that the id is not used again.
+        self.tuples: dict[int, tuple[int, int, tuple[Any, ...]]] = {}
 
     def find_class(self, module: str, name: str) -> Any:
-        """Return a stand-in, whatever the name; one for each."""
-        named = self.contents.named
-        if (module, name) not in named:
-            named[module, name] = type(name, (InertObject,), {})
-        if (module, name) in _MADE:
-            return _MADE[module, name]
+        """Return the stand-in of a class or function, the same for the same name."""
+        stand_ins = self.contents.stand_ins
+        if (module, name) not in stand_ins:
+            stand_ins[module, name] = type(name, (InertObject,), {})
+        if (module, name) in _REPLACEMENTS:
+            return _REPLACEMENTS[module, name]
         if module.split(".")[0] == "torch" and name.endswith("Tensor"):
-            return _refused
-        return named[module, name]
+            return _refuse_tensor
+        return stand_ins[module, name]
 
     def persistent_load(self, pid: Any) -> Any:
-        """Return the storage that is named."""
+        """Return the storage that an id names."""
         if not isinstance(pid, tuple) or len(pid) < 5 or _text(pid[0]) != "storage":
             return None  # the source code of a module, in old files
         _, kind, key, _, count = pid[:5]
         if not isinstance(count, int) or count < 0:
             raise pickle.UnpicklingError(f"a storage of {count!r:.40} elements")
         name = getattr(kind, "__name__", "").removesuffix("Storage")
-        storage = Storage(key=_text(key), count=count, size=_SIZES.get(name, 1))
+        storage = Storage(key=_text(key), count=count, size=_ELEMENT_SIZES.get(name, 1))
         return self.contents.storages.setdefault(storage.key, storage)
 
-    def append_tuple(self) -> None:
-        """Refuse the tuple on top of the stack if Python cannot take its hash."""
+    def check_tuple(self) -> None:
+        """Raise an error if Python cannot compute the hash of the tuple on top of the stack."""
         items = self.stack[-1]
         inner = [self.tuples[id(item)] for item in items if id(item) in self.tuples]
         levels = 1 + max((levels for levels, _, _ in inner), default=0)
         parts = len(items) + sum(parts for _, parts, _ in inner)
-        if levels > DEEPEST or parts > LARGEST:
+        if levels > MAX_DEPTH or parts > MAX_PARTS:
             raise pickle.UnpicklingError("tuples within tuples, too many to be read")
         self.tuples[id(items)] = levels, parts, items
 
 
-def _watched(operation: bytes) -> Callable[[_Unpickler], None]:
-    """Return what makes a tuple, and looks at it."""
-    make = pickle._Unpickler.dispatch[operation[0]]
+def _checked_tuple(operation: bytes) -> Callable[[_InertUnpickler], None]:
+    """Return an operation that makes a tuple and checks it."""
+    make: Callable[[Any], None] = pickle._Unpickler.dispatch[operation[0]]
 
-    def make_and_look(unpickler: _Unpickler) -> None:
+    def make_and_check(unpickler: _InertUnpickler) -> None:
         make(unpickler)
-        unpickler.append_tuple()
+        unpickler.check_tuple()
 
-    return make_and_look
+    return make_and_check
 
 
 for _operation in (pickle.TUPLE, pickle.TUPLE1, pickle.TUPLE2, pickle.TUPLE3):
-    _Unpickler.dispatch[_operation[0]] = _watched(_operation)
+    _InertUnpickler.dispatch[_operation[0]] = _checked_tuple(_operation)
 
 
 def _text(value: Any) -> str:
-    """Return a text that may be of Python 2."""
+    """Return a text; those of Python 2 are bytes."""
     return value.decode("ascii") if isinstance(value, bytes) else str(value)
 
 
-def _tensor(storage: Any, offset: Any, shape: Any, stride: Any, *_: Any) -> TensorSketch:
-    """Return the sketch of a tensor; its elements must lie in its storage."""
+def _sketch_tensor(storage: Any, offset: Any, shape: Any, stride: Any, *_: Any) -> TensorSketch:
+    """Return the sketch of a tensor; raise an error if its elements are not in its storage."""
     if not isinstance(storage, Storage):
         raise pickle.UnpicklingError("a tensor without a storage")
-    numbers = (offset, *_numbers(shape), *_numbers(stride))
-    if len(_numbers(shape)) != len(_numbers(stride)) or any(n < 0 for n in numbers):
+    numbers = (offset, *_integers(shape), *_integers(stride))
+    if len(_integers(shape)) != len(_integers(stride)) or any(n < 0 for n in numbers):
         raise pickle.UnpicklingError(f"a tensor of shape {shape!r:.60} and strides {stride!r:.60}")
     last = offset + sum((n - 1) * step for n, step in zip(shape, stride, strict=True))
     if math.prod(shape) and last >= storage.count:
@@ -221,42 +239,45 @@ def _tensor(storage: Any, offset: Any, shape: Any, stride: Any, *_: Any) -> Tens
     return TensorSketch(shape=tuple(shape), elements=storage.count)
 
 
-def _numbers(values: Any) -> tuple[int, ...]:
+def _integers(values: Any) -> tuple[int, ...]:
+    """Return a tuple of integers; raise an error for any other value."""
     if not isinstance(values, tuple) or not all(type(value) is int for value in values):
         raise pickle.UnpicklingError(f"a tensor of shape {values!r:.60}")
     return values
 
 
-def _parameter(tensor: Any, *_: Any) -> Any:
-    return tensor
+def _first(value: Any, *_: Any) -> Any:
+    """Return the tensor of a parameter."""
+    return value
 
 
-def _of_type(make: Callable[..., Any], kind: Any, arguments: Iterable[Any], *_: Any) -> Any:
-    """Return what a subclass of torch's tensors wraps; `make` is a stand-in."""
+def _call(make: Callable[..., Any], kind: Any, arguments: Iterable[Any], *_: Any) -> Any:
+    """Return the tensor of a subclass of torch.Tensor; `make` is a stand-in."""
     return make(*arguments)
 
 
-def _buffer(*values: Any) -> None:
-    """Return nothing for bytes; a bare number would be so many of them."""
+def _check_buffer(*values: Any) -> None:
+    """Raise an error for bytes that are given as a number, which would allocate as many."""
     if values and isinstance(values[0], int):
         raise pickle.UnpicklingError(f"asks for {values[0]:,} empty bytes")
     return None
 
 
-def _refused(*_: Any) -> None:
+def _refuse_tensor(*_: Any) -> NoReturn:
     raise pickle.UnpicklingError("a tensor that is made of a bare number or list")
 
 
 _UTILS = "torch._utils"
-_MADE: dict[tuple[str, str], Any] = {
+# Functions that are called in place of these classes and functions.
+_REPLACEMENTS: dict[tuple[str, str], Any] = {
     ("collections", "OrderedDict"): OrderedDict,
-    ("builtins", "bytearray"): _buffer,
-    ("__builtin__", "bytearray"): _buffer,
-    (_UTILS, "_rebuild_tensor"): _tensor,
-    (_UTILS, "_rebuild_tensor_v2"): _tensor,
-    (_UTILS, "_rebuild_tensor_v3"): _tensor,
-    (_UTILS, "_rebuild_qtensor"): _tensor,
-    (_UTILS, "_rebuild_parameter"): _parameter,
-    (_UTILS, "_rebuild_parameter_with_state"): _parameter,
-    ("torch._tensor", "_rebuild_from_type_v2"): _of_type,
+    ("builtins", "bytearray"): _check_buffer,
+    ("__builtin__", "bytearray"): _check_buffer,
+    (_UTILS, "_rebuild_tensor"): _sketch_tensor,
+    (_UTILS, "_rebuild_tensor_v2"): _sketch_tensor,
+    (_UTILS, "_rebuild_tensor_v3"): _sketch_tensor,
+    (_UTILS, "_rebuild_qtensor"): _sketch_tensor,
+    (_UTILS, "_rebuild_parameter"): _first,
+    (_UTILS, "_rebuild_parameter_with_state"): _first,
+    ("torch._tensor", "_rebuild_from_type_v2"): _call,
 }

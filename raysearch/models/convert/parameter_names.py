@@ -1,21 +1,24 @@
-"""The names of parameters: fairseq's, those of the folders of AMOS and COCO-LM, and those of the
-models that take them. It looks at no tensor."""
+"""The names of parameters: fairseq's, the published folders' of AMOS and COCO-LM, transformers'.
+
+It is apart from `weights` because it sees names only, no tensors.
+"""
 
 import re
 from collections.abc import Iterable
 
 FAMILIES = ("amos", "cocolm", "roberta", "xlmr", "cross-thought")
-RELATIVE = ("amos", "cocolm")  # one encoder, trained in two ways
+RELATIVE = ("amos", "cocolm")  # relative positions; one architecture, pre-trained in two ways
 XLMR_VOCABULARY = 250002
 MOST_LAYERS = 256  # the largest published encoder has 48
 
-# A module of fairseq's sentence encoder -> its module in the model; N is a layer's number.
-_ENDS = {
+# A module of fairseq's sentence encoder -> the module of the model.
+_EMBEDDINGS = {
     "embed_tokens": "embeddings.word_embeddings",
     "embed_positions": "embeddings.position_embeddings",
     "emb_layer_norm": "embeddings.LayerNorm",
 }
-_BEHIND = {
+# A module of one of its layers -> the module of the model's layer.
+_FEED_FORWARD = {
     "fc1": "intermediate.dense",
     "fc2": "output.dense",
     "final_layer_norm": "output.LayerNorm",
@@ -26,15 +29,15 @@ _ROBERTA_LAYER = {
     "self_attn.v_proj": "attention.self.value",
     "self_attn.out_proj": "attention.output.dense",
     "self_attn_layer_norm": "attention.output.LayerNorm",
-    **_BEHIND,
+    **_FEED_FORWARD,
 }
 _AMOS_LAYER = {
     "self_attn.in_proj": "attention.self_attn.in_proj",
     "self_attn.out_proj": "attention.self_attn.out_proj",
     "self_attn_layer_norm": "attention.LayerNorm",
-    **_BEHIND,
+    **_FEED_FORWARD,
 }
-_WEIGHT_ONLY = ("embed_tokens", "embed_positions", "relative_attention_bias")
+_WITHOUT_BIAS = ("embed_tokens", "embed_positions", "relative_attention_bias")
 
 # Older and newer spellings of one module.
 _SPELLINGS = (
@@ -42,17 +45,17 @@ _SPELLINGS = (
     (re.compile(r"^layernorm_embedding\."), "emb_layer_norm."),
     (re.compile(r"\.in_proj_(weight|bias)$"), r".in_proj.\1"),
 )
-# The transformers folders of AMOS and COCO-LM name the same parameters otherwise.
-_HUB = {new: old for old, new in _AMOS_LAYER.items()}
-_HUB_ENDS = {new: old for old, new in _ENDS.items()}
+# The transformers folders of AMOS and COCO-LM have other names for the same parameters.
+_HUB_LAYER_MODULES = {new: old for old, new in _AMOS_LAYER.items()}
+_HUB_EMBEDDINGS = {new: old for old, new in _EMBEDDINGS.items()}
 _HUB_LAYER = re.compile(r"encoder\.layer\.(\d+)\.(.+)")
 _HUB_HEADS = {
     "classifier.": "classification_heads.sentence_classification_head.",
     "qa_outputs.": "classification_heads.question_answering_head.",
 }
 
-# What pre-training or bookkeeping left, which no fine-tuned model has a place for.
-_LEFT = (
+# Parameters of pre-training and bookkeeping, which no fine-tuned model has.
+_DROPPED = (
     (re.compile(r"(^|\.)(version|_float_tensor|position_ids)$"), "bookkeeping"),
     (re.compile(r"^auxiliary\."), "the generator of pre-training"),
     (re.compile(r"^binary_head\."), "the binary head of pre-training"),
@@ -61,99 +64,144 @@ _LEFT = (
 
 
 def from_hub(names: Iterable[str]) -> bool:
-    """Whether parameters are named as in transformers."""
+    """Return whether parameters have the names of transformers."""
     return any(name.endswith("embeddings.word_embeddings.weight") for name in names)
 
 
-def transformers_name(name: str, *, hub: bool) -> str:
-    """A parameter's name in one spelling of fairseq's, which the rest of this module reads."""
+def fairseq_name(name: str, *, hub: bool) -> str:
+    """Return a parameter's name in fairseq's spelling, which the other functions here expect.
+
+    Args:
+        name: as in the file.
+        hub: whether the file has the names of transformers.
+    """
     if not hub:
-        for pattern, instead in _SPELLINGS:
-            name = pattern.sub(instead, name)
+        for pattern, replacement in _SPELLINGS:
+            name = pattern.sub(replacement, name)
         return name
     name = re.sub(r"^(?:amos|cocolm)\.", "", name)
-    for root, instead in _HUB_HEADS.items():
+    for root, replacement in _HUB_HEADS.items():
         if name.startswith(root):
-            return name.replace(root, instead, 1)
+            return name.replace(root, replacement, 1)
     module, _, kind = name.rpartition(".")
     if layer := _HUB_LAYER.fullmatch(module):
-        number, part = layer.groups()
-        return f"layers.{number}.{_HUB.get(part, part)}.{kind}"
-    return f"{_HUB_ENDS.get(module, module)}.{kind}"
+        index, part = layer.groups()
+        return f"layers.{index}.{_HUB_LAYER_MODULES.get(part, part)}.{kind}"
+    return f"{_HUB_EMBEDDINGS.get(module, module)}.{kind}"
 
 
 def family(names: Iterable[str], vocabulary: int) -> str:
-    """Which family parameters are of; XLM-R is RoBERTa with its vocabulary."""
+    """Return the family of parameters, one of FAMILIES.
+
+    Args:
+        names: in fairseq's spelling.
+        vocabulary: the number of tokens; it tells XLM-R from RoBERTa.
+    """
     roots = {name.split(".")[0] for name in names}
-    if "relative_attention_bias" in roots:  # AMOS's main encoder has no other of these heads
+    if "relative_attention_bias" in roots:  # AMOS's main encoder has none of these heads
         return "cocolm" if roots & {"lm_head", "seq_head", "scl_head"} else "amos"
     if "crossthought_layers" in roots:
         return "cross-thought"
     return "xlmr" if vocabulary == XLMR_VOCABULARY else "roberta"
 
 
-def is_dropped(name: str) -> str | None:
-    """What a parameter without a place in a fine-tuned model is; None for any other."""
-    return next((what for pattern, what in _LEFT if pattern.search(name)), None)
+def dropped_kind(name: str) -> str | None:
+    """Return what a parameter is that no fine-tuned model has; None for any other.
+
+    Args:
+        name: in fairseq's spelling.
+    """
+    return next((kind for pattern, kind in _DROPPED if pattern.search(name)), None)
 
 
 def count_layers(names: Iterable[str], root: str) -> int:
-    """How many numbered modules there are below `root`: one more than the highest number.
+    """Return the number of numbered modules below `root`: one more than the highest index.
 
-    A number of MOST_LAYERS or more is none: its parameters belong to no model.
-    """
-    found = (re.match(rf"{root}\.(0|[1-9][0-9]{{0,2}})\.", name) for name in names)
-    numbers = [int(match[1]) for match in found if match]
-    return max((number + 1 for number in numbers if number < MOST_LAYERS), default=0)
-
-
-def encoder(family: str, layers: int, crossing: int) -> dict[str, str]:
-    """Every parameter of an encoder: its name in the checkpoint -> its name in the model.
+    An index of MOST_LAYERS or more does not count: its parameters belong to no model.
 
     Args:
-        layers: how many.
-        crossing: Cross-Thought's layers behind them.
+        names: in fairseq's spelling.
+        root: name of the list.
     """
-    amos = family in RELATIVE
-    root, layer = ("amos", _AMOS_LAYER) if amos else ("roberta", _ROBERTA_LAYER)
-    modules = dict(_ENDS)
-    if amos:
+    matches = (re.match(rf"{root}\.(0|[1-9][0-9]{{0,2}})\.", name) for name in names)
+    indices = [int(match[1]) for match in matches if match]
+    return max((index + 1 for index in indices if index < MOST_LAYERS), default=0)
+
+
+def encoder(family: str, layers: int, cross_layers: int) -> dict[str, str]:
+    """Return every parameter of an encoder: its fairseq name -> its name in the model.
+
+    Args:
+        family: one of FAMILIES.
+        layers: the number of layers.
+        cross_layers: the number of Cross-Thought's layers above them.
+    """
+    relative = family in RELATIVE
+    root, layer = ("amos", _AMOS_LAYER) if relative else ("roberta", _ROBERTA_LAYER)
+    modules = dict(_EMBEDDINGS)
+    if relative:
         modules["relative_attention_bias"] = "relative_attention_bias"
-    for old, new, number in (
-        ("layers", "encoder.layer", layers), ("crossthought_layers", "cross", crossing)
-    ):  # fmt: skip
-        for at in range(number):
-            modules |= {f"{old}.{at}.{part}": f"{new}.{at}.{is_}" for part, is_ in layer.items()}
+    lists = (
+        ("layers", "encoder.layer", layers),
+        ("crossthought_layers", "cross", cross_layers),
+    )
+    for old_list, new_list, count in lists:
+        for index in range(count):
+            modules |= {
+                f"{old_list}.{index}.{old}": f"{new_list}.{index}.{new}"
+                for old, new in layer.items()
+            }
     return {
         f"{old}.{kind}": f"{root}.{new}.{kind}"
         for old, new in modules.items()
-        for kind in (("weight",) if old in _WEIGHT_ONLY else ("weight", "bias"))
+        for kind in (("weight",) if old in _WITHOUT_BIAS else ("weight", "bias"))
     }
 
 
 def head_of(name: str) -> str | None:
-    """The head that a parameter is of, or None for the encoder's."""
+    """Return the name of the head that a parameter belongs to; None if it is the encoder's.
+
+    Args:
+        name: in fairseq's spelling.
+    """
     root, *rest = name.split(".")
-    return rest[0] if root == "classification_heads" else root if root == "lm_head" else None
+    if root == "classification_heads":
+        return rest[0]
+    return root if root == "lm_head" else None
 
 
 def heads(names: Iterable[str]) -> dict[str, str]:
-    """The heads among parameters: a head's name -> its kind, `masked`, `classify` or `span`."""
-    found = {}
+    """Return the heads among parameters: name of the head -> "masked", "classify" or "span".
+
+    Args:
+        names: in fairseq's spelling.
+    """
+    kinds = {}
     for name in names:
-        if own := head_of(name):
-            span = "_logits." in name
-            found[own] = "masked" if own == "lm_head" else "span" if span else "classify"
-    return found
+        if head_name := head_of(name):
+            kind = "span" if "_logits." in name else "classify"
+            kinds[head_name] = "masked" if head_name == "lm_head" else kind
+    return kinds
 
 
 def head(name: str, kind: str) -> dict[str, str]:
-    """Every parameter of a head, as `encoder`. A span's start and end are two rows of one."""
+    """Return every parameter of a head: its fairseq name -> its name in the model.
+
+    The start and the end of a span are two rows of one parameter of the model.
+
+    Args:
+        name: name of the head.
+        kind: "masked", "classify" or "span".
+    """
     root = f"classification_heads.{name}"
     modules = {
         "masked": {part: part for part in ("lm_head.dense", "lm_head.layer_norm")},
         "classify": {f"{root}.{part}": f"classifier.{part}" for part in ("dense", "out_proj")},
         "span": {f"{root}.{end}_logits.dense": "qa_outputs" for end in ("start", "end")},
     }[kind]
-    both = {f"{a}.{k}": f"{b}.{k}" for a, b in modules.items() for k in ("weight", "bias")}
-    return both | ({"lm_head.bias": "lm_head.bias"} if kind == "masked" else {})
+    parameters = {
+        f"{old}.{part}": f"{new}.{part}"
+        for old, new in modules.items()
+        for part in ("weight", "bias")
+    }
+    return parameters | ({"lm_head.bias": "lm_head.bias"} if kind == "masked" else {})

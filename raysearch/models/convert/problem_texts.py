@@ -1,22 +1,33 @@
-"""How many names of a checkpoint are told in one problem."""
+"""Problems that list names of a checkpoint, the first names only.
+
+It is apart because both the reading and the checking of checkpoints need it.
+"""
 
 from collections.abc import Iterable
 
 from ...errors import Problem
 
-SHOWN = 12  # names of one kind of problem
-LONG = 160  # letters of a name that are shown
+MAX_NAMES = 12  # shown for one kind of problem
+MAX_LENGTH = 160  # characters of a name that are shown
 
 
-def listed(place: str, those: Iterable[str]) -> Problem:
-    """Return a problem with several names, the first of them shown."""
-    those = list(those)
-    count = f"{len(those)} tensor{'' if len(those) == 1 else 's'}"
-    more = [f".. and {len(those) - SHOWN} more"] if len(those) > SHOWN else []
-    return Problem(location=place, text="\n".join([count, *map(_cut, those[:SHOWN]), *more]))
+def listed(location: str, names: Iterable[str]) -> Problem:
+    """Return a problem that counts tensors and shows the first of them.
+
+    Args:
+        location: the location of the problem.
+        names: the names of the tensors, with details.
+    """
+    names = list(names)
+    count = f"{len(names)} tensor{'' if len(names) == 1 else 's'}"
+    more = [f".. and {len(names) - MAX_NAMES} more"] if len(names) > MAX_NAMES else []
+    text = "\n".join([count, *map(_shortened, names[:MAX_NAMES]), *more])
+    return Problem(location=location, text=text)
 
 
-def _cut(name: str) -> str:
-    """Return a name in one line, without the middle of a long one."""
+def _shortened(name: str) -> str:
+    """Return a name in one line, a long one without its middle."""
     name = " ".join(name.splitlines())
-    return name if len(name) <= LONG else f"{name[: LONG // 2]}..{name[-LONG // 2 :]}"
+    if len(name) <= MAX_LENGTH:
+        return name
+    return f"{name[: MAX_LENGTH // 2]}..{name[-MAX_LENGTH // 2 :]}"

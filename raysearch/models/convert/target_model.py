@@ -1,5 +1,7 @@
-"""Converted checkpoints as transformers folders: the empty model that says which parameters it
-takes, and the writing of the whole folder. It knows neither checkpoints nor their names."""
+"""The models and folders that checkpoints are converted to.
+
+It is apart from `weights` because it knows neither checkpoints nor their names.
+"""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,25 +15,26 @@ from transformers import (
     AutoModelForMaskedLM,
     AutoModelForQuestionAnswering,
     AutoModelForSequenceClassification,
+    PreTrainedModel,
 )
 
 from ..model_folder import staged_model_folder
 
-_CLASSES = {
+_AUTO_CLASSES: dict[str | None, Any] = {
     None: AutoModel,
     "masked": AutoModelForMaskedLM,
     "classify": AutoModelForSequenceClassification,
     "span": AutoModelForQuestionAnswering,
 }
-_BESIDE = ("pooler.", "token_type_embeddings.")  # what transformers adds to fairseq's encoders
+_ADDED = ("pooler.", "token_type_embeddings.")  # transformers adds these to fairseq's encoders
 
 
-def empty_model(kind: str, head: str | None, fields: Mapping[str, Any]) -> Any:
-    """A model without values: its shapes alone take no memory.
+def empty_model(kind: str, head: str | None, fields: Mapping[str, Any]) -> PreTrainedModel:
+    """Return a model without values, which takes no memory.
 
     Args:
-        kind: transformers' name of the family.
-        head: masked, classify, span, or None for the encoder alone.
+        kind: the family's `model_type` in transformers.
+        head: "masked", "classify" or "span"; None for the encoder alone.
         fields: of the configuration.
 
     Raises:
@@ -39,35 +42,41 @@ def empty_model(kind: str, head: str | None, fields: Mapping[str, Any]) -> Any:
     """
     config = AutoConfig.for_model(kind, **fields)
     with torch.device("meta"):
-        model = _CLASSES[head].from_config(config, trust_remote_code=False)
+        model: PreTrainedModel = _AUTO_CLASSES[head].from_config(config, trust_remote_code=False)
     config.architectures = [type(model).__name__]
     return model
 
 
-def parameter_shapes(model: Any) -> dict[str, tuple[int, ...]]:
-    """Every parameter that a checkpoint must bring, under the name that its folder has for it."""
-    tied = getattr(model, "_tied_weights_keys", None) or {}
-    root = "" if hasattr(model, model.base_model_prefix) else model.base_model_prefix + "."
+def parameter_shapes(model: PreTrainedModel) -> dict[str, tuple[int, ...]]:
+    """Return the shape of every parameter that a checkpoint must hold, by its name in the folder.
+
+    Args:
+        model: of `empty_model`.
+    """
+    tied: Any = getattr(model, "_tied_weights_keys", None) or {}
+    prefix = "" if hasattr(model, model.base_model_prefix) else model.base_model_prefix + "."
     return {
-        root + name: tuple(tensor.shape)
+        prefix + name: tuple(tensor.shape)
         for name, tensor in model.state_dict().items()
-        if name not in tied and not any(part in name for part in _BESIDE)
+        if name not in tied and not any(part in name for part in _ADDED)
     }
 
 
 def write_model_folder(
-    folder: Path, model: Any, weights: Mapping[str, torch.Tensor], tokenizer: Any
+    folder: Path, model: PreTrainedModel, weights: Mapping[str, torch.Tensor], tokenizer: Any
 ) -> None:
-    """Write a transformers folder, whole or not at all.
+    """Write a transformers folder, completely or not at all.
 
     Args:
-        folder: absent, or an empty folder.
-        weights: exactly those of `shapes`; written as float32.
+        folder: the folder, absent or empty.
+        model: of `empty_model`; its configuration is written.
+        weights: exactly the parameters of `parameter_shapes`; written as float32.
         tokenizer: of transformers.
     """
-    whole = {name: tensor.detach().float().numpy() for name, tensor in weights.items()}
-    segments = f"{model.base_model_prefix}.embeddings.token_type_embeddings.weight"
-    if getattr(model.config, "type_vocab_size", 0) == 1:  # a lone segment that adds nothing
-        whole[segments] = np.zeros((1, model.config.hidden_size), np.float32)
-    with staged_model_folder(folder, model.config, whole) as new:
-        tokenizer.save_pretrained(new)
+    arrays = {name: tensor.detach().float().numpy() for name, tensor in weights.items()}
+    config: Any = model.config
+    token_types = f"{model.base_model_prefix}.embeddings.token_type_embeddings.weight"
+    if getattr(config, "type_vocab_size", 0) == 1:  # a single token type that adds nothing
+        arrays[token_types] = np.zeros((1, config.hidden_size), np.float32)
+    with staged_model_folder(folder, config, arrays) as staged:
+        tokenizer.save_pretrained(staged)

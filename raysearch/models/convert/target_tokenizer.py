@@ -1,5 +1,7 @@
-"""Tokenizers of converted checkpoints, made of the files that were published beside them. It knows
-no checkpoint; which files there are is told."""
+"""The tokenizers that converted checkpoints get, made from the files published beside them.
+
+It is apart from `tokenizer_files` because it does not look for files or check them.
+"""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,54 +12,66 @@ from transformers import PreTrainedTokenizerFast, RobertaTokenizer, XLMRobertaTo
 
 from ..amos.tokenization import AmosTokenizer
 
-_CLASSES = {"amos": AmosTokenizer, "roberta": RobertaTokenizer, "xlm-roberta": XLMRobertaTokenizer}
+_CLASSES: dict[str, Any] = {
+    "amos": AmosTokenizer,
+    "roberta": RobertaTokenizer,
+    "cross_thought": RobertaTokenizer,
+    "xlm-roberta": XLMRobertaTokenizer,
+}
 _SPECIAL = ("bos", "cls", "pad", "eos", "sep", "unk", "mask")
+_READ_OPTIONS = ("local_files_only", "is_local", "trust_remote_code")
 
 
 def tokenizer_from_folder(kind: str, folder: Path) -> Any:
-    """The family's tokenizer from its own files; it raises what they make it raise.
+    """Return the family's tokenizer from its own files.
 
     Args:
-        kind: amos, roberta, xlm-roberta, or cross_thought, which has RoBERTa's files.
+        kind: "amos", "roberta", "xlm-roberta", or "cross_thought", which has RoBERTa's files.
+        folder: the folder of the files.
+
+    Raises:
+        Exception: the tokenizer cannot be read; of any type.
     """
-    made = _CLASSES.get(kind, RobertaTokenizer).from_pretrained(
+    tokenizer = _CLASSES[kind].from_pretrained(
         folder, local_files_only=True, trust_remote_code=False
     )
-    for how_read in (
-        "local_files_only",
-        "is_local",
-        "trust_remote_code",
-    ):  # they would be written with it
-        made.init_kwargs.pop(how_read, None)
-    return _in_pairs(made) if kind == "cross_thought" else made
+    for option in _READ_OPTIONS:  # transformers would write them into the new folder
+        tokenizer.init_kwargs.pop(option, None)
+    return _with_separate_sentences(tokenizer) if kind == "cross_thought" else tokenizer
 
 
 def tokenizer_from_pairs(kind: str, ids: Mapping[str, int], merges: list[tuple[str, str]]) -> Any:
-    """A byte-level BPE tokenizer, as RoBERTa's.
+    """Return a byte-level BPE tokenizer like RoBERTa's.
 
     Args:
-        kind: roberta or cross_thought.
+        kind: "roberta" or "cross_thought".
         ids: token -> id.
-        merges: pairs of tokens, the first first.
+        merges: pairs of tokens, in the order of their use.
     """
-    made = RobertaTokenizer(vocab=dict(ids), merges=merges)
-    return _in_pairs(made) if kind == "cross_thought" else made
+    # transformers' type names files alone.
+    tokenizer = RobertaTokenizer(vocab=dict(ids), merges=merges)  # type: ignore[arg-type]
+    return _with_separate_sentences(tokenizer) if kind == "cross_thought" else tokenizer
 
 
 def sentences(backend: Any) -> TemplateProcessing:
-    """Cross-Thought's rows, `<s> A </s>` and `<s> A </s><s> B </s>`, in a backend's ids."""
+    """Return Cross-Thought's template of rows, `<s> A </s>` and `<s> A </s> <s> B </s>`.
+
+    Args:
+        backend: a tokenizer of the tokenizers package; its ids are used.
+    """
     return TemplateProcessing(
-        single="<s> $A </s>", pair="<s> $A </s> <s> $B </s>",
+        single="<s> $A </s>",
+        pair="<s> $A </s> <s> $B </s>",
         special_tokens=[(token, backend.token_to_id(token)) for token in ("<s>", "</s>")],
-    )  # fmt: skip
+    )
 
 
-def _in_pairs(tokenizer: Any) -> Any:
-    """RoBERTa's tokenizer with Cross-Thought's pairs."""
+def _with_separate_sentences(tokenizer: Any) -> Any:
+    """Return RoBERTa's tokenizer with Cross-Thought's template of rows."""
     backend = tokenizer.backend_tokenizer
     backend.post_processor = Sequence([ByteLevel(trim_offsets=True), sentences(backend)])
     names = {f"{name}_token": getattr(tokenizer, f"{name}_token") for name in _SPECIAL}
-    # The generic class: RoBERTa's own would put its pairs back when the folder is read.
-    return PreTrainedTokenizerFast(
+    # The generic class: RoBERTa's own would restore its template when the folder is read.
+    return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]  # not typed
         tokenizer_object=backend, model_input_names=["input_ids", "attention_mask"], **names
     )

@@ -1,5 +1,8 @@
-"""A checkpoint's parameters, named as the model that takes them names them: all of them and of the
-right shapes, or a list of what is wrong. What is left out is counted."""
+"""The parameters of a checkpoint under the names of the model, and what is wrong with them.
+
+It is apart from the reading of files because it knows the models, and from `parameter_names`
+because it looks at tensors.
+"""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -13,75 +16,82 @@ from . import parameter_names
 from .fairseq_checkpoint import Checkpoint
 from .problem_texts import listed
 
+# Family -> its `model_type` in transformers.
 KINDS = {
-    "amos": "amos", "cocolm": "amos", "roberta": "roberta", "xlmr": "xlm-roberta",
+    "amos": "amos",
+    "cocolm": "amos",
+    "roberta": "roberta",
+    "xlmr": "xlm-roberta",
     "cross-thought": "cross_thought",
-}  # fmt: skip
-# What all these models compute; a checkpoint whose arguments say otherwise would change in silence.
-ONLY = {
-    "activation_fn": "gelu", "pooler_activation_fn": "tanh", "hidden_act": "gelu",
+}
+# Arguments of training, and the only values for which these models compute the same as fairseq's.
+REQUIRED = {
+    "activation_fn": "gelu",
+    "pooler_activation_fn": "tanh",
+    "hidden_act": "gelu",
     "layer_norm_type": "post",
-}  # fmt: skip
-FURTHEST = {32: 128, 64: 128, 128: 256}  # bins of AMOS's bias -> the distance of the last one
-FARTHER = 2**16  # no distance between two tokens is larger
-FEWEST_WORDS = 5  # start, padding, end, unknown, and the mask
-HEAD_WIDTH = 64  # of an attention head, unless the arguments tell how many there are
+}
+MAX_DISTANCES = {32: 128, 64: 128, 128: 256}  # bins of AMOS's bias -> distance of the last bin
+LARGEST_DISTANCE = 2**16  # between two tokens
+MIN_TOKENS = 5  # start, padding, end, unknown, and the mask
+HEAD_WIDTH = 64  # of an attention head, unless the arguments tell the number of heads
 
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """A checkpoint in one spelling, without what no model takes.
+    """A checkpoint in fairseq's spelling, without the parameters that no model takes.
 
     Attributes:
-        family: one of `names.FAMILIES`.
-        hub: whether it is named as in transformers: AMOS's or COCO-LM's folder.
+        family: one of `parameter_names.FAMILIES`.
+        hub: whether the file has the names of transformers, as AMOS's or COCO-LM's folder has.
         tensors: name -> tensor.
-        spelled: name -> how the file spells it.
+        file_names: name -> name in the file.
         head: name and kind of the head that is kept, if any.
-        dropped: what was left out -> how many tensors of it.
-        settings: plain values of the training's arguments.
+        dropped: what was left out -> the number of its tensors.
+        settings: plain values of the arguments of training.
     """
 
     family: str
     hub: bool
     tensors: dict[str, torch.Tensor]
-    spelled: dict[str, str]
+    file_names: dict[str, str]
     head: tuple[str, str] | None
     dropped: Mapping[str, int]
     settings: Mapping[str, Any]
 
     @property
     def kind(self) -> str:
-        """transformers' name of the family."""
+        """Return the family's `model_type` in transformers."""
         return KINDS[self.family]
 
     @property
     def encoder(self) -> dict[str, str]:
-        """Every parameter that its encoder needs: its name here -> its name in the model."""
+        """Return every parameter that the encoder needs: its name here -> its name in the model."""
         layers = max(1, parameter_names.count_layers(self.tensors, "layers"))
-        crossing = parameter_names.count_layers(self.tensors, "crossthought_layers")
-        return parameter_names.encoder(self.family, layers, crossing)
+        cross_layers = parameter_names.count_layers(self.tensors, "crossthought_layers")
+        return parameter_names.encoder(self.family, layers, cross_layers)
 
     @property
     def table(self) -> dict[str, str]:
-        """Every parameter that must be there, the head's too."""
+        """Return every parameter that must be there, those of the head included, as `encoder`."""
         return self.encoder | (parameter_names.head(*self.head) if self.head else {})
 
 
 def describe_checkpoint(
     checkpoint: Checkpoint, *, family: str | None = None, head: str | None = None
 ) -> Source:
-    """Spell the names in one way, tell the family, keep one head.
+    """Bring the names into one spelling, determine the family and keep one head.
 
     Args:
-        family: instead of the one that the tensors tell.
-        head: which, where there are several.
+        checkpoint: the content of the file.
+        family: the family; None: it is determined from the tensors.
+        head: the head to keep; needed if there are several.
 
     Raises:
-        InputError: no such encoder, or it is not told which head.
+        InputError: it has no such encoder, or several heads of which none is chosen.
     """
     hub = parameter_names.from_hub(checkpoint.tensors)
-    tensors, spelled, dropped = _spell(checkpoint, hub)
+    tensors, file_names, dropped = _rename(checkpoint, hub)
     words = tensors.get("embed_tokens.weight")
     if words is None or words.dim() != 2:
         text = "no matrix of word embeddings, as encoder.sentence_encoder.embed_tokens.weight"
@@ -91,200 +101,252 @@ def describe_checkpoint(
         text = "they are those of transformers already; there is nothing to convert"
         raise refusal(checkpoint, [Problem(location="names", text=text)])
     if family not in parameter_names.RELATIVE:
-        _split_projections(tensors, spelled)
-    kept = _choose(checkpoint, family, parameter_names.heads(tensors), head)
+        _split_projections(tensors, file_names)
+    chosen = _choose_head(checkpoint, family, parameter_names.heads(tensors), head)
     for name in list(tensors):
-        own = parameter_names.head_of(name)
-        if own and (kept is None or own != kept[0]):
-            dropped[f"the head {own}"] += 1
+        head_name = parameter_names.head_of(name)
+        if head_name and (chosen is None or head_name != chosen[0]):
+            dropped[f"the head {head_name}"] += 1
             del tensors[name]
     if (output := tensors.pop("lm_head.weight", None)) is not None:
         if output.dtype != words.dtype or not torch.equal(output, words):
-            text = f"{spelled['lm_head.weight']} is not the word embeddings: an output of its own"
+            name = file_names["lm_head.weight"]
+            text = f"{name} is not the word embeddings: an output of its own"
             raise refusal(checkpoint, [Problem(location="lm_head", text=text)])
         dropped["the output's copy of the word embeddings"] += 1
     return Source(
-        family=family, hub=hub, tensors=tensors, spelled=spelled, head=kept, dropped=dropped,
+        family=family,
+        hub=hub,
+        tensors=tensors,
+        file_names=file_names,
+        head=chosen,
+        dropped=dropped,
         settings=checkpoint.settings,
-    )  # fmt: skip
+    )
 
 
 def config_fields(source: Source) -> dict[str, Any]:
-    """The model's configuration as the tensors tell it; heads are 64 wide unless they do.
+    """Return the fields of the model's configuration, determined from the shapes of the tensors.
+
+    Attention heads have a width of 64, unless the shapes or the arguments of training tell it.
 
     Raises:
         ValueError: no model can have these shapes or arguments.
-        LookupError: a tensor is missing that tells of them.
+        LookupError: a tensor is missing whose shape is needed.
     """
-    of, amos = source.tensors, source.family in parameter_names.RELATIVE
-    rows, width = of["embed_tokens.weight"].shape
-    positions = of["embed_positions.weight"].shape[0]
-    fewest = 3 if amos else 5  # a start, a token, an end; behind the padding's id
-    if rows < FEWEST_WORDS or not width or positions < fewest:
+    tensors, relative = source.tensors, source.family in parameter_names.RELATIVE
+    rows, width = tensors["embed_tokens.weight"].shape
+    positions = tensors["embed_positions.weight"].shape[0]
+    min_positions = 3 if relative else 5  # a start, a token, an end; after the padding's id
+    if rows < MIN_TOKENS or not width or positions < min_positions:
         raise ValueError(
             f"{rows:,} words of {width:,} numbers and {positions:,} positions; at least "
-            f"{FEWEST_WORDS} words and {fewest} positions would do"
+            f"{MIN_TOKENS} words and {min_positions} positions would do"
         )
-    fields = {
+    fields: dict[str, Any] = {
         "vocab_size": rows,
         "hidden_size": width,
-        "num_hidden_layers": max(1, parameter_names.count_layers(of, "layers")),
-        "num_attention_heads": _heads(source, width),
-        "intermediate_size": of["layers.0.fc1.weight"].shape[0],
+        "num_hidden_layers": max(1, parameter_names.count_layers(tensors, "layers")),
+        "num_attention_heads": _count_attention_heads(source, width),
+        "intermediate_size": tensors["layers.0.fc1.weight"].shape[0],
         "max_position_embeddings": positions,
         "layer_norm_eps": 1e-5,
     }
-    if amos:
-        bins, heads = of["relative_attention_bias.weight"].shape
-        furthest = _whole(source, "max_rel_pos", FURTHEST.get(bins, 2 * bins), FARTHER)
-        fields |= {"num_attention_heads": heads, "rel_pos_bins": bins, "max_rel_pos": furthest}
-        style = ("gelu", "normal") if source.hub else ("tanh", "default")
-        fields |= dict(zip(("head_activation", "head_init"), style, strict=True))
+    if relative:
+        bins, heads = tensors["relative_attention_bias.weight"].shape
+        default = MAX_DISTANCES.get(bins, 2 * bins)
+        distance = _integer_setting(source, "max_rel_pos", default, LARGEST_DISTANCE)
+        fields |= {"num_attention_heads": heads, "rel_pos_bins": bins, "max_rel_pos": distance}
+        fields["head_activation"] = "gelu" if source.hub else "tanh"
+        fields["head_init"] = "normal" if source.hub else "default"
     else:
         fields["type_vocab_size"] = 1
     if source.family == "cross-thought":
-        fields["cross_layers"] = parameter_names.count_layers(of, "crossthought_layers")
+        fields["cross_layers"] = parameter_names.count_layers(tensors, "crossthought_layers")
     if source.head and source.head[1] == "classify":
         name = f"classification_heads.{source.head[0]}.out_proj.weight"
-        fields["num_labels"] = len(of[name])
+        fields["num_labels"] = len(tensors[name])
         if not fields["num_labels"]:
-            raise ValueError(f"{source.spelled[name]} has no class")
+            raise ValueError(f"{source.file_names[name]} has no class")
     return fields
 
 
-def _heads(source: Source, width: int) -> int:
-    """Return how many attention heads there are. Raises ValueError where it cannot be told."""
-    if source.family in parameter_names.RELATIVE:  # each has a column of its own
+def _count_attention_heads(source: Source, width: int) -> int:
+    """Return the number of attention heads.
+
+    For relative positions it is determined elsewhere: the bias has a column for each head.
+
+    Raises:
+        ValueError: it cannot be determined.
+    """
+    if source.family in parameter_names.RELATIVE:
         return 1
     if "encoder_attention_heads" not in source.settings and width % HEAD_WIDTH:
         text = f"no encoder_attention_heads in the arguments, and heads of {HEAD_WIDTH}"
         raise ValueError(f"{text} do not divide the width of {width}")
-    heads = _whole(source, "encoder_attention_heads", width // HEAD_WIDTH, width)
+    heads = _integer_setting(source, "encoder_attention_heads", width // HEAD_WIDTH, width)
     if width % heads:
         raise ValueError(f"{heads} attention heads, which do not divide the width of {width}")
     return heads
 
 
-def _whole(source: Source, name: str, default: int, most: int) -> int:
-    """Return a whole number from the arguments. Raises ValueError for anything else."""
+def _integer_setting(source: Source, name: str, default: int, maximum: int) -> int:
+    """Return an integer from the arguments of training; raise ValueError for any other value."""
     value = source.settings.get(name, default)
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
-        raise ValueError(f"{name} is {value!r:.60}, not a whole number from 1 to {most:,}")
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= maximum:
+        raise ValueError(f"{name} is {value!r:.60}, not a whole number from 1 to {maximum:,}")
     return value
 
 
 def name_weights(source: Source, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, torch.Tensor]:
-    """The parameters under the model's names. Those that share one are its rows, in order."""
-    weights: dict[str, list[torch.Tensor]] = {name: [] for name in shapes}
+    """Return the parameters under the model's names.
+
+    Several parameters of the checkpoint that become one are its rows, in their order.
+
+    Args:
+        source: the checkpoint, without problems.
+        shapes: of `target_model.parameter_shapes`.
+    """
+    parts: dict[str, list[torch.Tensor]] = {name: [] for name in shapes}
     for name, target in source.table.items():
-        weights[target].append(source.tensors[name])
-    return {n: found[0] if len(found) == 1 else torch.cat(found) for n, found in weights.items()}
+        parts[target].append(source.tensors[name])
+    return {
+        name: tensors[0] if len(tensors) == 1 else torch.cat(tensors)
+        for name, tensors in parts.items()
+    }
 
 
 def checkpoint_problems(source: Source) -> list[Problem]:
-    """Parameters that are missing, those that nobody knows, arguments of another computation."""
+    """Return missing and unknown parameters, bad shapes, and arguments of another computation."""
     table = source.table
-    missing = [table[n] if source.hub else n for n in table if n not in source.tensors]
-    unexpected = [source.spelled[n] for n in source.tensors if n not in table]
-    others = [
+    present = {name: source.tensors[name] for name in table if name in source.tensors}
+    missing = [table[n] if source.hub else n for n in table if n not in present]
+    unexpected = [source.file_names[n] for n in source.tensors if n not in table]
+    empty = [source.file_names[name] for name, tensor in present.items() if not tensor.numel()]
+    misshapen = [
+        f"{source.file_names[name]} {list(tensor.shape)}, not a matrix"
+        for name, tensor in present.items()
+        if name.endswith(".weight") and "norm" not in name and tensor.dim() != 2
+    ]
+    lists = {"missing": missing, "unexpected": unexpected, "misshapen": misshapen, "empty": empty}
+    other_computation = [
         Problem(
-            location=name, text=f"is {source.settings[name]!r:.60}; only {only!r} can be converted"
+            location=name,
+            text=f"is {source.settings[name]!r:.60}; only {required!r} can be converted",
         )
-        for name, only in ONLY.items()
-        if source.settings.get(name, only) != only
+        for name, required in REQUIRED.items()
+        if source.settings.get(name, required) != required
     ]
-    empty = [
-        source.spelled[n] for n in table if n in source.tensors and not source.tensors[n].numel()
-    ]
-    flat = [
-        f"{source.spelled[name]} {list(source.tensors[name].shape)}, not a matrix"
-        for name in table
-        if name.endswith(".weight") and "norm" not in name
-        if name in source.tensors and source.tensors[name].dim() != 2
-    ]
-    kinds = {"missing": missing, "unexpected": unexpected, "misshapen": flat, "empty": empty}
-    return [listed(kind, those) for kind, those in kinds.items() if those] + others
+    return [listed(kind, names) for kind, names in lists.items() if names] + other_computation
 
 
 def shape_problems(source: Source, shapes: Mapping[str, tuple[int, ...]]) -> list[Problem]:
-    """Parameters that the model wants otherwise, and those that are no floating-point numbers."""
-    sharing = Counter(source.table.values())
-    wrong = []
+    """Return parameters of other shapes than the model's, and those that are not floating-point.
+
+    Args:
+        source: the checkpoint.
+        shapes: of `target_model.parameter_shapes`.
+    """
+    parts = Counter(source.table.values())  # of each parameter of the model
+    misshapen = []
     for name, target in source.table.items():
         if name not in source.tensors:
             continue
         tensor, (rows, *rest) = source.tensors[name], shapes[target]
-        should = (rows // sharing[target], *rest)
-        if tuple(tensor.shape) != should:
-            wrong.append(f"{source.spelled[name]} {list(tensor.shape)}, not {list(should)}")
+        expected = (rows // parts[target], *rest)
+        file_name = source.file_names[name]
+        if tuple(tensor.shape) != expected:
+            misshapen.append(f"{file_name} {list(tensor.shape)}, not {list(expected)}")
         elif not tensor.is_floating_point() or tensor.layout != torch.strided:
-            wrong.append(f"{source.spelled[name]} of {tensor.dtype}, not dense floating-point")
-    return [listed("misshapen", wrong)] if wrong else []
+            misshapen.append(f"{file_name} of {tensor.dtype}, not dense floating-point")
+    return [listed("misshapen", misshapen)] if misshapen else []
 
 
 def value_problems(source: Source) -> list[Problem]:
-    """Return the parameters with values that are no numbers, or none of float32."""
-    wrong = []
+    """Return the parameters with values that are not finite, or too large for float32."""
+    not_finite = []
     for name in source.table:
         tensor = source.tensors[name].detach()
-        lost = tensor.numel() - int(torch.isfinite(tensor.float()).sum())
-        if lost:
-            kind = (
-                "NaN or infinite" if lost > _beyond(tensor) else f"beyond float32, {tensor.dtype}"
-            )
-            wrong.append(f"{source.spelled[name]} {list(tensor.shape)}: {lost:,} values {kind}")
-    return [listed("not finite", wrong)] if wrong else []
+        count = tensor.numel() - int(torch.isfinite(tensor.float()).sum())
+        if count:
+            overflowing = count <= _count_overflows(tensor)
+            kind = f"beyond float32, {tensor.dtype}" if overflowing else "NaN or infinite"
+            shape = list(tensor.shape)
+            not_finite.append(f"{source.file_names[name]} {shape}: {count:,} values {kind}")
+    return [listed("not finite", not_finite)] if not_finite else []
 
 
-def _beyond(tensor: torch.Tensor) -> int:
-    """Return how many finite values float32 cannot hold."""
+def _count_overflows(tensor: torch.Tensor) -> int:
+    """Return the number of finite values that float32 cannot hold."""
     return int((torch.isfinite(tensor) & ~torch.isfinite(tensor.float())).sum())
 
 
 def refusal(checkpoint: Checkpoint, problems: list[Problem]) -> InputError:
-    """An error of this checkpoint."""
+    """Return an error of this checkpoint."""
     return InputError(str(checkpoint.path), problems)
 
 
-def _spell(
+def _rename(
     checkpoint: Checkpoint, hub: bool
 ) -> tuple[dict[str, torch.Tensor], dict[str, str], Counter[str]]:
-    """The tensors, and how the file spells them, by their names in one spelling; what was left."""
-    tensors, spelled, twice, dropped = {}, {}, [], Counter()
-    for given, tensor in checkpoint.tensors.items():
-        name = parameter_names.transformers_name(given, hub=hub)
-        if what := parameter_names.is_dropped(name):
-            dropped[what] += 1
+    """Return the tensors and their names in the file by fairseq's names, and what was dropped.
+
+    Raises:
+        InputError: a parameter is there twice, in two spellings.
+    """
+    tensors: dict[str, torch.Tensor] = {}
+    file_names: dict[str, str] = {}
+    dropped: Counter[str] = Counter()
+    duplicates = []
+    for file_name, tensor in checkpoint.tensors.items():
+        name = parameter_names.fairseq_name(file_name, hub=hub)
+        if kind := parameter_names.dropped_kind(name):
+            dropped[kind] += 1
             continue
         if name in tensors:
-            twice.append(f"{spelled[name]} and {given}")
-        tensors[name], spelled[name] = tensor, given
-    if twice:
-        raise refusal(checkpoint, [listed("one parameter twice", twice)])
-    return tensors, spelled, dropped
+            duplicates.append(f"{file_names[name]} and {file_name}")
+        tensors[name], file_names[name] = tensor, file_name
+    if duplicates:
+        raise refusal(checkpoint, [listed("one parameter twice", duplicates)])
+    return tensors, file_names, dropped
 
 
-def _split_projections(tensors: dict[str, torch.Tensor], spelled: dict[str, str]) -> None:
-    """One projection for queries, keys and values, as fairseq had it until 0.9, becomes three."""
+def _split_projections(tensors: dict[str, torch.Tensor], file_names: dict[str, str]) -> None:
+    """Split the projection for queries, keys and values, as fairseq had it until 0.9, into three.
+
+    Both dictionaries are changed in place.
+    """
     for name in [n for n in tensors if ".in_proj." in n]:
         for part, rows in zip("qkv", tensors.pop(name).chunk(3), strict=False):
-            own = name.replace("in_proj", f"{part}_proj")
-            tensors[own], spelled[own] = rows, spelled[name]
+            part_name = name.replace("in_proj", f"{part}_proj")
+            tensors[part_name], file_names[part_name] = rows, file_names[name]
 
 
-def _choose(
-    checkpoint: Checkpoint, family: str, heads: dict[str, str], wanted: str | None
+def _choose_head(
+    checkpoint: Checkpoint, family: str, heads: dict[str, str], name: str | None
 ) -> tuple[str, str] | None:
-    """The head to keep: the wanted one, the only one of a task, or that of masked words."""
+    """Return name and kind of the head to keep; None if there is none.
+
+    It is the named one, or the only one of a task, or else the one of masked words.
+
+    Args:
+        checkpoint: for errors.
+        family: one of `parameter_names.FAMILIES`.
+        heads: name -> kind of all heads.
+        name: the head that the user names.
+
+    Raises:
+        InputError: there is no head of this name, or several and no name.
+    """
     if family in parameter_names.RELATIVE:
         heads = {name: kind for name, kind in heads.items() if kind != "masked"}
-    if wanted is not None:
-        if wanted not in heads:
-            text = unknown_name("head", wanted, heads) if heads else "it has no head"
+    if name is not None:
+        if name not in heads:
+            text = unknown_name("head", name, heads) if heads else "it has no head"
             raise refusal(checkpoint, [Problem(location="--head", text=text)])
-        return wanted, heads[wanted]
-    of_tasks = {name: kind for name, kind in heads.items() if kind != "masked"} or heads
-    if len(of_tasks) > 1:
-        text = f"a folder holds one head; --head names one of: {', '.join(of_tasks)}"
+        return name, heads[name]
+    candidates = {name: kind for name, kind in heads.items() if kind != "masked"} or heads
+    if len(candidates) > 1:
+        text = f"a folder holds one head; --head names one of: {', '.join(candidates)}"
         raise refusal(checkpoint, [Problem(location="--head", text=text)])
-    return next(iter(of_tasks.items()), None)
+    return next(iter(candidates.items()), None)

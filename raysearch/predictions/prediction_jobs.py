@@ -1,0 +1,225 @@
+"""The models that predict, and the settings with which each of them predicts.
+
+It is apart from `prediction` because it only reads folders: a run's, or any transformers folder.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .. import run_folder, study, tasks
+from ..errors import InputError, Problem
+from ..models import finetuned
+from ..models.training_record import TrainingRecord
+from ..recipes import Hyperparameters
+from ..results import formatting
+from ..results.leaderboard import leaderboard
+from ..run_folder import opening, trial_identity
+from ..storage import file_inside, inside, kind_of
+from ..tasks import Task
+
+# Hyperparameters that shape a task's data or decode a model's outputs.
+_PREDICTION_SETTINGS = (
+    "max_length",
+    "doc_stride",
+    "stride_as",
+    "query_length",
+    "span_head",
+    "n_best",
+    "beam",
+    "answer_length",
+    "null_threshold",
+    "qa_length",
+    "segments",
+    "pooling",
+    "label_scale",
+)
+_DEGENERATE = "WARNING: the winner is degenerate: its training ended with nothing learned"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictionJob:
+    """A model and the task that it predicts.
+
+    Attributes:
+        task: the task.
+        folder: the transformers folder of the model.
+        hyper: the hyperparameters that shape its data and decode its outputs.
+        notes: facts that the user should know before it predicts.
+    """
+
+    task: Task
+    folder: Path
+    hyper: Hyperparameters
+    notes: tuple[str, ...] = ()
+
+
+def find_models(
+    source: Path, data: str | Path | None, names: Sequence[str] | None
+) -> tuple[Path, dict[str, Path], study.Study | None]:
+    """Return the data folder, the model folder of each task, and the study of a run.
+
+    Args:
+        source: a run folder or a transformers folder.
+        data: the data folder; None for that of the run.
+        names: only these tasks; None for all tasks of the run.
+
+    Raises:
+        InputError: the source is no such folder, or a transformers folder has no tasks or data.
+    """
+    # A task that is predicted by the model of another one has no model of its own.
+    chosen = list(
+        dict.fromkeys(tasks.get(n).predicted_by or tasks.get(n).name for n in names or ())
+    )
+    if (source / "config.json").is_file():
+        if not chosen or data is None:
+            text = "a transformers folder needs --tasks and --data"
+            raise InputError(str(source), [Problem(location="tasks", text=text)])
+        return Path(data), dict.fromkeys(chosen, source), None
+    for name in (opening.STUDY, opening.PROVENANCE):
+        if kind_of(file_inside(source, name)) is None:
+            text = f"neither a run folder (no {name}) nor a transformers folder (no config.json)"
+            raise InputError(str(source), [Problem(location="source", text=text)])
+    searched = study.load(opening.study_file(source))
+    root = Path(data or opening.recorded_data(source))
+    models = {n: inside(source, tasks.get(n).slug, "best") for n in chosen or searched.tasks}
+    if not chosen:
+        models = {name: folder for name, folder in models.items() if folder.is_dir()}
+    # A run's own weights are never links, unlike those in the cache of a hub.
+    for name, folder in models.items():
+        for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+            inside(source, tasks.get(name).slug, "best", path.name)
+    return root, models, searched
+
+
+def predicted_tasks(name: str, names: Sequence[str] | None) -> list[Task]:
+    """Return the task and those that its model predicts as well.
+
+    Args:
+        name: the task's name.
+        names: only these tasks, and those that their models predict; None for all.
+    """
+    predicted = [task for task in tasks.TASKS.values() if name in (task.name, task.predicted_by)]
+    return [task for task in predicted if not names or {task.name, task.predicted_by} & set(names)]
+
+
+class RunFacts:
+    """The facts that a run's journal adds to what its winners' folders record.
+
+    Attributes:
+        source: the run folder, or a model's folder, about which there are no facts.
+        run: the run's study and its trials; None for a model's folder.
+        origins: notes on trials that another study or version produced.
+    """
+
+    def __init__(self, source: Path, searched: study.Study | None) -> None:
+        self.source = source
+        self.run: tuple[study.Study, run_folder.Records] | None = None
+        self.origins: list[str] = []
+        if searched is not None:
+            records = run_folder.read_journal(source)
+            self.run = searched, records
+            self.origins = trial_identity.check_identity(source, searched, records)
+
+    def notes(self, task: Task, record: TrainingRecord | None) -> Iterator[str]:
+        """Yield which seed a winner's weights are of, and whether its training learned anything."""
+        yield from self.origins
+        name = task.predicted_by or task.name
+        leader = next(iter(leaderboard(*self.run, name)), None) if self.run else None
+        if leader is None or self.run is None:
+            yield from _record_notes(record)
+            return
+        identity = record.trial.get("id") if record else None
+        trials = [trial for trial in leader.trials if trial.id == identity] or [leader.best_trial]
+        if len(leader.trials) > 1:
+            metric = tasks.get(name).metric
+            yield _seed_note(metric, trials[0].seed, trials[0].score, len(leader.trials))
+            score = formatting.format_percent(leader.score, 2)
+            yield f"the table's {score} is the {self.run[0].confirm.report} of all seeds"
+        if trials[0].status == "degenerate":
+            yield _DEGENERATE
+
+
+def _seed_note(metric: str, seed: Any, score: float | None, seeds: int) -> str:
+    """Return which of a configuration's seeds the weights in a folder are of."""
+    scored = "" if score is None else f", {metric} {formatting.format_percent(score, 2)} on dev"
+    return f"the weights are those of seed {seed}{scored}, the best of {seeds} seeds"
+
+
+def _record_notes(record: TrainingRecord | None) -> Iterator[str]:
+    """Yield what a folder's record contains about its seed and its training."""
+    trial = record.trial if record else {}
+    seeds = trial.get("seeds") or []
+    if len(seeds) > 1 and trial.get("phase") == "confirm":
+        metric = str(trial.get("metric", "")).removeprefix("dev.")
+        yield _seed_note(metric, trial.get("seed"), trial.get("score"), len(seeds))
+        yield f"its run's table gives the {trial.get('report', 'median')} of all seeds"
+    if record and record.degenerate:
+        yield _DEGENERATE
+
+
+def make_job(task: Task, folder: Path, facts: RunFacts) -> PredictionJob:
+    """Return a model with the settings that its weights were trained with.
+
+    The settings are those of the folder's record. Without a record they are those of the best.yaml
+    beside the folder, else the defaults.
+
+    Args:
+        task: the task to predict.
+        folder: the transformers folder.
+        facts: what the run knows.
+
+    Raises:
+        InputError: the folder holds no model, or its record is invalid.
+    """
+    record = finetuned.read_record(folder)
+    of_study = _settings_of_best_study(folder, task.predicted_by or task.name)
+    notes: list[str] = []
+    if record is not None:
+        hyper = record.hyper
+        differences = of_study and _differences(task, of_study, hyper)
+        if differences:
+            notes.append(f"best.yaml differs from the weights, which have: {differences}")
+    elif of_study is not None:
+        hyper = of_study
+        if facts.run is None:
+            path = folder.parent / "best.yaml"
+            notes.append(f"the folder does not record its settings; taken from '{path}'")
+    else:
+        hyper = Hyperparameters(**finetuned.read_choices(folder))
+        values = _prediction_settings(task, hyper)
+        assumed = ", ".join(f"{name} {value}" for name, value in values.items())
+        notes.append(f"the folder does not record its settings; assumed: {assumed}")
+    notes += facts.notes(task, record)
+    return PredictionJob(task=task, folder=folder, hyper=hyper, notes=tuple(notes))
+
+
+def _settings_of_best_study(folder: Path, name: str) -> Hyperparameters | None:
+    """Return the hyperparameters of the best.yaml that a run wrote beside a winner's folder."""
+    path = folder.parent / "best.yaml"
+    if folder.name != "best" or kind_of(path) != "a file":
+        return None
+    best = study.load(path)
+    return best.hyperparameters(name, {}) if name in best.tasks else None
+
+
+def _prediction_settings(task: Task, hyper: Hyperparameters) -> dict[str, Any]:
+    """Return the hyperparameters that shape a task's data or decode a model's outputs."""
+    heads = type(hyper).READ_BY_HEADS
+    return {
+        name: getattr(hyper, name)
+        for name in _PREDICTION_SETTINGS
+        if task.head in heads.get(name, (task.head,))
+    }
+
+
+def _differences(task: Task, of_study: Hyperparameters, of_weights: Hyperparameters) -> str:
+    """Return the settings of the weights that differ from those of best.yaml."""
+    others = _prediction_settings(task, of_study)
+    settings = _prediction_settings(task, of_weights)
+    return ", ".join(
+        f"{name} {value}, not {others[name]}"
+        for name, value in settings.items()
+        if others[name] != value
+    )
