@@ -29,7 +29,7 @@ demo: install
 test: install lint
 	@echo "tests that start Ray run meanwhile; what they say is shown at the end"
 	@$(BIN)/pytest -m ray > .pytest-ray.log 2>&1 & ray=$$!; \
-	nice -n 5 $(BIN)/pytest -m "not ray"; unit=$$?; \
+	$(BIN)/pytest -m "not ray"; unit=$$?; \
 	wait $$ray; runs=$$?; cat .pytest-ray.log; \
 	exit $$((unit | runs))
 

@@ -43,7 +43,7 @@ IMPORTED_BY = {
     "pyarrow": {"data", "results", "predictions", "search"},
     "torch": {"recipes", "data", "models", "training", "predictions", "workers"},
     "sentencepiece": {"models", "data"},
-    "numpy": {"metrics", "data", "models", "training", "workers", "search"},
+    "numpy": {"metrics", "data", "models", "training", "predictions", "workers", "search"},
 }
 # Studies are read and tables are written without torch: these modules import it inside functions.
 LIGHT = (
