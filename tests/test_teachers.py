@@ -380,7 +380,7 @@ def test_trials_of_a_teacher_that_came_to_nothing_end_as_it_did_without_a_step(t
         assert told[TrialState.FAIL, None] == 4
         (teacher,) = (r for r in queue.journal.of(TASK, "teach") if r.status == "failed")
         assert all(teacher.id in r.error and "a toy broke" in r.error for r in lost)
-        assert all("another name" in r.error for r in lost)
+        assert all("another --name" in r.error for r in lost)
     assert saved(queue) == pytest.approx(3 * 100 / 3600)
     assert is_complete(queue.study, queue.journal, TASK)
 
