@@ -1,4 +1,7 @@
-"""The `raysearch` command: what it parses and prints, its progress display, its exit codes."""
+"""The `raysearch` command: its arguments, its output, its progress display and its exit codes.
+
+It is apart because the rest of raysearch can be used from Python without it.
+"""
 
 from .commands import app, main
 

@@ -1,6 +1,10 @@
-"""What there is to choose from, printed: tasks, hyperparameters, studies, and a study's plan."""
+"""Print what a user can choose from (tasks, hyperparameters, studies) and the plan of a study.
+
+It is apart from `commands` because that module only parses the command line.
+"""
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,34 +17,56 @@ from .. import search_space as spaces
 from .. import tasks
 from ..errors import InputError, Problem, printable, unknown_name
 from ..recipes import RECIPES, Steps
+from ..recipes.schedule import make_schedule
 from ..study import Study, load, shipped_studies
 from ..study.model_names import resolve_model_folder
 from ..study.unusual_values import unusual_value_notes
 
 Sizes = Mapping[str, Mapping[str, int]]  # task -> split -> examples
-_GOLD = {
-    "regress": "a number", "choose": "an option", "span": "a part of the context",
+_LABELS = {  # head -> what stands for the labels of a task that has no list of them
+    "regress": "a number",
+    "choose": "an option",
+    "span": "a part of the context",
     "thought": "the masked tokens",
-}  # fmt: skip
-SHOWN = 50  # configurations of a task whose schedules are shown
-MANY = 5000  # configurations that are looked at one by one, no more
-_CUT = ("span", "tag")  # an example too long for the model becomes several: its tokenizer tells
-_JOINED = ("thought",)  # several become one, as many as their tokens fill
+}
+MAX_SCHEDULES = 50  # configurations of a task whose schedules are shown
+MAX_POINTS = 5000  # configurations that are counted one by one
+LOG_WIDTH = 160  # columns of a table that is not printed to a terminal
+# Heads whose schedules depend on the tokenizer: an example too long for the model becomes several,
+# or several examples become one.
+_SPLITTING_HEADS = ("span", "tag")
+_JOINING_HEADS = ("thought",)
 
 
 def show_list(what: str) -> None:
-    """Print a list. Raises InputError with the nearest name where there is no such list."""
+    """Print a list.
+
+    Args:
+        what: tasks, hyperparameters or studies.
+
+    Raises:
+        InputError: there is no such list; with the nearest name.
+    """
     lists = {"tasks": _tasks, "hyperparameters": _hyperparameters, "studies": _studies}
     if what not in lists:
         raise InputError("list", [Problem(location=what, text=unknown_name("list", what, lists))])
     _console().print(lists[what]())
+    if what == "studies":
+        _print("")
+        _print("`raysearch table STUDY --published` prints the published rows of a study.")
 
 
 def show_plan(study: Study, sizes: Sizes, notes: Iterable[str] = ()) -> None:
-    """Print what a study would run; of tasks whose data were read also what they hold, how many
-    steps the settings take that are tried first, and notes."""
-    about = printable(f"  model {study.model}, recipe {study.recipe}")
-    _console().print(Text.assemble((printable(study.name), "bold"), about))
+    """Print what a study would run.
+
+    Args:
+        study: the study.
+        sizes: of the tasks whose data were read, the number of examples of each split. For these
+            tasks the data and the schedules of the first configurations are shown.
+        notes: further lines.
+    """
+    model = printable(f"  model {study.model}, recipe {study.recipe}")
+    _console().print(Text.assemble((printable(study.name), "bold"), model))
     for name in study.tasks:
         if study.model_of(name) != resolve_model_folder(study.model):
             _print(f"{name} starts from {study.model_of(name)}")
@@ -51,25 +77,24 @@ def show_plan(study: Study, sizes: Sizes, notes: Iterable[str] = ()) -> None:
         _console().print(_data(study, sizes))
         _console().print(_schedules(study, sizes))
     if unread := [name for name in study.tasks if name not in sizes]:
-        which = (
-            "the data" if len(unread) == len(study.tasks) else f"the data of {', '.join(unread)}"
-        )
+        all_unread = len(unread) == len(study.tasks)
+        which = "the data" if all_unread else f"the data of {', '.join(unread)}"
         _print(f"{which} was not looked at: add --data FOLDER")
-    taught = [(name, _teachers(study, name)) for name in study.tasks]
-    lines = [f"{name} teachers: {stages}" for name, stages in taught if stages]
+    teachers = [(name, _teachers(study, name)) for name in study.tasks]
+    lines = [f"{name} teachers: {counts}" for name, counts in teachers if counts]
     for note in (*lines, *unusual_value_notes(study), *notes):
         _print(note)
 
 
 def _searches(study: Study) -> Table:
-    """What is searched for each task, and how often."""
+    """Return a table of what is searched for each task, and with how many trials."""
     table = _table("task", "searched", "trials", "confirmed", "tried first")
     for name in study.tasks:
         space = study.space_of(name)
-        cells = spaces.count_points(space)
+        points = spaces.count_points(space)
         searched = ", ".join(space) or "nothing"
-        if cells < math.inf:
-            searched += f" ({cells:.0f} configurations)"
+        if points < math.inf:
+            searched += f" ({points:.0f} configurations)"
         confirmed = f"top {study.confirm.top} x {len(study.confirm.seeds)} seeds"
         planned = study.planned_trials(name)
         trials = f"{planned} by {study.search.sampler}" if planned else "-"
@@ -79,118 +104,169 @@ def _searches(study: Study) -> Table:
 
 
 def _teachers(study: Study, name: str) -> str:
-    """How many first stages a task's trials learn from; "" where they learn from none."""
-    space, planned, seeds = (
-        study.space_of(name),
-        study.planned_trials(name),
-        len(study.confirm.seeds),
-    )
+    """Return how many teachers the trials of a task need, in words; "" if they need none."""
+    space, planned = study.space_of(name), study.planned_trials(name)
+    # A continuous dimension is represented by its ends.
     ends = {key: d if d.values else spaces.Dimension(choice=d.ends) for key, d in space.items()}
-    points = spaces.grid(ends) if spaces.count_points(ends) <= MANY else []
-    first = {key: d.ends[0] for key, d in space.items() if not points or not d.values}
-    count = len(_distinct(study, name, points))
-    if first and count != len(_distinct(study, name, [{**p, **first} for p in points or [{}]])):
-        count = planned  # as many as trials: it depends on what is continuous, or is not looked at
+    points = spaces.grid(ends) if spaces.count_points(ends) <= MAX_POINTS else []
+    # Dimensions that the grid does not cover: all of a space that is too large, else continuous
+    # ones. If the teachers differ along them, there may be as many teachers as trials.
+    uncovered = {key: d.ends[0] for key, d in space.items() if not points or not d.values}
+    count = len(_teacher_configurations(study, name, points))
+    if uncovered:
+        at_low = [{**point, **uncovered} for point in points or [{}]]
+        if count != len(_teacher_configurations(study, name, at_low)):
+            count = planned
     if not count:
         return ""
-    said = [f"{'at most ' * (count > 1)}{min(planned, count)} in the search"] if planned else []
-    if seeds:
+    counts = []
+    if planned:
+        counts.append(f"{'at most ' * (count > 1)}{min(planned, count)} in the search")
+    if seeds := len(study.confirm.seeds):
         top = min(study.confirm.top, planned or 1, count)
-        said.append(f"{'at most ' * (top > 1)}{top * seeds} in the confirmation")
-    return ", ".join(said)
+        counts.append(f"{'at most ' * (top > 1)}{top * seeds} in the confirmation")
+    return ", ".join(counts)
 
 
-def _distinct(study: Study, name: str, points: Iterable[Mapping[str, Any]]) -> set[str]:
-    """The configurations that teach at these points."""
+def _teacher_configurations(
+    study: Study, name: str, points: Iterable[Mapping[str, Any]]
+) -> set[str]:
+    """Return the distinct configurations of teachers at these points of a task's space."""
     recipe = RECIPES[study.recipe]
-    found = (
-        recipe.teacher_configuration(study.hyperparameters(name, dict(point))) for point in points
-    )
-    return {repr(sorted(one.items())) for one in found if one}
+    trials = (study.hyperparameters(name, dict(point)) for point in points)
+    configurations = (recipe.teacher_configuration(hyper) for hyper in trials)
+    return {repr(sorted(values.items())) for values in configurations if values}
 
 
 def _data(study: Study, sizes: Sizes) -> Table:
-    """Examples that are trained on, and those that are scored."""
+    """Return a table of the examples that are trained on and scored."""
     selects = "their mean" if study.search.select_on == "mean" else "the first"
     table = _table("task", "trains on", f"scored on, {selects} selects")
     for name in (name for name in study.tasks if name in sizes):
         task, hyper = tasks.get(name), study.hyperparameters(name, {})
         train = {split.name: sizes[name][split.name] for split in study.training_splits(name)}
-        whole, most = sum(train.values()), hyper.dev_examples
-        copies = hyper.examples_per_epoch(whole) - whole
+        total, max_dev = sum(train.values()), hyper.dev_examples
+        copies = hyper.examples_per_epoch(total) - total
         trains = _counts(train) + (f"; {copies:,} augmented copies" if copies else "")
         dev = {split.name: sizes[name].get(split.name) for split in task.dev}
-        scored = {n: min(size, most or size) for n, size in dev.items() if size is not None}
+        scored = {n: min(size, max_dev or size) for n, size in dev.items() if size is not None}
         _add(table, name, trains, _counts(scored))
     return table
 
 
 def _counts(sizes: Mapping[str, int]) -> str:
-    """Splits with their sizes, those of equal size together: "en, de 2,000 each; sw 500"."""
-    alike: dict[int, list[str]] = {}
+    """Return splits with their sizes, equal sizes together: "en, de 2,000 each; sw 500"."""
+    names_by_size: dict[int, list[str]] = {}
     for name, size in sizes.items():
-        alike.setdefault(size, []).append(name)
-    each = [f"{', '.join(n)} {size:,}{' each' * (len(n) > 1)}" for size, n in alike.items()]
-    return "; ".join(each)
+        names_by_size.setdefault(size, []).append(name)
+    parts = [
+        f"{', '.join(names)} {size:,}{' each' * (len(names) > 1)}"
+        for size, names in names_by_size.items()
+    ]
+    return "; ".join(parts)
 
 
 def _schedules(study: Study, sizes: Sizes) -> Table:
-    """Steps, warmup and evaluations of the configurations that are tried first."""
-    from ..recipes.schedule import make_schedule as schedule
+    """Return a table of steps, warmup and evaluations of the configurations that are tried first.
 
+    Counts of steps that depend on the tokenizer are marked with "at least", or unknown ("?").
+    """
     table = _table("task", "configuration", "steps", "warmup", "evaluations")
+    recipe = RECIPES[study.recipe]
     for name in (name for name in study.tasks if name in sizes):
         examples = sum(sizes[name][split.name] for split in study.training_splits(name))
         head = tasks.get(name).head
-        for point in study.initial_points(name)[:SHOWN] or [{}]:
-            values = spaces.format_point(point) or "the defaults"
-            trials = {values: study.hyperparameters(name, point)}
-            recipe = RECIPES[study.recipe]
-            if first := recipe.teacher_configuration(trials[values]):
-                trials = {"its teacher": recipe.hyper.model_validate(first), **trials}
-            for said, hyper in trials.items():
-                made = schedule(hyper, hyper.examples_per_epoch(examples))
-                counted = isinstance(hyper.EPOCH, Steps) or hyper.epoch_examples
-                cut = "at least " if head in _CUT and not counted else ""
-                counts = [f"{cut if n else ''}{n:,}" for n in (made.steps, made.warmup)]
-                if head in _JOINED and not counted:
+        for point in study.initial_points(name)[:MAX_SCHEDULES] or [{}]:
+            hyper = study.hyperparameters(name, point)
+            rows = [(spaces.format_point(point) or "the defaults", hyper)]
+            if teacher := recipe.teacher_configuration(hyper):
+                rows.insert(0, ("its teacher", recipe.hyper.model_validate(teacher)))
+            for text, values in rows:
+                schedule = make_schedule(values, values.examples_per_epoch(examples))
+                is_fixed = isinstance(values.EPOCH, Steps) or values.epoch_examples
+                prefix = "at least " if head in _SPLITTING_HEADS and not is_fixed else ""
+                counts = [f"{prefix if n else ''}{n:,}" for n in (schedule.steps, schedule.warmup)]
+                if head in _JOINING_HEADS and not is_fixed:
                     counts = ["?", "?"]
-                _add(table, name, said, *counts, str(len(made.evaluations)))
+                _add(table, name, text, *counts, str(len(schedule.evaluations)))
     return table
 
 
 def _tasks() -> Table:
     table = _table("task", "head", "inputs", "labels", "metrics, the first selects", "folder")
     for name, task in tasks.TASKS.items():
-        labels = ", ".join(task.labels) or _GOLD[task.head]
+        labels = ", ".join(task.labels) or _LABELS[task.head]
         inputs = ", ".join(task.inputs)
         _add(table, name, task.head, inputs, labels, ", ".join(task.metrics), task.folder)
     return table
 
 
 def _hyperparameters() -> Table:
-    table = _table("recipe", "hyperparameter", "default", "what it is")
-    for recipe in RECIPES.values():
-        for name, field in recipe.hyper.model_fields.items():
-            _add(table, recipe.name, name, str(field.default), field.description or "")
+    """Return a table of all hyperparameters, each once, with the recipes that have it."""
+    table = _table("hyperparameter", "default", "recipes", "what it is")
+    names = dict.fromkeys(name for recipe in RECIPES.values() for name in recipe.hyper.model_fields)
+    for name in names:
+        fields = {
+            recipe.name: recipe.hyper.model_fields[name]
+            for recipe in RECIPES.values()
+            if name in recipe.hyper.model_fields
+        }
+        recipes = "all" if len(fields) == len(RECIPES) else ", ".join(fields)
+        default = _by_recipe({recipe: _as_yaml(f.default) for recipe, f in fields.items()})
+        description = _by_recipe({recipe: f.description or "" for recipe, f in fields.items()})
+        _add(table, name, default, recipes, description)
     return table
 
 
+def _by_recipe(texts: Mapping[str, str]) -> str:
+    """Return the text of the first recipe, and every other text with its recipe."""
+    first, *_ = texts.values()
+    others = [f"{recipe}: {text}" for recipe, text in texts.items() if text != first]
+    return "; ".join([first, *others])
+
+
+def _as_yaml(value: Any) -> str:
+    """Return a default as a study's file spells it."""
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(_as_yaml, value))}]"
+    return str(value)
+
+
 def _studies() -> Table:
+    """Return a table of the shipped studies and of those in ./search_spaces, for 100 columns."""
     table = _table("study", "tasks", "model", "published rows")
-    here = Path("search_spaces")
-    paths = shipped_studies()
-    own = {path.resolve() for path in paths.values()}
-    others = [path for path in sorted(here.glob("*.yaml")) if path.resolve() not in own]
-    for name, path in (*paths.items(), *((str(path), path) for path in others)):
+    shipped = shipped_studies()
+    shipped_files = {path.resolve() for path in shipped.values()}
+    local = sorted(Path("search_spaces").glob("*.yaml"))
+    others = [(str(path), path) for path in local if path.resolve() not in shipped_files]
+    for name, path in (*shipped.items(), *others):
         try:
             study = load(path)
         except InputError:
             _add(table, name, f"cannot be read: `raysearch check {name}` says why", "-", "-")
             continue
-        rows = "; ".join(row.row for row in study.published) or "-"
-        _add(table, name, ", ".join(study.tasks), study.model, rows)
+        _add(table, name, _task_summary(study), study.model, _published_summary(study))
     return table
+
+
+def _task_summary(study: Study) -> str:
+    """Return the task of a study, or how many tasks of each benchmark it has: "8 of glue"."""
+    if len(study.tasks) == 1:
+        return study.tasks[0]
+    benchmarks = Counter(name.partition("/")[0] for name in study.tasks)
+    return ", ".join(f"{count} of {benchmark}" for benchmark, count in benchmarks.items())
+
+
+def _published_summary(study: Study) -> str:
+    """Return how many published rows a study has, and the first one's system: "5: AMOS base++"."""
+    if not study.published:
+        return "-"
+    system = study.published[0].row.partition(",")[0]
+    return f"{len(study.published)}: {system}{' ...' * (len(study.published) > 1)}"
 
 
 def _table(*columns: str) -> Table:
@@ -209,7 +285,8 @@ def _print(line: str) -> None:
 
 
 def _console() -> Console:
-    console = Console(highlight=False, markup=False, emoji=False)  # names may hold such
+    # Without markup, as names may contain brackets and colons.
+    console = Console(highlight=False, markup=False, emoji=False)
     if not console.is_terminal:
-        console.width = 160
+        console.width = LOG_WIDTH
     return console

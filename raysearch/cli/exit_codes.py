@@ -1,7 +1,9 @@
-"""How a command ends: what a user can cause is printed, never raised, and sets the exit code.
+"""Exit codes and error output: an error that a user can cause is printed without a traceback.
 
-0 all trials ended, 1 some failed, 2 something to mend, by the user or in raysearch itself, 130
-interrupted."""
+The exit code is 0 if everything went well, 1 if some trials failed, 2 if something must be fixed by
+the user or in raysearch itself, and 130 after an interrupt. This is apart from `commands` because
+all commands end in the same way.
+"""
 
 import errno
 import logging
@@ -13,7 +15,7 @@ import traceback
 import warnings
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
+from typing import Any, cast
 
 import typer
 import typer.core
@@ -21,27 +23,37 @@ import typer.core
 from .. import __version__
 from ..errors import RaysearchError, printable, shorten
 
-# What typer itself ends a command with. The class of its messages has no public name in all of its
-# versions.
-_Message = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
-_TYPER_ENDS = (typer.Exit, typer.Abort, _Message)
+# The base class of typer's messages about arguments has no public name in all versions of typer. As
+# the public BadParameter it has a `message`.
+_ClickException = cast(
+    "type[typer.BadParameter]",
+    next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException"),
+)
+_TYPER_EXITS = (typer.Exit, typer.Abort, _ClickException)
 
 
 class CommandGroup(typer.core.TyperGroup):
-    """The commands, whose messages about arguments echo nothing raw that a shell found in files'
-    names."""
+    """A group of commands that escapes what its messages quote from the command line.
 
-    def invoke(self, ctx: typer.Context) -> Any:
-        """Run a command; what is wrong with its arguments is told escaped."""
+    A shell may have put names of files there.
+    """
+
+    # The class of the base's parameter has no public name; typer passes its own Context.
+    def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]
+        """Run a command, and escape the message if its arguments are wrong."""
         try:
             return super().invoke(ctx)
-        except _Message as error:
+        except _ClickException as error:
             error.message = printable(error.message, lines=True)
             raise
 
 
 def guarded(command: Callable[..., int | None]) -> Callable[..., None]:
-    """A command that prints its problems; what it returns is the exit code."""
+    """Wrap a command so that it prints its errors and ends with an exit code.
+
+    Args:
+        command: a function that returns its exit code; None is 0.
+    """
 
     @wraps(command)
     def run(*args: Any, **options: Any) -> None:
@@ -51,18 +63,18 @@ def guarded(command: Callable[..., int | None]) -> Callable[..., None]:
         except RaysearchError as error:
             print(printable(error, lines=True), file=sys.stderr)
             raise typer.Exit(2) from None
-        except BrokenPipeError:  # `raysearch list | head`: nobody reads on
+        except BrokenPipeError:  # `raysearch list | head`: the reader has closed the pipe
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(0) from None
         except OSError as error:
-            print(f"raysearch: {printable(_refused(error), lines=True)}", file=sys.stderr)
+            print(f"raysearch: {printable(_system_error(error), lines=True)}", file=sys.stderr)
             raise typer.Exit(2) from None
         except KeyboardInterrupt:
             print("interrupted", file=sys.stderr)
             raise typer.Exit(130) from None
-        except _TYPER_ENDS:
+        except _TYPER_EXITS:
             raise
-        except Exception as error:  # a mistake of ours, or memory or the stack that ran out
+        except Exception as error:  # a mistake in raysearch, or no memory or stack left
             print(unexpected(error), file=sys.stderr)
             raise typer.Exit(2) from None
         raise typer.Exit(code or 0)
@@ -71,10 +83,12 @@ def guarded(command: Callable[..., int | None]) -> Callable[..., None]:
 
 
 def unexpected(error: Exception) -> str:
-    """Return what to tell of an exception that nothing foresaw: what was being done, its first
-    line, and where its traceback was written."""
-    about = getattr(error, "__notes__", ())
-    doing = f"while reading {about[0]}" if about else f"in `{shorten(_command())}`"
+    """Return the message for an exception that no code expects.
+
+    It has the exception's first line, what was being done, and the file of the traceback.
+    """
+    notes = getattr(error, "__notes__", ())
+    doing = f"while reading {notes[0]}" if notes else f"in `{shorten(_command_line())}`"
     lines = str(error).strip().splitlines() or ["no further word"]
     cause = f"{type(error).__name__}: {shorten(lines[0])}"
     if isinstance(error, MemoryError):
@@ -82,12 +96,14 @@ def unexpected(error: Exception) -> str:
     if isinstance(error, RecursionError):
         cause = "nested too deeply"
     text = f"raysearch: unexpected {printable(cause)}, {printable(doing)}"
-    return f"{text}\n{_where(error)}; please report this, with that file where you may share it"
+    return (
+        f"{text}\n{_write_traceback(error)}; please report this, with that file if you may share it"
+    )
 
 
-def _where(error: Exception) -> str:
-    """Write the traceback to a new file of an unpredictable name; return where it is."""
-    head = f"raysearch {__version__}, Python {platform.python_version()}: {_command()}\n\n"
+def _write_traceback(error: Exception) -> str:
+    """Write the traceback to a new file with an unpredictable name; return a text that names it."""
+    head = f"raysearch {__version__}, Python {platform.python_version()}: {_command_line()}\n\n"
     try:
         content = head + "".join(traceback.format_exception(error))
         descriptor, path = tempfile.mkstemp(prefix="raysearch-", suffix=".traceback.txt")
@@ -99,31 +115,37 @@ def _where(error: Exception) -> str:
     return f"its traceback is in {printable(path)}"
 
 
-def _command() -> str:
-    """Return the command line, as it was given."""
+def _command_line() -> str:
     return " ".join(["raysearch", *sys.argv[1:]])
 
 
 def guard_output() -> None:
-    """Make the process's output safe for foreign text: what an encoding cannot print is escaped,
-    and so is what a terminal would obey, in log lines and warnings of any library."""
+    """Escape unsafe text in everything that this process prints, logs or warns of.
+
+    On standard output and error, characters that the encoding lacks are escaped. In log lines and
+    warnings of all libraries, characters that a terminal would obey are escaped too.
+    """
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
-    make = logging.getLogRecordFactory()
+    make_record = logging.getLogRecordFactory()
 
-    def escaped(*args: Any, **options: Any) -> logging.LogRecord:
-        record = make(*args, **options)
+    def make_escaped_record(*args: Any, **options: Any) -> logging.LogRecord:
+        record = make_record(*args, **options)
         record.msg, record.args = printable(record.getMessage(), lines=True), ()
         return record
 
-    logging.setLogRecordFactory(escaped)
-    spell = warnings.formatwarning
-    warnings.formatwarning = lambda *args, **options: printable(spell(*args, **options), lines=True)
+    logging.setLogRecordFactory(make_escaped_record)
+    format_warning = warnings.formatwarning
+
+    def format_escaped(*args: Any, **options: Any) -> str:
+        return printable(format_warning(*args, **options), lines=True)
+
+    warnings.formatwarning = format_escaped
 
 
-def _refused(error: OSError) -> str:
-    """What the system refused, and what would do."""
+def _system_error(error: OSError) -> str:
+    """Return the message of the operating system, and what to do about it."""
     text = f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}"
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         text += "\nmake room; what has ended is kept, `raysearch resume` goes on with the rest"

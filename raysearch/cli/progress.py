@@ -1,10 +1,13 @@
-"""What a run shows while it goes: a live panel on a terminal, plain lines in a log."""
+"""Show the progress of a run: a live panel on a terminal, plain lines in a log.
+
+It is apart from the search, which only calls the methods of a display.
+"""
 
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -19,120 +22,133 @@ from ..run_folder import Record
 from ..search_space import format_point
 from ..study.unusual_values import unusual_value_notes
 
-PLAIN_EVERY = 30.0  # seconds between lines of progress in a log
-LIVE_EVERY = 0.25  # seconds between frames on a terminal
+if TYPE_CHECKING:  # the search imports Ray
+    from ..search import Run
+    from ..search.trial_queue import TrialQueue
+
+LOG_INTERVAL = 30.0  # seconds between lines of progress in a log
+FRAME_INTERVAL = 0.25  # seconds between frames on a terminal
 _STYLES = {
-    "finished": "green", "stopped": "yellow", "diverged": "red", "degenerate": "red",
-    "failed": "bold red", "running": "cyan",
-}  # fmt: skip
+    "finished": "green",
+    "stopped": "yellow",
+    "diverged": "red",
+    "degenerate": "red",
+    "failed": "bold red",
+    "running": "cyan",
+}
 
 
 class ProgressDisplay:
-    """Shows a queue's progress.
+    """A display of the progress of a run's trials.
 
     Args:
-        queue: planned and journal are read from it.
-        lanes: gives how many lanes there may be.
-        console: where it is shown; standard output by default.
+        queue: the run's trials; it is only read.
+        lanes: returns how many lanes there may be.
+        console: the console to print to; standard output by default.
     """
 
     def __init__(
-        self, queue: Any, lanes: Callable[[], int], console: Console | None = None
+        self, queue: "TrialQueue", lanes: Callable[[], int], console: Console | None = None
     ) -> None:
         self.queue, self.lanes = queue, lanes
         self.console = console or Console(highlight=False, markup=False, emoji=False)
-        self._before = {r.id for r in queue.journal.trials.values() if r.is_over}
-        self._taught: set[str] = set()  # teachers of the trials so far
-        self._shown = time.monotonic()
+        self._earlier = {r.id for r in queue.journal.trials.values() if r.is_over}
+        self._announced_teachers: set[str] = set()
+        self._last_shown = time.monotonic()
         self._live: Live | None = None
         if self.console.is_terminal:
-            # Without its thread: records change while it would read them.
+            # Without rich's refresh thread, which would read records while they change.
             self._live = Live(console=self.console, auto_refresh=False, get_renderable=self._panel)
             self._live.start(refresh=True)
         for line in unusual_value_notes(queue.study):
             self.note(line)
 
     def note(self, line: str) -> None:
-        """A line for the log, above the live panel."""
-        self._say(Text(self._printed(line), style="dim"))
+        """Show a line in the log, or above the live panel."""
+        self._print(Text(self._escape(line), style="dim"))
 
     def change(self, record: Record) -> None:
-        """A line when a trial ends, or where there is something to tell of its teacher."""
+        """Show a line if a trial has ended, or has a teacher that was not shown yet."""
         if record.is_over:
-            self._say(self._ended(record))
-        elif record.teacher and record.teacher not in self._taught:
-            self._taught.add(record.teacher)
-            trained = self.queue.journal.trials.get(record.teacher)
-            if trained is None:
+            self._print(self._end_line(record))
+        elif record.teacher and record.teacher not in self._announced_teachers:
+            self._announced_teachers.add(record.teacher)
+            teacher = self.queue.journal.trials.get(record.teacher)
+            if teacher is None:
                 self.note(f"{record.task} teacher {record.teacher} from the cache")
-            elif trained.status == "degenerate":
-                self.note(f"{record.task} teach {trained.number} has learned nothing to teach")
+            elif teacher.status == "degenerate":
+                self.note(f"{record.task} teach {teacher.number} has learned nothing to teach")
 
     def refresh(self) -> None:
-        """A new frame, or a line of progress now and then where there is no terminal."""
-        every = PLAIN_EVERY if self._live is None else LIVE_EVERY
-        if time.monotonic() - self._shown < every:
+        """Show a new frame or, without a terminal, a line of progress, if the last one is old."""
+        interval = LOG_INTERVAL if self._live is None else FRAME_INTERVAL
+        if time.monotonic() - self._last_shown < interval:
             return
-        self._shown = time.monotonic()
+        self._last_shown = time.monotonic()
         if self._live is None:
-            self._say(self._summary())
+            self._print(self._summary())
         else:
             self._live.refresh()
 
     def close(self) -> None:
-        """Leave the last state on the screen."""
+        """Show the last state, which stays on the screen."""
         if self._live is not None:
             self._live.stop()
         else:
-            self._say(self._summary())
+            self._print(self._summary())
 
-    def _printed(self, text: str) -> str:
-        """Foreign text as the console can print it."""
-        coding = self.console.encoding
-        return printable(text).encode(coding, "backslashreplace").decode(coding)
+    def _escape(self, text: str) -> str:
+        """Return a text with everything escaped that the console cannot or should not print."""
+        encoding = self.console.encoding
+        return printable(text).encode(encoding, "backslashreplace").decode(encoding)
 
-    def _say(self, text: Text) -> None:
+    def _print(self, text: Text) -> None:
         if self._live is not None:
             self.console.print(text)
         else:
             self.console.file.write(f"{text.plain}\n")
             self.console.file.flush()
 
-    def _ended(self, record: Record) -> Text:
+    def _end_line(self, record: Record) -> Text:
+        """Return the line of a trial that has ended."""
         task = tasks.get(record.task)
-        shown = record.best.get(self.queue.study.selection_metric(record.task))
-        score = "-" if shown is None else f"{100 * shown:.1f}"
-        step = record.reports[-1] if record.reports else {"step": 0, "steps": 0}
+        best = record.best.get(self.queue.study.selection_metric(record.task))
+        score = "-" if best is None else f"{100 * best:.1f}"
+        report = record.reports[-1] if record.reports else {"step": 0, "steps": 0}
         line = Text(f"{record.task} {record.phase} {record.number:>3}  ")
         line.append(f"{record.status:<10}", style=_STYLES[record.status])
         line.append(f" {task.metric} {score:>5}  {record.seconds:6.1f} s  ")
-        point = self._printed(format_point(self._point(record)))
-        line.append(f"{step['step']}/{step['steps']} steps  {point} ")
+        point = self._escape(format_point(self._shown_values(record)))
+        line.append(f"{report['step']}/{report['steps']} steps  {point} ")
         line.append(f"seed={record.seed}")
         return line
 
-    def _point(self, record: Record) -> dict[str, Any]:
-        """What tells a trial from others; a teacher's configuration is whole."""
+    def _shown_values(self, record: Record) -> dict[str, Any]:
+        """Return the searched values of a trial; the configuration of a teacher has others too."""
         if record.phase != "teach":
             return record.configuration
         study = self.queue.study
         names = {name.removeprefix("teacher_") for name in study.space_of(record.task)}
         names -= study.hyperparameters(record.task, record.configuration).ineffective_fields()
-        return {name: x for name, x in record.configuration.items() if name in names}
+        return {name: value for name, value in record.configuration.items() if name in names}
 
     def _summary(self) -> Text:
-        done, planned = self._counts()
-        hours = sum(r.device_hours for r in self.queue.journal.trials.values())
-        text = f"{done}/{planned} trials, {self._busy()}, {hours:.3f} device hours, {self._left()}"
+        """Return the line of progress in a log."""
+        ended, planned = self._counts()
+        text = (
+            f"{ended}/{planned} trials, {self._busy_lanes()}, {self._device_hours()},"
+            f" {self._time_left()}"
+        )
         for name in self.queue.study.tasks:
             if best := self._best(name, "confirm") or self._best(name, "search"):
                 text += f", {name} {best}"
-        live = [self.queue.journal.trials[name] for name in self.queue.live]
-        if running := ", ".join(f"{r.task} {_where(r)}" for r in live if _share(r)):
+        live = [r for r in self._live_records() if _progress(r)]
+        if running := ", ".join(f"{r.task} {_position(r)}" for r in live):
             text += f"; running: {running}"
         return Text(text)
 
     def _panel(self) -> Group:
+        """Return the live panel: one row for every task and phase, and a footer."""
         grid = Table.grid(padding=(0, 2))
         for name in self.queue.study.tasks:
             counts = self.queue.planned_trials(name)
@@ -140,102 +156,124 @@ class ProgressDisplay:
                 if not planned:
                     continue
                 records = self.queue.journal.of(name, phase)
-                over = sum(record.is_over for record in records)
-                bar = ProgressBar(total=planned, completed=over, width=24, finished_style="green")
-                running = ", ".join(_where(r) for r in records if r.id in self.queue.live)
+                ended = sum(record.is_over for record in records)
+                bar = ProgressBar(total=planned, completed=ended, width=24, finished_style="green")
+                running = ", ".join(_position(r) for r in records if r.id in self.queue.live)
                 best = self._best(name, phase)
-                grid.add_row(name, phase, bar, f"{over}/{planned}", best, Text(running, "cyan"))
+                grid.add_row(name, phase, bar, f"{ended}/{planned}", best, Text(running, "cyan"))
         return Group(Text(), grid, Text(self._footer(), style="dim"))
 
     def _footer(self) -> str:
+        return f"{self._busy_lanes()}   {self._time_left()}   {self._device_hours()}"
+
+    def _device_hours(self) -> str:
         hours = sum(r.device_hours for r in self.queue.journal.trials.values())
-        return f"{self._busy()}   {self._left()}   {hours:.3f} device hours"
+        return f"{hours:.3f} device hours"
+
+    def _live_records(self) -> list[Record]:
+        return [self.queue.journal.trials[trial] for trial in self.queue.live]
 
     def _counts(self) -> tuple[int, int]:
+        """Return how many trials have ended, and how many are planned."""
         planned = sum(sum(self.queue.planned_trials(t).values()) for t in self.queue.study.tasks)
         return sum(r.is_over for r in self.queue.journal.trials.values()), planned
 
-    def _busy(self) -> str:
-        """How many lanes train; a lane that has begun no attempt of its trial is coming up."""
-        live = [self.queue.journal.trials[name] for name in self.queue.live]
-        coming = sum(not record.attempts for record in live)
-        text = f"{len(live) - coming} of {self.lanes()} lanes busy"
-        return f"{text}, {coming} coming up" if coming else text
+    def _busy_lanes(self) -> str:
+        """Return how many lanes train; a lane is starting until its trial has an attempt."""
+        live = self._live_records()
+        starting = sum(not record.attempts for record in live)
+        text = f"{len(live) - starting} of {self.lanes()} lanes busy"
+        return f"{text}, {starting} starting" if starting else text
 
-    def _left(self) -> str:
-        """Time left, from what this session's trials took on the lanes that there are."""
+    def _time_left(self) -> str:
+        """Return the time left, from the mean time of this session's trials and the lanes."""
         trials = self.queue.journal.trials.values()
-        ended = [r for r in trials if r.is_over and r.id not in self._before]
-        done, planned = self._counts()
-        if done >= planned:
+        ended, planned = self._counts()
+        if ended >= planned:
             return "all trials done"
-        whole = [r.seconds for r in ended] or [r.seconds / _share(r) for r in trials if _share(r)]
-        if not whole:
+        durations = [r.seconds for r in trials if r.is_over and r.id not in self._earlier]
+        if not durations:  # those of running trials, from the part of the schedule that is done
+            durations = [r.seconds / _progress(r) for r in trials if _progress(r)]
+        if not durations:
             return "time left unknown"
-        spent = sum(whole) / len(whole)
+        mean = sum(durations) / len(durations)
         running = sum(r.seconds for r in trials if not r.is_over)
-        count = planned - done + self._teachers_to_come()
-        left = max(0.0, spent * count - running) / max(1, self.lanes())
-        return f"about {_duration(left)} left"
+        count = planned - ended + self._unplanned_teachers()
+        seconds = max(0.0, mean * count - running) / max(1, self.lanes())
+        return f"about {_duration(seconds)} left"
 
-    def _teachers_to_come(self) -> int:
-        """Teachers that confirmations will begin, where tasks have some: at least one a seed."""
+    def _unplanned_teachers(self) -> int:
+        """Return how many teachers the confirmations will train at least: one for each seed.
+
+        Only tasks that have had a teacher are counted.
+        """
         count, seeds = 0, set(self.queue.study.confirm.seeds)
         for name in self.queue.study.tasks:
-            if taught := {record.seed for record in self.queue.journal.of(name, "teach")}:
-                count += len(seeds - taught)
+            if trained_seeds := {record.seed for record in self.queue.journal.of(name, "teach")}:
+                count += len(seeds - trained_seeds)
         return count
 
     def _best(self, name: str, phase: str) -> str:
-        """The best score of a phase: of the search its best trial's, of a confirmation its leader's
-        over all seeds, once they are over."""
+        """Return the best score of a task in a phase; "" if there is none yet.
+
+        In the search it is the score of the best trial; in the confirmation that of the best
+        configuration over all seeds, once these have ended.
+        """
         study, journal = self.queue.study, self.queue.journal
         score = None
         if phase == "search":
             finished = (r.score for r in rank_trials(journal, name) if r.status == "finished")
             score = next(finished, None)
         elif phase == "confirm" and study.confirm.seeds and is_complete(study, journal, name):
-            score = next((leader.score for leader in leaderboard(study, journal, name)), None)
+            score = next((ranked.score for ranked in leaderboard(study, journal, name)), None)
         return "" if score is None else f"best {tasks.get(name).metric} {100 * score:.1f}"
 
 
-def closing(done: Any) -> int:
-    """Print the table and what to do next; the exit code."""
-    table, folder = done.folder / "table.md", printable(done.folder)
-    if done.interrupted:
+def closing(run: "Run") -> int:
+    """Print a run's table, its files and its failed trials.
+
+    Args:
+        run: a run that has ended or was interrupted.
+
+    Returns:
+        The exit code: 130 after an interrupt, 1 if trials have failed, else 0.
+    """
+    table, folder = run.folder / "table.md", printable(run.folder)
+    if run.interrupted:
         print(f"\nstopped; nothing is lost. Go on with: raysearch resume {folder}")
         return 130
     print(f"\n{printable(table.read_text(encoding='utf-8'), lines=True)}")
     print(f"run folder  {folder}")
-    for name in done.study.tasks:
-        best = done.folder / tasks.get(name).slug / "best.yaml"
-        shown = best if _is_study(best) else f"{name}: none, see the notes under the table"
+    for name in run.study.tasks:
+        best = run.folder / tasks.get(name).slug / "best.yaml"
+        shown = best if _has_content(best) else f"{name}: none, see the notes under the table"
         print(printable(f"best        {shown}"))
     print(f"curves      tensorboard --logdir {folder}")
-    for record in done.failed:
-        path = done.folder / tasks.get(record.task).slug / "errors" / f"{record.id}.txt"
-        where = path if path.is_file() else path.parent.parent
+    for record in run.failed:
+        error_file = run.folder / tasks.get(record.task).slug / "errors" / f"{record.id}.txt"
+        path = error_file if error_file.is_file() else error_file.parent.parent
         reason = (record.error or "it did not say why").strip().splitlines()[-1:]
-        which = f"{record.task} {record.phase} {record.number} seed {record.seed}"
-        print(printable(f"failed      {which}, {where}: {' '.join(reason)}"), file=sys.stderr)
-    return 1 if done.failed else 0
+        trial = f"{record.task} {record.phase} {record.number} seed {record.seed}"
+        print(printable(f"failed      {trial}, {path}: {' '.join(reason)}"), file=sys.stderr)
+    return 1 if run.failed else 0
 
 
-def _is_study(path: Path) -> bool:
-    """Whether a file is there that holds more than comments."""
+def _has_content(path: Path) -> bool:
+    """Return whether a file exists that has more than comments."""
     if not path.is_file():
         return False
     return any(line and line[0] != "#" for line in path.read_text(encoding="utf-8").splitlines())
 
 
-def _where(record: Record) -> str:
-    share = _share(record)
-    return f"#{record.number} {100 * share:.0f} %" if share else f"#{record.number}"
+def _position(record: Record) -> str:
+    """Return a trial's number and how much of its schedule is done: "#2 50 %"."""
+    progress = _progress(record)
+    return f"#{record.number} {100 * progress:.0f} %" if progress else f"#{record.number}"
 
 
-def _share(record: Record) -> float:
-    """How much of its schedule is done, as far as is known."""
-    return record.step / record.plan["steps"] if record.plan else 0.0
+def _progress(record: Record) -> float:
+    """Return which part of a trial's schedule is known to be done, from 0 to 1."""
+    return float(record.step / record.plan["steps"]) if record.plan else 0.0
 
 
 def _duration(seconds: float) -> str:

@@ -38,9 +38,18 @@ _OF_0_1_1 = """
 """
 # Parts of a study that do not affect trained trials: a run may continue with other values.
 _FREE = (
-    "name", "published", "confirm", "space", "tasks", "search.sampler", "search.trials",
-    "search.hours", "search.start_from", "search.max_failures", "search.stop_early.keep",
-)  # fmt: skip
+    "name",
+    "published",
+    "confirm",
+    "space",
+    "tasks",
+    "search.sampler",
+    "search.trials",
+    "search.hours",
+    "search.start_from",
+    "search.max_failures",
+    "search.stop_early.keep",
+)
 # Parts of a study that are hashed into ids, so that ids show whether a change affects a trial.
 _SETTINGS = ("fixed", "recipe", "search.stop_early")
 # Parts of a study whose fields are compared one by one.

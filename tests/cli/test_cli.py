@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import typer
 from support.paths import ROOT
 from support.run_folders import Script, write_study
 from typer.testing import CliRunner
@@ -196,6 +197,31 @@ def test_lists_show_what_there_is(command, monkeypatch, what, texts):
     done = CliRunner().invoke(app, ["list", what])
     assert done.exit_code == 0
     assert all(text in done.stdout for text in texts)
+
+
+def test_the_list_of_studies_fits_a_terminal_of_100_columns(command):
+    _, out, _ = command("list", "studies")
+    assert max(len(line.rstrip()) for line in out.splitlines()) <= 100
+
+
+def test_every_hyperparameter_is_listed_once_with_its_recipes(command):
+    _, out, _ = command("list", "hyperparameters")
+    rows = [line.split() for line in out.splitlines()[1:] if line[:1] not in ("", " ")]
+    names = [row[0] for row in rows]
+    assert len(names) == len(set(names))
+    assert ["LR", "2e-05", "all", "peak", "learning", "rate"] in rows
+    assert ["agreement", "0.5", "r_drop"] in [row[:3] for row in rows]
+
+
+@pytest.mark.parametrize("verb", sorted(app.registered_commands, key=lambda c: c.callback.__name__),
+                         ids=lambda verb: verb.callback.__name__.strip("_"))  # fmt: skip
+def test_every_command_explains_its_options_and_has_an_example(command, verb):
+    name = verb.callback.__name__.strip("_")
+    code, out, _ = command(name, "--help")
+    assert code == 0
+    assert f"raysearch {name}" in out.partition("Example")[2]
+    for parameter in typer.main.get_command(app).commands[name].params:
+        assert parameter.help.endswith("."), parameter.name
 
 
 def test_a_published_table_needs_no_run(command):

@@ -244,7 +244,7 @@ def test_the_time_left_counts_the_confirmations_teachers(tmp_path):
     queue = opened(searched, tmp_path / "run", tmp_path / "store")
     shown = ProgressDisplay(queue, lambda: 1, Console(file=io.StringIO(), width=200))
     list(toy_trial(queue, queue.next(), "finished"))  # the teacher, of 100 seconds
-    assert shown._left() == "about 13 min left"  # 2 trials, 3 teachers, 3 trials: 800 s
+    assert shown._time_left() == "about 13 min left"  # 2 trials, 3 teachers, 3 trials: 800 s
 
 
 def test_a_teacher_of_another_study_is_told_of_once(tmp_path):

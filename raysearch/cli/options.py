@@ -1,0 +1,154 @@
+"""The options of the `raysearch` command: their types, defaults and help texts.
+
+They are apart from `commands` because several commands share them.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+
+def examples(*lines: str) -> str:
+    """Return the end of a command's help; typer prints each of its paragraphs in a line."""
+    return "\n\n".join(["Example:" if len(lines) == 1 else "Examples:", *lines])
+
+
+def _parse_folder(name: str) -> Path:
+    """Return the path of a folder; refuse an empty name, which Path takes for the current one."""
+    if not name.strip():
+        raise typer.BadParameter("a folder is needed, got ''")
+    return Path(name)
+
+
+def data_option(default: str) -> Any:
+    """Return the option --data, whose default differs between commands."""
+    return typer.Option(
+        parser=_parse_folder,
+        metavar="PATH",
+        help=f"The folder that holds the benchmarks' folders. Default: {default}.",
+    )
+
+
+Model = Annotated[
+    str | None,
+    typer.Option(
+        help="The model to fine-tune: a folder, a name on the Hugging Face hub, or scratch for a"
+        " small model without pretraining. Default: the study's model."
+    ),
+]
+Tasks = Annotated[
+    str | None,
+    typer.Option(
+        help="The tasks to run, separated by commas, such as glue/rte,glue/mrpc."
+        " Default: all tasks of the study."
+    ),
+]
+Trials = Annotated[
+    int | None,
+    typer.Option(
+        min=1, help="The number of configurations to try for each task. Default: the study's."
+    ),
+]
+Fixed = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="NAME=VALUE",
+        help="Fix a hyperparameter at a value, which is then not searched. Can be repeated."
+        " Default: the study's settings.",
+    ),
+]
+Address = Annotated[
+    str | None,
+    typer.Option(
+        help="The address of a Ray cluster; auto on its head node. Default: start Ray on this"
+        " machine."
+    ),
+]
+LaneCount = Annotated[
+    int | None,
+    typer.Option(
+        "--lanes",
+        min=1,
+        help="The number of trials that run at the same time, each on its lane."
+        " Default: as many as the cluster has resources for.",
+    ),
+]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        "--workers-per-lane",
+        min=1,
+        help="The number of processes that train one trial together. Default: 1.",
+    ),
+]
+Cpus = Annotated[
+    float | None,
+    typer.Option(
+        "--cpus-per-worker", min=0.1, help="The number of CPU cores of each process. Default: 1."
+    ),
+]
+Gpus = Annotated[
+    float | None,
+    typer.Option(
+        "--gpus-per-worker",
+        min=0,
+        help="The number of GPUs of each process; a fraction shares a GPU."
+        " Default: 1 if there is a GPU, else 0.",
+    ),
+]
+
+
+Split = Annotated[
+    str | None,
+    typer.Option(
+        help="The split that was predicted; dev or test for a folder. Default: the split that"
+        " the files show."
+    ),
+]
+NullOdds = Annotated[
+    Path | None,
+    typer.Option(
+        help="A JSON file that maps the id of each question to the score of no answer, such as"
+        " null_odds.json. Default: predictions are scored as they are."
+    ),
+]
+Threshold = Annotated[
+    float | None,
+    typer.Option(
+        help="The score of no answer above which a question counts as unanswered; it needs"
+        " --null-odds. Default: none."
+    ),
+]
+AsOfficial = Annotated[
+    bool,
+    typer.Option(
+        "--as-official",
+        help="Ignore ids that are missing or unknown, as the official script does.",
+    ),
+]
+AsJson = Annotated[
+    bool, typer.Option("--json", help="Print JSON, with scores that are not rounded.")
+]
+Tokenizer = Annotated[
+    Path | None,
+    typer.Option(
+        help="The folder of the tokenizer's files. Default: the folder of the checkpoint."
+    ),
+]
+Family = Annotated[
+    str | None,
+    typer.Option(help="The family of the model. Default: the one that its tensors show."),
+]
+Head = Annotated[
+    str | None,
+    typer.Option(help="The classification head to keep. Default: the only one."),
+]
+TasksOfRun = Annotated[
+    str | None,
+    typer.Option(
+        help="The tasks to predict, separated by commas. Default: all tasks of the run; a"
+        " model's folder needs a task."
+    ),
+]
