@@ -46,7 +46,7 @@ def printable(text: object, *, lines: bool = False) -> str:
 
 
 @contextmanager
-def refuse_unreadable(source: object) -> Iterator[None]:
+def note_source(source: object) -> Iterator[None]:
     """Add to an unexpected exception a note that says what was being read.
 
     The command's last handler prints the note. A RaysearchError says where it comes from itself and
@@ -137,7 +137,7 @@ def unknown_name(kind: str, name: str, names: Iterable[str]) -> str:
         names: all names that exist.
     """
     names = sorted(map(printable, names))
-    similar = nearest_name(name, names)
+    similar = nearest_names(name, names)
     if 0 < len(similar) <= 3:
         hint = f"did you mean {' or '.join(map(repr, similar))}?"
     elif not similar and len(names) > MAX_LISTED_NAMES and kind in _LISTS:
@@ -150,7 +150,7 @@ def unknown_name(kind: str, name: str, names: Iterable[str]) -> str:
     return f"no {kind} named '{shorten(name)}'; {hint}"
 
 
-def nearest_name(name: str, names: Iterable[str]) -> list[str]:
+def nearest_names(name: str, names: Iterable[str]) -> list[str]:
     """Return the names that an unknown name was probably meant for, the most similar first.
 
     A name that differs only in capitals or in the order of its letters is returned alone. Else

@@ -133,7 +133,7 @@ def find_dropout_reach(config: Mapping[str, Any], head: str) -> DropoutReach:
     in_pooler = [_is_in_pooler(model, name) for name, *_ in dropouts]
     in_head = [name.split(".")[0] in children for name, *_ in dropouts]
     pooler_alone = all(pooler for pooler, above in zip(in_pooler, in_head, strict=True) if above)
-    unread = _unread_dropouts(config, head)
+    unread = _unread_dropouts(model, children)  # changes the model: from here on it is not run
     places = tuple(
         DropoutPlace(
             module=name,
@@ -178,17 +178,18 @@ class _RecordedDropout(nn.Dropout):
         return super().__getattribute__(name)
 
 
-def _unread_dropouts(config: Mapping[str, Any], head: str) -> set[str]:
+def _unread_dropouts(model: PreTrainedModel, children: set[str]) -> set[str]:
     """Return the dropouts of an encoder whose probability its forward pass never reads.
 
     Some models build an attention dropout and do not use it (Nystromformer, YOSO, MRA). Only
     modules that the pass calls are considered, as others may be called in other situations. The
     pass runs on the meta device, or with all values zero if it needs values. If it fails in both
     ways, the result is empty.
+
+    Args:
+        model: on the meta device; its dropouts and the values of its encoder are changed.
+        children: names of the model's children that make its head.
     """
-    with torch.device("meta"):
-        model = build_model(config, head)
-    children = head_names(model)
     modules = dict(model.named_modules())
     recorded = {
         name: module

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from ..data import readers
-from ..errors import InputError, Problem, nearest_name, shorten
+from ..errors import InputError, Problem, nearest_names, shorten
 from ..tasks import Split, Task
 
 KINDS = ("dev", "test")
@@ -96,7 +96,7 @@ def _published_names(split: Split) -> list[str]:
 
 def _hint(task: Task, name: str) -> str:
     """Return a hint at the split that was meant: "dev.de" is de, "dev" the first dev split."""
-    near = nearest_name(name, task.splits())[:1]
+    near = nearest_names(name, task.splits())[:1]
     if split := _split_of_file(task, f"{name}.tsv"):
         near = [split.name]
     elif task.dev and name in ("dev", "valid", "validation"):

@@ -30,8 +30,8 @@ class Lanes:
     gpus: float | None = None
 
     @classmethod
-    def from_mapping(cls, lanes: Self | int | None) -> Self | None:
-        """Return lanes as they are given; a number alone means that many default lanes."""
+    def coerce(cls, lanes: Self | int | None) -> Self | None:
+        """Return lanes of a number, which means that many default lanes, or as they are given."""
         return cls(count=lanes) if isinstance(lanes, int) else lanes
 
     def needs(self, cluster: Mapping[str, float]) -> dict[str, float]:

@@ -89,7 +89,7 @@ def run(
             left then.
         RaysearchError: Ray failed.
     """
-    data, lanes = Path(data), Lanes.from_mapping(lanes) or Lanes()
+    data, lanes = Path(data), Lanes.coerce(lanes) or Lanes()
     location = _locate(study, storage, study.name if name is None else name, data, lanes, address)
     folder, remote = location.folder, location.remote
     study_text, content = studies.checked_dump(study), _content(study, data)
@@ -138,7 +138,7 @@ def resume(
     with closing(Journal(folder)) as journal:  # first, as it refuses a run that still runs
         opening.refuse_lost_journal(folder, study, journal)
         data = Path(data or facts["data"])
-        lanes = Lanes.from_mapping(lanes) or Lanes(**facts["lanes"])
+        lanes = Lanes.coerce(lanes) or Lanes(**facts["lanes"])
         problems = _problems(study, data, folder, lanes, address)
         content = {} if problems else _content(study, data)
         problems += _changes(folder, study, journal, facts, content)

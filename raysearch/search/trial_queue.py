@@ -64,7 +64,7 @@ class TrialQueue:
         opening.refuse_misfits(journal.folder, study, journal, resumed=True)
         self.study, self.journal, self.store = study, journal, store or TeacherStore()
         self.clock = SessionClock()
-        self.points = Proposals(study, journal, content, devices, self.clock)
+        self.proposals = Proposals(study, journal, content, devices, self.clock)
         self.live: set[str] = set()
         unfinished = [r for r in journal.trials.values() if not r.is_over]
         # Teachers first: others wait for them.
@@ -82,7 +82,7 @@ class TrialQueue:
         for task in self.study.tasks:
             # Not all that is planned: the sampler would learn nothing while a teacher is trained.
             while record is None and self._waiting_of(task) <= AHEAD * len(self.live):
-                if (proposed := self.points.next(task)) is None:
+                if (proposed := self.proposals.next(task)) is None:
                     break
                 self._waiting.append(proposed.id)
                 record = self._next_waiting()
@@ -155,7 +155,7 @@ class TrialQueue:
 
     def optuna_study(self, task: str) -> OptunaStudy:
         """Return the task's Optuna study."""
-        return self.points.optuna_study(task)
+        return self.proposals.optuna_study(task)
 
     def planned_trials(self, task: str) -> dict[Phase, int]:
         """Return the number of trials of each phase, as far as it is known now."""
@@ -217,7 +217,7 @@ class TrialQueue:
                 result = {name: facts[name] for name in ("status", "score", "best", "last")}
                 self.journal.write("end", trial=record.id, **self.clock.stamp(), **result)
             return record
-        identity, configuration = self.points.teacher(record) or ("", {})
+        identity, configuration = self.proposals.teacher(record) or ("", {})
         if not identity:
             return record
         if identity in self.live:
@@ -229,7 +229,7 @@ class TrialQueue:
                 self.journal.write("taught", trial=record.id, **self.clock.stamp(), **values)
             return record
         if teacher is None:
-            return self.points.begin(record.task, "teach", configuration, record.seed)
+            return self.proposals.begin(record.task, "teach", configuration, record.seed)
         if not teacher.is_over:
             return None
         if teacher.status in ("diverged", "failed"):

@@ -214,7 +214,7 @@ class TuneAdapter:
         journal, attempt = self.queue.journal, progress["attempt"]
         if attempt > record.attempts:
             begun = {name: progress[name] for name in ("attempt", "plan", "from_step")}
-            begun["devices"] = self.queue.points.devices  # a resumed run may have other lanes
+            begun["devices"] = self.queue.proposals.devices  # a resumed run may have other lanes
             journal.write("attempt", trial=record.id, **self.queue.clock.stamp(), **begun)
             self.on_change(record)
         seconds = progress["seconds"] - progress["spent_before"]

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from ..errors import Problem, nearest_name, shorten, unknown_name
+from ..errors import Problem, nearest_names, shorten, unknown_name
 from ..recipes import Hyperparameters
 from ..search_space import Dimension
 from .problem_lists import MAX_PROBLEMS, limit_names
@@ -145,7 +145,7 @@ def mapping_hint(model: type[BaseModel], name: str, value: Any) -> str:
     Returns:
         The hint; empty if no similar field takes the value.
     """
-    for field in nearest_name(name, model.model_fields)[:1]:
+    for field in nearest_names(name, model.model_fields)[:1]:
         with suppress(ValidationError):
             model.model_validate({field: value})
             return f"did you mean {_flow(field, value)}?"

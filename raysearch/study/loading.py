@@ -14,7 +14,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from .. import tasks as task_table
-from ..errors import InputError, Problem, refuse_unreadable, unknown_name
+from ..errors import InputError, Problem, note_source, unknown_name
 from ..recipes import RECIPES
 from ..search_space import Dimension
 from .error_locations import mapping_or_empty, sort_problems
@@ -57,7 +57,7 @@ def load(
     except InputError as error:
         further = _unread_file_problems(further_checks, overrides)
         raise InputError(str(path), [*error.problems, *further]) from None
-    with refuse_unreadable(path):
+    with note_source(path):
         return parse(
             raw,
             source=str(path),

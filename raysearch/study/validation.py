@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from .. import search_space as spaces
 from .. import tasks as task_table
-from ..errors import Problem, nearest_name, unknown_name
+from ..errors import Problem, nearest_names, unknown_name
 from ..recipes import DATA_HYPERPARAMETERS, RECIPES, Hyperparameters
 from ..search_space import Dimension
 from .error_locations import mapping_or_empty
@@ -83,7 +83,7 @@ def _recipe_checks(raw: Mapping[str, Any]) -> tuple[HyperparametersType, list[Pr
     if not isinstance(name, str):
         return None, []  # the schema reports it
     if name not in RECIPES:
-        similar = next((RECIPES[near].hyper for near in nearest_name(name, RECIPES)), None)
+        similar = next((RECIPES[near].hyper for near in nearest_names(name, RECIPES)), None)
         return similar, [Problem(location="recipe", text=unknown_name("recipe", name, RECIPES))]
     problems = []
     for task in raw["tasks"]:

@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 from yaml import MarkedYAMLError
 
-from ..errors import InputError, Problem, nearest_name, shorten, unknown_name
+from ..errors import InputError, Problem, nearest_names, shorten, unknown_name
 from ..storage import open_input
 from .shipped_studies import shipped_studies
 from .value_limits import MAX_DEPTH, MAX_VALUES
@@ -67,7 +67,7 @@ def _missing_file_message(path: Path) -> str:
     if path.stem in shipped:
         return f"no such file; '{path.stem}' ships with raysearch: give that name alone"
     is_name = len(path.parts) == 1
-    if is_name and nearest_name(path.name, shipped):
+    if is_name and nearest_names(path.name, shipped):
         names += shipped
     if names:
         return unknown_name("study", path.name, names)

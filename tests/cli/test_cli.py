@@ -13,7 +13,7 @@ from support.run_folders import Script, write_study
 from typer.testing import CliRunner
 
 from raysearch.cli.commands import app
-from raysearch.errors import InputError, Problem, refuse_unreadable
+from raysearch.errors import InputError, Problem, note_source
 
 HERE = ROOT
 STUDIES = sorted(map(str, (HERE / "search_spaces").glob("*.yaml")))
@@ -317,7 +317,7 @@ def test_a_mistake_says_what_was_being_read_and_ends_also_where_nothing_can_be_w
     command, tmp_path, monkeypatch
 ):
     def broken(*_, **__):
-        with refuse_unreadable(tmp_path / "a\x1bb"):
+        with note_source(tmp_path / "a\x1bb"):
             raise ValueError("odd")
 
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "none"))

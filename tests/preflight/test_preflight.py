@@ -239,7 +239,7 @@ def test_the_data_of_a_generated_task_are_looked_at_without_a_folder():
 
 @pytest.mark.parametrize("count", [0, -3])
 def test_no_lanes_at_all_are_refused(count):
-    ((_, text),) = found(preflight.lane_problems(Lanes.from_mapping(count), {"CPU": 2}))
+    ((_, text),) = found(preflight.lane_problems(Lanes.coerce(count), {"CPU": 2}))
     assert text == f"{count} asked for, at least 1 would do"
 
 

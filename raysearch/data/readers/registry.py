@@ -14,7 +14,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from types import ModuleType
 
-from ...errors import InputError, Problem, refuse_unreadable
+from ...errors import InputError, Problem, note_source
 from ...storage import open_input
 from ...tasks.task import Example, Split, Task
 from . import conll, plain_text, race, squad, toy_grammar, tsv
@@ -71,7 +71,7 @@ def _require_one(
         InputError: there is none, because all were left out.
     """
     empty = True
-    with refuse_unreadable(f"{split.name} of {task.name} in {task_folder(task, root)}"):
+    with note_source(f"{split.name} of {task.name} in {task_folder(task, root)}"):
         for example in examples:
             empty = False
             yield example
