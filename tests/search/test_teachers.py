@@ -13,6 +13,7 @@ import pytest
 from optuna.trial import TrialState
 from pyarrow import parquet
 from rich.console import Console
+from support.queues import drive_queue
 
 from raysearch import results, study
 from raysearch.cli.progress import ProgressDisplay
@@ -78,27 +79,9 @@ def toy_trial(queue, record, outcome):
     queue.end(record, outcome)
 
 
-def drive(queue, lanes=2, outcome=lambda record: "finished", most=math.inf):
-    """Run to the end of the study, or so many trials; gives those that ran, in their order."""
-    begun, running = [], []
-    while True:
-        record = None
-        while len(running) < lanes and len(begun) < most:
-            record = queue.next()
-            if isinstance(record, QueueState):
-                break
-            if record.is_over:
-                continue
-            teacher = record.teacher and queue.journal.trials.get(record.teacher)
-            assert not teacher or teacher.is_over
-            begun.append(record)
-            running.append(toy_trial(queue, record, outcome(record)))
-        if not running:
-            assert record is QueueState.DONE or len(begun) == most
-            return begun
-        trial = running.pop(0)
-        if next(trial, "over") != "over":
-            running.append(trial)
+def drive(queue, lanes=2, **options):
+    """Run toy trials to the end of the study, see `drive_queue`."""
+    return drive_queue(queue, toy_trial, lanes, **options)
 
 
 def saved(queue):

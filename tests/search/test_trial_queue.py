@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 from optuna.trial import TrialState
+from support.queues import drive_queue
 
 from raysearch import study
 from raysearch.results.leaderboard import is_complete
@@ -65,23 +66,9 @@ def toy_trial(queue, record, outcome="finished"):
     queue.end(record, outcome)
 
 
-def drive(queue, lanes=2, outcome=lambda record: "finished", most=math.inf):
-    """Run trials to the end of the study, or `most` of them; gives them in their order."""
-    begun, running = [], []
-    while True:
-        record = None
-        while len(running) < lanes and len(begun) < most:
-            record = queue.next()
-            if isinstance(record, QueueState):
-                break
-            begun.append(record)
-            running.append(toy_trial(queue, record, outcome(record)))
-        if not running:
-            assert record is QueueState.DONE or len(begun) == most
-            return begun
-        trial = running.pop(0)
-        if next(trial, "over") != "over":
-            running.append(trial)
+def drive(queue, lanes=2, **options):
+    """Run toy trials to the end of the study, see `drive_queue`."""
+    return drive_queue(queue, toy_trial, lanes, **options)
 
 
 def points(records):

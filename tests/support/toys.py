@@ -5,24 +5,32 @@ from pathlib import Path
 
 import numpy as np
 
+_SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")  # ids 0 to 4
 
-def toy_tokenizer():
-    """A WordPiece tokenizer that knows the words w0 to w79, whole."""
-    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+
+def _like_bert(backend):
+    """A tokenizer whose pairs have BERT's special tokens and token types."""
+    from tokenizers import processors
     from transformers import PreTrainedTokenizerFast
 
-    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    words = special + [f"w{number}" for number in range(80)]
-    vocabulary = {word: at for at, word in enumerate(words)}
-    backend = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
-    backend.pre_tokenizer = pre_tokenizers.Whitespace()
     backend.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
-    names = dict(zip(("pad", "unk", "cls", "sep", "mask"), special, strict=True))
+    names = dict(zip(("pad", "unk", "cls", "sep", "mask"), _SPECIAL, strict=True))
     return PreTrainedTokenizerFast(
         tokenizer_object=backend,
         model_input_names=["input_ids", "token_type_ids", "attention_mask"],
         **{f"{name}_token": word for name, word in names.items()},
     )
+
+
+def toy_tokenizer():
+    """A WordPiece tokenizer that knows the words w0 to w79, whole."""
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    words = [*_SPECIAL, *(f"w{number}" for number in range(80))]
+    vocabulary = {word: at for at, word in enumerate(words)}
+    backend = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
+    backend.pre_tokenizer = pre_tokenizers.Whitespace()
+    return _like_bert(backend)
 
 
 _SHAPE = {
@@ -97,21 +105,13 @@ def _one_of_two(rank: int, work, meeting: Path, given) -> None:
 def toy_unigram():
     """A Unigram tokenizer with the ids of `toy_tokenizer`, whose words may be divided: w12 is
     w12, w 1 2 and more."""
-    from tokenizers import Tokenizer, models, pre_tokenizers, processors
-    from transformers import PreTrainedTokenizerFast
+    from tokenizers import Tokenizer, models, pre_tokenizers
 
-    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    pieces = [(name, 0.0) for name in special]
+    pieces = [(name, 0.0) for name in _SPECIAL]
     pieces += [(f"▁w{number}", -4.0) for number in range(80)]
     pieces += [(part, -3.0) for part in ("▁w", "▁", "w", *"0123456789")]
     backend = Tokenizer(models.Unigram(pieces, unk_id=1))
     backend.pre_tokenizer = pre_tokenizers.Sequence(
         [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace(prepend_scheme="always")]
     )
-    backend.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
-    names = dict(zip(("pad", "unk", "cls", "sep", "mask"), special, strict=True))
-    return PreTrainedTokenizerFast(
-        tokenizer_object=backend,
-        model_input_names=["input_ids", "token_type_ids", "attention_mask"],
-        **{f"{name}_token": word for name, word in names.items()},
-    )
+    return _like_bert(backend)
