@@ -90,7 +90,7 @@ def test_own_studies_stand_beside_the_shipped_ones_and_a_broken_one_hides_none(e
 @pytest.mark.skipif(
     importlib.util.find_spec("setuptools") is None, reason="setuptools builds the wheel: not here"
 )
-def test_an_installed_wheel_holds_the_studies(tmp_path, elsewhere):
+def test_an_installed_wheel_holds_the_studies_and_says_that_it_is_typed(tmp_path, elsewhere):
     source, site = tmp_path / "source", tmp_path / "site"
     source.mkdir()
     for name in ("raysearch", "search_spaces"):
@@ -105,6 +105,7 @@ def test_an_installed_wheel_holds_the_studies(tmp_path, elsewhere):
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(site)
     assert sorted(path.stem for path in (site / "raysearch" / "search_spaces").iterdir()) == NAMES
+    assert (site / "raysearch" / "py.typed").is_file()
     code = "from raysearch import cli; cli.main()"
     environment = {**os.environ, "PYTHONPATH": str(site)}
     for arguments in (["list", "studies"], ["check", "quickstart"]):
