@@ -16,7 +16,7 @@ PACKAGE = ROOT / "raysearch"
 
 LAYERS = (
     ("errors", "storage", "lazy_registration"),
-    ("search_space", "tasks", "metrics", "recipes"),
+    ("search_space", "tasks", "metrics", "recipes", "statistics"),
     ("study",),
     ("data", "run_folder"),
     ("preflight", "results"),
@@ -43,7 +43,16 @@ IMPORTED_BY = {
     "pyarrow": {"data", "results", "predictions", "search"},
     "torch": {"recipes", "data", "models", "training", "predictions", "workers"},
     "sentencepiece": {"models", "data"},
-    "numpy": {"metrics", "data", "models", "training", "predictions", "workers", "search"},
+    "numpy": {
+        "metrics",
+        "statistics",
+        "data",
+        "models",
+        "training",
+        "predictions",
+        "workers",
+        "search",
+    },
 }
 # Studies are read and tables are written without torch: these modules import it inside functions.
 LIGHT = (
