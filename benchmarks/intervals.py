@@ -14,7 +14,7 @@ import time
 import numpy as np
 from numpy.typing import NDArray
 
-from raysearch.metrics.weighted import answer_measure, classification_measure
+from raysearch.metrics.weighted import AnswerPoints, answer_measure, classification_measure
 from raysearch.statistics import Sample, ScoreSample, difference, interval, mean, median
 
 # Task -> examples of its dev set, its skill, and the spread of seeds, in probits.
@@ -75,7 +75,8 @@ def speed() -> None:
     for _ in range(5):
         answers = {i: "the answer" if random.random() < 0.8 else "another answer" for i in ids}
         nulls = dict(zip(ids, random.standard_normal(QUESTIONS).tolist(), strict=True))
-        measure = answer_measure("best_f1", answers, gold, nulls=nulls, unanswerable=True)
+        points = AnswerPoints.of(answers, gold, nulls=nulls, unanswerable=True)
+        measure = answer_measure("best_f1", points, unanswerable=True)
         seeds.append(ScoreSample(measures={"dev": measure}))
     prepared = time.perf_counter()
     interval(seeds, {"dev": Sample.of_size(QUESTIONS)})

@@ -6,6 +6,8 @@ formulas.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -58,36 +60,69 @@ def tag_measure(
     return _ratio(2 * correct, predicted + true)
 
 
-def answer_measure(
-    metric: str,
-    predictions: Mapping[str, str],
-    gold: squad.GoldAnswers,
-    *,
-    nulls: Mapping[str, float] | None = None,
-    threshold: float | None = None,
-    unanswerable: bool = False,
-    language: str | None = None,
-) -> Measure:
-    """Return the measure of a metric of answers; an example is a question, in gold's order.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class AnswerPoints:
+    """What the answers to questions earn, each an array [questions].
 
-    The arguments are those of `squad.score`. "best_*" searches the best threshold anew in every
-    draw.
+    Attributes:
+        exact: exact match of each answer.
+        f1: F1 of each answer.
+        answerable: whether the question has an answer.
+        answered: whether the prediction is any text.
+        null: null scores; None where the task has no unanswerable questions.
     """
-    normalizer = squad.normalizer_of(language) if language else squad.normalize_answer
-    name = metric.rpartition("_")[2]
-    points = squad.question_scores(predictions, gold, unanswerable, normalizer)[name]
-    answerable = np.fromiter(map(bool, gold.values()), bool, len(gold))
-    null = np.array([nulls[identity] for identity in gold]) if nulls is not None else None
+
+    exact: Floats
+    f1: Floats
+    answerable: squad.Bools
+    answered: squad.Bools
+    null: Floats | None = None
+
+    @classmethod
+    def of(
+        cls,
+        predictions: Mapping[str, str],
+        gold: squad.GoldAnswers,
+        *,
+        nulls: Mapping[str, float] | None = None,
+        unanswerable: bool = False,
+        language: str | None = None,
+    ) -> Self:
+        """Return the points of answers; the arguments are those of `squad.score`."""
+        normalizer = squad.normalizer_of(language) if language else squad.normalize_answer
+        points = squad.question_scores(predictions, gold, unanswerable, normalizer)
+        return cls(
+            exact=points["exact"],
+            f1=points["f1"],
+            answerable=np.fromiter(map(bool, gold.values()), bool, len(gold)),
+            answered=np.fromiter((bool(predictions[i]) for i in gold), bool, len(gold)),
+            null=None if nulls is None else np.array([nulls[i] for i in gold], np.float64),
+        )
+
+
+def answer_measure(
+    metric: str, points: AnswerPoints, *, threshold: float | None = None, unanswerable: bool = False
+) -> Measure:
+    """Return the measure of a metric of answers; an example is a question.
+
+    Args:
+        metric: a name in `squad.SCORES`. "best_*" searches the best threshold anew in every draw.
+        points: of the answers.
+        threshold: a prediction counts as no answer if its null score is above this number.
+        unanswerable: whether the rules are those of SQuAD 2.0.
+    """
+    earned = points.exact if metric.endswith("exact") else points.f1
     if metric.startswith("best_"):
-        assert null is not None, "null scores are needed to search for the best threshold"
-        answered = np.array([bool(predictions[identity]) for identity in gold])
-        return _best_threshold(points, answerable, answered, null)
-    if unanswerable and null is not None and threshold is not None:
-        points = np.where(null > threshold, ~answerable, points)
-    counted = np.ones(len(gold))
-    if metric.startswith(("has_answer", "no_answer")):
-        counted = (answerable if metric.startswith("has_answer") else ~answerable).astype(float)
-    return _ratio(points * counted, counted)
+        assert points.null is not None, "null scores are needed to search for the best threshold"
+        return _best_threshold(earned, points.answerable, points.answered, points.null)
+    if unanswerable and points.null is not None and threshold is not None:
+        earned = np.where(points.null > threshold, ~points.answerable, earned)
+    counted = np.ones(len(earned))
+    if metric.startswith("has_answer"):
+        counted = points.answerable.astype(float)
+    elif metric.startswith("no_answer"):
+        counted = (~points.answerable).astype(float)
+    return _ratio(earned * counted, counted)
 
 
 def masked_lm_measure(metric: str, sums: NDArray[np.floating]) -> Measure:

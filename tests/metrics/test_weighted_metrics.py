@@ -85,10 +85,11 @@ def test_answers(metric, threshold, random, weights):
     predictions = {i: answers[0] if answers and random.random() < 0.5 else text()
                    for i, answers in gold.items()}  # fmt: skip
     nulls = {i: round(random.normal(), 1) for i in ids}
-    options = {"nulls": nulls if version_2 else None, "threshold": threshold}
-    measured = weighted.answer_measure(
-        metric, predictions, gold, unanswerable=version_2, **options
-    )(weights)
+    points = weighted.AnswerPoints.of(
+        predictions, gold, nulls=nulls if version_2 else None, unanswerable=version_2
+    )
+    measure = weighted.answer_measure(metric, points, threshold=threshold, unanswerable=version_2)
+    measured = measure(weights)
     for row, value in zip(weights, measured, strict=True):
         copies = {f"{n}-{i}": str(i) for n, i in enumerate(repeated(row))}
         expected = squad.score(
