@@ -36,7 +36,7 @@ def seeds_of(
     right = latent + NOISE * random.standard_normal((5, len(difficulty))) > 0
     gold = np.ones(len(difficulty), int)
     return [
-        ScoreSample(measures={"dev": classification_measure("accuracy", row.astype(int), gold)})
+        ScoreSample(measures=[("dev", classification_measure("accuracy", row.astype(int), gold))])
         for row in right
     ]
 
@@ -77,7 +77,7 @@ def speed() -> None:
         nulls = dict(zip(ids, random.standard_normal(QUESTIONS).tolist(), strict=True))
         points = AnswerPoints.of(answers, gold, nulls=nulls, unanswerable=True)
         measure = answer_measure("best_f1", points, unanswerable=True)
-        seeds.append(ScoreSample(measures={"dev": measure}))
+        seeds.append(ScoreSample(measures=[("dev", measure)]))
     prepared = time.perf_counter()
     interval(seeds, {"dev": Sample.of_size(QUESTIONS)})
     seconds = time.perf_counter() - prepared

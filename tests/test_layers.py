@@ -46,6 +46,7 @@ IMPORTED_BY = {
     "numpy": {
         "metrics",
         "statistics",
+        "results",
         "data",
         "models",
         "training",

@@ -136,7 +136,12 @@ def masked_lm_measure(metric: str, sums: NDArray[np.floating]) -> Measure:
     if metric == masked_lm.SCORES[1]:
         return _ratio(correct, count)
     mean = _ratio(likelihood, count)
-    return lambda weights: np.exp(mean(weights))
+
+    def measure(weights: Floats) -> Floats:
+        likelihoods: Floats = np.exp(mean(weights))
+        return likelihoods
+
+    return measure
 
 
 def _ratio(numerator: Floats, denominator: Floats) -> Measure:
@@ -145,7 +150,8 @@ def _ratio(numerator: Floats, denominator: Floats) -> Measure:
 
     def measure(weights: Floats) -> Floats:
         above, below = (weights @ columns).T
-        return np.divide(above, below, out=np.zeros_like(above), where=below > 0)
+        ratio: Floats = np.divide(above, below, out=np.zeros_like(above), where=below > 0)
+        return ratio
 
     return measure
 

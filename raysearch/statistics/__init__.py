@@ -1,13 +1,25 @@
 """How sure a score is: intervals, differences of systems, tests, and the search's optimism."""
 
 from .expected_performance import expected_best, selection_optimism
-from .intervals import Difference, Interval, Sample, ScoreSample, difference, interval, mean, median
+from .intervals import (
+    Difference,
+    Floats,
+    Interval,
+    Sample,
+    ScoreSample,
+    difference,
+    interval,
+    maximum,
+    mean,
+    median,
+)
 from .paired_tests import mcnemar, sign_flip
 from .verdict import RULE, Verdict, verdict
 
 __all__ = [
     "RULE",
     "Difference",
+    "Floats",
     "Interval",
     "Sample",
     "ScoreSample",
@@ -15,6 +27,7 @@ __all__ = [
     "difference",
     "expected_best",
     "interval",
+    "maximum",
     "mcnemar",
     "mean",
     "median",

@@ -48,7 +48,8 @@ class Sample:
         count = int(self.clusters.max()) + 1
         drawn = random.integers(0, count, (draws, count)) + count * np.arange(draws)[:, None]
         times = np.bincount(drawn.ravel(), minlength=draws * count).reshape(draws, count)
-        return times[:, self.clusters].astype(np.float64)
+        weights: Floats = times[:, self.clusters].astype(np.float64)
+        return weights
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -56,15 +57,18 @@ class ScoreSample:
     """What one seed's model scores on each split, whose mean is its score.
 
     Attributes:
-        measures: name of a sample -> the measure of the model's predictions of its examples.
+        measures: for each split the name of its sample, and the measure of the model's predictions.
+            Splits with the same examples, as of translated dev sets, have one sample.
     """
 
-    measures: Mapping[str, Measure]
+    measures: Sequence[tuple[str, Measure]]
 
     def __call__(self, weights: Mapping[str, Floats]) -> Floats:
         """Return the score of every draw, [draws]."""
-        scores = [measure(weights[name]) for name, measure in self.measures.items()]
-        return np.mean(scores, axis=0)
+        scores: Floats = np.mean(
+            [measure(weights[name]) for name, measure in self.measures], axis=0
+        )
+        return scores
 
 
 Aggregate = Callable[[Floats], Floats]  # scores [seeds, draws] -> [draws]
@@ -72,12 +76,20 @@ Aggregate = Callable[[Floats], Floats]  # scores [seeds, draws] -> [draws]
 
 def median(scores: Floats) -> Floats:
     """Return the median over the first dimension, the seeds."""
-    return np.median(scores, axis=0)
+    values: Floats = np.median(scores, axis=0)
+    return values
 
 
 def mean(scores: Floats) -> Floats:
     """Return the mean over the first dimension, the seeds."""
-    return np.mean(scores, axis=0)
+    values: Floats = np.mean(scores, axis=0)
+    return values
+
+
+def maximum(scores: Floats) -> Floats:
+    """Return the maximum over the first dimension, the seeds."""
+    values: Floats = np.max(scores, axis=0)
+    return values
 
 
 @dataclass(frozen=True, kw_only=True)

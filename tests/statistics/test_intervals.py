@@ -20,7 +20,7 @@ def seeds_of(random, difficulty, skill=SKILL, count=SEEDS):
     right = latent + NOISE * random.standard_normal((count, len(difficulty))) > 0
     gold = np.ones(len(difficulty), int)
     return [
-        ScoreSample(measures={"dev": classification_measure("accuracy", row.astype(int), gold)})
+        ScoreSample(measures=[("dev", classification_measure("accuracy", row.astype(int), gold))])
         for row in right
     ]
 
@@ -75,11 +75,11 @@ def test_examples_of_a_cluster_are_drawn_together(random):
     """Clusters of equal examples are worth no more than one example each."""
     seeds = seeds_of(random, np.zeros(50), count=1)
     copies = np.repeat(np.arange(50), 8)
-    measure = seeds[0].measures["dev"]
+    measure = seeds[0].measures[0][1]
     ones = np.eye(50)
     right = np.array([measure(row[None])[0] for row in ones]).astype(int)
     repeated = ScoreSample(
-        measures={"dev": classification_measure("accuracy", right[copies], np.ones(400, int))}
+        measures=[("dev", classification_measure("accuracy", right[copies], np.ones(400, int)))]
     )
     single = interval(seeds, {"dev": Sample.of_size(50)}, draws=3000)
     grouped = interval([repeated], {"dev": Sample.of_groups([*map(str, copies)])}, draws=3000)
@@ -91,7 +91,7 @@ def test_examples_of_a_cluster_are_drawn_together(random):
 def test_a_score_over_splits_is_their_mean_and_shares_no_draws_between_samples(random):
     one, other = seeds_of(random, np.zeros(300)), seeds_of(random, np.zeros(300))
     both = [
-        ScoreSample(measures={"en": a.measures["dev"], "de": b.measures["dev"]})
+        ScoreSample(measures=[("en", a.measures[0][1]), ("de", b.measures[0][1])])
         for a, b in zip(one, other, strict=True)
     ]
     samples = {"en": Sample.of_size(300), "de": Sample.of_size(300)}
