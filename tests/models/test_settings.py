@@ -174,7 +174,9 @@ def shared(kind, rate):
     return alike if kind in ATTENTION_IS_HIDDEN else {}
 
 
-@pytest.mark.parametrize(("head", "kind"), [(h, k) for h, kinds in BARE.items() for k in kinds])
+@pytest.mark.parametrize(
+    ("head", "kind"), [(head, kind) for head, kinds in BARE.items() for kind in sorted(kinds)]
+)
 def test_classifier_dropout_is_refused_where_a_head_has_none(kind, head):
     given = encoder(kind, head)
     with pytest.raises(InputError, match=f"classifier_dropout  of '{kind}': .* no dropout in its"):
