@@ -3,6 +3,7 @@
 import pyarrow as pa
 import pytest
 import torch
+from support.families import FAMILY_OF_NAME
 from support.paths import ROOT
 from support.toys import toy_tokenizer
 
@@ -373,17 +374,6 @@ def test_check_tells_what_a_folder_cannot_be_trained_on(tmp_path):
     assert "positions for 40 tokens, got 41" in done.stderr
 
 
-# What begins the hub name of a model that a study names -> its family.
-NAMED = {
-    "albert": "albert", "bert": "bert", "google/bert": "bert", "microsoft/MiniLM": "bert",
-    "google/electra": "electra", "google/mobilebert": "mobilebert", "roberta": "roberta",
-    "xlm-roberta": "xlm-roberta", "xlnet": "xlnet", "microsoft/deberta-v": "deberta-v2",
-    "microsoft/deberta": "deberta", "microsoft/cocolm": "amos", "cocolm": "amos",
-    "microsoft/amos": "amos", "amos": "amos",
-    "cross-thought": "cross_thought",
-}  # fmt: skip
-
-
 @pytest.mark.parametrize("path", sorted(STUDIES.glob("*.yaml")), ids=lambda path: path.stem)
 def test_every_model_that_a_study_names_has_the_heads_of_its_tasks(path):
     from transformers import AutoConfig
@@ -396,5 +386,5 @@ def test_every_model_that_a_study_names_has_the_heads_of_its_tasks(path):
     for model, name in rows:
         if model.startswith("scratch"):
             continue
-        family = next(NAMED[begin] for begin in NAMED if model.startswith(begin))
+        family = next(FAMILY_OF_NAME[begin] for begin in FAMILY_OF_NAME if model.startswith(begin))
         HEADS[tasks.get(name).head][type(AutoConfig.for_model(family))]

@@ -4,7 +4,7 @@ import copy
 
 import pytest
 import torch
-from support.families import FAMILIES
+from support.families import FAMILIES, token_batch
 from support.trials import toy_job
 from transformers import AutoConfig
 from typer.testing import CliRunner
@@ -104,18 +104,7 @@ def encoder(kind, head, **settings):
 
 def text(kind, head):
     """A batch of two texts of 16 tokens, as the head reads them."""
-    ids = torch.randint(5, 50, (2, 16), generator=torch.Generator().manual_seed(1))
-    if kind == "cross_thought":
-        ids[:, [0, 6]], ids[:, [5, 15]] = 0, 2
-    if kind in ("bart", "t5"):
-        ids[:, -1] = FAMILIES[kind]["eos_token_id"]
-    ids = ids[:, None].repeat(1, 3, 1) if head == "choose" else ids
-    batch = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
-    if head == "tag":
-        batch["word"] = torch.arange(16).expand(2, 16)
-    if head == "span":
-        batch |= {"at": torch.tensor([2, 2]), "count": torch.tensor([9, 9])}
-    return batch
+    return token_batch(AutoConfig.for_model(kind, **FAMILIES[kind]), head)
 
 
 def scores(model, batch):
