@@ -122,6 +122,7 @@ def value(model, place):
 PAIRS = [(kind, head) for kind, heads in HEAD_DROPOUTS.items() for head in heads]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "head"), PAIRS)
 def test_classifier_dropout_stands_before_every_head_and_changes_what_it_says(kind, head):
     given, batch, bench = encoder(kind, head), text(kind, head), ReusableModel(CPU)
@@ -134,6 +135,7 @@ def test_classifier_dropout_stands_before_every_head_and_changes_what_it_says(ki
     assert not torch.equal(*said)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("field", ["dropout", "attention_dropout"])
 @pytest.mark.parametrize("kind", FAMILIES)
 def test_hidden_and_attention_dropout_reach_the_encoder_or_are_refused(kind, field):
@@ -163,6 +165,7 @@ def shared(kind, rate):
     return alike if kind in ATTENTION_IS_HIDDEN else {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("head", "kind"), [(head, kind) for head, kinds in BARE.items() for kind in sorted(kinds)]
 )
@@ -198,6 +201,7 @@ def test_the_conditional_heads_dropout_is_the_classifiers():
     assert model.dropout.p == 0.1  # the plain head's, which nothing reads
 
 
+@pytest.mark.slow
 def test_other_dropouts_give_other_losses(toy_folder):
     """RoBERTa's multiple choice aside: the case of DeBERTa, whose name for it no file spells."""
     losses, folder = [], str(toy_folder("deberta-v2"))

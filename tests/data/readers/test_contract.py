@@ -180,6 +180,7 @@ def test_another_encoding_is_refused(file: DataFile, encoding: str, tmp_path: Pa
     refusal(file, tmp_path)
 
 
+@pytest.mark.slow
 @each_file
 def test_a_file_that_is_cut_anywhere_is_refused_or_gives_its_first_examples(
     file: DataFile, tmp_path: Path

@@ -60,6 +60,7 @@ def problem(root, *arguments, **options):
 # The published files
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "split"), PUBLISHED)
 def test_published_files_are_read_whole_with_their_answers_in_place(name, split):
     if not (DATA / "squad").is_dir():
@@ -300,6 +301,7 @@ def test_a_damaged_file_is_told_with_its_line(squad, content, place, said):
     assert found[1].startswith(said)
 
 
+@pytest.mark.slow
 def test_a_file_that_was_cut_anywhere_is_told(squad):
     whole = json.dumps({"version": "1.1", "data": [article(question())]}, indent=1).encode()
     for size in range(1, len(whole)):
