@@ -303,6 +303,8 @@ def _keeps_head(config: Any, task: Task, hyper: Hyperparameters, name: str) -> t
     stored = head_choices(config, name)
     if differing := {n: value for n, value in stored.items() if choices.get(n, value) != value}:
         return False, f"its head was trained with {differing}, not {choices}{drawn}"
+    if stored.get("span_head") == "conditional":  # transformers has no such head to read it into
+        return False, f"its conditional head is not trained further{drawn}"
     if not task.labels:
         architecture = HEADS[task.head][type(config)].__name__
         return architecture in (config.architectures or ()), ""
