@@ -1,9 +1,14 @@
-# make demo: a real search on this machine, no network and no GPU. make test: all tests.
+# make demo: a real search on this machine, no network and no GPU. make unit: the quick tests.
+# make test: all tests. make coverage: what the quick tests run of the package.
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
+# Test workers, by default one per core; each runs torch on one thread.
+JOBS   ?= auto
+PYTEST := $(BIN)/pytest -n $(JOBS) --dist worksteal
+QUICK  := -m "not ray and not slow"
 
-.PHONY: install demo test unit lint clean
+.PHONY: install demo test unit coverage lint clean
 
 install: $(VENV)/.installed
 
@@ -29,15 +34,20 @@ demo: install
 test: install lint
 	@echo "tests that start Ray run meanwhile; what they say is shown at the end"
 	@$(BIN)/pytest -m ray > .pytest-ray.log 2>&1 & ray=$$!; \
-	$(BIN)/pytest -m "not ray"; unit=$$?; \
+	$(PYTEST) -m "not ray"; unit=$$?; \
 	wait $$ray; runs=$$?; cat .pytest-ray.log; \
 	exit $$((unit | runs))
 
 unit: install
-	$(BIN)/pytest -m "not ray" -x
+	$(PYTEST) $(QUICK) -x
+
+# Prints the ten modules that the quick tests cover least, and the total.
+coverage: install
+	$(PYTEST) $(QUICK) --quiet --cov --cov-report=
+	@$(BIN)/coverage report --sort=cover | sed -n '1,12p;$$p'
 
 lint: install
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 
 clean:
-	rm -rf $(VENV) runs build *.egg-info
+	rm -rf $(VENV) runs build *.egg-info .coverage*

@@ -329,6 +329,7 @@ def test_threads_and_processes_draw_alike(model):
     assert len(set(here)) > 10
 
 
+@pytest.mark.slow
 def test_views_of_any_text_hold_the_same_words(tokenizer, vocabulary):
     pieces, sampler, random = WordPieces(tokenizer), SubwordSampler(vocabulary), Random(4)
     for example in range(300):

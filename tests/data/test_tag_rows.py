@@ -68,6 +68,7 @@ FIRST = [[165, 49922, 49972, 49922], [1745, 6922, 135], [126], [1512, 49922], [2
          [3747], [126], [12759, 49969], [30250], [3747]]  # fmt: skip
 
 
+@pytest.mark.slow
 @real
 def test_the_first_row_of_pan_x_in_ids(like_xlmr):
     task = tasks.get("xtreme/panx")

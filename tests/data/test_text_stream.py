@@ -92,6 +92,7 @@ def test_lines_are_encoded_together_up_to_so_many_characters():
         masked_lm.LINES, masked_lm.LINES, 25_000 - 2 * masked_lm.LINES]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_any_part_of_a_text_is_read_across_batches_and_files(data, parts):
     whole = np.array(joined(data, "train", "dev"))
     text = TokenStream.of_files([str(made.path) for made in parts], parts[0].padding)

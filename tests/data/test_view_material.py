@@ -469,6 +469,7 @@ def laid_out(monkeypatch):
     return provide
 
 
+@pytest.mark.slow
 def test_views_are_laid_out_where_they_are_asked_for(pawsx, toy_folder, laid_out):
     model = str(toy_folder("bert"))
     store, _ = laid_out(searched("xtreme/pawsx", model=model), pawsx)
@@ -517,6 +518,7 @@ def taught(folder, tmp_path, task=PAWSX, hyper=None, name="teacher"):
     return tmp_path / name, weights
 
 
+@pytest.mark.slow
 def test_a_teacher_is_the_weights_of_a_folder_or_a_run(pawsx, toy_folder, laid_out, tmp_path):
     model = toy_folder("bert")
     _, weights = taught(model, tmp_path, name="run/xtreme-pawsx/best")

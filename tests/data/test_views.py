@@ -205,6 +205,7 @@ def grouped(row):
     return found
 
 
+@pytest.mark.slow
 def test_tagged_rows_hold_the_same_words_whole_and_as_many_as_fit():
     random = Random(1)
     cut = 0

@@ -243,6 +243,7 @@ def test_all_pieces_of_a_character_are_of_the_answer_that_holds_it(start, stop, 
     assert question_answering._overlapping_tokens(text, start, stop) == tokens
 
 
+@pytest.mark.slow
 @real
 def test_a_korean_answer_keeps_the_pieces_of_its_first_and_last_syllable():
     """An uncased tokenizer takes syllables apart; each piece has the place of the syllable."""

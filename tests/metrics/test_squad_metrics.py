@@ -83,6 +83,7 @@ def drawn(seed, *, second, ties=False, negative=True):
     return gold, predictions, nulls
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(150))
 def test_version_1_is_the_official_one(seed):
     gold, predictions, _ = drawn(seed, second=False)
@@ -400,6 +401,7 @@ def test_a_file_of_other_ids_is_scored_as_the_official_scripts_do(seed):
     assert any("are of no question" in note for note in notes) is bool(alien)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(200))
 def test_equal_null_scores_are_parted_in_the_order_of_their_own_file(seed):
     gold, predictions, nulls = drawn(seed, second=True, ties=True)

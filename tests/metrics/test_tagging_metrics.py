@@ -55,6 +55,7 @@ def drawn(seed, labels):
     return predictions, gold
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("labels", [ENTITIES, SPEECH, ENCLOSED], ids=["panx", "udpos", "iobes"])
 @pytest.mark.parametrize("seed", range(80))
 def test_chunks_are_those_of_a_slow_reading(seed, labels):

@@ -196,6 +196,7 @@ def test_a_field_that_is_no_record_is_refused(tmp_path, data, value):
     assert "config.json: raysearch" in text
 
 
+@pytest.mark.slow
 def test_weights_of_another_task_are_told_and_those_of_another_head_refused(tmp_path, data):
     folder, notes = winner(tmp_path / "best", "glue/qnli"), []
     predict(folder, to=tmp_path / "a", data=data, names=[RTE], note=notes.append)
@@ -340,6 +341,7 @@ def test_classes_of_other_names_are_refused_with_both_lists(tmp_path, data, labe
     assert not (tmp_path / "o").exists()
 
 
+@pytest.mark.slow
 def test_training_never_begins_from_a_head_with_swapped_classes(tmp_path):
     labels = tasks.get(MNLI).labels
     for order, kept in ((labels, True), (labels[::-1], False)):
@@ -349,6 +351,7 @@ def test_training_never_begins_from_a_head_with_swapped_classes(tmp_path):
         assert any("another order" in note for note in pretrained.notes) != kept
 
 
+@pytest.mark.slow
 def test_training_never_begins_from_a_head_in_other_units(tmp_path):
     folder, task = (
         winner(tmp_path / "best", STSB, Hyperparameters(label_scale=5.0)),
@@ -441,6 +444,7 @@ def test_buffers_and_poolers_that_nothing_reads_are_no_fault(tmp_path, data):
     assert predict(folder, to=tmp_path / "out", data=data, names=[RTE])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("value", [torch.nan, torch.inf])
 def test_training_begins_from_finite_weights_only(toy_folder, value):
     folder = toy_folder("bert", head="mlm")

@@ -130,6 +130,7 @@ def spelled(ids):
 # What is seen.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("corpus", ["subwords", "switch"])
 def test_the_other_view_is_of_the_english_words(kind, corpus):

@@ -189,6 +189,7 @@ def test_a_second_writer_is_refused_until_the_first_is_gone(tmp_path):
     Journal(tmp_path).close()
 
 
+@pytest.mark.slow
 def test_a_killed_process_leaves_every_event_that_it_had_written(tmp_path):
     code = (
         "import os, sys; from raysearch.run_folder import Journal; from pathlib import Path\n"

@@ -94,6 +94,7 @@ def names(queue):
     return [row.name for row in cost_table(queue.study, queue.journal).rows]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lanes", [1, 2, 5])
 def test_eight_trials_over_two_first_stages_train_two_teachers(tmp_path, lanes):
     queue = opened(parsed(), tmp_path / "run", tmp_path / "store")

@@ -135,6 +135,7 @@ def test_options_are_read_as_fairseq_reads_them():
     assert last == "[CLS] w10 w11 [SEP] w1 w4 w5 w2 [SEP]"
 
 
+@pytest.mark.slow
 def test_pooling_sums_the_tokens_of_a_word(toy_folder):
     folder = str(toy_folder("bert"))
     for pooling in ("first", "sum"):

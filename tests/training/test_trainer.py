@@ -49,6 +49,7 @@ def test_neither_the_cut_nor_the_workers_change_the_gradient(toy_bert, task, lim
         torch.testing.assert_close(ours[name], gradient, rtol=1e-9, atol=1e-11)
 
 
+@pytest.mark.slow
 def test_every_step_sees_bsz_rows(toy_bert):
     job, seen = toy_job(BSZ=8), []
     fit = Trainer(job, build(toy_bert(), job))

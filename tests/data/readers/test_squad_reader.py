@@ -132,6 +132,7 @@ def test_an_article_is_given_before_the_next_is_read(squad):
         next(examples)
 
 
+@pytest.mark.slow
 def test_memory_is_that_of_an_article_and_not_of_the_file(squad):
     long = CONTEXT + " Much more text." * 4000
     root = squad(*[article(question(f"q{n}"), context=long) for n in range(300)])
