@@ -110,10 +110,10 @@ def _refuse_unfit(model: PreTrainedModel, info: Mapping[str, Any], task: Task, s
         # transformers looks for its own head; `_load_weights` reads the conditional one.
         missing = {name for name in missing if name.startswith(body)}
     unexpected = {n for n in info["unexpected_keys"] if n not in names and not _IDLE.search(n)}
-    if task.head == "thought":  # the task gives embeddings, which no head reads
+    if task.facts.writes_embeddings:  # no head reads them
         unexpected = {name for name in unexpected if name.startswith(body)}
     missing_head = sorted(name for name in missing if not name.startswith(body))
-    if task.head != "thought":
+    if not task.facts.writes_embeddings:
         if missing_head:
             text = f"no trained head in it: {', '.join(missing_head)}; a run's best/ has one"
             raise _refusal(source, text, with_source=False)

@@ -23,7 +23,7 @@ from .. import __version__
 from ..errors import InputError, Problem
 from ..recipes import Hyperparameters
 from ..study.model_names import scratch_shape
-from ..tasks import Task
+from ..tasks import Head, Task
 from . import scratch
 from .folder_inspection import check_sizes, inspect_model_folder
 from .heads import HEADS, head_config
@@ -59,7 +59,7 @@ class Pretrained:
     """
 
     name: str
-    head: str
+    head: Head
     config: dict[str, Any]
     weights: dict[str, np.ndarray]
     tokenizer: dict[str, bytes]
@@ -163,7 +163,7 @@ def read_pretrained(
         config.id2label = dict(enumerate(task.labels))
         config.label2id = {label: index for index, label in enumerate(task.labels)}
     weights = {} if scratch_shape(name) else _read_weights(name, task, config, keeps_head)
-    config.problem_type = "regression" if task.head == "regress" else None
+    config.problem_type = "regression" if task.facts.numeric_labels else None
     files = tokenizer_files(tokenizer)
     settings = config.to_dict()
     for incidental in ("_name_or_path", "transformers_version"):  # the digest is of content alone
@@ -292,7 +292,7 @@ def _keeps_head(config: Any, task: Task, hyper: Hyperparameters, name: str) -> t
     """
     drawn = "; the head is drawn anew"
     record = decode_record(getattr(config, FIELD, None), name)
-    if task.head == "regress":
+    if task.facts.numeric_labels:
         if config.problem_type != "regression" or config.num_labels != task.outputs:
             return False, ""
         if record and record.hyper.label_scale != hyper.label_scale:

@@ -33,7 +33,7 @@ _HAS_EFFECT: dict[str, Callable[[Any], bool]] = {
     "span_head": lambda head: head == "conditional",
 }
 _RATES = (*FIELDS, "layerwise_decay")
-_HEAD_OF_SETTING = {"pooling": "tag", "span_head": "span"}
+_VARIANT_FIELDS = {field for facts in tasks.HEAD_FACTS.values() for field in facts.variant_fields}
 
 
 def setting_problems(
@@ -80,11 +80,12 @@ def _hint(study: Study, names: Sequence[str], location: str) -> str:
 
 def _effective_fields(study: Study, name: str) -> set[str]:
     """Return the settings that a task's trials fix or search with a value that has an effect."""
-    space, hyper, head = study.space_of(name), study.hyperparameters(name, {}), tasks.get(name).head
+    space, hyper = study.space_of(name), study.hyperparameters(name, {})
+    of_other_heads = _VARIANT_FIELDS - set(tasks.get(name).facts.variant_fields)
     fields = set()
     for field, has_effect in _HAS_EFFECT.items():
         values = space[field].ends if field in space else (getattr(hyper, field),)
-        if _HEAD_OF_SETTING.get(field, head) == head and any(map(has_effect, values)):
+        if field not in of_other_heads and any(map(has_effect, values)):
             fields.add(field)
     return fields
 

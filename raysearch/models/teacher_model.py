@@ -104,7 +104,7 @@ def _difference(
     labels, own_labels = [label.lower() for label in task.labels], _labels(config)
     if task.labels and own_labels != labels and sorted(own_labels) == sorted(labels):
         return f"with its labels in another order: {', '.join(own_labels)}"
-    if record and task.head == "regress" and record.hyper.label_scale != hyper.label_scale:
+    if record and task.facts.numeric_labels and record.hyper.label_scale != hyper.label_scale:
         scales = f"{record.hyper.label_scale:g}, not by {hyper.label_scale:g}"
         return f"with labels that were divided by {scales}"
     return ""

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from ..tasks import Head
+from ..tasks import HEAD_FACTS, Head
 from .consistency_losses import Spans, teacher_loss, teacher_span_loss, views_loss, views_span_loss
 from .finetune import IGNORE_INDEX, LossTerms, Normalizers, model_outputs, supervised_loss
 from .recipe import Recipe, Stage
@@ -39,7 +39,7 @@ def _incompatibility(head: Head, hyper: StabletuneHyperparameters) -> tuple[str,
     if hyper.compile and "noise" in (hyper.view, hyper.teacher_view):
         return "compile", "a compiled model would not see the noise on its embeddings: leave it out"
     for name in ("view", "teacher_view"):
-        if head != "classify" and getattr(hyper, name) == "translation":
+        if not HEAD_FACTS[head].labels_examples and getattr(hyper, name) == "translation":
             text = "the words of a translation are not aligned with those of the text; subwords, "
             return name, text + f"switch, noise or same would do for {head} tasks"
     return None

@@ -198,11 +198,10 @@ class BackgroundPreparation:
 
     def _note_schedules(self, task: tasks.Task, train: pa.Table) -> None:
         """Note where schedules differ from what the study says, for this number of examples."""
-        if task.head in schedule_notes.UNCOUNTED_HEADS:
+        if task.facts.joins_examples:
             return
-        examples = (
-            len(encoding_cache.example_ends(train)) if task.head == "choose" else train.num_rows
-        )
+        groups = task.facts.groups_options
+        examples = len(encoding_cache.example_ends(train)) if groups else train.num_rows
         for line in schedule_notes.schedule_notes(self.study, task.name, examples):
             self.note(f"{task.name} {line}")
 
@@ -248,7 +247,7 @@ def one_label(task: tasks.Task, table: pa.Table) -> str:
         task: the task of the examples.
         table: the examples that are scored.
     """
-    if task.head not in ("classify", "regress") or LABEL not in table.column_names:
+    if not task.facts.labels_examples or LABEL not in table.column_names:
         return ""
     if len(table[LABEL].unique()) != 1:
         return ""
@@ -267,5 +266,4 @@ def describe_count(task: tasks.Task, table: pa.Table) -> str:
     """
     examples, rows = len(encoding_cache.example_ends(table)), table.num_rows
     text = f"{examples:,} examples"
-    name = "windows" if task.head == "span" else "rows"
-    return text if examples == rows else f"{text} ({rows:,} {name})"
+    return text if examples == rows else f"{text} ({rows:,} {task.facts.row_name})"

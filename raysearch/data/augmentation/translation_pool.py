@@ -74,7 +74,7 @@ def prepare_translations(
     Raises:
         InputError: every broken row with its line, of the first file that has some.
     """
-    if task.head == "tag":
+    if task.facts.labels_words:
         split, languages = sentences_split(task), tag_languages(task)
         source = f"{readers.fingerprint(task, split, root)} {languages}"
         path = find_path(task, split, root)
@@ -90,7 +90,7 @@ def prepare_translations(
         if find_path(task, split, root) is None:
             continue
         task_split = task.splits()[split.name]
-        if task.head == "span":
+        if task.facts.extracts_answers:
             yield split.name, prepare(task, task_split, root, tokenizer, hyper, max_bad_rows)
             continue
         examples = partial(_pairs, task, split, root, max_bad_rows)
@@ -153,7 +153,7 @@ def _pairs(
 
 def _translation_ids(task: Task, train: pa.Table) -> pa.Array:
     """Return for each training row the id of its translations."""
-    if task.head == "span":
+    if task.facts.extracts_answers:
         return train.column(ID).combine_chunks()
     names = [name for name in (FIRST_WORDS, SECOND_WORDS) if name in train.column_names]
     texts = [pc.binary_join(train.column(name), " ").to_pylist() for name in names]

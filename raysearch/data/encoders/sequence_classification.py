@@ -49,7 +49,7 @@ def encode(
         tokens = {name: [tokens[name][index] for index in short] for name in names}
     columns = {name: list_array(tokens[name]) for name in padding_values(tokenizer)}
     if labelled:
-        kind = pa.float32() if task.head == "regress" else pa.int64()
+        kind = pa.float32() if task.facts.numeric_labels else pa.int64()
         columns[LABEL] = pa.array([example["label"] for example in chunk], kind)
     if train and hyper.view_kinds():
         for name, field in zip((FIRST_WORDS, SECOND_WORDS), task.inputs, strict=False):
