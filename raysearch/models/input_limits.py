@@ -17,8 +17,7 @@ from ..data.columns import pair_special_tokens, token_types
 from ..errors import InputError, Problem
 from ..recipes import Hyperparameters
 from ..tasks import Task
-from .auto_classes import Architectures
-from .heads import HEADS
+from .architectures import ARCHITECTURES, Architectures
 
 ENCODER = Architectures("encodes texts", AutoModel)
 NO_LIMIT = 2**20  # tokens that a tokenizer may give if the model has no limit
@@ -206,7 +205,7 @@ def task_problems(
     """
     problems = []
     try:
-        HEADS[task.head][type(config)]
+        ARCHITECTURES[task.head][type(config)]
     except InputError as error:
         prefix = f"'{name}' cannot be trained on {task.name}: "
         problems += [replace(problem, text=prefix + problem.text) for problem in error.problems]

@@ -21,12 +21,13 @@ from transformers.utils import logging as transformers_logging
 
 from .. import __version__
 from ..errors import InputError, Problem
+from ..heads import HEADS
 from ..recipes import Hyperparameters
 from ..study.model_names import scratch_shape
 from ..tasks import Head, Task
 from . import scratch
+from .architectures import ARCHITECTURES
 from .folder_inspection import check_sizes, inspect_model_folder
-from .heads import HEADS, head_config
 from .input_limits import (
     InputLimits,
     find_input_limits,
@@ -158,7 +159,7 @@ def read_pretrained(
     if tokenizer.pad_token_id is not None:
         config.pad_token_id = tokenizer.pad_token_id  # heads find a row's last token by it
     config.num_labels = task.outputs
-    config.raysearch = head_config(task.head, hyper) or None
+    config.raysearch = HEADS[task.head].variant(hyper) or None
     if task.labels:
         config.id2label = dict(enumerate(task.labels))
         config.label2id = {label: index for index, label in enumerate(task.labels)}
@@ -200,7 +201,7 @@ def save_model(
     settings = {**pretrained.config, **(hyper or Hyperparameters()).config_overrides()}
     settings.pop("auto_map", None)  # set by models of a hub; their own code was not run in training
     config = AutoConfig.for_model(**{**settings, "dtype": "float32"})  # the dtype of the weights
-    config.architectures = [HEADS[pretrained.head][type(config)].__name__]
+    config.architectures = [ARCHITECTURES[pretrained.head][type(config)].__name__]
     files = pretrained.tokenizer
     if hyper is not None and pretrained.task:
         files, limit = _limit_length(files, hyper.max_length)
@@ -278,10 +279,10 @@ def _first_line(error: BaseException) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
-def empty_model(name: str, config: Any, head: str) -> PreTrainedModel:
+def empty_model(name: str, config: Any, head: Head) -> PreTrainedModel:
     """Return the model of a configuration on the meta device: shapes without values or memory."""
     with _reading(name, "config.json"), torch.device("meta"):
-        return HEADS[head].from_config(config, dtype=torch.float32, trust_remote_code=False)
+        return ARCHITECTURES[head].from_config(config, dtype=torch.float32, trust_remote_code=False)
 
 
 def _keeps_head(config: Any, task: Task, hyper: Hyperparameters, name: str) -> tuple[bool, str]:
@@ -299,12 +300,12 @@ def _keeps_head(config: Any, task: Task, hyper: Hyperparameters, name: str) -> t
             scales = f"{record.hyper.label_scale:g}, not {hyper.label_scale:g}"
             return False, f"its labels were divided by {scales}{drawn}"
         return True, ""
-    choices = head_config(task.head, hyper)
+    choices = HEADS[task.head].variant(hyper)
     stored = head_choices(config, name)
     if differing := {n: value for n, value in stored.items() if choices.get(n, value) != value}:
         return False, f"its head was trained with {differing}, not {choices}{drawn}"
     if not task.labels:
-        architecture = HEADS[task.head][type(config)].__name__
+        architecture = ARCHITECTURES[task.head][type(config)].__name__
         return architecture in (config.architectures or ()), ""
     if same_order(config, task):
         return True, ""
@@ -322,7 +323,7 @@ def _read_weights(name: str, task: Task, config: Any, keeps_head: bool) -> dict[
         prefix = empty.base_model_prefix + "."
         check_sizes(Path(name), shapes, prefix, lambda n: not (keeps_head or n.startswith(prefix)))
     model, info = from_hub(
-        HEADS[task.head].from_pretrained,
+        ARCHITECTURES[task.head].from_pretrained,
         name,
         config=config,
         dtype=torch.float32,

@@ -14,9 +14,9 @@ from transformers import PreTrainedModel
 from ..errors import InputError, Problem
 from ..recipes import Hyperparameters
 from ..tasks import HEAD_FACTS
+from .architectures import build_model
 from .dropouts import FIELDS, DropoutReach, find_dropout_reach, set_dropouts
 from .first_token_layer import read_first_token
-from .heads import build_model
 from .pretrained import Pretrained
 from .pruned_embedding import full_state_dict, prune_embedding
 

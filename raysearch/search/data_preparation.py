@@ -16,6 +16,7 @@ from .. import tasks
 from ..data import encoding_cache, readers, token_stream
 from ..data.augmentation import dictionaries, resources, translation_pool, unigram
 from ..data.columns import LABEL
+from ..data.encoders.encoder import Encoder
 from ..errors import InputError, Problem
 from ..preflight import schedule_notes
 from ..recipes import Hyperparameters
@@ -138,7 +139,10 @@ class BackgroundPreparation:
         hyper: Hyperparameters,
         max_bad_rows: int = 0,
     ) -> encoding_cache.Prepared:
-        prepared = encoding_cache.prepare(task, split, self.root, tokenizer, hyper, max_bad_rows)
+        encoder = _encoder_of(task)
+        prepared = encoding_cache.prepare(
+            encoder, task, split, self.root, tokenizer, hyper, max_bad_rows
+        )
         return self._noted(task, split.name, prepared)
 
     def _noted(
@@ -174,7 +178,7 @@ class BackgroundPreparation:
         views["dictionaries"] = dictionaries.read(files.dictionaries)
         if files.translations:
             parts = translation_pool.prepare_translations(
-                task, self.root, tokenizer, hyper, max_bad_rows
+                _encoder_of(task), task, self.root, tokenizer, hyper, max_bad_rows
             )
             pool = translation_pool.join_translations(
                 task, train, [self._noted(task, *part) for part in parts]
@@ -219,6 +223,13 @@ class BackgroundPreparation:
         reference = ray.put(value)
         self._references.append(reference)
         return reference
+
+
+def _encoder_of(task: tasks.Task) -> Encoder:
+    """Return the encoder of a task's head; importing it takes seconds, as it needs torch."""
+    from ..heads import HEADS
+
+    return HEADS[task.head].encoder
 
 
 def _worker_input(

@@ -11,14 +11,7 @@ from ...recipes import Hyperparameters
 from ...tasks import Task
 from ..augmentation import word_columns
 from ..columns import FIRST_WORDS, ID, INPUT, LABEL, SECOND_WORDS, list_array, padding_values
-
-SHAPE = ("max_length", "over_length")
-LOST = "longer than {} tokens (over_length: drop)"
-
-
-def padding(tokenizer: Any) -> dict[str, int]:
-    """Return the padding value of each list column."""
-    return padding_values(tokenizer)
+from .encoder import Encoder
 
 
 def encode(
@@ -56,3 +49,11 @@ def encode(
             columns[name] = word_columns.word_lists([example[field].split() for example in chunk])
     columns[ID] = pa.array([example["id"] for example in chunk], pa.string())
     return columns
+
+
+ENCODER = Encoder(
+    shape=("max_length", "over_length"),
+    padding=padding_values,
+    encode=encode,
+    lost="longer than {max_length} tokens (over_length: drop)",
+)

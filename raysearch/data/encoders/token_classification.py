@@ -27,8 +27,7 @@ from ..columns import (
     sentence_special_tokens,
     token_types,
 )
-
-SHAPE = ("max_length",)
+from .encoder import Encoder
 
 
 def padding(tokenizer: Any) -> dict[str, int]:
@@ -95,3 +94,6 @@ def _word_ranges(words: list[list[int]], room: int) -> Iterator[tuple[int, int]]
         used += len(word)
     if used:
         yield first, len(words)
+
+
+ENCODER = Encoder(shape=("max_length",), padding=padding, encode=encode)
