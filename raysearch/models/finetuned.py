@@ -60,7 +60,7 @@ def load_finetuned(
     """
     source = str(folder)
     config = from_hub(AutoConfig.from_pretrained, source)
-    known = HEADS[task.head].facts.variant_fields
+    known = task.facts.variant_fields
     choices = {name: value for name, value in head_choices(config, source).items() if name in known}
     record = decode_record(getattr(config, "raysearch", None), source)
     if record and (text := other_task_note(record, task)):

@@ -247,6 +247,24 @@ def expected_scores(run: Run, predictions: Any, examples: EncodedDataset) -> dic
     return {name: own[name] for name in run.task.metrics}
 
 
+def test_the_facts_of_a_head_are_what_its_rows_and_its_model_show(run):
+    facts = run.head.facts
+    run.hyper = run.hyper.model_copy(update={"max_length": 9, "query_length": 2, "doc_stride": 2})
+    table = run.prepared(run.task.train).table
+    ids = table["id"].to_pylist()
+    assert (len(set(ids)) < len(ids)) == (facts.splits_examples or facts.groups_options)
+    assert is_token_stream(table.schema) == facts.joins_examples
+    examples = run.examples(run.task.train)
+    assert (examples.group > 1) == facts.groups_options
+    batch = examples.batch(np.arange(4), CPU)
+    assert ("start" in batch) == facts.extracts_answers
+    assert ("masked" in batch) == facts.masks_tokens
+    if "labels" in batch:
+        assert batch["labels"].is_floating_point() == facts.numeric_labels
+        assert (batch["labels"].dim() > 1) == facts.labels_words
+    assert type(run.model).__name__.endswith(facts.model_classes)
+
+
 def test_heads_that_guess_know_among_how_many(run):
     train = run.examples(run.task.train)
     wanted = {"glue/rte": 2, "race/middle": 4}.get(run.task.name)
