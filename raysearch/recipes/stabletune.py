@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from ..tasks import HEAD_FACTS, Head
 from .consistency_losses import Spans, teacher_loss, teacher_span_loss, views_loss, views_span_loss
-from .finetune import IGNORE_INDEX, LossTerms, Normalizers, model_outputs, supervised_loss
+from .finetune import LossTerms, Normalizers, model_outputs, supervised_loss
 from .recipe import Recipe, Stage
 from .stabletune_hyperparameters import StabletuneHyperparameters, teacher_configuration
+from .task_losses import IGNORE_INDEX, has_spans
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -103,7 +104,7 @@ def _views_term(
 ) -> Tensor:
     """Return R1 of a batch: of classes, of tags, or of spans."""
     count = normalizers["compared"] if normalizers else None
-    if "at" not in batch:
+    if not has_spans(batch):
         return views_loss(outputs, noised_outputs, _word_mask(batch), normalizer=count)
     noised = batch.get(NOISED, batch)
     shared = batch.get(SHARED_TOKENS)
@@ -135,7 +136,7 @@ def _teacher_term(
         normalizers: see `stabletune_loss`.
     """
     count = normalizers["augmented"] if normalizers else None
-    if "at" not in batch:
+    if not has_spans(batch):
         mask, student_scores = _word_mask(batch), outputs[copies]
         if mask is not None:  # the longest sentence of the batch may not be among the copies
             words = slice(teacher_outputs.shape[1])

@@ -26,8 +26,8 @@ from raysearch.models.pretrained import read_tokenizer, save_model
 from raysearch.models.reusable import ReusableModel, export_weights
 from raysearch.models.teacher_model import read_teacher
 from raysearch.recipes import Hyperparameters
-from raysearch.recipes.finetune import IGNORE_INDEX
 from raysearch.recipes.stabletune_hyperparameters import StabletuneHyperparameters
+from raysearch.recipes.task_losses import IGNORE_INDEX
 from raysearch.search import data_preparation
 
 ENCODER = SHARED / "models" / "minilm-l6"

@@ -24,8 +24,9 @@ from raysearch.models import ReusableModel
 from raysearch.models.pretrained import read_pretrained, read_tokenizer
 from raysearch.models.reusable import export_weights
 from raysearch.recipes import RECIPES
-from raysearch.recipes.finetune import IGNORE_INDEX, model_outputs
+from raysearch.recipes.finetune import model_outputs
 from raysearch.recipes.stabletune_hyperparameters import teacher_configuration
+from raysearch.recipes.task_losses import IGNORE_INDEX
 from raysearch.tasks import Task
 from raysearch.training import Job, Trainer, make_schedule
 

@@ -13,8 +13,8 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from ...recipes.finetune import IGNORE_INDEX
 from ...recipes.stabletune import AUGMENTED, NOISED, NOISED_SHARED, REAL_WORDS, SHARED_TOKENS
+from ...recipes.task_losses import IGNORE_INDEX
 from ..columns import INPUT, WORD, WORD_INDEX
 from ..dataset import EncodedDataset
 from ..encoding_cache import example_ends

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ...recipes import Hyperparameters
-from ...recipes.finetune import IGNORE_INDEX
+from ...recipes.task_losses import IGNORE_INDEX
 from ...tasks import Example, Split, Task
 from .. import readers
 from ..columns import FIRST_WORDS, ID, SECOND_WORDS

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ...recipes.finetune import IGNORE_INDEX
+from ...recipes.task_losses import IGNORE_INDEX
 from ..columns import (
     CONTEXT_LENGTH,
     CONTEXT_START,

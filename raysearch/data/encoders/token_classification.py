@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from ...recipes import Hyperparameters
-from ...recipes.finetune import IGNORE_INDEX
+from ...recipes.task_losses import IGNORE_INDEX
 from ...tasks import Task
 from ..augmentation import word_columns
 from ..augmentation.subword_sampling import WordPieces
