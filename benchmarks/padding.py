@@ -14,6 +14,7 @@ from raysearch import tasks
 from raysearch.data.dataset import EncodedDataset
 from raysearch.data.encoding_cache import prepare
 from raysearch.data.sampling import MicroBatchCost, pack_micro_batches, padded_share, step_batches
+from raysearch.heads import HEADS
 from raysearch.models.pretrained import read_tokenizer
 from raysearch.recipes import Hyperparameters
 
@@ -73,7 +74,14 @@ def main() -> None:
     print(f"padding, micro-batches a step; BSZ {BATCH}, at most {LONGEST} tokens")
     for name in TASKS:
         task = tasks.get(name)
-        made = prepare(task, task.train, given.data, tokenizer, Hyperparameters(max_length=LONGEST))
+        made = prepare(
+            HEADS[task.head].encoder,
+            task,
+            task.train,
+            given.data,
+            tokenizer,
+            Hyperparameters(max_length=LONGEST),
+        )
         lengths = EncodedDataset(made.table, made.padding).lengths
         print(f"{name}: {len(lengths)} examples of {lengths.mean():.1f} tokens")
         print(f"  {f'padded to {LONGEST}':<22}{1 - lengths.mean() / LONGEST:6.1%}   1.0")

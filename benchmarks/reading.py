@@ -18,6 +18,7 @@ from pathlib import Path
 
 from raysearch import tasks
 from raysearch.data import encoding_cache
+from raysearch.heads import HEADS
 from raysearch.models.pretrained import read_tokenizer
 from raysearch.recipes import Hyperparameters
 
@@ -59,7 +60,9 @@ def measure(name: str, root: Path, tokenizer: str) -> None:
     words = read_tokenizer(tokenizer, ())
     for _ in range(2):
         began = time.perf_counter()
-        made = encoding_cache.prepare(task, task.train, root, words, hyper)
+        made = encoding_cache.prepare(
+            HEADS[task.head].encoder, task, task.train, root, words, hyper
+        )
         seconds = time.perf_counter() - began
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
         how = "from the cache" if made.cached else "prepared"

@@ -25,6 +25,7 @@ from raysearch import tasks
 from raysearch.data import encoding_cache, token_stream
 from raysearch.data.masked_blocks import MaskedBlocks
 from raysearch.data.sampling import step_batches
+from raysearch.heads import HEADS
 from raysearch.models.pretrained import read_tokenizer
 from raysearch.recipes import RECIPES
 
@@ -88,7 +89,9 @@ def drive(root: Path, tokenizer: str) -> None:
     words = read_tokenizer(tokenizer, ())
     for what in ("driver: prepared", "driver: from the cache"):
         with measured(what) as count:
-            made = encoding_cache.prepare(TEXT, TEXT.train, root, words, HYPER)
+            made = encoding_cache.prepare(
+                HEADS[TEXT.head].encoder, TEXT, TEXT.train, root, words, HYPER
+            )
             count(len(token_stream.TokenStream(made.table, made.padding)))
 
 

@@ -19,6 +19,7 @@ from transformers import AlbertConfig, AlbertModel
 from raysearch import tasks
 from raysearch.data import encoding_cache, readers
 from raysearch.data.dataset import EncodedDataset
+from raysearch.heads import HEADS
 from raysearch.models import ReusableModel, read_pretrained, scratch
 from raysearch.models.pretrained import read_tokenizer
 from raysearch.recipes import RECIPES
@@ -75,7 +76,9 @@ def train(folder: str, options: argparse.Namespace, seed: int, kept: bool) -> tu
     if not kept:  # as versions up to 0.1.1 prepared it
         tokenizer.model_input_names = ["input_ids", "attention_mask"]
     splits = {
-        split.name: encoding_cache.prepare(MRPC, split, options.data, tokenizer, hyper)
+        split.name: encoding_cache.prepare(
+            HEADS[MRPC.head].encoder, MRPC, split, options.data, tokenizer, hyper
+        )
         for split in (MRPC.train, *MRPC.dev)
     }
     assert ("token_type_ids" in splits["train"].table.column_names) == kept

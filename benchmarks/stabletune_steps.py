@@ -29,6 +29,7 @@ from raysearch.data.augmentation.augmented_dataset import AugmentedDataset
 from raysearch.data.dataset import EncodedDataset
 from raysearch.data.prefetch import training_steps
 from raysearch.data.sampling import step_batches
+from raysearch.heads import HEADS
 from raysearch.models import ReusableModel
 from raysearch.models.pretrained import read_pretrained, read_tokenizer
 from raysearch.recipes import RECIPES
@@ -75,7 +76,9 @@ class Ways:
             view=options.view, corpus=options.view, EPOCH={"steps": options.steps}
         )
         tokenizer = read_tokenizer(options.model, ())
-        made = encoding_cache.prepare(TASK, TASK.train, options.data, tokenizer, self.hyper)
+        made = encoding_cache.prepare(
+            HEADS[TASK.head].encoder, TASK, TASK.train, options.data, tokenizer, self.hyper
+        )
         found = resources.find_resources(TASK, options.data, self.hyper.view_kinds())
         given = dictionaries.read(found.dictionaries)
         self.material = {"tokenizer": tokenizer, "pool": None, "dictionaries": given}

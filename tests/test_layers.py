@@ -8,16 +8,17 @@ import ast
 import re
 from pathlib import Path
 
+import pytest
 from support.source import PACKAGE, trees
 
-from raysearch.tasks import TASKS
+from raysearch.tasks import HEAD_FACTS, TASKS
 
 LAYERS = (
     ("errors", "storage", "lazy_registration"),
     ("search_space", "tasks", "metrics", "recipes", "statistics"),
     ("study",),
     ("data", "run_folder"),
-    ("preflight", "results"),
+    ("heads", "preflight", "results"),
     ("models",),
     ("training",),
     ("predictions", "workers"),
@@ -38,14 +39,15 @@ IMPORTED_BY = {
     "yaml": {"study", "cli"},
     "typer": {"cli"},
     "rich": {"cli"},
-    "pyarrow": {"data", "results", "predictions", "search"},
-    "torch": {"recipes", "data", "models", "training", "predictions", "workers"},
+    "pyarrow": {"data", "heads", "results", "predictions", "search"},
+    "torch": {"recipes", "data", "heads", "models", "training", "predictions", "workers"},
     "sentencepiece": {"models", "data"},
     "numpy": {
         "metrics",
         "statistics",
         "results",
         "data",
+        "heads",
         "models",
         "training",
         "predictions",
@@ -59,7 +61,7 @@ LIGHT = (
     "study", "run_folder", "preflight", "results", "data/readers", "cli", "api",
     *(f"predictions/{name}" for name in (
         "comparison", "error_collection", "folders", "json_files", "multilingual", "references",
-        "result", "row_errors", "scoring", "split_detection", "split_names", "submission_files",
+        "result", "row_errors", "scoring", "split_detection", "split_names",
         "text_files",
     )),
     *(f"data/augmentation/{name}" for name in (
@@ -187,3 +189,57 @@ def test_no_code_asks_for_the_name_of_a_task():
     assert not [(path, text) for path, text in compared if asked.search(text)]
     named = [(path, node.value) for path, node in nodes(ast.Constant) if node.value in TASKS]
     assert not [(path, name) for path, name in named if module(path) != "tasks"]
+
+
+# Modules that may name heads: tasks have rows of them, `heads` has one module for each. What
+# `models/convert` names so are the heads of fairseq's checkpoints.
+OF_HEADS = ("tasks", "heads", "models/convert")
+QUOTED = {repr(name) for name in HEAD_FACTS}
+
+
+def names_a_head(node):
+    """Whether an expression is the head of something: `task.head`, `head`."""
+    return getattr(node, "attr", getattr(node, "id", "")) == "head"
+
+
+def compares_a_head(node):
+    """Whether a comparison asks for the name of a head; not whether something is listed for it."""
+    if not any(map(names_a_head, (node.left, *node.comparators))):
+        return False
+    listed = isinstance(node.comparators[0], ast.Call | ast.Attribute | ast.Subscript)
+    return not (isinstance(node.ops[0], ast.In | ast.NotIn) and listed)
+
+
+def test_no_code_outside_the_heads_asks_for_the_name_of_a_head():
+    def others(kind):
+        for path, node in nodes(kind):
+            if not path.as_posix().startswith(OF_HEADS):
+                yield path, node
+
+    assert not [
+        f"{path}: {ast.unparse(node)}"
+        for path, node in others(ast.Compare)
+        if compares_a_head(node) or {ast.unparse(x) for x in ast.walk(node)} & QUOTED
+    ]
+    # Recipes list the heads that they train, and hyperparameters those that read them.
+    assert not [
+        f"{path}:{node.lineno} {node.value}"
+        for path, node in others(ast.Constant)
+        if node.value in set(HEAD_FACTS) and module(path) != "recipes"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "compared"),
+    [
+        ("task.head == 'span'", True),
+        ("head != other", True),
+        ("task.head in ('span', 'tag')", True),
+        ("task.head in SPLITTING", True),
+        ("head in recipe.heads", False),
+        ("task.head in read_by.get(name, (task.head,))", False),
+        ("heads == 2", False),
+    ],
+)
+def test_a_comparison_of_heads_is_seen(text, compared):
+    assert compares_a_head(ast.parse(text, mode="eval").body) == compared

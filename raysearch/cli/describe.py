@@ -23,19 +23,9 @@ from ..study.model_names import resolve_model_folder
 from ..study.unusual_values import unusual_value_notes
 
 Sizes = Mapping[str, Mapping[str, int]]  # task -> split -> examples
-_LABELS = {  # head -> what stands for the labels of a task that has no list of them
-    "regress": "a number",
-    "choose": "an option",
-    "span": "a part of the context",
-    "thought": "the masked tokens",
-}
 MAX_SCHEDULES = 50  # configurations of a task whose schedules are shown
 MAX_POINTS = 5000  # configurations that are counted one by one
 LOG_WIDTH = 160  # columns of a table that is not printed to a terminal
-# Heads whose schedules depend on the tokenizer: an example too long for the model becomes several,
-# or several examples become one.
-_SPLITTING_HEADS = ("span", "tag")
-_JOINING_HEADS = ("thought",)
 
 
 def show_list(what: str) -> None:
@@ -175,7 +165,7 @@ def _schedules(study: Study, sizes: Sizes) -> Table:
     recipe = RECIPES[study.recipe]
     for name in (name for name in study.tasks if name in sizes):
         examples = sum(sizes[name][split.name] for split in study.training_splits(name))
-        head = tasks.get(name).head
+        facts = tasks.get(name).facts
         for point in study.initial_points(name)[:MAX_SCHEDULES] or [{}]:
             hyper = study.hyperparameters(name, point)
             rows = [(spaces.format_point(point) or "the defaults", hyper)]
@@ -184,9 +174,9 @@ def _schedules(study: Study, sizes: Sizes) -> Table:
             for text, values in rows:
                 schedule = make_schedule(values, values.examples_per_epoch(examples))
                 is_fixed = isinstance(values.EPOCH, Steps) or values.epoch_examples
-                prefix = "at least " if head in _SPLITTING_HEADS and not is_fixed else ""
+                prefix = "at least " if facts.splits_examples and not is_fixed else ""
                 counts = [f"{prefix if n else ''}{n:,}" for n in (schedule.steps, schedule.warmup)]
-                if head in _JOINING_HEADS and not is_fixed:
+                if facts.joins_examples and not is_fixed:
                     counts = ["?", "?"]
                 _add(table, name, text, *counts, str(len(schedule.evaluations)))
     return table
@@ -195,7 +185,7 @@ def _schedules(study: Study, sizes: Sizes) -> Table:
 def _tasks() -> Table:
     table = _table("task", "head", "inputs", "labels", "metrics, the first selects", "folder")
     for name, task in tasks.TASKS.items():
-        labels = ", ".join(task.labels) or _LABELS[task.head]
+        labels = ", ".join(task.labels) or task.facts.output
         inputs = ", ".join(task.inputs)
         _add(table, name, task.head, inputs, labels, ", ".join(task.metrics), task.folder)
     return table

@@ -1,6 +1,6 @@
 """The cache of prepared splits: raw files become token ids once per (data, tokenizer, lengths).
 
-It knows how each head encodes text. It is apart from models and Ray because it needs neither.
+It is apart from models and Ray because it needs neither.
 """
 
 import hashlib
@@ -24,28 +24,11 @@ from ..storage import move, remove_file, staged_file, write_atomically
 from ..tasks import Example, Split, Task
 from . import readers
 from .columns import GROUP, ID, INPUT, LABEL, LANGUAGE, TYPE, token_types
-from .encoders import (
-    masked_lm,
-    multiple_choice,
-    question_answering,
-    sequence_classification,
-    token_classification,
-)
+from .encoders.encoder import Encoder
 from .token_stream import TokenStream, is_token_stream, open_memory_mapped
 
 FORMAT = 4  # raise it when the same input is prepared to something else
 CHUNK = 2000  # examples that are encoded at once
-# The encoder of each head: `encode`, `padding`, and `SHAPE`, the hyperparameters that it reads. An
-# encoder may have `facts`, the metadata of a table that depends on the tokenizer; `LOST`, why it
-# leaves out training examples; `chunks`, which divides the examples in its own way.
-ENCODERS = {
-    "classify": sequence_classification,
-    "regress": sequence_classification,
-    "choose": multiple_choice,
-    "tag": token_classification,
-    "span": question_answering,
-    "thought": masked_lm,
-}
 
 __all__ = [
     "GROUP",
@@ -101,6 +84,7 @@ def cache_folder() -> Path:
 
 
 def prepare(
+    encoder: Encoder,
     task: Task,
     split: Split,
     root: Path,
@@ -111,6 +95,7 @@ def prepare(
     """Return the token ids of a split, from the cache if it was prepared before.
 
     Args:
+        encoder: of the task's head.
         task: the task of the split.
         split: the split.
         root: the data folder.
@@ -126,10 +111,11 @@ def prepare(
         return readers.read(task, split, root, max_bad_rows=max_bad_rows, on_skipped=on_skipped)
 
     source = readers.fingerprint(task, split, root)
-    return prepare_examples(task, split, tokenizer, hyper, examples, source, max_bad_rows)
+    return prepare_examples(encoder, task, split, tokenizer, hyper, examples, source, max_bad_rows)
 
 
 def prepare_examples(
+    encoder: Encoder,
     task: Task,
     split: Split,
     tokenizer: Any,
@@ -141,6 +127,7 @@ def prepare_examples(
     """Return the token ids of examples that take the place of those of a split.
 
     Args:
+        encoder: see `prepare`.
         task: the task of the split.
         split: the split.
         tokenizer: see `prepare`.
@@ -153,8 +140,8 @@ def prepare_examples(
         InputError: every broken row with its file and line, or no example is usable.
     """
     train = split in task.training_splits()
-    padding = ENCODERS[task.head].padding(tokenizer)
-    digest = _digest(task, split, tokenizer, hyper, source, max_bad_rows)
+    padding = encoder.padding(tokenizer)
+    digest = _digest(encoder, task, split, tokenizer, hyper, source, max_bad_rows)
     path = cache_folder().absolute() / "prepared" / f"{digest[:32]}.arrow"
     note_path = path.with_suffix(".left")
     table = _load(path)
@@ -164,27 +151,23 @@ def prepare_examples(
         note = partial(_append_note, note_path)
         language = split.language or "" if task.by_language else ""
         rows = examples(lambda errors: note(errors.summary()))
-        batches = _encode(rows, task, tokenizer, hyper, note, train=train, language=language)
+        batches = _encode(
+            encoder, rows, task, tokenizer, hyper, note, train=train, language=language
+        )
         _write(path, batches)
         table = _load(path)
         assert table is not None, f"{path} cannot be read back"
     skipped = note_path.read_text(encoding="utf-8") if note_path.is_file() else ""
     if not table.num_rows:
-        raise _no_example(task, split, hyper, skipped)
+        text = encoder.none_left.format(max_length=hyper.max_length, skipped=skipped)
+        raise InputError(task.name, [Problem(location=split.name, text=text)])
     return Prepared(
         table=table, path=path, padding=padding, digest=digest, cached=cached, skipped=skipped
     )
 
 
-def _no_example(task: Task, split: Split, hyper: Hyperparameters, skipped: str) -> InputError:
-    """Return the error for a split of which every example was left out."""
-    text = f"no example of {hyper.max_length} tokens or fewer; a larger max_length would do"
-    if task.head == "span":
-        text = f"no example is left to learn from: {skipped}"
-    return InputError(task.name, [Problem(location=split.name, text=text)])
-
-
 def _digest(
+    encoder: Encoder,
     task: Task,
     split: Split,
     tokenizer: Any,
@@ -193,9 +176,8 @@ def _digest(
     max_bad_rows: int,
 ) -> str:
     """Return the identity of all that a prepared split depends on, SHA-256."""
-    encoder, train = ENCODERS[task.head], split in task.training_splits()
-    padding = encoder.padding(tokenizer)
-    shape = [(name, getattr(hyper, name)) for name in encoder.SHAPE]
+    train, padding = split in task.training_splits(), encoder.padding(tokenizer)
+    shape = [(name, getattr(hyper, name)) for name in encoder.shape]
     key: tuple[object, ...] = (
         FORMAT,
         task.head,
@@ -280,6 +262,7 @@ def _load(path: Path) -> pa.Table | None:
 
 
 def _encode(
+    encoder: Encoder,
     examples: Iterable[Example],
     task: Task,
     tokenizer: Any,
@@ -290,21 +273,18 @@ def _encode(
     language: str,
 ) -> Iterator[pa.RecordBatch]:
     """Yield record batches of encoded examples, and note how many were lost."""
-    encoder = ENCODERS[task.head]
-    facts = {LANGUAGE: language}
-    if hasattr(encoder, "facts"):
-        facts |= encoder.facts(tokenizer)
-    reason, lost = getattr(encoder, "LOST", "") if train else "", 0
-    for chunk in getattr(encoder, "chunks", _chunks)(iter(examples)):
+    facts, chunks = {LANGUAGE: language, **encoder.facts(tokenizer)}, encoder.chunks or _chunks
+    reason, lost = encoder.lost if train else "", 0
+    for chunk in chunks(iter(examples)):
         columns = encoder.encode(chunk, task, tokenizer, hyper, train=train)
-        group = len(columns[ID]) // len(chunk) if task.head == "choose" else 1
+        group = len(columns[ID]) // len(chunk) if task.facts.groups_options else 1
         if reason:
             ids = Counter(example["id"] for example in chunk)
             lost += (ids - Counter(columns[ID].to_pylist())).total()
         metadata = {GROUP: str(group), **facts}
         yield pa.RecordBatch.from_pydict(columns).replace_schema_metadata(metadata)
     if lost:
-        note(f"{lost:,} examples left out: {reason.format(hyper.max_length)}")
+        note(f"{lost:,} examples left out: {reason.format(max_length=hyper.max_length)}")
 
 
 def _chunks(examples: Iterator[Example]) -> Iterator[list[Example]]:

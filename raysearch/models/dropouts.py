@@ -14,8 +14,10 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel
 
+from ..heads.span_modeling import ConditionalSpanHead
 from ..recipes import Hyperparameters
-from .heads import ConditionalSpanHead, build_model
+from ..tasks import Head
+from .architectures import build_model
 from .layer_depths import fill_with_zeros, sample_text
 
 FIELDS = ("dropout", "attention_dropout", "classifier_dropout")
@@ -116,7 +118,7 @@ class DropoutReach:
         )
 
 
-def find_dropout_reach(config: Mapping[str, Any], head: str) -> DropoutReach:
+def find_dropout_reach(config: Mapping[str, Any], head: Head) -> DropoutReach:
     """Return what the dropout settings reach in the model of a configuration with a task's head.
 
     Args:

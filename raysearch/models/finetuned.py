@@ -14,10 +14,10 @@ from safetensors.torch import load_file
 from transformers import AutoConfig, PreTrainedModel
 
 from ..errors import InputError, Problem
-from ..recipes import Hyperparameters
+from ..heads import HEADS
 from ..tasks import Task
+from .architectures import ARCHITECTURES, attach_head
 from .folder_inspection import check_sizes
-from .heads import HEADS, attach_head, head_config
 from .label_order import output_order, reorder
 from .pretrained import empty_model, from_hub, not_finite
 from .training_record import TrainingRecord, decode_record, head_choices, other_task_note
@@ -60,7 +60,7 @@ def load_finetuned(
     """
     source = str(folder)
     config = from_hub(AutoConfig.from_pretrained, source)
-    known = head_config(task.head, Hyperparameters())
+    known = task.facts.variant_fields
     choices = {name: value for name, value in head_choices(config, source).items() if name in known}
     record = decode_record(getattr(config, "raysearch", None), source)
     if record and (text := other_task_note(record, task)):
@@ -71,7 +71,7 @@ def load_finetuned(
     check_sizes(folder, shapes, f"{empty.base_model_prefix}.", lambda name: False)
     model: PreTrainedModel
     model, info = from_hub(
-        HEADS[task.head].from_pretrained,
+        ARCHITECTURES[task.head].from_pretrained,
         source,
         config=config,
         dtype=torch.float32,
@@ -83,7 +83,7 @@ def load_finetuned(
     order, text = output_order(model.config, task, source)
     if text:
         note(text)
-    if _has_conditional_head(choices):
+    if HEADS[task.head].has_own_modules(choices):
         _load_weights(model, folder)
     if names := not_finite(model.state_dict()):
         raise _refusal(source, f"{len(names):,} tensors hold NaN or infinity: {_shorten(names)}")
@@ -94,11 +94,6 @@ def load_finetuned(
     return model
 
 
-def _has_conditional_head(choices: Mapping[str, str]) -> bool:
-    """Return whether a folder holds the head that transformers does not have."""
-    return choices.get("span_head") == "conditional"
-
-
 def _refuse_unfit(model: PreTrainedModel, info: Mapping[str, Any], task: Task, source: str) -> None:
     """Raise InputError if a folder's weights are not those of the task's model.
 
@@ -106,14 +101,14 @@ def _refuse_unfit(model: PreTrainedModel, info: Mapping[str, Any], task: Task, s
     """
     body, names = f"{model.base_model_prefix}.", set(model.state_dict())
     missing = {name for name in info["missing_keys"] if name in names}
-    if _has_conditional_head(getattr(model.config, "raysearch", None) or {}):
-        # transformers looks for its own head; `_load_weights` reads the conditional one.
+    if HEADS[task.head].has_own_modules(getattr(model.config, "raysearch", None) or {}):
+        # transformers looks for its own head; `_load_weights` reads the other one.
         missing = {name for name in missing if name.startswith(body)}
     unexpected = {n for n in info["unexpected_keys"] if n not in names and not _IDLE.search(n)}
-    if task.head == "thought":  # the task gives embeddings, which no head reads
+    if task.facts.writes_embeddings:  # no head reads them
         unexpected = {name for name in unexpected if name.startswith(body)}
     missing_head = sorted(name for name in missing if not name.startswith(body))
-    if task.head != "thought":
+    if not task.facts.writes_embeddings:
         if missing_head:
             text = f"no trained head in it: {', '.join(missing_head)}; a run's best/ has one"
             raise _refusal(source, text, with_source=False)

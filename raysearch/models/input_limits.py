@@ -17,8 +17,7 @@ from ..data.columns import pair_special_tokens, token_types
 from ..errors import InputError, Problem
 from ..recipes import Hyperparameters
 from ..tasks import Task
-from .auto_classes import Architectures
-from .heads import HEADS
+from .architectures import ARCHITECTURES, Architectures
 
 ENCODER = Architectures("encodes texts", AutoModel)
 NO_LIMIT = 2**20  # tokens that a tokenizer may give if the model has no limit
@@ -206,7 +205,7 @@ def task_problems(
     """
     problems = []
     try:
-        HEADS[task.head][type(config)]
+        ARCHITECTURES[task.head][type(config)]
     except InputError as error:
         prefix = f"'{name}' cannot be trained on {task.name}: "
         problems += [replace(problem, text=prefix + problem.text) for problem in error.problems]
@@ -231,7 +230,7 @@ def length_problem(
     """
     if hyper is None or "max_length" not in hyper.model_fields_set:
         return None
-    if task.head == "thought" or hyper.max_length <= limit:
+    if task.facts.joins_examples or hyper.max_length <= limit:
         return None
     text = f"{task.name}: '{name}' has positions for {limit} tokens, got {hyper.max_length}"
     return Problem(location="max_length", text=f"{text}; {limit} or fewer would do")
@@ -240,15 +239,12 @@ def length_problem(
 def _special_tokens_problem(tokenizer: Any, task: Task) -> str:
     """Return which special tokens of a tokenizer a task's texts lack; "" if they lack none."""
     begin, middle, end = pair_special_tokens(tokenizer)
-    pairs = task.head in ("span", "choose") or (
-        task.head in ("classify", "regress") and len(task.inputs) > 1
-    )
-    if pairs and not middle:
+    if task.reads_pairs and not middle:
         return (
             f"puts no separator between two texts, which {task.name} needs; a template with one "
             "(post_processor in tokenizer.json) would do"
         )
-    if task.head == "thought" and (tokenizer.mask_token_id is None or not begin):
+    if task.facts.masks_tokens and (tokenizer.mask_token_id is None or not begin):
         return (
             f"has no mask token, or puts none before a text, and {task.name} needs both; the "
             "tokenizer of Cross-Thought would do"

@@ -19,14 +19,14 @@ import torch
 from transformers import AutoConfig, AutoTokenizer, PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
-from .. import __version__
 from ..errors import InputError, Problem
+from ..heads import HEADS
 from ..recipes import Hyperparameters
 from ..study.model_names import scratch_shape
-from ..tasks import Task
+from ..tasks import Head, Task
 from . import scratch
+from .architectures import ARCHITECTURES
 from .folder_inspection import check_sizes, inspect_model_folder
-from .heads import HEADS, head_config
 from .input_limits import (
     InputLimits,
     find_input_limits,
@@ -35,8 +35,7 @@ from .input_limits import (
     tokenizer_problems,
 )
 from .label_order import own_labels, same_order
-from .model_folder import staged_model_folder
-from .training_record import FIELD, TrainingRecord, decode_record, head_choices
+from .training_record import FIELD, decode_record, head_choices
 
 # Characters that few vocabularies have: a tokenizer that fails at unknown characters fails here.
 _PROBE = "a \u0bf5 \U0001f9ff \ufffd"
@@ -59,7 +58,7 @@ class Pretrained:
     """
 
     name: str
-    head: str
+    head: Head
     config: dict[str, Any]
     weights: dict[str, np.ndarray]
     tokenizer: dict[str, bytes]
@@ -158,12 +157,12 @@ def read_pretrained(
     if tokenizer.pad_token_id is not None:
         config.pad_token_id = tokenizer.pad_token_id  # heads find a row's last token by it
     config.num_labels = task.outputs
-    config.raysearch = head_config(task.head, hyper) or None
+    config.raysearch = HEADS[task.head].variant(hyper) or None
     if task.labels:
         config.id2label = dict(enumerate(task.labels))
         config.label2id = {label: index for index, label in enumerate(task.labels)}
     weights = {} if scratch_shape(name) else _read_weights(name, task, config, keeps_head)
-    config.problem_type = "regression" if task.head == "regress" else None
+    config.problem_type = "regression" if task.facts.numeric_labels else None
     files = tokenizer_files(tokenizer)
     settings = config.to_dict()
     for incidental in ("_name_or_path", "transformers_version"):  # the digest is of content alone
@@ -178,60 +177,6 @@ def read_pretrained(
         task=task.name,
         notes=(f"'{name}': {why_drawn}",) if why_drawn else (),
     )
-
-
-def save_model(
-    folder: Path,
-    pretrained: Pretrained,
-    weights: dict[str, np.ndarray],
-    hyper: Hyperparameters | None = None,
-    trial: Mapping[str, Any] | None = None,
-) -> None:
-    """Write a transformers folder atomically, replacing one that exists.
-
-    Args:
-        folder: where to write.
-        pretrained: what the training began from; gives configuration and tokenizer.
-        weights: parameter or buffer name -> float32 array.
-        hyper: the hyperparameters of the training. They may shape the model, and are recorded in
-            the folder together with the task. None: nothing is recorded.
-        trial: further facts of the training to record, see TrainingRecord.
-    """
-    settings = {**pretrained.config, **(hyper or Hyperparameters()).config_overrides()}
-    settings.pop("auto_map", None)  # set by models of a hub; their own code was not run in training
-    config = AutoConfig.for_model(**{**settings, "dtype": "float32"})  # the dtype of the weights
-    config.architectures = [HEADS[pretrained.head][type(config)].__name__]
-    files = pretrained.tokenizer
-    if hyper is not None and pretrained.task:
-        files, limit = _limit_length(files, hyper.max_length)
-        record = TrainingRecord(
-            version=__version__,
-            task=pretrained.task,
-            model=pretrained.name,
-            hyper=hyper,
-            tokenizer_limit=limit,
-            trial=trial or {},
-        )
-        config.raysearch = record.encode()
-        files = {**files, "README.md": record.card().encode()}
-    with staged_model_folder(folder, config, weights, replace=True) as staged:
-        for name, content in files.items():
-            (staged / name).write_bytes(content)
-
-
-def _limit_length(files: dict[str, bytes], max_length: int) -> tuple[dict[str, bytes], int | None]:
-    """Return a tokenizer's files limited to `max_length` tokens, and the limit they had before."""
-    name = "tokenizer_config.json"
-    settings = json.loads(files.get(name, b"{}"))
-    limit = settings.get("model_max_length")
-    limit = limit if isinstance(limit, int) else None
-    auto_map = settings.pop("auto_map", None)
-    if limit is not None and limit > max_length:
-        settings["model_max_length"] = max_length
-    elif not auto_map:
-        return files, limit
-    text = json.dumps(settings, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
-    return {**files, name: text.encode()}, limit
 
 
 def from_hub(reader: Callable[..., Any], name: str, **options: Any) -> Any:
@@ -278,10 +223,10 @@ def _first_line(error: BaseException) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
-def empty_model(name: str, config: Any, head: str) -> PreTrainedModel:
+def empty_model(name: str, config: Any, head: Head) -> PreTrainedModel:
     """Return the model of a configuration on the meta device: shapes without values or memory."""
     with _reading(name, "config.json"), torch.device("meta"):
-        return HEADS[head].from_config(config, dtype=torch.float32, trust_remote_code=False)
+        return ARCHITECTURES[head].from_config(config, dtype=torch.float32, trust_remote_code=False)
 
 
 def _keeps_head(config: Any, task: Task, hyper: Hyperparameters, name: str) -> tuple[bool, str]:
@@ -292,21 +237,21 @@ def _keeps_head(config: Any, task: Task, hyper: Hyperparameters, name: str) -> t
     """
     drawn = "; the head is drawn anew"
     record = decode_record(getattr(config, FIELD, None), name)
-    if task.head == "regress":
+    if task.facts.numeric_labels:
         if config.problem_type != "regression" or config.num_labels != task.outputs:
             return False, ""
         if record and record.hyper.label_scale != hyper.label_scale:
             scales = f"{record.hyper.label_scale:g}, not {hyper.label_scale:g}"
             return False, f"its labels were divided by {scales}{drawn}"
         return True, ""
-    choices = head_config(task.head, hyper)
+    choices = HEADS[task.head].variant(hyper)
     stored = head_choices(config, name)
     if differing := {n: value for n, value in stored.items() if choices.get(n, value) != value}:
         return False, f"its head was trained with {differing}, not {choices}{drawn}"
     if stored.get("span_head") == "conditional":  # transformers has no such head to read it into
         return False, f"its conditional head is not trained further{drawn}"
     if not task.labels:
-        architecture = HEADS[task.head][type(config)].__name__
+        architecture = ARCHITECTURES[task.head][type(config)].__name__
         return architecture in (config.architectures or ()), ""
     if same_order(config, task):
         return True, ""
@@ -324,7 +269,7 @@ def _read_weights(name: str, task: Task, config: Any, keeps_head: bool) -> dict[
         prefix = empty.base_model_prefix + "."
         check_sizes(Path(name), shapes, prefix, lambda n: not (keeps_head or n.startswith(prefix)))
     model, info = from_hub(
-        HEADS[task.head].from_pretrained,
+        ARCHITECTURES[task.head].from_pretrained,
         name,
         config=config,
         dtype=torch.float32,

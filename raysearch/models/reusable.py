@@ -13,13 +13,12 @@ from transformers import PreTrainedModel
 
 from ..errors import InputError, Problem
 from ..recipes import Hyperparameters
+from ..tasks import HEAD_FACTS
+from .architectures import build_model
 from .dropouts import FIELDS, DropoutReach, find_dropout_reach, set_dropouts
 from .first_token_layer import read_first_token
-from .heads import build_model
 from .pretrained import Pretrained
 from .pruned_embedding import full_state_dict, prune_embedding
-
-FIRST_TOKEN = ("classify", "regress", "choose")  # heads that read no other token
 
 
 class ReusableModel:
@@ -123,7 +122,7 @@ def build_trial_model(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         model = build_model({**pretrained.config, **settings}, pretrained.head)
-    if pretrained.head in FIRST_TOKEN:
+    if HEAD_FACTS[pretrained.head].reads_first_token:
         read_first_token(model)
     if hyper.gradient_checkpointing:
         options = {"use_reentrant": False}

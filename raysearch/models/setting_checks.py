@@ -6,6 +6,8 @@ be read is skipped: the reader of the model reports why.
 
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from operator import ne
 from typing import Any
 
 import torch
@@ -14,26 +16,31 @@ from transformers.utils import logging as transformers_logging
 
 from .. import tasks
 from ..errors import InputError, Problem
+from ..heads import HEADS
 from ..recipes import Hyperparameters
 from ..study import Study
 from ..study.model_names import scratch_shape
 from . import scratch
+from .architectures import build_model
 from .dropouts import FIELDS, DropoutReach, find_dropout_reach
-from .heads import build_model, head_config
 from .layer_depths import depths_of
 
 _VOCABULARY = range(1000)  # in place of the tokenizer of a model from scratch
 
-# Settings that shape how a model is built or trained -> whether a value has any effect.
+# Settings that shape how a model is built or trained -> whether a value has any effect. The
+# default variant of a head is transformers' own.
 _HAS_EFFECT: dict[str, Callable[[Any], bool]] = {
     **dict.fromkeys(FIELDS, lambda rate: rate is not None),
     "layerwise_decay": lambda rate: rate not in (None, 1),
     "gradient_checkpointing": bool,
-    "pooling": lambda pooling: pooling == "sum",
-    "span_head": lambda head: head == "conditional",
+    **{
+        field: partial(ne, getattr(Hyperparameters(), field))
+        for facts in tasks.HEAD_FACTS.values()
+        for field in facts.variant_fields
+    },
 }
 _RATES = (*FIELDS, "layerwise_decay")
-_HEAD_OF_SETTING = {"pooling": "tag", "span_head": "span"}
+_VARIANT_FIELDS = {field for facts in tasks.HEAD_FACTS.values() for field in facts.variant_fields}
 
 
 def setting_problems(
@@ -80,11 +87,12 @@ def _hint(study: Study, names: Sequence[str], location: str) -> str:
 
 def _effective_fields(study: Study, name: str) -> set[str]:
     """Return the settings that a task's trials fix or search with a value that has an effect."""
-    space, hyper, head = study.space_of(name), study.hyperparameters(name, {}), tasks.get(name).head
+    space, hyper = study.space_of(name), study.hyperparameters(name, {})
+    of_other_heads = _VARIANT_FIELDS - set(tasks.get(name).facts.variant_fields)
     fields = set()
     for field, has_effect in _HAS_EFFECT.items():
         values = space[field].ends if field in space else (getattr(hyper, field),)
-        if _HEAD_OF_SETTING.get(field, head) == head and any(map(has_effect, values)):
+        if field not in of_other_heads and any(map(has_effect, values)):
             fields.add(field)
     return fields
 
@@ -116,7 +124,11 @@ def _read_config(model: str, download: bool) -> dict[str, Any] | None:
 
 
 def _reasons(
-    config: dict[str, Any], head: str, hyper: Hyperparameters, fields: set[str], fixed: set[str]
+    config: dict[str, Any],
+    head: tasks.Head,
+    hyper: Hyperparameters,
+    fields: set[str],
+    fixed: set[str],
 ) -> dict[str, str]:
     """Return why settings have no effect on a model: hyperparameter -> text.
 
@@ -127,7 +139,7 @@ def _reasons(
         fields: the settings to check.
         fixed: the ones among them that are not searched.
     """
-    config = {**config, **hyper.config_overrides(), "raysearch": head_config(head, hyper) or None}
+    config = {**config, **hyper.config_overrides(), "raysearch": HEADS[head].variant(hyper) or None}
     try:
         with torch.device("meta"):
             model = build_model(config, head)

@@ -14,11 +14,11 @@ import numpy as np
 import torch
 
 from ..errors import InputError, Problem
+from ..heads import HEADS
 from ..recipes import Hyperparameters
 from ..study.model_names import resolve_model_folder
 from ..tasks import Task
 from .finetuned import load_finetuned, read_record
-from .heads import head_config
 from .pretrained import Pretrained, read_tokenizer
 from .reusable import build_trial_model, export_weights
 from .training_record import TrainingRecord
@@ -97,14 +97,14 @@ def _difference(
     for name, tensor in expected.items():
         if name not in weights or tensor.shape != weights[name].shape:
             return f"of another shape: {name}"
-    defaults = head_config(task.head, Hyperparameters())
+    defaults = HEADS[task.head].variant(Hyperparameters())
     choices = getattr(config, "raysearch", None) or {}
-    if defaults | choices != head_config(task.head, hyper):
+    if defaults | choices != HEADS[task.head].variant(hyper):
         return f"with another head: {choices or defaults}"
     labels, own_labels = [label.lower() for label in task.labels], _labels(config)
     if task.labels and own_labels != labels and sorted(own_labels) == sorted(labels):
         return f"with its labels in another order: {', '.join(own_labels)}"
-    if record and task.head == "regress" and record.hyper.label_scale != hyper.label_scale:
+    if record and task.facts.numeric_labels and record.hyper.label_scale != hyper.label_scale:
         scales = f"{record.hyper.label_scale:g}, not by {hyper.label_scale:g}"
         return f"with labels that were divided by {scales}"
     return ""

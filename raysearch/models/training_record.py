@@ -138,8 +138,8 @@ def head_choices(config: Any, source: str) -> dict[str, str]:
     record = decode_record(value, source)
     if record is None:
         return legacy_choices(value, source)
-    names = {"tag": ("pooling",), "span": ("span_head",)}.get(TASKS[record.task].head, ())
-    return {name: getattr(record.hyper, name) for name in names}
+    fields = TASKS[record.task].facts.variant_fields
+    return {name: getattr(record.hyper, name) for name in fields}
 
 
 def other_task_note(record: TrainingRecord, task: Task) -> str:
@@ -155,7 +155,7 @@ def other_task_note(record: TrainingRecord, task: Task) -> str:
     if record.task in (task.name, task.predicted_by):
         return ""
     trained = TASKS[record.task]
-    if (trained.head, trained.outputs) != (task.head, task.outputs):
+    if (trained.facts, trained.outputs) != (task.facts, task.outputs):
         text = f"its weights were trained on {record.task}, which has another head than {task.name}"
         raise InputError("model", [Problem(location="model", text=text)])
     return f"the weights were trained on {record.task}, not on this task"

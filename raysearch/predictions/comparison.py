@@ -155,7 +155,7 @@ def _check_ids(
 
 def _score_labels(task: Task, gold: References, path: Path, lines: Lines) -> dict[str, float]:
     """Return the task's metrics over the full split, and over each of its parts."""
-    if task.head == "tag":
+    if task.facts.labels_words:
         tags = {
             example_id(example): cast(tuple[int, ...], example["label"])
             for example in gold.examples

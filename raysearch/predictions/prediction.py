@@ -17,12 +17,11 @@ import torch
 from ..data import encoding_cache, readers
 from ..data.dataset import EncodedDataset
 from ..errors import InputError, Problem
+from ..heads import HEADS
 from ..models import finetuned
 from ..models.pretrained import read_tokenizer
 from ..tasks import Split
-from ..training import decode, embeddings, predict_outputs, span_decoding
-from ..training.evaluation import has_only_finite_scores
-from . import submission_files
+from ..training import predict_outputs
 from .prediction_checks import find_problems, submitted_splits
 from .prediction_jobs import PredictionJob, RunFacts, find_models, make_job, predicted_tasks
 
@@ -81,7 +80,7 @@ def _write_files(
     job: PredictionJob, root: Path, to: Path, note: Callable[[str], None] | None
 ) -> Iterator[Path]:
     """Write the submission files of one model, and yield their paths."""
-    task, folder, hyper = job.task, job.folder, job.hyper
+    task, folder, head = job.task, job.folder, HEADS[job.task.head]
     present = readers.present_splits(task, root)
     splits = [split for split in submitted_splits(task) if split.name in present]
     if not splits:
@@ -97,17 +96,9 @@ def _write_files(
         prepared = _prepare(job, split, root, tokenizer)
         examples = EncodedDataset(prepared.table, prepared.padding)
         outputs = _predict_outputs(job, model, split, examples, report)
-        predictions = decode(outputs, examples, task, hyper)
+        predictions = head.decode(outputs, examples, job.hyper)
         report(f"{task.name} {split.name}: {len(examples):,} examples predicted")
-        if task.head == "span":
-            files = span_decoding.answer_files(predictions, task, hyper)
-            yield from submission_files.write_answers(to, split, files)
-        elif task.head == "tag":
-            yield submission_files.write_tags(to, task, split, predictions)
-        elif task.head == "thought":
-            yield submission_files.write_embeddings(to, split, examples.ids(), predictions)
-        else:
-            yield submission_files.write_submission(to, task, split, examples.ids(), predictions)
+        yield from head.write(to, task, split, examples.ids(), predictions, job.hyper)
 
 
 def _prepare(
@@ -119,7 +110,8 @@ def _prepare(
         InputError: the folder's tokenizer fails.
     """
     try:
-        return encoding_cache.prepare(job.task, split, root, tokenizer, job.hyper)
+        encoder = HEADS[job.task.head].encoder
+        return encoding_cache.prepare(encoder, job.task, split, root, tokenizer, job.hyper)
     except (InputError, OSError, KeyboardInterrupt, SystemExit):
         raise
     except BaseException as error:  # a foreign tokenizer: a panic in Rust is no Exception
@@ -146,7 +138,7 @@ def _predict_outputs(
         InputError: the model fails, because its configuration does not describe it, or its outputs
             are not finite.
     """
-    task = job.task
+    task, head = job.task, HEADS[job.task.head]
     try:
         outputs = predict_outputs(
             model,
@@ -154,13 +146,13 @@ def _predict_outputs(
             task,
             job.hyper,
             autocast=nullcontext,
-            forward=embeddings if task.head == "thought" else None,
+            forward=head.forward_to_write,
             on_batch=_progress(f"{task.name} {split.name}", len(examples), report),
         )
     except Exception as error:  # a model of foreign files: any of its layers may fail in any way
         reason = "its config.json does not describe its weights, or memory is short"
         raise _failure(job, split, reason, error) from error
-    if not has_only_finite_scores(outputs, task):
+    if not head.are_finite(outputs):
         text = f"'{job.folder}' predicts NaN or infinity for {task.name} {split.name}"
         raise InputError(str(job.folder), [Problem(location="model", text=text)])
     return outputs

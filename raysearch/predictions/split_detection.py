@@ -44,7 +44,8 @@ def matching_splits(
     fitting = [other for other in others if _fits(task, other, data, keys)]
     if not fitting:
         return []
-    kind = _KEY_NAMES.get(task.layout, "sentences" if task.head == "tag" else "number of lines")
+    labels_words = task.facts.labels_words
+    kind = _KEY_NAMES.get(task.layout, "sentences" if labels_words else "number of lines")
     names = [other.name for other in fitting]
     text = f"the {kind} of the predictions fit {', '.join(names)} and not {split.name}; "
     if any(other.labelled or other.gold for other in fitting):
@@ -70,7 +71,7 @@ def _keys(task: Task, predictions: Answers | Lines) -> Keys:
     """
     if isinstance(predictions, dict):
         return frozenset(predictions)
-    if task.head == "tag":
+    if task.facts.labels_words:
         return [len(sentence) for sentence in split_sentences(predictions)]
     if task.layout == "lines":
         return [1] * len(predictions)
@@ -91,5 +92,6 @@ def _have_keys(task: Task, keys: Keys, examples: Iterable[Example]) -> bool:
                 return False
             missing.discard(identity)
         return not missing
-    sizes = (len(example_words(example)) if task.head == "tag" else 1 for example in examples)
+    labels_words = task.facts.labels_words
+    sizes = (len(example_words(example)) if labels_words else 1 for example in examples)
     return all(key == size for key, size in zip_longest(keys, sizes))

@@ -93,7 +93,7 @@ def _read_labels(
 
 
 def read_choices(
-    path: Path, lines: Lines, _task: Task, examples: Sequence[Example]
+    path: Path, lines: Lines, task: Task, examples: Sequence[Example]
 ) -> Sequence[int]:
     """Return the index of the predicted option for each example, from rows in any order.
 
@@ -103,6 +103,7 @@ def read_choices(
     Args:
         path: the file, for messages.
         lines: of `read_text`.
+        task: the task.
         examples: the examples of the split.
 
     Raises:
@@ -127,7 +128,7 @@ def read_choices(
         errors.add("labels", text)
     options = max(len(cast(tuple[str, ...], example["options"])) for example in examples)
     indices = {str(index): index for index in range(options)}
-    by_id = _values_by_id(rows, _name_parser(indices, "choice"), gold, errors)
+    by_id = _values_by_id(rows, _name_parser(indices, task.facts.label_name), gold, errors)
     return [by_id[example_id(example)] for example in examples]
 
 
@@ -149,11 +150,12 @@ def read_tags(
     """
     errors, sentences = RepeatedErrors(source=str(path)), split_sentences(lines)
     _check_count("sentences", len(sentences), len(examples), errors)
-    parse = _name_parser({tag: index for index, tag in enumerate(task.labels)}, "tag")
+    kind = task.facts.label_name
+    parse = _name_parser({tag: index for index, tag in enumerate(task.labels)}, kind)
     tags_by_id: dict[str, tuple[int, ...]] = {}
     for example, sentence in zip(examples, sentences, strict=False):
         words, first = example_words(example), sentence[0][0]
-        tags = [_parse_line(parse, "tag", tag, number, errors) for number, tag in sentence]
+        tags = [_parse_line(parse, kind, tag, number, errors) for number, tag in sentence]
         if len(tags) != len(words):
             text = f"{len(tags)} tags for {len(words)} words: {' '.join(words)[:60]}"
             errors.add(f"sentence from line {first}", text)

@@ -78,13 +78,13 @@ def _data_sizes(study: Study, name: str, root: Path) -> tuple[dict[str, int], li
 
 def _schedules(study: Study, name: str, sizes: dict[str, int]) -> tuple[list[Problem], list[str]]:
     """Return the schedules that no trial can have as problems, and other notes on schedules."""
-    head = tasks.get(name).head
-    if head in schedule_notes.UNCOUNTED_HEADS:
+    facts = tasks.get(name).facts
+    if facts.joins_examples:  # the number of blocks depends on the tokenizer
         return [], []
     problems, notes = [], []
     examples = sum(sizes[split.name] for split in study.training_splits(name))
     for line in schedule_notes.schedule_notes(study, name, examples):
-        if schedule_notes.is_refused(head, line):
+        if schedule_notes.is_refused(facts, line):
             text = f"{line}, of {examples:,} examples: a larger EPOCH or a smaller BSZ would do"
             problems.append(Problem(location=name, text=text))
         else:

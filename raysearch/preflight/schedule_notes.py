@@ -6,11 +6,10 @@ from typing import Any
 
 from ..recipes.schedule import NO_STEP, schedule_differences
 from ..study import Configuration, Study
+from ..tasks import HeadFacts
 
 MAX_CONFIGURATIONS = 2000  # that are checked
 _SCHEDULE_FIELDS = ("BSZ", "EPOCH", "WARMUP", "epoch_examples", "evaluations")
-_COUNTED_HEADS = ("classify", "regress", "choose")  # an example of the files is one of training
-UNCOUNTED_HEADS = ("thought",)  # examples are joined into blocks: their tokens decide how many
 
 
 def schedule_notes(study: Study, task: str, examples: int) -> list[str]:
@@ -34,13 +33,13 @@ def schedule_notes(study: Study, task: str, examples: int) -> list[str]:
     return list(lines)
 
 
-def is_refused(head: str, line: str) -> bool:
+def is_refused(facts: HeadFacts, line: str) -> bool:
     """Return whether a study is refused because of a line of `schedule_notes`.
 
     For some heads the number of training examples is only known after they are prepared; their
     studies are not refused.
     """
-    return head in _COUNTED_HEADS and NO_STEP in line
+    return facts.keeps_examples and NO_STEP in line
 
 
 def _points(study: Study, task: str) -> Iterator[Configuration]:

@@ -13,12 +13,6 @@ from ..study.model_names import model_problems, resolve_model_folder, scratch_sh
 from .file_problems import task_problems, unreadable_problem
 from .model_files import model_fingerprint
 
-# Head -> part of the names of transformers' models with it.
-_HEADS = {
-    "classify": "ForSequenceClassification",
-    "tag": "ForTokenClassification",
-    "span": "ForQuestionAnswering",
-}
 # Fields of config.json that a teacher and its student must have in common.
 _COMMON_FIELDS = ("model_type", "vocab_size", "hidden_size", "num_hidden_layers")
 
@@ -78,8 +72,8 @@ def _mismatch(config: dict[str, Any], task: tasks.Task, model: str) -> str:
     """Return why a model with this config.json cannot be a teacher; "" if nothing is wrong."""
     architectures = config.get("architectures")
     outputs = len(config.get("id2label") or ()) or config.get("num_labels") or 2
-    head = _HEADS.get(task.head, "")
-    if architectures and not any(head in architecture for architecture in architectures):
+    ends = task.facts.model_classes
+    if architectures and not any(end in name for name in architectures for end in ends):
         return f"is {', '.join(architectures)}, without a head for {task.name}"
     if outputs != task.outputs:
         return f"has a head with {outputs} outputs, {task.name} has {task.outputs}"

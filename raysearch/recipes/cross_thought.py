@@ -12,9 +12,10 @@ from pydantic import BeforeValidator, Field
 
 from ..search_space import Number
 from ..tasks import Head
-from .finetune import IGNORE_INDEX, LossTerms, Normalizers, finetune_loss
+from .finetune import LossTerms, Normalizers, finetune_loss
 from .hyperparameters import Hyperparameters, none_for_false
 from .recipe import Recipe, Stage
+from .task_losses import IGNORE_INDEX
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -5,17 +5,15 @@ The other recipes build on its functions.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from .hyperparameters import Hyperparameters
 from .recipe import Recipe, Stage
+from .task_losses import task_loss_of
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-IGNORE_INDEX = -100  # label of padding in the tags of a sentence: no loss, no score
 
 Normalizers = Mapping[str, int]  # counts of a step: its mean loss is over its "units"
 LossTerms = dict[str, "Tensor"]  # name -> term of a loss, a tensor without gradient, for reports
@@ -32,7 +30,7 @@ def finetune_loss(
     """Return the loss of plain fine-tuning (Devlin et al., 2019).
 
     It is the cross entropy over classes, options or tags, the squared error of a regression, or the
-    loss of an answer's start and end (see `span_loss`).
+    loss of an answer's start and end (see `task_losses`).
 
     Args:
         model: returns `logits`, [examples, outputs], or [examples, words, tags] for tags; for spans
@@ -59,12 +57,7 @@ def model_outputs(model: Any, batch: dict[str, Any]) -> Any:
         model: see `finetune_loss`.
         batch: its inputs; `labels` is not passed to the model.
     """
-    import torch  # inside: studies are read and tables are written without torch
-
-    if "at" in batch:
-        return model(**batch)
-    logits = model(**{name: x for name, x in batch.items() if name != "labels"}).logits
-    return logits.to(torch.promote_types(logits.dtype, torch.float32))
+    return task_loss_of(batch).outputs(model, batch)
 
 
 def supervised_loss(
@@ -74,53 +67,8 @@ def supervised_loss(
     normalizers: Normalizers | None = None,
 ) -> Tensor:
     """Return the task's own loss of a model's outputs; see `finetune_loss`."""
-    from torch.nn import functional
-
-    count: int | Tensor
-    if "start" in batch:
-        total, count = span_loss(outputs, hyper), len(outputs.start)
-    elif (labels := batch["labels"]).is_floating_point():
-        targets, count = labels / hyper.label_scale, len(labels)
-        total = functional.mse_loss(outputs.squeeze(-1), targets, reduction="sum")
-    else:
-        total = functional.cross_entropy(
-            outputs.flatten(0, -2),
-            labels.flatten(),
-            ignore_index=IGNORE_INDEX,
-            label_smoothing=hyper.label_smoothing,
-            reduction="sum",
-        )
-        count = (labels != IGNORE_INDEX).sum().clamp(min=1)
+    total, count = task_loss_of(batch).total(outputs, batch, hyper)
     return total / (max(1, normalizers["units"]) if normalizers else count)
-
-
-def span_loss(outputs: Any, hyper: Hyperparameters) -> Tensor:
-    """Return the sum over windows of -(log p(start) + log p(end)) / 2.
-
-    The conditional head adds -log p(answerable) times its weight (GluonNLP, ELECTRA).
-
-    Args:
-        outputs: `start` and `end`, scores or log-probabilities [windows, tokens]; `gold`; and
-            `nowhere`, the index of the token of each window that stands for no answer.
-        hyper: the trial's hyperparameters.
-
-    Returns:
-        A scalar.
-    """
-    from torch.nn import functional
-
-    gold, start, end = outputs.gold, outputs.start, outputs.end
-    if hyper.span_over == "context":
-        outside = (~outputs.context).scatter(1, outputs.nowhere[:, None], False)
-        start, end = (scores.masked_fill(outside, -math.inf) for scores in (start, end))
-    start_loss = functional.cross_entropy(start, gold["start"], reduction="sum")
-    end_loss = functional.cross_entropy(end, gold["end"], reduction="sum")
-    loss = (start_loss + end_loss) / 2
-    answerable = getattr(outputs, "answerable", None)
-    if answerable is None:
-        return loss
-    answerable_loss = functional.nll_loss(answerable, gold["impossible"], reduction="sum")
-    return loss + hyper.answerable_weight * answerable_loss
 
 
 RECIPE = Recipe(

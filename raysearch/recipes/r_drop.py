@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from ..search_space import Number
-from .consistency_losses import dropout_loss
-from .finetune import IGNORE_INDEX, LossTerms, Normalizers, model_outputs, supervised_loss
+from .finetune import LossTerms, Normalizers, model_outputs, supervised_loss
 from .hyperparameters import Hyperparameters
 from .recipe import Recipe, Stage
+from .task_losses import task_loss_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -50,23 +50,13 @@ def r_drop_loss(
     Returns:
         A scalar.
     """
-    from torch.nn import functional
-
     first, second = model_outputs(model, batch), model_outputs(model, batch)
     task_loss = (
         supervised_loss(first, batch, hyper, normalizers)
         + supervised_loss(second, batch, hyper, normalizers)
     ) / 2
     count = normalizers["units"] if normalizers else None
-    if "start" in batch:
-        start = dropout_loss(first.start, second.start, normalizer=count)
-        divergence = (start + dropout_loss(first.end, second.end, normalizer=count)) / 2
-    elif batch["labels"].is_floating_point():
-        difference = functional.mse_loss(first, second, reduction="sum")
-        divergence = difference / (count or len(first))
-    else:
-        mask = batch["labels"] != IGNORE_INDEX
-        divergence = dropout_loss(first, second, mask, normalizer=count)
+    divergence = task_loss_of(batch).divergence(first, second, batch, count)
     if loss_terms is not None:
         loss_terms |= {"task": task_loss.detach(), "divergence": divergence.detach()}
     return task_loss + hyper.agreement * divergence

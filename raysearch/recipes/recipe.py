@@ -54,6 +54,10 @@ class Recipe:
     teacher_configuration: Callable[[Any], dict[str, Any] | None] = lambda hyper: None
     incompatibility: Callable[[Head, Any], tuple[str, str] | None] = lambda head, hyper: None
 
+    def trains(self, head: Head) -> bool:
+        """Return whether the recipe can train the tasks of a head."""
+        return head in self.heads
+
     def stage_of(self, hyper: Hyperparameters) -> Stage:
         """Return the stage of a trial with these hyperparameters."""
         return self.stages[getattr(hyper, "stages", 1) - 1]

@@ -13,11 +13,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from ..tasks import Head
+from ..tasks import HEAD_FACTS, Head
 from .consistency_losses import Spans, teacher_loss, teacher_span_loss, views_loss, views_span_loss
-from .finetune import IGNORE_INDEX, LossTerms, Normalizers, model_outputs, supervised_loss
+from .finetune import LossTerms, Normalizers, model_outputs, supervised_loss
 from .recipe import Recipe, Stage
 from .stabletune_hyperparameters import StabletuneHyperparameters, teacher_configuration
+from .task_losses import IGNORE_INDEX, has_spans
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -39,7 +40,7 @@ def _incompatibility(head: Head, hyper: StabletuneHyperparameters) -> tuple[str,
     if hyper.compile and "noise" in (hyper.view, hyper.teacher_view):
         return "compile", "a compiled model would not see the noise on its embeddings: leave it out"
     for name in ("view", "teacher_view"):
-        if head != "classify" and getattr(hyper, name) == "translation":
+        if not HEAD_FACTS[head].labels_examples and getattr(hyper, name) == "translation":
             text = "the words of a translation are not aligned with those of the text; subwords, "
             return name, text + f"switch, noise or same would do for {head} tasks"
     return None
@@ -103,7 +104,7 @@ def _views_term(
 ) -> Tensor:
     """Return R1 of a batch: of classes, of tags, or of spans."""
     count = normalizers["compared"] if normalizers else None
-    if "at" not in batch:
+    if not has_spans(batch):
         return views_loss(outputs, noised_outputs, _word_mask(batch), normalizer=count)
     noised = batch.get(NOISED, batch)
     shared = batch.get(SHARED_TOKENS)
@@ -135,7 +136,7 @@ def _teacher_term(
         normalizers: see `stabletune_loss`.
     """
     count = normalizers["augmented"] if normalizers else None
-    if "at" not in batch:
+    if not has_spans(batch):
         mask, student_scores = _word_mask(batch), outputs[copies]
         if mask is not None:  # the longest sentence of the batch may not be among the copies
             words = slice(teacher_outputs.shape[1])

@@ -16,6 +16,7 @@ from .. import tasks
 from ..data import encoding_cache, readers, token_stream
 from ..data.augmentation import dictionaries, resources, translation_pool, unigram
 from ..data.columns import LABEL
+from ..data.encoders.encoder import Encoder
 from ..errors import InputError, Problem
 from ..preflight import schedule_notes
 from ..recipes import Hyperparameters
@@ -138,7 +139,10 @@ class BackgroundPreparation:
         hyper: Hyperparameters,
         max_bad_rows: int = 0,
     ) -> encoding_cache.Prepared:
-        prepared = encoding_cache.prepare(task, split, self.root, tokenizer, hyper, max_bad_rows)
+        encoder = _encoder_of(task)
+        prepared = encoding_cache.prepare(
+            encoder, task, split, self.root, tokenizer, hyper, max_bad_rows
+        )
         return self._noted(task, split.name, prepared)
 
     def _noted(
@@ -174,7 +178,7 @@ class BackgroundPreparation:
         views["dictionaries"] = dictionaries.read(files.dictionaries)
         if files.translations:
             parts = translation_pool.prepare_translations(
-                task, self.root, tokenizer, hyper, max_bad_rows
+                _encoder_of(task), task, self.root, tokenizer, hyper, max_bad_rows
             )
             pool = translation_pool.join_translations(
                 task, train, [self._noted(task, *part) for part in parts]
@@ -198,11 +202,10 @@ class BackgroundPreparation:
 
     def _note_schedules(self, task: tasks.Task, train: pa.Table) -> None:
         """Note where schedules differ from what the study says, for this number of examples."""
-        if task.head in schedule_notes.UNCOUNTED_HEADS:
+        if task.facts.joins_examples:
             return
-        examples = (
-            len(encoding_cache.example_ends(train)) if task.head == "choose" else train.num_rows
-        )
+        groups = task.facts.groups_options
+        examples = len(encoding_cache.example_ends(train)) if groups else train.num_rows
         for line in schedule_notes.schedule_notes(self.study, task.name, examples):
             self.note(f"{task.name} {line}")
 
@@ -220,6 +223,13 @@ class BackgroundPreparation:
         reference = ray.put(value)
         self._references.append(reference)
         return reference
+
+
+def _encoder_of(task: tasks.Task) -> Encoder:
+    """Return the encoder of a task's head; importing it takes seconds, as it needs torch."""
+    from ..heads import HEADS
+
+    return HEADS[task.head].encoder
 
 
 def _worker_input(
@@ -248,7 +258,7 @@ def one_label(task: tasks.Task, table: pa.Table) -> str:
         task: the task of the examples.
         table: the examples that are scored.
     """
-    if task.head not in ("classify", "regress") or LABEL not in table.column_names:
+    if not task.facts.labels_examples or LABEL not in table.column_names:
         return ""
     if len(table[LABEL].unique()) != 1:
         return ""
@@ -267,5 +277,4 @@ def describe_count(task: tasks.Task, table: pa.Table) -> str:
     """
     examples, rows = len(encoding_cache.example_ends(table)), table.num_rows
     text = f"{examples:,} examples"
-    name = "windows" if task.head == "span" else "rows"
-    return text if examples == rows else f"{text} ({rows:,} {name})"
+    return text if examples == rows else f"{text} ({rows:,} {task.facts.row_name})"

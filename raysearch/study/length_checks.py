@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from ..errors import Problem
 from ..recipes import Hyperparameters
-from ..tasks import TASKS
+from ..tasks import TASKS, HeadFacts
 from .schema import Study
 
 MIN_CONTEXT = 16  # tokens of a passage or context that a window must hold
@@ -18,13 +18,13 @@ def length_problems(study: Study) -> list[Problem]:
     """Return the problems of texts that get no room, and of windows that cannot advance."""
     problems = []
     for name in study.tasks:
-        texts = _messages(study.hyperparameters(name, {}), TASKS[name].head)
+        texts = _messages(study.hyperparameters(name, {}), TASKS[name].facts)
         problems += [Problem(location=name, text=text) for text in texts]
     return problems
 
 
-def _messages(hyper: Hyperparameters, head: str) -> Iterator[str]:
-    field = {"span": "query_length", "choose": "qa_length"}.get(head)
+def _messages(hyper: Hyperparameters, facts: HeadFacts) -> Iterator[str]:
+    field = facts.length_field
     if field is None:
         return
     length = getattr(hyper, field)
@@ -33,7 +33,7 @@ def _messages(hyper: Hyperparameters, head: str) -> Iterator[str]:
         yield f"{text}; lower the one or raise the other"
         return
     room = hyper.max_length - length - SPECIAL_TOKENS
-    if head == "span" and hyper.stride_as == "overlap" and room <= hyper.doc_stride:
+    if facts.splits_examples and hyper.stride_as == "overlap" and room <= hyper.doc_stride:
         text = f"windows show {room} tokens and cannot overlap by doc_stride {hyper.doc_stride}"
         parts = (
             f"max_length {hyper.max_length}, query_length {length}, {SPECIAL_TOKENS} special tokens"

@@ -88,8 +88,8 @@ def _recipe_checks(raw: Mapping[str, Any]) -> tuple[HyperparametersType, list[Pr
     problems = []
     for task in raw["tasks"]:
         facts = task_table.TASKS.get(task)
-        if facts and facts.head not in RECIPES[name].heads:
-            able = [recipe.name for recipe in RECIPES.values() if facts.head in recipe.heads]
+        if facts and not RECIPES[name].trains(facts.head):
+            able = [recipe.name for recipe in RECIPES.values() if recipe.trains(facts.head)]
             text = f"'{name}' does not train {task}: {' or '.join(able)} would do"
             problems.append(Problem(location="recipe", text=text))
     return RECIPES[name].hyper, problems

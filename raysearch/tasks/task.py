@@ -6,7 +6,7 @@ It is apart from the tables of tasks and from the readers, so that both can impo
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-Head = Literal["classify", "regress", "choose", "span", "tag", "thought"]
+from .head import HEAD_FACTS, Head, HeadFacts
 
 # One example as a reader yields it. Its keys are "id", the task's inputs and "label".
 # Inputs are strings, except "options" (choose) and "words" (tag), which are tuples of strings.
@@ -104,7 +104,7 @@ class Task:
 
     Attributes:
         name: "benchmark/task".
-        head: the kind of output; the only field that code may branch on.
+        head: the kind of output; code outside `raysearch.heads` asks its `facts` instead.
         inputs: names of the text fields, in the order in which the model reads them.
         labels: names of the classes, in the order of their ids; empty for regression.
         metric: the metric that selects, a name in `raysearch.metrics`; larger is better.
@@ -143,9 +143,19 @@ class Task:
     layout: Literal["glue", "lines", "numbered", "json"] = "glue"
 
     @property
+    def facts(self) -> HeadFacts:
+        """The facts of the task's head."""
+        return HEAD_FACTS[self.head]
+
+    @property
     def outputs(self) -> int:
         """Number of scores the head gives per example; per word for tag, per token for span."""
-        return 2 if self.head == "span" else len(self.labels) or 1
+        return self.facts.outputs or len(self.labels) or 1
+
+    @property
+    def reads_pairs(self) -> bool:
+        """Whether the model reads several texts in one row, with a separator between them."""
+        return len(self.inputs) > 1
 
     @property
     def metrics(self) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ It is apart from the workers because it knows torch, but neither Ray nor the sea
 
 from ..recipes.schedule import Schedule, make_schedule
 from .distributed import DistributedContext
-from .evaluation import decode, embeddings, predict_outputs, score
+from .evaluation import predict_outputs
 from .gradient_accumulation import MicroBatchLimit
 from .job import Job
 from .report import Report, Status
@@ -19,9 +19,6 @@ __all__ = [
     "Schedule",
     "Status",
     "Trainer",
-    "decode",
-    "embeddings",
     "make_schedule",
     "predict_outputs",
-    "score",
 ]

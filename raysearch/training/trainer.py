@@ -16,11 +16,12 @@ import torch
 from ..data.dataset import EncodedDataset
 from ..data.prefetch import training_steps
 from ..data.training_set import TrainingSet
+from ..heads import HEADS
 from ..models.reusable import export_weights
 from ..recipes.schedule import learning_rate
 from . import precision
 from .distributed import DistributedContext
-from .evaluation import decode, has_only_finite_scores, multilingual_scores, predict_outputs, score
+from .evaluation import multilingual_scores, predict_outputs
 from .gradient_accumulation import GradientAccumulator, MicroBatchLimit, add_to_sums
 from .job import Job
 from .optimizer import AdamW
@@ -170,6 +171,7 @@ class Trainer:
     def _evaluate(self) -> Report:
         """Score the dev splits; return the report, and keep the weights if they are the best."""
         job, stuck, chance = self.job, False, False
+        head = HEADS[job.task.head]
         scores: dict[str, float] = {}
         split_scores: list[dict[str, float]] = []
         for index, (name, examples) in enumerate(job.dev.items()):
@@ -182,11 +184,11 @@ class Trainer:
                 autocast=self.autocast,
                 on_batch=lambda _: self.on_step(self),
             )
-            if not has_only_finite_scores(outputs, job.task):
+            if not head.are_finite(outputs):
                 return self._report({}, "diverged")
-            predictions = decode(outputs, examples, job.task, job.hyper)
+            predictions = head.decode(outputs, examples, job.hyper)
             prefix = f"dev.{name}." if index else "dev."
-            split_scores.append(score(predictions, examples, job.task, job.hyper))
+            split_scores.append(head.score(predictions, examples, job.task, job.hyper))
             scores |= {prefix + metric: value for metric, value in split_scores[-1].items()}
             if not index:
                 stuck = self._is_stuck(predictions, examples)
@@ -227,7 +229,7 @@ class Trainer:
         If the examples have a single label, a perfect model predicts nothing else, so that the
         result is False.
         """
-        if self.job.task.head not in ("classify", "regress"):
+        if not self.job.task.facts.labels_examples:
             return False
         assert examples.labels is not None, "a dev split without labels"
         return len(np.unique(predictions)) == 1 < len(np.unique(examples.labels))
@@ -238,10 +240,8 @@ class Trainer:
         Then its loss stays at ln K, its accuracy near 1/K. Large models on RACE end like this, and
         never recover.
         """
-        if self.job.task.head not in ("classify", "choose"):
-            return False
-        classes = len(self.job.task.labels) or self.job.train.group
-        if self.step < max(CHANCE_STEPS, 2 * self.job.schedule.warmup):
+        classes = HEADS[self.job.task.head].guessed_classes(self.job.task, self.job.train)
+        if classes is None or self.step < max(CHANCE_STEPS, 2 * self.job.schedule.warmup):
             return False
         means = self._mean_losses()
         if abs(means.get("task", means["loss"]) / math.log(classes) - 1) > 0.01:

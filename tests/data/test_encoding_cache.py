@@ -13,6 +13,7 @@ from raysearch import tasks
 from raysearch.data import encoding_cache, readers
 from raysearch.data.dataset import EncodedDataset
 from raysearch.errors import InputError
+from raysearch.heads import HEADS
 from raysearch.recipes import Hyperparameters
 
 RTE, STSB = tasks.get("glue/rte"), tasks.get("glue/stsb")
@@ -39,7 +40,9 @@ def root(tmp_path, monkeypatch):
 
 def make(root, task=RTE, length=32, tokenizer=None):
     hyper = Hyperparameters(max_length=length)
-    return encoding_cache.prepare(task, task.train, root, tokenizer or toy_tokenizer(), hyper)
+    return encoding_cache.prepare(
+        HEADS[task.head].encoder, task, task.train, root, tokenizer or toy_tokenizer(), hyper
+    )
 
 
 def cache_files():
@@ -91,10 +94,14 @@ def test_longer_training_examples_are_left_out_where_a_study_says_so_and_dev_is_
         path.write_text("\n".join(["index\tsentence1\tsentence2\tlabel", *rows]) + "\n")
     hyper = Hyperparameters(max_length=9, over_length="drop")  # [CLS] w1 * 5 [SEP] w7 [SEP]
     for _ in range(2):  # prepared, and from the cache
-        made = encoding_cache.prepare(RTE, RTE.train, root, toy_tokenizer(), hyper)
+        made = encoding_cache.prepare(
+            HEADS[RTE.head].encoder, RTE, RTE.train, root, toy_tokenizer(), hyper
+        )
         assert made.table["id"].to_pylist() == ["0", "1", "2", "3", "4"]
         assert "4 examples left out: longer than 9 tokens" in made.skipped
-    dev = encoding_cache.prepare(RTE, RTE.dev[0], root, toy_tokenizer(), hyper)
+    dev = encoding_cache.prepare(
+        HEADS[RTE.head].encoder, RTE, RTE.dev[0], root, toy_tokenizer(), hyper
+    )
     assert (dev.table.num_rows, dev.skipped) == (9, "")
     assert max(map(len, dev.table["input_ids"].to_pylist())) == 9
 
@@ -102,7 +109,9 @@ def test_longer_training_examples_are_left_out_where_a_study_says_so_and_dev_is_
 def test_a_task_that_loses_every_example_is_an_error(root):
     hyper = Hyperparameters(max_length=8, over_length="drop")
     with pytest.raises(InputError, match="a larger max_length would do"):
-        encoding_cache.prepare(RTE, RTE.train, root, toy_tokenizer(), hyper)
+        encoding_cache.prepare(
+            HEADS[RTE.head].encoder, RTE, RTE.train, root, toy_tokenizer(), hyper
+        )
 
 
 def test_labels_are_classes_or_scores(root):
@@ -194,7 +203,9 @@ def test_unusable_rows_that_a_study_allows_are_left_out_and_told(root):
     with pytest.raises(InputError, match="maybe"):
         make(root)
     for cached in (False, True):
-        made = encoding_cache.prepare(RTE, RTE.train, root, toy_tokenizer(), Hyperparameters(), 1)
+        made = encoding_cache.prepare(
+            HEADS[RTE.head].encoder, RTE, RTE.train, root, toy_tokenizer(), Hyperparameters(), 1
+        )
         assert made.cached is cached
         assert made.table.num_rows == 9
         assert "maybe" in made.skipped

@@ -16,6 +16,7 @@ from raysearch.data.encoders import masked_lm
 from raysearch.data.masked_blocks import MaskedBlocks
 from raysearch.data.token_stream import TokenStream
 from raysearch.errors import InputError
+from raysearch.heads import HEADS
 from raysearch.recipes import RECIPES
 from raysearch.search.data_preparation import _worker_input, describe_count
 from raysearch.workers import remote_text
@@ -43,7 +44,10 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def parts(data: Path) -> list[encoding_cache.Prepared]:
     splits = (TEXT.train, TEXT.dev[0])
-    return [encoding_cache.prepare(TEXT, split, data, toy_tokenizer(), HYPER) for split in splits]
+    return [
+        encoding_cache.prepare(HEADS[TEXT.head].encoder, TEXT, split, data, toy_tokenizer(), HYPER)
+        for split in splits
+    ]
 
 
 def rows(data: Path, name: str) -> list[list[int]]:

@@ -20,13 +20,15 @@ from raysearch.data.encoders import (
     token_classification,
 )
 from raysearch.errors import InputError
+from raysearch.heads import HEADS
 from raysearch.models import read_pretrained
-from raysearch.models.pretrained import read_tokenizer, save_model
+from raysearch.models.pretrained import read_tokenizer
 from raysearch.models.reusable import ReusableModel, export_weights
+from raysearch.models.saving import save_model
 from raysearch.models.teacher_model import read_teacher
 from raysearch.recipes import Hyperparameters
-from raysearch.recipes.finetune import IGNORE_INDEX
 from raysearch.recipes.stabletune_hyperparameters import StabletuneHyperparameters
+from raysearch.recipes.task_losses import IGNORE_INDEX
 from raysearch.search import data_preparation
 
 ENCODER = SHARED / "models" / "minilm-l6"
@@ -87,7 +89,9 @@ def pawsx(root):
 
 
 def made(task, root, hyper, split=None):
-    return encoding_cache.prepare(task, split or task.train, root, toy_tokenizer(), hyper)
+    return encoding_cache.prepare(
+        HEADS[task.head].encoder, task, split or task.train, root, toy_tokenizer(), hyper
+    )
 
 
 def test_without_views_a_table_is_what_it_was(pawsx):
@@ -224,7 +228,11 @@ def test_words_of_real_windows_are_those_of_a_slow_reference(task, split):
 def pool(task, root, hyper=None):
     hyper = hyper or StabletuneHyperparameters(**TRANSLATION, max_length=32)
     train = made(task, root, hyper).table
-    parts = dict(translation_pool.prepare_translations(task, root, toy_tokenizer(), hyper))
+    parts = dict(
+        translation_pool.prepare_translations(
+            HEADS[task.head].encoder, task, root, toy_tokenizer(), hyper
+        )
+    )
     return translation_pool.join_translations(task, train, list(parts.values())), parts
 
 
@@ -289,6 +297,7 @@ def test_a_question_is_translated_by_all_windows_of_its_id(root):
     assert candidates(found, "id") == [["q1"] * 3, ["q1"] * 3, ["q2"]]
     assert candidates(found)[2] == [["w3", "w4"]]
     usual = encoding_cache.prepare(
+        HEADS[MLQA.head].encoder,
         MLQA,
         MLQA.training_split_of("de"),
         root,
@@ -326,7 +335,9 @@ def test_broken_translations_are_told_with_their_lines_and_spare_ones_left_out(p
     with pytest.raises(InputError, match=r"line 2(.|\n)*line 3"):
         pool(PAWSX, pawsx)
     hyper = StabletuneHyperparameters(**TRANSLATION, max_length=32)
-    ((_, part),) = translation_pool.prepare_translations(PAWSX, pawsx, toy_tokenizer(), hyper, 2)
+    ((_, part),) = translation_pool.prepare_translations(
+        HEADS[PAWSX.head].encoder, PAWSX, pawsx, toy_tokenizer(), hyper, 2
+    )
     assert (part.table.num_rows, "line 2" in part.skipped) == (1, True)
 
 

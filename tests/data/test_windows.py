@@ -17,6 +17,7 @@ from raysearch.data import readers
 from raysearch.data.encoders import question_answering
 from raysearch.data.encoding_cache import prepare
 from raysearch.errors import InputError
+from raysearch.heads import HEADS
 from raysearch.models.pretrained import read_tokenizer
 from raysearch.recipes import Hyperparameters
 
@@ -229,7 +230,7 @@ def test_an_answer_that_no_token_covers_is_left_out_and_counted(uncased, answer)
         chunk, None, uncased, Hyperparameters(max_length=64), train=True
     )
     assert columns["id"].to_pylist() == ["1"]
-    assert "no tokens spell their answer" in question_answering.LOST
+    assert "no tokens spell their answer" in question_answering.ENCODER.lost
 
 
 @pytest.mark.parametrize(
@@ -405,7 +406,14 @@ def test_training_rows_without_tokens_are_told_and_a_file_of_nothing_else_is_ref
         ]
         path.write_text(json.dumps({"data": [{"title": "t", "paragraphs": paragraphs}]}))
         task = tasks.get("squad/v1.1")
-        return prepare(task, task.train, tmp_path, uncased, Hyperparameters(max_length=64))
+        return prepare(
+            HEADS[task.head].encoder,
+            task,
+            task.train,
+            tmp_path,
+            uncased,
+            Hyperparameters(max_length=64),
+        )
 
     done = prepared("paris", "\u200b\u200b")
     assert done.table.column("id").to_pylist() == ["0"]

@@ -19,6 +19,7 @@ from raysearch.data import encoding_cache, readers
 from raysearch.data.columns import pair_special_tokens
 from raysearch.data.encoders import question_answering
 from raysearch.errors import InputError
+from raysearch.heads import HEADS
 from raysearch.models import registry
 from raysearch.models.amos.configuration import AmosConfig
 from raysearch.models.amos.segmentation import line_of
@@ -642,7 +643,12 @@ def root(tmp_path, monkeypatch):
 def prepared(root, tokenizer, name, split="train", **settings):
     task = tasks.get(name)
     made = encoding_cache.prepare(
-        task, task.splits()[split], root, tokenizer, Hyperparameters(**settings)
+        HEADS[task.head].encoder,
+        task,
+        task.splits()[split],
+        root,
+        tokenizer,
+        Hyperparameters(**settings),
     )
     return made, made.table.to_pylist()
 

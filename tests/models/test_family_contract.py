@@ -13,9 +13,10 @@ from support.toys import toy_tokenizer
 from transformers import AutoConfig, AutoModel
 
 from raysearch.errors import InputError
+from raysearch.heads import HEADS
 from raysearch.models import ReusableModel, read_pretrained, registry, save_model, scratch
+from raysearch.models.architectures import ARCHITECTURES, attach_head, build_model
 from raysearch.models.finetuned import load_finetuned
-from raysearch.models.heads import HEADS, attach_head, build_model, head_config
 from raysearch.models.pretrained import read_tokenizer
 from raysearch.models.reusable import export_weights
 from raysearch.recipes import Hyperparameters
@@ -80,7 +81,7 @@ def configuration(kind: str, head: str, settings: dict[str, str]) -> AutoConfig:
         sizes |= {"id2label": dict(enumerate(labels)),
                   "label2id": {label: index for index, label in enumerate(labels)}}  # fmt: skip
     config = AutoConfig.for_model(kind, **sizes)
-    config.raysearch = head_config(head, Hyperparameters(**settings)) or None
+    config.raysearch = HEADS[head].variant(Hyperparameters(**settings)) or None
     return config
 
 
@@ -191,7 +192,7 @@ def test_a_saved_model_is_read_to_the_same_outputs_by_transformers(
     model = built(kind, head, settings)
     name = saved(model, tmp_path)
     if settings.get("span_head") != "conditional":  # a head that transformers does not have
-        again = HEADS[head].from_pretrained(name)
+        again = ARCHITECTURES[head].from_pretrained(name)
         attach_head(again, head)
         assert type(again) is type(model)
         assert_equal(model, again, head)

@@ -10,12 +10,13 @@ from support.toys import toy_tokenizer
 from raysearch import preflight, study, tasks
 from raysearch.data.columns import GROUP
 from raysearch.data.dataset import EncodedDataset
-from raysearch.data.encoding_cache import ENCODERS
 from raysearch.errors import InputError
+from raysearch.heads import HEADS
 from raysearch.models import ReusableModel, read_pretrained, scratch
-from raysearch.models.heads import HEADS, attach_head
+from raysearch.models.architectures import ARCHITECTURES, attach_head
 from raysearch.models.input_limits import NO_LIMIT, find_input_limits
-from raysearch.models.pretrained import read_tokenizer, save_model
+from raysearch.models.pretrained import read_tokenizer
+from raysearch.models.saving import save_model
 from raysearch.models.suitability import suitability_problems
 from raysearch.recipes import Hyperparameters
 from raysearch.study.model_names import POSITIONS
@@ -131,7 +132,7 @@ def folder_of(kind, path, *, tokenizer=None, **settings):
 
 
 def prepared(head, tokenizer, hyper, *, train=True, rows=None):
-    encoder = ENCODERS[head]
+    encoder = HEADS[head].encoder
     columns = encoder.encode(rows or ROWS[head], TASKS[head], tokenizer, hyper, train=train)
     group = "2" if head == "choose" else "1"
     table = pa.Table.from_pydict(columns).replace_schema_metadata({GROUP: group})
@@ -212,7 +213,7 @@ def test_a_longer_example_beside_one_does_not_change_what_a_model_says_of_it(kin
         config.raysearch = {"span_head": span_head} if span_head else None
         torch.manual_seed(3)
         try:
-            model = HEADS[head].from_config(config, dtype=torch.float32)
+            model = ARCHITECTURES[head].from_config(config, dtype=torch.float32)
         except InputError:
             pytest.skip(f"no {kind} for {head}")
         attach_head(model, head)
@@ -251,7 +252,7 @@ def test_no_answer_is_xlnets_last_token_and_the_first_of_others(tmp_path):
 
 def test_a_summary_of_all_tokens_leaves_padding_out():
     config = configuration("electra", num_labels=1, summary_type="mean")
-    model = HEADS["choose"].from_config(config, dtype=torch.float32).eval()
+    model = ARCHITECTURES["choose"].from_config(config, dtype=torch.float32).eval()
     attach_head(model, "choose")
     ids = torch.tensor([[[2, 9, 3], [2, 8, 3]]])
     wide = torch.nn.functional.pad(ids, (0, 4))
@@ -339,7 +340,7 @@ def test_a_family_without_a_tasks_head_is_refused_by_name(kind, head):
     from transformers import AutoConfig
 
     with pytest.raises(InputError, match=f"family '{kind}'"):
-        HEADS[head][type(AutoConfig.for_model(kind))]
+        ARCHITECTURES[head][type(AutoConfig.for_model(kind))]
 
 
 def test_a_tokenizer_that_a_model_cannot_read_is_refused_when_it_is_read(tmp_path):
@@ -390,4 +391,4 @@ def test_every_model_that_a_study_names_has_the_heads_of_its_tasks(path):
         if model.startswith("scratch"):
             continue
         family = next(FAMILY_OF_NAME[begin] for begin in FAMILY_OF_NAME if model.startswith(begin))
-        HEADS[tasks.get(name).head][type(AutoConfig.for_model(family))]
+        ARCHITECTURES[tasks.get(name).head][type(AutoConfig.for_model(family))]

@@ -14,7 +14,7 @@ from support.trials import STILL, toy_job
 from raysearch import tasks
 from raysearch.errors import InputError
 from raysearch.models import ReusableModel, read_pretrained, save_model, scratch
-from raysearch.models.heads import HEADS
+from raysearch.models.architectures import ARCHITECTURES
 from raysearch.models.pretrained import read_tokenizer
 from raysearch.models.reusable import export_weights
 from raysearch.recipes import Hyperparameters
@@ -42,7 +42,7 @@ def plain(pretrained):
     from transformers import AutoConfig
 
     torch.manual_seed(0)
-    model = HEADS[pretrained.head].from_config(AutoConfig.for_model(**pretrained.config))
+    model = ARCHITECTURES[pretrained.head].from_config(AutoConfig.for_model(**pretrained.config))
     missing, unexpected = model.load_state_dict(
         {name: torch.from_numpy(x) for name, x in pretrained.weights.items()}, strict=False
     )

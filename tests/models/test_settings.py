@@ -12,10 +12,11 @@ from typer.testing import CliRunner
 from raysearch import preflight, study
 from raysearch.cli.commands import app
 from raysearch.errors import InputError
+from raysearch.heads import HEADS
 from raysearch.models import Pretrained, ReusableModel, read_pretrained
+from raysearch.models.architectures import ARCHITECTURES, build_model
 from raysearch.models.dropouts import find_dropout_reach
 from raysearch.models.first_token_layer import read_first_token
-from raysearch.models.heads import HEADS, build_model, head_config
 from raysearch.models.pretrained import read_tokenizer
 from raysearch.models.reusable import export_weights
 from raysearch.models.setting_checks import setting_problems
@@ -97,7 +98,7 @@ HIDDEN = {
 def encoder(kind, head, **settings):
     """A tiny model of a family with a head, as the workers get it, without pretrained weights."""
     config = AutoConfig.for_model(kind, **{**FAMILIES[kind], **settings})
-    config.raysearch = head_config(head, Hyperparameters()) or None
+    config.raysearch = HEADS[head].variant(Hyperparameters()) or None
     return Pretrained(name=kind, head=head, config=config.to_dict(), weights={}, tokenizer={},
                       digest=f"{kind} {head} {settings}")  # fmt: skip
 
@@ -235,7 +236,7 @@ PLAIN = [(kind, head, {}) for kind in ("bert", "roberta", "camembert", "electra"
 def test_the_saving_of_the_last_layer_asks_the_head_what_it_reads(kind, head, settings):
     config = AutoConfig.for_model(kind, **{**FAMILIES[kind], **settings})
     torch.manual_seed(2)
-    whole = HEADS[head].from_config(config).eval()
+    whole = ARCHITECTURES[head].from_config(config).eval()
     saving = copy.deepcopy(whole)
     read_first_token(saving)
     shortened = "forward" in vars(saving.base_model.encoder.layer[-1])

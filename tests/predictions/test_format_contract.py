@@ -16,8 +16,10 @@ from support.data_files import PANX, RACE, RTE, SQUAD, SQUAD_2, TEXT, XNLI, Data
 
 from raysearch.data import readers
 from raysearch.errors import InputError
-from raysearch.predictions import submission_files as writer
+from raysearch.heads import HEADS
+from raysearch.heads.span_decoding import Answer
 from raysearch.predictions.scoring import score
+from raysearch.recipes import Hyperparameters
 from raysearch.tasks import TASKS, Example, Split, Task
 
 
@@ -26,24 +28,32 @@ def format_of(task: Task) -> str:
     return {"tag": "tags", "thought": "parquet"}.get(task.head, task.layout)
 
 
+HYPER = Hyperparameters()
+
+
 def write_labels(folder: Path, task: Task, split: Split, examples: list[Example]) -> Path:
     """Write the gold labels as predictions."""
     ids, labels = ([row[key] for row in examples] for key in ("id", "label"))
-    return writer.write_submission(folder, task, split, ids, labels)
+    return HEADS[task.head].write(folder, task, split, ids, labels, HYPER)[0]
 
 
 def write_tags(folder: Path, task: Task, split: Split, examples: list[Example]) -> Path:
     """Write the gold tags as predictions."""
-    return writer.write_tags(folder, task, split, {row["id"]: row["label"] for row in examples})
+    tags = {row["id"]: row["label"] for row in examples}
+    return HEADS["tag"].write(folder, task, split, [*tags], tags, HYPER)[0]
 
 
 def write_answers(folder: Path, task: Task, split: Split, examples: list[Example]) -> Path:
     """Write the first gold answers as predictions, with the null odds of SQuAD 2.0 beside them."""
-    answers = {row["id"]: row["answers"][0][0] if row["answers"] else "" for row in examples}
-    files = {"predictions": answers}
-    if task.unanswerable:
-        files["null_odds"] = {row["id"]: -1.0 if row["answers"] else 1.0 for row in examples}
-    return writer.write_answers(folder, split, files)[0]
+    answers = {
+        row["id"]: Answer(
+            texts=(row["answers"][0][0] if row["answers"] else "none",),
+            scores=(0.0,),
+            null=-1.0 if row["answers"] else 1.0,
+        )
+        for row in examples
+    }
+    return HEADS["span"].write(folder, task, split, [*answers], answers, HYPER)[0]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -350,7 +360,7 @@ def test_ids_and_labels_that_cannot_be_written_are_refused(tmp_path: Path) -> No
     split = replace(RTE.split, submission="RTE.tsv")
     for ids, labels in ((["1", "1"], [0, 1]), (["1"], [0, 1]), (["1"], [2]), (["1"], [-1])):
         with pytest.raises(InputError, match="glue/rte dev"):
-            writer.write_submission(tmp_path, RTE.task, split, ids, labels)
+            HEADS["classify"].write(tmp_path, RTE.task, split, ids, labels, HYPER)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -360,7 +370,7 @@ def test_embeddings_are_a_table_of_ids_and_vectors_and_have_no_score(tmp_path: P
     TEXT.write(tmp_path)
     split = TEXT.task.splits()["test"]
     vectors = np.arange(12, dtype=np.float32).reshape(3, 4)
-    path = writer.write_embeddings(tmp_path, split, ["1", "2", "3"], vectors)
+    path = HEADS["thought"].write(tmp_path, TEXT.task, split, ["1", "2", "3"], vectors, HYPER)[0]
     assert path.name == "embeddings.parquet"
     table = parquet.read_table(path)
     assert table.column("id").to_pylist() == ["1", "2", "3"]

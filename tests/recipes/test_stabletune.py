@@ -16,16 +16,17 @@ from raysearch import study
 from raysearch.data.augmentation.augmented_dataset import AugmentedDataset
 from raysearch.data.columns import GROUP
 from raysearch.data.dataset import EncodedDataset
-from raysearch.data.encoding_cache import ENCODERS
 from raysearch.data.prefetch import training_steps
 from raysearch.data.training_set import as_training_set
 from raysearch.errors import InputError
+from raysearch.heads import HEADS
 from raysearch.models import ReusableModel
 from raysearch.models.pretrained import read_pretrained, read_tokenizer
 from raysearch.models.reusable import export_weights
 from raysearch.recipes import RECIPES
-from raysearch.recipes.finetune import IGNORE_INDEX, model_outputs
+from raysearch.recipes.finetune import model_outputs
 from raysearch.recipes.stabletune_hyperparameters import teacher_configuration
+from raysearch.recipes.task_losses import IGNORE_INDEX
 from raysearch.tasks import Task
 from raysearch.training import Job, Trainer, make_schedule
 
@@ -51,11 +52,11 @@ TOYS = {**MADE, "classify": (PAIR, pairs)}
 
 def table(kind, hyper, rows=None, *, train=True):
     task, make = TOYS[kind]
-    columns = ENCODERS[kind].encode(
+    columns = HEADS[kind].encoder.encode(
         make() if rows is None else rows, task, toy_unigram(), hyper, train=train
     )
     made = pa.Table.from_pydict(columns).replace_schema_metadata({GROUP: "1"})
-    return made, ENCODERS[kind].padding(toy_unigram())
+    return made, HEADS[kind].encoder.padding(toy_unigram())
 
 
 def settings(**given):

@@ -14,7 +14,8 @@ from support.run_folders import Script, write_study
 
 from raysearch import results, study
 from raysearch.errors import InputError
-from raysearch.predictions import submission_files
+from raysearch.heads import HEADS
+from raysearch.recipes import Hyperparameters
 from raysearch.results import formatting
 from raysearch.run_folder import JOURNAL_NAME, read_journal
 from raysearch.tasks import TASKS, get
@@ -507,26 +508,26 @@ def test_predictions_are_written_as_the_benchmark_takes_them(
     tmp_path, task, split, predictions, lines
 ):
     row = get(task)
-    path = submission_files.write_submission(
-        tmp_path / "out", row, row.splits()[split], ["0", "1"], predictions
+    (path,) = HEADS[row.head].write(
+        tmp_path / "out", row, row.splits()[split], ["0", "1"], predictions, Hyperparameters()
     )
     assert path.name == row.splits()[split].submission
     assert path.read_text() == "\n".join(["index\tprediction", *lines]) + "\n"
 
 
 def test_predictions_that_no_file_can_hold_are_refused_together(tmp_path):
-    row = get(RTE)
+    row, write = get(RTE), HEADS["classify"].write
     with pytest.raises(InputError) as refused:
-        submission_files.write_submission(tmp_path, row, row.splits()["test"], [0, 1, 1], [0, 2])
+        write(tmp_path, row, row.splits()["test"], [0, 1, 1], [0, 2], Hyperparameters())
     assert [problem.location for problem in refused.value.problems] == [
         "predictions", "ids", "predictions[1]"
     ]  # fmt: skip
     with pytest.raises(InputError, match="takes no predictions of it, but of: test"):
-        submission_files.write_submission(tmp_path, row, row.splits()["dev"], [0], [0])
+        write(tmp_path, row, row.splits()["dev"], [0], [0], Hyperparameters())
     number = get(STSB)
     with pytest.raises(InputError, match="finite"):
-        submission_files.write_submission(
-            tmp_path, number, number.splits()["test"], [0], [float("nan")]
+        HEADS["regress"].write(
+            tmp_path, number, number.splits()["test"], [0], [float("nan")], Hyperparameters()
         )
     assert list(tmp_path.iterdir()) == []
 

@@ -6,7 +6,7 @@ import torch
 
 from raysearch.data.columns import GROUP
 from raysearch.data.dataset import EncodedDataset
-from raysearch.data.encoding_cache import ENCODERS
+from raysearch.heads import HEADS
 from raysearch.recipes import RECIPES
 from raysearch.tasks import Task
 from raysearch.training import (
@@ -90,7 +90,7 @@ MADE = {"choose": (CHOOSE, choices), "tag": (TAG, sentences), "span": (SPAN, que
 def prepared(kind, hyper, *, train=True, tokenizer=None, rows=None):
     task, make = MADE[kind]
     tokenizer = tokenizer or toy_tokenizer()
-    encoder = ENCODERS[kind]
+    encoder = HEADS[kind].encoder
     columns = encoder.encode(rows or make(), task, tokenizer, hyper, train=train)
     group = "3" if kind == "choose" else "1"
     table = pa.Table.from_pydict(columns).replace_schema_metadata({GROUP: group})

@@ -11,22 +11,22 @@ from support.trials import gradients
 from torch import nn
 
 from raysearch.data.dataset import EncodedDataset
+from raysearch.heads import HEADS
 from raysearch.models import ReusableModel
 from raysearch.models.finetuned import load_finetuned
-from raysearch.models.pretrained import read_pretrained, read_tokenizer, save_model
+from raysearch.models.pretrained import read_pretrained, read_tokenizer
+from raysearch.models.saving import save_model
 from raysearch.recipes import RECIPES, Hyperparameters
 from raysearch.training import (
     DistributedContext,
     Trainer,
-    decode,
     predict_outputs,
-    score,
 )
 
 STILL = {"dropout": 0, "attention_dropout": 0, "classifier_dropout": 0}
 
 
-HEADS = [
+VARIANTS = [
     ("choose", {}), ("choose", {"segments": "passage_first"}),
     ("tag", {}), ("tag", {"pooling": "sum"}),
     ("span", {}), ("span", {"span_head": "conditional"}),
@@ -34,7 +34,7 @@ HEADS = [
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("kind", "settings"), HEADS)
+@pytest.mark.parametrize(("kind", "settings"), VARIANTS)
 @pytest.mark.parametrize(("limit", "world"), [(2**20, 1), (60, 1), (2**20, 2), (90, 3)])
 def test_neither_the_cut_nor_the_workers_change_the_gradient(
     pretrained, kind, settings, limit, world
@@ -55,7 +55,7 @@ def test_neither_the_cut_nor_the_workers_change_the_gradient(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("kind", "settings"), HEADS)
+@pytest.mark.parametrize(("kind", "settings"), VARIANTS)
 def test_a_head_learns_its_toy_and_a_saved_folder_says_the_same(
     pretrained, kind, settings, tmp_path
 ):
@@ -70,7 +70,8 @@ def test_a_head_learns_its_toy_and_a_saved_folder_says_the_same(
     model = load_finetuned(tmp_path / "best", made.task, CPU)
     dev = made.dev["dev"]
     said = predict_outputs(model, dev, made.task, made.hyper, autocast=torch.no_grad)
-    found = score(decode(said, dev, made.task, made.hyper), dev, made.task, made.hyper)
+    predictions = HEADS[kind].decode(said, dev, made.hyper)
+    found = HEADS[kind].score(predictions, dev, made.task, made.hyper)
     assert found[made.task.metric] == pytest.approx(fit.best[0])
     assert {f"dev.{name}" for name in found} == set(last.scores)
 
@@ -89,7 +90,7 @@ def work(given, made):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("kind", "settings"), [HEADS[0], HEADS[3], HEADS[5]])
+@pytest.mark.parametrize(("kind", "settings"), [VARIANTS[0], VARIANTS[3], VARIANTS[5]])
 def test_two_workers_predict_what_one_does(pretrained, kind, settings, tmp_path):
     made = job(kind, BSZ=7, LR=1e-3, micro_batch_tokens=64, **STILL, **settings)
     given = pretrained(kind, made.hyper)
@@ -103,7 +104,7 @@ def test_two_workers_predict_what_one_does(pretrained, kind, settings, tmp_path)
 
 @pytest.mark.slow
 def test_padding_and_batches_change_no_answer(pretrained):
-    for kind, settings in HEADS:
+    for kind, settings in VARIANTS:
         made = job(kind, **settings)
         model = ReusableModel(CPU).model(pretrained(kind, made.hyper), made.hyper, 1)
         dev = made.dev["dev"]
@@ -186,10 +187,10 @@ def test_a_question_whose_context_has_no_token_gets_the_empty_answer(pretrained,
     dev = prepared("span", hyper, train=False, rows=rows)
     model = ReusableModel(CPU).model(pretrained("span", hyper), hyper, 1)
     arrays = predict_outputs(model, dev, SPAN, hyper, autocast=torch.no_grad)
-    answers = decode(arrays, dev, SPAN, hyper)
+    answers = HEADS["span"].decode(arrays, dev, hyper)
     assert {name for name, answer in answers.items() if answer.texts == ("",)} == set(blank)
     assert all(np.isfinite(answer.null) for answer in answers.values())
-    scores = score(answers, dev, replace(SPAN, metric="f1", extra_metrics=()), hyper)
+    scores = HEADS["span"].score(answers, dev, replace(SPAN, metric="f1", extra_metrics=()), hyper)
     assert np.isfinite(scores["f1"])
 
 

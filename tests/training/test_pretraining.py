@@ -13,6 +13,7 @@ from raysearch import tasks
 from raysearch.data.encoding_cache import prepare
 from raysearch.data.token_stream import TokenStream
 from raysearch.data.training_set import as_training_set
+from raysearch.heads import HEADS
 from raysearch.models import ReusableModel, read_pretrained, save_model
 from raysearch.models.pretrained import read_tokenizer
 from raysearch.predictions.prediction import predict
@@ -55,7 +56,10 @@ def _cache(tmp_path_factory: pytest.TempPathFactory):
 
 def job(data: Path, tokenizer, **settings) -> Job:
     hyper = RECIPE.hyper(**SETTINGS | settings)
-    made = {s.name: prepare(TEXT, s, data, tokenizer, hyper) for s in (TEXT.train, *TEXT.dev)}
+    made = {
+        s.name: prepare(HEADS[TEXT.head].encoder, TEXT, s, data, tokenizer, hyper)
+        for s in (TEXT.train, *TEXT.dev)
+    }
     train, dev = (as_training_set(TokenStream(m.table, m.padding), hyper) for m in made.values())
     return Job(
         task=TEXT,

@@ -14,6 +14,7 @@ from support.trials import STILL, assert_same, build, gradients, toy_job
 
 from raysearch import tasks
 from raysearch.data.dataset import EncodedDataset
+from raysearch.heads import HEADS
 from raysearch.models import ReusableModel
 from raysearch.models.pretrained import read_pretrained, read_tokenizer
 from raysearch.models.reusable import export_weights
@@ -311,7 +312,7 @@ def test_two_workers_train_to_the_weights_of_one(toy_bert, tmp_path):
 def told(job, model, monkeypatch, predictions):
     """The reports of a trial whose evaluations predict these classes, one after another."""
     said = iter(predictions)
-    monkeypatch.setattr("raysearch.training.trainer.decode", lambda outputs, *_: next(said))
+    monkeypatch.setattr(type(HEADS[job.task.head]), "decode", lambda *_: next(said))
     return list(Trainer(job, model))
 
 
@@ -363,7 +364,7 @@ def test_a_trial_that_goes_on_from_a_checkpoint_remembers_its_best_evaluation(
 ):
     job = toy_job(EPOCH=1, evaluations=2, LR=1e-5)
     said = iter([HALF, ONE_CLASS])
-    monkeypatch.setattr("raysearch.training.trainer.decode", lambda outputs, *_: next(said))
+    monkeypatch.setattr(type(HEADS[job.task.head]), "decode", lambda *_: next(said))
     first = Trainer(job, build(toy_bert(), job))
     assert next(iter(first)).status == "running"
     again = Trainer(job, build(toy_bert(), job))

@@ -13,14 +13,14 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from ...recipes.finetune import IGNORE_INDEX
 from ...recipes.stabletune import AUGMENTED, NOISED, NOISED_SHARED, REAL_WORDS, SHARED_TOKENS
+from ...recipes.task_losses import IGNORE_INDEX
 from ..columns import INPUT, WORD, WORD_INDEX
 from ..dataset import EncodedDataset
 from ..encoding_cache import example_ends
 from .code_switching import rng_for
 from .operations import WordOperations
-from .view_pairs import VIEW_BUILDERS, ViewPair
+from .view_pairs import ViewPair, view_builder_of
 
 
 class AugmentedDataset:
@@ -55,15 +55,10 @@ class AugmentedDataset:
         self._pool = EncodedDataset(*pool) if pool else None
         self._candidates: tuple[np.ndarray, np.ndarray] | None = view_inputs.get("candidates")
         self._prefetched_views: dict[int, ViewPair] = {}
-        head = "classify"
-        if examples.has(WORD_INDEX):
-            head = "span"
-        elif WORD in examples.padding:
-            head = "tag"
-        self._tagged = head == "tag"
+        self._tagged = WORD in examples.padding
         # The first window of each question, in the training set and in the pool.
         self._question_starts: tuple[np.ndarray, np.ndarray] | None = None
-        if head == "span" and self._pool is not None:
+        if examples.has(WORD_INDEX) and self._pool is not None:
             self._question_starts = (
                 _example_starts(examples.table),
                 _example_starts(self._pool.table),
@@ -72,7 +67,7 @@ class AugmentedDataset:
             hyper, view_inputs["tokenizer"], view_inputs["dictionaries"], hyper.view_kinds()
         )
         corpus = hyper.corpus if len(self) > len(examples) else None
-        builder = VIEW_BUILDERS[head]
+        builder = view_builder_of(examples)
         self._builder = builder(examples, self._pool, operations, corpus, self._view)
 
     @property

@@ -96,7 +96,7 @@ def resource_problems(
     reads: list[Callable[[], object]] = [
         partial(dictionaries.table, path) for path in resources.dictionaries.values()
     ]
-    if task.head == "tag":
+    if task.facts.labels_words:
         languages = tag_languages(task)
         for path in dict.fromkeys(resources.translations.values()):
             reads.append(partial(_read_all, read_sentences, path, languages, max_bad_rows))
@@ -142,7 +142,7 @@ def _dictionary(language: str, root: Path) -> Path | None:
 
 def _translations(task: Task, root: Path, max_bad_rows: int) -> Files:
     """Return the file of translations of each language."""
-    if task.head != "tag":
+    if not task.facts.labels_words:
         splits = translated_splits(task)
         return {code: find_path(task, split, root) for code, split in splits.items()}
     path, languages = find_path(task, sentences_split(task), root), tag_languages(task)
@@ -177,13 +177,14 @@ def _no_dictionary(task: Task, root: Path) -> str:
 
 def _no_translation(task: Task, root: Path) -> str:
     """Return which translations were looked for, where they come from, and what does without."""
-    splits = {"": sentences_split(task)} if task.head == "tag" else translated_splits(task)
+    labels_words = task.facts.labels_words
+    splits = {"": sentences_split(task)} if labels_words else translated_splits(task)
     if not splits:
         return f"{task.name} has no translated training sets; `subwords` needs none"
     first, *_ = splits.values()
     paths = "\nor ".join(str(file_path(task, file, root)) for file in first.files)
     origin = f"and so for {' '.join(splits)}; XTREME's xtreme_translations has them"
-    if task.head == "tag":
+    if labels_words:
         origin = "stabletune's authors made it, XTREME has none"
     end = "the study stabletune-transfer needs none"
     return f"none for {task.name}: looked for {paths}\n{origin}\n{end}"

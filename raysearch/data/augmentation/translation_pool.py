@@ -16,10 +16,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ...recipes import Hyperparameters
-from ...recipes.finetune import IGNORE_INDEX
+from ...recipes.task_losses import IGNORE_INDEX
 from ...tasks import Example, Split, Task
 from .. import readers
 from ..columns import FIRST_WORDS, ID, SECOND_WORDS
+from ..encoders.encoder import Encoder
 from ..encoding_cache import Prepared, prepare, prepare_examples
 from .resources import tag_languages
 from .translations import (
@@ -56,7 +57,12 @@ class TranslationPool:
 
 
 def prepare_translations(
-    task: Task, root: Path, tokenizer: Any, hyper: Hyperparameters, max_bad_rows: int = 0
+    encoder: Encoder,
+    task: Task,
+    root: Path,
+    tokenizer: Any,
+    hyper: Hyperparameters,
+    max_bad_rows: int = 0,
 ) -> Iterator[tuple[str, Prepared]]:
     """Yield the name and the encoded rows of every file of translations that exists.
 
@@ -65,6 +71,7 @@ def prepare_translations(
     Tags of translated words are IGNORE_INDEX.
 
     Args:
+        encoder: see `prepare`.
         task: the task.
         root: the data folder.
         tokenizer: see `prepare`.
@@ -74,7 +81,7 @@ def prepare_translations(
     Raises:
         InputError: every broken row with its line, of the first file that has some.
     """
-    if task.head == "tag":
+    if task.facts.labels_words:
         split, languages = sentences_split(task), tag_languages(task)
         source = f"{readers.fingerprint(task, split, root)} {languages}"
         path = find_path(task, split, root)
@@ -82,7 +89,7 @@ def prepare_translations(
         assert task.train is not None, f"{task.name}: no training set"
         examples = partial(_sentences, path, languages, max_bad_rows)
         prepared = prepare_examples(
-            task, task.train, tokenizer, hyper, examples, source, max_bad_rows
+            encoder, task, task.train, tokenizer, hyper, examples, source, max_bad_rows
         )
         yield split.name, prepared
         return
@@ -90,13 +97,16 @@ def prepare_translations(
         if find_path(task, split, root) is None:
             continue
         task_split = task.splits()[split.name]
-        if task.head == "span":
-            yield split.name, prepare(task, task_split, root, tokenizer, hyper, max_bad_rows)
+        if task.facts.extracts_answers:
+            yield (
+                split.name,
+                prepare(encoder, task, task_split, root, tokenizer, hyper, max_bad_rows),
+            )
             continue
         examples = partial(_pairs, task, split, root, max_bad_rows)
         source = readers.fingerprint(task, split, root)
         prepared = prepare_examples(
-            task, task_split, tokenizer, hyper, examples, source, max_bad_rows
+            encoder, task, task_split, tokenizer, hyper, examples, source, max_bad_rows
         )
         yield split.name, prepared
 
@@ -153,7 +163,7 @@ def _pairs(
 
 def _translation_ids(task: Task, train: pa.Table) -> pa.Array:
     """Return for each training row the id of its translations."""
-    if task.head == "span":
+    if task.facts.extracts_answers:
         return train.column(ID).combine_chunks()
     names = [name for name in (FIRST_WORDS, SECOND_WORDS) if name in train.column_names]
     texts = [pc.binary_join(train.column(name), " ").to_pylist() for name in names]

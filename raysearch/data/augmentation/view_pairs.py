@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ...recipes.finetune import IGNORE_INDEX
+from ...recipes.task_losses import IGNORE_INDEX
 from ..columns import (
     CONTEXT_LENGTH,
     CONTEXT_START,
@@ -384,8 +384,8 @@ def _shift_position(position: int, old: list[Tokens], starts: np.ndarray) -> int
     return int(starts[word]) + position - (int(ends[word]) - len(old[word]))
 
 
-VIEW_BUILDERS: dict[str, type[ViewBuilder]] = {
-    "classify": TextViewBuilder,
-    "tag": TagViewBuilder,
-    "span": WindowViewBuilder,
-}
+def view_builder_of(examples: EncodedDataset) -> type[ViewBuilder]:
+    """Return the builder for a training set: of windows, of tagged words, or of whole texts."""
+    if examples.has(WORD_INDEX):
+        return WindowViewBuilder
+    return TagViewBuilder if WORD in examples.padding else TextViewBuilder

@@ -21,8 +21,8 @@ from ..columns import (
     list_array,
     pair_special_tokens,
 )
+from .encoder import Encoder
 
-SHAPE = ()
 LINES, CHARACTERS = 10_000, 2**20  # the most that is encoded at once
 
 
@@ -72,3 +72,6 @@ def encode(
     _, _, end = pair_special_tokens(tokenizer)
     rows = list_array([[*row, *end] for row in ids])
     return {INPUT: rows, ID: pa.array([example["id"] for example in chunk], pa.string())}
+
+
+ENCODER = Encoder(shape=(), padding=padding, encode=encode, facts=facts, chunks=chunks)

@@ -21,13 +21,7 @@ from ..columns import (
     pair_special_tokens,
     token_types,
 )
-
-SHAPE = ("max_length", "qa_length", "segments")
-
-
-def padding(tokenizer: Any) -> dict[str, int]:
-    """Return the padding value of each list column."""
-    return padding_values(tokenizer)
+from .encoder import Encoder
 
 
 def encode(
@@ -120,3 +114,7 @@ def _passage_first(
 
 
 _LAYOUTS = {"qa_first": _qa_first, "passage_first": _passage_first}
+
+ENCODER = Encoder(
+    shape=("max_length", "qa_length", "segments"), padding=padding_values, encode=encode
+)

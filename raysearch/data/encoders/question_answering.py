@@ -38,9 +38,8 @@ from ..columns import (
     pair_special_tokens,
     token_types,
 )
+from .encoder import Encoder
 
-SHAPE = ("max_length", "doc_stride", "stride_as", "query_length", "answerable_by")
-LOST = "no tokens spell their answer, or their context has none"
 _COLUMNS = (
     INPUT,
     TYPE,
@@ -73,11 +72,6 @@ class TokenizedContext:
     ids: np.ndarray
     begin: np.ndarray
     stop: np.ndarray
-
-
-def padding(tokenizer: Any) -> dict[str, int]:
-    """Return the padding value of each list column."""
-    return padding_values(tokenizer)
 
 
 def encode(
@@ -338,3 +332,12 @@ def _overlapping_tokens(context: TokenizedContext, start: int, stop: int) -> tup
     while first <= last and context.begin[last] == context.stop[last]:
         last -= 1
     return (first, last) if first <= last else None
+
+
+ENCODER = Encoder(
+    shape=("max_length", "doc_stride", "stride_as", "query_length", "answerable_by"),
+    padding=padding_values,
+    encode=encode,
+    lost="no tokens spell their answer, or their context has none",
+    none_left="no example is left to learn from: {skipped}",
+)

@@ -11,14 +11,7 @@ from ...recipes import Hyperparameters
 from ...tasks import Task
 from ..augmentation import word_columns
 from ..columns import FIRST_WORDS, ID, INPUT, LABEL, SECOND_WORDS, list_array, padding_values
-
-SHAPE = ("max_length", "over_length")
-LOST = "longer than {} tokens (over_length: drop)"
-
-
-def padding(tokenizer: Any) -> dict[str, int]:
-    """Return the padding value of each list column."""
-    return padding_values(tokenizer)
+from .encoder import Encoder
 
 
 def encode(
@@ -49,10 +42,18 @@ def encode(
         tokens = {name: [tokens[name][index] for index in short] for name in names}
     columns = {name: list_array(tokens[name]) for name in padding_values(tokenizer)}
     if labelled:
-        kind = pa.float32() if task.head == "regress" else pa.int64()
+        kind = pa.float32() if task.facts.numeric_labels else pa.int64()
         columns[LABEL] = pa.array([example["label"] for example in chunk], kind)
     if train and hyper.view_kinds():
         for name, field in zip((FIRST_WORDS, SECOND_WORDS), task.inputs, strict=False):
             columns[name] = word_columns.word_lists([example[field].split() for example in chunk])
     columns[ID] = pa.array([example["id"] for example in chunk], pa.string())
     return columns
+
+
+ENCODER = Encoder(
+    shape=("max_length", "over_length"),
+    padding=padding_values,
+    encode=encode,
+    lost="longer than {max_length} tokens (over_length: drop)",
+)

@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from ...recipes import Hyperparameters
-from ...recipes.finetune import IGNORE_INDEX
+from ...recipes.task_losses import IGNORE_INDEX
 from ...tasks import Task
 from ..augmentation import word_columns
 from ..augmentation.subword_sampling import WordPieces
@@ -27,8 +27,7 @@ from ..columns import (
     sentence_special_tokens,
     token_types,
 )
-
-SHAPE = ("max_length",)
+from .encoder import Encoder
 
 
 def padding(tokenizer: Any) -> dict[str, int]:
@@ -95,3 +94,6 @@ def _word_ranges(words: list[list[int]], room: int) -> Iterator[tuple[int, int]]
         used += len(word)
     if used:
         yield first, len(words)
+
+
+ENCODER = Encoder(shape=("max_length",), padding=padding, encode=encode)

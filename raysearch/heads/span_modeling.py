@@ -1,45 +1,21 @@
-"""Heads on an encoder: those of transformers, and changes to them that the tasks need.
+"""The forward passes of span heads: start and end scores, or the end given the start.
 
-Tagging heads give one output per word instead of one per token. Span heads give log-probabilities
-without padding; there is also the conditional head of XLNet, ELECTRA and GluonNLP. The field
-`raysearch` of a model's configuration selects the variant, so that a saved folder tells which one
-it holds.
+Plain heads give scores without padding. The conditional head of XLNet, ELECTRA and GluonNLP, which
+transformers lacks, gives log-probabilities. The module is apart from `question_answering`, which
+decodes and scores what these passes give.
 """
 
-from collections.abc import Mapping
 from types import MethodType, SimpleNamespace
 from typing import Any
 
 import torch
 from torch import nn
 from torch.nn import functional
-from transformers import (
-    AutoConfig,
-    AutoModelForMaskedLM,
-    AutoModelForMultipleChoice,
-    AutoModelForQuestionAnswering,
-    AutoModelForSequenceClassification,
-    AutoModelForTokenClassification,
-    PreTrainedModel,
-)
 
 from ..data.columns import CONTEXT_LENGTH, CONTEXT_START, END, IMPOSSIBLE, NO_ANSWER_POSITION, START
 from ..errors import InputError, Problem
-from ..recipes import Hyperparameters
 from ..recipes.consistency_losses import MASKED_SCORE
-from .auto_classes import Architectures
-from .sequence_summary import summarize_real_tokens
 
-HEADS = {
-    "classify": Architectures("classifies texts", AutoModelForSequenceClassification),
-    "regress": Architectures("rates texts", AutoModelForSequenceClassification),
-    "choose": Architectures(
-        "chooses among options", AutoModelForMultipleChoice, AutoModelForSequenceClassification
-    ),
-    "tag": Architectures("tags words", AutoModelForTokenClassification),
-    "span": Architectures("finds answers in a text", AutoModelForQuestionAnswering),
-    "thought": Architectures("predicts masked words", AutoModelForMaskedLM),
-}
 WIDTH = 768  # of the conditional head's inner layers in GluonNLP, for encoders of any width
 CLASSIFIER_DROPOUTS = (
     "classifier_dropout",
@@ -49,113 +25,31 @@ CLASSIFIER_DROPOUTS = (
 )
 
 
-def build_model(config: Mapping[str, Any], head: str) -> PreTrainedModel:
-    """Return the model of a configuration with a task's head, its weights as constructed.
-
-    Args:
-        config: transformers' configuration as a dict.
-        head: the task's head.
-
-    Raises:
-        InputError: the family has no such head, or the configuration's variant does not fit it.
-    """
-    settings = AutoConfig.for_model(**config)
-    model = HEADS[head].from_config(settings, dtype=torch.float32, trust_remote_code=False)
-    attach_head(model, head)
-    return model
-
-
-def head_config(head: str, hyper: Hyperparameters) -> dict[str, str]:
-    """Return the hyperparameters that select a head's variant: the configuration's `raysearch`."""
-    if head == "tag":
-        return {"pooling": hyper.pooling}
-    if head == "span":
-        return {"span_head": hyper.span_head}
-    return {}
-
-
-def attach_head(model: PreTrainedModel, head: str) -> None:
-    """Give a transformers model the forward pass that its head's losses and decoders need.
+def attach_span_head(model: Any) -> None:
+    """Give a transformers model the forward pass of a plain span head.
 
     Args:
         model: changed in place.
-        head: the task's head; the configuration's `raysearch` selects its variant.
+    """
+    model.forward = MethodType(_span_forward, model)
+
+
+def attach_conditional_head(model: Any) -> None:
+    """Replace the span head of a transformers model by a conditional one.
+
+    Args:
+        model: changed in place.
 
     Raises:
-        InputError: the variant does not fit the model.
+        InputError: the model has no separate encoder to put the head on.
     """
-    choices = getattr(model.config, "raysearch", None) or {}
-    summarize_real_tokens(model)
-    if head == "tag":
-        _attach_word_outputs(model, choices.get("pooling") == "sum")
-    elif head == "span":
-        if choices.get("span_head") == "conditional":
-            _check_conditional(model)
-            rates = (getattr(model.config, name, None) for name in CLASSIFIER_DROPOUTS)
-            rate = next((value for value in rates if value is not None), 0.1)
-            model.qa_outputs = ConditionalSpanHead(model.config.hidden_size, rate)
-            model.forward = MethodType(_conditional_span_forward, model)
-        else:
-            model.forward = MethodType(_span_forward, model)
-
-
-def _check_conditional(model: PreTrainedModel) -> None:
-    """Raise InputError if a model has no separate encoder to put the conditional head on."""
     if model.base_model is model:
         text = f"the conditional head does not fit {type(model).__name__}: plain would do"
-        raise _refusal("span_head", text)
-
-
-def _refusal(field: str, text: str) -> InputError:
-    return InputError("model", [Problem(location=field, text=text)])
-
-
-def _attach_word_outputs(model: PreTrainedModel, pooled: bool) -> None:
-    """Let a tagging model give logits [examples, words, tags], each word's at its first token.
-
-    Args:
-        model: changed in place.
-        pooled: sum the hidden states of a word's tokens at its first token, before the head's
-            dropout (XTREME, UD-POS).
-
-    Raises:
-        InputError: the model has no module before its head to pool at.
-    """
-    batch: dict[str, torch.Tensor] = {}  # of the forward pass in progress
-
-    def pool(_: nn.Module, args: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
-        hidden, first, word = args[0], batch["first"], batch["word"]
-        target = first.gather(1, word.clamp(min=0))[..., None].expand_as(hidden)
-        inside = hidden * (word >= 0)[..., None]
-        return (torch.zeros_like(hidden).scatter_add(1, target, inside), *args[1:])
-
-    def forward(model: Any, *, word: torch.Tensor, **inputs: Any) -> SimpleNamespace:
-        batch.update(first=_first_tokens(word), word=word)
-        logits = type(model).forward(model, **inputs).logits
-        index = batch["first"][..., None].expand(-1, -1, logits.shape[-1])
-        return SimpleNamespace(logits=logits.gather(1, index))
-
-    if pooled:
-        parts = (getattr(model, name, None) for name in ("dropout", "drop", "classifier"))
-        head_start = next((part for part in parts if isinstance(part, nn.Module)), None)
-        if head_start is None:
-            text = f"{type(model).__name__} has no place to sum a word's tokens before its head"
-            raise _refusal("pooling", f"{text}: pooling first would do")
-        head_start.register_forward_pre_hook(pool)
-    model.forward = MethodType(forward, model)
-
-
-def _first_tokens(word: torch.Tensor) -> torch.Tensor:
-    """Return the position of each word's first token, int [examples, words].
-
-    Args:
-        word: the index of each token's word, [examples, tokens]; below 0 outside words.
-    """
-    before = functional.pad(word[:, :-1], (1, 0), value=-1)
-    example, token = ((word >= 0) & (word != before)).nonzero(as_tuple=True)
-    first = word.new_zeros(len(word), int(word.max()) + 1)
-    first[example, word[example, token]] = token
-    return first
+        raise InputError("model", [Problem(location="span_head", text=text)])
+    rates = (getattr(model.config, name, None) for name in CLASSIFIER_DROPOUTS)
+    rate = next((value for value in rates if value is not None), 0.1)
+    model.qa_outputs = ConditionalSpanHead(model.config.hidden_size, rate)
+    model.forward = MethodType(_conditional_span_forward, model)
 
 
 def _pop_context(inputs: dict[str, Any]) -> torch.Tensor:

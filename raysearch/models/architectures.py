@@ -1,17 +1,21 @@
-"""The model classes of transformers that have a given kind of head.
+"""The model classes of transformers that have a given head, and models built of them.
 
-They are apart from the heads because they also answer for families without such a class: with a
-class of raysearch, or with a message.
+They also answer for families without such a class: with a class of raysearch, or with a message.
+They are apart from the heads because these need no transformers.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
 import torch
+import transformers
 from transformers import AutoConfig, PreTrainedConfig, PreTrainedModel
 
 from ..errors import InputError, Problem
+from ..heads import HEADS
+from ..tasks import Head
+from .sequence_summary import summarize_real_tokens
 
 
 class Architectures:
@@ -98,3 +102,43 @@ def _multiple_choice_class(classifier: Any) -> type[PreTrainedModel]:
 
     name = classifier.__name__.replace("ForSequenceClassification", "ForMultipleChoice")
     return type(name, (classifier,), {"forward": forward, "__module__": __name__})
+
+
+ARCHITECTURES = {
+    name: Architectures(
+        head.purpose,
+        *(getattr(transformers, f"AutoModel{end}") for end in head.facts.model_classes),
+    )
+    for name, head in HEADS.items()
+}
+
+
+def build_model(config: Mapping[str, Any], head: Head) -> PreTrainedModel:
+    """Return the model of a configuration with a task's head, its weights as constructed.
+
+    Args:
+        config: transformers' configuration as a dict.
+        head: the task's head.
+
+    Raises:
+        InputError: the family has no such head, or the configuration's variant does not fit it.
+    """
+    settings = AutoConfig.for_model(**config)
+    model = ARCHITECTURES[head].from_config(settings, dtype=torch.float32, trust_remote_code=False)
+    attach_head(model, head)
+    return model
+
+
+def attach_head(model: PreTrainedModel, head: Head) -> None:
+    """Give a transformers model the forward pass that its head's losses and decoders need.
+
+    Args:
+        model: changed in place.
+        head: the task's head; the configuration's `raysearch` selects its variant, so that a saved
+            folder tells which one it holds.
+
+    Raises:
+        InputError: the variant does not fit the model.
+    """
+    summarize_real_tokens(model)
+    HEADS[head].attach(model, getattr(model.config, "raysearch", None) or {})

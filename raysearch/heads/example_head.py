@@ -1,0 +1,52 @@
+"""ExampleHead: the parts that are the same for all heads with one prediction for each example."""
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from .. import metrics
+from ..data.dataset import EncodedDataset
+from ..recipes import Hyperparameters
+from ..tasks import Split, Task
+from .submission_files import write_submission
+from .task_head import TaskHead
+
+
+class ExampleHead(TaskHead[np.ndarray]):
+    """A head with one prediction for each example: a class, an option or a number, [examples]."""
+
+    def decode(
+        self, outputs: np.ndarray, examples: EncodedDataset, hyper: Hyperparameters
+    ) -> np.ndarray:
+        """Return the index of the highest score of each example, int64 [examples]."""
+        best: np.ndarray = outputs.argmax(axis=1)
+        return best
+
+    def score(
+        self,
+        predictions: np.ndarray,
+        examples: EncodedDataset,
+        task: Task,
+        hyper: Hyperparameters,
+    ) -> dict[str, float]:
+        """Return the task's metrics; see `TaskHead.score`."""
+        assert examples.labels is not None, "a split without labels"
+        return metrics.score(task.metrics, predictions, examples.labels)
+
+    @abstractmethod
+    def text(self, prediction: float, task: Task) -> str:
+        """Return a prediction as the benchmark spells it."""
+
+    def write(
+        self,
+        folder: Path,
+        task: Task,
+        split: Split,
+        ids: Sequence[str],
+        predictions: Sequence[float] | np.ndarray,
+        hyper: Hyperparameters,
+    ) -> list[Path]:
+        """Write a line for each example; see `TaskHead.write`."""
+        return [write_submission(folder, task, split, ids, predictions, self.text)]
