@@ -97,7 +97,7 @@ def trial_id(
         ValueError: a value is invalid for its hyperparameter.
         KeyError: the origin has no data or model for this task.
     """
-    hyper = study.hyperparameters(task, point).model_dump(mode="json")
+    hyper = study.resolve(task).hyperparameters(point).model_dump(mode="json")
     if origin.names is not None:
         hyper = {name: value for name, value in hyper.items() if name in origin.names}
     halving = study.search.stop_early if phase == "search" else None
@@ -105,7 +105,7 @@ def trial_id(
     evaluated: list[float | str] = list(halving.at) if halving else []
     if phase == "teach":
         content = origin.content.get(f"{task} {phase}", content)
-        evaluated = [study.selection_metric(task)]
+        evaluated = [study.resolve(task).selection_metric]
     facts = [task, study.recipe, hyper, seed, content, origin.version, evaluated]
     text = json.dumps(_with_plain_numbers(facts), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
@@ -257,7 +257,7 @@ def _has_matching_id(study: Study, record: Record, origin: TrialOrigin) -> bool:
 
 def _space_problems(study: Study, records: Records, task: str) -> Iterator[Problem]:
     """Yield trials that the study's sampler cannot have begun: of other names, values or seeds."""
-    space, seed = study.space_of(task), study.search.seed
+    space, seed = study.resolve(task).space, study.search.seed
     for record in records.of(task):
         point, trained = record.configuration, f"trial {record.id} was trained"
         if record.phase == "teach":
@@ -278,7 +278,7 @@ def _space_problems(study: Study, records: Records, task: str) -> Iterator[Probl
 
 def _selection_problems(study: Study, records: Records, task: str) -> Iterator[Problem]:
     """Yield trials whose score is not of the evaluation or the dev split that the study selects."""
-    select, selector = study.search.select, study.selection_metric(task)
+    select, selector = study.search.select, study.resolve(task).selection_metric
     for record in records.of(task):
         if record.phase == "teach" or record.status != "finished":
             continue

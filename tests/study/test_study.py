@@ -116,7 +116,7 @@ published:
     assert read.per_task[RTE].space["EPOCH"].choice == (10.0, 3)
     assert (read.search.hours, read.search.stop_early.keep) == (0.5, 0.3)
     assert read.search.stop_early.at == (0.5,)
-    assert read.initial_points(RTE) == [{"LR": 1e-5, "weight_decay": 0.01, "EPOCH": 10}]
+    assert read.resolve(RTE).initial_points == [{"LR": 1e-5, "weight_decay": 0.01, "EPOCH": 10}]
     assert read.published[0].results[RTE].settings == {"LR": 3e-5}
     assert read.published[0].results[RTE].scores == {"accuracy": 90}
 
@@ -295,7 +295,10 @@ def test_a_configuration_to_start_from_has_to_fit_one_task_only():
     start = [{"LR": 1e-5, "BSZ": 9}, {"LR": 5e-5, "BSZ": 4}]
     parts = raw(tasks=[RTE, MRPC], per_task={MRPC: {"space": own}}, search={"start_from": start})
     read = study.parse(parts)
-    assert (read.initial_points(RTE), read.initial_points(MRPC)) == ([start[0]], [start[1]])
+    assert (read.resolve(RTE).initial_points, read.resolve(MRPC).initial_points) == (
+        [start[0]],
+        [start[1]],
+    )
     study.parse(parts, tasks=[RTE])  # the other one is not wrong for that
 
 
@@ -373,8 +376,8 @@ space: &all {LR: {choice: [1e-5]}, BSZ: {choice: [8]}}
 per_task: {glue/mrpc: {space: {<<: *all, BSZ: {choice: [16]}}}}
 """)  # fmt: skip
     read = study.load(path)
-    assert read.space_of(MRPC)["BSZ"].choice == (16,)
-    assert read.space_of(RTE)["BSZ"].choice == (8,)
+    assert read.resolve(MRPC).space["BSZ"].choice == (16,)
+    assert read.resolve(RTE).space["BSZ"].choice == (8,)
 
 
 WHOLE = {
@@ -397,7 +400,9 @@ def test_a_dumped_study_is_read_back_the_same(tmp_path):
     assert again == read
     assert study.same_trials(again, read)
     assert again.name == "whole"
-    assert again.initial_points(RTE) == [{"LR": 1e-4, "WARMUP": {"steps": 50}, "clip": None}]
+    assert again.resolve(RTE).initial_points == [
+        {"LR": 1e-4, "WARMUP": {"steps": 50}, "clip": None}
+    ]
     assert not study.same_trials(again, study.parse(WHOLE, trials=5))
 
 
@@ -420,14 +425,14 @@ def test_what_a_task_says_of_its_own_wins():
             MNLI: {"space": {"LR": {"choice": [5e-5]}, "EPOCH": {"choice": [2, 3]}}},
         },
     ))  # fmt: skip
-    assert set(read.space_of(RTE)) == {"LR", "BSZ"}
-    assert set(read.space_of(MRPC)) == {"BSZ"}
-    assert read.fixed_of(MRPC) == {"EPOCH": 5, "dropout": 0.2, "LR": 3e-5}
-    assert set(read.space_of(MNLI)) == {"LR", "BSZ", "EPOCH"}
-    assert read.fixed_of(MNLI) == {"dropout": 0.2}
-    assert read.hyperparameters(MNLI, {"EPOCH": 2}).dropout == 0.2
-    assert [read.planned_trials(task) for task in (RTE, MNLI)] == [16, 16]
-    assert study.parse(raw(space={"LR": SPACE["LR"]})).planned_trials(RTE) == 2
+    assert set(read.resolve(RTE).space) == {"LR", "BSZ"}
+    assert set(read.resolve(MRPC).space) == {"BSZ"}
+    assert read.resolve(MRPC).fixed == {"EPOCH": 5, "dropout": 0.2, "LR": 3e-5}
+    assert set(read.resolve(MNLI).space) == {"LR", "BSZ", "EPOCH"}
+    assert read.resolve(MNLI).fixed == {"dropout": 0.2}
+    assert read.resolve(MNLI).hyperparameters({"EPOCH": 2}).dropout == 0.2
+    assert [read.resolve(task).planned_trials for task in (RTE, MNLI)] == [16, 16]
+    assert study.parse(raw(space={"LR": SPACE["LR"]})).resolve(RTE).planned_trials == 2
 
 
 def test_a_set_value_is_fixed_wherever_it_was_searched_or_fixed():
@@ -438,8 +443,8 @@ def test_a_set_value_is_fixed_wherever_it_was_searched_or_fixed():
     )
     read = study.parse(parts, set={"LR": "3e-5", "EPOCH": 1}, trials=2, tasks=[MRPC], model="x")
     assert (read.tasks, read.model, read.search.trials) == ((MRPC,), "x", 2)
-    assert set(read.space_of(MRPC)) == {"BSZ"}
-    assert read.fixed_of(MRPC) == {"LR": 3e-5, "EPOCH": 1}
+    assert set(read.resolve(MRPC).space) == {"BSZ"}
+    assert read.resolve(MRPC).fixed == {"LR": 3e-5, "EPOCH": 1}
 
 
 @pytest.mark.parametrize(
@@ -473,11 +478,14 @@ def test_set_values_may_be_texts_of_which_all_that_is_wrong_is_told():
 
 def test_a_study_trains_in_the_languages_that_it_names():
     study = parse({"tasks": ["xtreme/panx", "glue/rte"], "model": "scratch", "train": ["en", "sw"]})
-    assert [split.name for split in study.training_splits("xtreme/panx")] == ["train", "train-sw"]
-    assert [split.name for split in study.training_splits("glue/rte")] == ["train"]
-    assert study.selection_metric("xtreme/panx") == "dev.entity_f1"
+    assert [split.name for split in study.resolve("xtreme/panx").training_splits] == [
+        "train",
+        "train-sw",
+    ]
+    assert [split.name for split in study.resolve("glue/rte").training_splits] == ["train"]
+    assert study.resolve("xtreme/panx").selection_metric == "dev.entity_f1"
     mean = parse({"tasks": ["xtreme/panx"], "model": "scratch", "search": {"select_on": "mean"}})
-    assert mean.selection_metric("xtreme/panx") == "dev.mean.entity_f1"
+    assert mean.resolve("xtreme/panx").selection_metric == "dev.mean.entity_f1"
 
 
 def test_a_language_without_a_training_set_is_named():
@@ -592,10 +600,10 @@ def test_a_study_of_several_heads_may_be_cut_to_one_of_its_tasks_and_read_again(
         one = study.parse(MIXED, tasks=[task])
         again = study.load(write(tmp_path, study.dump(one)))
         assert again == one
-        assert again.hyperparameters(task, {}) == one.hyperparameters(task, {})
-        assert again.initial_points(task) == whole.initial_points(task)
-        assert again.selection_metric(task) == whole.selection_metric(task)
-        assert again.training_splits(task) == whole.training_splits(task)
+        assert again.resolve(task).shared == one.resolve(task).shared
+        assert again.resolve(task).initial_points == whole.resolve(task).initial_points
+        assert again.resolve(task).selection_metric == whole.resolve(task).selection_metric
+        assert again.resolve(task).training_splits == whole.resolve(task).training_splits
     alone = study.parse(MIXED, tasks=[RTE])
     assert (alone.train, alone.fixed, alone.per_task) == ((), {"dropout": 0.1}, {})
     assert alone.search.start_from == ({"LR": 1e-5},)
@@ -637,8 +645,12 @@ def test_what_can_be_told_of_a_study_with_problems_is_looked_at_as_well(tmp_path
     sketch, places = seen(write(tmp_path, text + wrong))
     assert places == ["tasks[1]", "space.LR", "per_task.glue/rte.fixed", "data"]
     assert sketch.tasks == (RTE, PANX)
-    assert (sketch.model_of(RTE), sketch.model_of(PANX), sketch.leave_out) == ("n", "m", 3)
-    assert [split.name for split in sketch.training_splits(PANX)] == ["train", "train-sw"]
+    assert (sketch.resolve(RTE).model, sketch.resolve(PANX).model, sketch.leave_out) == (
+        "n",
+        "m",
+        3,
+    )
+    assert [split.name for split in sketch.resolve(PANX).training_splits] == ["train", "train-sw"]
 
 
 @pytest.mark.parametrize(
