@@ -203,14 +203,16 @@ def _hyperparameters() -> Table:
     table = _table("hyperparameter", "default", "recipes", "what it is")
     names = dict.fromkeys(name for recipe in RECIPES.values() for name in recipe.hyper.model_fields)
     for name in names:
-        fields = {
-            recipe.name: recipe.hyper.model_fields[name]
+        hypers = {
+            recipe.name: recipe.hyper
             for recipe in RECIPES.values()
             if name in recipe.hyper.model_fields
         }
-        recipes = "all" if len(fields) == len(RECIPES) else ", ".join(fields)
-        default = _by_recipe({recipe: _as_yaml(f.default) for recipe, f in fields.items()})
-        description = _by_recipe({recipe: f.description or "" for recipe, f in fields.items()})
+        recipes = "all" if len(hypers) == len(RECIPES) else ", ".join(hypers)
+        default = _by_recipe(
+            {recipe: _as_yaml(h.model_fields[name].default) for recipe, h in hypers.items()}
+        )
+        description = _by_recipe({recipe: h.description(name) for recipe, h in hypers.items()})
         _add(table, name, default, recipes, description)
     return table
 

@@ -207,7 +207,7 @@ def _settings_of_best_study(folder: Path, name: str) -> Hyperparameters | None:
 
 def _prediction_settings(task: Task, hyper: Hyperparameters) -> dict[str, Any]:
     """Return the hyperparameters that shape a task's data or decode a model's outputs."""
-    heads = type(hyper).READ_BY_HEADS
+    heads = hyper.read_by_heads()
     return {
         name: getattr(hyper, name)
         for name in _PREDICTION_SETTINGS

@@ -173,7 +173,7 @@ def hyperparameter_message(
     if not isinstance(value, Mapping):
         return _message(first)
     if form is None:
-        return f"{_message(first)}; it is: {hyper.model_fields[name].description}"
+        return f"{_message(first)}; it is: {hyper.description(name)}"
     (field,) = form.model_fields
     if set(value) == {field}:
         inner = (detail for detail in error.errors() if detail["loc"][-1] == field)

@@ -28,7 +28,7 @@ def unused_field_problems(raw: Mapping[str, Any], tasks: Iterable[str]) -> list[
     tasks = list(tasks)
     problems: list[Problem] = []
     recipe = RECIPES.get(str(raw.get("recipe", "finetune")))
-    read_by = (recipe.hyper if recipe else Hyperparameters).READ_BY_HEADS
+    read_by = (recipe.hyper if recipe else Hyperparameters).read_by_heads()
     for location, part in _shared_hyperparameters(raw):
         problems += _unread_problems(location, part, tasks, read_by)
     per_task = mapping_or_empty(raw.get("per_task"))
@@ -118,7 +118,7 @@ def _no_effect_reason(task: TaskStudy, name: str) -> str:
         return "every question has an answer"
     if name in hyper.ineffective_fields():
         return "the other values do not use it"
-    condition = hyper.EFFECTIVE_WHEN.get(name)
+    condition = hyper.conditions().get(name)
     if condition is None:
         return ""
     values = _possible_values(task, condition.name)
@@ -143,7 +143,7 @@ def without_unused_dimensions(study: Study) -> Study:
     """
     tasks = [TASKS[name] for name in study.tasks]
     heads, has_languages = {task.head for task in tasks}, any(task.languages for task in tasks)
-    read_by = RECIPES[study.recipe].hyper.READ_BY_HEADS
+    read_by = RECIPES[study.recipe].hyper.read_by_heads()
 
     def read(part: Mapping[str, Any]) -> dict[str, Any]:
         return {name: value for name, value in part.items() if _is_read(name, heads, read_by)}

@@ -5,7 +5,6 @@ They may be intended, therefore they are notes and not problems.
 
 from collections.abc import Iterator
 
-from ..recipes import Hyperparameters
 from .schema import Study
 from .task_study import TaskStudy
 
@@ -44,9 +43,5 @@ def _task_notes(task: TaskStudy) -> Iterator[str]:
         numbers = [value for value in values if isinstance(value, int | float)]
         for number in (min(numbers, default=low), max(numbers, default=high)):
             if not low <= number <= high:
-                description = _description(type(fixed), name)
+                description = fixed.description(name) or name
                 yield f"{name} {number:g} is unusual: {description}, usually {low:g} to {high:g}"
-
-
-def _description(hyper: type[Hyperparameters], name: str) -> str:
-    return hyper.model_fields[name].description or name

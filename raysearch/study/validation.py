@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from .. import tasks as task_table
 from ..errors import Problem, nearest_names, unknown_name
-from ..recipes import DATA_HYPERPARAMETERS, RECIPES, Hyperparameters
+from ..recipes import RECIPES, Hyperparameters
 from ..search_space import Dimension, Space, count_points
 from .error_locations import mapping_or_empty
 from .error_messages import hyperparameter_message
@@ -110,7 +110,7 @@ def _setting_checks(
     for name, value in mapping_or_empty(part).items():
         if name not in hyper.model_fields:
             continue
-        if searched and name in DATA_HYPERPARAMETERS:
+        if searched and name in hyper.shared_fields():
             text = "a task's trials share its prepared data and its head: put it under fixed"
             problems.append(Problem(location=f"{location}.{name}", text=text))
             continue
