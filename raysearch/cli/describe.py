@@ -107,7 +107,7 @@ def _teachers(task: TaskStudy) -> str:
     """Return how many teachers the trials of a task need, in words; "" if they need none."""
     space, planned, confirm = task.space, task.planned_trials, task.study.confirm
     # A continuous dimension is represented by its ends.
-    ends = {key: d if d.values else spaces.Dimension(choice=d.ends) for key, d in space.items()}
+    ends = {key: d if d.values else spaces.Choice(choice=d.ends) for key, d in space.items()}
     points = spaces.grid(ends) if spaces.count_points(ends) <= MAX_POINTS else []
     # Dimensions that the grid does not cover: all of a space that is too large, else continuous
     # ones. If the teachers differ along them, there may be as many teachers as trials.

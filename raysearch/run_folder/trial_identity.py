@@ -15,7 +15,7 @@ from typing import Any, TypeGuard
 from .. import __version__
 from ..errors import InputError, Problem, shorten
 from ..recipes import RECIPES
-from ..search_space import Dimension
+from ..search_space import Choice, Dimension
 from ..storage import file_inside, kind_of, read_json
 from ..study import Configuration, Study, as_mapping
 from ..study.value_limits import check_values
@@ -296,11 +296,9 @@ def contains_value(dimension: Dimension, value: Any) -> bool:
 
     JSON has lists for tuples, and 3.0 may be stored as 3.
     """
-    if dimension.kind == "choice":
-        return _canonical(value) in map(_canonical, dimension.choice or ())
-    low, high = dimension.range
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return is_number and low <= value <= high and (dimension.kind != "int" or value == int(value))
+    if isinstance(dimension, Choice):
+        return _canonical(value) in map(_canonical, dimension.choice)
+    return not isinstance(value, bool) and value in dimension
 
 
 def _changes(before: Mapping[str, Any], study: Study) -> Iterator[tuple[str, str]]:

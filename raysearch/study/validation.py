@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from .. import tasks as task_table
 from ..errors import Problem, nearest_names, unknown_name
 from ..recipes import RECIPES, Hyperparameters
-from ..search_space import Dimension, Space, count_points
+from ..search_space import Space, count_points, parse_dimension
 from .error_locations import mapping_or_empty
 from .error_messages import hyperparameter_message
 from .model_names import model_problems, score_names, training_language_problems
@@ -118,7 +118,7 @@ def _setting_checks(
         fractions: Sequence[float] = ()
         if searched:
             try:
-                dimension = Dimension.model_validate(value)
+                dimension = parse_dimension(value)
             except ValidationError:
                 continue  # the schema reports it
             values, fractions = dimension.ends, dimension.inside

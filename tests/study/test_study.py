@@ -10,7 +10,7 @@ import yaml
 from raysearch import parse, study
 from raysearch.errors import InputError, Problem
 from raysearch.recipes import RECIPES, Hyperparameters
-from raysearch.search_space import Dimension, count_points
+from raysearch.search_space import IntRange, Uniform, count_points
 from raysearch.study.model_names import model_problems
 from raysearch.study.unusual_values import unusual_value_notes
 from raysearch.tasks import TASKS
@@ -111,7 +111,7 @@ published:
     assert yaml.safe_load(path.read_text())["fixed"]["adam_eps"] == "1e-6"
     read = study.load(path)
     assert read.space["LR"].choice == (1e-5, 2e-5)
-    assert read.space["weight_decay"].range == (1e-4, 0.1)
+    assert read.space["weight_decay"].ends == (1e-4, 0.1)
     assert read.fixed == {"adam_eps": 1e-6, "adam_betas": (0.9, 0.999)}
     assert read.per_task[RTE].space["EPOCH"].choice == (10.0, 3)
     assert (read.search.hours, read.search.stop_early.keep) == (0.5, 0.3)
@@ -793,15 +793,15 @@ def test_values_that_are_seldom_meant_are_told_once():
 
 
 def test_a_range_of_many_whole_numbers_is_not_listed():
-    wide = Dimension(int=(1, 2**53))
+    wide = IntRange(int=(1, 2**53))
     assert 3 in wide
     assert 3.5 not in wide
     assert 2**53 + 2 not in wide
     assert count_points({"BSZ": wide, "LR": wide}) == math.inf
     with pytest.raises(ValueError, match=r"within 2\*\*53"):
-        Dimension(int=(1, 10**18))
+        IntRange(int=(1, 10**18))
     with pytest.raises(ValueError, match="a narrower range"):
-        Dimension(uniform=(-1.7e308, 1.7e308))
+        Uniform(uniform=(-1.7e308, 1.7e308))
 
 
 @pytest.mark.parametrize("kind", ["pipe", "device"])
