@@ -25,7 +25,7 @@ def main() -> None:
         study=study,
         journal=journal,
         live=set(),
-        planned_trials=lambda task: leaderboard.planned_trials(study, journal, task),
+        planned_trials=lambda task: leaderboard.planned_trials(study.resolve(task), journal),
     )
     display = ProgressDisplay(queue, lambda: 2)
     with open(os.devnull, "w", encoding="utf-8") as nowhere:

@@ -6,18 +6,16 @@ They are apart because a space knows neither Ray, nor Optuna, nor what is search
 import math
 import reprlib
 import sys
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from itertools import product
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 MAX_NUMBER = sys.float_info.max  # an integer above it cannot be converted to a float
 MAX_INTEGER = 2**53  # floats represent all integers up to here; samplers draw integers as floats
-
-Form = Literal["choice", "uniform", "log", "int"]
-FORMS: tuple[Form, ...] = ("choice", "uniform", "log", "int")
 
 
 def _parse_number(value: Any) -> int | float:
@@ -44,108 +42,206 @@ def _describe(number: int | float) -> str:
 
 Number = Annotated[int | float, BeforeValidator(_parse_number)]
 
+Choices = Annotated[tuple[Any, ...], Field(min_length=1)]
+Range = tuple[Number, Number]  # low and high, both inclusive
+
 _FORMS_HINT = (
     "write exactly one of {choice: [...]}, {uniform: [low, high]}, {log: [low, high]},"
     " {int: [low, high]}, got "
 )
 
 
-class Dimension(BaseModel):
-    """The values that one hyperparameter may take, in one of four forms.
-
-    Attributes:
-        choice: the values themselves.
-        uniform: low and high of a real number, both inclusive.
-        log: low and high of a real number that is drawn on a logarithmic scale, both inclusive.
-        int: low and high of an integer, both inclusive.
-    """
+class _Form(BaseModel):
+    """One form of a dimension. Its only field is what a study's file has."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    choice: tuple[Any, ...] | None = Field(None, description="one of these values", min_length=1)
-    uniform: tuple[Number, Number] | None = Field(None, description="a real number in [low, high]")
-    log: tuple[Number, Number] | None = Field(None, description="log-uniform in [low, high]")
-    int: tuple[Number, Number] | None = Field(None, description="a whole number in [low, high]")
+
+class Choice(_Form):
+    """A dimension of listed values."""
+
+    choice: Choices
+
+    @model_validator(mode="after")
+    def _check_unique(self) -> Self:
+        if len({repr(value) for value in self.choice}) < len(self.choice):
+            raise ValueError(f"each choice stands once, got {reprlib.repr(list(self.choice))}")
+        return self
+
+    @property
+    def values(self) -> Sequence[Any]:
+        """All values."""
+        return self.choice
+
+    @property
+    def ends(self) -> tuple[Any, ...]:
+        """The values that stand for the dimension in checks: all of them."""
+        return self.choice
+
+    @property
+    def inside(self) -> tuple[float, ...]:
+        """Further values for checks: none."""
+        return ()
+
+    def __contains__(self, value: Any) -> bool:
+        return value in self.choice
+
+
+class _Range(_Form):
+    """A dimension of numbers between two ends: real ones, unless a form says otherwise."""
+
+    @property
+    @abstractmethod
+    def ends(self) -> Range:
+        """Low and high, both inclusive."""
+
+    @property
+    def values(self) -> Sequence[Any] | None:
+        """All values; None, as there are infinitely many."""
+        return None
+
+    @property
+    def inside(self) -> tuple[float, ...]:
+        """One fraction between the ends, as some fields take integers only."""
+        low, high = self.ends
+        return (low + (high - low) / math.pi,)
+
+    def __contains__(self, value: Any) -> bool:
+        low, high = self.ends
+        return isinstance(value, int | float) and low <= value <= high
+
+    @model_validator(mode="after")
+    def _check_ends(self) -> Self:
+        low, high = self.ends
+        if not low < high:
+            raise ValueError(f"low must be below high, got {self._shown_ends}")
+        if not high - low <= MAX_NUMBER:
+            raise ValueError(f"a narrower range is needed, got {self._shown_ends}")
+        self._check_own_rules()
+        return self
+
+    def _check_own_rules(self) -> None:
+        """Raise ValueError if the ends make no sense for this form."""
+
+    @property
+    def _shown_ends(self) -> str:
+        low, high = self.ends
+        return f"[{low:g}, {high:g}]"
+
+
+class Uniform(_Range):
+    """A real number between two ends, both inclusive."""
+
+    uniform: Range
+
+    @property
+    def ends(self) -> Range:
+        """Low and high, both inclusive."""
+        return self.uniform
+
+
+class LogUniform(_Range):
+    """A real number between two ends, both inclusive, that is drawn on a logarithmic scale."""
+
+    log: Range
+
+    @property
+    def ends(self) -> Range:
+        """Low and high, both inclusive."""
+        return self.log
+
+    def _check_own_rules(self) -> None:
+        if self.log[0] <= 0:
+            raise ValueError(f"a log range starts above 0, got {self._shown_ends}")
+
+
+class IntRange(_Range):
+    """An integer between two ends, both inclusive."""
+
+    int: Range
+
+    @property
+    def ends(self) -> Range:
+        """Low and high, both inclusive."""
+        return self.int
+
+    @property
+    def values(self) -> Sequence[Any]:
+        """All values."""
+        low, high = map(math.floor, self.ends)
+        return range(low, high + 1)
+
+    @property
+    def inside(self) -> tuple[float, ...]:
+        """Further values for checks: none."""
+        return ()
+
+    def __contains__(self, value: Any) -> bool:
+        return super().__contains__(value) and value == math.floor(value)
+
+    def _check_own_rules(self) -> None:
+        low, high = self.ends
+        if low != math.floor(low) or high != math.floor(high):
+            raise ValueError(f"an int range has whole ends, got {self._shown_ends}")
+        if max(abs(low), abs(high)) > MAX_INTEGER:
+            raise ValueError(f"an int range ends within 2**53, got {self._shown_ends}")
+
+
+class WrittenDimension(BaseModel):
+    """A dimension as a study's file has it: a mapping of one form to its values or ends."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    choice: Choices | None = Field(None, description="one of these values")
+    uniform: Range | None = Field(None, description="a real number in [low, high]")
+    log: Range | None = Field(None, description="log-uniform in [low, high]")
+    int: Range | None = Field(None, description="a whole number in [low, high]")
 
     @model_validator(mode="before")
     @classmethod
     def _check_mapping(cls, value: Any) -> Any:
-        if not isinstance(value, Mapping | Dimension):
+        if not isinstance(value, Mapping):
             raise ValueError(_FORMS_HINT + reprlib.repr(value))
         return value
 
     @model_validator(mode="after")
     def _check_form(self) -> Self:
-        forms = [form for form in FORMS if getattr(self, form)]
+        forms = [name for name in type(self).model_fields if getattr(self, name) is not None]
         if len(forms) != 1:
             raise ValueError(_FORMS_HINT + (", ".join(forms) or "none"))
-        if self.choice is None:
-            self._check_range()
-        elif len({repr(value) for value in self.choice}) < len(self.choice):
-            raise ValueError(f"each choice stands once, got {reprlib.repr(list(self.choice))}")
+        self.dimension()
         return self
 
-    def _check_range(self) -> None:
-        """Raise ValueError if the ends of a range make no sense for its form."""
-        low, high = self.range
-        ends = f"[{low:g}, {high:g}]"
-        if not low < high:
-            raise ValueError(f"low must be below high, got {ends}")
-        if not high - low <= MAX_NUMBER:
-            raise ValueError(f"a narrower range is needed, got {ends}")
-        if self.kind == "log" and low <= 0:
-            raise ValueError(f"a log range starts above 0, got {ends}")
-        if self.kind == "int" and (low != math.floor(low) or high != math.floor(high)):
-            raise ValueError(f"an int range has whole ends, got {ends}")
-        if self.kind == "int" and max(abs(low), abs(high)) > MAX_INTEGER:
-            raise ValueError(f"an int range ends within 2**53, got {ends}")
+    def dimension(self) -> "Dimension":
+        """Return the dimension in its form.
 
-    @property
-    def kind(self) -> Form:
-        """The form that it has."""
-        return next(form for form in FORMS if getattr(self, form) is not None)
-
-    @property
-    def range(self) -> tuple[float, float]:
-        """Low and high of a numeric form, both inclusive."""
-        low, high = getattr(self, self.kind)
-        return low, high
-
-    @property
-    def values(self) -> Sequence[Any] | None:
-        """All values of a finite dimension; None if it is continuous."""
-        if self.choice is not None:
-            return self.choice
-        if self.kind == "int":
-            low, high = self.range
-            return range(int(low), int(high) + 1)
-        return None
-
-    @property
-    def ends(self) -> tuple[Any, ...]:
-        """All values of a choice; low and high of a range."""
-        return self.range if self.choice is None else self.choice
-
-    @property
-    def inside(self) -> tuple[float, ...]:
-        """One fraction between the ends of a real range, as some fields take integers only.
-
-        Empty for a choice and for an int range.
+        Raises:
+            ValidationError: its values or ends make no sense.
         """
-        if self.kind in ("choice", "int"):
-            return ()
-        low, high = self.range
-        return (low + (high - low) / math.pi,)
-
-    def __contains__(self, value: Any) -> bool:
         if self.choice is not None:
-            return value in self.choice
-        low, high = self.range
-        if not isinstance(value, int | float) or not low <= value <= high:
-            return False
-        return self.kind != "int" or value == int(value)
+            return Choice(choice=self.choice)
+        if self.uniform is not None:
+            return Uniform(uniform=self.uniform)
+        if self.log is not None:
+            return LogUniform(log=self.log)
+        assert self.int is not None
+        return IntRange(int=self.int)
 
 
+def parse_dimension(value: Any) -> "Dimension":
+    """Return the dimension of a mapping such as {log: [1e-5, 1e-3]}.
+
+    Raises:
+        ValidationError: it is no mapping of exactly one form, or its values make no sense.
+    """
+    if isinstance(value, Choice | Uniform | LogUniform | IntRange):
+        return value
+    return WrittenDimension.model_validate(value).dimension()
+
+
+Dimension = Annotated[
+    Choice | Uniform | LogUniform | IntRange, BeforeValidator(parse_dimension)
+]  # the values that one hyperparameter may take
 Space = Mapping[str, Dimension]
 
 

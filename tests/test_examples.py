@@ -59,7 +59,7 @@ def test_an_example_compiles_and_the_names_that_it_uses_exist(path: Path) -> Non
 def test_the_search_asks_for_a_study_that_is_read_and_for_what_a_run_has() -> None:
     names = runpy.run_path(str(EXAMPLES[0].with_name("search.py")), run_name="example")
     study = raysearch.parse(names["STUDY"])
-    assert study.planned_trials("toy/grammar") == 4
+    assert study.resolve("toy/grammar").planned_trials == 4
     assert "folder" in inspect.signature(Run).parameters
     assert {"configuration", "score"} <= set(
         inspect.signature(raysearch.RankedConfiguration).parameters

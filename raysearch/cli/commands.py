@@ -375,7 +375,7 @@ def _suitability_problems(study: "Study") -> list[Problem]:
     from ..study.model_names import model_problems
     from ..tasks import TASKS
 
-    models = {name: study.model_of(name) for name in study.tasks if name in TASKS}
+    models = {name: study.resolve(name).model for name in study.tasks if name in TASKS}
     local = [n for n, m in models.items() if Path(m).is_dir() and not model_problems(m)]
     if not local:
         return []

@@ -18,7 +18,7 @@ from .. import tasks
 from ..errors import InputError, Problem, printable, unknown_name
 from ..recipes import RECIPES, Steps
 from ..recipes.schedule import make_schedule
-from ..study import Study, load, shipped_studies
+from ..study import Study, TaskStudy, load, shipped_studies
 from ..study.model_names import resolve_model_folder
 from ..study.unusual_values import unusual_value_notes
 
@@ -58,8 +58,8 @@ def show_plan(study: Study, sizes: Sizes, notes: Iterable[str] = ()) -> None:
     model = printable(f"  model {study.model}, recipe {study.recipe}")
     _console().print(Text.assemble((printable(study.name), "bold"), model))
     for name in study.tasks:
-        if study.model_of(name) != resolve_model_folder(study.model):
-            _print(f"{name} starts from {study.model_of(name)}")
+        if (model_name := study.resolve(name).model) != resolve_model_folder(study.model):
+            _print(f"{name} starts from {model_name}")
     _console().print(_searches(study))
     if study.search.hours:
         _print(f"at most {study.search.hours:g} hours: after that no new trial begins")
@@ -70,7 +70,7 @@ def show_plan(study: Study, sizes: Sizes, notes: Iterable[str] = ()) -> None:
         all_unread = len(unread) == len(study.tasks)
         which = "the data" if all_unread else f"the data of {', '.join(unread)}"
         _print(f"{which} was not looked at: add --data FOLDER")
-    teachers = [(name, _teachers(study, name)) for name in study.tasks]
+    teachers = [(name, _teachers(study.resolve(name))) for name in study.tasks]
     lines = [f"{name} teachers: {counts}" for name, counts in teachers if counts]
     for note in (*lines, *unusual_value_notes(study), *notes):
         _print(note)
@@ -80,51 +80,47 @@ def _searches(study: Study) -> Table:
     """Return a table of what is searched for each task, and with how many trials."""
     table = _table("task", "searched", "trials", "confirmed", "tried first")
     for name in study.tasks:
-        space = study.space_of(name)
-        points = spaces.count_points(space)
-        searched = ", ".join(space) or "nothing"
+        task = study.resolve(name)
+        points = spaces.count_points(task.space)
+        searched = ", ".join(task.space) or "nothing"
         if points < math.inf:
             searched += f" ({points:.0f} configurations)"
         confirmed = f"top {study.confirm.top} x {len(study.confirm.seeds)} seeds"
-        planned = study.planned_trials(name)
+        planned = task.planned_trials
         trials = f"{planned} by {study.search.sampler}" if planned else "-"
-        first = str(min(len(study.initial_points(name)), planned) or "-")
+        first = str(min(len(task.initial_points), planned) or "-")
         _add(table, name, searched, trials, confirmed if study.confirm.seeds else "-", first)
     return table
 
 
-def _teachers(study: Study, name: str) -> str:
+def _teachers(task: TaskStudy) -> str:
     """Return how many teachers the trials of a task need, in words; "" if they need none."""
-    space, planned = study.space_of(name), study.planned_trials(name)
+    space, planned, confirm = task.space, task.planned_trials, task.study.confirm
     # A continuous dimension is represented by its ends.
-    ends = {key: d if d.values else spaces.Dimension(choice=d.ends) for key, d in space.items()}
+    ends = {key: d if d.values else spaces.Choice(choice=d.ends) for key, d in space.items()}
     points = spaces.grid(ends) if spaces.count_points(ends) <= MAX_POINTS else []
     # Dimensions that the grid does not cover: all of a space that is too large, else continuous
     # ones. If the teachers differ along them, there may be as many teachers as trials.
     uncovered = {key: d.ends[0] for key, d in space.items() if not points or not d.values}
-    count = len(_teacher_configurations(study, name, points))
+    count = len(_teacher_configurations(task, points))
     if uncovered:
         at_low = [{**point, **uncovered} for point in points or [{}]]
-        if count != len(_teacher_configurations(study, name, at_low)):
+        if count != len(_teacher_configurations(task, at_low)):
             count = planned
     if not count:
         return ""
     counts = []
     if planned:
         counts.append(f"{'at most ' * (count > 1)}{min(planned, count)} in the search")
-    if seeds := len(study.confirm.seeds):
-        top = min(study.confirm.top, planned or 1, count)
+    if seeds := len(confirm.seeds):
+        top = min(confirm.top, planned or 1, count)
         counts.append(f"{'at most ' * (top > 1)}{top * seeds} in the confirmation")
     return ", ".join(counts)
 
 
-def _teacher_configurations(
-    study: Study, name: str, points: Iterable[Mapping[str, Any]]
-) -> set[str]:
+def _teacher_configurations(task: TaskStudy, points: Iterable[Mapping[str, Any]]) -> set[str]:
     """Return the distinct configurations of teachers at these points of a task's space."""
-    recipe = RECIPES[study.recipe]
-    trials = (study.hyperparameters(name, dict(point)) for point in points)
-    configurations = (recipe.teacher_configuration(hyper) for hyper in trials)
+    configurations = map(task.teacher_configuration, points)
     return {repr(sorted(values.items())) for values in configurations if values}
 
 
@@ -133,12 +129,12 @@ def _data(study: Study, sizes: Sizes) -> Table:
     selects = "their mean" if study.search.select_on == "mean" else "the first"
     table = _table("task", "trains on", f"scored on, {selects} selects")
     for name in (name for name in study.tasks if name in sizes):
-        task, hyper = tasks.get(name), study.hyperparameters(name, {})
-        train = {split.name: sizes[name][split.name] for split in study.training_splits(name)}
-        total, max_dev = sum(train.values()), hyper.dev_examples
-        copies = hyper.examples_per_epoch(total) - total
+        task = study.resolve(name)
+        train = {split.name: sizes[name][split.name] for split in task.training_splits}
+        total, max_dev = sum(train.values()), task.shared.dev_examples
+        copies = task.shared.examples_per_epoch(total) - total
         trains = _counts(train) + (f"; {copies:,} augmented copies" if copies else "")
-        dev = {split.name: sizes[name].get(split.name) for split in task.dev}
+        dev = {split.name: sizes[name].get(split.name) for split in task.row.dev}
         scored = {n: min(size, max_dev or size) for n, size in dev.items() if size is not None}
         _add(table, name, trains, _counts(scored))
     return table
@@ -164,10 +160,11 @@ def _schedules(study: Study, sizes: Sizes) -> Table:
     table = _table("task", "configuration", "steps", "warmup", "evaluations")
     recipe = RECIPES[study.recipe]
     for name in (name for name in study.tasks if name in sizes):
-        examples = sum(sizes[name][split.name] for split in study.training_splits(name))
-        facts = tasks.get(name).facts
-        for point in study.initial_points(name)[:MAX_SCHEDULES] or [{}]:
-            hyper = study.hyperparameters(name, point)
+        task = study.resolve(name)
+        examples = sum(sizes[name][split.name] for split in task.training_splits)
+        facts = task.row.facts
+        for point in task.initial_points[:MAX_SCHEDULES] or [{}]:
+            hyper = task.hyperparameters(point)
             rows = [(spaces.format_point(point) or "the defaults", hyper)]
             if teacher := recipe.teacher_configuration(hyper):
                 rows.insert(0, ("its teacher", recipe.hyper.model_validate(teacher)))
@@ -196,14 +193,16 @@ def _hyperparameters() -> Table:
     table = _table("hyperparameter", "default", "recipes", "what it is")
     names = dict.fromkeys(name for recipe in RECIPES.values() for name in recipe.hyper.model_fields)
     for name in names:
-        fields = {
-            recipe.name: recipe.hyper.model_fields[name]
+        hypers = {
+            recipe.name: recipe.hyper
             for recipe in RECIPES.values()
             if name in recipe.hyper.model_fields
         }
-        recipes = "all" if len(fields) == len(RECIPES) else ", ".join(fields)
-        default = _by_recipe({recipe: _as_yaml(f.default) for recipe, f in fields.items()})
-        description = _by_recipe({recipe: f.description or "" for recipe, f in fields.items()})
+        recipes = "all" if len(hypers) == len(RECIPES) else ", ".join(hypers)
+        default = _by_recipe(
+            {recipe: _as_yaml(h.model_fields[name].default) for recipe, h in hypers.items()}
+        )
+        description = _by_recipe({recipe: h.description(name) for recipe, h in hypers.items()})
         _add(table, name, default, recipes, description)
     return table
 

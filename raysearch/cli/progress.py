@@ -112,7 +112,7 @@ class ProgressDisplay:
     def _end_line(self, record: Record) -> Text:
         """Return the line of a trial that has ended."""
         task = tasks.get(record.task)
-        best = record.best.get(self.queue.study.selection_metric(record.task))
+        best = record.best.get(self.queue.study.resolve(record.task).selection_metric)
         score = "-" if best is None else f"{100 * best:.1f}"
         report = record.reports[-1] if record.reports else {"step": 0, "steps": 0}
         line = Text(f"{record.task} {record.phase} {record.number:>3}  ")
@@ -127,9 +127,9 @@ class ProgressDisplay:
         """Return the searched values of a trial; the configuration of a teacher has others too."""
         if record.phase != "teach":
             return record.configuration
-        study = self.queue.study
-        names = {name.removeprefix("teacher_") for name in study.space_of(record.task)}
-        names -= study.hyperparameters(record.task, record.configuration).ineffective_fields()
+        task = self.queue.study.resolve(record.task)
+        names = {name.removeprefix("teacher_") for name in task.space}
+        names -= task.hyperparameters(record.configuration).ineffective_fields()
         return {name: value for name, value in record.configuration.items() if name in names}
 
     def _summary(self) -> Text:
@@ -219,14 +219,14 @@ class ProgressDisplay:
         In the search it is the score of the best trial; in the confirmation that of the best
         configuration over all seeds, once these have ended.
         """
-        study, journal = self.queue.study, self.queue.journal
+        task, journal = self.queue.study.resolve(name), self.queue.journal
         score = None
         if phase == "search":
             finished = (r.score for r in rank_trials(journal, name) if r.status == "finished")
             score = next(finished, None)
-        elif phase == "confirm" and study.confirm.seeds and is_complete(study, journal, name):
-            score = next((ranked.score for ranked in leaderboard(study, journal, name)), None)
-        return "" if score is None else f"best {tasks.get(name).metric} {100 * score:.1f}"
+        elif phase == "confirm" and task.study.confirm.seeds and is_complete(task, journal):
+            score = next((ranked.score for ranked in leaderboard(task, journal)), None)
+        return "" if score is None else f"best {task.row.metric} {100 * score:.1f}"
 
 
 def closing(run: "Run") -> int:

@@ -14,12 +14,12 @@ import torch
 from transformers import AutoConfig, PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
-from .. import tasks
 from ..errors import InputError, Problem
 from ..heads import HEADS
 from ..recipes import Hyperparameters
-from ..study import Study
+from ..study import Study, TaskStudy
 from ..study.model_names import scratch_shape
+from ..tasks import HEAD_FACTS, Head
 from . import scratch
 from .architectures import build_model
 from .dropouts import FIELDS, DropoutReach, find_dropout_reach
@@ -35,12 +35,12 @@ _HAS_EFFECT: dict[str, Callable[[Any], bool]] = {
     "gradient_checkpointing": bool,
     **{
         field: partial(ne, getattr(Hyperparameters(), field))
-        for facts in tasks.HEAD_FACTS.values()
+        for facts in HEAD_FACTS.values()
         for field in facts.variant_fields
     },
 }
 _RATES = (*FIELDS, "layerwise_decay")
-_VARIANT_FIELDS = {field for facts in tasks.HEAD_FACTS.values() for field in facts.variant_fields}
+_VARIANT_FIELDS = {field for facts in HEAD_FACTS.values() for field in facts.variant_fields}
 
 
 def setting_problems(
@@ -56,18 +56,19 @@ def setting_problems(
     known: dict[tuple[Any, ...], Mapping[str, str]] = {}
     affected: dict[tuple[str, str], list[str]] = {}  # location and text -> tasks
     for name in study.tasks if names is None else names:
-        hyper, fields = study.hyperparameters(name, {}), _effective_fields(study, name)
+        task = study.resolve(name)
+        hyper, fields = task.shared, _effective_fields(task)
         if not fields:
             continue
-        model, head = study.model_of(name), tasks.get(name).head
-        fixed = {field for field in fields if field not in study.space_of(name)}
+        model, head = task.model, task.row.head
+        fixed = {field for field in fields if field not in task.space}
         values = tuple((field, getattr(hyper, field), field in fixed) for field in sorted(fields))
         key = (model, head, repr(sorted(hyper.config_overrides().items())), values)
         if key not in known:
             config = _read_config(model, download)
             known[key] = {} if config is None else _reasons(config, head, hyper, fields, fixed)
         for field, reason in known[key].items():
-            location = _location(study, name, field)
+            location = _location(task, field)
             affected.setdefault((location, f"{model}: {reason}"), []).append(name)
     return [
         Problem(
@@ -85,10 +86,10 @@ def _hint(study: Study, names: Sequence[str], location: str) -> str:
     return f"\nor set it to none for this task, under per_task.{names[0]}.fixed"
 
 
-def _effective_fields(study: Study, name: str) -> set[str]:
+def _effective_fields(task: TaskStudy) -> set[str]:
     """Return the settings that a task's trials fix or search with a value that has an effect."""
-    space, hyper = study.space_of(name), study.hyperparameters(name, {})
-    of_other_heads = _VARIANT_FIELDS - set(tasks.get(name).facts.variant_fields)
+    space, hyper = task.space, task.shared
+    of_other_heads = _VARIANT_FIELDS - set(task.row.facts.variant_fields)
     fields = set()
     for field, has_effect in _HAS_EFFECT.items():
         values = space[field].ends if field in space else (getattr(hyper, field),)
@@ -97,14 +98,12 @@ def _effective_fields(study: Study, name: str) -> set[str]:
     return fields
 
 
-def _location(study: Study, name: str, field: str) -> str:
+def _location(task: TaskStudy, field: str) -> str:
     """Return where a study's file sets a hyperparameter for a task."""
-    if name in study.per_task:
-        overrides = study.per_task[name]
-        for part in ("fixed", "space"):
-            if field in getattr(overrides, part):
-                return f"per_task.{name}.{part}.{field}"
-    return f"{'space' if field in study.space_of(name) else 'fixed'}.{field}"
+    for part in ("fixed", "space"):
+        if field in getattr(task.per_task, part):
+            return f"per_task.{task.name}.{part}.{field}"
+    return f"{'space' if field in task.space else 'fixed'}.{field}"
 
 
 def _read_config(model: str, download: bool) -> dict[str, Any] | None:
@@ -125,7 +124,7 @@ def _read_config(model: str, download: bool) -> dict[str, Any] | None:
 
 def _reasons(
     config: dict[str, Any],
-    head: tasks.Head,
+    head: Head,
     hyper: Hyperparameters,
     fields: set[str],
     fixed: set[str],

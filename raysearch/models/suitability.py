@@ -7,7 +7,6 @@ from collections.abc import Iterable
 
 from transformers import AutoConfig, AutoTokenizer
 
-from .. import tasks
 from ..errors import InputError, Problem
 from ..study import Study
 from .input_limits import task_problems, tokenizer_problems
@@ -26,7 +25,7 @@ def suitability_problems(study: Study, names: Iterable[str]) -> list[Problem]:
     problems = dict.fromkeys(setting_problems(study, names))
     tasks_of_model: dict[str, list[str]] = {}
     for name in names:
-        tasks_of_model.setdefault(study.model_of(name), []).append(name)
+        tasks_of_model.setdefault(study.resolve(name).model, []).append(name)
     for model, trained in tasks_of_model.items():
         try:
             config = from_hub(AutoConfig.from_pretrained, model)
@@ -34,8 +33,8 @@ def suitability_problems(study: Study, names: Iterable[str]) -> list[Problem]:
             limits = input_limits_of(model, config)
             problems |= dict.fromkeys(tokenizer_problems(model, tokenizer, config, limits))
             for name in trained:
-                task, hyper = tasks.get(name), study.hyperparameters(name, {})
-                unfit = task_problems(model, tokenizer, config, limits, task, hyper)
+                task = study.resolve(name)
+                unfit = task_problems(model, tokenizer, config, limits, task.row, task.shared)
                 problems |= dict.fromkeys(unfit)
         except InputError as error:
             problems |= dict.fromkeys(error.problems)

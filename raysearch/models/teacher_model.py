@@ -116,9 +116,9 @@ def _report(note: Callable[[str], None], name: str, text: str) -> None:
 
 def _differing_settings(teacher: Hyperparameters, student: Hyperparameters, task: Task) -> str:
     """Return the data settings of a teacher that differ from its student's, as text."""
-    texts = []
+    texts, read_by = [], Hyperparameters.read_by_heads()
     for name in _DATA_SETTINGS:
-        if task.head in Hyperparameters.READ_BY_HEADS.get(name, (task.head,)):
+        if task.head in read_by.get(name, (task.head,)):
             teacher_value, student_value = getattr(teacher, name), getattr(student, name)
             if teacher_value != student_value:
                 texts.append(f"{name} {teacher_value}, not {student_value}")

@@ -126,7 +126,8 @@ class RunFacts:
         """Yield which seed a winner's weights are of, and whether its training learned anything."""
         yield from self.origins
         name = task.predicted_by or task.name
-        leader = next(iter(leaderboard(*self.run, name)), None) if self.run else None
+        ranked = leaderboard(self.run[0].resolve(name), self.run[1]) if self.run else []
+        leader = next(iter(ranked), None)
         if leader is None or self.run is None:
             yield from _record_notes(record)
             return
@@ -201,12 +202,12 @@ def _settings_of_best_study(folder: Path, name: str) -> Hyperparameters | None:
     if folder.name != "best" or kind_of(path) != "a file":
         return None
     best = study.load(path)
-    return best.hyperparameters(name, {}) if name in best.tasks else None
+    return best.resolve(name).shared if name in best.tasks else None
 
 
 def _prediction_settings(task: Task, hyper: Hyperparameters) -> dict[str, Any]:
     """Return the hyperparameters that shape a task's data or decode a model's outputs."""
-    heads = type(hyper).READ_BY_HEADS
+    heads = hyper.read_by_heads()
     return {
         name: getattr(hyper, name)
         for name in _PREDICTION_SETTINGS

@@ -10,7 +10,7 @@ from pathlib import Path
 from .. import tasks
 from ..data import readers
 from ..errors import InputError, Problem
-from ..study import Study
+from ..study import Study, TaskStudy
 from ..study.model_names import POSITIONS, model_problems, scratch_shape
 from ..study.unused_fields import unused_field_notes
 from . import schedule_notes, view_resources
@@ -45,50 +45,51 @@ def survey(study: Study, root: Path | None) -> Survey:
     sizes: dict[str, dict[str, int]] = {}
     notes: list[str] = []
     for name in study.tasks:
-        if root or not readers.has_files(tasks.get(name)):
-            sizes[name], data_problems = _data_sizes(study, name, root or Path())
+        task = study.resolve(name)
+        if root or not readers.has_files(task.row):
+            sizes[name], data_problems = _data_sizes(task, root or Path())
             problems += data_problems
             if not data_problems:
-                schedule_problems, lines = _schedules(study, name, sizes[name])
+                schedule_problems, lines = _schedules(task, sizes[name])
                 problems += schedule_problems
                 notes += lines
-        missing, lines = view_resources.resource_problems(study, tasks.get(name), root)
+        missing, lines = view_resources.resource_problems(task, root)
         problems += missing
         notes += [f"{name} {line}" for line in lines]
     problems = list(dict.fromkeys(problems))
     return Survey(problems=problems, sizes=sizes, notes=[*unused_field_notes(study), *notes])
 
 
-def _data_sizes(study: Study, name: str, root: Path) -> tuple[dict[str, int], list[Problem]]:
+def _data_sizes(task: TaskStudy, root: Path) -> tuple[dict[str, int], list[Problem]]:
     """Return the numbers of examples in the splits of a task, and the problems of its files."""
-    task, train = tasks.get(name), study.training_splits(name)
+    row, train = task.row, task.training_splits
     sizes: dict[str, int] = {}
     try:
-        problems = [replace(p, location=name) for p in readers.locate(task, root, train)]
-        present = readers.present_splits(task, root)
+        problems = [replace(p, location=task.name) for p in readers.locate(row, root, train)]
+        present = readers.present_splits(row, root)
     except OSError as error:
-        return {}, [unreadable_problem(name, error)]
-    for split in (*train, *task.dev):
+        return {}, [unreadable_problem(task.name, error)]
+    for split in (*train, *row.dev):
         if split.name in present:
-            max_bad_rows = study.leave_out if split in train else 0
-            sizes[split.name], split_problems = _split_size(task, split, root, max_bad_rows)
+            max_bad_rows = task.study.leave_out if split in train else 0
+            sizes[split.name], split_problems = _split_size(row, split, root, max_bad_rows)
             problems += split_problems
     return sizes, problems
 
 
-def _schedules(study: Study, name: str, sizes: dict[str, int]) -> tuple[list[Problem], list[str]]:
+def _schedules(task: TaskStudy, sizes: dict[str, int]) -> tuple[list[Problem], list[str]]:
     """Return the schedules that no trial can have as problems, and other notes on schedules."""
-    facts = tasks.get(name).facts
+    facts = task.row.facts
     if facts.joins_examples:  # the number of blocks depends on the tokenizer
         return [], []
     problems, notes = [], []
-    examples = sum(sizes[split.name] for split in study.training_splits(name))
-    for line in schedule_notes.schedule_notes(study, name, examples):
+    examples = sum(sizes[split.name] for split in task.training_splits)
+    for line in schedule_notes.schedule_notes(task, examples):
         if schedule_notes.is_refused(facts, line):
             text = f"{line}, of {examples:,} examples: a larger EPOCH or a smaller BSZ would do"
-            problems.append(Problem(location=name, text=text))
+            problems.append(Problem(location=task.name, text=text))
         else:
-            notes.append(f"{name} {line}")
+            notes.append(f"{task.name} {line}")
     return problems, notes
 
 
@@ -108,12 +109,12 @@ def _split_size(
 def _length_problems(study: Study) -> Iterator[Problem]:
     """Yield a problem for each max_length that exceeds the positions of a model from scratch."""
     for name in study.tasks:
-        model = study.model_of(name)
+        task = study.resolve(name)
+        model, hyper = task.model, task.shared
         shape = scratch_shape(model)
         positions = POSITIONS.get(shape[0]) if shape and name in tasks.TASKS else None
         if positions is None:
             continue
-        hyper = study.hyperparameters(name, {})
         if "max_length" in hyper.model_fields_set and hyper.max_length > positions:
             text = f"{name}: '{model}' has positions for {positions} tokens, got {hyper.max_length}"
             text = f"{text}; {positions} or fewer would do"
@@ -126,7 +127,7 @@ def _model_name_problems(study: Study) -> list[Problem]:
     for name in study.tasks or ("",):
         own_model = name in study.per_task and study.per_task[name].model
         location = f"per_task.{name}.model" if own_model else "model"
-        locations.setdefault(study.model_of(name), location)
+        locations.setdefault(study.resolve(name).model, location)
     return [
         replace(problem, location=location)
         for model, location in locations.items()

@@ -5,19 +5,18 @@ from itertools import islice, product
 from typing import Any
 
 from ..recipes.schedule import NO_STEP, schedule_differences
-from ..study import Configuration, Study
+from ..study import Configuration, TaskStudy
 from ..tasks import HeadFacts
 
 MAX_CONFIGURATIONS = 2000  # that are checked
 _SCHEDULE_FIELDS = ("BSZ", "EPOCH", "WARMUP", "epoch_examples", "evaluations")
 
 
-def schedule_notes(study: Study, task: str, examples: int) -> list[str]:
+def schedule_notes(task: TaskStudy, examples: int) -> list[str]:
     """Return how schedules of a task's configurations differ from their settings.
 
     Args:
-        study: the study.
-        task: the name of the task.
+        task: the task of a study.
         examples: the number of training examples.
 
     Returns:
@@ -27,8 +26,8 @@ def schedule_notes(study: Study, task: str, examples: int) -> list[str]:
     if examples < 1:
         return []
     lines: dict[str, None] = {}
-    for point in islice(_points(study, task), MAX_CONFIGURATIONS):
-        hyper = study.hyperparameters(task, point)
+    for point in islice(_points(task), MAX_CONFIGURATIONS):
+        hyper = task.hyperparameters(point)
         lines |= dict.fromkeys(schedule_differences(hyper, hyper.examples_per_epoch(examples)))
     return list(lines)
 
@@ -42,9 +41,8 @@ def is_refused(facts: HeadFacts, line: str) -> bool:
     return facts.keeps_examples and NO_STEP in line
 
 
-def _points(study: Study, task: str) -> Iterator[Configuration]:
+def _points(task: TaskStudy) -> Iterator[Configuration]:
     """Yield configurations of the searched fields that determine a schedule."""
-    space = study.space_of(task)
-    names = [name for name in space if name in _SCHEDULE_FIELDS]
-    values: list[tuple[Any, ...]] = [space[name].ends for name in names]
+    names = [name for name in task.space if name in _SCHEDULE_FIELDS]
+    values: list[tuple[Any, ...]] = [task.space[name].ends for name in names]
     yield from (dict(zip(names, row, strict=True)) for row in product(*values))

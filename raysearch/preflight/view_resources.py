@@ -8,7 +8,7 @@ from typing import Any
 from .. import tasks
 from ..errors import Problem, shorten
 from ..recipes import Hyperparameters
-from ..study import Study
+from ..study import TaskStudy
 from ..study.model_names import model_problems, resolve_model_folder, scratch_shape
 from .file_problems import task_problems, unreadable_problem
 from .model_files import model_fingerprint
@@ -17,33 +17,30 @@ from .model_files import model_fingerprint
 _COMMON_FIELDS = ("model_type", "vocab_size", "hidden_size", "num_hidden_layers")
 
 
-def resource_problems(
-    study: Study, task: tasks.Task, root: Path | None
-) -> tuple[list[Problem], list[str]]:
+def resource_problems(task: TaskStudy, root: Path | None) -> tuple[list[Problem], list[str]]:
     """Check what the views of a task are made from, and the folder of its teacher.
 
     Args:
-        study: the study.
-        task: one of its tasks.
+        task: the task of a study.
         root: the folder of the data; None: only models are checked.
 
     Returns:
         The problems, and notes on the languages that have resources.
     """
-    hyper, model = study.hyperparameters(task.name, {}), study.model_of(task.name)
-    kinds, problems = hyper.view_kinds(), _teacher_problems(_teacher(hyper), task, model)
+    row, kinds, leave_out = task.row, task.shared.view_kinds(), task.study.leave_out
+    problems = _teacher_problems(_teacher(task.shared), row, task.model)
     if "subwords" in kinds:
-        problems += _tokenizer_problems(model)
+        problems += _tokenizer_problems(task.model)
     if not kinds or root is None:
         return problems, []
     from ..data.augmentation import resources
 
     try:
-        available = resources.find_resources(task, root, kinds, study.leave_out)
-        for error in resources.resource_problems(task, root, available, study.leave_out):
-            problems += task_problems(task, error)
+        available = resources.find_resources(row, root, kinds, leave_out)
+        for error in resources.resource_problems(row, root, available, leave_out):
+            problems += task_problems(row, error)
     except OSError as error:
-        return [*problems, unreadable_problem(task.name, error)], []
+        return [*problems, unreadable_problem(row.name, error)], []
     return [*problems, *available.missing], list(available.notes)
 
 

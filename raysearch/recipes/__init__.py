@@ -1,12 +1,11 @@
 """The recipes: how a model is trained, with stages, losses and hyperparameters."""
 
-from .hyperparameters import DATA_HYPERPARAMETERS, Hyperparameters, PerEpoch, Steps
+from .hyperparameters import Hyperparameters, PerEpoch, Steps
 from .recipe import Recipe, Stage
 from .registry import RECIPES
 from .settings_validation import validate_settings
 
 __all__ = [
-    "DATA_HYPERPARAMETERS",
     "RECIPES",
     "Hyperparameters",
     "PerEpoch",

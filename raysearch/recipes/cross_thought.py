@@ -6,12 +6,12 @@ classified through the same slots.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
 from ..search_space import Number
-from ..tasks import Head
+from .field_metadata import ConfigName, ReadBy
 from .finetune import LossTerms, Normalizers, finetune_loss
 from .hyperparameters import Hyperparameters, none_for_false
 from .recipe import Recipe, Stage
@@ -30,47 +30,33 @@ Fusion = Annotated[Literal["mean", "concatenate"] | None, BeforeValidator(none_f
 class CrossThoughtHyperparameters(Hyperparameters):
     """The shape of a Cross-Thought encoder and of its blocks; none keeps the model's own value."""
 
-    CONFIG_NAMES: ClassVar[dict[str, str]] = {
-        "layers": "num_hidden_layers",
-        "slots": "slots",
-        "cross_layers": "cross_layers",
-        "length": "short_length",
-        "places": "max_position_embeddings",
-        "positions": "positions",
-        "fusion": "fusion",
-    }
-
-    READ_BY_HEADS: ClassVar[dict[str, tuple[Head, ...]]] = {
-        **Hyperparameters.READ_BY_HEADS,
-        **dict.fromkeys(("block", "length", "places", "mask_share"), ("thought",)),
-        **dict.fromkeys(("positions", "fusion"), ("classify", "regress")),
-    }
-
-    layers: Count = Field(
+    layers: Annotated[Count, ConfigName("num_hidden_layers")] = Field(
         None, description="layers below the cross-sequence ones; none: the model's own"
     )
-    slots: SlotCount = Field(
+    slots: Annotated[SlotCount, ConfigName("slots")] = Field(
         None, description="sentence slots before every sequence; none: the model's own"
     )
-    cross_layers: CrossLayerCount = Field(
+    cross_layers: Annotated[CrossLayerCount, ConfigName("cross_layers")] = Field(
         None, description="cross-sequence layers: 0 for a plain encoder; none: the model's own"
     )
-    block: int = Field(
-        500, ge=1, description="thought: sequences of a block, which attend to each other"
+    block: Annotated[int, ReadBy("thought")] = Field(
+        500, ge=1, description="sequences of a block, which attend to each other"
     )
-    length: int = Field(64, ge=2, le=448, description="thought: tokens of a sequence")
-    places: Count = Field(
+    length: Annotated[int, ReadBy("thought"), ConfigName("short_length")] = Field(
+        64, ge=2, le=448, description="tokens of a sequence"
+    )
+    places: Annotated[Count, ReadBy("thought"), ConfigName("max_position_embeddings")] = Field(
         None,
-        description="thought: size of the position table of a model from scratch; the longest "
+        description="size of the position table of a model from scratch; the longest "
         "sentence and the largest offset share it; none: the model's own",
     )
-    mask_share: Annotated[Number, Field(gt=0, lt=1)] = Field(
-        0.15, description="thought: share of the tokens that are masked and predicted"
+    mask_share: Annotated[Number, Field(gt=0, lt=1), ReadBy("thought")] = Field(
+        0.15, description="share of the tokens that are masked and predicted"
     )
-    positions: Positions = Field(
+    positions: Annotated[Positions, ReadBy("classify", "regress"), ConfigName("positions")] = Field(
         None, description="of pairs: from 1 as in the released code, or as in pre-training"
     )
-    fusion: Fusion = Field(
+    fusion: Annotated[Fusion, ReadBy("classify", "regress"), ConfigName("fusion")] = Field(
         None, description="of pairs: mean of both embeddings (released), or both (paper)"
     )
 

@@ -1,17 +1,17 @@
 """The hyperparameters that all recipes share, with names, bounds, defaults and help texts.
 
 They are defined here only: studies, validation, `raysearch list` and the columns of tables all use
-these fields.
+these fields. Which heads read a field, and when it has an effect, is in its type, see
+`field_metadata`.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
 from ..search_space import Number
 from ..tasks import Head
+from .field_metadata import SHARED, Condition, ConfigName, ReadBy, Shared, equals, fields_with
 
 MAX_EVALUATIONS = 100_000  # per trial
 
@@ -43,41 +43,18 @@ def none_for_false(value: Any) -> Any:
     return None if value is False or value == "none" else value
 
 
-# Fields that determine the prepared data or the model. All trials of a task share their values.
-DATA_HYPERPARAMETERS = (
-    "max_length", "over_length", "doc_stride", "stride_as", "query_length", "span_head",
-    "answerable_by", "qa_length", "segments", "dev_examples", "view", "teacher_view", "corpus",
-    "teacher", "teacher_lambda1",
-)  # fmt: skip
-
-_SPAN = (
-    "doc_stride", "stride_as", "query_length", "span_head", "span_over", "answerable_by",
-    "answerable_weight", "beam", "n_best", "answer_length", "null_threshold",
-)  # fmt: skip
-
-
-@dataclass(frozen=True, kw_only=True)
-class Condition:
-    """A condition under which a hyperparameter has an effect: some values of another one.
-
-    Attributes:
-        name: the other hyperparameter.
-        holds: returns whether a value of the other one fulfils the condition.
-        text: those values, in words.
-    """
-
-    name: str
-    holds: Callable[[Any], bool]
-    text: str
-
-
-def _equals(name: str, expected: str) -> Condition:
-    return Condition(name=name, holds=lambda value: value == expected, text=expected)
-
-
-_FP16 = _equals("precision", "fp16")
-_POLYNOMIAL = _equals("schedule", "polynomial")
-_CONDITIONAL = _equals("span_head", "conditional")
+_FP16 = equals("precision", "fp16")
+_POLYNOMIAL = equals("schedule", "polynomial")
+_CONDITIONAL = equals("span_head", "conditional")
+_PLAIN = equals("span_head", "plain")
+_CORRECTED = Condition(
+    name="bias_correction", holds=bool, text="true: without it both ways are the same"
+)
+_DECAYING = Condition(name="weight_decay", holds=bool, text="above 0")
+_LAYERWISE = Condition(
+    name="layerwise_decay", holds=lambda rate: rate not in (None, 1), text="below 1"
+)
+_SPAN = ReadBy("span")
 
 Probability = Annotated[Number, Field(ge=0, lt=1)]
 Rate = Annotated[Number, Field(gt=0, le=10)]
@@ -90,37 +67,6 @@ class Hyperparameters(BaseModel):
     """A full configuration: everything that a trial is trained with."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-
-    # Fields that determine the model's shape -> their names in transformers' configuration.
-    CONFIG_NAMES: ClassVar[dict[str, str]] = {}
-    # Field -> the heads that read it. All heads read a field that is not listed.
-    READ_BY_HEADS: ClassVar[dict[str, tuple[Head, ...]]] = {
-        **dict.fromkeys(_SPAN, ("span",)),
-        "qa_length": ("choose",),
-        "segments": ("choose",),
-        "pooling": ("tag",),
-        "over_length": ("classify", "regress"),
-        "label_scale": ("regress",),
-        "label_smoothing": ("classify", "choose", "tag"),
-    }
-    # Field -> the condition under which it has an effect, for the heads that read it.
-    EFFECTIVE_WHEN: ClassVar[dict[str, Condition]] = {
-        "schedule_power": _POLYNOMIAL,
-        "schedule_end": _POLYNOMIAL,
-        "fp16_scale": _FP16,
-        "fp16_window": _FP16,
-        "adam_eps_on": Condition(
-            name="bias_correction", holds=bool, text="true: without it both ways are the same"
-        ),
-        "decay_exclude": Condition(name="weight_decay", holds=bool, text="above 0"),
-        "layerwise_offset": Condition(
-            name="layerwise_decay", holds=lambda rate: rate not in (None, 1), text="below 1"
-        ),
-        "beam": _CONDITIONAL,
-        "answerable_by": _CONDITIONAL,
-        "answerable_weight": _CONDITIONAL,
-        "span_over": _equals("span_head", "plain"),
-    }
 
     BSZ: int = Field(
         32, ge=1, le=2**31, description="examples per optimizer step, over all devices"
@@ -137,8 +83,10 @@ class Hyperparameters(BaseModel):
     schedule: Literal["linear", "constant", "polynomial", "bert", "electra"] = Field(
         "linear", description="shape of the learning rate after and during warmup"
     )
-    schedule_power: Number = Field(1.0, gt=0, description="exponent of the polynomial schedule")
-    schedule_end: Number = Field(
+    schedule_power: Annotated[Number, _POLYNOMIAL] = Field(
+        1.0, gt=0, description="exponent of the polynomial schedule"
+    )
+    schedule_end: Annotated[Number, _POLYNOMIAL] = Field(
         0.0, ge=0, description="final learning rate of the polynomial schedule"
     )
     schedule_offset: Literal[0, 1] = Field(
@@ -146,12 +94,12 @@ class Hyperparameters(BaseModel):
     )
 
     weight_decay: Number = Field(0.01, ge=0, description="decoupled weight decay")
-    decay_exclude: tuple[Literal["bias", "norm", "embedding"], ...] = Field(
+    decay_exclude: Annotated[tuple[Literal["bias", "norm", "embedding"], ...], _DECAYING] = Field(
         ("bias", "norm"), description="parameters that do not decay"
     )
     adam_betas: tuple[Number, Number] = Field((0.9, 0.999), description="AdamW's two betas")
     adam_eps: Number = Field(1e-8, gt=0, description="AdamW's epsilon")
-    adam_eps_on: Literal["corrected", "raw"] = Field(
+    adam_eps_on: Annotated[Literal["corrected", "raw"], _CORRECTED] = Field(
         "corrected",
         description="epsilon is added to sqrt(v) after bias correction, or before (fairseq)",
     )
@@ -162,68 +110,74 @@ class Hyperparameters(BaseModel):
     layerwise_decay: Annotated[
         Annotated[Number, Field(gt=0, le=1)] | None, BeforeValidator(none_for_false)
     ] = Field(None, description="multiplier of the learning rate from one layer to the next lower")
-    layerwise_offset: Literal[1, 2] = Field(
+    layerwise_offset: Annotated[Literal[1, 2], _LAYERWISE] = Field(
         2, description="exponent of the top layer: 2 as in ELECTRA's code, 1 as in its paper"
     )
 
     dropout: OptionalProbability = Field(None, description="hidden dropout; none: the model's own")
     attention_dropout: OptionalProbability = Field(None, description="attention dropout")
     classifier_dropout: OptionalProbability = Field(None, description="dropout before the head")
-    label_smoothing: Probability = Field(
+    label_smoothing: Annotated[Probability, ReadBy("classify", "choose", "tag")] = Field(
         0.0, description="probability mass spread over all classes"
     )
-    label_scale: Number = Field(1.0, gt=0, description="regression labels are divided by this")
+    label_scale: Annotated[Number, ReadBy("regress", prefix=False)] = Field(
+        1.0, gt=0, description="regression labels are divided by this"
+    )
 
-    max_length: int = Field(
+    max_length: Annotated[int, SHARED] = Field(
         128, ge=8, le=10**6, description="maximum tokens of an example; longer ones are cut"
     )
-    over_length: Literal["cut", "drop"] = Field(
+    over_length: Annotated[Literal["cut", "drop"], ReadBy("classify", "regress"), SHARED] = Field(
         "cut", description="longer training texts are cut, or left out (fairseq)"
     )
-    doc_stride: int = Field(
-        128, ge=1, description="span: tokens from one window to the next; see stride_as"
+    doc_stride: Annotated[int, _SPAN, SHARED] = Field(
+        128, ge=1, description="tokens from one window to the next; see stride_as"
     )
-    stride_as: Literal["step", "overlap"] = Field(
-        "step", description="span: doc_stride is the step between windows, or their overlap"
+    stride_as: Annotated[Literal["step", "overlap"], _SPAN, SHARED] = Field(
+        "step", description="doc_stride is the step between windows, or their overlap"
     )
-    query_length: int = Field(
-        64, ge=1, description="span: maximum tokens of a question; the rest is cut"
+    query_length: Annotated[int, _SPAN, SHARED] = Field(
+        64, ge=1, description="maximum tokens of a question; the rest is cut"
     )
-    span_head: Literal["plain", "conditional"] = Field(
-        "plain", description="span: start and end scores (BERT), or end given start (ELECTRA)"
+    span_head: Annotated[Literal["plain", "conditional"], _SPAN, SHARED] = Field(
+        "plain", description="start and end scores (BERT), or end given start (ELECTRA)"
     )
-    span_over: Literal["all", "context"] = Field(
-        "all", description="span: tokens of the plain head: all (BERT), or [CLS] and context (AMOS)"
+    span_over: Annotated[Literal["all", "context"], _SPAN, _PLAIN] = Field(
+        "all", description="tokens of the plain head: all (BERT), or [CLS] and context (AMOS)"
     )
-    answerable_by: Literal["window", "example"] = Field(
+    answerable_by: Annotated[Literal["window", "example"], _SPAN, SHARED, _CONDITIONAL] = Field(
         "window",
-        description="span: the conditional head judges each window, or each example, answerable",
+        description="the conditional head judges each window, or each example, answerable",
     )
-    answerable_weight: Number = Field(
-        0.5, ge=0, description="span: weight of the conditional head's answerability loss"
+    answerable_weight: Annotated[Number, _SPAN, _CONDITIONAL] = Field(
+        0.5, ge=0, description="weight of the conditional head's answerability loss"
     )
-    beam: int = Field(
-        5, ge=1, le=10_000, description="span: starts that are considered, and ends for each"
+    beam: Annotated[int, _SPAN, _CONDITIONAL] = Field(
+        5, ge=1, le=10_000, description="starts that are considered, and ends for each"
     )
-    n_best: int = Field(20, ge=1, le=10_000, description="span: answers kept per question")
-    answer_length: int = Field(30, ge=1, description="span: maximum tokens of an answer")
-    null_threshold: Number = Field(
+    n_best: Annotated[int, _SPAN] = Field(
+        20, ge=1, le=10_000, description="answers kept per question"
+    )
+    answer_length: Annotated[int, _SPAN] = Field(
+        30, ge=1, description="maximum tokens of an answer"
+    )
+    null_threshold: Annotated[Number, _SPAN] = Field(
         0.0,
-        description="span: no answer if the null score exceeds the best answer's by more than this",
+        description="no answer if the null score exceeds the best answer's by more than this",
     )
-    qa_length: int = Field(
-        128, ge=8, description="choose: maximum tokens of question and option; the rest is cut"
+    qa_length: Annotated[int, ReadBy("choose"), SHARED] = Field(
+        128, ge=8, description="maximum tokens of question and option; the rest is cut"
     )
-    segments: Literal["qa_first", "passage_first"] = Field(
+    segments: Annotated[Literal["qa_first", "passage_first"], ReadBy("choose"), SHARED] = Field(
         "qa_first",
-        description="choose: question and option before the passage (fairseq), or after it",
+        description="question and option before the passage (fairseq), or after it",
     )
-    pooling: Literal["first", "sum"] = Field(
+    pooling: Annotated[Literal["first", "sum"], ReadBy("tag")] = Field(
         "first",
-        description="tag: a word is represented by its first token, or by the sum of its tokens",
+        description="a word is represented by its first token, or by the sum of its tokens",
     )
 
-    dev_examples: OptionalCount = Field(
+    dev_examples: Annotated[OptionalCount, SHARED] = Field(
         None, description="examples of each dev split that are scored, evenly spread; none: all"
     )
     evaluations: int | PerEpoch = Field(
@@ -232,8 +186,10 @@ class Hyperparameters(BaseModel):
     precision: Literal["fp32", "bf16", "fp16"] = Field(
         "fp32", description="number format of the forward pass"
     )
-    fp16_scale: Number = Field(2.0**16, gt=0, le=2.0**64, description="initial loss scale of fp16")
-    fp16_window: int = Field(
+    fp16_scale: Annotated[Number, _FP16] = Field(
+        2.0**16, gt=0, le=2.0**64, description="initial loss scale of fp16"
+    )
+    fp16_window: Annotated[int, _FP16] = Field(
         2000, ge=1, description="fp16: steps without overflow after which the loss scale doubles"
     )
     gradient_checkpointing: bool = Field(
@@ -243,6 +199,29 @@ class Hyperparameters(BaseModel):
     micro_batch_tokens: Annotated[
         Annotated[int, Field(ge=8)] | None, BeforeValidator(none_for_false)
     ] = Field(None, description="maximum padded tokens of a micro-batch; none: measured")
+
+    @classmethod
+    def read_by_heads(cls) -> dict[str, tuple[Head, ...]]:
+        """Return the heads that read a field. All heads read a field that is not listed."""
+        return {name: read_by.heads for name, read_by in fields_with(cls, ReadBy).items()}
+
+    @classmethod
+    def shared_fields(cls) -> frozenset[str]:
+        """Return the fields whose values all trials of a task share."""
+        return frozenset(fields_with(cls, Shared))
+
+    @classmethod
+    def conditions(cls) -> dict[str, Condition]:
+        """Return the conditions under which fields have an effect, for the heads that read them."""
+        return fields_with(cls, Condition)
+
+    @classmethod
+    def description(cls, name: str) -> str:
+        """Return the help text of a field; it begins with the head if only one reads the field."""
+        text, read_by = cls.model_fields[name].description or "", fields_with(cls, ReadBy).get(name)
+        if read_by is None or not read_by.prefix or len(read_by.heads) > 1:
+            return text
+        return f"{read_by.heads[0]}: {text}"
 
     def view_kinds(self) -> frozenset[str]:
         """Return the kinds of views that a trial needs besides the text itself."""
@@ -261,7 +240,8 @@ class Hyperparameters(BaseModel):
 
     def config_overrides(self) -> dict[str, Any]:
         """Return the model's shape by transformers' names, without values that are none."""
-        values = {name: getattr(self, field) for field, name in self.CONFIG_NAMES.items()}
+        names = fields_with(type(self), ConfigName)
+        values = {item.name: getattr(self, field) for field, item in names.items()}
         return {name: value for name, value in values.items() if value is not None}
 
     @field_validator("adam_betas")

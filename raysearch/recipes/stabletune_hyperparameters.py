@@ -4,12 +4,12 @@ They are apart from the losses because studies are read without torch.
 """
 
 import math
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
 from ..search_space import Number
-from ..tasks import Head
+from .field_metadata import SHARED, ReadBy
 from .hyperparameters import Epochs, Hyperparameters, Rate, none_for_false
 
 View = Literal["same", "subwords", "switch", "noise", "translation"]
@@ -27,12 +27,6 @@ _READ_BY_VIEWS = {
 class StabletuneHyperparameters(Hyperparameters):
     """The hyperparameters of fine-tuning, and those of views, copies and the teacher."""
 
-    READ_BY_HEADS: ClassVar[dict[str, tuple[Head, ...]]] = {
-        **Hyperparameters.READ_BY_HEADS,
-        "hard_labels": ("classify", "tag"),
-        "span_padding": ("span",),
-    }
-
     stages: Literal[1, 2] = Field(
         2, description="1: the first stage only; 2: the second stage, with a teacher from stage 1"
     )
@@ -40,13 +34,13 @@ class StabletuneHyperparameters(Hyperparameters):
     lambda2: Weight = Field(
         1.0, description="weight of R2, the agreement with the teacher on augmented copies"
     )
-    view: View = Field(
+    view: Annotated[View, SHARED] = Field(
         "subwords",
         description="the other view: another division of words into subwords, code-switching, "
         "noise on embeddings, a translation, or the same text with another dropout",
     )
     corpus: Annotated[
-        Literal["subwords", "switch", "translation", None], BeforeValidator(none_for_false)
+        Literal["subwords", "switch", "translation", None], BeforeValidator(none_for_false), SHARED
     ] = Field("subwords", description="how augmented copies of stage 2 are made; none: no copies")
     corpus_size: Annotated[Number, Field(gt=0, le=100)] = Field(
         1.0, description="augmented copies per training example"
@@ -65,23 +59,23 @@ class StabletuneHyperparameters(Hyperparameters):
     noise_size: Weight = Field(
         1e-5, description="standard deviation of normal noise, half the width of uniform noise"
     )
-    hard_labels: bool = Field(
+    hard_labels: Annotated[bool, ReadBy("classify", "tag")] = Field(
         False, description="R2: compare with the teacher's best class instead of its scores"
     )
-    span_padding: Literal["masked", "counted"] = Field(
+    span_padding: Annotated[Literal["masked", "counted"], ReadBy("span")] = Field(
         "masked",
-        description="span: R1 and R2 over real tokens, or over padding too (released code)",
+        description="R1 and R2 over real tokens, or over padding too (released code)",
     )
-    teacher: Annotated[str | None, BeforeValidator(none_for_false)] = Field(
+    teacher: Annotated[str | None, BeforeValidator(none_for_false), SHARED] = Field(
         None, description="folder with the model of stage 1; none: it is trained first"
     )
     teacher_select: Literal["best", "last"] = Field(
         "best", description="evaluation of stage 1 whose weights are the teacher"
     )
-    teacher_view: Annotated[View | None, BeforeValidator(none_for_false)] = Field(
+    teacher_view: Annotated[View | None, BeforeValidator(none_for_false), SHARED] = Field(
         None, description="stage 1's view; none: the same"
     )
-    teacher_lambda1: Annotated[Weight | None, BeforeValidator(none_for_false)] = Field(
+    teacher_lambda1: Annotated[Weight | None, BeforeValidator(none_for_false), SHARED] = Field(
         None, description="stage 1's lambda1; none: the same"
     )
     teacher_LR: Annotated[Rate | None, BeforeValidator(none_for_false)] = Field(
@@ -90,7 +84,9 @@ class StabletuneHyperparameters(Hyperparameters):
     teacher_EPOCH: Annotated[Epochs | None, BeforeValidator(none_for_false)] = Field(
         None, description="stage 1's EPOCH; none: the same"
     )
-    span_head: Literal["plain"] = Field("plain", description="span: start and end scores (BERT)")
+    span_head: Annotated[Literal["plain"], ReadBy("span"), SHARED] = Field(
+        "plain", description="start and end scores (BERT)"
+    )
 
     def examples_per_epoch(self, examples: int) -> int:
         """Return the number of training examples and of their augmented copies."""

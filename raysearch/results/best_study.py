@@ -4,9 +4,8 @@ It is apart from the tables because its result is a study, not scores.
 """
 
 from .. import study as studies
-from .. import tasks
 from ..run_folder import Records
-from ..study import Confirm, Search, Study
+from ..study import Confirm, Search, Study, TaskStudy
 from . import formatting
 from .leaderboard import RankedConfiguration, is_complete, leaderboard, planned_trials
 from .paper_table import format_seed_count, name_seeds
@@ -19,28 +18,27 @@ _HOW_COUNTED = {
 }
 
 
-def best_study(study: Study, records: Records, task: str) -> str | None:
+def best_study(task: TaskStudy, records: Records) -> str | None:
     """Return the leading configuration as YAML with a header; None before any trial has a score."""
-    leader = next(iter(leaderboard(study, records, task)), None)
+    leader = next(iter(leaderboard(task, records)), None)
     if leader is None:
         return None
-    return _header(study, records, task, leader) + studies.dump(rerun_study(study, task, leader))
+    return _header(task, records, leader) + studies.dump(rerun_study(task, leader))
 
 
-def no_best_study(study: Study, task: str) -> str:
+def no_best_study(task: TaskStudy) -> str:
     """Return the content of best.yaml, a comment, for a task that no longer has a result."""
-    return f"# {study.name} has no result on {task}: no trial has a score that counts.\n"
+    return f"# {task.study.name} has no result on {task.name}: no trial has a score that counts.\n"
 
 
-def rerun_study(study: Study, task: str, leader: RankedConfiguration) -> Study:
+def rerun_study(task: TaskStudy, leader: RankedConfiguration) -> Study:
     """Return a study that has only the trials of a configuration that count, with the same seeds.
 
     Args:
-        study: the study that was run.
-        task: the task.
+        task: the task of the study that was run.
         leader: the configuration.
     """
-    confirmed = leader.trials[0].phase == "confirm"
+    study, confirmed = task.study, leader.trials[0].phase == "confirm"
     search = Search(
         select=study.search.select,
         select_on=study.search.select_on,
@@ -52,17 +50,17 @@ def rerun_study(study: Study, task: str, leader: RankedConfiguration) -> Study:
     )
     seeds = tuple(record.seed for record in leader.trials) if confirmed else ()
     published = [
-        row.model_copy(update={"results": {task: row.results[task]}})
+        row.model_copy(update={"results": {task.name: row.results[task.name]}})
         for row in study.published
-        if task in row.results
+        if task.name in row.results
     ]
     return study.model_copy(
         update={
-            "name": f"{study.name}-{tasks.get(task).slug}",
-            "tasks": (task,),
-            "model": study.model_of(task),
+            "name": f"{study.name}-{task.row.slug}",
+            "tasks": (task.name,),
+            "model": task.model,
             "space": {},
-            "fixed": {**study.fixed_of(task), **leader.configuration},
+            "fixed": {**task.fixed, **leader.configuration},
             "per_task": {},
             "search": search,
             "confirm": Confirm(
@@ -73,10 +71,10 @@ def rerun_study(study: Study, task: str, leader: RankedConfiguration) -> Study:
     )
 
 
-def _header(study: Study, records: Records, task: str, leader: RankedConfiguration) -> str:
+def _header(task: TaskStudy, records: Records, leader: RankedConfiguration) -> str:
     """Return comment lines with the score of the configuration and the command that reruns it."""
-    metric = tasks.get(task).metric
-    over = ", the mean over languages" if ".mean." in study.selection_metric(task) else ""
+    study, metric = task.study, task.row.metric
+    over = ", the mean over languages" if ".mean." in task.selection_metric else ""
     score = f"{metric} {formatting.format_percent(leader.score, 2)} on dev{over}"
     if len(leader.trials) > 1:
         spread = formatting.format_percent(leader.standard_deviation, 2)
@@ -89,12 +87,12 @@ def _header(study: Study, records: Records, task: str, leader: RankedConfigurati
         if numbers := [record.seed for record in trials if record.status == status]:
             score += f"; {name_seeds(numbers)} {text}"
     subject = "The winner"
-    if not is_complete(study, records, task):
-        done = sum(record.is_over for record in records.of(task))
-        planned = sum(planned_trials(study, records, task).values())
+    if not is_complete(task, records):
+        done = sum(record.is_over for record in records.of(task.name))
+        planned = sum(planned_trials(task, records).values())
         subject = f"After {done} of {planned} trials the leader"
     lines = [
-        f"{subject} of {study.name} on {task}: {score}.",
+        f"{subject} of {study.name} on {task.name}: {score}.",
         "A study like any other: it trains this configuration again, with the same seeds.",
         "",
         "raysearch run best.yaml --data DATA",

@@ -75,11 +75,11 @@ def _write(folder: Path, searched: Study, records: Records, table: Table) -> Non
     curves = TensorBoardWriter(folder, searched)
     for name, slug in slugs.items():
         trials, task_folder = records.of(name), folder_inside(folder, slug)
-        if (winner := best_study(searched, records, name)) is not None:
+        if (winner := best_study(searched.resolve(name), records)) is not None:
             write_atomically(task_folder / "best.yaml", winner)
         elif (task_folder / "best.yaml").exists():  # of an earlier export, when there was a leader
-            write_atomically(task_folder / "best.yaml", no_best_study(searched, name))
-        columns = parquet.trials_columns(searched, name, trials)
+            write_atomically(task_folder / "best.yaml", no_best_study(searched.resolve(name)))
+        columns = parquet.trials_columns(searched.resolve(name), trials)
         write_atomically(task_folder / "trials.parquet", columns)
         columns = parquet.reports_columns(name, trials)
         write_atomically(task_folder / "reports.parquet", columns)

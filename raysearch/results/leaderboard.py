@@ -12,7 +12,7 @@ from typing import Any
 
 from .. import metrics
 from ..run_folder import Phase, Record, Records
-from ..study import Study
+from ..study import TaskStudy
 
 _REPORTS: dict[str, Callable[[list[float]], float]] = {
     "median": statistics.median,
@@ -62,7 +62,7 @@ def rank_trials(records: Records, task: str) -> list[Record]:
     return [record for _, record in sorted(scored, key=lambda pair: (-pair[0], pair[1].number))]
 
 
-def counted_score(study: Study, record: Record) -> float | None:
+def counted_score(task: TaskStudy, record: Record) -> float | None:
     """Return the score with which a trial counts, a fraction.
 
     A diverged trial has the worst score, and a degenerate one the score that was measured. A trial
@@ -71,10 +71,10 @@ def counted_score(study: Study, record: Record) -> float | None:
     """
     if record.phase == "teach":
         return record.score
-    return _score(study, record, study.selection_metric(record.task))
+    return _score(task, record, task.selection_metric)
 
 
-def leaderboard(study: Study, records: Records, task: str) -> list[RankedConfiguration]:
+def leaderboard(task: TaskStudy, records: Records) -> list[RankedConfiguration]:
     """Return the configurations that compete for a task, the best first.
 
     As soon as a trial of the confirmation counts, these are the confirmed configurations; before
@@ -83,11 +83,11 @@ def leaderboard(study: Study, records: Records, task: str) -> list[RankedConfigu
     the search. If a complete confirmation has no trial that counts, the list is empty: a score of
     the search does not replace it.
     """
-    groups = _group_by_configuration(confirmation_trials(study, records, task))
-    ranked = [_combine(study, trials) for trials in groups if any(map(_counts, trials))]
-    if not ranked and not (groups and is_complete(study, records, task)):
-        searched = _group_by_configuration(rank_trials(records, task))
-        ranked = [_combine(study, trials) for trials in searched]
+    groups = _group_by_configuration(confirmation_trials(task, records))
+    ranked = [_combine(task, trials) for trials in groups if any(map(_counts, trials))]
+    if not ranked and not (groups and is_complete(task, records)):
+        searched = _group_by_configuration(rank_trials(records, task.name))
+        ranked = [_combine(task, trials) for trials in searched]
     return sorted(ranked, key=_sort_key)
 
 
@@ -96,57 +96,59 @@ def _sort_key(ranked: RankedConfiguration) -> tuple[bool, bool, float]:
     return degenerate, 2 * len(ranked.trials) < ranked.seeds, -ranked.score
 
 
-def configurations_without_result(study: Study, records: Records, task: str) -> list[list[Record]]:
+def configurations_without_result(task: TaskStudy, records: Records) -> list[list[Record]]:
     """Return the trials of each configuration for which every seed of the confirmation failed."""
-    groups = _group_by_configuration(confirmation_trials(study, records, task))
+    groups = _group_by_configuration(confirmation_trials(task, records))
     return [group for group in groups if all(record.status == "failed" for record in group)]
 
 
-def confirmation_trials(study: Study, records: Records, task: str) -> list[Record]:
+def confirmation_trials(task: TaskStudy, records: Records) -> list[Record]:
     """Return the trials of the confirmation with the study's seeds.
 
     The run may also hold trials with seeds that an earlier version of the study had.
     """
-    seeds = set(study.confirm.seeds)
-    return [record for record in records.of(task, "confirm") if record.seed in seeds]
+    seeds = set(task.study.confirm.seeds)
+    return [record for record in records.of(task.name, "confirm") if record.seed in seeds]
 
 
-def configurations_to_confirm(study: Study, records: Records, task: str) -> list[dict[str, Any]]:
+def configurations_to_confirm(task: TaskStudy, records: Records) -> list[dict[str, Any]]:
     """Return the configurations that a study confirms, according to the search so far."""
-    if not study.space_of(task):
+    if not task.space:
         return [{}]
-    return [record.configuration for record in rank_trials(records, task)[: study.confirm.top]]
+    return [
+        record.configuration for record in rank_trials(records, task.name)[: task.study.confirm.top]
+    ]
 
 
-def planned_trials(study: Study, records: Records, task: str) -> dict[Phase, int]:
+def planned_trials(task: TaskStudy, records: Records) -> dict[Phase, int]:
     """Return the number of trials of each phase, as far as it is known.
 
     Teachers count once they have begun. Trials of an earlier confirmation that the current one
     would not run count too.
     """
-    seeds, space = len(study.confirm.seeds), study.space_of(task)
-    search = study.planned_trials(task)
-    begun = records.of(task, "search")
-    if searched_hours(records) > (study.search.hours or math.inf):
+    seeds, space = len(task.study.confirm.seeds), task.space
+    search = task.planned_trials
+    begun = records.of(task.name, "search")
+    if searched_hours(records) > (task.study.search.hours or math.inf):
         search = min(search, len(begun))
-    top, unplanned = min(study.confirm.top, search) if space else 1, 0
+    top, unplanned = min(task.study.confirm.top, search) if space else 1, 0
     if sum(record.is_over for record in begun) >= search:
-        planned = _trials_to_confirm(study, records, task)
-        top = min(top, len(rank_trials(records, task))) if search else top
-        trials = ((_key(r.configuration), r.seed) for r in records.of(task, "confirm"))
+        planned = _trials_to_confirm(task, records)
+        top = min(top, len(rank_trials(records, task.name))) if search else top
+        trials = ((_key(r.configuration), r.seed) for r in records.of(task.name, "confirm"))
         unplanned = sum(trial not in planned for trial in trials)
-    teachers = records.of(task, "teach")
+    teachers = records.of(task.name, "teach")
     counts: dict[Phase, int] = {"search": search, "confirm": top * seeds + unplanned}
     return counts | ({"teach": len(teachers)} if teachers else {})
 
 
-def is_complete(study: Study, records: Records, task: str) -> bool:
+def is_complete(task: TaskStudy, records: Records) -> bool:
     """Return whether all trials of a task are over, each seed to confirm included."""
-    planned = planned_trials(study, records, task)
-    if any(sum(r.is_over for r in records.of(task, p)) < n for p, n in planned.items()):
+    planned = planned_trials(task, records)
+    if any(sum(r.is_over for r in records.of(task.name, p)) < n for p, n in planned.items()):
         return False
-    over = {(_key(r.configuration), r.seed) for r in records.of(task, "confirm") if r.is_over}
-    return _trials_to_confirm(study, records, task) <= over
+    over = {(_key(r.configuration), r.seed) for r in records.of(task.name, "confirm") if r.is_over}
+    return _trials_to_confirm(task, records) <= over
 
 
 def searched_hours(records: Records) -> float:
@@ -169,10 +171,10 @@ def _key(configuration: dict[str, Any]) -> str:
     return repr(sorted(configuration.items()))
 
 
-def _trials_to_confirm(study: Study, records: Records, task: str) -> set[tuple[str, int]]:
+def _trials_to_confirm(task: TaskStudy, records: Records) -> set[tuple[str, int]]:
     """Return the configuration's key and the seed of all trials that the confirmation plans."""
-    points = configurations_to_confirm(study, records, task) if study.confirm.seeds else []
-    return {(_key(point), seed) for point in points for seed in study.confirm.seeds}
+    points = configurations_to_confirm(task, records) if task.study.confirm.seeds else []
+    return {(_key(point), seed) for point in points for seed in task.study.confirm.seeds}
 
 
 def _group_by_configuration(trials: list[Record]) -> list[list[Record]]:
@@ -188,14 +190,14 @@ def _counts(record: Record) -> bool:
     return record.status in ("finished", "diverged", "degenerate") and record.score is not None
 
 
-def _combine(study: Study, group: list[Record]) -> RankedConfiguration:
+def _combine(task: TaskStudy, group: list[Record]) -> RankedConfiguration:
     """Return one configuration with the scores over its trials."""
     trials = [record for record in group if _counts(record)]
-    report, select = _REPORTS[study.confirm.report], study.selection_metric(trials[0].task)
+    report, select = _REPORTS[task.study.confirm.report], task.selection_metric
     names = {select: None}
     for record in trials:
-        names |= dict.fromkeys(getattr(record, study.search.select))
-    values = {name: _scores(study, trials, name) for name in names}
+        names |= dict.fromkeys(getattr(record, task.study.search.select))
+    values = {name: _scores(task, trials, name) for name in names}
     scores = {name: report(column) for name, column in values.items()}
     deviations = {n: statistics.stdev(v) if len(v) > 1 else 0.0 for n, v in values.items()}
     return RankedConfiguration(
@@ -209,19 +211,19 @@ def _combine(study: Study, group: list[Record]) -> RankedConfiguration:
     )
 
 
-def _scores(study: Study, trials: list[Record], name: str) -> list[float]:
+def _scores(task: TaskStudy, trials: list[Record], name: str) -> list[float]:
     """Return one score of every trial that has it; every trial has the one that selects."""
-    scores = (_score(study, record, name) for record in trials)
+    scores = (_score(task, record, name) for record in trials)
     return [score for score in scores if score is not None]
 
 
-def _score(study: Study, record: Record, name: str) -> float | None:
+def _score(task: TaskStudy, record: Record, name: str) -> float | None:
     """Return one score of a trial; a diverged trial has the worst, whatever it scored before.
 
     A gap between languages has no worst value, so a diverged trial has None.
     """
     if record.status == "diverged":
         return None if "gap" in name.split(".") else metrics.worst(name.rpartition(".")[2])
-    scores: dict[str, float] = getattr(record, study.search.select)
+    scores: dict[str, float] = getattr(record, task.study.search.select)
     score = scores.get(name)
-    return record.score if score is None and name == study.selection_metric(record.task) else score
+    return record.score if score is None and name == task.selection_metric else score

@@ -9,7 +9,7 @@ from typing import Any
 
 from .. import metrics, tasks
 from ..run_folder import Record, Records
-from ..study import Study
+from ..study import Study, TaskStudy
 from ..study.model_names import resolve_model_folder
 from ..tasks import Task
 from ..tasks.glue import AVERAGED
@@ -45,8 +45,8 @@ def paper_table(study: Study, records: Records | None = None) -> Table:
     if average:
         columns.append("AVG")
     leaders = {
-        name: next(iter(leaderboard(study, records, name)), None)
-        if is_complete(study, records, name)
+        name: next(iter(leaderboard(study.resolve(name), records)), None)
+        if is_complete(study.resolve(name), records)
         else None
         for name in study.tasks
     }
@@ -74,9 +74,9 @@ def paper_table(study: Study, records: Records | None = None) -> Table:
     )
 
 
-def hyperparameter_values(study: Study, record: Record) -> dict[str, Any]:
+def hyperparameter_values(task: TaskStudy, record: Record) -> dict[str, Any]:
     """Return a trial's hyperparameters by name; a teacher's without those that have no effect."""
-    hyper = study.hyperparameters(record.task, record.configuration)
+    hyper = task.hyperparameters(record.configuration)
     ineffective = hyper.ineffective_fields() if record.phase == "teach" else frozenset()
     values = hyper.model_dump(mode="json")
     return {name: value for name, value in values.items() if name not in ineffective}
@@ -84,13 +84,13 @@ def hyperparameter_values(study: Study, record: Record) -> dict[str, Any]:
 
 def table_settings(study: Study) -> list[str]:
     """Return the hyperparameters that have a row: the papers' four and the searched ones."""
-    searched = [name for task in study.tasks for name in study.space_of(task)]
+    searched = [name for task in study.tasks for name in study.resolve(task).space]
     return list(dict.fromkeys((*PAPER_SETTINGS, *searched)))
 
 
 def _setting_rows(study: Study, leaders: Leaders) -> list[Row]:
     hypers = [
-        leader and study.hyperparameters(name, leader.configuration)
+        leader and study.resolve(name).hyperparameters(leader.configuration)
         for name, leader in leaders.items()
     ]
     rows = []
@@ -131,12 +131,12 @@ def format_seed_count(leader: RankedConfiguration) -> str:
 
 def _progress_rows(study: Study, records: Records) -> list[Row]:
     """Return a row with the number of trials that are over, unless all tasks are complete."""
-    if all(is_complete(study, records, name) for name in study.tasks):
+    if all(is_complete(study.resolve(name), records) for name in study.tasks):
         return []
     cells = []
     for name in study.tasks:
         done = sum(record.is_over for record in records.of(name))
-        planned = sum(planned_trials(study, records, name).values())
+        planned = sum(planned_trials(study.resolve(name), records).values())
         cells.append(Cell(f"{done} of {planned}", [done, planned]))
     return [Row(name="Trials", cells=tuple(cells))]
 
@@ -178,7 +178,7 @@ def _language_rows(leaders: Leaders) -> list[Row]:
 
 def _selecting_cell(study: Study, task: Task, scores: dict[str, float]) -> Cell:
     """Return the score that selects; of several dev splits that are not languages, all scores."""
-    selector = study.selection_metric(task.name)
+    selector = study.resolve(task.name).selection_metric
     if selector == f"dev.{task.metric}":
         return _score_cell(task, task.metric, scores)
     return Cell(formatting.format_percent(scores[selector]), scores[selector])
@@ -215,7 +215,7 @@ def _measurement_note(study: Study) -> str:
         text += " Selected on the mean over languages: not zero-shot."
     elif codes:
         text += f" Selected on {', '.join(codes)} alone."
-    for count in {study.fixed_of(name).get("dev_examples") for name in study.tasks} - {None}:
+    for count in {study.resolve(name).fixed.get("dev_examples") for name in study.tasks} - {None}:
         text += f" Scored on {count} examples of each dev split."
     return text
 
@@ -224,7 +224,7 @@ def _model_notes(study: Study) -> list[str]:
     """Return a note for each model, other than the study's, from which tasks start."""
     columns_by_model: dict[str, list[str]] = {}
     for name in study.tasks:
-        model = study.model_of(name)
+        model = study.resolve(name).model
         if model != resolve_model_folder(study.model):
             column = formatting.column_title(tasks.get(name))
             columns_by_model.setdefault(model, []).append(column)
@@ -241,10 +241,10 @@ def _result_notes(study: Study, records: Records, leaders: Leaders) -> list[str]
         column = formatting.column_title(tasks.get(name))
         if leader is not None:
             notes += [f"{column}: {text}." for text in _seed_notes(leader)]
-        if not is_complete(study, records, name):
+        if not is_complete(study.resolve(name), records):
             notes.append(f"{column}: not finished; its result follows when all trials are over.")
             continue
-        failed = configurations_without_result(study, records, name)
+        failed = configurations_without_result(study.resolve(name), records)
         if leader is None:
             ends = [record.status for record in records.of(name) if record.phase != "teach"]
             counts = [f"{ends.count(end)} {end}" for end in dict.fromkeys(ends)]

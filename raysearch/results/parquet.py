@@ -13,9 +13,9 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from .. import tasks
-from ..recipes import RECIPES
 from ..run_folder import Record
-from ..study import Study
+from ..study import TaskStudy
+from ..tasks import Task
 from . import formatting
 from .leaderboard import counted_score
 from .paper_table import PAPER_SETTINGS, hyperparameter_values
@@ -25,7 +25,7 @@ TIME = pa.timestamp("us", tz="UTC")
 Columns = dict[str, tuple[pa.DataType, list[Any]]]
 
 
-def trials_columns(study: Study, task: str, records: Sequence[Record]) -> bytes:
+def trials_columns(task: TaskStudy, records: Sequence[Record]) -> bytes:
     """Return the trials of a task as a parquet file, one row each.
 
     Configurations are in `hp.<name>`. A setting that may be a number or {steps: N} has its numbers
@@ -33,8 +33,7 @@ def trials_columns(study: Study, task: str, records: Sequence[Record]) -> bytes:
     table counts: the worst for a trial that diverged, null for one that failed.
 
     Args:
-        study: the study.
-        task: the task's name.
+        task: the task of the study.
         records: the task's trials.
     """
 
@@ -49,12 +48,12 @@ def trials_columns(study: Study, task: str, records: Sequence[Record]) -> bytes:
         "number": column(integer, (r.number for r in records)),
         "status": column(text, (r.status for r in records)),
         "seed": column(integer, (r.seed for r in records)),
-        **_setting_columns(study, task, records),
-        "score": column(real, (counted_score(study, r) for r in records)),
+        **_setting_columns(task, records),
+        "score": column(real, (counted_score(task, r) for r in records)),
     }
     for which in ("best", "last"):
         scores_by_trial = [getattr(record, which) for record in records]
-        for name in _score_names(task, scores_by_trial):
+        for name in _score_names(task.row, scores_by_trial):
             title = f"{which}.{name.removeprefix('dev.')}"
             columns[title] = column(real, (scores.get(name) for scores in scores_by_trial))
     columns |= {
@@ -104,16 +103,16 @@ def reports_columns(task: str, records: Sequence[Record]) -> bytes:
     for name in dict.fromkeys(name for _, r in pairs for name in r.get("terms", ())):
         columns[f"loss.{name}"] = (real, [r.get("terms", {}).get(name) for _, r in pairs])
     columns["at"] = (TIME, [_microseconds(report["at"]) for _, report in pairs])
-    for name in _score_names(task, [report["scores"] for _, report in pairs]):
+    for name in _score_names(tasks.get(task), [report["scores"] for _, report in pairs]):
         columns[name] = (real, [report["scores"].get(name) for _, report in pairs])
     return _parquet_bytes(columns)
 
 
-def _setting_columns(study: Study, task: str, records: Sequence[Record]) -> Columns:
+def _setting_columns(task: TaskStudy, records: Sequence[Record]) -> Columns:
     """Return columns of the papers' four settings and of all that the study searches or fixes."""
-    names = dict.fromkeys((*PAPER_SETTINGS, *study.space_of(task), *study.fixed_of(task)))
-    hypers = [hyperparameter_values(study, record) for record in records]
-    fields = RECIPES[study.recipe].hyper.model_fields
+    names = dict.fromkeys((*PAPER_SETTINGS, *task.space, *task.fixed))
+    hypers = [hyperparameter_values(task, record) for record in records]
+    fields = task.recipe.hyper.model_fields
     columns: Columns = {}
     for name in names:
         values = [hyper.get(name) for hyper in hypers]
@@ -146,9 +145,8 @@ def _leaf_types(annotation: Any) -> Iterable[type]:
         yield annotation
 
 
-def _score_names(name: str, scores: Iterable[Mapping[str, float]]) -> list[str]:
+def _score_names(task: Task, scores: Iterable[Mapping[str, float]]) -> list[str]:
     """Return the task's scores in their order, then any others that were reported."""
-    task = tasks.get(name)
     known = [f"dev.{n}" for metric in task.metrics for n in formatting.dev_names(task, metric)]
     return list(dict.fromkeys((*known, *(reported for row in scores for reported in row))))
 

@@ -59,7 +59,7 @@ def _parts(
     splits = [*tables] if prefix == ["mean"] else [prefix[0] if prefix else first]
     if not set(splits) <= set(tables):
         return None
-    hyper = study.hyperparameters(record.task, record.configuration)
+    hyper = study.resolve(record.task).hyperparameters(record.configuration)
     measures, samples = [], {}
     for split in splits:
         table = tables[split]

@@ -24,7 +24,7 @@ from .. import tasks
 from ..errors import InputError
 from ..run_folder import Record
 from ..storage import empty_file, file_inside, folder_inside, inside, open_regular, replaced
-from ..study import Study
+from ..study import Study, TaskStudy
 from . import formatting
 from .leaderboard import counted_score
 from .paper_table import hyperparameter_values, table_settings
@@ -133,7 +133,7 @@ class TensorBoardWriter:
             return
         ended = record.ended or 0.0
         step = record.reports[-1]["step"] if record.reports else 0
-        score = counted_score(self.study, record)
+        score = counted_score(self.study.resolve(record.task), record)
         yield _scalar_event(ended, step, {"score": score, **_final_scores(record)})
         status = api_pb2.STATUS_FAILURE if record.status == "failed" else api_pb2.STATUS_SUCCESS
         end = SessionEndInfo(status=status, end_time_secs=ended)
@@ -141,7 +141,7 @@ class TensorBoardWriter:
 
     def _settings(self, record: Record) -> dict[str, float | str]:
         """Return a trial's hyperparameters: as numbers in numeric columns, else as text."""
-        hyper = hyperparameter_values(self.study, record)
+        hyper = hyperparameter_values(self.study.resolve(record.task), record)
         kinds = {info.name: info.type for info in self._experiment.hparam_infos}
         return {
             name: float(hyper[name])
@@ -156,7 +156,9 @@ def _experiment(study: Study) -> api_pb2.Experiment:
     """Return the columns of the HParams tab, which are the same for all trials of a study."""
     infos = []
     for name in table_settings(study):
-        values = [value for task in study.tasks for value in _possible_values(study, task, name)]
+        values = [
+            value for task in study.tasks for value in _possible_values(study.resolve(task), name)
+        ]
         numbers = all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
         info = api_pb2.HParamInfo(name=name, type=api_pb2.DATA_TYPE_STRING)
         if numbers:
@@ -178,12 +180,11 @@ def _experiment(study: Study) -> api_pb2.Experiment:
     return api_pb2.Experiment(name=study.name, hparam_infos=infos, metric_infos=metrics)
 
 
-def _possible_values(study: Study, task: str, name: str) -> tuple[Any, ...]:
+def _possible_values(task: TaskStudy, name: str) -> tuple[Any, ...]:
     """Return the values of a choice, both ends of a range, or the fixed value."""
-    space = study.space_of(task)
-    if name in space:
-        return space[name].ends
-    return (study.hyperparameters(task, {}).model_dump()[name],)
+    if name in task.space:
+        return task.space[name].ends
+    return (task.shared.model_dump()[name],)
 
 
 def _final_scores(record: Record) -> dict[str, float]:

@@ -179,20 +179,20 @@ def _misfits(study: Study, record: Record, resumed: bool) -> Iterator[str]:
         yield f"is of '{record.task[:60]}', which is no task of {STUDY}"
         return
     try:
-        study.hyperparameters(record.task, record.configuration)
+        study.resolve(record.task).hyperparameters(record.configuration)
     except (ValueError, ArithmeticError, TypeError) as error:
         observed = reprlib.repr(record.configuration)
         yield f"its configuration is none of the study's: {_reason(error)}, got {observed}"
         return
     if resumed and record.phase == "search":
-        space = study.space_of(record.task)
+        space = study.resolve(record.task).space
         names = ", ".join(sorted(set(space) ^ set(record.configuration)))
         if names:
             yield f"its configuration and the space differ in {names[:200]}"
         for name in set(space) & set(record.configuration):
             if not trial_identity.contains_value(space[name], record.configuration[name]):
                 yield f"{name} = {reprlib.repr(record.configuration[name])} is not in the space"
-    selector = study.selection_metric(record.task)
+    selector = study.resolve(record.task).selection_metric
     if any(report["scores"] and selector not in report["scores"] for report in record.reports):
         yield f"has a report without '{selector}', the score that selects"
 

@@ -15,7 +15,7 @@ from typing import Any, TypeGuard
 from .. import __version__
 from ..errors import InputError, Problem, shorten
 from ..recipes import RECIPES
-from ..search_space import Dimension
+from ..search_space import Choice, Dimension
 from ..storage import file_inside, kind_of, read_json
 from ..study import Configuration, Study, as_mapping
 from ..study.value_limits import check_values
@@ -97,7 +97,7 @@ def trial_id(
         ValueError: a value is invalid for its hyperparameter.
         KeyError: the origin has no data or model for this task.
     """
-    hyper = study.hyperparameters(task, point).model_dump(mode="json")
+    hyper = study.resolve(task).hyperparameters(point).model_dump(mode="json")
     if origin.names is not None:
         hyper = {name: value for name, value in hyper.items() if name in origin.names}
     halving = study.search.stop_early if phase == "search" else None
@@ -105,7 +105,7 @@ def trial_id(
     evaluated: list[float | str] = list(halving.at) if halving else []
     if phase == "teach":
         content = origin.content.get(f"{task} {phase}", content)
-        evaluated = [study.selection_metric(task)]
+        evaluated = [study.resolve(task).selection_metric]
     facts = [task, study.recipe, hyper, seed, content, origin.version, evaluated]
     text = json.dumps(_with_plain_numbers(facts), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
@@ -257,7 +257,7 @@ def _has_matching_id(study: Study, record: Record, origin: TrialOrigin) -> bool:
 
 def _space_problems(study: Study, records: Records, task: str) -> Iterator[Problem]:
     """Yield trials that the study's sampler cannot have begun: of other names, values or seeds."""
-    space, seed = study.space_of(task), study.search.seed
+    space, seed = study.resolve(task).space, study.search.seed
     for record in records.of(task):
         point, trained = record.configuration, f"trial {record.id} was trained"
         if record.phase == "teach":
@@ -278,7 +278,7 @@ def _space_problems(study: Study, records: Records, task: str) -> Iterator[Probl
 
 def _selection_problems(study: Study, records: Records, task: str) -> Iterator[Problem]:
     """Yield trials whose score is not of the evaluation or the dev split that the study selects."""
-    select, selector = study.search.select, study.selection_metric(task)
+    select, selector = study.search.select, study.resolve(task).selection_metric
     for record in records.of(task):
         if record.phase == "teach" or record.status != "finished":
             continue
@@ -296,11 +296,9 @@ def contains_value(dimension: Dimension, value: Any) -> bool:
 
     JSON has lists for tuples, and 3.0 may be stored as 3.
     """
-    if dimension.kind == "choice":
-        return _canonical(value) in map(_canonical, dimension.choice or ())
-    low, high = dimension.range
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return is_number and low <= value <= high and (dimension.kind != "int" or value == int(value))
+    if isinstance(dimension, Choice):
+        return _canonical(value) in map(_canonical, dimension.choice)
+    return not isinstance(value, bool) and value in dimension
 
 
 def _changes(before: Mapping[str, Any], study: Study) -> Iterator[tuple[str, str]]:

@@ -88,13 +88,13 @@ class BackgroundPreparation:
         from ..models.teacher_model import read_teacher
 
         task = tasks.get(name)
-        tokenizer = read_tokenizer(self.study.model_of(name), self._texts(name))
+        tokenizer = read_tokenizer(self.study.resolve(name).model, self._texts(name))
         # The hyperparameters that shape data and head are fixed: all trials share them.
-        hyper = self.study.hyperparameters(name, {})
+        hyper = self.study.resolve(name).shared
         if "subwords" in hyper.view_kinds():
             unigram.of_tokenizer(tokenizer)  # refuses other kinds before anything is prepared
         train, splits = self._splits(task, tokenizer, hyper)
-        pretrained = read_pretrained(self.study.model_of(name), task, tokenizer, hyper)
+        pretrained = read_pretrained(self.study.resolve(name).model, task, tokenizer, hyper)
         self._models[name] = pretrained
         for note in pretrained.notes:
             self.note(f"{name}: {note}")
@@ -115,9 +115,10 @@ class BackgroundPreparation:
             The table of the training set; split name -> reference to what `open_split` takes, the
             training set first.
         """
-        training_splits, max_bad_rows = self.study.training_splits(task.name), self.study.leave_out
+        max_bad_rows = self.study.leave_out
         parts = [
-            self._prepare(task, split, tokenizer, hyper, max_bad_rows) for split in training_splits
+            self._prepare(task, split, tokenizer, hyper, max_bad_rows)
+            for split in self.study.resolve(task.name).training_splits
         ]
         train = encoding_cache.concat_splits(parts)
         self._note_schedules(task, train)
@@ -206,7 +207,7 @@ class BackgroundPreparation:
             return
         groups = task.facts.groups_options
         examples = len(encoding_cache.example_ends(train)) if groups else train.num_rows
-        for line in schedule_notes.schedule_notes(self.study, task.name, examples):
+        for line in schedule_notes.schedule_notes(self.study.resolve(task.name), examples):
             self.note(f"{task.name} {line}")
 
     def _texts(self, name: str) -> Iterator[str]:

@@ -83,7 +83,7 @@ def remove_unneeded_weights(
     for name in study.tasks:
         slug = tasks.get(name).slug
         folder_inside(folder, slug)
-        leaders = leaderboard(study, records, name)
+        leaders = leaderboard(study.resolve(name), records)
         identities = {record.id for record in kept_trials(folder, records, name)}
         for record in leaders[0].trials if leaders else ():
             if record.id in identities:

@@ -49,7 +49,7 @@ class Proposals:
 
     def next(self, task: str) -> Record | None:
         """Begin a task's next trial in the journal; return None if there is none now, or ever."""
-        planned = leaderboard.planned_trials(self.study, self.journal, task)
+        planned = leaderboard.planned_trials(self.study.resolve(task), self.journal)
         searched = self.journal.of(task, "search")
         if len(searched) < planned["search"]:
             return self._propose(task)
@@ -65,7 +65,7 @@ class Proposals:
         """
         if record.id not in self._teachers:
             recipe, task = RECIPES[self.study.recipe], record.task
-            hyper = self.study.hyperparameters(task, record.configuration)
+            hyper = self.study.resolve(task).hyperparameters(record.configuration)
             teacher = None
             if (configuration := recipe.teacher_configuration(hyper)) is not None:
                 full = recipe.hyper.model_validate(configuration).model_dump(mode="json")
@@ -110,10 +110,10 @@ class Proposals:
         """Return the task's Optuna study, which knows all trials of the journal."""
         if task not in self._optuna_studies:
             search, records = self.study.search, self.journal.of(task, "search")
-            metric = self.study.selection_metric(task)
+            metric = self.study.resolve(task).selection_metric
             # A resumed sampler must not draw the random numbers of the first session again.
             seed = search.seed + 1000 * len(records)
-            optuna_study = OptunaStudy(self.study.space_of(task), search.sampler, seed, metric)
+            optuna_study = OptunaStudy(self.study.resolve(task).space, search.sampler, seed, metric)
             for record in records:
                 optuna_study.replay(record)
             self._optuna_studies[task] = optuna_study
@@ -121,7 +121,7 @@ class Proposals:
 
     def _confirm(self, task: str) -> Record | None:
         """Begin the first confirmation that has not begun yet."""
-        for point in leaderboard.configurations_to_confirm(self.study, self.journal, task):
+        for point in leaderboard.configurations_to_confirm(self.study.resolve(task), self.journal):
             for seed in self.study.confirm.seeds:
                 if self._id(task, "confirm", point, seed) not in self.journal.trials:
                     return self.begin(task, "confirm", point, seed)
@@ -130,7 +130,7 @@ class Proposals:
     def _propose(self, task: str) -> Record:
         """Begin a trial of a new point: from the start list, the grid or the sampler."""
         seed, optuna_study = self.study.search.seed, self.optuna_study(task)
-        for point in self.study.initial_points(task):
+        for point in self.study.resolve(task).initial_points:
             if self._id(task, "search", point, seed) not in self.journal.trials:
                 return self.begin(task, "search", point, seed)
         for _ in range(ATTEMPTS if self.study.search.sampler != "grid" else 0):
@@ -144,7 +144,7 @@ class Proposals:
 
     def _untried(self, task: str) -> Configuration:
         """Return a point that no trial has: from the grid in seeded order, or a random one."""
-        seed, space = self.study.search.seed, self.study.space_of(task)
+        seed, space = self.study.search.seed, self.study.resolve(task).space
         points: Iterable[Configuration]
         if spaces.count_points(space) > CELLS:
             random_study = OptunaStudy(space, "random", seed + len(self.journal.of(task)), "")

@@ -60,7 +60,7 @@ class Run:
 
     def best(self, task: str) -> RankedConfiguration | None:
         """Return the best configuration of a task; None before any trial has finished."""
-        return next(iter(leaderboard(self.study, self.records, task)), None)
+        return next(iter(leaderboard(self.study.resolve(task), self.records)), None)
 
 
 def run(
@@ -215,7 +215,7 @@ def _changes(
             continue
         name, kind = key.partition(" ")[0], " of its teachers" if " " in key else ""
         (model, data), (model_now, data_now) = (c.partition("-")[::2] for c in (then, now))
-        changed = [f"model '{study.model_of(name)}'"] if model != model_now else []
+        changed = [f"model '{study.resolve(name).model}'"] if model != model_now else []
         is_same_model = is_same_model and not changed
         changed += ["data"] if data != data_now else []
         text = f"the {' and the '.join(changed)}{kind} changed since the run began"
@@ -254,7 +254,7 @@ def _disk_problems(study: Study, folder: Path | None) -> Iterator[Problem]:
     """Yield the first problem of each folder that is to hold weights."""
     needs = [(folder, study.confirm.top + 1, "storage")] if folder else []
     recipe = RECIPES[study.recipe]
-    if any(recipe.teacher_configuration(study.hyperparameters(name, {})) for name in study.tasks):
+    if any(recipe.teacher_configuration(study.resolve(name).shared) for name in study.tasks):
         needs.append((TeacherStore().folder, 1 + len(study.confirm.seeds), "RAYSEARCH_CACHE"))
     for parent, weights, location in needs:
         by_model = (preflight.disk_problems(parent, m, weights, location) for m in study.models)
@@ -266,7 +266,7 @@ def _suitability_problems(study: Study) -> list[Problem]:
 
     Of a model from scratch only the lengths can be wrong, and the survey checks them.
     """
-    pretrained = [name for name in study.tasks if not scratch_shape(study.model_of(name))]
+    pretrained = [name for name in study.tasks if not scratch_shape(study.resolve(name).model)]
     if not pretrained:
         return []
     from ..models.suitability import suitability_problems
@@ -287,7 +287,7 @@ def _engine(
     """Run what is left of a study and export its results."""
     importing = threading.Thread(target=import_module, args=(".session", __package__), daemon=True)
     importing.start()  # torch and Tune take as long to import as Ray to start
-    if all(is_complete(study, journal, task) for task in study.tasks):
+    if all(is_complete(study.resolve(task), journal) for task in study.tasks):
         _finish(folder, study, journal, content)
         results.write_exports(folder)
         return Run(folder=folder, study=study, records=journal)
@@ -343,15 +343,15 @@ def _content(study: Study, data: Path) -> dict[str, str]:
     models = {model: preflight.model_fingerprint(model) for model in study.models}
     recipe, content = RECIPES[study.recipe], {}
     for name in study.tasks:
-        task, hyper = tasks.get(name), study.hyperparameters(name, {})
+        task, hyper = tasks.get(name), study.resolve(name).shared
         present = readers.present_splits(task, data)
-        splits = [s for s in (*study.training_splits(name), *task.dev) if s.name in present]
+        splits = [s for s in (*study.resolve(name).training_splits, *task.dev) if s.name in present]
         fingerprints = [readers.fingerprint(task, split, data) for split in splits]
         trained = {name: hyper}
         if configuration := recipe.teacher_configuration(hyper):
             trained[f"{name} teach"] = recipe.hyper.model_validate(configuration)
         for key, trial_hyper in trained.items():
             views = preflight.view_fingerprint(task, data, trial_hyper)
-            parts = filter(None, [models[study.model_of(name)], *fingerprints, views])
+            parts = filter(None, [models[study.resolve(name).model], *fingerprints, views])
             content[key] = "-".join(parts)
     return content

@@ -23,7 +23,7 @@ from sqlalchemy.pool import StaticPool
 
 from ..run_folder import Record
 from ..run_folder.sampler_state import GENERATION, STATE, plain_state
-from ..search_space import Dimension, Space
+from ..search_space import Choice, Dimension, IntRange, LogUniform, Space
 from ..storage import write_atomically
 from .cmaes_sampler import PlainCmaEsSampler
 
@@ -40,12 +40,12 @@ _STATES = {
 
 def distribution(dimension: Dimension) -> BaseDistribution:
     """Return Optuna's distribution for a dimension; choices that are mappings become JSON."""
-    if dimension.kind == "choice":
-        return CategoricalDistribution([_simple(value) for value in dimension.choice or ()])
-    low, high = dimension.range
-    if dimension.kind == "int":
+    if isinstance(dimension, Choice):
+        return CategoricalDistribution([_simple(value) for value in dimension.choice])
+    low, high = dimension.ends
+    if isinstance(dimension, IntRange):
         return IntDistribution(int(low), int(high))
-    return FloatDistribution(float(low), float(high), log=dimension.kind == "log")
+    return FloatDistribution(float(low), float(high), log=isinstance(dimension, LogUniform))
 
 
 def sampler(name: str, seed: int) -> BaseSampler:
@@ -182,7 +182,9 @@ class OptunaStudy:
         """Return the point of Optuna's parameters, in the study's own values."""
         point = {}
         for name, value in params.items():
-            choices = {json.dumps(_simple(v)): v for v in self.space[name].choice or ()}
+            dimension = self.space[name]
+            values = dimension.choice if isinstance(dimension, Choice) else ()
+            choices = {json.dumps(_simple(choice)): choice for choice in values}
             point[name] = choices.get(json.dumps(value), value)
         return point
 

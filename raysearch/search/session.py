@@ -101,7 +101,9 @@ class Session:
         logging.getLogger("ray").setLevel(logging.CRITICAL)
         broker = ray.remote(TrialBroker).options(num_cpus=0, max_concurrency=1000).remote(HANG)
         self.preparation = BackgroundPreparation(self.study, self.data, broker, self.view.note)
-        incomplete = [t for t in self.study.tasks if not is_complete(self.study, self.journal, t)]
+        incomplete = [
+            t for t in self.study.tasks if not is_complete(self.study.resolve(t), self.journal)
+        ]
         self.preparation.start(incomplete)
         lanes = self._lane_limit()
         text = f"starting {lanes} lane{'' if lanes == 1 else 's'}"
@@ -227,16 +229,16 @@ class Session:
             for r in kept_weights.kept_trials(self.folder, self.journal, record.task)
             if r.status != "failed" and r.configuration == record.configuration
         ]
-        metric = self.study.selection_metric(record.task)
+        metric = self.study.resolve(record.task).selection_metric
         score = max(r["scores"][metric] for r in record.reports if r["scores"])
         if self.study.search.select == "last":
             score = record.reports[-1]["scores"][metric]
         # Of equal scores the trial that began first wins, whichever ends first: a rerun keeps the
         # same weights.
-        ranks = ((counted_score(self.study, r), -r.number) for r in rivals)
+        ranks = ((counted_score(self.study.resolve(r.task), r), -r.number) for r in rivals)
         if any(rank > (score, -record.number) for rank in ranks):
             return
-        hyper = self.study.hyperparameters(record.task, record.configuration)
+        hyper = self.study.resolve(record.task).hyperparameters(record.configuration)
         names = tasks.get(record.task).slug, kept_weights.FOLDER
         folder_inside(self.folder, *names)
         pretrained, trial = self.preparation.pretrained(record.task), self._trial(record, score)
@@ -254,7 +256,7 @@ class Session:
             "phase": record.phase,
             "seed": record.seed,
             "score": score,
-            "metric": self.study.selection_metric(record.task),
+            "metric": self.study.resolve(record.task).selection_metric,
             "report": confirm.report,
             "seeds": list(confirm.seeds),
             "status": record.reports[-1]["status"],

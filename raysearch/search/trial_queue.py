@@ -109,7 +109,7 @@ class TrialQueue:
         halving = self.study.search.stop_early
         if halving is None or record.phase != "search" or values["status"] != "running":
             return True
-        metric = self.study.selection_metric(record.task)
+        metric = self.study.resolve(record.task).selection_metric
         others = self.journal.of(record.task, "search")
         return should_continue(record, others, metric, halving.keep)
 
@@ -123,7 +123,7 @@ class TrialQueue:
         """
         if status == "failed":  # the scores that it had reached are in its reports
             return {"status": status, "score": None, "best": {}, "last": {}}
-        task, metric = tasks.get(record.task), self.study.selection_metric(record.task)
+        task, metric = tasks.get(record.task), self.study.resolve(record.task).selection_metric
         scored = [r["scores"] for r in record.reports if r["scores"]]
         best = max(scored, key=lambda scores: scores[metric]) if scored else {}
         last = scored[-1] if scored else {}
@@ -159,7 +159,7 @@ class TrialQueue:
 
     def planned_trials(self, task: str) -> dict[Phase, int]:
         """Return the number of trials of each phase, as far as it is known now."""
-        return leaderboard.planned_trials(self.study, self.journal, task)
+        return leaderboard.planned_trials(self.study.resolve(task), self.journal)
 
     def wants_weights(self, record: Record) -> bool:
         """Return whether a trial's weights are a teacher's, or may become the task's best."""
@@ -183,10 +183,10 @@ class TrialQueue:
         return {
             "trial": record.id,
             "task": record.task,
-            "configuration": {**self.study.fixed_of(record.task), **record.configuration},
+            "configuration": {**self.study.resolve(record.task).fixed, **record.configuration},
             "seed": record.seed,
             "rungs": tuple(rungs),
-            "selector": self.study.selection_metric(record.task),
+            "selector": self.study.resolve(record.task).selection_metric,
             "select": self._selection_of(record),
             "keep": self.wants_weights(record),
             "teacher": record.teacher,
@@ -245,6 +245,6 @@ class TrialQueue:
         """Return which evaluation of a trial counts, "best" or "last"."""
         selection: str = self.study.search.select
         if record.phase == "teach":
-            hyper = self.study.hyperparameters(record.task, record.configuration)
+            hyper = self.study.resolve(record.task).hyperparameters(record.configuration)
             selection = getattr(hyper, "teacher_select", selection)
         return selection

@@ -3,6 +3,7 @@
 from .loading import as_mapping, checked_dump, dump, load, parse, same_trials
 from .schema import Configuration, Confirm, Halving, PerTask, Published, Result, Search, Study
 from .shipped_studies import find_study, shipped_studies
+from .task_study import TaskStudy
 
 __all__ = [
     "Configuration",
@@ -13,6 +14,7 @@ __all__ = [
     "Result",
     "Search",
     "Study",
+    "TaskStudy",
     "as_mapping",
     "checked_dump",
     "dump",

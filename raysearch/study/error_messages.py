@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from ..errors import Problem, nearest_names, shorten, unknown_name
 from ..recipes import Hyperparameters
-from ..search_space import Dimension
+from ..search_space import Choice, IntRange, LogUniform, Uniform, WrittenDimension
 from .problem_lists import MAX_PROBLEMS, limit_names
 from .schema import Study
 
@@ -32,6 +32,7 @@ _MESSAGES = {
     "tuple_type": "a list is needed",
 }
 _FORMS = "{choice: [...]}, {uniform: [low, high]}, {log: [low, high]}, {int: [low, high]}"
+_FORMS_OF_DIMENSION = (Choice, Uniform, LogUniform, IntRange)
 
 ErrorDetails = Mapping[str, Any]  # one of pydantic's errors
 
@@ -92,7 +93,7 @@ def _message(error: ErrorDetails) -> str:
     text = _MESSAGES.get(kind, text[0].lower() + text[1:])
     if kind != "value_error":
         return f"{text}, got {reprlib.repr(value)}"
-    if _model_at(error["loc"]) is Dimension and not isinstance(value, Mapping):
+    if _model_at(error["loc"]) is WrittenDimension and not isinstance(value, Mapping):
         is_list = isinstance(value, list | tuple) and value
         hint = f"did you mean {_flow('choice', value)}?" if is_list else "or put it under fixed"
         text += f"; {hint}"
@@ -102,9 +103,9 @@ def _message(error: ErrorDetails) -> str:
 def _unknown_field(loc: tuple[Any, ...], value: Any) -> str:
     """Return the message for an unknown field, or for an unknown form of a dimension."""
     model, name = _model_at(loc[:-1]), str(loc[-1])
-    if model is not Dimension:
+    if model is not WrittenDimension:
         return unknown_name("field", name, getattr(model, "model_fields", {}))
-    hint = mapping_hint(Dimension, name, value)
+    hint = mapping_hint(WrittenDimension, name, value)
     return f"no form named '{shorten(name)}'; {hint or f'there are: {_FORMS}'}"
 
 
@@ -126,11 +127,12 @@ def _field_model(model: type[BaseModel] | None, part: Any) -> type[BaseModel] | 
 
 
 def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    """Yield the models in an annotation; of a dimension the model of its mapping in the file."""
     stack = [annotation]
     while stack:
         kind = stack.pop()
         if isinstance(kind, type) and issubclass(kind, BaseModel):
-            yield kind
+            yield WrittenDimension if issubclass(kind, _FORMS_OF_DIMENSION) else kind
         stack += [part for part in getattr(kind, "__args__", ()) if part is not type(None)]
 
 
@@ -173,7 +175,7 @@ def hyperparameter_message(
     if not isinstance(value, Mapping):
         return _message(first)
     if form is None:
-        return f"{_message(first)}; it is: {hyper.model_fields[name].description}"
+        return f"{_message(first)}; it is: {hyper.description(name)}"
     (field,) = form.model_fields
     if set(value) == {field}:
         inner = (detail for detail in error.errors() if detail["loc"][-1] == field)

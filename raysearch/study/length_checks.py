@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from ..errors import Problem
 from ..recipes import Hyperparameters
-from ..tasks import TASKS, HeadFacts
+from ..tasks import HeadFacts
 from .schema import Study
 
 MIN_CONTEXT = 16  # tokens of a passage or context that a window must hold
@@ -18,7 +18,8 @@ def length_problems(study: Study) -> list[Problem]:
     """Return the problems of texts that get no room, and of windows that cannot advance."""
     problems = []
     for name in study.tasks:
-        texts = _messages(study.hyperparameters(name, {}), TASKS[name].facts)
+        task = study.resolve(name)
+        texts = _messages(task.shared, task.row.facts)
         problems += [Problem(location=name, text=text) for text in texts]
     return problems
 

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ValidationError
 from .. import tasks as task_table
 from ..errors import InputError, Problem, note_source, unknown_name
 from ..recipes import RECIPES
-from ..search_space import Dimension
+from ..search_space import Choice, Dimension
 from .error_locations import mapping_or_empty, sort_problems
 from .error_messages import schema_problems
 from .length_checks import length_problems
@@ -255,9 +255,9 @@ def _with_typed_values(study: Study) -> Study:
         }
 
     def dimension(name: str, untyped: Dimension) -> Dimension:
-        if not untyped.choice:
+        if not isinstance(untyped, Choice):
             return untyped
-        return Dimension(choice=tuple(typed(name, value) for value in untyped.choice))
+        return Choice(choice=tuple(typed(name, value) for value in untyped.choice))
 
     def space(dimensions: Mapping[str, Dimension]) -> dict[str, Dimension]:
         return {name: dimension(name, untyped) for name, untyped in dimensions.items()}

@@ -10,11 +10,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
-from .. import search_space as spaces
-from .. import tasks as task_table
-from ..recipes import RECIPES, Hyperparameters
 from ..search_space import Dimension, Number
-from .model_names import resolve_model_folder
+from .task_study import TaskStudy
 
 Configuration = dict[str, Any]
 
@@ -160,71 +157,11 @@ class Study(_Section):
     confirm: Confirm = Confirm()
     published: tuple[Published, ...] = ()
 
-    def model_of(self, task: str) -> str:
-        """Return the model that a task's trials start from: a folder, a hub name, or scratch."""
-        return resolve_model_folder(self.per_task.get(task, PerTask()).model or self.model)
+    def resolve(self, task: str) -> TaskStudy:
+        """Return everything that the study says about one task."""
+        return TaskStudy(study=self, name=task, per_task=self.per_task.get(task, PerTask()))
 
     @property
     def models(self) -> tuple[str, ...]:
         """The models that tasks start from, without repetitions."""
-        return tuple(dict.fromkeys(self.model_of(task) for task in self.tasks))
-
-    def training_splits(self, task: str) -> tuple[task_table.Split, ...]:
-        """Return the training sets of a task: its own, or those in the study's languages."""
-        facts = task_table.get(task)
-        splits = [facts.training_split_of(language) for language in self.train if facts.languages]
-        return tuple(split for split in splits or [facts.train] if split)
-
-    def space_of(self, task: str) -> dict[str, Dimension]:
-        """Return the dimensions that are searched for a task.
-
-        Those that the task fixes, and those without effect given the fixed values, are left out.
-        """
-        per_task = self.per_task.get(task, PerTask())
-        excluded = {*per_task.fixed, *self.hyperparameters(task, {}).ineffective_fields()}
-        space = {**self.space, **per_task.space}
-        return {name: dimension for name, dimension in space.items() if name not in excluded}
-
-    def fixed_of(self, task: str) -> Configuration:
-        """Return the fixed values of a task; its own settings have precedence."""
-        per_task = self.per_task.get(task, PerTask())
-        shared = {name: x for name, x in self.fixed.items() if name not in per_task.space}
-        return {**shared, **per_task.fixed}
-
-    def hyperparameters(self, task: str, configuration: Mapping[str, Any]) -> Hyperparameters:
-        """Return the hyperparameters of a configuration together with the fixed values."""
-        recipe = RECIPES[self.recipe]
-        return recipe.hyper.model_validate({**self.fixed_of(task), **configuration})
-
-    def initial_points(self, task: str) -> list[Configuration]:
-        """Return the configurations to try first, without repetitions.
-
-        They hold the searched hyperparameters only. Those outside the space are left out.
-        """
-        space = self.space_of(task)
-        if self.search.start_from == "published":
-            start = [row.results[task].settings for row in self.published if task in row.results]
-        else:
-            start = list(self.search.start_from)
-        points: dict[str, Configuration] = {}
-        for values in start:
-            names = [name for name in space if name in values and values[name] in space[name]]
-            point = {name: values[name] for name in names}
-            if len(point) == len(space) and point:
-                points.setdefault(repr(point), point)
-        return list(points.values())
-
-    def selection_metric(self, task: str) -> str:
-        """Return the score that selects: "dev.accuracy", or "dev.mean.accuracy" over languages."""
-        facts = task_table.get(task)
-        mean = self.search.select_on == "mean" and facts.languages
-        return f"dev.mean.{facts.metric}" if mean else f"dev.{facts.metric}"
-
-    def planned_trials(self, task: str) -> int:
-        """Return the number of configurations that the search tries.
-
-        It is 0 if the only configuration is confirmed with seeds anyway.
-        """
-        if not self.space_of(task) and self.confirm.seeds:
-            return 0
-        return int(min(self.search.trials, spaces.count_points(self.space_of(task))))
+        return tuple(dict.fromkeys(self.resolve(task).model for task in self.tasks))

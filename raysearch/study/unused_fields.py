@@ -13,6 +13,7 @@ from ..search_space import Space
 from ..tasks import TASKS, Head
 from .error_locations import mapping_or_empty
 from .schema import Study
+from .task_study import TaskStudy
 
 ReadByHeads = Mapping[str, tuple[Head, ...]]
 
@@ -27,7 +28,7 @@ def unused_field_problems(raw: Mapping[str, Any], tasks: Iterable[str]) -> list[
     tasks = list(tasks)
     problems: list[Problem] = []
     recipe = RECIPES.get(str(raw.get("recipe", "finetune")))
-    read_by = (recipe.hyper if recipe else Hyperparameters).READ_BY_HEADS
+    read_by = (recipe.hyper if recipe else Hyperparameters).read_by_heads()
     for location, part in _shared_hyperparameters(raw):
         problems += _unread_problems(location, part, tasks, read_by)
     per_task = mapping_or_empty(raw.get("per_task"))
@@ -105,34 +106,33 @@ def _without_effect(study: Study, field: Literal["space", "fixed"]) -> Iterator[
         scopes.append((f"per_task.{task}.{field}", getattr(part, field), (task,)))
     for location, values, tasks in scopes:
         for name in values:
-            reasons = [_no_effect_reason(study, task, name) for task in tasks]
+            reasons = [_no_effect_reason(study.resolve(task), name) for task in tasks]
             if all(reasons):
                 yield f"{location}.{name}", reasons[0]
 
 
-def _no_effect_reason(study: Study, task: str, name: str) -> str:
+def _no_effect_reason(task: TaskStudy, name: str) -> str:
     """Return why a hyperparameter has no effect in any trial of a task; "" if it may have one."""
-    hyper = study.hyperparameters(task, {})
-    facts = TASKS.get(task)
-    if name == "null_threshold" and facts is not None and not facts.unanswerable:
+    hyper, row = task.shared, TASKS.get(task.name)
+    if name == "null_threshold" and row is not None and not row.unanswerable:
         return "every question has an answer"
     if name in hyper.ineffective_fields():
         return "the other values do not use it"
-    condition = hyper.EFFECTIVE_WHEN.get(name)
+    condition = hyper.conditions().get(name)
     if condition is None:
         return ""
-    values = _possible_values(study, task, condition.name)
+    values = _possible_values(task, condition.name)
     if values is None or any(condition.holds(value) for value in values):
         return ""
     shown = ", ".join(str(value) for value in values)
     return f"it is read if {condition.name} is {condition.text}, and that is {shown}"
 
 
-def _possible_values(study: Study, task: str, name: str) -> Iterable[Any] | None:
+def _possible_values(task: TaskStudy, name: str) -> Iterable[Any] | None:
     """Return the values of a hyperparameter in trials of a task; None for a continuous range."""
-    dimension = study.space_of(task).get(name)
+    dimension = task.space.get(name)
     if dimension is None:
-        return (getattr(study.hyperparameters(task, {}), name),)
+        return (getattr(task.shared, name),)
     return dimension.values
 
 
@@ -143,7 +143,7 @@ def without_unused_dimensions(study: Study) -> Study:
     """
     tasks = [TASKS[name] for name in study.tasks]
     heads, has_languages = {task.head for task in tasks}, any(task.languages for task in tasks)
-    read_by = RECIPES[study.recipe].hyper.READ_BY_HEADS
+    read_by = RECIPES[study.recipe].hyper.read_by_heads()
 
     def read(part: Mapping[str, Any]) -> dict[str, Any]:
         return {name: value for name, value in part.items() if _is_read(name, heads, read_by)}
@@ -157,7 +157,7 @@ def without_unused_dimensions(study: Study) -> Study:
     study = study.model_copy(update=fields)
     search: dict[str, Any] = {} if has_languages else {"select_on": "first"}
     if study.search.start_from != "published":
-        spaces = [space for name in (*study.tasks, "") if (space := study.space_of(name))]
+        spaces = [space for name in (*study.tasks, "") if (space := study.resolve(name).space)]
         points = [read(point) for point in study.search.start_from]
         search["start_from"] = tuple(
             point

@@ -5,8 +5,8 @@ They may be intended, therefore they are notes and not problems.
 
 from collections.abc import Iterator
 
-from ..recipes import Hyperparameters
 from .schema import Study
+from .task_study import TaskStudy
 
 # Hyperparameter -> the usual range for fine-tuning and pre-training of encoders.
 USUAL: dict[str, tuple[float, float]] = {
@@ -27,12 +27,12 @@ USUAL: dict[str, tuple[float, float]] = {
 
 def unusual_value_notes(study: Study) -> list[str]:
     """Return a line for each value, searched or fixed, outside its usual range."""
-    lines = [line for task in study.tasks for line in _task_notes(study, task)]
+    lines = [line for task in study.tasks for line in _task_notes(study.resolve(task))]
     return list(dict.fromkeys(lines))
 
 
-def _task_notes(study: Study, task: str) -> Iterator[str]:
-    space, fixed = study.space_of(task), study.hyperparameters(task, {})
+def _task_notes(task: TaskStudy) -> Iterator[str]:
+    space, fixed = task.space, task.shared
     for name, (low, high) in USUAL.items():
         if name in space:
             values = space[name].ends
@@ -43,9 +43,5 @@ def _task_notes(study: Study, task: str) -> Iterator[str]:
         numbers = [value for value in values if isinstance(value, int | float)]
         for number in (min(numbers, default=low), max(numbers, default=high)):
             if not low <= number <= high:
-                description = _description(type(fixed), name)
+                description = fixed.description(name) or name
                 yield f"{name} {number:g} is unusual: {description}, usually {low:g} to {high:g}"
-
-
-def _description(hyper: type[Hyperparameters], name: str) -> str:
-    return hyper.model_fields[name].description or name

@@ -13,11 +13,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from .. import search_space as spaces
 from .. import tasks as task_table
 from ..errors import Problem, nearest_names, unknown_name
-from ..recipes import DATA_HYPERPARAMETERS, RECIPES, Hyperparameters
-from ..search_space import Dimension
+from ..recipes import RECIPES, Hyperparameters
+from ..search_space import Space, count_points, parse_dimension
 from .error_locations import mapping_or_empty
 from .error_messages import hyperparameter_message
 from .model_names import model_problems, score_names, training_language_problems
@@ -111,7 +110,7 @@ def _setting_checks(
     for name, value in mapping_or_empty(part).items():
         if name not in hyper.model_fields:
             continue
-        if searched and name in DATA_HYPERPARAMETERS:
+        if searched and name in hyper.shared_fields():
             text = "a task's trials share its prepared data and its head: put it under fixed"
             problems.append(Problem(location=f"{location}.{name}", text=text))
             continue
@@ -119,7 +118,7 @@ def _setting_checks(
         fractions: Sequence[float] = ()
         if searched:
             try:
-                dimension = Dimension.model_validate(value)
+                dimension = parse_dimension(value)
             except ValidationError:
                 continue  # the schema reports it
             values, fractions = dimension.ends, dimension.inside
@@ -269,30 +268,29 @@ def space_checks(study: Study) -> list[Problem]:
     """
     problems = []
     names = (*study.tasks, *study.per_task, "")
-    nonempty = [space for space in map(study.space_of, dict.fromkeys(names)) if space]
+    spaces = [study.resolve(name).space for name in dict.fromkeys(names)]
     points = study.search.start_from
     for index, point in enumerate(points if points != "published" else ()):
-        reasons = [_why_outside(point, space) for space in nonempty]
+        reasons = [_why_outside(point, space) for space in spaces if space]
         if reasons and all(reasons):
             problems.append(Problem(location=f"search.start_from[{index}]", text=reasons[0]))
-    recipe = RECIPES[study.recipe]
-    for task in study.tasks:
-        head = task_table.get(task).head
-        if problem := recipe.incompatibility(head, study.hyperparameters(task, {})):
+    tasks = [study.resolve(name) for name in study.tasks]
+    for task in tasks:
+        if problem := task.recipe.incompatibility(task.row.head, task.shared):
             name, text = problem
-            per_task = study.per_task.get(task)
-            prefix = f"per_task.{task}." if per_task and name in per_task.fixed else ""
+            prefix = f"per_task.{task.name}." if name in task.per_task.fixed else ""
             problems.append(Problem(location=f"{prefix}fixed.{name}", text=text))
     problems += unused_dimensions(study)
-    for task in study.tasks if study.search.sampler == "grid" else ():
-        if (count := spaces.count_points(study.space_of(task))) > MAX_GRID:
+    for task in tasks if study.search.sampler == "grid" else ():
+        if (count := count_points(task.space)) > MAX_GRID:
             number = f"{count:,}" if count < math.inf else "infinitely many"
-            text = f"a grid of {number} configurations for {task}, at most {MAX_GRID:,}; use tpe"
+            text = f"a grid of {number} configurations for {task.name}"
+            text = f"{text}, at most {MAX_GRID:,}; use tpe"
             problems.append(Problem(location="search.sampler", text=text))
     return problems
 
 
-def _why_outside(point: Mapping[str, Any], space: spaces.Space) -> str:
+def _why_outside(point: Mapping[str, Any], space: Space) -> str:
     """Return why a configuration is outside a space; "" if it is inside."""
     missing = [name for name in space if name not in point]
     if missing:

@@ -394,9 +394,9 @@ def test_options_reach_the_search(command, monkeypatch, finished):
             "--storage", "s", "--name", "n")  # fmt: skip
     study, lanes = heard["study"], heard["lanes"]
     assert (study.tasks, study.model) == (("glue/rte", "glue/mrpc"), "m")
-    assert study.planned_trials("glue/rte") == 5
+    assert study.resolve("glue/rte").planned_trials == 5
     assert study.fixed["WARMUP"] == {"steps": 9}
-    assert "WARMUP" not in study.space_of("glue/rte")
+    assert "WARMUP" not in study.resolve("glue/rte").space
     assert (lanes.count, lanes.workers, lanes.cpus, lanes.gpus) == (3, 2, 1, 0)
     assert (heard["data"], heard["address"]) == (Path("d"), "auto")
     assert (heard["storage"], heard["name"]) == ("s", "n")

@@ -385,7 +385,7 @@ def test_every_model_that_a_study_names_has_the_heads_of_its_tasks(path):
     import raysearch.models.registry  # noqa: F401
 
     shipped = study.load(path)
-    rows = [(shipped.model_of(name), name) for name in shipped.tasks]
+    rows = [(shipped.resolve(name).model, name) for name in shipped.tasks]
     rows += [(row.model, name) for row in shipped.published if row.model for name in row.results]
     for model, name in rows:
         if model.startswith("scratch"):

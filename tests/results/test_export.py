@@ -310,11 +310,11 @@ def test_the_winner_is_a_study_of_its_own(tmp_path):
     ]
     best, searched = study.load(path), study.load(tmp_path / "study.yaml")
     assert (best.name, best.tasks, best.space) == ("known-glue-mrpc", (MRPC,), {})
-    assert best.hyperparameters(MRPC, {}) == searched.hyperparameters(MRPC, LARGE)
+    assert best.resolve(MRPC).shared == searched.resolve(MRPC).hyperparameters(LARGE)
     assert (best.confirm.seeds, best.confirm.top) == ((11, 12, 13), 1)
     assert best.search.stop_early is None
     assert [list(row.results) for row in best.published] == [[MRPC]]
-    assert best.planned_trials(MRPC) == 0  # its seeds confirm it
+    assert best.resolve(MRPC).planned_trials == 0  # its seeds confirm it
 
 
 def test_the_header_says_what_a_score_over_languages_is(tmp_path):
@@ -357,9 +357,10 @@ def test_a_rerun_of_the_winner_exports_the_same_winner(tmp_path):
         "16", "1e-4", "2.5", "50 steps", "88.0", "0.5", "3"
     ]  # fmt: skip
     again = study.load(tmp_path / "two" / "glue-mrpc" / "best.yaml")
-    assert again.hyperparameters(MRPC, {}) == study.load(
-        tmp_path / "two" / "study.yaml"
-    ).hyperparameters(MRPC, {})
+    assert (
+        again.resolve(MRPC).shared
+        == study.load(tmp_path / "two" / "study.yaml").resolve(MRPC).shared
+    )
 
 
 def test_trials_as_parquet(tmp_path):

@@ -37,7 +37,7 @@ def test_before_a_confirmation_the_search_decides(tmp_path):
     script = Script(tmp_path)
     for point, accuracy in ((LOW, 0.7), (MID, 0.9), (HIGH, 0.8)):
         script.trial(RTE, point, {"accuracy": accuracy})
-    found = leaderboard(parsed(confirm=CONFIRM), script.journal, RTE)
+    found = leaderboard(parsed(confirm=CONFIRM).resolve(RTE), script.journal)
     assert [s.configuration for s in found] == [MID, HIGH, LOW]
     assert (found[0].score, found[0].standard_deviation, len(found[0].trials)) == (0.9, 0.0, 1)
 
@@ -50,7 +50,9 @@ def test_after_a_confirmation_the_seeds_decide(tmp_path, report, score):
     for seed, low, mid in ((11, 0.5, 0.7), (12, 0.5, 0.65), (13, 0.5, 0.9)):
         script.trial(RTE, LOW, {"accuracy": low}, seed, "confirm")
         script.trial(RTE, MID, {"accuracy": mid}, seed, "confirm")
-    leader, other = leaderboard(parsed(confirm={**CONFIRM, "report": report}), script.journal, RTE)
+    leader, other = leaderboard(
+        parsed(confirm={**CONFIRM, "report": report}).resolve(RTE), script.journal
+    )
     assert (leader.configuration, other.configuration) == (MID, LOW)
     assert leader.score == pytest.approx(score)
     assert leader.standard_deviation == pytest.approx(statistics.stdev([0.7, 0.65, 0.9]))
@@ -62,7 +64,7 @@ def test_every_metric_is_reported_over_the_same_trials(tmp_path):
     for seed, one, two in ((11, 0.8, 0.7), (12, 0.9, 0.6), (13, 0.7, 0.8)):
         scores = {"accuracy": one, "mismatched.accuracy": two}
         script.trial(MNLI, LOW, scores, seed, "confirm")
-    (leader,) = leaderboard(parsed([MNLI], confirm=CONFIRM), script.journal, MNLI)
+    (leader,) = leaderboard(parsed([MNLI], confirm=CONFIRM).resolve(MNLI), script.journal)
     assert leader.scores == {"dev.accuracy": 0.8, "dev.mismatched.accuracy": 0.7}
     assert leader.standard_deviations == pytest.approx(
         {"dev.accuracy": 0.1, "dev.mismatched.accuracy": 0.1}
@@ -76,7 +78,7 @@ def test_a_seed_that_diverged_counts_with_the_worst_of_every_metric(tmp_path):
         scores = {"accuracy": 0.9, "mismatched.accuracy": 0.6}
         script.trial(MNLI, LOW, scores, seed, "confirm")
     mean = parsed([MNLI], confirm={**CONFIRM, "report": "mean"})
-    (leader,) = leaderboard(mean, script.journal, MNLI)
+    (leader,) = leaderboard(mean.resolve(MNLI), script.journal)
     assert leader.scores == pytest.approx({"dev.accuracy": 0.6, "dev.mismatched.accuracy": 0.4})
     assert leader.score == leader.scores["dev.accuracy"]
 
@@ -88,7 +90,7 @@ def test_a_seed_that_diverged_has_no_gap_between_languages(tmp_path):
         scores = {"accuracy": 0.8, "mean.accuracy": 0.6, "gap.accuracy": 0.2}
         script.trial(XNLI, LOW, scores, seed, "confirm")
     study = parsed([XNLI], confirm={**CONFIRM, "report": "mean"})
-    (leader,) = leaderboard(study, script.journal, XNLI)
+    (leader,) = leaderboard(study.resolve(XNLI), script.journal)
     scores = {"dev.accuracy": 0.8 * 2 / 3, "dev.mean.accuracy": 0.4, "dev.gap.accuracy": 0.2}
     assert leader.scores == pytest.approx(scores)
 
@@ -99,7 +101,7 @@ def test_a_degenerate_seed_is_reported_as_measured(tmp_path):
     script.attempt(name)
     script.report(name, 100, {"accuracy": 0.527}, status="degenerate")
     script.end(name, "degenerate", 0.0, {"accuracy": 0.527})
-    (leader,) = leaderboard(parsed(confirm=CONFIRM), script.journal, RTE)
+    (leader,) = leaderboard(parsed(confirm=CONFIRM).resolve(RTE), script.journal)
     assert leader.score == 0.527
 
 
@@ -113,10 +115,10 @@ def test_what_learned_nothing_leads_only_where_nothing_else_did(tmp_path, phase)
         script.report(name, 100, {"accuracy": 0.684}, status="degenerate")
         script.end(name, "degenerate", 0.0, {"accuracy": 0.684})
     study_, alone = parsed(confirm=CONFIRM), read_journal(tmp_path)
-    assert leaderboard(study_, alone, RTE)[0].configuration == LOW
+    assert leaderboard(study_.resolve(RTE), alone)[0].configuration == LOW
     for seed in (11, 12, 13) if phase == "confirm" else (1,):
         script.trial(RTE, MID, {"accuracy": 0.68}, seed, phase)
-    assert [s.configuration for s in leaderboard(study_, script.journal, RTE)] == [MID, LOW]
+    assert [s.configuration for s in leaderboard(study_.resolve(RTE), script.journal)] == [MID, LOW]
 
 
 def test_what_counts_is_the_evaluation_that_the_study_selects(tmp_path):
@@ -126,7 +128,10 @@ def test_what_counts_is_the_evaluation_that_the_study_selects(tmp_path):
     script.report(name, 100, {"accuracy": 0.6}, status="finished")
     script.end(name, "finished", 0.6, {"accuracy": 0.8}, {"accuracy": 0.6})
     last = parsed(search={"trials": 3, "select": "last"})
-    assert [leaderboard(s, script.journal, RTE)[0].score for s in (last, parsed())] == [0.6, 0.8]
+    assert [leaderboard(s.resolve(RTE), script.journal)[0].score for s in (last, parsed())] == [
+        0.6,
+        0.8,
+    ]
 
 
 def test_stopped_diverged_and_failed_trials_do_not_compete(tmp_path):
@@ -135,7 +140,7 @@ def test_stopped_diverged_and_failed_trials_do_not_compete(tmp_path):
     script.diverged(RTE, MID, before={"accuracy": 0.98})
     script.end(script.begin(RTE, HIGH), "failed", None, error="MemoryError")
     assert rank_trials(script.journal, RTE) == []
-    assert leaderboard(parsed(), script.journal, RTE) == []
+    assert leaderboard(parsed().resolve(RTE), script.journal) == []
 
 
 def test_equal_scores_rank_by_number(tmp_path):
@@ -147,40 +152,40 @@ def test_equal_scores_rank_by_number(tmp_path):
 
 def test_a_plan_is_the_search_and_then_the_seeds_of_the_best(tmp_path):
     script = Script(tmp_path)
-    assert planned_trials(parsed(), script.journal, RTE) == {"search": 3, "confirm": 0}
-    assert planned_trials(parsed(confirm=CONFIRM), script.journal, RTE) == {
+    assert planned_trials(parsed().resolve(RTE), script.journal) == {"search": 3, "confirm": 0}
+    assert planned_trials(parsed(confirm=CONFIRM).resolve(RTE), script.journal) == {
         "search": 3,
         "confirm": 6,
     }
     fixed = parsed(space={}, fixed=LOW, confirm=CONFIRM)
-    assert planned_trials(fixed, script.journal, RTE) == {"search": 0, "confirm": 3}
+    assert planned_trials(fixed.resolve(RTE), script.journal) == {"search": 0, "confirm": 3}
     alone = parsed(space={}, fixed=LOW)
-    assert planned_trials(alone, script.journal, RTE) == {"search": 1, "confirm": 0}
+    assert planned_trials(alone.resolve(RTE), script.journal) == {"search": 1, "confirm": 0}
 
 
 def test_no_more_is_confirmed_than_has_finished(tmp_path):
     script, asked = Script(tmp_path), parsed(confirm=CONFIRM)
     script.trial(RTE, LOW, {"accuracy": 0.7})
     script.stopped(RTE, MID, {"accuracy": 0.6})
-    assert planned_trials(asked, script.journal, RTE) == {"search": 3, "confirm": 6}
+    assert planned_trials(asked.resolve(RTE), script.journal) == {"search": 3, "confirm": 6}
     script.stopped(RTE, HIGH, {"accuracy": 0.5})
-    assert planned_trials(asked, script.journal, RTE) == {"search": 3, "confirm": 3}
-    assert not is_complete(asked, script.journal, RTE)
+    assert planned_trials(asked.resolve(RTE), script.journal) == {"search": 3, "confirm": 3}
+    assert not is_complete(asked.resolve(RTE), script.journal)
     for seed in (11, 12, 13):
         script.trial(RTE, LOW, {"accuracy": 0.7}, seed, "confirm")
-    assert is_complete(asked, script.journal, RTE)
+    assert is_complete(asked.resolve(RTE), script.journal)
 
 
 def test_a_search_that_ran_out_of_hours_is_as_long_as_it_got(tmp_path):
     script = Script(tmp_path)
     script.trial(RTE, LOW, {"accuracy": 0.7})
     asked = parsed(search={"trials": 3, "hours": 0.5})
-    assert planned_trials(asked, script.journal, RTE)["search"] == 3
+    assert planned_trials(asked.resolve(RTE), script.journal)["search"] == 3
     script.now += 3600
     script.trial(RTE, MID, {"accuracy": 0.7})
     assert searched_hours(script.journal) == pytest.approx(1, abs=0.01)
-    assert planned_trials(asked, script.journal, RTE)["search"] == 2
-    assert is_complete(asked, script.journal, RTE)
+    assert planned_trials(asked.resolve(RTE), script.journal)["search"] == 2
+    assert is_complete(asked.resolve(RTE), script.journal)
 
 
 def test_standings_of_a_folder_are_those_of_its_writer(tmp_path):
@@ -188,8 +193,8 @@ def test_standings_of_a_folder_are_those_of_its_writer(tmp_path):
     script = Script(tmp_path)
     script.trial(RTE, {}, {"accuracy": 0.7})
     loaded = study.load(tmp_path / "study.yaml")
-    assert leaderboard(loaded, read_journal(tmp_path), RTE) == leaderboard(
-        loaded, script.journal, RTE
+    assert leaderboard(loaded.resolve(RTE), read_journal(tmp_path)) == leaderboard(
+        loaded.resolve(RTE), script.journal
     )
 
 
@@ -206,7 +211,7 @@ def test_a_seed_that_failed_counts_for_nothing_whatever_it_had_reached(tmp_path)
     failed(script, LOW, 11, 0.55)
     for seed, accuracy in ((12, 0.91), (13, 0.92)):
         script.trial(RTE, LOW, {"accuracy": accuracy}, seed, "confirm")
-    (leader,) = leaderboard(parsed(confirm=CONFIRM), script.journal, RTE)
+    (leader,) = leaderboard(parsed(confirm=CONFIRM).resolve(RTE), script.journal)
     assert leader.score == pytest.approx(0.915)
     assert leader.standard_deviation == pytest.approx(statistics.stdev([0.91, 0.92]))
     assert ([r.seed for r in leader.trials], [r.seed for r in leader.missing]) == ([12, 13], [11])
@@ -222,7 +227,7 @@ def test_a_lucky_seed_of_three_does_not_lead_one_that_has_all_three(tmp_path):
     script.trial(RTE, MID, {"accuracy": 0.95}, 11, "confirm")
     for seed in (12, 13):
         failed(script, MID, seed, 0.6)
-    leader, other = leaderboard(parsed(confirm=CONFIRM), script.journal, RTE)
+    leader, other = leaderboard(parsed(confirm=CONFIRM).resolve(RTE), script.journal)
     assert (leader.configuration, leader.score, leader.seeds) == (LOW, 0.8, 3)
     assert (other.configuration, other.score, len(other.trials), other.seeds) == (MID, 0.95, 1, 3)
 
@@ -233,10 +238,12 @@ def test_a_confirmation_of_which_every_seed_failed_has_no_result(tmp_path):
         script.trial(RTE, point, {"accuracy": accuracy})
     for seed in (11, 12):
         failed(script, LOW, seed, 0.55)
-    assert leaderboard(asked, script.journal, RTE)[0].trials[0].phase == "search"  # one is to come
+    assert (
+        leaderboard(asked.resolve(RTE), script.journal)[0].trials[0].phase == "search"
+    )  # one is to come
     failed(script, LOW, 13, 0.55)
-    assert is_complete(asked, script.journal, RTE)
-    assert leaderboard(asked, script.journal, RTE) == []
+    assert is_complete(asked.resolve(RTE), script.journal)
+    assert leaderboard(asked.resolve(RTE), script.journal) == []
 
 
 def test_the_next_confirmed_configuration_leads_where_every_seed_of_the_first_failed(tmp_path):
@@ -246,7 +253,7 @@ def test_the_next_confirmed_configuration_leads_where_every_seed_of_the_first_fa
     for seed in (11, 12, 13):
         failed(script, LOW, seed, 0.9)
         script.trial(RTE, MID, {"accuracy": 0.58}, seed, "confirm")
-    (leader,) = leaderboard(parsed(confirm=CONFIRM), script.journal, RTE)
+    (leader,) = leaderboard(parsed(confirm=CONFIRM).resolve(RTE), script.journal)
     assert (leader.configuration, leader.score) == (MID, 0.58)
 
 
@@ -256,16 +263,16 @@ def test_other_seeds_and_a_new_best_are_confirmed_before_a_task_is_complete(tmp_
         script.trial(RTE, point, {"accuracy": accuracy})
     for seed in (11, 12, 13):
         script.trial(RTE, LOW, {"accuracy": 0.7}, seed, "confirm")
-    assert is_complete(asked, script.journal, RTE)
+    assert is_complete(asked.resolve(RTE), script.journal)
     others = parsed(confirm={"top": 1, "seeds": [21, 22]})
-    assert not is_complete(others, script.journal, RTE)
-    assert leaderboard(others, script.journal, RTE)[0].trials[0].phase == "search"
+    assert not is_complete(others.resolve(RTE), script.journal)
+    assert leaderboard(others.resolve(RTE), script.journal)[0].trials[0].phase == "search"
     more = parsed(
         space={"LR": {"choice": [1e-5, 2e-5, 3e-5, 4e-5]}},
         search={"trials": 4}, confirm={**CONFIRM, "top": 1},
     )  # fmt: skip
     script.trial(RTE, {"LR": 4e-5}, {"accuracy": 0.9})
-    assert not is_complete(more, script.journal, RTE)
+    assert not is_complete(more.resolve(RTE), script.journal)
 
 
 def test_hours_are_those_of_each_sessions_own_clock(tmp_path):

@@ -155,7 +155,9 @@ def test_gluonnlp_has_the_settings_of_its_commands(version, model):
 @pytest.mark.parametrize("name", ["gluonnlp-squad1", "gluonnlp-squad2"])
 def test_gluonnlp_trains_with_its_own_optimizer_windows_and_head(name):
     gluon = load(name)
-    hyper = gluon.hyperparameters(gluon.tasks[0], {"LR": 1.0, "BSZ": 1, "EPOCH": {"steps": 10}})
+    hyper = gluon.resolve(gluon.tasks[0]).hyperparameters(
+        {"LR": 1.0, "BSZ": 1, "EPOCH": {"steps": 10}}
+    )
     assert (hyper.bias_correction, hyper.adam_eps, hyper.clip) == (False, 1e-6, 1.0)
     assert hyper.decay_exclude == ("bias", "norm")
     assert (hyper.max_length, hyper.doc_stride, hyper.query_length) == (512, 128, 64)
@@ -188,7 +190,9 @@ def test_gluonnlp_trains_as_many_steps_as_its_file_names_say(
     study_name, model, windows, steps, apart
 ):
     gluon = load(study_name)
-    hyper = gluon.hyperparameters(gluon.tasks[0], rows(study_name, gluon.tasks[0])[model].settings)
+    hyper = gluon.resolve(gluon.tasks[0]).hyperparameters(
+        rows(study_name, gluon.tasks[0])[model].settings
+    )
     for count in windows:
         assert make_schedule(hyper, count).steps - steps == apart
 
@@ -196,7 +200,7 @@ def test_gluonnlp_trains_as_many_steps_as_its_file_names_say(
 def test_gluonnlp_starts_from_the_models_with_one_learning_rate():
     for name in ("gluonnlp-squad1", "gluonnlp-squad2"):
         gluon = load(name)
-        starts = [tuple(point.values()) for point in gluon.initial_points(gluon.tasks[0])]
+        starts = [tuple(point.values()) for point in gluon.resolve(gluon.tasks[0]).initial_points]
         assert starts == [
             (48, 2e-5, 3, 0.1), (48, 3e-5, 3, 0.1), (48, 3e-5, 3, 0.2), (24, 3e-5, 2, 0.1),
         ]  # fmt: skip
@@ -254,11 +258,11 @@ def test_scores_at_a_fixed_and_at_the_best_threshold_are_never_mixed():
 
 def test_bert_trains_as_google_and_starts_from_paper_and_example():
     bert = load("bert-squad")
-    hyper = bert.hyperparameters(SQUAD1, {})
+    hyper = bert.resolve(SQUAD1).shared
     assert (hyper.schedule, hyper.bias_correction, hyper.adam_eps) == ("bert", False, 1e-6)
     assert (hyper.max_length, hyper.doc_stride, hyper.span_head) == (384, 128, "plain")
-    assert {"BSZ": 12, "LR": 3e-5, "EPOCH": 2} in bert.initial_points(SQUAD1)
-    assert bert.initial_points(SQUAD2) == [{"BSZ": 48, "LR": 5e-5, "EPOCH": 2}]
+    assert {"BSZ": 12, "LR": 3e-5, "EPOCH": 2} in bert.resolve(SQUAD1).initial_points
+    assert bert.resolve(SQUAD2).initial_points == [{"BSZ": 48, "LR": 5e-5, "EPOCH": 2}]
 
 
 @pytest.mark.parametrize(
@@ -278,13 +282,13 @@ def test_electra_publishes_settings_and_exact_matches(model, lr, decay, first, s
 
 def test_electra_trains_as_its_code():
     electra = load("electra-squad")
-    hyper = electra.hyperparameters(SQUAD2, {})
+    hyper = electra.resolve(SQUAD2).shared
     assert (hyper.schedule, hyper.layerwise_offset, hyper.weight_decay) == ("electra", 2, 0)
     assert (hyper.span_head, hyper.answerable_by, hyper.beam) == ("conditional", "example", 20)
     assert (hyper.max_length, hyper.query_length, hyper.answerable_weight) == (512, 64, 0.5)
     # the gradient of a sum over 32 examples, clipped at 1, as that of their mean
     assert (hyper.clip * hyper.BSZ, hyper.adam_eps * hyper.BSZ) == (1, pytest.approx(1e-6))
-    assert {"LR": 1e-4, "layerwise_decay": 0.8} in electra.initial_points(SQUAD2)
+    assert {"LR": 1e-4, "layerwise_decay": 0.8} in electra.resolve(SQUAD2).initial_points
 
 
 # RACE ------------------------------------------------------------------------------------------
@@ -315,8 +319,8 @@ def test_race_has_the_papers_settings_and_the_readmes_apart():
     assert found["RoBERTa large, paper"].settings == paper
     for row in ("fairseq's README", "one V100, best epoch", "one V100, last epoch"):
         assert found[f"RoBERTa large, {row}"].settings == readme
-    assert race.initial_points(RACE) == [paper, readme]
-    hyper = race.hyperparameters(RACE, paper)
+    assert race.resolve(RACE).initial_points == [paper, readme]
+    hyper = race.resolve(RACE).hyperparameters(paper)
     assert (hyper.adam_betas, hyper.adam_eps, hyper.adam_eps_on) == ((0.9, 0.98), 1e-6, "raw")
     assert (hyper.clip, hyper.decay_exclude, hyper.segments) == (None, (), "qa_first")
     assert (hyper.max_length, hyper.qa_length) == (512, 128)
@@ -325,12 +329,12 @@ def test_race_has_the_papers_settings_and_the_readmes_apart():
 
 def test_race_readmes_schedule_is_constant_and_its_steps_are_those_of_its_log():
     race = load("roberta-race")
-    readme = race.hyperparameters(RACE, race.initial_points(RACE)[1])
+    readme = race.resolve(RACE).hyperparameters(race.resolve(RACE).initial_points[1])
     made = make_schedule(readme, 87_866)
     # the log has 27,301: updates that overflowed are not counted there
     assert (made.steps, made.warmup) == (27_460, 0)
     assert {learning_rate(readme, made, step) for step in (0, 1000, 27_459)} == {1e-5}
-    paper = race.hyperparameters(RACE, race.initial_points(RACE)[0])
+    paper = race.resolve(RACE).hyperparameters(race.resolve(RACE).initial_points[0])
     assert (make_schedule(paper, 87_866).steps, make_schedule(paper, 87_866).warmup) == (
         21_968,
         1318,
@@ -349,8 +353,10 @@ def test_generic_race_searches_around_the_published_recipes_and_warns():
     race = load("race-generic")
     assert min(race.space["BSZ"].choice) >= 16
     assert min(race.space["WARMUP"].choice) > 0
-    assert race.initial_points(RACE) == [{"BSZ": 16, "LR": 1e-5, "EPOCH": 4, "WARMUP": 0.06}]
-    assert race.hyperparameters(RACE, {}).segments == "passage_first"
+    assert race.resolve(RACE).initial_points == [
+        {"BSZ": 16, "LR": 1e-5, "EPOCH": 4, "WARMUP": 0.06}
+    ]
+    assert race.resolve(RACE).shared.segments == "passage_first"
     words = text("race-generic")
     for warning in ("keep BSZ", "at 16 or more", "keep a warmup", "stay at chance"):
         assert warning in words
@@ -366,7 +372,7 @@ def test_generic_race_searches_around_the_published_recipes_and_warns():
     second = found["ALBERT base, v2"].settings
     assert (second["LR"], second["dropout"], second["WARMUP"]) == (1e-5, 0, {"steps": 1000})
     assert found["ALBERT xxlarge, 1M steps"].settings["LR"] == 2e-5
-    made = make_schedule(race.hyperparameters(RACE, second), 87_866)
+    made = make_schedule(race.resolve(RACE).hyperparameters(second), 87_866)
     assert (made.steps, made.warmup) == (12_000, 1000)
 
 
@@ -390,15 +396,15 @@ def test_xtreme_has_the_settings_of_its_scripts(task):
     bsz, base, large, epochs, warmup, length, decay, examples, steps = XTREME[task]
     xlmr, name = load("xlmr-xtreme-baseline"), f"xtreme/{task}"
     for size, lr in (("base", base), ("large", large)):
-        hyper = xlmr.hyperparameters(
-            name, rows("xlmr-xtreme-baseline", name)[f"XLM-R {size}, XTREME's scripts"].settings
+        hyper = xlmr.resolve(name).hyperparameters(
+            rows("xlmr-xtreme-baseline", name)[f"XLM-R {size}, XTREME's scripts"].settings
         )
         assert (hyper.BSZ, hyper.LR, hyper.EPOCH, hyper.max_length) == (bsz, lr, epochs, length)
         assert (hyper.weight_decay, hyper.adam_eps, hyper.clip) == (decay, 1e-8, 1.0)
         made = make_schedule(hyper, examples or 100_000)
         assert made.warmup == warmup
         assert steps is None or made.steps == steps
-        assert {"LR": lr, "EPOCH": epochs} in xlmr.initial_points(name)
+        assert {"LR": lr, "EPOCH": epochs} in xlmr.resolve(name).initial_points
     if TASKS[name].head == "span":
         assert (hyper.doc_stride, hyper.stride_as, hyper.query_length) == (128, "step", 64)
         assert len(made.evaluations) == 1  # the last weights count
@@ -409,7 +415,7 @@ def test_xtreme_selects_in_english_and_publishes_languages_and_their_mean():
     xlmr = load("xlmr-xtreme-baseline")
     assert set(xlmr.tasks) == {f"xtreme/{task}" for task in XTREME}
     assert (xlmr.search.select, xlmr.search.select_on) == ("best", "first")
-    assert [xlmr.selection_metric(name) for name in xlmr.tasks][:2] == ["dev.accuracy"] * 2
+    assert [xlmr.resolve(name).selection_metric for name in xlmr.tasks][:2] == ["dev.accuracy"] * 2
     scores = rows("xlmr-xtreme-baseline", "xtreme/xnli")["XLM-R base, zero-shot"].scores
     printed = {
         "fr": 79.7, "es": 80.7, "de": 78.7, "el": 77.5, "bg": 79.6, "ru": 78.1, "tr": 74.2,

@@ -32,8 +32,8 @@ def run(tmp_path: Path, toy_folder) -> Path:
 
 def test_a_task_may_start_from_something_else_than_the_study(run: Path) -> None:
     made = parse({RTE: {"model": str(run / "glue-mnli")}})
-    assert made.model_of(MNLI) == "scratch"
-    assert made.model_of(RTE) == str(run / "glue-mnli" / "best")
+    assert made.resolve(MNLI).model == "scratch"
+    assert made.resolve(RTE).model == str(run / "glue-mnli" / "best")
     assert made.models == (str(run / "glue-mnli" / "best"), "scratch")
     assert study.same_trials(made, study.parse(yaml.safe_load(study.dump(made))))
 
@@ -41,8 +41,8 @@ def test_a_task_may_start_from_something_else_than_the_study(run: Path) -> None:
 def test_fixing_a_hyperparameter_leaves_what_tasks_start_from(run: Path) -> None:
     own = {RTE: {"model": str(run / "glue-mnli"), "space": {"BSZ": {"choice": [16, 32]}}}}
     made = parse(own, set={"BSZ": 8})
-    assert made.model_of(RTE) == str(run / "glue-mnli" / "best")
-    assert set(made.space_of(RTE)) == {"LR"}
+    assert made.resolve(RTE).model == str(run / "glue-mnli" / "best")
+    assert set(made.resolve(RTE).space) == {"LR"}
 
 
 def test_a_run_with_one_winner_is_that_winner_and_of_several_one_is_named(run: Path) -> None:

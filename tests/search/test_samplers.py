@@ -16,13 +16,13 @@ from raysearch.run_folder.sampler_state import STATE, is_state
 from raysearch.search import samplers
 from raysearch.search.cmaes_sampler import restored, state_of
 from raysearch.search.samplers import OptunaStudy, distribution, sampler
-from raysearch.search_space import Dimension
+from raysearch.search_space import Choice, IntRange, LogUniform, Uniform
 
 RTE = "glue/rte"
 SPACE = {
-    "LR": Dimension(log=(1e-5, 1e-3)),
-    "WARMUP": Dimension(choice=(16, {"steps": 50})),
-    "EPOCH": Dimension(int=(2, 5)),
+    "LR": LogUniform(log=(1e-5, 1e-3)),
+    "WARMUP": Choice(choice=(16, {"steps": 50})),
+    "EPOCH": IntRange(int=(2, 5)),
 }
 POINT = {"LR": 1e-4, "WARMUP": {"steps": 50}, "EPOCH": 3}
 
@@ -34,11 +34,11 @@ def asker(name="random", seed=1):
 @pytest.mark.parametrize(
     ("dimension", "optunas"),
     [
-        (Dimension(choice=(1, "a", None, True)), CategoricalDistribution([1, "a", None, True])),
-        (Dimension(choice=({"steps": 5}, 1)), CategoricalDistribution(['{"steps": 5}', 1])),
-        (Dimension(uniform=(0, 1)), FloatDistribution(0, 1)),
-        (Dimension(log=("1e-5", 1e-3)), FloatDistribution(1e-5, 1e-3, log=True)),
-        (Dimension(int=(2, 5)), IntDistribution(2, 5)),
+        (Choice(choice=(1, "a", None, True)), CategoricalDistribution([1, "a", None, True])),
+        (Choice(choice=({"steps": 5}, 1)), CategoricalDistribution(['{"steps": 5}', 1])),
+        (Uniform(uniform=(0, 1)), FloatDistribution(0, 1)),
+        (LogUniform(log=("1e-5", 1e-3)), FloatDistribution(1e-5, 1e-3, log=True)),
+        (IntRange(int=(2, 5)), IntDistribution(2, 5)),
     ],
 )  # fmt: skip
 def test_every_form_of_a_dimension_is_one_of_optunas(dimension, optunas):
@@ -146,7 +146,7 @@ def test_the_export_is_an_optuna_study_and_replaces_an_older_one(records, tmp_pa
     assert facts[1] == {"trial": "t1", "status": "stopped", "phase": "search"}
 
 
-RANGES = {"LR": Dimension(log=(1e-5, 1e-3)), "weight_decay": Dimension(uniform=(0, 0.1))}
+RANGES = {"LR": LogUniform(log=(1e-5, 1e-3)), "weight_decay": Uniform(uniform=(0, 0.1))}
 
 
 def proposals(study, distributions, count):

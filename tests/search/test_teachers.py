@@ -108,7 +108,7 @@ def test_eight_trials_over_two_first_stages_train_two_teachers(tmp_path, lanes):
         teacher = queue.journal.trials[student.teacher]
         assert teacher.configuration["LR"] == student.configuration["teacher_LR"]
         assert begun.index(teacher) < begun.index(student)
-    assert is_complete(queue.study, queue.journal, TASK)
+    assert is_complete(queue.study.resolve(TASK), queue.journal)
 
 
 def test_while_a_teacher_is_trained_other_lanes_train_the_other_one(tmp_path):
@@ -158,7 +158,7 @@ def test_teachers_compete_with_nobody_and_no_sampler_hears_of_them(tmp_path):
     searched = parsed(search={"stop_early": {"at": [0.5], "keep": 0.5}})
     queue = opened(searched, tmp_path / "run", tmp_path / "store")
     drive(queue)
-    phases = {r.phase for s in leaderboard(searched, queue.journal, TASK) for r in s.trials}
+    phases = {r.phase for s in leaderboard(searched.resolve(TASK), queue.journal) for r in s.trials}
     assert phases == {"search"}
     assert len(queue.optuna_study(TASK).study.trials) == 8
     assert queue.planned_trials(TASK) == {"search": 8, "confirm": 0, "teach": 2}
@@ -205,7 +205,7 @@ def test_another_study_finds_the_teachers_and_its_ledger_says_so(tmp_path):
     assert {r.phase for r in drive(two)} == {"search"}
     assert saved(two) == pytest.approx(6 * 100 / 3600)
     assert two.journal.of(TASK, "teach") == []
-    assert is_complete(other, two.journal, TASK)
+    assert is_complete(other.resolve(TASK), two.journal)
 
 
 def test_a_log_and_a_panel_tell_of_teachers_what_they_are(tmp_path):
@@ -312,7 +312,7 @@ def test_a_run_killed_after_any_event_trains_each_teacher_once_and_its_ledger_ad
 
 
 def check_resumed(queue, folder, before, begun, shelved):
-    assert is_complete(queue.study, queue.journal, TASK)
+    assert is_complete(queue.study.resolve(TASK), queue.journal)
     teachers = queue.journal.of(TASK, "teach")
     seeds = Counter(r.seed for r in teachers)
     assert seeds[1] == 2
@@ -367,7 +367,7 @@ def test_trials_of_a_teacher_that_came_to_nothing_end_as_it_did_without_a_step(t
         assert all(teacher.id in r.error and "a toy broke" in r.error for r in lost)
         assert all("another --name" in r.error for r in lost)
     assert saved(queue) == pytest.approx(3 * 100 / 3600)
-    assert is_complete(queue.study, queue.journal, TASK)
+    assert is_complete(queue.study.resolve(TASK), queue.journal)
 
 
 @pytest.mark.parametrize("status", ["diverged", "failed"])
@@ -446,7 +446,7 @@ def test_of_two_studies_that_train_the_same_teacher_at_once_the_first_ones_stays
     assert (store.folder / first.id / FACTS).stat().st_mtime_ns == before
     assert [path.name for path in store.folder.iterdir()] == [first.id]
     drive(two)
-    assert is_complete(two.study, two.journal, TASK)
+    assert is_complete(two.study.resolve(TASK), two.journal)
 
 
 def test_a_teacher_is_what_its_file_says(tmp_path):
@@ -529,7 +529,7 @@ def test_the_teachers_of_the_trials_that_run_lie_on_the_desk_and_no_others(condu
                 toy_step(queue, adapter, lane, order)
                 adapter.on_end(lane, {"status": "finished"})
             del running[lane]
-    assert is_complete(queue.study, queue.journal, TASK)
+    assert is_complete(queue.study.resolve(TASK), queue.journal)
 
 
 def test_weights_that_cannot_be_kept_end_the_run_with_their_own_error(conducted, monkeypatch):

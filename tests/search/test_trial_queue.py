@@ -92,7 +92,7 @@ def test_a_grid_of_twelve_cells_is_tried_whole_and_no_cell_twice(tmp_path, sampl
     begun = drive(queue)
     assert len(begun) == 12 == len(set(points(begun)))
     assert queue.next() is QueueState.DONE
-    assert is_complete(queue.study, queue.journal, RTE)
+    assert is_complete(queue.study.resolve(RTE), queue.journal)
 
 
 @pytest.mark.parametrize("lanes", [1, 6])
@@ -283,7 +283,7 @@ def test_no_trial_begins_after_the_hours_are_over_and_the_best_are_confirmed(
     phases = Counter(record.phase for record in begun)
     assert 1 < phases["search"] < 12
     assert phases["confirm"] == 2
-    assert is_complete(searched, queue.journal, RTE)
+    assert is_complete(searched.resolve(RTE), queue.journal)
 
 
 def test_a_trial_whose_lane_died_is_tried_again_before_any_other(tmp_path):
@@ -340,7 +340,7 @@ def resume_and_check(searched, folder):
             assert all(record.is_over for record in records)
             distinct = {(*points([record]), record.seed) for record in records}
             assert len(records) == len(distinct) == planned
-        assert len(queue.journal.of(task, "search")) == searched.planned_trials(task)
+        assert len(queue.journal.of(task, "search")) == searched.resolve(task).planned_trials
         known_to_sampler(queue, task)
     queue.journal.close()
 

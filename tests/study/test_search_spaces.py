@@ -88,8 +88,8 @@ def test_a_study_is_named_after_its_file_and_trains_known_tasks(shipped):
 
 def test_every_task_has_something_to_search(shipped):
     for task in shipped.tasks:
-        assert shipped.space_of(task)
-        assert 1 < shipped.planned_trials(task) <= count_points(shipped.space_of(task))
+        assert shipped.resolve(task).space
+        assert 1 < shipped.resolve(task).planned_trials <= count_points(shipped.resolve(task).space)
 
 
 def test_searches_confirm_over_fresh_seeds(shipped):
@@ -98,7 +98,9 @@ def test_searches_confirm_over_fresh_seeds(shipped):
         return
     assert len(shipped.confirm.seeds) >= 3
     assert shipped.search.seed not in shipped.confirm.seeds
-    assert shipped.confirm.top <= min(shipped.planned_trials(task) for task in shipped.tasks)
+    assert shipped.confirm.top <= min(
+        shipped.resolve(task).planned_trials for task in shipped.tasks
+    )
 
 
 def test_a_dumped_study_loads_to_the_same_study(shipped):
@@ -124,7 +126,7 @@ def test_every_published_setting_is_a_valid_configuration(shipped):
     for published in shipped.published:
         assert published.source
         for name, result in published.results.items():
-            hyper = shipped.hyperparameters(name, result.settings)
+            hyper = shipped.resolve(name).hyperparameters(result.settings)
             assert make_schedule(hyper, 10_000).steps > 0
 
 
@@ -134,7 +136,7 @@ def test_no_row_is_published_twice(shipped):
 
 
 def test_a_search_that_starts_from_what_is_published_has_a_start_for_every_task(shipped):
-    starts = {task: shipped.initial_points(task) for task in shipped.tasks}
+    starts = {task: shipped.resolve(task).initial_points for task in shipped.tasks}
     if shipped.search.start_from == "published":
         assert all(starts.values()), starts
     else:
@@ -197,7 +199,7 @@ def test_amos_trains_as_many_steps_as_its_script(task):
     bsz, lr, epoch, warmup, score, steps, warm, every = AMOS[task]
     assert result.settings == {"BSZ": bsz, "LR": lr, "EPOCH": epoch, "WARMUP": warmup}
     assert printed(result) == score
-    made = make_schedule(amos.hyperparameters(f"glue/{task}", result.settings), ROWS[task])
+    made = make_schedule(amos.resolve(f"glue/{task}").hyperparameters(result.settings), ROWS[task])
     assert (made.steps, made.warmup, made.evaluations[0]) == (steps, warm, every)
     assert set(made.evaluations) == {*range(every, steps + 1, every), steps}
 
@@ -207,9 +209,9 @@ def test_amos_chose_another_epoch_for_mismatched_mnli():
     result = row("AMOS base++, best for MNLI-mm", "amos-glue")["glue/mnli"]
     assert result.settings == {"BSZ": 32, "LR": 1e-5, "EPOCH": 2, "WARMUP": 16}
     assert result.scores == {"mismatched.accuracy": 90.4}
-    made = make_schedule(amos.hyperparameters("glue/mnli", result.settings), ROWS["mnli"])
+    made = make_schedule(amos.resolve("glue/mnli").hyperparameters(result.settings), ROWS["mnli"])
     assert (made.steps, made.warmup, made.evaluations[0]) == (24904, 1556, 6226)
-    assert amos.initial_points("glue/mnli")[:2] == [
+    assert amos.resolve("glue/mnli").initial_points[:2] == [
         {"LR": 1e-5, "EPOCH": 3},
         {"LR": 1e-5, "EPOCH": 2},
     ]
@@ -219,35 +221,38 @@ def test_amos_chose_another_epoch_for_mismatched_mnli():
 def test_amos_counts_an_epoch_of_rte_as_its_script(bsz):
     amos = load("amos-glue")
     made = make_schedule(
-        amos.hyperparameters("glue/rte", {"BSZ": bsz, "EPOCH": 2, "WARMUP": 10}), ROWS["rte"]
+        amos.resolve("glue/rte").hyperparameters({"BSZ": bsz, "EPOCH": 2, "WARMUP": 10}),
+        ROWS["rte"],
     )
     assert made.per_epoch == {16: 202, 32: 101}[bsz]
 
 
 def test_amos_trains_with_the_semantics_of_fairseq():
-    hyper = load("amos-glue").hyperparameters("glue/stsb", {})
+    hyper = load("amos-glue").resolve("glue/stsb").shared
     assert (hyper.decay_exclude, hyper.weight_decay, hyper.clip) == ((), 0.01, None)
     assert (hyper.adam_betas, hyper.adam_eps, hyper.adam_eps_on) == ((0.9, 0.98), 1e-6, "raw")
     assert (hyper.precision, hyper.fp16_scale, hyper.fp16_window) == ("fp16", 4, 128)
     assert (hyper.label_scale, hyper.max_length) == (5, 512)
-    assert load("amos-glue").hyperparameters("glue/rte", {}).label_scale == 1
+    assert load("amos-glue").resolve("glue/rte").shared.label_scale == 1
 
 
 def test_the_space_of_amos_spans_what_is_published_and_says_that_the_grid_is_recalled():
     assert "the grid itself. It is only recalled, so it does not stand here" in text("amos-glue")
     amos = load("amos-glue")
     for task in amos.tasks:
-        space = amos.space_of(task)
+        space = amos.resolve(task).space
         settings = [p.results[task].settings for p in amos.published if task in p.results]
         settings = [one for one in settings if one]
-        assert len(amos.initial_points(task)) == len({tuple(s[n] for n in space) for s in settings})
+        assert len(amos.resolve(task).initial_points) == len(
+            {tuple(s[n] for n in space) for s in settings}
+        )
     for large in ("mnli", "qqp", "qnli", "sst2"):
-        space = amos.space_of(f"glue/{large}")
+        space = amos.resolve(f"glue/{large}").space
         assert set(space) == {"LR", "EPOCH"}
         # 4e-5 is only recalled for these tasks, 10 epochs are what the script refuses
         assert space["LR"].choice == (1e-5, 2e-5, 3e-5)
         assert space["EPOCH"].choice == (2, 3, 5)
-        hyper = amos.hyperparameters(f"glue/{large}", {})
+        hyper = amos.resolve(f"glue/{large}").shared
         assert (hyper.BSZ, hyper.WARMUP) == (32, 16)
 
 
@@ -268,10 +273,10 @@ def test_amos_trains_squad_as_many_steps_as_its_script():
     for name, warmup, scores in (("EM", 1540, {"best_exact": 85.0}),
                                  ("F1", 2465, {"best_f1": 87.9})):  # fmt: skip
         result = row(f"AMOS base++, best {name}", "amos-squad2")["squad/v2.0"]
-        made = make_schedule(amos.hyperparameters("squad/v2.0", result.settings), 131_999)
+        made = make_schedule(amos.resolve("squad/v2.0").hyperparameters(result.settings), 131_999)
         assert (made.steps, made.warmup, made.evaluations[0]) == (24654, warmup, 4109)
         assert result.scores == scores
-    hyper = amos.hyperparameters("squad/v2.0", {})
+    hyper = amos.resolve("squad/v2.0").shared
     assert (hyper.max_length, hyper.doc_stride, hyper.query_length) == (385, 128, 64)
     assert (hyper.span_head, hyper.span_over, hyper.n_best) == ("plain", "context", 20)
 
@@ -305,9 +310,11 @@ def test_cocolm_publishes_its_settings_and_trains_as_amos_does(name):
     assert found == [list(one) for one in zip(*settings, strict=True)]
     assert tuple(printed(results[f"glue/{task}"]) for task in GLUE) == scores
     for task in GLUE:
-        theirs, ours = (load(n).hyperparameters(f"glue/{task}", {}) for n in ("amos-glue", name))
+        theirs, ours = (load(n).resolve(f"glue/{task}").shared for n in ("amos-glue", name))
         assert theirs == ours
-        assert results[f"glue/{task}"].settings["LR"] in load(name).space_of(f"glue/{task}")["LR"]
+        assert (
+            results[f"glue/{task}"].settings["LR"] in load(name).resolve(f"glue/{task}").space["LR"]
+        )
 
 
 def test_cocolm_publishes_squad_too():
@@ -366,9 +373,9 @@ def test_cross_thought_is_pre_trained_with_fairseqs_own_loss_scale():
     """Its command says --fp16 and --update-freq 16; fairseq v0.10: --fp16-init-scale is 2^7, and
     the window 2^14 / devices / update_freq."""
     task = load("cross-thought-pretrain").tasks[0]
-    hyper = load("cross-thought-pretrain").hyperparameters(task, {})
+    hyper = load("cross-thought-pretrain").resolve(task).shared
     assert (hyper.precision, hyper.fp16_scale, hyper.fp16_window) == ("fp16", 2**7, 2**14 // 16)
-    hyper = load("cross-thought-qqp").hyperparameters("glue/qqp", {})  # told on its command line
+    hyper = load("cross-thought-qqp").resolve("glue/qqp").shared  # told on its command line
     assert (hyper.fp16_scale, hyper.fp16_window) == (4, 128)
 
 
@@ -398,7 +405,7 @@ def test_every_study_of_questions_tells_how_its_answers_differ_from_the_source()
 
 def test_cross_thought_trains_qqp_as_its_readme():
     study = load("cross-thought-qqp")
-    hyper = study.hyperparameters("glue/qqp", study.initial_points("glue/qqp")[0])
+    hyper = study.resolve("glue/qqp").hyperparameters(study.resolve("glue/qqp").initial_points[0])
     made = make_schedule(hyper, ROWS["qqp"])
     assert (made.steps, made.warmup, len(made.evaluations)) == (113272, 28318, 10)
     assert (hyper.BSZ, hyper.LR, hyper.weight_decay, hyper.dropout) == (32, 1e-5, 0.1, 0)
@@ -407,7 +414,9 @@ def test_cross_thought_trains_qqp_as_its_readme():
 
 def test_cross_thought_pretrains_as_its_readme():
     study = load("cross-thought-pretrain")
-    hyper = study.hyperparameters("text/lines", study.initial_points("text/lines")[0])
+    hyper = study.resolve("text/lines").hyperparameters(
+        study.resolve("text/lines").initial_points[0]
+    )
     assert (hyper.slots, hyper.block, hyper.length, hyper.mask_share) == (5, 500, 64, 0.15)
     made = make_schedule(hyper, 1_000_000)
     assert (made.steps, made.warmup, hyper.LR, hyper.BSZ) == (125_000, 10_000, 5e-4, 16)
@@ -420,7 +429,7 @@ def test_bert_searches_the_grids_of_its_paper_with_the_optimizer_of_its_code():
     bert = load("bert-glue")
     choices = {name: dimension.choice for name, dimension in bert.space.items()}
     assert choices == {"BSZ": (16, 32), "LR": (2e-5, 3e-5, 4e-5, 5e-5), "EPOCH": (2, 3, 4)}
-    hyper = bert.hyperparameters("glue/mrpc", {})
+    hyper = bert.resolve("glue/mrpc").shared
     assert (hyper.bias_correction, hyper.schedule, hyper.WARMUP) == (False, "bert", 0.1)
     assert (hyper.weight_decay, hyper.adam_eps, hyper.clip) == (0.01, 1e-6, 1.0)
     assert bert.search.select == "last"
@@ -456,16 +465,18 @@ def test_roberta_publishes_the_steps_of_fairseqs_readme(task):
     result = row("RoBERTa large", "roberta-glue")[f"glue/{task}"]
     bsz, lr, steps, warm, score = ROBERTA[task]
     assert (result.settings["BSZ"], result.settings["LR"], printed(result)) == (bsz, lr, score)
-    made = make_schedule(roberta.hyperparameters(f"glue/{task}", result.settings), ROWS[task])
+    made = make_schedule(
+        roberta.resolve(f"glue/{task}").hyperparameters(result.settings), ROWS[task]
+    )
     assert (made.steps, made.warmup) == (steps, warm)
-    assert {"BSZ": bsz, "LR": lr} in roberta.initial_points(f"glue/{task}")
+    assert {"BSZ": bsz, "LR": lr} in roberta.resolve(f"glue/{task}").initial_points
 
 
 def test_roberta_searches_table_10_with_the_semantics_of_fairseq():
     roberta = load("roberta-glue")
     choices = {name: dimension.choice for name, dimension in roberta.space.items()}
     assert choices == {"BSZ": (16, 32), "LR": (1e-5, 2e-5, 3e-5)}
-    hyper = roberta.hyperparameters("glue/stsb", {})
+    hyper = roberta.resolve("glue/stsb").shared
     assert (hyper.EPOCH, hyper.WARMUP, hyper.weight_decay, hyper.clip) == (10, 0.06, 0.1, None)
     assert (hyper.decay_exclude, hyper.label_scale) == ((), 5)
     base = row("RoBERTa base", "roberta-glue")
@@ -479,12 +490,12 @@ def test_electra_trains_with_its_own_schedule_and_layers():
     electra = load("electra-glue")
     choices = {name: dimension.choice for name, dimension in electra.space.items()}
     assert choices == {"LR": (3e-5, 5e-5, 1e-4, 1.5e-4), "layerwise_decay": (0.8, 0.9)}
-    hyper = electra.hyperparameters("glue/stsb", {"LR": 1e-4, "layerwise_decay": 0.8})
+    hyper = electra.resolve("glue/stsb").hyperparameters({"LR": 1e-4, "layerwise_decay": 0.8})
     assert (hyper.schedule, hyper.bias_correction, hyper.layerwise_offset) == ("electra", False, 2)
     assert (hyper.weight_decay, hyper.label_scale) == (0, 5)
     # its loss is a sum over the batch: the gradient of the mean is smaller by BSZ
     assert (hyper.adam_eps, hyper.clip) == (1e-6 / hyper.BSZ, 1 / hyper.BSZ)
-    epochs = [electra.hyperparameters(f"glue/{task}", {}).EPOCH for task in GLUE]
+    epochs = [electra.resolve(f"glue/{task}").shared.EPOCH for task in GLUE]
     assert epochs == [3, 3, 3, 3, 3, 10, 3, 10]
     assert "Only recalled" in text("electra-glue")
 
@@ -524,10 +535,10 @@ ALBERT = {
 def test_albert_starts_from_its_table(task):
     albert, name = load("albert-glue"), f"glue/{task}"
     lr, bsz, dropout, steps, warm, score = ALBERT[task]
-    assert albert.initial_points(name) == [
+    assert albert.resolve(name).initial_points == [
         {"LR": lr, "dropout": dropout, "attention_dropout": dropout}
     ]
-    hyper = albert.hyperparameters(name, albert.initial_points(name)[0])
+    hyper = albert.resolve(name).hyperparameters(albert.resolve(name).initial_points[0])
     made = make_schedule(hyper, ROWS[task])
     assert (hyper.BSZ, made.steps, made.warmup) == (bsz, steps, warm)
     assert [hyper.dropout, hyper.attention_dropout] == [dropout, dropout]
@@ -535,7 +546,7 @@ def test_albert_starts_from_its_table(task):
     result = row("ALBERT xxlarge, 1.5M steps", "albert-glue")[name]
     assert printed(result) == score
     # what the row says is what the study fixes for the task
-    assert albert.hyperparameters(name, result.settings) == hyper
+    assert albert.resolve(name).hyperparameters(result.settings) == hyper
 
 
 # DeBERTa ---------------------------------------------------------------------------------------
@@ -576,9 +587,11 @@ def test_deberta_searches_table_9_and_cuts_texts_per_task():
     assert deberta.space["LR"].choice == (1.5e-5, 2e-5, 3e-5, 4e-5)
     assert [c["steps"] for c in deberta.space["WARMUP"].choice] == [50, 100, 500, 1000]
     assert deberta.space["classifier_dropout"].choice == (0, 0.1, 0.15, 0.2)
-    lengths = [deberta.hyperparameters(f"glue/{task}", {}).max_length for task in GLUE]
+    lengths = [deberta.resolve(f"glue/{task}").shared.max_length for task in GLUE]
     assert lengths == [256, 320, 512, 128, 64, 320, 128, 128]
-    hyper = deberta.hyperparameters("glue/rte", deberta.initial_points("glue/rte")[0])
+    hyper = deberta.resolve("glue/rte").hyperparameters(
+        deberta.resolve("glue/rte").initial_points[0]
+    )
     assert (hyper.schedule, hyper.bias_correction, hyper.fp16_scale) == ("bert", False, 16384)
     assert make_schedule(hyper, ROWS["rte"]).warmup == 100
     assert deberta.confirm.report == "mean"
@@ -591,7 +604,7 @@ def test_miniatures_search_the_20_cells_of_their_readme():
     small = load("miniatures-glue")
     assert set(small.space["BSZ"].choice) == {8, 16, 32, 64, 128}
     assert set(small.space["LR"].choice) == {3e-4, 1e-4, 5e-5, 3e-5}
-    assert [small.planned_trials(task) for task in small.tasks] == [20] * 8
+    assert [small.resolve(task).planned_trials for task in small.tasks] == [20] * 8
     assert small.fixed["EPOCH"] == 4
 
 

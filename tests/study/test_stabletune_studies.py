@@ -60,8 +60,8 @@ def load(setting, size="base"):
 
 def published(setting, size, task):
     """The configuration that is tried first, whole."""
-    (point,) = load(setting, size).initial_points(f"xtreme/{task}")
-    return load(setting, size).hyperparameters(f"xtreme/{task}", point)
+    (point,) = load(setting, size).resolve(f"xtreme/{task}").initial_points
+    return load(setting, size).resolve(f"xtreme/{task}").hyperparameters(point)
 
 
 def teacher(hyper):
@@ -202,14 +202,18 @@ def test_questions_are_scored_at_the_end_alone_so_that_their_last_weights_count(
 @pytest.mark.parametrize(("setting", "size", "task"), EVERYTHING)
 def test_a_whole_space_takes_few_teachers(setting, size, task):
     name, loaded = f"xtreme/{task}", load(setting, size)
-    space = loaded.space_of(name)
-    assert loaded.planned_trials(name) == 12
-    found = [teacher_configuration(loaded.hyperparameters(name, point)) for point in grid(space)]
+    space = loaded.resolve(name).space
+    assert loaded.resolve(name).planned_trials == 12
+    found = [
+        teacher_configuration(loaded.resolve(name).hyperparameters(point)) for point in grid(space)
+    ]
     teachers = [one for at, one in enumerate(found) if one not in found[:at]]
     many = task in (*TAGS, "tydiqa") or (setting == "transfer" and task in PAIRS)
     assert len(teachers) == 1 + many
     assert teacher_configuration(published(setting, size, task)) in teachers
-    kinds = {frozenset(loaded.hyperparameters(name, point).view_kinds()) for point in grid(space)}
+    kinds = {
+        frozenset(loaded.resolve(name).hyperparameters(point).view_kinds()) for point in grid(space)
+    }
     assert len(kinds) == 1  # whatever is chosen, the same files are read
 
 

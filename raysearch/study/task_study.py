@@ -1,0 +1,141 @@
+"""One task of a study, with everything that the study says about it.
+
+It is apart from the schema because the schema is the form of a file, in which the settings of all
+tasks and those of one task are in different places.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from .. import search_space as spaces
+from .. import tasks
+from ..recipes import RECIPES, Hyperparameters, Recipe
+from ..search_space import Dimension
+from ..tasks import Split, Task
+from .model_names import resolve_model_folder
+
+if TYPE_CHECKING:
+    from .schema import Configuration, PerTask, Study
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskStudy:
+    """One task of a study; `Study.resolve` returns it.
+
+    Every property is computed when it is first read, and then kept.
+
+    Attributes:
+        study: the study.
+        name: the name of the task. It may name no task, as in a study whose file has problems; then
+            the properties that need the task raise InputError.
+        per_task: the settings that differ for this task.
+    """
+
+    study: Study
+    name: str
+    per_task: PerTask
+
+    @cached_property
+    def row(self) -> Task:
+        """The row of the task in the table of tasks.
+
+        Raises:
+            InputError: there is no such task.
+        """
+        return tasks.get(self.name)
+
+    @cached_property
+    def recipe(self) -> Recipe:
+        """The study's recipe."""
+        return RECIPES[self.study.recipe]
+
+    @cached_property
+    def model(self) -> str:
+        """The model that the trials start from: a folder, a hub name, or scratch."""
+        return resolve_model_folder(self.per_task.model or self.study.model)
+
+    @cached_property
+    def fixed(self) -> Configuration:
+        """The fixed values; the task's own settings have precedence."""
+        fixed = self.study.fixed.items()
+        shared = {name: value for name, value in fixed if name not in self.per_task.space}
+        return {**shared, **self.per_task.fixed}
+
+    @cached_property
+    def shared(self) -> Hyperparameters:
+        """The hyperparameters as far as all trials share them: fixed values, else defaults."""
+        return self.hyperparameters({})
+
+    @cached_property
+    def space(self) -> dict[str, Dimension]:
+        """The dimensions that are searched.
+
+        Those that the task fixes, and those without effect given the fixed values, are left out.
+        """
+        excluded = {*self.per_task.fixed, *self.shared.ineffective_fields()}
+        space = {**self.study.space, **self.per_task.space}
+        return {name: dimension for name, dimension in space.items() if name not in excluded}
+
+    @cached_property
+    def training_splits(self) -> tuple[Split, ...]:
+        """The training sets: the task's own, or those in the study's languages."""
+        languages = self.study.train if self.row.languages else ()
+        splits = [self.row.training_split_of(language) for language in languages]
+        return tuple(split for split in splits or [self.row.train] if split)
+
+    @cached_property
+    def selection_metric(self) -> str:
+        """The score that selects: "dev.accuracy", or "dev.mean.accuracy" over languages."""
+        mean = self.study.search.select_on == "mean" and self.row.languages
+        return f"dev.mean.{self.row.metric}" if mean else f"dev.{self.row.metric}"
+
+    @cached_property
+    def initial_points(self) -> list[Configuration]:
+        """The configurations to try first, without repetitions.
+
+        They hold the searched hyperparameters only. Those outside the space are left out.
+        """
+        if self.study.search.start_from == "published":
+            results = [row.results.get(self.name) for row in self.study.published]
+            start = [result.settings for result in results if result]
+        else:
+            start = list(self.study.search.start_from)
+        points: dict[str, Configuration] = {}
+        for values in start:
+            point = {
+                name: values[name]
+                for name, dimension in self.space.items()
+                if name in values and values[name] in dimension
+            }
+            if len(point) == len(self.space) and point:
+                points.setdefault(repr(point), point)
+        return list(points.values())
+
+    @cached_property
+    def planned_trials(self) -> int:
+        """The number of configurations that the search tries.
+
+        It is 0 if the only configuration is confirmed with seeds anyway.
+        """
+        if not self.space and self.study.confirm.seeds:
+            return 0
+        return int(min(self.study.search.trials, spaces.count_points(self.space)))
+
+    def hyperparameters(self, configuration: Mapping[str, Any]) -> Hyperparameters:
+        """Return the hyperparameters of a configuration together with the fixed values.
+
+        Raises:
+            ValidationError: a value is invalid for its hyperparameter.
+        """
+        return self.recipe.hyper.model_validate({**self.fixed, **configuration})
+
+    def teacher_configuration(self, configuration: Mapping[str, Any]) -> Configuration | None:
+        """Return the full configuration of the teacher of a configuration's trials.
+
+        None if they need no teacher that is trained first.
+        """
+        return self.recipe.teacher_configuration(self.hyperparameters(configuration))
