@@ -37,7 +37,7 @@ unit: install
 	$(BIN)/pytest -m "not ray" -x
 
 lint: install
-	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 
 clean:
 	rm -rf $(VENV) runs build *.egg-info

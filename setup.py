@@ -1,5 +1,4 @@
-"""What pyproject.toml cannot say: the studies lie beside the package in a clone, and inside it once
-installed."""
+"""Ship the studies, which lie beside the package in a clone, inside the installed package."""
 
 from setuptools import find_packages, setup
 
@@ -8,5 +7,5 @@ STUDIES = "raysearch.search_spaces"
 setup(
     packages=[*find_packages(include=["raysearch*"]), STUDIES],
     package_dir={STUDIES: "search_spaces"},
-    package_data={STUDIES: ["*.yaml"]},
+    package_data={STUDIES: ["*.yaml"], "raysearch": ["py.typed"]},
 )

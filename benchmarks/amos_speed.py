@@ -3,7 +3,8 @@
     python benchmarks/amos_speed.py [--layers 12] [--dropout 0.1] [--lengths 64 128 256]
 
 Both train a classifier with sdpa on one thread and on the same padded batches, one step of one
-after one step of the other; printed are the medians of the steps and of the pairs' ratios."""
+after one step of the other; printed are the medians of the steps and of the pairs' ratios.
+"""
 
 import argparse
 import statistics

@@ -3,7 +3,8 @@
     python benchmarks/memory.py [--trials 200]
 
 Trials differ in BSZ, LR and dropout, so that the model is set back and built anew in between.
-The worker's resident memory is read after every trial; growth is from the 20th to the last."""
+The worker's resident memory is read after every trial; growth is from the 20th to the last.
+"""
 
 import argparse
 import os

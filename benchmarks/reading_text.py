@@ -52,8 +52,7 @@ def write(path: Path, size: int) -> None:
 
 
 def memory() -> dict[str, int]:
-    """MiB of this process: what is its own, and the most that it ever had with files that it
-    mapped."""
+    """Return the process's own memory in MiB, and its peak with the files that it mapped."""
     found = dict(re.findall(r"(\w+):\s+(\d+) kB", Path("/proc/self/status").read_text()))
     return {name: int(found[name]) // 1024 for name in ("RssAnon", "VmHWM")}
 

@@ -4,7 +4,8 @@
 
 DATA holds MRPC as GLUE publishes it. The model is ALBERT's architecture, small and with random
 weights, so that only the difference counts: whether it can tell the two sentences apart. Printed
-are for each seed the last training loss and the dev scores, then the means."""
+are for each seed the last training loss and the dev scores, then the means.
+"""
 
 import argparse
 import statistics

@@ -1,8 +1,8 @@
-"""Makes a small AMOS as fairseq would leave it: random weights, pieces trained on a text.
+r"""Makes a small AMOS as fairseq would leave it: random weights, pieces trained on a text.
 
-    python benchmarks/small_amos.py --text DATA/text/train.txt --to FILES
-    raysearch convert FILES/model.pt --to small-amos
-    raysearch run search_spaces/amos-glue.yaml --model small-amos --data DATA --tasks glue/mrpc \\
+python benchmarks/small_amos.py --text DATA/text/train.txt --to FILES
+raysearch convert FILES/model.pt --to small-amos
+raysearch run search_spaces/amos-glue.yaml --model small-amos --data DATA --tasks glue/mrpc \
         --trials 2 --set precision=fp32 --set EPOCH=4 --set max_length=128
 """
 

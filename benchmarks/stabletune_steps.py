@@ -1,5 +1,6 @@
-"""What a step of stabletune's second stage costs beside the passes that it consists of, and whether
-its views are made in time.
+"""Measure what a step of stabletune's second stage costs beside its forward and backward passes.
+
+It also tells whether the views are ready in time.
 
     python benchmarks/stabletune_steps.py --data DATA --model FOLDER
 

@@ -4,7 +4,8 @@
 
 One step on eight rows with a one-layer model, evaluated on eight: what is left is the machinery.
 Both are measured in one run, one trial at a time; a lane's first trial, which starts it, is left
-out, as the stock pattern's share of it is not."""
+out, as the stock pattern's share of it is not.
+"""
 
 import argparse
 import json

@@ -4,7 +4,8 @@
 
 24 trials on the first 768 train and 384 dev rows of MRPC, BERT with 2 layers of width 128 and
 random weights, BSZ 32, 2 epochs, evaluated after each, start-up included. The baseline needs the
-`bench` extra; --python names an interpreter that has it."""
+`bench` extra; --python names an interpreter that has it.
+"""
 
 import argparse
 import json

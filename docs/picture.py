@@ -1,4 +1,7 @@
-"""Draws the picture of a run's terminal output: python docs/picture.py RUN docs/run.svg"""
+"""Draws the picture of a run's terminal output.
+
+Usage: python docs/picture.py RUN docs/run.svg
+"""
 
 import os
 import sys

@@ -9,15 +9,13 @@ import re
 from pathlib import Path
 
 import pytest
-from support.paths import ROOT
+from support.source import PACKAGE, trees
 
 from raysearch.tasks import HEAD_FACTS, TASKS
 
-PACKAGE = ROOT / "raysearch"
-
 LAYERS = (
     ("errors", "storage", "lazy_registration"),
-    ("search_space", "tasks", "metrics", "recipes"),
+    ("search_space", "tasks", "metrics", "recipes", "statistics"),
     ("study",),
     ("data", "run_folder"),
     ("heads", "preflight", "results"),
@@ -44,7 +42,18 @@ IMPORTED_BY = {
     "pyarrow": {"data", "heads", "results", "predictions", "search"},
     "torch": {"recipes", "data", "heads", "models", "training", "predictions", "workers"},
     "sentencepiece": {"models", "data"},
-    "numpy": {"metrics", "data", "heads", "models", "training", "predictions", "workers", "search"},
+    "numpy": {
+        "metrics",
+        "statistics",
+        "results",
+        "data",
+        "heads",
+        "models",
+        "training",
+        "predictions",
+        "workers",
+        "search",
+    },
 }
 # Studies are read and tables are written without torch: these modules import it inside functions.
 LIGHT = (
@@ -61,7 +70,6 @@ LIGHT = (
     )),
 )  # fmt: skip
 
-TREES = {path.relative_to(PACKAGE): ast.parse(path.read_text()) for path in PACKAGE.rglob("*.py")}
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 
 
@@ -82,7 +90,7 @@ def walk(node, *, at_once):
 def imports(path, *, at_once=False):
     """The absolute names that a file imports."""
     parts = ("raysearch", *path.parts[:-1])
-    for node in walk(TREES[path], at_once=at_once):
+    for node in walk(trees()[path], at_once=at_once):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -97,12 +105,12 @@ def foreign(path, **options):
 
 def nodes(*kinds):
     """(path, node) of every node of these kinds."""
-    for path, tree in TREES.items():
+    for path, tree in trees().items():
         yield from ((path, node) for node in ast.walk(tree) if isinstance(node, kinds))
 
 
 def test_every_module_has_a_layer_and_every_layer_its_modules():
-    assert {module(path) for path in TREES} - {"__init__"} == set(ORDER)
+    assert {module(path) for path in trees()} - {"__init__"} == set(ORDER)
 
 
 def test_the_reading_of_imports_is_right():
@@ -115,7 +123,7 @@ def test_the_reading_of_imports_is_right():
 
 def test_a_module_imports_only_from_what_stands_before_it():
     wrong = []
-    for path in TREES:
+    for path in trees():
         ours = {name.split(".")[1] for name in imports(path) if name.startswith("raysearch.")}
         # The package itself only watches for transformers: what it offers comes when asked for.
         layer = ORDER.get(module(path), ORDER["lazy_registration"])
@@ -128,7 +136,7 @@ def test_a_module_imports_only_from_what_stands_before_it():
 def test_third_party_packages_are_imported_where_they_belong():
     assert not [
         f"{path} imports {name}"
-        for path in TREES
+        for path in trees()
         for name in foreign(path) & set(IMPORTED_BY)
         if module(path) not in IMPORTED_BY[name]
     ]
@@ -136,7 +144,7 @@ def test_third_party_packages_are_imported_where_they_belong():
 
 def test_torch_and_ray_are_not_imported_where_studies_are_read_and_tables_written():
     heavy = {"torch", "ray", "transformers", "optuna"}
-    light = [path for path in TREES if path.with_suffix("").as_posix().startswith(LIGHT)]
+    light = [path for path in trees() if path.with_suffix("").as_posix().startswith(LIGHT)]
     assert not [path for path in light if foreign(path, at_once=True) & heavy]
 
 
@@ -149,7 +157,7 @@ def code_lines(function):
 
 
 def test_modules_and_functions_stay_small():
-    lines = {path: len((PACKAGE / path).read_text().splitlines()) for path in TREES}
+    lines = {path: len((PACKAGE / path).read_text().splitlines()) for path in trees()}
     assert not {path: count for path, count in lines.items() if count > 400}
     assert not [
         f"{path} {node.name}"
@@ -159,10 +167,10 @@ def test_modules_and_functions_stay_small():
 
 
 def test_every_module_says_what_it_is_and_public_names_what_they_are():
-    assert not [path for path, tree in TREES.items() if not ast.get_docstring(tree)]
+    assert not [path for path, tree in trees().items() if not ast.get_docstring(tree)]
     assert not [
         f"{path} {node.name}"
-        for path, tree in TREES.items()
+        for path, tree in trees().items()
         for node in tree.body
         if isinstance(node, ast.FunctionDef | ast.ClassDef)
         if not node.name.startswith("_") and not ast.get_docstring(node)
@@ -171,7 +179,7 @@ def test_every_module_says_what_it_is_and_public_names_what_they_are():
 
 def test_no_name_stands_for_nothing():
     idle = re.compile(r"^_?(utils?|common|base|helpers?|misc)$|Manager$|Handler$|^Base[A-Z]")
-    names = [*(path.stem for path in TREES), *(node.name for _, node in nodes(ast.ClassDef))]
+    names = [*(path.stem for path in trees()), *(node.name for _, node in nodes(ast.ClassDef))]
     assert not [name for name in names if idle.search(name)]
 
 

@@ -1,13 +1,11 @@
 """Rules that are read from the source: what may remove, run, unpickle or trust, and where."""
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import pytest
-from support.paths import ROOT
-
-PACKAGE = ROOT / "raysearch"
-TREES = {path.relative_to(PACKAGE): ast.parse(path.read_text()) for path in PACKAGE.rglob("*.py")}
+from support.source import trees
 
 # What takes away, moves, cuts or links, by the attribute that is called.
 REMOVES = {"unlink", "rmtree", "rmdir", "removedirs", "rename", "renames", "truncate", "ftruncate",
@@ -88,10 +86,13 @@ def careful(tree):
                 yield node.name
 
 
-CAREFUL = {name for tree in TREES.values() for name in careful(tree)}
+@cache
+def careful_functions():
+    """The names of the package's functions that `careful` yields."""
+    return frozenset(name for tree in trees().values() for name in careful(tree))
 
 
-def trusting(tree, known=frozenset(CAREFUL)):
+def trusting(tree):
     """Uses of from_pretrained and from_config without trust_remote_code=False in the same call.
 
     One may be handed to a function that says it when it calls it: `from_hub` of the models.
@@ -104,7 +105,11 @@ def trusting(tree, known=frozenset(CAREFUL)):
         if isinstance(above, ast.Dict):  # compared, not called
             continue
         said = isinstance(above, ast.Call) and is_false(keyword(above, "trust_remote_code"))
-        handed = isinstance(above, ast.Call) and node in above.args and called(above)[1] in known
+        handed = (
+            isinstance(above, ast.Call)
+            and node in above.args
+            and called(above)[1] in careful_functions()
+        )
         if not (said or handed):
             yield ast.unparse(above if isinstance(above, ast.Call) else node)
 
@@ -139,7 +144,7 @@ def evaluations(tree):
 def broken(rule, *allowed):
     return [
         f"{path}: {text}"
-        for path, tree in TREES.items()
+        for path, tree in trees().items()
         if not any(path == place or place in path.parents for place in allowed)
         for text in rule(tree)
     ]

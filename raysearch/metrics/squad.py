@@ -24,6 +24,7 @@ __all__ = [
     "evaluate",
     "normalize_answer",
     "normalizer_of",
+    "question_scores",
     "score",
 ]
 
@@ -85,7 +86,7 @@ def evaluate(
     """
     _check(predictions, gold, null_scores)
     version_2 = not all(gold.values()) if unanswerable is None else unanswerable
-    raw = _question_scores(predictions, gold, version_2, normalizer)
+    raw = question_scores(predictions, gold, version_2, normalizer)
     if not version_2:
         return {name: float(np.mean(values)) for name, values in raw.items()}
     return _version_2_scores(raw, predictions, gold, null_scores, threshold, split_ties)
@@ -221,7 +222,7 @@ def _check_metrics(metrics: Sequence[str], null_scores: Mapping[str, float] | No
         raise InputError("scores", problems)
 
 
-def _question_scores(
+def question_scores(
     predictions: Mapping[str, str], gold: GoldAnswers, version_2: bool, normalizer: Normalizer
 ) -> dict[str, Floats]:
     """Return exact match and F1 of each question, [questions], with predictions as they are."""

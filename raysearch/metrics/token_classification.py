@@ -16,6 +16,7 @@ SCORES = ("entity_f1", "pos_f1", "token_accuracy")
 _SHOWN_PROBLEMS = 10
 
 Ids = NDArray[np.int64]
+Counts = NDArray[np.float64]
 Tags = Mapping[str, Sequence[int]]
 
 
@@ -76,6 +77,26 @@ def chunk_f1(
     predicted, true = rules.chunks(predictions), rules.chunks(gold)
     correct = len(predicted & true)
     return 2 * correct / (len(predicted) + len(true)) if correct else 0.0
+
+
+def chunk_counts(
+    predictions: Sequence[Sequence[int]], gold: Sequence[Sequence[int]], labels: Sequence[str]
+) -> tuple[Counts, Counts, Counts]:
+    """Return the numbers of correct, predicted and gold chunks of each sentence, see `chunk_f1`.
+
+    Returns:
+        Three arrays, [sentences]; `chunk_f1` is 2 correct / (predicted + gold) of their sums.
+    """
+    rules = _ChunkRules(labels)
+    predicted, true = rules.chunks(predictions), rules.chunks(gold)
+    ends = np.cumsum([len(tags) + 1 for tags in gold])  # a tag stands between two sentences
+
+    def by_sentence(chunks: set[tuple[int, int, int]]) -> Counts:
+        firsts = np.fromiter((first for first, _, _ in chunks), np.int64, len(chunks))
+        sentences = np.searchsorted(ends, firsts, side="right")
+        return np.bincount(sentences, minlength=len(gold)).astype(np.float64)
+
+    return by_sentence(predicted & true), by_sentence(predicted), by_sentence(true)
 
 
 class _ChunkRules:

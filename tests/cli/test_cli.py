@@ -121,6 +121,7 @@ def test_a_study_with_many_mistakes_and_the_studies_beside_it_are_all_checked(co
     assert "quickstart" in out
 
 
+@pytest.mark.slow
 def test_all_shipped_studies_pass_the_check(command):
     code, out, said = command("check", *STUDIES)
     assert (code, said) == (0, "")
@@ -184,6 +185,7 @@ def test_names_with_brackets_are_printed_as_they_are(command, tmp_path):
     assert "my [b] study  model [red]bert" in out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("what", "texts"),
     [
@@ -199,6 +201,7 @@ def test_lists_show_what_there_is(command, monkeypatch, what, texts):
     assert all(text in done.stdout for text in texts)
 
 
+@pytest.mark.slow
 def test_the_list_of_studies_fits_a_terminal_of_100_columns(command):
     _, out, _ = command("list", "studies")
     assert max(len(line.rstrip()) for line in out.splitlines()) <= 100
@@ -411,6 +414,7 @@ def test_the_version_is_told():
     assert (done.returncode, done.stdout) == (0, "0.2.0\n")
 
 
+@pytest.mark.slow
 def test_a_real_process_prints_problems_and_ends_with_2(tmp_path):
     path = write(tmp_path, "tasks: [glue/rtee]\n")
     done = spoken("check", path)
@@ -419,6 +423,7 @@ def test_a_real_process_prints_problems_and_ends_with_2(tmp_path):
     assert done.stderr.startswith(f"{path}: 2 problems\n  tasks[0]  no task named")
 
 
+@pytest.mark.slow
 def test_a_reader_that_leaves_early_is_no_error(tmp_path):
     code = "from raysearch.cli.commands import main; main()"
     pipe = f"{sys.executable} -c '{code}' list hyperparameters | true"
@@ -436,6 +441,7 @@ LIGHT = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LIGHT)
 def test_reading_commands_import_neither_ray_nor_torch(finished, name):
     arguments = [str(finished) if one == "RUN" else one for one in LIGHT[name]]

@@ -41,6 +41,7 @@ def test_what_a_terminal_obeys_or_hides_is_escaped_and_the_rest_stays():
     assert printable(plain) == plain
 
 
+@pytest.mark.slow
 def test_every_control_format_and_surrogate_character_is_escaped():
     for code in range(sys.maxunicode + 1):
         one = chr(code)
@@ -144,6 +145,7 @@ def test_ids_of_a_prediction_file_are_told_escaped(tmp_path):
     assert r"\x1b[2J\ud800" in str(caught.value)
 
 
+@pytest.mark.slow
 def test_a_terminal_that_knows_no_unicode_gets_all_of_it_and_no_traceback(tmp_path):
     (tmp_path / "ä.yaml").write_text("tasks: [toy/grammar]\nmodel: scratch\nname: é日\n")
     environment = {**os.environ, "PYTHONIOENCODING": "ascii"}

@@ -45,6 +45,7 @@ def xtreme(tokenizer, sentence, length):
     return [*rows, [one, *row, end, end]]
 
 
+@pytest.mark.slow
 @real
 @pytest.mark.parametrize("length", [16, 128])
 @pytest.mark.parametrize("split", ["train", "de", "test-sw"])

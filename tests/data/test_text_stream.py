@@ -138,6 +138,7 @@ def test_blocks_of_mapped_files_are_bit_for_bit_those_of_a_text_in_memory(data, 
             assert seen.loss_counts([row]) == {"units": (gold != -100).sum()}
 
 
+@pytest.mark.slow
 def test_reading_blocks_takes_no_memory_of_arrow(parts):
     gc.collect()
     before = pa.total_allocated_bytes()

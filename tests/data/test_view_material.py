@@ -195,6 +195,7 @@ def slow(example, tokenizer, hyper):
         yield said, [w - shown[0] for w in shown], kept, whole
 
 
+@pytest.mark.slow
 @real
 @pytest.mark.parametrize(("task", "split"), [("squad/v2.0", "train"), ("xtreme/xquad", "test-de")])
 def test_words_of_real_windows_are_those_of_a_slow_reference(task, split):
@@ -538,6 +539,7 @@ def test_a_teacher_is_the_weights_of_a_folder_or_a_run(pawsx, toy_folder, laid_o
         np.testing.assert_array_equal(found[name], array)
 
 
+@pytest.mark.slow
 def test_a_teacher_that_is_another_model_or_of_another_task_is_refused(toy_folder, tmp_path):
     folder, hyper = toy_folder("bert"), Hyperparameters()
     tokenizer = read_tokenizer(str(folder), ())

@@ -234,6 +234,7 @@ def test_a_row_ends_where_the_longer_view_is_full():
     assert [(row.tokens, row.words) for row in rows] == [([5, 6, 3], [0, 0, 1])] * 2
 
 
+@pytest.mark.slow
 def test_windows_share_their_unswitched_tokens_one_to_one():
     random = Random(2)
     full = shared = 0

@@ -90,6 +90,7 @@ def take(task, split, count):
     return everything[:: max(1, len(everything) // count)][:count]
 
 
+@pytest.mark.slow
 @real
 @pytest.mark.parametrize(
     ("task", "split", "count"),
@@ -109,6 +110,7 @@ def test_windows_and_labels_are_those_of_a_slow_reference(task, split, count, se
         assert found.get(example["id"], []) == slow(example, tokenizer, hyper), example
 
 
+@pytest.mark.slow
 @real
 def test_an_answer_is_a_slice_of_its_context_whatever_the_tokenizer_cuts():
     tokenizer = read_tokenizer(str(ENCODER), ())
@@ -256,6 +258,7 @@ def test_a_korean_answer_keeps_the_pieces_of_its_first_and_last_syllable():
     assert len(inside) > 3
 
 
+@pytest.mark.slow
 @real
 @pytest.mark.parametrize(("task", "split"), [("squad/v1.1", "train"), ("xtreme/tydiqa", "train")])
 def test_no_answer_of_the_published_files_takes_a_word_that_is_not_in_it(task, split):
@@ -362,6 +365,7 @@ def test_a_question_that_leaves_windows_no_room_to_advance_is_refused(settings, 
         question_answering.encode([example], task, tokenizer, hyper, train=True)
 
 
+@pytest.mark.slow
 @real
 @pytest.mark.parametrize(("stride_as", "published"), [("step", 10_833), ("overlap", 10_784)])
 def test_the_published_counts_of_windows(stride_as, published):

@@ -9,6 +9,7 @@ COUNTS = {"studies": 60, "data": 300, "predictions": 200, "checkpoints": 60, "jo
           "run-folders": 40, "model-folders": 30}  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", KINDS)
 def test_broken_input_is_accepted_or_refused(tmp_path, monkeypatch, name):
     monkeypatch.setenv("RAYSEARCH_CACHE", str(tmp_path / "cache"))

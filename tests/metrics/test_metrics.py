@@ -20,6 +20,7 @@ def classes(count, size):
     return RANDOM.integers(0, count, size), RANDOM.integers(0, count, size)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [1, 2, 3, 10, 1000])
 def test_binary_metrics_are_those_of_scikit_learn(size):
     for _ in range(20):

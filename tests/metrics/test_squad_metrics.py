@@ -93,6 +93,7 @@ def test_version_1_is_the_official_one(seed):
     assert found["f1"] == pytest.approx(np.mean([f1 for _, f1 in pairs]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(150))
 def test_version_2_is_the_official_one(seed):
     gold, predictions, nulls = drawn(seed, second=True)
@@ -112,6 +113,7 @@ def test_version_2_is_the_official_one(seed):
         assert found[f"best_{name}_threshold"] == where
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ties", [False, True])
 @pytest.mark.parametrize("seed", range(60))
 def test_the_best_score_is_the_most_that_any_threshold_gives(seed, ties):
@@ -314,6 +316,7 @@ def test_metrics_of_the_rows_are_known():
         assert all(worst(metric) == 0.0 for metric in get(name).metrics)
 
 
+@pytest.mark.slow
 def test_the_published_predictions_have_their_published_scores():
     if not PUBLISHED.is_file():
         pytest.skip("needs the published predictions in shared/data/squad")
@@ -373,6 +376,7 @@ def script_2(gold, predictions, odds, threshold=1.0):
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(200))
 def test_a_file_of_other_ids_is_scored_as_the_official_scripts_do(seed):
     pick, second = random.Random(seed), bool(seed % 4)

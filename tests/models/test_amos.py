@@ -82,6 +82,7 @@ def test_the_bias_of_two_tokens_depends_on_their_distance_alone():
         assert torch.equal(bias[0], weight[at].permute(2, 0, 1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("length", [1, 5, 19])
 @pytest.mark.parametrize("padded", [False, True], ids=["whole", "padded"])
 def test_outputs_and_gradients_equal_the_formulas_in_plain_loops(padded, length):
@@ -107,6 +108,7 @@ def test_outputs_and_gradients_equal_the_formulas_in_plain_loops(padded, length)
         assert bias.any() == (length > 1)
 
 
+@pytest.mark.slow
 def test_long_rows_equal_the_formulas_too():
     words, real = (x[1:2] for x in rows(124, padded=True))
     with torch.inference_mode():
@@ -414,6 +416,7 @@ def fresh(saved):
     }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("opening", OPENINGS)
 def test_a_fresh_process_loads_every_head(fresh, opening):
     printed, errors = fresh[opening].communicate()

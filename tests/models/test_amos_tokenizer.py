@@ -229,6 +229,7 @@ def test_words_are_cut_as_published(text):
     assert slow_words(text) == VECTORS[text].split()
 
 
+@pytest.mark.slow
 def test_words_of_any_characters_are_those_of_the_rules():
     for text in [
         *letters(1, 2000),
@@ -292,6 +293,7 @@ def test_special_tokens_in_a_text_are_text(toy, text):
     assert toy.convert_tokens_to_ids(toy.tokenize(text)) == row
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "kind", ["plain", "bpe", "char", "identity", "crossing", "suffix", "wide", "bare"]
 )
@@ -307,10 +309,12 @@ def test_every_kind_of_model_gives_the_pieces_of_the_whole_line(tmp_path, kind):
     check(tokenizer, [*TOY_LINES, *VECTORS, "▁ a▁b ▁", *stutters(1, 40)])
 
 
+@pytest.mark.slow
 def test_random_characters_have_the_pieces_of_the_whole_line(toy):
     check(toy, letters(2, 1000))
 
 
+@pytest.mark.slow
 @real
 def test_a_published_pair_gives_the_pieces_of_the_whole_line(published):
     texts = [*VECTORS, "a\ufdfab \u33a2", *letters(3, 1000), *stutters(2, 100)]
@@ -414,6 +418,7 @@ def test_what_transformers_does_slowly_gives_the_same_rows(toy):
 # Places
 
 
+@pytest.mark.slow
 @real
 @pytest.mark.parametrize("file", ["train-v1.1", "dev-v1.1", "train-v2.0", "dev-v2.0"])
 def test_real_answers_begin_and_end_in_a_token(published, file):
@@ -433,6 +438,7 @@ def test_real_answers_begin_and_end_in_a_token(published, file):
     assert count > 100
 
 
+@pytest.mark.slow
 @real
 def test_windows_find_real_answers(published):
     task = tasks.get("squad/v2.0")

@@ -495,6 +495,7 @@ def test_cross_thought_keeps_its_layers_across_sequences(tmp_path, pairs):
     assert model.config.cross_layers == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("family", "size", "rows", "tensors", "parameters"),
     [
@@ -534,6 +535,7 @@ def test_the_published_shapes_have_the_published_numbers(
     assert sum(source.tensors[name].numel() for name in source.encoder) == parameters
 
 
+@pytest.mark.slow
 def test_a_converted_folder_loads_in_a_process_of_its_own(tmp_path, pieces, pairs):
     folder, rows = pieces
     convert(saved(tmp_path / "a.pt", amos(rows)), to=tmp_path / "a", tokenizer=folder)
@@ -791,6 +793,7 @@ def test_pieces_and_lines_of_another_number_are_refused(tmp_path, pieces):
         tokenizer_files.tokenizer("xlm-roberta", other, rows=rows, positions=38)
 
 
+@pytest.mark.slow
 def test_the_published_vocabulary_of_roberta_comes_out_of_fairseqs_files(tmp_path):
     source = DATA / "roberta"
     if not source.is_dir():
@@ -805,6 +808,7 @@ def test_the_published_vocabulary_of_roberta_comes_out_of_fairseqs_files(tmp_pat
     assert own("Hello world")["input_ids"] == [0, 31414, 232, 2]
 
 
+@pytest.mark.slow
 def test_published_pieces_are_those_of_sentencepiece(tmp_path):
     import sentencepiece
 
@@ -833,6 +837,7 @@ class Call:
         """What is called must look as if it could be."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("legacy", [False, True], ids=["zip", "before torch 1.6"])
 @pytest.mark.parametrize("function", ["system", "exec", "eval", "getattr", "run"])
 def test_nothing_in_a_checkpoint_is_run(tmp_path, pieces, function, legacy):
@@ -1004,6 +1009,7 @@ FAULTS = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("legacy", [False, True], ids=["zip", "before torch 1.6"])
 @pytest.mark.parametrize("fault", FAULTS)
 def test_what_no_model_can_hold_is_refused_by_name(tmp_path, pairs, fault, legacy):
@@ -1088,6 +1094,7 @@ PICKLES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("content", PICKLES)
 def test_a_pickle_that_asks_for_too_much_is_refused_at_once(tmp_path, content):
     path = zipped(tmp_path / "a.pt", PICKLES[content])

@@ -182,6 +182,7 @@ def close(left, right, atol=1e-9):
 # Pre-training.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sizes", [(1,), (6,), (18,), (20,), (20, 7), (3, 18)], ids=str)
 @torch.no_grad()
 def test_the_words_of_blocks_equal_the_loops(sizes):
@@ -193,6 +194,7 @@ def test_the_words_of_blocks_equal_the_loops(sizes):
             close(model(ids, real).logits[at, : len(block)], expected)
 
 
+@pytest.mark.slow
 def test_the_loss_of_masked_words_and_its_gradients_equal_the_loops():
     models = both(CrossThoughtForMaskedLM)
     p, blocks = leaves(models[0]), text(20, 9)
@@ -331,6 +333,7 @@ def test_without_cross_layers_short_sequences_know_nothing_of_each_other(layers)
 # Fine-tuning.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("positions", ["released", "matching"])
 @pytest.mark.parametrize("fusion", ["mean", "concatenate"])
 def test_pairs_equal_the_loops(positions, fusion):

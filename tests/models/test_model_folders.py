@@ -98,6 +98,7 @@ def refusal(*arguments, **options):
 # What a winner's folder knows.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "settings"), [(STSB, {"label_scale": 5.0}), (RTE, {"max_length": 8})]
 )
@@ -164,6 +165,7 @@ def test_weights_know_better_than_a_best_yaml_that_was_edited(tmp_path, data):
     assert any("label_scale 5.0, not 2" in note for note in notes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("field", "value", "text"),
     [
@@ -293,6 +295,7 @@ def foreign(folder, labels, kind=AutoModelForSequenceClassification, favourite=N
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "labels",
     [
@@ -416,6 +419,7 @@ WRONG = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recorded", [True, False])
 @pytest.mark.parametrize("kind", WRONG)
 def test_tensors_that_are_wrong_refuse_the_folder_by_name(tmp_path, data, kind, recorded):
@@ -459,6 +463,7 @@ def test_a_configuration_with_fewer_layers_than_the_weights_is_refused(toy_folde
 # Configurations, tokenizers, code.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("values", "text"),
     [
@@ -498,6 +503,7 @@ def test_a_configuration_that_cannot_be_is_refused_before_memory_is_taken(
     assert str(folder) in said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("file", "content"),
     [
@@ -591,6 +597,7 @@ def test_a_winner_of_a_hub_model_with_code_of_its_own_asks_for_none(tmp_path, da
         assert predict(tmp_path / name, to=tmp_path / "out", data=data, names=[RTE])
 
 
+@pytest.mark.slow
 def test_no_source_lets_transformers_run_code_of_a_folder():
     """Every from_pretrained and from_config says trust_remote_code=False, or is handed to
     `from_hub`, which says it."""
@@ -619,33 +626,6 @@ def test_no_source_lets_transformers_run_code_of_a_folder():
 
 
 # The function, and where it writes.
-
-
-def test_the_public_names_are_these_and_predict_is_a_function_at_every_moment():
-    kinds = {
-        "InputError": type, "Lanes": type, "RankedConfiguration": type,
-        "RaysearchError": type, "Run": type,
-        "Study": type, "load": "function", "parse": "function", "predict": "function",
-        "resume": "function", "run": "function", "paper_table": "function", "__version__": str,
-    }  # fmt: skip
-    assert sorted(raysearch.__all__) == sorted(kinds)
-    direct = "from raysearch.predictions.prediction import predict as p; assert callable(p)"
-    for import_first in (
-        "",
-        direct,
-        "import raysearch.predictions.prediction",
-        "from raysearch.cli.commands import app",
-    ):
-        namespace = {}
-        exec(f"{import_first}\nfrom raysearch import predict\nimport raysearch", namespace)
-        for _ in range(2):
-            assert type(namespace["predict"]).__name__ == "function"
-            assert namespace["raysearch"].predict is namespace["predict"]
-    for name, kind in kinds.items():
-        own = getattr(raysearch, name)
-        assert type(own).__name__ == kind if kind == "function" else isinstance(own, kind)
-    modules = {path.stem for path in PACKAGE.iterdir()}
-    assert not modules & set(raysearch.__all__)
 
 
 def test_an_output_folder_that_cannot_be_written_is_told_before_anything_is_read(tmp_path, data):

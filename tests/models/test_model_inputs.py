@@ -3,6 +3,7 @@
 import pyarrow as pa
 import pytest
 import torch
+from support.families import FAMILY_OF_NAME
 from support.paths import ROOT
 from support.toys import toy_tokenizer
 
@@ -193,6 +194,7 @@ def test_xlnets_rows_end_with_the_token_that_stands_for_the_whole(tmp_path):
             assert row[-2:].tolist() == [3, 2], head
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("head", TASKS)
 @pytest.mark.parametrize("kind", [kind for kind in FAMILIES if kind not in BY_LENGTH])
 def test_a_longer_example_beside_one_does_not_change_what_a_model_says_of_it(kind, head, tmp_path):
@@ -304,6 +306,7 @@ def longer():
     return tokenizer
 
 
+@pytest.mark.slow
 def test_what_a_model_cannot_read_is_refused_by_name_all_together(tmp_path):
     def problems(tokenizer, kind="bert", task="glue/rte", fixed=None, **settings):
         folder = folder_of(kind, tmp_path, tokenizer=tokenizer, **settings)
@@ -373,17 +376,7 @@ def test_check_tells_what_a_folder_cannot_be_trained_on(tmp_path):
     assert "positions for 40 tokens, got 41" in done.stderr
 
 
-# What begins the hub name of a model that a study names -> its family.
-NAMED = {
-    "albert": "albert", "bert": "bert", "google/bert": "bert", "microsoft/MiniLM": "bert",
-    "google/electra": "electra", "google/mobilebert": "mobilebert", "roberta": "roberta",
-    "xlm-roberta": "xlm-roberta", "xlnet": "xlnet", "microsoft/deberta-v": "deberta-v2",
-    "microsoft/deberta": "deberta", "microsoft/cocolm": "amos", "cocolm": "amos",
-    "microsoft/amos": "amos", "amos": "amos",
-    "cross-thought": "cross_thought",
-}  # fmt: skip
-
-
+@pytest.mark.slow
 @pytest.mark.parametrize("path", sorted(STUDIES.glob("*.yaml")), ids=lambda path: path.stem)
 def test_every_model_that_a_study_names_has_the_heads_of_its_tasks(path):
     from transformers import AutoConfig
@@ -396,5 +389,5 @@ def test_every_model_that_a_study_names_has_the_heads_of_its_tasks(path):
     for model, name in rows:
         if model.startswith("scratch"):
             continue
-        family = next(NAMED[begin] for begin in NAMED if model.startswith(begin))
+        family = next(FAMILY_OF_NAME[begin] for begin in FAMILY_OF_NAME if model.startswith(begin))
         ARCHITECTURES[tasks.get(name).head][type(AutoConfig.for_model(family))]

@@ -50,6 +50,7 @@ def plain(pretrained):
     return model, missing
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "head"),
     [(k, h) for k in TOY_CONFIGS for h in (None, "mlm") if (k, h) != ("amos", "mlm")],
@@ -71,6 +72,7 @@ def test_restoring_keeps_every_pretrained_weight_and_draws_the_rest(toy_folder, 
             assert not np.array_equal(first[name], other[name]), name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", TOY_CONFIGS)
 @pytest.mark.parametrize("task", [RTE, STSB], ids=["classify", "regress"])
 def test_a_trained_model_reads_back_to_the_same_outputs(toy_folder, tmp_path, kind, task):
@@ -85,6 +87,7 @@ def test_a_trained_model_reads_back_to_the_same_outputs(toy_folder, tmp_path, ki
     assert again.tokenizer.keys() == pretrained.tokenizer.keys()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", TOY_CONFIGS)
 def test_the_savings_are_exact(toy_folder, kind):
     """Rows left out of the embedding, and tokens left out of the last layer, change nothing."""
@@ -272,6 +275,7 @@ def test_saving_replaces_a_folder_whole(toy_folder, tmp_path):
     assert [path.name for path in folder.parent.iterdir()] == ["best"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["scratch", "scratch-amos", "scratch-cross-thought"])
 def test_a_tokenizer_from_scratch_is_always_the_same_one(name):
     """Of texts with many ties, and more letters than an alphabet takes."""

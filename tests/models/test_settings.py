@@ -4,7 +4,7 @@ import copy
 
 import pytest
 import torch
-from support.families import FAMILIES
+from support.families import FAMILIES, token_batch
 from support.trials import toy_job
 from transformers import AutoConfig
 from typer.testing import CliRunner
@@ -105,18 +105,7 @@ def encoder(kind, head, **settings):
 
 def text(kind, head):
     """A batch of two texts of 16 tokens, as the head reads them."""
-    ids = torch.randint(5, 50, (2, 16), generator=torch.Generator().manual_seed(1))
-    if kind == "cross_thought":
-        ids[:, [0, 6]], ids[:, [5, 15]] = 0, 2
-    if kind in ("bart", "t5"):
-        ids[:, -1] = FAMILIES[kind]["eos_token_id"]
-    ids = ids[:, None].repeat(1, 3, 1) if head == "choose" else ids
-    batch = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
-    if head == "tag":
-        batch["word"] = torch.arange(16).expand(2, 16)
-    if head == "span":
-        batch |= {"at": torch.tensor([2, 2]), "count": torch.tensor([9, 9])}
-    return batch
+    return token_batch(AutoConfig.for_model(kind, **FAMILIES[kind]), head)
 
 
 def scores(model, batch):
@@ -134,6 +123,7 @@ def value(model, place):
 PAIRS = [(kind, head) for kind, heads in HEAD_DROPOUTS.items() for head in heads]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "head"), PAIRS)
 def test_classifier_dropout_stands_before_every_head_and_changes_what_it_says(kind, head):
     given, batch, bench = encoder(kind, head), text(kind, head), ReusableModel(CPU)
@@ -146,6 +136,7 @@ def test_classifier_dropout_stands_before_every_head_and_changes_what_it_says(ki
     assert not torch.equal(*said)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("field", ["dropout", "attention_dropout"])
 @pytest.mark.parametrize("kind", FAMILIES)
 def test_hidden_and_attention_dropout_reach_the_encoder_or_are_refused(kind, field):
@@ -175,7 +166,10 @@ def shared(kind, rate):
     return alike if kind in ATTENTION_IS_HIDDEN else {}
 
 
-@pytest.mark.parametrize(("head", "kind"), [(h, k) for h, kinds in BARE.items() for k in kinds])
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("head", "kind"), [(head, kind) for head, kinds in BARE.items() for kind in sorted(kinds)]
+)
 def test_classifier_dropout_is_refused_where_a_head_has_none(kind, head):
     given = encoder(kind, head)
     with pytest.raises(InputError, match=f"classifier_dropout  of '{kind}': .* no dropout in its"):
@@ -208,6 +202,7 @@ def test_the_conditional_heads_dropout_is_the_classifiers():
     assert model.dropout.p == 0.1  # the plain head's, which nothing reads
 
 
+@pytest.mark.slow
 def test_other_dropouts_give_other_losses(toy_folder):
     """RoBERTa's multiple choice aside: the case of DeBERTa, whose name for it no file spells."""
     losses, folder = [], str(toy_folder("deberta-v2"))

@@ -40,6 +40,7 @@ HEADS = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "settings"),
     [*((name, {}) for name in HEADS), ("squad/v1.1", {"span_head": "conditional"}),
@@ -138,6 +139,7 @@ def test_the_submission_file_is_what_the_model_says_of_each_row(tmp_path, data):
     ]
 
 
+@pytest.mark.slow
 def test_the_diagnostic_set_is_predicted_with_the_model_of_mnli(tmp_path, data):
     folder = toy_model(tmp_path / "model", MNLI)
     paths = predict(folder, to=tmp_path / "out", data=data, names=[MNLI])
@@ -173,6 +175,7 @@ def run_folder(tmp_path, data):
     return folder
 
 
+@pytest.mark.slow
 def test_a_run_predicts_with_its_winners_on_its_own_data(tmp_path, run_folder):
     paths = predict(run_folder, to=tmp_path / "out")
     assert [p.name for p in paths] == ["RTE.tsv", "MNLI-m.tsv", "MNLI-mm.tsv", "AX.tsv"]
@@ -219,6 +222,7 @@ def test_a_run_without_winners_has_nothing_to_predict(tmp_path, run_folder):
     assert "no task has a best/ folder yet" in refusal(run_folder, to=tmp_path / "out")["tasks"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"data'])
 def test_a_damaged_provenance_is_named_with_what_would_do(tmp_path, run_folder, data, content):
     (run_folder / "provenance.json").write_text(content)

@@ -418,6 +418,7 @@ def test_answers_of_mlqa_are_compared_in_their_language(xtreme):
     assert "'mine.json' names no language, and answers are compared by language; there" in text
 
 
+@pytest.mark.slow
 def test_the_published_predictions_have_their_published_scores(command):
     if not PUBLISHED.is_file():
         pytest.skip("needs the published predictions in shared/data/squad")

@@ -30,6 +30,7 @@ def made(pretrained):
     return make
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("recipe", "kind"), KINDS)
 @pytest.mark.parametrize(("limit", "world"), [(60, 1), (90, 3)])
 def test_neither_the_cut_nor_the_workers_change_the_gradient(made, recipe, kind, limit, world):
@@ -41,6 +42,7 @@ def test_neither_the_cut_nor_the_workers_change_the_gradient(made, recipe, kind,
             torch.testing.assert_close(ours[name], parameter.grad, rtol=1e-8, atol=1e-10)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("recipe", "kind"), KINDS)
 def test_the_loss_is_a_finite_number_of_at_least_float32_with_a_gradient(made, recipe, kind):
     planned, _, model = made(recipe, kind)
@@ -54,6 +56,7 @@ def test_the_loss_is_a_finite_number_of_at_least_float32_with_a_gradient(made, r
     assert any(p.grad is not None and p.grad.abs().max() > 0 for p in model.parameters())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("recipe", "kind"), KINDS)
 def test_the_terms_of_a_loss_with_their_weights_are_the_loss(made, recipe, kind):
     """In the loss of a batch, and in a report, over many steps cut into micro-batches."""

@@ -169,6 +169,7 @@ def test_a_pass_draws_its_own_views_and_the_same_wherever_it_is_drawn(kind):
     assert ids(seen, 1, 0) == first
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_steps_made_ahead_hold_what_is_made_on_the_spot(kind):
     seen, _ = views(kind, view="switch")
@@ -299,6 +300,7 @@ CONTRACT = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "given"), CONTRACT)
 @pytest.mark.parametrize(("limit", "world"), [(60, 1), (2**20, 2), (90, 3)])
 def test_neither_the_cut_nor_the_workers_change_the_gradient(pretrained, kind, given, limit, world):
@@ -316,6 +318,7 @@ def test_neither_the_cut_nor_the_workers_change_the_gradient(pretrained, kind, g
         torch.testing.assert_close(ours[name], gradient, rtol=1e-8, atol=1e-10)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_switched_off_it_is_plain_fine_tuning(pretrained, kind):
     """Bit for bit, the random numbers of dropout among them."""
@@ -376,6 +379,7 @@ def test_noise_is_in_the_embeddings_of_one_pass_alone(pretrained):
     torch.testing.assert_close(planned.stage.loss(model, batch, still), plain)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_toy_is_learned_in_both_stages(pretrained, kind):
     taught = {"stages": 2, "EPOCH": 3, "view": "switch"}
@@ -430,6 +434,7 @@ def test_some_trials_need_no_teacher_to_be_trained(given):
 # What goes wrong.
 
 
+@pytest.mark.slow
 def test_a_maker_of_views_that_is_killed_is_replaced():
     seen, _ = views("tag", view="switch")
     whole = [

@@ -453,6 +453,7 @@ def test_a_folder_without_a_study_is_refused(tmp_path):
         results.write_exports(tmp_path)
 
 
+@pytest.mark.slow
 def test_exports_need_neither_ray_nor_torch(tmp_path):
     known_run(tmp_path)
     code = (

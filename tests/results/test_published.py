@@ -434,6 +434,7 @@ def shown(name, *options):
     return done.exit_code, done.output
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", STUDIES)
 def test_every_study_prints_what_was_published_in_every_layout(name):
     code, out = shown(name)
@@ -510,6 +511,7 @@ def test_test_scores_are_printed_as_such_and_not_averaged():
     assert {row["text"]["AVG"] for row in table["rows"]} == {""}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", STUDIES)
 def test_scores_are_printed_with_the_last_zeros_that_papers_print(name):
     raw = yaml.load((FOLDER / f"{name}.yaml").read_text(encoding="utf-8"), yaml.BaseLoader)
@@ -523,6 +525,7 @@ def test_scores_are_printed_with_the_last_zeros_that_papers_print(name):
                 assert (text if "." in text else f"{text}.0") in shown, (system["row"], text)
 
 
+@pytest.mark.slow
 def test_what_a_warmup_above_1_means_is_said_once_and_only_where_there_is_one():
     for name in STUDIES:
         _, out = shown(name)

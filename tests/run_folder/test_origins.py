@@ -55,6 +55,7 @@ def test_a_run_with_one_winner_is_that_winner_and_of_several_one_is_named(run: P
     assert resolve_model_folder("bert-base-uncased") == "bert-base-uncased"
 
 
+@pytest.mark.slow
 def test_the_head_stays_where_the_labels_are_the_same_and_is_drawn_anew_otherwise(
     toy_folder,
 ) -> None:

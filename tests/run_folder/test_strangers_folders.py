@@ -55,6 +55,7 @@ LINKS = ("table.md", "table.csv", "toy-grammar", "toy-grammar/best.yaml", "journ
          "toy-grammar/tensorboard/search-0-t0")  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LINKS)
 def test_a_link_in_a_run_folder_is_refused_by_name_and_not_followed(folder, tmp_path, name):
     path = folder / name

@@ -200,6 +200,7 @@ CHANGED = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", CHANGED)
 def test_what_was_changed_in_a_study_after_its_trials_is_named(run_folder, tmp_path, kind, started):
     parts, place, text = CHANGED[kind]
@@ -233,6 +234,7 @@ ALLOWED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ALLOWED)
 def test_what_changes_no_trial_that_was_trained_may_change(run_folder, kind, started):
     edit(run_folder, **ALLOWED[kind])

@@ -134,6 +134,7 @@ def test_what_cmaes_keeps_is_known_before_the_trial_ends(records):
     assert known.sampler_state(records[4]) == {"cma:generation": 0}
 
 
+@pytest.mark.slow
 def test_the_export_is_an_optuna_study_and_replaces_an_older_one(records, tmp_path):
     path = tmp_path / "study.db"
     for _ in range(2):
@@ -214,6 +215,7 @@ class Armed:
         return os.mkdir, (str(self.path),)
 
 
+@pytest.mark.slow
 def test_a_pickled_state_in_a_journal_is_not_run_and_told(tmp_path):
     script = Script(tmp_path)
     attack = pickle.dumps(Armed(tmp_path / "PWNED")).hex()
@@ -252,6 +254,7 @@ def test_a_state_is_plain_numbers_of_one_size():
     assert state_of(restored(GOOD)) == GOOD
 
 
+@pytest.mark.slow
 def test_the_export_takes_any_folder_name_and_keeps_the_old_file_without_room(
     records, tmp_path, monkeypatch
 ):

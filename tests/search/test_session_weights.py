@@ -55,6 +55,7 @@ def drive(session):
         session.queue.end(record, "finished")
 
 
+@pytest.mark.slow
 def test_the_winner_becomes_best_and_what_the_run_made_goes(session):
     drive(session)
     kept = list((session.folder / SLUG / "weights").iterdir())
@@ -65,6 +66,7 @@ def test_the_winner_becomes_best_and_what_the_run_made_goes(session):
     assert storage.owner(session.folder / SLUG / "best") == storage.owner(session.folder)
 
 
+@pytest.mark.slow
 def test_a_run_that_was_killed_after_its_last_trial_is_tidied_by_a_resume(session, monkeypatch):
     drive(session)
     monkeypatch.setattr(run_study, "connect", lambda *_: pytest.fail("Ray was started"))
@@ -76,6 +78,7 @@ def test_a_run_that_was_killed_after_its_last_trial_is_tidied_by_a_resume(sessio
     assert (session.folder / "table.md").is_file()
 
 
+@pytest.mark.slow
 def test_what_the_run_did_not_make_stays(session):
     best, weights = session.folder / SLUG / "best", session.folder / SLUG / "weights"
     for place in (best, weights / "mine", session.folder / "checkpoints"):

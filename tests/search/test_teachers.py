@@ -287,6 +287,7 @@ def test_the_ledger_counts_teachers_apart_and_only_where_there_are_some(tmp_path
     assert not [name for name in names(plain) if "teacher" in name]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shelved", ["shelved", "not shelved", "lost"])
 def test_a_run_killed_after_any_event_trains_each_teacher_once_and_its_ledger_adds_up(
     tmp_path, shelved

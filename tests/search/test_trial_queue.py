@@ -313,6 +313,7 @@ STUDIES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", STUDIES)
 def test_a_run_that_crashed_after_any_event_ends_with_the_planned_trials_each_once(tmp_path, name):
     searched = parsed(**STUDIES[name])

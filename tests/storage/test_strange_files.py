@@ -98,6 +98,7 @@ def test_json_that_a_parser_chokes_on_is_told_by_the_reader_of_race(tmp_path, co
 HEADER = "index\tsentence1\tsentence2\tlabel\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["long", "blank"])
 def test_a_line_that_does_not_end_is_told_with_its_number_and_not_read_whole(tmp_path, name):
     more = b"x" if name == "long" else b"\n"

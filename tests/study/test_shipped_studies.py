@@ -33,6 +33,7 @@ def command(*arguments):
     return done.exit_code, done.stdout, done.stderr
 
 
+@pytest.mark.slow
 def test_every_shipped_study_has_a_name_from_anywhere(elsewhere):
     assert sorted(study.shipped_studies()) == NAMES
     assert study.load("amos-glue").name == "amos-glue"
@@ -77,6 +78,7 @@ def test_an_unknown_study_comes_with_what_was_probably_meant(elsewhere, name, te
     assert text in str(caught.value)
 
 
+@pytest.mark.slow
 def test_own_studies_stand_beside_the_shipped_ones_and_a_broken_one_hides_none(elsewhere):
     (elsewhere / "search_spaces").mkdir()
     (elsewhere / "search_spaces" / "mine.yaml").write_text("tasks: [toy/grammar]\nmodel: scratch\n")
@@ -87,10 +89,11 @@ def test_own_studies_stand_beside_the_shipped_ones_and_a_broken_one_hides_none(e
     assert "cannot be read: `raysearch check" in out
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     importlib.util.find_spec("setuptools") is None, reason="setuptools builds the wheel: not here"
 )
-def test_an_installed_wheel_holds_the_studies(tmp_path, elsewhere):
+def test_an_installed_wheel_holds_the_studies_and_says_that_it_is_typed(tmp_path, elsewhere):
     source, site = tmp_path / "source", tmp_path / "site"
     source.mkdir()
     for name in ("raysearch", "search_spaces"):
@@ -105,6 +108,7 @@ def test_an_installed_wheel_holds_the_studies(tmp_path, elsewhere):
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(site)
     assert sorted(path.stem for path in (site / "raysearch" / "search_spaces").iterdir()) == NAMES
+    assert (site / "raysearch" / "py.typed").is_file()
     code = "from raysearch import cli; cli.main()"
     environment = {**os.environ, "PYTHONPATH": str(site)}
     for arguments in (["list", "studies"], ["check", "quickstart"]):

@@ -198,6 +198,7 @@ def test_questions_are_scored_at_the_end_alone_so_that_their_last_weights_count(
             assert made.evaluations == (made.steps,)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("setting", "size", "task"), EVERYTHING)
 def test_a_whole_space_takes_few_teachers(setting, size, task):
     name, loaded = f"xtreme/{task}", load(setting, size)

@@ -665,6 +665,7 @@ BOMB = "a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n" + "".join(
 BEGUN = "tasks: [toy/grammar]\nmodel: scratch\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "place", "cause"),
     [
@@ -775,6 +776,7 @@ def test_a_teacher_trains_at_least_one_step():
     assert "at least one step" in found["fixed.teacher_EPOCH"]
 
 
+@pytest.mark.slow
 def test_values_that_are_seldom_meant_are_told_once():
     read = study.parse(
         raw(tasks=[RTE, MRPC], space={"LR": {"log": [1e-5, 5]}}, fixed={"dropout": 0.9})

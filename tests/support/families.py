@@ -1,4 +1,4 @@
-"""Tiny configurations of many families of encoders, with random weights: toys for the tests."""
+"""Tiny configurations of many families of encoders, and batches of toy tokens for them."""
 
 SMALL = {
     "vocab_size": 60, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2,
@@ -51,3 +51,48 @@ FAMILIES = {
     "xlm-roberta": SMALL,
     "xlnet": {"vocab_size": 60, "d_model": 32, "n_layer": 2, "n_head": 2, "d_inner": 32},
 }  # fmt: skip
+
+# What begins the hub name of a model that a shipped study names -> its family.
+FAMILY_OF_NAME = {
+    "albert": "albert", "bert": "bert", "google/bert": "bert", "microsoft/MiniLM": "bert",
+    "google/electra": "electra", "google/mobilebert": "mobilebert", "roberta": "roberta",
+    "xlm-roberta": "xlm-roberta", "xlnet": "xlnet", "microsoft/deberta-v": "deberta-v2",
+    "microsoft/deberta": "deberta", "microsoft/cocolm": "amos", "cocolm": "amos",
+    "microsoft/amos": "amos", "amos": "amos",
+    "cross-thought": "cross_thought",
+}  # fmt: skip
+OPTIONS = 3  # of each example of the head "choose"
+
+
+def token_batch(config, head, lengths=(16, 16), width=None):
+    """Return a batch of random tokens as a head reads it, padded on the right.
+
+    Args:
+        config: the configuration of the model.
+        head: the head.
+        lengths: the tokens of each example.
+        width: the tokens of a padded row; by default those of the longest example.
+    """
+    import torch
+
+    kind, width = config.model_type, width or max(lengths)
+    padding = getattr(config, "pad_token_id", None) or 0
+    ids = torch.full((len(lengths), width), padding)
+    words = torch.randint(5, min(50, config.vocab_size), (len(lengths), max(lengths)),
+                          generator=torch.Generator().manual_seed(1))  # fmt: skip
+    real = torch.zeros_like(ids)
+    for row, length in enumerate(lengths):
+        ids[row, :length], real[row, :length] = words[row, :length], 1
+        if kind == "cross_thought" and head != "thought":  # <s> A </s> <s> B </s>
+            ids[row, [0, 6]], ids[row, [5, length - 1]] = config.bos_token_id, config.eos_token_id
+        if kind in ("bart", "t5"):
+            ids[row, length - 1] = config.eos_token_id
+    if head == "choose":
+        ids, real = (x[:, None].repeat(1, OPTIONS, 1) for x in (ids, real))
+    batch = {"input_ids": ids, "attention_mask": real}
+    if head == "tag":
+        word = torch.arange(width).expand(len(lengths), width)
+        batch["word"] = word.masked_fill(real == 0, -1)
+    if head == "span":
+        batch |= {"at": torch.full((len(lengths),), 2), "count": torch.tensor(lengths) - 7}
+    return batch

@@ -114,6 +114,7 @@ def test_a_training_set_is_found_by_its_language():
 # The published files
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DEV)
 def test_the_files_at_hand_are_read_whole(name):
     if not (DATA / name).is_dir():

@@ -32,6 +32,7 @@ VARIANTS = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "settings"), VARIANTS)
 @pytest.mark.parametrize(("limit", "world"), [(2**20, 1), (60, 1), (2**20, 2), (90, 3)])
 def test_neither_the_cut_nor_the_workers_change_the_gradient(
@@ -52,6 +53,7 @@ def test_neither_the_cut_nor_the_workers_change_the_gradient(
         torch.testing.assert_close(ours[name], gradient, rtol=1e-8, atol=1e-10)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "settings"), VARIANTS)
 def test_a_head_learns_its_toy_and_a_saved_folder_says_the_same(
     pretrained, kind, settings, tmp_path
@@ -86,6 +88,7 @@ def work(given, made):
     return trained(given, made, DistributedContext.current())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "settings"), [VARIANTS[0], VARIANTS[3], VARIANTS[5]])
 def test_two_workers_predict_what_one_does(pretrained, kind, settings, tmp_path):
     made = job(kind, BSZ=7, LR=1e-3, micro_batch_tokens=64, **STILL, **settings)
@@ -98,6 +101,7 @@ def test_two_workers_predict_what_one_does(pretrained, kind, settings, tmp_path)
             np.testing.assert_allclose(found[name], array, rtol=1e-2, atol=1e-3, err_msg=name)
 
 
+@pytest.mark.slow
 def test_padding_and_batches_change_no_answer(pretrained):
     for kind, settings in VARIANTS:
         made = job(kind, **settings)
@@ -166,6 +170,7 @@ def test_where_a_study_says_so_neither_question_nor_separator_has_a_part_in_a_sp
     assert ours == pytest.approx(total / len(rows), abs=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("head", ["plain", "conditional"])
 @pytest.mark.parametrize("over", ["all", "context"])
 @pytest.mark.parametrize("blank", [("1",), ("0", "1", "2")])
@@ -234,6 +239,7 @@ def test_options_that_stay_at_chance_end_the_trial_early(pretrained, monkeypatch
     assert last.step <= 12 < made.schedule.steps
 
 
+@pytest.mark.slow
 def test_a_slow_start_is_not_chance(pretrained, monkeypatch):
     monkeypatch.setattr("raysearch.training.trainer.CHANCE_STEPS", 5)
     made = job("choose", EPOCH=60, LR=3e-3, evaluations=20)

@@ -73,6 +73,7 @@ def job(data: Path, tokenizer, **settings) -> Job:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("limit", "world"), [(2**20, 2), (40, 1), (110, 3)])
 def test_neither_the_cut_nor_the_workers_change_the_gradient(data, tokenizer, limit, world):
     planned = job(data, tokenizer)
@@ -84,6 +85,7 @@ def test_neither_the_cut_nor_the_workers_change_the_gradient(data, tokenizer, li
         torch.testing.assert_close(gradient, whole[name], rtol=1e-8, atol=1e-10)
 
 
+@pytest.mark.slow
 def test_a_run_that_was_broken_off_goes_on_to_the_same_curve(data, tokenizer, tmp_path):
     planned = job(data, tokenizer, dropout=0.1)
     given = read_pretrained(NAME, TEXT, tokenizer, planned.hyper)
@@ -102,6 +104,7 @@ def test_a_run_that_was_broken_off_goes_on_to_the_same_curve(data, tokenizer, tm
     assert len(whole) == 3
 
 
+@pytest.mark.slow
 def test_a_searched_shape_is_trained_saved_and_gone_on_from(data, tokenizer, tmp_path):
     planned = job(data, tokenizer, slots=3, cross_layers=2, layers=2, EPOCH=30)
     given = read_pretrained(NAME, TEXT, tokenizer, planned.hyper)

@@ -33,6 +33,7 @@ def train(pretrained, job, **options):
     return list(fit), export_weights(fit.model)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["glue/rte", "glue/stsb"])
 @pytest.mark.parametrize(("limit", "world"), [(2**20, 1), (40, 1), (1, 1), (2**20, 2), (30, 3)])
 def test_neither_the_cut_nor_the_workers_change_the_gradient(toy_bert, task, limit, world):
@@ -70,6 +71,7 @@ def test_a_trial_reports_at_its_evaluations_and_learns(toy_bert):
     assert set(reports[0].scores) == {"dev.accuracy"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["glue/rte", "glue/stsb"])
 def test_the_same_trial_is_bit_identical_after_any_other(toy_bert, task):
     job, pretrained = toy_job(task), toy_bert(task)
@@ -101,6 +103,7 @@ def test_a_scratch_model_is_bit_identical_in_any_bench():
     assert not np.array_equal(starts[0]["classifier.weight"], starts[1]["classifier.weight"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["fp32", "fp16"])
 def test_a_trial_goes_on_from_any_checkpoint_to_the_same_weights(toy_bert, tmp_path, precision):
     job = replace(
@@ -132,6 +135,7 @@ def states_evaluated(path):
     return torch.load(path, weights_only=True)["counts"][1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
 def test_lower_precision_trains_too(toy_bert, precision):
     job = toy_job(precision=precision, EPOCH=12, LR=1e-2)
@@ -152,6 +156,7 @@ def test_an_overflow_of_fp16_skips_the_update_and_lowers_the_scale(toy_bert):
     assert_same(export_weights(fit.model), before)
 
 
+@pytest.mark.slow
 def test_whether_a_step_overflows_in_fp16_is_told_from_the_whole_step(toy_bert):
     """A sum that fp16 cannot hold is an overflow in one micro-batch, and in eight."""
     pretrained, skipped = toy_bert(), {}
@@ -211,6 +216,7 @@ def test_gradient_checkpointing_changes_no_gradient(toy_bert):
         torch.testing.assert_close(theirs[name], gradient, rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_a_compiled_model_computes_the_same(toy_bert, monkeypatch):
     monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))
     settings = {"EPOCH": 0.5, "evaluations": 1, **STILL}
@@ -219,6 +225,7 @@ def test_a_compiled_model_computes_the_same(toy_bert, monkeypatch):
     assert compiled.loss == pytest.approx(plain.loss, rel=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["glue/rte", "glue/stsb"])
 @pytest.mark.parametrize("precision", ["fp32", "fp16"])
 def test_a_diverged_trial_says_so_without_a_score(toy_bert, task, precision):
@@ -233,6 +240,7 @@ def test_a_diverged_trial_says_so_without_a_score(toy_bert, task, precision):
     assert last.loss == math.inf or math.isfinite(last.loss)
 
 
+@pytest.mark.slow
 def test_a_trial_stuck_at_chance_is_degenerate_and_ends_early(toy_bert):
     job = toy_job(LR=1e-12, EPOCH=8, evaluations=8)
     model = build(toy_bert(), job)
@@ -260,6 +268,7 @@ class ToySmallDevice(torch.nn.Module):
         return self.inner(input_ids=input_ids, **batch)
 
 
+@pytest.mark.slow
 def test_when_memory_runs_out_the_micro_batch_halves_and_no_example_is_lost(toy_bert):
     job, memory = toy_job(EPOCH=1, **STILL), MicroBatchLimit()
     (_, whole), _ = train(toy_bert(), job)
@@ -288,6 +297,7 @@ def work(pretrained, job):
     return {"loss": reports[-1].loss, **weights}
 
 
+@pytest.mark.slow
 def test_two_workers_train_to_the_weights_of_one(toy_bert, tmp_path):
     job, pretrained = toy_job(BSZ=7, LR=1e-3, **STILL), toy_bert()
     one, two = in_two_processes(work, tmp_path / "meeting", pretrained, job)
@@ -309,6 +319,7 @@ ONE_CLASS, PERFECT = np.zeros(40, int), toy_examples(40, seed=9).labels
 HALF, WRONG = np.where(np.arange(40) < 20, PERFECT, 0), 1 - PERFECT
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("select", "predictions", "statuses"),
     [
@@ -330,6 +341,7 @@ def test_a_trial_is_degenerate_where_the_evaluation_that_counts_says_nothing(
     assert [report.status for report in reports] == statuses
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["glue/rte", "glue/stsb"])
 def test_one_prediction_for_all_is_right_where_gold_has_one_label(toy_bert, monkeypatch, task):
     job, model = toy_job(task, EPOCH=1), toy_bert(task)

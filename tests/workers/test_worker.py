@@ -83,6 +83,7 @@ def kinds(broker):
     return [(serial, event["kind"], event["status"]) for serial, event in broker.events]
 
 
+@pytest.mark.slow
 def test_a_worker_serves_requests_until_its_lane_closes(data, tmp_path):
     broker = ToyBroker(data, request(1), request(2, "b", keep=True, attempt=3))
     work(broker, tmp_path / "checkpoints")
@@ -119,6 +120,7 @@ def test_an_error_ends_its_trial_as_failed_with_the_traceback_and_the_next_one_r
     assert kinds(broker)[-1][:2] == (2, "end")
 
 
+@pytest.mark.slow
 def test_an_attempt_continues_from_the_checkpoint_of_the_last_one(data, tmp_path, monkeypatch):
     monkeypatch.setattr(workers, "HEARTBEAT", 0.0)
     folder = tmp_path / "checkpoints"

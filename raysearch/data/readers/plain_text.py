@@ -21,14 +21,18 @@ def read(task: Task, split: Split, root: Path, errors: RowErrors) -> Iterator[Ex
     of the file precedes it.
     """
     path = file_path(task, present_paths(task, split, root), root)
+    errors.source = str(path)
     files = sorted(path.rglob("*.txt")) if path.is_dir() else [path]
     empty = True
     for file in files:
-        prefix = f"{file.relative_to(path)}:" if path.is_dir() else ""
-        for first, block in iter_lines(file, errors):
+        name = str(file.relative_to(path)) if path.is_dir() else ""
+        prefix = f"{name}:" if name else ""
+        file_errors = RowErrors(source=str(file))
+        for first, block in iter_lines(file, file_errors):
             for number, line in enumerate(block, first):
                 if line is not None and (text := line.strip()):
                     empty = False
                     yield {"id": f"{prefix}{number}", task.inputs[0]: text, "label": None}
+        errors.merge(file_errors, file=name)
     if empty:
-        errors.refuse(path.name, EMPTY)
+        errors.refuse("file", EMPTY)

@@ -3,7 +3,7 @@
 It is apart from the readers because all of them report in this way, whatever their format.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ...errors import InputError, Problem
 
@@ -50,9 +50,17 @@ class RowErrors:
         self.add(location, text, examples=0)
         self.refused = True
 
-    def merge(self, errors: "RowErrors") -> None:
-        """Add the problems that were collected elsewhere."""
-        self.problems = [*self.problems, *errors.problems][:KEPT_PROBLEMS]
+    def merge(self, errors: "RowErrors", *, file: str = "") -> None:
+        """Add the problems that were collected elsewhere.
+
+        Args:
+            errors: the problems.
+            file: the file that they are in, if `source` is the folder that holds it.
+        """
+        located = errors.problems
+        if file:
+            located = [replace(p, location=f"{file} {p.location}") for p in errors.problems]
+        self.problems = [*self.problems, *located][:KEPT_PROBLEMS]
         self.count += errors.count
         self.unusable += errors.unusable
         self.repaired += errors.repaired

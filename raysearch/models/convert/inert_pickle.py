@@ -42,7 +42,7 @@ class InertObject:
 
     container: type | None = None
 
-    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:  # noqa: D102
         return object.__new__(cls) if cls.container is None else cls.container()
 
     def __setstate__(self, state: Any) -> None:

@@ -36,7 +36,7 @@ class CrossThoughtPreTrainedModel(
     if TYPE_CHECKING:  # transformers does not type these methods
 
         def __init_subclass__(cls, **kwargs: Any) -> None: ...
-        def post_init(self) -> None: ...
+        def post_init(self) -> None: ...  # noqa: D102
 
 
 class CrossThoughtModel(CrossThoughtPreTrainedModel, roberta.RobertaModel):

@@ -40,3 +40,14 @@ def test_a_line_that_is_no_text_is_named_and_nothing_is_an_error(tmp_path: Path)
         lines(tmp_path)
     with pytest.raises(InputError, match=r"no dev.txt"):
         lines(tmp_path, "dev")
+
+
+def test_a_line_that_is_no_text_is_named_with_its_file_of_a_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "text" / "train"
+    (folder / "a").mkdir(parents=True)
+    (folder / "a" / "x.txt").write_bytes(b"1\n")
+    (folder / "b.txt").write_bytes(b"1\n\xff\n")
+    with pytest.raises(InputError) as caught:
+        lines(tmp_path)
+    assert caught.value.source == str(folder)
+    assert [problem.location for problem in caught.value.problems] == ["b.txt line 2"]

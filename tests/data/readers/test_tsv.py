@@ -60,6 +60,7 @@ def problems(root, name="glue/rte", split="train"):
 # The published files
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", COMPLETE)
 def test_published_files_are_read_whole(name):
     root = published(name)
@@ -67,6 +68,7 @@ def test_published_files_are_read_whole(name):
     assert counts == COMPLETE[name]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*COMPLETE, *SAMPLES])
 def test_examples_hold_the_inputs_an_id_and_a_label_of_the_task(name):
     task, root = get(name), published(name)

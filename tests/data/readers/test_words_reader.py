@@ -35,6 +35,7 @@ def panx(tmp_path):
 read, problems = reading("xtreme/panx")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "split"), PUBLISHED)
 def test_published_files_are_read_whole(name, split):
     if not (DATA / name).is_dir():

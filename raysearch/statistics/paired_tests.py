@@ -1,0 +1,55 @@
+"""Exact tests of whether two models differ on the same examples.
+
+They are apart from the intervals because they test two models, not two systems with seeds.
+"""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+
+def mcnemar(first_right: int, second_right: int) -> float:
+    """Return the exact two-sided p-value of McNemar's test.
+
+    Args:
+        first_right: examples that only the first model gets right.
+        second_right: examples that only the second model gets right.
+    """
+    count, low = first_right + second_right, min(first_right, second_right)
+    # In logarithms: binomial coefficients of thousands of examples exceed a float.
+    logs = [
+        math.lgamma(count + 1) - math.lgamma(k + 1) - math.lgamma(count - k + 1)
+        for k in range(low + 1)
+    ]
+    tail = math.fsum(math.exp(log - count * math.log(2)) for log in logs)
+    return min(1.0, 2 * tail)
+
+
+def sign_flip(differences: Floats, *, draws: int = 10_000, seed: int = 0) -> float:
+    """Return the two-sided p-value of the sign-flip test of paired differences.
+
+    Up to 16 differences that are not 0 all signs are tried, which makes the test exact; above that
+    random ones.
+
+    Args:
+        differences: points of the second model minus those of the first, [examples].
+        draws: random signs above that number.
+        seed: of the signs.
+    """
+    values = np.asarray(differences, np.float64)
+    values = values[values != 0]
+    if not len(values):
+        return 1.0
+    observed = abs(values.sum()) - 1e-9
+    if len(values) <= 16:
+        bits = np.arange(2 ** len(values))[:, None] >> np.arange(len(values)) & 1
+        return float(np.mean(np.abs((1 - 2 * bits) @ values) >= observed))
+    random = np.random.default_rng(seed)
+    extreme = 0
+    for _ in range(draws):
+        signs = random.integers(0, 2, len(values)) * 2 - 1
+        extreme += abs(float(signs @ values)) >= observed
+    return (extreme + 1) / (draws + 1)

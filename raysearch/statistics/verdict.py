@@ -1,0 +1,49 @@
+"""Whether a published number was reproduced, from the interval of ours.
+
+It is apart because tables, reports and `check` use the same rule and the same words for it.
+"""
+
+from enum import Enum
+
+from .intervals import Interval
+
+TOLERANCE = 0.01  # a fraction: differences below one point count as reproduced
+
+
+class Verdict(Enum):
+    """What an interval says about a published number.
+
+    Attributes:
+        REPRODUCED: the number lies in the interval, and a difference above the tolerance would have
+            been seen.
+        ABOVE: the interval lies above the number.
+        BELOW: the interval lies below the number.
+        CANNOT_TELL: the number lies in the interval, but so would a clearly different one.
+    """
+
+    REPRODUCED = "reproduced"
+    ABOVE = "above"
+    BELOW = "below"
+    CANNOT_TELL = "cannot tell"
+
+
+RULE = (
+    "Verdicts: above or below if the 95 % interval excludes the published number; else reproduced"
+    f" if a difference of {100 * TOLERANCE:g} points would be seen with 80 % power, and cannot tell"
+    " if not."
+)
+
+
+def verdict(ours: Interval, published: float, tolerance: float = TOLERANCE) -> Verdict:
+    """Return the verdict on a published number.
+
+    Args:
+        ours: the interval of our score.
+        published: the number, a fraction. It counts as exact: nobody publishes its interval.
+        tolerance: the difference that must be visible before a number counts as reproduced.
+    """
+    if ours.low > published:
+        return Verdict.ABOVE
+    if ours.high < published:
+        return Verdict.BELOW
+    return Verdict.REPRODUCED if ours.visible <= tolerance else Verdict.CANNOT_TELL

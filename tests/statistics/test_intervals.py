@@ -1,0 +1,101 @@
+"""Intervals against simulated systems whose true scores are known."""
+
+import math
+
+import numpy as np
+import pytest
+
+from raysearch.metrics.weighted import classification_measure
+from raysearch.statistics import Sample, ScoreSample, difference, interval, mean, median
+
+SEEDS, EXAMPLES = 5, 300
+# Accuracy of a probit model: skill of the system, of the seed, of the example, and pure noise.
+SKILL, SEED_SPREAD, NOISE = 0.9, 0.06, 0.5
+TRUTH = 0.5 * (1 + math.erf(SKILL / math.sqrt(2 * (1 + SEED_SPREAD**2 + NOISE**2))))
+
+
+def seeds_of(random, difficulty, skill=SKILL, count=SEEDS):
+    """Simulate the models of one system's seeds on examples with these difficulties."""
+    latent = skill + difficulty + SEED_SPREAD * random.standard_normal((count, 1))
+    right = latent + NOISE * random.standard_normal((count, len(difficulty))) > 0
+    gold = np.ones(len(difficulty), int)
+    return [
+        ScoreSample(measures=[("dev", classification_measure("accuracy", row.astype(int), gold))])
+        for row in right
+    ]
+
+
+@pytest.fixture
+def random():
+    return np.random.default_rng(3)
+
+
+@pytest.mark.parametrize("aggregate", [median, mean])
+def test_95_of_100_intervals_hold_the_true_score_and_equal_systems_are_rarely_told_apart(
+    aggregate, random
+):
+    studies, held, apart = 250, 0, 0
+    samples = {"dev": Sample.of_size(EXAMPLES)}
+    for study in range(studies):
+        difficulty = random.standard_normal(EXAMPLES)
+        first, second = seeds_of(random, difficulty), seeds_of(random, difficulty)
+        options = {"aggregate": aggregate, "draws": 300, "seed": study}
+        ours = interval(first, samples, **options)
+        held += ours.low <= TRUTH <= ours.high
+        apart += not (lambda d: d.low <= 0 <= d.high)(difference(first, second, samples, **options))
+    assert 0.925 <= held / studies <= 0.985
+    assert apart / studies <= 0.06
+
+
+def test_a_difference_that_is_large_enough_is_seen(random):
+    samples, seen = {"dev": Sample.of_size(1000)}, 0
+    for study in range(40):
+        difficulty = random.standard_normal(1000)
+        first, second = seeds_of(random, difficulty), seeds_of(random, difficulty, SKILL + 0.3)
+        seen += difference(first, second, samples, draws=300, seed=study).low > 0
+    assert seen >= 36
+
+
+def test_an_interval_is_the_same_for_the_same_seed(random):
+    seeds, samples = seeds_of(random, np.zeros(50)), {"dev": Sample.of_size(50)}
+    assert interval(seeds, samples, seed=1) == interval(seeds, samples, seed=1)
+    assert interval(seeds, samples, seed=1) != interval(seeds, samples, seed=2)
+
+
+def test_one_seed_has_the_interval_of_its_examples(random):
+    seeds = seeds_of(random, np.zeros(400), count=1)
+    ours = interval(seeds, {"dev": Sample.of_size(400)}, draws=4000)
+    error = math.sqrt(ours.value * (1 - ours.value) / 400)
+    assert ours.seeds == 1
+    assert ours.error == pytest.approx(error, rel=0.08)
+    assert ours.high - ours.low == pytest.approx(2 * 1.96 * error, rel=0.08)
+
+
+def test_examples_of_a_cluster_are_drawn_together(random):
+    """Clusters of equal examples are worth no more than one example each."""
+    seeds = seeds_of(random, np.zeros(50), count=1)
+    copies = np.repeat(np.arange(50), 8)
+    measure = seeds[0].measures[0][1]
+    ones = np.eye(50)
+    right = np.array([measure(row[None])[0] for row in ones]).astype(int)
+    repeated = ScoreSample(
+        measures=[("dev", classification_measure("accuracy", right[copies], np.ones(400, int)))]
+    )
+    single = interval(seeds, {"dev": Sample.of_size(50)}, draws=3000)
+    grouped = interval([repeated], {"dev": Sample.of_groups([*map(str, copies)])}, draws=3000)
+    ungrouped = interval([repeated], {"dev": Sample.of_size(400)}, draws=3000)
+    assert grouped.error == pytest.approx(single.error, rel=0.08)
+    assert ungrouped.error == pytest.approx(single.error / math.sqrt(8), rel=0.08)
+
+
+def test_a_score_over_splits_is_their_mean_and_shares_no_draws_between_samples(random):
+    one, other = seeds_of(random, np.zeros(300)), seeds_of(random, np.zeros(300))
+    both = [
+        ScoreSample(measures=[("en", a.measures[0][1]), ("de", b.measures[0][1])])
+        for a, b in zip(one, other, strict=True)
+    ]
+    samples = {"en": Sample.of_size(300), "de": Sample.of_size(300)}
+    parts = [interval(seeds, {"dev": samples["en"]}, aggregate=mean) for seeds in (one, other)]
+    ours = interval(both, samples, aggregate=mean)
+    assert ours.value == pytest.approx((parts[0].value + parts[1].value) / 2)
+    assert ours.error < max(part.error for part in parts)

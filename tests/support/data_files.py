@@ -1,0 +1,220 @@
+"""Small valid data files of each file format: toys for the tests of readers and of scoring."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from raysearch.tasks import Split, Task, get
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataFile:
+    """A valid file of one split of a task, and what damaged copies of it look like.
+
+    Attributes:
+        task_name: the task.
+        split_name: the split.
+        path: the file, under the data root.
+        content: its text, with a line feed at the end of every line.
+        broken: the text with one line that cannot be read as the format asks.
+        broken_location: the place of that line in the error.
+        unusable: the text with one example that cannot be used, and all others as they were.
+        unusable_index: the index of that example.
+        unusable_location: its place in the error.
+        repeated: the text with one more example at the end, which is a copy of the first.
+        repeated_location: the place in the error that refuses it; None if the reader numbers the
+            examples, so that their ids stay unique.
+    """
+
+    task_name: str
+    split_name: str
+    path: str
+    content: str
+    broken: str
+    broken_location: str
+    unusable: str
+    unusable_index: int
+    unusable_location: str
+    repeated: str
+    repeated_location: str | None = None
+
+    @property
+    def task(self) -> Task:
+        """The task of the file."""
+        return get(self.task_name)
+
+    @property
+    def split(self) -> Split:
+        """The split of the file."""
+        return self.task.splits()[self.split_name]
+
+    def write(self, root: Path, content: str | bytes | None = None) -> Path:
+        """Write the file, or other content in its place, and return its path."""
+        path = root / self.path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        text = self.content if content is None else content
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return path
+
+
+def lines(*rows: str) -> str:
+    """Return rows as lines that end with a line feed."""
+    return "".join(f"{row}\n" for row in rows)
+
+
+def squad_text(*names: str, second: bool = False) -> str:
+    """Return a file in SQuAD's format whose questions have these ids; the answer is `Ümit`.
+
+    Args:
+        names: the ids of the questions, one line each.
+        second: in the format of SQuAD 2.0, where the last question has no answer.
+    """
+    questions = []
+    for index, name in enumerate(names):
+        unanswerable = second and index == len(names) - 1
+        answers = [] if unanswerable else [{"text": "Ümit", "answer_start": 4}]
+        question = {"id": name, "question": f"Who, {index}?", "answers": answers}
+        if second:
+            question["is_impossible"] = unanswerable
+        questions.append(json.dumps(question, ensure_ascii=False))
+    context = "Say Ümit, he said."
+    body = ",\n".join(questions)
+    return (
+        '{"version": "1",\n"data": [{"title": "t", "paragraphs": [\n'
+        f'{{"context": "{context}", "qas": [\n{body}\n]}}]}}]}}\n'
+    )
+
+
+def race_text(*answers: str) -> str:
+    """Return a file of RACE with a question for each of these answers, letters."""
+    content = {
+        "article": "Ümit said it.\nTwice.",
+        "questions": [f"Who, {number}?" for number in range(len(answers))],
+        "options": [["a", "b", "ç", "d"] for _ in answers],
+        "answers": list(answers),
+    }
+    return json.dumps(content, ensure_ascii=False, indent=1) + "\n"
+
+
+_RTE_HEADER = "index\tsentence1\tsentence2\tlabel"
+_RTE = (
+    "7\tIt rains in Köln.\tIt is wet.\tentailment",
+    '9\tHe said "no.\tHe agreed.\tnot_entailment',
+    "8\tA cat.\tAn animal.\tentailment",
+)
+_XNLI = ("Es regnet.\tKöln ist naß.\tneutral", "a\tb\tentailment", "c\td\tcontradiction")
+_PANX = ("Ümit\tB-PER\nlacht\tO", "Ulm\tB-LOC\n.\tO", "Ja\tO")
+_TEXT = ("One line.", "Zwei, längere Zeile.", "Three")
+
+RTE = DataFile(
+    task_name="glue/rte",
+    split_name="dev",
+    path="RTE/dev.tsv",
+    content=lines(_RTE_HEADER, *_RTE),
+    broken=lines(_RTE_HEADER, _RTE[0], "9\tHe said no.", _RTE[2]),
+    broken_location="line 3",
+    unusable=lines(_RTE_HEADER, _RTE[0], "9\ta\tb\tperhaps", _RTE[2]),
+    unusable_index=1,
+    unusable_location="line 3",
+    repeated=lines(_RTE_HEADER, *_RTE, _RTE[0]),
+    repeated_location="ids",
+)
+XNLI = DataFile(
+    task_name="xtreme/xnli",
+    split_name="de",
+    path="xtreme/xnli/dev-de.tsv",
+    content=lines(*_XNLI),
+    broken=lines(_XNLI[0], "a\tb", _XNLI[2]),
+    broken_location="line 2",
+    unusable=lines(_XNLI[0], "a\tb\tperhaps", _XNLI[2]),
+    unusable_index=1,
+    unusable_location="line 2",
+    repeated=lines(*_XNLI, _XNLI[0]),
+)
+SQUAD = DataFile(
+    task_name="squad/v1.1",
+    split_name="dev",
+    path="squad/dev-v1.1.json",
+    content=squad_text("q1", "q2", "q3"),
+    broken=squad_text("q1", "q2", "q3").replace('"id": "q2",', '"id" "q2",'),
+    broken_location="line 5 character 7",
+    unusable=squad_text("q1", "q2", "q3").replace('"question": "Who, 1?"', '"question": 1'),
+    unusable_index=1,
+    unusable_location="data[0].paragraphs[0].qas[1]",
+    repeated=squad_text("q1", "q2", "q3", "q1"),
+    repeated_location="data[0].paragraphs[0].qas[3]",
+)
+SQUAD_2 = DataFile(
+    task_name="squad/v2.0",
+    split_name="train",
+    path="squad/train-v2.0.json",
+    content=squad_text("q1", "q2", "q3", second=True),
+    broken=squad_text("q1", "q2", "q3", second=True).replace('"q2", ', '"q2" '),
+    broken_location="line 5 character 13",
+    unusable=squad_text("q1", "q2", "q3", second=True).replace(
+        '"Who, 1?", "answers": [{"text": "Ümit"', '"Who, 1?", "answers": [{"text": "Anna"'
+    ),
+    unusable_index=1,
+    unusable_location="data[0].paragraphs[0].qas[1]",
+    repeated=squad_text("q1", "q2", "q3", "q1", second=True),
+    repeated_location="data[0].paragraphs[0].qas[3]",
+)
+NUMBERED_SQUAD = DataFile(
+    task_name="xtreme/tydiqa",
+    split_name="train",
+    path="xtreme/tydiqa/tydiqa.en.train.json",
+    content=squad_text("q1", "q2", "q3"),
+    broken=SQUAD.broken,
+    broken_location=SQUAD.broken_location,
+    unusable=SQUAD.unusable,
+    unusable_index=1,
+    unusable_location=SQUAD.unusable_location,
+    repeated=SQUAD.repeated,
+)
+RACE = DataFile(
+    task_name="race/middle",
+    split_name="dev",
+    path="race/dev/middle/1.txt",
+    content=race_text("B", "A", "D"),
+    broken=race_text("B", "A", "D").replace('"Who, 1?",', '"Who, 1?"'),
+    broken_location="middle/1.txt line 6",
+    unusable=race_text("B", "F", "D"),
+    unusable_index=1,
+    unusable_location="middle/1.txt question 2",
+    repeated=race_text("B", "A", "D", "B"),
+)
+PANX = DataFile(
+    task_name="xtreme/panx",
+    split_name="de",
+    path="xtreme/panx/dev-de.tsv",
+    content="\n".join(f"{sentence}\n" for sentence in _PANX),
+    broken="\n".join(f"{sentence}\n" for sentence in (_PANX[0], "Ulm\tB-LOC\n. O", _PANX[2])),
+    broken_location="line 5",
+    unusable="\n".join(f"{sentence}\n" for sentence in (_PANX[0], "Ulm\tLOC\n.\tO", _PANX[2])),
+    unusable_index=1,
+    unusable_location="line 4",
+    repeated="\n".join(f"{sentence}\n" for sentence in (*_PANX, _PANX[0])),
+)
+TEXT = DataFile(
+    task_name="text/lines",
+    split_name="train",
+    path="text/train.txt",
+    content=lines(*_TEXT),
+    broken=lines(_TEXT[0], "Zwei, \0 Zeile.", _TEXT[2]),
+    broken_location="line 2",
+    unusable=lines(_TEXT[0], "Zwei, \0 Zeile.", _TEXT[2]),
+    unusable_index=1,
+    unusable_location="line 2",
+    repeated=lines(*_TEXT, _TEXT[0]),
+)
+
+DATA_FILES = {
+    "tsv with ids": RTE,
+    "tsv without a header": XNLI,
+    "squad 1.1": SQUAD,
+    "squad 2.0": SQUAD_2,
+    "squad with numbered questions": NUMBERED_SQUAD,
+    "race": RACE,
+    "words": PANX,
+    "text": TEXT,
+}
