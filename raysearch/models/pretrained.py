@@ -244,11 +244,10 @@ def _keeps_head(config: Any, task: Task, hyper: Hyperparameters, name: str) -> t
             scales = f"{record.hyper.label_scale:g}, not {hyper.label_scale:g}"
             return False, f"its labels were divided by {scales}{drawn}"
         return True, ""
-    choices = HEADS[task.head].variant(hyper)
-    stored = head_choices(config, name)
+    choices, stored = HEADS[task.head].variant(hyper), head_choices(config, name)
     if differing := {n: value for n, value in stored.items() if choices.get(n, value) != value}:
         return False, f"its head was trained with {differing}, not {choices}{drawn}"
-    if stored.get("span_head") == "conditional":  # transformers has no such head to read it into
+    if HEADS[task.head].has_own_modules(stored):  # transformers cannot read them
         return False, f"its conditional head is not trained further{drawn}"
     if not task.labels:
         architecture = ARCHITECTURES[task.head][type(config)].__name__
@@ -296,7 +295,7 @@ def _read_weights(name: str, task: Task, config: Any, keeps_head: bool) -> dict[
     if names := not_finite(weights):
         text = f"{len(names):,} tensors hold NaN or infinity: {', '.join(names[:5])}"
         raise _refusal(f"'{name}': {text}")
-    if (getattr(config, "raysearch", None) or {}).get("span_head") == "conditional":
+    if HEADS[task.head].has_own_modules(getattr(config, "raysearch", None) or {}):
         missing |= head  # transformers' head is replaced by one that is drawn
     known = {n: x for n, x in weights.items() if n not in missing | mismatched}
     return {n: x.numpy().copy() for n, x in known.items()}

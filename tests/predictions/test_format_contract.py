@@ -28,32 +28,35 @@ def format_of(task: Task) -> str:
     return {"tag": "tags", "thought": "parquet"}.get(task.head, task.layout)
 
 
-HYPER = Hyperparameters()
+def write_predictions(
+    folder: Path, task: Task, split: Split, ids: list[str], predictions: object
+) -> Path:
+    """Write predictions as the task's head does; the first file has the split's name."""
+    head, hyper = HEADS[task.head], Hyperparameters()
+    return head.write(folder, task, split, ids, predictions, hyper)[0]
 
 
 def write_labels(folder: Path, task: Task, split: Split, examples: list[Example]) -> Path:
     """Write the gold labels as predictions."""
     ids, labels = ([row[key] for row in examples] for key in ("id", "label"))
-    return HEADS[task.head].write(folder, task, split, ids, labels, HYPER)[0]
+    return write_predictions(folder, task, split, ids, labels)
 
 
 def write_tags(folder: Path, task: Task, split: Split, examples: list[Example]) -> Path:
     """Write the gold tags as predictions."""
     tags = {row["id"]: row["label"] for row in examples}
-    return HEADS["tag"].write(folder, task, split, [*tags], tags, HYPER)[0]
+    return write_predictions(folder, task, split, [*tags], tags)
 
 
 def write_answers(folder: Path, task: Task, split: Split, examples: list[Example]) -> Path:
     """Write the first gold answers as predictions, with the null odds of SQuAD 2.0 beside them."""
     answers = {
-        row["id"]: Answer(
-            texts=(row["answers"][0][0] if row["answers"] else "none",),
-            scores=(0.0,),
-            null=-1.0 if row["answers"] else 1.0,
-        )
+        row["id"]: Answer(texts=(row["answers"][0][0],), scores=(1.0,), null=-1.0)
+        if row["answers"]
+        else Answer(texts=("",), scores=(0.0,), null=1.0)
         for row in examples
     }
-    return HEADS["span"].write(folder, task, split, [*answers], answers, HYPER)[0]
+    return write_predictions(folder, task, split, [*answers], answers)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -360,7 +363,7 @@ def test_ids_and_labels_that_cannot_be_written_are_refused(tmp_path: Path) -> No
     split = replace(RTE.split, submission="RTE.tsv")
     for ids, labels in ((["1", "1"], [0, 1]), (["1"], [0, 1]), (["1"], [2]), (["1"], [-1])):
         with pytest.raises(InputError, match="glue/rte dev"):
-            HEADS["classify"].write(tmp_path, RTE.task, split, ids, labels, HYPER)
+            write_predictions(tmp_path, RTE.task, split, ids, labels)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -370,7 +373,7 @@ def test_embeddings_are_a_table_of_ids_and_vectors_and_have_no_score(tmp_path: P
     TEXT.write(tmp_path)
     split = TEXT.task.splits()["test"]
     vectors = np.arange(12, dtype=np.float32).reshape(3, 4)
-    path = HEADS["thought"].write(tmp_path, TEXT.task, split, ["1", "2", "3"], vectors, HYPER)[0]
+    path = write_predictions(tmp_path, TEXT.task, split, ["1", "2", "3"], vectors)
     assert path.name == "embeddings.parquet"
     table = parquet.read_table(path)
     assert table.column("id").to_pylist() == ["1", "2", "3"]
