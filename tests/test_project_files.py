@@ -63,7 +63,9 @@ def test_the_workflows_run_what_a_developer_runs() -> None:
     assert set(commands) <= TARGETS
     lint = (ROOT / "Makefile").read_text().split("lint: install\n")[1].splitlines()[0]
     checks = [command.removeprefix("$(BIN)/") for command in lint.strip().split(" && ")]
-    assert steps("lint.yml")[1:] == checks
+    # mypy needs the whole installation, which the quick workflow does without.
+    assert steps("lint.yml")[1:] == [check for check in checks if check != "mypy"]
+    assert "mypy" in checks
 
 
 def test_the_workflows_use_a_python_that_the_package_takes() -> None:
