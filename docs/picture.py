@@ -32,7 +32,7 @@ def main() -> None:
         console = Console(record=True, width=112, file=nowhere)
         console.print(f"[bold]$ raysearch run {study.name}[/bold]")
         for record in sorted(journal.trials.values(), key=lambda record: record.ended or 0):
-            console.print(display._ended(record), overflow="ellipsis", no_wrap=True)
+            console.print(display._end_line(record), overflow="ellipsis", no_wrap=True)
         console.print(display._panel())
         table = (folder / "table.md").read_text(encoding="utf-8").partition("**Cost**")[0]
         console.print(Markdown(table))

@@ -39,7 +39,7 @@ IMPORTED_BY = {
     "yaml": {"study", "cli"},
     "typer": {"cli"},
     "rich": {"cli"},
-    "pyarrow": {"data", "heads", "results", "predictions", "search"},
+    "pyarrow": {"data", "run_folder", "heads", "results", "predictions", "search"},
     "torch": {"recipes", "data", "heads", "models", "training", "predictions", "workers"},
     "sentencepiece": {"models", "data"},
     "numpy": {
@@ -47,6 +47,7 @@ IMPORTED_BY = {
         "statistics",
         "results",
         "data",
+        "run_folder",
         "heads",
         "models",
         "training",

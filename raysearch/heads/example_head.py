@@ -9,6 +9,7 @@ import numpy as np
 from .. import metrics
 from ..data.dataset import EncodedDataset
 from ..recipes import Hyperparameters
+from ..run_folder.dev_predictions import KeptSplit, class_columns
 from ..tasks import Split, Task
 from .submission_files import write_submission
 from .task_head import TaskHead
@@ -34,6 +35,17 @@ class ExampleHead(TaskHead[np.ndarray]):
         """Return the task's metrics; see `TaskHead.score`."""
         assert examples.labels is not None, "a split without labels"
         return metrics.score(task.metrics, predictions, examples.labels)
+
+    def kept(
+        self,
+        predictions: np.ndarray,
+        examples: EncodedDataset,
+        task: Task,
+        hyper: Hyperparameters,
+    ) -> KeptSplit:
+        """Return the predictions and the labels; see `TaskHead.kept`."""
+        assert examples.labels is not None, "a split without labels"
+        return examples.ids(), class_columns(predictions, examples.labels)
 
     @abstractmethod
     def text(self, prediction: float, task: Task) -> str:

@@ -13,6 +13,7 @@ from ..data.dataset import EncodedDataset
 from ..data.encoders import masked_lm
 from ..data.masked_blocks import LABELS, NOT_MASKED
 from ..recipes import Hyperparameters
+from ..run_folder.dev_predictions import KeptSplit, masked_columns
 from ..storage import write_atomically
 from ..tasks import Split, Task
 from .submission_files import submission_path
@@ -80,6 +81,16 @@ class MaskedLM(TaskHead[np.ndarray]):
     ) -> dict[str, float]:
         """Return the task's metrics over all masked tokens; see `TaskHead.score`."""
         return metrics.masked_lm.score(task.metrics, predictions)
+
+    def kept(
+        self,
+        predictions: np.ndarray,
+        examples: EncodedDataset,
+        task: Task,
+        hyper: Hyperparameters,
+    ) -> KeptSplit:
+        """Return the sums of each block, whose id is its number; see `TaskHead.kept`."""
+        return [str(number) for number in range(len(predictions))], masked_columns(predictions)
 
     def write(
         self,

@@ -1,6 +1,7 @@
 """Answers to questions: parts of the context that is read with each of them."""
 
 import json
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,12 @@ import numpy as np
 import torch
 
 from .. import metrics
+from ..data.columns import CONTEXT
 from ..data.dataset import EncodedDataset
 from ..data.encoders import question_answering
+from ..metrics.weighted import AnswerPoints
 from ..recipes import Hyperparameters
+from ..run_folder.dev_predictions import KeptSplit, answer_columns
 from ..storage import write_atomically
 from ..tasks import Split, Task
 from .span_decoding import Answer, answer_files, decode_answers, gold_answers, span_outputs
@@ -80,6 +84,31 @@ class QuestionAnswering(TaskHead[dict[str, Answer]]):
             unanswerable=True,
             language=language,
         )
+
+    def kept(
+        self,
+        predictions: dict[str, Answer],
+        examples: EncodedDataset,
+        task: Task,
+        hyper: Hyperparameters,
+    ) -> KeptSplit:
+        """Return the answers, what they earn and their contexts; see `TaskHead.kept`."""
+        gold = gold_answers(examples)
+        best = {identity: predictions[identity].texts[0] for identity in gold}
+        nulls = {identity: predictions[identity].null for identity in gold}
+        points = AnswerPoints.of(
+            best,
+            gold,
+            nulls=nulls if task.unanswerable else None,
+            unanswerable=task.unanswerable,
+            language=examples.language,
+        )
+        contexts: dict[str, str] = {}
+        for identity, text in zip(examples.ids(), examples.table.column(CONTEXT), strict=True):
+            if identity not in contexts:  # the first window of a question holds the context
+                contexts[identity] = text.as_py()
+        groups = [zlib.crc32(contexts[identity].encode()) for identity in gold]
+        return [*gold], answer_columns([*best.values()], points, groups)
 
     def write(
         self,

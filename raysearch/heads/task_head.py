@@ -15,6 +15,7 @@ from ..data.dataset import EncodedDataset
 from ..data.encoders.encoder import Encoder
 from ..data.training_set import TrainingSet
 from ..recipes import Hyperparameters
+from ..run_folder.dev_predictions import KeptSplit
 from ..tasks import HEAD_FACTS, Head, HeadFacts, Split, Task
 
 Batch = dict[str, torch.Tensor]  # of `EncodedDataset.batch`, without labels
@@ -104,6 +105,19 @@ class TaskHead(ABC, Generic[Predictions]):
             examples: the split, with labels.
             task: its metrics and labels are used.
             hyper: the trial's configuration.
+        """
+
+    @abstractmethod
+    def kept(
+        self,
+        predictions: Predictions,
+        examples: EncodedDataset,
+        task: Task,
+        hyper: Hyperparameters,
+    ) -> KeptSplit:
+        """Return what a run folder keeps of a dev split: predictions, and what scores them.
+
+        The arguments are those of `score`.
         """
 
     def guessed_classes(self, task: Task, train: TrainingSet) -> int | None:

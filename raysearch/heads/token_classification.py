@@ -17,6 +17,7 @@ from ..data.dataset import EncodedDataset
 from ..data.encoders import token_classification
 from ..errors import InputError, Problem
 from ..recipes import Hyperparameters
+from ..run_folder.dev_predictions import KeptSplit, tag_columns
 from ..storage import write_atomically
 from ..tasks import Split, Task
 from .submission_files import submission_path
@@ -59,6 +60,13 @@ class TokenClassification(TaskHead[Tags]):
         """Return the task's metrics over all words; see `TaskHead.score`."""
         tags = _tags_by_sentence(examples, examples.values(LABEL))
         return metrics.token_classification.score(task.metrics, predictions, tags, task.labels)
+
+    def kept(
+        self, predictions: Tags, examples: EncodedDataset, task: Task, hyper: Hyperparameters
+    ) -> KeptSplit:
+        """Return the tags and the gold tags of each sentence; see `TaskHead.kept`."""
+        gold = _tags_by_sentence(examples, examples.values(LABEL))
+        return [*gold], tag_columns([predictions[identity] for identity in gold], gold.values())
 
     def write(
         self,

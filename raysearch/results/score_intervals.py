@@ -7,10 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from .. import statistics, tasks
-from ..run_folder import Record
+from ..run_folder import Record, dev_predictions
 from ..statistics import Interval, Sample, ScoreSample
 from ..study import Study
-from . import dev_predictions
 from .leaderboard import RankedConfiguration
 
 _AGGREGATES: dict[str, Callable[..., statistics.Floats]] = {

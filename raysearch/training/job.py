@@ -28,6 +28,7 @@ class Job:
         selector: name of the score that selects, such as "dev.accuracy"; "" for the task's metric
             on the first dev split.
         keep_best: whether to keep a copy of the weights of the best evaluation.
+        keep_predictions: whether to keep the dev predictions of the evaluation that counts.
         select: which evaluation counts, "best" or "last".
     """
 
@@ -40,4 +41,5 @@ class Job:
     dev: Mapping[str, EncodedDataset]
     selector: str = ""
     keep_best: bool = False
+    keep_predictions: bool = False
     select: str = "best"

@@ -19,6 +19,7 @@ from ..data.training_set import TrainingSet
 from ..heads import HEADS
 from ..models.reusable import export_weights
 from ..recipes.schedule import learning_rate
+from ..run_folder import dev_predictions
 from . import precision
 from .distributed import DistributedContext
 from .evaluation import multilingual_scores, predict_outputs
@@ -52,6 +53,8 @@ class Trainer:
         tokens: the number of tokens trained on, without padding.
         seconds_before: wall seconds of the trial before this attempt.
         best: score and weights of the best evaluation, if the job keeps them.
+        predictions: the dev predictions of the evaluation that counts so far, as the file of a run
+            folder (`dev_predictions.to_parquet`); empty if the job does not keep them.
     """
 
     def __init__(
@@ -82,6 +85,7 @@ class Trainer:
         self.step = self.evaluated = self.tokens = 0
         self.seconds_before, self._started = 0.0, time.perf_counter()
         self.best: tuple[float, dict[str, np.ndarray]] | None = None
+        self.predictions = b""
         # The score of the best evaluation so far, and whether it was degenerate.
         self._best_evaluation: tuple[float, bool] | None = None
         self._stuck_evaluations = 0  # the last ones in a row
@@ -174,6 +178,7 @@ class Trainer:
         head = HEADS[job.task.head]
         scores: dict[str, float] = {}
         split_scores: list[dict[str, float]] = []
+        kept: dict[str, dev_predictions.KeptSplit] = {}
         for index, (name, examples) in enumerate(job.dev.items()):
             outputs = predict_outputs(
                 self.forward,
@@ -190,11 +195,15 @@ class Trainer:
             prefix = f"dev.{name}." if index else "dev."
             split_scores.append(head.score(predictions, examples, job.task, job.hyper))
             scores |= {prefix + metric: value for metric, value in split_scores[-1].items()}
+            if job.keep_predictions:
+                kept[name] = head.kept(predictions, examples, job.task, job.hyper)
             if not index:
                 stuck = self._is_stuck(predictions, examples)
                 chance = self._is_at_chance(predictions, examples)
         if job.task.languages:
             scores |= multilingual_scores(split_scores)
+        if kept and (job.select == "last" or self._is_best(scores)):
+            self.predictions = dev_predictions.to_parquet(kept)
         self._stuck_evaluations = self._stuck_evaluations + 1 if stuck else 0
         report = self._report(scores, self._status(scores, stuck, chance))
         self._keep_if_best(report)
@@ -211,17 +220,21 @@ class Trainer:
             stuck: whether the model predicts a single class.
             chance: whether the model is at chance.
         """
-        schedule, value = self.job.schedule, scores[self._selector]
+        schedule = self.job.schedule
         last = self.step == schedule.steps
         late = 4 * self.step >= 3 * schedule.steps
         hopeless = chance or (self._stuck_evaluations > 2 and late)
-        # Of equal evaluations the first counts, as for the weights.
-        if self._best_evaluation is None or value > self._best_evaluation[0]:
-            self._best_evaluation = (value, stuck or chance)
+        if self._is_best(scores):
+            self._best_evaluation = (scores[self._selector], stuck or chance)
+        assert self._best_evaluation is not None
         degenerate = self._best_evaluation[1] if self.job.select == "best" else stuck or chance
         if degenerate and (last or hopeless):
             return "degenerate"
         return "finished" if last else "running"
+
+    def _is_best(self, scores: dict[str, float]) -> bool:
+        """Return whether an evaluation is better than those before; of equal ones the first is."""
+        return self._best_evaluation is None or scores[self._selector] > self._best_evaluation[0]
 
     def _is_stuck(self, predictions: np.ndarray, examples: EncodedDataset) -> bool:
         """Return whether all predictions are equal, as of a model that has learned nothing.
@@ -299,6 +312,7 @@ class Trainer:
             "seconds": self.seconds,
             "best": best,
             "top": self._best_evaluation,
+            "predictions": torch.from_numpy(np.frombuffer(self.predictions, np.uint8).copy()),
         }
 
     def load(self, state: dict[str, Any]) -> None:
@@ -316,6 +330,7 @@ class Trainer:
         self._losses = {name: x.to(self.device) for name, x in state["losses"].items()}
         self.seconds_before, self._started = state["seconds"], time.perf_counter()
         self._best_evaluation = state["top"]
+        self.predictions = state["predictions"].numpy().tobytes()
         if state["best"]:
             value, weights = state["best"]
             self.best = (value, {name: x.numpy() for name, x in weights.items()})

@@ -27,6 +27,7 @@ from raysearch.models import ReusableModel
 from raysearch.models.pretrained import read_pretrained, read_tokenizer
 from raysearch.predictions.scoring import score
 from raysearch.recipes import RECIPES
+from raysearch.run_folder import Record, dev_predictions
 from raysearch.tasks import HEAD_FACTS
 from raysearch.training import predict_outputs
 
@@ -199,6 +200,24 @@ def run(request, tmp_path, toy_folder, monkeypatch) -> Run:
     return Run(request.param, tmp_path, toy_folder)
 
 
+def kept_scores(run: Run, examples: Any, outputs: np.ndarray, folder: Path) -> dict[str, float]:
+    """The scores of the predictions that a run folder keeps, read back from their file."""
+    predictions = run.head.decode(outputs, examples, run.hyper)
+    kept = run.head.kept(predictions, examples, run.task, run.hyper)
+    record = Record(
+        id="trial", number=0, task=run.task.name, phase="search", configuration={}, seed=1
+    )
+    dev_predictions.write(folder, record, dev_predictions.to_parquet({"dev": kept}))
+    table = dev_predictions.read(folder, record)["dev"]
+    assert table.num_rows == len(set(kept[0]))
+    ones = np.ones((1, table.num_rows))
+    threshold = run.hyper.null_threshold
+    return {
+        metric: float(dev_predictions.measure_of(table, run.task, metric, threshold)(ones)[0])
+        for metric in run.task.metrics
+    }
+
+
 def test_a_head_learns_and_its_prediction_file_gets_its_own_scores(run, tmp_path):
     head, task, hyper = run.head, run.task, run.hyper
     losses = run.train()
@@ -212,6 +231,7 @@ def test_a_head_learns_and_its_prediction_file_gets_its_own_scores(run, tmp_path
     own = head.score(head.decode(outputs, examples, hyper), examples, task, hyper)
     assert own.keys() >= set(task.metrics)
     assert own[task.metric] > run.case.least, own
+    assert kept_scores(run, examples, outputs, tmp_path) == pytest.approx(own, abs=1e-12)
     written = replace(split, submission=split.submission or "predictions.tsv")
     made = run.prepared(split)
     rows = EncodedDataset(made.table, made.padding)

@@ -25,10 +25,10 @@ from ..metrics.weighted import (
     masked_lm_measure,
     tag_measure,
 )
-from ..run_folder import Record
 from ..statistics import Sample
 from ..storage import file_inside, folder_inside, open_regular, write_atomically
 from ..tasks import Task
+from .trial_records import Record
 
 FOLDER = "predictions"  # in a task's folder
 _TAGS = pa.list_(pa.int16())
@@ -44,6 +44,7 @@ _KINDS: tuple[dict[str, pa.DataType], ...] = (
 )  # fmt: skip
 
 Columns = Mapping[str, Sequence[Any] | NDArray[Any]]
+KeptSplit = tuple[Sequence[str], Columns]  # ids of the examples, and their columns
 
 
 def class_columns(predictions: NDArray[Any], gold: NDArray[Any]) -> Columns:
@@ -76,11 +77,11 @@ def masked_columns(sums: NDArray[np.floating]) -> Columns:
     return dict(zip(_KINDS[3], sums.T, strict=True))
 
 
-def to_parquet(splits: Mapping[str, tuple[Sequence[str], Columns]]) -> bytes:
+def to_parquet(splits: Mapping[str, KeptSplit]) -> bytes:
     """Return the file of a trial's predictions.
 
     Args:
-        splits: dev split -> the ids of its examples, and the columns of their predictions.
+        splits: dev split -> the ids of its examples and the columns of their predictions.
     """
     tables = []
     for split, (ids, columns) in splits.items():

@@ -8,8 +8,7 @@ from pyarrow import parquet
 from raysearch import metrics, tasks
 from raysearch.errors import InputError
 from raysearch.metrics.weighted import AnswerPoints
-from raysearch.results import dev_predictions
-from raysearch.run_folder import Record
+from raysearch.run_folder import Record, dev_predictions
 
 EXAMPLES = 50
 
