@@ -60,6 +60,7 @@ IMPORTED_BY = {
 LIGHT = (
     "errors", "storage", "lazy_registration", "search_space", "tasks", "metrics", "recipes",
     "study", "run_folder", "preflight", "results", "data/readers", "cli", "api",
+    "workers/messages",
     *(f"predictions/{name}" for name in (
         "comparison", "error_collection", "folders", "json_files", "multilingual", "references",
         "result", "row_errors", "scoring", "split_detection", "split_names",
@@ -117,7 +118,7 @@ def test_every_module_has_a_layer_and_every_layer_its_modules():
 def test_the_reading_of_imports_is_right():
     found = set(imports(Path("search/trial_queue.py")))
     assert {"typing.Any", "raysearch.tasks", "raysearch.run_folder.Journal"} <= found
-    assert "raysearch.search.successive_halving.should_continue" in found
+    assert "raysearch.search.stopping_rules.should_continue" in found
     assert "torch" in foreign(Path("recipes/finetune.py"))
     assert "torch" not in foreign(Path("recipes/finetune.py"), at_once=True)
 

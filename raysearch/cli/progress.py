@@ -114,12 +114,13 @@ class ProgressDisplay:
         task = tasks.get(record.task)
         best = record.best.get(self.queue.study.resolve(record.task).selection_metric)
         score = "-" if best is None else f"{100 * best:.1f}"
-        report = record.reports[-1] if record.reports else {"step": 0, "steps": 0}
+        report = record.reports[-1] if record.reports else None
+        steps = f"{report.step}/{report.steps}" if report else "0/0"
         line = Text(f"{record.task} {record.phase} {record.number:>3}  ")
         line.append(f"{record.status:<10}", style=_STYLES[record.status])
         line.append(f" {task.metric} {score:>5}  {record.seconds:6.1f} s  ")
         point = self._escape(format_point(self._shown_values(record)))
-        line.append(f"{report['step']}/{report['steps']} steps  {point} ")
+        line.append(f"{steps} steps  {point} ")
         line.append(f"seed={record.seed}")
         return line
 
@@ -273,7 +274,7 @@ def _position(record: Record) -> str:
 
 def _progress(record: Record) -> float:
     """Return which part of a trial's schedule is known to be done, from 0 to 1."""
-    return float(record.step / record.plan["steps"]) if record.plan else 0.0
+    return record.step / record.plan.steps if record.plan else 0.0
 
 
 def _duration(seconds: float) -> str:

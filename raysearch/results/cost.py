@@ -9,11 +9,10 @@ from functools import partial
 
 from .. import tasks
 from ..run_folder import Record, Records
+from ..run_folder.outcomes import OUTCOMES
 from ..study import Study
 from . import formatting
 from .table_rows import Cell, Row, Table
-
-ENDS = ("finished", "stopped", "diverged", "degenerate", "failed")
 
 
 def cost_table(study: Study, records: Records) -> Table:
@@ -37,7 +36,7 @@ def cost_table(study: Study, records: Records) -> Table:
 
     trials = [r for r in records.trials.values() if r.task in study.tasks]
     present = {(_kind(record), record.status) for record in trials}
-    kinds: list[tuple[str, str]] = [("trials", end) for end in ENDS]
+    kinds: list[tuple[str, str]] = [("trials", end) for end in OUTCOMES]
     kinds += sorted(present - set(kinds), reverse=True)  # running trials, then teachers
     rows = [
         count_row(f"{kind} {status}", partial(_count, kind=kind, status=status))
@@ -67,9 +66,8 @@ def saved_hours(record: Record) -> float:
     if record.status != "stopped" or not record.reports:
         return 0.0
     report = record.reports[-1]
-    step, steps = report["step"], report["steps"]
-    hours: float = (steps - step) * report["seconds"] / max(1, step) * record.devices / 3600
-    return hours
+    left, seconds = report.steps - report.step, report.seconds or 0.0
+    return left * seconds / max(1, report.step) * record.devices / 3600
 
 
 def shared_teacher_hours(records: Sequence[Record]) -> float:

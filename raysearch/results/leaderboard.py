@@ -12,6 +12,8 @@ from typing import Any
 
 from .. import metrics
 from ..run_folder import Phase, Record, Records
+from ..run_folder.outcomes import counts, has_model
+from ..run_folder.trial_records import Session
 from ..study import TaskStudy
 
 _REPORTS: dict[str, Callable[[list[float]], float]] = {
@@ -57,7 +59,7 @@ class RankedConfiguration:
 
 def rank_trials(records: Records, task: str) -> list[Record]:
     """Return the trials of the search that ended with a score of their own, the best first."""
-    ended = [r for r in records.of(task, "search") if r.status in ("finished", "degenerate")]
+    ended = [r for r in records.of(task, "search") if has_model(r.status)]
     scored = [(record.score, record) for record in ended if record.score is not None]
     return [record for _, record in sorted(scored, key=lambda pair: (-pair[0], pair[1].number))]
 
@@ -160,11 +162,10 @@ def searched_hours(records: Records) -> float:
     return math.fsum(map(_session_seconds, records.sessions)) / 3600
 
 
-def _session_seconds(session: dict[str, Any]) -> float:
-    elapsed = session.get("elapsed")
-    if isinstance(elapsed, int | float) and math.isfinite(elapsed):
-        return max(0.0, elapsed)
-    return max(0.0, float(session.get("until", session["at"]) - session["at"]))
+def _session_seconds(session: Session) -> float:
+    if session.elapsed is not None:
+        return session.elapsed
+    return max(0.0, (session.until or session.at) - session.at)
 
 
 def _key(configuration: dict[str, Any]) -> str:
@@ -187,7 +188,7 @@ def _group_by_configuration(trials: list[Record]) -> list[list[Record]]:
 
 def _counts(record: Record) -> bool:
     """Return whether a trial counts: it was trained to its end, or it diverged."""
-    return record.status in ("finished", "diverged", "degenerate") and record.score is not None
+    return counts(record.status) and record.score is not None
 
 
 def _combine(task: TaskStudy, group: list[Record]) -> RankedConfiguration:
@@ -196,7 +197,7 @@ def _combine(task: TaskStudy, group: list[Record]) -> RankedConfiguration:
     report, select = _REPORTS[task.study.confirm.report], task.selection_metric
     names = {select: None}
     for record in trials:
-        names |= dict.fromkeys(getattr(record, task.study.search.select))
+        names |= dict.fromkeys(record.scores_at(task.study.search.select))
     values = {name: _scores(task, trials, name) for name in names}
     scores = {name: report(column) for name, column in values.items()}
     deviations = {n: statistics.stdev(v) if len(v) > 1 else 0.0 for n, v in values.items()}
@@ -224,6 +225,5 @@ def _score(task: TaskStudy, record: Record, name: str) -> float | None:
     """
     if record.status == "diverged":
         return None if "gap" in name.split(".") else metrics.worst(name.rpartition(".")[2])
-    scores: dict[str, float] = getattr(record, task.study.search.select)
-    score = scores.get(name)
+    score = record.scores_at(task.study.search.select).get(name)
     return record.score if score is None and name == task.selection_metric else score

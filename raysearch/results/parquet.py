@@ -57,8 +57,8 @@ def trials_columns(task: TaskStudy, records: Sequence[Record]) -> bytes:
             title = f"{which}.{name.removeprefix('dev.')}"
             columns[title] = column(real, (scores.get(name) for scores in scores_by_trial))
     columns |= {
-        "step": column(integer, (r.reports[-1]["step"] if r.reports else 0 for r in records)),
-        "steps": column(integer, (r.plan.get("steps") for r in records)),
+        "step": column(integer, (r.reports[-1].step if r.reports else 0 for r in records)),
+        "steps": column(integer, (r.plan.steps if r.plan else None for r in records)),
         "seconds": column(real, (r.seconds for r in records)),
         "devices": column(integer, (r.devices for r in records)),
         "device_hours": column(real, (r.device_hours for r in records)),
@@ -99,12 +99,12 @@ def reports_columns(task: str, records: Sequence[Record]) -> bytes:
         "micro_batches": integer,
         "switched": real,
     }
-    columns |= {name: (kind, [r.get(name) for _, r in pairs]) for name, kind in kinds.items()}
-    for name in dict.fromkeys(name for _, r in pairs for name in r.get("terms", ())):
-        columns[f"loss.{name}"] = (real, [r.get("terms", {}).get(name) for _, r in pairs])
-    columns["at"] = (TIME, [_microseconds(report["at"]) for _, report in pairs])
-    for name in _score_names(tasks.get(task), [report["scores"] for _, report in pairs]):
-        columns[name] = (real, [report["scores"].get(name) for _, report in pairs])
+    columns |= {name: (kind, [getattr(r, name) for _, r in pairs]) for name, kind in kinds.items()}
+    for name in dict.fromkeys(name for _, r in pairs for name in r.terms):
+        columns[f"loss.{name}"] = (real, [r.terms.get(name) for _, r in pairs])
+    columns["at"] = (TIME, [_microseconds(report.at) for _, report in pairs])
+    for name in _score_names(tasks.get(task), [report.scores for _, report in pairs]):
+        columns[name] = (real, [report.scores.get(name) for _, report in pairs])
     return _parquet_bytes(columns)
 
 

@@ -123,16 +123,16 @@ class TensorBoardWriter:
         yield _hparams_event(began, metadata.EXPERIMENT_TAG, experiment=self._experiment)
         yield _hparams_event(began, metadata.SESSION_START_INFO_TAG, session_start_info=start)
         for report in record.reports:
-            scores = {n.replace("dev.", "dev/", 1): x for n, x in report["scores"].items()}
-            values = {"train/loss": report["loss"], "train/learning_rate": report["rate"]}
-            values |= {f"train/{name}": x for name, x in report.get("terms", {}).items()}
-            if report.get("switched") is not None:
-                values["train/words_switched"] = report["switched"]
-            yield _scalar_event(report["at"], report["step"], {**scores, **values})
+            scores = {n.replace("dev.", "dev/", 1): x for n, x in report.scores.items()}
+            values = {"train/loss": report.loss, "train/learning_rate": report.rate}
+            values |= {f"train/{name}": x for name, x in report.terms.items()}
+            if report.switched is not None:
+                values["train/words_switched"] = report.switched
+            yield _scalar_event(report.at, report.step, {**scores, **values})
         if not record.is_over:
             return
         ended = record.ended or 0.0
-        step = record.reports[-1]["step"] if record.reports else 0
+        step = record.reports[-1].step if record.reports else 0
         score = counted_score(self.study.resolve(record.task), record)
         yield _scalar_event(ended, step, {"score": score, **_final_scores(record)})
         status = api_pb2.STATUS_FAILURE if record.status == "failed" else api_pb2.STATUS_SUCCESS

@@ -4,9 +4,10 @@ A run needs nothing but its journal to continue after a crash: trials, reports a
 back from it, and every table is computed from it.
 """
 
-from .events import FORMAT
+from .events import FORMAT, Phase
 from .journal import JOURNAL_NAME, TORN_NAME, Journal, read_journal, refuse_running
-from .trial_records import Outcome, Phase, Record, Records
+from .outcomes import Outcome
+from .trial_records import Record, Records
 
 __all__ = [
     "FORMAT",

@@ -1,241 +1,339 @@
-"""The events of a journal: their fields, types and bounds.
+"""The events of a journal: what a run writes, and what is read back from it.
 
-They are apart from `journal` because a journal may come from anyone: nothing in it is used before
-it was checked here.
+They are apart from `journal` because they know no file. The writer makes them, and the reader gets
+them only after every field was checked, as a journal may come from anyone. A field that an event
+does not name is not read.
 """
 
 import reprlib
-from collections.abc import Iterator
-from typing import Annotated, Any, Literal, Self
+from dataclasses import dataclass, field, fields
+from functools import cache
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
-from ..errors import printable
 from ..storage import is_id
+from .field_types import (
+    Count,
+    Format,
+    Identity,
+    Label,
+    Name,
+    Number,
+    Ordinal,
+    Real,
+    Score,
+    Scores,
+    Seconds,
+    Seed,
+    Setting,
+    Steps,
+    Text,
+    Time,
+)
+from .outcomes import Outcome, TrialStatus, counts
 
 FORMAT = 2  # version of the journal's format; 1 is a journal whose session event names none
-MAX_DEPTH = 8  # levels of a value in a configuration
-MAX_TEXT = 1000  # characters of a name, or of a text in a configuration
 
-_PHASES = Literal["search", "confirm", "teach"]
-_OUTCOMES = Literal["finished", "stopped", "diverged", "degenerate", "failed"]
-_STATUSES = Literal["running", "finished", "stopped", "diverged", "degenerate", "failed"]
+Phase = Literal["search", "confirm", "teach"]
 
 
 class EventError(ValueError):
     """An event that is invalid; its text names the field and what was seen."""
 
 
-def _check_id(text: str) -> str:
-    if not is_id(text):
-        raise ValueError("lower-case letters, digits and dashes make an id, at most 64")
-    return text
+@dataclass(frozen=True, kw_only=True)
+class SessionEvent:
+    """A session of the run begins.
 
-
-def _check_setting(value: Any) -> Any:
-    """Raise ValueError for a value that no hyperparameter has.
-
-    Such a value is nested too deeply, is too long, or has a number that is too large for a float.
+    Attributes:
+        at: Unix time in seconds, as in every event.
+        elapsed: seconds since the session began, by a clock that never goes back, as in every event
+            but those of version 0.1.1.
+        version: of raysearch.
+        format: of the journal, see FORMAT.
     """
-    for depth, part in _nested_parts(value, 0):
-        if depth > MAX_DEPTH:
-            raise ValueError(f"at most {MAX_DEPTH} levels would do")
-        if isinstance(part, str):
-            if len(part) > MAX_TEXT:
-                raise ValueError(f"a text of at most {MAX_TEXT} letters would do")
-            part.encode()  # raises ValueError for half a surrogate pair
-        elif isinstance(part, int | float) and not abs(part) < 1e300:
-            raise ValueError("a number below 1e300 would do")
-    return value
 
+    kind: ClassVar[str] = "session"
 
-def _nested_parts(value: Any, depth: int) -> Iterator[tuple[int, Any]]:
-    """Yield a value and everything in it with its depth, down to one level below MAX_DEPTH."""
-    yield depth, value
-    if depth > MAX_DEPTH:
-        return
-    for part in [*value, *value.values()] if isinstance(value, dict) else ():
-        yield from _nested_parts(part, depth + 1)
-    for part in value if isinstance(value, list) else ():
-        yield from _nested_parts(part, depth + 1)
-
-
-def _check_encodable(text: str) -> str:
-    """Raise ValueError for half a surrogate pair, which no file can hold."""
-    text.encode()
-    return text
-
-
-def _check_printable(text: str) -> str:
-    if printable(text) != text:
-        raise ValueError("a name without control characters")
-    return text
-
-
-Name = Annotated[str, Field(min_length=1, max_length=MAX_TEXT), AfterValidator(_check_printable)]
-Text = Annotated[str, AfterValidator(_check_encodable)]
-Identity = Annotated[str, AfterValidator(_check_id)]
-Setting = Annotated[Any, AfterValidator(_check_setting)]
-Count = Annotated[int, Field(ge=0, le=10**15)]
-Ordinal = Annotated[int, Field(ge=1, le=10**6)]
-Time = Annotated[float, Field(ge=0, le=1e11)]  # Unix seconds
-Seconds = Annotated[float, Field(ge=0, le=1e10)]
-Real = Annotated[float, Field(ge=-1e100, le=1e100)]
-Score = Annotated[float, Field(ge=-1e12, le=1e12)]
-Scores = dict[Name, Score]
-
-
-class _Event(BaseModel):
-    """The fields of one kind of event; others are kept as they are."""
-
-    model_config = ConfigDict(strict=True, extra="allow", allow_inf_nan=False)
-
-    elapsed: Annotated[float, Field(ge=0, le=1e10)] | None = None  # seconds since the session began
-
-
-class _SessionEvent(_Event):
     at: Time
+    elapsed: Seconds | None = None
     version: Annotated[str, Field(max_length=100)] | None = None
-    format: Annotated[int, Field(ge=1)] = 1
+    format: Format = 1
 
 
-class _TrialEvent(_Event):
-    model_config = ConfigDict(extra="ignore")
+@dataclass(frozen=True, kw_only=True)
+class TrialEvent:
+    """A trial is planned; it has not run yet.
 
-    number: Annotated[int, Field(ge=0, le=10**9)]
+    Attributes:
+        trial: id of the trial, as in every event but a session's.
+        number: the index among the trials of its task, from 0.
+        task: the task's name.
+        phase: of the trial.
+        configuration: see `Record`.
+        seed: the random seed.
+        devices: the number of devices that it uses.
+    """
+
+    kind: ClassVar[str] = "trial"
+
+    trial: str
+    number: Number
     task: Name
-    phase: _PHASES
+    phase: Phase
     configuration: dict[Name, Setting]
-    seed: Annotated[int, Field(ge=0, lt=2**63)]
+    seed: Seed
     devices: Ordinal = 1
 
 
-class _Plan(_Event):
-    steps: Annotated[int, Field(ge=1, le=10**15)]
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """The schedule of a trial, in optimizer steps.
+
+    Attributes:
+        steps: the number of steps.
+        warmup: the number of steps over which the learning rate rises.
+        per_epoch: the number of steps of an epoch.
+        evaluations: the steps after which the dev splits are scored.
+        rungs: fraction of the schedule, as text -> the step whose evaluation decides there.
+    """
+
+    steps: Steps
     warmup: Count = 0
     per_epoch: Count = 1
-    evaluations: list[Count] = []
-    rungs: dict[Name, Count] = {}
+    evaluations: tuple[Count, ...] = ()
+    rungs: dict[Name, Count] = field(default_factory=dict)
 
 
-class _AttemptEvent(_Event):
+@dataclass(frozen=True, kw_only=True)
+class AttemptEvent:
+    """An attempt to train a trial begins.
+
+    Attributes:
+        attempt: its number, from 1.
+        plan: the schedule of the trial.
+        from_step: the step that it starts from; above 0 after a checkpoint.
+        devices: the number of devices; None if it is that of the trial.
+    """
+
+    kind: ClassVar[str] = "attempt"
+
+    trial: str
+    at: Time
+    elapsed: Seconds | None = None
     attempt: Ordinal
-    at: Time
-    plan: _Plan
-    devices: Ordinal | None = None
+    plan: Plan
     from_step: Count = 0
+    devices: Ordinal | None = None
 
 
-class _ReportEvent(_Event):
+@dataclass(frozen=True, kw_only=True)
+class ReportEvent:
+    """An evaluation of a trial; the fields of a `Report`, of which older journals lack some.
+
+    Attributes:
+        attempt: number of the attempt that made it.
+    """
+
+    kind: ClassVar[str] = "report"
+
+    trial: str
     at: Time
-    attempt: Ordinal | None = None
-    stage: Annotated[str, Field(max_length=MAX_TEXT), AfterValidator(_check_printable)] = ""
+    elapsed: Seconds | None = None
+    stage: Label = ""
     step: Count
-    steps: Annotated[int, Field(ge=1, le=10**15)]
+    steps: Steps
     loss: Real | None = None
-    terms: dict[Name, Real | None] = {}
+    terms: dict[Name, Real | None] = field(default_factory=dict)
     scores: Scores
-    status: _STATUSES
+    status: TrialStatus
     seconds: Seconds | None = None
     rate: Real | None = None
     tokens: Count | None = None
     micro_batches: Count | None = None
     switched: Real | None = None
+    attempt: Ordinal | None = None
 
 
-class _SpentEvent(_Event):
+@dataclass(frozen=True, kw_only=True)
+class SpentEvent:
+    """What an attempt has cost so far.
+
+    Attributes:
+        attempt: its number.
+        seconds: its wall seconds.
+        step: the last optimizer step that is known to be done.
+    """
+
+    kind: ClassVar[str] = "spent"
+
+    trial: str
+    elapsed: Seconds | None = None
     attempt: Ordinal
     seconds: Seconds
     step: Count | None = None
 
 
-class _EndEvent(_Event):
+@dataclass(frozen=True, kw_only=True)
+class EndEvent:
+    """A trial ends; see `Record` for the fields.
+
+    Attributes:
+        sampler: the state that the sampler stores with it; None if it has no sampler.
+    """
+
+    kind: ClassVar[str] = "end"
+
+    trial: str
     at: Time
-    status: _OUTCOMES
+    elapsed: Seconds | None = None
+    status: Outcome
     score: Score | None = None
-    best: Scores = {}
-    last: Scores = {}
+    best: Scores = field(default_factory=dict)
+    last: Scores = field(default_factory=dict)
     error: Text | None = None
     sampler: dict[str, Any] | None = None
 
-    @model_validator(mode="after")
-    def _check_score(self) -> Self:
-        if self.score is None and self.status in ("finished", "diverged", "degenerate"):
-            raise ValueError(f"a trial that ends '{self.status}' has a score")
-        return self
+
+@dataclass(frozen=True, kw_only=True)
+class StoredEndEvent(EndEvent):
+    """The end of a teacher that was found in the store: it cannot have failed."""
 
 
-class _SamplerEvent(_Event):
+@dataclass(frozen=True, kw_only=True)
+class SamplerEvent:
+    """The state that the sampler stores with a trial; version 0.1.1 wrote it."""
+
+    kind: ClassVar[str] = "sampler"
+
+    trial: str
+    elapsed: Seconds | None = None
     sampler: dict[str, Any]
 
 
-class _RepeatEvent(_Event):
+@dataclass(frozen=True, kw_only=True)
+class RepeatEvent:
+    """The sampler proposed the configuration of a trial again."""
+
+    kind: ClassVar[str] = "repeat"
+
+    trial: str
     at: Time | None = None
+    elapsed: Seconds | None = None
 
 
-class _TaughtEvent(_Event):
+@dataclass(frozen=True, kw_only=True)
+class TaughtEvent:
+    """A trial has got its teacher.
+
+    Attributes:
+        teacher: id of the trial that trained the teacher.
+        seconds: device seconds that the training of the teacher took.
+    """
+
+    kind: ClassVar[str] = "taught"
+
+    trial: str
     at: Time | None = None
+    elapsed: Seconds | None = None
     teacher: Identity
     seconds: Seconds
 
 
-class _LostEvent(_Event):
+@dataclass(frozen=True, kw_only=True)
+class LostEvent:
+    """The weights of a teacher are lost: the trial runs again."""
+
+    kind: ClassVar[str] = "lost"
+
+    trial: str
     at: Time | None = None
+    elapsed: Seconds | None = None
 
 
-EVENTS: dict[str, type[_Event]] = {
-    "session": _SessionEvent,
-    "trial": _TrialEvent,
-    "attempt": _AttemptEvent,
-    "report": _ReportEvent,
-    "spent": _SpentEvent,
-    "end": _EndEvent,
-    "sampler": _SamplerEvent,
-    "repeat": _RepeatEvent,
-    "taught": _TaughtEvent,
-    "lost": _LostEvent,
+Event = (
+    SessionEvent
+    | TrialEvent
+    | AttemptEvent
+    | ReportEvent
+    | SpentEvent
+    | EndEvent
+    | SamplerEvent
+    | RepeatEvent
+    | TaughtEvent
+    | LostEvent
+)
+EVENTS: dict[str, type[Event]] = {event.kind: event for event in get_args(Event)}
+# Fields that are not written if they are None; all others are written as null.
+_OMITTED: dict[type[Event], tuple[str, ...]] = {
+    SessionEvent: ("version",),
+    AttemptEvent: ("devices",),
+    SpentEvent: ("step",),
+    EndEvent: ("sampler",),
+    StoredEndEvent: ("error", "sampler"),
+    RepeatEvent: ("at",),
+    TaughtEvent: ("at",),
+    LostEvent: ("at",),
 }
-# Kind -> fields that may be absent. An absent field does not change what the record has.
-_OPTIONAL = {"end": ("error", "sampler"), "attempt": ("devices",), "spent": ("step",)}
 
 
-def checked(event: Any) -> dict[str, Any] | None:
-    """Return an event with every field checked and missing fields at their defaults.
+def to_json(event: Event) -> dict[str, Any]:
+    """Return the object of an event's line: `event`, its kind, then its fields in order."""
+    omitted = ("elapsed", *_OMITTED.get(type(event), ()))
+    values = {"event": event.kind, **_values_of(event)}
+    return {n: v for n, v in values.items() if v is not None or n not in omitted}
+
+
+def _values_of(event: Event | Plan) -> dict[str, Any]:
+    """Return the fields of an event, and those of its plan."""
+    values = {f.name: getattr(event, f.name) for f in fields(event)}
+    return {n: _values_of(v) if isinstance(v, Plan) else v for n, v in values.items()}
+
+
+def from_json(value: Any) -> Event | None:
+    """Return the event of a line, with every field checked and missing ones at their defaults.
 
     Args:
-        event: the value of one line of JSON.
+        value: of one line of JSON.
 
     Returns:
-        `event`, the kind; `trial`, the trial's id, except for a session; and the fields of this
-        kind. None if this version does not know the kind.
+        The event; None if this version does not know its kind.
 
     Raises:
         EventError: it is not an event, or a field is invalid.
     """
-    if not isinstance(event, dict) or not isinstance(event.get("event"), str):
-        raise EventError(f'no event, an object with "event" would do, got {reprlib.repr(event)}')
-    kind = event["event"]
+    if not isinstance(value, dict) or not isinstance(value.get("event"), str):
+        raise EventError(f'no event, an object with "event" would do, got {reprlib.repr(value)}')
+    kind = value["event"]
     if kind not in EVENTS:
         return None
-    values = {name: value for name, value in event.items() if name not in ("event", "trial")}
+    trial = value.get("trial")
+    if kind != "session" and not is_id(trial):
+        text = "an id is needed, lower-case letters, digits and dashes, at most 64"
+        raise EventError(f"{kind}.trial: {text}, got {reprlib.repr(trial)}")
     try:
-        fields = EVENTS[kind].model_validate(values).model_dump()
+        return _adapter(kind).validate_python(value)
     except ValidationError as error:
         raise EventError("; ".join(_message(kind, e) for e in error.errors()[:3])) from None
     except RecursionError:
         raise EventError(f"{kind}: nested too deeply") from None
-    optional = ("elapsed", *_OPTIONAL.get(kind, ()))
-    fields = {n: v for n, v in fields.items() if v is not None or n not in optional}
-    if kind == "trial":
-        fields.pop("elapsed", None)
-    if kind == "session":
-        return {"event": kind, **fields}
-    trial = event.get("trial")
-    if not is_id(trial):
-        text = "an id is needed, lower-case letters, digits and dashes, at most 64"
-        raise EventError(f"{kind}.trial: {text}, got {reprlib.repr(trial)}")
-    return {"event": kind, "trial": trial, **fields}
+
+
+@cache
+def _adapter(kind: str) -> TypeAdapter[Event]:
+    """Return the checks of one kind of event."""
+    event_type: Any = EVENTS[kind]
+    if kind == "end":
+        event_type = Annotated[EndEvent, AfterValidator(_check_score)]
+    return TypeAdapter(event_type)
+
+
+def _check_score(event: EndEvent) -> EndEvent:
+    if event.score is None and counts(event.status):
+        raise ValueError(f"a trial that ends '{event.status}' has a score")
+    return event
 
 
 def _message(kind: str, error: ErrorDetails) -> str:

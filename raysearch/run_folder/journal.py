@@ -17,7 +17,7 @@ from typing import Any
 
 from ..errors import InputError, Problem
 from ..storage import file_inside, kind_of, open_regular, parse_json, truncate_file
-from .events import FORMAT, EventError, checked
+from .events import FORMAT, Event, EventError, SessionEvent, from_json, to_json
 from .trial_records import Records
 
 JOURNAL_NAME = "journal.jsonl"
@@ -64,22 +64,22 @@ class Journal(Records):
             self._file.close()
             raise
 
-    def write(self, event: str, **values: Any) -> None:
-        """Append one event, wait until it is on the disk, and apply it.
+    def write(self, event: Event) -> None:
+        """Append one event, wait until it is on the disk, and apply it as it will be read back.
 
         Args:
-            event: the kind of the event.
-            values: its fields.
+            event: the event.
 
         Raises:
             OSError: the disk is full; the journal is then as it was before.
             InputError: the file is not where it was: the run folder was moved or removed.
             EventError: the event could not be read back; this is a mistake in raysearch.
         """
-        line = json.dumps({"event": event, **_to_json(values)}, separators=(",", ":")) + "\n"
-        content, checked_event = line.encode(), checked(json.loads(line))
+        line = json.dumps(_to_json(to_json(event)), separators=(",", ":")) + "\n"
+        content, checked_event = line.encode(), from_json(json.loads(line))
         if checked_event is None or len(content) > MAX_LINE:
-            raise EventError(f"an event '{event}' of {len(content):,} bytes cannot be read back")
+            text = f"an event '{event.kind}' of {len(content):,} bytes cannot be read back"
+            raise EventError(text)
         self.admit(checked_event)
         try:
             self._check_not_moved()
@@ -194,7 +194,7 @@ def _read_events(records: Records, file: io.FileIO, path: Path) -> tuple[bytes, 
             problems.append(_invalid_line(number, f"longer than {MAX_LINE:,} bytes"))
             break
         try:
-            event = parse_json(line) if line.endswith(b"\n") else None
+            value = parse_json(line) if line.endswith(b"\n") else None
         except ValueError as error:
             reason = f"no JSON ({str(error).partition(':')[0]})"
             if b"\0" in line:  # a crash may leave zeros instead of a line
@@ -207,7 +207,7 @@ def _read_events(records: Records, file: io.FileIO, path: Path) -> tuple[bytes, 
             torn, reason = line, "no whole line"
             continue
         end += len(line)
-        problems += _apply(records, event, number, form_only=bool(problems))
+        problems += _apply(records, value, number, form_only=bool(problems))
     lines.detach()
     if torn and not end and not _may_be_first_line(torn):
         problems.append(_invalid_line(1, "not a journal at all"))
@@ -226,29 +226,29 @@ def _journal_error(path: Path, problems: list[Problem]) -> InputError:
     return InputError(str(path), shown)
 
 
-def _apply(records: Records, event: Any, number: int, *, form_only: bool) -> list[Problem]:
+def _apply(records: Records, value: Any, number: int, *, form_only: bool) -> list[Problem]:
     """Apply one event to the records, and return what is wrong with it.
 
     Args:
         records: changed by the event.
-        event: the value of one line of JSON.
+        value: of one line of JSON.
         number: the line's number, from 1.
         form_only: check the event and do not apply it, as an earlier one could not be read.
     """
     try:
-        if (checked_event := checked(event)) is None:
+        if (event := from_json(value)) is None:
             records.note(
                 f"{JOURNAL_NAME}: an event of a kind that this version does not know was passed"
-                f" over: '{event['event'][:40]}'"
+                f" over: '{value['event'][:40]}'"
             )
-        elif checked_event["event"] == "session" and checked_event["format"] > FORMAT:
+        elif isinstance(event, SessionEvent) and event.format > FORMAT:
             raise EventError(
-                f"session.format: written by a later raysearch (format {checked_event['format']},"
+                f"session.format: written by a later raysearch (format {event.format},"
                 f" this one reads up to {FORMAT}): install that version"
             )
         elif not form_only:
-            records.admit(checked_event)
-            records.apply(checked_event)
+            records.admit(event)
+            records.apply(event)
     except EventError as error:
         return [Problem(location=f"line {number}", text=str(error))]
     return []

@@ -193,7 +193,7 @@ def _misfits(study: Study, record: Record, resumed: bool) -> Iterator[str]:
             if not trial_identity.contains_value(space[name], record.configuration[name]):
                 yield f"{name} = {reprlib.repr(record.configuration[name])} is not in the space"
     selector = study.resolve(record.task).selection_metric
-    if any(report["scores"] and selector not in report["scores"] for report in record.reports):
+    if any(report.scores and selector not in report.scores for report in record.reports):
         yield f"has a report without '{selector}', the score that selects"
 
 

@@ -19,8 +19,9 @@ from ..search_space import Choice, Dimension
 from ..storage import file_inside, kind_of, read_json
 from ..study import Configuration, Study, as_mapping
 from ..study.value_limits import check_values
+from .events import Phase
 from .journal import JOURNAL_NAME as JOURNAL
-from .trial_records import Phase, Record, Records
+from .trial_records import Record, Records
 
 STUDY, PROVENANCE = "study.yaml", "provenance.json"
 # The hyperparameters of version 0.1.1, from which its ids were computed. Its runs do not list them.
@@ -282,7 +283,7 @@ def _selection_problems(study: Study, records: Records, task: str) -> Iterator[P
     for record in records.of(task):
         if record.phase == "teach" or record.status != "finished":
             continue
-        scores = record.best if select == "best" else record.last
+        scores = record.scores_at(select)
         if scores and selector not in scores:
             text = f"trial {record.id} was not scored by {selector.removeprefix('dev.')}"
             yield Problem(location="search.select_on", text=text)

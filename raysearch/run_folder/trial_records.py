@@ -4,14 +4,30 @@ They are apart from `journal` because they know no file.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from .events import EventError
+from .events import (
+    AttemptEvent,
+    EndEvent,
+    Event,
+    EventError,
+    LostEvent,
+    Phase,
+    Plan,
+    RepeatEvent,
+    ReportEvent,
+    SamplerEvent,
+    SessionEvent,
+    SpentEvent,
+    TaughtEvent,
+    TrialEvent,
+)
+from .outcomes import TrialStatus
 from .sampler_state import plain_state
 
-Phase = Literal["search", "confirm", "teach"]
-Outcome = Literal["running", "finished", "stopped", "diverged", "degenerate", "failed"]
+Selection = Literal["best", "last"]  # the evaluation of a trial that counts
 
 
 @dataclass(kw_only=True)
@@ -26,7 +42,7 @@ class Record:
         configuration: values of the searched hyperparameters; of a teacher all hyperparameters.
         seed: the random seed.
         status: how it ended, or "running".
-        reports: its evaluations in order; each has a Report's fields, `attempt` and `at`.
+        reports: its evaluations in order.
         seconds_by_attempt: attempt -> wall seconds.
         devices: the number of devices that it uses, or used last.
         devices_by_attempt: attempt -> number of devices; a resumed run may use another number.
@@ -38,7 +54,7 @@ class Record:
             the end is no result of a trial.
         last: all scores at the last evaluation; empty like `best`.
         error: why it failed.
-        plan: steps, warmup, per_epoch, evaluations and rungs of its schedule.
+        plan: its schedule; None before its first attempt.
         sampler: the state that the sampler stores with it.
         repeats: how often the sampler proposed the same configuration again.
         teacher: id of the trial whose weights are its teacher; "" if it has none.
@@ -54,8 +70,8 @@ class Record:
     phase: Phase
     configuration: dict[str, Any]
     seed: int
-    status: Outcome = "running"
-    reports: list[dict[str, Any]] = field(default_factory=list)
+    status: TrialStatus = "running"
+    reports: list[ReportEvent] = field(default_factory=list)
     seconds_by_attempt: dict[int, float] = field(default_factory=dict)
     devices: int = 1
     devices_by_attempt: dict[int, int] = field(default_factory=dict)
@@ -65,7 +81,7 @@ class Record:
     best: dict[str, float] = field(default_factory=dict)
     last: dict[str, float] = field(default_factory=dict)
     error: str | None = None
-    plan: dict[str, Any] = field(default_factory=dict)
+    plan: Plan | None = None
     sampler: dict[str, Any] = field(default_factory=dict)
     repeats: int = 0
     teacher: str = ""
@@ -73,6 +89,22 @@ class Record:
     lost_device_hours: float = 0.0
     began: float = 0.0
     ended: float | None = None
+
+    def evaluation(self, select: Selection, metric: str) -> ReportEvent | None:
+        """Return the best or the last report that has scores; None if there is none.
+
+        Args:
+            select: "best" or "last"; of equal reports the first is the best.
+            metric: the score that selects.
+        """
+        scored = [report for report in self.reports if report.scores]
+        if not scored:
+            return None
+        return scored[-1] if select == "last" else max(scored, key=lambda r: r.scores[metric])
+
+    def scores_at(self, select: Selection) -> dict[str, float]:
+        """Return all scores at the best or at the last evaluation of an ended trial."""
+        return self.best if select == "best" else self.last
 
     @property
     def is_over(self) -> bool:
@@ -92,20 +124,45 @@ class Record:
         return math.fsum(s * devices.get(a, self.devices) for a, s in seconds) / 3600
 
 
+@dataclass(kw_only=True)
+class Session:
+    """One session of a run.
+
+    Attributes:
+        at: Unix time of its start.
+        until: Unix time of its last event; None if it has none.
+        elapsed: seconds from its start to its last event by the session's own clock; None in
+            version 0.1.1.
+    """
+
+    at: float
+    until: float | None = None
+    elapsed: float | None = None
+
+
 class Records:
     """The trials and sessions of a run.
 
     Attributes:
         trials: trial id -> record.
-        sessions: the sessions of the run in order. Each has `at`, the Unix time of its start, and
-            `until`, that of its last event.
+        sessions: the sessions of the run in order.
         notes: what was read but not understood or not used; each text once.
     """
 
     def __init__(self) -> None:
         self.trials: dict[str, Record] = {}
-        self.sessions: list[dict[str, Any]] = []
+        self.sessions: list[Session] = []
         self.notes: list[str] = []
+        self._handlers: dict[type[Event], Callable[[Record, Any], None]] = {
+            AttemptEvent: self._on_attempt,
+            ReportEvent: self._on_report,
+            SpentEvent: self._on_spent,
+            EndEvent: self._on_end,
+            SamplerEvent: self._on_sampler,
+            RepeatEvent: self._on_repeat,
+            TaughtEvent: self._on_taught,
+            LostEvent: self._on_lost,
+        }
 
     def of(self, task: str, phase: Phase | None = None) -> list[Record]:
         """Return the trials of a task in the order of their numbers.
@@ -122,92 +179,89 @@ class Records:
         if text not in self.notes:
             self.notes.append(text)
 
-    def admit(self, event: dict[str, Any]) -> None:
+    def admit(self, event: Event) -> None:
         """Refuse an event that cannot follow those before it.
 
         Args:
-            event: see `events.checked`.
+            event: a checked event.
 
         Raises:
             EventError: its trial was not begun, is begun twice, or has ended.
         """
-        kind = event["event"]
-        if kind == "session":
+        if isinstance(event, SessionEvent):
             return
-        trial = event["trial"]
-        record = self.trials.get(trial)
-        if kind == "trial":
+        record = self.trials.get(event.trial)
+        if isinstance(event, TrialEvent):
             if record is not None:
-                raise EventError(f"trial: '{trial}' is begun twice")
+                raise EventError(f"trial: '{event.trial}' is begun twice")
         elif record is None:
-            raise EventError(f"{kind}: of a trial that was not begun, '{trial}'")
-        elif record.is_over and kind in ("attempt", "report", "end"):
-            raise EventError(f"{kind}: of a trial that has ended, '{trial}'")
-        elif kind == "lost" and not (record.is_over and record.phase == "teach"):
-            raise EventError(f"lost: '{trial}' is no teacher that was trained")
+            raise EventError(f"{event.kind}: of a trial that was not begun, '{event.trial}'")
+        elif record.is_over and isinstance(event, AttemptEvent | ReportEvent | EndEvent):
+            raise EventError(f"{event.kind}: of a trial that has ended, '{event.trial}'")
+        elif isinstance(event, LostEvent) and not (record.is_over and record.phase == "teach"):
+            raise EventError(f"lost: '{event.trial}' is no teacher that was trained")
 
-    def apply(self, event: dict[str, Any]) -> None:
+    def apply(self, event: Event) -> None:
         """Change the records by one event.
 
         Args:
-            event: see `events.checked`; it must have passed `admit`.
+            event: a checked event; it must have passed `admit`.
         """
-        event = dict(event)
-        kind, trial = event.pop("event"), event.pop("trial", None)
-        if kind == "session":
-            self.sessions.append(event)
+        if isinstance(event, SessionEvent):
+            self.sessions.append(Session(at=event.at, elapsed=event.elapsed))
             return
-        if self.sessions and event.get("at") is not None:
-            self.sessions[-1]["until"] = event["at"]
-        if kind == "trial":
-            self.trials[trial] = Record(id=trial, **event)
-        elif trial in self.trials and (handler := getattr(self, f"_on_{kind}", None)):
-            handler(self.trials[trial], event)
-        self._count_elapsed(event.pop("elapsed", None))
+        if isinstance(event, TrialEvent):
+            values = {name: value for name, value in vars(event).items() if name != "trial"}
+            self.trials[event.trial] = Record(id=event.trial, **values)
+            return
+        record = self.trials[event.trial]
+        self._handlers[type(event)](record, event)
+        if not self.sessions:
+            return
+        session, at = self.sessions[-1], getattr(event, "at", None)
+        if at is not None:
+            session.until = at
+        if event.elapsed is not None:
+            session.elapsed = max(session.elapsed or 0.0, event.elapsed)
 
-    def _count_elapsed(self, elapsed: Any) -> None:
-        """Record how many seconds the session has run, by a clock that never goes back."""
-        if self.sessions and isinstance(elapsed, int | float) and math.isfinite(elapsed):
-            before = self.sessions[-1].get("elapsed", 0.0)
-            self.sessions[-1]["elapsed"] = max(before, elapsed)
-
-    def _on_attempt(self, record: Record, event: dict[str, Any]) -> None:
-        record.attempts = event["attempt"]
-        record.began = record.began or event["at"]
-        record.plan = event["plan"]
-        record.devices = event.get("devices", record.devices)
+    def _on_attempt(self, record: Record, event: AttemptEvent) -> None:
+        record.attempts = event.attempt
+        record.began = record.began or event.at
+        record.plan = event.plan
+        record.devices = event.devices or record.devices
         record.devices_by_attempt[record.attempts] = record.devices
         # An attempt starts from a checkpoint: later reports of the attempt before do not count.
-        record.step = event.get("from_step", 0)
-        record.reports = [r for r in record.reports if r["step"] <= record.step]
+        record.step = event.from_step
+        record.reports = [r for r in record.reports if r.step <= record.step]
 
-    def _on_report(self, record: Record, event: dict[str, Any]) -> None:
+    def _on_report(self, record: Record, event: ReportEvent) -> None:
         record.reports.append(event)
-        record.step = event["step"]
+        record.step = event.step
 
-    def _on_spent(self, record: Record, event: dict[str, Any]) -> None:
-        record.seconds_by_attempt[event["attempt"]] = event["seconds"]
-        record.step = event.get("step", record.step)
+    def _on_spent(self, record: Record, event: SpentEvent) -> None:
+        record.seconds_by_attempt[event.attempt] = event.seconds
+        record.step = record.step if event.step is None else event.step
 
-    def _on_end(self, record: Record, event: dict[str, Any]) -> None:
-        if event.get("status") == "failed":  # 0.1.1 wrote the scores up to then
-            event = {**event, "score": None, "best": {}, "last": {}}
-        record.ended = event["at"]
-        for name in ("status", "score", "best", "last", "error", "sampler"):
-            if name in event:
-                setattr(record, name, event[name])
-        record.sampler = self._plain_sampler_state(record.sampler)
+    def _on_end(self, record: Record, event: EndEvent) -> None:
+        record.ended, record.status = event.at, event.status
+        if event.status != "failed":  # 0.1.1 wrote the scores up to then
+            record.score, record.best, record.last = event.score, event.best, event.last
+        else:
+            record.score, record.best, record.last = None, {}, {}
+        record.error = record.error if event.error is None else event.error
+        sampler = record.sampler if event.sampler is None else event.sampler
+        record.sampler = self._plain_sampler_state(sampler)
 
-    def _on_sampler(self, record: Record, event: dict[str, Any]) -> None:
-        record.sampler = self._plain_sampler_state(event["sampler"])
+    def _on_sampler(self, record: Record, event: SamplerEvent) -> None:
+        record.sampler = self._plain_sampler_state(event.sampler)
 
-    def _on_repeat(self, record: Record, event: dict[str, Any]) -> None:
+    def _on_repeat(self, record: Record, event: RepeatEvent) -> None:
         record.repeats += 1
 
-    def _on_taught(self, record: Record, event: dict[str, Any]) -> None:
-        record.teacher, record.teacher_seconds = event["teacher"], event["seconds"]
+    def _on_taught(self, record: Record, event: TaughtEvent) -> None:
+        record.teacher, record.teacher_seconds = event.teacher, event.seconds
 
-    def _on_lost(self, record: Record, event: dict[str, Any]) -> None:
+    def _on_lost(self, record: Record, event: LostEvent) -> None:
         record.status, record.ended, record.lost_device_hours = "running", None, record.device_hours
 
     def _plain_sampler_state(self, stored: dict[str, Any]) -> dict[str, Any]:

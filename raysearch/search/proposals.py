@@ -14,6 +14,7 @@ from .. import search_space as spaces
 from ..recipes import RECIPES
 from ..results import leaderboard
 from ..run_folder import Journal, Phase, Record
+from ..run_folder.events import RepeatEvent, TrialEvent
 from ..run_folder.trial_identity import TrialOrigin, trial_id
 from ..study import Configuration, Study
 from .samplers import OptunaStudy
@@ -91,8 +92,7 @@ class Proposals:
             trial: Optuna's trial, if its sampler proposed the point.
         """
         identity = self._id(task, phase, point, seed)
-        self.journal.write(
-            "trial",
+        event = TrialEvent(
             trial=identity,
             number=len(self.journal.of(task)),
             task=task,
@@ -101,6 +101,7 @@ class Proposals:
             seed=seed,
             devices=self.devices,
         )
+        self.journal.write(event)
         record = self.journal.trials[identity]
         if phase == "search":
             self.optuna_study(task).begin(record, trial)
@@ -110,10 +111,10 @@ class Proposals:
         """Return the task's Optuna study, which knows all trials of the journal."""
         if task not in self._optuna_studies:
             search, records = self.study.search, self.journal.of(task, "search")
-            metric = self.study.resolve(task).selection_metric
-            # A resumed sampler must not draw the random numbers of the first session again.
-            seed = search.seed + 1000 * len(records)
-            optuna_study = OptunaStudy(self.study.resolve(task).space, search.sampler, seed, metric)
+            facts = self.study.resolve(task)
+            optuna_study = OptunaStudy(
+                facts.space, search.sampler, search.seed, facts.selection_metric
+            )
             for record in records:
                 optuna_study.replay(record)
             self._optuna_studies[task] = optuna_study
@@ -138,7 +139,8 @@ class Proposals:
             known = self.journal.trials.get(self._id(task, "search", point, seed))
             if known is None:
                 return self.begin(task, "search", point, seed, trial)
-            self.journal.write("repeat", trial=known.id, **self.clock.stamp())
+            at, elapsed = self.clock.at, self.clock.elapsed
+            self.journal.write(RepeatEvent(trial=known.id, at=at, elapsed=elapsed))
             optuna_study.repeat(trial, known)
         return self.begin(task, "search", self._untried(task), seed)
 

@@ -6,10 +6,11 @@ It is apart from `proposals` because that knows the journal, and this knows Optu
 import json
 import sqlite3
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import optuna
 from optuna.distributions import (
     BaseDistribution,
@@ -48,18 +49,7 @@ def distribution(dimension: Dimension) -> BaseDistribution:
     return FloatDistribution(float(low), float(high), log=isinstance(dimension, LogUniform))
 
 
-def sampler(name: str, seed: int) -> BaseSampler:
-    """Return a sampler; every argument whose default Optuna might change is set.
-
-    Args:
-        name: as in a study: "tpe", "cmaes", "random" or "grid". A grid is not sampled: its sampler
-            only records trials.
-        seed: of the sampler.
-    """
-    if name == "random" or name == "grid":
-        return RandomSampler(seed=seed)
-    if name == "cmaes":
-        return PlainCmaEsSampler(seed=seed, warn_independent_sampling=False)
+def _tpe(seed: int) -> BaseSampler:
     return TPESampler(
         seed=seed,
         multivariate=True,
@@ -70,13 +60,30 @@ def sampler(name: str, seed: int) -> BaseSampler:
     )
 
 
+def _random(seed: int) -> BaseSampler:
+    return RandomSampler(seed=seed)
+
+
+def _cmaes(seed: int) -> BaseSampler:
+    return PlainCmaEsSampler(seed=seed, warn_independent_sampling=False)
+
+
+# Name in a study -> the sampler of a seed. Every argument whose default Optuna might change is set.
+SAMPLERS: dict[str, Callable[[int], BaseSampler]] = {
+    "tpe": _tpe,
+    "random": _random,
+    "grid": _random,  # a grid is not sampled, see `Proposals`: this only records trials
+    "cmaes": _cmaes,
+}
+
+
 class OptunaStudy:
     """The Optuna study of one task.
 
     Args:
         space: what is searched.
-        name: of the sampler, see `sampler`.
-        seed: of the sampler.
+        name: of the sampler, see SAMPLERS.
+        seed: of the search; every trial's sampler has a seed of its own that follows from it.
         metric: the score that selects; reports have it as their intermediate value.
 
     Attributes:
@@ -84,18 +91,16 @@ class OptunaStudy:
     """
 
     def __init__(self, space: Space, name: str, seed: int, metric: str) -> None:
-        self.space, self.metric = space, metric
+        self.space, self.metric, self._name, self._seed = space, metric, name, seed
         self._distributions = {name: distribution(d) for name, d in space.items()}
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # some arguments are experimental
-            optuna_sampler = sampler(name, seed)
-        self.study = optuna.create_study(direction="maximize", sampler=optuna_sampler)
+        self._count = 0  # of Optuna's trials
+        self.study = optuna.create_study(direction="maximize", sampler=self._sampler())
         # Record's id -> Optuna's trials of it: the first began it, the others are repeats.
         self._trials: dict[str, list[optuna.Trial]] = {}
 
     def ask(self) -> tuple[dict[str, Any], optuna.Trial]:
         """Return a new point, and Optuna's trial, which is to be told its result."""
-        trial = self.study.ask(self._distributions)
+        trial = self._ask()
         return self._point(trial.params), trial
 
     def begin(self, record: Record, trial: optuna.Trial | None = None) -> None:
@@ -133,6 +138,7 @@ class OptunaStudy:
         """Add a trial of an earlier session, with its repeats, as if it had been told then."""
         if record.is_over:
             self.study.add_trial(self.frozen(record))
+            self._count += 1
         else:
             self.begin(record)
         for _ in range(record.repeats):
@@ -146,9 +152,7 @@ class OptunaStudy:
         """
         state = _STATES[record.status]
         values = {
-            round(100 * r["step"] / r["steps"]): r["scores"][self.metric]
-            for r in record.reports
-            if r["scores"]
+            round(100 * r.step / r.steps): r.scores[self.metric] for r in record.reports if r.scores
         }
         value = record.score if state == TrialState.COMPLETE else None
         if state == TrialState.PRUNED:  # as in Optuna: its last intermediate value
@@ -166,7 +170,24 @@ class OptunaStudy:
     def _ask_for(self, record: Record) -> optuna.Trial:
         """Return Optuna's trial for a point that its sampler did not propose."""
         self.study.enqueue_trial(self._params(record.configuration))
+        return self._ask()
+
+    def _ask(self) -> optuna.Trial:
+        """Return Optuna's next trial."""
+        self.study.sampler = self._sampler()
+        self._count += 1
         return self.study.ask(self._distributions)
+
+    def _sampler(self) -> BaseSampler:
+        """Return a sampler for the next trial, whose seed depends on the trial's number.
+
+        A resumed run thus draws the numbers that an uninterrupted one would have drawn, although no
+        state of a random number generator is kept.
+        """
+        words = np.random.SeedSequence([self._seed, self._count]).generate_state(1)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # some arguments are experimental
+            return SAMPLERS[self._name](int(words[0]))
 
     def _finish(self, trial: optuna.Trial, record: Record) -> None:
         frozen = self.frozen(record)

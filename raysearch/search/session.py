@@ -230,9 +230,9 @@ class Session:
             if r.status != "failed" and r.configuration == record.configuration
         ]
         metric = self.study.resolve(record.task).selection_metric
-        score = max(r["scores"][metric] for r in record.reports if r["scores"])
-        if self.study.search.select == "last":
-            score = record.reports[-1]["scores"][metric]
+        counted = record.evaluation(self.study.search.select, metric)
+        assert counted is not None, "weights of a trial without scores"
+        score = counted.scores[metric]
         # Of equal scores the trial that began first wins, whichever ends first: a rerun keeps the
         # same weights.
         ranks = ((counted_score(self.study.resolve(r.task), r), -r.number) for r in rivals)
@@ -259,7 +259,7 @@ class Session:
             "metric": self.study.resolve(record.task).selection_metric,
             "report": confirm.report,
             "seeds": list(confirm.seeds),
-            "status": record.reports[-1]["status"],
+            "status": record.reports[-1].status,
         }
 
     def _weights(self, record: Record) -> Path:

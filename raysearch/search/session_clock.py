@@ -16,10 +16,12 @@ class SessionClock:
     def __init__(self) -> None:
         self._began = time.monotonic()
 
-    def elapsed(self) -> dict[str, float]:
-        """Return `elapsed`, the seconds since the session began."""
-        return {"elapsed": max(0.0, round(time.monotonic() - self._began, 3))}
+    @property
+    def at(self) -> float:
+        """The Unix time in seconds."""
+        return time.time()
 
-    def stamp(self) -> dict[str, float]:
-        """Return `at`, the Unix time in seconds, and `elapsed`."""
-        return {"at": time.time(), **self.elapsed()}
+    @property
+    def elapsed(self) -> float:
+        """The seconds since the session began."""
+        return max(0.0, round(time.monotonic() - self._began, 3))

@@ -13,6 +13,7 @@ from typing import Any
 from ..data.encoding_cache import cache_folder
 from ..errors import InputError, Problem
 from ..run_folder import Record
+from ..run_folder.outcomes import OUTCOMES
 from ..storage import (
     inside,
     is_id,
@@ -24,6 +25,7 @@ from ..storage import (
     write_atomically,
 )
 
+_USABLE = [status for status, meaning in OUTCOMES.items() if meaning.has_model]
 FACTS, WEIGHTS = "facts.json", "weights.safetensors"
 
 
@@ -97,7 +99,7 @@ def _is_complete(facts: object) -> bool:
     """Return whether a teacher's facts have the fields that a run reads, with their types."""
     if not isinstance(facts, dict) or not isinstance(facts.get("digest"), str):
         return False
-    if facts.get("status") not in ("finished", "degenerate") or not _is_real(facts.get("seconds")):
+    if facts.get("status") not in _USABLE or not _is_real(facts.get("seconds")):
         return False
     scores = [facts.get("best"), facts.get("last")]
     if not all(isinstance(s, dict) and all(map(_is_real, s.values())) for s in scores):

@@ -5,18 +5,31 @@ not empty.
 """
 
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from enum import Enum
 from typing import Any
 
 from .. import __version__, metrics, tasks
 from ..results import leaderboard
 from ..run_folder import FORMAT, Journal, Phase, Record, opening
+from ..run_folder.events import (
+    EndEvent,
+    LostEvent,
+    ReportEvent,
+    SessionEvent,
+    StoredEndEvent,
+    TaughtEvent,
+)
+from ..run_folder.outcomes import Outcome, gets_worst_score, has_model
+from ..run_folder.report import Report
 from ..run_folder.trial_identity import TrialOrigin, refuse_others
+from ..run_folder.trial_records import Selection
 from ..study import Study
+from ..workers.messages import TrialRequest
 from .proposals import Proposals
 from .samplers import OptunaStudy
 from .session_clock import SessionClock
-from .successive_halving import should_continue
+from .stopping_rules import should_continue, stopping_rule
 from .teacher_store import TeacherStore, teacher_failure
 
 # More trials are proposed while at most this many wait for a teacher, for each one that runs.
@@ -35,6 +48,24 @@ class QueueState(Enum):
     DONE = "done"
 
 
+@dataclass(frozen=True, kw_only=True)
+class TrialResult:
+    """What a trial that has ended came to.
+
+    Attributes:
+        status: how it ended.
+        score: of the evaluation that counts; the metric's worst value if the trial diverged or
+            learned nothing; None if it failed.
+        best: all scores at the best evaluation.
+        last: all scores at the last evaluation.
+    """
+
+    status: Outcome
+    score: float | None
+    best: dict[str, float]
+    last: dict[str, float]
+
+
 class TrialQueue:
     """The trials of a study, one after another.
 
@@ -47,6 +78,7 @@ class TrialQueue:
 
     Attributes:
         live: ids of the trials that run.
+        rule: stops trials of the search early; None if the study stops none.
 
     Raises:
         InputError: the journal's trials belong to another study, data or model.
@@ -65,11 +97,16 @@ class TrialQueue:
         self.study, self.journal, self.store = study, journal, store or TeacherStore()
         self.clock = SessionClock()
         self.proposals = Proposals(study, journal, content, devices, self.clock)
+        halving = study.search.stop_early
+        self.rule = None if halving is None else stopping_rule(halving)
         self.live: set[str] = set()
         unfinished = [r for r in journal.trials.values() if not r.is_over]
         # Teachers first: others wait for them.
         self._waiting = [r.id for r in sorted(unfinished, key=lambda r: r.phase != "teach")]
-        journal.write("session", **self.clock.stamp(), version=__version__, format=FORMAT)
+        session = SessionEvent(
+            at=self.clock.at, elapsed=self.clock.elapsed, version=__version__, format=FORMAT
+        )
+        journal.write(session)
 
     def next(self) -> Record | QueueState:
         """Return the next trial to run, begun in the journal, or why there is none.
@@ -98,54 +135,65 @@ class TrialQueue:
         planned = sum(sum(self.planned_trials(task).values()) for task in self.study.tasks)
         return planned - len(self.journal.trials) + len(self._waiting)
 
-    def report(self, record: Record, values: dict[str, Any]) -> bool:
+    def report(self, record: Record, report: Report, attempt: int) -> bool:
         """Record a report and return whether the trial continues.
 
         Args:
             record: the trial.
-            values: a Report's fields, with `attempt`.
+            report: its evaluation.
+            attempt: number of the attempt that made it.
         """
-        self.journal.write("report", trial=record.id, **self.clock.stamp(), **values)
-        halving = self.study.search.stop_early
-        if halving is None or record.phase != "search" or values["status"] != "running":
+        event = ReportEvent(
+            trial=record.id,
+            at=self.clock.at,
+            elapsed=self.clock.elapsed,
+            **asdict(report),
+            attempt=attempt,
+        )
+        self.journal.write(event)
+        if self.rule is None:
             return True
         metric = self.study.resolve(record.task).selection_metric
-        others = self.journal.of(record.task, "search")
-        return should_continue(record, others, metric, halving.keep)
+        return should_continue(self.rule, record, self.journal.of(record.task), metric)
 
-    def outcome(self, record: Record, status: str) -> dict[str, Any]:
-        """Return the result of a trial that ends with this status.
-
-        Returns:
-            `status`; `score`, of the evaluation that counts, the metric's worst value if the trial
-            diverged or learned nothing, None if it failed; `best` and `last`, all scores of these
-            evaluations.
-        """
+    def outcome(self, record: Record, status: Outcome) -> TrialResult:
+        """Return the result of a trial that ends with this status."""
         if status == "failed":  # the scores that it had reached are in its reports
-            return {"status": status, "score": None, "best": {}, "last": {}}
+            return TrialResult(status=status, score=None, best={}, last={})
         task, metric = tasks.get(record.task), self.study.resolve(record.task).selection_metric
-        scored = [r["scores"] for r in record.reports if r["scores"]]
-        best = max(scored, key=lambda scores: scores[metric]) if scored else {}
-        last = scored[-1] if scored else {}
-        score = (best if self._selection_of(record) == "best" else last).get(metric)
-        if status in ("diverged", "degenerate"):
+        best, last = (record.evaluation(select, metric) for select in ("best", "last"))
+        counted = best if self._selection_of(record) == "best" else last
+        score = counted.scores[metric] if counted else None
+        if gets_worst_score(status):
             score = metrics.worst(task.metric)
-        return {"status": status, "score": score, "best": best, "last": last}
+        return TrialResult(
+            status=status,
+            score=score,
+            best=best.scores if best else {},
+            last=last.scores if last else {},
+        )
 
-    def end(self, record: Record, status: str, error: str | None = None) -> None:
+    def end(self, record: Record, status: Outcome, error: str | None = None) -> None:
         """End a trial: write its result to the journal, then tell the sampler.
 
         Args:
             record: the trial.
-            status: "finished", "stopped", "diverged", "degenerate" or "failed".
+            status: how it ended.
             error: why it failed.
         """
-        values = {**self.outcome(record, status), "error": error}
-        if record.phase == "search":
-            values["sampler"] = self.optuna_study(record.task).sampler_state(record)
-        self.journal.write("end", trial=record.id, **self.clock.stamp(), **values)
+        is_search = record.phase == "search"
+        sampler = self.optuna_study(record.task).sampler_state(record) if is_search else None
+        event = EndEvent(
+            trial=record.id,
+            at=self.clock.at,
+            elapsed=self.clock.elapsed,
+            **vars(self.outcome(record, status)),
+            error=error,
+            sampler=sampler,
+        )
+        self.journal.write(event)
         self.live.discard(record.id)
-        if record.phase == "search":
+        if is_search:
             self.optuna_study(record.task).tell(record)
 
     def requeue(self, record: Record) -> None:
@@ -173,26 +221,27 @@ class TrialQueue:
         """
         seconds = 3600 * (record.device_hours - record.lost_device_hours)
         facts = {"task": record.task, "configuration": record.configuration, "seed": record.seed}
-        outcome = self.outcome(record, record.reports[-1]["status"])
-        self.store.put(record.id, weights, {**facts, "seconds": seconds, **outcome})
+        status = record.reports[-1].status
+        assert status != "running", "a teacher that has not ended"
+        result = vars(self.outcome(record, status))
+        self.store.put(record.id, weights, {**facts, "seconds": seconds, **result})
 
-    def request(self, record: Record) -> dict[str, Any]:
-        """Return what a lane needs to know about a trial: the fields of a TrialRequest."""
-        halving = self.study.search.stop_early
-        rungs = halving.at if halving and record.phase == "search" else ()
-        return {
-            "trial": record.id,
-            "task": record.task,
-            "configuration": {**self.study.resolve(record.task).fixed, **record.configuration},
-            "seed": record.seed,
-            "rungs": tuple(rungs),
-            "selector": self.study.resolve(record.task).selection_metric,
-            "select": self._selection_of(record),
-            "keep": self.wants_weights(record),
-            "teacher": record.teacher,
-            "attempt": record.attempts + 1,
-            "retries": max(0, self.study.search.max_failures - record.attempts),
-        }
+    def request(self, record: Record) -> TrialRequest:
+        """Return what a lane needs to know about a trial."""
+        rungs = self.rule.fractions if self.rule and record.phase == "search" else ()
+        return TrialRequest(
+            trial=record.id,
+            task=record.task,
+            configuration={**self.study.resolve(record.task).fixed, **record.configuration},
+            seed=record.seed,
+            rungs=rungs,
+            selector=self.study.resolve(record.task).selection_metric,
+            select=self._selection_of(record),
+            keep=self.wants_weights(record),
+            teacher=record.teacher,
+            attempt=record.attempts + 1,
+            retries=max(0, self.study.search.max_failures - record.attempts),
+        )
 
     def _next_waiting(self) -> Record | None:
         """Return the first waiting trial that can run, or the teacher that one waits for."""
@@ -215,7 +264,9 @@ class TrialQueue:
         if record.phase == "teach":
             if facts := self.store.find(record.id):
                 result = {name: facts[name] for name in ("status", "score", "best", "last")}
-                self.journal.write("end", trial=record.id, **self.clock.stamp(), **result)
+                at, elapsed = self.clock.at, self.clock.elapsed
+                event = StoredEndEvent(trial=record.id, at=at, elapsed=elapsed, **result)
+                self.journal.write(event)
             return record
         identity, configuration = self.proposals.teacher(record) or ("", {})
         if not identity:
@@ -225,25 +276,32 @@ class TrialQueue:
         teacher = self.journal.trials.get(identity)
         if facts := self.store.find(identity):
             if not record.teacher:
-                values = {"teacher": identity, "seconds": facts["seconds"]}
-                self.journal.write("taught", trial=record.id, **self.clock.stamp(), **values)
+                taught = TaughtEvent(
+                    trial=record.id,
+                    at=self.clock.at,
+                    elapsed=self.clock.elapsed,
+                    teacher=identity,
+                    seconds=facts["seconds"],
+                )
+                self.journal.write(taught)
             return record
         if teacher is None:
             return self.proposals.begin(record.task, "teach", configuration, record.seed)
-        if not teacher.is_over:
+        if (status := teacher.status) == "running":
             return None
-        if teacher.status in ("diverged", "failed"):
-            self.end(record, teacher.status, teacher_failure(teacher))
+        if not has_model(status):
+            self.end(record, status, teacher_failure(teacher))
             return record
-        self.journal.write("lost", trial=identity, **self.clock.stamp())  # it is trained again
+        lost = LostEvent(trial=identity, at=self.clock.at, elapsed=self.clock.elapsed)
+        self.journal.write(lost)  # it is trained again
         return teacher
 
     def _waiting_of(self, task: str) -> int:
         return sum(self.journal.trials[identity].task == task for identity in self._waiting)
 
-    def _selection_of(self, record: Record) -> str:
-        """Return which evaluation of a trial counts, "best" or "last"."""
-        selection: str = self.study.search.select
+    def _selection_of(self, record: Record) -> Selection:
+        """Return which evaluation of a trial counts."""
+        selection: Selection = self.study.search.select
         if record.phase == "teach":
             hyper = self.study.resolve(record.task).hyperparameters(record.configuration)
             selection = getattr(hyper, "teacher_select", selection)

@@ -6,6 +6,7 @@ trials are records in the journal.
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import ray
@@ -15,7 +16,14 @@ from ray.tune.search import Searcher
 
 from ..errors import RaysearchError
 from ..run_folder import Record
-from ..workers.broker import TrialRequest
+from ..run_folder.events import AttemptEvent, SpentEvent
+from ..run_folder.outcomes import has_model
+from ..workers.messages import (
+    AttemptProgress,
+    LaneEvent,
+    TrialEnd,
+    TrialReport,
+)
 from ..workers.ray_internals import remove_worker_groups
 from .data_preparation import BackgroundPreparation
 from .trial_queue import QueueState, TrialQueue
@@ -75,8 +83,8 @@ class TuneAdapter:
             tune_id: Tune's id of that trial.
 
         Returns:
-            {"request": TrialRequest}; {"request": None} for a lane that starts without a trial;
-            None for later; Searcher.FINISHED for never.
+            {"request": TrialRequest}, as Tune's configurations are mappings; {"request": None} for
+            a lane that starts without a trial; None for later; Searcher.FINISHED for never.
         """
         if len(self.running) >= self.lanes():
             return None
@@ -92,7 +100,7 @@ class TuneAdapter:
         self.running[tune_id] = record
         self.on_change(record)
         self._publish_teachers()
-        return {"request": TrialRequest(**self.queue.request(record))}
+        return {"request": self.queue.request(record)}
 
     def _take(self) -> Record | QueueState:
         """Return the queue's next trial that needs a lane; announce those that end without one."""
@@ -122,40 +130,41 @@ class TuneAdapter:
             self._next = record if isinstance(record, Record) else None
         return False
 
-    def on_report(self, tune_id: str, event: dict[str, Any]) -> bool:
+    def on_event(self, tune_id: str, event: LaneEvent) -> bool:
         """Record an event of a lane and return whether its trial continues.
 
         Args:
             tune_id: Tune's id of the trial.
-            event: see `TrialBroker.report`; it is changed.
+            event: what the lane's step returned.
         """
         record = self.running[tune_id]
         if record is None:
             return self._stays_idle()
-        progress = event.pop("progress", {})
-        if progress:
-            seconds = event.get("seconds", progress["seconds"])
-            self._record_progress({**progress, "seconds": seconds}, final=True)
-        if event.pop("kind") == "end":
+        assert isinstance(event, TrialReport | TrialEnd), "a lane with a trial is not idle"
+        seconds = event.report.seconds if isinstance(event, TrialReport) else event.seconds
+        if (progress := event.progress) is not None:
+            progress = progress if seconds is None else replace(progress, seconds=seconds)
+            self._record_progress(progress, final=True)
+        if isinstance(event, TrialEnd):
             return False
-        continues = self.queue.report(record, event)
+        continues = self.queue.report(record, event.report, event.attempt)
         self.on_change(record)
         return continues
 
-    def on_end(self, tune_id: str, event: dict[str, Any]) -> None:
+    def on_end(self, tune_id: str, event: LaneEvent) -> None:
         """End a trial that has ended by itself or was stopped at a report.
 
         Args:
             tune_id: Tune's id of the trial.
-            event: its last one; of a stopped trial a report, whose `status` is "running".
+            event: its last one; of a stopped trial a report.
         """
         record = self.running.pop(tune_id)
         if record is None:
             return
-        if event["status"] == "running":
+        if not isinstance(event, TrialEnd):
             self.queue.end(record, "stopped")
         else:
-            if self.queue.wants_weights(record) and event["status"] not in ("failed", "diverged"):
+            if self.queue.wants_weights(record) and has_model(event.status):
                 weights = ray.get(self.broker.pop_weights.remote(record.id))
                 try:
                     if weights:
@@ -163,7 +172,7 @@ class TuneAdapter:
                 except (OSError, RaysearchError) as error:
                     self.error = error
                     return
-            self.queue.end(record, event["status"], event.get("error"))
+            self.queue.end(record, event.status, event.error)
         self.on_change(record)
 
     def on_lane_death(self, tune_id: str) -> None:
@@ -201,28 +210,37 @@ class TuneAdapter:
         if self._dead_lanes:
             remove_worker_groups(self._dead_lanes)
 
-    def _record_progress(self, progress: dict[str, Any], final: bool = False) -> None:
+    def _record_progress(self, progress: AttemptProgress, final: bool = False) -> None:
         """Write an attempt's beginning, and what it has cost, to the journal.
 
         Args:
-            progress: see `LaneState`.
+            progress: of the attempt.
             final: whether its cost is written however recent the last entry is.
         """
-        record = self.queue.journal.trials.get(progress.get("trial", ""))
+        record = self.queue.journal.trials.get(progress.trial)
         if record is None or record.is_over:
             return
-        journal, attempt = self.queue.journal, progress["attempt"]
+        journal, clock, attempt = self.queue.journal, self.queue.clock, progress.attempt
         if attempt > record.attempts:
-            begun = {name: progress[name] for name in ("attempt", "plan", "from_step")}
-            begun["devices"] = self.queue.proposals.devices  # a resumed run may have other lanes
-            journal.write("attempt", trial=record.id, **self.queue.clock.stamp(), **begun)
+            begun = AttemptEvent(
+                trial=record.id,
+                at=clock.at,
+                elapsed=clock.elapsed,
+                attempt=attempt,
+                plan=progress.plan,
+                from_step=progress.from_step,
+                devices=self.queue.proposals.devices,  # a resumed run may have other lanes
+            )
+            journal.write(begun)
             self.on_change(record)
-        seconds = progress["seconds"] - progress["spent_before"]
+        seconds = progress.seconds - progress.spent_before
         written = self._written_seconds.get((record.id, attempt), 0.0)
         if final or seconds - written > SPENT_INTERVAL:
-            step = progress.get("step", record.step)
-            spent = {"attempt": attempt, "seconds": seconds, "step": step}
-            journal.write("spent", trial=record.id, **self.queue.clock.elapsed(), **spent)
+            step = record.step if progress.step is None else progress.step
+            spent = SpentEvent(
+                trial=record.id, elapsed=clock.elapsed, attempt=attempt, seconds=seconds, step=step
+            )
+            journal.write(spent)
             self._written_seconds[record.id, attempt] = seconds
 
 
@@ -247,7 +265,7 @@ class AdapterSearcher(Searcher):
             self.adapter.on_lane_death(trial_id)
         elif trial_id in self.adapter.running:
             assert result is not None
-            self.adapter.on_end(trial_id, result["event"][0])
+            self.adapter.on_end(trial_id, result["event"])
 
     def save(self, checkpoint_path: str) -> None:
         """Do nothing: a run continues from its journal."""
@@ -265,7 +283,7 @@ class AdapterScheduler(FIFOScheduler):
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
         """Return whether Tune's trial continues after a report."""
-        continues = self.adapter.on_report(trial.trial_id, dict(result["event"][0]))
+        continues = self.adapter.on_event(trial.trial_id, result["event"])
         return TrialScheduler.CONTINUE if continues else TrialScheduler.STOP
 
 

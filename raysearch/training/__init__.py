@@ -4,11 +4,11 @@ It is apart from the workers because it knows torch, but neither Ray nor the sea
 """
 
 from ..recipes.schedule import Schedule, make_schedule
+from ..run_folder.report import Report
 from .distributed import DistributedContext
 from .evaluation import predict_outputs
 from .gradient_accumulation import MicroBatchLimit
 from .job import Job
-from .report import Report, Status
 from .trainer import Trainer
 
 __all__ = [
@@ -17,7 +17,6 @@ __all__ = [
     "MicroBatchLimit",
     "Report",
     "Schedule",
-    "Status",
     "Trainer",
     "make_schedule",
     "predict_outputs",

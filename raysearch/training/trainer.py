@@ -20,13 +20,14 @@ from ..heads import HEADS
 from ..models.reusable import export_weights
 from ..recipes.schedule import learning_rate
 from ..run_folder import dev_predictions
+from ..run_folder.outcomes import ReportStatus
+from ..run_folder.report import Report
 from . import precision
 from .distributed import DistributedContext
 from .evaluation import multilingual_scores, predict_outputs
 from .gradient_accumulation import GradientAccumulator, MicroBatchLimit, add_to_sums
 from .job import Job
 from .optimizer import AdamW
-from .report import Report, Status
 
 CHECK_EVERY = 32  # steps between checks of the loss; each check waits for the device
 CHANCE_STEPS = 500  # steps after which a loss at chance is not just a slow start
@@ -209,7 +210,7 @@ class Trainer:
         self._keep_if_best(report)
         return report
 
-    def _status(self, scores: dict[str, float], stuck: bool, chance: bool) -> Status:
+    def _status(self, scores: dict[str, float], stuck: bool, chance: bool) -> ReportStatus:
         """Return the status of the trial after an evaluation.
 
         It is degenerate if the evaluation that counts shows a model that has learned nothing. With
@@ -272,7 +273,7 @@ class Trainer:
             name: sum(worker.get(name, 0.0) for worker in gathered) / self._units for name in names
         }
 
-    def _report(self, scores: dict[str, float], status: Status) -> Report:
+    def _report(self, scores: dict[str, float], status: ReportStatus) -> Report:
         means, self._losses, self._units = self._mean_losses(), {}, 0
         terms = {name: x if math.isfinite(x) else math.inf for name, x in means.items()}
         return Report(

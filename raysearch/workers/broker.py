@@ -7,58 +7,22 @@ starts at once, and it never blocks.
 import asyncio
 import time
 from dataclasses import dataclass, field, replace
-from enum import Enum
 from typing import Any
 
 from ray import ObjectRef
 from ray.exceptions import RayActorError
 
+from .messages import (
+    AttemptProgress,
+    Decision,
+    LaneEvent,
+    TrialEnd,
+    TrialRequest,
+    WorkerHung,
+    WorkerMessage,
+)
+
 POLL = 1.0  # seconds between two checks of a silent worker
-
-
-class Decision(Enum):
-    """What a worker does after a report.
-
-    Attributes:
-        CONTINUE: train on, to the next report.
-        STOP: leave the trial.
-    """
-
-    CONTINUE = "continue"
-    STOP = "stop"
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrialRequest:
-    """A trial that a lane is to run.
-
-    Attributes:
-        trial: id of the trial.
-        task: name of the task.
-        configuration: the point of the search space together with the fixed hyperparameters.
-        seed: of the trial.
-        rungs: fractions of the schedule that need an evaluation.
-        selector: the score that selects, for example "dev.accuracy".
-        select: "best" or "last", the evaluation that counts.
-        keep: whether the weights are needed after the trial's end.
-        teacher: id of the trial whose weights teach this one; "" for none.
-        attempt: number of this attempt, from 1 over the whole run.
-        retries: how many more attempts are allowed.
-        serial: number of the request in its lane, from 1; the broker sets it.
-    """
-
-    trial: str
-    task: str
-    configuration: dict[str, Any]
-    seed: int
-    rungs: tuple[float, ...] = ()
-    selector: str = ""
-    select: str = "best"
-    keep: bool = False
-    teacher: str = ""
-    attempt: int = 1
-    retries: int = 0
-    serial: int = 0
 
 
 @dataclass(kw_only=True)
@@ -71,7 +35,7 @@ class LaneState:
         events: what the worker has reported and Tune has not fetched.
         pending_report: the worker's open report, resolved with a decision.
         changed: set when there is a new request, or when the lane closes.
-        progress: of the running attempt: trial, attempt, plan, from_step, seconds, spent_before.
+        progress: of the running attempt; None until it has begun.
         last_heartbeat: when the worker last showed that it is alive, in monotonic seconds; before
             its first sign of life, when it was requested.
         number: of the lane, from 1; it marks the placement groups of the lane's workers.
@@ -81,10 +45,10 @@ class LaneState:
 
     request: TrialRequest | None = None
     serial: int = 0
-    events: asyncio.Queue[dict[str, Any]] = field(default_factory=asyncio.Queue)
+    events: asyncio.Queue[LaneEvent] = field(default_factory=asyncio.Queue)
     pending_report: asyncio.Future[Decision] | None = None
     changed: asyncio.Event = field(default_factory=asyncio.Event)
-    progress: dict[str, Any] = field(default_factory=dict)
+    progress: AttemptProgress | None = None
     last_heartbeat: float = field(default_factory=time.monotonic)
     number: int = 0
     lane: Any = None
@@ -137,7 +101,7 @@ class TrialBroker:
         self._lanes[lane] = LaneState(number=self._registered, request=request, lane=handle)
         return self._registered
 
-    async def next_event(self, lane: str, request: TrialRequest | None) -> dict[str, Any]:
+    async def next_event(self, lane: str, request: TrialRequest | None) -> LaneEvent:
         """Begin a trial, or let the running one continue; then wait for its next event.
 
         Args:
@@ -145,8 +109,8 @@ class TrialBroker:
             request: the trial to begin; None to continue.
 
         Returns:
-            What the worker reports next, or {"kind": "hung", "seconds": ...} if it shows no sign of
-            life for too long. The time in which a task's data is prepared does not count.
+            What the worker reports next, or a WorkerHung if it shows no sign of life for too long.
+            The time in which a task's data is prepared does not count.
         """
         state = self._lanes[lane]
         if request is not None:
@@ -154,7 +118,7 @@ class TrialBroker:
             state.serial += 1
             state.request = replace(request, serial=state.serial)
             state.events = asyncio.Queue()
-            state.progress = {}
+            state.progress = None
             state.changed.set()
         else:
             self._resolve_report(state, Decision.CONTINUE)
@@ -167,7 +131,7 @@ class TrialBroker:
                 if state.request and state.request.task not in self._data:
                     state.last_heartbeat = time.monotonic()  # its data is being prepared
                 elif silent > self._hang:
-                    return {"kind": "hung", "seconds": silent}
+                    return WorkerHung(seconds=silent)
 
     def close_lane(self, lane: str) -> None:
         """Let the lane's worker leave."""
@@ -189,11 +153,11 @@ class TrialBroker:
         state = self._lanes[lane]
         state.pending_report, state.last_heartbeat = None, time.monotonic()
         request = state.request
-        if request is None or not state.progress:
+        if request is None or state.progress is None:
             return
         if request.retries == 0:
             error = f"the worker died {request.attempt} times"
-            state.events.put_nowait({"kind": "end", "status": "failed", "error": error})
+            state.events.put_nowait(TrialEnd(status="failed", error=error))
             state.request = None
             return
         state.request = replace(request, attempt=request.attempt + 1, retries=request.retries - 1)
@@ -217,8 +181,8 @@ class TrialBroker:
         state.last_heartbeat = time.monotonic()
         return state.request
 
-    def attempt_started(self, lane: str, serial: int, progress: dict[str, Any]) -> None:
-        """Record that an attempt has begun, with its plan and the step that it starts from."""
+    def attempt_started(self, lane: str, serial: int, progress: AttemptProgress) -> None:
+        """Record that an attempt has begun."""
         if (state := self._state_of(lane, serial)) is not None:
             state.progress = progress
 
@@ -226,31 +190,32 @@ class TrialBroker:
         """Record a sign of life, with the seconds spent and the steps done so far."""
         if (state := self._state_of(lane, serial)) is not None:
             state.last_heartbeat = time.monotonic()
-            state.progress |= {"seconds": seconds, "step": step}
+            if state.progress is not None:
+                state.progress = replace(state.progress, seconds=seconds, step=step)
 
-    async def report(self, lane: str, serial: int, event: dict[str, Any]) -> Decision:
-        """Pass an event on and wait for the decision on it; an end needs no decision.
+    async def report(self, lane: str, serial: int, message: WorkerMessage) -> Decision:
+        """Pass a message on and wait for the decision on it; an end needs no decision.
 
         Args:
             lane: name of the lane.
-            serial: of the request that the event belongs to; one of an older request is ignored.
-            event: `kind` "report" with a Report's fields, or `kind` "end" with `status`.
+            serial: of the request that the message belongs to; one of an older request is ignored.
+            message: a report of the trial, or its end.
         """
         state = self._state_of(lane, serial)
         if state is None:
             return Decision.STOP
         state.last_heartbeat = time.monotonic()
-        state.events.put_nowait({**event, "progress": state.progress})
-        if event["kind"] == "end":
-            state.request, state.progress = None, {}
+        state.events.put_nowait(replace(message, progress=state.progress))
+        if isinstance(message, TrialEnd):
+            state.request, state.progress = None, None
             return Decision.STOP
         state.pending_report = asyncio.get_running_loop().create_future()
         return await state.pending_report
 
     # Called by the driver.
 
-    def running_attempts(self) -> list[dict[str, Any]]:
-        """Return the progress of the running attempts, with the seconds that each has spent."""
+    def running_attempts(self) -> list[AttemptProgress]:
+        """Return the progress of the running attempts."""
         return [
             state.progress for state in self._lanes.values() if state.request and state.progress
         ]

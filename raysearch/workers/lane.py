@@ -15,7 +15,7 @@ from ray import tune
 from ray.train.torch import TorchConfig
 from ray.train.v2.api.config import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
 
-from .broker import TrialRequest
+from .messages import LaneEvent, LaneIdle, TrialEnd, TrialRequest, WorkerHung
 from .ray_internals import LANE_TAG, LaneTrainer
 
 # Collectives wait this long, in seconds: a hang is noticed by the broker's heartbeat instead.
@@ -48,25 +48,24 @@ class Lane(tune.Trainable):
         """Return the next event of the trial: a report, or its end.
 
         Returns:
-            `event`: a tuple of the event alone; `done`: whether it is the trial's end.
+            `event`: a LaneEvent; `done`: whether it is the trial's end.
 
         Raises:
             RuntimeError: the workers are gone, or show no sign of life.
         """
         if self.idle:
             time.sleep(IDLE)
-            return {"event": ({"kind": "idle"},)}
+            return {"event": LaneIdle()}
         thread = self.thread or self._start()
         request, self.request = self.request, None
         next_event = self.broker.next_event.remote(self.name, request)
         while not (ready := ray.wait([next_event], timeout=2)[0]):
             if not thread.is_alive():
                 raise RuntimeError(f"the workers of {self.name} are gone: {self.failure}")
-        event = ray.get(ready[0])
-        if event["kind"] == "hung":
-            raise RuntimeError(f"no sign of life from {self.name} for {event['seconds']:.0f} s")
-        # In a tuple, as Tune flattens mappings.
-        return {"event": (event,), "done": event["kind"] == "end"}
+        event: LaneEvent = ray.get(ready[0])
+        if isinstance(event, WorkerHung):
+            raise RuntimeError(f"no sign of life from {self.name} for {event.seconds:.0f} s")
+        return {"event": event, "done": isinstance(event, TrialEnd)}
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Take the next trial; the last one, if it still waits for a decision, is stopped."""

@@ -25,10 +25,20 @@ from ..models import ReusableModel
 from ..models.reusable import export_weights
 from ..recipes import RECIPES, Hyperparameters
 from ..recipes.schedule import Schedule
+from ..run_folder.events import Plan
+from ..run_folder.outcomes import has_model
+from ..run_folder.report import Report
 from ..storage import file_inside, remove_file, replaced
 from ..training import DistributedContext, Job, MicroBatchLimit, Trainer, make_schedule
 from ..training.gradient_accumulation import LIMITS
-from .broker import Decision, TrialRequest
+from .messages import (
+    AttemptProgress,
+    Decision,
+    TrialEnd,
+    TrialReport,
+    TrialRequest,
+    WorkerMessage,
+)
 from .remote_text import open_split
 
 HEARTBEAT = 1.0  # seconds between signs of life
@@ -54,7 +64,7 @@ class Worker:
         self.model = ReusableModel(_device())
         self.memory = MicroBatchLimit(LIMITS.get(self.model.device.type, LIMITS["cuda"]))
         self.checkpoints, self.checkpoint_interval = Path(checkpoints), checkpoint_interval
-        self.reports: list[dict[str, Any]] = []  # of the running trial
+        self.reports: list[Report] = []  # of the running trial
         self._last_serial = 0
         self._task: str | None = None
         self._data: dict[str, Any] = {}
@@ -72,8 +82,7 @@ class Worker:
             except (ray.exceptions.RayError, SystemExit):
                 raise
             except Exception as error:
-                text = _traceback_text(error)
-                self._report(request, {"kind": "end", "status": "failed", "error": text})
+                self._report(request, TrialEnd(status="failed", error=_traceback_text(error)))
                 if self.world.size > 1:
                     raise  # the others wait in a collective: Train starts the group anew
 
@@ -87,10 +96,9 @@ class Worker:
         """Train one trial, to its end or until a decision stops it."""
         trainer = self._prepare(request)
         for report in trainer:
-            row = asdict(report)
-            self.reports.append(row)
-            event = {"kind": "report", **row, "attempt": request.attempt}
-            if self._report(request, event) is Decision.STOP:
+            self.reports.append(report)
+            message = TrialReport(report=report, attempt=request.attempt)
+            if self._report(request, message) is Decision.STOP:
                 return
         self._end(request, trainer)
 
@@ -135,14 +143,14 @@ class Worker:
         self, request: TrialRequest, trainer: Trainer, schedule: Schedule
     ) -> None:
         """Tell the broker that an attempt begins."""
-        progress = {
-            "trial": request.trial,
-            "attempt": request.attempt,
-            "plan": asdict(schedule),
-            "from_step": trainer.step,
-            "seconds": trainer.seconds,
-            "spent_before": trainer.seconds_before,
-        }
+        progress = AttemptProgress(
+            trial=request.trial,
+            attempt=request.attempt,
+            plan=_plan_of(schedule),
+            from_step=trainer.step,
+            seconds=trainer.seconds,
+            spent_before=trainer.seconds_before,
+        )
         if self.world.rank == 0:
             self._call_broker("attempt_started", request.serial, progress)
 
@@ -196,16 +204,17 @@ class Worker:
         """Report how the trial ended, after its weights are stored if they are needed."""
         if self.world.rank:
             return
-        event: dict[str, Any] = {"kind": "end", "status": self.reports[-1]["status"]}
-        event |= {"seconds": trainer.seconds, "attempt": request.attempt}
-        if request.keep and event["status"] != "diverged":
+        status = self.reports[-1].status
+        assert status != "running", "the last report of a trial says how it ended"
+        end = TrialEnd(status=status, seconds=trainer.seconds)
+        if request.keep and has_model(status):
             if request.select == "best":
                 assert trainer.best is not None
                 weights = trainer.best[1]
             else:
                 weights = export_weights(trainer.model)
             ray.get(self.broker.put_weights.remote(request.trial, [ray.put(weights)]))
-        self._call_broker("report", request.serial, event)
+        self._call_broker("report", request.serial, end)
         with suppress(OSError):  # a checkpoint that stays is ignored, or removed at the run's end
             remove_file(self._checkpoint_path(request))
 
@@ -228,9 +237,10 @@ class Worker:
     def _save(self, request: TrialRequest, trainer: Trainer) -> None:
         """Write a checkpoint by renaming; on a full disk the trial continues without one."""
         with suppress(OSError), replaced(self._checkpoint_path(request)) as staged:
-            torch.save({"fit": trainer.state(), "reports": self.reports}, staged)
+            reports = [asdict(report) for report in self.reports]  # weights_only reads no classes
+            torch.save({"fit": trainer.state(), "reports": reports}, staged)
 
-    def _restore(self, request: TrialRequest, trainer: Trainer) -> list[dict[str, Any]]:
+    def _restore(self, request: TrialRequest, trainer: Trainer) -> list[Report]:
         """Restore the trainer from the trial's checkpoint if there is a readable one.
 
         Returns:
@@ -245,7 +255,7 @@ class Worker:
         except Exception:  # the file is damaged
             return []
         trainer.load(state["fit"])
-        return list(state["reports"])
+        return [Report(**row) for row in state["reports"]]
 
     def _from_rank0(self, function: Callable[[], Any]) -> Any:
         """Return on every worker what the function returns on rank 0, where alone it is called."""
@@ -254,9 +264,9 @@ class Worker:
     def _call_broker(self, method: str, *values: Any) -> Any:
         return ray.get(getattr(self.broker, method).remote(self.lane, *values))
 
-    def _report(self, request: TrialRequest, event: dict[str, Any]) -> Decision:
+    def _report(self, request: TrialRequest, message: WorkerMessage) -> Decision:
         decision: Decision = self._from_rank0(
-            lambda: self._call_broker("report", request.serial, event)
+            lambda: self._call_broker("report", request.serial, message)
         )
         return decision
 
@@ -265,6 +275,17 @@ def _device() -> torch.device:
     import ray.train.torch
 
     return ray.train.torch.get_device()
+
+
+def _plan_of(schedule: Schedule) -> Plan:
+    """Return a schedule as a journal stores it: JSON has only texts as keys."""
+    return Plan(
+        steps=schedule.steps,
+        warmup=schedule.warmup,
+        per_epoch=schedule.per_epoch,
+        evaluations=schedule.evaluations,
+        rungs={str(fraction): step for fraction, step in schedule.rungs.items()},
+    )
 
 
 def _traceback_text(error: BaseException) -> str:

@@ -5,6 +5,7 @@ import threading
 
 import pytest
 from rich.console import Console
+from support.queues import begin_attempt, report, spend
 from support.run_folders import Script, write_study
 
 from raysearch import results, study
@@ -15,7 +16,6 @@ from raysearch.search import Run
 from raysearch.search.trial_queue import TrialQueue
 
 RTE, MRPC = "glue/rte", "glue/mrpc"
-PLAN = {"steps": 100, "warmup": 6, "per_epoch": 50, "evaluations": [50, 100], "rungs": {}}
 
 
 @pytest.fixture
@@ -35,13 +35,11 @@ def queue(tmp_path, monkeypatch):
 def toy_trial(queue, score=0.8, status="finished", seconds=90.0, steps=(50, 100)):
     """A trial that takes a minute and a half; without an end if its status is running."""
     record = queue.next()
-    begun = {"attempt": 1, "plan": PLAN, "from_step": 0}
-    queue.journal.write("attempt", trial=record.id, at=0.0, **begun)
+    begin_attempt(queue, record)
     for step in steps:
         scores = {"dev.accuracy": score * step / 100} if status != "diverged" else {}
-        report = {"step": step, "steps": 100, "scores": scores, "status": "running"}
-        queue.report(record, report)
-    queue.journal.write("spent", trial=record.id, attempt=1, seconds=seconds)
+        report(queue, record, step, scores)
+    spend(queue, record, seconds)
     if status != "running":
         queue.end(record, status, "RuntimeError: a toy broke" if status == "failed" else None)
     return record
@@ -206,8 +204,7 @@ def test_the_best_of_the_search_stays_while_it_is_confirmed(tmp_path):
     display = ProgressDisplay(queue, lambda: 1, Console(file=said, width=120))
     for accuracy in (0.9, 0.4):
         record = queue.next()
-        script = {"step": 100, "steps": 100, "loss": 0.5, "status": "finished", "seconds": 1.0}
-        queue.report(record, {**script, "scores": {"dev.accuracy": accuracy}})
+        report(queue, record, 100, {"dev.accuracy": accuracy}, "finished")
         queue.end(record, "finished")
     assert display._best(RTE, "search") == "best accuracy 90.0"
     assert display._best(RTE, "confirm") == ""

@@ -61,7 +61,7 @@ def known_run(folder, **changes):
     script = Script(folder, devices=2)
     script.trial(MNLI, SMALL, {"accuracy": 0.905, "mismatched.accuracy": 0.9}, seconds=3600.0)
     script.stopped(MNLI, LARGE, {"accuracy": 0.5, "mismatched.accuracy": 0.5}, seconds=1800.0)
-    script.write("repeat", trial="t0", at=script.tick())
+    script.repeat("t0")
     for seed, one, two in ((11, 0.91, 0.899), (12, 0.90, 0.90), (13, 0.906, 0.905)):
         scores = {"accuracy": one, "mismatched.accuracy": two}
         script.trial(MNLI, SMALL, scores, seed, "confirm", seconds=360.0)

@@ -14,6 +14,7 @@ from raysearch.results.leaderboard import (
     searched_hours,
 )
 from raysearch.run_folder import Journal, read_journal
+from raysearch.run_folder.events import RepeatEvent, SessionEvent, TrialEvent
 
 RTE, MNLI, XNLI = "glue/rte", "glue/mnli", "xtreme/xnli"
 LOW, MID, HIGH = ({"LR": 1e-5}, {"LR": 2e-5}, {"LR": 3e-5})
@@ -217,7 +218,7 @@ def test_a_seed_that_failed_counts_for_nothing_whatever_it_had_reached(tmp_path)
     assert ([r.seed for r in leader.trials], [r.seed for r in leader.missing]) == ([12, 13], [11])
     lost = leader.missing[0]
     assert (lost.score, lost.best, lost.last) == (None, {}, {})
-    assert [report["scores"] for report in lost.reports] == [{"dev.accuracy": 0.55}]
+    assert [report.scores for report in lost.reports] == [{"dev.accuracy": 0.55}]
 
 
 def test_a_lucky_seed_of_three_does_not_lead_one_that_has_all_three(tmp_path):
@@ -277,15 +278,17 @@ def test_other_seeds_and_a_new_best_are_confirmed_before_a_task_is_complete(tmp_
 
 def test_hours_are_those_of_each_sessions_own_clock(tmp_path):
     folder = Journal(tmp_path)
-    folder.write("session", at=1e9, elapsed=0.0)
-    folder.write("trial", trial="t0", number=0, task=RTE, phase="search", configuration={}, seed=1)
-    folder.write("repeat", trial="t0", at=1e9 + 9 * 3600, elapsed=3600.0)  # a night passed
-    folder.write("session", at=1e9, elapsed=0.0)
-    folder.write("repeat", trial="t0", at=1e8, elapsed=1800.0)  # the clock was set back
+    folder.write(SessionEvent(at=1e9, elapsed=0.0))
+    folder.write(
+        TrialEvent(trial="t0", number=0, task=RTE, phase="search", configuration={}, seed=1)
+    )
+    folder.write(RepeatEvent(trial="t0", at=1e9 + 9 * 3600, elapsed=3600.0))  # a night passed
+    folder.write(SessionEvent(at=1e9, elapsed=0.0))
+    folder.write(RepeatEvent(trial="t0", at=1e8, elapsed=1800.0))  # the clock was set back
     assert searched_hours(folder) == 1.5
-    folder.write("session", at=1e9)  # as 0.1.1 wrote them
-    folder.write("repeat", trial="t0", at=1e9 + 900)
+    folder.write(SessionEvent(at=1e9))  # as 0.1.1 wrote them
+    folder.write(RepeatEvent(trial="t0", at=1e9 + 900))
     assert searched_hours(folder) == 1.75
-    folder.write("session", at=1e9)
-    folder.write("repeat", trial="t0", at=1e9 - 900)
+    folder.write(SessionEvent(at=1e9))
+    folder.write(RepeatEvent(trial="t0", at=1e9 - 900))
     assert searched_hours(folder) == 1.75

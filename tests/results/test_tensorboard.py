@@ -113,7 +113,7 @@ def test_points_stand_at_the_times_of_their_reports(tmp_path, live):
     accumulator = EventAccumulator(str(place(tmp_path, record)))
     accumulator.Reload()
     times = [event.wall_time for event in accumulator.Scalars("dev/accuracy")]
-    assert times == [report["at"] for report in record.reports]
+    assert times == [report.at for report in record.reports]
 
 
 def test_a_report_that_is_shown_twice_is_there_once(tmp_path, live):

@@ -6,6 +6,7 @@ import os
 import resource
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from support.run_folders import Script
@@ -13,8 +14,22 @@ from support.run_folders import Script
 from raysearch import run_folder
 from raysearch.errors import InputError
 from raysearch.run_folder import JOURNAL_NAME, TORN_NAME, Journal, read_journal
+from raysearch.run_folder.events import (
+    EVENTS,
+    EndEvent,
+    RepeatEvent,
+    SessionEvent,
+    StoredEndEvent,
+    TrialEvent,
+    from_json,
+    to_json,
+)
 
 RTE = "glue/rte"
+
+
+def trial_event(name):
+    return TrialEvent(trial=name, number=0, task=RTE, phase="search", configuration={}, seed=1)
 
 
 def two_trials(folder):
@@ -32,7 +47,7 @@ def test_what_is_written_is_read_back(tmp_path):
         "t0", 0, {"LR": 1e-5}, "finished"
     )  # fmt: skip
     assert (one.score, one.best, one.last) == (0.8, {"dev.accuracy": 0.8}, {"dev.accuracy": 0.8})
-    assert [report["step"] for report in one.reports] == [50, 100]
+    assert [report.step for report in one.reports] == [50, 100]
     assert (one.seconds, one.device_hours, one.attempts) == (36.0, 0.01, 1)
     assert two.score == 0.7
     assert one.is_over
@@ -57,7 +72,7 @@ def test_a_torn_last_line_is_left_out_and_written_over(tmp_path, lost):
     path.write_bytes(whole[:-lost])
     assert [r.status for r in read_journal(tmp_path).of(RTE)] == ["finished", "running"]
     again = Journal(tmp_path)
-    again.write("repeat", trial="t0", at=1.0)
+    again.write(RepeatEvent(trial="t0", at=1.0))
     again.close()
     assert path.read_bytes().startswith(whole[: -len(last)] + b'{"event":"repeat"')
     assert read_journal(tmp_path).trials["t0"].repeats == 1
@@ -97,12 +112,12 @@ def test_a_full_disk_loses_nothing_and_writing_goes_on_when_there_is_room(tmp_pa
     try:
         for _ in range(2):
             with pytest.raises(OSError, match="too large"):
-                again.write("repeat", trial="t0", at=1.0)
+                again.write(RepeatEvent(trial="t0", at=1.0))
             assert path.read_bytes() == before
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert again.trials["t0"].repeats == 0
-    again.write("repeat", trial="t1", at=2.0)
+    again.write(RepeatEvent(trial="t1", at=2.0))
     again.close()
     assert [r.repeats for r in read_journal(tmp_path).of(RTE)] == [0, 1]
 
@@ -117,7 +132,7 @@ def test_an_event_that_the_disk_does_not_confirm_did_not_happen(tmp_path, monkey
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", broken)
         with pytest.raises(OSError, match="No space"):
-            again.write("repeat", trial="t0", at=1.0)
+            again.write(RepeatEvent(trial="t0", at=1.0))
     assert path.read_bytes() == before
     assert again.trials["t0"].repeats == 0
 
@@ -133,9 +148,9 @@ def test_an_event_that_could_not_be_taken_back_is_taken_back_later(tmp_path, mon
         broken.setattr("os.fsync", full)
         broken.setattr("raysearch.run_folder.journal.truncate_file", full)
         with pytest.raises(OSError, match="No space"):
-            again.write("repeat", trial="t0", at=1.0)
+            again.write(RepeatEvent(trial="t0", at=1.0))
     assert path.stat().st_size > size
-    again.write("repeat", trial="t0", at=1.0)
+    again.write(RepeatEvent(trial="t0", at=1.0))
     again.close()
     assert read_journal(tmp_path).trials["t0"].repeats == 1
 
@@ -147,7 +162,7 @@ def test_a_journal_that_another_process_changed_is_left_as_it_is(tmp_path, chang
     other = whole + b'{"event":"repeat"}\n' if change == "longer" else whole[:-40]
     path.write_bytes(other)
     with pytest.raises(InputError, match="another process changed it"):
-        again.write("repeat", trial="t0", at=1.0)
+        again.write(RepeatEvent(trial="t0", at=1.0))
     again.close()
     assert path.read_bytes() == other
 
@@ -193,10 +208,11 @@ def test_a_second_writer_is_refused_until_the_first_is_gone(tmp_path):
 def test_a_killed_process_leaves_every_event_that_it_had_written(tmp_path):
     code = (
         "import os, sys; from raysearch.run_folder import Journal; from pathlib import Path\n"
+        "from raysearch.run_folder.events import TrialEvent\n"
         "journal = Journal(Path(sys.argv[1]))\n"
         "for n in range(30):\n"
-        "    journal.write('trial', trial=str(n), number=n, task='glue/rte', phase='search',\n"
-        "                  configuration={}, seed=1)\n"
+        "    journal.write(TrialEvent(trial=str(n), number=n, task='glue/rte', phase='search',\n"
+        "                             configuration={}, seed=1))\n"
         "os.kill(os.getpid(), 9)\n"
     )
     subprocess.run([sys.executable, "-c", code, tmp_path], check=False)
@@ -207,7 +223,7 @@ def test_a_killed_process_leaves_every_event_that_it_had_written(tmp_path):
 def test_infinities_become_null(tmp_path):
     script = Script(tmp_path)
     name = script.diverged(RTE, {"LR": 1.0})
-    assert script.journal.trials[name].reports[-1]["loss"] is None
+    assert script.journal.trials[name].reports[-1].loss is None
     assert b"NaN" not in (tmp_path / JOURNAL_NAME).read_bytes()
     for line in (tmp_path / JOURNAL_NAME).read_text().splitlines():
         json.loads(line, parse_constant=pytest.fail)
@@ -219,13 +235,13 @@ def test_a_new_attempt_keeps_the_reports_up_to_its_checkpoint(tmp_path):
     script.attempt(name)
     script.report(name, 25, {"accuracy": 0.5})
     script.report(name, 50, {"accuracy": 0.6})
-    script.write("spent", trial=name, attempt=1, seconds=5.0)
-    script.write("spent", trial=name, attempt=1, seconds=7.0)
+    script.spent(name, 5.0, attempt=1)
+    script.spent(name, 7.0, attempt=1)
     script.attempt(name, 2, from_step=25)
     script.report(name, 50, {"accuracy": 0.6}, attempt=2)
-    script.write("spent", trial=name, attempt=2, seconds=3.0)
+    script.spent(name, 3.0, attempt=2)
     record = read_journal(tmp_path).trials[name]
-    assert [(r["step"], r["attempt"]) for r in record.reports] == [(25, 1), (50, 2)]
+    assert [(r.step, r.attempt) for r in record.reports] == [(25, 1), (50, 2)]
     assert (record.attempts, record.seconds) == (2, 10.0)
 
 
@@ -241,20 +257,20 @@ def test_device_hours_follow_each_attempts_own_devices(tmp_path):
     script = Script(tmp_path, devices=4)
     name = script.begin(RTE, {"LR": 1e-5})
     script.attempt(name, 1)
-    script.write("spent", trial=name, attempt=1, seconds=900.0)
+    script.spent(name, 900.0, attempt=1)
     script.attempt(name, 2, devices=1)
-    script.write("spent", trial=name, attempt=2, seconds=3600.0)
+    script.spent(name, 3600.0, attempt=2)
     assert read_journal(tmp_path).trials[name].device_hours == 2.0
 
 
 def test_the_pause_between_two_sessions_is_in_neither(tmp_path):
     first = Journal(tmp_path)
-    first.write("session", at=100.0)
-    first.write("trial", trial="t0", number=0, task=RTE, phase="search", configuration={}, seed=1)
-    first.write("repeat", trial="t0", at=160.0)
-    first.write("session", at=9000.0)
-    first.write("repeat", trial="t0", at=9030.0)
-    spans = [session["until"] - session["at"] for session in read_journal(tmp_path).sessions]
+    first.write(SessionEvent(at=100.0))
+    first.write(trial_event("t0"))
+    first.write(RepeatEvent(trial="t0", at=160.0))
+    first.write(SessionEvent(at=9000.0))
+    first.write(RepeatEvent(trial="t0", at=9030.0))
+    spans = [session.until - session.at for session in read_journal(tmp_path).sessions]
     assert spans == [60.0, 30.0]
 
 
@@ -263,7 +279,7 @@ def test_every_event_is_on_disk_before_it_counts(tmp_path, monkeypatch):
     script.begin(RTE, {"LR": 1e-5})
     monkeypatch.setattr(os, "fsync", lambda file: order.append("disk"))
     monkeypatch.setattr(run_folder.Records, "apply", lambda self, event: order.append("counts"))
-    script.write("repeat", trial="t0", at=1.0)
+    script.write(RepeatEvent(trial="t0", at=1.0))
     assert order == ["disk", "counts"]
 
 
@@ -420,9 +436,9 @@ def test_kinds_of_a_later_version_are_told(tmp_path):
 def test_an_event_that_could_not_be_read_back_is_never_written(tmp_path):
     path = two_trials(tmp_path)
     again, before = Journal(tmp_path), path.read_bytes()
-    for values in ({"trial": "../x", "at": 1.0}, {"trial": "t0", "at": "now"}, {"at": 1.0}):
+    for values in ({"trial": "../x", "at": 1.0}, {"trial": "t0", "at": "now"}):
         with pytest.raises(ValueError, match="repeat"):
-            again.write("repeat", **values)
+            again.write(RepeatEvent(**values))
     assert path.read_bytes() == before
 
 
@@ -456,3 +472,38 @@ def test_a_folder_that_is_moved_while_it_is_written_is_told_at_the_next_event(tm
     elif then == "moved":
         assert not folder.exists()
         assert (tmp_path / "moved" / JOURNAL_NAME).read_bytes() == before
+
+
+# A journal of every kind of event, written before events had types.
+LINES = (Path(__file__).parent / "written_before.jsonl").read_text().splitlines()
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_an_event_is_written_as_it_was_read_byte_for_byte(line):
+    event = from_json(json.loads(line))
+    if isinstance(event, EndEvent) and '"error"' not in line:
+        event = StoredEndEvent(**vars(event))
+    assert json.dumps(to_json(event), separators=(",", ":")) == line
+
+
+def test_every_kind_of_event_has_a_line_that_was_written_before():
+    written = {json.loads(line)["event"] for line in LINES}
+    assert written == set(EVENTS) - {"sampler"}  # which version 0.1.1 alone wrote
+
+
+def test_an_event_has_only_the_fields_that_the_product_writes():
+    with pytest.raises(TypeError, match="lanes"):
+        SessionEvent(at=1.0, lanes=2)
+
+
+def test_the_end_of_a_teacher_from_the_store_has_no_error():
+    values = {"status": "finished", "score": 0.5, "best": {}, "last": {}}
+    assert "error" not in to_json(StoredEndEvent(trial="t0", at=1.0, **values))
+    assert to_json(EndEvent(trial="t0", at=1.0, **values))["error"] is None
+
+
+def test_fields_that_are_not_known_do_not_harm(tmp_path):
+    path = two_trials(tmp_path)
+    before = read_journal(tmp_path).trials
+    path.write_text(path.read_text().replace('"at":', '"host":"here","at":'))
+    assert read_journal(tmp_path).trials == before

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from support.queues import begin_attempt, report
 from typer.testing import CliRunner
 
 from raysearch import results, search, study
@@ -21,7 +22,6 @@ from raysearch.search.provenance import provenance
 from raysearch.search.trial_queue import TrialQueue
 
 RTE = "glue/rte"
-PLAN = {"steps": 3, "warmup": 0, "per_epoch": 3, "evaluations": [3], "rungs": {}}
 STUDY = {
     "name": "toy",
     "tasks": [RTE],
@@ -44,11 +44,9 @@ def finish(queue, most):
     """So many trials, trained by nobody: the queue is told a report and an end of each."""
     for _ in range(most):
         record = queue.next()
-        queue.journal.write("attempt", trial=record.id, attempt=1, at=1.0, plan=PLAN, from_step=0)
+        begin_attempt(queue, record, steps=3, evaluations=[3], rungs={})
         scores = {"dev.accuracy": round(0.5 + record.number / 100, 2)}
-        values = {"step": 3, "steps": 3, "loss": 0.5, "scores": scores, "status": "finished"}
-        more = {"attempt": 1, "stage": "finetune", "seconds": 1.0, "rate": 1e-5, "tokens": 1}
-        queue.report(record, {**values, **more})
+        report(queue, record, 3, scores, "finished", steps=3, seconds=1.0, tokens=1)
         queue.end(record, "finished")
 
 

@@ -66,9 +66,9 @@ def test_a_run_holds_exactly_the_planned_trials(done: raysearch.Run) -> None:
 
 def test_every_trial_reports_at_its_rung_and_costs_what_it_took(done: raysearch.Run) -> None:
     for record in done.records.trials.values():
-        steps = [report["step"] for report in record.reports]
-        assert steps == list(record.plan["evaluations"])[: len(steps)]
-        assert record.seconds == pytest.approx(record.reports[-1]["seconds"], abs=0.5)
+        steps = [report.step for report in record.reports]
+        assert steps == list(record.plan.evaluations)[: len(steps)]
+        assert record.seconds == pytest.approx(record.reports[-1].seconds, abs=0.5)
 
 
 def test_the_run_folder_has_everything_that_the_design_names(done: raysearch.Run) -> None:
@@ -120,8 +120,8 @@ def test_two_workers_train_what_one_does_within_rounding(tmp_path: Path) -> None
         done = raysearch.run(study, storage=tmp_path / str(workers), lanes=lanes)
         found[workers] = done.best(TASK).trials[0].reports
     for one, two in zip(found[1], found[2], strict=True):
-        assert two["loss"] == pytest.approx(one["loss"], rel=1e-4)
-        assert two["scores"] == pytest.approx(one["scores"], abs=0.01)
+        assert two.loss == pytest.approx(one.loss, rel=1e-4)
+        assert two.scores == pytest.approx(one.scores, abs=0.01)
 
 
 def test_data_that_cannot_be_prepared_ends_the_run_at_once(

@@ -88,16 +88,16 @@ def searched(place: Path, model: str) -> raysearch.Run:
 
 
 def curve(record: run_folder.Record) -> list[tuple[float, dict[str, float]]]:
-    return [(report["loss"], report["scores"]) for report in record.reports]
+    return [(report.loss, report.scores) for report in record.reports]
 
 
 def test_four_trials_over_two_first_stages_train_two_teachers(searched: raysearch.Run) -> None:
     teachers = searched.records.of(TASK, "teach")
     assert {record.configuration["LR"] for record in teachers} == {1e-3, 2e-3}
-    assert {report["stage"] for r in teachers for report in r.reports} == {"stage 1"}
+    assert {report.stage for r in teachers for report in r.reports} == {"stage 1"}
     trials = searched.records.of(TASK, "search")
     assert len(trials) == 4
-    assert {report["stage"] for r in trials for report in r.reports} == {"stage 2"}
+    assert {report.stage for r in trials for report in r.reports} == {"stage 2"}
     assert {record.teacher for record in trials} == {record.id for record in teachers}
     assert len({repr(curve(record)) for record in (*trials, *teachers)}) == 6
     row = cost_table(searched.study, searched.records).row("device hours saved by sharing teachers")

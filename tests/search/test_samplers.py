@@ -15,7 +15,7 @@ from raysearch.run_folder import read_journal
 from raysearch.run_folder.sampler_state import STATE, is_state
 from raysearch.search import samplers
 from raysearch.search.cmaes_sampler import restored, state_of
-from raysearch.search.samplers import OptunaStudy, distribution, sampler
+from raysearch.search.samplers import SAMPLERS, OptunaStudy, distribution
 from raysearch.search_space import Choice, IntRange, LogUniform, Uniform
 
 RTE = "glue/rte"
@@ -59,7 +59,7 @@ def test_every_sampler_asks_for_points_of_the_space(name, recwarn):
 
 
 def test_names_stand_for_optunas_samplers():
-    names = {name: type(sampler(name, 1)).__name__ for name in ("tpe", "random", "grid")}
+    names = {name: type(SAMPLERS[name](1)).__name__ for name in ("tpe", "random", "grid")}
     assert names == {"tpe": "TPESampler", "random": "RandomSampler", "grid": "RandomSampler"}
 
 
@@ -163,7 +163,7 @@ def proposals(study, distributions, count):
 
 def test_cmaes_proposes_what_optunas_own_does(monkeypatch):
     distributions = {name: distribution(d) for name, d in RANGES.items()}
-    ours = optuna.create_study(direction="maximize", sampler=sampler("cmaes", 7))
+    ours = optuna.create_study(direction="maximize", sampler=SAMPLERS["cmaes"](7))
     own = CmaEsSampler(seed=7, warn_independent_sampling=False)
     theirs = optuna.create_study(direction="maximize", sampler=own)
     expected = proposals(theirs, distributions, 40)
@@ -186,9 +186,7 @@ def test_a_resumed_cmaes_has_the_numbers_that_it_had(tmp_path):
         record = script.journal.trials[name]
         first.begin(record, trial)
         kept, score = first.sampler_state(record), 1 - point["weight_decay"] - number / 1000
-        scores = {"dev.accuracy": score}
-        script.write("end", trial=name, at=script.tick(), status="finished", score=score,
-                     best=scores, last=scores, sampler=kept)  # fmt: skip
+        script.end(name, "finished", score, {"accuracy": score}, sampler=kept)
         first.tell(script.journal.trials[name])
     script.close()
     again = OptunaStudy(RANGES, "cmaes", 3, "dev.accuracy")
@@ -222,9 +220,8 @@ def test_a_pickled_state_in_a_journal_is_not_run_and_told(tmp_path):
     for number in range(8):
         name = script.begin(RTE, {"LR": 1e-4 + number * 1e-5, "weight_decay": 0.01})
         kept = {"cma:optimizer:0": attack, "cma:generation": 0}
-        score = {"dev.accuracy": 0.5 + number / 100}
-        script.write("end", trial=name, at=script.tick(), status="finished", best=score, last=score,
-                     score=score["dev.accuracy"], sampler=kept)  # fmt: skip
+        score = 0.5 + number / 100
+        script.end(name, "finished", score, {"accuracy": score}, sampler=kept)
     script.close()
     records = read_journal(tmp_path)
     assert any("could run code" in note for note in records.notes)

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import pytest
 import ray
 from ray import tune
+from support.queues import begin_attempt, report
 
 from raysearch import storage, study
 from raysearch.errors import InputError, Problem, RaysearchError
@@ -45,11 +46,9 @@ def session(tmp_path, monkeypatch):
 def drive(session):
     """Run the study to its end; the later seed scores higher."""
     while isinstance(record := session.queue.next(), sessions.Record):
-        plan = {"steps": 4, "warmup": 0, "per_epoch": 4, "evaluations": [4], "rungs": {}}
-        session.journal.write("attempt", trial=record.id, attempt=1, at=1.0, plan=plan)
-        report = {"attempt": 1, "step": 4, "steps": 4, "status": "finished", "loss": 1.0}
+        begin_attempt(session.queue, record, steps=4, evaluations=[4], rungs={})
         scores = {"dev.accuracy": 0.5 + record.seed / 100}
-        session.queue.report(record, {**report, "scores": scores})
+        report(session.queue, record, 4, scores, "finished", steps=4)
         if session.queue.wants_weights(record):
             session._keep_weights(record, {"of": f"seed {record.seed}"})
         session.queue.end(record, "finished")

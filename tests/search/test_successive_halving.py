@@ -1,28 +1,40 @@
 """Successive halving, by hand."""
 
+from itertools import count
+
 import pytest
 
 from raysearch.run_folder import Record
-from raysearch.search.successive_halving import should_continue
+from raysearch.run_folder.events import Plan, ReportEvent
+from raysearch.search.stopping_rules import should_continue, stopping_rule
+from raysearch.study import Halving
 
 METRIC = "dev.accuracy"
+
+
+NUMBERS = count()
+
+
+def toy_report(step, scores, steps=100, status="running"):
+    return ReportEvent(trial="toy", at=0.0, step=step, steps=steps, scores=scores, status=status)
 
 
 def toy_record(*scores, steps=100, rungs=(0.25, 0.5), **more):
     """A trial that reported these scores at the rungs of its own schedule, in order."""
     points = {str(at): int(steps * at) for at in rungs}
-    plan = {"steps": steps, "rungs": points}
     reports = [
-        {"step": step, "scores": {METRIC: score}}
+        toy_report(step, {METRIC: score}, steps)
         for step, score in zip([*points.values(), steps], scores, strict=False)
     ]
-    return Record(id="toy", number=0, task="glue/rte", phase="search", configuration={}, seed=1,
-                  plan=plan, reports=reports, **more)  # fmt: skip
+    values = {"task": "glue/rte", "phase": "search", "configuration": {}, "seed": 1, **more}
+    number, plan = next(NUMBERS), Plan(steps=steps, rungs=points)
+    return Record(id=f"toy-{number}", number=number, plan=plan, reports=reports, **values)
 
 
 def decided(mine, *others, keep=0.5):
     rivals = [record if isinstance(record, Record) else toy_record(record) for record in others]
-    return should_continue(mine, [mine, *rivals], METRIC, keep)
+    rule = stopping_rule(Halving(keep=keep))
+    return should_continue(rule, mine, [mine, *rivals], METRIC)
 
 
 def test_the_first_at_a_rung_always_goes_on():
@@ -57,7 +69,7 @@ def test_the_kept_share_is_rounded_up_but_not_by_the_machine(better):
 
 def test_between_rungs_nothing_is_decided():
     mine = toy_record(0.9, 0.9)
-    mine.reports.append({"step": 60, "scores": {METRIC: 0.0}})
+    mine.reports.append(toy_report(60, {METRIC: 0.0}))
     assert decided(mine, toy_record(0.9, 0.9, 0.9))
 
 
@@ -81,13 +93,13 @@ def test_those_that_were_stopped_or_have_ended_still_count():
 
 def test_a_rival_without_a_score_or_a_plan_does_not_count():
     diverged = toy_record()
-    diverged.reports.append({"step": 25, "scores": {}})
+    diverged.reports.append(toy_report(25, {}, status="diverged"))
     begun = toy_record()
-    begun.plan = {}
+    begun.plan = None
     assert decided(toy_record(0.1), diverged, begun)
 
 
 def test_rungs_are_known_again_after_a_journal_was_read():
     from_json = toy_record(0.5)
-    assert set(from_json.plan["rungs"]) == {"0.25", "0.5"}
+    assert set(from_json.plan.rungs) == {"0.25", "0.5"}
     assert not decided(from_json, 0.6)

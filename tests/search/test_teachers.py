@@ -13,7 +13,7 @@ import pytest
 from optuna.trial import TrialState
 from pyarrow import parquet
 from rich.console import Console
-from support.queues import drive_queue
+from support.queues import begin_attempt, drive_queue, report, spend
 
 from raysearch import results, study
 from raysearch.cli.progress import ProgressDisplay
@@ -26,6 +26,7 @@ from raysearch.run_folder import JOURNAL_NAME, Journal, read_journal
 from raysearch.search.teacher_store import FACTS, WEIGHTS, TeacherStore
 from raysearch.search.trial_queue import QueueState, TrialQueue
 from raysearch.search.tune_adapter import TuneAdapter
+from raysearch.workers.messages import LaneIdle, TrialEnd
 
 TASK = "xtreme/panx"
 F1 = "dev.entity_f1"
@@ -55,9 +56,7 @@ def opened(searched, folder, store, content="data"):
 
 def toy_trial(queue, record, outcome):
     """A trial, event by event, as a lane and the adapter let them happen."""
-    plan = {"steps": 100, "warmup": 6, "per_epoch": 50, "evaluations": STEPS, "rungs": {0.5: 50}}
-    begun = {"attempt": record.attempts + 1, "plan": plan, "from_step": 0}
-    queue.journal.write("attempt", trial=record.id, at=0.0, **begun)
+    begin_attempt(queue, record, evaluations=STEPS)
     yield
     if outcome == "failed":
         queue.end(record, "failed", "Traceback ...\nRuntimeError: a toy broke")
@@ -66,10 +65,9 @@ def toy_trial(queue, record, outcome):
         worse = 50 if record.phase == "teach" else record.number  # than all rivals, had it some
         scores = {F1: 0.1 + (step - worse) / 1000}
         status = outcome if step == STEPS[-1] else "running"
-        report = {"step": step, "steps": 100, "status": status, "loss": 0.1, "rate": 1e-5}
-        report |= {"seconds": step, "scores": {} if status == "diverged" else scores}
-        going = queue.report(record, report)
-        queue.journal.write("spent", trial=record.id, attempt=record.attempts, seconds=step)
+        scores = {} if status == "diverged" else scores
+        going = report(queue, record, step, scores, status, loss=0.1)
+        spend(queue, record, step)
         yield
         if not going:
             queue.end(record, "stopped")
@@ -139,15 +137,15 @@ def test_a_teacher_is_ordered_whole_kept_never_stopped_and_by_its_own_selection(
     queue = opened(searched, tmp_path / "run", tmp_path / "store")
     teacher = queue.next()
     order = queue.request(teacher)
-    hyper = RECIPES["stabletune"].hyper.model_validate(order["configuration"])
+    hyper = RECIPES["stabletune"].hyper.model_validate(order.configuration)
     assert (hyper.stages, hyper.lambda1, hyper.BSZ, hyper.hard_labels) == (1, 7, 16, False)
-    assert (order["keep"], order["select"], order["rungs"], order["teacher"]) == (
+    assert (order.keep, order.select, order.rungs, order.teacher) == (
         True, "last", (), "",
     )  # fmt: skip
     list(toy_trial(queue, teacher, "finished"))
     (learner, *_) = begun = drive(queue)
     student = queue.request(learner)
-    assert (student["keep"], student["select"], student["rungs"], student["teacher"]) == (
+    assert (student.keep, student.select, student.rungs, student.teacher) == (
         False, "best", (0.5,), teacher.id,
     )  # fmt: skip
     assert {r.status for r in begun if r.phase == "teach"} == {"finished"}
@@ -524,10 +522,10 @@ def test_the_teachers_of_the_trials_that_run_lie_on_the_desk_and_no_others(condu
             assert list(broker.lent[teacher][0]["weight"]) == [1, 1]
         for lane, order in list(running.items()):
             if order is None:
-                adapter.on_end(lane, {"status": "idle"})
+                adapter.on_end(lane, LaneIdle())
             else:
                 toy_step(queue, adapter, lane, order)
-                adapter.on_end(lane, {"status": "finished"})
+                adapter.on_end(lane, TrialEnd(status="finished"))
             del running[lane]
     assert is_complete(queue.study.resolve(TASK), queue.journal)
 
@@ -539,7 +537,7 @@ def test_weights_that_cannot_be_kept_end_the_run_with_their_own_error(conducted,
     queue, adapter, *_ = conducted
     record = toy_step(queue, adapter, "a", adapter.suggest("a")["request"])
     monkeypatch.setattr(weight_arrays, "save_file", full)
-    adapter.on_end("a", {"status": "finished"})  # Tune would hide what is raised here
+    adapter.on_end("a", TrialEnd(status="finished"))  # Tune would hide what is raised here
     assert not record.is_over
     with pytest.raises(InputError, match="No space left"):
         adapter.poll()

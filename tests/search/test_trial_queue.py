@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 from optuna.trial import TrialState
-from support.queues import drive_queue
+from support.queues import begin_attempt, drive_queue, report, spend
 
 from raysearch import study
 from raysearch.results.leaderboard import is_complete
@@ -44,9 +44,7 @@ def toy_score(record):
 
 def toy_trial(queue, record, outcome="finished"):
     """A trial of two evaluations, event by event."""
-    plan = {"steps": 100, "warmup": 6, "per_epoch": 50, "evaluations": [50, 100]}
-    values = {"attempt": record.attempts + 1, "plan": {**plan, "rungs": {0.5: 50}}, "from_step": 0}
-    queue.journal.write("attempt", trial=record.id, at=float(len(record.id)), **values)
+    begin_attempt(queue, record, at=float(len(record.id)))
     yield
     if outcome == "failed":
         queue.end(record, "failed", "RuntimeError: a toy broke")
@@ -56,9 +54,8 @@ def toy_trial(queue, record, outcome="finished"):
         scores = {f"dev.{metric}": share * toy_score(record)}
         if status == "diverged":
             scores = {}
-        report = {"step": step, "steps": 100, "scores": scores, "status": status, "loss": math.nan}
-        going = queue.report(record, report)
-        queue.journal.write("spent", trial=record.id, attempt=record.attempts, seconds=step)
+        going = report(queue, record, step, scores, status, loss=math.nan)
+        spend(queue, record, step)
         yield
         if not going:
             queue.end(record, "stopped")
@@ -205,11 +202,11 @@ def test_only_trials_whose_weights_may_win_are_asked_for_them(tmp_path):
                       confirm={"top": 1, "seeds": [11]})  # fmt: skip
     queue = opened(searched, tmp_path)
     search, confirm = (queue.request(record) for record in drive(queue))
-    assert (search["keep"], search["rungs"]) == (False, (0.5,))
-    assert (confirm["keep"], confirm["rungs"]) == (True, ())
-    assert search["configuration"] == {"clip": 2, **queue.journal.of(RTE)[0].configuration}
+    assert (search.keep, search.rungs) == (False, (0.5,))
+    assert (confirm.keep, confirm.rungs) == (True, ())
+    assert search.configuration == {"clip": 2, **queue.journal.of(RTE)[0].configuration}
     alone = opened(parsed(search={"trials": 1}), tmp_path / "alone")
-    assert alone.request(alone.next())["keep"]
+    assert alone.request(alone.next()).keep
 
 
 def test_losers_are_told_pruned_with_their_intermediate_values(tmp_path):
@@ -262,8 +259,7 @@ def test_the_last_evaluation_counts_where_the_study_says_so(tmp_path):
     queue = opened(parsed(search={"trials": 1, "select": "last"}), tmp_path)
     record = queue.next()
     for step, score, status in ((50, 0.9, "running"), (100, 0.8, "finished")):
-        scores = {"dev.accuracy": score}
-        queue.report(record, {"step": step, "steps": 100, "scores": scores, "status": status})
+        report(queue, record, step, {"dev.accuracy": score}, status)
     queue.end(record, "finished")
     assert record.score == 0.8
     assert (record.best, record.last) == ({"dev.accuracy": 0.9}, {"dev.accuracy": 0.8})
@@ -292,7 +288,7 @@ def test_a_trial_whose_lane_died_is_tried_again_before_any_other(tmp_path):
     next(toy_trial(queue, record))
     queue.requeue(record)
     assert queue.next() is record
-    assert (queue.request(record)["attempt"], queue.request(record)["retries"]) == (2, 1)
+    assert (queue.request(record).attempt, queue.request(record).retries) == (2, 1)
     list(toy_trial(queue, record))
     assert len([record, *drive(queue)]) == 3
     assert len(told(queue)) == 3

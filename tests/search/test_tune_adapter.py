@@ -4,8 +4,10 @@ import pytest
 
 from raysearch import study
 from raysearch.run_folder import Journal, read_journal
+from raysearch.run_folder.events import Plan
 from raysearch.search.trial_queue import TrialQueue
 from raysearch.search.tune_adapter import TuneAdapter
+from raysearch.workers.messages import AttemptProgress
 
 RTE = "glue/rte"
 
@@ -20,9 +22,9 @@ def sitting(folder, searched, devices):
 
 
 def progress(record, attempt, seconds, before=0.0):
-    plan = {"steps": 100, "warmup": 6, "per_epoch": 50, "evaluations": [100], "rungs": {}}
-    return {"trial": record.id, "attempt": attempt, "plan": plan, "from_step": 0,
-            "seconds": before + seconds, "spent_before": before}  # fmt: skip
+    plan = Plan(steps=100, warmup=6, per_epoch=50, evaluations=(100,))
+    return AttemptProgress(trial=record.id, attempt=attempt, plan=plan,
+                           seconds=before + seconds, spent_before=before)  # fmt: skip
 
 
 def test_device_hours_follow_the_workers_of_each_session(tmp_path):

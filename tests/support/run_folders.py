@@ -3,6 +3,16 @@
 import yaml
 
 from raysearch.run_folder import Journal
+from raysearch.run_folder.events import (
+    AttemptEvent,
+    EndEvent,
+    Plan,
+    RepeatEvent,
+    ReportEvent,
+    SessionEvent,
+    SpentEvent,
+    TrialEvent,
+)
 
 START = 1_700_000_000.0
 
@@ -18,10 +28,10 @@ class Script:
     def __init__(self, folder, devices=1):
         self.journal, self.devices, self.now = Journal(folder), devices, START
         self.count = len(self.journal.trials)
-        self.write("session", at=self.tick(), version="0.1.0", host="here", lanes=1, workers=1)
+        self.write(SessionEvent(at=self.tick(), version="0.1.0"))
 
-    def write(self, event, **values):
-        self.journal.write(event, **values)
+    def write(self, event):
+        self.journal.write(event)
 
     def tick(self):
         self.now += 1
@@ -31,28 +41,34 @@ class Script:
         name = name or f"t{self.count}"
         number = len(self.journal.of(task))
         self.count += 1
-        self.write("trial", trial=name, number=number, task=task, phase=phase, seed=seed,
-                   configuration=configuration, devices=self.devices)  # fmt: skip
+        self.write(TrialEvent(trial=name, number=number, task=task, phase=phase, seed=seed,
+                              configuration=configuration, devices=self.devices))  # fmt: skip
         return name
 
-    def attempt(self, name, attempt=1, steps=100, from_step=0, **more):
-        plan = {"steps": steps, "warmup": 6, "per_epoch": 50, "evaluations": [50, 100]}
-        plan["rungs"] = {0.5: 50}
-        self.write("attempt", trial=name, attempt=attempt, at=self.tick(), plan=plan,
-                   from_step=from_step, **more)  # fmt: skip
+    def attempt(self, name, attempt=1, steps=100, from_step=0, rungs=None, **more):
+        plan = Plan(steps=steps, warmup=6, per_epoch=50, evaluations=(50, 100),
+                    rungs=rungs or {"0.5": 50})  # fmt: skip
+        self.write(AttemptEvent(trial=name, attempt=attempt, at=self.tick(), plan=plan,
+                                from_step=from_step, **more))  # fmt: skip
 
     def report(self, name, step, scores, loss=0.5, steps=100, attempt=1, seconds=None, **more):
         values = {"stage": "finetune", "step": step, "steps": steps, "loss": loss,
                   "scores": {f"dev.{n}": x for n, x in scores.items()}, "status": "running",
                   "seconds": seconds or step / 10, "rate": 1e-5, "tokens": 32 * step,
                   "micro_batches": 1, **more}  # fmt: skip
-        self.write("report", trial=name, attempt=attempt, at=self.tick(), **values)
+        self.write(ReportEvent(trial=name, attempt=attempt, at=self.tick(), **values))
 
-    def end(self, name, status, score, best=None, last=None, error=None):
+    def spent(self, name, seconds, attempt=1):
+        self.write(SpentEvent(trial=name, attempt=attempt, seconds=seconds))
+
+    def repeat(self, name):
+        self.write(RepeatEvent(trial=name, at=self.tick()))
+
+    def end(self, name, status, score, best=None, last=None, error=None, sampler=None):
         best = {f"dev.{n}": x for n, x in (best or {}).items()}
         last = {f"dev.{n}": x for n, x in (last or {}).items()} or best
-        self.write("end", trial=name, at=self.tick(), status=status, score=score, best=best,
-                   last=last, error=error)  # fmt: skip
+        self.write(EndEvent(trial=name, at=self.tick(), status=status, score=score, best=best,
+                            last=last, error=error, sampler=sampler))  # fmt: skip
 
     def trial(self, task, configuration, scores, seed=1, phase="search", seconds=36.0, **more):
         """A trial, whole: two reports, the second one counts."""
@@ -60,7 +76,7 @@ class Script:
         self.attempt(name)
         self.report(name, 50, {metric: x / 2 for metric, x in scores.items()})
         self.report(name, 100, scores, status="finished")
-        self.write("spent", trial=name, attempt=1, seconds=seconds)
+        self.spent(name, seconds)
         self.end(name, "finished", next(iter(scores.values())), scores)
         return name
 
@@ -69,7 +85,7 @@ class Script:
         name = self.begin(task, configuration)
         self.attempt(name)
         self.report(name, 50, scores, seconds=seconds)
-        self.write("spent", trial=name, attempt=1, seconds=seconds)
+        self.spent(name, seconds)
         self.end(name, "stopped", next(iter(scores.values())), scores)
         return name
 
@@ -79,7 +95,7 @@ class Script:
         if before:
             self.report(name, 50, before)
         self.report(name, 64, {}, loss=float("nan"), status="diverged")
-        self.write("spent", trial=name, attempt=1, seconds=9.0)
+        self.spent(name, 9.0)
         self.end(name, "diverged", 0.0, before)
         return name
 

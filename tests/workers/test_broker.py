@@ -1,20 +1,31 @@
 """The broker between lanes and workers, as plain asyncio. No Ray is started."""
 
 import asyncio
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 from ray.exceptions import RayActorError
 
-from raysearch.workers.broker import Decision, TrialBroker, TrialRequest
+from raysearch.run_folder.events import Plan
+from raysearch.run_folder.report import Report
+from raysearch.workers.broker import TrialBroker
+from raysearch.workers.messages import (
+    AttemptProgress,
+    Decision,
+    TrialEnd,
+    TrialReport,
+    TrialRequest,
+    WorkerHung,
+)
 
 LANE, RTE = "lane-1", "glue/rte"
 LONG = 60.0  # seconds that no test takes
 POLL = 0.001  # seconds between two checks of a silent worker
 POLLS = 20 * POLL
 DATA = {"splits": {}, "pretrained": None}
-REPORT = {"kind": "report", "step": 50, "status": "running"}
-END = {"kind": "end", "status": "finished"}
+REPORT = TrialReport(report=Report(stage="finetune", step=50, steps=100, loss=0.5), attempt=1)
+END = TrialEnd(status="finished", seconds=9.0)
 
 
 @pytest.fixture
@@ -47,7 +58,7 @@ def request(trial="a", **values):
 
 
 def progress(trial="a", attempt=1, seconds=0.0):
-    return {"trial": trial, "attempt": attempt, "plan": {}, "from_step": 0, "seconds": seconds}
+    return AttemptProgress(trial=trial, attempt=attempt, plan=Plan(steps=100), seconds=seconds)
 
 
 def started(first=None, hang=LONG):
@@ -84,7 +95,7 @@ def test_requests_of_a_lane_are_numbered_from_1_and_each_is_served_once():
             taken, event = await begin(broker, request(trial))
             serials.append((taken.trial, taken.serial))
             await broker.report(LANE, taken.serial, END)
-            assert (await event)["kind"] == "end"
+            assert await event == replace(END, progress=progress(trial))
         following = asyncio.create_task(broker.next_request(LANE, 3))
         await asyncio.sleep(0)
         assert not following.done()
@@ -102,7 +113,7 @@ def test_a_report_waits_for_the_decision_which_the_next_call_of_the_lane_is(foll
         broker = started()
         taken, event = await begin(broker)
         report = asyncio.create_task(broker.report(LANE, taken.serial, REPORT))
-        assert await event == {**REPORT, "progress": progress()}
+        assert await event == replace(REPORT, progress=progress())
         assert not report.done()
         waiting = asyncio.create_task(broker.next_event(LANE, following))
         assert await report is decision
@@ -117,7 +128,7 @@ def test_an_end_needs_no_decision_and_leaves_the_lane_without_a_trial():
         taken, event = await begin(broker)
         assert len(broker.running_attempts()) == 1
         assert await broker.report(LANE, taken.serial, END) is Decision.STOP
-        assert await event == {**END, "progress": progress()}
+        assert await event == replace(END, progress=progress())
         assert broker.running_attempts() == []
 
     run(scenario())
@@ -134,7 +145,7 @@ def test_late_messages_of_an_older_request_change_nothing_and_are_told_to_stop()
         broker.attempt_started(LANE, old.serial, progress("a", attempt=9))
         assert broker.running_attempts() == [progress("b")]
         await broker.report(LANE, new.serial, END)
-        assert (await event)["kind"] == "end"
+        assert isinstance(await event, TrialEnd)
 
     run(scenario())
 
@@ -170,7 +181,7 @@ def test_a_trial_whose_workers_died_too_often_ends_as_failed():
         return await event
 
     error = "the worker died 3 times"
-    assert run(scenario()) == {"kind": "end", "status": "failed", "error": error}
+    assert run(scenario()) == TrialEnd(status="failed", error=error)
 
 
 @pytest.mark.parametrize("ended", [False, True])
@@ -216,7 +227,7 @@ def test_a_worker_without_a_sign_of_life_is_hung(clock):
         clock.now = 31.0
         return await event
 
-    assert run(scenario()) == {"kind": "hung", "seconds": 31.0}
+    assert run(scenario()) == WorkerHung(seconds=31.0)
 
 
 def test_signs_of_life_keep_a_worker_from_counting_as_hung(clock):
@@ -231,9 +242,9 @@ def test_signs_of_life_keep_a_worker_from_counting_as_hung(clock):
         (attempt,) = broker.running_attempts()
         clock.now += 20.0
         report = asyncio.create_task(broker.report(LANE, taken.serial, REPORT))
-        assert (await event)["kind"] == "report"
+        assert isinstance(await event, TrialReport)
         report.cancel()
-        return attempt["seconds"], attempt["step"]
+        return attempt.seconds, attempt.step
 
     assert run(scenario()) == (100.0, 5)
 
@@ -257,7 +268,7 @@ def test_no_worker_is_hung_while_the_data_of_its_task_is_prepared(clock):
         clock.now += 31.0
         return await event
 
-    assert run(scenario()) == {"kind": "hung", "seconds": 31.0}
+    assert run(scenario()) == WorkerHung(seconds=31.0)
 
 
 def test_a_closed_lane_stops_its_open_report_and_sends_its_worker_away():

@@ -8,7 +8,7 @@ import torch
 from raysearch import study
 from raysearch.search import data_preparation
 from raysearch.workers import worker as workers
-from raysearch.workers.broker import Decision, TrialRequest
+from raysearch.workers.messages import Decision, TrialEnd, TrialReport, TrialRequest
 from raysearch.workers.worker import Worker
 
 TOY = "toy/grammar"
@@ -16,11 +16,11 @@ STUDY = {"tasks": [TOY], "model": "scratch:1x64", "fixed": {"EPOCH": 1, "epoch_e
 
 
 class ToyBroker:
-    """Stands for Ray's handle of the broker: it hands out requests and keeps events."""
+    """Stands for Ray's handle of the broker: it hands out requests and keeps messages."""
 
     def __init__(self, data, *requests, decisions=()):
         self.data, self.requests, self.decisions = data, list(requests), list(decisions)
-        self.events, self.attempts, self.weights, self.started = [], [], {}, 0
+        self.messages, self.attempts, self.weights, self.started = [], [], {}, 0
 
     def __getattr__(self, name):
         return SimpleNamespace(remote=getattr(self, f"on_{name}"))
@@ -40,8 +40,8 @@ class ToyBroker:
     def on_heartbeat(self, lane, serial, seconds, step):
         pass
 
-    def on_report(self, lane, serial, event):
-        self.events.append((serial, event))
+    def on_report(self, lane, serial, message):
+        self.messages.append((serial, message))
         return self.decisions.pop(0) if self.decisions else Decision.CONTINUE
 
     def on_put_weights(self, trial, weights):
@@ -80,7 +80,17 @@ def work(broker, folder):
 
 
 def kinds(broker):
-    return [(serial, event["kind"], event["status"]) for serial, event in broker.events]
+    """Return the serial, the class and the status of every message."""
+    return [
+        (serial, type(m), m.report.status if isinstance(m, TrialReport) else m.status)
+        for serial, m in broker.messages
+    ]
+
+
+def reports(broker, serial=1):
+    """Return the reports of a request."""
+    messages = [message for number, message in broker.messages if number == serial]
+    return [message.report for message in messages if isinstance(message, TrialReport)]
 
 
 @pytest.mark.slow
@@ -88,15 +98,17 @@ def test_a_worker_serves_requests_until_its_lane_closes(data, tmp_path):
     broker = ToyBroker(data, request(1), request(2, "b", keep=True, attempt=3))
     work(broker, tmp_path / "checkpoints")
     assert broker.started == 1
-    attempts = [(a["trial"], a["attempt"], a["from_step"]) for a in broker.attempts]
+    attempts = [(a.trial, a.attempt, a.from_step) for a in broker.attempts]
     assert attempts == [("a", 1, 0), ("b", 3, 0)]
     assert set(broker.weights) == {"b"}  # the only one that keeps them
-    first, second = ([e for s, e in broker.events if s == serial] for serial in (1, 2))
-    for events, attempt in ((first, 1), (second, 3)):
-        assert [event["kind"] for event in events] == ["report"] * (len(events) - 1) + ["end"]
-        assert {event["attempt"] for event in events} == {attempt}
+    first, second = ([m for s, m in broker.messages if s == serial] for serial in (1, 2))
+    for messages, attempt in ((first, 1), (second, 3)):
+        *before, end = messages
+        assert isinstance(end, TrialEnd)
+        assert end.seconds >= before[-1].report.seconds
+        assert {message.attempt for message in before} == {attempt}
     # A trial does not depend on the one before.
-    assert [e["scores"] for e in first[:-1]] == [e["scores"] for e in second[:-1]]
+    assert [r.scores for r in reports(broker, 1)] == [r.scores for r in reports(broker, 2)]
 
 
 def test_a_stopped_trial_leaves_no_end_and_no_weights_and_the_next_one_runs(data, tmp_path):
@@ -105,9 +117,9 @@ def test_a_stopped_trial_leaves_no_end_and_no_weights_and_the_next_one_runs(data
         data, request(1, **rungs), request(2, "b", **rungs), decisions=[Decision.STOP]
     )
     work(broker, tmp_path / "checkpoints")
-    assert kinds(broker)[0] == (1, "report", "running")
-    assert [serial for serial, _ in broker.events].count(1) == 1
-    assert kinds(broker)[-1][:2] == (2, "end")
+    assert kinds(broker)[0] == (1, TrialReport, "running")
+    assert [serial for serial, _ in broker.messages].count(1) == 1
+    assert kinds(broker)[-1][:2] == (2, TrialEnd)
     assert set(broker.weights) == {"b"}
 
 
@@ -115,9 +127,9 @@ def test_an_error_ends_its_trial_as_failed_with_the_traceback_and_the_next_one_r
     broken = request(1, configuration={"LR": "not a number"})
     broker = ToyBroker(data, broken, request(2, "b"))
     work(broker, tmp_path / "checkpoints")
-    assert kinds(broker)[0] == (1, "end", "failed")
-    assert "ValidationError" in broker.events[0][1]["error"]
-    assert kinds(broker)[-1][:2] == (2, "end")
+    assert kinds(broker)[0] == (1, TrialEnd, "failed")
+    assert "ValidationError" in broker.messages[0][1].error
+    assert kinds(broker)[-1][:2] == (2, TrialEnd)
 
 
 @pytest.mark.slow
@@ -134,12 +146,10 @@ def test_an_attempt_continues_from_the_checkpoint_of_the_last_one(data, tmp_path
     assert [path.name for path in folder.iterdir()] == ["a.pt"]
     resumed = ToyBroker(data, request(1, attempt=2, **rungs))
     worker = work(resumed, folder)
-    assert resumed.attempts[0]["from_step"] > 0
-    assert [report["step"] for report in worker.reports] == [
-        event["step"] for _, event in whole.events[:-1]
-    ]
-    last, known = resumed.events[-2][1], whole.events[-2][1]
-    assert (last["step"], last["scores"]) == (known["step"], known["scores"])
+    assert resumed.attempts[0].from_step > 0
+    assert [report.step for report in worker.reports] == [report.step for report in reports(whole)]
+    last, known = reports(resumed)[-1], reports(whole)[-1]
+    assert (last.step, last.scores) == (known.step, known.scores)
 
 
 def test_a_damaged_checkpoint_is_ignored(data, tmp_path):
@@ -148,5 +158,5 @@ def test_a_damaged_checkpoint_is_ignored(data, tmp_path):
     (folder / "a.pt").write_bytes(b"torn")
     broker = ToyBroker(data, request(1))
     work(broker, folder)
-    assert broker.attempts[0]["from_step"] == 0
-    assert kinds(broker)[-1][1] == "end"
+    assert broker.attempts[0].from_step == 0
+    assert kinds(broker)[-1][1] is TrialEnd

@@ -1,12 +1,11 @@
 """Report: the result of one evaluation of a trial.
 
-It is apart from the trainer because it is data that leaves the worker.
+It is apart from the trainer because it leaves the worker for processes without torch.
 """
 
 from dataclasses import dataclass, field
-from typing import Literal
 
-Status = Literal["running", "finished", "diverged", "degenerate"]
+from .outcomes import ReportStatus
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +35,7 @@ class Report:
     loss: float
     terms: dict[str, float] = field(default_factory=dict)
     scores: dict[str, float] = field(default_factory=dict)
-    status: Status = "running"
+    status: ReportStatus = "running"
     seconds: float = 0.0
     rate: float = 0.0
     tokens: int = 0

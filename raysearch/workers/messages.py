@@ -1,0 +1,134 @@
+"""The messages between the trial queue, Tune's lanes, the broker and the workers.
+
+They are apart from their senders and readers because they import neither Ray nor torch: the queue,
+which knows no Ray, makes requests, and the broker, which knows no torch, passes reports on.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from ..run_folder.events import Plan
+from ..run_folder.outcomes import Outcome
+from ..run_folder.report import Report
+
+
+class Decision(Enum):
+    """What a worker does after a report.
+
+    Attributes:
+        CONTINUE: train on, to the next report.
+        STOP: leave the trial.
+    """
+
+    CONTINUE = "continue"
+    STOP = "stop"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialRequest:
+    """A trial that a lane is to run.
+
+    Attributes:
+        trial: id of the trial.
+        task: name of the task.
+        configuration: the point of the search space together with the fixed hyperparameters.
+        seed: of the trial.
+        rungs: fractions of the schedule that need an evaluation.
+        selector: the score that selects, for example "dev.accuracy".
+        select: "best" or "last", the evaluation that counts.
+        keep: whether the weights are needed after the trial's end.
+        teacher: id of the trial whose weights teach this one; "" for none.
+        attempt: number of this attempt, from 1 over the whole run.
+        retries: how many more attempts are allowed.
+        serial: number of the request in its lane, from 1; the broker sets it.
+    """
+
+    trial: str
+    task: str
+    configuration: dict[str, Any]
+    seed: int
+    rungs: tuple[float, ...] = ()
+    selector: str = ""
+    select: str = "best"
+    keep: bool = False
+    teacher: str = ""
+    attempt: int = 1
+    retries: int = 0
+    serial: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttemptProgress:
+    """What is known of a running attempt.
+
+    Attributes:
+        trial: id of the trial.
+        attempt: number of the attempt, from 1 over the whole run.
+        plan: the schedule of the trial.
+        from_step: the step that the attempt starts from; above 0 after a checkpoint.
+        seconds: wall seconds of the trial so far, over all its attempts.
+        spent_before: those of the attempts before, as far as the checkpoint knows.
+        step: the last step that a sign of life named; None before the first one.
+    """
+
+    trial: str
+    attempt: int
+    plan: Plan
+    from_step: int = 0
+    seconds: float = 0.0
+    spent_before: float = 0.0
+    step: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialReport:
+    """A report of a trial, which waits for a decision.
+
+    Attributes:
+        report: the evaluation.
+        attempt: number of the attempt that made it.
+        progress: of the attempt; the broker sets it.
+    """
+
+    report: Report
+    attempt: int
+    progress: AttemptProgress | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialEnd:
+    """The end of a trial that was not stopped.
+
+    Attributes:
+        status: how it ended.
+        error: why it failed.
+        seconds: wall seconds of the trial over all its attempts; None if it failed.
+        progress: of its last attempt; the broker sets it. None if no attempt had begun, or if its
+            workers died.
+    """
+
+    status: Outcome
+    error: str | None = None
+    seconds: float | None = None
+    progress: AttemptProgress | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerHung:
+    """The news that a lane's worker shows no sign of life.
+
+    Attributes:
+        seconds: since the last sign of life.
+    """
+
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class LaneIdle:
+    """The news that a lane has no trial."""
+
+
+WorkerMessage = TrialReport | TrialEnd
+LaneEvent = WorkerMessage | WorkerHung | LaneIdle
