@@ -19,6 +19,7 @@ from .. import tasks
 from ..errors import printable
 from ..results.leaderboard import is_complete, leaderboard, rank_trials
 from ..run_folder import Record
+from ..run_folder.outcomes import TrialStatus
 from ..search_space import format_point
 from ..study.unusual_values import unusual_value_notes
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:  # the search imports Ray
 
 LOG_INTERVAL = 30.0  # seconds between lines of progress in a log
 FRAME_INTERVAL = 0.25  # seconds between frames on a terminal
-_STYLES = {
+_STYLES: dict[TrialStatus, str] = {
     "finished": "green",
     "stopped": "yellow",
     "diverged": "red",

@@ -1,4 +1,4 @@
-"""How a trial may end, and what each end means.
+"""How a trial may end, what each end means, and which of its evaluations may count.
 
 It is apart because workers, journal, search and tables share it, and it imports none of them.
 """
@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 Outcome = Literal["finished", "stopped", "diverged", "degenerate", "failed"]
-TrialStatus = Literal["running", "finished", "stopped", "diverged", "degenerate", "failed"]
+TrialStatus = Literal["running", Outcome]
 ReportStatus = Literal["running", "finished", "diverged", "degenerate"]
+Selection = Literal["best", "last"]  # the evaluation of a trial that counts
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,7 @@ They are apart from `journal` because they know no file.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from .events import (
     AttemptEvent,
@@ -24,10 +24,8 @@ from .events import (
     TaughtEvent,
     TrialEvent,
 )
-from .outcomes import TrialStatus
+from .outcomes import Selection, TrialStatus
 from .sampler_state import plain_state
-
-Selection = Literal["best", "last"]  # the evaluation of a trial that counts
 
 
 @dataclass(kw_only=True)

@@ -23,6 +23,7 @@ from optuna.trial import TrialState
 from sqlalchemy.pool import StaticPool
 
 from ..run_folder import Record
+from ..run_folder.outcomes import TrialStatus
 from ..run_folder.sampler_state import GENERATION, STATE, plain_state
 from ..search_space import Choice, Dimension, IntRange, LogUniform, Space
 from ..storage import write_atomically
@@ -30,7 +31,7 @@ from .cmaes_sampler import PlainCmaEsSampler
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
-_STATES = {
+_STATES: dict[TrialStatus, TrialState] = {
     "finished": TrialState.COMPLETE,
     "diverged": TrialState.COMPLETE,
     "degenerate": TrialState.COMPLETE,

@@ -5,10 +5,11 @@ decides as the first session would have.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from ..run_folder import Record
 from ..study import Halving
+from ..study.schema import StoppingSettings
 from .successive_halving import SuccessiveHalving
 
 
@@ -31,12 +32,12 @@ class StoppingRule(Protocol):
 
 
 # The settings of a rule, a section of the study's schema -> the rule.
-RULES: dict[type[Halving], Callable[[Halving], StoppingRule]] = {
+RULES: dict[type[StoppingSettings], Callable[[Any], StoppingRule]] = {
     Halving: SuccessiveHalving,
 }
 
 
-def stopping_rule(settings: Halving) -> StoppingRule:
+def stopping_rule(settings: StoppingSettings) -> StoppingRule:
     """Return the rule of a study's `search.stop_early`."""
     return RULES[type(settings)](settings)
 

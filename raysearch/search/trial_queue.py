@@ -20,10 +20,9 @@ from ..run_folder.events import (
     StoredEndEvent,
     TaughtEvent,
 )
-from ..run_folder.outcomes import Outcome, gets_worst_score, has_model
+from ..run_folder.outcomes import Outcome, Selection, gets_worst_score, has_model
 from ..run_folder.report import Report
 from ..run_folder.trial_identity import TrialOrigin, refuse_others
-from ..run_folder.trial_records import Selection
 from ..study import Study
 from ..workers.messages import TrialRequest
 from .proposals import Proposals
@@ -161,8 +160,8 @@ class TrialQueue:
         if status == "failed":  # the scores that it had reached are in its reports
             return TrialResult(status=status, score=None, best={}, last={})
         task, metric = tasks.get(record.task), self.study.resolve(record.task).selection_metric
-        best, last = (record.evaluation(select, metric) for select in ("best", "last"))
-        counted = best if self._selection_of(record) == "best" else last
+        best, last = record.evaluation("best", metric), record.evaluation("last", metric)
+        counted = record.evaluation(self._selection_of(record), metric)
         score = counted.scores[metric] if counted else None
         if gets_worst_score(status):
             score = metrics.worst(task.metric)

@@ -52,8 +52,12 @@ class Halving(_Section):
         return fractions
 
 
-def _parse_halving(value: Any) -> Any:
-    if not isinstance(value, Mapping | Halving | bool | None):
+# The settings of the stopping rules, which search/stopping_rules.py lists. Each has fractions `at`.
+StoppingSettings = Halving
+
+
+def _parse_stopping(value: Any) -> Any:
+    if not isinstance(value, Mapping | StoppingSettings | bool | None):
         forms = "true, false or {at: [fractions], keep: share}"
         raise ValueError(f"{forms} is needed, got {reprlib.repr(value)}")
     return Halving() if value is True else None if value is False else value
@@ -81,7 +85,7 @@ class Search(_Section):
     start_from: Annotated[
         Literal["published"] | tuple[Configuration, ...], BeforeValidator(_check_start)
     ] = Field((), description="configurations to try first: 'published' or a list")
-    stop_early: Annotated[Halving | None, BeforeValidator(_parse_halving)] = Field(
+    stop_early: Annotated[StoppingSettings | None, BeforeValidator(_parse_stopping)] = Field(
         None, description="true, false, or {at: [fractions], keep: share}"
     )
     select: Literal["best", "last"] = Field("best", description="evaluation of a trial that counts")

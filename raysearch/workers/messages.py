@@ -9,7 +9,7 @@ from enum import Enum
 from typing import Any
 
 from ..run_folder.events import Plan
-from ..run_folder.outcomes import Outcome
+from ..run_folder.outcomes import Outcome, Selection
 from ..run_folder.report import Report
 
 
@@ -36,7 +36,7 @@ class TrialRequest:
         seed: of the trial.
         rungs: fractions of the schedule that need an evaluation.
         selector: the score that selects, for example "dev.accuracy".
-        select: "best" or "last", the evaluation that counts.
+        select: the evaluation that counts.
         keep: whether the weights are needed after the trial's end.
         teacher: id of the trial whose weights teach this one; "" for none.
         attempt: number of this attempt, from 1 over the whole run.
@@ -50,7 +50,7 @@ class TrialRequest:
     seed: int
     rungs: tuple[float, ...] = ()
     selector: str = ""
-    select: str = "best"
+    select: Selection = "best"
     keep: bool = False
     teacher: str = ""
     attempt: int = 1

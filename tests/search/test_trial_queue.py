@@ -112,15 +112,6 @@ def test_a_continuous_space_gets_as_many_trials_as_planned(tmp_path, sampler):
     assert all(1e-5 <= r.configuration["LR"] <= 1e-3 for r in begun)
 
 
-@pytest.mark.parametrize("sampler", ["tpe", "random", "grid"])
-def test_the_same_seed_gives_the_same_sequence_and_another_seed_another(tmp_path, sampler):
-    def sequence(name, seed):
-        search = {"sampler": sampler, "trials": 7, "seed": seed}
-        return points(drive(opened(parsed(search=search), tmp_path / name)))
-
-    assert sequence("one", 3) == sequence("two", 3) != sequence("three", 4)
-
-
 def test_given_configurations_are_tried_first_and_count(tmp_path):
     first = [{"LR": 3e-5, "BSZ": 48}, {"BSZ": 16, "LR": "2e-5"}]
     queue = opened(parsed(search={"trials": 4, "start_from": first}), tmp_path)
@@ -390,28 +381,6 @@ def test_the_state_of_cmaes_survives_a_crash(tmp_path):
     drive(again)
     assert [kept["cma:generation"] for kept in attributes(again) if kept][15:] >= generations[-1:]
     assert max(kept.get("cma:generation", 0) for kept in attributes(again)) == 3
-
-
-def test_a_grid_keeps_its_order_over_a_crash(tmp_path):
-    searched = parsed(search={"sampler": "grid", "trials": 12})
-    whole = points(drive(opened(searched, tmp_path / "whole"), lanes=1))
-    queue = opened(searched, tmp_path / "broken")
-    drive(queue, lanes=1, most=5)
-    queue.journal.close()
-    again = opened(searched, tmp_path / "broken")
-    drive(again, lanes=1)
-    assert points(again.journal.of(RTE)) == whole
-
-
-def test_a_resumed_sampler_does_not_draw_the_first_sessions_numbers_again(tmp_path):
-    searched = parsed(space=RANGES, search={"sampler": "random", "trials": 8})
-    queue = opened(searched, tmp_path)
-    drive(queue, most=4)
-    queue.journal.close()
-    again = opened(searched, tmp_path)
-    drive(again)
-    assert sum(record.repeats for record in again.journal.of(RTE)) == 0
-    assert len(set(points(again.journal.of(RTE)))) == 8
 
 
 def test_a_space_too_large_to_list_is_searched_all_the_same(tmp_path):
