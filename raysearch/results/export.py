@@ -14,6 +14,7 @@ from ..study import Study
 from . import table_formats
 from .best_study import best_study, no_best_study
 from .paper_table import paper_table
+from .score_intervals import intervals_of
 from .table_rows import Table
 from .tensorboard import TensorBoardWriter
 
@@ -51,7 +52,7 @@ def write_exports(folder: str | Path, *, note: Callable[[str], None] | None = No
         for text in records.notes:
             note(text)
     origins = trial_identity.check_identity(folder, searched, records)
-    table = paper_table(searched, records)
+    table = paper_table(searched, records, intervals_of(folder))
     table = replace(table, notes=(*table.notes, *origins))
     try:
         _write(folder, searched, records, table)

@@ -9,6 +9,7 @@ from typing import Any
 
 from .. import metrics, tasks
 from ..run_folder import Record, Records
+from ..statistics import Interval
 from ..study import Study, TaskStudy
 from ..study.model_names import resolve_model_folder
 from ..tasks import Task
@@ -24,19 +25,26 @@ from .leaderboard import (
 )
 from .published import comparison_rows
 from .published_table import published_table
+from .score_intervals import Intervals, no_interval
 from .table_rows import BLANK, UNKNOWN, Cell, Row, Table
 
 PAPER_SETTINGS = ("BSZ", "LR", "EPOCH", "WARMUP")  # every table has rows for them
 
+INTERVAL = "95 %"  # the row of intervals
+
 Leaders = dict[str, RankedConfiguration | None]
 
 
-def paper_table(study: Study, records: Records | None = None) -> Table:
+def paper_table(
+    study: Study, records: Records | None = None, intervals: Intervals = no_interval
+) -> Table:
     """Return a study's table, one column per task.
 
     Args:
         study: the study.
         records: its trials; None for a table of the published rows alone.
+        intervals: returns the interval of a score, see `score_intervals`; without it the table has
+            neither intervals nor verdicts.
     """
     average = set(AVERAGED) <= set(study.tasks)
     if records is None:
@@ -53,13 +61,14 @@ def paper_table(study: Study, records: Records | None = None) -> Table:
     rows = [
         *_setting_rows(study, leaders),
         *_result_rows(study, leaders),
+        *_interval_rows(study, leaders, intervals),
         *_progress_rows(study, records),
         *_metric_rows(study, leaders),
         *_language_rows(leaders),
     ]
     if average:
         rows = [_with_average(row, leaders) for row in rows]
-    published_rows, notes = comparison_rows(study, leaders, average)
+    published_rows, notes = comparison_rows(study, leaders, average, intervals)
     return Table(
         title=f"{study.name}: {study.model}",
         columns=tuple(columns),
@@ -121,6 +130,24 @@ def _result_rows(study: Study, leaders: Leaders) -> list[Row]:
         row("Spread", spread),
         row("Seeds", lambda _, leader: Cell(format_seed_count(leader), len(leader.trials))),
     ]
+
+
+def _interval_rows(study: Study, leaders: Leaders, intervals: Intervals) -> list[Row]:
+    """Return the row of the results' intervals; none where no predictions were kept."""
+    cells = []
+    for name, leader in leaders.items():
+        task = study.resolve(name)
+        scores = [f"dev.{score}" for score in formatting.dev_names(task.row, task.row.metric)]
+        found = [leader and intervals(task, leader, score) for score in scores]
+        texts = [format_interval(i) if i else formatting.UNKNOWN_TEXT for i in found]
+        values = [[i.low, i.high] if i else None for i in found]
+        cells.append(Cell("/".join(texts), values if any(found) else None))
+    return [Row(name=INTERVAL, cells=tuple(cells))] if any(cell.value for cell in cells) else []
+
+
+def format_interval(interval: Interval) -> str:
+    """Return the ends of an interval in percent: "86.0 to 90.3"."""
+    return " to ".join(formatting.format_percent(end) for end in (interval.low, interval.high))
 
 
 def format_seed_count(leader: RankedConfiguration) -> str:

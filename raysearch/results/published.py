@@ -7,14 +7,17 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from .. import metrics, tasks
+from ..statistics import RULE, verdict
 from ..study import Published, Study
 from ..tasks import Task
 from ..tasks.glue import AVERAGED
 from . import formatting
 from .leaderboard import RankedConfiguration
+from .score_intervals import Intervals, no_interval
 from .table_rows import BLANK, UNKNOWN, Cell, Row
 
 RowsAndNotes = tuple[list[Row], list[str]]
+VERDICT = "verdict"  # the row below a difference
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,14 +54,18 @@ class Score:
 
 
 def comparison_rows(
-    study: Study, leaders: Mapping[str, RankedConfiguration | None], average: bool
+    study: Study,
+    leaders: Mapping[str, RankedConfiguration | None],
+    average: bool,
+    intervals: Intervals = no_interval,
 ) -> RowsAndNotes:
-    """Return a row for each published system with the difference below it, and the sources.
+    """Return a row for each published system with difference and verdict below it, and the sources.
 
     Args:
         study: the study with its published rows.
         leaders: task -> its leading configuration, or None.
         average: whether the last column is the papers' average.
+        intervals: returns the interval of a score; without it there are no verdicts.
     """
     rows: list[Row] = []
     for system in study.published:
@@ -67,7 +74,9 @@ def comparison_rows(
             row = published_row(study, system, metric, name, average)
             if any(cell.value is not None for cell in row.cells):
                 rows += [row, _difference_row(study, system, metric, leaders, average)]
-    return rows, sources(study)
+                rows += _verdict_rows(study, system, metric, leaders, average, intervals)
+    rule = [RULE] if any(row.name == VERDICT for row in rows) else []
+    return rows, [*rule, *sources(study)]
 
 
 def published_row(
@@ -126,6 +135,33 @@ def _difference_row(
     if average:
         cells.append(_average(first, sign=True) if metric is None else BLANK)
     return Row(name="difference", cells=tuple(cells))
+
+
+def _verdict_rows(
+    study: Study,
+    system: Published,
+    metric: str | None,
+    leaders: Mapping[str, RankedConfiguration | None],
+    average: bool,
+    intervals: Intervals,
+) -> list[Row]:
+    """Return the row of verdicts on a system's scores; none where there are no intervals."""
+    cells = []
+    for name, scores in _scores_by_task(study, system, metric):
+        leader, task = leaders[name], study.resolve(name)
+        texts, values = [], []
+        for score in scores:
+            ours = intervals(task, leader, score.name) if score and leader else None
+            text, value = formatting.UNKNOWN_TEXT, None
+            if score and ours:
+                value = verdict(ours, score.percent / 100).value
+                text = f"{value} (sees {formatting.format_percent(ours.visible)})"
+            texts.append(text)
+            values.append(value)
+        cells.append(Cell("/".join(texts), values if any(values) else None))
+    if average:
+        cells.append(BLANK)
+    return [Row(name=VERDICT, cells=tuple(cells))] if any(cell.value for cell in cells) else []
 
 
 def _difference(

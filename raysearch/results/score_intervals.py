@@ -6,10 +6,10 @@ It is apart from the leaderboard because it reads files, which the search never 
 from collections.abc import Callable
 from pathlib import Path
 
-from .. import statistics, tasks
-from ..run_folder import Record, dev_predictions
+from .. import statistics
+from ..run_folder import Record
 from ..statistics import Interval, Sample, ScoreSample
-from ..study import Study
+from ..study import TaskStudy
 from .leaderboard import RankedConfiguration
 
 _AGGREGATES: dict[str, Callable[..., statistics.Floats]] = {
@@ -19,14 +19,35 @@ _AGGREGATES: dict[str, Callable[..., statistics.Floats]] = {
 }
 
 
+Intervals = Callable[[TaskStudy, RankedConfiguration, str], Interval | None]
+
+
+def no_interval(task: TaskStudy, ranked: RankedConfiguration, name: str) -> Interval | None:
+    """Return None: the intervals of a table that has no run folder."""
+    return None
+
+
+def intervals_of(folder: Path) -> Intervals:
+    """Return the function that computes the intervals of a run folder's scores, each once."""
+    known: dict[tuple[str, ...], Interval | None] = {}
+
+    def intervals(task: TaskStudy, ranked: RankedConfiguration, name: str) -> Interval | None:
+        key = (name, *(record.id for record in ranked.trials))
+        if key not in known:
+            known[key] = score_interval(folder, task, ranked, name)
+        return known[key]
+
+    return intervals
+
+
 def score_interval(
-    folder: Path, study: Study, ranked: RankedConfiguration, name: str
+    folder: Path, task: TaskStudy, ranked: RankedConfiguration, name: str
 ) -> Interval | None:
     """Return the interval of one score of a configuration.
 
     Args:
         folder: the run folder.
-        study: the study.
+        task: the task of the study.
         ranked: the configuration; its trials that count are the seeds.
         name: the score: "dev.accuracy", "dev.mismatched.accuracy", "dev.mean.f1".
 
@@ -37,35 +58,36 @@ def score_interval(
     seeds: list[ScoreSample] = []
     samples: dict[str, Sample] = {}
     for record in ranked.trials:
-        parts = _parts(folder, study, record, name)
+        parts = _parts(folder, task, record, name)
         if parts is None:
             return None
         measures, samples = parts
         seeds.append(measures)
-    return statistics.interval(seeds, samples, aggregate=_AGGREGATES[study.confirm.report])
+    return statistics.interval(seeds, samples, aggregate=_AGGREGATES[task.study.confirm.report])
 
 
 def _parts(
-    folder: Path, study: Study, record: Record, name: str
+    folder: Path, task: TaskStudy, record: Record, name: str
 ) -> tuple[ScoreSample, dict[str, Sample]] | None:
     """Return what a trial scores on the splits of a score, and their samples."""
-    task = tasks.get(record.task)
+    from ..run_folder import dev_predictions  # pyarrow, which other tables do not need
+
     tables = dev_predictions.read(folder, record)
     *prefix, metric = name.removeprefix("dev.").split(".")
     if tables is None or prefix == ["gap"]:
         return None
-    first = task.dev[0].name
+    first = task.row.dev[0].name
     splits = [*tables] if prefix == ["mean"] else [prefix[0] if prefix else first]
     if not set(splits) <= set(tables):
         return None
-    hyper = study.resolve(record.task).hyperparameters(record.configuration)
+    hyper = task.hyperparameters(record.configuration)
     measures, samples = [], {}
     for split in splits:
         table = tables[split]
         # A translated dev set has the ids of the first one, and both are resampled together.
         shares = table.column("id").equals(tables[first].column("id"))
         sample = first if first in splits and shares else split
-        measure = dev_predictions.measure_of(table, task, metric, hyper.null_threshold)
+        measure = dev_predictions.measure_of(table, task.row, metric, hyper.null_threshold)
         measures.append((sample, measure))
         samples[sample] = dev_predictions.sample_of(tables[sample])
     return ScoreSample(measures=measures), samples

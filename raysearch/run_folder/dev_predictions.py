@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from pyarrow import parquet
+from pyarrow import compute, parquet
 
 from .. import tasks
 from ..errors import InputError, Problem
@@ -137,7 +137,7 @@ def read(folder: Path, record: Record) -> dict[str, pa.Table] | None:
     if any(table.schema.field(name).type != type_ for name, type_ in kind.items()):
         raise _damaged(path, "holds columns of other types")
     splits = table.column("split").unique().to_pylist()
-    return {name: table.filter(pa.compute.equal(table.column("split"), name)) for name in splits}
+    return {name: table.filter(compute.equal(table.column("split"), name)) for name in splits}
 
 
 def measure_of(table: pa.Table, task: Task, metric: str, threshold: float | None) -> Measure:

@@ -22,11 +22,12 @@ from ..models import save_model
 from ..preflight import Lanes
 from ..results import TensorBoardWriter
 from ..results.leaderboard import counted_score, is_complete
-from ..run_folder import Journal, Record
+from ..run_folder import Journal, Record, dev_predictions
 from ..storage import file_inside, folder_inside, mark, remove_owned, write_atomically
 from ..study import Study
 from ..workers.broker import TrialBroker
 from ..workers.lane import Lane
+from ..workers.messages import TrainedModel
 from ..workers.ray_internals import HEAD_NODE_RESOURCE
 from . import kept_weights
 from .data_preparation import BackgroundPreparation
@@ -114,7 +115,7 @@ class Session:
             self.preparation,
             self._lane_limit,
             self._on_change,
-            self._keep_weights,
+            self._keep_model,
             self.view.refresh,
         )
         with tempfile.TemporaryDirectory(prefix="raysearch-") as scratch:
@@ -215,15 +216,17 @@ class Session:
                 text = record.error.encode("utf-8", "backslashreplace")
                 write_atomically(path, text + b"\n")
 
-    def _keep_weights(self, record: Record, weights: dict[str, Any]) -> None:
-        """Keep the weights of an ended trial if they may be needed.
+    def _keep_model(self, record: Record, model: TrainedModel) -> None:
+        """Keep the dev predictions of an ended trial, and its weights if they may be the best.
 
-        A teacher's go to the store. Others are written to the run folder, unless a trial of the
-        same configuration did better on dev; the weights of those that did worse are removed.
+        A teacher's weights go to the store. Others are written to the run folder, unless a trial of
+        the same configuration did better on dev; the weights of those that did worse are removed.
         """
         if record.phase == "teach":
-            self.queue.store_teacher(record, weights)
+            self.queue.store_teacher(record, model.weights)
             return
+        if model.predictions:  # none of a trial that goes on from a checkpoint without them
+            dev_predictions.write(self.folder, record, model.predictions)
         rivals = [
             r
             for r in kept_weights.kept_trials(self.folder, self.journal, record.task)
@@ -242,7 +245,7 @@ class Session:
         names = tasks.get(record.task).slug, kept_weights.FOLDER
         folder_inside(self.folder, *names)
         pretrained, trial = self.preparation.pretrained(record.task), self._trial(record, score)
-        save_model(self._weights(record), pretrained, weights, hyper, trial)
+        save_model(self._weights(record), pretrained, model.weights, hyper, trial)
         run = kept_weights.run_of(self.folder)
         mark(self._weights(record), run)
         for rival in rivals:

@@ -21,6 +21,7 @@ from ..run_folder.outcomes import has_model
 from ..workers.messages import (
     AttemptProgress,
     LaneEvent,
+    TrainedModel,
     TrialEnd,
     TrialReport,
 )
@@ -41,7 +42,7 @@ class TuneAdapter:
         preparation: prepares the data; an error there ends the run.
         lanes: returns how many lanes there may be now.
         on_change: called with a record after each of its events.
-        on_weights: called with a record and its weights before its end is written.
+        on_model: called with a record and its trained model before its end is written.
         on_time: called between Tune's steps.
 
     Attributes:
@@ -56,11 +57,11 @@ class TuneAdapter:
         preparation: BackgroundPreparation,
         lanes: Callable[[], int],
         on_change: Callable[[Record], None],
-        on_weights: Callable[[Record, Any], None],
+        on_model: Callable[[Record, TrainedModel], None],
         on_time: Callable[[], None],
     ) -> None:
         self.queue, self.broker, self.preparation, self.lanes = queue, broker, preparation, lanes
-        self.on_change, self.on_weights, self.on_time = on_change, on_weights, on_time
+        self.on_change, self.on_model, self.on_time = on_change, on_model, on_time
         self.error: Exception | None = None
         self.running: dict[str, Record | None] = {}
         self._next: Record | None = None  # taken for an idle lane, for the next suggestion
@@ -165,10 +166,10 @@ class TuneAdapter:
             self.queue.end(record, "stopped")
         else:
             if self.queue.wants_weights(record) and has_model(event.status):
-                weights = ray.get(self.broker.pop_weights.remote(record.id))
+                model = ray.get(self.broker.pop_model.remote(record.id))
                 try:
-                    if weights:
-                        self.on_weights(record, ray.get(weights[0]))
+                    if model:
+                        self.on_model(record, ray.get(model[0]))
                 except (OSError, RaysearchError) as error:
                     self.error = error
                     return
@@ -195,7 +196,7 @@ class TuneAdapter:
 
         Raises:
             Exception: the error of the preparation, as the lanes would wait for its data forever,
-                or the reason why weights could not be kept.
+                or the reason why a model could not be kept.
         """
         if error := self.error or self.preparation.error:
             raise error

@@ -16,6 +16,7 @@ from .messages import (
     AttemptProgress,
     Decision,
     LaneEvent,
+    TrainedModel,
     TrialEnd,
     TrialRequest,
     WorkerHung,
@@ -68,7 +69,7 @@ class TrialBroker:
         self._lanes: dict[str, LaneState] = {}
         self._data: dict[str, dict[str, Any]] = {}
         self._data_published = asyncio.Event()
-        self._weights: dict[str, list[ObjectRef[Any]]] = {}
+        self._models: dict[str, list[ObjectRef[TrainedModel]]] = {}
         self._teachers: dict[str, list[ObjectRef[Any]]] = {}
         self._registered = 0
 
@@ -220,13 +221,13 @@ class TrialBroker:
             state.progress for state in self._lanes.values() if state.request and state.progress
         ]
 
-    def put_weights(self, trial: str, weights: list[ObjectRef[Any]]) -> None:
-        """Keep the weights of an ended trial until the driver fetches them."""
-        self._weights[trial] = weights
+    def put_model(self, trial: str, model: list[ObjectRef[TrainedModel]]) -> None:
+        """Keep the model of an ended trial until the driver fetches it."""
+        self._models[trial] = model
 
-    def pop_weights(self, trial: str) -> list[ObjectRef[Any]] | None:
-        """Return the weights that a trial left and forget them; None if it left none."""
-        return self._weights.pop(trial, None)
+    def pop_model(self, trial: str) -> list[ObjectRef[TrainedModel]] | None:
+        """Return the model that a trial left and forget it; None if it left none."""
+        return self._models.pop(trial, None)
 
     def publish_teachers(self, teachers: dict[str, list[ObjectRef[Any]]]) -> None:
         """Publish the weights of these teachers, and of no others."""

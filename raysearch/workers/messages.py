@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ..run_folder.events import Plan
 from ..run_folder.outcomes import Outcome, Selection
 from ..run_folder.report import Report
@@ -37,7 +40,7 @@ class TrialRequest:
         rungs: fractions of the schedule that need an evaluation.
         selector: the score that selects, for example "dev.accuracy".
         select: the evaluation that counts.
-        keep: whether the weights are needed after the trial's end.
+        keep: whether weights and dev predictions are needed after the trial's end.
         teacher: id of the trial whose weights teach this one; "" for none.
         attempt: number of this attempt, from 1 over the whole run.
         retries: how many more attempts are allowed.
@@ -128,6 +131,19 @@ class WorkerHung:
 @dataclass(frozen=True, kw_only=True)
 class LaneIdle:
     """The news that a lane has no trial."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainedModel:
+    """What a trial leaves if its weights are needed, in Ray's object store.
+
+    Attributes:
+        weights: parameter or buffer name -> float32 array, of the evaluation that counts.
+        predictions: the dev predictions of that evaluation, see `Trainer.predictions`.
+    """
+
+    weights: dict[str, NDArray[np.float32]]
+    predictions: bytes
 
 
 WorkerMessage = TrialReport | TrialEnd

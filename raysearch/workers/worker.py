@@ -34,6 +34,7 @@ from ..training.gradient_accumulation import LIMITS
 from .messages import (
     AttemptProgress,
     Decision,
+    TrainedModel,
     TrialEnd,
     TrialReport,
     TrialRequest,
@@ -137,6 +138,7 @@ class Worker:
             selector=request.selector,
             select=request.select,
             keep_best=request.keep and request.select == "best" and self.world.rank == 0,
+            keep_predictions=request.keep and self.world.rank == 0,
         )
 
     def _announce_attempt(
@@ -201,7 +203,7 @@ class Worker:
         return self._teacher_cache[1]
 
     def _end(self, request: TrialRequest, trainer: Trainer) -> None:
-        """Report how the trial ended, after its weights are stored if they are needed."""
+        """Report how the trial ended, after its model is stored if it is needed."""
         if self.world.rank:
             return
         status = self.reports[-1].status
@@ -213,7 +215,8 @@ class Worker:
                 weights = trainer.best[1]
             else:
                 weights = export_weights(trainer.model)
-            ray.get(self.broker.put_weights.remote(request.trial, [ray.put(weights)]))
+            model = TrainedModel(weights=weights, predictions=trainer.predictions)
+            ray.get(self.broker.put_model.remote(request.trial, [ray.put(model)]))
         self._call_broker("report", request.serial, end)
         with suppress(OSError):  # a checkpoint that stays is ignored, or removed at the run's end
             remove_file(self._checkpoint_path(request))

@@ -14,6 +14,7 @@ from raysearch.search import run_study, samplers
 from raysearch.search import session as sessions
 from raysearch.search.session import NullProgress, Session
 from raysearch.search.trial_queue import TrialQueue
+from raysearch.workers.messages import TrainedModel
 
 TOY, SLUG = "toy/grammar", "toy-grammar"
 STUDY = {"name": "toy", "tasks": [TOY], "model": "scratch:1x64", "fixed": {"EPOCH": 1},
@@ -50,7 +51,8 @@ def drive(session):
         scores = {"dev.accuracy": 0.5 + record.seed / 100}
         report(session.queue, record, 4, scores, "finished", steps=4)
         if session.queue.wants_weights(record):
-            session._keep_weights(record, {"of": f"seed {record.seed}"})
+            model = TrainedModel(weights={"of": f"seed {record.seed}"}, predictions=b"of a trial")
+            session._keep_model(record, model)
         session.queue.end(record, "finished")
 
 
@@ -61,7 +63,11 @@ def test_the_winner_becomes_best_and_what_the_run_made_goes(session):
     assert [(path / "model").read_text() for path in kept] == ["seed 12"]  # the rival's are gone
     session.tidy()
     assert (session.folder / SLUG / "best" / "model").read_text() == "seed 12"
-    assert sorted(p.name for p in (session.folder / SLUG).iterdir()) == ["best", "study.db"]
+    assert sorted(p.name for p in (session.folder / SLUG).iterdir()) == [
+        "best",
+        "predictions",
+        "study.db",
+    ]
     assert storage.owner(session.folder / SLUG / "best") == storage.owner(session.folder)
 
 

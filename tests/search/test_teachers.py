@@ -26,7 +26,7 @@ from raysearch.run_folder import JOURNAL_NAME, Journal, read_journal
 from raysearch.search.teacher_store import FACTS, WEIGHTS, TeacherStore
 from raysearch.search.trial_queue import QueueState, TrialQueue
 from raysearch.search.tune_adapter import TuneAdapter
-from raysearch.workers.messages import LaneIdle, TrialEnd
+from raysearch.workers.messages import LaneIdle, TrainedModel, TrialEnd
 
 TASK = "xtreme/panx"
 F1 = "dev.entity_f1"
@@ -470,8 +470,8 @@ class Remote:
     def __getattr__(self, name):
         return type("Method", (), {"remote": staticmethod(getattr(self, f"on_{name}"))})
 
-    def on_pop_weights(self, trial):
-        return self.left and [self.left]
+    def on_pop_model(self, trial):
+        return self.left and [TrainedModel(weights=self.left, predictions=b"")]
 
     def on_publish_teachers(self, teachers):
         self.lent = teachers

@@ -15,9 +15,7 @@ RTE = "glue/rte"
 def sitting(folder, searched, devices):
     """A queue of a session whose trials hold so many devices, and its adapter."""
     queue = TrialQueue(searched, Journal(folder), {RTE: "data"}, devices)
-    nothing = dict.fromkeys(
-        ("broker", "preparation", "lanes", "on_change", "on_weights", "on_time")
-    )
+    nothing = dict.fromkeys(("broker", "preparation", "lanes", "on_change", "on_model", "on_time"))
     return queue, TuneAdapter(queue, **{**nothing, "on_change": lambda record: None})
 
 

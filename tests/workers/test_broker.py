@@ -315,10 +315,10 @@ def test_lanes_are_numbered_and_the_dead_ones_are_forgotten_by_their_numbers():
 
 def test_weights_are_fetched_once():
     broker = started()
-    broker.put_weights("a", ["reference"])
-    assert broker.pop_weights("a") == ["reference"]
-    assert broker.pop_weights("a") is None
-    assert broker.pop_weights("b") is None
+    broker.put_model("a", ["reference"])
+    assert broker.pop_model("a") == ["reference"]
+    assert broker.pop_model("a") is None
+    assert broker.pop_model("b") is None
 
 
 def test_only_the_teachers_that_were_published_last_are_there():

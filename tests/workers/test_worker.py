@@ -20,7 +20,7 @@ class ToyBroker:
 
     def __init__(self, data, *requests, decisions=()):
         self.data, self.requests, self.decisions = data, list(requests), list(decisions)
-        self.messages, self.attempts, self.weights, self.started = [], [], {}, 0
+        self.messages, self.attempts, self.models, self.started = [], [], {}, 0
 
     def __getattr__(self, name):
         return SimpleNamespace(remote=getattr(self, f"on_{name}"))
@@ -44,8 +44,8 @@ class ToyBroker:
         self.messages.append((serial, message))
         return self.decisions.pop(0) if self.decisions else Decision.CONTINUE
 
-    def on_put_weights(self, trial, weights):
-        self.weights[trial] = weights
+    def on_put_model(self, trial, model):
+        self.models[trial] = model[0]
 
 
 @pytest.fixture
@@ -100,7 +100,8 @@ def test_a_worker_serves_requests_until_its_lane_closes(data, tmp_path):
     assert broker.started == 1
     attempts = [(a.trial, a.attempt, a.from_step) for a in broker.attempts]
     assert attempts == [("a", 1, 0), ("b", 3, 0)]
-    assert set(broker.weights) == {"b"}  # the only one that keeps them
+    assert set(broker.models) == {"b"}  # the only one that is kept
+    assert broker.models["b"].predictions
     first, second = ([m for s, m in broker.messages if s == serial] for serial in (1, 2))
     for messages, attempt in ((first, 1), (second, 3)):
         *before, end = messages
@@ -120,7 +121,7 @@ def test_a_stopped_trial_leaves_no_end_and_no_weights_and_the_next_one_runs(data
     assert kinds(broker)[0] == (1, TrialReport, "running")
     assert [serial for serial, _ in broker.messages].count(1) == 1
     assert kinds(broker)[-1][:2] == (2, TrialEnd)
-    assert set(broker.weights) == {"b"}
+    assert set(broker.models) == {"b"}
 
 
 def test_an_error_ends_its_trial_as_failed_with_the_traceback_and_the_next_one_runs(data, tmp_path):

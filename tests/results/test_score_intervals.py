@@ -1,0 +1,85 @@
+"""Intervals and verdicts in the table of a run whose dev predictions were kept."""
+
+import numpy as np
+import pytest
+from support.run_folders import Script, write_study
+
+from raysearch import results, study
+from raysearch.run_folder import dev_predictions, read_journal
+
+EXAMPLES, RIGHT, SEEDS = 400, 0.8, (11, 12, 13)
+STUDY = {
+    "name": "kept",
+    "tasks": ["glue/mnli"],
+    "model": "scratch",
+    "space": {"LR": {"choice": [1e-5, 2e-5]}},
+    "search": {"sampler": "grid"},
+    "confirm": {"top": 1, "seeds": list(SEEDS)},
+    "published": [
+        {
+            "row": row,
+            "source": "a paper",
+            "results": {"glue/mnli": {"scores": {"accuracy": score, "mismatched.accuracy": 80.0}}},
+        }
+        for row, score in (("near", 80.4), ("far above", 95.0), ("far below", 60.0))
+    ],
+}
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A finished run; its predictions are right in four of five examples, other ones per seed."""
+    write_study(tmp_path, **STUDY)
+    script = Script(tmp_path)
+    random = np.random.default_rng(4)
+    for rate in (1e-5, 2e-5):
+        script.trial("glue/mnli", {"LR": rate}, {"accuracy": rate * 1e4}, phase="search")
+    gold = random.integers(0, 3, EXAMPLES)
+    ids = [str(number) for number in range(EXAMPLES)]
+    for seed in SEEDS:
+        splits, scores = {}, {}
+        for split, prefix in (("matched", ""), ("mismatched", "mismatched.")):
+            right = random.random(EXAMPLES) < RIGHT
+            predictions = np.where(right, gold, (gold + 1) % 3)
+            splits[split] = ids, dev_predictions.class_columns(predictions, gold)
+            scores[f"{prefix}accuracy"] = float(right.mean())
+        name = script.trial("glue/mnli", {"LR": 2e-5}, scores, seed, "confirm")
+        record = script.journal.trials[name]
+        dev_predictions.write(tmp_path, record, dev_predictions.to_parquet(splits))
+    script.close()
+    return tmp_path
+
+
+def test_the_table_has_an_interval_and_verdicts_and_says_by_which_rule(run):
+    table = results.write_exports(run)
+    (cell,) = table.row("95 %").cells
+    result = table.row("Result").cells[0].value
+    for score, (low, high) in zip(result, cell.value, strict=True):
+        assert low < score < high
+        assert 0.04 < high - low < 0.16  # 400 examples and three seeds
+    verdicts = [row.cells[0] for row in table.rows if row.name == "verdict"]
+    assert [verdict.value[0] for verdict in verdicts] == ["cannot tell", "below", "above"]
+    assert "cannot tell (sees " in verdicts[0].text
+    assert sum(note.startswith("Verdicts: ") for note in table.notes) == 1
+    assert "| 95 %" in (run / "table.md").read_text()
+
+
+def test_the_table_is_the_same_each_time(run):
+    assert results.write_exports(run) == results.write_exports(run)
+
+
+def test_without_the_predictions_of_a_seed_there_is_neither_interval_nor_verdict(run):
+    next(run.rglob("predictions/*.parquet")).unlink()
+    names = [row.name for row in results.write_exports(run).rows]
+    assert "Result" in names
+    assert not {"95 %", "verdict"} & set(names)
+
+
+def test_kept_predictions_have_the_scores_of_the_journal(run):
+    searched, records = study.load(run / "study.yaml"), read_journal(run)
+    task = searched.resolve("glue/mnli")
+    for record in records.of("glue/mnli", "confirm"):
+        tables = dev_predictions.read(run, record)
+        for split, name in (("matched", "accuracy"), ("mismatched", "mismatched.accuracy")):
+            measure = dev_predictions.measure_of(tables[split], task.row, "accuracy", None)
+            assert measure(np.ones((1, EXAMPLES)))[0] == record.best[f"dev.{name}"]
