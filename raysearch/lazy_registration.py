@@ -80,4 +80,4 @@ class _NotifyingLoader(Loader):
 
 
 def _register() -> None:
-    import_module(".models.registry", __package__)
+    import_module(".models.auto_registration", __package__)

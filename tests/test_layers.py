@@ -62,13 +62,13 @@ LIGHT = (
     "study", "run_folder", "preflight", "results", "data/readers", "cli", "api",
     "workers/messages",
     *(f"predictions/{name}" for name in (
-        "comparison", "error_collection", "folders", "json_files", "multilingual", "references",
+        "error_collection", "folders", "gold_scores", "json_files", "multilingual", "references",
         "result", "row_errors", "scoring", "split_detection", "split_names",
         "text_files",
     )),
     *(f"data/augmentation/{name}" for name in (
         "alignment", "code_switching", "dictionaries", "resources", "subword_sampling",
-        "translations", "unigram",
+        "translations", "unigram_vocabulary",
     )),
 )  # fmt: skip
 

@@ -303,7 +303,7 @@ def score(
     """Print the official scores of a prediction file in percent. No model is needed."""
     from ..predictions import scoring
 
-    scoring.show(
+    scoring.print_scores(
         task,
         data,
         predictions,

@@ -13,7 +13,7 @@ from .. import metrics
 from ..data.columns import CONTEXT
 from ..data.dataset import EncodedDataset
 from ..data.encoders import question_answering
-from ..metrics.weighted import AnswerPoints
+from ..metrics.bootstrap_metrics import AnswerPoints
 from ..recipes import Hyperparameters
 from ..run_folder.dev_predictions import KeptSplit, answer_columns
 from ..storage import write_atomically

@@ -17,7 +17,7 @@ from transformers import PreTrainedModel
 from ..heads.span_modeling import ConditionalSpanHead
 from ..recipes import Hyperparameters
 from ..tasks import Head
-from .architectures import build_model
+from .auto_models import build_model
 from .layer_depths import fill_with_zeros, sample_text
 
 FIELDS = ("dropout", "attention_dropout", "classifier_dropout")

@@ -16,8 +16,8 @@ from transformers import AutoConfig, PreTrainedModel
 from ..errors import InputError, Problem
 from ..heads import HEADS
 from ..tasks import Task
-from .architectures import ARCHITECTURES, attach_head
-from .folder_inspection import check_sizes
+from .auto_models import ARCHITECTURES, attach_head
+from .folder_checks import check_sizes
 from .label_order import output_order, reorder
 from .pretrained import empty_model, from_hub, not_finite
 from .training_record import TrainingRecord, decode_record, head_choices, other_task_note

@@ -17,7 +17,7 @@ from ..data.columns import pair_special_tokens, token_types
 from ..errors import InputError, Problem
 from ..recipes import Hyperparameters
 from ..tasks import Task
-from .architectures import ARCHITECTURES, Architectures
+from .auto_models import ARCHITECTURES, Architectures
 
 ENCODER = Architectures("encodes texts", AutoModel)
 NO_LIMIT = 2**20  # tokens that a tokenizer may give if the model has no limit

@@ -25,8 +25,8 @@ from ..recipes import Hyperparameters
 from ..study.model_names import scratch_shape
 from ..tasks import Head, Task
 from . import scratch
-from .architectures import ARCHITECTURES
-from .folder_inspection import check_sizes, inspect_model_folder
+from .auto_models import ARCHITECTURES
+from .folder_checks import check_sizes, inspect_model_folder
 from .input_limits import (
     InputLimits,
     find_input_limits,

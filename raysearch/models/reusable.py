@@ -14,9 +14,9 @@ from transformers import PreTrainedModel
 from ..errors import InputError, Problem
 from ..recipes import Hyperparameters
 from ..tasks import HEAD_FACTS
-from .architectures import build_model
+from .auto_models import build_model
 from .dropouts import FIELDS, DropoutReach, find_dropout_reach, set_dropouts
-from .first_token_layer import read_first_token
+from .first_token_only import keep_first_token_only
 from .pretrained import Pretrained
 from .pruned_embedding import full_state_dict, prune_embedding
 
@@ -123,7 +123,7 @@ def build_trial_model(
         torch.manual_seed(0)
         model = build_model({**pretrained.config, **settings}, pretrained.head)
     if HEAD_FACTS[pretrained.head].reads_first_token:
-        read_first_token(model)
+        keep_first_token_only(model)
     if hyper.gradient_checkpointing:
         options = {"use_reentrant": False}
         model.gradient_checkpointing_enable(options)  # type: ignore[no-untyped-call]  # not typed

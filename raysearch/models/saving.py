@@ -13,8 +13,8 @@ from transformers import AutoConfig
 
 from .. import __version__
 from ..recipes import Hyperparameters
-from .architectures import ARCHITECTURES
-from .model_folder import staged_model_folder
+from .auto_models import ARCHITECTURES
+from .folder_writing import staged_model_folder
 from .pretrained import Pretrained
 from .training_record import TrainingRecord
 

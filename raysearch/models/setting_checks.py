@@ -21,7 +21,7 @@ from ..study import Study, TaskStudy
 from ..study.model_names import scratch_shape
 from ..tasks import HEAD_FACTS, Head
 from . import scratch
-from .architectures import build_model
+from .auto_models import build_model
 from .dropouts import FIELDS, DropoutReach, find_dropout_reach
 from .layer_depths import depths_of
 

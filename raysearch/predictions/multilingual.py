@@ -9,7 +9,7 @@ from .. import metrics
 from ..data import readers
 from ..errors import InputError, Problem
 from ..tasks import Split, Task
-from . import comparison, folders
+from . import folders, gold_scores
 from .error_collection import collect_errors, join_errors
 from .references import References, load_references
 from .result import ScoreResult
@@ -45,8 +45,8 @@ def score_languages(
             unlabelled.setdefault(gold, []).append(language)
             continue
         try:
-            values = comparison.read_predictions(task, path)
-            scores[language], further = comparison.compare(
+            values = gold_scores.read_predictions(task, path)
+            scores[language], further = gold_scores.compare(
                 task, gold, data, path, values, as_official=as_official
             )
             notes += [f"{language}: {note}" for note in further]

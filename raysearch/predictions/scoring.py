@@ -10,7 +10,7 @@ from typing import Any
 from .. import tasks
 from ..errors import InputError, Problem, printable
 from ..tasks import Task
-from . import comparison, folders, json_files, multilingual
+from . import folders, gold_scores, json_files, multilingual
 from .error_collection import collect_errors
 from .references import References, load_references
 from .result import ScoreResult, json_text, plain_text
@@ -19,7 +19,7 @@ from .split_names import choose_split
 _THRESHOLD = "_threshold"
 
 
-def show(*arguments: Any, as_json: bool = False, **options: Any) -> None:
+def print_scores(*arguments: Any, as_json: bool = False, **options: Any) -> None:
     """Print the result of `score` in percent: one line per score, or one JSON object.
 
     Args:
@@ -84,10 +84,10 @@ def _score_file(
         source,
         lambda: _check_options(task, source, null_odds, threshold, as_official),
         lambda: _load_references(task, data, split, predictions),
-        lambda: comparison.read_predictions(task, predictions),
+        lambda: gold_scores.read_predictions(task, predictions),
         lambda: json_files.read_null_scores(null_odds) if null_odds else None,
     )
-    scores, notes = comparison.compare(
+    scores, notes = gold_scores.compare(
         task,
         gold,
         data,

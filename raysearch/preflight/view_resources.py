@@ -93,12 +93,12 @@ def _read_config(folder: str) -> dict[str, Any]:
 
 def _tokenizer_problems(model: str) -> list[Problem]:
     """Return a problem if a model's tokenizer files show that it cannot sample subwords."""
-    from ..data.augmentation import unigram
+    from ..data.augmentation import unigram_vocabulary
 
-    kind = "no Unigram model" if scratch_shape(model) else unigram.kind(model)
-    if kind is None or kind == unigram.KIND:
+    kind = "no Unigram model" if scratch_shape(model) else unigram_vocabulary.kind(model)
+    if kind is None or kind == unigram_vocabulary.KIND:
         return []
-    problem = unigram.refusal(kind)
+    problem = unigram_vocabulary.refusal(kind)
     return [replace(problem, text=f"of '{model}' {problem.text}")]
 
 

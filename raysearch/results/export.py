@@ -80,9 +80,9 @@ def _write(folder: Path, searched: Study, records: Records, table: Table) -> Non
             write_atomically(task_folder / "best.yaml", winner)
         elif (task_folder / "best.yaml").exists():  # of an earlier export, when there was a leader
             write_atomically(task_folder / "best.yaml", no_best_study(searched.resolve(name)))
-        columns = parquet.trials_columns(searched.resolve(name), trials)
+        columns = parquet.trials_parquet(searched.resolve(name), trials)
         write_atomically(task_folder / "trials.parquet", columns)
-        columns = parquet.reports_columns(name, trials)
+        columns = parquet.reports_parquet(name, trials)
         write_atomically(task_folder / "reports.parquet", columns)
         for record in trials:
             curves.rebuild(record)

@@ -23,7 +23,7 @@ from .leaderboard import (
     leaderboard,
     planned_trials,
 )
-from .published import comparison_rows
+from .published_rows import comparison_rows
 from .published_table import published_table
 from .score_intervals import Intervals, no_interval
 from .table_rows import BLANK, UNKNOWN, Cell, Row, Table

@@ -25,7 +25,7 @@ TIME = pa.timestamp("us", tz="UTC")
 Columns = dict[str, tuple[pa.DataType, list[Any]]]
 
 
-def trials_columns(task: TaskStudy, records: Sequence[Record]) -> bytes:
+def trials_parquet(task: TaskStudy, records: Sequence[Record]) -> bytes:
     """Return the trials of a task as a parquet file, one row each.
 
     Configurations are in `hp.<name>`. A setting that may be a number or {steps: N} has its numbers
@@ -72,7 +72,7 @@ def trials_columns(task: TaskStudy, records: Sequence[Record]) -> bytes:
     return _parquet_bytes(columns)
 
 
-def reports_columns(task: str, records: Sequence[Record]) -> bytes:
+def reports_parquet(task: str, records: Sequence[Record]) -> bytes:
     """Return the reports of a task's trials as a parquet file, one row each.
 
     Args:

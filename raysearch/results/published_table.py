@@ -13,7 +13,7 @@ from ..errors import InputError, Problem
 from ..study import Published, Result, Study, find_study
 from ..study.model_names import score_names
 from . import formatting
-from .published import RowsAndNotes, Score, further_metrics, published_row, sources
+from .published_rows import RowsAndNotes, Score, further_metrics, published_row, sources
 from .table_rows import BLANK, UNKNOWN, Cell, Row, Table
 
 _SHOWN_STUDIES = 5

@@ -17,7 +17,7 @@ from pyarrow import compute, parquet
 
 from .. import tasks
 from ..errors import InputError, Problem
-from ..metrics.weighted import (
+from ..metrics.bootstrap_metrics import (
     AnswerPoints,
     Measure,
     answer_measure,

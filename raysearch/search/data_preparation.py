@@ -14,7 +14,7 @@ import ray
 
 from .. import tasks
 from ..data import encoding_cache, readers, token_stream
-from ..data.augmentation import dictionaries, resources, translation_pool, unigram
+from ..data.augmentation import dictionaries, resources, translation_pool, unigram_vocabulary
 from ..data.columns import LABEL
 from ..data.encoders.encoder import Encoder
 from ..errors import InputError, Problem
@@ -92,7 +92,8 @@ class BackgroundPreparation:
         # The hyperparameters that shape data and head are fixed: all trials share them.
         hyper = self.study.resolve(name).shared
         if "subwords" in hyper.view_kinds():
-            unigram.of_tokenizer(tokenizer)  # refuses other kinds before anything is prepared
+            # It refuses other kinds before anything is prepared.
+            unigram_vocabulary.of_tokenizer(tokenizer)
         train, splits = self._splits(task, tokenizer, hyper)
         pretrained = read_pretrained(self.study.resolve(name).model, task, tokenizer, hyper)
         self._models[name] = pretrained

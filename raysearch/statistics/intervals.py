@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from ..metrics.weighted import Measure
+from ..metrics.bootstrap_metrics import Measure
 
 Floats = NDArray[np.float64]
 LEVEL = 0.95

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 from ..errors import Problem, nearest_names, shorten, unknown_name
 from ..recipes import Hyperparameters
 from ..search_space import Choice, IntRange, LogUniform, Uniform, WrittenDimension
-from .problem_lists import MAX_PROBLEMS, limit_names
+from .problem_limits import MAX_PROBLEMS, limit_names
 from .schema import Study
 
 # Type of an error in pydantic -> message.

@@ -21,7 +21,7 @@ from .error_locations import mapping_or_empty, sort_problems
 from .error_messages import schema_problems
 from .length_checks import length_problems
 from .overrides import apply_overrides
-from .problem_lists import limit_names, limit_problems
+from .problem_limits import limit_names, limit_problems
 from .schema import Configuration, PerTask, Published, Result, Study
 from .shipped_studies import find_study
 from .unused_fields import without_unused_dimensions

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..errors import Problem, shorten, unknown_name
 from ..tasks import TASKS, Task
-from .problem_lists import limit_names
+from .problem_limits import limit_names
 
 FAMILIES = ("bert", "amos", "cross-thought")  # families of models from scratch
 _SCRATCH = re.compile(rf"scratch(?:-({'|'.join(FAMILIES)}))?(?::(\d+)x(\d+)(?::(\d{{3,}}))?)?")

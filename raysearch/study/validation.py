@@ -20,7 +20,7 @@ from ..search_space import Space, count_points, parse_dimension
 from .error_locations import mapping_or_empty
 from .error_messages import hyperparameter_message
 from .model_names import model_problems, score_names, training_language_problems
-from .problem_lists import MAX_PROBLEMS, limit_names
+from .problem_limits import MAX_PROBLEMS, limit_names
 from .schema import Search, Study
 from .unused_fields import unused_dimensions, unused_field_problems
 

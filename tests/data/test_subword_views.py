@@ -16,7 +16,7 @@ from support.made_up_text import some_text
 from support.paths import ROOT, SHARED
 from support.toys import toy_tokenizer
 
-from raysearch.data.augmentation import subword_sampling, unigram
+from raysearch.data.augmentation import subword_sampling, unigram_vocabulary
 from raysearch.data.augmentation.alignment import align_words
 from raysearch.data.augmentation.code_switching import rng_for
 from raysearch.data.augmentation.subword_sampling import SubwordSampler, WordPieces, sample_words
@@ -72,7 +72,7 @@ def processor(model):
 
 @pytest.fixture(scope="session")
 def vocabulary(tokenizer):
-    return unigram.of_tokenizer(tokenizer)
+    return unigram_vocabulary.of_tokenizer(tokenizer)
 
 
 def divisions(processor, word):
@@ -190,7 +190,7 @@ def test_albert_is_drawn_from_as_well(tmp_path):
     tokenizer = AutoTokenizer.from_pretrained(tmp_path)
     words = ["Consistency", "(hello)", "U.S.", "a-b", "naïve", "漢字", "[MASK]s", *TEXT[4].split()]
     own = WordPieces(tokenizer).of(words)
-    vocabulary = unigram.of_tokenizer(tokenizer)
+    vocabulary = unigram_vocabulary.of_tokenizer(tokenizer)
     sure = SubwordSampler(vocabulary, alpha=300)
     assert [sure.sample(word, rng_for(1)) for word in words] == own
     draws = {SubwordSampler(vocabulary).sample("Consistency", rng_for(at)) for at in range(20)}
@@ -203,13 +203,16 @@ def test_albert_is_drawn_from_as_well(tmp_path):
 
 
 def test_a_model_file_and_a_tokenizer_give_the_same_draws(model, vocabulary):
-    one, other = SubwordSampler(unigram.of_model(model)), SubwordSampler(vocabulary)
+    one, other = SubwordSampler(unigram_vocabulary.of_model(model)), SubwordSampler(vocabulary)
     for at, word in enumerate(WORDS * 20):
         assert one.sample(word, rng_for(at)) == other.sample(word, rng_for(at))
 
 
 def test_ids_of_xlm_roberta_follow_those_of_its_sentencepiece_model(processor, tokenizer):
-    ids = {processor.id_to_piece(at): unigram.xlm_roberta_id(at) for at in range(len(processor))}
+    ids = {
+        processor.id_to_piece(at): unigram_vocabulary.xlm_roberta_id(at)
+        for at in range(len(processor))
+    }
     assert {piece: ids[piece] for piece in ("<s>", "</s>", "<unk>")} == {
         "<s>": 0, "</s>": 2, "<unk>": 3,
     }  # fmt: skip
@@ -223,7 +226,7 @@ def test_bytes_spell_what_is_unknown_where_the_model_has_them(tmp_path):
     )  # fmt: skip
     path = tmp_path / "bytes.model"
     own = sentencepiece.SentencePieceProcessor(model_file=str(path))
-    sampler = SubwordSampler(unigram.of_model(path, token_id=int), alpha=300)
+    sampler = SubwordSampler(unigram_vocabulary.of_model(path, token_id=int), alpha=300)
     for word in ("the☃s", "☃漢", "language"):
         assert list(sampler.sample(word, rng_for(1))) == own.encode_as_ids(word)
 
@@ -241,12 +244,12 @@ def test_tokenizers_without_probabilities_are_refused_with_what_runs_instead(tmp
     )  # fmt: skip
     (tmp_path / "broken.model").write_bytes(b"no model")
     for read, given, said in [
-        (unigram.of_tokenizer, toy_tokenizer(), "is WordPiece; subword sampling"),
-        (unigram.of_tokenizer, bpe, "is BPE; subword sampling"),
-        (unigram.of_tokenizer, object(), "is a slow tokenizer; subword sampling"),
-        (unigram.of_model, tmp_path / "bpe.model", "is no Unigram model; subword sampling"),
-        (unigram.of_model, tmp_path / "broken.model", "cannot be read"),
-        (unigram.of_model, tmp_path / "none.model", "cannot be read"),
+        (unigram_vocabulary.of_tokenizer, toy_tokenizer(), "is WordPiece; subword sampling"),
+        (unigram_vocabulary.of_tokenizer, bpe, "is BPE; subword sampling"),
+        (unigram_vocabulary.of_tokenizer, object(), "is a slow tokenizer; subword sampling"),
+        (unigram_vocabulary.of_model, tmp_path / "bpe.model", "is no Unigram model; subword"),
+        (unigram_vocabulary.of_model, tmp_path / "broken.model", "cannot be read"),
+        (unigram_vocabulary.of_model, tmp_path / "none.model", "cannot be read"),
     ]:
         with pytest.raises(InputError) as caught:
             read(given)
@@ -308,12 +311,12 @@ def test_full_caches_change_nothing(tokenizer, vocabulary, monkeypatch):
 def test_threads_and_processes_draw_alike(model):
     code = f"""if 1:
         from pathlib import Path
-        from raysearch.data.augmentation import unigram
+        from raysearch.data.augmentation import unigram_vocabulary
         from raysearch.data.augmentation.code_switching import rng_for
         from raysearch.data.augmentation.subword_sampling import SubwordSampler
-        sampler = SubwordSampler(unigram.of_model(Path({str(model)!r})))
+        sampler = SubwordSampler(unigram_vocabulary.of_model(Path({str(model)!r})))
         print([sampler.sample("internationally", rng_for(3, 1, at)) for at in range(50)])"""
-    sampler = SubwordSampler(unigram.of_model(model))
+    sampler = SubwordSampler(unigram_vocabulary.of_model(model))
 
     def draw(at):
         return sampler.sample("internationally", rng_for(3, 1, at))

@@ -17,7 +17,7 @@ from transformers import (
     AutoModelForTokenClassification,
 )
 
-from raysearch.models import registry
+from raysearch.models import auto_registration
 from raysearch.models.amos.configuration import AmosConfig
 from raysearch.models.amos.modeling import AmosModel, AmosSelfAttention, relative_position_bucket
 from raysearch.models.amos.modeling_heads import MODELS
@@ -351,8 +351,8 @@ def test_all_of_a_bad_shape_is_said_at_once():
 
 
 def test_registering_again_does_no_harm():
-    registry.register()
-    registry.register()
+    auto_registration.register()
+    auto_registration.register()
     assert AutoConfig.for_model("amos", **SHAPE) == AmosConfig(**SHAPE)
     assert set(MODELS) == {AutoModel, *HEADS.values()}
 

@@ -20,7 +20,7 @@ from raysearch.data.columns import pair_special_tokens
 from raysearch.data.encoders import question_answering
 from raysearch.errors import InputError
 from raysearch.heads import HEADS
-from raysearch.models import registry
+from raysearch.models import auto_registration
 from raysearch.models.amos.configuration import AmosConfig
 from raysearch.models.amos.segmentation import line_of
 from raysearch.models.amos.tokenization import AmosTokenizer
@@ -214,7 +214,7 @@ def published():
 @pytest.fixture(scope="module")
 def model_folder(toy_pair, tmp_path_factory):
     """A model folder as it is published: a configuration and the two files."""
-    registry.register()
+    auto_registration.register()
     folder = Path(shutil.copytree(toy_pair, tmp_path_factory.mktemp("model") / "amos"))
     AmosConfig(vocab_size=300, max_position_embeddings=40).save_pretrained(folder)
     return folder

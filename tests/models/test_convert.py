@@ -24,7 +24,7 @@ from typer.testing import CliRunner
 
 from raysearch.cli import app
 from raysearch.errors import InputError
-from raysearch.models import model_folder
+from raysearch.models import folder_writing
 from raysearch.models.amos import vocabulary
 from raysearch.models.convert import (
     bpe_merges,
@@ -1206,7 +1206,7 @@ def test_a_full_disk_leaves_nothing_behind(tmp_path, pieces, monkeypatch):
     def full(*_, **__):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(model_folder, "save_file", full)
+    monkeypatch.setattr(folder_writing, "save_file", full)
     with pytest.raises(OSError, match="No space"):
         convert(path, to=tmp_path / "out", tokenizer=folder)
     assert [file.name for file in tmp_path.iterdir()] == ["model.pt"]

@@ -14,8 +14,8 @@ from transformers import AutoConfig, AutoModel
 
 from raysearch.errors import InputError
 from raysearch.heads import HEADS
-from raysearch.models import ReusableModel, read_pretrained, registry, save_model, scratch
-from raysearch.models.architectures import ARCHITECTURES, attach_head, build_model
+from raysearch.models import ReusableModel, auto_registration, read_pretrained, save_model, scratch
+from raysearch.models.auto_models import ARCHITECTURES, attach_head, build_model
 from raysearch.models.finetuned import load_finetuned
 from raysearch.models.pretrained import read_tokenizer
 from raysearch.models.reusable import export_weights
@@ -27,7 +27,9 @@ from raysearch.tasks import Task, get
 pytestmark = pytest.mark.slow
 
 CPU = torch.device("cpu")
-CONTRACT = sorted({*FAMILY_OF_NAME.values(), *(config.model_type for config in registry.FAMILIES)})
+CONTRACT = sorted(
+    {*FAMILY_OF_NAME.values(), *(config.model_type for config in auto_registration.FAMILIES)}
+)
 LABELS = ("one", "two", "three")
 # Those of the toy tokenizer, which is saved beside each model.
 SPECIAL_TOKENS = {"pad_token_id": 0, "bos_token_id": 2, "cls_token_id": 2, "eos_token_id": 3}

@@ -13,7 +13,7 @@ from raysearch.data.dataset import EncodedDataset
 from raysearch.errors import InputError
 from raysearch.heads import HEADS
 from raysearch.models import ReusableModel, read_pretrained, scratch
-from raysearch.models.architectures import ARCHITECTURES, attach_head
+from raysearch.models.auto_models import ARCHITECTURES, attach_head
 from raysearch.models.input_limits import NO_LIMIT, find_input_limits
 from raysearch.models.pretrained import read_tokenizer
 from raysearch.models.saving import save_model
@@ -382,7 +382,7 @@ def test_check_tells_what_a_folder_cannot_be_trained_on(tmp_path):
 def test_every_model_that_a_study_names_has_the_heads_of_its_tasks(path):
     from transformers import AutoConfig
 
-    import raysearch.models.registry  # noqa: F401
+    import raysearch.models.auto_registration  # noqa: F401
 
     shipped = study.load(path)
     rows = [(shipped.resolve(name).model, name) for name in shipped.tasks]

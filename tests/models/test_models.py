@@ -14,7 +14,7 @@ from support.trials import STILL, toy_job
 from raysearch import tasks
 from raysearch.errors import InputError
 from raysearch.models import ReusableModel, read_pretrained, save_model, scratch
-from raysearch.models.architectures import ARCHITECTURES
+from raysearch.models.auto_models import ARCHITECTURES
 from raysearch.models.pretrained import read_tokenizer
 from raysearch.models.reusable import export_weights
 from raysearch.recipes import Hyperparameters

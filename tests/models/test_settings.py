@@ -14,9 +14,9 @@ from raysearch.cli.commands import app
 from raysearch.errors import InputError
 from raysearch.heads import HEADS
 from raysearch.models import Pretrained, ReusableModel, read_pretrained
-from raysearch.models.architectures import ARCHITECTURES, build_model
+from raysearch.models.auto_models import ARCHITECTURES, build_model
 from raysearch.models.dropouts import find_dropout_reach
-from raysearch.models.first_token_layer import read_first_token
+from raysearch.models.first_token_only import keep_first_token_only
 from raysearch.models.pretrained import read_tokenizer
 from raysearch.models.reusable import export_weights
 from raysearch.models.setting_checks import setting_problems
@@ -238,7 +238,7 @@ def test_the_saving_of_the_last_layer_asks_the_head_what_it_reads(kind, head, se
     torch.manual_seed(2)
     whole = ARCHITECTURES[head].from_config(config).eval()
     saving = copy.deepcopy(whole)
-    read_first_token(saving)
+    keep_first_token_only(saving)
     shortened = "forward" in vars(saving.base_model.encoder.layer[-1])
     assert shortened == (settings.get("summary_type", "first") == "first")
     batch = text(kind, head)

@@ -433,7 +433,7 @@ def test_scoring_imports_neither_ray_nor_torch(rte):
     path = write(rte / "RTE.tsv", submission(*rows))
     code = (
         "import sys; from raysearch.predictions import scoring; from pathlib import Path\n"
-        f"scoring.show('glue/rte', Path({str(rte)!r}), Path({str(path)!r}))\n"
+        f"scoring.print_scores('glue/rte', Path({str(rte)!r}), Path({str(path)!r}))\n"
         "assert not {'ray', 'torch', 'transformers'} & set(sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

@@ -7,7 +7,7 @@ from pyarrow import parquet
 
 from raysearch import metrics, tasks
 from raysearch.errors import InputError
-from raysearch.metrics.weighted import AnswerPoints
+from raysearch.metrics.bootstrap_metrics import AnswerPoints
 from raysearch.run_folder import Record, dev_predictions
 
 EXAMPLES = 50

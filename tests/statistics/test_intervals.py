@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from raysearch.metrics.weighted import classification_measure
+from raysearch.metrics.bootstrap_metrics import classification_measure
 from raysearch.statistics import Sample, ScoreSample, difference, interval, mean, median
 
 SEEDS, EXAMPLES = 5, 300

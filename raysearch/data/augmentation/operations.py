@@ -11,7 +11,7 @@ from random import Random
 from typing import Any
 
 from ..columns import pair_special_tokens, sentence_special_tokens, token_types
-from . import unigram
+from . import unigram_vocabulary
 from .code_switching import Dictionaries, code_switch
 from .subword_sampling import SubwordSampler, Tokens, WordPieces, sample_words
 
@@ -125,5 +125,5 @@ def _word_pieces(tokenizer: Any) -> WordPieces:
 
 
 @lru_cache(maxsize=1)
-def _unigram(tokenizer: Any) -> unigram.Unigram:
-    return unigram.of_tokenizer(tokenizer)
+def _unigram(tokenizer: Any) -> unigram_vocabulary.Unigram:
+    return unigram_vocabulary.of_tokenizer(tokenizer)

@@ -12,7 +12,7 @@ from math import exp, log
 from random import Random
 from typing import Any
 
-from .unigram import Unigram
+from .unigram_vocabulary import Unigram
 
 Tokens = tuple[int, ...]
 # For each end of a piece in a text: the cumulative weights of the pieces that end there, and the

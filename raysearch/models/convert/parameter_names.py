@@ -63,7 +63,7 @@ _DROPPED = (
 )
 
 
-def from_hub(names: Iterable[str]) -> bool:
+def has_transformers_names(names: Iterable[str]) -> bool:
     """Return whether parameters have the names of transformers."""
     return any(name.endswith("embeddings.word_embeddings.weight") for name in names)
 

@@ -18,7 +18,7 @@ from transformers import (
     PreTrainedModel,
 )
 
-from ..model_folder import staged_model_folder
+from ..folder_writing import staged_model_folder
 
 _AUTO_CLASSES: dict[str | None, Any] = {
     None: AutoModel,

@@ -90,7 +90,7 @@ def describe_checkpoint(
     Raises:
         InputError: it has no such encoder, or several heads of which none is chosen.
     """
-    hub = parameter_names.from_hub(checkpoint.tensors)
+    hub = parameter_names.has_transformers_names(checkpoint.tensors)
     tensors, file_names, dropped = _rename(checkpoint, hub)
     words = tensors.get("embed_tokens.weight")
     if words is None or words.dim() != 2:

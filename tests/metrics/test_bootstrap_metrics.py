@@ -1,9 +1,9 @@
-"""Weighted metrics against the plain ones on examples that are repeated by their weights."""
+"""Bootstrap metrics against the plain ones on examples that are repeated by their weights."""
 
 import numpy as np
 import pytest
 
-from raysearch.metrics import METRICS, squad, token_classification, weighted
+from raysearch.metrics import METRICS, bootstrap_metrics, squad, token_classification
 from raysearch.metrics import masked_lm as masked_lm_metrics
 from raysearch.metrics import score as classification_score
 
@@ -38,7 +38,7 @@ def test_classes_and_numbers(metric, classes, random, weights):
     if "s" in metric[:2] or "pearson" in metric:  # numbers, with ties
         gold = gold + random.integers(0, 3, EXAMPLES) / 2
         predictions = gold + random.normal(size=EXAMPLES).round(1)
-    measured = weighted.classification_measure(metric, predictions, gold)(weights)
+    measured = bootstrap_metrics.classification_measure(metric, predictions, gold)(weights)
     for row, value in zip(weights, measured, strict=True):
         rows = repeated(row)
         expected = classification_score([metric], predictions[rows], gold[rows])[metric]
@@ -49,7 +49,7 @@ def test_classes_and_numbers(metric, classes, random, weights):
 def test_constant_predictions_and_those_that_are_not_finite_score_as_plain(metric, weights):
     gold = np.arange(EXAMPLES) % 2
     for predictions in (np.zeros(EXAMPLES), np.full(EXAMPLES, np.nan)):
-        measured = weighted.classification_measure(metric, predictions, gold)(weights)
+        measured = bootstrap_metrics.classification_measure(metric, predictions, gold)(weights)
         assert measured[0] == classification_score([metric], predictions, gold)[metric]
 
 
@@ -60,7 +60,7 @@ def test_tags_of_words(metric, random, weights):
         name: np.where(random.random(len(tags)) < 0.3, random.integers(0, len(TAGS)), tags)
         for name, tags in gold.items()
     }
-    measured = weighted.tag_measure(metric, predictions, gold, TAGS)(weights)
+    measured = bootstrap_metrics.tag_measure(metric, predictions, gold, TAGS)(weights)
     names = [*gold]
     for row, value in zip(weights, measured, strict=True):
         copies = [(f"{n}-{names[i]}", names[i]) for n, i in enumerate(repeated(row))]
@@ -85,10 +85,12 @@ def test_answers(metric, threshold, random, weights):
     predictions = {i: answers[0] if answers and random.random() < 0.5 else text()
                    for i, answers in gold.items()}  # fmt: skip
     nulls = {i: round(random.normal(), 1) for i in ids}
-    points = weighted.AnswerPoints.of(
+    points = bootstrap_metrics.AnswerPoints.of(
         predictions, gold, nulls=nulls if version_2 else None, unanswerable=version_2
     )
-    measure = weighted.answer_measure(metric, points, threshold=threshold, unanswerable=version_2)
+    measure = bootstrap_metrics.answer_measure(
+        metric, points, threshold=threshold, unanswerable=version_2
+    )
     measured = measure(weights)
     for row, value in zip(weights, measured, strict=True):
         copies = {f"{n}-{i}": str(i) for n, i in enumerate(repeated(row))}
@@ -107,7 +109,7 @@ def test_answers(metric, threshold, random, weights):
 def test_masked_tokens(metric, random, weights):
     count = random.integers(1, 20, EXAMPLES)
     sums = np.stack([-random.gamma(2, size=EXAMPLES) * count, count // 2, count], 1)
-    measured = weighted.masked_lm_measure(metric, sums)(weights)
+    measured = bootstrap_metrics.masked_lm_measure(metric, sums)(weights)
     for row, value in zip(weights, measured, strict=True):
         expected = masked_lm_metrics.score([metric], sums[repeated(row)])[metric]
         assert value == pytest.approx(expected, rel=1e-12)

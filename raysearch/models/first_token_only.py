@@ -17,7 +17,7 @@ from transformers import PreTrainedModel
 _LAYERS = ("BertLayer", "RobertaLayer", "XLMRobertaLayer", "CamembertLayer", "ElectraLayer")
 
 
-def read_first_token(model: PreTrainedModel) -> None:
+def keep_first_token_only(model: PreTrainedModel) -> None:
     """Let a model's last layer give [examples, n, width] instead of [examples, tokens, width].
 
     Only models with BERT's layers are changed, and only if their head reads `hidden[:, :n]` and
