@@ -1,13 +1,14 @@
-"""What the running attempts cost, as the adapter writes it. No Ray is started."""
+"""What the adapter makes of the messages of lanes. No Ray is started."""
 
 import pytest
 
 from raysearch import study
 from raysearch.run_folder import Journal, read_journal
 from raysearch.run_folder.events import Plan
+from raysearch.run_folder.report import Report
 from raysearch.search.trial_queue import TrialQueue
 from raysearch.search.tune_adapter import TuneAdapter
-from raysearch.workers.messages import AttemptProgress
+from raysearch.workers.messages import AttemptProgress, LaneIdle, TrialEnd, TrialReport
 
 RTE = "glue/rte"
 
@@ -39,3 +40,58 @@ def test_device_hours_follow_the_workers_of_each_session(tmp_path):
     resumed = read_journal(tmp_path).trials[record.id]
     assert (resumed.devices_by_attempt, resumed.devices) == ({1: 4, 2: 1}, 1)
     assert resumed.device_hours == pytest.approx(4 * 0.25 + 1)
+
+
+@pytest.fixture
+def running(tmp_path):
+    """A queue, its adapter, and the record of the trial that Tune's trial "a" runs."""
+    queue, adapter = sitting(tmp_path, study.parse({"tasks": [RTE], "model": "scratch"}), devices=1)
+    adapter.running["a"] = record = queue.next()
+    return queue, adapter, record
+
+
+def trial_report(record, seconds=5.0):
+    scores = {"dev.accuracy": 0.7}
+    report = Report(stage="finetune", step=50, steps=100, loss=0.5, scores=scores, seconds=seconds)
+    return TrialReport(report=report, attempt=1, progress=progress(record, 1, 3.0))
+
+
+def test_a_report_is_written_with_the_attempt_and_what_it_has_cost_so_far(running):
+    _, adapter, record = running
+    assert adapter.on_event("a", trial_report(record))
+    assert (record.attempts, record.plan.steps, record.seconds) == (1, 100, 5.0)
+    assert [(r.step, r.attempt, r.scores) for r in record.reports] == [
+        (50, 1, {"dev.accuracy": 0.7})
+    ]
+
+
+def test_a_trial_whose_last_message_is_a_report_was_stopped(running):
+    _, adapter, record = running
+    adapter.on_event("a", trial_report(record))
+    adapter.on_end("a", trial_report(record))
+    assert (record.status, record.score, adapter.running) == ("stopped", 0.7, {})
+
+
+def test_an_end_says_how_the_trial_ended_and_needs_no_seconds(running):
+    _, adapter, record = running
+    end = TrialEnd(status="failed", error="a toy broke", progress=progress(record, 1, 3.0))
+    assert not adapter.on_event("a", end)
+    assert not record.is_over  # Tune says so next
+    adapter.on_end("a", end)
+    assert (record.status, record.error, record.seconds) == ("failed", "a toy broke", 3.0)
+
+
+def test_the_end_of_a_trial_whose_workers_died_has_no_progress(running):
+    _, adapter, record = running
+    assert not adapter.on_event("a", TrialEnd(status="failed", error="the worker died 3 times"))
+    assert (record.attempts, record.seconds) == (0, 0.0)
+
+
+def test_a_lane_stays_idle_while_another_trial_runs_and_no_longer(running):
+    queue, adapter, record = running
+    adapter.running["b"] = None
+    assert adapter.on_event("b", LaneIdle())
+    queue.end(record, "failed", "a toy broke")
+    assert not adapter.on_event("b", LaneIdle())
+    adapter.on_end("b", LaneIdle())
+    assert set(adapter.running) == {"a"}
