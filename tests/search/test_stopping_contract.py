@@ -56,6 +56,15 @@ def weak_trial(script, rule):
     return train(script, rule, 0.1, until=first)
 
 
+def test_the_settings_are_read_back_as_those_of_the_same_rule(settings):
+    """A resumed run reads the study that the run has written, without values at their defaults."""
+    raw = {"name": "x", "tasks": [RTE], "model": "scratch", "space": {"LR": {"choice": [1e-5]}},
+           "search": {"stop_early": settings.model_dump()}}  # fmt: skip
+    written = study.parse(study.as_mapping(study.parse(raw)))
+    assert type(written.search.stop_early) is type(settings)
+    assert written.search.stop_early == settings
+
+
 def test_a_rule_names_fractions_inside_a_schedule_in_order(rule):
     assert rule.fractions
     assert all(0 < fraction < 1 for fraction in rule.fractions)

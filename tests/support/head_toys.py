@@ -1,4 +1,4 @@
-"""A toy task for options, tags and spans each, with its examples."""
+"""A toy task for each head that reads labelled examples, with its examples."""
 
 import numpy as np
 import pyarrow as pa
@@ -22,6 +22,14 @@ CHOOSE = Task(name="toy/choose", head="choose", inputs=("passage", "question", "
               metric="accuracy", folder="", train=None)  # fmt: skip
 
 
+CLASSIFY = Task(name="toy/classify", head="classify", inputs=("one", "two"),
+                labels=("low", "high"), metric="accuracy", folder="", train=None)  # fmt: skip
+
+
+REGRESS = Task(name="toy/regress", head="regress", inputs=("one", "two"), metric="pearson",
+               folder="", train=None, bounds=(0.0, 5.0))  # fmt: skip
+
+
 TAG = Task(
     name="toy/tag",
     head="tag",
@@ -41,6 +49,22 @@ SPAN = Task(name="toy/span", head="span", inputs=("question", "context"), metric
 
 def words(random, count):
     return " ".join(f"w{number}" for number in random.integers(0, 80, count))
+
+
+def pairs(count=24):
+    """Pairs of texts in two classes, drawn at random: they are learned by heart."""
+    random = np.random.default_rng(3)
+    return [
+        {"id": str(number), "one": words(random, random.integers(1, 9)),
+         "two": words(random, random.integers(1, 6)), "label": int(random.integers(2))}
+        for number in range(count)
+    ]  # fmt: skip
+
+
+def rated_pairs(count=24):
+    """The same pairs with numbers for labels."""
+    random = np.random.default_rng(4)
+    return [{**row, "label": float(random.uniform(0, 5))} for row in pairs(count)]
 
 
 def choices(count=24):
@@ -84,7 +108,13 @@ def questions(count=24):
     return found
 
 
-MADE = {"choose": (CHOOSE, choices), "tag": (TAG, sentences), "span": (SPAN, questions)}
+MADE = {
+    "classify": (CLASSIFY, pairs),
+    "regress": (REGRESS, rated_pairs),
+    "choose": (CHOOSE, choices),
+    "tag": (TAG, sentences),
+    "span": (SPAN, questions),
+}
 
 
 def prepared(kind, hyper, *, train=True, tokenizer=None, rows=None):
