@@ -1,6 +1,6 @@
 """Whether a published number was reproduced, from the interval of ours.
 
-It is apart because tables, reports and `check` use the same rule and the same words for it.
+It is apart from the tables because it is a rule about numbers, with the words that stand for it.
 """
 
 from enum import Enum
