@@ -52,8 +52,9 @@ def write_exports(folder: str | Path, *, note: Callable[[str], None] | None = No
         for text in records.notes:
             note(text)
     origins = trial_identity.check_identity(folder, searched, records)
-    table = paper_table(searched, records, intervals_of(folder))
-    table = replace(table, notes=(*table.notes, *origins))
+    unread: list[str] = []  # predictions that cannot be read
+    table = paper_table(searched, records, intervals_of(folder, unread.append))
+    table = replace(table, notes=(*table.notes, *origins, *unread))
     try:
         _write(folder, searched, records, table)
     except OSError as error:

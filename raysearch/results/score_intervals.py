@@ -7,9 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from .. import statistics
+from ..errors import InputError
 from ..run_folder import Record
 from ..statistics import Interval, Sample, ScoreSample
 from ..study import TaskStudy
+from . import formatting
 from .leaderboard import RankedConfiguration
 
 _AGGREGATES: dict[str, Callable[..., statistics.Floats]] = {
@@ -27,14 +29,25 @@ def no_interval(task: TaskStudy, ranked: RankedConfiguration, name: str) -> Inte
     return None
 
 
-def intervals_of(folder: Path) -> Intervals:
-    """Return the function that computes the intervals of a run folder's scores, each once."""
+def intervals_of(folder: Path, note: Callable[[str], None]) -> Intervals:
+    """Return the function that computes the intervals of a run folder's scores, each once.
+
+    Args:
+        folder: the run folder.
+        note: called with a line for each file of predictions that cannot be read. Its score has no
+            interval.
+    """
     known: dict[tuple[str, ...], Interval | None] = {}
 
     def intervals(task: TaskStudy, ranked: RankedConfiguration, name: str) -> Interval | None:
         key = (name, *(record.id for record in ranked.trials))
         if key not in known:
-            known[key] = score_interval(folder, task, ranked, name)
+            try:
+                known[key] = score_interval(folder, task, ranked, name)
+            except InputError as error:
+                known[key] = None
+                text = " ".join(str(error).split())
+                note(f"{formatting.column_title(task.row)}: no interval of {name}: {text}.")
         return known[key]
 
     return intervals

@@ -186,5 +186,5 @@ def _kind(columns: Columns) -> dict[str, pa.DataType]:
 
 
 def _damaged(path: Path, text: str) -> InputError:
-    problem = f"{text}; remove the file, and its interval is left out"
+    problem = f"{text}; remove the file, and the table does without its interval"
     return InputError(str(path), [Problem(location="predictions", text=problem)])

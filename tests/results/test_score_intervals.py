@@ -75,6 +75,15 @@ def test_without_the_predictions_of_a_seed_there_is_neither_interval_nor_verdict
     assert not {"95 %", "verdict"} & set(names)
 
 
+def test_damaged_predictions_are_named_below_the_table_which_is_written_without_the_interval(run):
+    path = next(run.rglob("predictions/*.parquet"))
+    path.write_bytes(path.read_bytes()[:100])
+    table = results.write_exports(run)
+    assert "95 %" not in [row.name for row in table.rows]
+    assert any("no interval" in note and path.name in note for note in table.notes)
+    assert path.name in (run / "table.md").read_text()
+
+
 def test_kept_predictions_have_the_scores_of_the_journal(run):
     searched, records = study.load(run / "study.yaml"), read_journal(run)
     task = searched.resolve("glue/mnli")

@@ -2,6 +2,7 @@
 
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import ray
 from ray import tune
@@ -9,7 +10,7 @@ from support.queues import begin_attempt, report
 
 from raysearch import storage, study
 from raysearch.errors import InputError, Problem, RaysearchError
-from raysearch.run_folder import Journal
+from raysearch.run_folder import Journal, dev_predictions
 from raysearch.search import run_study, samplers
 from raysearch.search import session as sessions
 from raysearch.search.session import NullProgress, Session
@@ -20,6 +21,9 @@ TOY, SLUG = "toy/grammar", "toy-grammar"
 STUDY = {"name": "toy", "tasks": [TOY], "model": "scratch:1x64", "fixed": {"EPOCH": 1},
          "space": {"LR": {"choice": [1e-4, 2e-4]}}, "search": {"sampler": "grid", "trials": 2},
          "confirm": {"top": 1, "seeds": [11, 12]}}  # fmt: skip
+PREDICTIONS = dev_predictions.to_parquet(
+    {"dev": (["0", "1"], dev_predictions.class_columns(np.array([0, 1]), np.array([0, 1])))}
+)
 
 
 @pytest.fixture
@@ -51,7 +55,7 @@ def drive(session):
         scores = {"dev.accuracy": 0.5 + record.seed / 100}
         report(session.queue, record, 4, scores, "finished", steps=4)
         if session.queue.wants_weights(record):
-            model = TrainedModel(weights={"of": f"seed {record.seed}"}, predictions=b"of a trial")
+            model = TrainedModel(weights={"of": f"seed {record.seed}"}, predictions=PREDICTIONS)
             session._keep_model(record, model)
         session.queue.end(record, "finished")
 

@@ -488,9 +488,11 @@ def conducted(tmp_path, monkeypatch):
     queue = opened(parsed(), tmp_path / "run", tmp_path / "store")
     broker, preparation = Remote({"weight": np.ones(2, np.float32)}), SimpleNamespace(error=None)
     told = []
-    adapter = TuneAdapter(
-        queue, broker, preparation, lambda: 2, told.append, queue.store_teacher, lambda: None
-    )
+
+    def keep(record, model):
+        queue.store_teacher(record, model.weights)
+
+    adapter = TuneAdapter(queue, broker, preparation, lambda: 2, told.append, keep, lambda: None)
     return queue, adapter, broker, told
 
 
