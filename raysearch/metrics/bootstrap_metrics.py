@@ -12,9 +12,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import masked_lm, squad
-from .classification import METRICS
-from .token_classification import chunk_counts
+from . import classification, masked_lm, squad, token_classification
+from .classification import METRICS, centered
 
 Floats = NDArray[np.float64]
 Measure = Callable[[Floats], Floats]  # weights [draws, examples] -> scores [draws]
@@ -27,8 +26,12 @@ def classification_measure(metric: str, predictions: ArrayLike, gold: ArrayLike)
         metric: a name in `classification.METRICS`.
         predictions: class ids or numbers, [examples].
         gold: the labels, [examples].
+
+    Raises:
+        InputError: see `classification.score`.
     """
     predicted, true = np.asarray(predictions), np.asarray(gold)
+    classification.check([metric], predicted, true)
     if not np.isfinite(predicted).all():
         worst = METRICS[metric].worst
         return lambda weights: np.full(len(weights), worst)
@@ -40,8 +43,8 @@ def classification_measure(metric: str, predictions: ArrayLike, gold: ArrayLike)
 
 def tag_measure(
     metric: str,
-    predictions: Mapping[str, Sequence[int]],
-    gold: Mapping[str, Sequence[int]],
+    predictions: token_classification.Tags,
+    gold: token_classification.Tags,
     labels: Sequence[str],
 ) -> Measure:
     """Return the measure of a metric of words' tags; an example is a sentence, in gold's order.
@@ -51,12 +54,16 @@ def tag_measure(
         predictions: sentence -> the tag id of each word.
         gold: sentence -> the tag id of each word.
         labels: the names of the tags.
+
+    Raises:
+        InputError: see `token_classification.score`.
     """
+    token_classification.check([metric], predictions, gold, labels)
     rows = [predictions[identity] for identity in gold]
     if metric == "token_accuracy":
         hits = [np.sum(np.equal(p, t)) for p, t in zip(rows, gold.values(), strict=True)]
         return _ratio(np.array(hits, float), np.array([len(t) for t in gold.values()], float))
-    correct, predicted, true = chunk_counts(rows, [*gold.values()], labels)
+    correct, predicted, true = token_classification.chunk_counts(rows, [*gold.values()], labels)
     return _ratio(2 * correct, predicted + true)
 
 
@@ -183,7 +190,7 @@ def _mcc(predictions: Floats, gold: Floats) -> Measure:
 
 
 def _pearson(predictions: Floats, gold: Floats) -> Measure:
-    x, y = _standardized(predictions), _standardized(gold)
+    x, y = centered(predictions), centered(gold)
     columns = np.stack([np.ones_like(x), x, y, x * x, y * y, x * y], 1)
 
     def measure(weights: Floats) -> Floats:
@@ -238,17 +245,6 @@ def _best_threshold(
         return best
 
     return measure
-
-
-def _standardized(values: Floats) -> Floats:
-    """Return the values around 0 at scale 1, so that sums of squares keep their digits."""
-    values = np.asarray(values, np.float64)
-    if values.min() == values.max():
-        return np.zeros_like(values)
-    values = values / np.abs(values).max()
-    values = values - values.mean()
-    scaled: Floats = values / np.abs(values).max()
-    return scaled
 
 
 def _correlation(covariance: Floats, product: Floats) -> Floats:

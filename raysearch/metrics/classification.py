@@ -58,7 +58,7 @@ def mcc(predictions: Array, gold: Array) -> float:
 
 def pearson(predictions: Array, gold: Array) -> float:
     """Return Pearson's linear correlation."""
-    predicted, true = _centered(predictions), _centered(gold)
+    predicted, true = centered(predictions), centered(gold)
     norm = np.sqrt((predicted @ predicted) * (true @ true))
     return float(np.clip(predicted @ true / norm, -1, 1)) if norm > 0 else 0.0
 
@@ -99,7 +99,7 @@ def score(metrics: Sequence[str], predictions: ArrayLike, gold: ArrayLike) -> di
             not finite.
     """
     predicted, true = np.asarray(predictions), np.asarray(gold)
-    _check(metrics, predicted, true)
+    check(metrics, predicted, true)
     if not np.isfinite(predicted).all():
         return {name: METRICS[name].worst for name in metrics}
     return {name: METRICS[name].measure(predicted, true) for name in metrics}
@@ -147,7 +147,8 @@ def unknown_metric(metric: str, names: Iterable[str]) -> Problem:
     return Problem(location="metric", text=unknown_name("metric", metric, names))
 
 
-def _check(metrics: Sequence[str], predictions: NDArray[Any], gold: NDArray[Any]) -> None:
+def check(metrics: Sequence[str], predictions: NDArray[Any], gold: NDArray[Any]) -> None:
+    """Refuse what has no score; the arguments and the errors are those of `score`."""
     problems = [unknown_metric(name, METRICS) for name in metrics if name not in METRICS]
     if predictions.ndim != 1 or predictions.shape != gold.shape:
         shapes = f"{list(predictions.shape)} predictions for {list(gold.shape)} gold labels"
@@ -162,7 +163,7 @@ def _check(metrics: Sequence[str], predictions: NDArray[Any], gold: NDArray[Any]
         raise InputError("scores", problems)
 
 
-def _centered(values: Array) -> NDArray[np.float64]:
+def centered(values: Array) -> NDArray[np.float64]:
     """Return the values minus their mean, scaled so that squares neither overflow nor underflow."""
     values = np.asarray(values, np.float64)
     scale = np.abs(values).max()

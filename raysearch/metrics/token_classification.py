@@ -5,6 +5,7 @@ It is apart because it works on tags alone, without files or models.
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,7 @@ _SHOWN_PROBLEMS = 10
 
 Ids = NDArray[np.int64]
 Counts = NDArray[np.float64]
-Tags = Mapping[str, Sequence[int]]
+Tags = Mapping[Any, Sequence[int]]  # sentence -> the tag id of each word
 
 
 def score(
@@ -41,7 +42,7 @@ def score(
         InputError: a metric or a tag is unknown, there is nothing to score, or the sentences or
             their numbers of words are not those of gold.
     """
-    _check(metrics, predictions, gold, labels)
+    check(metrics, predictions, gold, labels)
     rows = [predictions[identity] for identity in gold]
     scores = {}
     if {"entity_f1", "pos_f1"} & set(metrics):
@@ -149,7 +150,8 @@ def _flatten(rows: Iterable[Sequence[int]]) -> Ids:
     return np.fromiter(chain.from_iterable(rows), np.int64)
 
 
-def _check(metrics: Sequence[str], predictions: Tags, gold: Tags, labels: Sequence[str]) -> None:
+def check(metrics: Sequence[str], predictions: Tags, gold: Tags, labels: Sequence[str]) -> None:
+    """Refuse what has no score; the arguments and the errors are those of `score`."""
     problems = [("metric", unknown_name("metric", m, SCORES)) for m in metrics if m not in SCORES]
     if not any(map(len, gold.values())):
         problems.append(("gold", "no words; there is nothing to score"))

@@ -14,7 +14,7 @@ from ..study import Study
 from . import table_formats
 from .best_study import best_study, no_best_study
 from .paper_table import paper_table
-from .score_intervals import intervals_of
+from .score_intervals import RunIntervals
 from .table_rows import Table
 from .tensorboard import TensorBoardWriter
 
@@ -53,7 +53,7 @@ def write_exports(folder: str | Path, *, note: Callable[[str], None] | None = No
             note(text)
     origins = trial_identity.check_identity(folder, searched, records)
     unread: list[str] = []  # predictions that cannot be read
-    table = paper_table(searched, records, intervals_of(folder, unread.append))
+    table = paper_table(searched, records, RunIntervals(folder, unread.append))
     table = replace(table, notes=(*table.notes, *origins, *unread))
     try:
         _write(folder, searched, records, table)

@@ -138,10 +138,10 @@ def _interval_rows(study: Study, leaders: Leaders, intervals: Intervals) -> list
     for name, leader in leaders.items():
         task = study.resolve(name)
         scores = [f"dev.{score}" for score in formatting.dev_names(task.row, task.row.metric)]
-        found = [leader and intervals(task, leader, score) for score in scores]
-        texts = [format_interval(i) if i else formatting.UNKNOWN_TEXT for i in found]
-        values = [[i.low, i.high] if i else None for i in found]
-        cells.append(Cell("/".join(texts), values if any(found) else None))
+        ends = [intervals(task, leader, score) if leader else None for score in scores]
+        texts = [format_interval(i) if i else formatting.UNKNOWN_TEXT for i in ends]
+        values = [[i.low, i.high] if i else None for i in ends]
+        cells.append(Cell("/".join(texts), values if any(ends) else None))
     return [Row(name=INTERVAL, cells=tuple(cells))] if any(cell.value for cell in cells) else []
 
 

@@ -5,22 +5,28 @@ It is apart from the leaderboard because it reads files, which the search never 
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from .. import statistics
-from ..errors import InputError
+from ..errors import InputError, Problem
 from ..run_folder import Record
 from ..statistics import Interval, Sample, ScoreSample
 from ..study import TaskStudy
 from . import formatting
 from .leaderboard import RankedConfiguration
 
-_AGGREGATES: dict[str, Callable[..., statistics.Floats]] = {
+_AGGREGATES: dict[str, Callable[[statistics.Floats], statistics.Floats]] = {
     "median": statistics.median,
     "mean": statistics.mean,
     "max": statistics.maximum,
 }
+_ROUNDING = 1e-6  # by which a kept score may differ from the journal's
 
-
+# Returns the interval of a configuration's score: "dev.accuracy", "dev.mismatched.accuracy",
+# "dev.mean.f1". It is None where the predictions of a seed were not kept, as of a diverged one, and
+# for a gap between languages.
 Intervals = Callable[[TaskStudy, RankedConfiguration, str], Interval | None]
 
 
@@ -29,78 +35,93 @@ def no_interval(task: TaskStudy, ranked: RankedConfiguration, name: str) -> Inte
     return None
 
 
-def intervals_of(folder: Path, note: Callable[[str], None]) -> Intervals:
-    """Return the function that computes the intervals of a run folder's scores, each once.
+class RunIntervals:
+    """The intervals of a run folder's scores; every file is read and every interval drawn once.
 
     Args:
         folder: the run folder.
-        note: called with a line for each file of predictions that cannot be read. Its score has no
-            interval.
+        note: called with a line for each score that has no interval because a file of predictions
+            is damaged or does not fit the journal.
     """
-    known: dict[tuple[str, ...], Interval | None] = {}
 
-    def intervals(task: TaskStudy, ranked: RankedConfiguration, name: str) -> Interval | None:
+    def __init__(self, folder: Path, note: Callable[[str], None]) -> None:
+        self._folder, self._note = folder, note
+        self._intervals: dict[tuple[str, ...], Interval | None] = {}
+        self._tables: dict[str, dict[str, Any] | None] = {}
+
+    def __call__(self, task: TaskStudy, ranked: RankedConfiguration, name: str) -> Interval | None:
+        """Return an interval, see `Intervals`."""
         key = (name, *(record.id for record in ranked.trials))
-        if key not in known:
+        if key not in self._intervals:
             try:
-                known[key] = score_interval(folder, task, ranked, name)
+                self._intervals[key] = self._interval(task, ranked, name)
             except InputError as error:
-                known[key] = None
+                self._intervals[key] = None
                 text = " ".join(str(error).split())
-                note(f"{formatting.column_title(task.row)}: no interval of {name}: {text}.")
-        return known[key]
+                self._note(f"{formatting.column_title(task.row)}: no interval of {name}: {text}.")
+        return self._intervals[key]
 
-    return intervals
+    def _interval(self, task: TaskStudy, ranked: RankedConfiguration, name: str) -> Interval | None:
+        seeds: list[ScoreSample] = []
+        samples: dict[str, Sample] = {}
+        first: dict[str, Any] | None = None
+        for record in ranked.trials:
+            tables = self._splits(task, record, name)
+            if tables is None:
+                return None
+            first = first or tables
+            if any(not table["id"].equals(first[n]["id"]) for n, table in tables.items()):
+                raise _misfit(record, "its examples are not those of the other seeds")
+            score, samples = self._sample(task, record, name, tables)
+            seeds.append(score)
+        aggregate = _AGGREGATES[task.study.confirm.report]
+        return statistics.interval(seeds, samples, aggregate=aggregate)
 
+    def _splits(self, task: TaskStudy, record: Record, name: str) -> dict[str, Any] | None:
+        """Return the tables of the splits of a score; None if they were not kept."""
+        from ..run_folder import dev_predictions  # pyarrow, which other tables do not need
 
-def score_interval(
-    folder: Path, task: TaskStudy, ranked: RankedConfiguration, name: str
-) -> Interval | None:
-    """Return the interval of one score of a configuration.
-
-    Args:
-        folder: the run folder.
-        task: the task of the study.
-        ranked: the configuration; its trials that count are the seeds.
-        name: the score: "dev.accuracy", "dev.mismatched.accuracy", "dev.mean.f1".
-
-    Returns:
-        The interval; None where the predictions of a seed were not kept, as of a diverged one, and
-        for a gap between languages.
-    """
-    seeds: list[ScoreSample] = []
-    samples: dict[str, Sample] = {}
-    for record in ranked.trials:
-        parts = _parts(folder, task, record, name)
-        if parts is None:
+        if record.id not in self._tables:
+            self._tables[record.id] = dev_predictions.read(self._folder, record)
+        tables = self._tables[record.id]
+        prefix = name.removeprefix("dev.").rpartition(".")[0]
+        if tables is None or prefix == "gap":
             return None
-        measures, samples = parts
-        seeds.append(measures)
-    return statistics.interval(seeds, samples, aggregate=_AGGREGATES[task.study.confirm.report])
+        first = task.row.dev[0].name
+        wanted = [split.name for split in task.row.dev] if prefix == "mean" else [prefix or first]
+        missing = [split for split in wanted if split not in tables]
+        if missing:
+            raise _misfit(record, f"it has no predictions of {', '.join(missing)}")
+        return {split: tables[split] for split in wanted}
+
+    def _sample(
+        self, task: TaskStudy, record: Record, name: str, tables: dict[str, Any]
+    ) -> tuple[ScoreSample, dict[str, Sample]]:
+        """Return what a trial scores on the splits of a score, and the samples of these splits.
+
+        Raises:
+            InputError: the predictions have another score than the journal.
+        """
+        from ..run_folder import dev_predictions
+
+        metric = name.rpartition(".")[2]
+        threshold = task.hyperparameters(record.configuration).null_threshold
+        first, *_ = tables
+        measures, samples = [], {}
+        for split, table in tables.items():
+            # A translated dev set has the ids of the first one, and both are resampled together.
+            sample = first if table["id"].equals(tables[first]["id"]) else split
+            measures.append(
+                (sample, dev_predictions.measure_of(table, task.row, metric, threshold))
+            )
+            samples[sample] = dev_predictions.sample_of(tables[sample])
+        score = ScoreSample(measures=measures)
+        ones = {sample: np.ones((1, len(s.clusters))) for sample, s in samples.items()}
+        kept, known = float(score(ones)[0]), record.scores_at(task.study.search.select).get(name)
+        if known is None or not abs(kept - known) <= _ROUNDING:
+            raise _misfit(record, f"its predictions score {kept:.4f}, and the journal has {known}")
+        return score, samples
 
 
-def _parts(
-    folder: Path, task: TaskStudy, record: Record, name: str
-) -> tuple[ScoreSample, dict[str, Sample]] | None:
-    """Return what a trial scores on the splits of a score, and their samples."""
-    from ..run_folder import dev_predictions  # pyarrow, which other tables do not need
-
-    tables = dev_predictions.read(folder, record)
-    *prefix, metric = name.removeprefix("dev.").split(".")
-    if tables is None or prefix == ["gap"]:
-        return None
-    first = task.row.dev[0].name
-    splits = [*tables] if prefix == ["mean"] else [prefix[0] if prefix else first]
-    if not set(splits) <= set(tables):
-        return None
-    hyper = task.hyperparameters(record.configuration)
-    measures, samples = [], {}
-    for split in splits:
-        table = tables[split]
-        # A translated dev set has the ids of the first one, and both are resampled together.
-        shares = table.column("id").equals(tables[first].column("id"))
-        sample = first if first in splits and shares else split
-        measure = dev_predictions.measure_of(table, task.row, metric, hyper.null_threshold)
-        measures.append((sample, measure))
-        samples[sample] = dev_predictions.sample_of(tables[sample])
-    return ScoreSample(measures=measures), samples
+def _misfit(record: Record, text: str) -> InputError:
+    return InputError(f"predictions/{record.id}.parquet", [Problem(location="file", text=text)])

@@ -31,17 +31,18 @@ from ..tasks import Task
 from .trial_records import Record
 
 FOLDER = "predictions"  # in a task's folder
-_TAGS = pa.list_(pa.int16())
+MAX_ROWS = 10**7  # of a file that is read: no dev split is near it
+MAX_BYTES = 2**30  # of its columns, without compression
 # The columns of each kind of prediction, besides `split` and `id`.
-_KINDS: tuple[dict[str, pa.DataType], ...] = (
-    {"prediction": pa.float64(), "gold": pa.float64()},
-    {"tags": _TAGS, "gold_tags": _TAGS},
-    {
-        "answer": pa.string(), "null": pa.float64(), "exact": pa.float64(), "f1": pa.float64(),
-        "answerable": pa.bool_(), "group": pa.int64(),
-    },
-    {"likelihood": pa.float64(), "hits": pa.float64(), "tokens": pa.float64()},
-)  # fmt: skip
+_NAMED = {"split": pa.string(), "id": pa.string()}
+_CLASSES = {"prediction": pa.float64(), "gold": pa.float64()}
+_TAGS = dict.fromkeys(("tags", "gold_tags"), pa.list_(pa.int16()))
+_ANSWERS = {
+    "answer": pa.string(), "null": pa.float64(), "exact": pa.float64(), "f1": pa.float64(),
+    "answerable": pa.bool_(), "group": pa.int64(),
+}  # fmt: skip
+_TOKENS = dict.fromkeys(("likelihood", "hits", "tokens"), pa.float64())
+_KINDS = (_CLASSES, _TAGS, _ANSWERS, _TOKENS)
 
 Columns = Mapping[str, Sequence[Any] | NDArray[Any]]
 KeptSplit = tuple[Sequence[str], Columns]  # ids of the examples, and their columns
@@ -74,7 +75,7 @@ def answer_columns(answers: Sequence[str], points: AnswerPoints, groups: Sequenc
 
 def masked_columns(sums: NDArray[np.floating]) -> Columns:
     """Return the columns of the sums of each block, [blocks, 3], see `metrics.masked_lm.score`."""
-    return dict(zip(_KINDS[3], sums.T, strict=True))
+    return dict(zip(_TOKENS, sums.T, strict=True))
 
 
 def to_parquet(splits: Mapping[str, KeptSplit]) -> bytes:
@@ -85,10 +86,10 @@ def to_parquet(splits: Mapping[str, KeptSplit]) -> bytes:
     """
     tables = []
     for split, (ids, columns) in splits.items():
-        kind = _kind(columns)
-        fields = {name: pa.array(columns[name], type_) for name, type_ in kind.items()}
-        names = pa.array([split] * len(ids), pa.string())
-        tables.append(pa.table({"split": names, "id": pa.array(ids, pa.string()), **fields}))
+        kind = next(kind for kind in _KINDS if set(kind) == set(columns))
+        values = {"split": [split] * len(ids), "id": ids, **columns}
+        types = {**_NAMED, **kind}
+        tables.append(pa.table({name: pa.array(values[name], types[name]) for name in types}))
     stream = io.BytesIO()
     parquet.write_table(pa.concat_tables(tables), stream, compression="zstd")
     return stream.getvalue()
@@ -127,15 +128,13 @@ def read(folder: Path, record: Record) -> dict[str, pa.Table] | None:
         return None
     try:
         with open_regular(path) as file:
-            table = parquet.read_table(io.BytesIO(file.read()))
-    except (OSError, pa.ArrowException) as error:
-        raise _damaged(path, str(error).splitlines()[0]) from None
-    names = set(table.column_names)
-    kind = next((kind for kind in _KINDS if names == {"split", "id", *kind}), None)
-    if kind is None:
-        raise _damaged(path, f"holds the columns {', '.join(sorted(names))}")
-    if any(table.schema.field(name).type != type_ for name, type_ in kind.items()):
-        raise _damaged(path, "holds columns of other types")
+            content = pa.BufferReader(file.read())
+        _check_size(path, parquet.read_metadata(content))
+        table = parquet.read_table(content)
+        table.validate(full=True)  # texts are UTF-8, offsets of lists lie inside
+        _check_columns(path, table, {**_NAMED, **_columns_of(tasks.get(record.task))})
+    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
+        raise _misfit(path, str(error).splitlines()[0]) from None
     splits = table.column("split").unique().to_pylist()
     return {name: table.filter(compute.equal(table.column("split"), name)) for name in splits}
 
@@ -148,43 +147,67 @@ def measure_of(table: pa.Table, task: Task, metric: str, threshold: float | None
         task: the task.
         metric: one of the task's metrics.
         threshold: the null score above which there is no answer, `null_threshold`.
+
+    Raises:
+        InputError: the predictions do not fit the task.
     """
-    names = set(table.column_names)
-
-    def array(name: str) -> NDArray[Any]:
-        values: NDArray[Any] = table.column(name).to_numpy()
-        return values
-
-    if "prediction" in names:
-        return classification_measure(metric, array("prediction"), array("gold"))
-    if "tags" in names:
-        rows = [dict(enumerate(table.column(n).to_pylist())) for n in ("tags", "gold_tags")]
-        by_sentence = [{str(i): tags for i, tags in row.items()} for row in rows]
-        return tag_measure(metric, by_sentence[0], by_sentence[1], task.labels)
-    if "answer" in names:
-        points = AnswerPoints(
-            exact=array("exact"),
-            f1=array("f1"),
-            answerable=array("answerable"),
-            answered=np.array([bool(text) for text in table.column("answer").to_pylist()]),
-            null=array("null") if task.unanswerable else None,
-        )
-        return answer_measure(metric, points, threshold=threshold, unanswerable=task.unanswerable)
-    return masked_lm_measure(metric, np.stack([array(name) for name in _KINDS[3]], 1))
+    kind = _columns_of(task)
+    if kind is _TAGS:
+        tags, gold = (dict(enumerate(table.column(name).to_pylist())) for name in _TAGS)
+        return tag_measure(metric, tags, gold, task.labels)
+    columns: dict[str, NDArray[Any]] = {name: table.column(name).to_numpy() for name in kind}
+    if kind is _CLASSES:
+        return classification_measure(metric, columns["prediction"], columns["gold"])
+    if kind is _TOKENS:
+        return masked_lm_measure(metric, np.stack([*columns.values()], 1))
+    points = AnswerPoints(
+        exact=columns["exact"],
+        f1=columns["f1"],
+        answerable=columns["answerable"],
+        answered=columns["answer"] != "",
+        null=columns["null"] if task.unanswerable else None,
+    )
+    return answer_measure(metric, points, threshold=threshold, unanswerable=task.unanswerable)
 
 
 def sample_of(table: pa.Table) -> Sample:
     """Return how the examples of a split are resampled: questions by their contexts."""
     if "group" in table.column_names:
-        _, clusters = np.unique(table.column("group").to_numpy(), return_inverse=True)
-        return Sample(clusters=clusters)
+        return Sample.of_groups(table.column("group").to_numpy())
     return Sample.of_size(table.num_rows)
 
 
-def _kind(columns: Columns) -> dict[str, pa.DataType]:
-    return next(kind for kind in _KINDS if set(kind) == set(columns))
+def _columns_of(task: Task) -> dict[str, pa.DataType]:
+    """Return the columns of the predictions of a task, besides `split` and `id`."""
+    facts = task.facts
+    if facts.labels_words:
+        return _TAGS
+    if facts.extracts_answers:
+        return _ANSWERS
+    return _TOKENS if facts.masks_tokens else _CLASSES
 
 
-def _damaged(path: Path, text: str) -> InputError:
+def _check_size(path: Path, metadata: parquet.FileMetaData) -> None:
+    """Refuse a file that would take more memory than any dev split, before it is read."""
+    groups = (metadata.row_group(index) for index in range(metadata.num_row_groups))
+    size = sum(group.total_byte_size for group in groups)
+    if metadata.num_rows > MAX_ROWS or size > MAX_BYTES:
+        raise _misfit(path, f"{metadata.num_rows:,} rows in {size:,} bytes are too many")
+
+
+def _check_columns(path: Path, table: pa.Table, types: dict[str, pa.DataType]) -> None:
+    """Refuse a table with other columns, with empty cells, or without rows."""
+    columns = dict(zip(table.column_names, table.columns, strict=True))
+    if {name: column.type for name, column in columns.items()} != types:
+        seen_columns = ", ".join(f"{name} ({column.type})" for name, column in columns.items())
+        raise _misfit(path, f"the task has other columns than {seen_columns}")
+    if not table.num_rows:
+        raise _misfit(path, "it has no rows")
+    lists = [c.combine_chunks().flatten() for c in columns.values() if pa.types.is_list(c.type)]
+    if any(column.null_count for column in (*columns.values(), *lists)):
+        raise _misfit(path, "a cell is empty")
+
+
+def _misfit(path: Path, text: str) -> InputError:
     problem = f"{text}; remove the file, and the table does without its interval"
     return InputError(str(path), [Problem(location="predictions", text=problem)])

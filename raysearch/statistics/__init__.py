@@ -1,9 +1,9 @@
 """How sure a score is: intervals, differences of systems, tests, and the search's optimism."""
 
+from ..metrics.bootstrap_metrics import Floats
 from .expected_performance import expected_best, selection_optimism
 from .intervals import (
     Difference,
-    Floats,
     Interval,
     Sample,
     ScoreSample,

@@ -7,9 +7,8 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from ..metrics.bootstrap_metrics import Floats
 
 
 def expected_best(scores: Sequence[float]) -> Floats:

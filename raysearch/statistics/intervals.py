@@ -7,14 +7,13 @@ It is apart from metrics, which know nothing of chance.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from ..metrics.bootstrap_metrics import Measure
+from ..metrics.bootstrap_metrics import Floats, Measure
 
-Floats = NDArray[np.float64]
 LEVEL = 0.95
 DRAWS = 1000
 SIGHT = 2.8  # standard errors that a difference needs to be seen with 80 % power at 95 %
@@ -33,7 +32,7 @@ class Sample:
     clusters: NDArray[np.int64]
 
     @classmethod
-    def of_groups(cls, groups: Sequence[str]) -> "Sample":
+    def of_groups(cls, groups: ArrayLike) -> "Sample":
         """Return the sample of examples with these groups, [examples]."""
         _, clusters = np.unique(np.asarray(groups), return_inverse=True)
         return cls(clusters=clusters)
@@ -124,7 +123,7 @@ class Difference(Interval):
         other_seeds: the number of seeds of the second system.
     """
 
-    other_seeds: int = field(kw_only=True)
+    other_seeds: int
 
 
 def interval(

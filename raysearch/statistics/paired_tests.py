@@ -6,9 +6,8 @@ They are apart from the intervals because they test two models, not two systems 
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from ..metrics.bootstrap_metrics import Floats
 
 
 def mcnemar(first_right: int, second_right: int) -> float:

@@ -179,7 +179,7 @@ class Trainer:
         head = HEADS[job.task.head]
         scores: dict[str, float] = {}
         split_scores: list[dict[str, float]] = []
-        kept: dict[str, dev_predictions.KeptSplit] = {}
+        predictions_by_split: dict[str, Any] = {}
         for index, (name, examples) in enumerate(job.dev.items()):
             outputs = predict_outputs(
                 self.forward,
@@ -193,18 +193,17 @@ class Trainer:
             if not head.are_finite(outputs):
                 return self._report({}, "diverged")
             predictions = head.decode(outputs, examples, job.hyper)
+            predictions_by_split[name] = predictions
             prefix = f"dev.{name}." if index else "dev."
             split_scores.append(head.score(predictions, examples, job.task, job.hyper))
             scores |= {prefix + metric: value for metric, value in split_scores[-1].items()}
-            if job.keep_predictions:
-                kept[name] = head.kept(predictions, examples, job.task, job.hyper)
             if not index:
                 stuck = self._is_stuck(predictions, examples)
                 chance = self._is_at_chance(predictions, examples)
         if job.task.languages:
             scores |= multilingual_scores(split_scores)
-        if kept and (job.select == "last" or self._is_best(scores)):
-            self.predictions = dev_predictions.to_parquet(kept)
+        if job.keep_predictions and (job.select == "last" or self._is_best(scores)):
+            self._keep_predictions(predictions_by_split)
         self._stuck_evaluations = self._stuck_evaluations + 1 if stuck else 0
         report = self._report(scores, self._status(scores, stuck, chance))
         self._keep_if_best(report)
@@ -296,6 +295,15 @@ class Trainer:
         value = report.scores[self._selector]
         if self.job.keep_best and (self.best is None or value > self.best[0]):
             self.best = (value, export_weights(self.model))
+
+    def _keep_predictions(self, predictions_by_split: dict[str, Any]) -> None:
+        """Keep the predictions of an evaluation in place of those of an earlier one."""
+        job, head = self.job, HEADS[self.job.task.head]
+        kept = {
+            name: head.kept(predictions, job.dev[name], job.task, job.hyper)
+            for name, predictions in predictions_by_split.items()
+        }
+        self.predictions = dev_predictions.to_parquet(kept)
 
     def state(self) -> dict[str, Any]:
         """Return the content of a checkpoint; it can be read with `weights_only`."""

@@ -1,5 +1,6 @@
 """Run folders of strangers: their journal, their study, their provenance. No Ray is started."""
 
+import io
 import json
 import shutil
 from contextlib import suppress
@@ -7,7 +8,9 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import pyarrow as pa
 import yaml
+from pyarrow import parquet
 
 import raysearch
 from raysearch import RaysearchError, __version__, results, run_folder, study
@@ -27,6 +30,11 @@ STUDY = {
 }  # fmt: skip
 KEYS = ("x", "id", "trial", "event", "at", "status", "scores", "step", "task", "phase", "sampler")
 NAMES = ("../../x", "/tmp/x", "..", "a/b", "\0", "x" * 300, "\x1b[2J", "toy/grammar", "")
+
+COLUMNS = (  # in place of a column of kept predictions
+    [None] * 40, [float("nan")] * 40, [float("inf")] * 40, [1e308] * 40, [-1.0] * 40, [7] * 40,
+    ["x"] * 40, [[1, 2]] * 40, [True] * 40, ["dev", "x"] * 20, [0.5] * 40, [None, *[1.0] * 39],
+)  # fmt: skip
 
 
 def events(parsed: study.Study, content: dict[str, str]) -> list[dict[str, Any]]:
@@ -58,6 +66,21 @@ def events(parsed: study.Study, content: dict[str, str]) -> list[dict[str, Any]]
     return lines
 
 
+def predictions(**changed: Any) -> bytes:
+    """Return kept dev predictions of which three in four are right; some columns may be others."""
+    gold = [number % 2 for number in range(40)]
+    columns = {
+        "split": ["dev"] * 40,
+        "id": [str(number) for number in range(40)],
+        "prediction": [float(g if n % 4 else 1 - g) for n, g in enumerate(gold)],
+        "gold": [float(g) for g in gold],
+        **changed,
+    }
+    stream = io.BytesIO()
+    parquet.write_table(pa.table(columns), stream)
+    return stream.getvalue()
+
+
 def lines(those: list[Any]) -> bytes:
     """Return a journal."""
     return b"".join(mutations.as_json(event) + b"\n" for event in those)
@@ -72,6 +95,7 @@ class _Folders:
         content = run_study._content(self.parsed, folder)
         self.events = events(self.parsed, content)
         self.content = content
+        self.confirmed = [e["trial"] for e in self.events if e.get("phase") == "confirm"]
         lanes_of = {"count": 1, "workers": 1, "cpus": 1, "gpus": None}
         facts = {"raysearch": __version__, "data": str(folder / "data"), "content": content,
                  "model": "scratch:1x64", "lanes": lanes_of}  # fmt: skip
@@ -91,6 +115,10 @@ class _Folders:
         (self.folder / "study.yaml").write_bytes(self.text)
         (self.folder / "provenance.json").write_bytes(self.facts)
         (self.folder / run_folder.JOURNAL_NAME).write_bytes(lines(self.events))
+        self.predictions = self.folder / "toy-grammar" / "predictions"
+        self.predictions.mkdir(parents=True)
+        for trial in self.confirmed:
+            (self.predictions / f"{trial}.parquet").write_bytes(predictions())
 
     def _predicted(self) -> None:
         predict = getattr(raysearch.predict, "predict", raysearch.predict)
@@ -149,8 +177,10 @@ class RunFolders(_Folders):
         """Return a broken run folder."""
         self.fresh()
         name = random.choice(
-            ("study.yaml", "provenance.json", "provenance.json", "link", "best.yaml")
+            ("study.yaml", "provenance.json", "provenance.json", "link", "best.yaml", "predictions")
         )
+        if name == "predictions":
+            return Input(shown=f"predictions {self._predictions(random)}", read=self._exported)
         shown = self._link(random) if name == "link" else self._file(name, random)
         read = random.choice((self._table, self._opened, self._predicted))
         return Input(shown=f"{read.__name__} {name} {shown}", read=read)
@@ -160,7 +190,7 @@ class RunFolders(_Folders):
             content, path = mutations.of_json(self.facts, random, ("data", "content")), self.folder
         elif name == "best.yaml":
             content, path = mutations.of_bytes(self.best, random), self.folder / "toy-grammar"
-            (path / "best").mkdir(parents=True)
+            (path / "best").mkdir(parents=True, exist_ok=True)
             (path / "best" / "config.json").write_bytes(b"{}")
         else:
             raw, path = mutations.of_tree(yaml.safe_load(self.text), random), self.folder
@@ -171,6 +201,22 @@ class RunFolders(_Folders):
         (path / name).write_bytes(content)
         return repr(content)
 
+    def _exported(self) -> None:
+        results.write_exports(self.folder)
+
+    def _predictions(self, random: Random) -> str:
+        """Break the dev predictions of a seed, in their bytes or in a column."""
+        if random.random() < 0.4:
+            shown, content = "bytes", mutations.of_bytes(predictions(), random)
+        else:
+            name, values = (
+                random.choice(("split", "id", "prediction", "gold", "x")),
+                random.choice(COLUMNS),
+            )
+            shown, content = f"{name} {values[:2]}", predictions(**{name: values})
+        (self.predictions / f"{random.choice(self.confirmed)}.parquet").write_bytes(content)
+        return f"{shown} {content!r}"
+
     def _link(self, random: Random) -> str:
         """Put a link to a file of somebody else where the run would write."""
         name = random.choice(
@@ -178,7 +224,7 @@ class RunFolders(_Folders):
         )
         outside = marker(self.folder.parents[1])  # written through the link, it would be there
         path = self.folder / name
-        path.unlink(missing_ok=True)
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
         path.symlink_to(outside)
         return name
 

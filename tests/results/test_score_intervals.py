@@ -1,7 +1,9 @@
 """Intervals and verdicts in the table of a run whose dev predictions were kept."""
 
 import numpy as np
+import pyarrow as pa
 import pytest
+from pyarrow import parquet
 from support.run_folders import Script, write_study
 
 from raysearch import results, study
@@ -82,6 +84,22 @@ def test_damaged_predictions_are_named_below_the_table_which_is_written_without_
     assert "95 %" not in [row.name for row in table.rows]
     assert any("no interval" in note and path.name in note for note in table.notes)
     assert path.name in (run / "table.md").read_text()
+
+
+@pytest.mark.parametrize("fault", ["of another trial", "other examples", "a split is missing"])
+def test_predictions_that_do_not_fit_the_journal_are_named(run, fault):
+    paths = sorted(run.rglob("predictions/*.parquet"))
+    table = parquet.read_table(paths[0])
+    if fault == "of another trial":
+        paths[0].write_bytes(paths[1].read_bytes())
+    elif fault == "other examples":
+        ids = pa.array([f"x{name}" for name in table["id"].to_pylist()])
+        parquet.write_table(table.set_column(1, "id", ids), paths[0])
+    else:
+        parquet.write_table(table.slice(0, EXAMPLES), paths[0])
+    written = results.write_exports(run)
+    assert any("no interval of dev." in note and "predictions" in note for note in written.notes)
+    assert "Result" in [row.name for row in written.rows]
 
 
 def test_kept_predictions_have_the_scores_of_the_journal(run):
