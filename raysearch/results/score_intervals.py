@@ -57,8 +57,9 @@ class RunIntervals:
                 self._intervals[key] = self._interval(task, ranked, name)
             except InputError as error:
                 self._intervals[key] = None
-                text = " ".join(str(error).split())
-                self._note(f"{formatting.column_title(task.row)}: no interval of {name}: {text}.")
+                text = "; ".join(problem.text for problem in error.problems)
+                column = formatting.column_title(task.row)
+                self._note(f"{column}: no interval of {name}: {error.source}: {text}.")
         return self._intervals[key]
 
     def _interval(self, task: TaskStudy, ranked: RankedConfiguration, name: str) -> Interval | None:
