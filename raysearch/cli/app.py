@@ -1,0 +1,51 @@
+"""The `raysearch` command, to which each module of commands adds its own."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from .. import __version__
+from ..errors import printable
+from .exit_codes import CommandGroup
+
+app = typer.Typer(
+    name="raysearch",
+    cls=CommandGroup,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help=(
+        "Find fine-tuning hyperparameters of text encoders and write the paper's table.\n\n"
+        "A study is a YAML file: tasks, a model, a search space, a search. Some studies ship with"
+        " raysearch and are known by name."
+    ),
+    epilog=(
+        "Example:\n\n"
+        "raysearch list studies\n\n"
+        "raysearch check quickstart\n\n"
+        "raysearch run quickstart\n\n"
+        "raysearch COMMAND --help shows the options of a command."
+    ),
+)
+
+
+@app.callback(invoke_without_command=True)
+def _version(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version of raysearch and exit.")
+    ] = False,
+) -> None:
+    if version:
+        print(__version__)
+        raise typer.Exit(0)
+
+
+def print_note(text: str) -> None:
+    """Print a note to the error output."""
+    print(printable(f"note: {text}"), file=sys.stderr)
+
+
+def print_line(line: object) -> None:
+    """Print a line that may have names of files, or text from files."""
+    print(printable(line))

@@ -1,0 +1,113 @@
+"""The commands for fine-tuned models, checkpoints and prediction files.
+
+They only parse and print. Other packages do the work and are imported when a command needs them.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..errors import printable
+from .app import app, print_line
+from .exit_codes import guarded
+from .options import (
+    AsJson,
+    AsOfficial,
+    Family,
+    Head,
+    NullOdds,
+    Split,
+    TasksOfRun,
+    Threshold,
+    Tokenizer,
+    data_option,
+    examples,
+)
+
+
+@app.command(
+    epilog=examples(
+        "raysearch predict runs/minilm-glue --to submission",
+        "raysearch predict runs/minilm-glue/glue-rte/best --to out --tasks glue/rte --data DATA",
+    )
+)
+@guarded
+def predict(
+    source: Annotated[
+        Path, typer.Argument(help="A run folder, or the folder of a fine-tuned model.")
+    ],
+    to: Annotated[Path, typer.Option(help="The folder to write the prediction files to.")],
+    data: Annotated[Path | None, data_option("the folder that the run has read")] = None,
+    tasks: TasksOfRun = None,
+) -> None:
+    """Predict test splits with the best models, in the file formats of the benchmarks."""
+    from ..predictions.prediction import predict as predict_all
+
+    names = tuple(tasks.split(",")) if tasks else None
+    for path in predict_all(source, to=to, data=data, names=names, note=print_line):
+        print_line(path)
+
+
+@app.command(
+    epilog=examples(
+        "raysearch convert model.pt --to amos-base",
+        "raysearch convert model.pt --to roberta --tokenizer FOLDER",
+    )
+)
+@guarded
+def convert(
+    checkpoint: Annotated[
+        Path, typer.Argument(help="A checkpoint of fairseq, or the folder of an AMOS release.")
+    ],
+    to: Annotated[Path, typer.Option(help="The transformers folder to write.")],
+    tokenizer: Tokenizer = None,
+    family: Family = None,
+    head: Head = None,
+) -> None:
+    """Convert a checkpoint of AMOS, COCO-LM, RoBERTa, XLM-R or Cross-Thought to transformers."""
+    from ..models.convert.conversion import convert as convert_checkpoint
+
+    summary = convert_checkpoint(checkpoint, to=to, tokenizer=tokenizer, family=family, head=head)
+    print(printable(summary, lines=True))  # its lines are escaped one by one
+
+
+@app.command(
+    epilog=examples(
+        "raysearch score squad/v1.1 --data DATA --predictions predictions.json",
+        "raysearch score xtreme/panx --data DATA --predictions predictions.tsv --split test-de",
+    )
+)
+@guarded
+def score(
+    task: Annotated[str, typer.Argument(help="The name of a task, such as squad/v2.0.")],
+    data: Annotated[
+        Path,
+        typer.Option(help="The file of the correct answers, or the folder of the benchmarks."),
+    ],
+    predictions: Annotated[
+        Path,
+        typer.Option(
+            help="The predictions in the benchmark's own format; or a folder with a file for each"
+            " language."
+        ),
+    ],
+    split: Split = None,
+    null_odds: NullOdds = None,
+    threshold: Threshold = None,
+    as_official: AsOfficial = False,
+    as_json: AsJson = False,
+) -> None:
+    """Print the official scores of a prediction file in percent. No model is needed."""
+    from ..predictions import scoring
+
+    scoring.print_scores(
+        task,
+        data,
+        predictions,
+        split=split,
+        null_odds=null_odds,
+        threshold=threshold,
+        as_official=as_official,
+        as_json=as_json,
+    )

@@ -1,0 +1,215 @@
+"""The commands that check, run and resume studies.
+
+They only parse and print. Other packages do the work and are imported when a command needs them, so
+that `list` and `check` start without Ray and torch.
+"""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ..errors import InputError, Problem, RaysearchError, printable
+from .app import app
+from .exit_codes import guarded
+from .options import (
+    Address,
+    Cpus,
+    Fixed,
+    Gpus,
+    LaneCount,
+    Model,
+    Tasks,
+    Trials,
+    Workers,
+    data_option,
+    examples,
+)
+
+if TYPE_CHECKING:
+    from ..preflight import Lanes
+    from ..study import Study
+
+
+@app.command("list", epilog=examples("raysearch list studies"))
+@guarded
+def list_(
+    what: Annotated[
+        str, typer.Argument(help="The list to show: tasks, hyperparameters or studies.")
+    ] = "tasks",
+) -> None:
+    """Show the tasks, the hyperparameters with their defaults, or the studies."""
+    from . import describe
+
+    describe.show_list(what)
+
+
+@app.command(
+    epilog=examples(
+        "raysearch check quickstart",
+        "raysearch check my-study.yaml --data DATA --set BSZ=32",
+    )
+)
+@guarded
+def check(
+    studies: Annotated[
+        list[Path], typer.Argument(help="Study files, or names of studies that ship.")
+    ],
+    model: Model = None,
+    data: Annotated[Path | None, data_option("no data is read")] = None,
+    tasks: Tasks = None,
+    trials: Trials = None,
+    fixed: Fixed = None,
+) -> int:
+    """Check studies, show every problem and what a run would do. Nothing is trained.
+
+    With --data, the data files are checked too, and the numbers of examples and steps are shown.
+    """
+    from .. import preflight
+    from . import describe
+
+    invalid = 0
+    for path in studies:
+        try:
+            study = _load(path, model, tasks, trials, fixed, data)
+            survey = preflight.survey(study, data)
+            if problems := [*survey.problems, *_suitability_problems(study)]:
+                raise InputError(str(path), problems)
+        except RaysearchError as error:
+            print(printable(error, lines=True), file=sys.stderr)
+            invalid += 1
+        else:
+            describe.show_plan(study, survey.sizes, [*survey.notes, *_unchecked_models(study)])
+    return 2 if invalid else 0
+
+
+@app.command(
+    epilog=examples(
+        "raysearch run quickstart",
+        "raysearch run roberta-glue --tasks glue/rte,glue/mrpc --data DATA --set EPOCH=5",
+    )
+)
+@guarded
+def run(
+    study: Annotated[Path, typer.Argument(help="A study file, or the name of a study that ships.")],
+    model: Model = None,
+    data: Annotated[Path | None, data_option("./data")] = None,
+    tasks: Tasks = None,
+    trials: Trials = None,
+    fixed: Fixed = None,
+    address: Address = None,
+    lanes: LaneCount = None,
+    workers: Workers = None,
+    cpus: Cpus = None,
+    gpus: Gpus = None,
+    storage: Annotated[
+        str,
+        typer.Option(help="The folder for run folders; or a URI, such as s3://BUCKET/runs."),
+    ] = "runs",
+    name: Annotated[
+        str | None, typer.Option(help="The name of the run folder. Default: the study's name.")
+    ] = None,
+) -> int:
+    """Run a study: search, confirm the best configurations with new seeds, write the table."""
+    data = data or Path("data")
+    loaded = _load(study, model, tasks, trials, fixed, data)
+    from .. import search
+    from .progress import ProgressDisplay, closing
+
+    result = search.run(
+        loaded,
+        data=data,
+        storage=storage,
+        name=name,
+        address=address,
+        lanes=_lanes(lanes, workers, cpus, gpus),
+        watch=ProgressDisplay,
+    )
+    return closing(result)
+
+
+@app.command(epilog=examples("raysearch resume runs/quickstart"))
+@guarded
+def resume(
+    folder: Annotated[str, typer.Argument(help="A run folder, or its URI.")],
+    data: Annotated[Path | None, data_option("the folder of the run's start")] = None,
+    address: Address = None,
+    lanes: LaneCount = None,
+    workers: Workers = None,
+    cpus: Cpus = None,
+    gpus: Gpus = None,
+) -> int:
+    """Finish a run that was stopped, for example by Ctrl-C, a crash or a time limit.
+
+    Without options for lanes, the lanes are those of the run's start.
+    """
+    from .. import search
+    from .progress import ProgressDisplay, closing
+
+    has_lanes = any(value is not None for value in (lanes, workers, cpus, gpus))
+    result = search.resume(
+        folder,
+        data=data,
+        address=address,
+        lanes=_lanes(lanes, workers, cpus, gpus) if has_lanes else None,
+        watch=ProgressDisplay,
+    )
+    return closing(result)
+
+
+def _load(
+    path: Path,
+    model: str | None,
+    tasks: str | None,
+    trials: int | None,
+    fixed: list[str] | None,
+    data: Path | None,
+) -> "Study":
+    """Return a study with the options of the command line applied, all checked together."""
+    from ..preflight import survey
+    from ..study import load
+
+    def further_problems(study: "Study") -> list[Problem]:
+        return [*survey(study, data).problems, *_suitability_problems(study)]
+
+    names = None if tasks is None else [name.strip() for name in tasks.split(",")]
+    return load(
+        path,
+        further_checks=further_problems,
+        model=model,
+        tasks=names,
+        trials=trials,
+        set=fixed,
+    )
+
+
+def _unchecked_models(study: "Study") -> list[str]:
+    """Return a note for every model that is not a local folder, and was thus not checked."""
+    from ..study.model_names import scratch_shape
+
+    names = [name for name in study.models if not (scratch_shape(name) or Path(name).is_dir())]
+    reason = "it is no folder here, and a run takes it for the name of one on a hub"
+    return [f"the model '{name}' was not looked at: {reason}" for name in names]
+
+
+def _suitability_problems(study: "Study") -> list[Problem]:
+    """Return why models in local folders cannot do their tasks; others are checked by a run."""
+    from ..study.model_names import model_problems
+    from ..tasks import TASKS
+
+    models = {name: study.resolve(name).model for name in study.tasks if name in TASKS}
+    local = [n for n, m in models.items() if Path(m).is_dir() and not model_problems(m)]
+    if not local:
+        return []
+    from ..models.suitability import suitability_problems
+
+    return suitability_problems(study, local)
+
+
+def _lanes(
+    count: int | None, workers: int | None, cpus: float | None, gpus: float | None
+) -> "Lanes":
+    from ..preflight import Lanes
+
+    return Lanes(count=count, workers=workers or 1, cpus=cpus or 1, gpus=gpus)
