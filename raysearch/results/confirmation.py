@@ -151,7 +151,11 @@ def _choose(
         if not all(_is_over(records, pair) for pair in trials):
             later = len(remaining) * sum(len(further) for further in rounds[index + 1 :])
             return Choice(
-                candidates=candidates, trials=tuple(trials), to_come=later, dropped=tuple(dropped)
+                candidates=candidates,
+                trials=tuple(trials),
+                to_come=later,
+                dropped=tuple(dropped),
+                without_result=tuple(without_result),
             )
         if index + 1 < len(rounds):
             results = [_Result(point, confirm.choose[: index + 1], records, score)

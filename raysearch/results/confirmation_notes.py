@@ -27,7 +27,7 @@ def confirmation_notes(study: Study, records: Records) -> list[str]:
         return []
     top, printed = confirm.top, formatting.name_seeds(confirm.seeds)
     if not confirm.choose:
-        text = f"Chosen among the top {top} and printed on the same seeds, {printed}: the winner is"
+        text = f"Chosen among the top {top} and printed on the same {printed}: the winner is"
         return [
             f"{text} printed too high, in simulation of 3 x 5 seeds by {_TOO_HIGH} standard"
             " deviations of one seed. confirm.choose keeps the two apart."
