@@ -18,6 +18,7 @@ from .. import tasks
 from ..errors import InputError, Problem, printable, unknown_name
 from ..recipes import RECIPES, Steps
 from ..recipes.schedule import make_schedule
+from ..results.confirmation import expected_trials
 from ..study import Study, TaskStudy, load, shipped_studies
 from ..study.model_names import resolve_model_folder
 from ..study.unusual_values import unusual_value_notes
@@ -85,12 +86,24 @@ def _searches(study: Study) -> Table:
         searched = ", ".join(task.space) or "nothing"
         if points < math.inf:
             searched += f" ({points:.0f} configurations)"
-        confirmed = f"top {study.confirm.top} x {len(study.confirm.seeds)} seeds"
         planned = task.planned_trials
         trials = f"{planned} by {study.search.sampler}" if planned else "-"
         first = str(min(len(task.initial_points), planned) or "-")
-        _add(table, name, searched, trials, confirmed if study.confirm.seeds else "-", first)
+        _add(table, name, searched, trials, _confirmed(task), first)
     return table
+
+
+def _confirmed(task: TaskStudy) -> str:
+    """Return which trials the confirmation of a task has, in words."""
+    confirm = task.study.confirm
+    if not confirm.seeds:
+        return "-"
+    count = len(confirm.seeds)
+    text = f"top {confirm.top} x {count} seeds"
+    if confirm.choose and task.space:
+        race = "at most " * confirm.race
+        text = f"top {confirm.top} x {race}{len(confirm.choose)} seeds, winner x {count}"
+    return f"{text}, published x {count}" if confirm.published else text
 
 
 def _teachers(task: TaskStudy) -> str:
@@ -112,9 +125,10 @@ def _teachers(task: TaskStudy) -> str:
     counts = []
     if planned:
         counts.append(f"{'at most ' * (count > 1)}{min(planned, count)} in the search")
-    if seeds := len(confirm.seeds):
+    if confirm.seeds:
         top = min(confirm.top, planned or 1, count)
-        counts.append(f"{'at most ' * (top > 1)}{top * seeds} in the confirmation")
+        number = expected_trials(confirm, top, published=confirm.published and count > 1)
+        counts.append(f"{'at most ' * (top > 1)}{number} in the confirmation")
     return ", ".join(counts)
 
 

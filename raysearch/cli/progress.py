@@ -209,7 +209,8 @@ class ProgressDisplay:
 
         Only tasks that have had a teacher are counted.
         """
-        count, seeds = 0, set(self.queue.study.confirm.seeds)
+        confirm = self.queue.study.confirm
+        count, seeds = 0, {*confirm.choose, *confirm.seeds}
         for name in self.queue.study.tasks:
             if trained_seeds := {record.seed for record in self.queue.journal.of(name, "teach")}:
                 count += len(seeds - trained_seeds)

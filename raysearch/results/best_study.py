@@ -8,7 +8,7 @@ from ..run_folder import Records
 from ..study import Confirm, Search, Study, TaskStudy
 from . import formatting
 from .leaderboard import RankedConfiguration, is_complete, leaderboard, planned_trials
-from .paper_table import format_seed_count, name_seeds
+from .paper_table import format_seed_count
 
 # Status of a seed -> how it counts.
 _HOW_COUNTED = {
@@ -85,7 +85,7 @@ def _header(task: TaskStudy, records: Records, leader: RankedConfiguration) -> s
     for status, text in _HOW_COUNTED.items():
         trials = (*leader.missing, *leader.trials)
         if numbers := [record.seed for record in trials if record.status == status]:
-            score += f"; {name_seeds(numbers)} {text}"
+            score += f"; {formatting.name_seeds(numbers)} {text}"
     subject = "The winner"
     if not is_complete(task, records):
         done = sum(record.is_over for record in records.of(task.name))

@@ -53,7 +53,8 @@ def write_exports(folder: str | Path, *, note: Callable[[str], None] | None = No
             note(text)
     origins = trial_identity.check_identity(folder, searched, records)
     unread: list[str] = []  # predictions that cannot be read
-    table = paper_table(searched, records, RunIntervals(folder, unread.append))
+    intervals = RunIntervals(folder, unread.append)
+    table = paper_table(searched, records, intervals, intervals.difference)
     table = replace(table, notes=(*table.notes, *origins, *unread))
     try:
         _write(folder, searched, records, table)

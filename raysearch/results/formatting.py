@@ -4,7 +4,7 @@ It is apart because it works on single values; tables, parquet and TensorBoard f
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from ..tasks import TASKS, Task
 
@@ -36,6 +36,11 @@ def format_setting(setting: object) -> str:
     if isinstance(setting, list | tuple):
         return ", ".join(format_setting(part) for part in setting)
     return str(setting)
+
+
+def name_seeds(numbers: Sequence[int]) -> str:
+    """Return seeds by their numbers: "seed 11", "seeds 11, 12"."""
+    return f"seed{'s' * (len(numbers) > 1)} {', '.join(map(str, numbers))}"
 
 
 def column_title(task: Task) -> str:

@@ -8,6 +8,7 @@ import math
 import statistics
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from .. import metrics
@@ -15,6 +16,13 @@ from ..run_folder import Phase, Record, Records
 from ..run_folder.outcomes import counts, has_model
 from ..run_folder.trial_records import Session
 from ..study import TaskStudy
+from .confirmation import (
+    Plan,
+    configuration_key,
+    expected_trials,
+    plan_confirmation,
+    trial_key,
+)
 
 _REPORTS: dict[str, Callable[[list[float]], float]] = {
     "median": statistics.median,
@@ -29,7 +37,8 @@ class RankedConfiguration:
 
     Attributes:
         configuration: the point of the search space.
-        trials: its trials that count: those of the confirmation, else that of the search.
+        trials: its trials that count: those of the confirmation that are printed, else that of the
+            search.
         score: the select metric over those trials, a fraction.
         standard_deviation: their sample standard deviation; 0 for one trial.
         scores: every metric over those trials, at the evaluation that counts. A diverged trial
@@ -80,14 +89,15 @@ def leaderboard(task: TaskStudy, records: Records) -> list[RankedConfiguration]:
     """Return the configurations that compete for a task, the best first.
 
     As soon as a trial of the confirmation counts, these are the confirmed configurations; before
-    that they are the finished ones of the search. Configurations with less than half of their seeds
+    that they are the finished ones of the search. If the winner is chosen with seeds of its own, it
+    is the only one that is confirmed. Configurations with less than half of their seeds
     counted come after the others, and those that are degenerate with every seed come last, as in
     the search. If a complete confirmation has no trial that counts, the list is empty: a score of
     the search does not replace it.
     """
     groups = _group_by_configuration(confirmation_trials(task, records))
     ranked = [_combine(task, trials) for trials in groups if any(map(_counts, trials))]
-    if not ranked and not (groups and is_complete(task, records)):
+    if not ranked and not (confirmation(task, records).trials and is_complete(task, records)):
         searched = _group_by_configuration(rank_trials(records, task.name))
         ranked = [_combine(task, trials) for trials in searched]
     return sorted(ranked, key=_sort_key)
@@ -104,13 +114,41 @@ def configurations_without_result(task: TaskStudy, records: Records) -> list[lis
     return [group for group in groups if all(record.status == "failed" for record in group)]
 
 
-def confirmation_trials(task: TaskStudy, records: Records) -> list[Record]:
-    """Return the trials of the confirmation with the study's seeds.
+def published_setting(task: TaskStudy, records: Records) -> RankedConfiguration | None:
+    """Return the published setting with the scores of its trials; None if no trial of it counts."""
+    if not task.study.confirm.published or task.published_setting is None:
+        return None
+    key = configuration_key(task.published_setting.configuration)
+    group = [r for r in _printed_trials(task, records) if trial_key(r)[0] == key]
+    return _combine(task, group) if any(map(_counts, group)) else None
 
-    The run may also hold trials with seeds that an earlier version of the study had.
+
+def confirmation(task: TaskStudy, records: Records) -> Plan:
+    """Return the plan of a task's confirmation, according to the search so far."""
+    published = task.published_setting if task.study.confirm.published else None
+    return plan_confirmation(
+        task.study.confirm,
+        configurations_to_confirm(task, records),
+        published.configuration if published else None,
+        records.of(task.name, "confirm"),
+        partial(counted_score, task),
+    )
+
+
+def confirmation_trials(task: TaskStudy, records: Records) -> list[Record]:
+    """Return the trials of the confirmation that are printed and compete for the winner.
+
+    They have the study's seeds: the run may also hold trials with seeds that an earlier version of
+    the study had. A winner that was chosen with other seeds is alone.
     """
-    seeds = set(task.study.confirm.seeds)
-    return [record for record in records.of(task.name, "confirm") if record.seed in seeds]
+    trials, plan = _printed_trials(task, records), confirmation(task, records)
+    competing = {configuration_key(point) for point in plan.competing}
+    if plan.choice is not None:
+        return [record for record in trials if trial_key(record)[0] in competing]
+    if task.study.confirm.published and task.published_setting is not None:
+        other = configuration_key(task.published_setting.configuration)
+        return [r for r in trials if trial_key(r)[0] in competing or trial_key(r)[0] != other]
+    return trials
 
 
 def configurations_to_confirm(task: TaskStudy, records: Records) -> list[dict[str, Any]]:
@@ -128,20 +166,21 @@ def planned_trials(task: TaskStudy, records: Records) -> dict[Phase, int]:
     Teachers count once they have begun. Trials of an earlier confirmation that the current one
     would not run count too.
     """
-    seeds, space = len(task.study.confirm.seeds), task.space
+    confirm, space = task.study.confirm, task.space
     search = task.planned_trials
     begun = records.of(task.name, "search")
     if searched_hours(records) > (task.study.search.hours or math.inf):
         search = min(search, len(begun))
-    top, unplanned = min(task.study.confirm.top, search) if space else 1, 0
+    top = min(confirm.top, search) if space else 1
+    confirmed = expected_trials(confirm, top, published=confirm.published and bool(space))
     if sum(record.is_over for record in begun) >= search:
-        planned = _trials_to_confirm(task, records)
-        top = min(top, len(rank_trials(records, task.name))) if search else top
-        trials = ((_key(r.configuration), r.seed) for r in records.of(task.name, "confirm"))
-        unplanned = sum(trial not in planned for trial in trials)
+        plan = confirmation(task, records)
+        planned = {(configuration_key(point), seed) for point, seed in plan.trials}
+        unplanned = [r for r in records.of(task.name, "confirm") if trial_key(r) not in planned]
+        confirmed = len(plan.trials) + plan.to_come + len(unplanned)
     teachers = records.of(task.name, "teach")
-    counts: dict[Phase, int] = {"search": search, "confirm": top * seeds + unplanned}
-    return counts | ({"teach": len(teachers)} if teachers else {})
+    planned_counts: dict[Phase, int] = {"search": search, "confirm": confirmed}
+    return planned_counts | ({"teach": len(teachers)} if teachers else {})
 
 
 def is_complete(task: TaskStudy, records: Records) -> bool:
@@ -149,8 +188,10 @@ def is_complete(task: TaskStudy, records: Records) -> bool:
     planned = planned_trials(task, records)
     if any(sum(r.is_over for r in records.of(task.name, p)) < n for p, n in planned.items()):
         return False
-    over = {(_key(r.configuration), r.seed) for r in records.of(task.name, "confirm") if r.is_over}
-    return _trials_to_confirm(task, records) <= over
+    plan = confirmation(task, records)
+    over = {trial_key(r) for r in records.of(task.name, "confirm") if r.is_over}
+    trials = {(configuration_key(point), seed) for point, seed in plan.trials}
+    return not plan.to_come and trials <= over
 
 
 def searched_hours(records: Records) -> float:
@@ -168,21 +209,17 @@ def _session_seconds(session: Session) -> float:
     return max(0.0, (session.until or session.at) - session.at)
 
 
-def _key(configuration: dict[str, Any]) -> str:
-    return repr(sorted(configuration.items()))
-
-
-def _trials_to_confirm(task: TaskStudy, records: Records) -> set[tuple[str, int]]:
-    """Return the configuration's key and the seed of all trials that the confirmation plans."""
-    points = configurations_to_confirm(task, records) if task.study.confirm.seeds else []
-    return {(_key(point), seed) for point in points for seed in task.study.confirm.seeds}
+def _printed_trials(task: TaskStudy, records: Records) -> list[Record]:
+    """Return the trials of the confirmation with seeds that are printed."""
+    seeds = set(task.study.confirm.seeds)
+    return [record for record in records.of(task.name, "confirm") if record.seed in seeds]
 
 
 def _group_by_configuration(trials: list[Record]) -> list[list[Record]]:
     """Return the trials of each configuration, in the order of its first trial."""
     groups: dict[str, list[Record]] = {}
     for record in trials:
-        groups.setdefault(_key(record.configuration), []).append(record)
+        groups.setdefault(configuration_key(record.configuration), []).append(record)
     return list(groups.values())
 
 

@@ -3,18 +3,18 @@
 It is apart from the formats and from files because it makes plain values.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 from .. import metrics, tasks
 from ..run_folder import Record, Records
-from ..statistics import Interval
 from ..study import Study, TaskStudy
 from ..study.model_names import resolve_model_folder
 from ..tasks import Task
 from ..tasks.glue import AVERAGED
 from . import formatting
+from .confirmation_notes import confirmation_notes
 from .cost import cost_table
 from .leaderboard import (
     RankedConfiguration,
@@ -24,8 +24,10 @@ from .leaderboard import (
     planned_trials,
 )
 from .published_rows import comparison_rows
+from .published_setting import published_setting_notes, published_setting_rows
 from .published_table import published_table
-from .score_intervals import Intervals, no_interval
+from .score_cells import interval_cell, score_cell, selecting_cell, selecting_scores
+from .score_intervals import Differences, Intervals, no_difference, no_interval
 from .table_rows import BLANK, UNKNOWN, Cell, Row, Table
 
 PAPER_SETTINGS = ("BSZ", "LR", "EPOCH", "WARMUP")  # every table has rows for them
@@ -36,7 +38,10 @@ Leaders = dict[str, RankedConfiguration | None]
 
 
 def paper_table(
-    study: Study, records: Records | None = None, intervals: Intervals = no_interval
+    study: Study,
+    records: Records | None = None,
+    intervals: Intervals = no_interval,
+    differences: Differences = no_difference,
 ) -> Table:
     """Return a study's table, one column per task.
 
@@ -45,6 +50,7 @@ def paper_table(
         records: its trials; None for a table of the published rows alone.
         intervals: returns the interval of a score, see `score_intervals`; without it the table has
             neither intervals nor verdicts.
+        differences: returns the interval of the difference of two configurations.
     """
     average = set(AVERAGED) <= set(study.tasks)
     if records is None:
@@ -62,6 +68,7 @@ def paper_table(
         *_setting_rows(study, leaders),
         *_result_rows(study, leaders),
         *_interval_rows(study, leaders, intervals),
+        *published_setting_rows(study, records, leaders, intervals, differences),
         *_progress_rows(study, records),
         *_metric_rows(study, leaders),
         *_language_rows(leaders),
@@ -75,6 +82,8 @@ def paper_table(
         rows=(*rows, *published_rows),
         notes=(
             _measurement_note(study),
+            *confirmation_notes(study, records),
+            *published_setting_notes(study),
             *_model_notes(study),
             *_result_notes(study, records, leaders),
             *notes,
@@ -123,10 +132,10 @@ def _result_rows(study: Study, leaders: Leaders) -> list[Row]:
     def spread(task: Task, leader: RankedConfiguration) -> Cell:
         if len(leader.trials) < 2:
             return UNKNOWN
-        return _selecting_cell(study, task, leader.standard_deviations)
+        return selecting_cell(study.resolve(task.name), leader.standard_deviations)
 
     return [
-        row("Result", lambda task, leader: _selecting_cell(study, task, leader.scores)),
+        row("Result", lambda task, leader: selecting_cell(study.resolve(task.name), leader.scores)),
         row("Spread", spread),
         row("Seeds", lambda _, leader: Cell(format_seed_count(leader), len(leader.trials))),
     ]
@@ -137,17 +146,9 @@ def _interval_rows(study: Study, leaders: Leaders, intervals: Intervals) -> list
     cells = []
     for name, leader in leaders.items():
         task = study.resolve(name)
-        scores = [f"dev.{score}" for score in formatting.dev_names(task.row, task.row.metric)]
-        ends = [intervals(task, leader, score) if leader else None for score in scores]
-        texts = [format_interval(i) if i else formatting.UNKNOWN_TEXT for i in ends]
-        values = [[i.low, i.high] if i else None for i in ends]
-        cells.append(Cell("/".join(texts), values if any(ends) else None))
+        names = selecting_scores(task)
+        cells.append(interval_cell([intervals(task, leader, n) if leader else None for n in names]))
     return [Row(name=INTERVAL, cells=tuple(cells))] if any(cell.value for cell in cells) else []
-
-
-def format_interval(interval: Interval) -> str:
-    """Return the ends of an interval in percent: "86.0 to 90.3"."""
-    return " to ".join(formatting.format_percent(end) for end in (interval.low, interval.high))
 
 
 def format_seed_count(leader: RankedConfiguration) -> str:
@@ -176,7 +177,7 @@ def _metric_rows(study: Study, leaders: Leaders) -> list[Row]:
         cells = []
         for name, leader in leaders.items():
             task = tasks.get(name)
-            cell = _score_cell(task, metric, leader.scores) if leader else UNKNOWN
+            cell = score_cell(task, metric, leader.scores) if leader else UNKNOWN
             cells.append(cell if metric in task.metrics else BLANK)
         rows.append(Row(name=metric, cells=tuple(cells)))
     return rows
@@ -201,21 +202,6 @@ def _language_rows(leaders: Leaders) -> list[Row]:
         if any(cell.value is not None for cell in cells):
             rows.append(Row(name=code, cells=tuple(cells)))
     return rows
-
-
-def _selecting_cell(study: Study, task: Task, scores: dict[str, float]) -> Cell:
-    """Return the score that selects; of several dev splits that are not languages, all scores."""
-    selector = study.resolve(task.name).selection_metric
-    if selector == f"dev.{task.metric}":
-        return _score_cell(task, task.metric, scores)
-    return Cell(formatting.format_percent(scores[selector]), scores[selector])
-
-
-def _score_cell(task: Task, metric: str, scores: dict[str, float]) -> Cell:
-    """Return a metric on every dev split, in percent."""
-    values = [scores.get(f"dev.{name}") for name in formatting.dev_names(task, metric)]
-    texts = [formatting.UNKNOWN_TEXT if v is None else formatting.format_percent(v) for v in values]
-    return Cell("/".join(texts), values if len(values) > 1 else values[0])
 
 
 def _with_average(row: Row, leaders: Leaders) -> Row:
@@ -263,7 +249,7 @@ def _result_notes(study: Study, records: Records, leaders: Leaders) -> list[str]
 
     A seed is noted if it failed, diverged or learned nothing, with the rule by which it counts.
     """
-    notes = []
+    notes, confirm = [], study.confirm
     for name, leader in leaders.items():
         column = formatting.column_title(tasks.get(name))
         if leader is not None:
@@ -276,7 +262,10 @@ def _result_notes(study: Study, records: Records, leaders: Leaders) -> list[str]
             ends = [record.status for record in records.of(name) if record.phase != "teach"]
             counts = [f"{ends.count(end)} {end}" for end in dict.fromkeys(ends)]
             text = ", ".join(counts) or "no trials"
-            why = ": every trial of its confirmation failed" if failed else ""
+            trials = (
+                "printed trial of its winner" if confirm.choose else "trial of its confirmation"
+            )
+            why = f": every {trials} failed" if failed else ""
             notes.append(f"{column}: no result{why} ({text}).")
         elif failed:
             several = len(failed) > 1
@@ -289,19 +278,16 @@ def _seed_notes(leader: RankedConfiguration) -> list[str]:
     """Return notes on a winner's seeds that failed, diverged or learned nothing."""
     notes, count = [], len(leader.trials)
     if failed := [record.seed for record in leader.missing if record.status == "failed"]:
-        notes.append(f"{format_seed_count(leader)} seeds; {name_seeds(failed)} failed")
+        notes.append(f"{format_seed_count(leader)} seeds; {formatting.name_seeds(failed)} failed")
     if diverged := [record.seed for record in leader.trials if record.status == "diverged"]:
         worst = formatting.format_percent(metrics.worst(tasks.get(leader.trials[0].task).metric))
-        notes.append(f"{name_seeds(diverged)} diverged, counted with the worst score, {worst}")
+        notes.append(
+            f"{formatting.name_seeds(diverged)} diverged, counted with the worst score, {worst}"
+        )
     degenerate = [record.seed for record in leader.trials if record.status == "degenerate"]
     if degenerate and len(degenerate) == count:
         notes.append("not a result, every trial of its winner predicts one class")
     elif degenerate:
         text = f"{len(degenerate)} of the {count} trials of its winner learned nothing"
-        notes.append(f"{text}: {name_seeds(degenerate)}, counted as measured")
+        notes.append(f"{text}: {formatting.name_seeds(degenerate)}, counted as measured")
     return notes
-
-
-def name_seeds(numbers: Sequence[int]) -> str:
-    """Return seeds by their numbers: "seed 11", "seeds 11, 12"."""
-    return f"seed{'s' * (len(numbers) > 1)} {', '.join(map(str, numbers))}"

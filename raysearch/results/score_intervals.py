@@ -3,7 +3,7 @@
 It is apart from the leaderboard because it reads files, which the search never needs to.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,17 @@ _ROUNDING = 1e-6  # by which a kept score may differ from the journal's
 Intervals = Callable[[TaskStudy, RankedConfiguration, str], Interval | None]
 
 
+# Returns the interval of the second configuration's score minus the first's, or None.
+Differences = Callable[[TaskStudy, RankedConfiguration, RankedConfiguration, str], Interval | None]
+
+
+def no_difference(
+    task: TaskStudy, first: RankedConfiguration, second: RankedConfiguration, name: str
+) -> Interval | None:
+    """Return None: the intervals of a table that has no run folder."""
+    return None
+
+
 def no_interval(task: TaskStudy, ranked: RankedConfiguration, name: str) -> Interval | None:
     """Return None: the intervals of a table that has no run folder."""
     return None
@@ -53,30 +64,63 @@ class RunIntervals:
         """Return an interval, see `Intervals`."""
         key = (name, *(record.id for record in ranked.trials))
         if key not in self._intervals:
-            try:
-                self._intervals[key] = self._interval(task, ranked, name)
-            except InputError as error:
-                self._intervals[key] = None
-                text = "; ".join(problem.text for problem in error.problems)
-                column = formatting.column_title(task.row)
-                self._note(f"{column}: no interval of {name}: {error.source}: {text}.")
+            self._intervals[key] = self._interval(task, [ranked], name)
         return self._intervals[key]
 
-    def _interval(self, task: TaskStudy, ranked: RankedConfiguration, name: str) -> Interval | None:
-        seeds: list[ScoreSample] = []
+    def difference(
+        self,
+        task: TaskStudy,
+        first: RankedConfiguration,
+        second: RankedConfiguration,
+        name: str,
+    ) -> Interval | None:
+        """Return the interval of the second configuration's score minus the first's, paired."""
+        return self._interval(task, [first, second], name)
+
+    def _interval(
+        self, task: TaskStudy, systems: Sequence[RankedConfiguration], name: str
+    ) -> Interval | None:
+        """Return the interval of one score, or of the difference of two; note why there is none."""
+        try:
+            models = self._models(task, systems, name)
+        except InputError as error:
+            text = "; ".join(problem.text for problem in error.problems)
+            column = formatting.column_title(task.row)
+            self._note(f"{column}: no interval of {name}: {error.source}: {text}.")
+            return None
+        if models is None:
+            return None
+        scores, samples = models
+        aggregate = _AGGREGATES[task.study.confirm.report]
+        if len(scores) == 1:
+            return statistics.interval(scores[0], samples, aggregate=aggregate)
+        return statistics.difference(scores[0], scores[1], samples, aggregate=aggregate)
+
+    def _models(
+        self, task: TaskStudy, systems: Sequence[RankedConfiguration], name: str
+    ) -> tuple[list[list[ScoreSample]], dict[str, Sample]] | None:
+        """Return what the models of each system score, and the samples of their splits.
+
+        None if the predictions of a seed were not kept.
+
+        Raises:
+            InputError: predictions that are damaged or do not fit the journal or other seeds.
+        """
+        scores: list[list[ScoreSample]] = []
         samples: dict[str, Sample] = {}
         first: dict[str, Any] | None = None
-        for record in ranked.trials:
-            tables = self._splits(task, record, name)
-            if tables is None:
-                return None
-            first = first or tables
-            if any(not table["id"].equals(first[n]["id"]) for n, table in tables.items()):
-                raise _misfit(record, "its examples are not those of the other seeds")
-            score, samples = self._sample(task, record, name, tables)
-            seeds.append(score)
-        aggregate = _AGGREGATES[task.study.confirm.report]
-        return statistics.interval(seeds, samples, aggregate=aggregate)
+        for ranked in systems:
+            scores.append([])
+            for record in ranked.trials:
+                tables = self._splits(task, record, name)
+                if tables is None:
+                    return None
+                first = first or tables
+                if any(not table["id"].equals(first[n]["id"]) for n, table in tables.items()):
+                    raise _misfit(record, "its examples are not those of the other seeds")
+                score, samples = self._sample(task, record, name, tables)
+                scores[-1].append(score)
+        return scores, samples
 
     def _splits(self, task: TaskStudy, record: Record, name: str) -> dict[str, Any] | None:
         """Return the tables of the splits of a score; None if they were not kept."""

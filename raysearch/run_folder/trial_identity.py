@@ -298,7 +298,7 @@ def contains_value(dimension: Dimension, value: Any) -> bool:
     JSON has lists for tuples, and 3.0 may be stored as 3.
     """
     if isinstance(dimension, Choice):
-        return _canonical(value) in map(_canonical, dimension.choice)
+        return canonical(value) in map(canonical, dimension.choice)
     return not isinstance(value, bool) and value in dimension
 
 
@@ -307,7 +307,7 @@ def _changes(before: Mapping[str, Any], study: Study) -> Iterator[tuple[str, str
     old, new = dict(_parts(before)), dict(_parts(as_mapping(study)))
     is_full = "tasks" in before  # version 0.1.1 stored the model only
     for path in dict.fromkeys((*old, *(new if is_full else ()))):
-        was, is_now = (_canonical(parts[path]) if path in parts else "" for parts in (old, new))
+        was, is_now = (canonical(parts[path]) if path in parts else "" for parts in (old, new))
         if was != is_now:
             was, is_now = shorten(was) or "not set", shorten(is_now) or "not set"
             yield path, f"was {was} when the trials were trained, is {is_now} now"
@@ -336,7 +336,8 @@ def _is_within(path: str, parts: Iterable[str]) -> bool:
     return any(path == part or path.startswith(f"{part}.") for part in parts)
 
 
-def _canonical(value: Any) -> str:
+def canonical(value: Any) -> str:
+    """Return a text that is equal for equal values, in whatever form a journal stores them."""
     return json.dumps(_with_plain_numbers(value), sort_keys=True)
 
 

@@ -121,11 +121,11 @@ class Proposals:
         return self._optuna_studies[task]
 
     def _confirm(self, task: str) -> Record | None:
-        """Begin the first confirmation that has not begun yet."""
-        for point in leaderboard.configurations_to_confirm(self.study.resolve(task), self.journal):
-            for seed in self.study.confirm.seeds:
-                if self._id(task, "confirm", point, seed) not in self.journal.trials:
-                    return self.begin(task, "confirm", point, seed)
+        """Begin the first confirmation that may begin and has not begun yet."""
+        plan = leaderboard.confirmation(self.study.resolve(task), self.journal)
+        for point, seed in plan.trials:
+            if self._id(task, "confirm", point, seed) not in self.journal.trials:
+                return self.begin(task, "confirm", point, seed)
         return None
 
     def _propose(self, task: str) -> Record:

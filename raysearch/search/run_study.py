@@ -252,10 +252,13 @@ def _problems(
 
 def _disk_problems(study: Study, folder: Path | None) -> Iterator[Problem]:
     """Yield the first problem of each folder that is to hold weights."""
-    needs = [(folder, study.confirm.top + 1, "storage")] if folder else []
+    confirm = study.confirm
+    kept = (1 if confirm.choose else confirm.top) + confirm.published
+    needs = [(folder, kept + 1, "storage")] if folder else []
     recipe = RECIPES[study.recipe]
     if any(recipe.teacher_configuration(study.resolve(name).shared) for name in study.tasks):
-        needs.append((TeacherStore().folder, 1 + len(study.confirm.seeds), "RAYSEARCH_CACHE"))
+        teachers = 1 + len(confirm.choose) + len(confirm.seeds)
+        needs.append((TeacherStore().folder, teachers, "RAYSEARCH_CACHE"))
     for parent, weights, location in needs:
         by_model = (preflight.disk_problems(parent, m, weights, location) for m in study.models)
         yield from next(filter(None, by_model), [])

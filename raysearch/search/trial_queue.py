@@ -209,8 +209,14 @@ class TrialQueue:
         return leaderboard.planned_trials(self.study.resolve(task), self.journal)
 
     def wants_weights(self, record: Record) -> bool:
-        """Return whether a trial's weights are a teacher's, or may become the task's best."""
-        return record.phase != "search" or not self.study.confirm.seeds
+        """Return whether a trial's weights are a teacher's, or may become the task's best.
+
+        A trial that only chooses the winner never has the printed scores.
+        """
+        confirm = self.study.confirm
+        if record.phase == "confirm":
+            return record.seed not in confirm.choose
+        return record.phase == "teach" or not confirm.seeds
 
     def store_teacher(self, record: Record, weights: dict[str, Any]) -> None:
         """Store a teacher's weights, before its end is recorded.

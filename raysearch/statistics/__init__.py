@@ -14,6 +14,7 @@ from .intervals import (
     median,
 )
 from .paired_tests import mcnemar, sign_flip
+from .racing import fallen_behind
 from .verdict import RULE, Verdict, verdict
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "Verdict",
     "difference",
     "expected_best",
+    "fallen_behind",
     "interval",
     "maximum",
     "mcnemar",

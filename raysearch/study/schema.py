@@ -25,6 +25,7 @@ def _refuse_bool(value: Any) -> Any:
 Whole = Annotated[int, BeforeValidator(_refuse_bool)]
 Seed = Annotated[Whole, Field(ge=0, lt=2**31)]
 Fraction = Annotated[Number, Field(gt=0, lt=1)]
+Switch = Annotated[bool, Field(strict=True)]
 Percent = Annotated[Number, Field(ge=-100, le=100)]
 
 
@@ -103,11 +104,20 @@ class Confirm(_Section):
     """The settings of the confirmation: the best configurations with fresh seeds."""
 
     top: Whole = Field(3, ge=1, le=10**6, description="number of configurations")
+    choose: tuple[Seed, ...] = Field(
+        (), description="seeds that choose the winner by their mean; empty: `seeds` choose it"
+    )
+    race: Switch = Field(
+        False, description="drop configurations that have fallen behind, after each choosing seed"
+    )
     seeds: tuple[Seed, ...] = Field(
-        (), description="seeds of each configuration; empty: no confirmation"
+        (), description="seeds whose scores are printed; empty: no confirmation"
     )
     report: Literal["median", "mean", "max"] = Field(
         "median", description="statistic over the seeds"
+    )
+    published: Switch = Field(
+        False, description="train the published setting with the same seeds, for a row of its own"
     )
 
 

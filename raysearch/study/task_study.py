@@ -23,6 +23,19 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PublishedSetting:
+    """A configuration that a published row has for a task.
+
+    Attributes:
+        row: the name of the row.
+        configuration: the searched hyperparameters with its values.
+    """
+
+    row: str
+    configuration: Configuration
+
+
+@dataclass(frozen=True, kw_only=True)
 class TaskStudy:
     """One task of a study; `Study.resolve` returns it.
 
@@ -114,6 +127,26 @@ class TaskStudy:
             if len(point) == len(self.space) and point:
                 points.setdefault(repr(point), point)
         return list(points.values())
+
+    @cached_property
+    def published_setting(self) -> PublishedSetting | None:
+        """The setting of the first published row whose settings the task's trials can have.
+
+        Every searched hyperparameter is among its settings, with a value of the space, and every
+        other setting has the value that the trials have anyway. None if there is no such row.
+        """
+        for row in self.study.published:
+            settings = row.results[self.name].settings if self.name in row.results else {}
+            if not settings or any(name not in settings for name in self.space):
+                continue
+            point = {name: settings[name] for name in self.space}
+            if any(point[name] not in dimension for name, dimension in self.space.items()):
+                continue
+            ours = self.hyperparameters(point)
+            theirs = {n: self.recipe.hyper.model_validate({n: x}) for n, x in settings.items()}
+            if all(getattr(ours, name) == getattr(one, name) for name, one in theirs.items()):
+                return PublishedSetting(row=row.row, configuration=point)
+        return None
 
     @cached_property
     def planned_trials(self) -> int:

@@ -17,11 +17,12 @@ from .. import tasks as task_table
 from ..errors import Problem, nearest_names, unknown_name
 from ..recipes import RECIPES, Hyperparameters
 from ..search_space import Space, count_points, parse_dimension
+from ..statistics.racing import MIN_SCORES
 from .error_locations import mapping_or_empty
 from .error_messages import hyperparameter_message
 from .model_names import model_problems, score_names, training_language_problems
 from .problem_limits import MAX_PROBLEMS, limit_names
-from .schema import Search, Study
+from .schema import Confirm, Search, Study
 from .unused_fields import unused_dimensions, unused_field_problems
 
 MAX_GRID = 100_000  # configurations
@@ -223,19 +224,53 @@ def _sampler_checks(raw: Mapping[str, Any]) -> list[Problem]:
 
 
 def _seed_checks(raw: Mapping[str, Any]) -> list[Problem]:
-    """Return the problems of confirm.seeds: repeated seeds, and that of the search."""
-    values = mapping_or_empty(raw.get("confirm")).get("seeds")
-    if not isinstance(values, list | tuple):
-        return []
-    problems, seeds = [], _typed_seeds(values)
-    if len(set(seeds)) < len(seeds):
-        text = f"each seed may appear only once, got {list(values)}"
-        problems.append(Problem(location="confirm.seeds", text=text))
-    search_seeds = _typed_seeds([mapping_or_empty(raw.get("search")).get("seed", Search().seed)])
-    if set(search_seeds) & set(seeds) and any(_searched(raw, task) for task in raw["tasks"]):
-        text = f"seed {search_seeds[0]} chose the configurations; confirm with fresh ones"
-        problems.append(Problem(location="confirm.seeds", text=text))
-    return problems
+    """Return the problems of the confirmation's seeds, and of the fields that need them."""
+    confirm = mapping_or_empty(raw.get("confirm"))
+    search_seed = mapping_or_empty(raw.get("search")).get("seed", Search().seed)
+    used = _typed_seeds([search_seed]) if any(_searched(raw, task) for task in raw["tasks"]) else []
+    seeds_by_field: list[list[int]] = []
+    problems: list[Problem] = []
+    for location in ("confirm.seeds", "confirm.choose"):
+        values = confirm.get(location.removeprefix("confirm."), ())
+        if not isinstance(values, list | tuple):
+            return problems  # the schema reports it
+        seeds = _typed_seeds(values)
+        seeds_by_field.append(seeds)
+        if len(set(seeds)) < len(seeds):
+            text = f"each seed may appear only once, got {list(values)}"
+            problems.append(Problem(location=location, text=text))
+        if set(used) & set(seeds):
+            text = f"seed {used[0]} chose the configurations; confirm with fresh ones"
+            problems.append(Problem(location=location, text=text))
+    return [*problems, *_choice_checks(confirm, *seeds_by_field)]
+
+
+def _choice_checks(
+    confirm: Mapping[str, Any], seeds: list[int], choosing: list[int]
+) -> Iterator[Problem]:
+    """Yield the problems of fields of `confirm` that do not fit together.
+
+    Args:
+        confirm: the section as written.
+        seeds: its seeds that are printed.
+        choosing: its seeds that choose the winner.
+    """
+    texts = []
+    if shared := sorted(set(seeds) & set(choosing)):
+        names = ", ".join(map(str, shared))
+        texts.append(f"{names} printed as well under confirm.seeds: choose with other seeds")
+    if choosing and not seeds:
+        texts.append("the winner needs seeds to be printed on: write confirm.seeds too")
+    if choosing and confirm.get("top", Confirm().top) in (1, "1"):
+        texts.append("with top 1 there is nothing to choose: leave it out, or write top: 2 or more")
+    yield from (Problem(location="confirm.choose", text=text) for text in texts)
+    if confirm.get("race") is True and len(choosing) <= MIN_SCORES:
+        text = f"needs {MIN_SCORES + 1} seeds or more under confirm.choose, got {len(choosing)}:"
+        text += f" nothing is dropped before {MIN_SCORES} of them have ended"
+        yield Problem(location="confirm.race", text=text)
+    if confirm.get("published") is True and not seeds:
+        text = "needs confirm.seeds, with which the published setting is trained"
+        yield Problem(location="confirm.published", text=text)
 
 
 def _typed_seeds(values: Iterable[Any]) -> list[int]:
@@ -264,7 +299,7 @@ def space_checks(study: Study) -> list[Problem]:
     """Return the problems that need typed values.
 
     They are start configurations outside the space, values that a task's head does not support,
-    dimensions without effect, and grids that are too large.
+    dimensions without effect, published settings outside the space, and grids that are too large.
     """
     problems = []
     names = (*study.tasks, *study.per_task, "")
@@ -281,6 +316,11 @@ def space_checks(study: Study) -> list[Problem]:
             prefix = f"per_task.{task.name}." if name in task.per_task.fixed else ""
             problems.append(Problem(location=f"{prefix}fixed.{name}", text=text))
     problems += unused_dimensions(study)
+    for task in tasks if study.confirm.published else ():
+        if task.published_setting is None:
+            text = f"{task.name}: no published row has settings that its space and fixed values"
+            text = f"{text} can take; add one, or leave out the task"
+            problems.append(Problem(location="confirm.published", text=text))
     for task in tasks if study.search.sampler == "grid" else ():
         if (count := count_points(task.space)) > MAX_GRID:
             number = f"{count:,}" if count < math.inf else "infinitely many"

@@ -291,11 +291,14 @@ def outcomes(record):
     return special.get(points([record])[0], "finished")
 
 
+RACE = {"top": 3, "choose": [21, 22, 23], "race": True, "seeds": [11, 12], "published": True}
+PUBLISHED = [{"row": "p", "source": "p", "results": {RTE: {"settings": {"BSZ": 48, "LR": "4e-5"}}}}]
 STUDIES = {
     "tpe": {"search": {"trials": 24, "stop_early": HALVES}},
     "random": {"search": {"sampler": "random", "trials": 9}, "confirm": {"top": 2, "seeds": [11]}},
     "grid": {"search": {"sampler": "grid", "trials": 6, "stop_early": HALVES}},
     "cmaes": {"space": RANGES, "search": {"sampler": "cmaes", "trials": 10}},
+    "race": {"search": {"sampler": "grid", "trials": 4}, "confirm": RACE, "published": PUBLISHED},
     "tasks": {"tasks": [RTE, COLA], "search": {"trials": 2}, "confirm": {"top": 1, "seeds": [11]}},
 }
 
@@ -330,6 +333,32 @@ def resume_and_check(searched, folder):
         assert len(queue.journal.of(task, "search")) == searched.resolve(task).planned_trials
         known_to_sampler(queue, task)
     queue.journal.close()
+
+
+def test_a_race_that_crashed_while_it_chose_goes_on_as_it_would_have(tmp_path):
+    searched = parsed(**STUDIES["race"])
+    queue = opened(searched, tmp_path / "whole")
+    drive(queue, outcome=outcomes)
+    whole = [(*points([r])[0], r.seed) for r in queue.journal.of(RTE, "confirm")]
+    assert queue.planned_trials(RTE)["confirm"] == len(whole) < 3 * 3 + 2 + 2  # one was dropped
+    events = (tmp_path / "whole" / JOURNAL_NAME).read_text().splitlines(keepends=True)
+    first = next(n for n, line in enumerate(events) if '"phase":"confirm"' in line)
+    for kept in range(first, len(events), 7):
+        folder = tmp_path / str(kept)
+        folder.mkdir()
+        (folder / JOURNAL_NAME).write_text("".join(events[:kept]))
+        again = opened(searched, folder)
+        drive(again, lanes=3, outcome=outcomes)
+        trials = [(*points([r])[0], r.seed) for r in again.journal.of(RTE, "confirm")]
+        assert sorted(trials) == sorted(whole)
+        again.journal.close()
+
+
+def test_trials_that_only_choose_keep_no_weights(tmp_path):
+    queue = opened(parsed(**STUDIES["race"]), tmp_path)
+    drive(queue)
+    kept = {r.seed for r in queue.journal.trials.values() if queue.request(r).keep}
+    assert kept == {11, 12}
 
 
 def result(record):

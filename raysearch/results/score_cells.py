@@ -1,0 +1,52 @@
+"""Cells of scores and of their intervals.
+
+They are apart because the rows of the winners and those of the published setting share them.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from ..statistics import Interval
+from ..study import TaskStudy
+from ..tasks import Task
+from . import formatting
+from .table_rows import Cell
+
+
+def selecting_scores(task: TaskStudy) -> list[str]:
+    """Return the names of the scores that stand in a cell of results.
+
+    It is the score that selects; of several dev splits that are not languages, all scores.
+    """
+    selector = task.selection_metric
+    if selector != f"dev.{task.row.metric}":
+        return [selector]
+    return [f"dev.{name}" for name in formatting.dev_names(task.row, task.row.metric)]
+
+
+def selecting_cell(task: TaskStudy, scores: Mapping[str, float]) -> Cell:
+    """Return the cell of the scores that `selecting_scores` names."""
+    return values_cell([scores.get(name) for name in selecting_scores(task)])
+
+
+def score_cell(task: Task, metric: str, scores: Mapping[str, float]) -> Cell:
+    """Return a metric on every dev split, in percent."""
+    return values_cell([scores.get(f"dev.{name}") for name in formatting.dev_names(task, metric)])
+
+
+def format_interval(interval: Interval) -> str:
+    """Return the ends of an interval in percent: "86.0 to 90.3"."""
+    return " to ".join(formatting.format_percent(end) for end in (interval.low, interval.high))
+
+
+def interval_cell(intervals: Sequence[Interval | None]) -> Cell:
+    """Return a cell of intervals; its value is None if all are unknown."""
+    texts = [format_interval(i) if i else formatting.UNKNOWN_TEXT for i in intervals]
+    values = [[i.low, i.high] if i else None for i in intervals]
+    return Cell("/".join(texts), values if any(intervals) else None)
+
+
+def values_cell(values: Sequence[float | None], *, sign: bool = False) -> Cell:
+    """Return a cell of values in percent; the value of one is no list."""
+    texts = [formatting.UNKNOWN_TEXT if v is None else formatting.format_percent(v, sign=sign)
+             for v in values]  # fmt: skip
+    return Cell("/".join(texts), list(values) if len(values) > 1 else values[0])
