@@ -3,7 +3,7 @@
 It is apart from the formats and from files because it makes plain values.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -76,6 +76,7 @@ def paper_table(
         notes=(
             _measurement_note(study),
             *_model_notes(study),
+            *_division_notes(leaders),
             *_result_notes(study, records, leaders),
             *notes,
         ),
@@ -205,10 +206,10 @@ def _language_rows(leaders: Leaders) -> list[Row]:
 
 def _selecting_cell(study: Study, task: Task, scores: dict[str, float]) -> Cell:
     """Return the score that selects; of several dev splits that are not languages, all scores."""
-    selector = study.resolve(task.name).selection_metric
-    if selector == f"dev.{task.metric}":
+    printed = study.resolve(task.name).printed_metric
+    if printed == f"dev.{task.metric}":
         return _score_cell(task, task.metric, scores)
-    return Cell(formatting.format_percent(scores[selector]), scores[selector])
+    return Cell(formatting.format_percent(scores[printed]), scores[printed])
 
 
 def _score_cell(task: Task, metric: str, scores: dict[str, float]) -> Cell:
@@ -256,6 +257,26 @@ def _model_notes(study: Study) -> list[str]:
             column = formatting.column_title(tasks.get(name))
             columns_by_model.setdefault(model, []).append(column)
     return [f"{', '.join(columns)}: from {model}." for model, columns in columns_by_model.items()]
+
+
+def _division_notes(leaders: Leaders) -> list[str]:
+    """Return a note for each task on what was searched, and of what the result is printed."""
+    notes = []
+    for name, leader in leaders.items():
+        plan = leader.trials[0].plan if leader else None
+        if plan is None or plan.searched is None or plan.held_out is None:
+            continue
+        searched, printed = (_counts(part.values()) for part in (plan.searched, plan.held_out))
+        column = formatting.column_title(tasks.get(name))
+        notes.append(
+            f"{column}: searched on {searched} examples of dev, printed on the other {printed}."
+        )
+    return notes
+
+
+def _counts(counts: Iterable[int]) -> str:
+    """Return the numbers of examples in dev splits: "4,908/4,916"; equal ones once."""
+    return "/".join(dict.fromkeys(f"{count:,}" for count in counts))
 
 
 def _result_notes(study: Study, records: Records, leaders: Leaders) -> list[str]:
