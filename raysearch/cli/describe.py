@@ -47,7 +47,9 @@ def show_list(what: str) -> None:
         _print("`raysearch table STUDY --published` prints the published rows of a study.")
 
 
-def show_plan(study: Study, sizes: Sizes, notes: Iterable[str] = ()) -> None:
+def show_plan(
+    study: Study, sizes: Sizes, notes: Iterable[str] = (), held_out: Sizes | None = None
+) -> None:
     """Print what a study would run.
 
     Args:
@@ -55,6 +57,8 @@ def show_plan(study: Study, sizes: Sizes, notes: Iterable[str] = ()) -> None:
         sizes: of the tasks whose data were read, the number of examples of each split. For these
             tasks the data and the schedules of the first configurations are shown.
         notes: further lines.
+        held_out: of these tasks, the number of held-out examples of each dev split; None if no
+            examples are held out.
     """
     model = printable(f"  model {study.model}, recipe {study.recipe}")
     _console().print(Text.assemble((printable(study.name), "bold"), model))
@@ -65,7 +69,7 @@ def show_plan(study: Study, sizes: Sizes, notes: Iterable[str] = ()) -> None:
     if study.search.hours:
         _print(f"at most {study.search.hours:g} hours: after that no new trial begins")
     if sizes:
-        _console().print(_data(study, sizes))
+        _console().print(_data(study, sizes, held_out or {}))
         _console().print(_schedules(study, sizes))
     if unread := [name for name in study.tasks if name not in sizes]:
         all_unread = len(unread) == len(study.tasks)
@@ -138,10 +142,13 @@ def _teacher_configurations(task: TaskStudy, points: Iterable[Mapping[str, Any]]
     return {repr(sorted(values.items())) for values in configurations if values}
 
 
-def _data(study: Study, sizes: Sizes) -> Table:
-    """Return a table of the examples that are trained on and scored."""
+def _data(study: Study, sizes: Sizes, held_out: Sizes) -> Table:
+    """Return a table of the examples that are trained on, selected on and printed."""
     selects = "their mean" if study.search.select_on == "mean" else "the first"
-    table = _table("task", "trains on", f"scored on, {selects} selects")
+    titles = [f"scored on, {selects} selects"]
+    if study.search.hold_out is not None:
+        titles = [f"searched on, {selects} selects", "printed on"]
+    table = _table("task", "trains on", *titles)
     for name in (name for name in study.tasks if name in sizes):
         task = study.resolve(name)
         train = {split.name: sizes[name][split.name] for split in task.training_splits}
@@ -150,7 +157,10 @@ def _data(study: Study, sizes: Sizes) -> Table:
         trains = _counts(train) + (f"; {copies:,} augmented copies" if copies else "")
         dev = {split.name: sizes[name].get(split.name) for split in task.row.dev}
         scored = {n: min(size, max_dev or size) for n, size in dev.items() if size is not None}
-        _add(table, name, trains, _counts(scored))
+        parts = [scored]
+        if printed := held_out.get(name):
+            parts = [{n: size - printed[n] for n, size in scored.items()}, dict(printed)]
+        _add(table, name, trains, *map(_counts, parts))
     return table
 
 

@@ -80,7 +80,8 @@ def check(
             print(printable(error, lines=True), file=sys.stderr)
             invalid += 1
         else:
-            describe.show_plan(study, survey.sizes, [*survey.notes, *_unchecked_models(study)])
+            notes = [*survey.notes, *_unchecked_models(study)]
+            describe.show_plan(study, survey.sizes, notes, survey.held_out)
     return 2 if invalid else 0
 
 

@@ -24,6 +24,7 @@ from ..storage import move, remove_file, staged_file, write_atomically
 from ..tasks import Example, Split, Task
 from . import readers
 from .columns import GROUP, ID, INPUT, LABEL, LANGUAGE, TYPE, token_types
+from .dev_parts import Mask, spread_indices
 from .encoders.encoder import Encoder
 from .token_stream import TokenStream, is_token_stream, open_memory_mapped
 
@@ -39,6 +40,7 @@ __all__ = [
     "TokenStream",
     "cache_folder",
     "concat_splits",
+    "divide",
     "example_ends",
     "is_token_stream",
     "prepare",
@@ -228,10 +230,29 @@ def example_ends(table: pa.Table) -> Sequence[int] | np.ndarray:
 
 def subsample(table: pa.Table, count: int | None) -> pa.Table:
     """Return the rows of `count` examples, evenly spread over the file; all rows for None."""
-    ends = example_ends(table)
-    if count is None or count >= len(ends):
+    total = len(example_ends(table))
+    if count is None or count >= total:
         return table
-    chosen = np.linspace(0, len(ends) - 1, count).astype(int)
+    return _select_examples(table, spread_indices(total, count))
+
+
+def divide(table: pa.Table, held_out: Mask) -> tuple[pa.Table, pa.Table]:
+    """Return the rows of the examples that are not held out, and those of the others.
+
+    Args:
+        table: a prepared split, or some of its examples.
+        held_out: which examples are held out, [examples].
+    """
+    ends = example_ends(table)
+    assert len(ends) == len(held_out), "the examples that were divided are others"
+    parts = (np.flatnonzero(~held_out), np.flatnonzero(held_out))
+    searched, printed = (_select_examples(table, chosen) for chosen in parts)
+    return searched, printed
+
+
+def _select_examples(table: pa.Table, chosen: Iterable[int]) -> pa.Table:
+    """Return the rows of the examples with these indices."""
+    ends = example_ends(table)
     spans = [(ends[index - 1] if index else 0, ends[index]) for index in chosen]
     return pa.concat_tables(
         [table.slice(start, end - start) for start, end in spans]

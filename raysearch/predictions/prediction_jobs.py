@@ -134,10 +134,12 @@ class RunFacts:
         identity = record.trial.get("id") if record else None
         trials = [trial for trial in leader.trials if trial.id == identity] or [leader.best_trial]
         if len(leader.trials) > 1:
-            metric = tasks.get(name).metric
-            yield _seed_note(metric, trials[0].seed, trials[0].score, len(leader.trials))
+            searched = self.run[0]
+            metric, printed = tasks.get(name).metric, searched.resolve(name).printed_metric
+            measured = trials[0].scores_at(searched.search.select).get(printed, trials[0].score)
+            yield _seed_note(metric, trials[0].seed, measured, len(leader.trials))
             score = formatting.format_percent(leader.score, 2)
-            yield f"the table's {score} is the {self.run[0].confirm.report} of all seeds"
+            yield f"the table's {score} is the {searched.confirm.report} of all seeds"
         if trials[0].status == "degenerate":
             yield _DEGENERATE
 

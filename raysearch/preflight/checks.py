@@ -14,6 +14,7 @@ from ..study import Study, TaskStudy
 from ..study.model_names import POSITIONS, model_problems, scratch_shape
 from ..study.unused_fields import unused_field_notes
 from . import schedule_notes, view_resources
+from .dev_division import held_out_sizes
 from .file_problems import task_problems, unreadable_problem
 
 
@@ -25,12 +26,14 @@ class Survey:
         problems: of the names of models; of missing files of all tasks, and of every invalid row
             of existing files; of schedules and of resources for views.
         sizes: task -> split -> number of usable examples, for existing training and dev splits.
+        held_out: task -> dev split -> number of examples that are held out; empty if none are.
         notes: fixed values without effect, unusual schedules, and the languages that have
             dictionaries or translations.
     """
 
     problems: list[Problem]
     sizes: dict[str, dict[str, int]]
+    held_out: dict[str, dict[str, int]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
 
@@ -43,6 +46,7 @@ def survey(study: Study, root: Path | None) -> Survey:
     """
     problems = [*_model_name_problems(study), *_length_problems(study)]
     sizes: dict[str, dict[str, int]] = {}
+    held_out: dict[str, dict[str, int]] = {}
     notes: list[str] = []
     for name in study.tasks:
         task = study.resolve(name)
@@ -53,11 +57,15 @@ def survey(study: Study, root: Path | None) -> Survey:
                 schedule_problems, lines = _schedules(task, sizes[name])
                 problems += schedule_problems
                 notes += lines
+                if study.search.hold_out is not None:
+                    held_out[name], part_problems = held_out_sizes(task, root or Path())
+                    problems += part_problems
         missing, lines = view_resources.resource_problems(task, root)
         problems += missing
         notes += [f"{name} {line}" for line in lines]
     problems = list(dict.fromkeys(problems))
-    return Survey(problems=problems, sizes=sizes, notes=[*unused_field_notes(study), *notes])
+    notes = [*unused_field_notes(study), *notes]
+    return Survey(problems=problems, sizes=sizes, held_out=held_out, notes=notes)
 
 
 def _data_sizes(task: TaskStudy, root: Path) -> tuple[dict[str, int], list[Problem]]:

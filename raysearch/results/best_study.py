@@ -43,10 +43,12 @@ def rerun_study(task: TaskStudy, leader: RankedConfiguration) -> Study:
         select=study.search.select,
         select_on=study.search.select_on,
         max_failures=study.search.max_failures,
+        hold_out=study.search.hold_out,
         # A lone trial is never stopped. But it is evaluated where trials were compared, because its
         # best evaluation may be one of those.
         stop_early=None if confirmed else study.search.stop_early,
-        **({} if confirmed else {"seed": leader.trials[0].seed}),
+        # The division of the dev splits follows from the seed of the search.
+        **({"seed": study.search.seed} if study.search.hold_out or not confirmed else {}),
     )
     seeds = tuple(record.seed for record in leader.trials) if confirmed else ()
     published = [
@@ -74,8 +76,9 @@ def rerun_study(task: TaskStudy, leader: RankedConfiguration) -> Study:
 def _header(task: TaskStudy, records: Records, leader: RankedConfiguration) -> str:
     """Return comment lines with the score of the configuration and the command that reruns it."""
     study, metric = task.study, task.row.metric
-    over = ", the mean over languages" if ".mean." in task.selection_metric else ""
-    score = f"{metric} {formatting.format_percent(leader.score, 2)} on dev{over}"
+    part = "dev" if study.search.hold_out is None else "the held-out part of dev"
+    over = ", the mean over languages" if ".mean." in task.printed_metric else ""
+    score = f"{metric} {formatting.format_percent(leader.score, 2)} on {part}{over}"
     if len(leader.trials) > 1:
         spread = formatting.format_percent(leader.standard_deviation, 2)
         count = format_seed_count(leader)

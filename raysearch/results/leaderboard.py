@@ -39,8 +39,10 @@ class RankedConfiguration:
         configuration: the point of the search space.
         trials: its trials that count: those of the confirmation that are printed, else that of the
             search.
-        score: the select metric over those trials, a fraction.
-        standard_deviation: their sample standard deviation; 0 for one trial.
+        score: what is printed: the select metric over those trials, a fraction; with `hold_out` of
+            the held-out part of the dev split.
+        selection_score: what ranks: the same of the part on which trials are compared.
+        standard_deviation: of the score, their sample standard deviation; 0 for one trial.
         scores: every metric over those trials, at the evaluation that counts. A diverged trial
             has the worst value.
         standard_deviations: the sample standard deviation of every metric.
@@ -50,6 +52,7 @@ class RankedConfiguration:
     configuration: dict[str, Any]
     trials: tuple[Record, ...]
     score: float
+    selection_score: float
     standard_deviation: float
     scores: dict[str, float]
     standard_deviations: dict[str, float]
@@ -105,7 +108,7 @@ def leaderboard(task: TaskStudy, records: Records) -> list[RankedConfiguration]:
 
 def _sort_key(ranked: RankedConfiguration) -> tuple[bool, bool, float]:
     degenerate = all(record.status == "degenerate" for record in ranked.trials)
-    return degenerate, 2 * len(ranked.trials) < ranked.seeds, -ranked.score
+    return degenerate, 2 * len(ranked.trials) < ranked.seeds, -ranked.selection_score
 
 
 def configurations_without_result(task: TaskStudy, records: Records) -> list[list[Record]]:
@@ -231,8 +234,8 @@ def _counts(record: Record) -> bool:
 def _combine(task: TaskStudy, group: list[Record]) -> RankedConfiguration:
     """Return one configuration with the scores over its trials."""
     trials = [record for record in group if _counts(record)]
-    report, select = _REPORTS[task.study.confirm.report], task.selection_metric
-    names = {select: None}
+    report, printed = _REPORTS[task.study.confirm.report], task.printed_metric
+    names = dict.fromkeys((printed, task.selection_metric))
     for record in trials:
         names |= dict.fromkeys(record.scores_at(task.study.search.select))
     values = {name: _scores(task, trials, name) for name in names}
@@ -241,8 +244,9 @@ def _combine(task: TaskStudy, group: list[Record]) -> RankedConfiguration:
     return RankedConfiguration(
         configuration=trials[0].configuration,
         trials=tuple(trials),
-        score=scores[select],
-        standard_deviation=deviations[select],
+        score=scores[printed],
+        selection_score=scores[task.selection_metric],
+        standard_deviation=deviations[printed],
         scores=scores,
         standard_deviations=deviations,
         missing=tuple(record for record in group if not _counts(record)),

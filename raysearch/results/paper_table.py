@@ -3,7 +3,7 @@
 It is apart from the formats and from files because it makes plain values.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -85,6 +85,7 @@ def paper_table(
             *confirmation_notes(study, records),
             *published_setting_notes(study),
             *_model_notes(study),
+            *_division_notes(leaders),
             *_result_notes(study, records, leaders),
             *notes,
         ),
@@ -242,6 +243,26 @@ def _model_notes(study: Study) -> list[str]:
             column = formatting.column_title(tasks.get(name))
             columns_by_model.setdefault(model, []).append(column)
     return [f"{', '.join(columns)}: from {model}." for model, columns in columns_by_model.items()]
+
+
+def _division_notes(leaders: Leaders) -> list[str]:
+    """Return a note for each task on what was searched, and of what the result is printed."""
+    notes = []
+    for name, leader in leaders.items():
+        plan = leader.trials[0].plan if leader else None
+        if plan is None or plan.searched is None or plan.held_out is None:
+            continue
+        searched, printed = (_counts(part.values()) for part in (plan.searched, plan.held_out))
+        column = formatting.column_title(tasks.get(name))
+        notes.append(
+            f"{column}: searched on {searched} examples of dev, printed on the other {printed}."
+        )
+    return notes
+
+
+def _counts(counts: Iterable[int]) -> str:
+    """Return the numbers of examples in dev splits: "4,908/4,916"; equal ones once."""
+    return "/".join(dict.fromkeys(f"{count:,}" for count in counts))
 
 
 def _result_notes(study: Study, records: Records, leaders: Leaders) -> list[str]:

@@ -15,11 +15,10 @@ from .table_rows import Cell
 def selecting_scores(task: TaskStudy) -> list[str]:
     """Return the names of the scores that stand in a cell of results.
 
-    It is the score that selects; of several dev splits that are not languages, all scores.
+    It is the printed metric; of several dev splits that are not languages, of all of them.
     """
-    selector = task.selection_metric
-    if selector != f"dev.{task.row.metric}":
-        return [selector]
+    if task.printed_metric != f"dev.{task.row.metric}":
+        return [task.printed_metric]
     return [f"dev.{name}" for name in formatting.dev_names(task.row, task.row.metric)]
 
 

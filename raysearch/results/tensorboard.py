@@ -123,7 +123,7 @@ class TensorBoardWriter:
         yield _hparams_event(began, metadata.EXPERIMENT_TAG, experiment=self._experiment)
         yield _hparams_event(began, metadata.SESSION_START_INFO_TAG, session_start_info=start)
         for report in record.reports:
-            scores = {n.replace("dev.", "dev/", 1): x for n, x in report.scores.items()}
+            scores = {n.replace(".", "/", 1): x for n, x in report.scores.items()}
             values = {"train/loss": report.loss, "train/learning_rate": report.rate}
             values |= {f"train/{name}": x for name, x in report.terms.items()}
             if report.switched is not None:

@@ -98,6 +98,8 @@ class Plan:
         per_epoch: the number of steps of an epoch.
         evaluations: the steps after which the dev splits are scored.
         rungs: fraction of the schedule, as text -> the step whose evaluation decides there.
+        searched: with `hold_out` dev split -> number of examples on which trials are compared.
+        held_out: dev split -> number of examples that are printed instead; None without `hold_out`.
     """
 
     steps: Steps
@@ -105,6 +107,8 @@ class Plan:
     per_epoch: Count = 1
     evaluations: tuple[Count, ...] = ()
     rungs: dict[Name, Count] = field(default_factory=dict)
+    searched: dict[Name, Count] | None = None
+    held_out: dict[Name, Count] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -267,8 +271,9 @@ Event = (
 )
 EVENTS: dict[str, type[Event]] = {event.kind: event for event in get_args(Event)}
 # Fields that are not written if they are None; all others are written as null.
-_OMITTED: dict[type[Event], tuple[str, ...]] = {
+_OMITTED: dict[type[Event | Plan], tuple[str, ...]] = {
     SessionEvent: ("version",),
+    Plan: ("searched", "held_out"),
     AttemptEvent: ("devices",),
     SpentEvent: ("step",),
     EndEvent: ("sampler",),
@@ -281,14 +286,14 @@ _OMITTED: dict[type[Event], tuple[str, ...]] = {
 
 def to_json(event: Event) -> dict[str, Any]:
     """Return the object of an event's line: `event`, its kind, then its fields in order."""
-    omitted = ("elapsed", *_OMITTED.get(type(event), ()))
-    values = {"event": event.kind, **_values_of(event)}
-    return {n: v for n, v in values.items() if v is not None or n not in omitted}
+    return {"event": event.kind, **_values_of(event)}
 
 
 def _values_of(event: Event | Plan) -> dict[str, Any]:
     """Return the fields of an event, and those of its plan."""
+    omitted = ("elapsed", *_OMITTED.get(type(event), ()))
     values = {f.name: getattr(event, f.name) for f in fields(event)}
+    values = {n: v for n, v in values.items() if v is not None or n not in omitted}
     return {n: _values_of(v) if isinstance(v, Plan) else v for n, v in values.items()}
 
 

@@ -166,6 +166,10 @@ def refuse_misfits(folder: Path, study: Study, records: Records, *, resumed: boo
         for record in records.trials.values()
         for text in _misfits(study, record, resumed)
     ]
+    hold_out = study.search.hold_out
+    if hold_out is not None and any(map(_has_undivided_scores, records.trials.values())):
+        text = f"was not set when the trials were trained, is {hold_out:g} now"
+        problems = [Problem(location="search.hold_out", text=text)]
     if problems:
         rest = len(problems) - MAX_PROBLEMS
         more = Problem(location="...", text=f"and {rest:,} more", count=rest)
@@ -195,6 +199,12 @@ def _misfits(study: Study, record: Record, resumed: bool) -> Iterator[str]:
     selector = study.resolve(record.task).selection_metric
     if any(report.scores and selector not in report.scores for report in record.reports):
         yield f"has a report without '{selector}', the score that selects"
+
+
+def _has_undivided_scores(record: Record) -> bool:
+    """Return whether a trial has scores, and none of a part that is searched on."""
+    names = {name for report in record.reports for name in report.scores}
+    return bool(names) and not any(name.startswith("search.") for name in names)
 
 
 def _reason(error: Exception) -> str:

@@ -18,7 +18,8 @@ class Report:
         steps: optimizer steps planned.
         loss: mean training loss per example since the previous report.
         terms: mean of each term of the loss, without its weight; empty if there is a single term.
-        scores: "dev.<metric>" of the first dev split, "dev.<split>.<metric>" of the others.
+        scores: "dev.<metric>" of the first dev split, "dev.<split>.<metric>" of the others. With
+            `hold_out` these are of the part that is printed, and "search." of the one that selects.
         status: "running" until the last evaluation.
         seconds: wall seconds since the trial began, over all its attempts.
         rate: learning rate of the last step.

@@ -52,7 +52,7 @@ _FREE = (
     "search.stop_early.keep",
 )
 # Parts of a study that are hashed into ids, so that ids show whether a change affects a trial.
-_SETTINGS = ("fixed", "recipe", "search.stop_early")
+_SETTINGS = ("fixed", "recipe", "search.stop_early", "search.hold_out")
 # Parts of a study whose fields are compared one by one.
 _NESTED = ("fixed", "search", "search.stop_early", "confirm", "per_task")
 
@@ -82,6 +82,7 @@ def trial_id(
 
     The rungs of a search are part of it, as they are evaluations and the best of them may count. A
     teacher is shared by studies, so the metric that selects its weights is part of its identity.
+    So is the division of the dev splits, if there is one: it decides what is scored.
 
     Args:
         study: the study.
@@ -108,6 +109,8 @@ def trial_id(
         content = origin.content.get(f"{task} {phase}", content)
         evaluated = [study.resolve(task).selection_metric]
     facts = [task, study.recipe, hyper, seed, content, origin.version, evaluated]
+    if study.search.hold_out is not None:
+        facts.append([study.search.hold_out, study.search.seed])
     text = json.dumps(_with_plain_numbers(facts), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
@@ -286,7 +289,10 @@ def _selection_problems(study: Study, records: Records, task: str) -> Iterator[P
         scores = record.scores_at(select)
         if scores and selector not in scores:
             text = f"trial {record.id} was not scored by {selector.removeprefix('dev.')}"
-            yield Problem(location="search.select_on", text=text)
+            part = selector.partition(".")[0]
+            other_part = not any(name.startswith(f"{part}.") for name in scores)
+            location = "search.hold_out" if other_part else "search.select_on"
+            yield Problem(location=location, text=text)
         elif scores and scores[selector] != record.score:
             text = f"the score of trial {record.id} is not that of its {select} evaluation"
             yield Problem(location="search.select", text=text)

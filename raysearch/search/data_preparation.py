@@ -13,7 +13,7 @@ import pyarrow as pa
 import ray
 
 from .. import tasks
-from ..data import encoding_cache, readers, token_stream
+from ..data import dev_parts, encoding_cache, readers, token_stream
 from ..data.augmentation import dictionaries, resources, translation_pool, unigram_vocabulary
 from ..data.columns import LABEL
 from ..data.encoders.encoder import Encoder
@@ -23,6 +23,8 @@ from ..recipes import Hyperparameters
 from ..study import Study
 from ..study.unused_fields import unused_field_notes
 from ..workers.remote_text import StoredText
+
+References = dict[str, ray.ObjectRef[Any]]
 
 
 class BackgroundPreparation:
@@ -94,12 +96,14 @@ class BackgroundPreparation:
         if "subwords" in hyper.view_kinds():
             # It refuses other kinds before anything is prepared.
             unigram_vocabulary.of_tokenizer(tokenizer)
-        train, splits = self._splits(task, tokenizer, hyper)
+        train, splits, searched = self._splits(task, tokenizer, hyper)
         pretrained = read_pretrained(self.study.resolve(name).model, task, tokenizer, hyper)
         self._models[name] = pretrained
         for note in pretrained.notes:
             self.note(f"{name}: {note}")
         data = {"splits": splits, "pretrained": self._put(pretrained)}
+        if searched:
+            data["searched"] = searched
         if folder := getattr(hyper, "teacher", None):
             teacher = read_teacher(folder, task, pretrained, tokenizer, hyper, self.note)
             data["teacher"] = self._put(teacher)
@@ -109,12 +113,13 @@ class BackgroundPreparation:
 
     def _splits(
         self, task: tasks.Task, tokenizer: Any, hyper: Hyperparameters
-    ) -> tuple[pa.Table, dict[str, ray.ObjectRef[Any]]]:
+    ) -> tuple[pa.Table, References, References]:
         """Prepare the training set of a task and its dev splits.
 
         Returns:
             The table of the training set; split name -> reference to what `open_split` takes, the
-            training set first.
+            training set first. With `hold_out` these are the held-out parts, and the third value
+            has the others; else it is empty.
         """
         max_bad_rows = self.study.leave_out
         parts = [
@@ -124,14 +129,23 @@ class BackgroundPreparation:
         train = encoding_cache.concat_splits(parts)
         self._note_schedules(task, train)
         references = {"train": self._put(_worker_input(train, parts))}
+        searched: References = {}
         present = readers.present_splits(task, self.root)
+        search = self.study.search
+        masks: dict[str, dev_parts.Mask] = {}
+        if search.hold_out is not None:
+            examples = dev_parts.read_dev(task, self.root, hyper.dev_examples)
+            masks = dev_parts.held_out(task, examples, search.hold_out, search.seed)
         for split in (s for s in task.dev if s.name in present):
             prepared = self._prepare(task, split, tokenizer, hyper)
             table = encoding_cache.subsample(prepared.table, hyper.dev_examples)
             if text := one_label(task, table):
                 self.note(f"{task.name} {split.name}: {text}")
+            if masks:
+                rest, table = encoding_cache.divide(table, masks[split.name])
+                searched[split.name] = self._put(_worker_input(rest, [prepared]))
             references[split.name] = self._put(_worker_input(table, [prepared]))
-        return train, references
+        return train, references, searched
 
     def _prepare(
         self,

@@ -244,22 +244,25 @@ class Session:
         hyper = self.study.resolve(record.task).hyperparameters(record.configuration)
         names = tasks.get(record.task).slug, kept_weights.FOLDER
         folder_inside(self.folder, *names)
-        pretrained, trial = self.preparation.pretrained(record.task), self._trial(record, score)
+        pretrained, trial = (
+            self.preparation.pretrained(record.task),
+            self._trial(record, counted.scores),
+        )
         save_model(self._weights(record), pretrained, model.weights, hyper, trial)
         run = kept_weights.run_of(self.folder)
         mark(self._weights(record), run)
         for rival in rivals:
             remove_owned(self._weights(rival), run)
 
-    def _trial(self, record: Record, score: float) -> dict[str, Any]:
+    def _trial(self, record: Record, scores: dict[str, float]) -> dict[str, Any]:
         """Return what a folder of weights says about its trial, see models' TrainingRecord."""
-        confirm = self.study.confirm
+        confirm, metric = self.study.confirm, self.study.resolve(record.task).printed_metric
         return {
             "id": record.id,
             "phase": record.phase,
             "seed": record.seed,
-            "score": score,
-            "metric": self.study.resolve(record.task).selection_metric,
+            "score": scores[metric],
+            "metric": metric,
             "report": confirm.report,
             "seeds": list(confirm.seeds),
             "status": record.reports[-1].status,

@@ -94,6 +94,10 @@ class Search(_Section):
         "first",
         description="score that counts: of the first dev split, or the mean over all languages",
     )
+    hold_out: Fraction | None = Field(
+        None,
+        description="share of each dev split that is printed; trials are compared on the rest",
+    )
     seed: Seed = Field(1, description="seed of the sampler and of every trial of the search")
     max_failures: Whole = Field(
         2, ge=0, le=1000, description="times that a failed trial is retried"

@@ -102,7 +102,16 @@ class TaskStudy:
 
     @cached_property
     def selection_metric(self) -> str:
-        """The score that selects: "dev.accuracy", or "dev.mean.accuracy" over languages."""
+        """The score that selects: "dev.accuracy", or "dev.mean.accuracy" over languages.
+
+        With `hold_out` it is "search.accuracy": that of the part on which trials are compared.
+        """
+        part = "dev" if self.study.search.hold_out is None else "search"
+        return f"{part}.{self.printed_metric.removeprefix('dev.')}"
+
+    @cached_property
+    def printed_metric(self) -> str:
+        """The score that is printed for what was selected, with `hold_out` of the other part."""
         mean = self.study.search.select_on == "mean" and self.row.languages
         return f"dev.mean.{self.row.metric}" if mean else f"dev.{self.row.metric}"
 

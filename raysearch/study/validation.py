@@ -298,8 +298,9 @@ def _searched(raw: Mapping[str, Any], task: str) -> dict[str, tuple[str, Any]]:
 def space_checks(study: Study) -> list[Problem]:
     """Return the problems that need typed values.
 
-    They are start configurations outside the space, values that a task's head does not support,
-    dimensions without effect, published settings outside the space, and grids that are too large.
+    They are start configurations outside the space, dev splits that cannot be divided, values that
+    a task's head does not support, dimensions without effect, published settings outside the space,
+    and grids that are too large.
     """
     problems = []
     names = (*study.tasks, *study.per_task, "")
@@ -310,6 +311,11 @@ def space_checks(study: Study) -> list[Problem]:
         if reasons and all(reasons):
             problems.append(Problem(location=f"search.start_from[{index}]", text=reasons[0]))
     tasks = [study.resolve(name) for name in study.tasks]
+    if study.search.hold_out is not None:
+        for task in (task for task in tasks if task.row.facts.joins_examples):
+            text = f"{task.name} is scored on blocks of running text, which are no examples of"
+            text = f"{text} their own to hold out: leave it out"
+            problems.append(Problem(location="search.hold_out", text=text))
     for task in tasks:
         if problem := task.recipe.incompatibility(task.row.head, task.shared):
             name, text = problem

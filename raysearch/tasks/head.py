@@ -36,6 +36,8 @@ class HeadFacts:
         masks_tokens: whether tokens are masked and predicted, so that a mask token is needed.
         writes_embeddings: whether embeddings of the encoder are written as predictions, so that a
             model without a trained head predicts too.
+        shared_input: the input that several examples of a file may share, such as the passage of
+            their questions; None if there is none.
         length_field: the hyperparameter that limits a part of a row besides `max_length`; None if
             there is none.
     """
@@ -57,6 +59,7 @@ class HeadFacts:
     reads_first_token: bool = False
     masks_tokens: bool = False
     writes_embeddings: bool = False
+    shared_input: str | None = None
     length_field: str | None = None
 
     @property
@@ -90,6 +93,7 @@ HEAD_FACTS: dict[Head, HeadFacts] = {
             model_classes=("ForMultipleChoice", "ForSequenceClassification"),
             groups_options=True,
             reads_first_token=True,
+            shared_input="passage",
             length_field="qa_length",
         ),
         HeadFacts(
@@ -111,6 +115,7 @@ HEAD_FACTS: dict[Head, HeadFacts] = {
             extracts_answers=True,
             splits_examples=True,
             row_name="windows",
+            shared_input="context",
             length_field="query_length",
         ),
         HeadFacts(

@@ -4,7 +4,7 @@ It is apart from the trainer because predictions with a finished model need it w
 never updates a parameter.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 
 import numpy as np
@@ -106,11 +106,22 @@ def _batch_outputs(
     ]
 
 
-def multilingual_scores(splits: list[dict[str, float]]) -> dict[str, float]:
-    """Return "dev.mean." and "dev.gap." of each metric, see `metrics.over_languages`.
+def part_scores(
+    part: str, splits: Mapping[str, dict[str, float]], *, languages: bool
+) -> dict[str, float]:
+    """Return the scores of a part's splits with their names in a report.
 
     Args:
-        splits: the scores of each language; the first is the language of the training data.
+        part: "dev", or "search" for the examples on which trials are compared.
+        splits: split -> its scores by metric; the first is in the language of the training data.
+        languages: whether splits are languages: then there are ".mean." and ".gap." of each metric
+            as well, see `metrics.over_languages`.
     """
-    scores = metrics.over_languages(splits[0], splits[1:])
-    return {f"dev.{name}": value for name, value in scores.items()}
+    first, *others = splits
+    scores = {f"{part}.{metric}": value for metric, value in splits[first].items()}
+    for split in others:
+        scores |= {f"{part}.{split}.{name}": value for name, value in splits[split].items()}
+    if languages:
+        over = metrics.over_languages(splits[first], [splits[split] for split in others])
+        scores |= {f"{part}.{name}": value for name, value in over.items()}
+    return scores

@@ -4,7 +4,7 @@ It is apart from the trainer because the gradient accumulator reads it too.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..data.dataset import EncodedDataset
 from ..data.training_set import TrainingSet
@@ -24,9 +24,11 @@ class Job:
         schedule: steps, warmup and evaluation steps.
         seed: seed of the order of the data, of dropout and of new weights.
         train: the training examples.
-        dev: dev split -> examples; the first split selects.
+        dev: dev split -> examples whose scores are printed; the first split selects.
+        searched: dev split -> examples that select instead, if those of `dev` are held out; empty
+            if they are not.
         selector: name of the score that selects, such as "dev.accuracy"; "" for the task's metric
-            on the first dev split.
+            on the first split of the part that selects.
         keep_best: whether to keep a copy of the weights of the best evaluation.
         keep_predictions: whether to keep the dev predictions of the evaluation that counts.
         select: which evaluation counts, "best" or "last".
@@ -39,6 +41,7 @@ class Job:
     seed: int
     train: TrainingSet
     dev: Mapping[str, EncodedDataset]
+    searched: Mapping[str, EncodedDataset] = field(default_factory=dict)
     selector: str = ""
     keep_best: bool = False
     keep_predictions: bool = False

@@ -24,7 +24,7 @@ from ..run_folder.outcomes import ReportStatus
 from ..run_folder.report import Report
 from . import precision
 from .distributed import DistributedContext
-from .evaluation import multilingual_scores, predict_outputs
+from .evaluation import part_scores, predict_outputs
 from .gradient_accumulation import GradientAccumulator, MicroBatchLimit, add_to_sums
 from .job import Job
 from .optimizer import AdamW
@@ -102,7 +102,12 @@ class Trainer:
     @property
     def _selector(self) -> str:
         """Return the name of the score that selects."""
-        return self.job.selector or f"dev.{self.job.task.metric}"
+        return self.job.selector or f"{self._selecting_part}.{self.job.task.metric}"
+
+    @property
+    def _selecting_part(self) -> str:
+        """Return the part of the dev splits on which trials are compared."""
+        return "search" if self.job.searched else "dev"
 
     def autocast(self) -> AbstractContextManager[object]:
         """Return the context of a forward pass."""
@@ -178,36 +183,41 @@ class Trainer:
         job, stuck, chance = self.job, False, False
         head = HEADS[job.task.head]
         scores: dict[str, float] = {}
-        split_scores: list[dict[str, float]] = []
-        predictions_by_split: dict[str, Any] = {}
-        for index, (name, examples) in enumerate(job.dev.items()):
-            outputs = predict_outputs(
-                self.forward,
-                examples,
-                job.task,
-                job.hyper,
-                world=self.world,
-                autocast=self.autocast,
-                on_batch=lambda _: self.on_step(self),
-            )
-            if not head.are_finite(outputs):
+        predictions: dict[str, Any] = {}
+        for part, splits in (("search", job.searched), ("dev", job.dev)):
+            predictions = {name: self._predict(examples) for name, examples in splits.items()}
+            if any(decoded is None for decoded in predictions.values()):
                 return self._report({}, "diverged")
-            predictions = head.decode(outputs, examples, job.hyper)
-            predictions_by_split[name] = predictions
-            prefix = f"dev.{name}." if index else "dev."
-            split_scores.append(head.score(predictions, examples, job.task, job.hyper))
-            scores |= {prefix + metric: value for metric, value in split_scores[-1].items()}
-            if not index:
-                stuck = self._is_stuck(predictions, examples)
-                chance = self._is_at_chance(predictions, examples)
-        if job.task.languages:
-            scores |= multilingual_scores(split_scores)
+            split_scores = {
+                name: head.score(predictions[name], examples, job.task, job.hyper)
+                for name, examples in splits.items()
+            }
+            if splits:
+                scores |= part_scores(part, split_scores, languages=bool(job.task.languages))
+            if part == self._selecting_part:
+                first = next(iter(splits))
+                stuck = self._is_stuck(predictions[first], splits[first])
+                chance = self._is_at_chance(predictions[first], splits[first])
         if job.keep_predictions and (job.select == "last" or self._is_best(scores)):
-            self._keep_predictions(predictions_by_split)
+            self._keep_predictions(predictions)  # those of the part that is printed
         self._stuck_evaluations = self._stuck_evaluations + 1 if stuck else 0
         report = self._report(scores, self._status(scores, stuck, chance))
         self._keep_if_best(report)
         return report
+
+    def _predict(self, examples: EncodedDataset) -> Any:
+        """Return the predictions for a split; None if an output is not finite."""
+        job, head = self.job, HEADS[self.job.task.head]
+        outputs = predict_outputs(
+            self.forward,
+            examples,
+            job.task,
+            job.hyper,
+            world=self.world,
+            autocast=self.autocast,
+            on_batch=lambda _: self.on_step(self),
+        )
+        return head.decode(outputs, examples, job.hyper) if head.are_finite(outputs) else None
 
     def _status(self, scores: dict[str, float], stuck: bool, chance: bool) -> ReportStatus:
         """Return the status of the trial after an evaluation.

@@ -24,7 +24,6 @@ from ..data.training_set import as_training_set
 from ..models import ReusableModel
 from ..models.reusable import export_weights
 from ..recipes import RECIPES, Hyperparameters
-from ..recipes.schedule import Schedule
 from ..run_folder.events import Plan
 from ..run_folder.outcomes import has_model
 from ..run_folder.report import Report
@@ -118,7 +117,7 @@ class Worker:
             on_step=lambda trainer: self._on_step(request, trainer),
         )
         self.reports = self._restore(request, trainer)
-        self._announce_attempt(request, trainer, job.schedule)
+        self._announce_attempt(request, trainer, job)
         return trainer
 
     def _job(self, request: TrialRequest, hyper: Hyperparameters, data: dict[str, Any]) -> Job:
@@ -130,25 +129,20 @@ class Worker:
             schedule=make_schedule(hyper, len(train), request.rungs),
             seed=request.seed,
             train=train,
-            # Of a text these are MaskedBlocks, which evaluation uses like an EncodedDataset.
-            dev={
-                name: cast(EncodedDataset, as_training_set(split, hyper))
-                for name, split in data["dev"].items()
-            },
+            dev=_scored_splits(data["dev"], hyper),
+            searched=_scored_splits(data["searched"], hyper),
             selector=request.selector,
             select=request.select,
             keep_best=request.keep and request.select == "best" and self.world.rank == 0,
             keep_predictions=request.keep and self.world.rank == 0,
         )
 
-    def _announce_attempt(
-        self, request: TrialRequest, trainer: Trainer, schedule: Schedule
-    ) -> None:
+    def _announce_attempt(self, request: TrialRequest, trainer: Trainer, job: Job) -> None:
         """Tell the broker that an attempt begins."""
         progress = AttemptProgress(
             trial=request.trial,
             attempt=request.attempt,
-            plan=_plan_of(schedule),
+            plan=_plan_of(job),
             from_step=trainer.step,
             seconds=trainer.seconds,
             spent_before=trainer.seconds_before,
@@ -162,25 +156,32 @@ class Worker:
         They are views of this node's object store, and of a text's files.
 
         Returns:
-            `train`; `dev`, split name -> examples; `vocabulary`, all token ids of the examples, or
-            None where views may hold any; `pretrained`; `teacher` and `views` where the recipe
-            needs them.
+            `train`; `dev`, split name -> examples; `searched`, the same of the examples on which
+            trials are compared if those of `dev` are held out; `vocabulary`, all token ids of the
+            examples, or None where views may hold any; `pretrained`; `teacher` and `views` where
+            the recipe needs them.
         """
         if task == self._task:
             return self._data
         self._data, self._task = {}, None  # frees the last task's data first
         published = ray.get(self.broker.get_data.remote(task))
-        splits = {name: ray.get(reference) for name, reference in published["splits"].items()}
-        examples = {name: open_split(*split) for name, split in splits.items()}
+        parts = {
+            part: {name: open_split(*ray.get(ref)) for name, ref in published.get(part, {}).items()}
+            for part in ("splits", "searched")
+        }
+        values = {name: ray.get(ref) for name, ref in published.items() if name not in parts}
+        examples, searched = parts["splits"], parts["searched"]
         train, *dev = examples
         vocabulary = None
         if "views" not in published:
-            vocabulary = reduce(np.union1d, (e.vocabulary() for e in examples.values()))
+            every = (*examples.values(), *searched.values())
+            vocabulary = reduce(np.union1d, (split.vocabulary() for split in every))
         self._data = {
             "train": examples[train],
             "dev": {name: examples[name] for name in dev},
+            "searched": searched,
             "vocabulary": vocabulary,
-            **{name: ray.get(ref) for name, ref in published.items() if name != "splits"},
+            **values,
         }
         self._task = task
         return self._data
@@ -280,14 +281,30 @@ def _device() -> torch.device:
     return ray.train.torch.get_device()
 
 
-def _plan_of(schedule: Schedule) -> Plan:
-    """Return a schedule as a journal stores it: JSON has only texts as keys."""
+def _scored_splits(splits: dict[str, Any], hyper: Hyperparameters) -> dict[str, EncodedDataset]:
+    """Return splits as they are scored.
+
+    Of a text these are MaskedBlocks, which evaluation uses like an EncodedDataset.
+    """
+    return {n: cast(EncodedDataset, as_training_set(split, hyper)) for n, split in splits.items()}
+
+
+def _plan_of(job: Job) -> Plan:
+    """Return a job's schedule as a journal stores it: JSON has only texts as keys."""
+    schedule = job.schedule
+    searched: dict[str, int] | None = None
+    held_out: dict[str, int] | None = None
+    if job.searched:  # an example with several rows, such as windows, counts once
+        searched = {name: len(set(split.ids())) for name, split in job.searched.items()}
+        held_out = {name: len(set(split.ids())) for name, split in job.dev.items()}
     return Plan(
         steps=schedule.steps,
         warmup=schedule.warmup,
         per_epoch=schedule.per_epoch,
         evaluations=schedule.evaluations,
         rungs={str(fraction): step for fraction, step in schedule.rungs.items()},
+        searched=searched,
+        held_out=held_out,
     )
 
 

@@ -169,6 +169,14 @@ def test_a_check_with_data_shows_languages_sizes_and_steps(command, tmp_path):
     few = command("check", path, "--data", tmp_path, "--set", "dev_examples=3")[1]
     assert "scored on, their mean selects" in few
     assert "en, de, sw 3 each" in few
+    write(tmp_path, text + "search: {select_on: mean, hold_out: 0.5}\n")
+    out = command("check", path, "--data", tmp_path)[1]
+    cells = [
+        [cell.strip() for cell in line.split("  ") if cell.strip()] for line in out.split("\n")
+    ]
+    assert ["task", "trains on", "searched on, their mean selects", "printed on"] in cells
+    parts = ["en, de 3 each; sw 1", "en, de 3 each; sw 2"]
+    assert any(row[:1] == ["xtreme/panx"] and row[2:] == parts for row in cells)
 
 
 def test_a_check_with_data_shows_the_steps_of_what_is_tried_first(command, tmp_path):

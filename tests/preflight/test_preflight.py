@@ -123,6 +123,28 @@ def test_a_survey_counts_what_trains_and_what_is_scored_and_reads_it_once(data, 
     assert preflight.survey(searched(RTE), None) == preflight.Survey(problems=[], sizes={})
 
 
+def test_parts_of_a_dev_split_are_counted_and_those_too_small_are_refused(data):
+    header, *_ = (data / "RTE" / "dev.tsv").read_text().splitlines()
+    labels = ["entailment"] * 7 + ["not_entailment"] * 4
+    pairs = [(str(at), *PAIR, label) for at, label in enumerate(labels)]
+    write(data / "RTE" / "dev.tsv", header + "\n" + rows(*pairs))
+    half = preflight.survey(searched(RTE, search={"hold_out": 0.5}), data)
+    assert (half.problems, half.held_out) == ([], {RTE: {"dev": 6}})
+    few = preflight.survey(searched(RTE, search={"hold_out": 0.03}), data)
+    assert found(few.problems) == [
+        ("search.hold_out", f"{RTE} dev: the held-out part has none of the 11 examples: "
+         "another share, or no hold_out, would do")
+    ]  # fmt: skip
+    ((place, text),) = found(
+        preflight.survey(
+            searched(RTE, search={"hold_out": 0.5}, fixed={"dev_examples": 4}), data
+        ).problems
+    )
+    assert place == "search.hold_out"
+    assert "examples, and all have the label" in text
+    assert text.endswith("would do; dev_examples can be raised")
+
+
 def test_a_model_is_looked_at_where_it_is_named(data):
     own = {MRPC: {"model": "./gone"}, COLA: {"model": "./none"}}
     study = searched(RTE, MRPC, COLA, model="./none", per_task=own)

@@ -5,7 +5,7 @@ import statistics
 import pytest
 from support.run_folders import Script, write_study
 
-from raysearch import study
+from raysearch import results, study
 from raysearch.results.leaderboard import (
     is_complete,
     leaderboard,
@@ -292,3 +292,51 @@ def test_hours_are_those_of_each_sessions_own_clock(tmp_path):
     folder.write(SessionEvent(at=1e9))
     folder.write(RepeatEvent(trial="t0", at=1e9 - 900))
     assert searched_hours(folder) == 1.75
+
+
+def divided_run(folder):
+    """A search and a confirmation in which the two parts of dev prefer other configurations."""
+    script = Script(folder)
+    script.parts = {"searched": {"dev": 139}, "held_out": {"dev": 138}}
+    for point, selects, printed in ((LOW, 0.95, 0.70), (MID, 0.90, 0.75), (HIGH, 0.80, 0.99)):
+        script.trial(RTE, point, {"search.accuracy": selects, "accuracy": printed})
+    for seed, low, mid in ((11, 0.92, 0.85), (12, 0.91, 0.84), (13, 0.90, 0.83)):
+        parts = {"search.accuracy": low, "accuracy": 1.6 - low}
+        script.trial(RTE, LOW, parts, seed, "confirm")
+        script.trial(RTE, MID, {"search.accuracy": mid, "accuracy": 0.9}, seed, "confirm")
+    return script
+
+
+DIVIDED = {"search": {"trials": 3, "hold_out": 0.5, "seed": 4}, "confirm": CONFIRM}
+
+
+def test_with_hold_out_one_part_ranks_and_the_other_one_is_printed(tmp_path):
+    task = parsed(**DIVIDED).resolve(RTE)
+    records = divided_run(tmp_path).journal
+    assert [r.configuration for r in rank_trials(records, RTE)] == [LOW, MID, HIGH]
+    leader, other = leaderboard(task, records)
+    assert (leader.configuration, other.configuration) == (LOW, MID)
+    assert leader.selection_score == pytest.approx(0.91)
+    assert leader.score == pytest.approx(0.69)  # less than the other's, which did not select
+    assert leader.standard_deviation == pytest.approx(statistics.stdev([0.68, 0.69, 0.70]))
+    assert leader.best_trial.seed == 11  # whose weights are kept, by the part that selects
+
+
+def test_with_hold_out_table_and_best_study_say_what_was_searched_and_printed(tmp_path):
+    write_study(
+        tmp_path,
+        name="divided",
+        tasks=[RTE],
+        model="scratch",
+        space={"LR": {"choice": [1e-5, 2e-5, 3e-5]}},
+        **DIVIDED,
+    )
+    divided_run(tmp_path).close()
+    table = results.write_exports(tmp_path)
+    assert table.row("Result").cells[0].text == "69.0"
+    note = "RTE: searched on 139 examples of dev, printed on the other 138."
+    assert note in table.notes
+    text = (tmp_path / "glue-rte" / "best.yaml").read_text()
+    assert "accuracy 69.00 on the held-out part of dev, the median of 3 seeds" in text
+    best = study.load(tmp_path / "glue-rte" / "best.yaml")
+    assert (best.search.hold_out, best.search.seed) == (0.5, 4)  # the same division

@@ -113,11 +113,17 @@ def test_an_id_is_the_one_that_0_1_1_gave_the_same_trial():
     space = {"LR": {"choice": [1e-5]}, "WARMUP": {"choice": [{"steps": 50}]}}
     fixed = {"EPOCH": 3.0, "adam_betas": [0.9, 0.98], "clip": "none"}
     raw = {"tasks": [RTE], "model": "scratch", "space": space, "fixed": fixed}
-    searched = study.parse({**raw, "search": {"seed": 7, "stop_early": True}})
+    undivided = {"seed": 7, "stop_early": True}
+    searched = study.parse({**raw, "search": undivided})
     names = frozenset(trial_identity._OF_0_1_1.split())
     origin = TrialOrigin(content={RTE: "data"}, version="0.1.1", names=names)
     point = {"LR": 1e-05, "WARMUP": {"steps": 50}}
     assert trial_id(searched, RTE, "search", point, 7, origin) == "69ca4bbb21af"
+    divided = [study.parse({**raw, "search": {**undivided, **division}})
+               for division in ({"hold_out": 0.5}, {"hold_out": 0.3}, {"hold_out": 0.5, "seed": 8})
+              ]  # fmt: skip
+    ids = {trial_id(other, RTE, "search", point, 7, origin) for other in divided}
+    assert len(ids - {"69ca4bbb21af"}) == 3  # other examples select
     fixed = {"view": "noise", "corpus": "switch", "EPOCH": 2}
     raw = {"tasks": ["xtreme/panx"], "model": "scratch", "recipe": "stabletune", "fixed": fixed}
     taught = study.parse({**raw, "search": {"select_on": "mean"}})
@@ -185,6 +191,7 @@ CHANGED = {
     "the seed": ({"search__seed": 7}, "search.seed", ""),
     "the rungs": ({"search__stop_early": {"at": [0.3]}}, "search.stop_early.at", "is [0.3] now"),
     "the evaluation": ({"search__select": "last"}, "search.select", 'is "last" now'),
+    "what is held out": ({"search__hold_out": 0.5}, "search.hold_out", "was not set when"),
     "a dimension more": (
         {"space__dropout": {"uniform": [0.0, 0.2]}}, "space of glue/rte", "here it is of BSZ, LR, d"
     ),

@@ -17,6 +17,11 @@ from raysearch.run_folder.events import (
 START = 1_700_000_000.0
 
 
+def _named(scores):
+    """Scores as reports have them: those of dev, unless they name the part that is searched on."""
+    return {n if n.startswith("search.") else f"dev.{n}": x for n, x in (scores or {}).items()}
+
+
 def write_study(folder, **raw):
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "study.yaml").write_text(yaml.safe_dump(raw, sort_keys=False))
@@ -27,6 +32,7 @@ class Script:
 
     def __init__(self, folder, devices=1):
         self.journal, self.devices, self.now = Journal(folder), devices, START
+        self.parts = {}  # of every plan: the sizes of the parts of a divided dev split
         self.count = len(self.journal.trials)
         self.write(SessionEvent(at=self.tick(), version="0.1.0"))
 
@@ -47,13 +53,13 @@ class Script:
 
     def attempt(self, name, attempt=1, steps=100, from_step=0, rungs=None, **more):
         plan = Plan(steps=steps, warmup=6, per_epoch=50, evaluations=(50, 100),
-                    rungs=rungs or {"0.5": 50})  # fmt: skip
+                    rungs=rungs or {"0.5": 50}, **self.parts)  # fmt: skip
         self.write(AttemptEvent(trial=name, attempt=attempt, at=self.tick(), plan=plan,
                                 from_step=from_step, **more))  # fmt: skip
 
     def report(self, name, step, scores, loss=0.5, steps=100, attempt=1, seconds=None, **more):
         values = {"stage": "finetune", "step": step, "steps": steps, "loss": loss,
-                  "scores": {f"dev.{n}": x for n, x in scores.items()}, "status": "running",
+                  "scores": _named(scores), "status": "running",
                   "seconds": seconds or step / 10, "rate": 1e-5, "tokens": 32 * step,
                   "micro_batches": 1, **more}  # fmt: skip
         self.write(ReportEvent(trial=name, attempt=attempt, at=self.tick(), **values))
@@ -65,8 +71,8 @@ class Script:
         self.write(RepeatEvent(trial=name, at=self.tick()))
 
     def end(self, name, status, score, best=None, last=None, error=None, sampler=None):
-        best = {f"dev.{n}": x for n, x in (best or {}).items()}
-        last = {f"dev.{n}": x for n, x in (last or {}).items()} or best
+        best = _named(best)
+        last = _named(last) or best
         self.write(EndEvent(trial=name, at=self.tick(), status=status, score=score, best=best,
                             last=last, error=error, sampler=sampler))  # fmt: skip
 

@@ -1,5 +1,6 @@
 """The training loop: gradients, precision, divergence, memory, going on, and several workers."""
 
+import io
 import itertools
 import math
 from dataclasses import replace
@@ -9,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import torch
+from pyarrow import parquet
 from support.toys import in_two_processes, toy_examples
 from support.trials import STILL, assert_same, build, gradients, toy_job
 
@@ -370,3 +372,52 @@ def test_a_trial_that_goes_on_from_a_checkpoint_remembers_its_best_evaluation(
     again = Trainer(job, build(toy_bert(), job))
     again.load(first.state())
     assert [report.status for report in again] == ["finished"]
+
+
+@pytest.mark.parametrize("select", ["best", "last"])
+def test_one_part_of_dev_selects_and_the_other_one_is_printed_and_kept(toy_bert, select):
+    """The held-out labels are wrong, so that the printed score falls where the search's rises."""
+    job = toy_job(EPOCH=12, LR=1e-2, evaluations=6)
+    searched = job.train  # learned by heart
+    labels = 1 - searched.table["label"].to_numpy()
+    place = searched.table.column_names.index("label")
+    wrong = searched.table.set_column(place, "label", pa.array(labels))
+    held_out = EncodedDataset(wrong, searched.padding)
+    job = replace(
+        job,
+        dev={"dev": held_out},
+        searched={"dev": searched},
+        selector="search.accuracy",
+        select=select,
+        keep_best=True,
+        keep_predictions=True,
+    )
+    fit = Trainer(job, build(toy_bert(), job))
+    reports = list(fit)
+    names = {"search.accuracy", "dev.accuracy"}
+    assert all(set(report.scores) == names for report in reports)
+    assert all(sum(report.scores.values()) == pytest.approx(1) for report in reports)
+    best = max(reports, key=lambda report: report.scores["search.accuracy"])
+    assert best.scores["search.accuracy"] > max(0.6, reports[0].scores["search.accuracy"])
+    assert fit.best[0] == best.scores["search.accuracy"]
+    counted = best if select == "best" else reports[-1]
+    table = parquet.read_table(io.BytesIO(fit.predictions))
+    assert table["gold"].to_pylist() == labels.tolist()
+    right = table["prediction"].to_numpy() == labels
+    assert right.mean() == pytest.approx(counted.scores["dev.accuracy"])
+
+
+def test_each_part_has_its_mean_over_languages(toy_bert):
+    english, german = toy_examples(40, seed=9), toy_examples(40, seed=10)
+    job = replace(
+        toy_job("xtreme/pawsx", EPOCH=1, evaluations=1),
+        dev={"en": english, "de": german},
+        searched={"en": german, "de": english},
+        selector="search.mean.accuracy",
+    )
+    (report,) = Trainer(job, build(toy_bert("xtreme/pawsx"), job))
+    scores = report.scores
+    assert scores["search.accuracy"] == scores["dev.de.accuracy"]
+    for part in ("search", "dev"):
+        both = scores[f"{part}.accuracy"], scores[f"{part}.de.accuracy"]
+        assert scores[f"{part}.mean.accuracy"] == pytest.approx(np.mean(both))
