@@ -17,11 +17,12 @@ from ..study import TaskStudy
 from . import formatting
 from .leaderboard import RankedConfiguration
 
-_AGGREGATES: dict[str, Callable[[statistics.Floats], statistics.Floats]] = {
+_AGGREGATES: dict[str, statistics.Aggregate] = {
     "median": statistics.median,
     "mean": statistics.mean,
     "max": statistics.maximum,
 }
+Tables = dict[str, Any]  # dev split -> the table of a trial's predictions
 _ROUNDING = 1e-6  # by which a kept score may differ from the journal's
 
 # Returns the interval of a configuration's score: "dev.accuracy", "dev.mismatched.accuracy",
@@ -47,7 +48,7 @@ class RunIntervals:
     def __init__(self, folder: Path, note: Callable[[str], None]) -> None:
         self._folder, self._note = folder, note
         self._intervals: dict[tuple[str, ...], Interval | None] = {}
-        self._tables: dict[str, dict[str, Any] | None] = {}
+        self._tables: dict[str, Tables | None] = {}
 
     def __call__(self, task: TaskStudy, ranked: RankedConfiguration, name: str) -> Interval | None:
         """Return an interval, see `Intervals`."""
@@ -63,22 +64,31 @@ class RunIntervals:
         return self._intervals[key]
 
     def _interval(self, task: TaskStudy, ranked: RankedConfiguration, name: str) -> Interval | None:
-        seeds: list[ScoreSample] = []
-        samples: dict[str, Sample] = {}
-        first: dict[str, Any] | None = None
+        tables = self.tables(task, ranked, name)
+        if tables is None:
+            return None
+        seeds, samples = models(task, ranked, name, tables)
+        return statistics.interval(seeds, samples, aggregate=aggregate_of(task))
+
+    def tables(
+        self, task: TaskStudy, ranked: RankedConfiguration, name: str
+    ) -> list[Tables] | None:
+        """Return the predictions that a score rests on, of each trial; None if one kept none.
+
+        Raises:
+            InputError: a file is damaged, or has other examples than those before it.
+        """
+        found: list[Tables] = []
         for record in ranked.trials:
             tables = self._splits(task, record, name)
             if tables is None:
                 return None
-            first = first or tables
-            if any(not table["id"].equals(first[n]["id"]) for n, table in tables.items()):
+            found.append(tables)
+            if any(not table["id"].equals(found[0][n]["id"]) for n, table in tables.items()):
                 raise _misfit(record, "its examples are not those of the other seeds")
-            score, samples = self._sample(task, record, name, tables)
-            seeds.append(score)
-        aggregate = _AGGREGATES[task.study.confirm.report]
-        return statistics.interval(seeds, samples, aggregate=aggregate)
+        return found
 
-    def _splits(self, task: TaskStudy, record: Record, name: str) -> dict[str, Any] | None:
+    def _splits(self, task: TaskStudy, record: Record, name: str) -> Tables | None:
         """Return the tables of the splits of a score; None if they were not kept."""
         from ..run_folder import dev_predictions  # pyarrow, which other tables do not need
 
@@ -95,33 +105,59 @@ class RunIntervals:
             raise _misfit(record, f"it has no predictions of {', '.join(missing)}")
         return {split: tables[split] for split in wanted}
 
-    def _sample(
-        self, task: TaskStudy, record: Record, name: str, tables: dict[str, Any]
-    ) -> tuple[ScoreSample, dict[str, Sample]]:
-        """Return what a trial scores on the splits of a score, and the samples of these splits.
 
-        Raises:
-            InputError: the predictions have another score than the journal.
-        """
-        from ..run_folder import dev_predictions
+def aggregate_of(task: TaskStudy) -> statistics.Aggregate:
+    """Return the statistic over seeds that a study reports."""
+    return _AGGREGATES[task.study.confirm.report]
 
-        metric = name.rpartition(".")[2]
-        threshold = task.hyperparameters(record.configuration).null_threshold
-        first, *_ = tables
-        measures, samples = [], {}
-        for split, table in tables.items():
-            # A translated dev set has the ids of the first one, and both are resampled together.
-            sample = first if table["id"].equals(tables[first]["id"]) else split
-            measures.append(
-                (sample, dev_predictions.measure_of(table, task.row, metric, threshold))
-            )
-            samples[sample] = dev_predictions.sample_of(tables[sample])
-        score = ScoreSample(measures=measures)
-        ones = {sample: np.ones((1, len(s.clusters))) for sample, s in samples.items()}
-        kept, known = float(score(ones)[0]), record.scores_at(task.study.search.select).get(name)
-        if known is None or not abs(kept - known) <= _ROUNDING:
-            raise _misfit(record, f"its predictions score {kept:.4f}, and the journal has {known}")
-        return score, samples
+
+def models(
+    task: TaskStudy, ranked: RankedConfiguration, name: str, tables: list[Tables]
+) -> tuple[list[ScoreSample], dict[str, Sample]]:
+    """Return what each trial of a configuration scores, and the samples of the dev splits.
+
+    Args:
+        task: the task.
+        ranked: the configuration.
+        name: the score's name.
+        tables: of each of its trials, see `RunIntervals.tables`.
+
+    Raises:
+        InputError: the predictions have another score than the journal.
+    """
+    seeds: list[ScoreSample] = []
+    samples: dict[str, Sample] = {}
+    for record, splits in zip(ranked.trials, tables, strict=True):
+        score, samples = _sample(task, record, name, splits)
+        seeds.append(score)
+    return seeds, samples
+
+
+def _sample(
+    task: TaskStudy, record: Record, name: str, tables: Tables
+) -> tuple[ScoreSample, dict[str, Sample]]:
+    """Return what a trial scores on the splits of a score, and the samples of these splits.
+
+    Raises:
+        InputError: the predictions have another score than the journal.
+    """
+    from ..run_folder import dev_predictions
+
+    metric = name.rpartition(".")[2]
+    threshold = task.hyperparameters(record.configuration).null_threshold
+    first, *_ = tables
+    measures, samples = [], {}
+    for split, table in tables.items():
+        # A translated dev set has the ids of the first one, and both are resampled together.
+        sample = first if table["id"].equals(tables[first]["id"]) else split
+        measures.append((sample, dev_predictions.measure_of(table, task.row, metric, threshold)))
+        samples[sample] = dev_predictions.sample_of(tables[sample])
+    score = ScoreSample(measures=measures)
+    ones = {sample: np.ones((1, len(s.clusters))) for sample, s in samples.items()}
+    kept, known = float(score(ones)[0]), record.scores_at(task.study.search.select).get(name)
+    if known is None or not abs(kept - known) <= _ROUNDING:
+        raise _misfit(record, f"its predictions score {kept:.4f}, and the journal has {known}")
+    return score, samples
 
 
 def _misfit(record: Record, text: str) -> InputError:
