@@ -154,7 +154,8 @@ def interval(
     """
     system = _System(seeds, samples, aggregate)
     drawn = _combine([system], samples, draws, seed)
-    return Interval(value=system.value, **_ends(drawn, level), seeds=len(seeds))
+    low, high, error = _ends(drawn, level)
+    return Interval(value=system.value, low=low, high=high, error=error, seeds=len(seeds))
 
 
 def difference(
@@ -177,9 +178,12 @@ def difference(
     systems = [_System(second, samples, aggregate), _System(first, samples, aggregate)]
     paired = paired and len(first) > 1
     drawn = _combine(systems, samples, draws, seed, paired)
+    low, high, error = _ends(drawn, level)
     return Difference(
         value=systems[0].value - systems[1].value,
-        **_ends(drawn, level),
+        low=low,
+        high=high,
+        error=error,
         seeds=len(first),
         other_seeds=len(second),
         paired=paired,
@@ -195,9 +199,12 @@ def average(differences: Sequence[Difference], level: float = LEVEL) -> Differen
         level: the share of such intervals that hold the true mean.
     """
     drawn: Floats = np.mean([one.drawn for one in differences], axis=0)
+    low, high, error = _ends(drawn, level)
     return Difference(
         value=float(np.mean([one.value for one in differences])),
-        **_ends(drawn, level),
+        low=low,
+        high=high,
+        error=error,
         seeds=min(one.seeds for one in differences),
         other_seeds=min(one.other_seeds for one in differences),
         drawn=drawn,
@@ -273,12 +280,12 @@ def _seed_parts(
     Of a single seed nothing is known: it moves by nothing. Paired seeds move together as far as
     their scores are correlated.
     """
-    total, normal, chi = np.zeros(draws), None, None
+    total, normal, chi = np.zeros(draws), np.zeros(draws), np.ones(draws)
     for sign, system in zip((1, -1), systems, strict=False):
         if (count := len(system.scores)) == 1:
             continue
         fresh = random.standard_normal((count, draws))
-        if paired and normal is not None:
+        if paired and sign < 0:
             shared = _correlation(systems[0].scores, systems[1].scores)
             normal = shared * normal + np.sqrt(1 - shared**2) * fresh
         else:
@@ -294,10 +301,10 @@ def _correlation(first: Floats, second: Floats) -> float:
     return min(1.0, max(-1.0, float(x @ y) / root)) if root > 0 else 0.0
 
 
-def _ends(drawn: Floats, level: float) -> dict[str, float]:
+def _ends(drawn: Floats, level: float) -> tuple[float, float, float]:
     """Return low, high and standard error of draws."""
     low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
-    return {"low": float(low), "high": float(high), "error": float(drawn.std())}
+    return float(low), float(high), float(drawn.std())
 
 
 def _weights(
