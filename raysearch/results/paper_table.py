@@ -23,6 +23,7 @@ from .leaderboard import (
     leaderboard,
     planned_trials,
 )
+from .optimism import optimism_notes
 from .published_rows import comparison_rows
 from .published_table import published_table
 from .score_intervals import Intervals, no_interval
@@ -77,6 +78,7 @@ def paper_table(
             _measurement_note(study),
             *_model_notes(study),
             *_result_notes(study, records, leaders),
+            *optimism_notes(study, records, leaders, intervals),
             *notes,
         ),
         cost=cost_table(study, records),

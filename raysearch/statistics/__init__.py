@@ -16,9 +16,11 @@ from .intervals import (
     median,
 )
 from .paired_tests import holm, mcnemar, sign_flip
+from .power import POWER_RULE, aggregate_error, example_error, seed_spread, visible_difference
 from .verdict import RULE, Verdict, verdict
 
 __all__ = [
+    "POWER_RULE",
     "RULE",
     "Aggregate",
     "Difference",
@@ -27,8 +29,10 @@ __all__ = [
     "Sample",
     "ScoreSample",
     "Verdict",
+    "aggregate_error",
     "average",
     "difference",
+    "example_error",
     "expected_best",
     "holm",
     "interval",
@@ -36,7 +40,9 @@ __all__ = [
     "mcnemar",
     "mean",
     "median",
+    "seed_spread",
     "selection_optimism",
     "sign_flip",
     "verdict",
+    "visible_difference",
 ]
