@@ -48,16 +48,16 @@ class Comparison:
     """Two runs, compared.
 
     Attributes:
-        first: the study of the first run.
-        second: that of the second run.
+        folders: the two run folders.
+        studies: their studies.
         scores: every score that both runs print, in the order of the tasks.
         average: of GLUE's tasks, where both runs have all of them.
         left_out: task -> why it cannot be compared.
         notes: what a reader must know of the run folders.
     """
 
-    first: study.Study
-    second: study.Study
+    folders: tuple[Path, Path]
+    studies: tuple[study.Study, study.Study]
     scores: tuple[ComparedScore, ...]
     average: ComparedScore | None = None
     left_out: Mapping[str, str]
@@ -103,8 +103,8 @@ def compare(
         problems = [Problem(location=name, text=text) for name, text in left_out.items()]
         raise InputError("compare", problems)
     return Comparison(
-        first=runs[0].study,
-        second=runs[1].study,
+        folders=(Path(first), Path(second)),
+        studies=(runs[0].study, runs[1].study),
         scores=tuple(_adjusted(scores)),
         average=_average(runs, scores),
         left_out=left_out,

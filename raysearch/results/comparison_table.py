@@ -5,7 +5,6 @@ It is apart from the comparison because that has numbers, and this the words for
 
 from .. import tasks
 from ..statistics import Difference
-from ..study import Study
 from . import formatting
 from .comparison import ComparedScore, Comparison
 from .paper_table import format_interval
@@ -21,7 +20,12 @@ def comparison_table(comparison: Comparison) -> Table:
     columns = (*COLUMNS, ADJUSTED) if len(tested) > 1 else COLUMNS
     scores = [*comparison.scores, *([comparison.average] if comparison.average else [])]
     return Table(
-        title=f"A: {_describe(comparison.first)}; B: {_describe(comparison.second)}",
+        title="; ".join(
+            f"{letter}: {folder} ({study.model}, {study.recipe})"
+            for letter, folder, study in zip(
+                "AB", comparison.folders, comparison.studies, strict=True
+            )
+        ),
         columns=columns,
         rows=tuple(_row(score, len(columns)) for score in scores),
         notes=tuple(_notes(comparison, tested)),
@@ -37,10 +41,6 @@ def verdict(difference: Difference) -> str:
     if difference.error == 0:
         return "the same"
     return f"cannot tell (sees {formatting.format_percent(difference.visible)})"
-
-
-def _describe(study: Study) -> str:
-    return f"{study.name} ({study.model}, {study.recipe})"
 
 
 def _row(score: ComparedScore, columns: int) -> Row:
@@ -72,16 +72,18 @@ def _p_cell(p: float | None) -> Cell:
 def _notes(comparison: Comparison, tested: list[ComparedScore]) -> list[str]:
     """Return what the columns mean, and what was not compared."""
     count, untested = len(comparison.scores), [s for s in comparison.scores if s.p is None]
+    report = comparison.studies[0].confirm.report
     notes = [
-        f"B - A: dev, {comparison.first.confirm.report} over seeds, percent. 95 %: over seeds and"
-        " examples together, the same examples for A and B. A or B better if it excludes 0; else"
-        " cannot tell, with the smallest difference that is seen with 80 % power.",
+        f"B - A: dev, {report} over seeds, percent. 95 %: over seeds and examples together, the"
+        " same examples for A and B. A or B better if it excludes 0; else cannot tell, with the"
+        " smallest difference that is seen with 80 % power.",
         f"Seeds: {_seeds(comparison)}.",
     ]
     if tested:
         notes.append(
-            "p: exact test on the examples of these trained models, McNemar's with a seed each,"
-            " else sign flips of the examples' means over seeds; other seeds are no part of it."
+            "p: paired test on the examples, of these trained models and not of other seeds:"
+            " McNemar's exact test with a seed each, else sign flips of the examples' means over"
+            " seeds (all signs of up to 16 examples that differ, else 10,000 random ones)."
         )
     if untested:
         names = ", ".join(map(_name, untested))
