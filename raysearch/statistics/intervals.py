@@ -8,6 +8,7 @@ It is apart from metrics, which know nothing of chance.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -99,7 +100,7 @@ class Interval:
         value: the aggregate of the seeds' scores on all examples.
         low: lower end.
         high: upper end.
-        error: standard error.
+        error: standard error, of a normal score with an interval of this width.
         seeds: the number of seeds. With one, the interval covers the examples alone.
     """
 
@@ -302,9 +303,14 @@ def _correlation(first: Floats, second: Floats) -> float:
 
 
 def _ends(drawn: Floats, level: float) -> tuple[float, float, float]:
-    """Return low, high and standard error of draws."""
+    """Return low, high and standard error of draws.
+
+    The error is that of a normal score with an interval of this width: of two or three seeds the
+    draws have tails so long that their standard deviation is any number.
+    """
     low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high), float(drawn.std())
+    width = 2 * NormalDist().inv_cdf((1 + level) / 2)
+    return float(low), float(high), float(high - low) / width
 
 
 def _weights(

@@ -56,6 +56,18 @@ def test_a_difference_that_is_large_enough_is_seen(random):
     assert seen >= 36
 
 
+@pytest.mark.parametrize("count", [1, 3, 5])
+def test_a_number_at_the_visible_distance_is_excluded_by_four_of_five_intervals(count, random):
+    samples, found = {"dev": Sample.of_size(EXAMPLES)}, []
+    for study in range(200):
+        seeds = seeds_of(random, random.standard_normal(EXAMPLES), count=count)
+        found.append(interval(seeds, samples, draws=300, seed=study))
+    distance = np.median([ours.visible for ours in found])
+    excluded = np.mean([ours.low > TRUTH - distance for ours in found])
+    assert 0.7 <= excluded <= 0.93
+    assert max(ours.visible for ours in found) < 6 * distance
+
+
 def test_an_interval_is_the_same_for_the_same_seed(random):
     seeds, samples = seeds_of(random, np.zeros(50)), {"dev": Sample.of_size(50)}
     assert interval(seeds, samples, seed=1) == interval(seeds, samples, seed=1)
