@@ -16,6 +16,7 @@ _DEFINED_IN = {
     "RaysearchError": "errors",
     "Run": "search",
     "Study": "study",
+    "compare": "results.comparison",
     "load": "study",
     "paper_table": "results",
     "parse": "study",

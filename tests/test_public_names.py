@@ -19,6 +19,7 @@ NAMES = {
     "RaysearchError": ("class", "raysearch.errors"),
     "Run": ("class", "raysearch.search.run_study"),
     "Study": ("class", "raysearch.study.schema"),
+    "compare": ("function", "raysearch.results.comparison"),
     "load": ("function", "raysearch.study.loading"),
     "paper_table": ("function", "raysearch.results.paper_table"),
     "parse": ("function", "raysearch.study.loading"),

@@ -18,7 +18,10 @@ from .. import tasks
 from ..errors import InputError, Problem, printable, unknown_name
 from ..recipes import RECIPES, Steps
 from ..recipes.schedule import make_schedule
+from ..results import study_power
 from ..results.confirmation import expected_trials
+from ..results.formatting import format_percent
+from ..statistics import POWER_RULE
 from ..study import Study, TaskStudy, load, shipped_studies
 from ..study.model_names import resolve_model_folder
 from ..study.unusual_values import unusual_value_notes
@@ -75,6 +78,7 @@ def show_plan(
         all_unread = len(unread) == len(study.tasks)
         which = "the data" if all_unread else f"the data of {', '.join(unread)}"
         _print(f"{which} was not looked at: add --data FOLDER")
+    _show_power(study, sizes)
     teachers = [(name, _teachers(study.resolve(name))) for name in study.tasks]
     lines = [f"{name} teachers: {counts}" for name, counts in teachers if counts]
     for note in (*lines, *unusual_value_notes(study), *notes):
@@ -108,6 +112,37 @@ def _confirmed(task: TaskStudy) -> str:
         race = "at most " * confirm.race
         text = f"top {confirm.top} x {race}{len(confirm.choose)} seeds, winner x {count}"
     return f"{text}, published x {count}" if confirm.published else text
+
+
+def _show_power(study: Study, sizes: Sizes) -> None:
+    """Print what differences the study will be able to see."""
+    if not (powers := study_power.study_power(study, sizes)):
+        return
+    table = _table("task", "dev", "score", "one model's 95 %", "seeds", "sees", "published")
+    for power in powers:
+        each_way, sees = (format_percent(x) for x in (power.each_way, power.visible))
+        ends = dict.fromkeys(
+            format_percent(score) for score in power.published[:: len(power.published) - 1 or 1]
+        )
+        score = f"{format_percent(power.score)} {power.metric}"
+        published = " to ".join(ends) or "-"
+        _add(
+            table,
+            power.task,
+            f"{power.examples:,}",
+            score,
+            f"+-{each_way}",
+            str(power.seeds),
+            sees,
+            published,
+        )
+    _console().print(table)
+    _print(POWER_RULE)
+    if assumed := [power.task for power in powers if not power.published]:
+        _print(f"{', '.join(assumed)}: a score of {100 * study_power.ASSUMED:.0f} is assumed")
+    alike = [p.task for p in powers if len(p.published) > 1 and p.range < p.visible]
+    if alike:
+        _print(f"{', '.join(alike)}: all published systems differ by less than this study can see")
 
 
 def _teachers(task: TaskStudy) -> str:

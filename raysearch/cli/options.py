@@ -152,3 +152,11 @@ TasksOfRun = Annotated[
         " model's folder needs a task."
     ),
 ]
+TasksToCompare = Annotated[
+    str | None,
+    typer.Option(
+        "--tasks",
+        help="The tasks to compare, separated by commas. Default: all tasks that both runs have.",
+    ),
+]
+Format = Annotated[str, typer.Option(help="The format of the printed table: md, tex, csv or json.")]

@@ -12,7 +12,7 @@ import typer
 from ..errors import InputError, Problem, unknown_name
 from .app import app, print_note
 from .exit_codes import guarded
-from .options import examples
+from .options import Format, TasksToCompare, examples
 
 
 @app.command(
@@ -24,9 +24,7 @@ from .options import examples
 @guarded
 def table(
     folder: Annotated[Path, typer.Argument(help="A run folder; a study with --published.")],
-    format: Annotated[
-        str, typer.Option(help="The format of the printed table: md, tex, csv or json.")
-    ] = "md",
+    format: Format = "md",
     published: Annotated[
         bool,
         typer.Option(help="Print the rows that the papers of a study published; run nothing."),
@@ -36,10 +34,7 @@ def table(
     from .. import results, study
     from ..results import export, published_table
 
-    layouts = export.LAYOUTS
-    if format not in layouts:
-        text = unknown_name("format", format, layouts)
-        raise InputError("table", [Problem(location="--format", text=text)])
+    _check_format("table", format)
     if published:
         path = published_table.study_file(folder)
         printed = results.paper_table(study.load(path))
@@ -53,4 +48,35 @@ def table(
         if study.find_study(folder).is_file():
             text = "is a study: add --published for what papers printed"
         raise InputError(str(folder), [Problem(location="run folder", text=text)])
-    print(layouts[format](printed), end="")
+    print(export.LAYOUTS[format](printed), end="")
+
+
+@app.command(
+    epilog=examples(
+        "raysearch compare runs/roberta runs/deberta",
+        "raysearch compare runs/plain runs/r-drop --tasks glue/rte --format tex",
+    )
+)
+@guarded
+def compare(
+    first: Annotated[Path, typer.Argument(metavar="RUN_A", help="A run folder.")],
+    second: Annotated[Path, typer.Argument(metavar="RUN_B", help="The run folder to compare.")],
+    tasks: TasksToCompare = None,
+    format: Format = "md",
+) -> None:
+    """Compare two runs: the difference of each score, its interval, and a test on the examples."""
+    from ..results import comparison, comparison_table, export
+
+    _check_format("compare", format)
+    names = None if tasks is None else [name.strip() for name in tasks.split(",")]
+    compared = comparison.compare(first, second, tasks=names)
+    print(export.LAYOUTS[format](comparison_table.comparison_table(compared)), end="")
+
+
+def _check_format(command: str, format: str) -> None:
+    """Refuse an unknown format of a table."""
+    from ..results import export
+
+    if format not in export.LAYOUTS:
+        text = unknown_name("format", format, export.LAYOUTS)
+        raise InputError(command, [Problem(location="--format", text=text)])

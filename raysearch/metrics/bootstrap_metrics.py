@@ -118,18 +118,30 @@ def answer_measure(
         threshold: a prediction counts as no answer if its null score is above this number.
         unanswerable: whether the rules are those of SQuAD 2.0.
     """
-    earned = points.exact if metric.endswith("exact") else points.f1
     if metric.startswith("best_"):
         assert points.null is not None, "null scores are needed to search for the best threshold"
+        earned = points.exact if metric.endswith("exact") else points.f1
         return _best_threshold(earned, points.answerable, points.answered, points.null)
-    if unanswerable and points.null is not None and threshold is not None:
-        earned = np.where(points.null > threshold, ~points.answerable, earned)
+    earned = earned_points(metric, points, threshold=threshold, unanswerable=unanswerable)
     counted = np.ones(len(earned))
     if metric.startswith("has_answer"):
         counted = points.answerable.astype(float)
     elif metric.startswith("no_answer"):
         counted = (~points.answerable).astype(float)
     return _ratio(earned * counted, counted)
+
+
+def earned_points(
+    metric: str, points: AnswerPoints, *, threshold: float | None = None, unanswerable: bool = False
+) -> Floats:
+    """Return what each answer earns by a metric without "best_", [questions].
+
+    The arguments are those of `answer_measure`.
+    """
+    earned = points.exact if metric.endswith("exact") else points.f1
+    if unanswerable and points.null is not None and threshold is not None:
+        earned = np.where(points.null > threshold, ~points.answerable, earned)
+    return earned
 
 
 def masked_lm_measure(metric: str, sums: NDArray[np.floating]) -> Measure:

@@ -23,6 +23,7 @@ from .leaderboard import (
     leaderboard,
     planned_trials,
 )
+from .optimism import optimism_notes
 from .published_rows import comparison_rows
 from .published_setting import published_setting_notes, published_setting_rows
 from .published_table import published_table
@@ -87,6 +88,7 @@ def paper_table(
             *_model_notes(study),
             *_division_notes(leaders),
             *_result_notes(study, records, leaders),
+            *optimism_notes(study, records, leaders, intervals),
             *notes,
         ),
         cost=cost_table(study, records),

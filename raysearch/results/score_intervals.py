@@ -17,11 +17,12 @@ from ..study import TaskStudy
 from . import formatting
 from .leaderboard import RankedConfiguration
 
-_AGGREGATES: dict[str, Callable[[statistics.Floats], statistics.Floats]] = {
+_AGGREGATES: dict[str, statistics.Aggregate] = {
     "median": statistics.median,
     "mean": statistics.mean,
     "max": statistics.maximum,
 }
+Tables = dict[str, Any]  # dev split -> the table of a trial's predictions
 _ROUNDING = 1e-6  # by which a kept score may differ from the journal's
 
 # Returns the interval of a configuration's score: "dev.accuracy", "dev.mismatched.accuracy",
@@ -29,19 +30,18 @@ _ROUNDING = 1e-6  # by which a kept score may differ from the journal's
 # for a gap between languages.
 Intervals = Callable[[TaskStudy, RankedConfiguration, str], Interval | None]
 
-
 # Returns the interval of the second configuration's score minus the first's, or None.
 Differences = Callable[[TaskStudy, RankedConfiguration, RankedConfiguration, str], Interval | None]
+
+
+def no_interval(task: TaskStudy, ranked: RankedConfiguration, name: str) -> Interval | None:
+    """Return None: the intervals of a table that has no run folder."""
+    return None
 
 
 def no_difference(
     task: TaskStudy, first: RankedConfiguration, second: RankedConfiguration, name: str
 ) -> Interval | None:
-    """Return None: the intervals of a table that has no run folder."""
-    return None
-
-
-def no_interval(task: TaskStudy, ranked: RankedConfiguration, name: str) -> Interval | None:
     """Return None: the intervals of a table that has no run folder."""
     return None
 
@@ -58,7 +58,7 @@ class RunIntervals:
     def __init__(self, folder: Path, note: Callable[[str], None]) -> None:
         self._folder, self._note = folder, note
         self._intervals: dict[tuple[str, ...], Interval | None] = {}
-        self._tables: dict[str, dict[str, Any] | None] = {}
+        self._tables: dict[str, Tables | None] = {}
 
     def __call__(self, task: TaskStudy, ranked: RankedConfiguration, name: str) -> Interval | None:
         """Return an interval, see `Intervals`."""
@@ -74,55 +74,58 @@ class RunIntervals:
         second: RankedConfiguration,
         name: str,
     ) -> Interval | None:
-        """Return the interval of the second configuration's score minus the first's, paired."""
+        """Return the interval of the second configuration's score minus the first's.
+
+        It is paired by examples, and by seeds if both have the same.
+        """
         return self._interval(task, [first, second], name)
 
     def _interval(
         self, task: TaskStudy, systems: Sequence[RankedConfiguration], name: str
     ) -> Interval | None:
         """Return the interval of one score, or of the difference of two; note why there is none."""
+        seeds: list[list[ScoreSample]] = []
+        reference: list[Tables] | None = None
         try:
-            models = self._models(task, systems, name)
+            for ranked in systems:
+                tables = self.tables(task, ranked, name)
+                if tables is None:
+                    return None
+                reference = reference or tables
+                _check_examples(ranked.trials[0], tables[0], reference[0])
+                scores, samples = models(task, ranked, name, tables)
+                seeds.append(scores)
         except InputError as error:
             text = "; ".join(problem.text for problem in error.problems)
             column = formatting.column_title(task.row)
             self._note(f"{column}: no interval of {name}: {error.source}: {text}.")
             return None
-        if models is None:
-            return None
-        scores, samples = models
-        aggregate = _AGGREGATES[task.study.confirm.report]
-        if len(scores) == 1:
-            return statistics.interval(scores[0], samples, aggregate=aggregate)
-        return statistics.difference(scores[0], scores[1], samples, aggregate=aggregate)
+        aggregate = aggregate_of(task)
+        if len(seeds) == 1:
+            return statistics.interval(seeds[0], samples, aggregate=aggregate)
+        first, second = ([record.seed for record in ranked.trials] for ranked in systems)
+        return statistics.difference(
+            seeds[0], seeds[1], samples, aggregate=aggregate, paired=first == second
+        )
 
-    def _models(
-        self, task: TaskStudy, systems: Sequence[RankedConfiguration], name: str
-    ) -> tuple[list[list[ScoreSample]], dict[str, Sample]] | None:
-        """Return what the models of each system score, and the samples of their splits.
-
-        None if the predictions of a seed were not kept.
+    def tables(
+        self, task: TaskStudy, ranked: RankedConfiguration, name: str
+    ) -> list[Tables] | None:
+        """Return the predictions that a score rests on, of each trial; None if one kept none.
 
         Raises:
-            InputError: predictions that are damaged or do not fit the journal or other seeds.
+            InputError: a file is damaged, or has other examples than those before it.
         """
-        scores: list[list[ScoreSample]] = []
-        samples: dict[str, Sample] = {}
-        first: dict[str, Any] | None = None
-        for ranked in systems:
-            scores.append([])
-            for record in ranked.trials:
-                tables = self._splits(task, record, name)
-                if tables is None:
-                    return None
-                first = first or tables
-                if any(not table["id"].equals(first[n]["id"]) for n, table in tables.items()):
-                    raise _misfit(record, "its examples are not those of the other seeds")
-                score, samples = self._sample(task, record, name, tables)
-                scores[-1].append(score)
-        return scores, samples
+        found: list[Tables] = []
+        for record in ranked.trials:
+            tables = self._splits(task, record, name)
+            if tables is None:
+                return None
+            found.append(tables)
+            _check_examples(record, tables, found[0])
+        return found
 
-    def _splits(self, task: TaskStudy, record: Record, name: str) -> dict[str, Any] | None:
+    def _splits(self, task: TaskStudy, record: Record, name: str) -> Tables | None:
         """Return the tables of the splits of a score; None if they were not kept."""
         from ..run_folder import dev_predictions  # pyarrow, which other tables do not need
 
@@ -139,33 +142,64 @@ class RunIntervals:
             raise _misfit(record, f"it has no predictions of {', '.join(missing)}")
         return {split: tables[split] for split in wanted}
 
-    def _sample(
-        self, task: TaskStudy, record: Record, name: str, tables: dict[str, Any]
-    ) -> tuple[ScoreSample, dict[str, Sample]]:
-        """Return what a trial scores on the splits of a score, and the samples of these splits.
 
-        Raises:
-            InputError: the predictions have another score than the journal.
-        """
-        from ..run_folder import dev_predictions
+def aggregate_of(task: TaskStudy) -> statistics.Aggregate:
+    """Return the statistic over seeds that a study reports."""
+    return _AGGREGATES[task.study.confirm.report]
 
-        metric = name.rpartition(".")[2]
-        threshold = task.hyperparameters(record.configuration).null_threshold
-        first, *_ = tables
-        measures, samples = [], {}
-        for split, table in tables.items():
-            # A translated dev set has the ids of the first one, and both are resampled together.
-            sample = first if table["id"].equals(tables[first]["id"]) else split
-            measures.append(
-                (sample, dev_predictions.measure_of(table, task.row, metric, threshold))
-            )
-            samples[sample] = dev_predictions.sample_of(tables[sample])
-        score = ScoreSample(measures=measures)
-        ones = {sample: np.ones((1, len(s.clusters))) for sample, s in samples.items()}
-        kept, known = float(score(ones)[0]), record.scores_at(task.study.search.select).get(name)
-        if known is None or not abs(kept - known) <= _ROUNDING:
-            raise _misfit(record, f"its predictions score {kept:.4f}, and the journal has {known}")
-        return score, samples
+
+def models(
+    task: TaskStudy, ranked: RankedConfiguration, name: str, tables: list[Tables]
+) -> tuple[list[ScoreSample], dict[str, Sample]]:
+    """Return what each trial of a configuration scores, and the samples of the dev splits.
+
+    Args:
+        task: the task.
+        ranked: the configuration.
+        name: the score's name.
+        tables: of each of its trials, see `RunIntervals.tables`.
+
+    Raises:
+        InputError: the predictions have another score than the journal.
+    """
+    seeds: list[ScoreSample] = []
+    samples: dict[str, Sample] = {}
+    for record, splits in zip(ranked.trials, tables, strict=True):
+        score, samples = _sample(task, record, name, splits)
+        seeds.append(score)
+    return seeds, samples
+
+
+def _sample(
+    task: TaskStudy, record: Record, name: str, tables: Tables
+) -> tuple[ScoreSample, dict[str, Sample]]:
+    """Return what a trial scores on the splits of a score, and the samples of these splits.
+
+    Raises:
+        InputError: the predictions have another score than the journal.
+    """
+    from ..run_folder import dev_predictions
+
+    metric = name.rpartition(".")[2]
+    threshold = task.hyperparameters(record.configuration).null_threshold
+    first, *_ = tables
+    measures, samples = [], {}
+    for split, table in tables.items():
+        # A translated dev set has the ids of the first one, and both are resampled together.
+        sample = first if table["id"].equals(tables[first]["id"]) else split
+        measures.append((sample, dev_predictions.measure_of(table, task.row, metric, threshold)))
+        samples[sample] = dev_predictions.sample_of(tables[sample])
+    score = ScoreSample(measures=measures)
+    ones = {sample: np.ones((1, len(s.clusters))) for sample, s in samples.items()}
+    kept, known = float(score(ones)[0]), record.scores_at(task.study.search.select).get(name)
+    if known is None or not abs(kept - known) <= _ROUNDING:
+        raise _misfit(record, f"its predictions score {kept:.4f}, and the journal has {known}")
+    return score, samples
+
+
+def _check_examples(record: Record, tables: Tables, others: Tables) -> None:
+    if any(not table["id"].equals(others[split]["id"]) for split, table in tables.items()):
+        raise _misfit(record, "its examples are not those of the other seeds")
 
 
 def _misfit(record: Record, text: str) -> InputError:

@@ -19,9 +19,11 @@ from .. import tasks
 from ..errors import InputError, Problem
 from ..metrics.bootstrap_metrics import (
     AnswerPoints,
+    Floats,
     Measure,
     answer_measure,
     classification_measure,
+    earned_points,
     masked_lm_measure,
     tag_measure,
 )
@@ -43,6 +45,9 @@ _ANSWERS = {
 }  # fmt: skip
 _TOKENS = dict.fromkeys(("likelihood", "hits", "tokens"), pa.float64())
 _KINDS = (_CLASSES, _TAGS, _ANSWERS, _TOKENS)
+
+# Of these the columns that follow from the examples, whatever is predicted.
+GOLD = ("gold", "gold_tags", "answerable", "tokens")
 
 Columns = Mapping[str, Sequence[Any] | NDArray[Any]]
 KeptSplit = tuple[Sequence[str], Columns]  # ids of the examples, and their columns
@@ -160,14 +165,25 @@ def measure_of(table: pa.Table, task: Task, metric: str, threshold: float | None
         return classification_measure(metric, columns["prediction"], columns["gold"])
     if kind is _TOKENS:
         return masked_lm_measure(metric, np.stack([*columns.values()], 1))
-    points = AnswerPoints(
-        exact=columns["exact"],
-        f1=columns["f1"],
-        answerable=columns["answerable"],
-        answered=columns["answer"] != "",
-        null=columns["null"] if task.unanswerable else None,
-    )
+    points = _answer_points(table, task)
     return answer_measure(metric, points, threshold=threshold, unanswerable=task.unanswerable)
+
+
+def points_of(table: pa.Table, task: Task, metric: str, threshold: float | None) -> Floats | None:
+    """Return what each example of a split earns, whose mean is a metric's score, [examples].
+
+    Returns:
+        None of a metric that is no mean over examples, such as a correlation. The arguments are
+        those of `measure_of`.
+    """
+    kind = _columns_of(task)
+    if kind is _CLASSES and metric == "accuracy":
+        hits: Floats = np.equal(table["prediction"].to_numpy(), table["gold"].to_numpy()) * 1.0
+        return hits
+    if kind is _ANSWERS and metric in ("exact", "f1"):
+        points = _answer_points(table, task)
+        return earned_points(metric, points, threshold=threshold, unanswerable=task.unanswerable)
+    return None
 
 
 def sample_of(table: pa.Table) -> Sample:
@@ -175,6 +191,18 @@ def sample_of(table: pa.Table) -> Sample:
     if "group" in table.column_names:
         return Sample.of_groups(table.column("group").to_numpy())
     return Sample.of_size(table.num_rows)
+
+
+def _answer_points(table: pa.Table, task: Task) -> AnswerPoints:
+    """Return what the answers of a split earn."""
+    columns = {name: table.column(name).to_numpy() for name in _ANSWERS}
+    return AnswerPoints(
+        exact=columns["exact"],
+        f1=columns["f1"],
+        answerable=columns["answerable"],
+        answered=columns["answer"] != "",
+        null=columns["null"] if task.unanswerable else None,
+    )
 
 
 def _columns_of(task: Task) -> dict[str, pa.DataType]:

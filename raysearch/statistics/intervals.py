@@ -7,7 +7,8 @@ It is apart from metrics, which know nothing of chance.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,7 +17,7 @@ from ..metrics.bootstrap_metrics import Floats, Measure
 
 LEVEL = 0.95
 DRAWS = 1000
-POWER = 0.8416  # standard errors by which 80 % of all scores are above the true one, or more
+SIGHT = 2.8  # standard errors that a difference needs to be seen with 80 % power at 95 %
 _CHUNK = 4_000_000  # weights that are drawn at once
 
 
@@ -99,8 +100,7 @@ class Interval:
         value: the aggregate of the seeds' scores on all examples.
         low: lower end.
         high: upper end.
-        error: standard error. With few seeds the interval is wider than 1.96 of them to each side,
-            as their spread is uncertain too.
+        error: standard error, of a normal score with an interval of this width.
         seeds: the number of seeds. With one, the interval covers the examples alone.
     """
 
@@ -112,8 +112,8 @@ class Interval:
 
     @property
     def visible(self) -> float:
-        """The smallest difference that an interval so wide excludes with 80 % power."""
-        return (self.high - self.low) / 2 + POWER * self.error
+        """The smallest difference from a fixed number that is seen with 80 % power."""
+        return SIGHT * self.error
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,9 +122,13 @@ class Difference(Interval):
 
     Attributes:
         other_seeds: the number of seeds of the second system.
+        paired: whether the seeds of both were taken as pairs.
+        drawn: the difference in each draw, [draws].
     """
 
     other_seeds: int
+    paired: bool = False
+    drawn: Floats = field(repr=False, compare=False)
 
 
 def interval(
@@ -149,10 +153,10 @@ def interval(
     Returns:
         The interval; its ends are bootstrap percentiles.
     """
-    systems = [_System(seeds, samples, aggregate)]
-    low, high, error = _combine(systems, samples, draws, level, seed)
-    value = systems[0].value
-    return Interval(value=value, low=low, high=high, error=error, seeds=len(seeds))
+    system = _System(seeds, samples, aggregate)
+    drawn = _combine([system], samples, draws, seed)
+    low, high, error = _ends(drawn, level)
+    return Interval(value=system.value, low=low, high=high, error=error, seeds=len(seeds))
 
 
 def difference(
@@ -164,13 +168,18 @@ def difference(
     draws: int = DRAWS,
     level: float = LEVEL,
     seed: int = 0,
+    paired: bool = False,
 ) -> Difference:
     """Return the interval of the second system's score minus the first's, on the same examples.
 
-    The arguments are those of `interval`.
+    The arguments are those of `interval`. If `paired`, the n-th seeds of both systems are the same,
+    so that what they share, such as the order of the training examples, counts as no difference; it
+    needs equally many seeds.
     """
     systems = [_System(second, samples, aggregate), _System(first, samples, aggregate)]
-    low, high, error = _combine(systems, samples, draws, level, seed)
+    paired = paired and len(first) > 1
+    drawn = _combine(systems, samples, draws, seed, paired)
+    low, high, error = _ends(drawn, level)
     return Difference(
         value=systems[0].value - systems[1].value,
         low=low,
@@ -178,6 +187,28 @@ def difference(
         error=error,
         seeds=len(first),
         other_seeds=len(second),
+        paired=paired,
+        drawn=drawn,
+    )
+
+
+def average(differences: Sequence[Difference], level: float = LEVEL) -> Difference:
+    """Return the interval of the mean of differences on tasks that share no examples.
+
+    Args:
+        differences: one for each task, drawn with different seeds.
+        level: the share of such intervals that hold the true mean.
+    """
+    drawn: Floats = np.mean([one.drawn for one in differences], axis=0)
+    low, high, error = _ends(drawn, level)
+    return Difference(
+        value=float(np.mean([one.value for one in differences])),
+        low=low,
+        high=high,
+        error=error,
+        seeds=min(one.seeds for one in differences),
+        other_seeds=min(one.other_seeds for one in differences),
+        drawn=drawn,
     )
 
 
@@ -202,25 +233,28 @@ class _System:
         """Return each seed's score of draws of examples, [seeds, draws]."""
         return np.stack([seed(weights) for seed in self._seeds])
 
-    def seed_part(self, draws: int, random: np.random.Generator) -> tuple[Floats, float]:
-        """Return how far the aggregate moves with other seeds, [draws], and its variance.
+    def seed_part(self, normal: Floats, chi: Floats) -> Floats:
+        """Return how far the aggregate moves with other seeds, [draws].
 
-        The seeds are normal with the observed spread, whose own uncertainty widens the draws, but
-        is not in the variance: that of Student's t with two degrees of freedom is infinite. Of a
-        single seed nothing is known: zeros.
+        The seeds are normal with the observed spread, whose own uncertainty widens them.
+
+        Args:
+            normal: a standard normal number for each seed, [seeds, draws].
+            chi: chi-square numbers with a degree of freedom less than there are seeds, [draws].
         """
-        count = len(self.scores)
-        if count == 1:
-            return np.zeros(draws), 0.0
-        part = self.scores.std(ddof=1) * self._aggregate(random.standard_normal((count, draws)))
-        scale = np.sqrt((count - 1) / random.chisquare(count - 1, draws))
-        return part * scale, float(part.var())
+        degrees = len(self.scores) - 1
+        part: Floats = self.scores.std(ddof=1) * np.sqrt(degrees / chi) * self._aggregate(normal)
+        return part
 
 
 def _combine(
-    systems: Sequence[_System], samples: Mapping[str, Sample], draws: int, level: float, seed: int
-) -> tuple[float, float, float]:
-    """Return low, high and standard error of the first system's score minus the second's, if any.
+    systems: Sequence[_System],
+    samples: Mapping[str, Sample],
+    draws: int,
+    seed: int,
+    paired: bool = False,
+) -> Floats:
+    """Return draws of the first system's score minus the second's, if any, [draws].
 
     The observed spread of the seeds holds the noise of their own errors on these examples. The
     resampled examples hold it once more, so that their part is scaled down by it.
@@ -228,21 +262,55 @@ def _combine(
     random = np.random.default_rng(seed)
     chunks = [[s.resampled(w) for s in systems] for w in _weights(samples, draws, random)]
     tables = [np.concatenate(parts, axis=1) for parts in zip(*chunks, strict=True)]
-    moved, repeated = np.zeros(draws), 0.0
-    for sign, system, table in zip((1, -1), systems, tables, strict=False):
-        offsets = table - system.scores[:, None]
-        moved = moved + sign * offsets.mean(axis=0)
-        if (count := len(offsets)) > 1:
-            repeated += float(offsets.var(axis=0, ddof=1).mean()) / count
+    offsets = [t - s.scores[:, None] for s, t in zip(systems, tables, strict=True)]
+    moved = offsets[0].mean(axis=0) - (offsets[1].mean(axis=0) if len(systems) > 1 else 0.0)
+    own = [offsets[0] - offsets[1]] if paired else offsets
+    repeated = sum(float(o.var(axis=0, ddof=1).mean()) / len(o) for o in own if len(o) > 1)
     share = repeated / variance if (variance := float(moved.var())) > 0 else 0.0
-    scores = moved * np.sqrt(max(0.0, 1.0 - share))
-    squared_error = float(scores.var())
+    value = systems[0].value - sum(other.value for other in systems[1:])
+    parts = _seed_parts(systems, draws, random, paired)
+    drawn: Floats = value + moved * np.sqrt(max(0.0, 1.0 - share)) + parts
+    return drawn
+
+
+def _seed_parts(
+    systems: Sequence[_System], draws: int, random: np.random.Generator, paired: bool
+) -> Floats:
+    """Return how far a score, or a difference of two, moves with other seeds, [draws].
+
+    Of a single seed nothing is known: it moves by nothing. Paired seeds move together as far as
+    their scores are correlated.
+    """
+    total, normal, chi = np.zeros(draws), np.zeros(draws), np.ones(draws)
     for sign, system in zip((1, -1), systems, strict=False):
-        part, part_variance = system.seed_part(draws, random)
-        scores = scores + sign * (system.value + part)
-        squared_error += part_variance
-    low, high = np.quantile(scores, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high), float(np.sqrt(squared_error))
+        if (count := len(system.scores)) == 1:
+            continue
+        fresh = random.standard_normal((count, draws))
+        if paired and sign < 0:
+            shared = _correlation(systems[0].scores, systems[1].scores)
+            normal = shared * normal + np.sqrt(1 - shared**2) * fresh
+        else:
+            normal, chi = fresh, random.chisquare(count - 1, draws)
+        total = total + sign * system.seed_part(normal, chi)
+    return total
+
+
+def _correlation(first: Floats, second: Floats) -> float:
+    """Return the correlation of two systems' seeds; 0 where one of them does not vary."""
+    x, y = first - first.mean(), second - second.mean()
+    root = float(np.sqrt((x @ x) * (y @ y)))
+    return min(1.0, max(-1.0, float(x @ y) / root)) if root > 0 else 0.0
+
+
+def _ends(drawn: Floats, level: float) -> tuple[float, float, float]:
+    """Return low, high and standard error of draws.
+
+    The error is that of a normal score with an interval of this width: of two or three seeds the
+    draws have tails so long that their standard deviation is any number.
+    """
+    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
+    width = 2 * NormalDist().inv_cdf((1 + level) / 2)
+    return float(low), float(high), float(high - low) / width
 
 
 def _weights(

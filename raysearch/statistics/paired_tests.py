@@ -4,6 +4,7 @@ They are apart from the intervals because they test two models, not two systems 
 """
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -52,3 +53,13 @@ def sign_flip(differences: Floats, *, draws: int = 10_000, seed: int = 0) -> flo
         signs = random.integers(0, 2, len(values)) * 2 - 1
         extreme += abs(float(signs @ values)) >= observed
     return (extreme + 1) / (draws + 1)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Return the p-values of several tests, adjusted by Holm's step-down method, in their order."""
+    order = sorted(range(len(p_values)), key=lambda index: p_values[index])
+    adjusted, largest = [0.0] * len(p_values), 0.0
+    for rank, index in enumerate(order):
+        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[index]))
+        adjusted[index] = largest
+    return adjusted

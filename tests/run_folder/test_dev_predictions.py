@@ -29,7 +29,13 @@ def kept(tmp_path, task, columns, ids=None):
 
 def measured(table, task, metric, threshold=None):
     measure = dev_predictions.measure_of(table, tasks.get(task), metric, threshold)
-    return float(measure(np.ones((1, table.num_rows)))[0])
+    score = float(measure(np.ones((1, table.num_rows)))[0])
+    points = dev_predictions.points_of(table, tasks.get(task), metric, threshold)
+    assert (points is not None) == (metric in ("accuracy", "exact", "f1"))
+    if points is not None:
+        assert points.shape == (table.num_rows,)
+        assert points.mean() == pytest.approx(score, abs=1e-12)
+    return score
 
 
 @pytest.mark.parametrize("task", ["glue/cola", "glue/stsb", "race/middle"])

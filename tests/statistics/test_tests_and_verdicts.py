@@ -10,6 +10,7 @@ from raysearch.statistics import (
     Interval,
     Verdict,
     expected_best,
+    holm,
     mcnemar,
     selection_optimism,
     sign_flip,
@@ -71,3 +72,10 @@ def test_the_optimism_of_pure_noise_is_the_mean_of_its_maximum():
     scores = noise * stats.norm.ppf((np.arange(trials) + 0.5) / trials)  # no more than the noise
     assert selection_optimism(scores, noise) == pytest.approx(maximum, rel=0.1)
     assert selection_optimism([*(10 * scores)], noise) < 0.4 * maximum
+
+
+def test_holms_adjustment_is_that_of_his_example():
+    """The values are those of R: p.adjust(c(0.01, 0.04, 0.03, 0.005), "holm")."""
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.6, 0.7]) == [1.0, 1.0]
+    assert holm([]) == []

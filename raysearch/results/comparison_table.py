@@ -1,0 +1,117 @@
+"""The comparison of two runs as a table.
+
+It is apart from the comparison because that has numbers, and this the words for them.
+"""
+
+from .. import tasks
+from ..statistics import Difference
+from . import formatting
+from .comparison import ComparedScore, Comparison
+from .paper_table import format_interval
+from .table_rows import UNKNOWN, Cell, Row, Table
+
+COLUMNS = ("A", "B", "B - A", "95 %", "verdict", "p")
+ADJUSTED = "p (Holm)"
+
+
+def comparison_table(comparison: Comparison) -> Table:
+    """Return a row for each score of a comparison, in percent."""
+    tested = [score for score in comparison.scores if score.p is not None]
+    columns = (*COLUMNS, ADJUSTED) if len(tested) > 1 else COLUMNS
+    scores = [*comparison.scores, *([comparison.average] if comparison.average else [])]
+    return Table(
+        title="; ".join(
+            f"{letter}: {folder} ({study.model}, {study.recipe})"
+            for letter, folder, study in zip(
+                "AB", comparison.folders, comparison.studies, strict=True
+            )
+        ),
+        columns=columns,
+        rows=tuple(_row(score, len(columns)) for score in scores),
+        notes=tuple(_notes(comparison, tested)),
+    )
+
+
+def verdict(difference: Difference) -> str:
+    """Return in words what an interval says of which run is better."""
+    if difference.low > 0:
+        return "B better"
+    if difference.high < 0:
+        return "A better"
+    if difference.error == 0:
+        return "the same"
+    return f"cannot tell (sees {formatting.format_percent(difference.visible)})"
+
+
+def _row(score: ComparedScore, columns: int) -> Row:
+    difference, percent = score.difference, formatting.format_percent
+    cells = (
+        Cell(percent(score.first), score.first),
+        Cell(percent(score.second), score.second),
+        Cell(percent(difference.value, sign=True), difference.value),
+        Cell(format_interval(difference), [difference.low, difference.high]),
+        Cell(verdict(difference), verdict(difference).partition(" (")[0]),
+        _p_cell(score.p),
+        _p_cell(score.adjusted),
+    )
+    return Row(name=_name(score), cells=cells[:columns])
+
+
+def _name(score: ComparedScore) -> str:
+    if not score.task:
+        return score.name
+    return f"{formatting.column_title(tasks.get(score.task))} {score.name}"
+
+
+def _p_cell(p: float | None) -> Cell:
+    if p is None:
+        return UNKNOWN
+    return Cell("<0.001" if p < 0.001 else f"{p:.3f}", p)
+
+
+def _notes(comparison: Comparison, tested: list[ComparedScore]) -> list[str]:
+    """Return what the columns mean, and what was not compared."""
+    count, untested = len(comparison.scores), [s for s in comparison.scores if s.p is None]
+    report = comparison.studies[0].confirm.report
+    notes = [
+        f"B - A: dev, {report} over seeds, percent. 95 %: over seeds and examples together, the"
+        " same examples for A and B. A or B better if it excludes 0; else cannot tell, with the"
+        " smallest difference that is seen with 80 % power.",
+        f"Seeds: {_seeds(comparison)}.",
+    ]
+    if tested:
+        notes.append(
+            "p: paired test on the examples, of these trained models and not of other seeds:"
+            " McNemar's exact test with a seed each, else sign flips of the examples' means over"
+            " seeds (all signs of up to 16 examples that differ, else 10,000 random ones)."
+        )
+    if untested:
+        names = ", ".join(map(_name, untested))
+        notes.append(
+            f"{names}: no mean over examples, so that the test does not apply; the interval does."
+        )
+    if count > 1:
+        holm = f" {ADJUSTED} is adjusted for the {len(tested)} tests." if len(tested) > 1 else ""
+        notes.append(
+            f"{count} comparisons were made: of equal runs, one in 20 intervals excludes 0.{holm}"
+        )
+    notes += [f"{name}: not compared, {why}." for name, why in comparison.left_out.items()]
+    return [*notes, *comparison.notes]
+
+
+def _seeds(comparison: Comparison) -> str:
+    """Return how many seeds the scores rest on, and whether they are paired, in words."""
+    groups: dict[str, list[str]] = {}
+    for score in comparison.scores:
+        found = score.difference
+        text = f"{found.seeds} of A, {found.other_seeds} of B"
+        if found.paired:
+            text += ", the same ones, in pairs"
+        elif min(found.seeds, found.other_seeds) == 1:
+            text += "; of a single seed the interval covers the examples alone"
+        columns = groups.setdefault(text, [])
+        if (title := formatting.column_title(tasks.get(score.task))) not in columns:
+            columns.append(title)
+    if len(groups) == 1:
+        return next(iter(groups))
+    return "; ".join(f"{', '.join(columns)}: {text}" for text, columns in groups.items())

@@ -1,0 +1,78 @@
+"""What a plan of seeds and examples can see, against the spec's figures and simulated scores."""
+
+import math
+
+import numpy as np
+import pytest
+
+from raysearch.metrics.bootstrap_metrics import classification_measure
+from raysearch.statistics import (
+    Sample,
+    ScoreSample,
+    aggregate_error,
+    example_error,
+    interval,
+    maximum,
+    mean,
+    median,
+    seed_spread,
+    visible_difference,
+)
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "examples", "points"),
+    [
+        (0.866, 277, 4.0),  # RTE
+        (0.90, 408, 2.9),  # MRPC
+        (0.85, 1043, 2.2),  # CoLA
+        (0.955, 872, 1.4),  # SST-2
+        (0.90, 9815, 0.6),  # MNLI
+        (0.93, 10570, 0.5),  # SQuAD 1.1
+    ],
+)
+def test_one_models_interval_has_the_known_width_on_known_dev_sets(accuracy, examples, points):
+    assert round(100 * 1.96 * example_error("accuracy", accuracy, examples), 1) == points
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "mcc", "pearson"])
+def test_the_noise_of_the_examples_is_that_of_a_bootstrap(metric):
+    random = np.random.default_rng(2)
+    gold = random.integers(0, 2, 2000)
+    predicted = np.where(random.random(2000) < 0.8, gold, 1 - gold)
+    if metric == "pearson":
+        gold = random.standard_normal(2000)
+        predicted = gold + 0.5 * random.standard_normal(2000)
+    seed = ScoreSample(measures=[("dev", classification_measure(metric, predicted, gold))])
+    ours = interval([seed], {"dev": Sample.of_size(2000)}, draws=4000)
+    assert example_error(metric, ours.value, 2000) == pytest.approx(ours.error, rel=0.08)
+
+
+def test_the_spread_over_seeds_falls_with_the_root_of_the_training_examples():
+    assert seed_spread(3668) == 0.012
+    assert seed_spread(4 * 3668) == pytest.approx(0.006)
+
+
+@pytest.mark.parametrize(
+    ("aggregate", "seeds", "expected"),
+    # Medians of three and five normal numbers, the maximum of two: tables of order statistics.
+    [
+        (mean, 4, 0.5),
+        (median, 1, 1.0),
+        (median, 3, 0.6698),
+        (median, 5, 0.5356),
+        (maximum, 2, 0.8256),
+    ],
+)
+def test_the_error_of_an_aggregate_of_seeds(aggregate, seeds, expected):
+    assert aggregate_error(aggregate, seeds) == pytest.approx(expected, rel=0.02)
+
+
+def test_a_visible_difference_is_seen_in_four_of_five_studies():
+    example, spread, seeds, studies = 0.011, 0.02, 4, 20_000
+    visible = visible_difference(example, spread, seeds, mean)
+    random = np.random.default_rng(0)
+    errors = example * random.standard_normal(studies)
+    errors += (spread * random.standard_normal((seeds, studies))).mean(0)
+    seen = np.abs(visible + errors) > 1.96 * math.hypot(example, spread / 2)
+    assert seen.mean() == pytest.approx(0.8, abs=0.01)
