@@ -8,11 +8,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-STANDARD_ERRORS = 1.0  # of the difference of two means, by which a dropped one lies behind
+STANDARD_ERRORS = 1.0  # benchmarks/confirmation.py compares it with other rules
 MIN_SCORES = 2  # of a configuration, before their spread is known
 
 
-def fallen_behind(scores: Sequence[Sequence[float]], leader: int) -> list[int]:
+def fallen_behind(
+    scores: Sequence[Sequence[float]], leader: int, standard_errors: float = STANDARD_ERRORS
+) -> list[int]:
     """Return the configurations whose mean is too far below the leader's to catch up.
 
     The spread of the seeds is pooled over all configurations, as few seeds tell little about one.
@@ -20,6 +22,7 @@ def fallen_behind(scores: Sequence[Sequence[float]], leader: int) -> list[int]:
     Args:
         scores: of each configuration, one for each of its seeds.
         leader: the index of the configuration with which the others are compared.
+        standard_errors: of the difference of two means, by which one lies behind.
 
     Returns:
         Indices; none as long as no configuration has MIN_SCORES scores.
@@ -35,6 +38,6 @@ def fallen_behind(scores: Sequence[Sequence[float]], leader: int) -> list[int]:
         if index == leader or not group:
             continue
         error = math.sqrt(variance * (1 / len(best) + 1 / len(group)))
-        if float(np.mean(best) - np.mean(group)) > STANDARD_ERRORS * error:
+        if float(np.mean(best) - np.mean(group)) > standard_errors * error:
             behind.append(index)
     return behind

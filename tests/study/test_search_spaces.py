@@ -11,6 +11,7 @@ from support.paths import ROOT
 
 from raysearch import study
 from raysearch.recipes.schedule import make_schedule
+from raysearch.results.confirmation import expected_trials
 from raysearch.search_space import count_points
 from raysearch.tasks import TASKS, glue
 
@@ -86,6 +87,13 @@ def test_a_study_is_named_after_its_file_and_trains_known_tasks(shipped):
     assert set(shipped.per_task) <= set(shipped.tasks)
 
 
+def test_five_printed_seeds_are_chosen_on_others_for_fewer_trials_than_on_the_same(shipped):
+    confirm = shipped.confirm
+    if confirm.top > 1 and len(confirm.seeds) == 5:
+        trials = expected_trials(confirm, confirm.top, published=False)
+        assert (len(confirm.choose), trials) == (3, 14)
+
+
 def test_every_task_has_something_to_search(shipped):
     for task in shipped.tasks:
         assert shipped.resolve(task).space
@@ -97,7 +105,7 @@ def test_searches_confirm_over_fresh_seeds(shipped):
         assert not shipped.confirm.seeds
         return
     assert len(shipped.confirm.seeds) >= 3
-    assert shipped.search.seed not in shipped.confirm.seeds
+    assert shipped.search.seed not in (*shipped.confirm.choose, *shipped.confirm.seeds)
     assert shipped.confirm.top <= min(
         shipped.resolve(task).planned_trials for task in shipped.tasks
     )
