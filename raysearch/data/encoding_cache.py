@@ -230,10 +230,10 @@ def example_ends(table: pa.Table) -> Sequence[int] | np.ndarray:
 
 def subsample(table: pa.Table, count: int | None) -> pa.Table:
     """Return the rows of `count` examples, evenly spread over the file; all rows for None."""
-    total = len(example_ends(table))
-    if count is None or count >= total:
+    ends = example_ends(table)
+    if count is None or count >= len(ends):
         return table
-    return _select_examples(table, spread_indices(total, count))
+    return _select_examples(table, ends, spread_indices(len(ends), count))
 
 
 def divide(table: pa.Table, held_out: Mask) -> tuple[pa.Table, pa.Table]:
@@ -245,14 +245,16 @@ def divide(table: pa.Table, held_out: Mask) -> tuple[pa.Table, pa.Table]:
     """
     ends = example_ends(table)
     assert len(ends) == len(held_out), "the examples that were divided are others"
-    parts = (np.flatnonzero(~held_out), np.flatnonzero(held_out))
-    searched, printed = (_select_examples(table, chosen) for chosen in parts)
+    searched, printed = (
+        _select_examples(table, ends, np.flatnonzero(chosen)) for chosen in (~held_out, held_out)
+    )
     return searched, printed
 
 
-def _select_examples(table: pa.Table, chosen: Iterable[int]) -> pa.Table:
-    """Return the rows of the examples with these indices."""
-    ends = example_ends(table)
+def _select_examples(
+    table: pa.Table, ends: Sequence[int] | np.ndarray, chosen: Iterable[int]
+) -> pa.Table:
+    """Return the rows of the examples with these indices; `ends` is of `example_ends`."""
     spans = [(ends[index - 1] if index else 0, ends[index]) for index in chosen]
     return pa.concat_tables(
         [table.slice(start, end - start) for start, end in spans]

@@ -225,7 +225,8 @@ def _measurement_note(study: Study) -> str:
         groups.setdefault(task.metric, []).append(formatting.column_title(task))
     names = "; ".join(f"{metric} of {', '.join(group)}" for metric, group in groups.items())
     seeds = f"{study.confirm.report} over seeds, " if study.confirm.seeds else ""
-    text = f"Result: dev, {seeds}{study.search.select} evaluation, percent. {names}."
+    part = "dev" if study.search.hold_out is None else "held-out part of dev"
+    text = f"Result: {part}, {seeds}{study.search.select} evaluation, percent. {names}."
     codes = dict.fromkeys(c for name in study.tasks for c in tasks.get(name).languages[:1])
     if codes and study.search.select_on == "mean":
         text += " Selected on the mean over languages: not zero-shot."
@@ -263,8 +264,9 @@ def _division_notes(leaders: Leaders) -> list[str]:
 
 
 def _counts(counts: Iterable[int]) -> str:
-    """Return the numbers of examples in dev splits: "4,908/4,916"; equal ones once."""
-    return "/".join(dict.fromkeys(f"{count:,}" for count in counts))
+    """Return the numbers of examples in dev splits: "4,908/4,916", or one that all of them have."""
+    texts = [f"{count:,}" for count in counts]
+    return texts[0] if len(set(texts)) == 1 else "/".join(texts)
 
 
 def _result_notes(study: Study, records: Records, leaders: Leaders) -> list[str]:

@@ -244,10 +244,8 @@ class Session:
         hyper = self.study.resolve(record.task).hyperparameters(record.configuration)
         names = tasks.get(record.task).slug, kept_weights.FOLDER
         folder_inside(self.folder, *names)
-        pretrained, trial = (
-            self.preparation.pretrained(record.task),
-            self._trial(record, counted.scores),
-        )
+        pretrained = self.preparation.pretrained(record.task)
+        trial = self._trial(record, counted.scores)
         save_model(self._weights(record), pretrained, model.weights, hyper, trial)
         run = kept_weights.run_of(self.folder)
         mark(self._weights(record), run)

@@ -176,3 +176,21 @@ def test_real_dev_sets_are_divided_into_halves_whose_texts_are_apart(name):
         for example, side in zip(examples, masks[split], strict=True):
             texts[bool(side)].update(example.keys)
     assert not texts[False] & texts[True]
+
+
+def test_the_best_of_24_is_printed_too_high_without_a_division_and_right_with_it():
+    """Systems that are all as good as each other: what the best one gains on a part is luck.
+
+    Every example counts as its difference from the mean of all systems, whose error is 0.
+    """
+    random, examples, true = np.random.default_rng(8), labelled((600, 443)), 0.8
+    masks = [dev_parts.held_out(RTE, {"dev": examples}, 0.5, seed)["dev"] for seed in range(20)]
+    whole, apart = [], []
+    for study in range(2000):
+        right = random.random((24, len(examples))) < true
+        gain, held = right - right.mean(axis=0), masks[study % len(masks)]
+        whole.append(gain[right.mean(axis=1).argmax()].mean())
+        apart.append(gain[right[:, ~held].mean(axis=1).argmax()][held].mean())
+    # The best of 24 normals lies 1.95 spreads above their mean, here of 0.4 / sqrt(1043).
+    assert 100 * np.mean(whole) == pytest.approx(195 * 0.4 / 1043**0.5, abs=0.1)
+    assert abs(100 * np.mean(apart)) < 0.1

@@ -1,9 +1,11 @@
 """A lane's worker with a toy broker: requests, decisions, checkpoints. No Ray is started."""
 
+import io
 from types import SimpleNamespace
 
 import pytest
 import torch
+from pyarrow import parquet
 
 from raysearch import study
 from raysearch.search import data_preparation
@@ -49,20 +51,29 @@ class ToyBroker:
 
 
 @pytest.fixture
-def data(monkeypatch, tmp_path):
-    """What the preparation publishes for the toy task; Ray's references are the values."""
+def prepare(monkeypatch, tmp_path):
+    """Returns what the preparation publishes for the toy task; Ray's references are the values."""
     toy_ray = SimpleNamespace(put=lambda x: x, get=lambda x: x)
     monkeypatch.setattr(data_preparation, "ray", toy_ray)
     monkeypatch.setattr(workers.ray, "put", toy_ray.put)
     monkeypatch.setattr(workers.ray, "get", toy_ray.get)
     monkeypatch.setattr(workers, "_device", lambda: torch.device("cpu"))
-    published = {}
-    broker = SimpleNamespace(publish_data=SimpleNamespace(remote=published.__setitem__))
-    preparation = data_preparation.BackgroundPreparation(
-        study.parse(STUDY), tmp_path, broker, lambda line: None
-    )
-    preparation._provide(TOY)
-    return published[TOY]
+
+    def prepared(**parts):
+        published = {}
+        broker = SimpleNamespace(publish_data=SimpleNamespace(remote=published.__setitem__))
+        preparation = data_preparation.BackgroundPreparation(
+            study.parse({**STUDY, **parts}), tmp_path, broker, lambda line: None
+        )
+        preparation._provide(TOY)
+        return published[TOY]
+
+    return prepared
+
+
+@pytest.fixture
+def data(prepare):
+    return prepare()
 
 
 def request(serial, trial="a", **values):
@@ -91,6 +102,32 @@ def reports(broker, serial=1):
     """Return the reports of a request."""
     messages = [message for number, message in broker.messages if number == serial]
     return [message.report for message in messages if isinstance(message, TrialReport)]
+
+
+@pytest.mark.parametrize("examples", [500, 40])
+def test_a_divided_dev_split_is_scored_in_two_parts_that_are_the_whole(prepare, tmp_path, examples):
+    fixed = {**STUDY["fixed"], "dev_examples": examples}
+    scores, tables = [], []
+    for search in ({}, {"hold_out": 0.3}):
+        selector = "search.accuracy" if search else "dev.accuracy"
+        asked = request(1, keep=True, selector=selector, configuration={"LR": 1e-2})
+        broker = ToyBroker(prepare(fixed=fixed, search=search), asked)
+        work(broker, tmp_path / "checkpoints")
+        scores.append([report.scores for report in reports(broker)])
+        tables.append(parquet.read_table(io.BytesIO(broker.models["a"].predictions)))
+        plan = broker.attempts[0].plan
+    held = round(0.3 * examples)
+    assert (plan.searched, plan.held_out) == ({"dev": examples - held}, {"dev": held})
+    for whole, parts in zip(*scores, strict=True):  # the same training, so the same predictions
+        assert parts.keys() == {"search.accuracy", "dev.accuracy"}
+        mean = (examples - held) * parts["search.accuracy"] + held * parts["dev.accuracy"]
+        assert mean / examples == pytest.approx(whole["dev.accuracy"])
+    whole, kept = tables
+    assert kept.num_rows == held
+    assert set(kept["id"].to_pylist()) < set(whole["id"].to_pylist())
+    best = max(scores[1], key=lambda parts: parts["search.accuracy"])
+    right = kept["prediction"].to_numpy() == kept["gold"].to_numpy()
+    assert right.mean() == pytest.approx(best["dev.accuracy"])
 
 
 @pytest.mark.slow
