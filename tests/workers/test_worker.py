@@ -95,7 +95,7 @@ def reports(broker, serial=1):
 
 @pytest.mark.slow
 def test_a_worker_serves_requests_until_its_lane_closes(data, tmp_path):
-    broker = ToyBroker(data, request(1), request(2, "b", keep=True, attempt=3))
+    broker = ToyBroker(data, request(1), request(2, "b", keep_weights=True, keep_predictions=True, attempt=3))
     work(broker, tmp_path / "checkpoints")
     assert broker.started == 1
     attempts = [(a.trial, a.attempt, a.from_step) for a in broker.attempts]
@@ -112,8 +112,16 @@ def test_a_worker_serves_requests_until_its_lane_closes(data, tmp_path):
     assert [r.scores for r in reports(broker, 1)] == [r.scores for r in reports(broker, 2)]
 
 
+@pytest.mark.parametrize("select", ["best", "last"])
+def test_predictions_are_kept_without_weights(data, tmp_path, select):
+    broker = ToyBroker(data, request(1, keep_predictions=True, select=select))
+    work(broker, tmp_path / "checkpoints")
+    assert broker.models["a"].weights is None
+    assert broker.models["a"].predictions
+
+
 def test_a_stopped_trial_leaves_no_end_and_no_weights_and_the_next_one_runs(data, tmp_path):
-    rungs = {"rungs": (0.5,), "keep": True}
+    rungs = {"rungs": (0.5,), "keep_weights": True}
     broker = ToyBroker(
         data, request(1, **rungs), request(2, "b", **rungs), decisions=[Decision.STOP]
     )
