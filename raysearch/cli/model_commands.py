@@ -76,29 +76,34 @@ def convert(
     epilog=examples(
         "raysearch score squad/v1.1 --data DATA --predictions predictions.json",
         "raysearch score xtreme/panx --data DATA --predictions predictions.tsv --split test-de",
+        "raysearch score glue/rte --predictions runs/minilm-glue",
     )
 )
 @guarded
 def score(
     task: Annotated[str, typer.Argument(help="The name of a task, such as squad/v2.0.")],
-    data: Annotated[
-        Path,
-        typer.Option(help="The file of the correct answers, or the folder of the benchmarks."),
-    ],
     predictions: Annotated[
         Path,
         typer.Option(
-            help="The predictions in the benchmark's own format; or a folder with a file for each"
-            " language."
+            help="The predictions in the benchmark's own format; a folder with a file for each"
+            " language; or dev predictions that a run has kept: TRIAL.parquet, its folder, or the"
+            " run folder."
         ),
     ],
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            help="The file of the correct answers, or the folder of the benchmarks. Kept"
+            " predictions need none; with it their labels are compared."
+        ),
+    ] = None,
     split: Split = None,
     null_odds: NullOdds = None,
     threshold: Threshold = None,
     as_official: AsOfficial = False,
     as_json: AsJson = False,
 ) -> None:
-    """Print the official scores of a prediction file in percent. No model is needed."""
+    """Print the official scores of predictions in percent. No model is needed."""
     from ..predictions import scoring
 
     scoring.print_scores(

@@ -39,6 +39,7 @@ __all__ = [
     "TokenStream",
     "cache_folder",
     "concat_splits",
+    "evenly_spread",
     "example_ends",
     "is_token_stream",
     "prepare",
@@ -231,11 +232,19 @@ def subsample(table: pa.Table, count: int | None) -> pa.Table:
     ends = example_ends(table)
     if count is None or count >= len(ends):
         return table
-    chosen = np.linspace(0, len(ends) - 1, count).astype(int)
+    chosen = evenly_spread(len(ends), count)
     spans = [(ends[index - 1] if index else 0, ends[index]) for index in chosen]
     return pa.concat_tables(
         [table.slice(start, end - start) for start, end in spans]
     ).combine_chunks()
+
+
+def evenly_spread(examples: int, count: int | None) -> np.ndarray:
+    """Return the indices of `count` of the examples of a file, evenly spread; all for None."""
+    if count is None or count >= examples:
+        return np.arange(examples)
+    indices: np.ndarray = np.linspace(0, examples - 1, count).astype(int)
+    return indices
 
 
 def tokenizer_digest(tokenizer: Any) -> str:

@@ -1,4 +1,4 @@
-"""Outputs of a model for all examples of a split, and scores over several splits.
+"""Outputs of a model for all examples of a split.
 
 It is apart from the trainer because predictions with a finished model need it without training. It
 never updates a parameter.
@@ -10,7 +10,6 @@ from contextlib import AbstractContextManager
 import numpy as np
 import torch
 
-from .. import metrics
 from ..data.dataset import EncodedDataset
 from ..data.sampling import length_sorted_batches
 from ..heads import HEADS
@@ -104,13 +103,3 @@ def _batch_outputs(
         for half in (rows[:middle], rows[middle:])
         for part in _batch_outputs(model, examples, half, device, forward, hyper)
     ]
-
-
-def multilingual_scores(splits: list[dict[str, float]]) -> dict[str, float]:
-    """Return "dev.mean." and "dev.gap." of each metric, see `metrics.over_languages`.
-
-    Args:
-        splits: the scores of each language; the first is the language of the training data.
-    """
-    scores = metrics.over_languages(splits[0], splits[1:])
-    return {f"dev.{name}": value for name, value in scores.items()}

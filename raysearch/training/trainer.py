@@ -21,10 +21,10 @@ from ..models.reusable import export_weights
 from ..recipes.schedule import learning_rate
 from ..run_folder import dev_predictions
 from ..run_folder.outcomes import ReportStatus
-from ..run_folder.report import Report
+from ..run_folder.report import Report, dev_scores
 from . import precision
 from .distributed import DistributedContext
-from .evaluation import multilingual_scores, predict_outputs
+from .evaluation import predict_outputs
 from .gradient_accumulation import GradientAccumulator, MicroBatchLimit, add_to_sums
 from .job import Job
 from .optimizer import AdamW
@@ -177,10 +177,10 @@ class Trainer:
         """Score the dev splits; return the report, and keep the weights if they are the best."""
         job, stuck, chance = self.job, False, False
         head = HEADS[job.task.head]
-        scores: dict[str, float] = {}
-        split_scores: list[dict[str, float]] = []
+        scores_by_split: dict[str, dict[str, float]] = {}
         predictions_by_split: dict[str, Any] = {}
-        for index, (name, examples) in enumerate(job.dev.items()):
+        first, *_ = job.dev
+        for name, examples in job.dev.items():
             outputs = predict_outputs(
                 self.forward,
                 examples,
@@ -194,14 +194,11 @@ class Trainer:
                 return self._report({}, "diverged")
             predictions = head.decode(outputs, examples, job.hyper)
             predictions_by_split[name] = predictions
-            prefix = f"dev.{name}." if index else "dev."
-            split_scores.append(head.score(predictions, examples, job.task, job.hyper))
-            scores |= {prefix + metric: value for metric, value in split_scores[-1].items()}
-            if not index:
+            scores_by_split[name] = head.score(predictions, examples, job.task, job.hyper)
+            if name == first:
                 stuck = self._is_stuck(predictions, examples)
                 chance = self._is_at_chance(predictions, examples)
-        if job.task.languages:
-            scores |= multilingual_scores(split_scores)
+        scores = dev_scores(scores_by_split, first, multilingual=bool(job.task.languages))
         if job.keep_predictions and (job.select == "last" or self._is_best(scores)):
             self._keep_predictions(predictions_by_split)
         self._stuck_evaluations = self._stuck_evaluations + 1 if stuck else 0

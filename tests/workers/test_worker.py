@@ -3,7 +3,7 @@
 from types import SimpleNamespace
 
 import pytest
-import torch
+from support.local_runs import ToyBroker, without_ray
 
 from raysearch import study
 from raysearch.search import data_preparation
@@ -15,47 +15,10 @@ TOY = "toy/grammar"
 STUDY = {"tasks": [TOY], "model": "scratch:1x64", "fixed": {"EPOCH": 1, "epoch_examples": 128}}
 
 
-class ToyBroker:
-    """Stands for Ray's handle of the broker: it hands out requests and keeps messages."""
-
-    def __init__(self, data, *requests, decisions=()):
-        self.data, self.requests, self.decisions = data, list(requests), list(decisions)
-        self.messages, self.attempts, self.models, self.started = [], [], {}, 0
-
-    def __getattr__(self, name):
-        return SimpleNamespace(remote=getattr(self, f"on_{name}"))
-
-    def on_worker_started(self, lane):
-        self.started += 1
-
-    def on_get_data(self, task):
-        return self.data
-
-    def on_next_request(self, lane, after):
-        return self.requests.pop(0) if self.requests else None
-
-    def on_attempt_started(self, lane, serial, progress):
-        self.attempts.append(progress)
-
-    def on_heartbeat(self, lane, serial, seconds, step):
-        pass
-
-    def on_report(self, lane, serial, message):
-        self.messages.append((serial, message))
-        return self.decisions.pop(0) if self.decisions else Decision.CONTINUE
-
-    def on_put_model(self, trial, model):
-        self.models[trial] = model[0]
-
-
 @pytest.fixture
 def data(monkeypatch, tmp_path):
     """What the preparation publishes for the toy task; Ray's references are the values."""
-    toy_ray = SimpleNamespace(put=lambda x: x, get=lambda x: x)
-    monkeypatch.setattr(data_preparation, "ray", toy_ray)
-    monkeypatch.setattr(workers.ray, "put", toy_ray.put)
-    monkeypatch.setattr(workers.ray, "get", toy_ray.get)
-    monkeypatch.setattr(workers, "_device", lambda: torch.device("cpu"))
+    without_ray(monkeypatch)
     published = {}
     broker = SimpleNamespace(publish_data=SimpleNamespace(remote=published.__setitem__))
     preparation = data_preparation.BackgroundPreparation(
@@ -95,7 +58,9 @@ def reports(broker, serial=1):
 
 @pytest.mark.slow
 def test_a_worker_serves_requests_until_its_lane_closes(data, tmp_path):
-    broker = ToyBroker(data, request(1), request(2, "b", keep_weights=True, keep_predictions=True, attempt=3))
+    broker = ToyBroker(
+        data, request(1), request(2, "b", keep_weights=True, keep_predictions=True, attempt=3)
+    )
     work(broker, tmp_path / "checkpoints")
     assert broker.started == 1
     attempts = [(a.trial, a.attempt, a.from_step) for a in broker.attempts]
