@@ -17,6 +17,7 @@ from .options import (
     Family,
     Head,
     NullOdds,
+    PredictedSplit,
     Split,
     TasksOfRun,
     Threshold,
@@ -30,6 +31,7 @@ from .options import (
     epilog=examples(
         "raysearch predict runs/minilm-glue --to submission",
         "raysearch predict runs/minilm-glue/glue-rte/best --to out --tasks glue/rte --data DATA",
+        "raysearch predict runs/minilm-glue --to dev --split dev",
     )
 )
 @guarded
@@ -40,12 +42,13 @@ def predict(
     to: Annotated[Path, typer.Option(help="The folder to write the prediction files to.")],
     data: Annotated[Path | None, data_option("the folder that the run has read")] = None,
     tasks: TasksOfRun = None,
+    split: PredictedSplit = None,
 ) -> None:
-    """Predict test splits with the best models, in the file formats of the benchmarks."""
+    """Predict test or dev splits with the best models, in the benchmarks' file formats."""
     from ..predictions.prediction import predict as predict_all
 
     names = tuple(tasks.split(",")) if tasks else None
-    for path in predict_all(source, to=to, data=data, names=names, note=print_line):
+    for path in predict_all(source, to=to, data=data, names=names, split=split, note=print_line):
         print_line(path)
 
 

@@ -107,6 +107,14 @@ Split = Annotated[
         " the files show."
     ),
 ]
+PredictedSplit = Annotated[
+    str | None,
+    typer.Option(
+        "--split",
+        help="The splits to predict: test, dev, or the name of one, such as dev.mismatched or"
+        " dev-de. Default: the splits that the benchmark takes.",
+    ),
+]
 NullOdds = Annotated[
     Path | None,
     typer.Option(
