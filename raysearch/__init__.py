@@ -10,12 +10,14 @@ __version__ = "0.2.0"
 # Public name -> the module that defines it. A module is imported when one of its names is first
 # used, so that reading a study loads neither Ray nor torch.
 _DEFINED_IN = {
+    "Evaluation": "predictions.model_evaluation",
     "InputError": "errors",
     "Lanes": "preflight",
     "RankedConfiguration": "results.leaderboard",
     "RaysearchError": "errors",
     "Run": "search",
     "Study": "study",
+    "evaluate": "predictions.model_evaluation",
     "load": "study",
     "paper_table": "results",
     "parse": "study",

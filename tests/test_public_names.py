@@ -13,12 +13,14 @@ import raysearch
 HEAVY = {"torch", "transformers", "ray", "optuna", "pyarrow", "pydantic", "numpy", "typer"}
 # Public name -> what it is, and the module that defines it.
 NAMES = {
+    "Evaluation": ("class", "raysearch.predictions.model_evaluation"),
     "InputError": ("class", "raysearch.errors"),
     "Lanes": ("class", "raysearch.preflight.resources"),
     "RankedConfiguration": ("class", "raysearch.results.leaderboard"),
     "RaysearchError": ("class", "raysearch.errors"),
     "Run": ("class", "raysearch.search.run_study"),
     "Study": ("class", "raysearch.study.schema"),
+    "evaluate": ("function", "raysearch.predictions.model_evaluation"),
     "load": ("function", "raysearch.study.loading"),
     "paper_table": ("function", "raysearch.results.paper_table"),
     "parse": ("function", "raysearch.study.loading"),

@@ -3,6 +3,7 @@
 They only parse and print. Other packages do the work and are imported when a command needs them.
 """
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +15,8 @@ from .exit_codes import guarded
 from .options import (
     AsJson,
     AsOfficial,
+    EvaluatedSplit,
+    EvaluationSettings,
     Family,
     Head,
     NullOdds,
@@ -24,6 +27,7 @@ from .options import (
     Tokenizer,
     data_option,
     examples,
+    parse_folder,
 )
 
 
@@ -50,6 +54,50 @@ def predict(
     names = tuple(tasks.split(",")) if tasks else None
     for path in predict_all(source, to=to, data=data, names=names, split=split, note=print_line):
         print_line(path)
+
+
+@app.command(
+    epilog=examples(
+        "raysearch evaluate runs/minilm-glue/glue-rte/best --tasks glue/rte --data DATA",
+        "raysearch evaluate my-mnli --tasks glue/mnli --data DATA --set max_length=256",
+    )
+)
+@guarded
+def evaluate(
+    model: Annotated[
+        Path, typer.Argument(help="A transformers folder with a trained head, by any program.")
+    ],
+    tasks: Annotated[
+        str, typer.Option(help="The tasks to score, separated by commas, such as glue/rte.")
+    ],
+    data: Annotated[
+        Path,
+        typer.Option(
+            parser=parse_folder, metavar="PATH", help="The folder of the benchmarks' folders."
+        ),
+    ],
+    settings: EvaluationSettings = None,
+    split: EvaluatedSplit = "dev",
+    to: Annotated[
+        Path | None,
+        typer.Option(help="A folder to write the predictions to. Default: none are written."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Score a fine-tuned model on dev splits, with 95 % intervals. No run is needed."""
+    from ..predictions import model_evaluation
+
+    result = model_evaluation.evaluate(
+        model,
+        tasks=tasks.split(","),
+        data=data,
+        settings=settings,
+        split=split,
+        to=to,
+        note=lambda line: print(printable(line), file=sys.stderr),
+    )
+    form = model_evaluation.json_text if as_json else model_evaluation.plain_text
+    print(form(result) if as_json else printable(form(result), lines=True))
 
 
 @app.command(

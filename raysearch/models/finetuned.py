@@ -112,7 +112,11 @@ def _refuse_unfit(model: PreTrainedModel, info: Mapping[str, Any], task: Task, s
         if missing_head:
             text = f"no trained head in it: {', '.join(missing_head)}; a run's best/ has one"
             raise _refusal(source, text, with_source=False)
-        if (outputs := model.config.num_labels) != task.outputs:
+        # Transformers' head of several options has one output, whatever num_labels says.
+        own = task.facts.groups_options and type(model).__name__.endswith(
+            task.facts.model_classes[0]
+        )
+        if not own and (outputs := model.config.num_labels) != task.outputs:
             text = f"its head has {outputs} outputs, {task.name} has {task.outputs}"
             raise _refusal(source, text, with_source=False)
     texts = []

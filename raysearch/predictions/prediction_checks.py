@@ -43,7 +43,7 @@ def find_problems(
     models: Sequence[tuple[Task, Path]],
     splits: Splits,
     root: Path,
-    to: Path,
+    to: Path | None,
     names: Sequence[str],
 ) -> list[Problem]:
     """Return why predictions cannot be made or written.
@@ -52,7 +52,7 @@ def find_problems(
         models: the tasks to predict, each with the folder of its model.
         splits: of `choose_splits`.
         root: the data folder.
-        to: the folder for the submission files.
+        to: the folder for the files of predictions; None: none are written.
         names: the tasks that were requested. A task that another one's model predicts needs test
             files only if it is one of them.
     """
@@ -64,6 +64,8 @@ def find_problems(
             task, folder, root, splits[task.name], required=task.name in required
         )
     ]
+    if to is None:
+        return problems
     return problems + _output_problems(to, [x for task, _ in models for x in splits[task.name]])
 
 

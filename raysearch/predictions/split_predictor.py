@@ -50,6 +50,12 @@ class SplitPredictor:
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self._model = finetuned.load_finetuned(job.folder, job.task, device, warn)
 
+    @property
+    def limit(self) -> int:
+        """Return the most tokens of a row that the model has positions for."""
+        limit: int = self._tokenizer.model_max_length
+        return limit
+
     def __call__(self, split: Split, count: int | None = None) -> tuple[EncodedDataset, Any]:
         """Return the examples of a split and their predictions, see `TaskHead.decode`.
 

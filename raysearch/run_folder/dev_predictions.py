@@ -25,7 +25,7 @@ from ..metrics.bootstrap_metrics import (
     masked_lm_measure,
     tag_measure,
 )
-from ..statistics import Sample
+from ..statistics import Sample, ScoreSample
 from ..storage import file_inside, folder_inside, open_regular, write_atomically
 from ..tasks import Task
 from .trial_records import Record
@@ -215,6 +215,28 @@ def sample_of(table: pa.Table) -> Sample:
     if "group" in table.column_names:
         return Sample.of_groups(table.column("group").to_numpy())
     return Sample.of_size(table.num_rows)
+
+
+def score_sample(
+    tables: Mapping[str, pa.Table], task: Task, metric: str, threshold: float | None
+) -> tuple[ScoreSample, dict[str, Sample]]:
+    """Return what a model scores on some splits, whose mean counts, and their samples.
+
+    A translated dev set has the ids of the first one, and both are resampled together.
+
+    Args:
+        tables: dev split -> its predictions.
+        task: see `measure_of`, and so the others.
+        metric: see `measure_of`.
+        threshold: see `measure_of`.
+    """
+    first, *_ = tables
+    measures, samples = [], {}
+    for split, table in tables.items():
+        sample = first if table["id"].equals(tables[first]["id"]) else split
+        measures.append((sample, measure_of(table, task, metric, threshold)))
+        samples[sample] = sample_of(tables[sample])
+    return ScoreSample(measures=measures), samples
 
 
 def _columns_of(task: Task) -> dict[str, pa.DataType]:
