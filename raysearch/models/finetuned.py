@@ -17,6 +17,7 @@ from ..errors import InputError, Problem
 from ..heads import HEADS
 from ..tasks import Task
 from .auto_models import ARCHITECTURES, attach_head
+from .first_token_only import keep_first_token_only
 from .folder_checks import check_sizes
 from .label_order import output_order, reorder
 from .pretrained import empty_model, from_hub, not_finite
@@ -91,6 +92,8 @@ def load_finetuned(
         reorder(model, order)
     model.to(device)  # type: ignore[arg-type]  # transformers decorates `to` as a function
     model.train(False)
+    if task.facts.reads_first_token:  # as in training, so that outputs are equal bit by bit
+        keep_first_token_only(model)
     return model
 
 
