@@ -10,6 +10,7 @@ __version__ = "0.2.0"
 # Public name -> the module that defines it. A module is imported when one of its names is first
 # used, so that reading a study loads neither Ray nor torch.
 _DEFINED_IN = {
+    "Evaluation": "predictions.model_evaluation",
     "InputError": "errors",
     "Lanes": "preflight",
     "RankedConfiguration": "results.leaderboard",
@@ -17,6 +18,7 @@ _DEFINED_IN = {
     "Run": "search",
     "Study": "study",
     "compare": "results.comparison",
+    "evaluate": "predictions.model_evaluation",
     "load": "study",
     "paper_table": "results",
     "parse": "study",

@@ -62,9 +62,9 @@ LIGHT = (
     "study", "run_folder", "preflight", "results", "data/readers", "cli", "api",
     "workers/messages",
     *(f"predictions/{name}" for name in (
-        "error_collection", "folders", "gold_scores", "json_files", "multilingual", "references",
-        "result", "row_errors", "scoring", "split_detection", "split_names",
-        "text_files",
+        "error_collection", "folders", "gold_scores", "json_files", "kept_files", "kept_gold",
+        "kept_scores", "multilingual", "references", "result", "row_errors", "scoring",
+        "split_detection", "split_names", "text_files",
     )),
     *(f"data/augmentation/{name}" for name in (
         "alignment", "code_switching", "dictionaries", "resources", "subword_sampling",

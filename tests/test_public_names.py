@@ -13,6 +13,7 @@ import raysearch
 HEAVY = {"torch", "transformers", "ray", "optuna", "pyarrow", "pydantic", "numpy", "typer"}
 # Public name -> what it is, and the module that defines it.
 NAMES = {
+    "Evaluation": ("class", "raysearch.predictions.model_evaluation"),
     "InputError": ("class", "raysearch.errors"),
     "Lanes": ("class", "raysearch.preflight.resources"),
     "RankedConfiguration": ("class", "raysearch.results.leaderboard"),
@@ -20,6 +21,7 @@ NAMES = {
     "Run": ("class", "raysearch.search.run_study"),
     "Study": ("class", "raysearch.study.schema"),
     "compare": ("function", "raysearch.results.comparison"),
+    "evaluate": ("function", "raysearch.predictions.model_evaluation"),
     "load": ("function", "raysearch.study.loading"),
     "paper_table": ("function", "raysearch.results.paper_table"),
     "parse": ("function", "raysearch.study.loading"),

@@ -3,6 +3,7 @@
 They only parse and print. Other packages do the work and are imported when a command needs them.
 """
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -14,15 +15,19 @@ from .exit_codes import guarded
 from .options import (
     AsJson,
     AsOfficial,
+    EvaluatedSplit,
+    EvaluationSettings,
     Family,
     Head,
     NullOdds,
+    PredictedSplit,
     Split,
     TasksOfRun,
     Threshold,
     Tokenizer,
     data_option,
     examples,
+    parse_folder,
 )
 
 
@@ -30,6 +35,7 @@ from .options import (
     epilog=examples(
         "raysearch predict runs/minilm-glue --to submission",
         "raysearch predict runs/minilm-glue/glue-rte/best --to out --tasks glue/rte --data DATA",
+        "raysearch predict runs/minilm-glue --to dev --split dev",
     )
 )
 @guarded
@@ -40,13 +46,58 @@ def predict(
     to: Annotated[Path, typer.Option(help="The folder to write the prediction files to.")],
     data: Annotated[Path | None, data_option("the folder that the run has read")] = None,
     tasks: TasksOfRun = None,
+    split: PredictedSplit = None,
 ) -> None:
-    """Predict test splits with the best models, in the file formats of the benchmarks."""
+    """Predict test or dev splits with the best models, in the benchmarks' file formats."""
     from ..predictions.prediction import predict as predict_all
 
     names = tuple(tasks.split(",")) if tasks else None
-    for path in predict_all(source, to=to, data=data, names=names, note=print_line):
+    for path in predict_all(source, to=to, data=data, names=names, split=split, note=print_line):
         print_line(path)
+
+
+@app.command(
+    epilog=examples(
+        "raysearch evaluate runs/minilm-glue/glue-rte/best --tasks glue/rte --data DATA",
+        "raysearch evaluate my-mnli --tasks glue/mnli --data DATA --set max_length=256",
+    )
+)
+@guarded
+def evaluate(
+    model: Annotated[
+        Path, typer.Argument(help="A transformers folder with a trained head, by any program.")
+    ],
+    tasks: Annotated[
+        str, typer.Option(help="The tasks to score, separated by commas, such as glue/rte.")
+    ],
+    data: Annotated[
+        Path,
+        typer.Option(
+            parser=parse_folder, metavar="PATH", help="The folder of the benchmarks' folders."
+        ),
+    ],
+    settings: EvaluationSettings = None,
+    split: EvaluatedSplit = "dev",
+    to: Annotated[
+        Path | None,
+        typer.Option(help="A folder to write the predictions to. Default: none are written."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Score a fine-tuned model on dev splits, with 95 % intervals. No run is needed."""
+    from ..predictions import model_evaluation
+
+    result = model_evaluation.evaluate(
+        model,
+        tasks=tasks.split(","),
+        data=data,
+        settings=settings,
+        split=split,
+        to=to,
+        note=lambda line: print(printable(line), file=sys.stderr),
+    )
+    form = model_evaluation.json_text if as_json else model_evaluation.plain_text
+    print(form(result) if as_json else printable(form(result), lines=True))
 
 
 @app.command(
@@ -76,29 +127,34 @@ def convert(
     epilog=examples(
         "raysearch score squad/v1.1 --data DATA --predictions predictions.json",
         "raysearch score xtreme/panx --data DATA --predictions predictions.tsv --split test-de",
+        "raysearch score glue/rte --predictions runs/minilm-glue",
     )
 )
 @guarded
 def score(
     task: Annotated[str, typer.Argument(help="The name of a task, such as squad/v2.0.")],
-    data: Annotated[
-        Path,
-        typer.Option(help="The file of the correct answers, or the folder of the benchmarks."),
-    ],
     predictions: Annotated[
         Path,
         typer.Option(
-            help="The predictions in the benchmark's own format; or a folder with a file for each"
-            " language."
+            help="The predictions in the benchmark's own format; a folder with a file for each"
+            " language; or dev predictions that a run has kept: TRIAL.parquet, its folder, or the"
+            " run folder."
         ),
     ],
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            help="The file of the correct answers, or the folder of the benchmarks. Kept"
+            " predictions need none; with it their labels are compared."
+        ),
+    ] = None,
     split: Split = None,
     null_odds: NullOdds = None,
     threshold: Threshold = None,
     as_official: AsOfficial = False,
     as_json: AsJson = False,
 ) -> None:
-    """Print the official scores of a prediction file in percent. No model is needed."""
+    """Print the official scores of predictions in percent. No model is needed."""
     from ..predictions import scoring
 
     scoring.print_scores(

@@ -14,7 +14,7 @@ def examples(*lines: str) -> str:
     return "\n\n".join(["Example:" if len(lines) == 1 else "Examples:", *lines])
 
 
-def _parse_folder(name: str) -> Path:
+def parse_folder(name: str) -> Path:
     """Return the path of a folder; refuse an empty name, which Path takes for the current one."""
     if not name.strip():
         raise typer.BadParameter("a folder is needed, got ''")
@@ -24,7 +24,7 @@ def _parse_folder(name: str) -> Path:
 def data_option(default: str) -> Any:
     """Return the option --data, whose default differs between commands."""
     return typer.Option(
-        parser=_parse_folder,
+        parser=parse_folder,
         metavar="PATH",
         help=f"The folder that holds the benchmarks' folders. Default: {default}.",
     )
@@ -105,6 +105,29 @@ Split = Annotated[
     typer.Option(
         help="The split that was predicted; dev or test for a folder. Default: the split that"
         " the files show."
+    ),
+]
+PredictedSplit = Annotated[
+    str | None,
+    typer.Option(
+        "--split",
+        help="The splits to predict: test, dev, or the name of one, such as dev.mismatched or"
+        " dev-de. Default: the splits that the benchmark takes.",
+    ),
+]
+EvaluatedSplit = Annotated[
+    str,
+    typer.Option(
+        "--split", help="The dev splits to score: dev, or the name of one, such as dev.mismatched."
+    ),
+]
+EvaluationSettings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="NAME=VALUE",
+        help="A setting of the data or the decoding, such as max_length=256. Can be repeated."
+        " Default: the settings that the folder records.",
     ),
 ]
 NullOdds = Annotated[

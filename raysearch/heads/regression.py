@@ -1,14 +1,17 @@
 """Numbers that rate texts, or pairs of texts."""
 
 import math
+from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
 from ..data.dataset import EncodedDataset
 from ..data.encoders import sequence_classification
 from ..recipes import Hyperparameters
-from ..tasks import Task
+from ..tasks import Split, Task
 from .example_head import ExampleHead
+from .submission_files import write_submission
 
 
 class Regression(ExampleHead):
@@ -29,3 +32,24 @@ class Regression(ExampleHead):
         """Return a number, clipped to the task's bounds, with three decimals."""
         low, high = task.bounds or (-math.inf, math.inf)
         return f"{min(max(float(prediction), low), high):.3f}"
+
+    def write(
+        self,
+        folder: Path,
+        task: Task,
+        split: Split,
+        ids: Sequence[str],
+        predictions: Sequence[float] | np.ndarray,
+        hyper: Hyperparameters,
+    ) -> list[Path]:
+        """Write a line for each example; see `TaskHead.write`.
+
+        Numbers of a labelled split are written with all their digits and not clipped, so that the
+        file has the scores of the predictions.
+        """
+        text = _exact_text if split.labelled else self.text
+        return [write_submission(folder, task, split, ids, predictions, text)]
+
+
+def _exact_text(prediction: float, task: Task) -> str:
+    return repr(float(prediction))

@@ -26,6 +26,7 @@ __all__ = [
     "normalizer_of",
     "question_scores",
     "score",
+    "version_2_scores",
 ]
 
 SCORES = (
@@ -89,26 +90,43 @@ def evaluate(
     raw = question_scores(predictions, gold, version_2, normalizer)
     if not version_2:
         return {name: float(np.mean(values)) for name, values in raw.items()}
-    return _version_2_scores(raw, predictions, gold, null_scores, threshold, split_ties)
-
-
-def _version_2_scores(
-    raw: dict[str, Floats],
-    predictions: Mapping[str, str],
-    gold: GoldAnswers,
-    null_scores: Mapping[str, float] | None,
-    threshold: float | None,
-    split_ties: bool,
-) -> dict[str, float]:
-    """Return the scores of version 2.0 from the scores of each question."""
     answerable = np.fromiter(map(bool, gold.values()), bool, len(gold))
     answered = np.fromiter((bool(predictions[identity]) for identity in gold), bool, len(gold))
+    if null_scores is None:
+        return version_2_scores(raw, answerable, answered)
+    null = np.fromiter((null_scores[identity] for identity in gold), float, len(gold))
+    rows_by_id = {identity: row for row, identity in enumerate(gold)}
+    # If ties are split, the order of the null scores decides how.
+    order = np.fromiter((rows_by_id[identity] for identity in null_scores), int, len(gold))
+    return version_2_scores(
+        raw, answerable, answered, null, threshold, order=order, split_ties=split_ties
+    )
+
+
+def version_2_scores(
+    raw: Mapping[str, Floats],
+    answerable: Bools,
+    answered: Bools,
+    null: Floats | None = None,
+    threshold: float | None = None,
+    *,
+    order: NDArray[np.int64] | None = None,
+    split_ties: bool = False,
+) -> dict[str, float]:
+    """Return the scores of version 2.0, see `evaluate`, from what each answer earns.
+
+    Args:
+        raw: "exact" and "f1" of each answer as it is, [questions].
+        answerable: whether the question has a gold answer, [questions].
+        answered: whether the prediction is any text, [questions].
+        null: the null scores, [questions].
+        threshold: see `evaluate`.
+        order: the rows in the order of the file of null scores; None: they are in this order.
+        split_ties: see `best_threshold_scores`.
+    """
     best: dict[str, float] = {}
-    if null_scores is not None:
-        null = np.fromiter((null_scores[identity] for identity in gold), float, len(gold))
-        rows_by_id = {identity: row for row, identity in enumerate(gold)}
-        # If ties are split, the order of the null scores decides how.
-        order = np.fromiter((rows_by_id[identity] for identity in null_scores), int, len(gold))
+    if null is not None:
+        order = np.arange(len(null)) if order is None else order
         for name in _MEASURES:
             best[f"best_{name}"], best[f"best_{name}_threshold"] = best_threshold_scores(
                 raw[name][order],

@@ -17,6 +17,7 @@ from ..errors import InputError, Problem
 from ..heads import HEADS
 from ..tasks import Task
 from .auto_models import ARCHITECTURES, attach_head
+from .first_token_only import keep_first_token_only
 from .folder_checks import check_sizes
 from .label_order import output_order, reorder
 from .pretrained import empty_model, from_hub, not_finite
@@ -91,6 +92,8 @@ def load_finetuned(
         reorder(model, order)
     model.to(device)  # type: ignore[arg-type]  # transformers decorates `to` as a function
     model.train(False)
+    if task.facts.reads_first_token:  # as in training, so that outputs are equal bit by bit
+        keep_first_token_only(model)
     return model
 
 
@@ -112,7 +115,11 @@ def _refuse_unfit(model: PreTrainedModel, info: Mapping[str, Any], task: Task, s
         if missing_head:
             text = f"no trained head in it: {', '.join(missing_head)}; a run's best/ has one"
             raise _refusal(source, text, with_source=False)
-        if (outputs := model.config.num_labels) != task.outputs:
+        # Transformers' head of several options has one output, whatever num_labels says.
+        own = task.facts.groups_options and type(model).__name__.endswith(
+            task.facts.model_classes[0]
+        )
+        if not own and (outputs := model.config.num_labels) != task.outputs:
             text = f"its head has {outputs} outputs, {task.name} has {task.outputs}"
             raise _refusal(source, text, with_source=False)
     texts = []

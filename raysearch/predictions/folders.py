@@ -51,7 +51,8 @@ def single_file(task: Task, folder: Path, name: str | None) -> tuple[str, Path]:
         InputError: there is no such file, or only files of splits without published labels.
     """
     splits = [split_by_name(task, name)] if name else labelled_splits(task)
-    files = [(split.name, split.submission) for split in splits if split.submission]
+    named = [(split.name, task.prediction_file(split)) for split in splits]
+    files = [(name, file) for name, file in named if file]
     for split_name, file in files:
         for path in (folder / file, folder / Path(file).name):
             if path.is_file():

@@ -3,7 +3,7 @@
 It is apart from `prediction` because it only reads folders: a run's, or any transformers folder.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from .. import run_folder, study, tasks
 from ..errors import InputError, Problem
 from ..models import finetuned
 from ..models.training_record import TrainingRecord
-from ..recipes import Hyperparameters
+from ..recipes import Hyperparameters, validate_settings
 from ..results import formatting
 from ..results.leaderboard import leaderboard
 from ..run_folder import opening, trial_identity
@@ -162,7 +162,9 @@ def _record_notes(record: TrainingRecord | None) -> Iterator[str]:
         yield _DEGENERATE
 
 
-def make_job(task: Task, folder: Path, facts: RunFacts) -> PredictionJob:
+def make_job(
+    task: Task, folder: Path, facts: RunFacts, settings: Mapping[str, Any] | None = None
+) -> PredictionJob:
     """Return a model with the settings that its weights were trained with.
 
     The settings are those of the folder's record. Without a record they are those of the best.yaml
@@ -172,10 +174,12 @@ def make_job(task: Task, folder: Path, facts: RunFacts) -> PredictionJob:
         task: the task to predict.
         folder: the transformers folder.
         facts: what the run knows.
+        settings: values that take the place of the folder's, see `changeable_settings`.
 
     Raises:
-        InputError: the folder holds no model, or its record is invalid.
+        InputError: the folder holds no model, its record is invalid, or a setting is.
     """
+    settings = settings or {}
     record = finetuned.read_record(folder)
     of_study = _settings_of_best_study(folder, task.predicted_by or task.name)
     notes: list[str] = []
@@ -192,10 +196,39 @@ def make_job(task: Task, folder: Path, facts: RunFacts) -> PredictionJob:
     else:
         hyper = Hyperparameters(**finetuned.read_choices(folder))
         values = _prediction_settings(task, hyper)
-        assumed = ", ".join(f"{name} {value}" for name, value in values.items())
-        notes.append(f"the folder does not record its settings; assumed: {assumed}")
+        assumed = ", ".join(f"{n} {value}" for n, value in values.items() if n not in settings)
+        if assumed:
+            notes.append(f"the folder does not record its settings; assumed: {assumed}")
+    if settings:
+        before, hyper = hyper, _with_settings(hyper, settings)
+        if record is not None:
+            values = {name: getattr(hyper, name) for name in settings}
+            notes += [
+                f"{name} {value} here, {getattr(before, name)} in training"
+                for name, value in values.items()
+                if value != getattr(before, name)
+            ]
     notes += facts.notes(task, record)
     return PredictionJob(task=task, folder=folder, hyper=hyper, notes=tuple(notes))
+
+
+def changeable_settings(task: Task) -> list[str]:
+    """Return the settings that a prediction of a task may have other values of than its training.
+
+    They shape the data, decode the outputs, or say how much is scored and in what number format.
+    Those of the head's variant cannot be changed: they belong to the weights.
+    """
+    names = [*_prediction_settings(task, Hyperparameters()), "dev_examples", "precision"]
+    return [name for name in names if name not in task.facts.variant_fields]
+
+
+def _with_settings(hyper: Hyperparameters, settings: Mapping[str, Any]) -> Hyperparameters:
+    """Return the hyperparameters with other values. Raises InputError for invalid ones."""
+    changed, problems = validate_settings(type(hyper), {**hyper.model_dump(), **settings})
+    if changed is None:
+        texts = [Problem(location=f"--set {name}", text=text) for name, text in problems]
+        raise InputError("settings", texts)
+    return changed
 
 
 def _settings_of_best_study(folder: Path, name: str) -> Hyperparameters | None:

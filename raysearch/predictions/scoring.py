@@ -10,10 +10,12 @@ from typing import Any
 from .. import tasks
 from ..errors import InputError, Problem, printable
 from ..tasks import Task
-from . import folders, gold_scores, json_files, multilingual
+from . import folders, gold_scores, json_files, kept_files, kept_scores, multilingual
+from . import result as result_forms
 from .error_collection import collect_errors
+from .kept_scores import KeptScores
 from .references import References, load_references
-from .result import ScoreResult, json_text, plain_text
+from .result import ScoreResult
 from .split_names import choose_split
 
 _THRESHOLD = "_threshold"
@@ -28,26 +30,28 @@ def print_scores(*arguments: Any, as_json: bool = False, **options: Any) -> None
         options: of `score`.
     """
     result = score(*arguments, **options)
-    print(json_text(result) if as_json else printable(plain_text(result), lines=True))
+    form = kept_scores if isinstance(result, KeptScores) else result_forms
+    print(form.json_text(result) if as_json else printable(form.plain_text(result), lines=True))
 
 
 def score(
     name: str,
-    data: Path,
+    data: Path | None,
     predictions: Path,
     *,
     split: str | None = None,
     null_odds: Path | None = None,
     threshold: float | None = None,
     as_official: bool = False,
-) -> ScoreResult:
-    """Score predictions in the benchmark's own format.
+) -> ScoreResult | KeptScores:
+    """Score predictions in the benchmark's own format, or kept dev predictions.
 
     Args:
         name: the task's name.
-        data: the folder that holds the benchmark's folders, or the gold file itself.
-        predictions: a file, see `text_files` and `json_files` for the formats; or a folder of
-            them, see `folders`.
+        data: the folder that holds the benchmark's folders, or the gold file itself. Kept
+            predictions need none; if it is given, their ids and gold labels are compared with it.
+        predictions: a file, see `text_files` and `json_files` for the formats; a folder of them,
+            see `folders`; or kept predictions, see `kept_files.holds_kept`.
         split: the split's name; for a folder of languages "dev" or "test". None derives it from
             the name of the gold file, or for a task with languages from that of the prediction
             file; otherwise it is the first dev split.
@@ -61,6 +65,12 @@ def score(
             by themselves; or of the predictions with these examples.
     """
     task, source = tasks.get(name), f"score {name}"
+    if kept_files.holds_kept(predictions):
+        _check_kept_options(task, source, split, null_odds, threshold, as_official)
+        return kept_scores.score_kept(task, predictions, data, threshold)
+    if data is None:
+        text = "a file of predictions needs the data that it is scored on; kept predictions do not"
+        raise InputError(source, [Problem(location="--data", text=text)])
     if predictions.is_dir() and task.languages:
         _check_options(task, source, null_odds, threshold, as_official)
         return multilingual.score_languages(task, data, predictions, split, as_official=as_official)
@@ -129,6 +139,30 @@ def _check_options(
         problems.append(Problem(location="--threshold", text=text))
     if threshold is not None and math.isnan(threshold):
         problems.append(Problem(location="--threshold", text="is no number"))
+    if problems:
+        raise InputError(source, problems)
+
+
+def _check_kept_options(
+    task: Task,
+    source: str,
+    split: str | None,
+    null_odds: Path | None,
+    threshold: float | None,
+    as_official: bool,
+) -> None:
+    """Refuse options that change nothing in the scores of kept predictions."""
+    problems = [
+        Problem(location=option, text="is not for kept predictions, which are scored as they are")
+        for option, given in (("--null-odds", null_odds), ("--as-official", as_official))
+        if given
+    ]
+    if split is not None:
+        text = "is not for kept predictions, which hold all dev splits that the run has scored"
+        problems.append(Problem(location="--split", text=text))
+    if threshold is not None and not task.unanswerable:
+        text = f"is for tasks with questions that have no answer; {task.name} has none"
+        problems.append(Problem(location="--threshold", text=text))
     if problems:
         raise InputError(source, problems)
 

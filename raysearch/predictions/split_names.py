@@ -5,6 +5,7 @@ It is apart from `split_detection`, which uses the contents of the files.
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
@@ -46,7 +47,9 @@ def choose_split(task: Task, data: Path, name: str | None, predictions: Path) ->
     if not labelled:
         _refuse(task, "no labels of this task are published")
     if not task.languages:
-        return next((split for split in labelled if gold in _published_names(split)), labelled[0])
+        of_gold = (split for split in labelled if gold in _published_names(split))
+        own = (split for split in task.dev if task.prediction_file(split) == predictions.name)
+        return next(of_gold, None) or next(own, labelled[0])
     if split := (gold and _split_of_file(task, gold)) or _split_of_file(task, predictions.name):
         return split
     if gold and task.by_language:
@@ -87,6 +90,42 @@ def split_by_name(task: Task, name: str) -> Split:
         hint, names = _hint(task, name), format_split_names(splits.values())
         text = f"no split named '{shorten(name)}'; {hint}there are: {names}"
     _refuse(task, text)
+
+
+def requested_splits(task: Task, name: str | None) -> list[Split]:
+    """Return the splits to predict, each with the name of its file as its submission.
+
+    Args:
+        task: the task.
+        name: "dev" or "test" for all of these splits; a split's name, of a dev split also after
+            "dev." or "dev-". None: the splits that the benchmark takes, see `submitted_splits`.
+
+    Raises:
+        InputError: there is no such split, or no file holds its predictions.
+    """
+    test = [split for split in task.test if split.submission]
+    if name is None:
+        return submitted_splits(task)
+    if name in KINDS:
+        chosen = [*task.dev] if name == "dev" else test
+    else:
+        by_name = {split.name: split for split in (*test, *task.dev)}
+        split = by_name.get(name) or by_name.get(re.sub("^dev[.-]", "", name))
+        chosen = [split] if split else []
+    if not chosen:
+        names = format_split_names((*task.dev, *test)) or "none"
+        text = f"no split named '{shorten(name)}'; there are: {names}"
+        raise InputError("splits", [Problem(location=task.name, text=text)])
+    files = [(split, task.prediction_file(split)) for split in chosen]
+    if without := [split.name for split, file in files if file is None]:
+        text = f"no file holds predictions of {', '.join(without)}, which masks words at random"
+        raise InputError("splits", [Problem(location=task.name, text=text)])
+    return [replace(split, submission=file) for split, file in files]
+
+
+def submitted_splits(task: Task) -> list[Split]:
+    """Return the splits that a benchmark takes; for SQuAD, whose test sets are hidden, dev."""
+    return [split for split in (*task.test, *task.dev) if split.submission]
 
 
 def _published_names(split: Split) -> list[str]:

@@ -42,6 +42,7 @@ def rerun_study(task: TaskStudy, leader: RankedConfiguration) -> Study:
     search = Search(
         select=study.search.select,
         select_on=study.search.select_on,
+        keep_predictions=study.search.keep_predictions,
         max_failures=study.search.max_failures,
         hold_out=study.search.hold_out,
         # A lone trial is never stopped. But it is evaluated where trials were compared, because its

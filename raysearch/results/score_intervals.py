@@ -182,14 +182,7 @@ def _sample(
 
     metric = name.rpartition(".")[2]
     threshold = task.hyperparameters(record.configuration).null_threshold
-    first, *_ = tables
-    measures, samples = [], {}
-    for split, table in tables.items():
-        # A translated dev set has the ids of the first one, and both are resampled together.
-        sample = first if table["id"].equals(tables[first]["id"]) else split
-        measures.append((sample, dev_predictions.measure_of(table, task.row, metric, threshold)))
-        samples[sample] = dev_predictions.sample_of(tables[sample])
-    score = ScoreSample(measures=measures)
+    score, samples = dev_predictions.score_sample(tables, task.row, metric, threshold)
     ones = {sample: np.ones((1, len(s.clusters))) for sample, s in samples.items()}
     kept, known = float(score(ones)[0]), record.scores_at(task.study.search.select).get(name)
     if known is None or not abs(kept - known) <= _ROUNDING:

@@ -15,7 +15,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pyarrow import compute, parquet
 
-from .. import tasks
+from .. import metrics, tasks
 from ..errors import InputError, Problem
 from ..metrics.bootstrap_metrics import (
     AnswerPoints,
@@ -27,7 +27,7 @@ from ..metrics.bootstrap_metrics import (
     masked_lm_measure,
     tag_measure,
 )
-from ..statistics import Sample
+from ..statistics import Sample, ScoreSample
 from ..storage import file_inside, folder_inside, open_regular, write_atomically
 from ..tasks import Task
 from .trial_records import Record
@@ -83,18 +83,27 @@ def masked_columns(sums: NDArray[np.floating]) -> Columns:
     return dict(zip(_TOKENS, sums.T, strict=True))
 
 
+def to_table(split: str, kept: KeptSplit) -> pa.Table:
+    """Return the table of a dev split.
+
+    Args:
+        split: its name.
+        kept: the ids of its examples and the columns of their predictions.
+    """
+    ids, columns = kept
+    kind = next(kind for kind in _KINDS if set(kind) == set(columns))
+    values = {"split": [split] * len(ids), "id": ids, **columns}
+    types = {**_NAMED, **kind}
+    return pa.table({name: pa.array(values[name], types[name]) for name in types})
+
+
 def to_parquet(splits: Mapping[str, KeptSplit]) -> bytes:
     """Return the file of a trial's predictions.
 
     Args:
-        splits: dev split -> the ids of its examples and the columns of their predictions.
+        splits: dev split -> see `to_table`.
     """
-    tables = []
-    for split, (ids, columns) in splits.items():
-        kind = next(kind for kind in _KINDS if set(kind) == set(columns))
-        values = {"split": [split] * len(ids), "id": ids, **columns}
-        types = {**_NAMED, **kind}
-        tables.append(pa.table({name: pa.array(values[name], types[name]) for name in types}))
+    tables = [to_table(split, kept) for split, kept in splits.items()]
     stream = io.BytesIO()
     parquet.write_table(pa.concat_tables(tables), stream, compression="zstd")
     return stream.getvalue()
@@ -129,15 +138,22 @@ def read(folder: Path, record: Record) -> dict[str, pa.Table] | None:
         InputError: the file is damaged, or holds something else.
     """
     path = file_inside(folder, tasks.get(record.task).slug, FOLDER, f"{record.id}.parquet")
-    if not path.is_file():
-        return None
+    return read_file(path, tasks.get(record.task)) if path.is_file() else None
+
+
+def read_file(path: Path, task: Task) -> dict[str, pa.Table]:
+    """Return the predictions in a file by dev split.
+
+    Raises:
+        InputError: the file cannot be read, is damaged, or holds something else.
+    """
     try:
         with open_regular(path) as file:
             content = pa.BufferReader(file.read())
         _check_size(path, parquet.read_metadata(content))
         table = parquet.read_table(content)
         table.validate(full=True)  # texts are UTF-8, offsets of lists lie inside
-        _check_columns(path, table, {**_NAMED, **_columns_of(tasks.get(record.task))})
+        _check_columns(path, table, {**_NAMED, **_columns_of(task)})
     except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
         raise _misfit(path, str(error).splitlines()[0]) from None
     splits = table.column("split").unique().to_pylist()
@@ -186,6 +202,30 @@ def points_of(table: pa.Table, task: Task, metric: str, threshold: float | None)
     return None
 
 
+def scores_of(table: pa.Table, task: Task, threshold: float | None) -> dict[str, float]:
+    """Return the task's metrics of a split's predictions, to the last digit those of its training.
+
+    The arguments and errors are those of `measure_of`.
+    """
+    kind = _columns_of(task)
+    if kind is _TAGS:
+        tags, gold = (dict(enumerate(table.column(name).to_pylist())) for name in _TAGS)
+        return metrics.token_classification.score(task.metrics, tags, gold, task.labels)
+    columns: dict[str, NDArray[Any]] = {name: table.column(name).to_numpy() for name in kind}
+    if kind is _CLASSES:
+        return metrics.score(task.metrics, columns["prediction"], columns["gold"])
+    if kind is _TOKENS:
+        return metrics.masked_lm.score(task.metrics, np.stack([*columns.values()], 1))
+    earned = {name: columns[name] for name in ("exact", "f1")}
+    if not task.unanswerable:
+        return {name: float(np.mean(earned[name])) for name in task.metrics}
+    answerable, answered = columns["answerable"], columns["answer"] != ""
+    scores = metrics.squad.version_2_scores(
+        earned, answerable, answered, columns["null"], threshold
+    )
+    return {name: scores.get(name, 0.0) for name in task.metrics}
+
+
 def sample_of(table: pa.Table) -> Sample:
     """Return how the examples of a split are resampled: questions by their contexts."""
     if "group" in table.column_names:
@@ -203,6 +243,28 @@ def _answer_points(table: pa.Table, task: Task) -> AnswerPoints:
         answered=columns["answer"] != "",
         null=columns["null"] if task.unanswerable else None,
     )
+
+
+def score_sample(
+    tables: Mapping[str, pa.Table], task: Task, metric: str, threshold: float | None
+) -> tuple[ScoreSample, dict[str, Sample]]:
+    """Return what a model scores on some splits, whose mean counts, and their samples.
+
+    A translated dev set has the ids of the first one, and both are resampled together.
+
+    Args:
+        tables: dev split -> its predictions.
+        task: see `measure_of`, and so the others.
+        metric: see `measure_of`.
+        threshold: see `measure_of`.
+    """
+    first, *_ = tables
+    measures, samples = [], {}
+    for split, table in tables.items():
+        sample = first if table["id"].equals(tables[first]["id"]) else split
+        measures.append((sample, measure_of(table, task, metric, threshold)))
+        samples[sample] = sample_of(tables[sample])
+    return ScoreSample(measures=measures), samples
 
 
 def _columns_of(task: Task) -> dict[str, pa.DataType]:

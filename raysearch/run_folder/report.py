@@ -3,8 +3,10 @@
 It is apart from the trainer because it leaves the worker for processes without torch.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from .. import metrics
 from .outcomes import ReportStatus
 
 
@@ -47,3 +49,31 @@ class Report:
     def progress(self) -> float:
         """Return the share of the schedule that is done."""
         return self.step / self.steps
+
+
+def dev_scores(
+    splits: Mapping[str, Mapping[str, float]],
+    first: str,
+    *,
+    multilingual: bool,
+    part: str = "dev",
+) -> dict[str, float]:
+    """Return the scores of dev splits by the names that they have in reports and journals.
+
+    Args:
+        splits: dev split -> metric -> fraction.
+        first: the split that selects, whose scores are "dev.<metric>"; it may be absent.
+        multilingual: whether each split is a language; then there are also "dev.mean.<metric>" and
+            "dev.gap.<metric>", see `metrics.over_languages`.
+        part: the first word of all names; "search" for the examples on which trials are compared.
+    """
+    scores = {
+        f"{part}.{metric}" if split == first else f"{part}.{split}.{metric}": value
+        for split, values in splits.items()
+        for metric, value in values.items()
+    }
+    if multilingual:
+        others = [values for split, values in splits.items() if split != first]
+        combined = metrics.over_languages(splits.get(first), others)
+        scores |= {f"{part}.{name}": value for name, value in combined.items()}
+    return scores

@@ -48,6 +48,7 @@ _FREE = (
     "search.trials",
     "search.hours",
     "search.start_from",
+    "search.keep_predictions",
     "search.max_failures",
     "search.stop_early.keep",
 )

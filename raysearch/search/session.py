@@ -217,16 +217,20 @@ class Session:
                 write_atomically(path, text + b"\n")
 
     def _keep_model(self, record: Record, model: TrainedModel) -> None:
-        """Keep the dev predictions of an ended trial, and its weights if they may be the best.
+        """Keep what is needed of an ended trial: dev predictions, weights that may be the best.
 
         A teacher's weights go to the store. Others are written to the run folder, unless a trial of
         the same configuration did better on dev; the weights of those that did worse are removed.
         """
+        weights = model.weights
         if record.phase == "teach":
-            self.queue.store_teacher(record, model.weights)
+            assert weights is not None, "a teacher without weights"
+            self.queue.store_teacher(record, weights)
             return
         if model.predictions:  # none of a trial that goes on from a checkpoint without them
             dev_predictions.write(self.folder, record, model.predictions)
+        if weights is None:
+            return
         rivals = [
             r
             for r in kept_weights.kept_trials(self.folder, self.journal, record.task)
@@ -246,7 +250,7 @@ class Session:
         folder_inside(self.folder, *names)
         pretrained = self.preparation.pretrained(record.task)
         trial = self._trial(record, counted.scores)
-        save_model(self._weights(record), pretrained, model.weights, hyper, trial)
+        save_model(self._weights(record), pretrained, weights, hyper, trial)
         run = kept_weights.run_of(self.folder)
         mark(self._weights(record), run)
         for rival in rivals:

@@ -218,6 +218,13 @@ class TrialQueue:
             return record.seed not in confirm.choose
         return record.phase == "teach" or not confirm.seeds
 
+    def wants_predictions(self, record: Record) -> bool:
+        """Return whether a trial's dev predictions are kept."""
+        keep = self.study.search.keep_predictions
+        if record.phase == "teach" or keep == "none":
+            return False
+        return keep == "all" or self.wants_weights(record)
+
     def store_teacher(self, record: Record, weights: dict[str, Any]) -> None:
         """Store a teacher's weights, before its end is recorded.
 
@@ -242,7 +249,8 @@ class TrialQueue:
             rungs=rungs,
             selector=self.study.resolve(record.task).selection_metric,
             select=self._selection_of(record),
-            keep=self.wants_weights(record),
+            keep_weights=self.wants_weights(record),
+            keep_predictions=self.wants_predictions(record),
             teacher=record.teacher,
             attempt=record.attempts + 1,
             retries=max(0, self.study.search.max_failures - record.attempts),

@@ -165,7 +165,8 @@ class TuneAdapter:
         if not isinstance(event, TrialEnd):
             self.queue.end(record, "stopped")
         else:
-            if self.queue.wants_weights(record) and has_model(event.status):
+            wanted = self.queue.wants_weights(record) or self.queue.wants_predictions(record)
+            if wanted and has_model(event.status):
                 model = ray.get(self.broker.pop_model.remote(record.id))
                 try:
                     if model:

@@ -29,7 +29,7 @@ def apply_overrides(
     problems: list[Problem] = []
     for name, value in overrides.items():
         if name == "set" and value:
-            fixed, problems = _parse_fixed(value)
+            fixed, problems = parse_settings(value)
             raw = _fix(raw, fixed)
             locations += [problem.location for problem in problems]
             locations += [f"fixed.{name}" for name in fixed]
@@ -43,10 +43,10 @@ def apply_overrides(
     return raw, locations, problems
 
 
-def _parse_fixed(
+def parse_settings(
     settings: Mapping[str, Any] | Iterable[str],
 ) -> tuple[Mapping[str, Any], list[Problem]]:
-    """Return the hyperparameters to fix.
+    """Return the hyperparameters of the option --set, and the problems of their texts.
 
     Args:
         settings: a mapping, or texts NAME=VALUE with YAML as the value.

@@ -98,6 +98,11 @@ class Search(_Section):
         None,
         description="share of each dev split that is printed; trials are compared on the rest",
     )
+    keep_predictions: Literal["confirmed", "all", "none"] = Field(
+        "confirmed",
+        description="trials whose dev predictions are kept: those that the table prints, or all"
+        " that finish",
+    )
     seed: Seed = Field(1, description="seed of the sampler and of every trial of the search")
     max_failures: Whole = Field(
         2, ge=0, le=1000, description="times that a failed trial is retried"

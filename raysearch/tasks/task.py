@@ -176,6 +176,22 @@ class Task:
         """Return every split by its name: training sets, then dev, then test."""
         return {split.name: split for split in (*self.training_splits(), *self.dev, *self.test)}
 
+    def prediction_file(self, split: Split) -> str | None:
+        """Return the name of a split's file of predictions; None if no file holds them.
+
+        It is the name that the benchmark takes. Dev splits that no benchmark takes have names of
+        their own: glue-mnli-dev-mismatched.tsv, panx/dev-de.tsv.
+        """
+        if split.submission or split not in self.dev or self.facts.writes_embeddings:
+            return split.submission
+        taken = next((other.submission for other in self.test if other.submission), ".tsv")
+        folder, _, name = taken.rpartition("/")
+        extension = name.rpartition(".")[2]
+        if split.language:
+            return f"{folder}/dev-{split.language}.{extension}"
+        suffix = "" if split.name == "dev" else f"-{split.name}"
+        return f"{self.slug}-dev{suffix}.{extension}"
+
     def training_splits(self) -> tuple[Split, ...]:
         """Return every training set, `train` first."""
         return (*((self.train,) if self.train else ()), *self.translated_train)

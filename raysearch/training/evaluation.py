@@ -1,16 +1,15 @@
-"""Outputs of a model for all examples of a split, and scores over several splits.
+"""Outputs of a model for all examples of a split.
 
 It is apart from the trainer because predictions with a finished model need it without training. It
 never updates a parameter.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 
 import numpy as np
 import torch
 
-from .. import metrics
 from ..data.dataset import EncodedDataset
 from ..data.sampling import length_sorted_batches
 from ..heads import HEADS
@@ -104,24 +103,3 @@ def _batch_outputs(
         for half in (rows[:middle], rows[middle:])
         for part in _batch_outputs(model, examples, half, device, forward, hyper)
     ]
-
-
-def part_scores(
-    part: str, splits: Mapping[str, dict[str, float]], *, languages: bool
-) -> dict[str, float]:
-    """Return the scores of a part's splits with their names in a report.
-
-    Args:
-        part: "dev", or "search" for the examples on which trials are compared.
-        splits: split -> its scores by metric; the first is in the language of the training data.
-        languages: whether splits are languages: then there are ".mean." and ".gap." of each metric
-            as well, see `metrics.over_languages`.
-    """
-    first, *others = splits
-    scores = {f"{part}.{metric}": value for metric, value in splits[first].items()}
-    for split in others:
-        scores |= {f"{part}.{split}.{name}": value for name, value in splits[split].items()}
-    if languages:
-        over = metrics.over_languages(splits[first], [splits[split] for split in others])
-        scores |= {f"{part}.{name}": value for name, value in over.items()}
-    return scores

@@ -21,10 +21,10 @@ from ..models.reusable import export_weights
 from ..recipes.schedule import learning_rate
 from ..run_folder import dev_predictions
 from ..run_folder.outcomes import ReportStatus
-from ..run_folder.report import Report
+from ..run_folder.report import Report, dev_scores
 from . import precision
 from .distributed import DistributedContext
-from .evaluation import part_scores, predict_outputs
+from .evaluation import predict_outputs
 from .gradient_accumulation import GradientAccumulator, MicroBatchLimit, add_to_sums
 from .job import Job
 from .optimizer import AdamW
@@ -193,9 +193,10 @@ class Trainer:
                 for name, examples in splits.items()
             }
             if splits:
-                scores |= part_scores(part, split_scores, languages=bool(job.task.languages))
+                first, *_ = splits
+                languages = bool(job.task.languages)
+                scores |= dev_scores(split_scores, first, multilingual=languages, part=part)
             if part == self._selecting_part:
-                first = next(iter(splits))
                 stuck = self._is_stuck(predictions[first], splits[first])
                 chance = self._is_at_chance(predictions[first], splits[first])
         if job.keep_predictions and (job.select == "last" or self._is_best(scores)):

@@ -40,7 +40,8 @@ class TrialRequest:
         rungs: fractions of the schedule that need an evaluation.
         selector: the score that selects, for example "dev.accuracy".
         select: the evaluation that counts.
-        keep: whether weights and dev predictions are needed after the trial's end.
+        keep_weights: whether the weights are needed after the trial's end.
+        keep_predictions: whether the dev predictions are needed after the trial's end.
         teacher: id of the trial whose weights teach this one; "" for none.
         attempt: number of this attempt, from 1 over the whole run.
         retries: how many more attempts are allowed.
@@ -54,7 +55,8 @@ class TrialRequest:
     rungs: tuple[float, ...] = ()
     selector: str = ""
     select: Selection = "best"
-    keep: bool = False
+    keep_weights: bool = False
+    keep_predictions: bool = False
     teacher: str = ""
     attempt: int = 1
     retries: int = 0
@@ -135,14 +137,15 @@ class LaneIdle:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainedModel:
-    """What a trial leaves if its weights are needed, in Ray's object store.
+    """What a trial leaves if its weights or dev predictions are needed, in Ray's object store.
 
     Attributes:
-        weights: parameter or buffer name -> float32 array, of the evaluation that counts.
+        weights: parameter or buffer name -> float32 array, of the evaluation that counts; None if
+            they are not needed.
         predictions: the dev predictions of that evaluation, see `Trainer.predictions`.
     """
 
-    weights: dict[str, NDArray[np.float32]]
+    weights: dict[str, NDArray[np.float32]] | None
     predictions: bytes
 
 

@@ -133,8 +133,8 @@ class Worker:
             searched=_scored_splits(data["searched"], hyper),
             selector=request.selector,
             select=request.select,
-            keep_best=request.keep and request.select == "best" and self.world.rank == 0,
-            keep_predictions=request.keep and self.world.rank == 0,
+            keep_best=request.keep_weights and request.select == "best" and self.world.rank == 0,
+            keep_predictions=request.keep_predictions and self.world.rank == 0,
         )
 
     def _announce_attempt(self, request: TrialRequest, trainer: Trainer, job: Job) -> None:
@@ -204,17 +204,18 @@ class Worker:
         return self._teacher_cache[1]
 
     def _end(self, request: TrialRequest, trainer: Trainer) -> None:
-        """Report how the trial ended, after its model is stored if it is needed."""
+        """Report how the trial ended, after what is needed of it is stored."""
         if self.world.rank:
             return
         status = self.reports[-1].status
         assert status != "running", "the last report of a trial says how it ended"
         end = TrialEnd(status=status, seconds=trainer.seconds)
-        if request.keep and has_model(status):
-            if request.select == "best":
+        if (request.keep_weights or request.keep_predictions) and has_model(status):
+            weights = None
+            if request.keep_weights and request.select == "best":
                 assert trainer.best is not None
                 weights = trainer.best[1]
-            else:
+            elif request.keep_weights:
                 weights = export_weights(trainer.model)
             model = TrainedModel(weights=weights, predictions=trainer.predictions)
             ray.get(self.broker.put_model.remote(request.trial, [ray.put(model)]))

@@ -261,7 +261,7 @@ def test_of_other_tasks_a_folder_holds_one_file(data, handed_in):
     write(handed_in / "v1.1/predictions.json", {"q1": "cat", "q8": "bird"})
     assert score("squad/v1.1", data, handed_in).scores["exact"] == 1.0
     text = said("glue/rte", data, handed_in)
-    assert "--predictions  is a folder; give a file of predictions; it holds: preds.tsv" in text
+    assert "--predictions  no glue-rte-dev.tsv in it; it holds: preds.tsv" in text
 
 
 def test_gold_answers_are_right_in_every_language_of_the_published_files(tmp_path):

@@ -139,13 +139,13 @@ def test_a_teacher_is_ordered_whole_kept_never_stopped_and_by_its_own_selection(
     order = queue.request(teacher)
     hyper = RECIPES["stabletune"].hyper.model_validate(order.configuration)
     assert (hyper.stages, hyper.lambda1, hyper.BSZ, hyper.hard_labels) == (1, 7, 16, False)
-    assert (order.keep, order.select, order.rungs, order.teacher) == (
+    assert (order.keep_weights, order.select, order.rungs, order.teacher) == (
         True, "last", (), "",
     )  # fmt: skip
     list(toy_trial(queue, teacher, "finished"))
     (learner, *_) = begun = drive(queue)
     student = queue.request(learner)
-    assert (student.keep, student.select, student.rungs, student.teacher) == (
+    assert (student.keep_weights, student.select, student.rungs, student.teacher) == (
         False, "best", (0.5,), teacher.id,
     )  # fmt: skip
     assert {r.status for r in begun if r.phase == "teach"} == {"finished"}

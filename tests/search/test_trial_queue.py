@@ -193,11 +193,33 @@ def test_only_trials_whose_weights_may_win_are_asked_for_them(tmp_path):
                       confirm={"top": 1, "seeds": [11]})  # fmt: skip
     queue = opened(searched, tmp_path)
     search, confirm = (queue.request(record) for record in drive(queue))
-    assert (search.keep, search.rungs) == (False, (0.5,))
-    assert (confirm.keep, confirm.rungs) == (True, ())
+    assert (search.keep_weights, search.rungs) == (False, (0.5,))
+    assert (confirm.keep_weights, confirm.rungs) == (True, ())
     assert search.configuration == {"clip": 2, **queue.journal.of(RTE)[0].configuration}
     alone = opened(parsed(search={"trials": 1}), tmp_path / "alone")
-    assert alone.request(alone.next()).keep
+    assert alone.request(alone.next()).keep_weights
+
+
+@pytest.mark.parametrize(
+    ("keep", "kept"),
+    [("confirmed", [False, True]), ("all", [True, True]), ("none", [False, False])],
+)
+def test_the_study_says_which_trials_keep_their_predictions(tmp_path, keep, kept):
+    searched = parsed(search={"trials": 1, "keep_predictions": keep},
+                      confirm={"top": 1, "seeds": [11]})  # fmt: skip
+    queue = opened(searched, tmp_path)
+    requests = [queue.request(record) for record in drive(queue)]
+    assert [request.keep_predictions for request in requests] == kept
+    assert [request.keep_weights for request in requests] == [False, True]
+
+
+def test_whose_predictions_are_kept_changes_no_trial(tmp_path):
+    queue = opened(parsed(search={"trials": 1}), tmp_path)
+    (first,) = drive(queue)
+    queue.journal.close()
+    again = opened(parsed(search={"trials": 1, "keep_predictions": "all"}), tmp_path)
+    assert [*again.journal.trials] == [first.id]
+    assert drive(again) == []
 
 
 def test_losers_are_told_pruned_with_their_intermediate_values(tmp_path):

@@ -4,8 +4,8 @@ import io
 from types import SimpleNamespace
 
 import pytest
-import torch
 from pyarrow import parquet
+from support.local_runs import ToyBroker, without_ray
 
 from raysearch import study
 from raysearch.search import data_preparation
@@ -17,47 +17,10 @@ TOY = "toy/grammar"
 STUDY = {"tasks": [TOY], "model": "scratch:1x64", "fixed": {"EPOCH": 1, "epoch_examples": 128}}
 
 
-class ToyBroker:
-    """Stands for Ray's handle of the broker: it hands out requests and keeps messages."""
-
-    def __init__(self, data, *requests, decisions=()):
-        self.data, self.requests, self.decisions = data, list(requests), list(decisions)
-        self.messages, self.attempts, self.models, self.started = [], [], {}, 0
-
-    def __getattr__(self, name):
-        return SimpleNamespace(remote=getattr(self, f"on_{name}"))
-
-    def on_worker_started(self, lane):
-        self.started += 1
-
-    def on_get_data(self, task):
-        return self.data
-
-    def on_next_request(self, lane, after):
-        return self.requests.pop(0) if self.requests else None
-
-    def on_attempt_started(self, lane, serial, progress):
-        self.attempts.append(progress)
-
-    def on_heartbeat(self, lane, serial, seconds, step):
-        pass
-
-    def on_report(self, lane, serial, message):
-        self.messages.append((serial, message))
-        return self.decisions.pop(0) if self.decisions else Decision.CONTINUE
-
-    def on_put_model(self, trial, model):
-        self.models[trial] = model[0]
-
-
 @pytest.fixture
 def prepare(monkeypatch, tmp_path):
     """Returns what the preparation publishes for the toy task; Ray's references are the values."""
-    toy_ray = SimpleNamespace(put=lambda x: x, get=lambda x: x)
-    monkeypatch.setattr(data_preparation, "ray", toy_ray)
-    monkeypatch.setattr(workers.ray, "put", toy_ray.put)
-    monkeypatch.setattr(workers.ray, "get", toy_ray.get)
-    monkeypatch.setattr(workers, "_device", lambda: torch.device("cpu"))
+    without_ray(monkeypatch)
 
     def prepared(**parts):
         published = {}
