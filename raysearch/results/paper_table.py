@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from .. import metrics, tasks
+from ..errors import shorten
 from ..run_folder import Record, Records
 from ..statistics import Interval
 from ..study import Study, TaskStudy
@@ -78,6 +79,7 @@ def paper_table(
             *_model_notes(study),
             *_result_notes(study, records, leaders),
             *notes,
+            *_deviation_notes(study),
         ),
         cost=cost_table(study, records),
     )
@@ -256,6 +258,12 @@ def _model_notes(study: Study) -> list[str]:
             column = formatting.column_title(tasks.get(name))
             columns_by_model.setdefault(model, []).append(column)
     return [f"{', '.join(columns)}: from {model}." for model, columns in columns_by_model.items()]
+
+
+def _deviation_notes(study: Study) -> list[str]:
+    """Return one note that names what the study does otherwise than its source, shortened."""
+    texts = "; ".join(shorten(text.rstrip(".")) for text in study.deviations)
+    return [f"Otherwise than the source: {texts}."] if texts else []
 
 
 def _result_notes(study: Study, records: Records, leaders: Leaders) -> list[str]:
