@@ -844,12 +844,12 @@ def test_deviations_are_texts_and_change_no_trial(tmp_path):
     plain, told = parse(raw), parse({**raw, "deviations": texts})
     assert told.deviations == tuple(texts)
     origin = TrialOrigin(content={"glue/rte": "x"})
-    ids = [trial_id(study, "glue/rte", "search", {}, 1, origin) for study in (plain, told)]
+    ids = [trial_id(searched, "glue/rte", "search", {}, 1, origin) for searched in (plain, told)]
     assert ids[0] == ids[1]
     path = tmp_path / "again.yaml"
-    path.write_text(dump(told))
-    assert load(path).deviations == told.deviations
-    assert "deviations" not in dump(plain)
+    path.write_text(study.dump(told))
+    assert study.load(path).deviations == told.deviations
+    assert "deviations" not in study.dump(plain)
 
 
 def test_a_deviation_that_says_nothing_is_refused():
