@@ -53,12 +53,7 @@ def paper_table(
     columns = [formatting.column_title(tasks.get(name)) for name in study.tasks]
     if average:
         columns.append("AVG")
-    leaders = {
-        name: next(iter(leaderboard(study.resolve(name), records)), None)
-        if is_complete(study.resolve(name), records)
-        else None
-        for name in study.tasks
-    }
+    leaders = leading_configurations(study, records)
     rows = [
         *_setting_rows(study, leaders),
         *_result_rows(study, leaders),
@@ -83,6 +78,16 @@ def paper_table(
         ),
         cost=cost_table(study, records),
     )
+
+
+def leading_configurations(study: Study, records: Records) -> Leaders:
+    """Return the leading configuration of each task; None while it is not finished."""
+    return {
+        name: next(iter(leaderboard(study.resolve(name), records)), None)
+        if is_complete(study.resolve(name), records)
+        else None
+        for name in study.tasks
+    }
 
 
 def hyperparameter_values(task: TaskStudy, record: Record) -> dict[str, Any]:
