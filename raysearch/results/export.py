@@ -14,7 +14,7 @@ from ..storage import all_inside, file_inside, folder_inside, write_atomically
 from ..study import Study
 from . import table_formats
 from .best_study import best_study, no_best_study
-from .model_card import write_card
+from .model_card import CARD, write_card
 from .paper_table import leading_configurations, paper_table
 from .score_intervals import RunIntervals
 from .statement import RunView, Statement, statement, to_latex, to_markdown
@@ -82,6 +82,8 @@ def write_exports(folder: str | Path, *, note: Callable[[str], None] | None = No
 
 def _write_cards(run: RunView) -> list[str]:
     """Write the model cards of the winners whose weights are kept, and return notes on others."""
+    slugs = [tasks.get(name).slug for name in run.leaders]
+    all_inside(run.folder, [(slug, "best", CARD) for slug in slugs])  # before the first one
     notes = [
         write_card(run.folder, run.study.resolve(name), leader, run.intervals)
         for name, leader in run.leaders.items()

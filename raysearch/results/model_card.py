@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
-from ..storage import file_inside, inside, kind_of, read_json, write_atomically
+from ..storage import file_inside, inside, kind_of, open_regular, read_json, write_atomically
 from ..study import TaskStudy
 from ..study.model_names import scratch_shape
 from ..tasks.sources import source_of
@@ -20,7 +20,8 @@ from .paper_table import hyperparameter_values
 from .score_intervals import Intervals
 from .table_formats import escape_markdown
 
-NAME = "README.md"
+CARD = "README.md"
+_MAX_BYTES = 2**20
 # The last line of a card holds a hash of what stands above it, which an edit changes.
 _SEAL = re.compile(r"<!-- raysearch ([0-9a-f]{16}): .*-->\n?\Z")
 # What models/training_record.py writes together with the weights.
@@ -58,15 +59,22 @@ def write_card(
     names = (task.row.slug, "best")
     if kind_of(inside(folder, *names, "config.json")) is None:
         return ""
-    column, place = formatting.column_title(task.row), f"{'/'.join(names)}/{NAME}"
+    column, place = formatting.column_title(task.row), f"{'/'.join(names)}/{CARD}"
     trial = _trial_of(file_inside(folder, *names, "config.json"))
     if trial not in {record.id for record in leader.trials}:
         return f"{column}: {place} is not rewritten: the weights are of another configuration."
-    path = file_inside(folder, *names, NAME)
-    if kind_of(path) is not None and not is_ours(path.read_text("utf-8", "replace")):
+    path = file_inside(folder, *names, CARD)
+    if kind_of(path) is not None and not is_ours(_text_of(path)):
         return f"{column}: {place} was edited and is kept; without it `table` writes a model card."
     write_atomically(path, _seal(card(task, leader, intervals)))
     return ""
+
+
+def _text_of(path: Path) -> str:
+    """Return the beginning of a card; one that is longer is none of ours."""
+    with open_regular(path) as file:
+        content: bytes = file.read(_MAX_BYTES)
+    return content.decode("utf-8", "replace")
 
 
 def is_ours(text: str) -> bool:
@@ -92,14 +100,14 @@ def card(task: TaskStudy, leader: RankedConfiguration, intervals: Intervals) -> 
         "tags": ["raysearch", task.study.recipe, task.row.slug],
         "metrics": list(task.row.metrics),
         "model_name": f"{task.study.name} {task.name}",
-        "eval_results": _results(task, leader),
+        "eval_results": _results(task, leader, intervals),
     }
     data = ModelCardData(**{name: value for name, value in values.items() if value})
     text = "\n".join(_lines(task, leader, intervals))
     return str(ModelCard(f"---\n{data.to_yaml()}\n---\n\n{text}\n"))
 
 
-def _results(task: TaskStudy, leader: RankedConfiguration) -> list[Any]:
+def _results(task: TaskStudy, leader: RankedConfiguration, intervals: Intervals) -> list[Any]:
     """Return the Hub's entries of the scores of the dev splits, as fractions."""
     from huggingface_hub import EvalResult
 
@@ -109,6 +117,12 @@ def _results(task: TaskStudy, leader: RankedConfiguration) -> list[Any]:
         prefix, _, metric = name.removeprefix("dev.").rpartition(".")
         if metric not in task.row.metrics or "gap" in prefix:
             continue
+        found = intervals(task, leader, name)
+        arguments = {
+            "statistic": _over(task, leader),
+            "seeds": [record.seed for record in leader.trials],
+            "interval_95": [found.low, found.high] if found else None,
+        }
         split = prefix if prefix in split_of or prefix == "mean" else task.row.dev[0].name
         results.append(
             EvalResult(
@@ -118,8 +132,9 @@ def _results(task: TaskStudy, leader: RankedConfiguration) -> list[Any]:
                 dataset_config=source.hub_config or None,
                 dataset_split=split,
                 metric_type=metric,
-                metric_name=f"{metric}, {_over(task, leader)}",
+                metric_name=metric,
                 metric_value=value,
+                metric_args={key: x for key, x in arguments.items() if x},
             )
         )
     return results
@@ -162,6 +177,8 @@ def _lines(task: TaskStudy, leader: RankedConfiguration, intervals: Intervals) -
         " `license` to the metadata before you publish it.",
         "- All settings are in config.json, field `raysearch`; `raysearch predict` reads them.",
     ]
+    if count := task.shared.dev_examples:
+        texts.insert(3, f"- Scored on at most {count} examples of each dev split.")
     if all(record.status == "degenerate" for record in leader.trials):
         texts.insert(2, "- WARNING: this training ended with nothing learned.")
     return [escape_markdown(text) for text in texts]

@@ -5,7 +5,7 @@ is damaged or missing, as in older runs, is empty.
 """
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
@@ -84,7 +84,8 @@ def read_facts(folder: Path) -> tuple[RecordedFacts, list[str]]:
         if not isinstance(values, dict) or name not in values:
             continue
         try:
-            found[name] = TypeAdapter(field.annotation).validate_python(values[name])
+            checks: TypeAdapter[Any] = TypeAdapter(cast(Any, field.annotation))
+            found[name] = checks.validate_python(values[name])
         except ValidationError:
             notes.append(f"{PROVENANCE}: {name} is damaged; the statement leaves it out.")
     return RecordedFacts(**found), notes

@@ -24,8 +24,8 @@ CURVE = (1, 2, 4, 8, 16, 32, 64, 128)  # numbers of trials whose expected best s
 def runs_point(run: RunView) -> Point:
     """Return the point about the numbers of training and evaluation runs."""
     trials = [record for record in run.records.trials.values() if record.task in run.study.tasks]
-    ends = Counter(record.status for record in trials)
-    phases = Counter(record.phase for record in trials)
+    ends = Counter(str(record.status) for record in trials)
+    phases = Counter(str(record.phase) for record in trials)
     evaluations = sum(len(record.reports) for record in trials)
     text = (
         f"We trained {len(trials)} models ({_counts(phases)}), of which {_counts(ends)}; they were"

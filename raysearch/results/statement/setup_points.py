@@ -29,14 +29,14 @@ def model_point(run: RunView) -> Point:
         head = f"head '{task.row.head}' ({task.row.facts.output})"
         details.append(f"{name}: {', '.join([task.model, head, *variants, sizes])}")
     text = f"We fine-tune {run.study.model} with the recipe '{run.study.recipe}', "
-    sizes = {p.total for p in run.facts.parameters.values()}
-    if not sizes:
+    totals = {found.total for found in run.facts.parameters.values()}
+    if not totals:
         return Point(
             title="Model and its parameters",
             text=f"{text}whose number of parameters was {NOT_RECORDED}.",
             details=tuple(details),
         )
-    spread = " to ".join(f"{size / 1e6:,.2f}" for size in sorted({min(sizes), max(sizes)}))
+    spread = " to ".join(f"{size / 1e6:,.2f}" for size in sorted({min(totals), max(totals)}))
     text += f"a model of {spread} million parameters with its head."
     return Point(title="Model and its parameters", text=text, details=tuple(details))
 
