@@ -35,6 +35,7 @@ IMPORTED_BY = {
     "tokenizers": {"models"},
     "safetensors": {"models"},
     "tensorboard": {"results"},
+    "huggingface_hub": {"preflight", "data", "results"},
     "pydantic": {"search_space", "recipes", "study", "run_folder"},
     "yaml": {"study", "cli"},
     "typer": {"cli"},

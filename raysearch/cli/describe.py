@@ -81,7 +81,8 @@ def show_plan(
     _show_power(study, sizes)
     teachers = [(name, _teachers(study.resolve(name))) for name in study.tasks]
     lines = [f"{name} teachers: {counts}" for name, counts in teachers if counts]
-    for note in (*lines, *unusual_value_notes(study), *notes):
+    deviations = [f"otherwise than its source: {text}" for text in study.deviations]
+    for note in (*lines, *deviations, *unusual_value_notes(study), *notes):
         _print(note)
 
 

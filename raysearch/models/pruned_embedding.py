@@ -78,3 +78,17 @@ def full_state_dict(model: torch.nn.Module) -> dict[str, torch.Tensor]:
     """Return a model's state dict with all rows of its word embedding."""
     pruned = [(name, m) for name, m in model.named_modules() if isinstance(m, PrunedEmbedding)]
     return model.state_dict() | {f"{name}.weight": m.full_weight() for name, m in pruned}
+
+
+def count_parameters(model: torch.nn.Module) -> tuple[int, int]:
+    """Return how many parameters a model has, and how many of them are trained.
+
+    A word embedding counts with all its rows; a tied weight counts once.
+    """
+    full = {
+        id(module.weight): module.pretrained.numel()
+        for module in model.modules()
+        if isinstance(module, PrunedEmbedding)
+    }
+    sizes = [(full.get(id(p), p.numel()), p.requires_grad) for p in model.parameters()]
+    return sum(size for size, _ in sizes), sum(size for size, trained in sizes if trained)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from .. import metrics, tasks
+from ..errors import shorten
 from ..run_folder import Record, Records
 from ..study import Study, TaskStudy
 from ..study.model_names import resolve_model_folder
@@ -59,12 +60,7 @@ def paper_table(
     columns = [formatting.column_title(tasks.get(name)) for name in study.tasks]
     if average:
         columns.append("AVG")
-    leaders = {
-        name: next(iter(leaderboard(study.resolve(name), records)), None)
-        if is_complete(study.resolve(name), records)
-        else None
-        for name in study.tasks
-    }
+    leaders = leading_configurations(study, records)
     rows = [
         *_setting_rows(study, leaders),
         *_result_rows(study, leaders),
@@ -90,9 +86,20 @@ def paper_table(
             *_result_notes(study, records, leaders),
             *optimism_notes(study, records, leaders, intervals),
             *notes,
+            *_deviation_notes(study),
         ),
         cost=cost_table(study, records),
     )
+
+
+def leading_configurations(study: Study, records: Records) -> Leaders:
+    """Return the leading configuration of each task; None while it is not finished."""
+    return {
+        name: next(iter(leaderboard(study.resolve(name), records)), None)
+        if is_complete(study.resolve(name), records)
+        else None
+        for name in study.tasks
+    }
 
 
 def hyperparameter_values(task: TaskStudy, record: Record) -> dict[str, Any]:
@@ -267,6 +274,12 @@ def _counts(counts: Iterable[int]) -> str:
     """Return the numbers of examples in dev splits: "4,908/4,916", or one that all of them have."""
     texts = [f"{count:,}" for count in counts]
     return texts[0] if len(set(texts)) == 1 else "/".join(texts)
+
+
+def _deviation_notes(study: Study) -> list[str]:
+    """Return one note that names what the study does otherwise than its source, shortened."""
+    texts = "; ".join(shorten(text.rstrip(".")) for text in study.deviations)
+    return [f"Otherwise than the source: {texts}."] if texts else []
 
 
 def _result_notes(study: Study, records: Records, leaders: Leaders) -> list[str]:

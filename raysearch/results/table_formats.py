@@ -34,11 +34,11 @@ _LATEX = str.maketrans(
 
 def to_markdown(table: Table) -> str:
     """Return a table in GitHub's Markdown, with notes and costs below it."""
-    lines = [f"**{_escape_markdown(table.title)}**", "", *_markdown_lines(table)]
+    lines = [f"**{escape_markdown(table.title)}**", "", *_markdown_lines(table)]
     if table.notes:
-        lines += ["", *(f"* {_escape_markdown(note)}" for note in table.notes)]
+        lines += ["", *(f"* {escape_markdown(note)}" for note in table.notes)]
     if table.cost:
-        lines += ["", f"**{_escape_markdown(table.cost.title)}**", "", *_markdown_lines(table.cost)]
+        lines += ["", f"**{escape_markdown(table.cost.title)}**", "", *_markdown_lines(table.cost)]
     return "\n".join(lines) + "\n"
 
 
@@ -87,7 +87,7 @@ def _markdown_lines(table: Table) -> list[str]:
 
 
 def _markdown_row(texts: list[str]) -> str:
-    cells = [_escape_markdown(text).replace("|", "\\|") for text in texts]
+    cells = [escape_markdown(text).replace("|", "\\|") for text in texts]
     return f"| {' | '.join(cells)} |"
 
 
@@ -96,7 +96,7 @@ def _latex_table(table: Table) -> list[str]:
     lines = [
         r"\begin{table}",
         r"\centering",
-        rf"\caption{{{_escape_latex(table.title)}}}",
+        rf"\caption{{{escape_latex(table.title)}}}",
         rf"\begin{{tabular}}{{l{'r' * len(table.columns)}}}",
         r"\toprule",
         _latex_row(["", *table.columns]),
@@ -107,11 +107,11 @@ def _latex_table(table: Table) -> list[str]:
         if previous is not None and _has_rule_between(previous, row):
             lines.append(r"\midrule")
         if row.system and (previous is None or previous.system != row.system):
-            lines.append(rf"\multicolumn{{{width}}}{{l}}{{{_escape_latex(row.system)}}} \\")
+            lines.append(rf"\multicolumn{{{width}}}{{l}}{{{escape_latex(row.system)}}} \\")
         lines.append(_latex_row([row.name, *(cell.text for cell in row.cells)]))
         previous = row
     lines += [r"\bottomrule", r"\end{tabular}"]
-    lines += [rf"\par\footnotesize {_escape_latex(note)}" for note in table.notes]
+    lines += [rf"\par\footnotesize {escape_latex(note)}" for note in table.notes]
     return [*lines, r"\end{table}"]
 
 
@@ -121,14 +121,15 @@ def _has_rule_between(previous: Row, row: Row) -> bool:
 
 
 def _latex_row(texts: list[str]) -> str:
-    return f"{' & '.join(_escape_latex(text) for text in texts)} \\\\"
+    return f"{' & '.join(escape_latex(text) for text in texts)} \\\\"
 
 
-def _escape_latex(text: str) -> str:
+def escape_latex(text: str) -> str:
+    """Return a text for LaTeX, in one line."""
     return _one_line(text).translate(_LATEX)
 
 
-def _escape_markdown(text: str) -> str:
+def escape_markdown(text: str) -> str:
     """Return a text for Markdown without tags and images, which a viewer would load."""
     return _one_line(text).replace("<", "&lt;").replace("![", "!\\[")
 

@@ -41,6 +41,7 @@ _OF_0_1_1 = """
 _FREE = (
     "name",
     "published",
+    "deviations",
     "confirm",
     "space",
     "tasks",

@@ -23,6 +23,7 @@ from ..recipes import Hyperparameters
 from ..study import Study
 from ..study.unused_fields import unused_field_notes
 from ..workers.remote_text import StoredText
+from .split_facts import split_facts
 
 References = dict[str, ray.ObjectRef[Any]]
 
@@ -38,11 +39,13 @@ class BackgroundPreparation:
 
     Attributes:
         error: why the preparation failed; None while it has not.
+        facts: task -> split -> see `split_facts`.
     """
 
     def __init__(self, study: Study, root: Path, broker: Any, note: Callable[[str], None]) -> None:
         self.study, self.root, self.broker, self.note = study, root, broker, note
         self.error: BaseException | None = None
+        self.facts: dict[str, dict[str, Any]] = {}
         self._models: dict[str, Any] = {}
         # Held as long as the study runs: the object store drops what nobody refers to.
         self._references: list[ray.ObjectRef[Any]] = []
@@ -121,11 +124,11 @@ class BackgroundPreparation:
             training set first. With `hold_out` these are the held-out parts, and the third value
             has the others; else it is empty.
         """
-        max_bad_rows = self.study.leave_out
-        parts = [
-            self._prepare(task, split, tokenizer, hyper, max_bad_rows)
-            for split in self.study.resolve(task.name).training_splits
-        ]
+        max_bad_rows, facts = self.study.leave_out, {}
+        parts = []
+        for split in self.study.resolve(task.name).training_splits:
+            parts.append(self._prepare(task, split, tokenizer, hyper, max_bad_rows))
+            facts[split.name] = split_facts(task, split, parts[-1], parts[-1].table)
         train = encoding_cache.concat_splits(parts)
         self._note_schedules(task, train)
         references = {"train": self._put(_worker_input(train, parts))}
@@ -141,10 +144,12 @@ class BackgroundPreparation:
             table = encoding_cache.subsample(prepared.table, hyper.dev_examples)
             if text := one_label(task, table):
                 self.note(f"{task.name} {split.name}: {text}")
+            facts[split.name] = split_facts(task, split, prepared, table)
             if masks:
                 rest, table = encoding_cache.divide(table, masks[split.name])
                 searched[split.name] = self._put(_worker_input(rest, [prepared]))
             references[split.name] = self._put(_worker_input(table, [prepared]))
+        self.facts[task.name] = facts
         return train, references, searched
 
     def _prepare(

@@ -125,6 +125,7 @@ def _start_names(folder: Path) -> list[str]:
         *staged,
         opening.STUDY,
         opening.PROVENANCE,
+        opening.LOCK,
         RAY_ERROR,
         JOURNAL_NAME,
         TORN_NAME,

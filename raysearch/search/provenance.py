@@ -1,18 +1,25 @@
 """What a run was made with, so that it can be distinguished from others and repeated.
 
-It is apart because a run folder's files are read without it.
+It is apart because a run folder's files are read without it. Everything is best effort: what cannot
+be found out is None or "unknown".
 """
 
+import hashlib
+import json
 import platform
 import subprocess
 import time
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, distributions, version
 from pathlib import Path
 from typing import Any
 
 from .. import __version__
+from ..run_folder import opening
 from ..run_folder.trial_identity import hyperparameters
+from ..storage import file_inside, write_atomically
 from ..study import Study, as_mapping
+from ..workers.machine import host_facts
+from .command_line import command_line
 from .ray_cluster import local_resources
 
 
@@ -25,11 +32,71 @@ def provenance(study: Study) -> dict[str, Any]:
         "python": platform.python_version(),
         "packages": {name: _version(name) for name in packages},
         "machine": {"system": platform.platform(), **local_resources()},
-        "began": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "began": _now(),
         "model": study.model,
         "study": as_mapping(study),
         "hyperparameters": hyperparameters(study),
     }
+
+
+def write_facts(folder: Path, facts: dict[str, Any]) -> None:
+    """Write the provenance of a run.
+
+    Raises:
+        OSError: it cannot be written; the old one stays.
+    """
+    write_atomically(file_inside(folder, opening.PROVENANCE), json.dumps(facts, indent=2))
+
+
+def begin_session(folder: Path) -> None:
+    """Add a session to the provenance of a run, and write the packages that are installed.
+
+    Args:
+        folder: the run folder.
+    """
+    lock = package_list()
+    write_atomically(file_inside(folder, opening.LOCK), lock)
+    facts = opening.read_provenance(folder)
+    sessions = facts.get("sessions")
+    session = {
+        "began": _now(),
+        "command": command_line(),
+        "raysearch": __version__,
+        "commit": _commit(),
+        "packages": hashlib.sha256(lock.encode()).hexdigest()[:12],
+        "machine": host_facts(),
+    }
+    earlier = sessions if isinstance(sessions, list) else []
+    write_facts(folder, facts | {"sessions": [*earlier, session]})
+
+
+def add_facts(folder: Path, added: dict[str, dict[str, Any]]) -> None:
+    """Add what a session has found out to the provenance of a run.
+
+    Args:
+        folder: the run folder.
+        added: section -> name -> facts; a name that is there already is replaced.
+    """
+    facts = opening.read_provenance(folder)
+    for section, values in added.items():
+        known = facts.get(section)
+        facts[section] = (known if isinstance(known, dict) else {}) | values
+    write_facts(folder, facts)
+
+
+def package_list() -> str:
+    """Return every installed package with its version, in the form of a requirements file."""
+    found = {
+        str(item.metadata["Name"]).lower().replace("_", "-"): item.version
+        for item in distributions()
+        if item.metadata["Name"] and item.version
+    }
+    lines = [f"{name}=={number}" for name, number in sorted(found.items())]
+    return "\n".join([f"# Python {platform.python_version()}", *lines]) + "\n"
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
 def _version(package: str) -> str | None:

@@ -5,7 +5,6 @@ It is apart because Ray reads its environment variables when it is imported: the
 
 import logging
 import os
-import re
 import signal
 import threading
 import time
@@ -32,6 +31,7 @@ os.environ.setdefault("TUNE_DISABLE_STRICT_METRIC_CHECKING", "1")  # results are
 import ray
 
 from ..errors import RaysearchError
+from ..workers.machine import gpu_count
 
 ATTEMPTS = 3  # to start Ray
 
@@ -115,5 +115,4 @@ def local_resources() -> dict[str, float]:
     Returns:
         "CPU" and "GPU" -> their number.
     """
-    gpus = sum(re.fullmatch(r"nvidia\d+", name) is not None for name in os.listdir("/dev"))
-    return {"CPU": float(len(os.sched_getaffinity(0))), "GPU": float(gpus)}
+    return {"CPU": float(len(os.sched_getaffinity(0))), "GPU": float(gpu_count())}

@@ -3,7 +3,6 @@
 It is apart from `session` because most of it needs neither torch nor a cluster.
 """
 
-import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, nullcontext
@@ -31,7 +30,7 @@ from .new_run import (
     remove_abandoned,
     remove_start,
 )
-from .provenance import provenance
+from .provenance import begin_session, provenance, write_facts
 from .ray_cluster import connect, local_resources
 from .remote_sync import RemoteSync, is_remote
 from .teacher_store import TeacherStore
@@ -146,7 +145,7 @@ def resume(
             raise InputError(str(folder), problems)
         opening.refuse_misfits(folder, study, journal, resumed=True)
         if facts.get("study", now := studies.as_mapping(study)) != now:
-            _write_facts(folder, facts | {"study": now})
+            write_facts(folder, facts | {"study": now})
         with remote or nullcontext():
             return _engine(folder, study, data, journal, content, address, lanes, watch)
 
@@ -186,10 +185,6 @@ def _locate(
     if problems := [*location.problems(), *run_problems]:
         raise InputError(study.name, problems)
     return location
-
-
-def _write_facts(folder: Path, facts: dict[str, Any]) -> None:
-    write_atomically(file_inside(folder, opening.PROVENANCE), json.dumps(facts, indent=2))
 
 
 def _changes(
@@ -294,6 +289,7 @@ def _engine(
         _finish(folder, study, journal, content)
         results.write_exports(folder)
         return Run(folder=folder, study=study, records=journal)
+    begin_session(folder)
     with connect(address) as resources:
         if problems := preflight.lane_problems(lanes, resources):
             raise InputError(study.name, problems)
@@ -332,7 +328,7 @@ def _write_new_run(
     run_id = mark(folder)
     write_atomically(file_inside(folder, opening.STUDY), study_text)
     facts = {"data": str(data.resolve()), "content": content, "lanes": asdict(lanes)}
-    _write_facts(folder, provenance(study) | facts)
+    write_facts(folder, provenance(study) | facts)
     return run_id
 
 

@@ -3,6 +3,7 @@
 It is apart from `run_study` because it imports torch and Tune, which takes long.
 """
 
+import copy
 import logging
 import signal
 import tempfile
@@ -23,6 +24,7 @@ from ..preflight import Lanes
 from ..results import TensorBoardWriter
 from ..results.leaderboard import counted_score, is_complete
 from ..run_folder import Journal, Record, dev_predictions
+from ..run_folder.opening import PROVENANCE
 from ..storage import file_inside, folder_inside, mark, remove_owned, write_atomically
 from ..study import Study
 from ..workers.broker import TrialBroker
@@ -32,6 +34,7 @@ from ..workers.ray_internals import HEAD_NODE_RESOURCE
 from . import kept_weights
 from .data_preparation import BackgroundPreparation
 from .new_run import RAY_ERROR
+from .provenance import add_facts
 from .ray_cluster import as_ctrl_c, cluster_resources
 from .trial_queue import QueueState, TrialQueue
 from .tune_adapter import AdapterCallback, AdapterScheduler, AdapterSearcher, TuneAdapter
@@ -118,6 +121,8 @@ class Session:
             self._keep_model,
             self.view.refresh,
         )
+        self._broker: Any = broker
+        self._recorded: dict[str, dict[str, Any]] = {}
         with tempfile.TemporaryDirectory(prefix="raysearch-") as scratch:
             try:
                 with as_ctrl_c(signal.SIGTERM):
@@ -202,9 +207,22 @@ class Session:
         if record.is_over:
             self.curves.end(record)
             self._note_error(record)
+            self._record_facts()
         elif record.reports:
             self.curves.report(record)
         self.view.change(record)
+
+    def _record_facts(self) -> None:
+        """Add what preparation and workers have found out to the provenance, if it is new."""
+        recorded: dict[str, Any] = ray.get(self._broker.recorded_facts.remote())
+        facts = {"splits": self.preparation.facts, **recorded}
+        if facts == self._recorded:
+            return
+        self._recorded = copy.deepcopy(facts)
+        try:
+            add_facts(self.folder, facts)
+        except (OSError, InputError) as error:  # the run goes on; its statement lacks the facts
+            self.view.note(f"{PROVENANCE}: facts of machines and data not written: {error}")
 
     def _note_error(self, record: Record) -> None:
         """Write the error of a failed trial to a file of its own."""

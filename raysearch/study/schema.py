@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
 from ..search_space import Dimension, Number
 from .task_study import TaskStudy
@@ -27,6 +27,15 @@ Seed = Annotated[Whole, Field(ge=0, lt=2**31)]
 Fraction = Annotated[Number, Field(gt=0, lt=1)]
 Switch = Annotated[bool, Field(strict=True)]
 Percent = Annotated[Number, Field(ge=-100, le=100)]
+
+
+def _refuse_blank(text: str) -> str:
+    if not text.strip():
+        raise ValueError(f"a text is needed, got {text!r}")
+    return text
+
+
+Deviation = Annotated[str, AfterValidator(_refuse_blank)]
 
 
 class _Section(BaseModel):
@@ -179,6 +188,9 @@ class Study(_Section):
     search: Search = Search()
     confirm: Confirm = Confirm()
     published: tuple[Published, ...] = ()
+    deviations: tuple[Deviation, ...] = Field(
+        (), description="what the study does otherwise than its source, a text for each"
+    )
 
     def resolve(self, task: str) -> TaskStudy:
         """Return everything that the study says about one task."""

@@ -12,6 +12,7 @@ from typing import Any
 from ray import ObjectRef
 from ray.exceptions import RayActorError
 
+from .machine import Facts
 from .messages import (
     AttemptProgress,
     Decision,
@@ -72,6 +73,7 @@ class TrialBroker:
         self._models: dict[str, list[ObjectRef[TrainedModel]]] = {}
         self._teachers: dict[str, list[ObjectRef[Any]]] = {}
         self._registered = 0
+        self._facts: dict[str, dict[str, Any]] = {"machines": {}, "parameters": {}}
 
     def publish_data(self, task: str, data: dict[str, Any]) -> None:
         """Publish what workers need for a task: object references."""
@@ -213,7 +215,19 @@ class TrialBroker:
         state.pending_report = asyncio.get_running_loop().create_future()
         return await state.pending_report
 
+    def record_machine(self, node: str, facts: Facts) -> None:
+        """Record what the node of a worker is; any worker of a lane may call it."""
+        self._facts["machines"][node] = facts
+
+    def record_parameters(self, task: str, total: int, trained: int) -> None:
+        """Record how many parameters the model of a task has."""
+        self._facts["parameters"][task] = {"total": total, "trained": trained}
+
     # Called by the driver.
+
+    def recorded_facts(self) -> dict[str, dict[str, Any]]:
+        """Return what workers recorded: `machines`, node -> facts, and `parameters` by task."""
+        return self._facts
 
     def running_attempts(self) -> list[AttemptProgress]:
         """Return the progress of the running attempts."""

@@ -22,6 +22,7 @@ from .. import tasks
 from ..data.dataset import EncodedDataset
 from ..data.training_set import as_training_set
 from ..models import ReusableModel
+from ..models.pruned_embedding import count_parameters
 from ..models.reusable import export_weights
 from ..recipes import RECIPES, Hyperparameters
 from ..run_folder.events import Plan
@@ -30,6 +31,7 @@ from ..run_folder.report import Report
 from ..storage import file_inside, remove_file, replaced
 from ..training import DistributedContext, Job, MicroBatchLimit, Trainer, make_schedule
 from ..training.gradient_accumulation import LIMITS
+from .machine import worker_facts
 from .messages import (
     AttemptProgress,
     Decision,
@@ -73,6 +75,8 @@ class Worker:
 
     def work(self) -> None:
         """Run the requests of the lane until it closes."""
+        node = ray.get_runtime_context().get_node_id()
+        self.broker.record_machine.remote(node, worker_facts())
         if self.world.rank == 0:
             self._call_broker("worker_started")
         while (request := self._next_request()) is not None:
@@ -108,6 +112,8 @@ class Worker:
         hyper = self.recipe.hyper.model_validate(request.configuration)
         job = self._job(request, hyper, data)
         model = self.model.model(data["pretrained"], hyper, request.seed, data["vocabulary"])
+        if self.world.rank == 0:
+            self.broker.record_parameters.remote(request.task, *count_parameters(model))
         trainer = Trainer(
             job,
             model,

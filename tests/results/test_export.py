@@ -422,7 +422,7 @@ def test_everything_is_made_again_from_the_study_and_the_journal(tmp_path):
         for root in (tmp_path / "run", tmp_path / "copy")
     ]
     assert files[0] == files[1]
-    assert len(files[0]) == 2 + 4 + 2 * 3 + 10
+    assert len(files[0]) == 2 + 4 + 2 + 2 * 3 + 10
 
 
 def test_a_full_disk_leaves_the_files_of_the_last_export_whole(tmp_path, monkeypatch):

@@ -878,3 +878,29 @@ def test_a_model_from_scratch_has_a_size_that_there_may_be(model, cause):
     (problem,) = model_problems(model)
     assert cause in problem.text
     assert model_problems("scratch:12x768:30000") == []
+
+
+def test_deviations_are_texts_and_change_no_trial(tmp_path):
+    from raysearch.run_folder.trial_identity import TrialOrigin, trial_id
+
+    raw = {"tasks": ["glue/rte"], "model": "scratch", "fixed": {"LR": 1e-5}}
+    texts = ["Dev examples are cut.", "Line one\nand two: # no comment"]
+    plain, told = parse(raw), parse({**raw, "deviations": texts})
+    assert told.deviations == tuple(texts)
+    origin = TrialOrigin(content={"glue/rte": "x"})
+    ids = [trial_id(searched, "glue/rte", "search", {}, 1, origin) for searched in (plain, told)]
+    assert ids[0] == ids[1]
+    path = tmp_path / "again.yaml"
+    path.write_text(study.dump(told))
+    assert study.load(path).deviations == told.deviations
+    assert "deviations" not in study.dump(plain)
+
+
+def test_a_deviation_that_says_nothing_is_refused():
+    raw = {"tasks": ["glue/rte"], "model": "scratch", "deviations": [" ", 3]}
+    with pytest.raises(InputError) as caught:
+        parse(raw)
+    assert [problem.location for problem in caught.value.problems] == [
+        "deviations[0]",
+        "deviations[1]",
+    ]

@@ -1,0 +1,205 @@
+"""The model card of a winner: the README.md in TASK/best, with metadata that the Hub reads.
+
+It is apart from the statement because it describes one model, and from `models`, which writes a
+plain README.md with the weights, because only the results know a score's interval.
+"""
+
+import hashlib
+import re
+from pathlib import Path
+from typing import Any
+
+from ..errors import InputError
+from ..storage import file_inside, inside, kind_of, open_regular, read_json, write_atomically
+from ..study import TaskStudy
+from ..study.model_names import scratch_shape
+from ..tasks.sources import source_of
+from . import formatting
+from .leaderboard import RankedConfiguration
+from .paper_table import hyperparameter_values
+from .score_intervals import Intervals
+from .table_formats import escape_markdown
+
+CARD = "README.md"
+_MAX_BYTES = 2**20
+# The last line of a card holds a hash of what stands above it, which an edit changes.
+_SEAL = re.compile(r"<!-- raysearch ([0-9a-f]{16}): .*-->\n?\Z")
+# What models/training_record.py writes together with the weights.
+_PLAIN = re.compile(
+    r"# \S+, fine-tuned from [^\n]+\n\n(?:[^\n]+\n){1,4}"
+    r"All settings are in config\.json, field `raysearch`; `raysearch predict` reads them\.\n"
+    r"Written by raysearch [^\n]+\.\n"
+)
+# Kind of output, as tasks/head.py says it -> the Hub's name of the task.
+_PIPELINES = {
+    "a class": "text-classification",
+    "a number": "text-classification",
+    "an option": "multiple-choice",
+    "a tag for each word": "token-classification",
+    "a part of the context": "question-answering",
+    "the masked tokens": "fill-mask",
+}
+
+
+def write_card(
+    folder: Path, task: TaskStudy, leader: RankedConfiguration, intervals: Intervals
+) -> str:
+    """Write the card of a task's winner, if its weights are there.
+
+    Args:
+        folder: the run folder.
+        task: the task.
+        leader: its leading configuration.
+        intervals: returns the interval of a score.
+
+    Returns:
+        A note if the card is not written although there are weights: they are of another
+        configuration, or the card was edited. Else "".
+    """
+    names = (task.row.slug, "best")
+    if kind_of(inside(folder, *names, "config.json")) is None:
+        return ""
+    column, place = formatting.column_title(task.row), f"{'/'.join(names)}/{CARD}"
+    trial = _trial_of(file_inside(folder, *names, "config.json"))
+    if trial not in {record.id for record in leader.trials}:
+        return f"{column}: {place} is not rewritten: the weights are of another configuration."
+    path = file_inside(folder, *names, CARD)
+    if kind_of(path) is not None and not is_ours(_text_of(path)):
+        return f"{column}: {place} was edited and is kept; without it `table` writes a model card."
+    write_atomically(path, _seal(card(task, leader, intervals)))
+    return ""
+
+
+def _text_of(path: Path) -> str:
+    """Return the beginning of a card; one that is longer is none of ours."""
+    with open_regular(path) as file:
+        content: bytes = file.read(_MAX_BYTES)
+    return content.decode("utf-8", "replace")
+
+
+def is_ours(text: str) -> bool:
+    """Return whether a card is as it was written, by this module or together with the weights."""
+    found = _SEAL.search(text)
+    if found is None:
+        return _PLAIN.fullmatch(text) is not None
+    return found[1] == _hash(text[: found.start()])
+
+
+def card(task: TaskStudy, leader: RankedConfiguration, intervals: Intervals) -> str:
+    """Return the card of a task's winner, as Markdown with YAML metadata."""
+    from huggingface_hub import ModelCard, ModelCardData
+
+    base = task.model
+    is_hub_name = not Path(base).exists() and not scratch_shape(base)
+    values: dict[str, Any] = {
+        "base_model": base if is_hub_name and re.fullmatch(r"[\w.-]+(/[\w.-]+)?", base) else None,
+        "datasets": source_of(task.row).hub or None,
+        "language": list(task.row.languages) or "en",
+        "library_name": "transformers",
+        "pipeline_tag": _PIPELINES.get(task.row.facts.output),
+        "tags": ["raysearch", task.study.recipe, task.row.slug],
+        "metrics": list(task.row.metrics),
+        "model_name": f"{task.study.name} {task.name}",
+        "eval_results": _results(task, leader, intervals),
+    }
+    data = ModelCardData(**{name: value for name, value in values.items() if value})
+    text = "\n".join(_lines(task, leader, intervals))
+    return str(ModelCard(f"---\n{data.to_yaml()}\n---\n\n{text}\n"))
+
+
+def _results(task: TaskStudy, leader: RankedConfiguration, intervals: Intervals) -> list[Any]:
+    """Return the Hub's entries of the scores of the dev splits, as fractions."""
+    from huggingface_hub import EvalResult
+
+    source, results = source_of(task.row), []
+    split_of = {split.name: split for split in task.row.dev}
+    for name, value in leader.scores.items():
+        prefix, _, metric = name.removeprefix("dev.").rpartition(".")
+        if metric not in task.row.metrics or "gap" in prefix:
+            continue
+        found = intervals(task, leader, name)
+        arguments = {
+            "statistic": _over(task, leader),
+            "seeds": [record.seed for record in leader.trials],
+            "interval_95": [found.low, found.high] if found else None,
+        }
+        split = prefix if prefix in split_of or prefix == "mean" else task.row.dev[0].name
+        results.append(
+            EvalResult(
+                task_type=_PIPELINES.get(task.row.facts.output, "other"),
+                dataset_type=source.hub or task.row.slug,
+                dataset_name=task.name,
+                dataset_config=source.hub_config or None,
+                dataset_split=split,
+                metric_type=metric,
+                metric_name=metric,
+                metric_value=value,
+                metric_args={key: x for key, x in arguments.items() if x},
+            )
+        )
+    return results
+
+
+def _over(task: TaskStudy, leader: RankedConfiguration) -> str:
+    count = len(leader.trials)
+    return f"{task.study.confirm.report} of {count} seeds" if count > 1 else "one seed"
+
+
+def _lines(task: TaskStudy, leader: RankedConfiguration, intervals: Intervals) -> list[str]:
+    """Return the lines of a card below its metadata."""
+    study, metric = task.study, task.selection_metric
+    score = formatting.format_percent(leader.score, 2)
+    found = intervals(task, leader, metric)
+    within = "not known: dev predictions were not kept for every seed"
+    if found:
+        ends = [formatting.format_percent(end, 2) for end in (found.low, found.high)]
+        within = " to ".join(ends)
+    spread = formatting.format_percent(leader.standard_deviation, 2)
+    seeds = ", ".join(str(record.seed) for record in leader.trials)
+    settings = hyperparameter_values(task, leader.trials[0])
+    shown = dict.fromkeys(("BSZ", "LR", "EPOCH", "WARMUP", "max_length", *task.space))
+    best = leader.best_trial
+    own = formatting.format_percent(best.score, 2) if best.score is not None else "-"
+    search = study.search
+    texts = [
+        f"# {task.name}, fine-tuned from {task.model}",
+        "",
+        f"- Result on dev: {metric.removeprefix('dev.')} {score} percent, {_over(task, leader)}"
+        f" ({seeds}), standard deviation {spread}.",
+        f"- 95 % interval over seeds and examples: {within}.",
+        f"- These weights are of the seed that was best on dev, {best.seed}, which scored {own}.",
+        f"- Settings: {'; '.join(f'{k} {formatting.format_setting(settings[k])}' for k in shown)}.",
+        f"- Search: {search.sampler}, at most {search.trials} configurations, the {search.select}"
+        f" evaluation on dev counts; study '{study.name}', recipe '{study.recipe}'.",
+        f"- Data: {task.name}, {source_of(task.row).link}; licence of the data:"
+        f" {source_of(task.row).licence}.",
+        "- License of this model: not given. It depends on the base model and the data; add"
+        " `license` to the metadata before you publish it.",
+        "- All settings are in config.json, field `raysearch`; `raysearch predict` reads them.",
+    ]
+    if count := task.shared.dev_examples:
+        texts.insert(3, f"- Scored on at most {count} examples of each dev split.")
+    if all(record.status == "degenerate" for record in leader.trials):
+        texts.insert(2, "- WARNING: this training ended with nothing learned.")
+    return [escape_markdown(text) for text in texts]
+
+
+def _trial_of(config: Path) -> str:
+    """Return the id of the trial that a folder's weights are of; "" if it does not say."""
+    try:
+        value = read_json(config)
+    except (InputError, OSError):
+        return ""
+    for name in ("raysearch", "trial", "id"):
+        value = value.get(name) if isinstance(value, dict) else None
+    return value if isinstance(value, str) else ""
+
+
+def _seal(text: str) -> str:
+    text = text.rstrip("\n") + "\n\n"
+    seal = f"<!-- raysearch {_hash(text)}: rewritten by `raysearch table` until it is edited -->"
+    return f"{text}{seal}\n"
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,0 +1,167 @@
+"""The points about how hyperparameters were chosen: runs, bounds, method, summary statistics.
+
+They are apart from the points about results because they speak of all trials of the search.
+"""
+
+from collections import Counter
+
+from ... import search_space as spaces
+from ...recipes.field_metadata import ReadBy, fields_with
+from ...search_space import Dimension, IntRange, LogUniform
+from ...study import TaskStudy
+from .. import analysis, formatting
+from .document import Point, RunView
+
+_SAMPLERS = {
+    "tpe": "Optuna's TPE sampler (multivariate, constant liar, 8 startup trials)",
+    "random": "random search (Optuna's RandomSampler)",
+    "grid": "grid search",
+    "cmaes": "CMA-ES (Optuna's CmaEsSampler)",
+}
+CURVE = (1, 2, 4, 8, 16, 32, 64, 128)  # numbers of trials whose expected best score is told
+
+
+def runs_point(run: RunView) -> Point:
+    """Return the point about the numbers of training and evaluation runs."""
+    trials = [record for record in run.records.trials.values() if record.task in run.study.tasks]
+    ends = Counter(str(record.status) for record in trials)
+    phases = Counter(str(record.phase) for record in trials)
+    evaluations = sum(len(record.reports) for record in trials)
+    text = (
+        f"We trained {len(trials)} models ({_counts(phases)}), of which {_counts(ends)}; they were"
+        f" evaluated on dev {evaluations} times."
+    )
+    details = []
+    for name in run.study.tasks:
+        group = run.records.of(name)
+        by_end = _counts(Counter(f"{r.phase} {r.status}" for r in group)) or "no trials"
+        repeats = sum(record.repeats for record in group)
+        evaluated = sum(len(record.reports) for record in group)
+        details.append(
+            f"{name}: {by_end}; {evaluated} evaluations; {repeats} repeats answered from the record"
+        )
+    return Point(title="Training and evaluation runs", text=text, details=tuple(details))
+
+
+def bounds_point(run: RunView) -> Point:
+    """Return the point about the bounds of every hyperparameter, the fixed ones included."""
+    details = []
+    searched: dict[str, None] = {}
+    for name in run.study.tasks:
+        task = run.study.resolve(name)
+        values, unused = task.shared.model_dump(), task.shared.ineffective_fields()
+        searched |= dict.fromkeys(task.space)
+        details += [f"{name} {key}: {bounds(d)}" for key, d in task.space.items()]
+        fixed = [
+            f"{key} = {formatting.format_setting(values[key])}"
+            for key in read_fields(task)
+            if key not in task.space and key not in unused
+        ]
+        details.append(f"{name}, fixed: {'; '.join(fixed)}")
+    shown = ", ".join(searched) or "nothing"
+    text = f"We searched {shown}; the bounds of each task and all fixed values are listed."
+    return Point(title="Bounds of every hyperparameter", text=text, details=tuple(details))
+
+
+def read_fields(task: TaskStudy) -> list[str]:
+    """Return the hyperparameters that the head of a task reads."""
+    hyper = task.recipe.hyper
+    read_by = fields_with(hyper, ReadBy)
+    everywhere = [name for name in hyper.model_fields if name not in read_by]
+    own = [name for name, readers in read_by.items() if task.row.head in readers.heads]
+    return [name for name in hyper.model_fields if name in {*everywhere, *own}]
+
+
+def bounds(dimension: Dimension) -> str:
+    """Return the bounds of a dimension in words."""
+    if dimension.values is not None and not isinstance(dimension, IntRange):
+        return f"one of {{{', '.join(formatting.format_setting(v) for v in dimension.values)}}}"
+    low, high = map(formatting.format_setting, dimension.ends)
+    if isinstance(dimension, IntRange):
+        return f"a whole number from {low} to {high}"
+    kind = "log-uniform" if isinstance(dimension, LogUniform) else "uniform"
+    return f"{kind} from {low} to {high}"
+
+
+def selection_point(run: RunView) -> Point:
+    """Return the point about the method of choosing and its criterion, in words."""
+    search, confirm = run.study.search, run.study.confirm
+    texts = [
+        f"Configurations are chosen by {_SAMPLERS[search.sampler]}, {search.trials} at most for"
+        f" each task, sampler and trials with seed {search.seed}."
+    ]
+    if search.stop_early:
+        shares = ", ".join(f"{100 * fraction:g} %" for fraction in search.stop_early.at)
+        texts.append(
+            f"Asynchronous successive halving compares trials at {shares} of their own schedules;"
+            f" the best {100 * search.stop_early.keep:g} % go on."
+        )
+    else:
+        texts.append("No trial is stopped early.")
+    texts.append(
+        f"A trial counts with its {search.select} evaluation on"
+        f" {_selecting(run)}; test labels are never read."
+    )
+    if confirm.seeds:
+        texts.append(
+            f"The best {confirm.top} of each task are trained again with the seeds"
+            f" {', '.join(map(str, confirm.seeds))}, and the winner is the one with the highest"
+            f" {confirm.report} over its seeds."
+        )
+    else:
+        texts.append("Nothing is confirmed with further seeds.")
+    details = [_start(run.study.resolve(name)) for name in run.study.tasks]
+    for title, section in (("search", search), ("confirm", confirm)):
+        values = section.model_dump(mode="json", exclude={"start_from"}).items()
+        details += [f"{title}.{key}: {formatting.format_setting(value)}" for key, value in values]
+    title = "Method and criterion of selection"
+    return Point(title=title, text=" ".join(texts), details=tuple(details))
+
+
+def summary_point(run: RunView) -> Point:
+    """Return the point about the statistics of all trials and the expected performance."""
+    details, texts = [], []
+    for name in run.study.tasks:
+        task = run.study.resolve(name)
+        found, column = analysis.summary(task, run.records), formatting.column_title(task.row)
+        if found.mean is None or found.quartiles is None:
+            texts.append(f"{column}: no trial of the search has a score")
+            continue
+        spread = found.standard_deviation
+        deviation = "" if spread is None else f", sd {formatting.format_percent(spread, 2)}"
+        quartiles = ", ".join(formatting.format_percent(q, 2) for q in found.quartiles)
+        texts.append(
+            f"{column}: n = {len(found.scores)}, mean {formatting.format_percent(found.mean, 2)}"
+            f"{deviation}, quartiles {quartiles}"
+        )
+        expected = analysis.expected_performance(task, run.records)
+        count = len(expected.scores)
+        shown = [
+            f"{n} {formatting.format_percent(expected.scores[n - 1], 2)}"
+            f" ({expected.hours[n - 1]:.2f} h)"
+            for n in sorted({*(n for n in CURVE if n < count), count})
+        ]
+        details.append(f"{name}, expected best score of so many trials: {', '.join(shown)}")
+        details += [f"{name}: {note}" for note in expected.notes]
+    text = f"Scores of the search on dev, in percent. {'; '.join(texts)}."
+    return Point(title="Summary statistics of all trials", text=text, details=tuple(details))
+
+
+def _selecting(run: RunView) -> str:
+    """Return the scores that select, in words."""
+    by_task = {}
+    for name in run.study.tasks:
+        task = run.study.resolve(name)
+        over = "mean over the languages of " if ".mean." in task.selection_metric else ""
+        by_task[name] = f"{over}{task.row.metric} of split '{task.row.dev[0].name}' ({name})"
+    return "; ".join(by_task.values())
+
+
+def _start(task: TaskStudy) -> str:
+    points = task.initial_points
+    shown = "; ".join(spaces.format_point(point) for point in points) or "none"
+    return f"{task.name}, tried first: {shown}"
+
+
+def _counts(counter: Counter[str]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in counter.items())

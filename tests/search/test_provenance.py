@@ -1,0 +1,94 @@
+"""What a run records of itself: command lines without secrets, packages, machines, data."""
+
+import json
+from types import SimpleNamespace
+
+import pyarrow as pa
+import pytest
+
+from raysearch.data.encoding_cache import Prepared
+from raysearch.search.command_line import command_line
+from raysearch.search.provenance import add_facts, package_list
+from raysearch.search.split_facts import split_facts
+from raysearch.tasks import get
+from raysearch.workers import machine
+
+
+@pytest.mark.parametrize(
+    ("arguments", "shown"),
+    [
+        (["/usr/bin/raysearch", "run", "a b.yaml"], "raysearch run 'a b.yaml'"),
+        (["r", "--storage", "s3://key:pass@host/runs"], "r --storage 's3://***@host/runs'"),
+        (["r", "s3://b/x?access_key=A&secret_key=B&region=eu"],
+         "r 's3://b/x?access_key=***&secret_key=***&region=eu'"),
+        (["r", "https://x/y?X-Amz-Signature=ab12"], "r 'https://x/y?X-Amz-Signature=***'"),
+        (["r", "--token", "abc", "--lanes", "2"], "r --token *** --lanes 2"),
+        (["r", "--api-key=abc", "HF_TOKEN=hf_x"], "r '--api-key=***' 'HF_TOKEN=***'"),
+        (["r", "--set", "max_length=128", "--tokenizer", "folder"],
+         "r --set max_length=128 --tokenizer folder"),
+    ],
+)  # fmt: skip
+def test_a_command_line_is_kept_without_secrets(arguments, shown):
+    assert command_line(arguments) == shown
+
+
+def test_the_package_list_has_exact_versions():
+    import numpy
+
+    lines = package_list().splitlines()
+    assert lines[0].startswith("# Python 3.")
+    assert f"numpy=={numpy.__version__}" in lines
+    assert lines[1:] == sorted(lines[1:], key=lambda line: line.partition("==")[0])
+
+
+def test_a_machine_is_described_and_what_fails_is_unknown(monkeypatch):
+    import torch
+
+    def fails():
+        raise RuntimeError("no NCCL in this build")
+
+    gpu = SimpleNamespace(name="H200", total_memory=139 * 2**30)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda index: gpu)
+    monkeypatch.setattr(torch.backends.cudnn, "version", lambda: 91002)
+    monkeypatch.setattr(torch.cuda.nccl, "version", fails)
+    facts = machine.worker_facts()
+    assert facts["gpus"] == ["H200, 139 GiB"] * 2
+    assert (facts["cudnn"], facts["nccl"]) == ("9.10.2", "unknown")
+    assert facts["cores"] >= 1
+    assert facts["memory_gib"] > 0
+
+
+def _prepared(table, skipped=""):
+    return Prepared(table=table, path=None, padding={}, digest="", cached=False, skipped=skipped)
+
+
+def _facts(name, **columns):
+    task, table = get(name), pa.table(columns)
+    return split_facts(task, task.dev[0], _prepared(table, "2 left out"), table)
+
+
+def test_labels_are_counted_by_example():
+    facts = _facts("glue/rte", id=["a", "b", "c"], label=[1, 0, 1])
+    assert facts["labels"] == {"entailment": 1, "not_entailment": 2}
+    assert (facts["examples"], facts["rows"], facts["left_out"]) == (3, 3, "2 left out")
+    rows = _facts("race/middle", id=["a"] * 4 + ["b"] * 4, label=[2] * 4 + [0] * 4)
+    assert rows["labels"] == {"option 1": 1, "option 3": 1}
+    assert (rows["examples"], rows["rows"]) == (2, 8)
+    tags = _facts("xtreme/panx", id=["a", "b"], label=[[0, -100, 1], [0]])
+    assert list(tags["labels"].values()) == [2, 1]
+    numbers = _facts("glue/stsb", id=["a", "b"], label=[1.0, 4.0])
+    assert numbers["label_statistics"] == {
+        "lowest": 1.0, "highest": 4.0, "mean": 2.5, "deviation": 1.5,
+    }  # fmt: skip
+
+
+def test_facts_of_later_sessions_join_those_of_earlier_ones(tmp_path):
+    facts = {"raysearch": "0.2.0", "data": "d", "content": {}, "lanes": {}}
+    (tmp_path / "provenance.json").write_text(json.dumps(facts))
+    add_facts(tmp_path, {"machines": {"n1": {"cpu": "a"}}})
+    add_facts(tmp_path, {"machines": {"n2": {"cpu": "b"}}, "splits": {}})
+    read = json.loads((tmp_path / "provenance.json").read_text())
+    assert read["machines"] == {"n1": {"cpu": "a"}, "n2": {"cpu": "b"}}
+    assert read["data"] == "d"
