@@ -30,7 +30,7 @@ ORDER = {name: index for index, name in enumerate(name for layer in LAYERS for n
 # Third-party package -> the only packages of ours that import it.
 IMPORTED_BY = {
     "ray": {"workers", "search"},
-    "optuna": {"search"},
+    "optuna": {"search", "results"},
     "transformers": {"models"},
     "tokenizers": {"models"},
     "safetensors": {"models"},

@@ -12,20 +12,15 @@ from typing import Any
 
 import numpy as np
 import optuna
-from optuna.distributions import (
-    BaseDistribution,
-    CategoricalDistribution,
-    FloatDistribution,
-    IntDistribution,
-)
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.trial import TrialState
 from sqlalchemy.pool import StaticPool
 
+from ..results.optuna_space import distribution, simple
 from ..run_folder import Record
 from ..run_folder.outcomes import TrialStatus
 from ..run_folder.sampler_state import GENERATION, STATE, plain_state
-from ..search_space import Choice, Dimension, IntRange, LogUniform, Space
+from ..search_space import Choice, Space
 from ..storage import write_atomically
 from .cmaes_sampler import PlainCmaEsSampler
 
@@ -38,16 +33,6 @@ _STATES: dict[TrialStatus, TrialState] = {
     "stopped": TrialState.PRUNED,
     "failed": TrialState.FAIL,
 }
-
-
-def distribution(dimension: Dimension) -> BaseDistribution:
-    """Return Optuna's distribution for a dimension; choices that are mappings become JSON."""
-    if isinstance(dimension, Choice):
-        return CategoricalDistribution([_simple(value) for value in dimension.choice])
-    low, high = dimension.ends
-    if isinstance(dimension, IntRange):
-        return IntDistribution(int(low), int(high))
-    return FloatDistribution(float(low), float(high), log=isinstance(dimension, LogUniform))
 
 
 def _tpe(seed: int) -> BaseSampler:
@@ -198,7 +183,7 @@ class OptunaStudy:
         self.study.tell(trial, frozen.value if complete else None, state=frozen.state)
 
     def _params(self, point: Mapping[str, Any]) -> dict[str, Any]:
-        return {name: _simple(point[name]) for name in self.space}
+        return {name: simple(point[name]) for name in self.space}
 
     def _point(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """Return the point of Optuna's parameters, in the study's own values."""
@@ -206,7 +191,7 @@ class OptunaStudy:
         for name, value in params.items():
             dimension = self.space[name]
             values = dimension.choice if isinstance(dimension, Choice) else ()
-            choices = {json.dumps(_simple(choice)): choice for choice in values}
+            choices = {json.dumps(simple(choice)): choice for choice in values}
             point[name] = choices.get(json.dumps(value), value)
         return point
 
@@ -239,8 +224,3 @@ def export(path: Path, name: str, optuna_study: OptunaStudy, records: list[Recor
         storage.engine.dispose()
         connection.close()
     write_atomically(path, content)
-
-
-def _simple(value: Any) -> Any:
-    """Return a value that Optuna can store as a choice."""
-    return value if isinstance(value, str | int | float | bool | None) else json.dumps(value)
