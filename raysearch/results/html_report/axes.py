@@ -7,8 +7,9 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
+from xml.etree.ElementTree import Element
 
-from .elements import Element, element
+from .elements import element
 
 Ticks = list[tuple[float, str]]  # position in the drawing and text
 
@@ -76,11 +77,12 @@ def logarithmic(
     return Scale(place=place, ticks=[(place(mark), text(mark)) for mark in marks])
 
 
-def listed(
-    values: Sequence[Any], start: float, end: float, *, text: Callable[[Any], str]
-) -> Scale:
-    """Return a scale of few values, each at the same distance from the next, in this order."""
-    names = [text(value) for value in values]
+def listed(values: Sequence[Any], start: float, end: float, *, text: Callable[[Any], str]) -> Scale:
+    """Return a scale of few values, each at the same distance from the next, in this order.
+
+    Values with the same text are one.
+    """
+    names = list(dict.fromkeys(text(value) for value in values))
     gap = (end - start) / max(1, len(names) - 1)
     offset = (end - start) / 2 if len(names) == 1 else 0
     places = {name: start + offset + index * gap for index, name in enumerate(names)}

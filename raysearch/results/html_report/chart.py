@@ -5,9 +5,11 @@ It is apart from the drawings so that the page treats all of them in the same wa
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from xml.etree.ElementTree import Element
 
-from .elements import Element, data_table, element
+from .elements import data_table, element
 
+_MANY = 150  # rows of data above which marks and lines are thin
 WIDTH = 460.0  # of a drawing in its own units; the page scales it
 
 # Shape of a mark, by how a trial ended: colours alone would not be told apart by everyone.
@@ -20,6 +22,7 @@ _SHAPES = {
     "failed": "M-4,-4l8,8M-4,4l8,-8",
     "published": "M0,-6l6,6l-6,6l-6,-6z",
     "result": "M0,-9v18",
+    "single": "M-2.5,0a2.5,2.5 0 1,0 5,0a2.5,2.5 0 1,0 -5,0",
     "dot": "M-2.5,0a2.5,2.5 0 1,0 5,0a2.5,2.5 0 1,0 -5,0",
 }
 
@@ -81,6 +84,8 @@ def bar(x: float, y: float, width: float, height: float, kind: str, tip: str) ->
 def figure(chart: Chart) -> Element:
     """Return a chart as a part of the page."""
     drawing = chart.drawing
+    if len(chart.rows) > _MANY:
+        drawing.set("class", "many")
     for name, value in {
         "role": "img",
         "aria-label": chart.title,
@@ -110,7 +115,5 @@ def _sample(kind: str) -> Element:
     elif form == "line":
         shape = element("polyline", points="0,8 20,8", class_=f"line {name}")
     else:
-        shape = element(
-            "path", d=_SHAPES[name], transform="translate(10,8)", class_=f"mark {name}"
-        )
+        shape = element("path", d=_SHAPES[name], transform="translate(10,8)", class_=f"mark {name}")
     return element("svg", shape, viewBox="0 0 20 16", width=20, height=16, aria_hidden="true")

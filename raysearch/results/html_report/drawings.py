@@ -6,12 +6,13 @@ They are apart from what they show: they know numbers and texts, and nothing of 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
+from xml.etree.ElementTree import Element
 
 from .axes import Scale, horizontal_axis, linear, listed, logarithmic, rule, text, vertical_axis
-from .chart import WIDTH, line, mark, svg
-from .elements import Element, element
+from .chart import WIDTH, bar, line, mark, svg
 
 _LEFT, _RIGHT, _TOP, _BOTTOM = 46.0, WIDTH - 14, 34.0, 234.0
+_SHORT, _LONG = 5, 60  # characters of a label that fit beside a row, and above it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +87,7 @@ def over_axes(
             places = [*places[:1], *(p for new, old in corners for p in ((new[0], old[1]), new))]
         parts.append(line(places, curve.kind, curve.tip))
         if len(places) == 1:  # a line through one point shows nothing
-            parts.append(mark("finished", *places[0], curve.tip))
+            parts.append(mark("single", *places[0], curve.tip))
     for point in points:
         place = bottom - 11 if point.y is None else y.place(point.y)
         parts.append(mark(point.kind, x.place(point.x), place, point.tip))
@@ -111,37 +112,51 @@ class Line:
 
 
 def in_rows(rows: Sequence[Line], *, x_label: str) -> Element:
-    """Return a drawing with a row for each line, its label above its values.
+    """Return a drawing with a row for each line; short labels stand beside it, long ones above.
+
+    Published values of rows with long labels are lines through all rows.
 
     Args:
         rows: in order, from the top.
         x_label: name and unit of the axis.
     """
+    beside = max(len(row.label) for row in rows) <= _SHORT
     values = [value for row in rows for value, _, _ in row.points]
     values += [end for row in rows if row.interval for end in row.interval[:2]]
     values += [end for row in rows if row.length for end in (0.0, row.length[0])]
-    height, left = 40.0, 8.0
+    height, left, centre = (20.0, _LEFT, 10.0) if beside else (40.0, 8.0, 26.0)
     bottom = 8 + height * len(rows)
     x = linear(values, left, _RIGHT)
-    published = [value for row in rows for value, kind, _ in row.points if kind == "published"]
     parts = [horizontal_axis(x, 4, bottom, x_label, _RIGHT)]
-    parts += [rule(x.place(value), 4, x.place(value), bottom, "reference") for value in published]
+    if not beside:
+        published = (v for row in rows for v, kind, _ in row.points if kind == "published")
+        parts += [rule(x.place(v), 4, x.place(v), bottom, "reference") for v in published]
     for index, row in enumerate(rows):
         top = 8 + height * index
-        middle = top + 26
-        parts.append(text(left, top + 12, row.label, kind="label"))
-        if row.length is not None:
-            length, tip = row.length
-            width = max(1.0, x.place(length) - x.place(0.0))
-            shape = element("rect", element("title", tip), x=x.place(0.0), y=middle - 7,
-                            width=width, height=14, class_="bar search")  # fmt: skip
-            parts.append(shape)
-        if row.interval is not None:
-            low, high, tip = row.interval
-            ends = [(x.place(low), middle), (x.place(high), middle)]
-            parts.append(line(ends, "interval", tip))
-        parts += [mark(kind, x.place(value), middle, tip) for value, kind, tip in row.points]
+        if beside:
+            parts.append(text(left - 10, top + centre + 4, row.label, anchor="end", kind="label"))
+        else:
+            parts.append(text(left, top + 12, _cut(row.label), kind="label halo"))
+        parts += _row(row, x, top + centre)
     return svg(WIDTH, bottom + 44, *parts)
+
+
+def _row(row: Line, x: Scale, middle: float) -> list[Element]:
+    """Return the bar, the interval and the marks of a row."""
+    parts = []
+    if row.length is not None:
+        length, tip = row.length
+        start = x.place(0.0)
+        parts.append(bar(start, middle - 7, x.place(length) - start, 14, "search", tip))
+    if row.interval is not None:
+        low, high, tip = row.interval
+        parts.append(line([(x.place(low), middle), (x.place(high), middle)], "interval", tip))
+    return parts + [mark(kind, x.place(value), middle, tip) for value, kind, tip in row.points]
+
+
+def _cut(label: str) -> str:
+    """Return a label that fits into a row; the whole one stands in the data."""
+    return label if len(label) <= _LONG else f"{label[: _LONG - 3]}..."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,13 +167,16 @@ class Dimension:
         name: its title.
         values: of all lines, in their order.
         text: returns a value as it is written.
-        listed: whether the axis holds the single values at equal distances.
+        choices: the values of the axis at equal distances, in this order; None for an axis of
+            numbers.
+        logarithmic: whether equal ratios have equal lengths.
     """
 
     name: str
     values: Sequence[Any]
     text: Callable[[Any], str]
-    listed: bool = False
+    choices: Sequence[Any] | None = None
+    logarithmic: bool = False
 
 
 def parallel_width(dimensions: int) -> float:
@@ -166,9 +184,7 @@ def parallel_width(dimensions: int) -> float:
     return max(WIDTH, 100.0 * dimensions)
 
 
-def parallel(
-    dimensions: Sequence[Dimension], kinds: Sequence[str], tips: Sequence[str]
-) -> Element:
+def parallel(dimensions: Sequence[Dimension], kinds: Sequence[str], tips: Sequence[str]) -> Element:
     """Return parallel coordinates: an axis for each dimension, and a line for each trial.
 
     Args:
@@ -186,18 +202,16 @@ def parallel(
         parts.append(line([(x, s.place(d.values[number])) for x, s, d in values], kind, tip))
     for x, scale, dimension in zip(places, scales, dimensions, strict=True):
         parts.append(rule(x, top, x, bottom, "axis"))
-        parts.append(text(x - 12, top - 20, dimension.name, kind="label"))
+        parts.append(text(x - 12, top - 20, dimension.name, kind="name"))
         parts += [text(x + 6, y + 4, words, kind="tick halo") for y, words in scale.ticks]
     return svg(width, bottom + 18, *parts)
 
 
 def _scale(dimension: Dimension, start: float, end: float) -> Scale:
-    """Return the scale of a dimension."""
+    """Return the scale of a dimension; values beyond its choices follow these."""
     values = dimension.values
-    numbers = all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
-    if dimension.listed or not numbers:
-        single = list({dimension.text(value): value for value in values}.values())
-        return listed(sorted(single) if numbers else single, start, end, text=dimension.text)
-    if min(values) > 0 and max(values) >= 10 * min(values):
+    if dimension.choices is not None:
+        return listed([*dimension.choices, *values], start, end, text=dimension.text)
+    if dimension.logarithmic and 0 < min(values) < max(values):
         return logarithmic(values, start, end, text=dimension.text)
     return linear(values, start, end, text=dimension.text)

@@ -83,9 +83,7 @@ def _stretches(record: Record) -> list[Stretch]:
         following = record.starts[index + 1] if index + 1 < len(record.starts) else None
         end = _end_of(record, start, following)
         lane, attempt = start.lane, start.attempt
-        found.append(
-            Stretch(record=record, attempt=attempt, lane=lane, start=start.at, end=end)
-        )
+        found.append(Stretch(record=record, attempt=attempt, lane=lane, start=start.at, end=end))
     return found
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from xml.etree.ElementTree import Element
 
 from ... import tasks
 from ...run_folder import Record, Records
@@ -18,11 +19,13 @@ from ..score_intervals import Intervals
 from ..table_rows import Row, Table
 from . import result_charts, search_charts
 from .chart import Chart, figure
-from .elements import Element, data_table, element, write_page
+from .elements import data_table, element, write_page
 from .search_charts import settings
 from .timeline_chart import timeline
 
 _HERE = Path(__file__).parent
+# The page loads nothing, and runs only what stands in it.
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
 _MAX_LISTED = 12  # entries of one fact of the provenance; more of them are counted
 
 
@@ -65,15 +68,12 @@ def make_page(content: PageContent) -> str:
         element("meta", charset="utf-8"),
         element("meta", name="viewport", content="width=device-width, initial-scale=1"),
         element("meta", name="color-scheme", content="light dark"),
-        # The page runs nothing and loads nothing but what stands in it.
-        element("meta", http_equiv="Content-Security-Policy", content=(
-            "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
-        )),
-        element("meta", http_equiv="refresh", content=str(refresh)) if refresh else None,
+        element("meta", http_equiv="Content-Security-Policy", content=_POLICY),
+        element("meta", http_equiv="refresh", content=refresh) if refresh else None,
         element("link", rel="icon", href="data:,"),
         element("title", f"{study.name}: raysearch report"),
         _verbatim("style", style),
-    )  # fmt: skip
+    )
     body = element(
         "body",
         element("a", "Skip to the results", href="#results", class_="skip"),
@@ -137,34 +137,36 @@ def _contents(sections: Sequence[Element]) -> Element:
 
 
 def _results_section(content: PageContent) -> Element:
+    """Return the paper's table; scores by language are many rows, and are opened when wanted."""
     table, notes = content.table, [element("li", note) for note in content.table.notes]
-    return _section(
-        "results",
-        "Results",
-        _table(table, f"Results of {table.title}, one column for each task"),
-        element("ul", *notes, class_="notes") if notes else None,
-    )
+    codes = {code for name in content.study.tasks for code in tasks.get(name).languages}
+    languages = [row for row in table.rows if row.name in codes]
+    rows = [row for row in table.rows if row.name not in codes]
+    caption = f"Results of {table.title}, one column for each task"
+    children = [_table(table.columns, rows, caption)]
+    if languages:
+        summary = element("summary", f"Scores by language ({len(languages)} rows)")
+        by_language = _table(table.columns, languages, "Scores of the winners by language")
+        children.append(element("details", summary, by_language))
+    notes_list = element("ul", *notes, class_="notes") if notes else None
+    return _section("results", "Results", *children, notes_list)
 
 
-def _table(table: Table, caption: str) -> Element:
+def _table(columns: Sequence[str], rows: Sequence[Row], caption: str) -> Element:
     """Return a table of results; rows of systems stand below the name of the system."""
-    rows: list[Sequence[str]] = []
+    texts: list[Sequence[str]] = []
     system = ""
-    for row in table.rows:
+    for row in rows:
         if row.system != system:
             system = row.system
-            rows.append([system, *[""] * len(table.columns)])
-        rows.append([row.name, *(cell.text for cell in row.cells)])
-    made = data_table(["", *table.columns], rows, caption=caption)
-    _emphasize(made, table.rows)
-    return made
-
-
-def _emphasize(made: Element, rows: Sequence[Row]) -> None:
-    """Mark the rows of results, which are read first."""
+            texts.append([system, *[""] * len(columns)])
+        texts.append([row.name, *(cell.text for cell in row.cells)])
+    made = data_table(["", *columns], texts, caption=caption)
+    made.set("class", "scroll numbers")
     for line in made.iter("tr"):
         if line[0].text == "Result":
             line.set("class", "result")
+    return made
 
 
 def _task_section(content: PageContent, task: TaskStudy) -> Element:
@@ -214,7 +216,9 @@ def _lanes_section(content: PageContent) -> Element:
 def _cost_section(content: PageContent) -> Element:
     cost = content.table.cost
     assert cost is not None, "the table of a run has costs"
-    return _section("cost", "Cost", _table(cost, "Trials by their end, and device hours"))
+    return _section(
+        "cost", "Cost", _table(cost.columns, cost.rows, "Trials by their end, and device hours")
+    )
 
 
 def _failures_section(content: PageContent) -> Element:

@@ -18,9 +18,7 @@ _LEGEND = [("finished", "one seed"), ("result", "result"), ("interval:line", "95
 _PUBLISHED = ("published", "published")
 
 
-def seeds(
-    task: TaskStudy, ranked: list[RankedConfiguration], intervals: Intervals
-) -> Chart | None:
+def seeds(task: TaskStudy, ranked: list[RankedConfiguration], intervals: Intervals) -> Chart | None:
     """Return the chart of each configuration's seeds, beside the published scores."""
     if not ranked:
         return None
@@ -30,7 +28,7 @@ def seeds(
         interval = intervals(task, configuration, metric)
         scores = [(record, record.scores_at(task.study.search.select).get(metric))
                   for record in configuration.trials]  # fmt: skip
-        points = [
+        points: list[tuple[float, str, str]] = [
             (100 * score, record.status, f"seed {record.seed}: {100 * score:.2f}")
             for record, score in scores
             if score is not None and record.status != "diverged"

@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Sequence
 
 from ...run_folder import Record, Records
+from ...run_folder.outcomes import TrialStatus
+from ...search_space import Choice, LogUniform
 from ...study import TaskStudy
 from .. import analysis
 from ..formatting import UNKNOWN_TEXT, format_setting
@@ -14,7 +16,7 @@ from ..leaderboard import RankedConfiguration, counted_score, rank_trials
 from .chart import Chart
 from .drawings import Curve, Dimension, Line, Point, in_rows, over_axes, parallel, parallel_width
 
-_ENDS = {
+_ENDS: dict[TrialStatus, str] = {
     "finished": "finished",
     "stopped": "stopped early",
     "degenerate": "degenerate (learned nothing)",
@@ -89,13 +91,14 @@ def history(task: TaskStudy, records: Records) -> Chart | None:
         first = ranked[0]
         found = f"trial {first.number} ({settings(first.configuration) or 'no search'})"
         words += f" The best scored {percent(first.score)}: {found}."
-    missing = [end for end in ("diverged", "failed", "running") if ends[end]]
+    unscored: tuple[TrialStatus, ...] = ("diverged", "failed", "running")
+    missing = [end for end in unscored if ends[end]]
     if any(point.y is None for point in points):
         words += f" Those without a score ({' or '.join(missing)}) stand below the axis."
     drawing = over_axes(
         points, curves, x_label="trial number", y_label=score_label(task), whole=True
     )
-    legend = [(end, name) for end, name in _ENDS.items() if ends[end]]
+    legend: list[tuple[str, str]] = [(end, name) for end, name in _ENDS.items() if ends[end]]
     return Chart(
         key=f"{task.row.slug}-history",
         title="History of the search",
@@ -145,8 +148,8 @@ def _curves(
     for record, values in found:
         if not values:
             continue
-        kind = "winner" if record.id in winners else record.phase
-        kind += " early" if record.status == "stopped" else ""
+        style = "winner" if record.id in winners else str(record.phase)
+        kind = f"{style} early" if record.status == "stopped" else style
         points = [(100 * progress, value) for progress, value in values]
         curves.append(Curve(points=points, kind=kind, tip=describe(task, record)))
         texts = "; ".join(f"{x:.0f} %: {y:.4g}" for x, y in points)
@@ -187,15 +190,7 @@ def parallel_coordinates(task: TaskStudy, records: Records) -> Chart | None:
     trials.sort(key=lambda record: scores[record.id] or 0.0)  # the best lies on top
     if not trials or not task.space:
         return None
-    dimensions = [
-        Dimension(
-            name=name,
-            values=[record.configuration[name] for record in trials],
-            text=format_setting,
-            listed="choice" in type(task.space[name]).model_fields,
-        )
-        for name in task.space
-    ]
+    dimensions = [_dimension(task, name, trials) for name in task.space]
     values = [100 * (scores[record.id] or 0.0) for record in trials]
     dimensions.append(Dimension(name="score, %", values=values, text="{:g}".format))
     kinds = [f"q{_FIFTHS * index // len(trials)}" for index in range(len(trials))]
@@ -219,6 +214,18 @@ def parallel_coordinates(task: TaskStudy, records: Records) -> Chart | None:
         rows=rows,
         legend=[("winner:line", "best trial"), ("q4:line", "high"), ("q0:line", "low score")],
         wide=parallel_width(len(dimensions)) > 600,
+    )
+
+
+def _dimension(task: TaskStudy, name: str, trials: Sequence[Record]) -> Dimension:
+    """Return the axis of a searched hyperparameter."""
+    form = task.space[name]
+    return Dimension(
+        name=name,
+        values=[record.configuration[name] for record in trials],
+        text=format_setting,
+        choices=form.choice if isinstance(form, Choice) else None,
+        logarithmic=isinstance(form, LogUniform),
     )
 
 

@@ -64,8 +64,17 @@ def timeline(study: Study, records: Records) -> Chart | None:
         title="Timeline of the lanes",
         summary=_summary(sessions, total / divisor, unit),
         drawing=svg(_WIDTH, bottom + 44, element("g", *parts)),
-        columns=("session", "lane", "task", "trial", "phase", "attempt", "end", "start, s",
-                 "length, s"),  # fmt: skip
+        columns=(
+            "session",
+            "lane",
+            "task",
+            "trial",
+            "phase",
+            "attempt",
+            "end",
+            "start, s",
+            "length, s",
+        ),
         rows=rows,
         legend=[(f"{kind}:bar", meaning) for kind, meaning in _MEANINGS.items() if kind in kinds],
         wide=True,
@@ -76,7 +85,9 @@ def _summary(sessions: Sequence[SessionLanes], total: float, unit: str) -> str:
     """Return the timeline in words, with the idle share."""
     trained = sum(len(row) for session in sessions for row in session.rows)
     lanes = max(len(session.rows) for session in sessions)
-    words = f"{trained} attempts at trials on {lanes} lane{'s' * (lanes != 1)} in {total:.1f} {unit}"
+    words = (
+        f"{trained} attempts at trials on {lanes} lane{'s' * (lanes != 1)} in {total:.1f} {unit}"
+    )
     words += f" of {len(sessions)} sessions, without the pauses." if len(sessions) > 1 else "."
     share = idle_share(sessions)
     if share is not None:
