@@ -21,6 +21,39 @@ PLAN = Plan(steps=STEPS, warmup=6, per_epoch=50, evaluations=EVALUATIONS, rungs=
 SETUP = 5.0  # seconds before a lane's first trial and between two trials
 
 
+RTE, PANX = "glue/rte", "xtreme/panx"
+NAME = 'report"><script>alert(1)<script>'
+STUDY = {
+    "name": NAME,
+    "tasks": [RTE, PANX],
+    "model": "scratch",
+    "space": {
+        "BSZ": {"choice": [16, 32, 64]},
+        "LR": {"log": [5e-6, 2e-4]},
+        "WARMUP": {"choice": [16, {"steps": 50}]},
+        "weight_decay": {"uniform": [0, 0.1]},
+    },
+    "search": {"sampler": "random", "trials": 16, "stop_early": {"at": [0.5]}},
+    "confirm": {"top": 2, "seeds": [11, 12, 13]},
+    "published": [
+        {
+            "row": "<b>BERT</b>",
+            "source": "a & b",
+            "results": {
+                RTE: {"scores": {"accuracy": 86.4}},
+                PANX: {"scores": {"entity_f1": 88.0, "de.entity_f1": 87.5}},
+            },
+        }
+    ],
+}
+ENDS = {3: "failed", 5: "diverged", 7: "degenerate"}
+
+
+def search_end(record):
+    """How a trial of a test's study ends."""
+    return ENDS.get(record.number, "finished") if record.phase == "search" else "finished"
+
+
 class SimulatedClock:
     """A clock that the lanes of a simulation set."""
 

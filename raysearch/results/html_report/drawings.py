@@ -85,9 +85,10 @@ def over_axes(
         if curve.stepped:
             corners = zip(places[1:], places, strict=False)
             places = [*places[:1], *(p for new, old in corners for p in ((new[0], old[1]), new))]
-        parts.append(line(places, curve.kind, curve.tip))
-        if len(places) == 1:  # a line through one point shows nothing
-            parts.append(mark("single", *places[0], curve.tip))
+        alone = len(places) == 1  # a line through one point shows nothing
+        parts.append(
+            mark("single", *places[0], curve.tip) if alone else line(places, curve.kind, curve.tip)
+        )
     for point in points:
         place = bottom - 11 if point.y is None else y.place(point.y)
         parts.append(mark(point.kind, x.place(point.x), place, point.tip))
