@@ -7,5 +7,9 @@ STUDIES = "raysearch.search_spaces"
 setup(
     packages=[*find_packages(include=["raysearch*"]), STUDIES],
     package_dir={STUDIES: "search_spaces"},
-    package_data={STUDIES: ["*.yaml"], "raysearch": ["py.typed"]},
+    package_data={
+        STUDIES: ["*.yaml"],
+        "raysearch": ["py.typed"],
+        "raysearch.results.html_report": ["*.css", "*.js"],
+    },
 )

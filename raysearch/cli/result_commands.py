@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from ..errors import InputError, Problem, unknown_name
-from .app import app, print_note
+from .app import app, print_line, print_note
 from .exit_codes import guarded
 from .options import Format, TasksToCompare, examples
 
@@ -71,6 +71,61 @@ def compare(
     names = None if tasks is None else [name.strip() for name in tasks.split(",")]
     compared = comparison.compare(first, second, tasks=names)
     print(export.LAYOUTS[format](comparison_table.comparison_table(compared)), end="")
+
+
+@app.command(
+    epilog=examples(
+        "raysearch report runs/quickstart",
+        "raysearch report runs/quickstart --watch",
+    )
+)
+@guarded
+def report(
+    folder: Annotated[Path, typer.Argument(help="A run folder.")],
+    to: Annotated[
+        Path | None,
+        typer.Option(help="The file to write. Default: report.html in the run folder."),
+    ] = None,
+    watch: Annotated[
+        bool,
+        typer.Option("--watch", help="Write it again and again until the run ends."),
+    ] = False,
+    every: Annotated[
+        int, typer.Option(min=1, max=86_400, help="With --watch: seconds between two reports.")
+    ] = 10,
+) -> None:
+    """Write a run's report: one HTML file with its table and charts, which loads nothing.
+
+    It can be written while the run goes on, and a run writes it at its end.
+    """
+    from ..results import html_report, run_results
+
+    _check_report_options(folder, to)
+    if watch:
+        if not html_report.is_running(folder):
+            print_note(f"no run goes on in {folder} on this machine: written once")
+        path = html_report.watch_report(folder, to, every, note=print_note)
+    else:
+        run = run_results.read_run(folder, note=print_note)
+        path = html_report.write_report(run, to, running=html_report.is_running(folder))
+    print_line(path)
+
+
+def _check_report_options(folder: Path, to: Path | None) -> None:
+    """Refuse what is no run folder, and a place that cannot hold the report.
+
+    Raises:
+        InputError: all problems.
+    """
+    problems = []
+    if not (folder / "study.yaml").is_file():
+        text = "no study.yaml here; a run folder would do"
+        problems.append(Problem(location="run folder", text=text))
+    if to is not None and (to.is_dir() or not to.parent.is_dir()):
+        text = f"'{to}' is a folder" if to.is_dir() else f"there is no folder '{to.parent}'"
+        problems.append(Problem(location="--to", text=f"{text}; the name of a file would do"))
+    if problems:
+        raise InputError(str(folder), problems)
 
 
 def _check_format(command: str, format: str) -> None:

@@ -7,17 +7,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from .. import study, tasks
-from ..run_folder import Records, opening, trial_identity
-from ..run_folder.recorded_facts import read_facts
+from .. import tasks
 from ..storage import all_inside, file_inside, folder_inside, write_atomically
-from ..study import Study
-from . import table_formats
+from . import html_report, table_formats
 from .best_study import best_study, no_best_study
 from .model_card import CARD, write_card
-from .paper_table import leading_configurations, paper_table
-from .score_intervals import RunIntervals
-from .statement import RunView, Statement, statement, to_latex, to_markdown
+from .run_results import RunResults, read_run
+from .statement import Statement, statement, to_latex, to_markdown
 from .table_rows import Table
 from .tensorboard import TensorBoardWriter
 
@@ -30,57 +26,44 @@ LAYOUTS: dict[str, Callable[[Table], str]] = {
 FORMS: dict[str, Callable[[Statement], str]] = {"md": to_markdown, "tex": to_latex}
 
 
-def write_exports(folder: str | Path, *, note: Callable[[str], None] | None = None) -> Table:
+def write_exports(
+    folder: str | Path,
+    *,
+    note: Callable[[str], None] | None = None,
+    report: bool = False,
+) -> Table:
     """Write a run's tables, best.yaml and parquet files, and TensorBoard files that are missing.
 
     It may be called at any time and any number of times, also during the run.
 
     Args:
-        folder: the run folder; only study.yaml, provenance.json and journal.jsonl are read.
+        folder: the run folder, see `read_run`.
         note: called with what could not be understood and with what could not be written; None
             raises the latter.
+        report: write report.html too, as that of a run that has ended.
 
     Returns:
         The table.
 
     Raises:
-        InputError: there is no study.yaml, the journal cannot be read or is missing although there
-            are results of it, trials were trained with another study, or a link is in the place of
-            a file to write; then nothing is written.
+        InputError: see `read_run`; or a link is in the place of a file to write; then nothing is
+            written.
         OSError: a file could not be written; the previous files are complete and unchanged.
     """
-    folder = Path(folder)
-    searched = study.load(opening.study_file(folder))
-    records = opening.read_records(folder, searched)
-    if note is not None:
-        for text in records.notes:
-            note(text)
-    origins = trial_identity.check_identity(folder, searched, records)
-    unread: list[str] = []  # predictions that cannot be read
-    intervals = RunIntervals(folder, unread.append)
-    table = paper_table(searched, records, intervals, intervals.difference)
-    facts, damaged = read_facts(folder)
-    table = replace(table, notes=(*table.notes, *origins, *unread, *damaged))
-    run = RunView(
-        folder=folder,
-        study=searched,
-        records=records,
-        facts=facts,
-        table=table,
-        leaders=leading_configurations(searched, records),
-        intervals=intervals,
-    )
+    run = read_run(folder, note=note)
     try:
-        table = replace(table, notes=(*table.notes, *_write_cards(run)))
-        _write(folder, searched, records, table, statement(run))
+        run = replace(run, table=replace(run.table, notes=(*run.table.notes, *_write_cards(run))))
+        _write(run)
+        if report:
+            html_report.write_report(run, running=False)
     except OSError as error:
         if note is None:
             raise
         note(f"not written: {error.strerror or error}: {error.filename or folder}")
-    return table
+    return run.table
 
 
-def _write_cards(run: RunView) -> list[str]:
+def _write_cards(run: RunResults) -> list[str]:
     """Write the model cards of the winners whose weights are kept, and return notes on others."""
     slugs = [tasks.get(name).slug for name in run.leaders]
     all_inside(run.folder, [(slug, "best", CARD) for slug in slugs])  # before the first one
@@ -92,19 +75,19 @@ def _write_cards(run: RunView) -> list[str]:
     return [note for note in notes if note]
 
 
-def _write(
-    folder: Path, searched: Study, records: Records, table: Table, reproducibility: Statement
-) -> None:
+def _write(run: RunResults) -> None:
     """Write all exports; links in their places are refused before the first file."""
     from . import parquet  # pyarrow takes a second to import, and a printed table does not need it
 
+    folder, searched, records = run.folder, run.study, run.records
     slugs = {name: tasks.get(name).slug for name in searched.tasks if records.of(name)}
     tables = [(f"table.{ending}",) for ending in LAYOUTS]
     tables += [(f"reproducibility.{ending}",) for ending in FORMS]
     task_files = ("best.yaml", "trials.parquet", "reports.parquet")
     all_inside(folder, [*tables, *((slug, name) for slug in slugs.values() for name in task_files)])
     for ending, layout in LAYOUTS.items():
-        write_atomically(file_inside(folder, f"table.{ending}"), layout(table))
+        write_atomically(file_inside(folder, f"table.{ending}"), layout(run.table))
+    reproducibility = statement(run)
     for ending, form in FORMS.items():
         path = file_inside(folder, f"reproducibility.{ending}")
         write_atomically(path, form(reproducibility))

@@ -120,6 +120,7 @@ class AttemptEvent:
         plan: the schedule of the trial.
         from_step: the step that it starts from; above 0 after a checkpoint.
         devices: the number of devices; None if it is that of the trial.
+        lane: the number of its lane in this session, from 1; None in older journals.
     """
 
     kind: ClassVar[str] = "attempt"
@@ -131,6 +132,7 @@ class AttemptEvent:
     plan: Plan
     from_step: Count = 0
     devices: Ordinal | None = None
+    lane: Ordinal | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -274,7 +276,7 @@ EVENTS: dict[str, type[Event]] = {event.kind: event for event in get_args(Event)
 _OMITTED: dict[type[Event | Plan], tuple[str, ...]] = {
     SessionEvent: ("version",),
     Plan: ("searched", "held_out"),
-    AttemptEvent: ("devices",),
+    AttemptEvent: ("devices", "lane"),
     SpentEvent: ("step",),
     EndEvent: ("sampler",),
     StoredEndEvent: ("error", "sampler"),

@@ -45,6 +45,7 @@ class Record:
         devices: the number of devices that it uses, or used last.
         devices_by_attempt: attempt -> number of devices; a resumed run may use another number.
         attempts: how often it was started.
+        starts: the beginning of each attempt that is known, in order.
         step: the last optimizer step that is known to be done.
         score: the selection metric at the evaluation that counts, as the sampler gets it: the
             metric's worst value if the trial diverged or learned nothing. None if it failed.
@@ -74,6 +75,7 @@ class Record:
     devices: int = 1
     devices_by_attempt: dict[int, int] = field(default_factory=dict)
     attempts: int = 0
+    starts: list[AttemptEvent] = field(default_factory=list)
     step: int = 0
     score: float | None = None
     best: dict[str, float] = field(default_factory=dict)
@@ -224,6 +226,7 @@ class Records:
 
     def _on_attempt(self, record: Record, event: AttemptEvent) -> None:
         record.attempts = event.attempt
+        record.starts.append(event)
         record.began = record.began or event.at
         record.plan = event.plan
         record.devices = event.devices or record.devices

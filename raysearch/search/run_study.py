@@ -287,7 +287,7 @@ def _engine(
     importing.start()  # torch and Tune take as long to import as Ray to start
     if all(is_complete(study.resolve(task), journal) for task in study.tasks):
         _finish(folder, study, journal, content)
-        results.write_exports(folder)
+        results.write_exports(folder, report=True)
         return Run(folder=folder, study=study, records=journal)
     begin_session(folder)
     with connect(address) as resources:
@@ -300,7 +300,7 @@ def _engine(
         interrupted = session.run()
     if not interrupted:
         session.tidy()
-    results.write_exports(folder)
+    results.write_exports(folder, report=True)
     return Run(folder=folder, study=study, records=read_journal(folder), interrupted=interrupted)
 
 

@@ -232,6 +232,7 @@ class TuneAdapter:
                 plan=progress.plan,
                 from_step=progress.from_step,
                 devices=self.queue.proposals.devices,  # a resumed run may have other lanes
+                lane=progress.lane,
             )
             journal.write(begun)
             self.on_change(record)

@@ -187,7 +187,7 @@ class TrialBroker:
     def attempt_started(self, lane: str, serial: int, progress: AttemptProgress) -> None:
         """Record that an attempt has begun."""
         if (state := self._state_of(lane, serial)) is not None:
-            state.progress = progress
+            state.progress = replace(progress, lane=state.number)
 
     def heartbeat(self, lane: str, serial: int, seconds: float, step: int) -> None:
         """Record a sign of life, with the seconds spent and the steps done so far."""

@@ -75,6 +75,7 @@ class AttemptProgress:
         seconds: wall seconds of the trial so far, over all its attempts.
         spent_before: those of the attempts before, as far as the checkpoint knows.
         step: the last step that a sign of life named; None before the first one.
+        lane: number of the lane, from 1; the broker sets it.
     """
 
     trial: str
@@ -84,6 +85,7 @@ class AttemptProgress:
     seconds: float = 0.0
     spent_before: float = 0.0
     step: int | None = None
+    lane: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -90,18 +90,19 @@ def test_what_a_run_recorded_is_told(tmp_path):
 
 def _view(folder):
     from raysearch.results.paper_table import leading_configurations, paper_table
-    from raysearch.results.score_intervals import no_interval
+    from raysearch.results.run_results import RunResults
+    from raysearch.results.score_intervals import RunIntervals
     from raysearch.run_folder import read_journal
 
     searched, records = study.load(folder / "study.yaml"), read_journal(folder)
-    return results.statement.RunView(
+    return RunResults(
         folder=folder,
         study=searched,
         records=records,
         facts=read_facts(folder)[0],
         table=paper_table(searched, records),
         leaders=leading_configurations(searched, records),
-        intervals=no_interval,
+        intervals=RunIntervals(folder, lambda line: None),
     )
 
 

@@ -3,8 +3,9 @@
 It is apart from the points because it alone knows their order and what each answer is made of.
 """
 
+from ..run_results import RunResults
 from . import method_points, result_points, setup_points
-from .document import Point, RunView, Statement
+from .document import Point, Statement
 
 _POINTS = (
     setup_points.model_point,
@@ -34,7 +35,7 @@ _ANSWERS = {
 }
 
 
-def statement(run: RunView) -> Statement:
+def statement(run: RunResults) -> Statement:
     """Return the statement of a run."""
     points = tuple(make(run) for make in _POINTS)
     answers = tuple(

@@ -3,42 +3,11 @@
 It is apart from the points because these only make texts; escaping is the same for all of them.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
-from ...run_folder import Records
-from ...run_folder.recorded_facts import RecordedFacts
-from ...study import Study
-from ..leaderboard import RankedConfiguration
-from ..score_intervals import Intervals
 from ..table_formats import escape_latex, escape_markdown
-from ..table_rows import Table
 
 NOT_RECORDED = "not recorded"  # of a run whose version of raysearch did not
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunView:
-    """Everything that a statement is filled from.
-
-    Attributes:
-        folder: the run folder.
-        study: what was searched.
-        records: the trials.
-        facts: from the provenance.
-        table: the table of the run.
-        leaders: task -> its leading configuration; None without a result.
-        intervals: returns the interval of a score.
-    """
-
-    folder: Path
-    study: Study
-    records: Records
-    facts: RecordedFacts
-    table: Table
-    leaders: Mapping[str, RankedConfiguration | None]
-    intervals: Intervals
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,8 @@ from ...recipes.field_metadata import ReadBy, fields_with
 from ...search_space import Dimension, IntRange, LogUniform
 from ...study import TaskStudy
 from .. import analysis, formatting
-from .document import Point, RunView
+from ..run_results import RunResults
+from .document import Point
 
 _SAMPLERS = {
     "tpe": "Optuna's TPE sampler (multivariate, constant liar, 8 startup trials)",
@@ -21,7 +22,7 @@ _SAMPLERS = {
 CURVE = (1, 2, 4, 8, 16, 32, 64, 128)  # numbers of trials whose expected best score is told
 
 
-def runs_point(run: RunView) -> Point:
+def runs_point(run: RunResults) -> Point:
     """Return the point about the numbers of training and evaluation runs."""
     trials = [record for record in run.records.trials.values() if record.task in run.study.tasks]
     ends = Counter(str(record.status) for record in trials)
@@ -43,7 +44,7 @@ def runs_point(run: RunView) -> Point:
     return Point(title="Training and evaluation runs", text=text, details=tuple(details))
 
 
-def bounds_point(run: RunView) -> Point:
+def bounds_point(run: RunResults) -> Point:
     """Return the point about the bounds of every hyperparameter, the fixed ones included."""
     details = []
     searched: dict[str, None] = {}
@@ -83,7 +84,7 @@ def bounds(dimension: Dimension) -> str:
     return f"{kind} from {low} to {high}"
 
 
-def selection_point(run: RunView) -> Point:
+def selection_point(run: RunResults) -> Point:
     """Return the point about the method of choosing and its criterion, in words."""
     search, confirm = run.study.search, run.study.confirm
     texts = [
@@ -118,7 +119,7 @@ def selection_point(run: RunView) -> Point:
     return Point(title=title, text=" ".join(texts), details=tuple(details))
 
 
-def summary_point(run: RunView) -> Point:
+def summary_point(run: RunResults) -> Point:
     """Return the point about the statistics of all trials and the expected performance."""
     details, texts = [], []
     for name in run.study.tasks:
@@ -147,7 +148,7 @@ def summary_point(run: RunView) -> Point:
     return Point(title="Summary statistics of all trials", text=text, details=tuple(details))
 
 
-def _selecting(run: RunView) -> str:
+def _selecting(run: RunResults) -> str:
     """Return the scores that select, in words."""
     by_task = {}
     for name in run.study.tasks:

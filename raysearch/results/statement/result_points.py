@@ -8,13 +8,14 @@ from .. import formatting
 from ..leaderboard import RankedConfiguration
 from ..paper_table import hyperparameter_values
 from ..published_rows import VERDICT
-from .document import Point, RunView
+from ..run_results import RunResults
+from .document import Point
 
 _NO_RESULT = "no result"
 _PUBLISHED = " (published)"
 
 
-def validation_point(run: RunView) -> Point:
+def validation_point(run: RunResults) -> Point:
     """Return the point about the validation score of every test score."""
     details = []
     for name, leader in run.leaders.items():
@@ -28,7 +29,7 @@ def validation_point(run: RunView) -> Point:
     return Point(title="Validation score of each test score", text=text, details=tuple(details))
 
 
-def measure_point(run: RunView) -> Point:
+def measure_point(run: RunResults) -> Point:
     """Return the point about the measures and their implementation."""
     names = dict.fromkeys(metric for n in run.study.tasks for metric in tasks.get(n).metrics)
     details = [
@@ -43,7 +44,7 @@ def measure_point(run: RunView) -> Point:
     return Point(title="Measures and their implementation", text=text, details=tuple(details))
 
 
-def best_point(run: RunView) -> Point:
+def best_point(run: RunResults) -> Point:
     """Return the point about the best configuration of each task."""
     texts, details = [], []
     for name, leader in run.leaders.items():
@@ -60,7 +61,7 @@ def best_point(run: RunView) -> Point:
     return Point(title="Best configurations", text=text, details=tuple(details))
 
 
-def result_point(run: RunView) -> Point:
+def result_point(run: RunResults) -> Point:
     """Return the point about the results: seeds, statistic, spread, interval."""
     texts, details = [], []
     statistic = run.study.confirm.report
@@ -91,7 +92,7 @@ def result_point(run: RunView) -> Point:
     return Point(title="Results, seeds and spread", text=text, details=tuple(details))
 
 
-def deviation_point(run: RunView) -> Point:
+def deviation_point(run: RunResults) -> Point:
     """Return the point about what is done otherwise than in the source."""
     known = run.study.deviations
     text = "The study names no deviation from its source."
@@ -100,7 +101,7 @@ def deviation_point(run: RunView) -> Point:
     return Point(title="Deviations from the source", text=text, details=known)
 
 
-def verdict_point(run: RunView) -> Point:
+def verdict_point(run: RunResults) -> Point:
     """Return the point about each published claim."""
     result = next((row for row in run.table.rows if row.name == "Result"), None)
     claims: dict[tuple[str, str], list[str]] = {}
@@ -124,7 +125,7 @@ def verdict_point(run: RunView) -> Point:
     return Point(title="Verdict on each published claim", text=text, details=details)
 
 
-def _scores(run: RunView, name: str, leader: RankedConfiguration) -> str:
+def _scores(run: RunResults, name: str, leader: RankedConfiguration) -> str:
     task = run.study.resolve(name)
     shown = [
         f"{key.removeprefix('dev.')} {formatting.format_percent(value, 2)}"

@@ -13,11 +13,12 @@ from ...run_folder.opening import LOCK
 from ...run_folder.recorded_facts import Facts, SplitFacts
 from ...tasks.sources import source_of
 from .. import formatting
-from .document import NOT_RECORDED, Point, RunView
+from ..run_results import RunResults
+from .document import NOT_RECORDED, Point
 from .method_points import read_fields
 
 
-def model_point(run: RunView) -> Point:
+def model_point(run: RunResults) -> Point:
     """Return the point about models and their sizes."""
     details = []
     for name in run.study.tasks:
@@ -41,7 +42,7 @@ def model_point(run: RunView) -> Point:
     return Point(title="Model and its parameters", text=text, details=tuple(details))
 
 
-def code_point(run: RunView) -> Point:
+def code_point(run: RunResults) -> Point:
     """Return the point about code and dependencies."""
     facts = run.facts
     version, commit = facts.raysearch or NOT_RECORDED, facts.commit or "of no git checkout"
@@ -62,7 +63,7 @@ def code_point(run: RunView) -> Point:
     )
 
 
-def machine_point(run: RunView) -> Point:
+def machine_point(run: RunResults) -> Point:
     """Return the point about the computing infrastructure."""
     texts = list(dict.fromkeys(_machine(facts) for facts in run.facts.machines.values()))
     lanes = {name: value for name, value in run.facts.lanes.items() if value is not None}
@@ -99,7 +100,7 @@ def _machine(facts: Facts) -> str:
     return ", ".join(parts)
 
 
-def time_point(run: RunView) -> Point:
+def time_point(run: RunResults) -> Point:
     """Return the point about run times and the total budget."""
     ended = [record for record in run.records.trials.values() if record.is_over]
     hours, details = sum(record.device_hours for record in ended), []
@@ -118,7 +119,7 @@ def time_point(run: RunView) -> Point:
     return Point(title="Run time and total budget", text=text, details=tuple(details))
 
 
-def data_point(run: RunView) -> Point:
+def data_point(run: RunResults) -> Point:
     """Return the point about the data sets."""
     details, sizes = [], []
     for name in run.study.tasks:
@@ -154,7 +155,7 @@ def _split(facts: SplitFacts) -> str:
     return "; ".join(texts)
 
 
-def preprocessing_point(run: RunView) -> Point:
+def preprocessing_point(run: RunResults) -> Point:
     """Return the point about the settings that shape the prepared data."""
     names = fields_with(RECIPES[run.study.recipe].hyper, Shared)
     details, lengths = [], []
@@ -177,7 +178,7 @@ def preprocessing_point(run: RunView) -> Point:
     return Point(title="Preprocessing", text=text, details=tuple(details))
 
 
-def command_point(run: RunView) -> Point:
+def command_point(run: RunResults) -> Point:
     """Return the point about the commands that made the results and make them again."""
     commands = [f"{s.began}: {s.command}" for s in run.facts.sessions if s.command]
     details = [f"session of {command}" for command in commands]
