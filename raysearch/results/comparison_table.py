@@ -82,8 +82,9 @@ def _notes(comparison: Comparison, tested: list[ComparedScore]) -> list[str]:
     if tested:
         notes.append(
             "p: paired test on the examples, of these trained models and not of other seeds:"
-            " McNemar's exact test with a seed each, else sign flips of the examples' means over"
-            " seeds (all signs of up to 16 examples that differ, else 10,000 random ones)."
+            " McNemar's exact test of a seed each where examples are right or wrong, else sign"
+            " flips of their means over seeds, all of them for up to 16 examples that differ and"
+            " 10,000 random ones for more."
         )
     if untested:
         names = ", ".join(map(_name, untested))

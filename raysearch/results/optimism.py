@@ -16,9 +16,12 @@ from ..statistics.power import EACH_WAY
 from ..study import Study, TaskStudy
 from ..tasks.sizes import SIZES
 from . import formatting
-from .analysis import scored_trials
 from .leaderboard import RankedConfiguration, leaderboard
 from .score_intervals import Intervals, aggregate_of
+
+_SIMULATED = 4_000_000  # scores that are simulated at most
+_SEARCHED = "Fresh seeds (confirm: seeds) or a part of dev (search: hold_out) would avoid it."
+_CONFIRMED = "Other seeds to choose on (confirm: choose) would avoid it."
 
 
 def optimism_notes(
@@ -38,49 +41,42 @@ def optimism_notes(
     notes = []
     for name, leader in leaders.items():
         task = study.resolve(name)
-        if leader is None:
+        ranked = leaderboard(task, records) if leader else []
+        rivals = [one for one in ranked if one.trials[0].status == "finished"]
+        if leader is None or len(rivals) < 2:
             continue
-        interval = intervals(task, leader, task.selection_metric)
-        half = _half_width(task, leader, interval)
-        amount, rivals = _optimism(task, records, leader, half)
+        half = _half_width(task, leader, intervals(task, leader, task.selection_metric))
+        if len(leader.trials) == 1:  # the interval of a single seed covers the examples alone
+            noise = math.hypot(half / EACH_WAY, _seed_spread(task, leader))
+        else:
+            noise = _confirmed_noise(task, rivals)
+        amount = _optimism([one.score for one in rivals], noise)
         if half and amount > half:
             points, width = (formatting.format_percent(value) for value in (amount, half))
             column = formatting.column_title(task.row)
+            searched = leader.trials[0].phase == "search"
+            words = "trials" if searched else "confirmed configurations"
             notes.append(
-                f"{column}: the best of {rivals} is printed with the score that chose it, about"
-                f" {points} points too high by chance (interval +-{width}). {_remedy(leader)}"
+                f"{column}: the best of {len(rivals)} {words} is printed with the score that chose"
+                f" it, about {points} points too high by chance (interval +-{width})."
+                f" {_SEARCHED if searched else _CONFIRMED}"
             )
     return notes
 
 
-def _optimism(
-    task: TaskStudy, records: Records, leader: RankedConfiguration, half: float
-) -> tuple[float, str]:
-    """Return the expected optimism, a fraction, and among what the leader was chosen, in words.
+def _optimism(scores: list[float], noise: float) -> float:
+    """Return the expected optimism, a fraction.
 
     The noise is at most the spread of the scores: what all share, such as hard examples, moves no
     rank.
     """
-    if leader.trials[0].phase == "search":
-        trials = scored_trials(task, records)
-        scores = [score for record, score in trials if record.status == "finished"]
-        noise = math.hypot(half / EACH_WAY, _seed_spread(task, leader))
-        rivals = f"{len(scores)} trials"
-    else:
-        confirmed = [one for one in leaderboard(task, records) if len(one.trials) > 1]
-        scores = [one.score for one in confirmed]
-        noise = _confirmed_noise(task, confirmed)
-        rivals = f"{len(scores)} confirmed configurations"
-    if len(scores) < 2:
-        return 0.0, rivals
     noise = min(noise, float(np.std(scores, ddof=1)))
-    return statistics.selection_optimism(scores, noise), rivals
+    draws = max(100, min(4000, _SIMULATED // len(scores)))
+    return statistics.selection_optimism(scores, noise, draws=draws)
 
 
 def _confirmed_noise(task: TaskStudy, confirmed: list[RankedConfiguration]) -> float:
     """Return the standard error over seeds of a confirmed configuration's score."""
-    if not confirmed:
-        return 0.0
     spread = math.sqrt(fmean(one.standard_deviation**2 for one in confirmed))
     seeds = min(len(one.trials) for one in confirmed)
     return spread * statistics.aggregate_error(aggregate_of(task), seeds)
@@ -107,10 +103,3 @@ def _seed_spread(task: TaskStudy, leader: RankedConfiguration) -> float:
         return 0.0
     batch = task.hyperparameters(trial.configuration).BSZ
     return statistics.seed_spread(trial.plan.per_epoch * batch)
-
-
-def _remedy(leader: RankedConfiguration) -> str:
-    """Return what would avoid the optimism."""
-    if leader.trials[0].phase == "search":
-        return "Fresh seeds (confirm: seeds) or a part of dev (search: hold_out) would avoid it."
-    return "Other seeds to choose on (confirm: choose) would avoid it."
