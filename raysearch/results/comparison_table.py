@@ -7,7 +7,7 @@ from .. import tasks
 from ..statistics import Difference
 from . import formatting
 from .comparison import ComparedScore, Comparison
-from .paper_table import format_interval
+from .score_cells import format_interval
 from .table_rows import UNKNOWN, Cell, Row, Table
 
 COLUMNS = ("A", "B", "B - A", "95 %", "verdict", "p")

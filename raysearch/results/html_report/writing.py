@@ -7,22 +7,19 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ...errors import InputError
 from ...run_folder import Records, opening, refuse_running
 from ...storage import file_inside, write_atomically
 from ..leaderboard import is_complete
+from ..run_results import RunResults, read_run
 from .page import PageContent, make_page
-
-if TYPE_CHECKING:
-    from ..run_results import RunResults
 
 REPORT = "report.html"
 
 
 def write_report(
-    run: "RunResults", to: Path | None = None, *, running: bool, refresh: int | None = None
+    run: RunResults, to: Path | None = None, *, running: bool, refresh: int | None = None
 ) -> Path:
     """Write the page of a run.
 
@@ -81,8 +78,6 @@ def watch_report(
     Returns:
         The file; its last state does not refresh itself.
     """
-    from ..export import read_run
-
     with suppress(KeyboardInterrupt):
         while is_running(folder):
             write_report(read_run(folder), to, running=True, refresh=seconds)
