@@ -43,9 +43,10 @@ def optimism_notes(
         task = study.resolve(name)
         ranked = leaderboard(task, records) if leader else []
         rivals = [one for one in ranked if one.trials[0].status == "finished"]
-        if leader is None or len(rivals) < 2:
+        # Held-out examples choose nothing.
+        if leader is None or len(rivals) < 2 or study.search.hold_out is not None:
             continue
-        half = _half_width(task, leader, intervals(task, leader, task.selection_metric))
+        half = _half_width(task, leader, intervals(task, leader, task.printed_metric))
         if len(leader.trials) == 1:  # the interval of a single seed covers the examples alone
             noise = math.hypot(half / EACH_WAY, _seed_spread(task, leader))
         else:

@@ -1,14 +1,21 @@
 """A lane's worker with a toy broker: requests, decisions, checkpoints. No Ray is started."""
 
 import io
+from contextlib import closing
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 from pyarrow import parquet
 from support.local_runs import ToyBroker, without_ray
+from support.run_folders import write_study
 
-from raysearch import study
+from raysearch import results, study
+from raysearch.results.leaderboard import leaderboard
+from raysearch.run_folder import Journal, Record, dev_predictions
+from raysearch.run_folder.events import AttemptEvent
 from raysearch.search import data_preparation
+from raysearch.search.trial_queue import TrialQueue
 from raysearch.workers import worker as workers
 from raysearch.workers.messages import Decision, TrialEnd, TrialReport, TrialRequest
 from raysearch.workers.worker import Worker
@@ -161,3 +168,39 @@ def test_a_damaged_checkpoint_is_ignored(data, tmp_path):
     work(broker, folder)
     assert broker.attempts[0].from_step == 0
     assert kinds(broker)[-1][1] is TrialEnd
+
+
+def test_a_divided_run_prints_the_held_out_part_with_its_interval(prepare, tmp_path):
+    raw = {
+        **STUDY,
+        "name": "divided",
+        "space": {"LR": {"choice": [1e-3, 1e-2]}},
+        "search": {"sampler": "grid", "hold_out": 0.5},
+        "confirm": {"top": 1, "seeds": [11, 12]},
+    }
+    searched, folder = study.parse(raw), tmp_path / "run"
+    write_study(folder, **raw)
+    published = prepare(**{name: raw[name] for name in ("space", "search", "confirm")})
+    with closing(Journal(folder)) as journal:
+        queue = TrialQueue(searched, journal, {TOY: "data"})
+        while isinstance(record := queue.next(), Record):
+            broker = ToyBroker(published, replace(queue.request(record), serial=1))
+            work(broker, tmp_path / "checkpoints")
+            (attempt,) = broker.attempts
+            event = AttemptEvent(trial=record.id, at=0.0, attempt=1, plan=attempt.plan)
+            journal.write(event)
+            for evaluation in reports(broker):
+                queue.report(record, evaluation, 1)
+            for model in broker.models.values():
+                dev_predictions.write(folder, record, model.predictions)
+            queue.end(record, evaluation.status)
+    table = results.write_exports(folder)
+    (leader, *_) = leaderboard(searched.resolve(TOY), journal)
+    printed = [record.best["dev.accuracy"] for record in leader.trials]
+    (cell,) = table.row("Result").cells
+    assert cell.value == pytest.approx(sum(printed) / 2)
+    low, high = table.row("95 %").cells[0].value[0]
+    assert low < cell.value < high
+    assert "printed on the other 250." in " ".join(table.notes)
+    selected = {r.configuration["LR"]: r.best["search.accuracy"] for r in journal.of(TOY, "search")}
+    assert leader.configuration["LR"] == max(selected, key=lambda rate: selected[rate])
