@@ -13,7 +13,7 @@ from . import formatting
 from .confirmation import Choice
 from .leaderboard import confirmation
 
-# The mean error of the winner's printed median in benchmarks/confirmation.py, top 3 x 5 seeds: 0.35
+# The mean error of the winner's printed median in benchmarks/confirmation.py, top 3 x 5 seeds: 0.33
 # points where one seed's standard deviation is 1.2.
 _TOO_HIGH = 0.3
 
