@@ -18,7 +18,6 @@ from .. import tasks
 from ..errors import InputError, Problem, printable, unknown_name
 from ..recipes import RECIPES, Steps
 from ..recipes.schedule import make_schedule
-from ..results.confirmation import expected_trials
 from ..study import Study, TaskStudy, load, shipped_studies
 from ..study.model_names import resolve_model_folder
 from ..study.unusual_values import unusual_value_notes
@@ -127,7 +126,9 @@ def _teachers(task: TaskStudy) -> str:
         counts.append(f"{'at most ' * (count > 1)}{min(planned, count)} in the search")
     if confirm.seeds:
         top = min(confirm.top, planned or 1, count)
-        number = expected_trials(confirm, top, published=confirm.published and count > 1)
+        chooses, seeds = len(confirm.choose) if space else 0, len(confirm.seeds)
+        number = top * chooses + (1 if chooses else top) * seeds
+        number += seeds * (confirm.published and count > 1)
         counts.append(f"{'at most ' * (top > 1)}{number} in the confirmation")
     return ", ".join(counts)
 
