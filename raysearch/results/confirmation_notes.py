@@ -36,9 +36,11 @@ def confirmation_notes(study: Study, records: Records) -> list[str]:
     text = f"Chosen among the top {top} by the mean over {choosing};"
     notes = [f"{text} printed on {printed} alone."]
     for name, plan in plans.items():
+        column = formatting.column_title(tasks.get(name))
         if plan.choice is not None:
-            column = formatting.column_title(tasks.get(name))
             notes += [f"{column}: {line}." for line in _choice_notes(plan.choice)]
+        elif plan.competing:
+            notes.append(f"{column}: a single configuration; there was nothing to choose.")
     return notes
 
 
