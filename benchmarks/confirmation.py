@@ -51,7 +51,7 @@ class Study:
         """Return the mean of the printed median."""
         if self._failing is None:
             return float(self._level[configuration])
-        drawn = self._draw(configuration, 200 * PRINTED).reshape(200, PRINTED)
+        drawn = self._draw(configuration, 100 * PRINTED).reshape(100, PRINTED)
         return float(np.median(drawn, axis=1).mean())
 
     def train(self, configuration: int, seeds: int) -> Floats:
@@ -153,17 +153,19 @@ def main() -> None:
     parser.add_argument("--configurations", type=int, default=24)
     parser.add_argument("--failing", type=float, default=0.0)
     options = parser.parse_args()
-    print("| confirmation | error | regret | trials |\n|---|---:|---:|---:|")
-    for name, policy in POLICIES.items():
-        rows = []
-        for number in range(options.studies):
-            random = np.random.default_rng(number)
-            study = Study(random, options.configurations, options.failing)
+    rows: dict[str, list[tuple[float, float, int]]] = {name: [] for name in POLICIES}
+    for number in range(options.studies):
+        random = np.random.default_rng(number)
+        study = Study(random, options.configurations, options.failing)
+        for name, policy in POLICIES.items():
+            study.trials = 0
             winner, printed = policy(study)
-            rows.append((printed - study.true[winner], study.true.max() - study.true[winner],
-                         study.trials))  # fmt: skip
-        error, regret, trials = np.mean(rows, axis=0)
-        print(f"| {name} | {error:+.2f} | {regret:.2f} | {trials:.1f} |", flush=True)
+            regret = float(study.true.max() - study.true[winner])
+            rows[name].append((printed - float(study.true[winner]), regret, study.trials))
+    print("| confirmation | error | regret | trials |\n|---|---:|---:|---:|")
+    for name, values in rows.items():
+        error, regret, trials = np.mean(values, axis=0)
+        print(f"| {name} | {error:+.2f} | {regret:.2f} | {trials:.1f} |")
 
 
 if __name__ == "__main__":

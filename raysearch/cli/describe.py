@@ -19,7 +19,6 @@ from ..errors import InputError, Problem, printable, unknown_name
 from ..recipes import RECIPES, Steps
 from ..recipes.schedule import make_schedule
 from ..results import study_power
-from ..results.confirmation import expected_trials
 from ..results.formatting import format_percent
 from ..statistics import POWER_RULE
 from ..study import Study, TaskStudy, load, shipped_studies
@@ -167,7 +166,9 @@ def _teachers(task: TaskStudy) -> str:
         counts.append(f"{'at most ' * (count > 1)}{min(planned, count)} in the search")
     if confirm.seeds:
         top = min(confirm.top, planned or 1, count)
-        number = expected_trials(confirm, top, published=confirm.published and count > 1)
+        chooses, seeds = len(confirm.choose) if space else 0, len(confirm.seeds)
+        number = top * chooses + (1 if chooses else top) * seeds
+        number += seeds * (confirm.published and count > 1)
         counts.append(f"{'at most ' * (top > 1)}{number} in the confirmation")
     return ", ".join(counts)
 

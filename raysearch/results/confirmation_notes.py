@@ -13,7 +13,7 @@ from . import formatting
 from .confirmation import Choice
 from .leaderboard import confirmation
 
-# The mean error of the winner's printed median in benchmarks/confirmation.py, top 3 x 5 seeds: 0.35
+# The mean error of the winner's printed median in benchmarks/confirmation.py, top 3 x 5 seeds: 0.33
 # points where one seed's standard deviation is 1.2.
 _TOO_HIGH = 0.3
 
@@ -36,9 +36,11 @@ def confirmation_notes(study: Study, records: Records) -> list[str]:
     text = f"Chosen among the top {top} by the mean over {choosing};"
     notes = [f"{text} printed on {printed} alone."]
     for name, plan in plans.items():
+        column = formatting.column_title(tasks.get(name))
         if plan.choice is not None:
-            column = formatting.column_title(tasks.get(name))
             notes += [f"{column}: {line}." for line in _choice_notes(plan.choice)]
+        elif plan.competing:
+            notes.append(f"{column}: a single configuration; there was nothing to choose.")
     return notes
 
 

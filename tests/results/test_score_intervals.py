@@ -110,3 +110,40 @@ def test_kept_predictions_have_the_scores_of_the_journal(run):
         for split, name in (("matched", "accuracy"), ("mismatched", "mismatched.accuracy")):
             measure = dev_predictions.measure_of(tables[split], task.row, "accuracy", None)
             assert measure(np.ones((1, EXAMPLES)))[0] == record.best[f"dev.{name}"]
+
+
+def test_the_published_setting_has_an_interval_and_so_has_the_gain_over_it(tmp_path):
+    """The winner is right in eight of ten examples, the published setting in six of ten."""
+    confirm = {"top": 1, "seeds": list(SEEDS), "published": True}
+    paper = {"row": "paper", "source": "a paper"}
+    paper["results"] = {"glue/rte": {"settings": {"LR": 1e-5}}}
+    parts = {"tasks": ["glue/rte"], "confirm": confirm, "published": [paper]}
+    write_study(tmp_path, **{**STUDY, **parts})
+    script, random = Script(tmp_path), np.random.default_rng(4)
+    for rate in (1e-5, 2e-5):
+        script.trial("glue/rte", {"LR": rate}, {"accuracy": rate * 1e4}, phase="search")
+    gold = random.integers(0, 2, EXAMPLES)
+    ids = [str(number) for number in range(EXAMPLES)]
+    for rate, share in ((2e-5, 0.8), (1e-5, 0.6)):
+        for seed in SEEDS:
+            right = random.random(EXAMPLES) < share
+            columns = dev_predictions.class_columns(np.where(right, gold, 1 - gold), gold)
+            scores = {"accuracy": float(right.mean())}
+            name = script.trial("glue/rte", {"LR": rate}, scores, seed, "confirm")
+            kept = dev_predictions.to_parquet({"dev": (ids, columns)})
+            dev_predictions.write(tmp_path, script.journal.trials[name], kept)
+    script.close()
+    table = results.write_exports(tmp_path)
+    assert [row.name for row in table.rows if "published setting" in row.name] == [
+        "published setting",
+        "published setting, 95 %",
+        "winner minus published setting",
+        "winner minus published setting, 95 %",
+    ]
+    ((low, high),) = table.row("winner minus published setting, 95 %").cells[0].value
+    gain = table.row("winner minus published setting").cells[0].value
+    theirs = table.row("published setting").cells[0].value
+    assert 0 < low < gain < high < 0.4
+    assert gain == pytest.approx(table.row("Result").cells[0].value - theirs)
+    ((below, above),) = table.row("published setting, 95 %").cells[0].value
+    assert below < theirs < above
