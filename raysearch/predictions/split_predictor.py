@@ -5,7 +5,7 @@ It is apart because files of predictions and the evaluation of any model's folde
 
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -98,7 +98,8 @@ class SplitPredictor:
                 outputs are not finite.
         """
         task, folder, hyper = self.job.task, self.job.folder, self.job.hyper
-        head, autocast = HEADS[task.head], nullcontext
+        head = HEADS[task.head]
+        autocast: Callable[[], AbstractContextManager[object]] = nullcontext
         if split.labelled:
             autocast = partial(precision.autocast, self._model.device, hyper)
         try:
