@@ -53,11 +53,15 @@ class KeptFile:
         return self.record.scores_at(self.searched.search.select)
 
 
-def holds_kept(path: Path) -> bool:
-    """Return whether a path is of kept predictions: a file, a task's folder of them, or a run."""
+def holds_kept(task: Task, path: Path) -> bool:
+    """Return whether a path is of kept predictions: a file, a task's folder of them, or a run.
+
+    A file that the task's benchmark takes is none, such as embeddings.parquet.
+    """
+    taken = {Path(split.submission or "").name for split in task.test}
     if path.is_dir():
-        return is_run(path) or any(path.glob(f"*{EXTENSION}"))
-    return path.suffix == EXTENSION
+        return is_run(path) or any(file.name not in taken for file in path.glob(f"*{EXTENSION}"))
+    return path.suffix == EXTENSION and path.name not in taken
 
 
 def is_run(path: Path) -> bool:

@@ -65,7 +65,7 @@ def score(
             by themselves; or of the predictions with these examples.
     """
     task, source = tasks.get(name), f"score {name}"
-    if kept_files.holds_kept(predictions):
+    if kept_files.holds_kept(task, predictions):
         _check_kept_options(task, source, split, null_odds, threshold, as_official)
         return kept_scores.score_kept(task, predictions, data, threshold)
     if data is None:

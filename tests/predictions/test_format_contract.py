@@ -103,9 +103,9 @@ FORMATS = {
     "glue, numbers": Format(
         data=STSB,
         write=write_labels,
-        broken=lambda text: text.replace("6\t0.000", "6"),
+        broken=lambda text: text.replace("6\t0.0", "6"),
         broken_location="line 3",
-        unknown_label=lambda text: text.replace("6\t0.000", "6\tnan"),
+        unknown_label=lambda text: text.replace("6\t0.0", "6\tnan"),
         metric="pearson_spearman",
     ),
     "lines": Format(
