@@ -316,6 +316,16 @@ def test_a_report_elsewhere_leaves_the_run_folder_alone(run, tmp_path):
     assert sorted(path.name for path in run.iterdir()) == before
 
 
+@pytest.mark.parametrize(
+    "values", [[], [0.0], [1e-320, 2e-320], [-1e100, 1e100], [5.0, 5.0 + 1e-15], [-3e5, -3e5]]
+)
+def test_a_scale_of_any_values_has_few_ticks_within_its_length(values):
+    scale = linear(values, 0, 100)
+    assert 2 <= len(scale.ticks) <= 12
+    assert all(-0.1 <= place <= 100.1 for place, _ in scale.ticks)
+    assert all(-0.1 <= scale.place(value) <= 100.1 for value in values)
+
+
 def test_scales_end_at_round_numbers_and_place_what_they_hold():
     scale = linear([71.3, 89.6], 0, 100)
     assert [text for _, text in scale.ticks] == ["70", "75", "80", "85", "90"]
