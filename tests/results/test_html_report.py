@@ -281,6 +281,20 @@ def test_a_run_of_failures_only_has_a_report(tmp_path):
     assert "glue-rte-curves" not in [a.get("id") for _, a, _ in page.elements]
 
 
+def test_many_failures_and_long_messages_are_shown_in_part(tmp_path):
+    write_study(tmp_path, **{**STUDY, "tasks": [RTE]})
+    script = Script(tmp_path)
+    for number in range(50):
+        name = script.begin(RTE, {"LR": 1e-5 * (1 + number)})
+        script.end(name, "failed", None, error="a line of a traceback\n" * 500 + "the reason")
+    script.close()
+    text = written(tmp_path)
+    messages = Page(text).text_of("pre")
+    assert len(messages) == 40
+    assert all(m.startswith("...") and m.endswith("the reason") for m in messages)
+    assert "Trials that failed or diverged: 50. The first 40 follow; " in text
+
+
 def test_a_study_without_a_search_and_a_run_without_trials_have_a_report(tmp_path):
     one = {**STUDY, "space": {}, "tasks": [RTE], "fixed": {"LR": 1e-5}}
     drive(tmp_path / "one", one, outcome=search_end)
@@ -314,6 +328,16 @@ def test_a_report_elsewhere_leaves_the_run_folder_alone(run, tmp_path):
     assert result.exit_code == 0
     assert Page((tmp_path / "mine.html").read_text())
     assert sorted(path.name for path in run.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    "values", [[], [0.0], [1e-320, 2e-320], [-1e100, 1e100], [5.0, 5.0 + 1e-15], [-3e5, -3e5]]
+)
+def test_a_scale_of_any_values_has_few_ticks_within_its_length(values):
+    scale = linear(values, 0, 100)
+    assert 2 <= len(scale.ticks) <= 12
+    assert all(-0.1 <= place <= 100.1 for place, _ in scale.ticks)
+    assert all(-0.1 <= scale.place(value) <= 100.1 for value in values)
 
 
 def test_scales_end_at_round_numbers_and_place_what_they_hold():

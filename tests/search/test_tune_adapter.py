@@ -23,7 +23,8 @@ def sitting(folder, searched, devices):
 def progress(record, attempt, seconds, before=0.0):
     plan = Plan(steps=100, warmup=6, per_epoch=50, evaluations=(100,))
     return AttemptProgress(trial=record.id, attempt=attempt, plan=plan,
-                           seconds=before + seconds, spent_before=before)  # fmt: skip
+                           seconds=before + seconds, spent_before=before,
+                           lane=attempt + 2)  # fmt: skip
 
 
 def test_device_hours_follow_the_workers_of_each_session(tmp_path):
@@ -40,6 +41,7 @@ def test_device_hours_follow_the_workers_of_each_session(tmp_path):
     resumed = read_journal(tmp_path).trials[record.id]
     assert (resumed.devices_by_attempt, resumed.devices) == ({1: 4, 2: 1}, 1)
     assert resumed.device_hours == pytest.approx(4 * 0.25 + 1)
+    assert [start.lane for start in resumed.starts] == [3, 4]
 
 
 @pytest.fixture

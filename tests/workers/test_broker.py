@@ -58,7 +58,8 @@ def request(trial="a", **values):
 
 
 def progress(trial="a", attempt=1, seconds=0.0):
-    return AttemptProgress(trial=trial, attempt=attempt, plan=Plan(steps=100), seconds=seconds)
+    return AttemptProgress(trial=trial, attempt=attempt, plan=Plan(steps=100), seconds=seconds,
+                           lane=1)  # fmt: skip
 
 
 def started(first=None, hang=LONG):
@@ -78,7 +79,8 @@ async def begin(broker, trial_request=None):
     last = broker._lanes[LANE].serial
     event = asyncio.create_task(broker.next_event(LANE, trial_request or request()))
     taken = await broker.next_request(LANE, last)
-    broker.attempt_started(LANE, taken.serial, progress(taken.trial, taken.attempt))
+    told = replace(progress(taken.trial, taken.attempt), lane=None)  # the broker knows the lane
+    broker.attempt_started(LANE, taken.serial, told)
     return taken, event
 
 

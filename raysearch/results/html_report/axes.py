@@ -11,6 +11,7 @@ from xml.etree.ElementTree import Element
 
 from .elements import element
 
+_EQUAL = 1e-9  # differences below it, absolute or of the larger number, are not drawn
 Ticks = list[tuple[float, str]]  # position in the drawing and text
 
 
@@ -47,8 +48,9 @@ def linear(
         count: about how many ticks there are.
     """
     low, high = (min(values), max(values)) if values else (0.0, 1.0)
-    if high <= low:
-        low, high = low - (abs(low) / 20 or 0.5), high + (abs(high) / 20 or 0.5)
+    if high - low <= _EQUAL * max(1, abs(low), abs(high)):
+        margin = abs(low) / 20 if abs(low) > _EQUAL else 0.5
+        low, high = low - margin, high + margin
     step = _round_step((high - low) / count)
     if whole:
         step = max(1, math.ceil(step))

@@ -26,6 +26,7 @@ from .timeline_chart import timeline
 _HERE = Path(__file__).parent
 # The page loads nothing, and runs only what stands in it.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
+_MAX_FAILURES, _MAX_MESSAGE = 40, 4000  # messages, and the last characters of one, in a page
 _MAX_LISTED = 12  # entries of one fact of the provenance; more of them are counted
 
 
@@ -61,7 +62,7 @@ def make_page(content: PageContent) -> str:
     sections += [_task_section(content, study.resolve(name)) for name in study.tasks]
     sections += [_lanes_section(content), _cost_section(content)]
     sections += [_failures_section(content), _provenance_section(content)]
-    style, script = ((_HERE / name).read_text() for name in ("report.css", "report.js"))
+    style, script = ((_HERE / n).read_text("utf-8") for n in ("report.css", "report.js"))
     refresh = content.refresh
     head = element(
         "head",
@@ -224,8 +225,10 @@ def _cost_section(content: PageContent) -> Element:
 def _failures_section(content: PageContent) -> Element:
     """Return the failed and diverged trials with their messages."""
     records = [r for r in content.records.trials.values() if r.status in ("failed", "diverged")]
-    entries = [_failure(content.study, record) for record in records]
-    words = f"{len(records)} trials failed or diverged." if records else "No trial failed."
+    entries = [_failure(content.study, record) for record in records[:_MAX_FAILURES]]
+    words = f"Trials that failed or diverged: {len(records)}." if records else "No trial failed."
+    if len(records) > _MAX_FAILURES:
+        words += f" The first {_MAX_FAILURES} follow; trials.parquet has all."
     return _section("failures", "Failures", *_paragraphs([words]), *entries)
 
 
@@ -234,6 +237,8 @@ def _failure(study: Study, record: Record) -> Element:
     title = f"{column}, trial {record.number} ({record.phase}, seed {record.seed}): {record.status}"
     lines = [*([settings(record.configuration)] if record.configuration else [])]
     message = record.error or "no message; its loss or a score was not a number"
+    if len(message) > _MAX_MESSAGE:  # what went wrong stands at the end of a traceback
+        message = f"...{message[-_MAX_MESSAGE:]}"
     return element(
         "article",
         element("h3", title),

@@ -219,12 +219,14 @@ def parallel_coordinates(task: TaskStudy, records: Records) -> Chart | None:
 
 def _dimension(task: TaskStudy, name: str, trials: Sequence[Record]) -> Dimension:
     """Return the axis of a searched hyperparameter."""
-    form = task.space[name]
+    form, values = task.space[name], [record.configuration[name] for record in trials]
+    numbers = all(isinstance(value, int | float) for value in values)  # a journal may have texts
+    choices = form.choice if isinstance(form, Choice) else None if numbers else ()
     return Dimension(
         name=name,
-        values=[record.configuration[name] for record in trials],
+        values=values,
         text=format_setting,
-        choices=form.choice if isinstance(form, Choice) else None,
+        choices=choices,
         logarithmic=isinstance(form, LogUniform),
     )
 

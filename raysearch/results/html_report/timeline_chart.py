@@ -3,7 +3,7 @@
 It is apart from the charts of tasks because lanes belong to the whole run.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from ... import tasks
 from ...run_folder import Records
@@ -31,30 +31,23 @@ def timeline(study: Study, records: Records) -> Chart | None:
     sessions = session_lanes(records)
     if not sessions:
         return None
-    spans = [session.end - session.start for session in sessions]
-    total = sum(spans)
+    total = sum(session.end - session.start for session in sessions)
     _, divisor, unit = next(found for found in _UNITS if total >= found[0])
     count = max(len(session.rows) for session in sessions)
     bottom, right = _TOP + _ROW * count, _WIDTH - 14
     x = linear([0.0, total / divisor], _LEFT, right, count=8)
     parts = [horizontal_axis(x, _TOP, bottom, f"{unit} since the first start", right)]
-    rows, kinds, passed = [], set(), 0.0
-    for number, (session, span) in enumerate(zip(sessions, spans, strict=True), 1):
-        if number > 1:
-            place = x.place(passed / divisor)
+    placed = list(_placed(sessions))
+    for number, begin in enumerate(_begins(sessions)):
+        if number:
+            place = x.place(begin / divisor)
             parts.append(rule(place, _TOP - 10, place, bottom, "reference"))
             parts.append(text(place + 4, _TOP - 8, "resumed"))
-        for lane, stretches in enumerate(session.rows):
-            for stretch in stretches:
-                begin = passed + stretch.start - session.start
-                left, end = (x.place(s / divisor) for s in (begin, begin + stretch.seconds))
-                kind, top = _kind(stretch), _TOP + _ROW * lane + 3
-                kinds.update(kind.split())
-                tip = _tip(study, stretch)
-                width = max(1.0, end - left - 0.6)
-                parts.append(bar(left, top, width, _ROW - 6, kind, tip))
-                rows.append(_texts(number, lane, stretch, begin))
-        passed += span
+    for _, lane, stretch, begin in placed:
+        left, end = (x.place(s / divisor) for s in (begin, begin + stretch.seconds))
+        width, top = max(1.0, end - left - 0.6), _TOP + _ROW * lane + 3
+        parts.append(bar(left, top, width, _ROW - 6, _kind(stretch), _tip(study, stretch)))
+    kinds = {kind for _, _, stretch, _ in placed for kind in _kind(stretch).split()}
     parts += [
         text(_LEFT - 8, _TOP + _ROW * lane + 16, f"lane {lane + 1}", anchor="end")
         for lane in range(count)
@@ -75,10 +68,24 @@ def timeline(study: Study, records: Records) -> Chart | None:
             "start, s",
             "length, s",
         ),
-        rows=rows,
+        rows=[_texts(*stretch) for stretch in placed],
         legend=[(f"{kind}:bar", meaning) for kind, meaning in _MEANINGS.items() if kind in kinds],
         wide=True,
     )
+
+
+def _begins(sessions: Sequence[SessionLanes]) -> list[float]:
+    """Return the seconds at which each session begins if the pauses are left out."""
+    spans = [session.end - session.start for session in sessions]
+    return [sum(spans[:number]) for number in range(len(spans))]
+
+
+def _placed(sessions: Sequence[SessionLanes]) -> Iterator[tuple[int, int, Stretch, float]]:
+    """Yield session, lane, stretch and its start in seconds, without the pauses."""
+    for number, (session, begin) in enumerate(zip(sessions, _begins(sessions), strict=True)):
+        for lane, stretches in enumerate(session.rows):
+            for stretch in stretches:
+                yield number, lane, stretch, begin + stretch.start - session.start
 
 
 def _summary(sessions: Sequence[SessionLanes], total: float, unit: str) -> str:
@@ -120,4 +127,4 @@ def _texts(session: int, lane: int, stretch: Stretch, begin: float) -> list[str]
     """Return a stretch as a row of the chart's data."""
     record = stretch.record
     trial = [record.task, str(record.number), record.phase, str(stretch.attempt), record.status]
-    return [str(session), str(lane + 1), *trial, f"{begin:.1f}", f"{stretch.seconds:.1f}"]
+    return [str(session + 1), str(lane + 1), *trial, f"{begin:.1f}", f"{stretch.seconds:.1f}"]
