@@ -21,12 +21,19 @@ class ToyBroker:
     def __init__(self, data, *requests, decisions=()):
         self.data, self.requests, self.decisions = data, list(requests), list(decisions)
         self.messages, self.attempts, self.models, self.started = [], [], {}, 0
+        self.machines, self.parameters = {}, {}
 
     def __getattr__(self, name):
         return SimpleNamespace(remote=getattr(self, f"on_{name}"))
 
     def on_worker_started(self, lane):
         self.started += 1
+
+    def on_record_machine(self, node, facts):
+        self.machines[node] = facts
+
+    def on_record_parameters(self, task, total, trained):
+        self.parameters[task] = (total, trained)
 
     def on_get_data(self, task):
         return self.data
@@ -55,6 +62,8 @@ def data(monkeypatch, tmp_path):
     monkeypatch.setattr(data_preparation, "ray", toy_ray)
     monkeypatch.setattr(workers.ray, "put", toy_ray.put)
     monkeypatch.setattr(workers.ray, "get", toy_ray.get)
+    node = SimpleNamespace(get_node_id=lambda: "node")
+    monkeypatch.setattr(workers.ray, "get_runtime_context", lambda: node)
     monkeypatch.setattr(workers, "_device", lambda: torch.device("cpu"))
     published = {}
     broker = SimpleNamespace(publish_data=SimpleNamespace(remote=published.__setitem__))
@@ -98,6 +107,9 @@ def test_a_worker_serves_requests_until_its_lane_closes(data, tmp_path):
     broker = ToyBroker(data, request(1), request(2, "b", keep=True, attempt=3))
     work(broker, tmp_path / "checkpoints")
     assert broker.started == 1
+    assert broker.machines["node"]["cores"] >= 1
+    weights = broker.models["b"].weights  # with all rows of the word embedding
+    assert broker.parameters[TOY] == (sum(x.size for x in weights.values()),) * 2
     attempts = [(a.trial, a.attempt, a.from_step) for a in broker.attempts]
     assert attempts == [("a", 1, 0), ("b", 3, 0)]
     assert set(broker.models) == {"b"}  # the only one that is kept
