@@ -87,7 +87,7 @@ def is_ours(text: str) -> bool:
 
 def card(task: TaskStudy, leader: RankedConfiguration, intervals: Intervals) -> str:
     """Return the card of a task's winner, as Markdown with YAML metadata."""
-    from huggingface_hub import ModelCard, ModelCardData
+    from huggingface_hub import ModelCardData
 
     base = task.model
     is_hub_name = not Path(base).exists() and not scratch_shape(base)
@@ -104,7 +104,7 @@ def card(task: TaskStudy, leader: RankedConfiguration, intervals: Intervals) -> 
     }
     data = ModelCardData(**{name: value for name, value in values.items() if value})
     text = "\n".join(_lines(task, leader, intervals))
-    return str(ModelCard(f"---\n{data.to_yaml()}\n---\n\n{text}\n"))
+    return f"---\n{data.to_yaml()}\n---\n\n{text}\n"
 
 
 def _results(task: TaskStudy, leader: RankedConfiguration, intervals: Intervals) -> list[Any]:

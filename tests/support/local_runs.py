@@ -23,12 +23,19 @@ class ToyBroker:
     def __init__(self, data, *requests, decisions=()):
         self.data, self.requests, self.decisions = data, list(requests), list(decisions)
         self.messages, self.attempts, self.models, self.started = [], [], {}, 0
+        self.machines, self.parameters = {}, {}
 
     def __getattr__(self, name):
         return SimpleNamespace(remote=getattr(self, f"on_{name}"))
 
     def on_worker_started(self, lane):
         self.started += 1
+
+    def on_record_machine(self, node, facts):
+        self.machines[node] = facts
+
+    def on_record_parameters(self, task, total, trained):
+        self.parameters[task] = (total, trained)
 
     def on_get_data(self, task):
         return self.data
@@ -55,6 +62,8 @@ def without_ray(monkeypatch):
     monkeypatch.setattr(data_preparation, "ray", SimpleNamespace(put=lambda x: x, get=lambda x: x))
     monkeypatch.setattr(workers.ray, "put", lambda x: x)
     monkeypatch.setattr(workers.ray, "get", lambda x: x)
+    node = SimpleNamespace(get_node_id=lambda: "node")
+    monkeypatch.setattr(workers.ray, "get_runtime_context", lambda: node)
     monkeypatch.setattr(workers, "_device", lambda: torch.device("cpu"))
 
 

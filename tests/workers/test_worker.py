@@ -105,6 +105,9 @@ def test_a_worker_serves_requests_until_its_lane_closes(data, tmp_path):
     broker = ToyBroker(data, request(1), request(2, "b", keep=True, attempt=3))
     work(broker, tmp_path / "checkpoints")
     assert broker.started == 1
+    assert broker.machines["node"]["cores"] >= 1
+    weights = broker.models["b"].weights  # with all rows of the word embedding
+    assert broker.parameters[TOY] == (sum(x.size for x in weights.values()),) * 2
     attempts = [(a.trial, a.attempt, a.from_step) for a in broker.attempts]
     assert attempts == [("a", 1, 0), ("b", 3, 0)]
     assert set(broker.models) == {"b"}  # the only one that is kept

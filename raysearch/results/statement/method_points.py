@@ -8,7 +8,7 @@ from collections import Counter
 from ... import search_space as spaces
 from ...recipes.field_metadata import ReadBy, fields_with
 from ...search_space import Dimension, IntRange, LogUniform
-from ...study import TaskStudy
+from ...study import Confirm, Search, TaskStudy
 from .. import analysis, formatting
 from ..run_results import RunResults
 from .document import Point
@@ -19,6 +19,9 @@ _SAMPLERS = {
     "grid": "grid search",
     "cmaes": "CMA-ES (Optuna's CmaEsSampler)",
 }
+# Settings of search and confirmation that the sentences of `selection_point` explain.
+_EXPLAINED = ("sampler", "trials", "seed", "start_from", "stop_early", "select", "select_on",
+              "top", "seeds", "report")  # fmt: skip
 CURVE = (1, 2, 4, 8, 16, 32, 64, 128)  # numbers of trials whose expected best score is told
 
 
@@ -111,6 +114,7 @@ def selection_point(run: RunResults) -> Point:
         )
     else:
         texts.append("Nothing is confirmed with further seeds.")
+    texts += _further_settings("search", search) + _further_settings("confirm", confirm)
     details = [_start(run.study.resolve(name)) for name in run.study.tasks]
     for title, section in (("search", search), ("confirm", confirm)):
         values = section.model_dump(mode="json", exclude={"start_from"}).items()
@@ -156,6 +160,17 @@ def _selecting(run: RunResults) -> str:
         over = "mean over the languages of " if ".mean." in task.selection_metric else ""
         by_task[name] = f"{over}{task.row.metric} of split '{task.row.dev[0].name}' ({name})"
     return "; ".join(by_task.values())
+
+
+def _further_settings(title: str, section: Search | Confirm) -> list[str]:
+    """Return a sentence for each setting that is not its default and that no sentence explains."""
+    texts = []
+    for name, field in type(section).model_fields.items():
+        value = getattr(section, name)
+        if name not in _EXPLAINED and value != field.default:
+            shown = formatting.format_setting(value)
+            texts.append(f"Further, {title}.{name} is {shown}: {field.description}.")
+    return texts
 
 
 def _start(task: TaskStudy) -> str:

@@ -170,10 +170,14 @@ def preprocessing_point(run: RunResults) -> Point:
         ]
         details.append(f"{name}: {'; '.join(shown)}")
         lengths.append(task.shared.max_length)
-    left = f"at most {run.study.leave_out} unusable training examples may be left out"
+    left = "no unusable example was left out"
+    if run.study.leave_out:
+        left = (
+            f"up to {run.study.leave_out} unusable training examples could be left out, none of dev"
+        )
     text = (
         f"Texts are tokenized with the model's own tokenizer to at most"
-        f" {' or '.join(map(str, sorted(set(lengths))))} tokens; {left}, and none of dev."
+        f" {' or '.join(map(str, sorted(set(lengths))))} tokens; {left}."
     )
     return Point(title="Preprocessing", text=text, details=tuple(details))
 
