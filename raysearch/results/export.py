@@ -51,6 +51,8 @@ def write_exports(
         OSError: a file could not be written; the previous files are complete and unchanged.
     """
     run = read_run(folder, note=note)
+    if report:
+        file_inside(run.folder, html_report.REPORT)  # a link is refused before the first file
     try:
         run = replace(run, table=replace(run.table, notes=(*run.table.notes, *_write_cards(run))))
         _write(run)

@@ -11,6 +11,7 @@ from support.run_folders import Script, write_study
 from typer.testing import CliRunner
 
 from raysearch.cli.commands import app
+from raysearch.errors import InputError
 from raysearch.results import analysis, html_report, write_exports
 from raysearch.results.export import read_run
 from raysearch.results.html_report.axes import linear, listed, logarithmic
@@ -319,7 +320,10 @@ def test_a_link_in_the_place_of_the_report_is_not_followed(run, tmp_path):
     (tmp_path / "run" / "report.html").symlink_to(target)
     result = CliRunner().invoke(app, ["report", str(tmp_path / "run")])
     assert result.exit_code == 2
+    with pytest.raises(InputError, match=r"report\.html"):
+        write_exports(tmp_path / "run", report=True)
     assert target.read_text() == "mine"
+    assert not (tmp_path / "run" / "table.md").exists()
 
 
 def test_a_report_elsewhere_leaves_the_run_folder_alone(run, tmp_path):

@@ -69,11 +69,13 @@ def test_every_trial_reports_at_its_rung_and_costs_what_it_took(done: raysearch.
         steps = [report.step for report in record.reports]
         assert steps == list(record.plan.evaluations)[: len(steps)]
         assert record.seconds == pytest.approx(record.reports[-1].seconds, abs=0.5)
+        assert all(start.lane for start in record.starts)
 
 
 def test_the_run_folder_has_everything_that_the_design_names(done: raysearch.Run) -> None:
     folder = done.folder
-    for name in ("study.yaml", "provenance.json", "table.md", "table.tex", "table.csv"):
+    names = ("study.yaml", "provenance.json", "table.md", "table.tex", "table.csv", "report.html")
+    for name in names:
         assert (folder / name).stat().st_size > 0, name
     assert json.loads((folder / "table.json").read_text())
     facts = json.loads((folder / "provenance.json").read_text())
