@@ -66,7 +66,7 @@ def _name(score: ComparedScore) -> str:
 def _p_cell(p: float | None) -> Cell:
     if p is None:
         return UNKNOWN
-    return Cell("<0.001" if p < 0.001 else f"{p:.3f}", p)
+    return Cell("below 0.001" if p < 0.001 else f"{p:.3f}", p)
 
 
 def _notes(comparison: Comparison, tested: list[ComparedScore]) -> list[str]:

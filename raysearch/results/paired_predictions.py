@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .. import statistics
-from ..errors import InputError, Problem
+from ..errors import InputError, Problem, shorten
 from ..run_folder import Record
 from ..statistics import Floats, Sample
 from ..study import TaskStudy
@@ -113,7 +113,8 @@ def _check_gold(split: str, first: Any, second: Any) -> None:
         ]
         if differing:
             one = differing[0]
+            example, labels = first["id"][one].as_py(), (str(ours[one]), str(theirs[one]))
             raise refusal(
                 f"{len(differing):,} of {len(ours):,} examples of {split} have another gold label,"
-                f" such as '{first['id'][one].as_py()}': {ours[one]} in A, {theirs[one]} in B"
+                f" such as '{shorten(example)}': {shorten(labels[0])} in A, {shorten(labels[1])} in B"
             )
