@@ -106,15 +106,17 @@ def _check_gold(split: str, first: Any, second: Any) -> None:
     """
     from ..run_folder import dev_predictions
 
-    for name in (name for name in dev_predictions.GOLD if name in first.column_names):
-        ours, theirs = first[name].to_pylist(), second[name].to_pylist()
+    for column in (name for name in dev_predictions.GOLD if name in first.column_names):
+        ours, theirs = first[column].to_pylist(), second[column].to_pylist()
         differing = [
             i for i, pair in enumerate(zip(ours, theirs, strict=True)) if pair[0] != pair[1]
         ]
         if differing:
             one = differing[0]
-            example, labels = first["id"][one].as_py(), (str(ours[one]), str(theirs[one]))
+            name, *labels = (
+                shorten(str(text)) for text in (first["id"][one].as_py(), ours[one], theirs[one])
+            )
             raise refusal(
                 f"{len(differing):,} of {len(ours):,} examples of {split} have another gold label,"
-                f" such as '{shorten(example)}': {shorten(labels[0])} in A, {shorten(labels[1])} in B"
+                f" such as '{name}': {labels[0]} in A, {labels[1]} in B"
             )
