@@ -4,12 +4,13 @@ It is apart from the leaderboard because it reads files, which the search never 
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from .. import statistics
+from .. import metrics, statistics
 from ..errors import InputError, Problem
 from ..run_folder import Record
 from ..statistics import Interval, Sample, ScoreSample
@@ -102,7 +103,9 @@ class RunIntervals:
             return None
         aggregate = aggregate_of(task)
         if len(seeds) == 1:
-            return statistics.interval(seeds[0], samples, aggregate=aggregate)
+            drawn = statistics.interval(seeds[0], samples, aggregate=aggregate)
+            lowest = metrics.worst(name.rpartition(".")[2])  # Student's t knows no bounds
+            return replace(drawn, low=max(drawn.low, lowest), high=min(drawn.high, 1.0))
         first, second = ([record.seed for record in ranked.trials] for ranked in systems)
         return statistics.difference(
             seeds[0], seeds[1], samples, aggregate=aggregate, paired=first == second

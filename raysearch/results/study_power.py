@@ -81,7 +81,7 @@ def _task_power(task: TaskStudy, training: int, examples: int) -> TaskPower:
 
 
 def _counts(task: TaskStudy, read: Mapping[str, int] | None) -> tuple[int, int] | None:
-    """Return the numbers of training examples and of those of the first dev split."""
+    """Return the numbers of training examples and of printed ones of the first dev split."""
     first = task.row.dev[0].name
     if read and first in read:
         training = sum(read.get(split.name, 0) for split in task.training_splits)
@@ -90,7 +90,8 @@ def _counts(task: TaskStudy, read: Mapping[str, int] | None) -> tuple[int, int] 
         training, dev = SIZES[task.name]
     else:
         return None
-    return training, min(dev, task.shared.dev_examples or dev)
+    evaluated = min(dev, task.shared.dev_examples or dev)
+    return training, round(evaluated * (task.study.search.hold_out or 1))
 
 
 def _published(task: TaskStudy) -> tuple[str, tuple[float, ...]]:

@@ -31,25 +31,37 @@ STUDY = {
 @pytest.fixture
 def run(tmp_path):
     """A finished run; its predictions are right in four of five examples, other ones per seed."""
-    write_study(tmp_path, **STUDY)
-    script = Script(tmp_path)
+    return write_run(tmp_path, dict.fromkeys(SEEDS, RIGHT))
+
+
+def write_run(folder, right_by_seed):
+    """Write a finished run whose seeds are right in these shares of the examples."""
+    write_study(folder, **STUDY)
+    script = Script(folder)
     random = np.random.default_rng(4)
     for rate in (1e-5, 2e-5):
         script.trial("glue/mnli", {"LR": rate}, {"accuracy": rate * 1e4}, phase="search")
     gold = random.integers(0, 3, EXAMPLES)
     ids = [str(number) for number in range(EXAMPLES)]
-    for seed in SEEDS:
+    for seed, share in right_by_seed.items():
         splits, scores = {}, {}
         for split, prefix in (("matched", ""), ("mismatched", "mismatched.")):
-            right = random.random(EXAMPLES) < RIGHT
+            right = random.random(EXAMPLES) < share
             predictions = np.where(right, gold, (gold + 1) % 3)
             splits[split] = ids, dev_predictions.class_columns(predictions, gold)
             scores[f"{prefix}accuracy"] = float(right.mean())
         name = script.trial("glue/mnli", {"LR": 2e-5}, scores, seed, "confirm")
         record = script.journal.trials[name]
-        dev_predictions.write(tmp_path, record, dev_predictions.to_parquet(splits))
+        dev_predictions.write(folder, record, dev_predictions.to_parquet(splits))
     script.close()
-    return tmp_path
+    return folder
+
+
+def test_an_interval_of_seeds_that_differ_much_stays_below_100_percent(tmp_path):
+    run = write_run(tmp_path, dict(zip(SEEDS, (0.5, 0.97, 0.99), strict=True)))
+    ((low, high), _) = results.write_exports(run).row("95 %").cells[0].value
+    assert 0 <= low < 0.5
+    assert high == 1
 
 
 def test_the_table_has_an_interval_and_verdicts_and_says_by_which_rule(run):

@@ -13,13 +13,14 @@ from raysearch.tasks import get
 from raysearch.tasks.sizes import SIZES
 
 
-def parse(*, seeds=(), tasks=("glue/rte",), published=(), **fixed):
+def parse(*, seeds=(), tasks=("glue/rte",), published=(), search=None, **fixed):
     rows = [
         {"row": f"system {index}", "source": "a paper", "results": {"glue/rte": {"scores": scores}}}
         for index, scores in enumerate(published)
     ]
     return study.parse({"name": "planned", "tasks": list(tasks), "model": "scratch", "fixed": fixed,
-                        "confirm": {"seeds": list(seeds)}, "published": rows})  # fmt: skip
+                        "confirm": {"seeds": list(seeds)}, "search": search or {},
+                        "published": rows})  # fmt: skip
 
 
 def test_one_seed_on_rte_sees_four_points_each_way_at_the_published_score():
@@ -40,6 +41,7 @@ def test_the_examples_that_are_scored_count_and_the_data_before_what_is_known():
     assert study_power(parse(dev_examples=100), {})[0].examples == 100
     sizes = {"glue/rte": {"train": 1000, "dev": 150}}
     assert study_power(parse(), sizes)[0].examples == 150
+    assert study_power(parse(search={"hold_out": 0.4}), sizes)[0].examples == 60
 
 
 def test_a_task_of_unknown_size_is_left_out_until_its_data_are_read():
