@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from ..errors import InputError, Problem, unknown_name
-from .app import app, print_note
+from .app import app, print_line, print_note
 from .exit_codes import guarded
 from .options import examples
 
@@ -54,3 +54,36 @@ def table(
             text = "is a study: add --published for what papers printed"
         raise InputError(str(folder), [Problem(location="run folder", text=text)])
     print(layouts[format](printed), end="")
+
+
+@app.command(epilog=examples("raysearch pack runs/minilm-glue --to minilm-glue.zip"))
+@guarded
+def pack(
+    folder: Annotated[Path, typer.Argument(help="A run folder.")],
+    to: Annotated[Path, typer.Option(help="The zip file to write.")],
+    weights: Annotated[
+        bool, typer.Option("--weights", help="Pack the winners' weights too.")
+    ] = False,
+    licence: Annotated[
+        str | None,
+        typer.Option(
+            help="The URL of the licence under which you publish the pack. Default: the pack says"
+            " that none was chosen."
+        ),
+    ] = None,
+) -> None:
+    """Pack a run into one zip file, without data, that `raysearch verify` can check elsewhere.
+
+    It holds the study, the provenance, every trial, the results, the dev predictions, and a
+    description of them as an RO-Crate.
+    """
+    import hashlib
+
+    from ..results.pack import pack as pack_run
+
+    packed = pack_run(folder, to, weights=weights, licence=licence)
+    for note in packed.notes:
+        print_note(note)
+    with to.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    print_line(f"{to}: {len(packed.files)} files, {to.stat().st_size:,} bytes, SHA-256 {digest}")
