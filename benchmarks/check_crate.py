@@ -28,9 +28,11 @@ class LocalContext:
     """A response with the context that rocrate ships."""
 
     status_code = 200
-    headers = {"Content-Type": "application/ld+json"}
     url = CONTEXT
     text = resources.files("rocrate").joinpath("data/ro-crate.jsonld").read_text()
+
+    def __init__(self):
+        self.headers = {"Content-Type": "application/ld+json"}
 
     def json(self):
         """Return the context."""

@@ -152,3 +152,27 @@ TasksOfRun = Annotated[
         " model's folder needs a task."
     ),
 ]
+VerificationFolder = Annotated[
+    Path | None,
+    typer.Option(
+        help="The folder for verification.json and the new runs. Default: NAME-verification in the"
+        " current folder."
+    ),
+]
+ModelFolders = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--model",
+        help="The folder of the model that the run has fine-tuned. Can be repeated for several"
+        " models. Default: the study's models.",
+    ),
+]
+WinnerSeeds = Annotated[
+    int | None,
+    typer.Option(
+        min=1, help="The number of seeds of each winner to train again. Default: all of them."
+    ),
+]
+NoRerun = Annotated[
+    bool, typer.Option("--no-rerun", help="Train nothing: check only what the files say.")
+]

@@ -52,9 +52,7 @@ def write_exports(folder: str | Path, *, note: Callable[[str], None] | None = No
         for text in records.notes:
             note(text)
     origins = trial_identity.check_identity(folder, searched, records)
-    unread: list[str] = []  # predictions that cannot be read
-    table = paper_table(searched, records, RunIntervals(folder, unread.append))
-    table = replace(table, notes=(*table.notes, *origins, *unread))
+    table = run_table(folder, searched, records, origins)
     try:
         _write(folder, searched, records, table)
     except OSError as error:
@@ -62,6 +60,20 @@ def write_exports(folder: str | Path, *, note: Callable[[str], None] | None = No
             raise
         note(f"not written: {error.strerror or error}: {error.filename or folder}")
     return table
+
+
+def run_table(folder: Path, searched: Study, records: Records, origins: list[str]) -> Table:
+    """Return the table of a run, with intervals from its kept predictions. Nothing is written.
+
+    Args:
+        folder: the run folder.
+        searched: its study.
+        records: its trials.
+        origins: notes of `trial_identity.check_identity`.
+    """
+    unread: list[str] = []  # predictions that cannot be read
+    table = paper_table(searched, records, RunIntervals(folder, unread.append))
+    return replace(table, notes=(*table.notes, *origins, *unread))
 
 
 def _write(folder: Path, searched: Study, records: Records, table: Table) -> None:

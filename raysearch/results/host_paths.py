@@ -21,7 +21,8 @@ _PATH = re.compile(r"(?<![\w/.:<~\\-])/(?:[\w.+-]+/)+[\w.+-]+", re.ASCII)
 def short_names(study: Study, data: str) -> dict[str, str]:
     """Return the absolute paths that a pack replaces by names: of the data and of the models.
 
-    A path is left if a setting lies below it, such as a teacher: trials' ids are made from settings.
+    A path is left if a setting lies below it, such as a teacher: ids of trials follow from
+    settings.
 
     Args:
         study: the study of the run.

@@ -76,8 +76,8 @@ def pack(folder: Path, to: Path, *, weights: bool = False, licence: str | None =
     records = opening.read_records(folder, searched)
     notes = [*records.notes, *check_identity(folder, searched, records)]
     names = _names(folder, searched, records, weights=weights)
-    paths = dict(zip(names, all_inside(folder, (tuple(name.split("/")) for name in names))))
-    paths = {name: path for name, path in paths.items() if kind_of(path) is not None}
+    places = all_inside(folder, [tuple(name.split("/")) for name in names])
+    paths = {n: p for n, p in zip(names, places, strict=True) if kind_of(p) is not None}
     replacements = host_paths.short_names(searched, facts["data"])
     whole = all(is_complete(searched.resolve(name), records) for name in searched.tasks)
     notes += _completeness(searched, paths, whole)

@@ -166,7 +166,9 @@ def _software(facts: Mapping[str, Any]) -> list[Entity]:
     versions = {"Python": facts.get("python"), **(packages if isinstance(packages, dict) else {})}
     required = []
     for name, version in sorted(versions.items()):
-        page = "https://www.python.org/" if name == "Python" else f"https://pypi.org/project/{name}/"
+        page = (
+            "https://www.python.org/" if name == "Python" else f"https://pypi.org/project/{name}/"
+        )
         if isinstance(version, str):
             entity = {"@id": page, "@type": "SoftwareApplication", "name": name, "url": page}
             required.append(entity | {"softwareVersion": version})

@@ -79,9 +79,11 @@ def new_zip(path: Path) -> Iterator[ZipWriter]:
     Raises:
         OSError: it cannot be written.
     """
-    with replaced(path) as staged:
-        with zipfile.ZipFile(staged, "x", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
-            yield ZipWriter(archive)
+    with (
+        replaced(path) as staged,
+        zipfile.ZipFile(staged, "x", zipfile.ZIP_DEFLATED, compresslevel=9) as archive,
+    ):
+        yield ZipWriter(archive)
 
 
 def unpack(path: Path, folder: Path) -> None:
@@ -106,9 +108,12 @@ def unpack(path: Path, folder: Path) -> None:
         for entry in entries:
             parts = entry.filename.split("/")
             folder_inside(folder, *parts[:-1])
-            with file_inside(folder, *parts).open("xb") as target, _as_input_error(path, entry):
-                with archive.open(entry) as source:
-                    shutil.copyfileobj(source, target, _BLOCK)
+            with (
+                file_inside(folder, *parts).open("xb") as target,
+                _as_input_error(path, entry),
+                archive.open(entry) as source,
+            ):
+                shutil.copyfileobj(source, target, _BLOCK)
 
 
 def is_zip(path: Path) -> bool:
@@ -132,11 +137,11 @@ def _problems(entries: list[zipfile.ZipInfo], size: int) -> Iterator[Problem]:
     for entry in entries:
         parts = entry.filename.split("/")
         parents = {"/".join(parts[:count]) for count in range(1, min(len(parts), MAX_DEPTH))}
-        text = _entry_problem(entry, parts)
+        problem = _entry_problem(entry, parts)
         if entry.filename in names or entry.filename in folders or parents & names:
-            text = "has the name of another file or folder"
-        if text:
-            yield Problem(location=entry.filename[:100] or "file", text=text)
+            problem = "has the name of another file or folder"
+        if problem:
+            yield Problem(location=entry.filename[:100] or "file", text=problem)
         names.add(entry.filename)
         folders |= parents
 

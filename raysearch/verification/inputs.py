@@ -1,0 +1,102 @@
+"""Checks that the data and the models on this machine are those of a run.
+
+They are apart because they read files outside of the run folder.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from .. import preflight, tasks
+from ..errors import InputError, Problem
+from ..search.run_study import data_fingerprints
+from ..study import Study, TaskStudy
+from ..study.model_names import resolve_model_folder, scratch_shape
+from .checks import Check
+
+
+class Inputs:
+    """What the winners of a run are trained from again.
+
+    Args:
+        study: the study of the run.
+        facts: its provenance.
+        data: the data folder here.
+        models: folders of models that the user gave.
+
+    Attributes:
+        checks: whether data and models are those of the run.
+        models: task -> its model here; without tasks whose data or model is another.
+        missing: the models that are not here, as problems.
+
+    Raises:
+        InputError: files of the data are missing.
+    """
+
+    def __init__(
+        self, study: Study, facts: Mapping[str, Any], data: Path, models: Sequence[str]
+    ) -> None:
+        self.checks: list[Check] = []
+        self.models: dict[str, str] = {}
+        self.missing: list[Problem] = []
+        self._given = [resolve_model_folder(model) for model in models]
+        self._hashes: dict[str, str] = {}
+        if problems := [
+            Problem(location="--model", text=f"no folder '{model}'")
+            for model in self._given
+            if not Path(model).is_dir()
+        ]:
+            raise InputError("verify", problems)
+        for name in study.tasks:
+            self._look(study.resolve(name), facts["content"].get(name, ""), data)
+
+    def _look(self, task: TaskStudy, recorded: str, data: Path) -> None:
+        """Compare one task's model and data with the identity that the provenance has."""
+        first, *rest = recorded.split("-")
+        model = self._model(task, first)
+        checks = _data_checks(task, rest, data)
+        self.checks += checks
+        if model is not None and all(check.verdict == "holds" for check in checks):
+            self.models[task.name] = model
+
+    def _model(self, task: TaskStudy, recorded: str) -> str | None:
+        """Return the model here that has the recorded hash; None and a check if none has."""
+        place = f"{task.name} model"
+        candidates = self._given or [task.model]
+        seen = {candidate: self._hash(candidate) for candidate in candidates}
+        for candidate, digest in seen.items():
+            if digest == recorded:
+                is_name = not Path(candidate).is_dir()
+                note = f"'{candidate}' is known by its name, not by its files" if is_name else ""
+                note = "" if scratch_shape(candidate) else note
+                self.checks.append(Check.equal("model", place, recorded, digest, note))
+                return candidate
+        if not self._given and not Path(task.model).is_dir():
+            text = f"'{task.model}' is not here; --model names the folder of this model"
+            self.missing.append(Problem(location=place, text=text))
+            self.checks.append(Check(what="model", place=place, verdict="not checked", note=text))
+        else:
+            digests = ", ".join(seen.values())
+            note = f"of {', '.join(seen)}"
+            self.checks.append(Check.equal("model", place, recorded, digests, note))
+        return None
+
+    def _hash(self, model: str) -> str:
+        if model not in self._hashes:
+            self._hashes[model] = preflight.model_fingerprint(model)
+        return self._hashes[model]
+
+
+def _data_checks(task: TaskStudy, recorded: list[str], data: Path) -> list[Check]:
+    """Return whether each split, and what views are made from, is that of the run."""
+    here = data_fingerprints(task, data)
+    views = preflight.view_fingerprint(tasks.get(task.name), data, task.shared)
+    here |= {f"views {n}": part for n, part in enumerate(views.split("-"), 1)} if views else {}
+    if len(here) != len(recorded):
+        names = ", ".join(here)
+        text = f"{len(recorded)} data sets were read, here are {len(here)}: {names}"
+        return [Check(what="data", place=task.name, verdict="fails", note=text)]
+    return [
+        Check.equal("data", f"{task.name} {name}", then, now)
+        for then, (name, now) in zip(recorded, here.items(), strict=True)
+    ]
