@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from .. import preflight, tasks
+from .. import preflight
+from ..data import readers
 from ..errors import InputError, Problem
 from ..search.run_study import data_fingerprints
 from ..study import Study, TaskStudy
@@ -47,8 +48,12 @@ class Inputs:
             if not Path(model).is_dir()
         ]:
             raise InputError("verify", problems)
-        for name in study.tasks:
-            self._look(study.resolve(name), facts["content"].get(name, ""), data)
+        tasks_of_run = [study.resolve(name) for name in study.tasks]
+        lacking = [readers.locate(task.row, data, task.training_splits) for task in tasks_of_run]
+        if problems := [problem for found in lacking for problem in found]:
+            raise InputError(str(data), problems)
+        for task in tasks_of_run:
+            self._look(task, facts["content"].get(task.name, ""), data)
 
     def _look(self, task: TaskStudy, recorded: str, data: Path) -> None:
         """Compare one task's model and data with the identity that the provenance has."""
@@ -90,7 +95,7 @@ class Inputs:
 def _data_checks(task: TaskStudy, recorded: list[str], data: Path) -> list[Check]:
     """Return whether each split, and what views are made from, is that of the run."""
     here = data_fingerprints(task, data)
-    views = preflight.view_fingerprint(tasks.get(task.name), data, task.shared)
+    views = preflight.view_fingerprint(task.row, data, task.shared)
     here |= {f"views {n}": part for n, part in enumerate(views.split("-"), 1)} if views else {}
     if len(here) != len(recorded):
         names = ", ".join(here)

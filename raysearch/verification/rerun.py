@@ -22,7 +22,6 @@ from ..search.run_study import Run, run
 from ..study import Study, TaskStudy
 from .checks import Check
 
-CPU_MODEL = "CPU model"  # of `machine` in a provenance
 BIT_FOR_BIT, INTERVAL = "bit for bit", "within the interval"
 
 
@@ -83,7 +82,7 @@ class Standard:
         differences = [*_differences(then, now)]
         if differences:
             return cls(name=INTERVAL, why=tuple(differences))
-        why = f"same {CPU_MODEL} ({now['machine'][CPU_MODEL]}), threads and versions"
+        why = f"same CPU ({', '.join(_cpus(now))}), threads and versions"
         return cls(name=BIT_FOR_BIT, why=(why,))
 
 
@@ -128,16 +127,15 @@ def winner_checks(
 
 def _differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
     """Yield why the results of two provenances may differ in the last bits."""
-    machines = [facts.get("machine") or {} for facts in (then, now)]
-    models = [machine.get(CPU_MODEL) for machine in machines]
-    if not all(models):
-        yield f"the {CPU_MODEL} of the {'run' if not models[0] else 'machine'} is unknown"
-    elif models[0] != models[1]:
-        yield f"{CPU_MODEL} {models[0]} then, {models[1]} now"
+    old_cpus, new_cpus = _cpus(then), _cpus(now)
+    if not (old_cpus and new_cpus):
+        yield f"the CPU of {'this machine' if old_cpus else 'the run'} is unknown"
+    elif old_cpus != new_cpus:
+        yield f"CPU {', '.join(old_cpus)} then, {', '.join(new_cpus)} now"
     for name in ("raysearch", "commit", "python"):
         if then.get(name) != now.get(name):
             yield f"{name} {then.get(name)} then, {now.get(name)} now"
-    packages = [facts.get("packages") or {} for facts in (then, now)]
+    packages = [_mapping(facts.get("packages")) for facts in (then, now)]
     for name in sorted({*packages[0], *packages[1]}):
         old, new = (versions.get(name) for versions in packages)
         if old != new:
@@ -146,12 +144,23 @@ def _differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[st
     for name in ("workers", "cpus"):
         if lanes[0].get(name) != lanes[1].get(name):
             yield f"{name} of a lane: {lanes[0].get(name)} then, {lanes[1].get(name)} now"
-    on_gpus = [
-        machine.get("GPU") if lane["gpus"] is None else lane["gpus"]
-        for machine, lane in zip(machines, lanes, strict=True)
-    ]
-    if any(on_gpus):
-        yield "trained on GPUs, whose results are not the same bit for bit"
+    for facts, lane in zip((then, now), lanes, strict=True):
+        gpus = _mapping(facts.get("machine")).get("GPU") if lane["gpus"] is None else lane["gpus"]
+        if gpus:
+            yield "trained on GPUs, whose results are not the same bit for bit"
+            return
+
+
+def _cpus(facts: Mapping[str, Any]) -> list[str]:
+    """Return the CPU models of the machines that a provenance names; empty if one is unknown."""
+    machines = _mapping(facts.get("machines")).values()
+    models = {str(_mapping(machine).get("cpu", "unknown")) for machine in machines}
+    return [] if "unknown" in models else sorted(models)
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    """Return a value of a provenance if it is a mapping; else an empty one."""
+    return value if isinstance(value, dict) else {}
 
 
 def _same_trial(record: Record, others: list[Record]) -> Record | None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..errors import InputError, Problem, note_source
 from ..preflight import Lanes
-from ..run_folder import Records, opening, trial_identity
+from ..run_folder import Records, opening, read_journal, trial_identity
 from ..search.ray_cluster import connect
 from ..search.run_study import Run, open_run
 from ..storage import free_name, kind_of, write_atomically
@@ -107,13 +107,15 @@ def _read(folder: Path, result: Verification) -> _OpenedRun | None:
     """
     try:
         study, facts = open_run(folder)
-        records = opening.read_records(folder, study)
+        records = read_journal(folder)
+        opening.refuse_lost_journal(folder, study, records, needed=True)
     except InputError as error:
         if result.holds:
             raise
         result.checks += refused("journal", error)  # its file is known to be another one
         return None
     try:
+        opening.refuse_misfits(folder, study, records)
         origins = trial_identity.check_identity(folder, study, records)
     except InputError as error:
         result.checks += refused("journal", error)
