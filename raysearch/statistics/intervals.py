@@ -16,7 +16,7 @@ from ..metrics.bootstrap_metrics import Floats, Measure
 
 LEVEL = 0.95
 DRAWS = 1000
-SIGHT = 2.8  # standard errors that a difference needs to be seen with 80 % power at 95 %
+POWER = 0.8416  # standard errors by which 80 % of all scores are above the true one, or more
 _CHUNK = 4_000_000  # weights that are drawn at once
 
 
@@ -99,7 +99,8 @@ class Interval:
         value: the aggregate of the seeds' scores on all examples.
         low: lower end.
         high: upper end.
-        error: standard error.
+        error: standard error. With few seeds the interval is wider than 1.96 of them to each side,
+            as their spread is uncertain too.
         seeds: the number of seeds. With one, the interval covers the examples alone.
     """
 
@@ -111,8 +112,8 @@ class Interval:
 
     @property
     def visible(self) -> float:
-        """The smallest difference from a fixed number that is seen with 80 % power."""
-        return SIGHT * self.error
+        """The smallest difference that an interval so wide excludes with 80 % power."""
+        return (self.high - self.low) / 2 + POWER * self.error
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -201,19 +202,19 @@ class _System:
         """Return each seed's score of draws of examples, [seeds, draws]."""
         return np.stack([seed(weights) for seed in self._seeds])
 
-    def seed_part(self, draws: int, random: np.random.Generator) -> Floats:
-        """Return how far the aggregate moves with other seeds, [draws].
+    def seed_part(self, draws: int, random: np.random.Generator) -> tuple[Floats, float]:
+        """Return how far the aggregate moves with other seeds, [draws], and its variance.
 
-        The seeds are normal with the observed spread, whose own uncertainty widens them. Of a
+        The seeds are normal with the observed spread, whose own uncertainty widens the draws, but
+        is not in the variance: that of Student's t with two degrees of freedom is infinite. Of a
         single seed nothing is known: zeros.
         """
         count = len(self.scores)
         if count == 1:
-            return np.zeros(draws)
-        normal = random.standard_normal((count, draws))
+            return np.zeros(draws), 0.0
+        part = self.scores.std(ddof=1) * self._aggregate(random.standard_normal((count, draws)))
         scale = np.sqrt((count - 1) / random.chisquare(count - 1, draws))
-        part: Floats = self.scores.std(ddof=1) * scale * self._aggregate(normal)
-        return part
+        return part * scale, float(part.var())
 
 
 def _combine(
@@ -234,12 +235,14 @@ def _combine(
         if (count := len(offsets)) > 1:
             repeated += float(offsets.var(axis=0, ddof=1).mean()) / count
     share = repeated / variance if (variance := float(moved.var())) > 0 else 0.0
-    scores = systems[0].value + moved * np.sqrt(max(0.0, 1.0 - share))
-    scores = scores + systems[0].seed_part(draws, random)
-    for other in systems[1:]:
-        scores = scores - other.value - other.seed_part(draws, random)
+    scores = moved * np.sqrt(max(0.0, 1.0 - share))
+    squared_error = float(scores.var())
+    for sign, system in zip((1, -1), systems, strict=False):
+        part, part_variance = system.seed_part(draws, random)
+        scores = scores + sign * (system.value + part)
+        squared_error += part_variance
     low, high = np.quantile(scores, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high), float(scores.std())
+    return float(low), float(high), float(np.sqrt(squared_error))
 
 
 def _weights(

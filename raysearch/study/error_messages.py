@@ -32,6 +32,11 @@ _MESSAGES = {
     "tuple_type": "a list is needed",
 }
 _FORMS = "{choice: [...]}, {uniform: [low, high]}, {log: [low, high]}, {int: [low, high]}"
+# What Ray Tune, Optuna and W&B call these forms.
+_FOREIGN_FORMS = {
+    "loguniform": "log", "log_uniform": "log", "log_uniform_values": "log", "randint": "int",
+    "int_uniform": "int", "categorical": "choice", "grid_search": "choice", "values": "choice",
+}  # fmt: skip
 _FORMS_OF_DIMENSION = (Choice, Uniform, LogUniform, IntRange)
 
 ErrorDetails = Mapping[str, Any]  # one of pydantic's errors
@@ -105,7 +110,7 @@ def _unknown_field(loc: tuple[Any, ...], value: Any) -> str:
     model, name = _model_at(loc[:-1]), str(loc[-1])
     if model is not WrittenDimension:
         return unknown_name("field", name, getattr(model, "model_fields", {}))
-    hint = mapping_hint(WrittenDimension, name, value)
+    hint = mapping_hint(WrittenDimension, _FOREIGN_FORMS.get(name, name), value)
     return f"no form named '{shorten(name)}'; {hint or f'there are: {_FORMS}'}"
 
 

@@ -56,6 +56,18 @@ def test_a_difference_that_is_large_enough_is_seen(random):
     assert seen >= 36
 
 
+@pytest.mark.parametrize("count", [3, 5])
+def test_the_visible_difference_is_seen_in_about_80_of_100_studies(count, random):
+    samples, studies, visible, intervals = {"dev": Sample.of_size(EXAMPLES)}, 200, [], []
+    for study in range(studies):
+        seeds = seeds_of(random, random.standard_normal(EXAMPLES), count=count)
+        intervals.append(interval(seeds, samples, draws=300, seed=study))
+        visible.append(intervals[-1].visible)
+    number = TRUTH - float(np.mean(visible))
+    assert 0.7 <= sum(ours.low > number for ours in intervals) / studies <= 0.92
+    assert max(visible) < 3 * float(np.median(visible))  # three seeds have no infinite spread
+
+
 def test_an_interval_is_the_same_for_the_same_seed(random):
     seeds, samples = seeds_of(random, np.zeros(50)), {"dev": Sample.of_size(50)}
     assert interval(seeds, samples, seed=1) == interval(seeds, samples, seed=1)

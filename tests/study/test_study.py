@@ -169,6 +169,16 @@ WRONG = [
     ({"space": {"LR": {"choices": [1e-5]}}}, "space.LR.choices", "did you mean {choice: [1e-05]}?"),
     ({"space": {"LR": {"range": [1e-5, 1]}}}, "space.LR.range", "{log: [low, high]}, {int: [low,"),
     ({"space": {"LR": {"low": 1e-5}}}, "space.LR.low", "no form named 'low'; there are: {choice"),
+    (
+        {"space": {"LR": {"loguniform": [1e-6, 1e-3]}}},
+        "space.LR.loguniform",
+        "no form named 'loguniform'; did you mean {log: [1e-06, 0.001]}?",
+    ),
+    (
+        {"space": {"BSZ": {"grid_search": [16, 32]}}},
+        "space.BSZ.grid_search",
+        "no form named 'grid_search'; did you mean {choice: [16, 32]}?",
+    ),
     ({"space": {"LR": [1e-5, 2e-5]}}, "space.LR", "did you mean {choice: [1e-05, 2e-05]}?"),
     ({"space": {"LR": {"choice": []}}}, "space.LR.choice", "at least one value is needed, got []"),
     ({"tasks": []}, "tasks", "at least one task name is needed, got []"),
