@@ -6,6 +6,7 @@ It is apart because a run folder's files are read without it.
 import platform
 import subprocess
 import time
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,12 @@ def provenance(study: Study) -> dict[str, Any]:
         "study": as_mapping(study),
         "hyperparameters": hyperparameters(study),
     }
+
+
+@cache
+def code_version() -> dict[str, str | None]:
+    """Return the version of this raysearch and the commit of its code, as a provenance has them."""
+    return {"raysearch": __version__, "commit": _commit()}
 
 
 def _version(package: str) -> str | None:

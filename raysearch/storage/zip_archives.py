@@ -102,7 +102,7 @@ def unpack(path: Path, folder: Path) -> None:
         size = path.stat().st_size
         with _as_input_error(path):
             archive = zipfile.ZipFile(stream)
-            entries = [entry for entry in archive.infolist() if not entry.is_dir()]
+            entries = [entry for entry in archive.infolist() if entry.filename[-1:] != "/"]
         if problems := list(_problems(entries, size)):
             raise InputError(str(path), problems[:12])
         for entry in entries:

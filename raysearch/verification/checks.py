@@ -44,7 +44,7 @@ class Check:
     def line(self) -> str:
         """Return the place, what was expected and seen, and the note, in one line."""
         values = ""
-        if self.verdict == "fails" and self.expected is not None:
+        if self.verdict != "holds" and self.expected is not None:
             values = f": expected {_short(self.expected)}, seen {_short(self.seen)}"
         return f"{self.place}{values}{f': {self.note}' if self.note else ''}"
 

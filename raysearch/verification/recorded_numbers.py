@@ -12,18 +12,20 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import parquet as pq
 
-from .. import __version__, tasks
+from .. import tasks
 from ..errors import InputError
 from ..results import parquet
 from ..results.best_study import best_study
 from ..results.export import LAYOUTS, run_table
+from ..results.paper_table import INTERVAL
 from ..results.table_formats import to_json
 from ..results.table_rows import Table
 from ..run_folder import JOURNAL_NAME, Record, Records, dev_predictions
 from ..storage import file_inside, kind_of, open_regular, parse_json, read_json
 from ..study import Study, TaskStudy
-from .checks import Check, refused
+from .checks import Check, Verdict, refused
 
+_BY_RULE = (INTERVAL, "verdict")  # rows whose rules other code may have changed
 ROUNDING = 1e-9  # relative; another processor may round the last digits differently
 _PREDICTION_ROUNDING = 1e-6  # of scores that were summed up in another order
 _MAX_TEXT = 2**26  # bytes
@@ -42,7 +44,7 @@ def journal_checks(study: Study, records: Records) -> Iterator[Check]:
 
 
 def table_checks(
-    folder: Path, study: Study, records: Records, origins: list[str], version: str
+    folder: Path, study: Study, records: Records, origins: list[str], other_code: str
 ) -> Iterator[Check]:
     """Yield whether the tables, best.yaml and parquet files follow from the journal.
 
@@ -51,24 +53,24 @@ def table_checks(
         study: its study.
         records: its trials.
         origins: notes of `trial_identity.check_identity`.
-        version: the version of raysearch that wrote the files. Another one may lay out tables
-            differently, so only the values of table.json are compared with its own.
+        other_code: which other code wrote the files, in words; empty if it was this one. Other code
+            may lay out tables and judge differently, so what differs does not fail then, unless it
+            is a score, a setting or a cost in table.json.
     """
-    table, same_version = run_table(folder, study, records, origins), version == __version__
-    yield from _value_checks(folder, table, whole=same_version)
-    other = "" if same_version else f"written by raysearch {version}, this is {__version__}"
+    table = run_table(folder, study, records, origins)
+    yield from _value_checks(folder, table, other_code)
     for ending, layout in LAYOUTS.items():
         if ending != "json":
-            yield _text_check(folder, (f"table.{ending}",), layout(table), other)
+            yield _text_check(folder, (f"table.{ending}",), layout(table), other_code)
     for name in study.tasks:
         task, trials, slug = study.resolve(name), records.of(name), tasks.get(name).slug
         if text := best_study(task, records):
-            yield _text_check(folder, (slug, "best.yaml"), text, other)
+            yield _text_check(folder, (slug, "best.yaml"), text, other_code)
         if trials:
             content = parquet.trials_parquet(task, trials)
-            yield _parquet_check(folder, (slug, "trials.parquet"), content, other)
+            yield _parquet_check(folder, (slug, "trials.parquet"), content, other_code)
             content = parquet.reports_parquet(name, trials)
-            yield _parquet_check(folder, (slug, "reports.parquet"), content, other)
+            yield _parquet_check(folder, (slug, "reports.parquet"), content, other_code)
 
 
 def prediction_checks(folder: Path, study: Study, records: Records) -> Iterator[Check]:
@@ -126,7 +128,7 @@ def _score_check(place: str, known: float, kept: float) -> Check:
     return Check(what="predictions", place=place, verdict="fails", expected=known, seen=kept)
 
 
-def _value_checks(folder: Path, table: Table, *, whole: bool) -> Iterator[Check]:
+def _value_checks(folder: Path, table: Table, other_code: str) -> Iterator[Check]:
     """Yield whether each row of table.json has the values that follow from the journal."""
     path = file_inside(folder, "table.json")
     if kind_of(path) is None:
@@ -139,17 +141,15 @@ def _value_checks(folder: Path, table: Table, *, whole: bool) -> Iterator[Check]
                     for c in refused("tables", error))  # fmt: skip
         return
     computed = _rows(parse_json(to_json(table).encode()))
-    keys = [key for key in {**computed, **stored} if whole or (key in computed and key in stored)]
-    for key in keys:
+    for key in {**computed, **stored}:
         expected, seen = computed.get(key), stored.get(key)
         place = f"{path.name} {' '.join(filter(None, key[:2]))}"
-        if not _same(expected, seen):
-            column, expected, seen = _difference(expected, seen)
-            yield Check(
-                what="tables", place=place + column, verdict="fails", expected=expected, seen=seen
-            )
-        else:
+        if _same(expected, seen):
             yield Check(what="tables", place=place, verdict="holds")
+            continue
+        by_rule = key[1] in _BY_RULE or not (expected and seen)
+        column, *values = _difference(expected, seen)
+        yield _differs(place + column, *values, other_code if by_rule else "")
 
 
 def _rows(raw: Any) -> dict[tuple[str, str, int], Any]:
@@ -192,11 +192,11 @@ def _difference(expected: Any, seen: Any) -> tuple[str, Any, Any]:
     return "", expected or missing, seen or missing
 
 
-def _text_check(folder: Path, names: tuple[str, ...], computed: str, other: str) -> Check:
+def _text_check(folder: Path, names: tuple[str, ...], computed: str, other_code: str) -> Check:
     """Return whether a text file is the one that follows from the journal."""
     path, place = file_inside(folder, *names), "/".join(names)
-    if note := other or ("is not there" if kind_of(path) is None else ""):
-        return Check(what="tables", place=place, verdict="not checked", note=note)
+    if kind_of(path) is None:
+        return Check(what="tables", place=place, verdict="not checked", note="is not there")
     with open_regular(path) as file:
         stored = file.read(_MAX_TEXT).decode("utf-8", "backslashreplace")
     if stored == computed:
@@ -205,15 +205,22 @@ def _text_check(folder: Path, names: tuple[str, ...], computed: str, other: str)
     index = next((n for n, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), None)
     index = min(len(old), len(new)) if index is None else index
     expected, seen = (lines[index] if index < len(lines) else "no line" for lines in (old, new))
-    place = f"{place} line {index + 1}"
-    return Check(what="tables", place=place, verdict="fails", expected=expected, seen=seen)
+    return _differs(f"{place} line {index + 1}", expected, seen, other_code)
 
 
-def _parquet_check(folder: Path, names: tuple[str, ...], content: bytes, other: str) -> Check:
+def _differs(place: str, expected: Any, seen: Any, other_code: str) -> Check:
+    """Return a failed check of a table, or one that cannot be made because other code wrote it."""
+    verdict: Verdict = "not checked" if other_code else "fails"
+    return Check(
+        what="tables", place=place, verdict=verdict, expected=expected, seen=seen, note=other_code
+    )
+
+
+def _parquet_check(folder: Path, names: tuple[str, ...], content: bytes, other_code: str) -> Check:
     """Return whether a parquet file has the values that follow from the journal."""
     path, place = file_inside(folder, *names), "/".join(names)
-    if note := other or ("is not there" if kind_of(path) is None else ""):
-        return Check(what="tables", place=place, verdict="not checked", note=note)
+    if kind_of(path) is None:
+        return Check(what="tables", place=place, verdict="not checked", note="is not there")
     try:
         stored = _read_parquet(path)
     except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
@@ -224,14 +231,11 @@ def _parquet_check(folder: Path, names: tuple[str, ...], content: bytes, other: 
         columns = [t.column(name) if name in t.column_names else None for t in (computed, stored)]
         old, new = (None if c is None else c.to_pylist() for c in columns)
         if old is None or new is None or len(old) != len(new):
-            note = f"column {name} is missing, or has another number of rows"
-            return Check(what="tables", place=place, verdict="fails", note=note)
+            counts = ["no column" if c is None else f"{len(c)} rows" for c in (old, new)]
+            return _differs(f"{place} {name}", *counts, other_code)
         for row, (expected, seen) in enumerate(zip(old, new, strict=True)):
             if expected != seen and repr(expected) != repr(seen):  # NaN is not equal to itself
-                where = f"{place} row {row + 1}, {name}"
-                return Check(
-                    what="tables", place=where, verdict="fails", expected=expected, seen=seen
-                )
+                return _differs(f"{place} row {row + 1}, {name}", expected, seen, other_code)
     return Check(what="tables", place=place, verdict="holds")
 
 

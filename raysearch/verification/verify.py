@@ -12,6 +12,7 @@ from typing import Any
 from ..errors import InputError, Problem, note_source
 from ..preflight import Lanes
 from ..run_folder import Records, opening, read_journal, trial_identity
+from ..search.provenance import code_version
 from ..search.ray_cluster import connect
 from ..search.run_study import Run, open_run
 from ..storage import free_name, kind_of, write_atomically
@@ -129,9 +130,21 @@ def _number_checks(run: _OpenedRun) -> Iterator[Check]:
     """Yield whether the numbers of a run follow from each other."""
     yield from recorded_numbers.journal_checks(run.study, run.records)
     yield from recorded_numbers.table_checks(
-        run.folder, run.study, run.records, run.origins, run.facts["raysearch"]
+        run.folder, run.study, run.records, run.origins, _other_code(run)
     )
     yield from recorded_numbers.prediction_checks(run.folder, run.study, run.records)
+
+
+def _other_code(run: _OpenedRun) -> str:
+    """Return in words which other code wrote the files of a run; empty if it was this one."""
+    sessions = run.facts.get("sessions")
+    for facts in (run.facts, *(sessions if isinstance(sessions, list) else ())):
+        for name, here in code_version().items():
+            value = facts.get(name) if isinstance(facts, dict) else None
+            if value and here and value != here:
+                kind = "raysearch" if name == "raysearch" else "the code of commit"
+                return f"written by {kind} {value}, this is {here}"
+    return ""
 
 
 def _compare_winners(

@@ -209,6 +209,20 @@ def test_the_command_exits_with_0_1_and_2(place):
     assert run(place / "run.zip").exit_code == 2
 
 
+def test_what_other_code_may_have_written_differently_does_not_fail_but_a_score_does(place):
+    facts = json.loads((place / "run/provenance.json").read_text())
+    facts["commit"] = "0" * 40
+    (place / "run/provenance.json").write_text(json.dumps(facts))
+    replace(place / "run/table.md", b"Result", b"Score")
+    replace(place / "run/table.json", b'"95 %"', b'"interval"')
+    result = checked(place)
+    assert result.holds
+    unchecked = {c.place for c in result.checks if c.what == "tables" and c.verdict != "holds"}
+    assert unchecked == {"table.md line 9", "table.json 95 %", "table.json interval"}
+    replace(place / "run/table.json", b"0.775", b"0.785")
+    assert failures(checked(place)) == [("tables", "table.json Result, RTE")]
+
+
 def test_predictions_that_were_not_kept_are_told(place):
     for path in (place / "run").rglob("predictions/*.parquet"):
         path.unlink()
