@@ -4,6 +4,6 @@ It is apart from the search because it runs studies and compares what comes out.
 """
 
 from .checks import Check, Verification
-from .verify import verify
+from .verification import verify
 
 __all__ = ["Check", "Verification", "verify"]

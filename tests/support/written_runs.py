@@ -35,19 +35,25 @@ def write_data(root, examples=EXAMPLES):
     return root
 
 
-def write_run(folder, data, **changes):
-    """Write a finished run: four trials, dev predictions of those that confirm, and all exports."""
+def write_run(folder, data, *, confirmed=(0.75, 0.8), draw=3, **changes):
+    """Write a finished run: four trials, dev predictions of those that confirm, and all exports.
+
+    Args:
+        folder: the new run folder.
+        data: of `write_data`.
+        confirmed: the scores of the confirmation, by seed.
+        draw: which predictions are wrong.
+        changes: of STUDY.
+    """
     searched = study.parse(STUDY | changes)
     folder.mkdir(parents=True)
     content = run_study._content(searched, data)
     text = study.checked_dump(searched)
     run_study._write_new_run(folder, searched, text, data, content, Lanes())
     origin = TrialOrigin(content=content, names=frozenset(hyperparameters(searched)))
-    script, random = Script(folder), np.random.default_rng(3)
+    script, random = Script(folder), np.random.default_rng(draw)
     trials = [(1e-4, 1, "search", 0.5), (1e-3, 1, "search", 0.6)]
-    trials += [
-        (1e-3, seed, "confirm", score) for seed, score in zip(SEEDS, (0.75, 0.8), strict=True)
-    ]
+    trials += [(1e-3, seed, "confirm", score) for seed, score in zip(SEEDS, confirmed, strict=True)]
     for rate, seed, phase, score in trials:
         point = {"LR": rate}
         name = trial_id(searched, RTE, phase, point, seed, origin)
