@@ -4,6 +4,7 @@ It is apart from `export` because it writes nothing into the run folder. Only fi
 here are packed; of the rest it is said that they were left out.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,9 +68,8 @@ def pack(folder: Path, to: Path, *, weights: bool = False, licence: str | None =
             links in it; or something exists at `to`.
         OSError: the file cannot be written; then there is none.
     """
-    if kind_of(to) is not None:
-        text = f"{to} is there already; give another name, or remove it"
-        raise InputError("pack", [Problem(location="--to", text=text)])
+    if problems := [*_option_problems(to, licence)]:
+        raise InputError("pack", problems)
     facts = opening.read_provenance(folder)
     searched = studies.load(opening.study_file(folder))
     refuse_running(folder)
@@ -97,6 +97,16 @@ def pack(folder: Path, to: Path, *, weights: bool = False, licence: str | None =
     if licence is None:
         notes.append("no licence is given, and the pack says so; --licence URL gives one")
     return Pack(files=archive.files, notes=tuple(notes))
+
+
+def _option_problems(to: Path, licence: str | None) -> Iterator[Problem]:
+    if kind_of(to) is not None:
+        text = f"{to} is there already; give another name, or remove it"
+        yield Problem(location="--to", text=text)
+    if licence is not None and not re.fullmatch(r"https?://[!-~]+", licence):
+        text = f"the web address of a licence is needed, got '{licence}'; for example"
+        example = "https://creativecommons.org/licenses/by/4.0/"
+        yield Problem(location="--licence", text=f"{text} {example}")
 
 
 def _names(folder: Path, searched: Study, records: Records, *, weights: bool) -> list[str]:

@@ -5,9 +5,10 @@ It is apart from `pack` because it opens no file. The format: https://w3id.org/r
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import PurePosixPath
 from typing import Any
+from urllib.parse import quote
 
 from .. import tasks
 from ..run_folder import Records
@@ -76,6 +77,10 @@ def _references(entities: list[Entity]) -> list[Entity]:
     return [{"@id": entity["@id"]} for entity in entities]
 
 
+def _files(names: Iterable[str]) -> list[Entity]:
+    return [{"@id": quote(name)} for name in names]
+
+
 def _times(records: Records, facts: Mapping[str, Any]) -> tuple[str, str]:
     """Return when the first session began and the last one ended, in ISO 8601."""
     if not records.sessions:
@@ -114,7 +119,7 @@ def _root(
         "datePublished": ended,
         "license": {"@id": licence or _NO_LICENCE},
         "conformsTo": {"@id": _PROFILE},
-        "hasPart": [{"@id": name} for name in (*files, MANIFEST)],
+        "hasPart": _files((*files, MANIFEST)),
         "mentions": {"@id": "#run"},
     }
 
@@ -144,7 +149,7 @@ def _action(
     whole: bool,
 ) -> Entity:
     """Return the run itself: what was run, on what, with which results."""
-    read = {"study.yaml"}
+    read = ("study.yaml",)
     status = "CompletedActionStatus" if whole else "ActiveActionStatus"
     return {
         "@id": "#run",
@@ -155,8 +160,8 @@ def _action(
         "endTime": ended,
         "actionStatus": {"@id": f"http://schema.org/{status}"},
         "instrument": {"@id": _SOFTWARE},
-        "object": [*({"@id": name} for name in files if name in read), *_references(sources)],
-        "result": [{"@id": name} for name in files if name not in read],
+        "object": [*_files(read), *_references(sources)],
+        "result": _files(name for name in files if name not in read),
     }
 
 
@@ -204,7 +209,7 @@ def _sources(study: Study, facts: Mapping[str, Any]) -> list[Entity]:
 def _file(name: str, size: int, digest: str) -> Entity:
     suffix = PurePosixPath(name).suffix
     return {
-        "@id": name,
+        "@id": quote(name),
         "@type": "File",
         "name": name,
         "contentSize": str(size),

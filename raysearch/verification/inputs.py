@@ -4,6 +4,7 @@ They are apart because they read files outside of the run folder.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ class Inputs:
         facts: its provenance.
         data: the data folder here.
         models: folders of models that the user gave.
+        other_code: which other code wrote the hashes, in words; empty if it was this one.
 
     Attributes:
         checks: whether data and models are those of the run.
@@ -35,7 +37,12 @@ class Inputs:
     """
 
     def __init__(
-        self, study: Study, facts: Mapping[str, Any], data: Path, models: Sequence[str]
+        self,
+        study: Study,
+        facts: Mapping[str, Any],
+        data: Path,
+        models: Sequence[str],
+        other_code: str,
     ) -> None:
         self.checks: list[Check] = []
         self.models: dict[str, str] = {}
@@ -54,6 +61,12 @@ class Inputs:
             raise InputError(str(data), problems)
         for task in tasks_of_run:
             self._look(task, facts["content"].get(task.name, ""), data)
+        if other_code:
+            note = f"{other_code}; a hash covers how files are read, too"
+            self.checks = [
+                replace(check, note=note) if check.verdict == "fails" else check
+                for check in self.checks
+            ]
 
     def _look(self, task: TaskStudy, recorded: str, data: Path) -> None:
         """Compare one task's model and data with the identity that the provenance has."""

@@ -148,8 +148,8 @@ def _value_checks(folder: Path, table: Table, other_code: str) -> Iterator[Check
             yield Check(what="tables", place=place, verdict="holds")
             continue
         by_rule = key[1] in _BY_RULE or not (expected and seen)
-        column, *values = _difference(expected, seen)
-        yield _differs(place + column, *values, other_code if by_rule else "")
+        column, expected, seen = _difference(expected, seen)
+        yield _differs(place + column, expected, seen, other_code if by_rule else "")
 
 
 def _rows(raw: Any) -> dict[tuple[str, str, int], Any]:
@@ -231,8 +231,9 @@ def _parquet_check(folder: Path, names: tuple[str, ...], content: bytes, other_c
         columns = [t.column(name) if name in t.column_names else None for t in (computed, stored)]
         old, new = (None if c is None else c.to_pylist() for c in columns)
         if old is None or new is None or len(old) != len(new):
-            counts = ["no column" if c is None else f"{len(c)} rows" for c in (old, new)]
-            return _differs(f"{place} {name}", *counts, other_code)
+            counts = ("no column" if c is None else f"{len(c)} rows" for c in (old, new))
+            expected, seen = counts
+            return _differs(f"{place} {name}", expected, seen, other_code)
         for row, (expected, seen) in enumerate(zip(old, new, strict=True)):
             if expected != seen and repr(expected) != repr(seen):  # NaN is not equal to itself
                 return _differs(f"{place} row {row + 1}, {name}", expected, seen, other_code)

@@ -70,7 +70,7 @@ def verify(
         run = _read(folder, result)
         if run is not None:
             result.checks += _number_checks(run)
-            inputs = Inputs(run.study, run.facts, data, models)
+            inputs = Inputs(run.study, run.facts, data, models, _other_code(run))
             result.checks += inputs.checks
             if rerun and inputs.missing:
                 raise InputError(str(source), inputs.missing)

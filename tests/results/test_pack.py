@@ -91,6 +91,8 @@ def test_what_exists_is_not_written_over_and_no_run_folder_is_refused(run, tmp_p
     with pytest.raises(InputError, match="is there already"):
         pack(run, tmp_path / "run.zip")
     assert (tmp_path / "run.zip").read_text() == "mine"
+    with pytest.raises(InputError, match="web address of a licence is needed, got 'CC BY'"):
+        pack(run, tmp_path / "new.zip", licence="CC BY")
     with pytest.raises(InputError, match="not a run folder"):
         pack(tmp_path, tmp_path / "new.zip")
 
