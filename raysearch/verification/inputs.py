@@ -60,19 +60,16 @@ class Inputs:
         if problems := [problem for found in lacking for problem in found]:
             raise InputError(str(data), problems)
         for task in tasks_of_run:
-            self._look(task, facts["content"].get(task.name, ""), data)
-        if other_code:
-            note = f"{other_code}; a hash covers how files are read, too"
-            self.checks = [
-                replace(check, note=note) if check.verdict == "fails" else check
-                for check in self.checks
-            ]
+            self._look(task, facts["content"].get(task.name, ""), data, other_code)
 
-    def _look(self, task: TaskStudy, recorded: str, data: Path) -> None:
+    def _look(self, task: TaskStudy, recorded: str, data: Path, other_code: str) -> None:
         """Compare one task's model and data with the identity that the provenance has."""
         first, *rest = recorded.split("-")
         model = self._model(task, first)
         checks = _data_checks(task, rest, data)
+        if other_code:
+            note = f"{other_code}; a hash covers how files are read, too"
+            checks = [replace(c, note=note) if c.verdict == "fails" else c for c in checks]
         self.checks += checks
         if model is not None and all(check.verdict == "holds" for check in checks):
             self.models[task.name] = model
@@ -80,23 +77,21 @@ class Inputs:
     def _model(self, task: TaskStudy, recorded: str) -> str | None:
         """Return the model here that has the recorded hash; None and a check if none has."""
         place = f"{task.name} model"
-        candidates = self._given or [task.model]
-        seen = {candidate: self._hash(candidate) for candidate in candidates}
+        seen = {model: self._hash(model) for model in (*self._given, task.model)}
         for candidate, digest in seen.items():
             if digest == recorded:
-                is_name = not Path(candidate).is_dir()
-                note = f"'{candidate}' is known by its name, not by its files" if is_name else ""
-                note = "" if scratch_shape(candidate) else note
+                by_name = not Path(candidate).is_dir() and not scratch_shape(candidate)
+                note = f"'{candidate}' is known by its name, not by its files" if by_name else ""
                 self.checks.append(Check.equal("model", place, recorded, digest, note))
                 return candidate
-        if not self._given and not Path(task.model).is_dir():
+        if folders := [model for model in seen if Path(model).is_dir()]:
+            digests = ", ".join(seen[model] for model in folders)
+            note = f"of {', '.join(folders)}"
+            self.checks.append(Check.equal("model", place, recorded, digests, note))
+        else:
             text = f"'{task.model}' is not here; --model names the folder of this model"
             self.missing.append(Problem(location=place, text=text))
             self.checks.append(Check(what="model", place=place, verdict="not checked", note=text))
-        else:
-            digests = ", ".join(seen.values())
-            note = f"of {', '.join(seen)}"
-            self.checks.append(Check.equal("model", place, recorded, digests, note))
         return None
 
     def _hash(self, model: str) -> str:
