@@ -1,4 +1,4 @@
-"""The winner of a real run is packed, trained again from the pack, and is the same to the last bit."""
+"""The winner of a real run, packed and trained again from the pack, is the same to the last bit."""
 
 import shutil
 
