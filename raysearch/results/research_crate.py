@@ -158,7 +158,7 @@ def _action(
         "description": "Search, confirmation of the best configurations over seeds, and export.",
         "startTime": began,
         "endTime": ended,
-        "actionStatus": {"@id": f"http://schema.org/{status}"},
+        "actionStatus": f"http://schema.org/{status}",
         "instrument": {"@id": _SOFTWARE},
         "object": [*_files(read), *_references(sources)],
         "result": _files(name for name in files if name not in read),
