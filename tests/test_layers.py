@@ -23,6 +23,7 @@ LAYERS = (
     ("training",),
     ("predictions", "workers"),
     ("search",),
+    ("verification",),
     ("cli", "api"),
 )
 ORDER = {name: index for index, name in enumerate(name for layer in LAYERS for name in layer)}
@@ -40,7 +41,15 @@ IMPORTED_BY = {
     "yaml": {"study", "cli"},
     "typer": {"cli"},
     "rich": {"cli"},
-    "pyarrow": {"data", "run_folder", "heads", "results", "predictions", "search"},
+    "pyarrow": {
+        "data",
+        "run_folder",
+        "heads",
+        "results",
+        "predictions",
+        "search",
+        "verification",
+    },
     "torch": {"recipes", "data", "heads", "models", "training", "predictions", "workers"},
     "sentencepiece": {"models", "data"},
     "numpy": {
@@ -55,6 +64,7 @@ IMPORTED_BY = {
         "predictions",
         "workers",
         "search",
+        "verification",
     },
 }
 # Studies are read and tables are written without torch: these modules import it inside functions.

@@ -183,3 +183,27 @@ TasksToCompare = Annotated[
     ),
 ]
 Format = Annotated[str, typer.Option(help="The format of the printed table: md, tex, csv or json.")]
+VerificationFolder = Annotated[
+    Path | None,
+    typer.Option(
+        help="The folder for verification.json and the new runs. Default: NAME-verification in the"
+        " current folder."
+    ),
+]
+ModelFolders = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--model",
+        help="The folder of the model that the run has fine-tuned. Can be repeated for several"
+        " models. Default: the study's models.",
+    ),
+]
+WinnerSeeds = Annotated[
+    int | None,
+    typer.Option(
+        min=1, help="The number of seeds of each winner to train again. Default: all of them."
+    ),
+]
+NoRerun = Annotated[
+    bool, typer.Option("--no-rerun", help="Train nothing: check only what the files say.")
+]

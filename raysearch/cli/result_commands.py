@@ -111,6 +111,39 @@ def report(
     print_line(path)
 
 
+@app.command(epilog=examples("raysearch pack runs/minilm-glue --to minilm-glue.zip"))
+@guarded
+def pack(
+    folder: Annotated[Path, typer.Argument(help="A run folder.")],
+    to: Annotated[Path, typer.Option(help="The zip file to write.")],
+    weights: Annotated[
+        bool, typer.Option("--weights", help="Pack the winners' weights too.")
+    ] = False,
+    licence: Annotated[
+        str | None,
+        typer.Option(
+            help="The URL of the licence under which you publish the pack. Default: the pack says"
+            " that none was chosen."
+        ),
+    ] = None,
+) -> None:
+    """Pack a run into one zip file, without data, that `raysearch verify` can check elsewhere.
+
+    It holds the study, the provenance, every trial, the results, the dev predictions, and a
+    description of them as an RO-Crate.
+    """
+    import hashlib
+
+    from ..results.pack import pack as pack_run
+
+    packed = pack_run(folder, to, weights=weights, licence=licence)
+    for note in packed.notes:
+        print_note(note)
+    with to.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    print_line(f"{to}: {len(packed.files)} files, {to.stat().st_size:,} bytes, SHA-256 {digest}")
+
+
 def _check_report_options(folder: Path, to: Path | None) -> None:
     """Refuse what is no run folder, and a place that cannot hold the report.
 

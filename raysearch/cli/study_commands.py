@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import InputError, Problem, RaysearchError, printable
-from .app import app
+from .app import app, print_line
 from .exit_codes import guarded
 from .options import (
     Address,
@@ -20,8 +20,12 @@ from .options import (
     Gpus,
     LaneCount,
     Model,
+    ModelFolders,
+    NoRerun,
     Tasks,
     Trials,
+    VerificationFolder,
+    WinnerSeeds,
     Workers,
     data_option,
     examples,
@@ -157,6 +161,51 @@ def resume(
         watch=ProgressDisplay,
     )
     return closing(result)
+
+
+@app.command(
+    epilog=examples(
+        "raysearch verify minilm-glue.zip --data DATA --seeds 1",
+        "raysearch verify runs/minilm-glue --data DATA --no-rerun",
+    )
+)
+@guarded
+def verify(
+    source: Annotated[Path, typer.Argument(help="A run folder, or a file of `raysearch pack`.")],
+    data: Annotated[Path | None, data_option("./data")] = None,
+    to: VerificationFolder = None,
+    model: ModelFolders = None,
+    seeds: WinnerSeeds = None,
+    no_rerun: NoRerun = False,
+    address: Address = None,
+    lanes: LaneCount = None,
+    workers: Workers = None,
+    cpus: Cpus = None,
+    gpus: Gpus = None,
+) -> int:
+    """Check a run or a pack: hashes, numbers, data files, and its winners trained again.
+
+    The exit code is 0 if everything holds, and 1 if something does not. All checks are written to
+    verification.json.
+    """
+    from ..verification import verify as verify_run
+    from .progress import ProgressDisplay
+
+    has_lanes = any(value is not None for value in (lanes, workers, cpus, gpus))
+    result = verify_run(
+        source,
+        data=data or Path("data"),
+        to=to,
+        models=model or (),
+        seeds=seeds,
+        rerun=not no_rerun,
+        address=address,
+        lanes=_lanes(lanes, workers, cpus, gpus) if has_lanes else None,
+        watch=ProgressDisplay,
+    )
+    for line in result.lines():
+        print_line(line)
+    return 0 if result.holds else 1
 
 
 def _load(

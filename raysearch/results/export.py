@@ -4,7 +4,6 @@ It is apart from the modules that make the exports: only this one knows where th
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 from .. import tasks
@@ -54,8 +53,10 @@ def write_exports(
     if report:
         file_inside(run.folder, html_report.REPORT)  # a link is refused before the first file
     try:
-        run = replace(run, table=replace(run.table, notes=(*run.table.notes, *_write_cards(run))))
         _write(run)
+        for text in _write_cards(run):
+            if note is not None:
+                note(text)
         if report:
             html_report.write_report(run, running=False)
     except OSError as error:

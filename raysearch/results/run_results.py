@@ -58,7 +58,7 @@ def read_run(folder: str | Path, *, note: Callable[[str], None] | None = None) -
     if note is not None:
         for text in records.notes:
             note(text)
-    origins = trial_identity.check_identity(folder, searched, records)
+    trial_notes = trial_identity.check_identity(folder, searched, records)
     unread: list[str] = []  # predictions that cannot be read
     intervals = RunIntervals(folder, unread.append)
     table = paper_table(searched, records, intervals, intervals.difference)
@@ -68,7 +68,7 @@ def read_run(folder: str | Path, *, note: Callable[[str], None] | None = None) -
         study=searched,
         records=records,
         facts=facts,
-        table=replace(table, notes=(*table.notes, *origins, *unread, *damaged)),
+        table=replace(table, notes=(*table.notes, *trial_notes, *unread, *damaged)),
         leaders=leading_configurations(searched, records),
         intervals=intervals,
     )

@@ -9,6 +9,7 @@ import json
 import platform
 import subprocess
 import time
+from functools import cache
 from importlib.metadata import PackageNotFoundError, distributions, version
 from pathlib import Path
 from typing import Any
@@ -97,6 +98,12 @@ def package_list() -> str:
 
 def _now() -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
+@cache
+def code_version() -> dict[str, str | None]:
+    """Return the version of this raysearch and the commit of its code, as a provenance has them."""
+    return {"raysearch": __version__, "commit": _commit()}
 
 
 def _version(package: str) -> str | None:

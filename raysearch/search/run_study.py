@@ -20,7 +20,7 @@ from ..recipes import RECIPES
 from ..results.leaderboard import RankedConfiguration, is_complete, leaderboard
 from ..run_folder import Journal, Record, Records, opening, read_journal, trial_identity
 from ..storage import file_inside, kind_of, mark, write_atomically
-from ..study import Study
+from ..study import Study, TaskStudy
 from ..study.model_names import scratch_shape
 from .new_run import (
     RAY_ERROR,
@@ -342,15 +342,28 @@ def _content(study: Study, data: Path) -> dict[str, str]:
     models = {model: preflight.model_fingerprint(model) for model in study.models}
     recipe, content = RECIPES[study.recipe], {}
     for name in study.tasks:
-        task, hyper = tasks.get(name), study.resolve(name).shared
-        present = readers.present_splits(task, data)
-        splits = [s for s in (*study.resolve(name).training_splits, *task.dev) if s.name in present]
-        fingerprints = [readers.fingerprint(task, split, data) for split in splits]
+        hyper = study.resolve(name).shared
         trained = {name: hyper}
         if configuration := recipe.teacher_configuration(hyper):
             trained[f"{name} teach"] = recipe.hyper.model_validate(configuration)
+        fingerprints = data_fingerprints(study.resolve(name), data).values()
         for key, trial_hyper in trained.items():
-            views = preflight.view_fingerprint(task, data, trial_hyper)
+            views = preflight.view_fingerprint(tasks.get(name), data, trial_hyper)
             parts = filter(None, [models[study.resolve(name).model], *fingerprints, views])
             content[key] = "-".join(parts)
     return content
+
+
+def data_fingerprints(task: TaskStudy, data: Path) -> dict[str, str]:
+    """Return the hashes of the splits that the trials of a task read: training sets, then dev.
+
+    Args:
+        task: the task of a study.
+        data: the data folder.
+
+    Raises:
+        InputError: files are missing.
+    """
+    present = readers.present_splits(task.row, data)
+    splits = [s for s in (*task.training_splits, *task.row.dev) if s.name in present]
+    return {split.name: readers.fingerprint(task.row, split, data) for split in splits}

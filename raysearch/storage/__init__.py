@@ -18,9 +18,11 @@ from .removal import (
     truncate_file,
 )
 from .untrusted_files import open_input, open_regular, parse_json, read_json
+from .zip_archives import ZipWriter, is_zip, new_zip, unpack
 
 __all__ = [
     "MARKER",
+    "ZipWriter",
     "all_inside",
     "clear_place",
     "component_problem",
@@ -30,11 +32,13 @@ __all__ = [
     "free_name",
     "inside",
     "is_id",
+    "is_zip",
     "keep_aside",
     "kind_of",
     "mark",
     "move",
     "name_problem",
+    "new_zip",
     "open_input",
     "open_regular",
     "owner",
@@ -51,5 +55,6 @@ __all__ = [
     "staged_folder",
     "take_place",
     "truncate_file",
+    "unpack",
     "write_atomically",
 ]

@@ -13,6 +13,7 @@ KINDS = {
     "checkpoints": ("checkpoints", "Checkpoints"),
     "journals": ("run_folders", "Journals"),
     "run-folders": ("run_folders", "RunFolders"),
+    "packs": ("packs", "Packs"),
     "model-folders": ("model_folders", "ModelFolders"),
 }
 

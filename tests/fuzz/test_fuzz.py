@@ -6,7 +6,7 @@ from .harness import Input, marker, run
 from .kinds import KINDS, get
 
 COUNTS = {"studies": 60, "data": 300, "predictions": 200, "checkpoints": 60, "journals": 60,
-          "run-folders": 40, "model-folders": 30}  # fmt: skip
+          "run-folders": 40, "packs": 40, "model-folders": 30}  # fmt: skip
 
 
 @pytest.mark.slow

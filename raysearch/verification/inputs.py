@@ -1,0 +1,115 @@
+"""Checks that the data and the models on this machine are those of a run.
+
+They are apart because they read files outside of the run folder.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from .. import preflight
+from ..data import readers
+from ..errors import InputError, Problem
+from ..search.run_study import data_fingerprints
+from ..study import Study, TaskStudy
+from ..study.model_names import resolve_model_folder, scratch_shape
+from .checks import Check
+
+
+class Inputs:
+    """What the winners of a run are trained from again.
+
+    Args:
+        study: the study of the run.
+        facts: its provenance.
+        data: the data folder here.
+        models: folders of models that the user gave.
+        other_code: which other code wrote the hashes, in words; empty if it was this one.
+
+    Attributes:
+        checks: whether data and models are those of the run.
+        models: task -> its model here; without tasks whose data or model is another.
+        missing: the models that are not here, as problems.
+
+    Raises:
+        InputError: files of the data are missing.
+    """
+
+    def __init__(
+        self,
+        study: Study,
+        facts: Mapping[str, Any],
+        data: Path,
+        models: Sequence[str],
+        other_code: str,
+    ) -> None:
+        self.checks: list[Check] = []
+        self.models: dict[str, str] = {}
+        self.missing: list[Problem] = []
+        self._given = [resolve_model_folder(model) for model in models]
+        self._hashes: dict[str, str] = {}
+        if problems := [
+            Problem(location="--model", text=f"no folder '{model}'")
+            for model in self._given
+            if not Path(model).is_dir()
+        ]:
+            raise InputError("verify", problems)
+        tasks_of_run = [study.resolve(name) for name in study.tasks]
+        lacking = [readers.locate(task.row, data, task.training_splits) for task in tasks_of_run]
+        if problems := [problem for found in lacking for problem in found]:
+            raise InputError(str(data), problems)
+        for task in tasks_of_run:
+            self._look(task, facts["content"].get(task.name, ""), data, other_code)
+
+    def _look(self, task: TaskStudy, recorded: str, data: Path, other_code: str) -> None:
+        """Compare one task's model and data with the identity that the provenance has."""
+        first, *rest = recorded.split("-")
+        model = self._model(task, first)
+        checks = _data_checks(task, rest, data)
+        if other_code:
+            note = f"{other_code}; a hash covers how files are read, too"
+            checks = [replace(c, note=note) if c.verdict == "fails" else c for c in checks]
+        self.checks += checks
+        if model is not None and all(check.verdict == "holds" for check in checks):
+            self.models[task.name] = model
+
+    def _model(self, task: TaskStudy, recorded: str) -> str | None:
+        """Return the model here that has the recorded hash; None and a check if none has."""
+        place = f"{task.name} model"
+        seen = {model: self._hash(model) for model in (*self._given, task.model)}
+        for candidate, digest in seen.items():
+            if digest == recorded:
+                by_name = not Path(candidate).is_dir() and not scratch_shape(candidate)
+                note = f"'{candidate}' is known by its name, not by its files" if by_name else ""
+                self.checks.append(Check.equal("model", place, recorded, digest, note))
+                return candidate
+        if folders := [model for model in seen if Path(model).is_dir()]:
+            digests = ", ".join(seen[model] for model in folders)
+            note = f"of {', '.join(folders)}"
+            self.checks.append(Check.equal("model", place, recorded, digests, note))
+        else:
+            text = f"'{task.model}' is not here; --model names the folder of this model"
+            self.missing.append(Problem(location=place, text=text))
+            self.checks.append(Check(what="model", place=place, verdict="not checked", note=text))
+        return None
+
+    def _hash(self, model: str) -> str:
+        if model not in self._hashes:
+            self._hashes[model] = preflight.model_fingerprint(model)
+        return self._hashes[model]
+
+
+def _data_checks(task: TaskStudy, recorded: list[str], data: Path) -> list[Check]:
+    """Return whether each split, and what views are made from, is that of the run."""
+    here = data_fingerprints(task, data)
+    views = preflight.view_fingerprint(task.row, data, task.shared)
+    here |= {f"views {n}": part for n, part in enumerate(views.split("-"), 1)} if views else {}
+    if len(here) != len(recorded):
+        names = ", ".join(here)
+        text = f"{len(recorded)} data sets were read, here are {len(here)}: {names}"
+        return [Check(what="data", place=task.name, verdict="fails", note=text)]
+    return [
+        Check.equal("data", f"{task.name} {name}", then, now)
+        for then, (name, now) in zip(recorded, here.items(), strict=True)
+    ]
