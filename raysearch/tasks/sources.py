@@ -35,7 +35,10 @@ _SOURCES = {
     "glue/mnli": ("https://cims.nyu.edu/~sbowman/multinli/", "OANC, parts CC BY and CC BY-SA"),
     "glue/qqp": (_GLUE, "Quora's terms of service, non-commercial use"),
     "glue/qnli": (_GLUE, f"{_SHARE}, as SQuAD, which it is made from"),
-    "glue/mrpc": ("https://www.microsoft.com/download/details.aspx?id=52398", "research use only"),
+    "glue/mrpc": (
+        "https://www.microsoft.com/download/details.aspx?id=52398",
+        "Microsoft Research Shared Source licence",
+    ),
     "glue/cola": ("https://nyu-mll.github.io/CoLA/", UNKNOWN),
     "glue/sst2": ("https://nlp.stanford.edu/sentiment/", UNKNOWN),
     "squad/v1.1": ("https://rajpurkar.github.io/SQuAD-explorer/", _SHARE),

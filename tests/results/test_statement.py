@@ -58,6 +58,16 @@ def test_a_run_without_recorded_facts_says_so_and_nothing_else_is_lost(tmp_path)
     assert text.count("\n**C") == 4
 
 
+def test_the_method_of_choosing_is_told_as_the_study_has_it(tmp_path):
+    search = {**STUDY["search"], "hold_out": 0.4}
+    confirm = {"top": 2, "choose": [21, 22, 23], "race": True, "seeds": [11, 12]}
+    write_study(tmp_path, **{**STUDY, "search": search, "confirm": confirm})
+    text = points_of(tmp_path)[0][9]
+    assert "on the 60 % of its examples that are not held out" in text
+    assert "The best 2 of each task are trained again with the seeds 21, 22, 23; one that" in text
+    assert "it alone is trained with the seeds 11, 12, whose median is printed" in text
+
+
 def test_what_a_run_recorded_is_told(tmp_path):
     known_run(tmp_path)
     facts = provenance(study.load(tmp_path / "study.yaml"))

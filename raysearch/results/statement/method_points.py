@@ -21,7 +21,7 @@ _SAMPLERS = {
 }
 # Settings of search and confirmation that the sentences of `selection_point` explain.
 _EXPLAINED = ("sampler", "trials", "seed", "start_from", "stop_early", "select", "select_on",
-              "top", "seeds", "report")  # fmt: skip
+              "top", "choose", "race", "seeds", "report")  # fmt: skip
 CURVE = (1, 2, 4, 8, 16, 32, 64, 128)  # numbers of trials whose expected best score is told
 
 
@@ -106,14 +106,7 @@ def selection_point(run: RunResults) -> Point:
         f"A trial counts with its {search.select} evaluation on"
         f" {_selecting(run)}; test labels are never read."
     )
-    if confirm.seeds:
-        texts.append(
-            f"The best {confirm.top} of each task are trained again with the seeds"
-            f" {', '.join(map(str, confirm.seeds))}, and the winner is the one with the highest"
-            f" {confirm.report} over its seeds."
-        )
-    else:
-        texts.append("Nothing is confirmed with further seeds.")
+    texts.append(_confirmation(confirm))
     texts += _further_settings("search", search) + _further_settings("confirm", confirm)
     details = [_start(run.study.resolve(name)) for name in run.study.tasks]
     for title, section in (("search", search), ("confirm", confirm)):
@@ -121,6 +114,26 @@ def selection_point(run: RunResults) -> Point:
         details += [f"{title}.{key}: {formatting.format_setting(value)}" for key, value in values]
     title = "Method and criterion of selection"
     return Point(title=title, text=" ".join(texts), details=tuple(details))
+
+
+def _confirmation(confirm: Confirm) -> str:
+    """Return in words how the winner is chosen and with which seeds it is printed."""
+    if not confirm.seeds:
+        return "Nothing is confirmed with further seeds."
+    printed, choosing = (", ".join(map(str, seeds)) for seeds in (confirm.seeds, confirm.choose))
+    if not choosing:
+        return (
+            f"The best {confirm.top} of each task are trained again with the seeds {printed}, and"
+            f" the winner is the one with the highest {confirm.report} over its seeds."
+        )
+    race = ""
+    if confirm.race:
+        race = "; one that falls behind by more than one standard error is dropped"
+    return (
+        f"The best {confirm.top} of each task are trained again with the seeds {choosing}{race}."
+        f" The winner is the one with the highest mean over them, and it alone is trained with the"
+        f" seeds {printed}, whose {confirm.report} is printed."
+    )
 
 
 def summary_point(run: RunResults) -> Point:
@@ -159,7 +172,11 @@ def _selecting(run: RunResults) -> str:
         task = run.study.resolve(name)
         over = "mean over the languages of " if ".mean." in task.selection_metric else ""
         by_task[name] = f"{over}{task.row.metric} of split '{task.row.dev[0].name}' ({name})"
-    return "; ".join(by_task.values())
+    part = run.study.search.hold_out
+    held_out = (
+        f", on the {100 * (1 - part):g} % of its examples that are not held out" if part else ""
+    )
+    return "; ".join(by_task.values()) + held_out
 
 
 def _further_settings(title: str, section: Search | Confirm) -> list[str]:
