@@ -4,6 +4,7 @@ import hashlib
 import io
 import stat
 import sys
+import warnings
 import zipfile
 from pathlib import Path
 from random import Random
@@ -58,7 +59,8 @@ class Packs:
                 files[MANIFEST] = files[MANIFEST].replace(*hashes)
         else:
             entry.external_attr = random.choice(MODES) << 16
-        with zipfile.ZipFile(stream, "w") as archive:
+        with zipfile.ZipFile(stream, "w") as archive, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a name twice: as strange as the others
             for known, content in files.items():
                 archive.writestr(known, content)
             if way == "entry":

@@ -390,7 +390,7 @@ def test_a_run_records_which_trial_its_weights_are_of(tmp_path):
     name = script.begin(RTE, {}, seed=12, phase="confirm")
     script.report(name, 100, {"accuracy": 0.75}, status="degenerate")
     record = script.journal.trials[name]
-    trial = Session._trial(SimpleNamespace(study=searched), record, 0.75)
+    trial = Session._trial(SimpleNamespace(study=searched), record, {"dev.accuracy": 0.75})
     script.close()
     assert trial == {
         "id": name, "phase": "confirm", "seed": 12, "score": 0.75, "metric": "dev.accuracy",

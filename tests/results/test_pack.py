@@ -47,6 +47,7 @@ def test_a_pack_has_what_a_co_author_needs_and_no_data(run, tmp_path):
     assert len(predictions) == 2
     assert set(files) - predictions == {
         "study.yaml", "provenance.json", "journal.jsonl", MANIFEST, FILE_NAME,
+        "reproducibility.md", "reproducibility.tex",
         *(f"table.{ending}" for ending in ("md", "tex", "csv", "json")),
         *(f"glue-rte/{name}" for name in ("best.yaml", "trials.parquet", "reports.parquet")),
     }  # fmt: skip

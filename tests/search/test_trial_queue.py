@@ -379,8 +379,9 @@ def test_a_race_that_crashed_while_it_chose_goes_on_as_it_would_have(tmp_path):
 def test_trials_that_only_choose_keep_no_weights(tmp_path):
     queue = opened(parsed(**STUDIES["race"]), tmp_path)
     drive(queue)
-    kept = {r.seed for r in queue.journal.trials.values() if queue.request(r).keep}
-    assert kept == {11, 12}
+    requests = [queue.request(record) for record in queue.journal.trials.values()]
+    assert {r.seed for r in requests if r.keep_weights} == {11, 12}
+    assert {r.seed for r in requests if r.keep_predictions} == {11, 12}
 
 
 def result(record):

@@ -80,7 +80,8 @@ def test_a_divided_dev_split_is_scored_in_two_parts_that_are_the_whole(prepare, 
     scores, tables = [], []
     for search in ({}, {"hold_out": 0.3}):
         selector = "search.accuracy" if search else "dev.accuracy"
-        asked = request(1, keep=True, selector=selector, configuration={"LR": 1e-2})
+        kept = {"keep_weights": True, "keep_predictions": True, "selector": selector}
+        asked = request(1, configuration={"LR": 1e-2}, **kept)
         broker = ToyBroker(prepare(fixed=fixed, search=search), asked)
         work(broker, tmp_path / "checkpoints")
         scores.append([report.scores for report in reports(broker)])
@@ -102,7 +103,8 @@ def test_a_divided_dev_split_is_scored_in_two_parts_that_are_the_whole(prepare, 
 
 @pytest.mark.slow
 def test_a_worker_serves_requests_until_its_lane_closes(data, tmp_path):
-    broker = ToyBroker(data, request(1), request(2, "b", keep=True, attempt=3))
+    kept = {"keep_weights": True, "keep_predictions": True}
+    broker = ToyBroker(data, request(1), request(2, "b", attempt=3, **kept))
     work(broker, tmp_path / "checkpoints")
     assert broker.started == 1
     assert broker.machines["node"]["cores"] >= 1
@@ -123,7 +125,7 @@ def test_a_worker_serves_requests_until_its_lane_closes(data, tmp_path):
 
 
 def test_a_stopped_trial_leaves_no_end_and_no_weights_and_the_next_one_runs(data, tmp_path):
-    rungs = {"rungs": (0.5,), "keep": True}
+    rungs = {"rungs": (0.5,), "keep_weights": True}
     broker = ToyBroker(
         data, request(1, **rungs), request(2, "b", **rungs), decisions=[Decision.STOP]
     )

@@ -20,8 +20,11 @@ _SAMPLERS = {
     "cmaes": "CMA-ES (Optuna's CmaEsSampler)",
 }
 # Settings of search and confirmation that the sentences of `selection_point` explain.
-_EXPLAINED = ("sampler", "trials", "seed", "start_from", "stop_early", "select", "select_on",
-              "top", "choose", "race", "seeds", "report")  # fmt: skip
+_EXPLAINED = (
+    "search.sampler", "search.trials", "search.seed", "search.start_from", "search.stop_early",
+    "search.select", "search.select_on", "search.hold_out", "confirm.top", "confirm.choose",
+    "confirm.race", "confirm.seeds", "confirm.report",
+)  # fmt: skip
 CURVE = (1, 2, 4, 8, 16, 32, 64, 128)  # numbers of trials whose expected best score is told
 
 
@@ -184,7 +187,7 @@ def _further_settings(title: str, section: Search | Confirm) -> list[str]:
     texts = []
     for name, field in type(section).model_fields.items():
         value = getattr(section, name)
-        if name not in _EXPLAINED and value != field.default:
+        if f"{title}.{name}" not in _EXPLAINED and value != field.default:
             shown = formatting.format_setting(value)
             texts.append(f"Further, {title}.{name} is {shown}: {field.description}.")
     return texts
