@@ -17,7 +17,7 @@ from ..tasks.glue import AVERAGED
 from . import formatting
 from .leaderboard import RankedConfiguration, is_complete, leaderboard
 from .paired_predictions import aligned, example_points, p_value, refusal
-from .score_intervals import RunIntervals, Tables, aggregate_of, models
+from .score_intervals import RunIntervals, Tables, aggregate_of, in_order_of_seeds, models
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -215,11 +215,8 @@ def _compare_task(runs: _Runs, name: str, seed: int) -> list[ComparedScore]:
         text = f"A prints the {first} over seeds and B the {second}"
         raise refusal(f"{text}: give both study.yaml the same `confirm: report`")
     seeds = [sorted(record.seed for record in winner.trials) for winner in winners]
-    if paired := seeds[0] == seeds[1] and len(seeds[0]) > 1:
-        winners = [
-            replace(winner, trials=tuple(sorted(winner.trials, key=lambda record: record.seed)))
-            for winner in winners
-        ]
+    paired = seeds[0] == seeds[1] and len(seeds[0]) > 1
+    winners = [in_order_of_seeds(winner) for winner in winners]
     one, other = (
         _Side(run=run, task=task, winner=winner)
         for run, task, winner in zip(runs, resolved, winners, strict=True)

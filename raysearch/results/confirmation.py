@@ -121,15 +121,17 @@ def plan_confirmation(
         return Plan(trials=(), to_come=0, competing=(), choice=None)
     choice = None
     competing = tuple(candidates)
+    begun = {trial_key(record): record for record in records}
     if confirm.choose and len(candidates) > 1:
-        choice = _choose(confirm, candidates, {trial_key(r): r for r in records}, score)
+        choice = _choose(confirm, candidates, begun, score)
         competing = (choice.winner,) if choice.winner is not None else ()
     pairs = list(choice.trials) if choice else []
     printed = [*competing, *([published] if published is not None else [])]
     pairs += [(point, seed) for point in printed for seed in confirm.seeds]
     to_come = choice.to_come if choice else 0
-    if choice and not choice.is_over:
-        to_come += len(confirm.seeds)
+    if choice and not choice.is_over:  # an earlier session may have trained some of the printed
+        keys = [configuration_key(point) for point in candidates]
+        to_come += max(sum((key, seed) not in begun for seed in confirm.seeds) for key in keys)
     unique = {(configuration_key(point), seed): (point, seed) for point, seed in pairs}
     return Plan(trials=tuple(unique.values()), to_come=to_come, competing=competing, choice=choice)
 

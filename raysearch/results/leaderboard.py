@@ -148,7 +148,7 @@ def confirmation_trials(task: TaskStudy, records: Records) -> list[Record]:
     competing = {configuration_key(point) for point in plan.competing}
     if plan.choice is not None:
         return [record for record in trials if trial_key(record)[0] in competing]
-    if task.study.confirm.published and task.published_setting is not None:
+    if task.published_setting is not None:  # also if an earlier session has trained it
         other = configuration_key(task.published_setting.configuration)
         return [r for r in trials if trial_key(r)[0] in competing or trial_key(r)[0] != other]
     return trials
@@ -238,7 +238,7 @@ def _combine(task: TaskStudy, group: list[Record]) -> RankedConfiguration:
     names = dict.fromkeys((printed, task.selection_metric))
     for record in trials:
         names |= dict.fromkeys(record.scores_at(task.study.search.select))
-    values = {name: _scores(task, trials, name) for name in names}
+    values = {name: found for name in names if (found := _scores(task, trials, name))}
     scores = {name: report(column) for name, column in values.items()}
     deviations = {n: statistics.stdev(v) if len(v) > 1 else 0.0 for n, v in values.items()}
     return RankedConfiguration(

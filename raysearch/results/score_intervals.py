@@ -60,6 +60,7 @@ class RunIntervals:
         self._folder, self._note = folder, note
         self._intervals: dict[tuple[str, ...], Interval | None] = {}
         self._tables: dict[str, Tables | None] = {}
+        self._incomplete: set[str] = set()  # columns of which it was noted
 
     def __call__(self, task: TaskStudy, ranked: RankedConfiguration, name: str) -> Interval | None:
         """Return an interval, see `Intervals`."""
@@ -87,10 +88,12 @@ class RunIntervals:
         """Return the interval of one score, or of the difference of two; note why there is none."""
         seeds: list[list[ScoreSample]] = []
         reference: list[Tables] | None = None
+        systems = [in_order_of_seeds(ranked) for ranked in systems]
         try:
             for ranked in systems:
                 tables = self.tables(task, ranked, name)
                 if tables is None:
+                    self._note_incomplete(task, ranked)
                     return None
                 reference = reference or tables
                 _check_examples(ranked.trials[0], tables[0], reference[0])
@@ -110,6 +113,19 @@ class RunIntervals:
         return statistics.difference(
             seeds[0], seeds[1], samples, aggregate=aggregate, paired=first == second
         )
+
+    def _note_incomplete(self, task: TaskStudy, ranked: RankedConfiguration) -> None:
+        """Note once for a task that trials of its result have no predictions.
+
+        A winner of the search that is still to be confirmed has none yet, a diverged trial never.
+        """
+        column, records = formatting.column_title(task.row), ranked.trials
+        missing = [r for r in records if r.status != "diverged" and self._tables.get(r.id) is None]
+        unconfirmed = records[0].phase == "search" and task.study.confirm.seeds
+        if missing and not unconfirmed and column not in self._incomplete:
+            self._incomplete.add(column)
+            count = f"{len(missing)} of {len(records)} trials"
+            self._note(f"{column}: no interval: the dev predictions of {count} were not kept.")
 
     def tables(
         self, task: TaskStudy, ranked: RankedConfiguration, name: str
@@ -144,6 +160,11 @@ class RunIntervals:
         if missing:
             raise _misfit(record, f"it has no predictions of {', '.join(missing)}")
         return {split: tables[split] for split in wanted}
+
+
+def in_order_of_seeds(ranked: RankedConfiguration) -> RankedConfiguration:
+    """Return a configuration with its trials in the order of their seeds, as pairs need them."""
+    return replace(ranked, trials=tuple(sorted(ranked.trials, key=lambda record: record.seed)))
 
 
 def aggregate_of(task: TaskStudy) -> statistics.Aggregate:

@@ -243,7 +243,9 @@ class _System:
             chi: chi-square numbers with a degree of freedom less than there are seeds, [draws].
         """
         degrees = len(self.scores) - 1
-        part: Floats = self.scores.std(ddof=1) * np.sqrt(degrees / chi) * self._aggregate(normal)
+        aggregated = self._aggregate(normal)
+        centred = aggregated - aggregated.mean()  # the mean of a maximum is not 0
+        part: Floats = self.scores.std(ddof=1) * np.sqrt(degrees / chi) * centred
         return part
 
 

@@ -19,7 +19,8 @@ POWER_RULE = (
     "sees: the smallest difference to a published number that is seen with 80 % power at"
     f" {100 * (1 - LEVEL):.0f} % (Card et al., 2020): {SIGHT} standard errors of the dev examples'"
     f" binomial noise and an assumed spread over seeds, {100 * SPREAD:g} points at {SPREAD_AT:,}"
-    " training examples and less by the root of their number with more"
+    " training examples and less by the root of their number with more; few seeds see less, as"
+    " their spread has to be measured (Student's t)"
 )
 
 
@@ -54,7 +55,22 @@ def visible_difference(example: float, spread: float, seeds: int, aggregate: Agg
         seeds: the number of seeds.
         aggregate: what is printed of their scores.
     """
-    return SIGHT * math.hypot(example, spread * aggregate_error(aggregate, seeds))
+    return SIGHT * math.hypot(example, spread * _measured_error(aggregate, seeds))
+
+
+def _measured_error(aggregate: Aggregate, seeds: int) -> float:
+    """Return the error of what is printed of so many seeds whose spread, 1, is not known.
+
+    It is that of a normal score with an interval as wide as theirs, see `intervals`.
+    """
+    if seeds == 1:  # its interval covers the examples alone
+        return aggregate_error(aggregate, seeds)
+    random = np.random.default_rng(0)
+    aggregated = aggregate(random.standard_normal((seeds, _DRAWS)))
+    scale = np.sqrt((seeds - 1) / random.chisquare(seeds - 1, _DRAWS))
+    drawn = (aggregated - aggregated.mean()) * scale
+    low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return float(high - low) / (2 * EACH_WAY)
 
 
 def aggregate_error(aggregate: Aggregate, seeds: int) -> float:

@@ -252,6 +252,17 @@ def test_other_choosing_seeds_between_two_sessions_choose_again(script):
     assert leaderboard(others, script.journal)[0].configuration == HIGH
 
 
+def test_printed_seeds_of_a_session_without_a_choice_are_not_planned_twice(script):
+    for point in (MID, HIGH):
+        printed(script, point, 0.6, 0.6)
+    assert is_complete(parsed(choose=[], top=2), script.journal)
+    task = parsed(top=2)
+    assert planned_trials(task, script.journal) == {"search": 3, "confirm": 4 + 6}
+    choosing(script, [(MID, (0.8,) * 3), (HIGH, (0.7,) * 3)])
+    assert planned_trials(task, script.journal) == {"search": 3, "confirm": 4 + 6}
+    assert is_complete(task, script.journal)
+
+
 def test_the_published_setting_is_trained_too_and_does_not_compete(script):
     task = parsed(published=True, top=2)
     assert task.published_setting.row == "paper"
@@ -289,3 +300,5 @@ def test_beside_candidates_on_the_same_seeds_the_published_setting_does_not_comp
     printed(script, HIGH, 0.6, 0.6)
     printed(script, LOW, 0.9, 0.9)
     assert [r.configuration for r in leaderboard(task, script.journal)] == [HIGH]
+    without = parsed(choose=[], top=1, published=False)  # the study was edited after the run
+    assert [r.configuration for r in leaderboard(without, script.journal)] == [HIGH]

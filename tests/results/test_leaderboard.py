@@ -96,6 +96,16 @@ def test_a_seed_that_diverged_has_no_gap_between_languages(tmp_path):
     assert leader.scores == pytest.approx(scores)
 
 
+def test_a_configuration_whose_seeds_all_diverged_after_an_evaluation_is_ranked(tmp_path):
+    script = Script(tmp_path)
+    for seed in (11, 12, 13):
+        before = {"accuracy": 0.8, "mean.accuracy": 0.6, "gap.accuracy": 0.2}
+        script.diverged(XNLI, LOW, seed, "confirm", before)
+    study = parsed([XNLI], confirm={**CONFIRM, "report": "median"})
+    (leader,) = leaderboard(study.resolve(XNLI), script.journal)
+    assert leader.scores == {"dev.accuracy": 0.0, "dev.mean.accuracy": 0.0}
+
+
 def test_a_degenerate_seed_is_reported_as_measured(tmp_path):
     script = Script(tmp_path)
     name = script.begin(RTE, LOW, 11, "confirm")

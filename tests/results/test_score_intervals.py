@@ -1,5 +1,7 @@
 """Intervals and verdicts in the table of a run whose dev predictions were kept."""
 
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -7,6 +9,8 @@ from pyarrow import parquet
 from support.run_folders import Script, write_study
 
 from raysearch import results, study
+from raysearch.results.leaderboard import leaderboard
+from raysearch.results.score_intervals import RunIntervals
 from raysearch.run_folder import dev_predictions, read_journal
 
 EXAMPLES, RIGHT, SEEDS = 400, 0.8, (11, 12, 13)
@@ -84,9 +88,12 @@ def test_the_table_is_the_same_each_time(run):
 
 def test_without_the_predictions_of_a_seed_there_is_neither_interval_nor_verdict(run):
     next(run.rglob("predictions/*.parquet")).unlink()
-    names = [row.name for row in results.write_exports(run).rows]
+    table = results.write_exports(run)
+    names = [row.name for row in table.rows]
     assert "Result" in names
     assert not {"95 %", "verdict"} & set(names)
+    told = "MNLI-m/mm: no interval: the dev predictions of 1 of 3 trials were not kept."
+    assert table.notes.count(told) == 1
 
 
 def test_damaged_predictions_are_named_below_the_table_which_is_written_without_the_interval(run):
@@ -112,6 +119,15 @@ def test_predictions_that_do_not_fit_the_journal_are_named(run, fault):
     written = results.write_exports(run)
     assert any("no interval of dev." in note and "predictions" in note for note in written.notes)
     assert "Result" in [row.name for row in written.rows]
+
+
+def test_seeds_are_paired_in_whatever_order_they_were_trained(run):
+    task, records = study.load(run / "study.yaml").resolve("glue/mnli"), read_journal(run)
+    (leader,) = leaderboard(task, records)
+    turned = replace(leader, trials=leader.trials[::-1])
+    intervals = RunIntervals(run, pytest.fail)
+    same = intervals.difference(task, leader, turned, "dev.accuracy")
+    assert (same.value, same.low, same.high) == (0, 0, 0)
 
 
 def test_kept_predictions_have_the_scores_of_the_journal(run):
