@@ -26,6 +26,16 @@ from raysearch.workers import machine
         (["r", "--api-key=abc", "HF_TOKEN=hf_x"], "r '--api-key=***' 'HF_TOKEN=***'"),
         (["r", "--set", "max_length=128", "--tokenizer", "folder"],
          "r --set max_length=128 --tokenizer folder"),
+        (["r", "--token", "-abc", "--token", "--lanes", "2"], "r --token *** --token --lanes 2"),
+        (["r", "--apikey", "zz", "--apikey=z z"], "r --apikey *** '--apikey=***'"),
+        (["r", "s3://b/x?accountkey=zz&region=eu"], "r 's3://b/x?accountkey=***&region=eu'"),
+        (["r", "-H", "Authorization: Bearer abc"], "r -H 'Authorization: ***'"),
+        (["r", "Authorization:", "Bearer", "abc"], "r Authorization: *** ***"),
+        (["r", "a bearer abc d"], "r 'a bearer ***'"),
+        (["r", '{"token": "a b", "x": 1}'], """r '{"token": ***, "x": 1}'"""),
+        (["r", "https://me:pa/ss@host/x", "me:pw@host:6379"], "r 'https://***@host/x' '***@host:6379'"),
+        (["r", "--set", "design=1", "max_tokens=8", "git@host:x", "10.0.0.1:6379"],
+         "r --set design=1 max_tokens=8 git@host:x 10.0.0.1:6379"),
     ],
 )  # fmt: skip
 def test_a_command_line_is_kept_without_secrets(arguments, shown):
