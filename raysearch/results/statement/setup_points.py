@@ -45,8 +45,9 @@ def model_point(run: RunResults) -> Point:
 def code_point(run: RunResults) -> Point:
     """Return the point about code and dependencies."""
     facts = run.facts
-    version, recorded = facts.raysearch or NOT_RECORDED, [facts, *facts.sessions]
-    commits = [*dict.fromkeys(each.commit or "of no git checkout" for each in recorded)]
+    version = facts.raysearch or NOT_RECORDED
+    recorded = [facts.commit, *(session.commit for session in facts.sessions)]
+    commits = [*dict.fromkeys(commit or "of no git checkout" for commit in recorded)]
     commit = f"{'commits' if len(commits) > 1 else 'commit'} {', '.join(commits)}"
     known = [f"{name} {number}" for name, number in facts.packages.items() if number]
     has_lock = (run.folder / LOCK).is_file()
