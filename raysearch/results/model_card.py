@@ -114,8 +114,9 @@ def _results(task: TaskStudy, leader: RankedConfiguration, intervals: Intervals)
     source, results = source_of(task.row), []
     split_of = {split.name: split for split in task.row.dev}
     for name, value in leader.scores.items():
-        prefix, _, metric = name.removeprefix("dev.").rpartition(".")
-        if metric not in task.row.metrics or "gap" in prefix:
+        part, _, rest = name.partition(".")
+        prefix, _, metric = rest.rpartition(".")
+        if part != "dev" or metric not in task.row.metrics or "gap" in prefix:
             continue
         found = intervals(task, leader, name)
         arguments = {
@@ -147,7 +148,7 @@ def _over(task: TaskStudy, leader: RankedConfiguration) -> str:
 
 def _lines(task: TaskStudy, leader: RankedConfiguration, intervals: Intervals) -> list[str]:
     """Return the lines of a card below its metadata."""
-    study, metric = task.study, task.selection_metric
+    study, metric = task.study, task.printed_metric
     score = formatting.format_percent(leader.score, 2)
     found = intervals(task, leader, metric)
     within = "not known: dev predictions were not kept for every seed"
@@ -158,19 +159,23 @@ def _lines(task: TaskStudy, leader: RankedConfiguration, intervals: Intervals) -
     seeds = ", ".join(str(record.seed) for record in leader.trials)
     settings = hyperparameter_values(task, leader.trials[0])
     shown = dict.fromkeys(("BSZ", "LR", "EPOCH", "WARMUP", "max_length", *task.space))
-    best = leader.best_trial
-    own = formatting.format_percent(best.score, 2) if best.score is not None else "-"
-    search = study.search
+    best, search = leader.best_trial, study.search
+    known = best.scores_at(search.select) if best.status != "diverged" else {}
+    measured = known.get(metric, best.score)
+    own = formatting.format_percent(measured, 2) if measured is not None else "-"
+    printed_on = formatting.printed_part(search.hold_out)
+    searched_on = formatting.search_part(search.hold_out)
     texts = [
         f"# {task.name}, fine-tuned from {task.model}",
         "",
-        f"- Result on dev: {metric.removeprefix('dev.')} {score} percent, {_over(task, leader)}"
+        f"- Result on {printed_on}: {metric.removeprefix('dev.')} {score} percent, {_over(task, leader)}"
         f" ({seeds}), standard deviation {spread}.",
         f"- 95 % interval over seeds and examples: {within}.",
-        f"- These weights are of the seed that was best on dev, {best.seed}, which scored {own}.",
+        f"- These weights are of the seed that was best on {searched_on}, {best.seed}, which scored"
+        f" {own} on {printed_on}.",
         f"- Settings: {'; '.join(f'{k} {formatting.format_setting(settings[k])}' for k in shown)}.",
         f"- Search: {search.sampler}, at most {search.trials} configurations, the {search.select}"
-        f" evaluation on dev counts; study '{study.name}', recipe '{study.recipe}'.",
+        f" evaluation on {searched_on} counts; study '{study.name}', recipe '{study.recipe}'.",
         f"- Data: {task.name}, {source_of(task.row).link}; licence of the data:"
         f" {source_of(task.row).licence}.",
         "- License of this model: not given. It depends on the base model and the data; add"
