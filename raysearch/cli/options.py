@@ -205,5 +205,5 @@ WinnerSeeds = Annotated[
     ),
 ]
 NoRerun = Annotated[
-    bool, typer.Option("--no-rerun", help="Train nothing: check only what the files say.")
+    bool, typer.Option("--no-rerun", help="Train nothing. The data files are needed all the same.")
 ]

@@ -22,6 +22,7 @@ from ..run_folder import Record
 from ..run_folder.outcomes import TrialStatus
 from ..search_space import format_point
 from ..study.unusual_values import unusual_value_notes
+from .app import print_note
 
 if TYPE_CHECKING:  # the search imports Ray
     from ..search import Run
@@ -233,7 +234,7 @@ class ProgressDisplay:
 
 
 def closing(run: "Run") -> int:
-    """Print a run's table, its files and its failed trials.
+    """Print a run's notes, its table, its files and its failed trials.
 
     Args:
         run: a run that has ended or was interrupted.
@@ -241,6 +242,8 @@ def closing(run: "Run") -> int:
     Returns:
         The exit code: 130 after an interrupt, 1 if trials have failed, else 0.
     """
+    for note in run.notes:
+        print_note(note)
     table, folder = run.folder / "table.md", printable(run.folder)
     if run.interrupted:
         print(f"\nstopped; nothing is lost. Go on with: raysearch resume {folder}")

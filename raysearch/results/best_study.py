@@ -77,7 +77,7 @@ def rerun_study(task: TaskStudy, leader: RankedConfiguration) -> Study:
 def _header(task: TaskStudy, records: Records, leader: RankedConfiguration) -> str:
     """Return comment lines with the score of the configuration and the command that reruns it."""
     study, metric = task.study, task.row.metric
-    part = "dev" if study.search.hold_out is None else "the held-out part of dev"
+    part = formatting.printed_part(study.search.hold_out)
     over = ", the mean over languages" if ".mean." in task.printed_metric else ""
     score = f"{metric} {formatting.format_percent(leader.score, 2)} on {part}{over}"
     if len(leader.trials) > 1:

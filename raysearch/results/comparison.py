@@ -266,11 +266,11 @@ def _adjusted(scores: Sequence[ComparedScore]) -> list[ComparedScore]:
 
 
 def _average(runs: _Runs, scores: Sequence[ComparedScore]) -> ComparedScore | None:
-    """Return the average over GLUE's tasks of the scores that select; None if one is missing."""
+    """Return the average over GLUE's tasks of the printed scores; None if one is missing."""
     selecting = {
         score.task: score
         for score in scores
-        if f"dev.{score.name}" == runs[0].study.resolve(score.task).selection_metric
+        if f"dev.{score.name}" == runs[0].study.resolve(score.task).printed_metric
     }
     if not set(AVERAGED) <= set(selecting):
         return None

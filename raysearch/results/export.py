@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from .. import tasks
-from ..storage import all_inside, file_inside, folder_inside, write_atomically
+from ..storage import all_inside, file_inside, folder_inside, kind_of, write_atomically
 from . import html_report, table_formats
 from .best_study import best_study, no_best_study
 from .model_card import CARD, write_card
@@ -39,7 +39,8 @@ def write_exports(
         folder: the run folder, see `read_run`.
         note: called with what could not be understood and with what could not be written; None
             raises the latter.
-        report: write report.html too, as that of a run that has ended.
+        report: write report.html too, as that of a run that has ended, and raise what could not
+            be written; else the report is rewritten only where it exists.
 
     Returns:
         The table.
@@ -50,17 +51,18 @@ def write_exports(
         OSError: a file could not be written; the previous files are complete and unchanged.
     """
     run = read_run(folder, note=note)
-    if report:
-        file_inside(run.folder, html_report.REPORT)  # a link is refused before the first file
+    # A link in the place of the report is refused before the first file.
+    has_report = kind_of(file_inside(run.folder, html_report.REPORT)) is not None
     try:
         _write(run)
         for text in _write_cards(run):
             if note is not None:
                 note(text)
-        if report:
-            html_report.write_report(run, running=False)
+        if report or has_report:
+            running = not report and html_report.is_running(run.folder)
+            html_report.write_report(run, running=running)
     except OSError as error:
-        if note is None:
+        if note is None or report:
             raise
         note(f"not written: {error.strerror or error}: {error.filename or folder}")
     return run.table
@@ -90,10 +92,6 @@ def _write(run: RunResults) -> None:
     all_inside(folder, [*tables, *((slug, name) for slug in slugs.values() for name in task_files)])
     for ending, layout in LAYOUTS.items():
         write_atomically(file_inside(folder, f"table.{ending}"), layout(run.table))
-    reproducibility = statement(run)
-    for ending, form in FORMS.items():
-        path = file_inside(folder, f"reproducibility.{ending}")
-        write_atomically(path, form(reproducibility))
     curves = TensorBoardWriter(folder, searched)
     for name, slug in slugs.items():
         trials, task_folder = records.of(name), folder_inside(folder, slug)
@@ -107,3 +105,8 @@ def _write(run: RunResults) -> None:
         write_atomically(task_folder / "reports.parquet", columns)
         for record in trials:
             curves.rebuild(record)
+    # Last, so that an error in it leaves everything else.
+    reproducibility = statement(run)
+    for ending, form in FORMS.items():
+        path = file_inside(folder, f"reproducibility.{ending}")
+        write_atomically(path, form(reproducibility))

@@ -43,6 +43,16 @@ def name_seeds(numbers: Sequence[int]) -> str:
     return f"seed{'s' * (len(numbers) > 1)} {', '.join(map(str, numbers))}"
 
 
+def printed_part(hold_out: float | None) -> str:
+    """Return on what results are printed, in words: dev, or a part of it."""
+    return "dev" if hold_out is None else "the held-out part of dev"
+
+
+def search_part(hold_out: float | None) -> str:
+    """Return on what trials are compared, in words: dev, or a part of it."""
+    return "dev" if hold_out is None else "the search part of dev"
+
+
 def column_title(task: Task) -> str:
     """Return a task's name as the title of a column: its folder, then several dev splits.
 

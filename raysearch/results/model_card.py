@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
+from ..run_folder import Record
 from ..storage import file_inside, inside, kind_of, open_regular, read_json, write_atomically
 from ..study import TaskStudy
 from ..study.model_names import scratch_shape
@@ -66,7 +67,8 @@ def write_card(
     path = file_inside(folder, *names, CARD)
     if kind_of(path) is not None and not is_ours(_text_of(path)):
         return f"{column}: {place} was edited and is kept; without it `table` writes a model card."
-    write_atomically(path, _seal(card(task, leader, intervals)))
+    kept = next(record for record in leader.trials if record.id == trial)
+    write_atomically(path, _seal(card(task, leader, kept, intervals)))
     return ""
 
 
@@ -85,8 +87,15 @@ def is_ours(text: str) -> bool:
     return found[1] == _hash(text[: found.start()])
 
 
-def card(task: TaskStudy, leader: RankedConfiguration, intervals: Intervals) -> str:
-    """Return the card of a task's winner, as Markdown with YAML metadata."""
+def card(task: TaskStudy, leader: RankedConfiguration, kept: Record, intervals: Intervals) -> str:
+    """Return the card of a task's winner, as Markdown with YAML metadata.
+
+    Args:
+        task: the task.
+        leader: its leading configuration.
+        kept: the trial of it whose weights are kept.
+        intervals: returns the interval of a score.
+    """
     from huggingface_hub import ModelCardData
 
     base = task.model
@@ -103,7 +112,7 @@ def card(task: TaskStudy, leader: RankedConfiguration, intervals: Intervals) -> 
         "eval_results": _results(task, leader, intervals),
     }
     data = ModelCardData(**{name: value for name, value in values.items() if value})
-    text = "\n".join(_lines(task, leader, intervals))
+    text = "\n".join(_lines(task, leader, kept, intervals))
     return f"---\n{data.to_yaml()}\n---\n\n{text}\n"
 
 
@@ -114,8 +123,9 @@ def _results(task: TaskStudy, leader: RankedConfiguration, intervals: Intervals)
     source, results = source_of(task.row), []
     split_of = {split.name: split for split in task.row.dev}
     for name, value in leader.scores.items():
-        prefix, _, metric = name.removeprefix("dev.").rpartition(".")
-        if metric not in task.row.metrics or "gap" in prefix:
+        part, _, rest = name.partition(".")
+        prefix, _, metric = rest.rpartition(".")
+        if part != "dev" or metric not in task.row.metrics or "gap" in prefix:
             continue
         found = intervals(task, leader, name)
         arguments = {
@@ -145,9 +155,11 @@ def _over(task: TaskStudy, leader: RankedConfiguration) -> str:
     return f"{task.study.confirm.report} of {count} seeds" if count > 1 else "one seed"
 
 
-def _lines(task: TaskStudy, leader: RankedConfiguration, intervals: Intervals) -> list[str]:
+def _lines(
+    task: TaskStudy, leader: RankedConfiguration, kept: Record, intervals: Intervals
+) -> list[str]:
     """Return the lines of a card below its metadata."""
-    study, metric = task.study, task.selection_metric
+    study, metric = task.study, task.printed_metric
     score = formatting.format_percent(leader.score, 2)
     found = intervals(task, leader, metric)
     within = "not known: dev predictions were not kept for every seed"
@@ -158,19 +170,23 @@ def _lines(task: TaskStudy, leader: RankedConfiguration, intervals: Intervals) -
     seeds = ", ".join(str(record.seed) for record in leader.trials)
     settings = hyperparameter_values(task, leader.trials[0])
     shown = dict.fromkeys(("BSZ", "LR", "EPOCH", "WARMUP", "max_length", *task.space))
-    best = leader.best_trial
-    own = formatting.format_percent(best.score, 2) if best.score is not None else "-"
     search = study.search
+    known = kept.scores_at(search.select) if kept.status != "diverged" else {}
+    measured = known.get(metric, kept.score)
+    own = formatting.format_percent(measured, 2) if measured is not None else "-"
+    printed_on = formatting.printed_part(search.hold_out)
+    searched_on = formatting.search_part(search.hold_out)
+    best = f"that was best on {searched_on}, " if kept is leader.best_trial else ""
     texts = [
         f"# {task.name}, fine-tuned from {task.model}",
         "",
-        f"- Result on dev: {metric.removeprefix('dev.')} {score} percent, {_over(task, leader)}"
-        f" ({seeds}), standard deviation {spread}.",
+        f"- Result on {printed_on}: {metric.removeprefix('dev.')} {score} percent,"
+        f" {_over(task, leader)} ({seeds}), standard deviation {spread}.",
         f"- 95 % interval over seeds and examples: {within}.",
-        f"- These weights are of the seed that was best on dev, {best.seed}, which scored {own}.",
+        f"- These weights are of the seed {best}{kept.seed}, which scored {own} on {printed_on}.",
         f"- Settings: {'; '.join(f'{k} {formatting.format_setting(settings[k])}' for k in shown)}.",
         f"- Search: {search.sampler}, at most {search.trials} configurations, the {search.select}"
-        f" evaluation on dev counts; study '{study.name}', recipe '{study.recipe}'.",
+        f" evaluation on {searched_on} counts; study '{study.name}', recipe '{study.recipe}'.",
         f"- Data: {task.name}, {source_of(task.row).link}; licence of the data:"
         f" {source_of(task.row).licence}.",
         "- License of this model: not given. It depends on the base model and the data; add"

@@ -13,7 +13,8 @@ from ..errors import InputError
 from ..storage import file_inside, kind_of, read_json
 from .opening import PROVENANCE
 
-Text = Annotated[str, Field(max_length=4096)]
+MAX_TEXT = 4096
+Text = Annotated[str, Field(max_length=MAX_TEXT)]
 Size = Annotated[int, Field(ge=0, le=10**15)]
 Value = Text | float | int | Annotated[list[Text], Field(max_length=1000)]
 Facts = Annotated[dict[Text, Value], Field(max_length=50)]

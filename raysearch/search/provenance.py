@@ -16,12 +16,15 @@ from typing import Any
 
 from .. import __version__
 from ..run_folder import opening
+from ..run_folder.recorded_facts import MAX_TEXT
 from ..run_folder.trial_identity import hyperparameters
 from ..storage import file_inside, write_atomically
 from ..study import Study, as_mapping
 from ..workers.machine import host_facts
 from .command_line import command_line
 from .ray_cluster import local_resources
+
+_CHANGES = ("status", "--porcelain", "--", ".")
 
 
 def provenance(study: Study) -> dict[str, Any]:
@@ -61,7 +64,7 @@ def begin_session(folder: Path) -> None:
     sessions = facts.get("sessions")
     session = {
         "began": _now(),
-        "command": command_line(),
+        "command": _shortened(command_line()),
         "raysearch": __version__,
         "commit": _commit(),
         "packages": hashlib.sha256(lock.encode()).hexdigest()[:12],
@@ -96,6 +99,14 @@ def package_list() -> str:
     return "\n".join([f"# Python {platform.python_version()}", *lines]) + "\n"
 
 
+def _shortened(text: str) -> str:
+    """Return a text that the run's facts can hold; where it is cut, it says so."""
+    if len(text) <= MAX_TEXT:
+        return text
+    note = f" ... (cut: {len(text):,} characters)"
+    return text[: MAX_TEXT - len(note)] + note
+
+
 def _now() -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
@@ -113,11 +124,27 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _commit() -> str | None:
-    """Return the commit of the code; None outside a git checkout."""
-    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
+def _commit(package: Path = Path(__file__).parents[1]) -> str | None:
+    """Return the commit of the code; None if git does not track it.
+
+    Args:
+        package: the folder of the code.
+
+    Returns:
+        The commit, with "-dirty" where files of the folder differ from it. None also where the
+        folder only lies in a checkout of something else, as an environment in one does.
+    """
     try:
-        process = subprocess.run(command, capture_output=True, text=True)
+        if _git(package, "ls-files", "--error-unmatch", "__init__.py") is None:
+            return None
+        commit, changes = _git(package, "rev-parse", "HEAD"), _git(package, *_CHANGES)
     except OSError:  # git is not installed
         return None
-    return process.stdout.strip() or None
+    return f"{commit}-dirty" if commit and changes else commit
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
+    """Return what a git command prints in a folder; None if it fails."""
+    command = ["git", "--no-optional-locks", "-C", str(folder), *arguments]
+    process = subprocess.run(command, capture_output=True, text=True)
+    return process.stdout.strip() if process.returncode == 0 else None

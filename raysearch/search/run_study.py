@@ -45,12 +45,14 @@ class Run:
         study: what was searched.
         records: the trials.
         interrupted: whether the run was stopped before its end.
+        notes: what its last export has to say, such as model cards that were not written.
     """
 
     folder: Path
     study: Study
     records: Records
     interrupted: bool = False
+    notes: tuple[str, ...] = ()
 
     @property
     def failed(self) -> list[Record]:
@@ -283,12 +285,13 @@ def _engine(
     watch: Callable[..., Any] | None,
 ) -> Run:
     """Run what is left of a study and export its results."""
+    notes: list[str] = []
     importing = threading.Thread(target=import_module, args=(".session", __package__), daemon=True)
     importing.start()  # torch and Tune take as long to import as Ray to start
     if all(is_complete(study.resolve(task), journal) for task in study.tasks):
         _finish(folder, study, journal, content)
-        results.write_exports(folder, report=True)
-        return Run(folder=folder, study=study, records=journal)
+        results.write_exports(folder, note=notes.append, report=True)
+        return Run(folder=folder, study=study, records=journal, notes=tuple(notes))
     begin_session(folder)
     with connect(address) as resources:
         if problems := preflight.lane_problems(lanes, resources):
@@ -300,8 +303,14 @@ def _engine(
         interrupted = session.run()
     if not interrupted:
         session.tidy()
-    results.write_exports(folder, report=True)
-    return Run(folder=folder, study=study, records=read_journal(folder), interrupted=interrupted)
+    results.write_exports(folder, note=notes.append, report=True)
+    return Run(
+        folder=folder,
+        study=study,
+        records=read_journal(folder),
+        interrupted=interrupted,
+        notes=tuple(notes),
+    )
 
 
 def _finish(folder: Path, study: Study, journal: Journal, content: dict[str, str]) -> None:

@@ -70,5 +70,6 @@ def source_of(task: Task) -> DataSource:
     benchmark, _, part = task.name.partition("/")
     link, licence = _SOURCES.get(task.name) or _BENCHMARKS.get(benchmark) or (UNKNOWN, UNKNOWN)
     hub = _HUB_TASKS.get(task.name) or _HUB.get(benchmark, "")
-    config = part if hub and benchmark in _HUB else ""
+    # The configs of xtreme are named otherwise, some of them by language.
+    config = part if hub and benchmark in _HUB and benchmark != "xtreme" else ""
     return DataSource(link=link, licence=licence, hub=hub, hub_config=config)

@@ -201,10 +201,10 @@ def _interval_check(
 ) -> Check:
     """Return whether the score lies in the interval of the run's own predictions and seeds."""
     task, reasons = winner.task, list[str]()
-    interval = RunIntervals(folder, reasons.append)(task, winner.ranked, task.selection_metric)
+    interval = RunIntervals(folder, reasons.append)(task, winner.ranked, task.printed_metric)
     new = leaderboard(again.study.resolve(task.name), again.records)[0]
     seeds = ", ".join(str(record.seed) for record, _ in pairs)
-    place = f"{task.name} {task.selection_metric}, seeds {seeds}"
+    place = f"{task.name} {task.printed_metric}, seeds {seeds}"
     select = task.study.search.select
     same = sum(record.scores_at(select) == other.scores_at(select) for record, other in pairs)
     note = f"{same} of {len(pairs)} trials have the same scores to the last digit"

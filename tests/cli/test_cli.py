@@ -354,14 +354,16 @@ class ToyRun:
         from raysearch.study import load
 
         self.folder, self.failed, self.interrupted = folder, failed, interrupted
+        self.notes = ("glue-rte/best/README.md was edited and is kept",)
         self.study = load(folder / "study.yaml")
 
 
 def test_a_run_ends_with_its_table_and_where_things_are(command, finished, monkeypatch):
     command("table", finished)
     monkeypatch.setattr("raysearch.search.run", lambda *_, **__: ToyRun(finished))
-    code, out, _ = command("run", QUICKSTART)
+    code, out, errors = command("run", QUICKSTART)
     assert code == 0
+    assert "note: glue-rte/best/README.md was edited and is kept" in errors
     assert "| LR | 0.001 |" in out
     assert f"{finished / 'toy-grammar' / 'best.yaml'}" in out
     assert f"tensorboard --logdir {finished}" in out

@@ -34,7 +34,8 @@ def answers(right, seed):
     return np.where(random.random(EXAMPLES) < right, GOLD, 1 - GOLD)
 
 
-def write_run(folder, predictions, *, report="median", gold=GOLD, ids=IDS, confirm=None, keep=True):
+def write_run(folder, predictions, *, report="median", gold=GOLD, ids=IDS, confirm=None, keep=True,
+              hold_out=None):  # fmt: skip
     """Write a finished run.
 
     Args:
@@ -45,10 +46,12 @@ def write_run(folder, predictions, *, report="median", gold=GOLD, ids=IDS, confi
         ids: of the examples.
         confirm: seeds of the study; those of the predictions by default.
         keep: whether the predictions are kept.
+        hold_out: of the study; every trial scores 0.5 on the part on which trials are compared.
     """
     seeds = confirm or sorted({seed for by_seed in predictions.values() for seed in by_seed})
     write_study(folder, name=folder.name, tasks=list(predictions), model="scratch",
-                confirm={"seeds": seeds, "report": report})  # fmt: skip
+                confirm={"seeds": seeds, "report": report},
+                search={"hold_out": hold_out} if hold_out else {})  # fmt: skip
     script = Script(folder)
     for task, by_seed in predictions.items():
         for seed, predicted in by_seed.items():
@@ -58,6 +61,8 @@ def write_run(folder, predictions, *, report="median", gold=GOLD, ids=IDS, confi
                 found = classification.score(get(task).metrics, predicted, gold)
                 prefix = f"{split.name}." if index else ""
                 scores |= {f"{prefix}{name}": float(value) for name, value in found.items()}
+            if hold_out:
+                scores = {f"search.{name}": 0.5 for name in scores} | scores
             name = script.trial(task, {}, scores, seed, "confirm")
             if keep:
                 content = dev_predictions.to_parquet(splits)
@@ -238,10 +243,12 @@ def test_several_tests_are_adjusted_and_counted(runs):
     assert any(note.startswith("3 comparisons were made") for note in table.notes)
 
 
-def test_the_average_of_glue_stands_where_both_runs_have_all_its_tasks(runs):
+@pytest.mark.parametrize("hold_out", [None, 0.5])
+def test_the_average_of_glue_stands_where_both_runs_have_all_its_tasks(tmp_path, hold_out):
     one, other = ({name: {1: answers(right, 3 * index + n)} for index, name in enumerate(AVERAGED)}
                   for right, n in ((0.7, 1), (0.9, 2)))  # fmt: skip
-    a, b = runs(one, other)
+    a = write_run(tmp_path / "A", one, hold_out=hold_out)
+    b = write_run(tmp_path / "B", other, hold_out=hold_out)
     comparison = raysearch.compare(a, b)
     average = comparison.average
     for run, mean in ((a, average.first), (b, average.second)):

@@ -83,6 +83,20 @@ def finish(folder):
     script.close()
 
 
+def test_an_error_in_the_statement_leaves_everything_else(tmp_path, monkeypatch):
+    def fails(run):
+        raise ZeroDivisionError
+
+    known_run(tmp_path)
+    finish(tmp_path)
+    monkeypatch.setattr("raysearch.results.export.statement", fails)
+    with pytest.raises(ZeroDivisionError):
+        results.write_exports(tmp_path)
+    written = {path.name for path in (tmp_path / "glue-mrpc").iterdir()}
+    assert written >= {"best.yaml", "trials.parquet", "reports.parquet"}
+    assert (tmp_path / "table.md").is_file()
+
+
 def test_a_table_while_the_run_goes_on(tmp_path):
     table = results.write_exports(known_run(tmp_path))
     assert (tmp_path / "table.md").read_text() == results.to_markdown(table)

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from html.parser import HTMLParser
 from itertools import pairwise
 
@@ -311,6 +312,19 @@ def test_wrong_places_are_refused_together(tmp_path):
     assert result.exit_code == 2
     assert "no study.yaml here" in result.output
     assert "there is no folder" in result.output
+
+
+def test_the_report_is_rewritten_with_the_table_where_it_exists(run, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(run, folder)
+    (folder / "report.html").unlink(missing_ok=True)
+    write_exports(folder)
+    assert not (folder / "report.html").exists()
+    write_exports(folder, report=True)
+    (folder / "report.html").write_text("of an older study")
+    write_exports(folder)
+    page = Page((folder / "report.html").read_text())
+    assert page.text_of("h1") == [NAME]
 
 
 def test_a_link_in_the_place_of_the_report_is_not_followed(run, tmp_path):

@@ -96,6 +96,31 @@ def test_weights_of_another_configuration_get_no_card(run):
     assert [note for note in notes if "of another configuration" in note]
 
 
+def test_the_card_is_of_the_seed_whose_weights_are_there(run):
+    config = run / "glue-rte" / "best" / "config.json"
+    config.write_text(json.dumps({"raysearch": {"trial": {"id": "s13"}}}))
+    results.write_exports(run)
+    text = ModelCard.load(card_of(run)).text
+    assert "These weights are of the seed 13, which scored 65.00 on dev" in text
+
+
+def test_a_degenerate_seed_is_named_with_the_score_that_it_has(run):
+    script = Script(run)
+    script.count = 10
+    name = script.begin(RTE, {"LR": 2e-5}, 14, "confirm", name="s14")
+    script.attempt(name)
+    script.report(name, 100, {"accuracy": 0.53}, status="degenerate")
+    script.end(name, "degenerate", 0.0, {"accuracy": 0.53})
+    script.journal.close()
+    (run / "study.yaml").unlink()
+    write_study(run, **{**STUDY, "confirm": {"top": 1, "seeds": [11, 12, 13, 14]}})
+    config = run / "glue-rte" / "best" / "config.json"
+    config.write_text(json.dumps({"raysearch": {"trial": {"id": "s14"}}}))
+    results.write_exports(run)
+    text = ModelCard.load(card_of(run)).text
+    assert "These weights are of the seed 14, which scored 53.00 on dev" in text
+
+
 def test_a_base_model_in_a_folder_is_no_name_of_the_hub(run, monkeypatch):
     monkeypatch.chdir(run)
     (run / "google" / "bert_uncased_L-2_H-128_A-2").mkdir(parents=True)

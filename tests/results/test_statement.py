@@ -72,13 +72,13 @@ def test_what_a_run_recorded_is_told(tmp_path):
     known_run(tmp_path)
     facts = provenance(study.load(tmp_path / "study.yaml"))
     facts |= {"data": "data", "content": {RTE: "a-b"}, "lanes": {"workers": 2}}
-    facts["machines"] = {
-        "n1": {
-            "cpu": "EPYC", "cores": 16, "memory_gib": 128.0, "system": "Linux", "python": "3.11",
-            "gpus": ["H200, 139 GiB"], "gpus_on_node": 8, "driver": "570.1", "cuda": "12.8",
-            "cudnn": "9.10.2", "nccl": "2.27.3",
-        }
+    machine = {
+        "cpu": "EPYC", "cores": 16, "memory_gib": 128.0, "system": "Linux", "python": "3.11",
+        "gpus": ["H200, 139 GiB"], "gpus_on_node": 8, "driver": "570.1", "cuda": "12.8",
+        "cudnn": "9.10.2", "nccl": "2.27.3",
     }  # fmt: skip
+    facts["machines"] = {"n1": machine, "its id after Ray started again": machine}
+    facts["commit"] = "c0ffee"
     facts["parameters"] = {RTE: {"total": 22_700_000, "trained": 22_000_000}}
     split = {"examples": 2490, "used": 2490, "rows": 2490, "left_out": "1 example left out"}
     labels = {"entailment": 1249, "not_entailment": 1241}
@@ -92,10 +92,18 @@ def test_what_a_run_recorded_is_told(tmp_path):
     text = results.statement.to_markdown(results.statement.statement(view))
     assert "22,700,000 parameters, 22,000,000 of them trained" in text
     assert "8 GPUs (H200, 139 GiB), driver 570.1, CUDA 12.8, cuDNN 9.10.2, NCCL 2.27.3" in text
+    assert "Trials ran on EPYC CPU with 16 cores" in text
+    later = told_commit(tmp_path)
+    assert f"We use raysearch {facts['raysearch']} (commits c0ffee, {later}) with" in text
     assert "labels: entailment 1,249 (50.2 %), not_entailment 1,241 (49.8 %)" in text
     assert "left out: 1 example left out" in text
     assert "requirements.lock lists all dependencies" in text
     assert told.lanes == {"workers": 2}
+
+
+def told_commit(folder):
+    commit = read_facts(folder)[0].sessions[-1].commit
+    return commit or "of no git checkout"
 
 
 def _view(folder):

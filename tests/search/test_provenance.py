@@ -1,14 +1,17 @@
 """What a run records of itself: command lines without secrets, packages, machines, data."""
 
 import json
+import subprocess
 from types import SimpleNamespace
 
 import pyarrow as pa
 import pytest
 
 from raysearch.data.encoding_cache import Prepared
+from raysearch.run_folder.recorded_facts import read_facts
+from raysearch.search import provenance
 from raysearch.search.command_line import command_line
-from raysearch.search.provenance import add_facts, package_list
+from raysearch.search.provenance import add_facts, begin_session, package_list
 from raysearch.search.split_facts import split_facts
 from raysearch.tasks import get
 from raysearch.workers import machine
@@ -26,6 +29,17 @@ from raysearch.workers import machine
         (["r", "--api-key=abc", "HF_TOKEN=hf_x"], "r '--api-key=***' 'HF_TOKEN=***'"),
         (["r", "--set", "max_length=128", "--tokenizer", "folder"],
          "r --set max_length=128 --tokenizer folder"),
+        (["r", "--token", "-abc", "--token", "--lanes", "2"], "r --token *** --token --lanes 2"),
+        (["r", "--apikey", "zz", "--apikey=z z"], "r --apikey *** '--apikey=***'"),
+        (["r", "s3://b/x?accountkey=zz&region=eu"], "r 's3://b/x?accountkey=***&region=eu'"),
+        (["r", "-H", "Authorization: Bearer abc"], "r -H 'Authorization: ***'"),
+        (["r", "Authorization:", "Bearer", "abc"], "r Authorization: *** ***"),
+        (["r", "a bearer abc d"], "r 'a bearer ***'"),
+        (["r", '{"token": "a b", "x": 1}'], """r '{"token": ***, "x": 1}'"""),
+        (["r", "https://me:pa/ss@host/x", "me:pw@host:6379"],
+         "r 'https://***@host/x' '***@host:6379'"),
+        (["r", "--set", "design=1", "max_tokens=8", "git@host:x", "10.0.0.1:6379"],
+         "r --set design=1 max_tokens=8 git@host:x 10.0.0.1:6379"),
     ],
 )  # fmt: skip
 def test_a_command_line_is_kept_without_secrets(arguments, shown):
@@ -82,6 +96,41 @@ def test_labels_are_counted_by_example():
     assert numbers["label_statistics"] == {
         "lowest": 1.0, "highest": 4.0, "mean": 2.5, "deviation": 1.5,
     }  # fmt: skip
+
+
+def test_a_long_command_line_is_cut_and_can_be_read_back(tmp_path, monkeypatch):
+    facts = {"raysearch": "0.2.0", "data": "d", "content": {}, "lanes": {}}
+    (tmp_path / "provenance.json").write_text(json.dumps(facts))
+    monkeypatch.setattr("sys.argv", ["raysearch", "x" * 5000])
+    begin_session(tmp_path)
+    read, notes = read_facts(tmp_path)
+    assert not notes
+    command = read.sessions[0].command
+    assert len(command) == 4096
+    assert command.endswith("xxx ... (cut: 5,010 characters)")
+
+
+def _git(folder, *arguments):
+    identity = ("-c", "user.name=a", "-c", "user.email=a@b")
+    command = ["git", "-C", str(folder), *identity, *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def test_the_commit_is_that_of_the_code_and_of_no_checkout_around_it(tmp_path):
+    package = tmp_path / "lib" / "package"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("")
+    assert provenance._commit(package) is None
+    _git(tmp_path, "init", "-q")
+    _git(tmp_path, "commit", "-q", "--allow-empty", "-m", "of something else")
+    assert provenance._commit(package) is None
+    _git(tmp_path, "add", ".")
+    _git(tmp_path, "commit", "-q", "-m", "the package")
+    commit = _git(tmp_path, "rev-parse", "HEAD")
+    (tmp_path / "other").write_text("")
+    assert provenance._commit(package) == commit
+    (package / "__init__.py").write_text("x = 1")
+    assert provenance._commit(package) == f"{commit}-dirty"
 
 
 def test_facts_of_later_sessions_join_those_of_earlier_ones(tmp_path):

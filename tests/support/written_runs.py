@@ -38,6 +38,9 @@ def write_data(root, examples=EXAMPLES):
 def write_run(folder, data, *, confirmed=(0.75, 0.8), draw=3, **changes):
     """Write a finished run: four trials, dev predictions of those that confirm, and all exports.
 
+    If the study holds a part of dev out, it is the first half, and every trial scores 10 points
+    more on the other one.
+
     Args:
         folder: the new run folder.
         data: of `write_data`.
@@ -52,17 +55,22 @@ def write_run(folder, data, *, confirmed=(0.75, 0.8), draw=3, **changes):
     run_study._write_new_run(folder, searched, text, data, content, Lanes())
     origin = TrialOrigin(content=content, names=frozenset(hyperparameters(searched)))
     script, random = Script(folder), np.random.default_rng(draw)
+    divides = searched.search.hold_out is not None
+    examples = EXAMPLES // 2 if divides else EXAMPLES
+    if divides:
+        script.parts = {"searched": {"dev": examples}, "held_out": {"dev": examples}}
     trials = [(1e-4, 1, "search", 0.5), (1e-3, 1, "search", 0.6)]
     trials += [(1e-3, seed, "confirm", score) for seed, score in zip(SEEDS, confirmed, strict=True)]
     for rate, seed, phase, score in trials:
         point = {"LR": rate}
         name = trial_id(searched, RTE, phase, point, seed, origin)
-        script.trial(RTE, point, {"accuracy": score}, seed, phase, name=name)
+        selects = {"search.accuracy": round(score + 0.1, 3)} if divides else {}
+        script.trial(RTE, point, selects | {"accuracy": score}, seed, phase, name=name)
         if phase == "confirm":
-            gold = np.arange(EXAMPLES) % 2
-            wrong = random.permutation(EXAMPLES) >= round(score * EXAMPLES)
+            gold = np.arange(examples) % 2
+            wrong = random.permutation(examples) >= round(score * examples)
             columns = dev_predictions.class_columns(np.where(wrong, 1 - gold, gold), gold)
-            splits = {"dev": ([str(n) for n in range(EXAMPLES)], columns)}
+            splits = {"dev": ([str(n) for n in range(examples)], columns)}
             record = script.journal.trials[name]
             dev_predictions.write(folder, record, dev_predictions.to_parquet(splits))
     script.close()

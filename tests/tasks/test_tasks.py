@@ -7,6 +7,7 @@ import pytest
 from raysearch.data.readers import READERS
 from raysearch.errors import InputError
 from raysearch.tasks import TASKS, expand, get, glue
+from raysearch.tasks.sources import source_of
 
 # Where GLUE's site wants predictions, https://gluebenchmark.com/faq.
 SUBMISSIONS = {
@@ -85,6 +86,13 @@ def test_a_pattern_gives_the_tasks_that_can_be_trained():
 def test_an_unknown_task_is_answered_with_the_nearest_name():
     with pytest.raises(InputError, match="no task named 'glue/rtee'; did you mean 'glue/rte'"):
         get("glue/rtee")
+
+
+def test_the_part_of_a_hub_data_set_is_named_only_where_it_has_the_tasks_name():
+    sources = [source_of(get(name)) for name in ("glue/rte", "race/middle", "xtreme/pawsx")]
+    assert [(source.hub, source.hub_config) for source in sources] == [
+        ("nyu-mll/glue", "rte"), ("ehovy/race", "middle"), ("google/xtreme", ""),
+    ]  # fmt: skip
 
 
 def test_a_row_cannot_be_changed():

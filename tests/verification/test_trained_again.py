@@ -8,7 +8,7 @@ from contextlib import nullcontext
 
 import pytest
 from support.pairs import RTE
-from support.written_runs import write_data, write_run
+from support.written_runs import STUDY, write_data, write_run
 
 from raysearch import study
 from raysearch.run_folder import read_journal
@@ -17,13 +17,20 @@ from raysearch.verification import verify
 
 
 @pytest.fixture
-def compared(tmp_path, monkeypatch):
+def hold_out():
+    """The share of dev that the run holds out."""
+    return None
+
+
+@pytest.fixture
+def compared(tmp_path, monkeypatch, hold_out):
     """Verifies a run against one with other scores, from another or the same CPU."""
+    changes = {"search": STUDY["search"] | {"hold_out": hold_out}} if hold_out else {}
     data = write_data(tmp_path / "data")
-    run = write_run(tmp_path / "run", data)
+    run = write_run(tmp_path / "run", data, **changes)
 
     def compare(scores=(0.75, 0.8), cpus=("a CPU", "a CPU"), seeds=None, draw=3):
-        again = write_run(tmp_path / "again", data, confirmed=scores, draw=draw)
+        again = write_run(tmp_path / "again", data, confirmed=scores, draw=draw, **changes)
         for folder, cpu in zip((run, again), cpus, strict=True):
             path = folder / "provenance.json"
             machines = {"machines": {"node": {"cpu": cpu}}} if cpu else {}
@@ -94,6 +101,14 @@ def test_elsewhere_the_score_has_to_lie_in_the_interval(compared, scores, verdic
     same = 2 if scores == (0.75, 0.8) else 1 if scores == (0.8, 0.8) else 0
     assert f"{same} of 2 trials have the same scores" in check.note
     assert "of 80 predictions differ" in check.note
+
+
+@pytest.mark.parametrize("hold_out", [0.5])
+def test_with_hold_out_the_printed_score_and_its_interval_are_compared(compared):
+    _, (check,) = compared((0.8, 0.8), ("a CPU", "another"))
+    assert check.verdict == "holds"
+    assert check.expected.startswith("0.775000, ")
+    assert check.place == f"{RTE} dev.accuracy, seeds 11, 12"
 
 
 def test_a_trial_that_was_not_trained_again_is_named(compared, monkeypatch):

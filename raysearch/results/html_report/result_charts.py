@@ -11,7 +11,7 @@ from ..leaderboard import RankedConfiguration
 from ..score_intervals import Intervals
 from .chart import Chart
 from .drawings import Line, in_rows
-from .search_charts import percent, score_label, settings
+from .search_charts import percent, printed_label, settings
 
 _MAX_CONFIGURATIONS = 12  # rows of a chart; the rest has no place on a page
 _LEGEND = [("finished", "one seed"), ("result", "result"), ("interval:line", "95 % interval")]
@@ -22,7 +22,7 @@ def seeds(task: TaskStudy, ranked: list[RankedConfiguration], intervals: Interva
     """Return the chart of each configuration's seeds, beside the published scores."""
     if not ranked:
         return None
-    metric, rows, data = task.selection_metric, [], []
+    metric, rows, data = task.printed_metric, [], []
     for number, configuration in enumerate(ranked[:_MAX_CONFIGURATIONS], 1):
         name = settings(configuration.configuration) or "the study's settings"
         interval = intervals(task, configuration, metric)
@@ -55,7 +55,7 @@ def seeds(task: TaskStudy, ranked: list[RankedConfiguration], intervals: Interva
         key=f"{task.row.slug}-seeds",
         title="Seeds and published scores",
         summary=words,
-        drawing=in_rows(rows, x_label=score_label(task)),
+        drawing=in_rows(rows, x_label=printed_label(task)),
         columns=("configuration or system", "result, %", "95 % interval", "seed: score, %"),
         rows=data,
         legend=[*_LEGEND[: 3 if interval else 2], *([_PUBLISHED] if has_published else [])],
@@ -93,7 +93,7 @@ def languages(
         key=f"{task.row.slug}-languages",
         title="Languages",
         summary=words,
-        drawing=in_rows(rows, x_label=f"{metric} on dev, %"),
+        drawing=in_rows(rows, x_label=printed_label(task, metric)),
         columns=("language", "score, %", "95 % interval", "published, %"),
         rows=data,
         legend=[*legend, *([_PUBLISHED] if any(row[3] != "-" for row in data) else [])],

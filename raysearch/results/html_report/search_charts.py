@@ -11,7 +11,7 @@ from ...run_folder.outcomes import TrialStatus
 from ...search_space import Choice, LogUniform
 from ...study import TaskStudy
 from .. import analysis
-from ..formatting import UNKNOWN_TEXT, format_setting
+from ..formatting import UNKNOWN_TEXT, format_setting, printed_part, search_part
 from ..leaderboard import RankedConfiguration, counted_score, rank_trials
 from .chart import Chart
 from .drawings import Curve, Dimension, Line, Point, in_rows, over_axes, parallel, parallel_width
@@ -39,7 +39,14 @@ def settings(configuration: dict[str, object]) -> str:
 
 def score_label(task: TaskStudy) -> str:
     """Return the name of the score that selects, as an axis has it."""
-    return f"{task.selection_metric.removeprefix('dev.')} on dev, %"
+    name = task.printed_metric.removeprefix("dev.")
+    return f"{name} on {search_part(task.study.search.hold_out)}, %"
+
+
+def printed_label(task: TaskStudy, name: str | None = None) -> str:
+    """Return the name of a score that is printed, as an axis has it; that of the result if None."""
+    name = name or task.printed_metric.removeprefix("dev.")
+    return f"{name} on {printed_part(task.study.search.hold_out)}, %"
 
 
 def seen_score(task: TaskStudy, record: Record) -> float | None:

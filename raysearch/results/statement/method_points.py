@@ -164,7 +164,8 @@ def summary_point(run: RunResults) -> Point:
         ]
         details.append(f"{name}, expected best score of so many trials: {', '.join(shown)}")
         details += [f"{name}: {note}" for note in expected.notes]
-    text = f"Scores of the search on dev, in percent. {'; '.join(texts)}."
+    part = formatting.search_part(run.study.search.hold_out)
+    text = f"Scores of the search on {part}, in percent. {'; '.join(texts)}."
     return Point(title="Summary statistics of all trials", text=text, details=tuple(details))
 
 

@@ -23,8 +23,8 @@ def validation_point(run: RunResults) -> Point:
         shown = _scores(run, name, leader) if leader else _NO_RESULT
         details.append(f"{name}: dev {shown}; test files: {', '.join(files) or 'none'}")
     text = (
-        "All scores are on dev: test labels were not read. A test score that 'raysearch predict'"
-        " makes of a winner belongs to the dev score of the same task."
+        f"All scores are on {_part(run)}: test labels were not read. A test score that 'raysearch"
+        " predict' makes of a winner belongs to the dev score of the same task."
     )
     return Point(title="Validation score of each test score", text=text, details=tuple(details))
 
@@ -71,7 +71,7 @@ def result_point(run: RunResults) -> Point:
         if leader is None:
             texts.append(f"{column}: {_NO_RESULT}")
             continue
-        counted, metric = len(leader.trials), task.selection_metric
+        counted, metric = len(leader.trials), task.printed_metric
         over = f"{statistic} of {counted} seeds" if counted > 1 else "a single seed"
         interval = run.intervals(task, leader, metric)
         within = "no interval, as dev predictions were not kept for every seed"
@@ -88,7 +88,7 @@ def result_point(run: RunResults) -> Point:
         for record in leader.missing:
             details.append(f"{name}, seed {record.seed}: does not count, {record.status}")
     details.append("intervals: over seeds and dev examples together (Multi-Bootstrap)")
-    text = f"Results on dev, in percent. {'; '.join(texts)}."
+    text = f"Results on {_part(run)}, in percent. {'; '.join(texts)}."
     return Point(title="Results, seeds and spread", text=text, details=tuple(details))
 
 
@@ -125,10 +125,15 @@ def verdict_point(run: RunResults) -> Point:
     return Point(title="Verdict on each published claim", text=text, details=details)
 
 
+def _part(run: RunResults) -> str:
+    return formatting.printed_part(run.study.search.hold_out)
+
+
 def _scores(run: RunResults, name: str, leader: RankedConfiguration) -> str:
     task = run.study.resolve(name)
     shown = [
         f"{key.removeprefix('dev.')} {formatting.format_percent(value, 2)}"
         for key, value in leader.scores.items()
+        if key.startswith("dev.")
     ]
     return ", ".join(shown) or f"{task.row.metric} {formatting.format_percent(leader.score, 2)}"

@@ -45,7 +45,10 @@ def model_point(run: RunResults) -> Point:
 def code_point(run: RunResults) -> Point:
     """Return the point about code and dependencies."""
     facts = run.facts
-    version, commit = facts.raysearch or NOT_RECORDED, facts.commit or "of no git checkout"
+    version = facts.raysearch or NOT_RECORDED
+    recorded = [facts.commit, *(session.commit for session in facts.sessions)]
+    commits = [*dict.fromkeys(commit or "of no git checkout" for commit in recorded)]
+    commit = f"{'commits' if len(commits) > 1 else 'commit'} {', '.join(commits)}"
     known = [f"{name} {number}" for name, number in facts.packages.items() if number]
     has_lock = (run.folder / LOCK).is_file()
     packages = {session.packages for session in facts.sessions}
@@ -57,14 +60,17 @@ def code_point(run: RunResults) -> Point:
     where = f"; {LOCK} lists all dependencies" if has_lock else ""
     return Point(
         title="Code and dependencies",
-        text=f"We use raysearch {version} (commit {commit}) with Python"
+        text=f"We use raysearch {version} ({commit}) with Python"
         f" {facts.python or NOT_RECORDED}, {', '.join(known) or NOT_RECORDED}{where}.",
-        details=(f"commit: {commit}", lock),
+        details=(commit.replace(" ", ": ", 1), lock),
     )
 
 
 def machine_point(run: RunResults) -> Point:
-    """Return the point about the computing infrastructure."""
+    """Return the point about the computing infrastructure.
+
+    Equal machines are named once and not counted: a node's id is new each time that Ray starts.
+    """
     texts = list(dict.fromkeys(_machine(facts) for facts in run.facts.machines.values()))
     lanes = {name: value for name, value in run.facts.lanes.items() if value is not None}
     details = [f"workers' machine: {text}" for text in texts]
@@ -77,9 +83,9 @@ def machine_point(run: RunResults) -> Point:
         shown = ", ".join(f"{name} {value:g}" for name, value in lanes.items())
         details.append(f"each trial runs in a lane of: {shown}")
     where = "; ".join(texts) or f"a machine whose hardware was {NOT_RECORDED}"
-    count = f"{len(run.facts.machines)} machines: " if len(run.facts.machines) > 1 else ""
-    text = f"Trials ran on {count}{where}."
-    return Point(title="Computing infrastructure", text=text, details=tuple(details))
+    return Point(
+        title="Computing infrastructure", text=f"Trials ran on {where}.", details=tuple(details)
+    )
 
 
 def _machine(facts: Facts) -> str:
