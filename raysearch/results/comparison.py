@@ -269,7 +269,7 @@ def _adjusted(scores: Sequence[ComparedScore]) -> list[ComparedScore]:
 
 
 def _average(runs: _Runs, scores: Sequence[ComparedScore]) -> ComparedScore | None:
-    """Return the average over GLUE's tasks of the scores that are printed; None if one is missing."""
+    """Return the average over GLUE's tasks of the printed scores; None if one is missing."""
     selecting = {
         score.task: score
         for score in scores

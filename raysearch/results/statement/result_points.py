@@ -23,8 +23,8 @@ def validation_point(run: RunResults) -> Point:
         shown = _scores(run, name, leader) if leader else _NO_RESULT
         details.append(f"{name}: dev {shown}; test files: {', '.join(files) or 'none'}")
     text = (
-        f"All scores are on {_part(run)}: test labels were not read. A test score that 'raysearch predict'"
-        " makes of a winner belongs to the dev score of the same task."
+        f"All scores are on {_part(run)}: test labels were not read. A test score that 'raysearch"
+        " predict' makes of a winner belongs to the dev score of the same task."
     )
     return Point(title="Validation score of each test score", text=text, details=tuple(details))
 
