@@ -19,6 +19,7 @@ from ..errors import InputError, Problem, printable, unknown_name
 from ..recipes import RECIPES, Steps
 from ..recipes.schedule import make_schedule
 from ..results import study_power
+from ..results.confirmation_notes import nothing_to_choose
 from ..results.formatting import format_percent
 from ..statistics import POWER_RULE
 from ..study import Study, TaskStudy, load, shipped_studies
@@ -81,6 +82,9 @@ def show_plan(
     teachers = [(name, _teachers(study.resolve(name))) for name in study.tasks]
     lines = [f"{name} teachers: {counts}" for name, counts in teachers if counts]
     deviations = [f"otherwise than its source: {text}" for text in study.deviations]
+    for name in study.tasks:
+        if text := nothing_to_choose(study.resolve(name)):
+            lines.append(f"{name}: {text}")
     for note in (*lines, *deviations, *unusual_value_notes(study), *notes):
         _print(note)
 
@@ -107,10 +111,11 @@ def _confirmed(task: TaskStudy) -> str:
     if not confirm.seeds:
         return "-"
     count = len(confirm.seeds)
-    text = f"top {confirm.top} x {count} seeds"
-    if confirm.choose and task.space:
+    top = min(confirm.top, task.planned_trials or 1)
+    text = f"top {top} x {count} seeds"
+    if confirm.choose and top > 1:
         race = "at most " * confirm.race
-        text = f"top {confirm.top} x {race}{len(confirm.choose)} seeds, winner x {count}"
+        text = f"top {top} x {race}{len(confirm.choose)} seeds, winner x {count}"
     return f"{text}, published x {count}" if confirm.published else text
 
 
@@ -166,7 +171,8 @@ def _teachers(task: TaskStudy) -> str:
         counts.append(f"{'at most ' * (count > 1)}{min(planned, count)} in the search")
     if confirm.seeds:
         top = min(confirm.top, planned or 1, count)
-        chooses, seeds = len(confirm.choose) if space else 0, len(confirm.seeds)
+        chooses = len(confirm.choose) if min(confirm.top, planned) > 1 else 0
+        seeds = len(confirm.seeds)
         number = top * chooses + (1 if chooses else top) * seeds
         number += seeds * (confirm.published and count > 1)
         counts.append(f"{'at most ' * (top > 1)}{number} in the confirmation")

@@ -221,7 +221,8 @@ class ProgressDisplay:
         """Return the best score of a task in a phase; "" if there is none yet.
 
         In the search it is the score of the best trial; in the confirmation that of the best
-        configuration over all seeds, once these have ended.
+        configuration over all seeds, once these have ended. With `hold_out` both are of the part on
+        which trials are compared.
         """
         task, journal = self.queue.study.resolve(name), self.queue.journal
         score = None
@@ -229,7 +230,7 @@ class ProgressDisplay:
             finished = (r.score for r in rank_trials(journal, name) if r.status == "finished")
             score = next(finished, None)
         elif phase == "confirm" and task.study.confirm.seeds and is_complete(task, journal):
-            score = next((ranked.score for ranked in leaderboard(task, journal)), None)
+            score = next((ranked.selection_score for ranked in leaderboard(task, journal)), None)
         return "" if score is None else f"best {task.row.metric} {100 * score:.1f}"
 
 

@@ -132,7 +132,12 @@ class RunFacts:
             yield from _record_notes(record)
             return
         identity = record.trial.get("id") if record else None
-        trials = [trial for trial in leader.trials if trial.id == identity] or [leader.best_trial]
+        trials = [trial for trial in leader.trials if trial.id == identity]
+        if identity and not trials:
+            yield f"the weights are of trial {identity}, not of the table's winner"
+            yield from _record_notes(record)
+            return
+        trials = trials or [leader.best_trial]  # an older folder does not name its trial
         if len(leader.trials) > 1:
             searched = self.run[0]
             metric, printed = tasks.get(name).metric, searched.resolve(name).printed_metric

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from .. import tasks
 from ..run_folder import Records
 from ..search_space import format_point
-from ..study import Study
+from ..study import Study, TaskStudy
 from . import formatting
 from .confirmation import Choice
 from .leaderboard import confirmation
@@ -23,25 +23,38 @@ def confirmation_notes(study: Study, records: Records) -> list[str]:
     confirm = study.confirm
     plans = {name: confirmation(study.resolve(name), records) for name in study.tasks}
     several = [plan for plan in plans.values() if plan.choice or len(plan.competing) > 1]
-    if not several:
+    if not confirm.choose and not several:
         return []
     top, printed = confirm.top, formatting.name_seeds(confirm.seeds)
+    notes = []
     if not confirm.choose:
         text = f"Chosen among the top {top} and printed on the same {printed}: the winner is"
-        return [
-            f"{text} printed too high, in simulation of 3 x 5 seeds by {_TOO_HIGH} standard"
-            " deviations of one seed. confirm.choose keeps the two apart."
-        ]
+        amount = f", in simulation of 3 x 5 seeds by {_TOO_HIGH} standard deviations of one seed"
+        if study.search.hold_out is not None:  # other examples choose: not simulated
+            amount = ", by an amount that is not known with search.hold_out"
+        return [f"{text} printed too high{amount}. confirm.choose keeps the two apart."]
     choosing = formatting.name_seeds(confirm.choose) + ", in a race" * confirm.race
-    text = f"Chosen among the top {top} by the mean over {choosing};"
-    notes = [f"{text} printed on {printed} alone."]
+    if several:
+        text = f"Chosen among the top {top} by the mean over {choosing};"
+        notes = [f"{text} printed on {printed} alone."]
     for name, plan in plans.items():
         column = formatting.column_title(tasks.get(name))
         if plan.choice is not None:
             notes += [f"{column}: {line}." for line in _choice_notes(plan.choice)]
-        elif plan.competing:
+        elif text := nothing_to_choose(study.resolve(name)):
+            notes.append(f"{column}: {text}.")
+        elif plan.competing and records.of(name, "confirm"):
             notes.append(f"{column}: a single configuration; there was nothing to choose.")
     return notes
+
+
+def nothing_to_choose(task: TaskStudy) -> str:
+    """Return that choosing seeds have no effect on a task, as it has one configuration; else ""."""
+    confirm = task.study.confirm
+    if not confirm.choose or min(confirm.top, task.planned_trials) > 1:
+        return ""
+    settings = "confirm.choose and confirm.race have" if confirm.race else "confirm.choose has"
+    return f"there is one configuration and nothing to choose: {settings} no effect"
 
 
 def _choice_notes(choice: Choice) -> Iterator[str]:

@@ -61,7 +61,7 @@ def write_card(
     if kind_of(inside(folder, *names, "config.json")) is None:
         return ""
     column, place = formatting.column_title(task.row), f"{'/'.join(names)}/{CARD}"
-    trial = _trial_of(file_inside(folder, *names, "config.json"))
+    trial = trial_of(file_inside(folder, *names, "config.json"))
     if trial not in {record.id for record in leader.trials}:
         return f"{column}: {place} is not rewritten: the weights are of another configuration."
     path = file_inside(folder, *names, CARD)
@@ -194,13 +194,14 @@ def _lines(
         "- All settings are in config.json, field `raysearch`; `raysearch predict` reads them.",
     ]
     if count := task.shared.dev_examples:
-        texts.insert(3, f"- Scored on at most {count} examples of each dev split.")
+        verb = "Scored on" if search.hold_out is None else "Divided:"
+        texts.insert(3, f"- {verb} at most {count} examples of each dev split.")
     if all(record.status == "degenerate" for record in leader.trials):
         texts.insert(2, "- WARNING: this training ended with nothing learned.")
     return [escape_markdown(text) for text in texts]
 
 
-def _trial_of(config: Path) -> str:
+def trial_of(config: Path) -> str:
     """Return the id of the trial that a folder's weights are of; "" if it does not say."""
     try:
         value = read_json(config)

@@ -240,7 +240,8 @@ def _measurement_note(study: Study) -> str:
     elif codes:
         text += f" Selected on {', '.join(codes)} alone."
     for count in {study.resolve(name).fixed.get("dev_examples") for name in study.tasks} - {None}:
-        text += f" Scored on {count} examples of each dev split."
+        verb = "Scored on" if study.search.hold_out is None else "Divided:"
+        text += f" {verb} {count} examples of each dev split."
     return text
 
 

@@ -29,8 +29,9 @@ def trials_parquet(task: TaskStudy, records: Sequence[Record]) -> bytes:
     """Return the trials of a task as a parquet file, one row each.
 
     Configurations are in `hp.<name>`. A setting that may be a number or {steps: N} has its numbers
-    there and its counts in `hp.<name>.steps`. Scores are fractions. `score` is the one that the
-    table counts: the worst for a trial that diverged, null for one that failed.
+    there and its counts in `hp.<name>.steps`. Scores are fractions. `score` is the one by which
+    trials are compared, with `hold_out` not the printed one: the worst for a trial that diverged,
+    null for one that failed.
 
     Args:
         task: the task of the study.

@@ -64,7 +64,8 @@ def published_setting_notes(study: Study) -> list[str]:
     rows = "; ".join(f"{row} ({', '.join(names)})" for row, names in columns_by_row.items())
     return [
         f"Published setting: trained here with the winner's seeds, the settings of {rows}."
-        " It does not compete with the winner."
+        " It competes with the winner only where it is among the best"
+        f" {study.confirm.top} of the search."
     ]
 
 

@@ -4,11 +4,12 @@ It is apart because it needs neither Ray nor torch: a run that was killed in its
 tidied without them.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from .. import tasks
-from ..results.leaderboard import leaderboard
+from ..results.leaderboard import is_complete, leaderboard
+from ..results.model_card import trial_of
 from ..run_folder import Record, Records
 from ..storage import (
     clear_place,
@@ -22,7 +23,7 @@ from ..storage import (
     remove_known,
     remove_owned,
 )
-from ..study import Study
+from ..study import Study, TaskStudy
 from . import samplers
 from .samplers import OptunaStudy
 
@@ -85,7 +86,10 @@ def remove_unneeded_weights(
         folder_inside(folder, slug)
         leaders = leaderboard(study.resolve(name), records)
         identities = {record.id for record in kept_trials(folder, records, name)}
-        for record in leaders[0].trials if leaders else ():
+        winners = leaders[0].trials if leaders else ()
+        if winners and not identities & {record.id for record in winners}:
+            _note_missing_weights(folder, study.resolve(name), records, winners, note)
+        for record in winners:
             if record.id in identities:
                 best = inside(folder, slug, "best")
                 if kind_of(best) is not None and (aside := clear_place(best, run)):
@@ -102,3 +106,22 @@ def remove_unneeded_weights(
             note(f"{path}: not written: {error.strerror or error}")
     checkpoints = [f"{record.id}.pt" for record in records.trials.values()]
     remove_known(inside(folder, "checkpoints"), checkpoints)
+
+
+def _note_missing_weights(
+    folder: Path,
+    task: TaskStudy,
+    records: Records,
+    winners: Sequence[Record],
+    note: Callable[[str], None],
+) -> None:
+    """Note that best/ has no weights of a winner, as of seeds that only chose it before."""
+    if not is_complete(task, records):
+        return
+    config = file_inside(folder, task.row.slug, "best", "config.json")
+    there = kind_of(config.parent) is not None
+    trial = trial_of(config) if there else ""
+    if there and (not trial or trial in {record.id for record in winners}):
+        return
+    kept = f"; {task.row.slug}/best has those of trial {trial}" if there else ""
+    note(f"{task.name}: no weights of the winner were kept{kept}")

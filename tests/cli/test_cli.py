@@ -179,6 +179,17 @@ def test_a_check_with_data_shows_languages_sizes_and_steps(command, tmp_path):
     assert any(row[:1] == ["xtreme/panx"] and row[2:] == parts for row in cells)
 
 
+@pytest.mark.parametrize("space", ["{}", "{LR: {choice: [1e-5]}}"])
+def test_a_check_says_where_there_is_nothing_to_choose(command, tmp_path, space):
+    text = f"tasks: [glue/rte]\nmodel: scratch\nspace: {space}\n"
+    path = write(tmp_path, text + "confirm: {top: 2, choose: [21, 22], seeds: [11, 12]}\n")
+    code, out, _ = command("check", path)
+    assert code == 0
+    assert "top 1 x 2 seeds" in out
+    assert "winner x" not in out
+    assert "glue/rte: there is one configuration and nothing to choose: confirm.choose has" in out
+
+
 def test_a_check_with_data_shows_the_steps_of_what_is_tried_first(command, tmp_path):
     code, out, _ = command("check", QUICKSTART, "--data", tmp_path, "--set", "BSZ=32")
     assert code == 0

@@ -197,6 +197,21 @@ def test_the_closing_names_what_failed_and_no_best_yaml_that_is_not_there(tmp_pa
     assert not (tmp_path / "glue-rte" / "best.yaml").exists()
 
 
+def test_with_hold_out_the_best_is_that_of_the_part_that_selects_throughout(tmp_path):
+    raw = {"tasks": [RTE], "model": "scratch", "space": {"LR": {"choice": [1e-5]}}}
+    raw |= {"search": {"trials": 1, "hold_out": 0.5}, "confirm": {"top": 1, "seeds": [2]}}
+    queue = TrialQueue(study.parse(raw), Journal(tmp_path), {RTE: "data"})
+    display = ProgressDisplay(queue, lambda: 1, Console(file=io.StringIO(), width=120))
+    shown = []
+    for accuracy, phase in ((0.9, "search"), (0.8, "confirm")):
+        record = queue.next()
+        scores = {"search.accuracy": accuracy, "dev.accuracy": 0.4}
+        report(queue, record, 100, scores, "finished")
+        queue.end(record, "finished")
+        shown.append(display._best(RTE, phase))
+    assert shown == ["best accuracy 90.0", "best accuracy 80.0"]
+
+
 def test_the_best_of_the_search_stays_while_it_is_confirmed(tmp_path):
     raw = {"tasks": [RTE], "model": "scratch", "space": {"LR": {"choice": [1e-5]}}}
     searched = study.parse({**raw, "search": {"trials": 1}, "confirm": {"top": 1, "seeds": [2, 3]}})

@@ -131,6 +131,42 @@ def test_without_choosing_seeds_all_compete_on_the_printed_ones_and_the_note_say
     assert not any(n.startswith("Chosen") for n in notes(parsed(choose=[], top=1), script))
 
 
+def test_with_hold_out_the_simulated_amount_is_not_named(script):
+    searched = study.parse(
+        {**study.as_mapping(parsed(choose=[]).study), "search": {"trials": 3, "hold_out": 0.5}}
+    )
+    (note,) = [n for n in paper_table(searched, script.journal).notes if n.startswith("Chosen")]
+    assert "the winner is printed too high, by an amount that is not known" in note
+    assert "0.3" not in note
+
+
+@pytest.mark.parametrize("race", [False, True])
+def test_choosing_seeds_without_a_space_are_told_to_have_no_effect(tmp_path, race):
+    raw = {"tasks": [RTE], "model": "scratch", "confirm": CONFIRM | {"race": race}}
+    searched, script = study.parse(raw), Script(tmp_path)
+    for seed in SEEDS:
+        ended(script, {}, seed, 0.7)
+    told = paper_table(searched, script.journal).notes
+    which = "confirm.choose and confirm.race have" if race else "confirm.choose has"
+    assert f"RTE: there is one configuration and nothing to choose: {which} no effect." in told
+    assert not any(note.startswith("Chosen") for note in told)
+
+
+def test_a_search_of_which_one_trial_has_ended_may_still_choose(tmp_path):
+    script = Script(tmp_path)
+    script.trial(RTE, LOW, {"accuracy": 0.7})
+    assert not [note for note in notes(parsed(), script) if "to choose" in note]
+
+
+@pytest.mark.parametrize("hold_out", [None, 0.5])
+def test_examples_that_are_divided_are_not_said_to_be_scored(script, hold_out):
+    raw = {**study.as_mapping(parsed().study), "search": {"trials": 3, "hold_out": hold_out}}
+    raw["fixed"] = raw["fixed"] | {"dev_examples": 100}
+    note = paper_table(study.parse(raw), script.journal).notes[0]
+    verb = "Divided:" if hold_out else "Scored on"
+    assert f" {verb} 100 examples of each dev split." in note
+
+
 def test_a_candidate_that_failed_or_diverged_with_all_choosing_seeds_is_no_rival(script):
     choosing(script, [(LOW, (0.5, 0.5, None)), (MID, (None, None, None))])
     for seed in CHOOSE:
@@ -291,6 +327,8 @@ def test_the_published_setting_that_wins_is_trained_once_and_its_row_says_so(scr
     assert is_complete(task, script.journal)
     table = paper_table(task.study, script.journal)
     assert table.row("published setting").cells[0].text == "55.0 (the winner)"
+    competes = "It competes with the winner only where it is among the best 3 of the search."
+    assert any(note.endswith(competes) for note in table.notes)
     assert table.row("winner minus published setting").cells[0].text == "-"
 
 

@@ -1,5 +1,7 @@
 """What a session keeps of weights and removes, without Ray: toys stand for models."""
 
+import json
+import shutil
 from types import SimpleNamespace
 
 import numpy as np
@@ -100,6 +102,26 @@ def test_what_the_run_did_not_make_stays(session):
     assert (weights / "mine" / "thesis.tex").read_text() == "mine\n"
     assert (session.folder / "checkpoints" / "thesis.tex").read_text() == "mine\n"
     assert any("best.kept-1" in note for note in session.notes)
+
+
+def test_a_winner_without_weights_is_told_with_the_trial_whose_weights_are_there(session):
+    """As after seeds moved from confirm.choose to confirm.seeds."""
+    drive(session)
+    shutil.rmtree(session.folder / SLUG / "weights")
+    session.tidy()
+    assert f"{TOY}: no weights of the winner were kept" in session.notes
+    best = session.folder / SLUG / "best"
+    best.mkdir()
+    named = {"other": True}
+    for record in session.journal.trials.values():
+        named[record.id] = record.phase == "search"
+    for name, is_told in named.items():
+        session.notes.clear()
+        config = {"raysearch": {"trial": {"id": name}}}
+        (best / "config.json").write_text(json.dumps(config))
+        session.tidy()
+        note = f"{TOY}: no weights of the winner were kept; {SLUG}/best has those of trial {name}"
+        assert (note in session.notes) == is_told
 
 
 def test_the_predictions_of_a_trial_are_kept_without_its_weights(session):
