@@ -40,7 +40,7 @@ def read_record(folder: Path) -> TrainingRecord | None:
 
 
 def division_note(folder: Path, task: Task) -> str:
-    """Return a note if the trials of a folder were compared on a part of the task's dev, else ""."""
+    """Return a note if a folder's trials were compared on a part of the task's dev, else ""."""
     record = read_record(folder)
     own = record is not None and record.task in (task.name, task.predicted_by)
     return record.division_note if record and own else ""

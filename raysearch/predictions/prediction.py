@@ -96,11 +96,9 @@ def _write_files(
 
     for text in job.notes:
         warn(text)
-    division = (
-        finetuned.division_note(job.folder, task) if any(s.labelled for s in predicted) else ""
-    )
-    if division:
-        warn(division)
+    labelled = any(part.labelled for part in predicted)
+    if labelled and (text := finetuned.division_note(job.folder, task)):
+        warn(text)
     predictor = SplitPredictor(job, root, note or (lambda line: None), warn)
     for split in predicted:
         examples, predictions = predictor(split)
