@@ -39,6 +39,13 @@ def read_record(folder: Path) -> TrainingRecord | None:
     return decode_record(getattr(config, "raysearch", None), str(folder))
 
 
+def division_note(folder: Path, task: Task) -> str:
+    """Return a note if a folder's trials were compared on a part of the task's dev, else ""."""
+    record = read_record(folder)
+    own = record is not None and record.task in (task.name, task.predicted_by)
+    return record.division_note if record and own else ""
+
+
 def read_choices(folder: Path) -> dict[str, str]:
     """Return the variant of a task's head that a folder holds: hyperparameter -> value."""
     return head_choices(from_hub(AutoConfig.from_pretrained, str(folder)), str(folder))

@@ -31,7 +31,8 @@ class TrainingRecord:
         tokenizer_limit: the most tokens that the model and its tokenizer take, whatever length it
             was trained with; None if unknown.
         trial: facts of the trial: `id`, `phase`, `seed`, `status`, `metric`, `score` (a fraction,
-            on dev); and of the study: `seeds` and `report`. Unknown ones are absent.
+            on dev); and of the study: `seeds`, `report` and `hold_out`, the share of dev that the
+            score is of. Unknown ones are absent.
     """
 
     version: str
@@ -40,6 +41,14 @@ class TrainingRecord:
     hyper: Hyperparameters
     tokenizer_limit: int | None = None
     trial: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def division_note(self) -> str:
+        """Return a note if trials were compared on a part of dev; else, or if unknown, ""."""
+        if self.trial.get("hold_out") is None:
+            return ""
+        share = f"search.hold_out {self.trial['hold_out']:g}"
+        return f"trials were compared on a part of dev ({share}); this is all of it"
 
     @property
     def degenerate(self) -> bool:
@@ -230,4 +239,5 @@ _TRIAL: dict[str, type | UnionType] = {
     "score": int | float,
     "seeds": list,
     "report": str,
+    "hold_out": int | float,
 }

@@ -47,10 +47,19 @@ class KeptFile:
 
     @property
     def known_scores(self) -> dict[str, float]:
-        """The scores that the journal has of the trial; empty if it has none."""
+        """The scores that the journal has of the examples that are kept; empty if it has none.
+
+        With `hold_out` those of the part on which trials are compared are not among them.
+        """
         if self.record is None or self.searched is None:
             return {}
-        return self.record.scores_at(self.searched.search.select)
+        scores = self.record.scores_at(self.searched.search.select)
+        return {name: value for name, value in scores.items() if name.startswith("dev.")}
+
+    @property
+    def hold_out(self) -> float | None:
+        """The share of each dev split that is kept, and printed; None if it is all of it."""
+        return self.searched.search.hold_out if self.searched else None
 
 
 def holds_kept(task: Task, path: Path) -> bool:

@@ -8,13 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ..data import readers
+from ..data import dev_parts, readers
 from ..data.dev_parts import spread_indices
 from ..errors import InputError, Problem
 from ..metrics import squad
 from ..metrics.missing_ids import format_ids, id_mismatch_problems
 from ..tasks import Example, Split, Task
+from .kept_files import KeptFile
 from .references import References, example_id, load_references
 
 if TYPE_CHECKING:
@@ -22,20 +24,15 @@ if TYPE_CHECKING:
 
 
 def compare_gold(
-    source: str,
-    tables: Mapping[str, "pa.Table"],
-    task: Task,
-    data: Path,
-    dev_examples: int | None,
+    file: KeptFile, tables: Mapping[str, "pa.Table"], task: Task, data: Path
 ) -> list[str]:
     """Compare the ids and the gold labels of kept predictions with the data.
 
     Args:
-        source: the kept file, for messages.
+        file: the kept file, and what its run says of the examples that were scored.
         tables: dev split -> its predictions.
         task: the task.
         data: the folder that holds the benchmarks' folders, or a gold file if there is one split.
-        dev_examples: the trial's hyperparameter: how many examples of each split were scored.
 
     Returns:
         Notes: what was compared, and what could not be.
@@ -43,18 +40,24 @@ def compare_gold(
     Raises:
         InputError: with every difference: ids that only one side has, and labels that differ.
     """
+    source = str(file.path)
     if not data.exists():
         text = f"there is no such file or folder: '{data}'"
         raise InputError(source, [Problem(location="--data", text=text)])
     if task.facts.masks_tokens:
         return ["masked tokens have no gold labels in the data: nothing was compared"]
-    if data.is_file() and len(tables) > 1:
+    if data.is_file() and (len(tables) > 1 or file.hold_out is not None):
         text = f"is a file, and the predictions are of {', '.join(tables)}: give the folder"
+        if file.hold_out is not None:
+            text = "is a file; search.hold_out divides all dev splits together: give the folder"
         raise InputError(source, [Problem(location="--data", text=text)])
+    dev_examples = file.hyper.dev_examples if file.hyper else None
+    masks = _held_out(file, task, data, dev_examples)
     dev, problems = {split.name: split for split in task.dev}, []
     for name, table in tables.items():
         gold = load_references(task, data, dev[name])
-        problems += _differences(name, table, task, gold, dev_examples)
+        rows = np.asarray(spread_indices(len(gold.examples), dev_examples))
+        problems += _differences(name, table, task, gold, rows[masks.get(name, slice(None))])
     absent = [name for name in readers.present_splits(task, data) if name in {*dev} - {*tables}]
     notes = [f"the ids and gold labels of {', '.join(tables)} are those of the data"]
     if absent:
@@ -64,14 +67,21 @@ def compare_gold(
     return notes
 
 
+def _held_out(
+    file: KeptFile, task: Task, data: Path, dev_examples: int | None
+) -> dict[str, dev_parts.Mask]:
+    """Return which of a split's scored examples are held out; of a run without `hold_out` {}."""
+    if file.searched is None or file.hold_out is None:
+        return {}
+    splits = dev_parts.read_dev(task, data, dev_examples)
+    return dev_parts.held_out(task, splits, file.hold_out, file.searched.search.seed)
+
+
 def _differences(
-    name: str, table: "pa.Table", task: Task, gold: References, dev_examples: int | None
+    name: str, table: "pa.Table", task: Task, gold: References, scored: NDArray[np.int64]
 ) -> list[Problem]:
-    """Return every difference of a split."""
-    expected = {
-        example_id(gold.examples[row]): gold.examples[row]
-        for row in spread_indices(len(gold.examples), dev_examples)
-    }
+    """Return every difference of a split, of whose examples those of some rows were scored."""
+    expected = {example_id(gold.examples[row]): gold.examples[row] for row in scored}
     rows = {identity: row for row, identity in enumerate(table.column("id").to_pylist())}
     problems = id_mismatch_problems("prediction", rows, expected, example_name="example")
     both = [identity for identity in rows if identity in expected]

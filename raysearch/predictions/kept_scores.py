@@ -108,8 +108,10 @@ def _score_file(
     dev_examples = hyper.dev_examples if hyper else None
     if dev_examples:
         notes.append(f"of each dev split {dev_examples:,} examples were scored (dev_examples)")
+    if file.hold_out is not None:
+        notes.append(f"of each dev split the held-out part is kept (hold_out {file.hold_out:g})")
     if data is not None:
-        notes += compare_gold(str(file.path), tables, task, data, dev_examples)
+        notes += compare_gold(file, tables, task, data)
     record = file.record
     return TrialScores(
         trial=file.trial,

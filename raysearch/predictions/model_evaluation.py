@@ -15,6 +15,7 @@ from ..data import readers
 from ..data.encoding_cache import example_ends
 from ..errors import InputError, Problem, shorten, unknown_name
 from ..heads import HEADS
+from ..models import finetuned
 from ..run_folder import dev_predictions
 from ..run_folder.report import dev_scores
 from ..study.overrides import parse_settings
@@ -81,7 +82,8 @@ def evaluate(
 ) -> Evaluation:
     """Score a fine-tuned model on dev splits, as a run scores its trials.
 
-    The folder of a run's winner has exactly the scores of its trial in the journal.
+    The folder of a run's winner has exactly the scores of its trial in the journal, unless that was
+    scored on a part of dev (`hold_out`), which is noted.
 
     Args:
         model: a transformers folder with a trained head, made by raysearch or not.
@@ -192,7 +194,7 @@ def _load(
         names = changeable_settings(task)
         own = {name: value for name, value in settings.items() if name in names}
         job = make_job(task, folder, RunFacts(folder, None), own)
-        for text in job.notes:
+        for text in filter(None, (*job.notes, finetuned.division_note(folder, task))):
             warn(f"{task.name}: {text}")
         predictor = SplitPredictor(job, root, report, lambda text: warn(f"{task.name}: {text}"))
         if "max_length" in own and job.hyper.max_length > predictor.limit:
@@ -221,7 +223,7 @@ def _evaluate_task(
         kept = head.kept(predictions, examples, task, hyper)
         tables[split.name] = dev_predictions.to_table(split.name, kept)
         count = len(example_ends(examples.table))
-        if count == hyper.dev_examples:
+        if count == hyper.dev_examples and predictor.sizes[split.name] > count:
             notes.append(f"{task.name} {split.name}: {count:,} examples (dev_examples), not all")
         if to is not None:
             files += head.write(to, task, split, examples.ids(), predictions, hyper)

@@ -12,6 +12,7 @@ from ..data import readers
 from ..data.encoding_cache import example_ends
 from ..errors import InputError
 from ..heads import HEADS
+from ..models import finetuned
 from ..tasks import Split
 from .prediction_checks import choose_splits, find_problems, no_winner_problems
 from .prediction_jobs import PredictionJob, RunFacts, find_models, make_job, predicted_tasks
@@ -34,7 +35,7 @@ def predict(
     The settings that shape data and decoding are those that the weights were trained with. The
     weights' folder records them, so a run and its best/ folder predict the same. The file of a dev
     split has exactly the scores that the trial of these weights has in the journal, unless it was
-    scored on fewer examples (`dev_examples`), which is noted.
+    scored on fewer examples (`dev_examples`, or the part that `hold_out` leaves), which is noted.
 
     Args:
         source: a run folder, where the best/ folder of every task predicts; or a transformers
@@ -86,7 +87,8 @@ def _write_files(
     """Write the files of one model, and yield their paths."""
     task, head = job.task, HEADS[job.task.head]
     present = readers.present_splits(task, root)
-    if not any(split.name in present for split in splits):
+    predicted = [split for split in splits if split.name in present]
+    if not predicted:
         return
 
     def warn(text: str) -> None:
@@ -94,8 +96,11 @@ def _write_files(
 
     for text in job.notes:
         warn(text)
+    labelled = any(part.labelled for part in predicted)
+    if labelled and (text := finetuned.division_note(job.folder, task)):
+        warn(text)
     predictor = SplitPredictor(job, root, note or (lambda line: None), warn)
-    for split in (split for split in splits if split.name in present):
+    for split in predicted:
         examples, predictions = predictor(split)
         count, size = job.hyper.dev_examples, len(example_ends(examples.table))
         if split.labelled and count is not None and count < size:

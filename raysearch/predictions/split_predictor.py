@@ -40,12 +40,16 @@ class SplitPredictor:
         report: called with lines of progress.
         warn: called with what was assumed or mapped.
 
+    Attributes:
+        sizes: of the splits that were predicted: name -> number of examples in its file.
+
     Raises:
         InputError: the folder holds no such model, or no tokenizer.
     """
 
     def __init__(self, job: PredictionJob, root: Path, report: Report, warn: Report) -> None:
         self.job, self._root, self._report = job, root, report
+        self.sizes: dict[str, int] = {}
         self._tokenizer = read_tokenizer(str(job.folder), ())
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self._model = finetuned.load_finetuned(job.folder, job.task, device, warn)
@@ -68,6 +72,7 @@ class SplitPredictor:
         """
         task = self.job.task
         prepared = self._prepare(split)
+        self.sizes[split.name] = len(encoding_cache.example_ends(prepared.table))
         table = encoding_cache.subsample(prepared.table, count)
         examples = EncodedDataset(table, prepared.padding)
         outputs = self._outputs(split, examples)

@@ -6,16 +6,18 @@ They are apart from `pack` because they work on texts alone.
 import json
 import re
 from collections.abc import Iterable, Mapping
+from html import escape
 from pathlib import Path
 from typing import Any
 
 from ..study import Study, as_mapping
+from .table_formats import escape_latex, escape_markdown
 
 # A name that YAML reads as a text and raysearch as no model from scratch.
 _PLAIN_NAME = re.compile(
     r"(?!(?:true|false|null|yes|no|on|off)$|scratch)[A-Za-z]{2}[\w.-]*", re.ASCII | re.IGNORECASE
 )
-_PATH = re.compile(r"(?<![\w/.:<~\\-])/(?:[\w.+-]+/)+[\w.+-]+", re.ASCII)
+_PATH = re.compile(r"(?:(?<=file://)|(?<![\w/.:<~\\-]))/(?:[\w.+-]+/)+[\w.+-]+", re.ASCII)
 
 
 def short_names(study: Study, data: str) -> dict[str, str]:
@@ -43,12 +45,12 @@ def short_names(study: Study, data: str) -> dict[str, str]:
 
 
 def with_short_names(text: str, names: Mapping[str, str]) -> str:
-    """Return a text with these paths replaced, also as JSON and LaTeX write them."""
+    """Return a text with these paths replaced, also as JSON, LaTeX, Markdown and HTML have them."""
     written: dict[str, str] = {}
     for path, name in names.items():
         written[path] = name
-        written[json.dumps(path)[1:-1]] = name
-        written[path.replace("_", r"\_")] = name.replace("_", r"\_")  # LaTeX
+        for form in (lambda text: json.dumps(text)[1:-1], escape_latex, escape_markdown, escape):
+            written.setdefault(form(path), form(name))
     for path in sorted(written, key=len, reverse=True):  # a path before the folder that it lies in
         pattern = rf"(?<![\w./-]){re.escape(path)}(?![\w.-])"
         text = re.sub(pattern, written[path].replace("\\", r"\\"), text)

@@ -17,7 +17,7 @@ from ..run_folder import JOURNAL_NAME, Record, Records, dev_predictions, opening
 from ..run_folder.trial_identity import check_identity
 from ..storage import ZipWriter, all_inside, kind_of, new_zip, open_regular
 from ..study import Study
-from . import host_paths, research_crate
+from . import host_paths, parquet, research_crate
 from .leaderboard import is_complete
 
 _FILES = (
@@ -30,7 +30,8 @@ _FILES = (
     "reproducibility.tex",
     "report.html",
 )
-_TASK_FILES = ("best.yaml", "trials.parquet", "reports.parquet", "study.db")
+_TRIALS = "trials.parquet"
+_TASK_FILES = ("best.yaml", _TRIALS, "reports.parquet", "study.db")
 _CARD = "README.md"  # of a winner's folder
 # What a run folder has for its own work, or what `raysearch table` writes again.
 _NOT_NEEDED = (".raysearch", f"{JOURNAL_NAME}.torn", "ray-error.txt", "checkpoints", "tune")
@@ -140,20 +141,24 @@ def _add_files(
             archive.add(name, content.encode("utf-8", "surrogateescape"))
         else:
             archive.add_file(name, path)
-            if path.name == JOURNAL_NAME:
-                left = _paths_in_journal(path)
+            if path.name in (JOURNAL_NAME, _TRIALS):
+                left = _paths_in_errors(path)
         if left:
             more = f" and {len(left) - 3} more" if len(left) > 3 else ""
             yield f"{name} still names paths of this machine: {', '.join(left[:3])}{more}"
 
 
-def _paths_in_journal(path: Path) -> list[str]:
-    """Return the paths of this machine that a journal names, in the errors of its trials."""
-    found: dict[str, None] = {}
+def _paths_in_errors(path: Path) -> list[str]:
+    """Return the paths of this machine that a journal or trials.parquet names, in errors."""
     with open_regular(path) as file:
-        for line in file.read(_MAX_TEXT).decode("utf-8", "replace").splitlines():
-            found |= dict.fromkeys(host_paths.paths_of_this_machine(line))
-    return list(found)
+        content: bytes = file.read(_MAX_TEXT)
+    is_table = path.name == _TRIALS
+    texts = (
+        parquet.read_errors(content)
+        if is_table
+        else content.decode("utf-8", "replace").splitlines()
+    )
+    return [*dict.fromkeys(p for text in texts for p in host_paths.paths_of_this_machine(text))]
 
 
 def _renamed(value: Any, replacements: Mapping[str, str]) -> Any:

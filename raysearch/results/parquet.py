@@ -109,6 +109,16 @@ def reports_parquet(task: str, records: Sequence[Record]) -> bytes:
     return _parquet_bytes(columns)
 
 
+def read_errors(content: bytes) -> list[str]:
+    """Return the errors in a file of trials; none of one that is damaged or has no such column."""
+    try:
+        table = parquet.read_table(pa.BufferReader(content), columns=["error"])
+        errors = table["error"].to_pylist()
+    except (OSError, KeyError, pa.ArrowException, UnicodeDecodeError):
+        return []
+    return [error for error in errors if isinstance(error, str)]
+
+
 def _setting_columns(task: TaskStudy, records: Sequence[Record]) -> Columns:
     """Return columns of the papers' four settings and of all that the study searches or fixes."""
     names = dict.fromkeys((*PAPER_SETTINGS, *task.space, *task.fixed))

@@ -286,6 +286,7 @@ class Session:
             "report": confirm.report,
             "seeds": list(confirm.seeds),
             "status": record.reports[-1].status,
+            "hold_out": self.study.search.hold_out,
         }
 
     def _weights(self, record: Record) -> Path:

@@ -147,7 +147,9 @@ def dump(study: Study) -> str:
 
     Fields that its tasks do not read are left out.
     """
-    text: str = yaml.safe_dump(as_mapping(study), sort_keys=False, allow_unicode=True)
+    text: str = yaml.safe_dump(
+        as_mapping(study), sort_keys=False, allow_unicode=True, width=float("inf")
+    )  # each text in one line: a path in two is not found
     return text
 
 

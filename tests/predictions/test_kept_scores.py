@@ -67,6 +67,25 @@ def test_dev_examples_are_compared_with_those_of_the_data_that_were_scored(local
     assert trial.notes[0].startswith("of each dev split 7 examples were scored")
 
 
+def test_of_a_divided_dev_set_the_held_out_part_is_compared_with_the_data(local_run):
+    folder, data = local_run("glue/mnli", search={"hold_out": 0.5, "seed": 3}, dev_examples=20)
+    (trial, _) = score("glue/mnli", data, folder).trials
+    assert trial.examples == {"matched": 10, "mismatched": 10}
+    assert trial.notes == (
+        "of each dev split 20 examples were scored (dev_examples)",
+        "of each dev split the held-out part is kept (hold_out 0.5)",
+        "the ids and gold labels of matched, mismatched are those of the data",
+    )
+    record = read_journal(folder).trials[trial.trial]
+    assert {**trial.scores} == {n: x for n, x in record.best.items() if n.startswith("dev.")}
+    gold = data / "MNLI" / "dev_matched.tsv"
+    assert "search.hold_out divides" in refusal("glue/mnli", gold, folder)
+    (folder / "study.yaml").write_text(
+        (folder / "study.yaml").read_text().replace("seed: 3", "seed: 4")
+    )
+    assert "seed" in refusal("glue/mnli", data, folder)
+
+
 @pytest.mark.parametrize("task", TASKS)
 def test_every_difference_from_the_data_is_told(local_run, task):
     folder, data = local_run(task)

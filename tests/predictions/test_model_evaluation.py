@@ -59,10 +59,21 @@ def test_a_winner_is_scored_on_as_many_examples_and_in_the_number_format_of_its_
     result = raysearch.evaluate(best, tasks=[RTE], data=data)
     assert scores_of(result) == winner(folder, RTE).best
     assert "glue/rte dev: 7 examples (dev_examples), not all" in result.notes
-    (whole,) = raysearch.evaluate(
-        best, tasks=[RTE], data=data, settings={"dev_examples": None}
-    ).scores
-    assert (result.scores[0].examples, whole.examples) == (7, 23)
+    for count in (None, 23):
+        settings = {"dev_examples": count}
+        whole = raysearch.evaluate(best, tasks=[RTE], data=data, settings=settings)
+        assert (result.scores[0].examples, whole.scores[0].examples) == (7, 23)
+        assert not any("not all" in note for note in whole.notes)
+
+
+def test_that_trials_were_compared_on_a_part_of_dev_is_told(local_run):
+    folder, data = local_run(RTE, search={"hold_out": 0.5})
+    best, note = folder / "glue-rte" / "best", "trials were compared on a part of dev"
+    said = []
+    raysearch.predict(folder, to=folder / "out", split="dev", note=said.append)
+    for notes in (said, raysearch.evaluate(best, tasks=[RTE], data=data).notes):
+        (told,) = [text for text in notes if note in text]
+        assert told == f"{RTE}: {note} (search.hold_out 0.5); this is all of it"
 
 
 @pytest.fixture

@@ -1,12 +1,15 @@
 """A run as one zip file: what is in it, what is not, and that nothing unsafe is unpacked."""
 
 import hashlib
+import html
 import json
 import shutil
 import stat
 import zipfile
 
+import pyarrow as pa
 import pytest
+from pyarrow import parquet
 from support.written_runs import write_data, write_run
 
 from raysearch import InputError
@@ -205,3 +208,35 @@ def test_a_damaged_file_in_a_zip_is_named(tmp_path):
     (tmp_path / "to").mkdir()
     with pytest.raises(InputError, match=r"a\.txt +damaged"):
         unpack(tmp_path / "x.zip", tmp_path / "to")
+
+
+@pytest.mark.parametrize("name", ["x_y & z", "a long name of a folder " * 6, "x < y"])
+def test_a_path_is_replaced_in_every_way_in_which_the_files_of_a_run_have_it(
+    written, tmp_path, toy_folder, name
+):
+    model = tmp_path / name.strip() / "mini"
+    model.parent.mkdir()
+    shutil.copytree(toy_folder("bert"), model)
+    run = write_run(tmp_path / "run", written / "data", model=str(model))
+    (run / "report.html").write_text(f"<p>{html.escape(str(model))}</p>")
+    pack(run, tmp_path / "run.zip")
+    files = contents(tmp_path / "run.zip")
+    assert files["study.yaml"].count(b"\nmodel: mini\n") == 1
+    assert files["report.html"] == b"<p>mini</p>"
+    folder = str(tmp_path).encode()
+    found = {name for name, content in files.items() if folder in content.replace(b"\\", b"")}
+    assert found == set()
+
+
+def test_paths_of_addresses_and_of_errors_in_parquet_files_are_told(run, tmp_path):
+    facts = json.loads((run / "provenance.json").read_text())
+    (run / "provenance.json").write_text(json.dumps(facts | {"storage": "file:///tmp/alice/runs"}))
+    path = run / "glue-rte" / "trials.parquet"
+    table = parquet.read_table(path)
+    errors = ["no file /tmp/alice/x", *[None] * (table.num_rows - 1)]
+    index = table.column_names.index("error")
+    parquet.write_table(table.set_column(index, "error", pa.array(errors)), path)
+    notes = pack(run, tmp_path / "run.zip").notes
+    for name, told in (("provenance.json", "/tmp/alice/runs"),
+                       ("glue-rte/trials.parquet", "/tmp/alice/x")):  # fmt: skip
+        assert f"{name} still names paths of this machine: {told}" in notes
