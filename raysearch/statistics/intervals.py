@@ -233,20 +233,15 @@ class _System:
         """Return each seed's score of draws of examples, [seeds, draws]."""
         return np.stack([seed(weights) for seed in self._seeds])
 
-    def seed_part(self, normal: Floats, chi: Floats) -> Floats:
-        """Return how far the aggregate moves with other seeds, [draws].
-
-        The seeds are normal with the observed spread, whose own uncertainty widens them.
+    def seed_part(self, normal: Floats) -> Floats:
+        """Return how far the aggregate moves with other seeds of the observed spread, [draws].
 
         Args:
             normal: a standard normal number for each seed, [seeds, draws].
-            chi: chi-square numbers with a degree of freedom less than there are seeds, [draws].
         """
-        degrees = len(self.scores) - 1
         aggregated = self._aggregate(normal)
-        centred = aggregated - aggregated.mean()  # the mean of a maximum is not 0
-        part: Floats = self.scores.std(ddof=1) * np.sqrt(degrees / chi) * centred
-        return part
+        part: Floats = self.scores.std(ddof=1) * (aggregated - aggregated.mean())
+        return part  # centred, as the mean of a maximum is not 0
 
 
 def _combine(
@@ -259,7 +254,8 @@ def _combine(
     """Return draws of the first system's score minus the second's, if any, [draws].
 
     The observed spread of the seeds holds the noise of their own errors on these examples. The
-    resampled examples hold it once more, so that their part is scaled down by it.
+    resampled examples hold it once more, so that their part is scaled down by it: at most by what
+    the seeds' part has, as two seeds may have equal scores by chance.
     """
     random = np.random.default_rng(seed)
     chunks = [[s.resampled(w) for s in systems] for w in _weights(samples, draws, random)]
@@ -268,22 +264,28 @@ def _combine(
     moved = offsets[0].mean(axis=0) - (offsets[1].mean(axis=0) if len(systems) > 1 else 0.0)
     own = [offsets[0] - offsets[1]] if paired else offsets
     repeated = sum(float(o.var(axis=0, ddof=1).mean()) / len(o) for o in own if len(o) > 1)
-    share = repeated / variance if (variance := float(moved.var())) > 0 else 0.0
+    parts, seed_variance = _seed_parts(systems, draws, random, paired)
+    variance = float(moved.var())
+    share = min(repeated, seed_variance) / variance if variance > 0 else 0.0
     value = systems[0].value - sum(other.value for other in systems[1:])
-    parts = _seed_parts(systems, draws, random, paired)
     drawn: Floats = value + moved * np.sqrt(max(0.0, 1.0 - share)) + parts
     return drawn
 
 
 def _seed_parts(
     systems: Sequence[_System], draws: int, random: np.random.Generator, paired: bool
-) -> Floats:
-    """Return how far a score, or a difference of two, moves with other seeds, [draws].
+) -> tuple[Floats, float]:
+    """Return how far a score, or a difference of two, moves with other seeds.
 
     Of a single seed nothing is known: it moves by nothing. Paired seeds move together as far as
     their scores are correlated.
+
+    Returns:
+        Draws of Student's t, [draws], as the spread of the seeds is uncertain itself; the variance
+        that they would have if it were certain.
     """
-    total, normal, chi = np.zeros(draws), np.zeros(draws), np.ones(draws)
+    total, certain = np.zeros(draws), np.zeros(draws)
+    normal, scale = np.zeros(draws), np.ones(draws)
     for sign, system in zip((1, -1), systems, strict=False):
         if (count := len(system.scores)) == 1:
             continue
@@ -292,9 +294,11 @@ def _seed_parts(
             shared = _correlation(systems[0].scores, systems[1].scores)
             normal = shared * normal + np.sqrt(1 - shared**2) * fresh
         else:
-            normal, chi = fresh, random.chisquare(count - 1, draws)
-        total = total + sign * system.seed_part(normal, chi)
-    return total
+            normal = fresh
+            scale = np.sqrt((count - 1) / random.chisquare(count - 1, draws))
+        part = sign * system.seed_part(normal)
+        total, certain = total + scale * part, certain + part
+    return total, float(certain.var())
 
 
 def _correlation(first: Floats, second: Floats) -> float:

@@ -78,6 +78,22 @@ def test_a_number_at_the_visible_distance_is_excluded_by_four_of_five_intervals(
     assert max(ours.visible for ours in found) < 6 * distance
 
 
+def test_two_paired_seeds_with_the_same_difference_keep_the_noise_of_the_examples():
+    """Each seed of the first system is wrong on three examples, and on others for each seed."""
+    right = np.ones((2, 20), int)
+    right[0, :3] = right[1, 3:6] = 0
+    gold = np.ones(20, int)
+    first, second = (
+        [ScoreSample(measures=[("dev", classification_measure("accuracy", row, gold))])
+         for row in rows]
+        for rows in (right, np.ones((2, 20), int))
+    )  # fmt: skip
+    ours = difference(first, second, {"dev": Sample.of_size(20)}, paired=True)
+    assert ours.value == pytest.approx(0.15)
+    assert ours.low < 0.06
+    assert ours.high > 0.24
+
+
 def test_an_interval_is_the_same_for_the_same_seed(random):
     seeds, samples = seeds_of(random, np.zeros(50)), {"dev": Sample.of_size(50)}
     assert interval(seeds, samples, seed=1) == interval(seeds, samples, seed=1)
