@@ -18,6 +18,8 @@ from ..run_folder.trial_identity import check_identity
 from ..storage import ZipWriter, all_inside, kind_of, new_zip, open_regular
 from ..study import Study
 from . import host_paths, parquet, research_crate
+from .export import FORMS
+from .html_report import REPORT
 from .leaderboard import is_complete
 from .model_card import CARD, is_ours
 
@@ -27,9 +29,8 @@ _FILES = (
     JOURNAL_NAME,
     *opening.TABLES,
     opening.LOCK,
-    "reproducibility.md",
-    "reproducibility.tex",
-    "report.html",
+    *(f"reproducibility.{ending}" for ending in FORMS),
+    REPORT,
 )
 _TRIALS = "trials.parquet"
 _TASK_FILES = ("best.yaml", _TRIALS, "reports.parquet", "study.db")
