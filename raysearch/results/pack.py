@@ -18,21 +18,22 @@ from ..run_folder.trial_identity import check_identity
 from ..storage import ZipWriter, all_inside, kind_of, new_zip, open_regular
 from ..study import Study
 from . import host_paths, parquet, research_crate
+from .export import FORMS
+from .html_report import REPORT
 from .leaderboard import is_complete
+from .model_card import CARD, is_ours
 
 _FILES = (
     opening.STUDY,
     opening.PROVENANCE,
     JOURNAL_NAME,
     *opening.TABLES,
-    "requirements.lock",
-    "reproducibility.md",
-    "reproducibility.tex",
-    "report.html",
+    opening.LOCK,
+    *(f"reproducibility.{ending}" for ending in FORMS),
+    REPORT,
 )
 _TRIALS = "trials.parquet"
 _TASK_FILES = ("best.yaml", _TRIALS, "reports.parquet", "study.db")
-_CARD = "README.md"  # of a winner's folder
 # What a run folder has for its own work, or what `raysearch table` writes again.
 _NOT_NEEDED = (".raysearch", f"{JOURNAL_NAME}.torn", "ray-error.txt", "checkpoints", "tune")
 _TASK_NOT_NEEDED = ("weights", "tensorboard", "errors", "best")
@@ -119,9 +120,10 @@ def _names(folder: Path, searched: Study, records: Records, *, weights: bool) ->
         kept: list[Record] = records.of(task)
         names += [f"{slug}/{dev_predictions.FOLDER}/{record.id}.parquet" for record in kept]
         winner = folder / slug / "best"
-        files = [_CARD]
+        files = [CARD]
         if weights and kind_of(winner) == "a folder":
-            files = sorted(path.name for path in winner.iterdir() if path.name[0] != ".")
+            below = (path for path in winner.iterdir() if kind_of(path) != "a folder")
+            files = sorted(path.name for path in below if path.name[0] != ".")
         names += [f"{slug}/best/{name}" for name in files]
     return names
 
@@ -136,8 +138,12 @@ def _add_files(
         if is_text:
             with open_regular(path) as file:
                 content = file.read().decode("utf-8", "surrogateescape")
-            content = host_paths.with_short_names(content, replacements)
-            left = host_paths.paths_of_this_machine(content)
+            shortened = host_paths.with_short_names(content, replacements)
+            if path.name == CARD and is_ours(content) and not is_ours(shortened):
+                left = [path for path in replacements if path in content]  # its seal would break
+            else:
+                content = shortened
+            left += [p for p in host_paths.paths_of_this_machine(content) if p not in left]
             archive.add(name, content.encode("utf-8", "surrogateescape"))
         else:
             archive.add_file(name, path)
@@ -193,12 +199,22 @@ def _left_out(folder: Path, searched: Study, packed: set[str], *, weights: bool)
                     own.append(name)
                 elif name not in packed and below.name not in (dev_predictions.FOLDER, "best"):
                     unknown.append(name)
+                if below.name == dev_predictions.FOLDER or (below.name == "best" and weights):
+                    unknown += _not_packed(folder, below, packed)
         elif path.name in _NOT_NEEDED:
             own.append(path.name)
         elif path.name not in packed:
             unknown.append(path.name)
     notes = [f"left out: {_listed(own)}"] if own else []
     return [*notes, f"not known, so not packed: {_listed(unknown)}"] if unknown else notes
+
+
+def _not_packed(folder: Path, below: Path, packed: set[str]) -> Iterator[str]:
+    """Yield what a folder of a run holds and the pack does not, without hidden files."""
+    for path in sorted(below.iterdir()) if kind_of(below) == "a folder" else ():
+        name = path.relative_to(folder).as_posix()
+        if name not in packed and path.name[0] != ".":
+            yield name
 
 
 def _listed(names: list[str]) -> str:

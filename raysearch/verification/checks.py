@@ -58,12 +58,14 @@ class Verification:
         sha256: of the pack; None for a folder.
         checks: in the order in which they were made.
         standards: task -> by which standard its winner was compared, and why.
+        notes: what the journal and the trials' ids show besides, such as a torn last line.
     """
 
     source: str
     sha256: str | None = None
     checks: list[Check] = field(default_factory=list)
     standards: dict[str, dict[str, Any]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
     @property
     def holds(self) -> bool:
@@ -100,6 +102,7 @@ class Verification:
                     yield f"{verdict:<13}{what}: and {len(others) - _SHOWN} more"
         for task, standard in self.standards.items():
             yield f"standard     {task}: {standard['standard']}; {'; '.join(standard['why'])}"
+        yield from (f"note         {note}" for note in self.notes)
         counts = [check.verdict for check in self.checks]
         failed, unchecked = counts.count("fails"), counts.count("not checked")
         verdict = "everything that was checked holds" if self.holds else f"{failed} checks fail"

@@ -49,6 +49,7 @@ class Inputs:
         self.missing: list[Problem] = []
         self._given = [resolve_model_folder(model) for model in models]
         self._hashes: dict[str, str] = {}
+        self._used: set[str] = set()  # models that a check names
         if problems := [
             Problem(location="--model", text=f"no folder '{model}'")
             for model in self._given
@@ -61,6 +62,12 @@ class Inputs:
             raise InputError(str(data), problems)
         for task in tasks_of_run:
             self._look(task, facts["content"].get(task.name, ""), data, other_code)
+        for model in dict.fromkeys(self._given):
+            if model not in self._used:
+                note = "not used: its hash is that of no model of the run"
+                check = Check(what="model", place=f"--model {model}", verdict="not checked",
+                              note=note)  # fmt: skip
+                self.checks.append(check)
 
     def _look(self, task: TaskStudy, recorded: str, data: Path, other_code: str) -> None:
         """Compare one task's model and data with the identity that the provenance has."""
@@ -83,11 +90,16 @@ class Inputs:
                 by_name = not Path(candidate).is_dir() and not scratch_shape(candidate)
                 note = f"'{candidate}' is known by its name, not by its files" if by_name else ""
                 self.checks.append(Check.equal("model", place, recorded, digest, note))
+                self._used.add(candidate)
                 return candidate
-        if folders := [model for model in seen if Path(model).is_dir()]:
+        folders = [model for model in seen if Path(model).is_dir()]
+        if scratch_shape(task.model):  # known by its name: no folder can take its place
+            self.checks.append(Check.equal("model", place, recorded, seen[task.model]))
+        elif folders:
             digests = ", ".join(seen[model] for model in folders)
             note = f"of {', '.join(folders)}"
             self.checks.append(Check.equal("model", place, recorded, digests, note))
+            self._used |= {*folders}
         else:
             text = f"'{task.model}' is not here; --model names the folder of this model"
             self.missing.append(Problem(location=place, text=text))

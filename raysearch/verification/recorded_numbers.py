@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 from pyarrow import parquet as pq
 
@@ -22,6 +21,7 @@ from ..results.run_results import read_run
 from ..results.table_formats import to_json
 from ..results.table_rows import Table
 from ..run_folder import JOURNAL_NAME, Record, Records, dev_predictions
+from ..run_folder.report import dev_scores
 from ..storage import file_inside, kind_of, open_regular, parse_json, read_json
 from ..study import Study, TaskStudy
 from .checks import Check, Verdict, refused
@@ -84,41 +84,20 @@ def prediction_checks(folder: Path, study: Study, records: Records) -> Iterator[
                     note = "the dev predictions of this trial were not kept"
                     yield Check(what="predictions", place=place, verdict="not checked", note=note)
                 continue
+            kept = _kept_scores(task, record, splits)
             for name, known in record.scores_at(study.search.select).items():
-                kept = kept_score(task, record, splits, name)
-                if kept is not None:
-                    yield _score_check(f"{place} {name}", known, kept)
+                if name in kept:
+                    yield _score_check(f"{place} {name}", known, kept[name])
         except InputError as error:
             checks = refused("predictions", error)
             yield Check(what="predictions", place=place, verdict="fails", note=checks[0].note)
 
 
-def kept_score(
-    task: TaskStudy, record: Record, splits: dict[str, pa.Table], name: str
-) -> float | None:
-    """Return what kept predictions score.
-
-    Args:
-        task: the task.
-        record: the trial.
-        splits: dev split -> its predictions.
-        name: the score: "dev.accuracy", "dev.mismatched.accuracy", "dev.mean.f1".
-
-    Returns:
-        The score, a fraction; None for a gap between languages and for splits that were not kept.
-    """
-    part, _, rest = name.partition(".")
-    prefix, _, metric = rest.rpartition(".")
-    first = task.row.dev[0].name
-    wanted = [split.name for split in task.row.dev] if prefix == "mean" else [prefix or first]
-    if part != "dev" or metric not in task.row.metrics or any(s not in splits for s in wanted):
-        return None
-    threshold, scores = task.hyperparameters(record.configuration).null_threshold, []
-    for split in wanted:
-        table = splits[split]
-        measure = dev_predictions.measure_of(table, task.row, metric, threshold)
-        scores.append(float(measure(np.ones((1, table.num_rows)))[0]))
-    return math.fsum(scores) / len(scores)
+def _kept_scores(task: TaskStudy, record: Record, splits: dict[str, pa.Table]) -> dict[str, float]:
+    """Return what the kept predictions of a trial score, by the names of the journal."""
+    threshold = task.hyperparameters(record.configuration).null_threshold
+    scores = {n: dev_predictions.scores_of(t, task.row, threshold) for n, t in splits.items()}
+    return dev_scores(scores, task.row.dev[0].name, multilingual=bool(task.row.languages))
 
 
 def _score_check(place: str, known: float, kept: float) -> Check:

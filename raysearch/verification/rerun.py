@@ -56,6 +56,9 @@ class Winner:
             return None
         leader = replace(leader, trials=leader.trials[:seeds], missing=())
         again = rerun_study(task, leader)
+        counted = Records()
+        counted.trials = {record.id: record for record in leader.trials}
+        leader = leaderboard(again.resolve(task.name), counted)[0]  # the scores of these seeds
         raw = studies.as_mapping(again) | {"model": model, "published": []}
         return cls(task=task, ranked=leader, study=studies.parse(raw, name=again.name))
 
@@ -140,13 +143,17 @@ def _differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[st
         old, new = (versions.get(name) for versions in packages)
         if old != new:
             yield f"{name} {old} then, {new} now"
+    for facts, who in ((then, "run"), (now, "run trained again")):
+        for name in ("raysearch", "commit", "packages"):
+            if len(_of_sessions(facts, name)) > 1:
+                yield f"{name} changed between sessions of the {who}"
     lanes = [facts["lanes"] for facts in (then, now)]
     for name in ("workers", "cpus"):
         if lanes[0].get(name) != lanes[1].get(name):
             yield f"{name} of a lane: {lanes[0].get(name)} then, {lanes[1].get(name)} now"
     for facts, lane in zip((then, now), lanes, strict=True):
         gpus = _mapping(facts.get("machine")).get("GPU") if lane["gpus"] is None else lane["gpus"]
-        if gpus:
+        if gpus or any(_mapping(m).get("gpus") for m in _mapping(facts.get("machines")).values()):
             yield "trained on GPUs, whose results are not the same bit for bit"
             return
 
@@ -156,6 +163,13 @@ def _cpus(facts: Mapping[str, Any]) -> list[str]:
     machines = _mapping(facts.get("machines")).values()
     models = {str(_mapping(machine).get("cpu", "unknown")) for machine in machines}
     return [] if "unknown" in models else sorted(models)
+
+
+def _of_sessions(facts: Mapping[str, Any], name: str) -> set[str]:
+    """Return the values of a fact in a run's sessions; a resumption may have other ones."""
+    sessions = facts.get("sessions")
+    listed = sessions if isinstance(sessions, list) else []
+    return {str(session[name]) for session in map(_mapping, listed) if name in session}
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

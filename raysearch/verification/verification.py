@@ -116,7 +116,7 @@ def _read(folder: Path, result: Verification) -> _OpenedRun | None:
         return None
     try:
         opening.refuse_misfits(folder, study, records)
-        trial_identity.check_identity(folder, study, records)
+        result.notes += [*records.notes, *trial_identity.check_identity(folder, study, records)]
     except InputError as error:
         result.checks += refused("journal", error)
         return None

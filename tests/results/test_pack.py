@@ -12,10 +12,11 @@ import pytest
 from pyarrow import parquet
 from support.written_runs import write_data, write_run
 
-from raysearch import InputError
-from raysearch.results import host_paths
+from raysearch import InputError, results
+from raysearch.results import host_paths, model_card
 from raysearch.results.pack import pack
 from raysearch.results.research_crate import FILE_NAME, MANIFEST
+from raysearch.run_folder import read_journal
 from raysearch.storage import unpack, zip_archives
 
 
@@ -240,3 +241,29 @@ def test_paths_of_addresses_and_of_errors_in_parquet_files_are_told(run, tmp_pat
     for name, told in (("provenance.json", "/tmp/alice/runs"),
                        ("glue-rte/trials.parquet", "/tmp/alice/x")):  # fmt: skip
         assert f"{name} still names paths of this machine: {told}" in notes
+
+
+def test_predictions_of_no_trial_and_folders_of_weights_are_named(run, tmp_path):
+    (run / "glue-rte/predictions/alien.parquet").write_bytes(b"")
+    (run / "glue-rte/best/onnx").mkdir(parents=True)
+    (run / "glue-rte/best/config.json").write_text("{}")
+    notes = pack(run, tmp_path / "run.zip", weights=True).notes
+    names = "glue-rte/best/onnx, glue-rte/predictions/alien.parquet"
+    assert f"not known, so not packed: {names}" in notes
+    assert "glue-rte/best/config.json" in contents(tmp_path / "run.zip")
+
+
+def test_a_model_card_keeps_its_seal_and_its_paths_are_told(written, tmp_path, toy_folder):
+    model = toy_folder("bert")
+    run = write_run(tmp_path / "run", written / "data", model=str(model))
+    trial = next(iter(read_journal(run).of("glue/rte", "confirm")))
+    (run / "glue-rte/best").mkdir()
+    config = {"raysearch": {"trial": {"id": trial.id}}}
+    (run / "glue-rte/best/config.json").write_text(json.dumps(config))
+    results.write_exports(run)
+    notes = pack(run, tmp_path / "run.zip").notes
+    card = contents(tmp_path / "run.zip")["glue-rte/best/README.md"].decode()
+    assert str(model) in card
+    assert model_card.is_ours(card)
+    told = f"glue-rte/best/README.md still names paths of this machine: {model}"
+    assert told in notes

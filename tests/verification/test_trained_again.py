@@ -29,12 +29,14 @@ def compared(tmp_path, monkeypatch, hold_out):
     data = write_data(tmp_path / "data")
     run = write_run(tmp_path / "run", data, **changes)
 
-    def compare(scores=(0.75, 0.8), cpus=("a CPU", "a CPU"), seeds=None, draw=3):
+    def compare(scores=(0.75, 0.8), cpus=("a CPU", "a CPU"), seeds=None, draw=3, facts=()):
         again = write_run(tmp_path / "again", data, confirmed=scores, draw=draw, **changes)
         for folder, cpu in zip((run, again), cpus, strict=True):
             path = folder / "provenance.json"
             machines = {"machines": {"node": {"cpu": cpu}}} if cpu else {}
             path.write_text(json.dumps(json.loads(path.read_text()) | machines))
+        path = run / "provenance.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | dict(facts)))
 
         def train(winner, **_):
             trained.append(winner.study)
@@ -109,6 +111,30 @@ def test_with_hold_out_the_printed_score_and_its_interval_are_compared(compared)
     assert check.verdict == "holds"
     assert check.expected.startswith("0.775000, ")
     assert check.place == f"{RTE} dev.accuracy, seeds 11, 12"
+
+
+@pytest.mark.parametrize(
+    ("facts", "why"),
+    [
+        ({"sessions": [{"commit": "a", "packages": "x"}, {"commit": "b", "packages": "x"}]},
+         "commit changed between sessions of the run"),
+        ({"sessions": [{"packages": "x"}, {"packages": "y"}]},
+         "packages changed between sessions of the run"),
+        ({"machines": {"node": {"cpu": "a CPU", "gpus": ["a GPU, 80 GiB"]}}},
+         "trained on GPUs, whose results are not the same bit for bit"),
+    ],
+)  # fmt: skip
+def test_sessions_that_differ_and_gpus_of_other_nodes_are_not_compared_bit_for_bit(
+    compared, facts, why
+):
+    result, _ = compared(facts=facts)
+    assert result.holds, list(result.lines())
+    assert result.standards[RTE] == {"standard": "within the interval", "why": [why]}
+
+
+def test_of_some_seeds_the_score_is_compared_with_that_of_the_same_seeds(compared):
+    _, (check,) = compared(cpus=("a CPU", "another"), seeds=1)
+    assert check.expected.startswith("0.750000, ")
 
 
 def test_a_trial_that_was_not_trained_again_is_named(compared, monkeypatch):

@@ -13,11 +13,12 @@ from support.pairs import RTE
 from support.written_runs import write_data, write_run
 from typer.testing import CliRunner
 
-from raysearch import InputError
+from raysearch import InputError, study
 from raysearch.cli.commands import app
 from raysearch.results.pack import pack
 from raysearch.results.research_crate import MANIFEST
 from raysearch.verification import verify
+from raysearch.verification.inputs import Inputs
 
 
 @pytest.fixture(scope="module")
@@ -250,3 +251,28 @@ def test_a_model_elsewhere_is_known_by_its_files(place, toy_folder):
     replace(moved / "config.json", b"{", b"{ ")
     result = verify(place / "model.zip", models=[str(moved)], rerun=False, **options)
     assert failures(result) == [("model", f"{RTE} model")]
+
+
+def test_a_torn_journal_is_told_and_what_a_model_folder_is_not_used_for(place, toy_folder):
+    with (place / "run/journal.jsonl").open("a") as file:
+        file.write('{"event":"tri')
+    model = str(toy_folder("bert"))
+    options = {"data": place / "data", "to": place / "to", "rerun": False}
+    result = verify(place / "run", models=[model], **options)
+    assert result.holds
+    (torn,) = result.notes
+    assert "last line" in torn
+    assert f"note         {torn}" in list(result.lines())
+    assert json.loads((place / "to" / "verification.json").read_text())["notes"] == [torn]
+    (unused,) = [check for check in result.checks if check.place == f"--model {model}"]
+    assert (unused.verdict, "not used" in unused.note) == ("not checked", True)
+
+
+def test_a_model_from_scratch_with_another_hash_fails(place):
+    facts = json.loads((place / "run/provenance.json").read_text())
+    recorded = "0" + facts["content"][RTE]
+    searched = study.load(place / "run/study.yaml")
+    inputs = Inputs(searched, {"content": {RTE: recorded}}, place / "data", (), "")
+    assert inputs.missing == []
+    check = inputs.checks[0]
+    assert (check.what, check.verdict, check.expected) == ("model", "fails", recorded.split("-")[0])
