@@ -157,8 +157,17 @@ def _check_report_options(folder: Path, to: Path | None) -> None:
     if to is not None and (to.is_dir() or not to.parent.is_dir()):
         text = f"'{to}' is a folder" if to.is_dir() else f"there is no folder '{to.parent}'"
         problems.append(Problem(location="--to", text=f"{text}; the name of a file would do"))
+    elif to is not None and to.exists() and not _is_page(to):
+        text = f"'{to}' is there already and is no report; another name would do"
+        problems.append(Problem(location="--to", text=text))
     if problems:
         raise InputError(str(folder), problems)
+
+
+def _is_page(path: Path) -> bool:
+    """Return whether a file begins as a report does."""
+    with path.open("rb") as file:
+        return file.read(9).lower() == b"<!doctype"
 
 
 def _check_format(command: str, format: str) -> None:

@@ -63,13 +63,15 @@ class KeptFile:
 
 
 def holds_kept(task: Task, path: Path) -> bool:
-    """Return whether a path is of kept predictions: a file, a task's folder of them, or a run.
+    """Return whether a path is of kept predictions.
 
-    A file that the task's benchmark takes is none, such as embeddings.parquet.
+    It may be a file, the folder of a task's files, the task's folder, or a run folder. A file that the task's benchmark takes is none, such as embeddings.parquet.
     """
     taken = {Path(split.submission or "").name for split in task.test}
     if path.is_dir():
-        return is_run(path) or any(file.name not in taken for file in path.glob(f"*{EXTENSION}"))
+        if is_run(path) or (path.name == task.slug and is_run(path.parent)):
+            return True
+        return any(file.name not in taken for file in path.glob(f"*{EXTENSION}"))
     return path.suffix == EXTENSION and path.name not in taken
 
 
@@ -99,6 +101,10 @@ def find_kept(task: Task, path: Path) -> tuple[list[KeptFile], list[str]]:
         folder = inside(path, task.slug, FOLDER)
         if not folder.is_dir():
             raise _no_files(task, path)
+    elif path.is_dir() and path.name == task.slug and is_run(path.parent):  # the task's folder
+        if not (path / FOLDER).is_dir():
+            raise _no_files(task, path.parent)
+        return find_kept(task, path / FOLDER)
     run = folder.parent.parent
     if folder.name != FOLDER or not is_run(run):
         paths = sorted(folder.glob(f"*{EXTENSION}")) if path.is_dir() else [path]

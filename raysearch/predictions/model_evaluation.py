@@ -73,7 +73,7 @@ class Evaluation:
 def evaluate(
     model: str | Path,
     *,
-    tasks: Sequence[str],
+    tasks: Sequence[str] | str,
     data: str | Path,
     settings: Mapping[str, Any] | Iterable[str] | None = None,
     split: str = "dev",
@@ -87,7 +87,7 @@ def evaluate(
 
     Args:
         model: a transformers folder with a trained head, made by raysearch or not.
-        tasks: the names of the tasks to score.
+        tasks: the names of the tasks to score, a list or a text with commas.
         data: the folder that holds the benchmark's folders.
         settings: other values of settings that shape the data or decode the outputs, a mapping or
             texts NAME=VALUE; by default those that the folder records, else the defaults.
@@ -100,6 +100,8 @@ def evaluate(
             holds no model, its head is not trained or does not fit, or its tokenizer is missing.
     """
     folder, root, source = Path(model), Path(data), str(model)
+    if isinstance(tasks, str):
+        tasks = [name.strip() for name in tasks.split(",")]
     _refuse_other_folders(folder)
     rows = _tasks_to_score(source, tasks)
     splits, problems = choose_splits(rows, split, list(tasks))
@@ -140,6 +142,8 @@ def _refuse_other_folders(folder: Path) -> None:
     if (folder / "config.json").is_file():
         return
     text = f"no transformers folder (no config.json): '{folder}'"
+    if (folder / "best" / "config.json").is_file():
+        text += f"; did you mean '{folder / 'best'}'?"
     if kept_files.is_run(folder):
         winners = sorted(str(path.parent) for path in folder.glob("*/best/config.json"))
         text = (

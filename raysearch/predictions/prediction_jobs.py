@@ -82,6 +82,9 @@ def find_models(
             text = f"neither a run folder (no {name}) nor a transformers folder (no config.json)"
             raise InputError(str(source), [Problem(location="source", text=text)])
     searched = study.load(opening.study_file(source))
+    if missing := [name for name in chosen if name not in searched.tasks]:
+        text = f"the run has no task {', '.join(missing)}; it has {', '.join(searched.tasks)}"
+        raise InputError(str(source), [Problem(location="tasks", text=text)])
     root = Path(data or opening.recorded_data(source))
     models = {n: inside(source, tasks.get(n).slug, "best") for n in chosen or searched.tasks}
     if not chosen:

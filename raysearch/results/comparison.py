@@ -168,10 +168,13 @@ class _Side:
         """
         tables = self.run.kept.tables(self.task, self.winner, name)
         if tables is None:
-            trials = ", ".join(f"{one.id} ({one.status})" for one in self.winner.trials)
+            missing = self.run.kept.without_predictions(self.winner)
+            trials = ", ".join(f"{one.id} ({one.status})" for one in missing)
+            count = f"{len(missing)} of the {len(self.winner.trials)} trials"
             raise refusal(
-                f"{self.run.letter} has no dev predictions of every trial of its winner, {trials}:"
-                " runs keep them of confirmed trials, and a diverged trial has none"
+                f"{self.run.letter} lacks the dev predictions of {count} of its winner: {trials}."
+                " Runs keep them of confirmed trials (search.keep_predictions); a diverged trial"
+                " has none"
             )
         return tables
 

@@ -94,7 +94,8 @@ def _notes(comparison: Comparison, tested: list[ComparedScore]) -> list[str]:
     if count > 1:
         holm = f" {ADJUSTED} is adjusted for the {len(tested)} tests." if len(tested) > 1 else ""
         notes.append(
-            f"{count} comparisons were made: of equal runs, one in 20 intervals excludes 0.{holm}"
+            f"{count} comparisons were made: of equal runs, one interval in 20 would exclude 0 by"
+            f" chance.{holm}"
         )
     notes += [f"{name}: not compared, {why}." for name, why in comparison.left_out.items()]
     return [*notes, *comparison.notes]

@@ -120,7 +120,7 @@ class RunIntervals:
         A winner of the search that is still to be confirmed has none yet, a diverged trial never.
         """
         column, records = formatting.column_title(task.row), ranked.trials
-        missing = [r for r in records if r.status != "diverged" and self._tables.get(r.id) is None]
+        missing = [r for r in self.without_predictions(ranked) if r.status != "diverged"]
         unconfirmed = records[0].phase == "search" and task.study.confirm.seeds
         if missing and not unconfirmed and column not in self._incomplete:
             self._incomplete.add(column)
@@ -143,6 +143,15 @@ class RunIntervals:
             found.append(tables)
             _check_examples(record, tables, found[0])
         return found
+
+    def without_predictions(self, ranked: RankedConfiguration) -> list[Record]:
+        """Return the trials of a configuration whose predictions the run folder does not have."""
+        from ..run_folder import dev_predictions
+
+        for record in ranked.trials:
+            if record.id not in self._tables:
+                self._tables[record.id] = dev_predictions.read(self._folder, record)
+        return [record for record in ranked.trials if self._tables[record.id] is None]
 
     def _splits(self, task: TaskStudy, record: Record, name: str) -> Tables | None:
         """Return the tables of the splits of a score; None if they were not kept."""

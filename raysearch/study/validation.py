@@ -240,7 +240,7 @@ def _seed_checks(raw: Mapping[str, Any]) -> list[Problem]:
             text = f"each seed may appear only once, got {list(values)}"
             problems.append(Problem(location=location, text=text))
         if set(used) & set(seeds):
-            text = f"seed {used[0]} chose the configurations; confirm with fresh ones"
+            text = f"seed {used[0]} is the search's (search.seed); confirm with fresh ones"
             problems.append(Problem(location=location, text=text))
     return [*problems, *_choice_checks(confirm, *seeds_by_field)]
 
@@ -258,7 +258,7 @@ def _choice_checks(
     texts = []
     if shared := sorted(set(seeds) & set(choosing)):
         names = ", ".join(map(str, shared))
-        texts.append(f"{names} printed as well under confirm.seeds: choose with other seeds")
+        texts.append(f"{names} stand under confirm.seeds too, which is printed: choose with others")
     if choosing and not seeds:
         texts.append("the winner needs seeds to be printed on: write confirm.seeds too")
     if choosing and confirm.get("top", Confirm().top) in (1, "1"):
@@ -266,7 +266,7 @@ def _choice_checks(
     yield from (Problem(location="confirm.choose", text=text) for text in texts)
     if confirm.get("race") is True and len(choosing) <= MIN_SCORES:
         text = f"needs {MIN_SCORES + 1} seeds or more under confirm.choose, got {len(choosing)}:"
-        text += f" nothing is dropped before {MIN_SCORES} of them have ended"
+        text += f" a race drops nothing before {MIN_SCORES} of them have ended"
         yield Problem(location="confirm.race", text=text)
     if confirm.get("published") is True and not seeds:
         text = "needs confirm.seeds, with which the published setting is trained"

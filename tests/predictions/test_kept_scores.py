@@ -35,6 +35,7 @@ def test_kept_predictions_score_what_the_journal_has_to_the_last_digit(local_run
         (record.id, record.seed, record.scores_at(select)) for record in records
     ]
     assert [trial.notes for trial in result.trials] == [(), ()]
+    assert score(task, None, folder / tasks.get(task).slug) == result
     compared = score(task, data, kept_file(folder, task)).trials[0]
     assert "those of the data" in compared.notes[0]
 

@@ -56,7 +56,7 @@ def test_a_winner_has_exactly_the_scores_of_its_trial(local_run, task):
 def test_a_winner_is_scored_on_as_many_examples_and_in_the_number_format_of_its_run(local_run):
     folder, data = local_run(RTE, dev_examples=7, precision="bf16", EPOCH=6)
     best = folder / "glue-rte" / "best"
-    result = raysearch.evaluate(best, tasks=[RTE], data=data)
+    result = raysearch.evaluate(best, tasks=RTE, data=data)
     assert scores_of(result) == winner(folder, RTE).best
     assert "glue/rte dev: 7 examples (dev_examples), not all" in result.notes
     for count in (None, 23):

@@ -213,6 +213,8 @@ def test_everything_that_is_missing_is_named_before_a_model_is_read(tmp_path, ru
     assert "no test file under" in found[RTE]
     assert "looked for test.tsv" in found[RTE]
     assert "no weights at" in found[MNLI]
+    other = refusal(run_folder, to=tmp_path / "out", names=[STSB])["tasks"]
+    assert other == "the run has no task glue/stsb; it has glue/rte, glue/mnli"
     assert not (tmp_path / "out").exists()
 
 

@@ -346,6 +346,13 @@ def test_a_report_elsewhere_leaves_the_run_folder_alone(run, tmp_path):
     assert result.exit_code == 0
     assert Page((tmp_path / "mine.html").read_text())
     assert sorted(path.name for path in run.iterdir()) == before
+    again = CliRunner().invoke(app, ["report", str(run), "--to", str(tmp_path / "mine.html")])
+    assert again.exit_code == 0
+    journal = (run / "journal.jsonl").read_bytes()
+    other = CliRunner().invoke(app, ["report", str(run), "--to", str(run / "journal.jsonl")])
+    assert other.exit_code == 2
+    assert "is there already and is no report" in other.output
+    assert (run / "journal.jsonl").read_bytes() == journal
 
 
 @pytest.mark.parametrize(

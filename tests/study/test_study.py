@@ -77,7 +77,7 @@ def test_ten_mistakes_in_one_file_are_all_named_with_place_cause_and_cure(tmp_pa
     assert "'tpe', 'random', 'grid' or 'cmaes', got 'tpee'" in found["search.sampler"]
     assert found["search.start_from[0].LR"] == "a number is needed, got 'fast'"
     assert "each seed may appear only once, got [1, 2, 2]" in text
-    assert "seed 1 chose the configurations; confirm with fresh ones" in text
+    assert "seed 1 is the search's (search.seed); confirm with fresh ones" in text
 
 
 def test_problems_stand_in_the_order_of_the_file_and_what_the_command_line_gives_first(tmp_path):
@@ -241,7 +241,11 @@ WRONG = [
     ({"confirm": {"seeds": [1, 2]}}, "confirm.seeds", "confirm with fresh ones"),
     ({"confirm": {"choose": [21, 21], "seeds": [11]}}, "confirm.choose", "may appear only once"),
     ({"confirm": {"choose": [1], "seeds": [11]}}, "confirm.choose", "confirm with fresh ones"),
-    ({"confirm": {"choose": [21, 11], "seeds": [11]}}, "confirm.choose", "11 printed as well"),
+    (
+        {"confirm": {"choose": [21, 11], "seeds": [11]}},
+        "confirm.choose",
+        "stand under confirm.seeds",
+    ),
     ({"confirm": {"choose": [21]}}, "confirm.choose", "write confirm.seeds too"),
     (
         {"confirm": {"choose": [21], "seeds": [11], "top": 1}},
@@ -260,9 +264,17 @@ WRONG = [
         "confirm.published",
         "no published row has settings that its space and fixed values can take",
     ),
-    ({"confirm": {"seeds": ["1"]}}, "confirm.seeds", "seed 1 chose the configurations"),
-    ({"search": {"seed": "11"}, "confirm": {"seeds": [11]}}, "confirm.seeds", "seed 11 chose"),
-    ({"search": {"seed": 11.0}, "confirm": {"seeds": ["11"]}}, "confirm.seeds", "seed 11 chose"),
+    ({"confirm": {"seeds": ["1"]}}, "confirm.seeds", "seed 1 is the search's"),
+    (
+        {"search": {"seed": "11"}, "confirm": {"seeds": [11]}},
+        "confirm.seeds",
+        "seed 11 is the search's",
+    ),
+    (
+        {"search": {"seed": 11.0}, "confirm": {"seeds": ["11"]}},
+        "confirm.seeds",
+        "seed 11 is the search's",
+    ),
     ({"confirm": {"seeds": [-1]}}, "confirm.seeds[0]", "greater than or equal to 0, got -1"),
     ({"per_task": {"glue/rtt": {}}}, "per_task.glue/rtt", "did you mean 'glue/rte'?"),
     ({"per_task": {MRPC: {}}}, "per_task.glue/mrpc", "none of the study's tasks: glue/rte"),
