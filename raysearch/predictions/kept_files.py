@@ -65,7 +65,8 @@ class KeptFile:
 def holds_kept(task: Task, path: Path) -> bool:
     """Return whether a path is of kept predictions.
 
-    It may be a file, the folder of a task's files, the task's folder, or a run folder. A file that the task's benchmark takes is none, such as embeddings.parquet.
+    It may be a file, the folder of a task's files, the task's folder, or a run folder. A file that
+    the task's benchmark takes is none, such as embeddings.parquet.
     """
     taken = {Path(split.submission or "").name for split in task.test}
     if path.is_dir():
