@@ -4,7 +4,8 @@ They need neither data nor a model.
 """
 
 import math
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from .checks import Check, Verdict, refused
 _BY_RULE = (INTERVAL, "verdict")  # rows whose rules other code may have changed
 ROUNDING = 1e-9  # relative; another processor may round the last digits differently
 _PREDICTION_ROUNDING = 1e-6  # of scores that were summed up in another order
+_NUMBER = re.compile(r"\d+(?:\.\d+)?")
 _MAX_TEXT = 2**26  # bytes
 
 
@@ -53,13 +55,16 @@ def table_checks(folder: Path, study: Study, records: Records, other_code: str) 
         records: its trials.
         other_code: which other code wrote the files, in words; empty if it was this one. Other code
             may lay out tables and judge differently, so what differs does not fail then, unless it
-            is a score, a setting or a cost in table.json.
+            is a score, a setting or a cost.
     """
     table = read_run(folder).table
     yield from _value_checks(folder, table, other_code)
     for ending, layout in LAYOUTS.items():
         if ending != "json":
-            yield _text_check(folder, (f"table.{ending}",), layout(table), other_code)
+            place = f"table.{ending}"
+            every_row = (*table.rows, *(table.cost.rows if table.cost else ()))
+            rows = [row.name for row in every_row if row.name not in _BY_RULE]
+            yield _text_check(folder, (place,), layout(table), other_code, rows)
     for name in study.tasks:
         task, trials, slug = study.resolve(name), records.of(name), tasks.get(name).slug
         if text := best_study(task, records):
@@ -170,8 +175,22 @@ def _difference(expected: Any, seen: Any) -> tuple[str, Any, Any]:
     return "", expected or missing, seen or missing
 
 
-def _text_check(folder: Path, names: tuple[str, ...], computed: str, other_code: str) -> Check:
-    """Return whether a text file is the one that follows from the journal."""
+def _text_check(
+    folder: Path,
+    names: tuple[str, ...],
+    computed: str,
+    other_code: str,
+    rows: Sequence[str] = (),
+) -> Check:
+    """Return whether a text file is the one that follows from the journal.
+
+    Args:
+        folder: the run folder.
+        names: the file's path in it.
+        computed: the text that follows from the journal.
+        other_code: see `table_checks`.
+        rows: names of rows of the table whose numbers have to be the same whatever code wrote it.
+    """
     path, place = file_inside(folder, *names), "/".join(names)
     if kind_of(path) is None:
         return Check(what="tables", place=place, verdict="not checked", note="is not there")
@@ -179,11 +198,22 @@ def _text_check(folder: Path, names: tuple[str, ...], computed: str, other_code:
         stored = file.read(_MAX_TEXT).decode("utf-8", "backslashreplace")
     if stored == computed:
         return Check(what="tables", place=place, verdict="holds")
+    old_numbers, new_numbers = (_row_numbers(text, rows) for text in (computed, stored))
+    for (name, old_row), (_, new_row) in zip(old_numbers, new_numbers, strict=False):
+        if len(old_numbers) == len(new_numbers) and old_row != new_row:
+            return _differs(f"{place} row {name}", old_row, new_row, "")
     old, new = computed.splitlines(), stored.splitlines()
     index = next((n for n, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), None)
     index = min(len(old), len(new)) if index is None else index
     expected, seen = (lines[index] if index < len(lines) else "no line" for lines in (old, new))
     return _differs(f"{place} line {index + 1}", expected, seen, other_code)
+
+
+def _row_numbers(text: str, rows: Sequence[str]) -> list[tuple[str, list[str]]]:
+    """Return the numbers in the lines of a table's rows, as they are printed, with their names."""
+    cells = ((line, re.split(r"[|&,]", line.strip().strip("|"))[0].strip())
+             for line in text.splitlines())  # fmt: skip
+    return [(name, _NUMBER.findall(line)) for line, name in cells if name in rows]
 
 
 def _differs(place: str, expected: Any, seen: Any, other_code: str) -> Check:
