@@ -68,6 +68,11 @@ def test_the_method_of_choosing_is_told_as_the_study_has_it(tmp_path):
     assert "it alone is trained with the seeds 11, 12, whose median is printed" in text
 
 
+def test_a_model_in_a_folder_is_named_without_the_way_to_it(tmp_path):
+    write_study(tmp_path, **{**STUDY, "model": "/home/me/models/bert-small"})
+    assert "We fine-tune bert-small with the recipe" in points_of(tmp_path)[0][1]
+
+
 def test_what_a_run_recorded_is_told(tmp_path):
     known_run(tmp_path)
     facts = provenance(study.load(tmp_path / "study.yaml"))

@@ -5,6 +5,7 @@ They are apart from those about the search because they come from the provenance
 
 import shlex
 import statistics
+from pathlib import Path
 
 from ... import tasks
 from ...recipes import RECIPES
@@ -29,7 +30,10 @@ def model_point(run: RunResults) -> Point:
         variants = [f"{f} {getattr(task.shared, f)}" for f in task.row.facts.variant_fields]
         head = f"head '{task.row.head}' ({task.row.facts.output})"
         details.append(f"{name}: {', '.join([task.model, head, *variants, sizes])}")
-    text = f"We fine-tune {run.study.model} with the recipe '{run.study.recipe}', "
+    model = run.study.model
+    if Path(model).is_absolute() or model.startswith((".", "~")):  # of a reader's machine
+        model = Path(model).name
+    text = f"We fine-tune {model} with the recipe '{run.study.recipe}', "
     totals = {found.total for found in run.facts.parameters.values()}
     if not totals:
         return Point(
