@@ -102,7 +102,8 @@ class OptunaStudy:
 
     def sampler_state(self, record: Record) -> dict[str, Any]:
         """Return what the sampler keeps with a running trial, for `replay`: CMA-ES its state."""
-        attributes = self.study.trials[self._trials[record.id][0].number].system_attrs
+        number = self._trials[record.id][0].number
+        attributes = self.study.get_trials(deepcopy=False)[number].system_attrs
         return {name: attributes[name] for name in (GENERATION, STATE) if name in attributes}
 
     def tell(self, record: Record) -> None:
