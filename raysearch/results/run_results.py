@@ -68,7 +68,7 @@ def read_run(folder: str | Path, *, note: Callable[[str], None] | None = None) -
         study=searched,
         records=records,
         facts=facts,
-        table=replace(table, notes=(*table.notes, *trial_notes, *unread, *damaged)),
+        table=replace(table, notes=(*table.notes, *unread, *trial_notes, *damaged)),
         leaders=leading_configurations(searched, records),
         intervals=intervals,
     )

@@ -394,7 +394,7 @@ def test_a_run_records_which_trial_its_weights_are_of(tmp_path):
     script.close()
     assert trial == {
         "id": name, "phase": "confirm", "seed": 12, "score": 0.75, "metric": "dev.accuracy",
-        "report": "mean", "seeds": [11, 12], "status": "degenerate",
+        "report": "mean", "seeds": [11, 12], "status": "degenerate", "hold_out": None,
     }  # fmt: skip
     folder = winner(tmp_path / "best", RTE, trial=trial)
     assert config_of(folder)["raysearch"]["trial"] == trial

@@ -122,6 +122,7 @@ def test_a_table_while_the_run_goes_on(tmp_path):
         * Result: dev, median over seeds, best evaluation, percent. accuracy of MNLI-m/mm, MRPC.
         * MRPC: not finished; its result follows when all trials are over.
         * A & B (a/b): their_README.
+        * MNLI-m/mm: no interval: the dev predictions of 3 of 3 trials were not kept.
         * provenance.json is missing or damaged: whether the trials fit study.yaml was not checked.
 
         **Cost**
@@ -171,7 +172,7 @@ def test_json_has_what_is_printed_and_what_it_stands_for(tmp_path):
     assert rows["Result"]["value"] == {"MNLI-m/mm": [0.906, 0.9], "MRPC": 0.88}
     assert rows["Result"]["text"] == {"MNLI-m/mm": "90.6/90.0", "MRPC": "88.0"}
     assert [note.split(":")[0] for note in found["notes"]] == [
-        "Result", "A & B (a/b)", "provenance.json is missing or damaged"
+        "Result", "A & B (a/b)", "MNLI-m/mm", "MRPC", "provenance.json is missing or damaged"
     ]  # fmt: skip
     assert found["cost"]["rows"][0]["value"] == {"MNLI-m/mm": 4, "MRPC": 4, "all": 8}
 
