@@ -13,6 +13,8 @@ from raysearch.predictions.kept_scores import KeptScores
 from raysearch.predictions.scoring import score
 from raysearch.run_folder import read_journal
 
+pytestmark = pytest.mark.slow  # real runs, a browser, or many draws
+
 
 def kept_file(run, task):
     return sorted((run / tasks.get(task).slug / "predictions").glob("*.parquet"))[0]

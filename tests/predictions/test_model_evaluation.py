@@ -22,6 +22,8 @@ from raysearch.errors import InputError
 from raysearch.predictions.scoring import score
 from raysearch.run_folder import read_journal
 
+pytestmark = pytest.mark.slow  # real runs, a browser, or many draws
+
 RTE = "glue/rte"
 
 

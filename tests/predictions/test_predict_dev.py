@@ -12,6 +12,8 @@ from raysearch.predictions.scoring import score
 from raysearch.predictions.split_names import requested_splits
 from raysearch.run_folder import read_journal
 
+pytestmark = pytest.mark.slow  # real runs, a browser, or many draws
+
 
 def refusal(*arguments, **options):
     with pytest.raises(InputError) as caught:

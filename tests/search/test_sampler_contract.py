@@ -16,6 +16,8 @@ from raysearch.search.samplers import SAMPLERS
 from raysearch.search.trial_queue import TrialQueue
 from raysearch.study import Search
 
+pytestmark = pytest.mark.slow  # real runs, a browser, or many draws
+
 RTE = "glue/rte"
 NAMES = typing.get_args(Search.model_fields["sampler"].annotation)
 FINITE = {

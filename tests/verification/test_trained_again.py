@@ -15,6 +15,8 @@ from raysearch.run_folder import read_journal
 from raysearch.search import Run
 from raysearch.verification import verify
 
+pytestmark = pytest.mark.slow  # real runs, a browser, or many draws
+
 
 @pytest.fixture
 def hold_out():
