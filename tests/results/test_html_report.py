@@ -58,15 +58,16 @@ class Page(HTMLParser):
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """A finished run of two tasks on three lanes, stopped once and resumed on two."""
+    """A finished run of two tasks on three lanes, stopped once and resumed on two; its report."""
     folder = tmp_path_factory.mktemp("report") / "run"
     drive(folder, STUDY, lanes=3, most=9, outcome=search_end)
-    return drive(folder, STUDY, lanes=2, outcome=search_end)
+    drive(folder, STUDY, lanes=2, outcome=search_end)
+    write_exports(folder, report=True)
+    return folder
 
 
 @pytest.fixture(scope="module")
 def page(run):
-    write_exports(run, report=True)
     return Page((run / "report.html").read_text())
 
 
