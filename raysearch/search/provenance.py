@@ -31,8 +31,7 @@ def provenance(study: Study) -> dict[str, Any]:
     """Return versions, code and machine of a run, and the study, whose file may change later."""
     packages = ("ray", "torch", "transformers", "optuna", "pyarrow", "numpy", "tokenizers")
     return {
-        "raysearch": __version__,
-        "commit": _commit(),
+        **code_version(),
         "python": platform.python_version(),
         "packages": {name: _version(name) for name in packages},
         "machine": {"system": platform.platform(), **local_resources()},
@@ -65,8 +64,7 @@ def begin_session(folder: Path) -> None:
     session = {
         "began": _now(),
         "command": _shortened(command_line()),
-        "raysearch": __version__,
-        "commit": _commit(),
+        **code_version(),
         "packages": hashlib.sha256(lock.encode()).hexdigest()[:12],
         "machine": host_facts(),
     }

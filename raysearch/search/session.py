@@ -123,6 +123,7 @@ class Session:
         )
         self._broker: Any = broker
         self._recorded: dict[str, dict[str, Any]] = {}
+        self._recorded_lanes: set[tuple[str, int | None]] = set()
         with tempfile.TemporaryDirectory(prefix="raysearch-") as scratch:
             try:
                 with as_ctrl_c(signal.SIGTERM):
@@ -207,13 +208,24 @@ class Session:
         if record.is_over:
             self.curves.end(record)
             self._note_error(record)
-            self._record_facts()
+            self._record_facts(record)
         elif record.reports:
             self.curves.report(record)
         self.view.change(record)
 
-    def _record_facts(self) -> None:
-        """Add what preparation and workers have found out to the provenance, if it is new."""
+    def _record_facts(self, record: Record) -> None:
+        """Add what preparation and workers have found out to the provenance, if it is new.
+
+        The broker is asked after the first trial of a task in a lane, and after each trial that was
+        tried again, as its workers may be on another node then.
+
+        Args:
+            record: a trial that has ended.
+        """
+        lane = record.task, record.starts[-1].lane if record.starts else None
+        if lane in self._recorded_lanes and record.attempts <= 1:
+            return
+        self._recorded_lanes.add(lane)
         recorded: dict[str, Any] = ray.get(self._broker.recorded_facts.remote())
         facts = {"splits": self.preparation.facts, **recorded}
         if facts == self._recorded:

@@ -13,6 +13,7 @@ from xml.etree.ElementTree import Element
 from ... import tasks
 from ...run_folder import Record, Records
 from ...study import Study, TaskStudy
+from .. import analysis
 from ..formatting import column_title
 from ..leaderboard import is_complete, leaderboard, planned_trials
 from ..score_intervals import Intervals
@@ -179,25 +180,28 @@ def _task_section(content: PageContent, task: TaskStudy) -> Element:
     ranked = leaderboard(task, records)
     leader = ranked[0] if ranked else None
     confirmed = [r for r in ranked if r.trials[0].phase == "confirm"]
+    importance = analysis.importance(task, records)
+    expected = analysis.expected_performance(task, records)
     charts = [
         result_charts.seeds(task, confirmed or ranked[:1], content.intervals),
         result_charts.languages(task, leader, content.intervals),
         search_charts.history(task, records),
         *search_charts.learning_curves(task, records, leader),
         search_charts.parallel_coordinates(task, records),
-        search_charts.importance(task, records),
-        *search_charts.expected_performance(task, records),
+        search_charts.importance(task, importance),
+        *search_charts.expected_performance(task, expected),
     ]
     return _section(
         task.row.slug,
         f"{name} ({task.name})",
         *_paragraphs(_task_words(task, records, bool(confirmed))),
+        *_paragraphs(search_charts.undrawn(task, importance, expected)),
         _charts(charts),
     )
 
 
 def _task_words(task: TaskStudy, records: Records, confirmed: bool) -> list[str]:
-    """Return how far a task is, and why charts are missing."""
+    """Return how far a task is."""
     phases = planned_trials(task, records)
     over = {p: sum(r.is_over for r in records.of(task.name, p)) for p in phases}
     parts = [f"{over[phase]} of {count} trials of phase {phase}" for phase, count in phases.items()]
@@ -205,7 +209,7 @@ def _task_words(task: TaskStudy, records: Records, confirmed: bool) -> list[str]
     notes = [words]
     if not confirmed:
         notes.append("No configuration is confirmed over seeds yet: scores are of the search.")
-    return [*notes, *search_charts.undrawn(task, records)]
+    return notes
 
 
 def _lanes_section(content: PageContent) -> Element:

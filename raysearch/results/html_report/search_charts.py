@@ -238,9 +238,8 @@ def _dimension(task: TaskStudy, name: str, trials: Sequence[Record]) -> Dimensio
     )
 
 
-def importance(task: TaskStudy, records: Records) -> Chart | None:
+def importance(task: TaskStudy, found: analysis.Importance) -> Chart | None:
     """Return the chart of the importance of each hyperparameter; None if it cannot be told."""
-    found = analysis.importance(task, records)
     if not found.shares:
         return None
     rows = [
@@ -261,9 +260,8 @@ def importance(task: TaskStudy, records: Records) -> Chart | None:
     )
 
 
-def expected_performance(task: TaskStudy, records: Records) -> list[Chart]:
+def expected_performance(task: TaskStudy, found: analysis.ExpectedPerformance) -> list[Chart]:
     """Return the charts of the expected best score against trials and device hours."""
-    found = analysis.expected_performance(task, records)
     if len(found.scores) < 2:
         return []
     scores = [100 * score for score in found.scores]
@@ -299,13 +297,15 @@ def expected_performance(task: TaskStudy, records: Records) -> list[Chart]:
     return charts
 
 
-def undrawn(task: TaskStudy, records: Records) -> list[str]:
+def undrawn(
+    task: TaskStudy, shares: analysis.Importance, expected: analysis.ExpectedPerformance
+) -> list[str]:
     """Return why charts of the search are missing, in sentences."""
     notes = []
     if not task.space:
         notes.append("Nothing was searched: the study fixes every hyperparameter.")
-    elif not (found := analysis.importance(task, records)).shares:
-        notes += found.notes
-    if len(analysis.expected_performance(task, records).scores) < 2:
+    elif not shares.shares:
+        notes += shares.notes
+    if len(expected.scores) < 2:
         notes.append("Expected performance needs two trials of the search with scores.")
     return notes
