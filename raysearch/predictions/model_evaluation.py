@@ -17,7 +17,7 @@ from ..errors import InputError, Problem, shorten, unknown_name
 from ..heads import HEADS
 from ..models import finetuned
 from ..run_folder import dev_predictions
-from ..run_folder.report import dev_scores
+from ..run_folder.report import dev_scores, is_gap, splits_of
 from ..study.overrides import parse_settings
 from ..tasks import TASKS, Split, Task
 from ..tasks import get as get_task
@@ -245,13 +245,11 @@ def _dev_score(
 ) -> DevScore:
     """Return a score with its interval over the examples of its splits."""
     task = job.task
-    split, _, metric = name.removeprefix("dev.").rpartition(".")
-    counted = {**tables} if split in ("mean", "gap") else {}
-    if not counted:
-        counted = {split or task.dev[0].name: tables[split or task.dev[0].name]}
+    names = splits_of(name, [split.name for split in task.dev])
+    counted = {split: tables[split] for split in names if split in tables}
     low = high = None
-    if split != "gap":
-        threshold = job.hyper.null_threshold
+    if not is_gap(name):
+        metric, threshold = name.rpartition(".")[2], job.hyper.null_threshold
         sample, samples = dev_predictions.score_sample(counted, task, metric, threshold)
         interval = statistics.interval([sample], samples)
         low, high = interval.low, interval.high

@@ -17,7 +17,14 @@ from ..tasks.glue import AVERAGED
 from . import formatting
 from .leaderboard import RankedConfiguration, is_complete, leaderboard
 from .paired_predictions import aligned, example_points, p_value, refusal
-from .score_intervals import RunIntervals, Tables, aggregate_of, in_order_of_seeds, models
+from .score_intervals import (
+    RunIntervals,
+    Tables,
+    aggregate_of,
+    in_order_of_seeds,
+    models,
+    same_seeds,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -217,21 +224,19 @@ def _compare_task(runs: _Runs, name: str, seed: int) -> list[ComparedScore]:
     if first != second:
         text = f"A prints the {first} over seeds and B the {second}"
         raise refusal(f"{text}: give both study.yaml the same `confirm: report`")
-    seeds = [sorted(record.seed for record in winner.trials) for winner in winners]
-    paired = seeds[0] == seeds[1] and len(seeds[0]) > 1
     winners = [in_order_of_seeds(winner) for winner in winners]
     one, other = (
         _Side(run=run, task=task, winner=winner)
         for run, task, winner in zip(runs, resolved, winners, strict=True)
     )
     return [
-        _compare_score(one, other, score, seed, paired)
+        _compare_score(one, other, score, seed)
         for score in printed_scores(one.task)
         if score in one.winner.scores and score in other.winner.scores
     ]
 
 
-def _compare_score(one: _Side, other: _Side, name: str, seed: int, paired: bool) -> ComparedScore:
+def _compare_score(one: _Side, other: _Side, name: str, seed: int) -> ComparedScore:
     """Return one score of a task.
 
     Raises:
@@ -245,7 +250,7 @@ def _compare_score(one: _Side, other: _Side, name: str, seed: int, paired: bool)
         example_points(one.task, one.winner.trials, name, first),
         example_points(other.task, other.winner.trials, name, second),
     )
-    p = None
+    paired, p = same_seeds(one.winner, other.winner), None
     if points[0] is not None and points[1] is not None:
         keys = [sample for sample, _ in ours[0].measures]
         p = p_value(points[0], points[1], keys, samples)

@@ -7,6 +7,7 @@ in which trials end nor a restart changes it.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from statistics import fmean
 
 from ..run_folder import Record
@@ -73,6 +74,11 @@ class Plan:
     to_come: int
     competing: tuple[Configuration, ...]
     choice: Choice | None
+
+    @cached_property
+    def keys(self) -> frozenset[Key]:
+        """The configuration's key and the seed of each trial, see `trial_key`."""
+        return frozenset((configuration_key(point), seed) for point, seed in self.trials)
 
 
 def configuration_key(configuration: Configuration) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 from .. import metrics
 from ..run_folder import Phase, Record, Records
 from ..run_folder.outcomes import counts, has_model
+from ..run_folder.report import is_gap
 from ..run_folder.trial_records import Session
 from ..study import TaskStudy
 from .confirmation import (
@@ -178,8 +179,7 @@ def planned_trials(task: TaskStudy, records: Records) -> dict[Phase, int]:
     confirmed = expected_trials(confirm, top, published=confirm.published and bool(space))
     if sum(record.is_over for record in begun) >= search:
         plan = confirmation(task, records)
-        planned = {(configuration_key(point), seed) for point, seed in plan.trials}
-        unplanned = [r for r in records.of(task.name, "confirm") if trial_key(r) not in planned]
+        unplanned = [r for r in records.of(task.name, "confirm") if trial_key(r) not in plan.keys]
         confirmed = len(plan.trials) + plan.to_come + len(unplanned)
     teachers = records.of(task.name, "teach")
     planned_counts: dict[Phase, int] = {"search": search, "confirm": confirmed}
@@ -193,8 +193,7 @@ def is_complete(task: TaskStudy, records: Records) -> bool:
         return False
     plan = confirmation(task, records)
     over = {trial_key(r) for r in records.of(task.name, "confirm") if r.is_over}
-    trials = {(configuration_key(point), seed) for point, seed in plan.trials}
-    return not plan.to_come and trials <= over
+    return not plan.to_come and plan.keys <= over
 
 
 def searched_hours(records: Records) -> float:
@@ -265,6 +264,6 @@ def _score(task: TaskStudy, record: Record, name: str) -> float | None:
     A gap between languages has no worst value, so a diverged trial has None.
     """
     if record.status == "diverged":
-        return None if "gap" in name.split(".") else metrics.worst(name.rpartition(".")[2])
+        return None if is_gap(name) else metrics.worst(name.rpartition(".")[2])
     score = record.scores_at(task.study.search.select).get(name)
     return record.score if score is None and name == task.selection_metric else score

@@ -11,6 +11,7 @@ from typing import Any
 
 from ..errors import InputError
 from ..run_folder import Record
+from ..run_folder.report import is_gap, splits_of
 from ..storage import file_inside, inside, kind_of, open_regular, read_json, write_atomically
 from ..study import TaskStudy
 from ..study.model_names import scratch_shape
@@ -18,6 +19,7 @@ from ..tasks.sources import source_of
 from . import formatting
 from .leaderboard import RankedConfiguration
 from .paper_table import hyperparameter_values
+from .score_cells import format_interval
 from .score_intervals import Intervals
 from .table_formats import escape_markdown
 
@@ -121,11 +123,10 @@ def _results(task: TaskStudy, leader: RankedConfiguration, intervals: Intervals)
     from huggingface_hub import EvalResult
 
     source, results = source_of(task.row), []
-    split_of = {split.name: split for split in task.row.dev}
+    dev = [split.name for split in task.row.dev]
     for name, value in leader.scores.items():
-        part, _, rest = name.partition(".")
-        prefix, _, metric = rest.rpartition(".")
-        if part != "dev" or metric not in task.row.metrics or "gap" in prefix:
+        metric = name.rpartition(".")[2]
+        if not name.startswith("dev.") or metric not in task.row.metrics or is_gap(name):
             continue
         found = intervals(task, leader, name)
         arguments = {
@@ -133,14 +134,14 @@ def _results(task: TaskStudy, leader: RankedConfiguration, intervals: Intervals)
             "seeds": [record.seed for record in leader.trials],
             "interval_95": [found.low, found.high] if found else None,
         }
-        split = prefix if prefix in split_of or prefix == "mean" else task.row.dev[0].name
+        splits = splits_of(name, dev)
         results.append(
             EvalResult(
                 task_type=_PIPELINES.get(task.row.facts.output, "other"),
                 dataset_type=source.hub or task.row.slug,
                 dataset_name=task.name,
                 dataset_config=source.hub_config or None,
-                dataset_split=split,
+                dataset_split=splits[0] if len(splits) == 1 else "mean",
                 metric_type=metric,
                 metric_name=metric,
                 metric_value=value,
@@ -164,8 +165,7 @@ def _lines(
     found = intervals(task, leader, metric)
     within = "not known: dev predictions were not kept for every seed"
     if found:
-        ends = [formatting.format_percent(end, 2) for end in (found.low, found.high)]
-        within = " to ".join(ends)
+        within = format_interval(found, 2)
     spread = formatting.format_percent(leader.standard_deviation, 2)
     seeds = ", ".join(str(record.seed) for record in leader.trials)
     settings = hyperparameter_values(task, leader.trials[0])

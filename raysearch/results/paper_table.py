@@ -28,7 +28,7 @@ from .optimism import optimism_notes
 from .published_rows import comparison_rows
 from .published_setting import published_setting_notes, published_setting_rows
 from .published_table import published_table
-from .score_cells import interval_cell, score_cell, selecting_cell, selecting_scores
+from .score_cells import interval_cell, result_cell, result_scores, score_cell
 from .score_intervals import Differences, Intervals, no_difference, no_interval
 from .table_rows import BLANK, UNKNOWN, Cell, Row, Table
 
@@ -142,10 +142,10 @@ def _result_rows(study: Study, leaders: Leaders) -> list[Row]:
     def spread(task: Task, leader: RankedConfiguration) -> Cell:
         if len(leader.trials) < 2:
             return UNKNOWN
-        return selecting_cell(study.resolve(task.name), leader.standard_deviations)
+        return result_cell(study.resolve(task.name), leader.standard_deviations)
 
     return [
-        row("Result", lambda task, leader: selecting_cell(study.resolve(task.name), leader.scores)),
+        row("Result", lambda task, leader: result_cell(study.resolve(task.name), leader.scores)),
         row("Spread", spread),
         row("Seeds", lambda _, leader: Cell(format_seed_count(leader), len(leader.trials))),
     ]
@@ -156,7 +156,7 @@ def _interval_rows(study: Study, leaders: Leaders, intervals: Intervals) -> list
     cells = []
     for name, leader in leaders.items():
         task = study.resolve(name)
-        names = selecting_scores(task)
+        names = result_scores(task)
         cells.append(interval_cell([intervals(task, leader, n) if leader else None for n in names]))
     return [Row(name=INTERVAL, cells=tuple(cells))] if any(cell.value for cell in cells) else []
 

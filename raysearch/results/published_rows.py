@@ -17,6 +17,8 @@ from .score_intervals import Intervals, no_interval
 from .table_rows import BLANK, UNKNOWN, Cell, Row
 
 RowsAndNotes = tuple[list[Row], list[str]]
+PUBLISHED = " (published)"  # ends the name of a published row
+DIFFERENCE = "difference"  # the row below it
 VERDICT = "verdict"  # the row below a difference
 
 
@@ -70,7 +72,7 @@ def comparison_rows(
     rows: list[Row] = []
     for system in study.published:
         for metric in (None, *further_metrics(study, system)):
-            name = f"{system.row} {metric} (published)" if metric else f"{system.row} (published)"
+            name = f"{system.row} {metric}{PUBLISHED}" if metric else f"{system.row}{PUBLISHED}"
             row = published_row(study, system, metric, name, average)
             if any(cell.value is not None for cell in row.cells):
                 rows += [row, _difference_row(study, system, metric, leaders, average)]
@@ -134,7 +136,7 @@ def _difference_row(
         cells.append(Cell("/".join(texts), value) if known else UNKNOWN)
     if average:
         cells.append(_average(first, sign=True) if metric is None else BLANK)
-    return Row(name="difference", cells=tuple(cells))
+    return Row(name=DIFFERENCE, cells=tuple(cells))
 
 
 def _verdict_rows(

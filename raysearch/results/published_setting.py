@@ -11,7 +11,7 @@ from ..study import Study, TaskStudy
 from . import formatting
 from .confirmation import configuration_key
 from .leaderboard import RankedConfiguration, is_complete, published_setting
-from .score_cells import interval_cell, selecting_cell, selecting_scores, values_cell
+from .score_cells import interval_cell, result_cell, result_scores, values_cell
 from .score_intervals import Differences, Intervals
 from .table_rows import UNKNOWN, Cell, Row
 
@@ -79,8 +79,8 @@ def _cells(
     """Return the cells of one task, one for each row."""
     if theirs is None:
         return [UNKNOWN] * 4
-    names = selecting_scores(task)
-    score = selecting_cell(task, theirs.scores)
+    names = result_scores(task)
+    score = result_cell(task, theirs.scores)
     interval = interval_cell([intervals(task, theirs, name) for name in names])
     if leader is None:
         return [score, interval, UNKNOWN, UNKNOWN]

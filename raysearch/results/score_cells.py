@@ -12,7 +12,7 @@ from . import formatting
 from .table_rows import Cell
 
 
-def selecting_scores(task: TaskStudy) -> list[str]:
+def result_scores(task: TaskStudy) -> list[str]:
     """Return the names of the scores that stand in a cell of results.
 
     It is the printed metric; of several dev splits that are not languages, of all of them.
@@ -22,9 +22,9 @@ def selecting_scores(task: TaskStudy) -> list[str]:
     return [f"dev.{name}" for name in formatting.dev_names(task.row, task.row.metric)]
 
 
-def selecting_cell(task: TaskStudy, scores: Mapping[str, float]) -> Cell:
-    """Return the cell of the scores that `selecting_scores` names."""
-    return values_cell([scores.get(name) for name in selecting_scores(task)])
+def result_cell(task: TaskStudy, scores: Mapping[str, float]) -> Cell:
+    """Return the cell of the scores that `result_scores` names."""
+    return values_cell([scores.get(name) for name in result_scores(task)])
 
 
 def score_cell(task: Task, metric: str, scores: Mapping[str, float]) -> Cell:
@@ -32,9 +32,10 @@ def score_cell(task: Task, metric: str, scores: Mapping[str, float]) -> Cell:
     return values_cell([scores.get(f"dev.{name}") for name in formatting.dev_names(task, metric)])
 
 
-def format_interval(interval: Interval) -> str:
+def format_interval(interval: Interval, digits: int = 1) -> str:
     """Return the ends of an interval in percent: "86.0 to 90.3"."""
-    return " to ".join(formatting.format_percent(end) for end in (interval.low, interval.high))
+    ends = (interval.low, interval.high)
+    return " to ".join(formatting.format_percent(end, digits) for end in ends)
 
 
 def interval_cell(intervals: Sequence[Interval | None]) -> Cell:

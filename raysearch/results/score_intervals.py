@@ -13,6 +13,7 @@ import numpy as np
 from .. import metrics, statistics
 from ..errors import InputError, Problem
 from ..run_folder import Record
+from ..run_folder.report import is_gap, splits_of
 from ..statistics import Interval, Sample, ScoreSample
 from ..study import TaskStudy
 from . import formatting
@@ -109,9 +110,8 @@ class RunIntervals:
             drawn = statistics.interval(seeds[0], samples, aggregate=aggregate)
             lowest = metrics.worst(name.rpartition(".")[2])  # Student's t knows no bounds
             return replace(drawn, low=max(drawn.low, lowest), high=min(drawn.high, 1.0))
-        first, second = ([record.seed for record in ranked.trials] for ranked in systems)
         return statistics.difference(
-            seeds[0], seeds[1], samples, aggregate=aggregate, paired=first == second
+            seeds[0], seeds[1], samples, aggregate=aggregate, paired=same_seeds(*systems)
         )
 
     def _note_incomplete(self, task: TaskStudy, ranked: RankedConfiguration) -> None:
@@ -146,25 +146,22 @@ class RunIntervals:
 
     def without_predictions(self, ranked: RankedConfiguration) -> list[Record]:
         """Return the trials of a configuration whose predictions the run folder does not have."""
-        from ..run_folder import dev_predictions
+        return [record for record in ranked.trials if self._kept(record) is None]
 
-        for record in ranked.trials:
-            if record.id not in self._tables:
-                self._tables[record.id] = dev_predictions.read(self._folder, record)
-        return [record for record in ranked.trials if self._tables[record.id] is None]
-
-    def _splits(self, task: TaskStudy, record: Record, name: str) -> Tables | None:
-        """Return the tables of the splits of a score; None if they were not kept."""
+    def _kept(self, record: Record) -> Tables | None:
+        """Return the predictions of a trial by dev split, read once; None if they were not kept."""
         from ..run_folder import dev_predictions  # pyarrow, which other tables do not need
 
         if record.id not in self._tables:
             self._tables[record.id] = dev_predictions.read(self._folder, record)
-        tables = self._tables[record.id]
-        prefix = name.removeprefix("dev.").rpartition(".")[0]
-        if tables is None or prefix == "gap":
+        return self._tables[record.id]
+
+    def _splits(self, task: TaskStudy, record: Record, name: str) -> Tables | None:
+        """Return the tables of the splits of a score; None if they were not kept."""
+        tables = self._kept(record)
+        if tables is None or is_gap(name):
             return None
-        first = task.row.dev[0].name
-        wanted = [split.name for split in task.row.dev] if prefix == "mean" else [prefix or first]
+        wanted = splits_of(name, [split.name for split in task.row.dev])
         missing = [split for split in wanted if split not in tables]
         if missing:
             raise _misfit(record, f"it has no predictions of {', '.join(missing)}")
@@ -174,6 +171,11 @@ class RunIntervals:
 def in_order_of_seeds(ranked: RankedConfiguration) -> RankedConfiguration:
     """Return a configuration with its trials in the order of their seeds, as pairs need them."""
     return replace(ranked, trials=tuple(sorted(ranked.trials, key=lambda record: record.seed)))
+
+
+def same_seeds(first: RankedConfiguration, second: RankedConfiguration) -> bool:
+    """Return whether two configurations, both in the order of their seeds, have the same ones."""
+    return [r.seed for r in first.trials] == [r.seed for r in second.trials]
 
 
 def aggregate_of(task: TaskStudy) -> statistics.Aggregate:

@@ -3,7 +3,7 @@
 It is apart from the trainer because it leaves the worker for processes without torch.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from .. import metrics
@@ -49,6 +49,22 @@ class Report:
     def progress(self) -> float:
         """Return the share of the schedule that is done."""
         return self.step / self.steps
+
+
+def splits_of(name: str, splits: Sequence[str]) -> list[str]:
+    """Return the dev splits that a score of `dev_scores` is of.
+
+    Args:
+        name: the score: "dev.accuracy", "dev.mismatched.accuracy", "dev.mean.f1".
+        splits: the dev splits; the first one selects.
+    """
+    prefix = name.partition(".")[2].rpartition(".")[0]
+    return [*splits] if prefix in ("mean", "gap") else [prefix or splits[0]]
+
+
+def is_gap(name: str) -> bool:
+    """Return whether a score is a gap between languages, which has neither bounds nor interval."""
+    return "gap" in name.split(".")
 
 
 def dev_scores(

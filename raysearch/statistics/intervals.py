@@ -155,7 +155,7 @@ def interval(
     """
     system = _System(seeds, samples, aggregate)
     drawn = _combine([system], samples, draws, seed)
-    low, high, error = _ends(drawn, level)
+    low, high, error = ends(drawn, level)
     return Interval(value=system.value, low=low, high=high, error=error, seeds=len(seeds))
 
 
@@ -179,7 +179,7 @@ def difference(
     systems = [_System(second, samples, aggregate), _System(first, samples, aggregate)]
     paired = paired and len(first) > 1
     drawn = _combine(systems, samples, draws, seed, paired)
-    low, high, error = _ends(drawn, level)
+    low, high, error = ends(drawn, level)
     return Difference(
         value=systems[0].value - systems[1].value,
         low=low,
@@ -200,7 +200,7 @@ def average(differences: Sequence[Difference], level: float = LEVEL) -> Differen
         level: the share of such intervals that hold the true mean.
     """
     drawn: Floats = np.mean([one.drawn for one in differences], axis=0)
-    low, high, error = _ends(drawn, level)
+    low, high, error = ends(drawn, level)
     return Difference(
         value=float(np.mean([one.value for one in differences])),
         low=low,
@@ -295,7 +295,7 @@ def _seed_parts(
             normal = shared * normal + np.sqrt(1 - shared**2) * fresh
         else:
             normal = fresh
-            scale = np.sqrt((count - 1) / random.chisquare(count - 1, draws))
+            scale = student_scale(count, draws, random)
         part = sign * system.seed_part(normal)
         total, certain = total + scale * part, certain + part
     return total, float(certain.var())
@@ -308,7 +308,13 @@ def _correlation(first: Floats, second: Floats) -> float:
     return min(1.0, max(-1.0, float(x @ y) / root)) if root > 0 else 0.0
 
 
-def _ends(drawn: Floats, level: float) -> tuple[float, float, float]:
+def student_scale(seeds: int, draws: int, random: np.random.Generator) -> Floats:
+    """Return by what the spread of so many seeds may be wrong, [draws], as Student's t has it."""
+    scale: Floats = np.sqrt((seeds - 1) / random.chisquare(seeds - 1, draws))
+    return scale
+
+
+def ends(drawn: Floats, level: float) -> tuple[float, float, float]:
     """Return low, high and standard error of draws.
 
     The error is that of a normal score with an interval of this width: of two or three seeds the

@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 
-from .intervals import LEVEL, SIGHT, Aggregate
+from .intervals import LEVEL, SIGHT, Aggregate, ends, student_scale
 
 # The assumed standard deviation of scores over seeds: that of BERT-large on MRPC as NVIDIA prints
 # it, which falls with the square root of the number of training examples.
@@ -67,10 +67,9 @@ def _measured_error(aggregate: Aggregate, seeds: int) -> float:
         return aggregate_error(aggregate, seeds)
     random = np.random.default_rng(0)
     aggregated = aggregate(random.standard_normal((seeds, _DRAWS)))
-    scale = np.sqrt((seeds - 1) / random.chisquare(seeds - 1, _DRAWS))
-    drawn = (aggregated - aggregated.mean()) * scale
-    low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return float(high - low) / (2 * EACH_WAY)
+    scale = student_scale(seeds, _DRAWS, random)
+    _, _, error = ends((aggregated - aggregated.mean()) * scale, LEVEL)
+    return error
 
 
 def aggregate_error(aggregate: Aggregate, seeds: int) -> float:

@@ -198,10 +198,11 @@ def _text_check(
         stored = file.read(_MAX_TEXT).decode("utf-8", "backslashreplace")
     if stored == computed:
         return Check(what="tables", place=place, verdict="holds")
-    old_numbers, new_numbers = (_row_numbers(text, rows) for text in (computed, stored))
-    for (name, old_row), (_, new_row) in zip(old_numbers, new_numbers, strict=False):
-        if len(old_numbers) == len(new_numbers) and old_row != new_row:
-            return _differs(f"{place} row {name}", old_row, new_row, "")
+    old_rows, new_rows = (_row_numbers(text, rows) for text in (computed, stored))
+    if len(old_rows) == len(new_rows):
+        for (name, old_row), (_, new_row) in zip(old_rows, new_rows, strict=True):
+            if old_row != new_row:
+                return _differs(f"{place} row {name}", old_row, new_row, "")
     old, new = computed.splitlines(), stored.splitlines()
     index = next((n for n, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), None)
     index = min(len(old), len(new)) if index is None else index

@@ -7,12 +7,12 @@ from ... import __version__, tasks
 from .. import formatting
 from ..leaderboard import RankedConfiguration
 from ..paper_table import hyperparameter_values
-from ..published_rows import VERDICT
+from ..published_rows import DIFFERENCE, PUBLISHED, VERDICT
 from ..run_results import RunResults
+from ..score_cells import format_interval
 from .document import Point
 
 _NO_RESULT = "no result"
-_PUBLISHED = " (published)"
 
 
 def validation_point(run: RunResults) -> Point:
@@ -76,8 +76,7 @@ def result_point(run: RunResults) -> Point:
         interval = run.intervals(task, leader, metric)
         within = "no interval, as dev predictions were not kept for every seed"
         if interval:
-            ends = [formatting.format_percent(end, 2) for end in (interval.low, interval.high)]
-            within = f"95 % interval {ends[0]} to {ends[1]}"
+            within = f"95 % interval {format_interval(interval, 2)}"
         score = formatting.format_percent(leader.score, 2)
         spread = formatting.format_percent(leader.standard_deviation, 2)
         texts.append(f"{column}: {task.row.metric} {score} ({over}, sd {spread}; {within})")
@@ -108,9 +107,9 @@ def verdict_point(run: RunResults) -> Point:
     published = ""
     for row in run.table.rows:
         kind = row.name
-        if row.name.endswith(_PUBLISHED):
-            published, kind = row.name.removesuffix(_PUBLISHED), "theirs"
-        elif row.name not in ("difference", VERDICT):
+        if row.name.endswith(PUBLISHED):
+            published, kind = row.name.removesuffix(PUBLISHED), "theirs"
+        elif row.name not in (DIFFERENCE, VERDICT):
             continue
         for index, column in enumerate(run.table.columns):
             if row.cells[index].value is not None:
