@@ -15,7 +15,6 @@ from ..storage import file_inside, inside, kind_of
 from ..study import Study
 from ..tasks import Task
 
-FOLDER = "predictions"  # in a task's folder of a run
 EXTENSION = ".parquet"
 
 
@@ -83,7 +82,7 @@ def is_run(path: Path) -> bool:
 
 def count_kept(run: Path, task: Task) -> int:
     """Return how many trials of a task have kept predictions in a run folder."""
-    folder = inside(run, task.slug, FOLDER)
+    folder = inside(run, task.slug, opening.PREDICTIONS)
     return len([*folder.glob(f"*{EXTENSION}")]) if folder.is_dir() else 0
 
 
@@ -99,15 +98,15 @@ def find_kept(task: Task, path: Path) -> tuple[list[KeptFile], list[str]]:
     """
     folder = path if path.is_dir() else path.parent
     if is_run(path):
-        folder = inside(path, task.slug, FOLDER)
+        folder = inside(path, task.slug, opening.PREDICTIONS)
         if not folder.is_dir():
             raise _no_files(task, path)
     elif path.is_dir() and path.name == task.slug and is_run(path.parent):  # the task's folder
-        if not (path / FOLDER).is_dir():
+        if not (path / opening.PREDICTIONS).is_dir():
             raise _no_files(task, path.parent)
-        return find_kept(task, path / FOLDER)
+        return find_kept(task, path / opening.PREDICTIONS)
     run = folder.parent.parent
-    if folder.name != FOLDER or not is_run(run):
+    if folder.name != opening.PREDICTIONS or not is_run(run):
         paths = sorted(folder.glob(f"*{EXTENSION}")) if path.is_dir() else [path]
         return [KeptFile(path=file) for file in paths], []
     searched, records = study.load(opening.study_file(run)), run_folder.read_journal(run)
@@ -120,8 +119,11 @@ def find_kept(task: Task, path: Path) -> tuple[list[KeptFile], list[str]]:
     if not path.is_dir():
         return [KeptFile(path=path, record=trials.get(path.stem), searched=searched)], notes
     files = [
-        KeptFile(path=file_inside(run, task.slug, FOLDER, f"{name}{EXTENSION}"), record=record,
-                 searched=searched)
+        KeptFile(
+            path=file_inside(run, task.slug, opening.PREDICTIONS, f"{name}{EXTENSION}"),
+            record=record,
+            searched=searched,
+        )
         for name, record in trials.items()
         if kind_of(folder / f"{name}{EXTENSION}") is not None
     ]  # fmt: skip

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import InputError, Problem
+from ..results import formatting
 from ..run_folder.report import dev_scores
 from ..tasks import Task
 from .error_collection import join_errors
@@ -166,16 +167,8 @@ def _table(result: KeptScores) -> list[str]:
         scores = ["-" if value is None else f"{100 * value:.2f}" for value in cells]
         seed = "-" if trial.seed is None else str(trial.seed)
         rows.append([trial.trial, trial.phase or "-", seed, *scores])
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     title = f"{result.task}, kept dev predictions of {len(result.trials)} trials, in percent"
-    lines = [
-        "  ".join(
-            cell.ljust(width) if column < 2 else cell.rjust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in rows
-    ]
-    return [title, *lines]
+    return [title, *formatting.aligned(rows, left=2)]
 
 
 def _note_lines(result: KeptScores) -> list[str]:

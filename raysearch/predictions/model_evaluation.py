@@ -16,6 +16,7 @@ from ..data.encoding_cache import example_ends
 from ..errors import InputError, Problem, shorten, unknown_name
 from ..heads import HEADS
 from ..models import finetuned
+from ..results import formatting
 from ..run_folder import dev_predictions
 from ..run_folder.report import dev_scores, is_gap, splits_of
 from ..study.overrides import parse_settings
@@ -266,14 +267,7 @@ def plain_text(result: Evaluation) -> str:
             ends = f"{100 * score.low:.2f} to {100 * score.high:.2f}"
         count, value = f"{score.examples:,}", f"{100 * score.value:.2f}"
         rows.append((score.task, score.name.removeprefix("dev."), count, value, ends))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = [
-        "  ".join(
-            cell.ljust(width) if column < 2 else cell.rjust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in rows
-    ]
+    lines = formatting.aligned(rows, left=2)
     lines.append("95 %: the interval over dev examples, of this one model")
     lines += [str(path) for path in result.files]
     return "\n".join([*lines, *(f"note: {note}" for note in result.notes)])

@@ -38,6 +38,23 @@ def format_setting(setting: object) -> str:
     return str(setting)
 
 
+def aligned(rows: Sequence[Sequence[str]], left: int) -> list[str]:
+    """Return rows of texts as lines with aligned columns.
+
+    Args:
+        rows: the texts, as many in each row.
+        left: how many columns begin at the same place; the others end at it.
+    """
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            cell.ljust(width) if column < left else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in rows
+    ]
+
+
 def name_seeds(numbers: Sequence[int]) -> str:
     """Return seeds by their numbers: "seed 11", "seeds 11, 12"."""
     return f"seed{'s' * (len(numbers) > 1)} {', '.join(map(str, numbers))}"

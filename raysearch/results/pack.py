@@ -13,7 +13,7 @@ from typing import Any
 from .. import study as studies
 from .. import tasks
 from ..errors import InputError, Problem, printable
-from ..run_folder import JOURNAL_NAME, Record, Records, dev_predictions, opening, refuse_running
+from ..run_folder import JOURNAL_NAME, Record, Records, opening, refuse_running
 from ..run_folder.trial_identity import check_identity
 from ..storage import ZipWriter, all_inside, kind_of, new_zip, open_regular
 from ..study import Study
@@ -118,7 +118,7 @@ def _names(folder: Path, searched: Study, records: Records, *, weights: bool) ->
         slug = tasks.get(task).slug
         names += [f"{slug}/{name}" for name in _TASK_FILES]
         kept: list[Record] = records.of(task)
-        names += [f"{slug}/{dev_predictions.FOLDER}/{record.id}.parquet" for record in kept]
+        names += [f"{slug}/{opening.PREDICTIONS}/{record.id}.parquet" for record in kept]
         winner = folder / slug / "best"
         files = [CARD]
         if weights and kind_of(winner) == "a folder":
@@ -183,7 +183,9 @@ def _completeness(searched: Study, paths: Mapping[str, Path], whole: bool) -> It
     if opening.TABLES[0] not in paths:
         yield "there is no table yet; `raysearch table` writes it, and best.yaml"
     for task in searched.tasks:
-        if not any(name.startswith(f"{tasks.get(task).slug}/predictions/") for name in paths):
+        if not any(
+            name.startswith(f"{tasks.get(task).slug}/{opening.PREDICTIONS}/") for name in paths
+        ):
             yield f"{task}: no dev predictions were kept"
 
 
@@ -197,9 +199,9 @@ def _left_out(folder: Path, searched: Study, packed: set[str], *, weights: bool)
                 name = f"{path.name}/{below.name}"
                 if below.name in _TASK_NOT_NEEDED and not (below.name == "best" and weights):
                     own.append(name)
-                elif name not in packed and below.name not in (dev_predictions.FOLDER, "best"):
+                elif name not in packed and below.name not in (opening.PREDICTIONS, "best"):
                     unknown.append(name)
-                if below.name == dev_predictions.FOLDER or (below.name == "best" and weights):
+                if below.name == opening.PREDICTIONS or (below.name == "best" and weights):
                     unknown += _not_packed(folder, below, packed)
         elif path.name in _NOT_NEEDED:
             own.append(path.name)

@@ -28,13 +28,12 @@ from ..metrics.bootstrap_metrics import (
     tag_measure,
 )
 from ..statistics import Sample, ScoreSample
-from ..storage import file_inside, folder_inside, open_regular, write_atomically
+from ..storage import file_inside, folder_inside, write_atomically
 from ..tasks import Task
+from .opening import PREDICTIONS
+from .parquet_files import read_table
 from .trial_records import Record
 
-FOLDER = "predictions"  # in a task's folder
-MAX_ROWS = 10**7  # of a file that is read: no dev split is near it
-MAX_BYTES = 2**30  # of its columns, without compression
 # The columns of each kind of prediction, besides `split` and `id`.
 _NAMED = {"split": pa.string(), "id": pa.string()}
 _CLASSES = {"prediction": pa.float64(), "gold": pa.float64()}
@@ -124,7 +123,7 @@ def write(folder: Path, record: Record, content: bytes) -> Path:
         InputError: a link is in its place.
         OSError: it cannot be written.
     """
-    names = tasks.get(record.task).slug, FOLDER
+    names = tasks.get(record.task).slug, PREDICTIONS
     folder_inside(folder, *names)
     path = file_inside(folder, *names, f"{record.id}.parquet")
     write_atomically(path, content)
@@ -137,8 +136,15 @@ def read(folder: Path, record: Record) -> dict[str, pa.Table] | None:
     Raises:
         InputError: the file is damaged, or holds something else.
     """
-    path = file_inside(folder, tasks.get(record.task).slug, FOLDER, f"{record.id}.parquet")
-    return read_file(path, tasks.get(record.task)) if path.is_file() else None
+    path = file_inside(folder, tasks.get(record.task).slug, PREDICTIONS, f"{record.id}.parquet")
+    if not path.is_file():
+        return None
+    try:
+        return read_file(path, tasks.get(record.task))
+    except InputError as error:
+        hint = "; remove the file, and the table does without its interval"
+        problems = [Problem(location=p.location, text=p.text + hint) for p in error.problems]
+        raise InputError(error.source, problems) from None
 
 
 def read_file(path: Path, task: Task) -> dict[str, pa.Table]:
@@ -148,11 +154,7 @@ def read_file(path: Path, task: Task) -> dict[str, pa.Table]:
         InputError: the file cannot be read, is damaged, or holds something else.
     """
     try:
-        with open_regular(path) as file:
-            content = pa.BufferReader(file.read())
-        _check_size(path, parquet.read_metadata(content))
-        table = parquet.read_table(content)
-        table.validate(full=True)  # texts are UTF-8, offsets of lists lie inside
+        table = read_table(path)
         _check_columns(path, table, {**_NAMED, **_columns_of(task)})
     except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
         raise _misfit(path, str(error).splitlines()[0]) from None
@@ -277,14 +279,6 @@ def _columns_of(task: Task) -> dict[str, pa.DataType]:
     return _TOKENS if facts.masks_tokens else _CLASSES
 
 
-def _check_size(path: Path, metadata: parquet.FileMetaData) -> None:
-    """Refuse a file that would take more memory than any dev split, before it is read."""
-    groups = (metadata.row_group(index) for index in range(metadata.num_row_groups))
-    size = sum(group.total_byte_size for group in groups)
-    if metadata.num_rows > MAX_ROWS or size > MAX_BYTES:
-        raise _misfit(path, f"{metadata.num_rows:,} rows in {size:,} bytes are too many")
-
-
 def _check_columns(path: Path, table: pa.Table, types: dict[str, pa.DataType]) -> None:
     """Refuse a table with other columns, with empty cells, or without rows."""
     columns = dict(zip(table.column_names, table.columns, strict=True))
@@ -299,5 +293,4 @@ def _check_columns(path: Path, table: pa.Table, types: dict[str, pa.DataType]) -
 
 
 def _misfit(path: Path, text: str) -> InputError:
-    problem = f"{text}; remove the file, and the table does without its interval"
-    return InputError(str(path), [Problem(location="predictions", text=problem)])
+    return InputError(str(path), [Problem(location="predictions", text=text)])

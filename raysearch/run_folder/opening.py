@@ -21,6 +21,7 @@ from . import trial_identity
 from .trial_records import Record, Records
 
 STUDY, PROVENANCE = "study.yaml", "provenance.json"
+PREDICTIONS = "predictions"  # in a task's folder: the kept dev predictions of its trials
 LOCK = "requirements.lock"  # the packages of the last session
 TABLES = ("table.md", "table.tex", "table.csv", "table.json")
 RESULTS = ("trials.parquet", "best.yaml")  # of a task; written only if there are trials

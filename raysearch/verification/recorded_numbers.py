@@ -21,7 +21,8 @@ from ..results.paper_table import INTERVAL
 from ..results.run_results import read_run
 from ..results.table_formats import to_json
 from ..results.table_rows import Table
-from ..run_folder import JOURNAL_NAME, Record, Records, dev_predictions
+from ..run_folder import JOURNAL_NAME, Record, Records, dev_predictions, opening
+from ..run_folder.parquet_files import read_table
 from ..run_folder.report import dev_scores
 from ..storage import file_inside, kind_of, open_regular, parse_json, read_json
 from ..study import Study, TaskStudy
@@ -80,7 +81,7 @@ def prediction_checks(folder: Path, study: Study, records: Records) -> Iterator[
     """Yield whether the kept predictions of each trial score what the journal says."""
     for record in records.trials.values():
         task = study.resolve(record.task)
-        place = f"{task.row.slug}/{dev_predictions.FOLDER}/{record.id}.parquet"
+        place = f"{task.row.slug}/{opening.PREDICTIONS}/{record.id}.parquet"
         try:
             splits = dev_predictions.read(folder, record)
             if splits is None:
@@ -231,7 +232,7 @@ def _parquet_check(folder: Path, names: tuple[str, ...], content: bytes, other_c
     if kind_of(path) is None:
         return Check(what="tables", place=place, verdict="not checked", note="is not there")
     try:
-        stored = _read_parquet(path)
+        stored = read_table(path)
     except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
         note = f"cannot be read: {str(error).splitlines()[0][:200]}"
         return Check(what="tables", place=place, verdict="fails", note=note)
@@ -247,20 +248,3 @@ def _parquet_check(folder: Path, names: tuple[str, ...], content: bytes, other_c
             if expected != seen and repr(expected) != repr(seen):  # NaN is not equal to itself
                 return _differs(f"{place} row {row + 1}, {name}", expected, seen, other_code)
     return Check(what="tables", place=place, verdict="holds")
-
-
-def _read_parquet(path: Path) -> pa.Table:
-    """Return the table of a parquet file of a run folder, checked as a stranger's.
-
-    Raises:
-        OSError, pa.ArrowException, UnicodeDecodeError: it is damaged, or far too large.
-    """
-    with open_regular(path) as file:
-        content = pa.BufferReader(file.read())
-    metadata = pq.read_metadata(content)
-    groups = (metadata.row_group(index) for index in range(metadata.num_row_groups))
-    if sum(group.total_byte_size for group in groups) > dev_predictions.MAX_BYTES:
-        raise OSError("its columns are too large")
-    table = pq.read_table(content)
-    table.validate(full=True)
-    return table
