@@ -154,8 +154,8 @@ def _check_kept_options(
     """Refuse options that change nothing in the scores of kept predictions."""
     problems = [
         Problem(location=option, text="is not for kept predictions, which are scored as they are")
-        for option, given in (("--null-odds", null_odds), ("--as-official", as_official))
-        if given
+        for option, value in (("--null-odds", null_odds), ("--as-official", as_official))
+        if value
     ]
     if split is not None:
         text = "is not for kept predictions, which hold all dev splits that the run has scored"

@@ -189,7 +189,7 @@ class _Side:
 _Runs = tuple[_Run, _Run]
 
 
-def _common_tasks(runs: _Runs, wanted: Sequence[str] | None) -> list[str]:
+def _common_tasks(runs: _Runs, requested: Sequence[str] | None) -> list[str]:
     """Return the tasks to compare.
 
     Raises:
@@ -197,19 +197,19 @@ def _common_tasks(runs: _Runs, wanted: Sequence[str] | None) -> list[str]:
     """
     first, second = (run.study.tasks for run in runs)
     common = [name for name in first if name in second]
-    wanted = common if wanted is None else list(dict.fromkeys(wanted))
+    requested = common if requested is None else list(dict.fromkeys(requested))
     problems = []
-    if not common or not wanted:
+    if not common or not requested:
         text = f"a task of both runs is needed; A has {', '.join(first)}, B {', '.join(second)}"
         problems.append(Problem(location="tasks", text=text))
-    for name in (name for name in wanted if name not in common):
+    for name in (name for name in requested if name not in common):
         text = unknown_name("task", name, common)
         if name in (*first, *second):
             text = f"{name} is a task of {'A' if name in first else 'B'} alone"
         problems.append(Problem(location="tasks", text=text))
     if problems:
         raise InputError("compare", problems)
-    return wanted
+    return requested
 
 
 def _compare_task(runs: _Runs, name: str, seed: int) -> list[ComparedScore]:

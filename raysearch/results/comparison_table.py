@@ -105,11 +105,11 @@ def _seeds(comparison: Comparison) -> str:
     """Return how many seeds the scores rest on, and whether they are paired, in words."""
     groups: dict[str, list[str]] = {}
     for score in comparison.scores:
-        found = score.difference
-        text = f"{found.seeds} of A, {found.other_seeds} of B"
-        if found.paired:
+        difference = score.difference
+        text = f"{difference.seeds} of A, {difference.other_seeds} of B"
+        if difference.paired:
             text += ", the same ones, in pairs"
-        elif min(found.seeds, found.other_seeds) == 1:
+        elif min(difference.seeds, difference.other_seeds) == 1:
             text += "; of a single seed the interval covers the examples alone"
         columns = groups.setdefault(text, [])
         if (title := formatting.column_title(tasks.get(score.task))) not in columns:

@@ -59,10 +59,10 @@ def with_short_names(text: str, names: Mapping[str, str]) -> str:
 
 def paths_of_this_machine(text: str) -> list[str]:
     """Return the absolute paths in a text whose first folder exists on this machine."""
-    found = dict.fromkeys(match[0] for match in _PATH.finditer(text))
-    tops = {path.split("/")[1] for path in found}
+    paths = dict.fromkeys(match[0] for match in _PATH.finditer(text))
+    tops = {path.split("/")[1] for path in paths}
     here = {top for top in tops if Path("/", top).is_dir()}
-    return [path for path in found if path.split("/")[1] in here]
+    return [path for path in paths if path.split("/")[1] in here]
 
 
 def _texts(value: Any) -> Iterable[str]:

@@ -237,7 +237,7 @@ def _combine(task: TaskStudy, group: list[Record]) -> RankedConfiguration:
     names = dict.fromkeys((printed, task.selection_metric))
     for record in trials:
         names |= dict.fromkeys(record.scores_at(task.study.search.select))
-    values = {name: found for name in names if (found := _scores(task, trials, name))}
+    values = {name: measured for name in names if (measured := _scores(task, trials, name))}
     scores = {name: report(column) for name, column in values.items()}
     deviations = {n: statistics.stdev(v) if len(v) > 1 else 0.0 for n, v in values.items()}
     return RankedConfiguration(

@@ -83,10 +83,10 @@ def _text_of(path: Path) -> str:
 
 def is_ours(text: str) -> bool:
     """Return whether a card is as it was written, by this module or together with the weights."""
-    found = _SEAL.search(text)
-    if found is None:
+    seal = _SEAL.search(text)
+    if seal is None:
         return _PLAIN.fullmatch(text) is not None
-    return found[1] == _hash(text[: found.start()])
+    return seal[1] == _hash(text[: seal.start()])
 
 
 def card(task: TaskStudy, leader: RankedConfiguration, kept: Record, intervals: Intervals) -> str:
@@ -128,11 +128,11 @@ def _results(task: TaskStudy, leader: RankedConfiguration, intervals: Intervals)
         metric = name.rpartition(".")[2]
         if not name.startswith("dev.") or metric not in task.row.metrics or is_gap(name):
             continue
-        found = intervals(task, leader, name)
+        interval = intervals(task, leader, name)
         arguments = {
             "statistic": _over(task, leader),
             "seeds": [record.seed for record in leader.trials],
-            "interval_95": [found.low, found.high] if found else None,
+            "interval_95": [interval.low, interval.high] if interval else None,
         }
         splits = splits_of(name, dev)
         results.append(
@@ -162,10 +162,10 @@ def _lines(
     """Return the lines of a card below its metadata."""
     study, metric = task.study, task.printed_metric
     score = formatting.format_percent(leader.score, 2)
-    found = intervals(task, leader, metric)
+    interval = intervals(task, leader, metric)
     within = "not known: dev predictions were not kept for every seed"
-    if found:
-        within = format_interval(found, 2)
+    if interval:
+        within = format_interval(interval, 2)
     spread = formatting.format_percent(leader.standard_deviation, 2)
     seeds = ", ".join(str(record.seed) for record in leader.trials)
     settings = hyperparameter_values(task, leader.trials[0])

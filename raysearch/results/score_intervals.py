@@ -135,14 +135,14 @@ class RunIntervals:
         Raises:
             InputError: a file is damaged, or has other examples than those before it.
         """
-        found: list[Tables] = []
+        kept: list[Tables] = []
         for record in ranked.trials:
             tables = self._splits(task, record, name)
             if tables is None:
                 return None
-            found.append(tables)
-            _check_examples(record, tables, found[0])
-        return found
+            kept.append(tables)
+            _check_examples(record, tables, kept[0])
+        return kept
 
     def without_predictions(self, ranked: RankedConfiguration) -> list[Record]:
         """Return the trials of a configuration whose predictions the run folder does not have."""
@@ -161,11 +161,11 @@ class RunIntervals:
         tables = self._kept(record)
         if tables is None or is_gap(name):
             return None
-        wanted = splits_of(name, [split.name for split in task.row.dev])
-        missing = [split for split in wanted if split not in tables]
+        splits = splits_of(name, [split.name for split in task.row.dev])
+        missing = [split for split in splits if split not in tables]
         if missing:
             raise _misfit(record, f"it has no predictions of {', '.join(missing)}")
-        return {split: tables[split] for split in wanted}
+        return {split: tables[split] for split in splits}
 
 
 def in_order_of_seeds(ranked: RankedConfiguration) -> RankedConfiguration:

@@ -53,13 +53,13 @@ def study_power(study: Study, sizes: Mapping[str, Mapping[str, int]]) -> list[Ta
         study: the study.
         sizes: of the tasks whose data were read, the number of examples of each split.
     """
-    found = []
+    powers = []
     for name in study.tasks:
         task = study.resolve(name)
         counts = _counts(task, sizes.get(name))
         if counts and all(counts) and task.row.metric not in masked_lm.SCORES:
-            found.append(_task_power(task, *counts))
-    return found
+            powers.append(_task_power(task, *counts))
+    return powers
 
 
 def _task_power(task: TaskStudy, training: int, examples: int) -> TaskPower:

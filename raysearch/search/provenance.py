@@ -88,12 +88,12 @@ def add_facts(folder: Path, added: dict[str, dict[str, Any]]) -> None:
 
 def package_list() -> str:
     """Return every installed package with its version, in the form of a requirements file."""
-    found = {
+    versions = {
         str(item.metadata["Name"]).lower().replace("_", "-"): item.version
         for item in distributions()
         if item.metadata["Name"] and item.version
     }
-    lines = [f"{name}=={number}" for name, number in sorted(found.items())]
+    lines = [f"{name}=={number}" for name, number in sorted(versions.items())]
     return "\n".join([f"# Python {platform.python_version()}", *lines]) + "\n"
 
 

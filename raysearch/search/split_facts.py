@@ -58,8 +58,13 @@ def _label_facts(task: Task, table: pa.Table) -> dict[str, Any]:
     if facts.numeric_labels:
         numbers = values.to_numpy()
         lowest, highest, mean = numbers.min(), numbers.max(), numbers.mean()
-        found = {"lowest": lowest, "highest": highest, "mean": mean, "deviation": numbers.std()}
-        return {"label_statistics": {name: float(value) for name, value in found.items()}}
+        statistics = {
+            "lowest": lowest,
+            "highest": highest,
+            "mean": mean,
+            "deviation": numbers.std(),
+        }
+        return {"label_statistics": {name: float(value) for name, value in statistics.items()}}
     return {"labels": _counts(values, task.labels)}
 
 

@@ -165,8 +165,8 @@ class TuneAdapter:
         if not isinstance(event, TrialEnd):
             self.queue.end(record, "stopped")
         else:
-            wanted = self.queue.wants_weights(record) or self.queue.wants_predictions(record)
-            if wanted and has_model(event.status):
+            is_kept = self.queue.wants_weights(record) or self.queue.wants_predictions(record)
+            if is_kept and has_model(event.status):
                 model = ray.get(self.broker.pop_model.remote(record.id))
                 try:
                     if model:

@@ -58,7 +58,7 @@ class Inputs:
             raise InputError("verify", problems)
         tasks_of_run = [study.resolve(name) for name in study.tasks]
         lacking = [readers.locate(task.row, data, task.training_splits) for task in tasks_of_run]
-        if problems := [problem for found in lacking for problem in found]:
+        if problems := [problem for missing in lacking for problem in missing]:
             raise InputError(str(data), problems)
         for task in tasks_of_run:
             self._look(task, facts["content"].get(task.name, ""), data, other_code)
@@ -84,19 +84,19 @@ class Inputs:
     def _model(self, task: TaskStudy, recorded: str) -> str | None:
         """Return the model here that has the recorded hash; None and a check if none has."""
         place = f"{task.name} model"
-        seen = {model: self._hash(model) for model in (*self._given, task.model)}
-        for candidate, digest in seen.items():
+        hashes = {model: self._hash(model) for model in (*self._given, task.model)}
+        for candidate, digest in hashes.items():
             if digest == recorded:
                 by_name = not Path(candidate).is_dir() and not scratch_shape(candidate)
                 note = f"'{candidate}' is known by its name, not by its files" if by_name else ""
                 self.checks.append(Check.equal("model", place, recorded, digest, note))
                 self._used.add(candidate)
                 return candidate
-        folders = [model for model in seen if Path(model).is_dir()]
+        folders = [model for model in hashes if Path(model).is_dir()]
         if scratch_shape(task.model):  # known by its name: no folder can take its place
-            self.checks.append(Check.equal("model", place, recorded, seen[task.model]))
+            self.checks.append(Check.equal("model", place, recorded, hashes[task.model]))
         elif folders:
-            digests = ", ".join(seen[model] for model in folders)
+            digests = ", ".join(hashes[model] for model in folders)
             note = f"of {', '.join(folders)}"
             self.checks.append(Check.equal("model", place, recorded, digests, note))
             self._used |= {*folders}

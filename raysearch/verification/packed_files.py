@@ -74,13 +74,13 @@ def _file_check(folder: Path, name: str, digest: str) -> Check:
     """Return whether a file has the hash that the manifest gives."""
     try:
         with open_regular(file_inside(folder, *name.split("/"))) as file:
-            seen = hashlib.file_digest(file, "sha256").hexdigest()
+            digest_here = hashlib.file_digest(file, "sha256").hexdigest()
     except InputError as error:
         return Check(what="files", place=name, verdict="fails", note=error.problems[0].text)
     except OSError as error:
         note = f"cannot be read: {error.strerror}"
         return Check(what="files", place=name, verdict="fails", note=note)
-    return Check.equal("files", name, digest, seen)
+    return Check.equal("files", name, digest, digest_here)
 
 
 def _other_files(folder: Path, listed: set[str]) -> list[str]:

@@ -120,12 +120,12 @@ def winner_checks(
     ]
     if failed := [*_failures(winner, pairs)]:
         return standard, failed
-    whole = [(record, other) for record, other in pairs if other is not None]
+    retrained = [(record, other) for record, other in pairs if other is not None]
     if standard.name == BIT_FOR_BIT:
         return standard, [
-            check for pair in whole for check in _exact_checks(folder, winner, again, *pair)
+            check for pair in retrained for check in _exact_checks(folder, winner, again, *pair)
         ]
-    return standard, [_interval_check(folder, winner, again, whole)]
+    return standard, [_interval_check(folder, winner, again, retrained)]
 
 
 def _differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:

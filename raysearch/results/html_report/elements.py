@@ -19,23 +19,23 @@ def element(tag: str, *children: Child, **attributes: object) -> Element:
         children: elements and texts in order; None is left out.
         attributes: `class_` stands for class, and `_` for a dash; None is left out.
     """
-    made = Element(tag)
+    node = Element(tag)
     for name, value in attributes.items():
         if value is not None:
             name = name.rstrip("_").replace("_", "-")
-            made.set(name, f"{value:.1f}" if isinstance(value, float) else printable(value))
+            node.set(name, f"{value:.1f}" if isinstance(value, float) else printable(value))
     last: Element | None = None
     for child in children:
         if isinstance(child, Element):
-            made.append(child)
+            node.append(child)
             last = child
         elif child is not None:
             text = printable(child, lines=True)
             if last is None:
-                made.text = (made.text or "") + text
+                node.text = (node.text or "") + text
             else:
                 last.tail = (last.tail or "") + text
-    return made
+    return node
 
 
 def data_table(

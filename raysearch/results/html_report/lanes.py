@@ -66,8 +66,8 @@ def session_lanes(records: Records) -> list[SessionLanes]:
     bounds = [session.at for session in records.sessions[1:]]
     by_session: dict[int, list[Stretch]] = {}
     for stretch in sorted(stretches, key=lambda s: (s.start, s.record.number)):
-        by_session.setdefault(sum(at <= stretch.start for at in bounds), []).append(stretch)
-    return [_lanes_of(found) for _, found in sorted(by_session.items())]
+        by_session.setdefault(sum(bound <= stretch.start for bound in bounds), []).append(stretch)
+    return [_lanes_of(group) for _, group in sorted(by_session.items())]
 
 
 def idle_share(sessions: Sequence[SessionLanes]) -> float | None:
@@ -78,13 +78,14 @@ def idle_share(sessions: Sequence[SessionLanes]) -> float | None:
 
 
 def _stretches(record: Record) -> list[Stretch]:
-    found = []
+    stretches = []
     for index, start in enumerate(record.starts):
         following = record.starts[index + 1] if index + 1 < len(record.starts) else None
         end = _end_of(record, start, following)
-        lane, attempt = start.lane, start.attempt
-        found.append(Stretch(record=record, attempt=attempt, lane=lane, start=start.at, end=end))
-    return found
+        stretches.append(
+            Stretch(record=record, attempt=start.attempt, lane=start.lane, start=start.at, end=end)
+        )
+    return stretches
 
 
 def _end_of(record: Record, start: AttemptEvent, following: AttemptEvent | None) -> float:

@@ -91,9 +91,9 @@ def make_page(content: PageContent) -> str:
 
 def _verbatim(tag: str, text: str) -> Element:
     """Return an element whose text is not escaped: a file of this package."""
-    made = element(tag)
-    made.text = text
-    return made
+    node = element(tag)
+    node.text = text
+    return node
 
 
 def _section(key: str, title: str, *children: Element | None) -> Element:
@@ -163,12 +163,12 @@ def _table(columns: Sequence[str], rows: Sequence[Row], caption: str) -> Element
             system = row.system
             texts.append([system, *[""] * len(columns)])
         texts.append([row.name, *(cell.text for cell in row.cells)])
-    made = data_table(["", *columns], texts, caption=caption)
-    made.set("class", "scroll numbers")
-    for line in made.iter("tr"):
+    node = data_table(["", *columns], texts, caption=caption)
+    node.set("class", "scroll numbers")
+    for line in node.iter("tr"):
         if line[0].text == "Result":
             line.set("class", "result")
-    return made
+    return node
 
 
 def _task_section(content: PageContent, task: TaskStudy) -> Element:

@@ -96,8 +96,8 @@ def history(task: TaskStudy, records: Records) -> Chart | None:
     words = f"{len(trials)} trials of the search: {ended}."
     if ranked:
         first = ranked[0]
-        found = f"trial {first.number} ({settings(first.configuration) or 'no search'})"
-        words += f" The best scored {percent(first.score)}: {found}."
+        best_trial = f"trial {first.number} ({settings(first.configuration) or 'no search'})"
+        words += f" The best scored {percent(first.score)}: {best_trial}."
     unscored: tuple[TrialStatus, ...] = ("diverged", "failed", "running")
     missing = [end for end in unscored if ends[end]]
     if any(point.y is None for point in points):

@@ -32,7 +32,7 @@ def timeline(study: Study, records: Records) -> Chart | None:
     if not sessions:
         return None
     total = sum(session.end - session.start for session in sessions)
-    _, divisor, unit = next(found for found in _UNITS if total >= found[0])
+    _, divisor, unit = next(row for row in _UNITS if total >= row[0])
     count = max(len(session.rows) for session in sessions)
     bottom, right = _TOP + _ROW * count, _WIDTH - 14
     x = linear([0.0, total / divisor], _LEFT, right, count=8)

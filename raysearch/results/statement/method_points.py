@@ -144,16 +144,16 @@ def summary_point(run: RunResults) -> Point:
     details, texts = [], []
     for name in run.study.tasks:
         task = run.study.resolve(name)
-        found, column = analysis.summary(task, run.records), formatting.column_title(task.row)
-        if found.mean is None or found.quartiles is None:
+        summary, column = analysis.summary(task, run.records), formatting.column_title(task.row)
+        if summary.mean is None or summary.quartiles is None:
             texts.append(f"{column}: no trial of the search has a score")
             continue
-        spread = found.standard_deviation
+        spread = summary.standard_deviation
         deviation = "" if spread is None else f", sd {formatting.format_percent(spread, 2)}"
-        quartiles = ", ".join(formatting.format_percent(q, 2) for q in found.quartiles)
+        quartiles = ", ".join(formatting.format_percent(q, 2) for q in summary.quartiles)
         texts.append(
-            f"{column}: n = {len(found.scores)}, mean {formatting.format_percent(found.mean, 2)}"
-            f"{deviation}, quartiles {quartiles}"
+            f"{column}: n = {len(summary.scores)},"
+            f" mean {formatting.format_percent(summary.mean, 2)}{deviation}, quartiles {quartiles}"
         )
         expected = analysis.expected_performance(task, run.records)
         count = len(expected.scores)

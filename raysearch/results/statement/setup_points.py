@@ -23,10 +23,10 @@ def model_point(run: RunResults) -> Point:
     """Return the point about models and their sizes."""
     details = []
     for name in run.study.tasks:
-        task, found = run.study.resolve(name), run.facts.parameters.get(name)
+        task, parameters = run.study.resolve(name), run.facts.parameters.get(name)
         sizes = f"parameters {NOT_RECORDED}"
-        if found:
-            sizes = f"{found.total:,} parameters, {found.trained:,} of them trained"
+        if parameters:
+            sizes = f"{parameters.total:,} parameters, {parameters.trained:,} of them trained"
         variants = [f"{f} {getattr(task.shared, f)}" for f in task.row.facts.variant_fields]
         head = f"head '{task.row.head}' ({task.row.facts.output})"
         details.append(f"{name}: {', '.join([task.model, head, *variants, sizes])}")
@@ -34,7 +34,7 @@ def model_point(run: RunResults) -> Point:
     if Path(model).is_absolute() or model.startswith((".", "~")):  # of a reader's machine
         model = Path(model).name
     text = f"We fine-tune {model} with the recipe '{run.study.recipe}', "
-    totals = {found.total for found in run.facts.parameters.values()}
+    totals = {parameters.total for parameters in run.facts.parameters.values()}
     if not totals:
         return Point(
             title="Model and its parameters",
