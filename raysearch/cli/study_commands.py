@@ -152,12 +152,11 @@ def resume(
     from .. import search
     from .progress import ProgressDisplay, closing
 
-    has_lanes = any(value is not None for value in (lanes, workers, cpus, gpus))
     result = search.resume(
         folder,
         data=data,
         address=address,
-        lanes=_lanes(lanes, workers, cpus, gpus) if has_lanes else None,
+        lanes=_chosen_lanes(lanes, workers, cpus, gpus),
         watch=ProgressDisplay,
     )
     return closing(result)
@@ -191,7 +190,6 @@ def verify(
     from ..verification import verify as verify_run
     from .progress import ProgressDisplay
 
-    has_lanes = any(value is not None for value in (lanes, workers, cpus, gpus))
     result = verify_run(
         source,
         data=data or Path("data"),
@@ -200,7 +198,7 @@ def verify(
         seeds=seeds,
         rerun=not no_rerun,
         address=address,
-        lanes=_lanes(lanes, workers, cpus, gpus) if has_lanes else None,
+        lanes=_chosen_lanes(lanes, workers, cpus, gpus),
         watch=ProgressDisplay,
     )
     for line in result.lines():
@@ -255,6 +253,15 @@ def _suitability_problems(study: "Study") -> list[Problem]:
     from ..models.suitability import suitability_problems
 
     return suitability_problems(study, local)
+
+
+def _chosen_lanes(
+    count: int | None, workers: int | None, cpus: float | None, gpus: float | None
+) -> "Lanes | None":
+    """Return the lanes of the options; None if there is none of these options."""
+    if (count, workers, cpus, gpus) == (None, None, None, None):
+        return None
+    return _lanes(count, workers, cpus, gpus)
 
 
 def _lanes(
