@@ -7,6 +7,8 @@ BIN    := $(VENV)/bin
 JOBS   ?= auto
 PYTEST := $(BIN)/pytest -n $(JOBS) --dist worksteal
 QUICK  := -m "not ray and not slow"
+# Compiled modules are kept: without them each test worker compiles all tests, 10 s on two cores.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: install demo test unit coverage lint clean
 

@@ -1,5 +1,6 @@
 """Toys that several tests share: a tokenizer, tiny encoders, examples of made-up tokens."""
 
+import gc
 import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -10,6 +11,14 @@ from pathlib import Path
 
 import pytest
 from support.toys import _SHAPE, TOY_CONFIGS, toy_tokenizer
+
+gc.disable()  # while modules are imported: they stay, and looking through them takes seconds
+
+
+def pytest_collection_finish() -> None:
+    """Collect garbage from now on, but never among what the imports have made."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from support.source import trees
 
+pytestmark = pytest.mark.slow  # it walks the trees of all modules, again for each rule
+
 # What takes away, moves, cuts or links, by the attribute that is called.
 REMOVES = {"unlink", "rmtree", "rmdir", "removedirs", "rename", "renames", "truncate", "ftruncate",
            "symlink", "symlink_to", "link", "hardlink_to", "copytree"}  # fmt: skip

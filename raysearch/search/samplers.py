@@ -22,7 +22,6 @@ from ..run_folder.outcomes import TrialStatus
 from ..run_folder.sampler_state import GENERATION, STATE, plain_state
 from ..search_space import Choice, Space
 from ..storage import write_atomically
-from .cmaes_sampler import PlainCmaEsSampler
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
@@ -51,6 +50,8 @@ def _random(seed: int) -> BaseSampler:
 
 
 def _cmaes(seed: int) -> BaseSampler:
+    from .cmaes_sampler import PlainCmaEsSampler  # imports SciPy, which takes a second
+
     return PlainCmaEsSampler(seed=seed, warn_independent_sampling=False)
 
 

@@ -114,6 +114,7 @@ def test_neither_the_order_of_a_file_nor_further_splits_matter_but_share_and_see
     assert min(shares) > 0.15
 
 
+@pytest.mark.slow
 def test_another_process_divides_alike():
     code = (
         "from raysearch import tasks; from raysearch.data.dev_parts import *; import json;"
@@ -178,6 +179,7 @@ def test_real_dev_sets_are_divided_into_halves_whose_texts_are_apart(name):
     assert not texts[False] & texts[True]
 
 
+@pytest.mark.slow
 def test_the_best_of_24_is_printed_too_high_without_a_division_and_right_with_it():
     """Systems that are all as good as each other: what the best one gains on a part is luck.
 

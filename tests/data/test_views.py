@@ -167,6 +167,7 @@ def test_every_broken_line_is_told_with_its_file_and_number(tmp_path, text, plac
     assert [problem.location for problem in caught.value.problems] == places
 
 
+@pytest.mark.slow
 def test_published_dictionaries_are_read_whole():
     path = DATA / "dictionaries" / "en-zh.txt"
     if not path.is_file():

@@ -218,6 +218,7 @@ def kept_scores(run: Run, examples: Any, outputs: np.ndarray, folder: Path) -> d
     }
 
 
+@pytest.mark.slow
 def test_a_head_learns_and_its_prediction_file_gets_its_own_scores(run, tmp_path):
     head, task, hyper = run.head, run.task, run.hyper
     losses = run.train()
@@ -283,6 +284,7 @@ def test_the_facts_of_a_head_are_what_its_rows_and_its_model_show(run):
     assert type(run.model).__name__.endswith(facts.model_classes)
 
 
+@pytest.mark.slow
 def test_heads_that_guess_know_among_how_many(run):
     train = run.examples(run.task.train)
     wanted = {"glue/rte": 2, "race/middle": 4}.get(run.task.name)

@@ -328,6 +328,7 @@ def test_a_published_pair_gives_the_pieces_of_the_whole_line(published):
     check(published, texts)
 
 
+@pytest.mark.slow
 @real
 def test_the_pieces_of_published_words(published):
     assert len(published) == 63_997 + 5

@@ -171,6 +171,7 @@ def test_a_pickled_checkpoint_is_read_without_running_it(toy_folder, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_the_head_of_another_task_is_not_kept_and_the_own_one_is(toy_folder, tmp_path):
     qnli, wnli = tasks.get("glue/qnli"), tasks.get("glue/wnli")
     pretrained = read_toy(toy_folder("roberta"), RTE)

@@ -344,6 +344,7 @@ def test_a_prediction_less_or_more_is_refused(form: Format, change: str, tmp_pat
     refusal(form, tmp_path, path)
 
 
+@pytest.mark.slow
 @each_format
 def test_a_file_that_is_cut_anywhere_is_refused_or_holds_all_predictions(
     form: Format, tmp_path: Path

@@ -428,6 +428,7 @@ def test_the_published_predictions_have_their_published_scores(command):
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_scoring_imports_neither_ray_nor_torch(rte):
     rows = [(at, said) for at, (_, said) in enumerate(RTE, 10)]
     path = write(rte / "RTE.tsv", submission(*rows))

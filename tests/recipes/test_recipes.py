@@ -89,6 +89,7 @@ def test_the_terms_of_a_loss_with_their_weights_are_the_loss(made, recipe, kind)
             assert summed == pytest.approx(whole, rel=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", MADE)
 def test_without_dropout_r_drop_is_fine_tuning(made, kind):
     planned, _, model = made("r_drop", kind, **STILL)

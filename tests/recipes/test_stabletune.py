@@ -154,6 +154,7 @@ def test_the_other_view_is_of_the_english_words(kind, corpus):
     assert differ > len(seen) / 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_pass_draws_its_own_views_and_the_same_wherever_it_is_drawn(kind):
     seen, _ = views(kind, view="switch", corpus="subwords")

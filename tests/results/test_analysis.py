@@ -138,6 +138,7 @@ def test_the_one_hyperparameter_that_decides_is_the_most_important(tmp_path):
     assert sum(found.shares.values()) == pytest.approx(1)
 
 
+@pytest.mark.slow
 def test_importance_equals_optunas_of_the_exported_study(tmp_path):
     task, records = search(tmp_path, 40, by_rate)
     optuna_study = OptunaStudy(task.space, "random", 1, "dev.accuracy")

@@ -97,6 +97,7 @@ def test_a_difference_of_single_seeds_is_that_of_the_examples_and_mcnemars_test_
     assert found.p == pytest.approx(stats.binomtest(gained, gained + lost).pvalue)
 
 
+@pytest.mark.slow
 def test_the_difference_is_of_the_printed_scores_and_its_sign_that_of_the_better_run(runs):
     a, b = runs(rte(0.6, (1, 2, 3)), rte(0.9, (1, 2, 3), offset=50))
     (found,) = raysearch.compare(a, b).scores
@@ -130,6 +131,7 @@ def test_a_run_is_the_same_as_itself(runs):
     assert [cell.text for cell in row.cells[2:]] == ["0.0", "0.0 to 0.0", "the same", "1.000"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("seeds", "paired"), [((1, 2, 3), True), ((3, 1, 2), True), ((1, 2, 4), False), ((1, 2), False)]
 )
@@ -245,6 +247,7 @@ def test_several_tests_are_adjusted_and_counted(runs):
     assert any(note.startswith("3 comparisons were made") for note in table.notes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hold_out", [None, 0.5])
 def test_the_average_of_glue_stands_where_both_runs_have_all_its_tasks(tmp_path, hold_out):
     one, other = ({name: {1: answers(right, 3 * index + n)} for index, name in enumerate(AVERAGED)}
@@ -275,6 +278,7 @@ def test_examples_of_a_cluster_and_translations_of_an_example_change_their_signs
     assert p_value(worse, better, ["en", "de"], apart) == pytest.approx(2 / 2**10)
 
 
+@pytest.mark.slow
 def test_the_command_prints_every_format_and_refuses_what_is_no_run(runs, tmp_path):
     a, b = runs(rte(0.7, (1, 2)), rte(0.8, (1, 2), offset=9))
 

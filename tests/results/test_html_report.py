@@ -71,6 +71,7 @@ def page(run):
     return Page((run / "report.html").read_text())
 
 
+@pytest.mark.slow
 def test_texts_of_files_are_texts_and_never_tags(run, page):
     tags = [tag for tag, _, _ in page.elements]
     assert tags.count("script") == 1
@@ -315,6 +316,7 @@ def test_wrong_places_are_refused_together(tmp_path):
     assert "there is no folder" in result.output
 
 
+@pytest.mark.slow
 def test_the_report_is_rewritten_with_the_table_where_it_exists(run, tmp_path):
     folder = tmp_path / "run"
     shutil.copytree(run, folder)
@@ -341,6 +343,7 @@ def test_a_link_in_the_place_of_the_report_is_not_followed(run, tmp_path):
     assert not (tmp_path / "run" / "table.md").exists()
 
 
+@pytest.mark.slow
 def test_a_report_elsewhere_leaves_the_run_folder_alone(run, tmp_path):
     before = sorted(path.name for path in run.iterdir())
     result = CliRunner().invoke(app, ["report", str(run), "--to", str(tmp_path / "mine.html")])

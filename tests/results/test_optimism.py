@@ -64,6 +64,7 @@ def test_there_is_no_note_where_one_configuration_was_confirmed_on_fresh_seeds(t
     assert not search(tmp_path, noisy(40, 0.03), confirm=[[0.70, 0.71, 0.72]])
 
 
+@pytest.mark.slow
 def test_many_configurations_that_were_chosen_and_printed_on_the_same_seeds_are_noted(tmp_path):
     scores = np.reshape(noisy(40, 0.06), (40, 1)) + np.zeros((40, 1))
     pairs = np.concatenate([scores - 0.05, scores + 0.05], axis=1)

@@ -104,6 +104,7 @@ def test_what_the_run_did_not_make_stays(session):
     assert any("best.kept-1" in note for note in session.notes)
 
 
+@pytest.mark.slow
 def test_a_winner_without_weights_is_told_with_the_trial_whose_weights_are_there(session):
     """As after seeds moved from confirm.choose to confirm.seeds."""
     drive(session)

@@ -124,6 +124,7 @@ def test_trials_of_other_phases_are_neither_stopped_nor_rivals(rule, script, pha
     assert continues(rule, script.journal, other)
 
 
+@pytest.mark.slow
 def test_trials_that_failed_are_no_rivals(rule, script):
     for _ in range(7):
         script.end(train(script, rule, 0.9), "failed", None, error="RuntimeError: a toy broke")

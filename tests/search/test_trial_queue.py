@@ -357,6 +357,7 @@ def resume_and_check(searched, folder):
     queue.journal.close()
 
 
+@pytest.mark.slow
 def test_a_race_that_crashed_while_it_chose_goes_on_as_it_would_have(tmp_path):
     searched = parsed(**STUDIES["race"])
     queue = opened(searched, tmp_path / "whole")

@@ -39,6 +39,7 @@ def random():
     return np.random.default_rng(3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("aggregate", [median, mean, maximum])
 def test_95_of_100_intervals_hold_the_true_score_and_equal_systems_are_rarely_told_apart(
     aggregate, random
@@ -66,6 +67,7 @@ def test_a_difference_that_is_large_enough_is_seen(random):
     assert seen >= 36
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [1, 3, 5])
 def test_a_number_at_the_visible_distance_is_excluded_by_four_of_five_intervals(count, random):
     samples, found = {"dev": Sample.of_size(EXAMPLES)}, []
@@ -152,6 +154,7 @@ def paired_systems(random, count, skills=(SKILL, SKILL), shared=0.3, own=0.05):
     return systems
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [3, 5])
 def test_paired_seeds_give_a_narrower_interval_and_equal_systems_are_still_rarely_told_apart(
     count, random

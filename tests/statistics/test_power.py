@@ -73,6 +73,7 @@ def scored(right):
     return [ScoreSample(measures=[("dev", measure)]) for measure in measures]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seeds", [2, 3, 5])
 def test_a_visible_difference_is_seen_in_four_of_five_studies(seeds):
     """The verdicts are those of the table: a number is seen if the interval excludes it."""

@@ -61,6 +61,7 @@ def simulate(confirm):
 SEEDS = (11, 12, 13, 14, 15)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("race", [False, True])
 def test_what_is_chosen_on_other_seeds_is_printed_without_error(race):
     assert abs(simulate(Confirm(top=3, choose=(21, 22, 23), race=race, seeds=SEEDS))) <= 0.1

@@ -110,6 +110,7 @@ def test_searches_confirm_over_fresh_seeds(shipped):
     )
 
 
+@pytest.mark.slow
 def test_a_dumped_study_loads_to_the_same_study(shipped):
     again = study.parse(yaml.safe_load(study.dump(shipped)))
     assert study.same_trials(again, shipped)

@@ -63,6 +63,7 @@ def test_every_step_sees_bsz_rows(toy_bert):
     assert seen == [8, 8, 8, 8, 8, 8, 2] * 2
 
 
+@pytest.mark.slow
 def test_a_trial_reports_at_its_evaluations_and_learns(toy_bert):
     job = toy_job(EPOCH=12, LR=1e-2, evaluations=2, rungs=(1 / 9,))
     reports, _ = train(toy_bert(), job)
@@ -374,6 +375,7 @@ def test_a_trial_that_goes_on_from_a_checkpoint_remembers_its_best_evaluation(
     assert [report.status for report in again] == ["finished"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("select", ["best", "last"])
 def test_one_part_of_dev_selects_and_the_other_one_is_printed_and_kept(toy_bert, select):
     """The held-out labels are wrong, so that the printed score falls where the search's rises."""

@@ -74,6 +74,7 @@ def reports(broker, serial=1):
     return [message.report for message in messages if isinstance(message, TrialReport)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("examples", [500, 40])
 def test_a_divided_dev_split_is_scored_in_two_parts_that_are_the_whole(prepare, tmp_path, examples):
     fixed = {**STUDY["fixed"], "dev_examples": examples}
@@ -175,6 +176,7 @@ def test_a_damaged_checkpoint_is_ignored(data, tmp_path):
     assert kinds(broker)[-1][1] is TrialEnd
 
 
+@pytest.mark.slow
 def test_a_divided_run_prints_the_held_out_part_with_its_interval(prepare, tmp_path):
     raw = {
         **STUDY,
