@@ -17,6 +17,7 @@ from rich.text import Text
 
 from .. import tasks
 from ..errors import printable
+from ..results.html_report import REPORT
 from ..results.leaderboard import is_complete, leaderboard, rank_trials
 from ..run_folder import Record
 from ..run_folder.outcomes import TrialStatus
@@ -255,6 +256,8 @@ def closing(run: "Run") -> int:
         best = run.folder / tasks.get(name).slug / "best.yaml"
         shown = best if _has_content(best) else f"{name}: none, see the notes under the table"
         print(printable(f"best        {shown}"))
+    if (run.folder / REPORT).is_file():
+        print(printable(f"report      {run.folder / REPORT}"))
     print(f"curves      tensorboard --logdir {folder}")
     for record in run.failed:
         error_file = run.folder / tasks.get(record.task).slug / "errors" / f"{record.id}.txt"

@@ -180,7 +180,7 @@ def test_the_closing_names_what_failed_and_no_best_yaml_that_is_not_there(tmp_pa
     script.end(name, "failed", None, error="Traceback\nMemoryError: does not fit")
     script.trial(MRPC, {}, {"accuracy": 0.8, "f1": 0.8})
     script.close()
-    results.write_exports(tmp_path)
+    results.write_exports(tmp_path, report=True)
     searched = study.load(tmp_path / "study.yaml")
     code = closing(Run(folder=tmp_path, study=searched, records=read_journal(tmp_path)))
     said = capsys.readouterr()
@@ -193,6 +193,7 @@ def test_the_closing_names_what_failed_and_no_best_yaml_that_is_not_there(tmp_pa
         "best        glue/rte: none, see the notes under the table",
         f"best        {tmp_path / 'glue-mrpc' / 'best.yaml'}",
     ]
+    assert f"report      {tmp_path / 'report.html'}" in said.out.splitlines()
     assert (tmp_path / "glue-mrpc" / "best.yaml").is_file()
     assert not (tmp_path / "glue-rte" / "best.yaml").exists()
 
