@@ -31,7 +31,7 @@ def prepare(monkeypatch, tmp_path):
 
     def prepared(**parts):
         published = {}
-        broker = SimpleNamespace(publish_data=SimpleNamespace(remote=published.__setitem__))
+        broker = SimpleNamespace(publish_data=published.__setitem__)
         preparation = data_preparation.BackgroundPreparation(
             study.parse({**STUDY, **parts}), tmp_path, broker, lambda line: None
         )
