@@ -45,9 +45,11 @@ class BrokerLink:
             "max_restarts": -1,
             "scheduling_strategy": NodeAffinitySchedulingStrategy(node, soft=False),
         }
-        self.actor: Any = ray.remote(TrialBroker).options(**options).remote(hang)
+        self._start(ray.remote(TrialBroker).options(**options).remote(hang), on_restart)
+
+    def _start(self, actor: Any, on_restart: Callable[[], None]) -> None:
+        self.actor, self._on_restart = actor, on_restart
         self.first, self._highest = 1, 0
-        self._on_restart = on_restart
         self._data: dict[str, dict[str, Any]] = {}
         self._teachers: dict[str, Any] = {}
         self._process: str | None = None
