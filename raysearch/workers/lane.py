@@ -18,11 +18,11 @@ from ray.train.torch import TorchConfig
 from ray.train.v2.api.config import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
 
 from .messages import LaneEvent, LaneIdle, LaneLost, TrialEnd, TrialRequest, WorkerHung
-from .ray_internals import LANE_TAG, GroupRestarts, LaneTrainer
+from .ray_internals import LANE_TAG, GroupRestarts, LaneTrainer, remove_worker_groups
 
 # Collectives wait this long, in seconds: a hang is noticed by the broker's heartbeat instead.
 COLLECTIVE_TIMEOUT = 30 * 24 * 3600
-SHUTDOWN_TIMEOUT = 5.0  # seconds that workers have to leave when a lane closes
+SHUTDOWN_TIMEOUT = 4.0  # seconds that workers have to leave by themselves when a lane closes
 LEAVE_TIMEOUT = 30.0  # seconds that they have to leave when their broker has died
 VAIN_STARTS = 3  # deaths of worker groups in a row, before any trial begins, that end a lane
 IDLE = 0.2  # seconds that a step of an idle lane takes
@@ -107,11 +107,13 @@ class Lane(tune.Trainable):
         if self.thread is not None:
             self.broker.close_lane.remote(self.name)
             self.thread.join(SHUTDOWN_TIMEOUT)
+            if self.thread.is_alive():  # in a long step, or hung
+                remove_worker_groups([self.number])
 
     def _start(self) -> threading.Thread:
         """Register the lane and start its workers, in a thread that ends with them."""
         actor = ray.get_runtime_context().current_actor
-        number = ray.get(self.broker.admit_lane.remote(self.name, self.request, actor))
+        self.number: int = ray.get(self.broker.admit_lane.remote(self.name, self.request, actor))
         trainer = LaneTrainer(
             worker_loop,
             train_loop_config={"broker": self.broker, "lane": self.name, **self.workers["loop"]},
@@ -119,7 +121,7 @@ class Lane(tune.Trainable):
             scaling_config=ScalingConfig(
                 num_workers=self.workers["count"],
                 use_gpu=self.workers["resources"].get("GPU", 0) > 0,
-                resources_per_worker={**self.workers["resources"], LANE_TAG: number},
+                resources_per_worker={**self.workers["resources"], LANE_TAG: self.number},
                 placement_strategy="PACK",
             ),
             run_config=RunConfig(

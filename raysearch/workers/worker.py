@@ -49,7 +49,7 @@ HEARTBEAT = 1.0  # seconds between signs of life
 
 
 class LaneGone(Exception):
-    """The broker does not know the lane's request any more: its workers are to leave."""
+    """The broker does not know the lane's request any more, or has died: its workers leave."""
 
 
 class Worker:
@@ -85,7 +85,7 @@ class Worker:
         """Run the requests of the lane until it closes, or until the broker does not know it."""
         try:
             self._work()
-        except (LaneGone, ray.exceptions.RayActorError):
+        except LaneGone:
             if self.world.size > 1:
                 raise  # the others wait in a collective: Train ends them, and all start and leave
 
@@ -187,7 +187,7 @@ class Worker:
         if task == self._task:
             return self._data
         self._data, self._task = {}, None  # frees the last task's data first
-        published = ray.get(self.broker.get_data.remote(task))
+        published = self._answer(self.broker.get_data.remote(task))
         parts = {
             part: {name: open_split(*ray.get(ref)) for name, ref in published.get(part, {}).items()}
             for part in ("splits", "searched")
@@ -218,7 +218,7 @@ class Worker:
         if name and not self._teacher_cache[0]:
             weights = data.get("teacher")
             if request.teacher:
-                weights = ray.get(ray.get(self.broker.get_teacher.remote(request.teacher))[0])
+                weights = ray.get(self._answer(self.broker.get_teacher.remote(request.teacher))[0])
             encoder = replace(data["pretrained"], weights=weights, digest=name)
             teacher: torch.nn.Module = ReusableModel(self.model.device).model(
                 encoder, hyper, request.seed
@@ -241,7 +241,7 @@ class Worker:
             elif request.keep_weights:
                 weights = export_weights(trainer.model)
             model = TrainedModel(weights=weights, predictions=trainer.predictions)
-            ray.get(self.broker.put_model.remote(request.trial, [ray.put(model)]))
+            self._answer(self.broker.put_model.remote(request.trial, [ray.put(model)]))
         self._call_broker("report", request.serial, end)
         with suppress(OSError):  # a checkpoint that stays is ignored, or removed at the run's end
             remove_file(self._checkpoint_path(request))
@@ -268,7 +268,7 @@ class Worker:
 
     def _show_life(self, request: TrialRequest, trainer: Trainer, phase: Phase) -> None:
         """Send a sign of life, with what the worker does next; leave if the last was unknown."""
-        if self._heartbeat is not None and not ray.get(self._heartbeat):
+        if self._heartbeat is not None and not self._answer(self._heartbeat):
             raise LaneGone
         self._last_heartbeat, self._phase = time.monotonic(), phase
         self._heartbeat = self.broker.heartbeat.remote(
@@ -307,7 +307,18 @@ class Worker:
         return self.world.broadcast(function() if self.world.rank == 0 else None)
 
     def _call_broker(self, method: str, *values: Any) -> Any:
-        return ray.get(getattr(self.broker, method).remote(self.lane, *values))
+        return self._answer(getattr(self.broker, method).remote(self.lane, *values))
+
+    def _answer(self, call: Any) -> Any:
+        """Return the broker's answer to a call.
+
+        Raises:
+            LaneGone: the broker has died, and with it what it knew of the lane.
+        """
+        try:
+            return ray.get(call)
+        except ray.exceptions.RayActorError as error:
+            raise LaneGone from error
 
     def _report(self, request: TrialRequest, message: WorkerMessage) -> Decision:
         decision: Decision = self._from_rank0(
