@@ -209,9 +209,9 @@ class TrialBroker:
                     return WorkerHung(seconds=silent)
 
     def count_attempts(self, lane: str) -> int | None:
-        """Return how many attempts have begun in a lane; None if it is not known."""
+        """Return how many attempts have begun in a lane; None if it closes or is not known."""
         state = self._lanes.get(lane)
-        return None if state is None else state.attempts
+        return None if state is None or state.closed else state.attempts
 
     def close_lane(self, lane: str) -> None:
         """Let the lane's worker leave."""

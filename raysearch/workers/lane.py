@@ -141,7 +141,7 @@ class Lane(tune.Trainable):
         return self.thread
 
     def _count_attempts(self, lane: str) -> int | None:
-        """Return how many attempts have begun in a lane; None if the broker has lost it."""
+        """Return how many attempts have begun in a lane; None if it closes or is lost."""
         try:
             count: int | None = ray.get(self.broker.count_attempts.remote(lane))
         except RayActorError:

@@ -340,7 +340,9 @@ def test_a_closed_lane_stops_its_open_report_and_sends_its_worker_away():
         taken, event = await begin(broker)
         report = asyncio.create_task(broker.report(LANE, taken.serial, REPORT))
         await event
+        assert broker.count_attempts(LANE) == 1
         broker.close_lane(LANE)
+        assert broker.count_attempts(LANE) is None  # its workers do not start again
         assert await report is Decision.STOP
         assert await broker.next_request(LANE, taken.serial) is None
         assert await broker.report(LANE, taken.serial, REPORT) is Decision.STOP
