@@ -61,6 +61,8 @@ def trials_parquet(task: TaskStudy, records: Sequence[Record]) -> bytes:
         "step": column(integer, (r.reports[-1].step if r.reports else 0 for r in records)),
         "steps": column(integer, (r.plan.steps if r.plan else None for r in records)),
         "seconds": column(real, (r.seconds for r in records)),
+        "host": column(text, (r.starts[-1].host if r.starts else None for r in records)),
+        "device": column(text, (r.starts[-1].device if r.starts else None for r in records)),
         "devices": column(integer, (r.devices for r in records)),
         "device_hours": column(real, (r.device_hours for r in records)),
         "teacher": column(text, (r.teacher or None for r in records)),

@@ -121,6 +121,8 @@ class AttemptEvent:
         from_step: the step that it starts from; above 0 after a checkpoint.
         devices: the number of devices; None if it is that of the trial.
         lane: the number of its lane in this session, from 1; None in older journals.
+        host: the name of the host that it runs on; None in older journals.
+        device: what its first worker trains on, "cpu" or a GPU; None in older journals.
     """
 
     kind: ClassVar[str] = "attempt"
@@ -133,6 +135,8 @@ class AttemptEvent:
     from_step: Count = 0
     devices: Ordinal | None = None
     lane: Ordinal | None = None
+    host: Label | None = None
+    device: Label | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -276,7 +280,7 @@ EVENTS: dict[str, type[Event]] = {event.kind: event for event in get_args(Event)
 _OMITTED: dict[type[Event | Plan], tuple[str, ...]] = {
     SessionEvent: ("version",),
     Plan: ("searched", "held_out"),
-    AttemptEvent: ("devices", "lane"),
+    AttemptEvent: ("devices", "lane", "host", "device"),
     SpentEvent: ("step",),
     EndEvent: ("sampler",),
     StoredEndEvent: ("error", "sampler"),

@@ -66,6 +66,7 @@ class RecordedFacts(_Facts):
     lanes: dict[Text, float | None] = {}
     sessions: tuple[SessionFacts, ...] = ()
     machines: dict[Text, Facts] = {}
+    nodes: dict[Text, Facts] = {}
     splits: dict[Text, dict[Text, SplitFacts]] = {}
     parameters: dict[Text, Parameters] = {}
 

@@ -34,7 +34,7 @@ class BackgroundPreparation:
     Args:
         study: its tasks, model and lengths.
         root: the data folder.
-        broker: handle of the broker that workers ask.
+        broker: link to the broker that workers ask.
         note: called with a line for the log.
 
     Attributes:
@@ -112,7 +112,7 @@ class BackgroundPreparation:
             data["teacher"] = self._put(teacher)
         if hyper.view_kinds():
             data["views"] = self._put(self._views(task, train, tokenizer, hyper))
-        ray.get(self.broker.publish_data.remote(name, data))
+        self.broker.publish_data(name, data)
 
     def _splits(
         self, task: tasks.Task, tokenizer: Any, hyper: Hyperparameters

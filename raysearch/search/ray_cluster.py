@@ -32,6 +32,7 @@ import ray
 
 from ..errors import RaysearchError
 from ..workers.machine import gpu_count
+from ..workers.ray_processes import own_sessions
 
 ATTEMPTS = 3  # to start Ray
 
@@ -67,9 +68,13 @@ def _start(address: str | None, cpus: int | None) -> dict[str, float]:
         options = {"num_cpus": cores, "include_dashboard": False}
     for retries in reversed(range(ATTEMPTS)):
         try:
-            ray.init(
-                **options, log_to_driver=False, logging_level=logging.ERROR, configure_logging=True
-            )
+            with own_sessions():
+                ray.init(
+                    **options,
+                    log_to_driver=False,
+                    logging_level=logging.ERROR,
+                    configure_logging=True,
+                )
             return cluster_resources()
         except Exception as error:  # Ray raises RuntimeError, ConnectionError or Exception itself
             ray.shutdown()
@@ -84,6 +89,22 @@ def cluster_resources() -> dict[str, float]:
     """Return the resources of the cluster that Ray is connected to."""
     resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]  # Ray's
     return resources
+
+
+def cluster_nodes() -> dict[str, dict[str, str]]:
+    """Return the nodes of the cluster that are up: id -> host and resources."""
+    return {
+        node["NodeID"]: {
+            "host": str(node["NodeManagerHostname"]),
+            "resources": ", ".join(
+                f"{amount:g} {name}"
+                for name, amount in sorted(node["Resources"].items())
+                if not name.startswith("node:")
+            ),
+        }
+        for node in ray.nodes()  # type: ignore[no-untyped-call]  # Ray's
+        if node["Alive"]
+    }
 
 
 @contextmanager

@@ -32,6 +32,7 @@ from .new_run import (
 )
 from .provenance import begin_session, provenance, write_facts
 from .ray_cluster import connect, local_resources
+from .ray_watch import watched
 from .remote_sync import RemoteSync, is_remote
 from .teacher_store import TeacherStore
 
@@ -293,13 +294,13 @@ def _engine(
         results.write_exports(folder, note=notes.append, report=True)
         return Run(folder=folder, study=study, records=journal, notes=tuple(notes))
     begin_session(folder)
-    with connect(address) as resources:
+    with watched(folder) as ray_watch, connect(address) as resources:
         if problems := preflight.lane_problems(lanes, resources):
             raise InputError(study.name, problems)
         importing.join()
         from .session import Session
 
-        session = Session(folder, study, data, journal, lanes, content, watch)
+        session = Session(folder, study, data, journal, lanes, content, watch, ray_watch)
         interrupted = session.run()
     if not interrupted:
         session.tidy()

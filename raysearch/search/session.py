@@ -27,7 +27,7 @@ from ..run_folder import Journal, Record, dev_predictions
 from ..run_folder.opening import PROVENANCE
 from ..storage import file_inside, folder_inside, mark, remove_owned, write_atomically
 from ..study import Study
-from ..workers.broker import TrialBroker
+from ..workers.broker_link import BrokerLink
 from ..workers.lane import Lane
 from ..workers.messages import TrainedModel
 from ..workers.ray_internals import HEAD_NODE_RESOURCE
@@ -35,11 +35,11 @@ from . import kept_weights
 from .data_preparation import BackgroundPreparation
 from .new_run import RAY_ERROR
 from .provenance import add_facts
-from .ray_cluster import as_ctrl_c, cluster_resources
+from .ray_cluster import as_ctrl_c, cluster_nodes, cluster_resources
+from .ray_watch import RayWatch
 from .trial_queue import QueueState, TrialQueue
 from .tune_adapter import AdapterCallback, AdapterScheduler, AdapterSearcher, TuneAdapter
 
-HANG = 1800.0  # seconds without a sign of life: longer than any step
 CHECKPOINT_INTERVAL = 600.0  # seconds between checkpoints of a trial
 RECOUNT = 5.0  # seconds between two looks at the cluster's size
 
@@ -73,6 +73,7 @@ class Session:
         lanes: how many, and how large.
         content: task -> identity of its data and model.
         watch: shows progress, see NullProgress.
+        ray_watch: notices the death of Ray's processes on this node.
     """
 
     def __init__(
@@ -84,7 +85,9 @@ class Session:
         lanes: Lanes,
         content: dict[str, str],
         watch: Callable[..., Any] | None,
+        ray_watch: RayWatch,
     ) -> None:
+        self.ray_watch = ray_watch
         self.folder, self.study, self.data = folder, study, data
         self.journal, self.lanes = journal, lanes
         self.needs = lanes.needs(cluster_resources())
@@ -103,7 +106,7 @@ class Session:
             RaysearchError: Ray failed.
         """
         logging.getLogger("ray").setLevel(logging.CRITICAL)
-        broker = ray.remote(TrialBroker).options(num_cpus=0, max_concurrency=1000).remote(HANG)
+        broker = BrokerLink(self.study.search.hang_after, self._note_restart)
         self.preparation = BackgroundPreparation(self.study, self.data, broker, self.view.note)
         incomplete = [
             t for t in self.study.tasks if not is_complete(self.study.resolve(t), self.journal)
@@ -119,22 +122,28 @@ class Session:
             self._lane_limit,
             self._on_change,
             self._keep_model,
-            self.view.refresh,
+            self._on_time,
         )
-        self._broker: Any = broker
+        self._broker = broker
         self._recorded: dict[str, dict[str, Any]] = {}
         self._recorded_lanes: set[tuple[str, int | None]] = set()
         with tempfile.TemporaryDirectory(prefix="raysearch-") as scratch:
             try:
+                self.ray_watch.start()
                 with as_ctrl_c(signal.SIGTERM):
-                    self._tune(adapter, broker, scratch)
+                    self._tune(adapter, broker.actor, scratch)
             except (tune.TuneError, ray.exceptions.RayError) as error:
-                if self.journal.failure is not None:  # Tune's error hides it
-                    raise self.journal.failure from error
+                for cause in (self.journal.failure, self.ray_watch.error, adapter.error):
+                    if cause is not None:  # Tune's error hides it
+                        raise cause from error
                 raise self._ray_failure(error) from error
             finally:
+                self.ray_watch.stop()
                 self.view.close()
         return bool(self.queue.live) or self.queue.next() is not QueueState.DONE
+
+    def _note_restart(self) -> None:
+        self.view.note("the broker died and has started again; running trials begin anew")
 
     def _ray_failure(self, error: Exception) -> RaysearchError:
         """Return the error to raise when Ray itself failed; its traceback is kept in a file."""
@@ -204,6 +213,11 @@ class Session:
             self._count = self.lanes.fit(cluster_resources())
         return max(1, self._count)
 
+    def _on_time(self) -> None:
+        if self.ray_watch.error:
+            raise self.ray_watch.error
+        self.view.refresh()
+
     def _on_change(self, record: Record) -> None:
         if record.is_over:
             self.curves.end(record)
@@ -226,8 +240,8 @@ class Session:
         if lane in self._recorded_lanes and record.attempts <= 1:
             return
         self._recorded_lanes.add(lane)
-        recorded: dict[str, Any] = ray.get(self._broker.recorded_facts.remote())
-        facts = {"splits": self.preparation.facts, **recorded}
+        recorded = self._broker.recorded_facts()
+        facts = {"splits": self.preparation.facts, "nodes": cluster_nodes(), **recorded}
         if facts == self._recorded:
             return
         self._recorded = copy.deepcopy(facts)

@@ -18,12 +18,15 @@ from ..errors import RaysearchError
 from ..run_folder import Record
 from ..run_folder.events import AttemptEvent, SpentEvent
 from ..run_folder.outcomes import has_model
+from ..workers.broker_link import BrokerLink
 from ..workers.messages import (
     AttemptProgress,
     LaneEvent,
+    LaneLost,
     TrainedModel,
     TrialEnd,
     TrialReport,
+    TrialRequest,
 )
 from ..workers.ray_internals import remove_worker_groups
 from .data_preparation import BackgroundPreparation
@@ -38,7 +41,7 @@ class TuneAdapter:
 
     Args:
         queue: decides which trials run and which stop.
-        broker: handle of the broker.
+        broker: link to the broker.
         preparation: prepares the data; an error there ends the run.
         lanes: returns how many lanes there may be now.
         on_change: called with a record after each of its events.
@@ -53,7 +56,7 @@ class TuneAdapter:
     def __init__(
         self,
         queue: TrialQueue,
-        broker: Any,
+        broker: BrokerLink,
         preparation: BackgroundPreparation,
         lanes: Callable[[], int],
         on_change: Callable[[Record], None],
@@ -68,6 +71,8 @@ class TuneAdapter:
         # Teacher's id -> its weights in the object store, while trials learn from it.
         self._teachers: dict[str, list[Any]] = {}
         self._deaths: dict[str, int] = {}
+        self._excused: dict[str, int] = {}  # trial -> attempts that were lost with the broker
+        self._vain_deaths = 0  # of lanes, since an attempt was last seen
         # Numbers of dead lanes; their workers may come up again until they are removed.
         self._dead_lanes: set[int] = set()
         self._last_poll = 0.0
@@ -101,7 +106,14 @@ class TuneAdapter:
         self.running[tune_id] = record
         self.on_change(record)
         self._publish_teachers()
-        return {"request": self.queue.request(record)}
+        return {"request": self._request(record)}
+
+    def _request(self, record: Record) -> TrialRequest:
+        """Return what a lane needs to know; attempts lost with the broker cost no retry."""
+        request = self.queue.request(record)
+        excused = self._excused.get(record.id, 0)
+        failed = max(0, record.attempts - excused)
+        return replace(request, retries=max(0, self.queue.study.search.max_failures - failed))
 
     def _take(self) -> Record | QueueState:
         """Return the queue's next trial that needs a lane; announce those that end without one."""
@@ -115,7 +127,7 @@ class TuneAdapter:
         if needed != set(self._teachers):
             store, published = self.queue.store, self._teachers
             self._teachers = {t: published.get(t) or [ray.put(store.weights(t))] for t in needed}
-            ray.get(self.broker.publish_teachers.remote(self._teachers))
+            self.broker.publish_teachers(self._teachers)
 
     def _needs_idle_lane(self) -> bool:
         """Return whether one more lane without a trial will be needed: starting takes long."""
@@ -141,6 +153,8 @@ class TuneAdapter:
         record = self.running[tune_id]
         if record is None:
             return self._stays_idle()
+        if isinstance(event, LaneLost):
+            return False
         assert isinstance(event, TrialReport | TrialEnd), "a lane with a trial is not idle"
         seconds = event.report.seconds if isinstance(event, TrialReport) else event.seconds
         if (progress := event.progress) is not None:
@@ -162,28 +176,44 @@ class TuneAdapter:
         record = self.running.pop(tune_id)
         if record is None:
             return
-        if not isinstance(event, TrialEnd):
+        if isinstance(event, LaneLost):
+            self._requeue_excused(record)
+        elif not isinstance(event, TrialEnd):
             self.queue.end(record, "stopped")
         else:
-            is_kept = self.queue.wants_weights(record) or self.queue.wants_predictions(record)
-            if is_kept and has_model(event.status):
-                model = ray.get(self.broker.pop_model.remote(record.id))
-                try:
-                    if model:
-                        self.on_model(record, ray.get(model[0]))
-                except (OSError, RaysearchError) as error:
-                    self.error = error
-                    return
-            self.queue.end(record, event.status, event.error)
-        self.on_change(record)
+            self._end(record, event)
+        if self.error is None:
+            self.on_change(record)
+
+    def _end(self, record: Record, event: TrialEnd) -> None:
+        """End a trial after what it leaves is kept; if that was lost, the trial runs again."""
+        is_kept = self.queue.wants_weights(record) or self.queue.wants_predictions(record)
+        if is_kept and has_model(event.status):
+            if (model := self.broker.pop_model(record.id)) is None:
+                self._requeue_excused(record)
+                return
+            try:
+                self.on_model(record, model)
+            except (OSError, RaysearchError) as error:
+                self.error = error
+                return
+        self.queue.end(record, event.status, event.error)
+
+    def _requeue_excused(self, record: Record) -> None:
+        """Queue a trial again whose attempt was lost by no fault of its own."""
+        self._excused[record.id] = self._excused.get(record.id, 0) + 1
+        self.queue.requeue(record)
 
     def on_lane_death(self, tune_id: str) -> None:
         """Free the resources of a dead lane's workers, and requeue or fail its trial."""
         record = self.running.pop(tune_id, None)
-        dead = ray.get(self.broker.forget_dead_lanes.remote(record and record.id))
-        self._dead_lanes.update(dead)
+        self._dead_lanes.update(self.broker.forget_dead_lanes(record.id if record else None))
         self._free_dead_lanes()
+        self._vain_deaths += 1
         if record is None:
+            return
+        if self._vain_deaths > self.queue.study.search.max_failures:
+            self.queue.requeue(record)  # `on_lane_error` ends the run: a resumed one begins it
             return
         self._deaths[record.id] = self._deaths.get(record.id, 0) + 1
         if self._deaths[record.id] > self.queue.study.search.max_failures:
@@ -192,20 +222,35 @@ class TuneAdapter:
             self.queue.requeue(record)
         self.on_change(record)
 
+    def on_lane_error(self, reason: str) -> None:
+        """End the run if lanes die one after another without beginning an attempt.
+
+        Args:
+            reason: why the last one died.
+        """
+        if self._vain_deaths > self.queue.study.search.max_failures:
+            text = f"{self._vain_deaths} lanes died one after another before any began a trial"
+            folder = self.queue.journal.folder
+            self.error = self.error or RaysearchError(
+                f"{folder}: {text}; the last one: {reason}\n"
+                f"mend that, then go on with: raysearch resume {folder}"
+            )
+
     def poll(self) -> None:
         """Write what the running attempts have cost to the journal, from time to time.
 
         Raises:
             Exception: the error of the preparation, as the lanes would wait for its data forever,
-                or the reason why a model could not be kept.
+                or the reason why a model or an event could not be kept, which Tune takes for a
+                fault of the lane.
         """
-        if error := self.error or self.preparation.error:
+        if error := self.error or self.preparation.error or self.queue.journal.failure:
             raise error
         if time.monotonic() - self._last_poll < POLL:
             return
         self._last_poll = time.monotonic()
         self._free_dead_lanes()
-        for progress in ray.get(self.broker.running_attempts.remote()):
+        for progress in self.broker.running_attempts():
             self._record_progress(progress)
 
     def _free_dead_lanes(self) -> None:
@@ -219,6 +264,7 @@ class TuneAdapter:
             progress: of the attempt.
             final: whether its cost is written however recent the last entry is.
         """
+        self._vain_deaths = 0
         record = self.queue.journal.trials.get(progress.trial)
         if record is None or record.is_over:
             return
@@ -233,6 +279,8 @@ class TuneAdapter:
                 from_step=progress.from_step,
                 devices=self.queue.proposals.devices,  # a resumed run may have other lanes
                 lane=progress.lane,
+                host=progress.host,
+                device=progress.device,
             )
             journal.write(begun)
             self.on_change(record)
@@ -296,7 +344,12 @@ class AdapterCallback(Callback):
     def __init__(self, adapter: TuneAdapter) -> None:
         self.adapter = adapter
 
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Look at why a lane died, after the searcher was told that it did."""
+        lines = str(trial.get_error() or "").strip().splitlines()
+        self.adapter.on_lane_error(lines[-1] if lines else "no reason known")
+
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
         """Poll the lanes after one of Tune's steps."""
-        self.adapter.poll()
         self.adapter.on_time()
+        self.adapter.poll()

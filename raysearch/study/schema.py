@@ -116,6 +116,11 @@ class Search(_Section):
     max_failures: Whole = Field(
         2, ge=0, le=1000, description="times that a failed trial is retried"
     )
+    hang_after: Annotated[Number, Field(ge=1, le=10**6)] | None = Field(
+        None,
+        description="seconds without a sign of life after which a training worker counts as hung;"
+        " by default 20 times its slowest step or evaluation, at least 60",
+    )
 
 
 class Confirm(_Section):

@@ -6,6 +6,7 @@ starts at once, and it never blocks.
 
 import asyncio
 import time
+import uuid
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -17,6 +18,8 @@ from .messages import (
     AttemptProgress,
     Decision,
     LaneEvent,
+    LaneLost,
+    Phase,
     TrainedModel,
     TrialEnd,
     TrialRequest,
@@ -25,6 +28,9 @@ from .messages import (
 )
 
 POLL = 1.0  # seconds between two checks of a silent worker
+HANG = 1800.0  # seconds without a sign of life before the first step, and in unmeasured work
+LEAST_HANG = 60.0  # seconds that a worker may be silent in work that was measured
+HANG_FACTOR = 20  # so many times its slowest step or evaluation a worker may be silent
 
 
 @dataclass(kw_only=True)
@@ -40,8 +46,12 @@ class LaneState:
         progress: of the running attempt; None until it has begun.
         last_heartbeat: when the worker last showed that it is alive, in monotonic seconds; before
             its first sign of life, when it was requested.
+        phase: what the worker does since then; None before the first step of a trial.
+        slowest: phase -> the longest silence in it so far, in seconds.
+        measured: phases that `slowest` describes: steps, and what has come to its end once.
         number: of the lane, from 1; it marks the placement groups of the lane's workers.
         lane: handle of Tune's lane actor.
+        attempts: how many attempts have begun in the lane.
         closed: whether the worker is to leave.
     """
 
@@ -52,21 +62,53 @@ class LaneState:
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     progress: AttemptProgress | None = None
     last_heartbeat: float = field(default_factory=time.monotonic)
+    phase: Phase | None = None
+    slowest: dict[Phase, float] = field(default_factory=dict)
+    measured: set[Phase] = field(default_factory=set)
     number: int = 0
     lane: Any = None
+    attempts: int = 0
     closed: bool = False
+
+    def show_life(self, phase: Phase | None) -> None:
+        """Record a sign of life, with what the worker does next."""
+        now = time.monotonic()
+        if self.phase is not None:
+            silence = max(now - self.last_heartbeat, self.slowest.get(self.phase, 0.0))
+            self.slowest[self.phase] = silence
+            if self.phase is Phase.TRAINING or phase is not self.phase:
+                self.measured.add(self.phase)
+        self.last_heartbeat, self.phase = now, phase
+
+    def allowed_silence(self, hang: float | None) -> float:
+        """Return the seconds without a sign of life after which the worker counts as hung.
+
+        Args:
+            hang: seconds that the study names for running trials; None if it names none.
+        """
+        if self.phase is None:
+            return max(HANG, hang or 0.0)
+        if hang is not None:
+            return hang
+        if self.phase not in self.measured:
+            return HANG
+        return max(LEAST_HANG, HANG_FACTOR * self.slowest[self.phase])
 
 
 class TrialBroker:
     """The actor between Tune's lane actors, which bring requests, and Train's workers.
 
     Args:
-        hang: seconds without a sign of life after which a worker counts as hung.
+        hang: seconds without a sign of life after which a worker counts as hung, once its trial
+            has made a step; None: a multiple of what its lane has taken before.
         poll: seconds between two checks of a silent worker.
     """
 
-    def __init__(self, hang: float, poll: float = POLL) -> None:
+    def __init__(self, hang: float | None, poll: float = POLL) -> None:
         self._hang, self._poll = hang, poll
+        # Another one in each process: how the driver notices that the actor was started again.
+        self._process = uuid.uuid4().hex
+        self._begun = asyncio.Event()
         self._lanes: dict[str, LaneState] = {}
         self._data: dict[str, dict[str, Any]] = {}
         self._data_published = asyncio.Event()
@@ -74,6 +116,29 @@ class TrialBroker:
         self._teachers: dict[str, list[ObjectRef[Any]]] = {}
         self._registered = 0
         self._facts: dict[str, dict[str, Any]] = {"machines": {}, "parameters": {}}
+
+    async def answer(self, method: str, *values: Any) -> tuple[str, int, Any]:
+        """Answer a call of the driver.
+
+        Returns:
+            What tells this process of the broker from others; the number of the last lane; what the
+            method returns.
+        """
+        value = getattr(self, method)(*values)
+        value = await value if asyncio.iscoroutine(value) else value
+        return self._process, self._registered, value
+
+    def begin(self, first: int, data: dict[str, Any], teachers: dict[str, Any]) -> None:
+        """Take what the driver has published; lanes may register from now on.
+
+        Args:
+            first: number of the first lane that registers.
+            data: task -> see `publish_data`.
+            teachers: see `publish_teachers`.
+        """
+        self._registered, self._data, self._teachers = first - 1, dict(data), teachers
+        self._data_published.set()
+        self._begun.set()
 
     def publish_data(self, task: str, data: dict[str, Any]) -> None:
         """Publish what workers need for a task: object references."""
@@ -88,6 +153,11 @@ class TrialBroker:
         return self._data[task]
 
     # Called by Tune's lane actors.
+
+    async def admit_lane(self, lane: str, request: TrialRequest, handle: Any) -> int:
+        """Register a lane, see `register_lane`, once the driver has said `begin`."""
+        await self._begun.wait()
+        return self.register_lane(lane, request, handle)
 
     def register_lane(self, lane: str, request: TrialRequest, handle: Any) -> int:
         """Register a lane that is about to start its workers for a first trial.
@@ -112,16 +182,18 @@ class TrialBroker:
             request: the trial to begin; None to continue.
 
         Returns:
-            What the worker reports next, or a WorkerHung if it shows no sign of life for too long.
+            What the worker reports next; a WorkerHung if it shows no sign of life for too long; a
+            LaneLost if a process of the broker that has died knew the lane.
             The time in which a task's data is prepared does not count.
         """
-        state = self._lanes[lane]
+        if (state := self._lanes.get(lane)) is None:
+            return LaneLost()
         if request is not None:
             self._resolve_report(state, Decision.STOP)
             state.serial += 1
             state.request = replace(request, serial=state.serial)
             state.events = asyncio.Queue()
-            state.progress = None
+            state.progress = state.phase = None
             state.changed.set()
         else:
             self._resolve_report(state, Decision.CONTINUE)
@@ -133,8 +205,13 @@ class TrialBroker:
                 silent = time.monotonic() - state.last_heartbeat
                 if state.request and state.request.task not in self._data:
                     state.last_heartbeat = time.monotonic()  # its data is being prepared
-                elif silent > self._hang:
+                elif silent > state.allowed_silence(self._hang):
                     return WorkerHung(seconds=silent)
+
+    def count_attempts(self, lane: str) -> int | None:
+        """Return how many attempts have begun in a lane; None if it closes or is not known."""
+        state = self._lanes.get(lane)
+        return None if state is None or state.closed else state.attempts
 
     def close_lane(self, lane: str) -> None:
         """Let the lane's worker leave."""
@@ -147,14 +224,23 @@ class TrialBroker:
 
     # Called by Train's workers, by the first one of each lane.
 
-    async def worker_started(self, lane: str) -> None:
+    async def worker_started(self, lane: str) -> bool:
         """Record that a worker group has come up.
 
         If its predecessor left a trial unfinished, the trial's next attempt is prepared, or the
         trial fails if no attempt is left.
+
+        Returns:
+            Whether the lane is known; if not, its workers are to leave.
         """
-        state = self._lanes[lane]
+        if (state := self._lanes.get(lane)) is None:
+            return False
+        self._prepare_attempt(state)
+        return True
+
+    def _prepare_attempt(self, state: LaneState) -> None:
         state.pending_report, state.last_heartbeat = None, time.monotonic()
+        state.phase = None
         request = state.request
         if request is None or state.progress is None:
             return
@@ -173,9 +259,10 @@ class TrialBroker:
             after: serial of the worker's last request, 0 for none; the result's is higher.
 
         Returns:
-            The request; None when the lane closes.
+            The request; None when the lane closes or is not known.
         """
-        state = self._lanes[lane]
+        if (state := self._lanes.get(lane)) is None:
+            return None
         while not state.closed and (state.request is None or state.request.serial <= after):
             state.changed.clear()
             await state.changed.wait()
@@ -188,13 +275,27 @@ class TrialBroker:
         """Record that an attempt has begun."""
         if (state := self._state_of(lane, serial)) is not None:
             state.progress = replace(progress, lane=state.number)
+            state.attempts += 1
 
-    def heartbeat(self, lane: str, serial: int, seconds: float, step: int) -> None:
-        """Record a sign of life, with the seconds spent and the steps done so far."""
-        if (state := self._state_of(lane, serial)) is not None:
-            state.last_heartbeat = time.monotonic()
-            if state.progress is not None:
-                state.progress = replace(state.progress, seconds=seconds, step=step)
+    def heartbeat(self, lane: str, serial: int, seconds: float, step: int, phase: Phase) -> bool:
+        """Record a sign of life.
+
+        Args:
+            lane: name of the lane.
+            serial: of the request that the worker runs.
+            seconds: that the trial has taken so far.
+            step: the last step that is done.
+            phase: what the worker does next.
+
+        Returns:
+            Whether the lane runs this request; if not, its worker is to leave.
+        """
+        if (state := self._state_of(lane, serial)) is None:
+            return False
+        state.show_life(phase)
+        if state.progress is not None:
+            state.progress = replace(state.progress, seconds=seconds, step=step)
+        return True
 
     async def report(self, lane: str, serial: int, message: WorkerMessage) -> Decision:
         """Pass a message on and wait for the decision on it; an end needs no decision.
@@ -207,7 +308,7 @@ class TrialBroker:
         state = self._state_of(lane, serial)
         if state is None:
             return Decision.STOP
-        state.last_heartbeat = time.monotonic()
+        state.show_life(Phase.TRAINING)
         state.events.put_nowait(replace(message, progress=state.progress))
         if isinstance(message, TrialEnd):
             state.request, state.progress = None, None

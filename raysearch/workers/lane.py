@@ -8,19 +8,23 @@ import logging
 import threading
 import time
 import uuid
+from functools import partial
 from typing import Any
 
 import ray
 from ray import tune
+from ray.exceptions import RayActorError
 from ray.train.torch import TorchConfig
 from ray.train.v2.api.config import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
 
-from .messages import LaneEvent, LaneIdle, TrialEnd, TrialRequest, WorkerHung
-from .ray_internals import LANE_TAG, LaneTrainer
+from .messages import LaneEvent, LaneIdle, LaneLost, TrialEnd, TrialRequest, WorkerHung
+from .ray_internals import LANE_TAG, GroupRestarts, LaneTrainer, remove_worker_groups
 
 # Collectives wait this long, in seconds: a hang is noticed by the broker's heartbeat instead.
 COLLECTIVE_TIMEOUT = 30 * 24 * 3600
-SHUTDOWN_TIMEOUT = 20.0  # seconds that workers have to leave when a lane closes
+SHUTDOWN_TIMEOUT = 4.0  # seconds that workers have to leave by themselves when a lane closes
+LEAVE_TIMEOUT = 30.0  # seconds that they have to leave when their broker has died
+VAIN_STARTS = 3  # deaths of worker groups in a row, before any trial begins, that end a lane
 IDLE = 0.2  # seconds that a step of an idle lane takes
 
 
@@ -38,7 +42,7 @@ class Lane(tune.Trainable):
             workers: count, resources, storage, environment and `loop`, the arguments of a Worker.
         """
         assert workers is not None
-        self.broker, self.workers, self.name = broker, workers, f"lane-{uuid.uuid4().hex[:8]}"
+        self.broker, self.workers, self.name = broker, workers, _new_name()
         self.request: TrialRequest | None = config["request"]
         self.idle = self.request is None
         self.thread: threading.Thread | None = None
@@ -48,7 +52,7 @@ class Lane(tune.Trainable):
         """Return the next event of the trial: a report, or its end.
 
         Returns:
-            `event`: a LaneEvent; `done`: whether it is the trial's end.
+            `event`: a LaneEvent; `done`: whether no more come of the trial.
 
         Raises:
             RuntimeError: the workers are gone, or show no sign of life.
@@ -56,16 +60,38 @@ class Lane(tune.Trainable):
         if self.idle:
             time.sleep(IDLE)
             return {"event": LaneIdle()}
-        thread = self.thread or self._start()
+        try:
+            event = self._next_event(self.thread or self._start())
+        except RayActorError:  # the broker has died
+            event = LaneLost()
+        if isinstance(event, WorkerHung):
+            raise RuntimeError(f"no sign of life from {self.name} for {event.seconds:.0f} s")
+        if isinstance(event, LaneLost):
+            self._leave_lost_workers()
+        return {"event": event, "done": isinstance(event, TrialEnd | LaneLost)}
+
+    def _next_event(self, thread: threading.Thread) -> LaneEvent:
+        """Pass a new request on, and wait for the workers' next event."""
         request, self.request = self.request, None
         next_event = self.broker.next_event.remote(self.name, request)
         while not (ready := ray.wait([next_event], timeout=2)[0]):
             if not thread.is_alive():
                 raise RuntimeError(f"the workers of {self.name} are gone: {self.failure}")
         event: LaneEvent = ray.get(ready[0])
-        if isinstance(event, WorkerHung):
-            raise RuntimeError(f"no sign of life from {self.name} for {event.seconds:.0f} s")
-        return {"event": event, "done": isinstance(event, TrialEnd)}
+        return event
+
+    def _leave_lost_workers(self) -> None:
+        """Wait until workers that the broker does not know have left; the next trial gets others.
+
+        Raises:
+            RuntimeError: they do not leave, as a hung one does not.
+        """
+        time.sleep(IDLE)
+        if self.thread is not None:
+            self.thread.join(LEAVE_TIMEOUT)
+            if self.thread.is_alive():
+                raise RuntimeError(f"the workers of {self.name} have lost the broker and stay")
+        self.thread, self.name = None, _new_name()
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Take the next trial; the last one, if it still waits for a decision, is stopped."""
@@ -81,11 +107,13 @@ class Lane(tune.Trainable):
         if self.thread is not None:
             self.broker.close_lane.remote(self.name)
             self.thread.join(SHUTDOWN_TIMEOUT)
+            if self.thread.is_alive():  # in a long step, or hung
+                remove_worker_groups([self.number])
 
     def _start(self) -> threading.Thread:
         """Register the lane and start its workers, in a thread that ends with them."""
         actor = ray.get_runtime_context().current_actor
-        number = ray.get(self.broker.register_lane.remote(self.name, self.request, actor))
+        self.number: int = ray.get(self.broker.admit_lane.remote(self.name, self.request, actor))
         trainer = LaneTrainer(
             worker_loop,
             train_loop_config={"broker": self.broker, "lane": self.name, **self.workers["loop"]},
@@ -93,21 +121,32 @@ class Lane(tune.Trainable):
             scaling_config=ScalingConfig(
                 num_workers=self.workers["count"],
                 use_gpu=self.workers["resources"].get("GPU", 0) > 0,
-                resources_per_worker={**self.workers["resources"], LANE_TAG: number},
+                resources_per_worker={**self.workers["resources"], LANE_TAG: self.number},
                 placement_strategy="PACK",
             ),
             run_config=RunConfig(
                 name=self.name,
                 storage_path=self.workers["storage"],
-                # The broker decides which trial is tried again: a lane may always rebuild.
+                # The broker decides which trial is tried again; see GroupRestarts.
                 failure_config=FailureConfig(max_failures=-1, controller_failure_limit=3),
                 checkpoint_config=CheckpointConfig(num_to_keep=1),
                 worker_runtime_env={"env_vars": self.workers["environment"]},
             ),
         )
+        trainer.failure_policy = GroupRestarts(
+            partial(self._count_attempts, self.name), VAIN_STARTS
+        )
         self.thread = threading.Thread(target=self._fit, args=(trainer,), daemon=True)
         self.thread.start()
         return self.thread
+
+    def _count_attempts(self, lane: str) -> int | None:
+        """Return how many attempts have begun in a lane; None if it closes or is lost."""
+        try:
+            count: int | None = ray.get(self.broker.count_attempts.remote(lane))
+        except RayActorError:
+            return None
+        return count
 
     def _fit(self, trainer: LaneTrainer) -> None:
         try:
@@ -115,6 +154,10 @@ class Lane(tune.Trainable):
         except BaseException as error:
             self.failure = error
             logging.getLogger(__name__).debug("lane %s ended", self.name, exc_info=True)
+
+
+def _new_name() -> str:
+    return f"lane-{uuid.uuid4().hex[:8]}"
 
 
 def worker_loop(config: dict[str, Any]) -> None:

@@ -47,6 +47,18 @@ def worker_facts() -> Facts:
     }
 
 
+def device_name(device: Any) -> str:
+    """Return the name of a torch device: "cpu", or a GPU's index on its node and its model."""
+    if device.type != "cuda":
+        return str(device.type)
+    import torch
+
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")
+    index = device.index or 0
+    name = visible[index] if index < len(visible) and visible[index] else str(index)
+    return f"{name}: {torch.cuda.get_device_name(device)}"
+
+
 def gpu_count() -> int:
     """Return the number of NVIDIA GPUs of this machine, visible to this process or not."""
     return sum(re.fullmatch(r"nvidia\d+", name) is not None for name in os.listdir("/dev"))

@@ -28,6 +28,20 @@ class Decision(Enum):
     STOP = "stop"
 
 
+class Phase(Enum):
+    """What a worker does between two signs of life.
+
+    Attributes:
+        TRAINING: an optimizer step.
+        EVALUATING: a batch of a dev split, or the scores of all.
+        SAVING: a checkpoint.
+    """
+
+    TRAINING = "training"
+    EVALUATING = "evaluating"
+    SAVING = "saving"
+
+
 @dataclass(frozen=True, kw_only=True)
 class TrialRequest:
     """A trial that a lane is to run.
@@ -76,6 +90,8 @@ class AttemptProgress:
         spent_before: those of the attempts before, as far as the checkpoint knows.
         step: the last step that a sign of life named; None before the first one.
         lane: number of the lane, from 1; the broker sets it.
+        host: name of the host that the attempt runs on.
+        device: what it is trained on, for example "cpu".
     """
 
     trial: str
@@ -86,6 +102,8 @@ class AttemptProgress:
     spent_before: float = 0.0
     step: int | None = None
     lane: int | None = None
+    host: str | None = None
+    device: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,6 +151,14 @@ class WorkerHung:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LaneLost:
+    """The news that the broker has started again and does not know a lane any more.
+
+    The lane's trial runs again from its checkpoint, and the lane starts other workers for the next.
+    """
+
+
+@dataclass(frozen=True, kw_only=True)
 class LaneIdle:
     """The news that a lane has no trial."""
 
@@ -152,4 +178,4 @@ class TrainedModel:
 
 
 WorkerMessage = TrialReport | TrialEnd
-LaneEvent = WorkerMessage | WorkerHung | LaneIdle
+LaneEvent = WorkerMessage | WorkerHung | LaneLost | LaneIdle

@@ -6,11 +6,12 @@ another way.
 """
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 import ray
 from ray.train import Result
+from ray.train.v2._internal.execution.failure_handling import FailureDecision
 from ray.train.v2.torch.torch_trainer import TorchTrainer
 from ray.util.placement_group import (
     PlacementGroup,
@@ -49,6 +50,8 @@ class LaneTrainer(TorchTrainer):
     Where Ray renames one of these parts, its process starts as in a TorchTrainer.
     """
 
+    failure_policy: Any = None  # replaces Ray's if it is set: has a method `make_decision`
+
     def _create_default_callbacks(self) -> list[Any]:
         callbacks = super()._create_default_callbacks()
         return [c for c in callbacks if type(c).__name__ not in UNUSED_CALLBACKS]
@@ -58,12 +61,42 @@ class LaneTrainer(TorchTrainer):
             from ray.train.v2._internal.execution.controller import TrainController
         except ImportError:
             return super()._initialize_and_run_controller(**arguments)
+        if self.failure_policy is not None:
+            arguments["failure_policy"] = self.failure_policy
         for method in RESOURCE_REQUESTS:
             setattr(arguments["scaling_policy"], method, lambda: None)
         controller: Any = TrainController(**arguments)  # its methods have no types
         asyncio.run(controller.run())
         result: Result = controller.get_result()
         return result
+
+
+class GroupRestarts:
+    """Ray Train's failure policy of a lane: its workers start again, but not forever in vain.
+
+    Args:
+        count_attempts: returns how many attempts have begun in the lane; None if the lane is lost.
+        limit: deaths in a row, without an attempt between them, after which the lane fails.
+    """
+
+    def __init__(self, count_attempts: Callable[[], int | None], limit: int) -> None:
+        self._count_attempts, self._limit = count_attempts, limit
+        self._attempts, self._deaths = 0, 0
+
+    def make_decision(self, error: Exception) -> FailureDecision:
+        """Return what to do about a worker group that has died or does not start."""
+        attempts = self._count_attempts()
+        if attempts is None:
+            return FailureDecision.RAISE
+        if attempts > self._attempts:
+            self._attempts, self._deaths = attempts, 0
+        self._deaths += 1
+        return FailureDecision.RETRY if self._deaths < self._limit else FailureDecision.RAISE
+
+
+def worker_group_lanes() -> set[int]:
+    """Return the numbers of all lanes of this run that have asked for workers, see LANE_TAG."""
+    return {int(tag) for _, _, tags in _worker_groups() for tag in tags}
 
 
 def remove_worker_groups(numbers: Collection[int]) -> None:
@@ -74,7 +107,18 @@ def remove_worker_groups(numbers: Collection[int]) -> None:
     Args:
         numbers: of the lanes, see LANE_TAG.
     """
-    for identity, group in placement_group_table().items():
-        tags = {bundle.get(LANE_TAG) for bundle in group["bundles"].values()}
-        if group["state"] != "REMOVED" and tags & set(numbers):
+    for identity, state, tags in _worker_groups():
+        if state != "REMOVED" and tags & set(numbers):
             remove_placement_group(PlacementGroup(ray.PlacementGroupID.from_hex(identity)))
+
+
+def _worker_groups() -> Iterator[tuple[str, str, set[float]]]:
+    """Yield id, state and tags of this job's tagged placement groups.
+
+    A cluster may have other runs, whose lanes have the same numbers. An id ends with its job's.
+    """
+    job = ray.get_runtime_context().get_job_id()
+    for identity, group in placement_group_table().items():
+        tags = {bundle[LANE_TAG] for bundle in group["bundles"].values() if LANE_TAG in bundle}
+        if tags and identity.endswith(job):
+            yield identity, group["state"], tags

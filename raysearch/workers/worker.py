@@ -5,6 +5,7 @@ of a lane do the same steps together; only the one of rank 0 talks to the broker
 """
 
 import io
+import socket
 import time
 import traceback
 from collections.abc import Callable
@@ -31,10 +32,11 @@ from ..run_folder.report import Report
 from ..storage import file_inside, remove_file, replaced
 from ..training import DistributedContext, Job, MicroBatchLimit, Trainer, make_schedule
 from ..training.gradient_accumulation import LIMITS
-from .machine import worker_facts
+from .machine import device_name, worker_facts
 from .messages import (
     AttemptProgress,
     Decision,
+    Phase,
     TrainedModel,
     TrialEnd,
     TrialReport,
@@ -44,6 +46,10 @@ from .messages import (
 from .remote_text import open_split
 
 HEARTBEAT = 1.0  # seconds between signs of life
+
+
+class LaneGone(Exception):
+    """The broker does not know the lane's request any more, or has died: its workers leave."""
 
 
 class Worker:
@@ -72,18 +78,27 @@ class Worker:
         self._data: dict[str, Any] = {}
         self._teacher_cache: tuple[str, torch.nn.Module | None] = ("", None)
         self._last_heartbeat = self._last_checkpoint = time.monotonic()
+        self._phase = Phase.TRAINING
+        self._heartbeat: Any = None  # the broker's answer to the last sign of life
 
     def work(self) -> None:
-        """Run the requests of the lane until it closes."""
+        """Run the requests of the lane until it closes, or until the broker does not know it."""
+        try:
+            self._work()
+        except LaneGone:
+            if self.world.size > 1:
+                raise  # the others wait in a collective: Train ends them, and all start and leave
+
+    def _work(self) -> None:
         node = ray.get_runtime_context().get_node_id()
         self.broker.record_machine.remote(node, worker_facts())
-        if self.world.rank == 0:
-            self._call_broker("worker_started")
+        if not self._from_rank0(lambda: self._call_broker("worker_started")):
+            return
         while (request := self._next_request()) is not None:
-            self._last_serial = request.serial
+            self._last_serial, self._heartbeat = request.serial, None
             try:
                 self._run(request)
-            except (ray.exceptions.RayError, SystemExit):
+            except (LaneGone, ray.exceptions.RayError, SystemExit):
                 raise
             except Exception as error:
                 self._report(request, TrialEnd(status="failed", error=_traceback_text(error)))
@@ -152,6 +167,8 @@ class Worker:
             from_step=trainer.step,
             seconds=trainer.seconds,
             spent_before=trainer.seconds_before,
+            host=socket.gethostname(),
+            device=device_name(self.model.device),
         )
         if self.world.rank == 0:
             self._call_broker("attempt_started", request.serial, progress)
@@ -170,7 +187,7 @@ class Worker:
         if task == self._task:
             return self._data
         self._data, self._task = {}, None  # frees the last task's data first
-        published = ray.get(self.broker.get_data.remote(task))
+        published = self._answer(self.broker.get_data.remote(task))
         parts = {
             part: {name: open_split(*ray.get(ref)) for name, ref in published.get(part, {}).items()}
             for part in ("splits", "searched")
@@ -201,7 +218,7 @@ class Worker:
         if name and not self._teacher_cache[0]:
             weights = data.get("teacher")
             if request.teacher:
-                weights = ray.get(ray.get(self.broker.get_teacher.remote(request.teacher))[0])
+                weights = ray.get(self._answer(self.broker.get_teacher.remote(request.teacher))[0])
             encoder = replace(data["pretrained"], weights=weights, digest=name)
             teacher: torch.nn.Module = ReusableModel(self.model.device).model(
                 encoder, hyper, request.seed
@@ -224,22 +241,39 @@ class Worker:
             elif request.keep_weights:
                 weights = export_weights(trainer.model)
             model = TrainedModel(weights=weights, predictions=trainer.predictions)
-            ray.get(self.broker.put_model.remote(request.trial, [ray.put(model)]))
+            self._answer(self.broker.put_model.remote(request.trial, [ray.put(model)]))
         self._call_broker("report", request.serial, end)
         with suppress(OSError):  # a checkpoint that stays is ignored, or removed at the run's end
             remove_file(self._checkpoint_path(request))
 
     def _on_step(self, request: TrialRequest, trainer: Trainer) -> None:
-        """After a step, send a sign of life and write a checkpoint, if they are due."""
-        now = time.monotonic()
-        if self.world.rank or now - self._last_heartbeat < HEARTBEAT:
+        """After a step or a dev batch, send a sign of life and write a checkpoint, if due.
+
+        Raises:
+            LaneGone: the broker did not know the request at the last sign of life.
+        """
+        now, phase = time.monotonic(), Phase.TRAINING
+        if trainer.step > trainer.evaluated and trainer.step in trainer.job.schedule.evaluations:
+            phase = Phase.EVALUATING
+        is_due = now - self._last_heartbeat >= HEARTBEAT
+        if self.world.rank or not (is_due or phase is not self._phase):
             return
-        self._last_heartbeat = now
-        self.broker.heartbeat.remote(self.lane, request.serial, trainer.seconds, trainer.step)
+        self._show_life(request, trainer, phase)
         interval = self.checkpoint_interval
-        if now - self._last_checkpoint > interval and trainer.seconds > interval:
+        if is_due and now - self._last_checkpoint > interval and trainer.seconds > interval:
             self._last_checkpoint = now
+            self._show_life(request, trainer, Phase.SAVING)
             self._save(request, trainer)
+            self._show_life(request, trainer, phase)
+
+    def _show_life(self, request: TrialRequest, trainer: Trainer, phase: Phase) -> None:
+        """Send a sign of life, with what the worker does next; leave if the last was unknown."""
+        if self._heartbeat is not None and not self._answer(self._heartbeat):
+            raise LaneGone
+        self._last_heartbeat, self._phase = time.monotonic(), phase
+        self._heartbeat = self.broker.heartbeat.remote(
+            self.lane, request.serial, trainer.seconds, trainer.step, phase
+        )
 
     def _checkpoint_path(self, request: TrialRequest) -> Path:
         parent = self.checkpoints.parent
@@ -273,7 +307,18 @@ class Worker:
         return self.world.broadcast(function() if self.world.rank == 0 else None)
 
     def _call_broker(self, method: str, *values: Any) -> Any:
-        return ray.get(getattr(self.broker, method).remote(self.lane, *values))
+        return self._answer(getattr(self.broker, method).remote(self.lane, *values))
+
+    def _answer(self, call: Any) -> Any:
+        """Return the broker's answer to a call.
+
+        Raises:
+            LaneGone: the broker has died, and with it what it knew of the lane.
+        """
+        try:
+            return ray.get(call)
+        except ray.exceptions.RayActorError as error:
+            raise LaneGone from error
 
     def _report(self, request: TrialRequest, message: WorkerMessage) -> Decision:
         decision: Decision = self._from_rank0(

@@ -471,7 +471,7 @@ def laid_out(monkeypatch):
 
     def provide(asked, root):
         store, notes = {}, []
-        broker = SimpleNamespace(publish_data=SimpleNamespace(remote=store.__setitem__))
+        broker = SimpleNamespace(publish_data=store.__setitem__)
         filling = data_preparation.BackgroundPreparation(asked, root, broker, notes.append)
         for name in asked.tasks:
             filling._provide(name)

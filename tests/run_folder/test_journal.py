@@ -505,5 +505,5 @@ def test_the_end_of_a_teacher_from_the_store_has_no_error():
 def test_fields_that_are_not_known_do_not_harm(tmp_path):
     path = two_trials(tmp_path)
     before = read_journal(tmp_path).trials
-    path.write_text(path.read_text().replace('"at":', '"host":"here","at":'))
+    path.write_text(path.read_text().replace('"at":', '"weather":"fine","at":'))
     assert read_journal(tmp_path).trials == before

@@ -39,7 +39,7 @@ confirm: {top: 1, seeds: [11, 12]}
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="finds Ray's processes with ps")
-def test_a_run_survives_kill_9_of_a_worker_a_lane_and_the_driver(tmp_path: Path) -> None:
+def test_a_run_survives_kill_9_of_a_worker_a_lane_the_broker_and_the_driver(tmp_path: Path) -> None:
     (tmp_path / "toy.yaml").write_text(STUDY)
     run = tmp_path / "runs" / "toy"
     process = start(tmp_path, "run", "toy.yaml")
@@ -48,6 +48,8 @@ def test_a_run_survives_kill_9_of_a_worker_a_lane_and_the_driver(tmp_path: Path)
     wait_for_reports(run, reports(run) + 3, process)
     lane = [*descendants(process.pid, "ray::Lane"), *descendants(process.pid, "ray::Resource")]
     os.kill(lane[0], signal.SIGKILL)
+    wait_for_reports(run, reports(run) + 3, process)
+    os.kill(next(descendants(process.pid, "ray::TrialBroker")), signal.SIGKILL)
     wait_for_reports(run, reports(run) + 3, process)
     process.kill()
     process.wait()
@@ -70,20 +72,27 @@ def test_a_run_survives_kill_9_of_a_worker_a_lane_and_the_driver(tmp_path: Path)
     assert again.row("Result").cells[0].text != "-"
 
 
+def program(process: int) -> str:
+    return Path(f"/proc/{process}/cmdline").read_bytes().decode().partition("\0")[0]
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="finds Ray's processes with ps")
 def test_when_ray_fails_or_time_is_up_the_run_says_how_to_go_on(tmp_path: Path) -> None:
-    """SIGTERM, as clusters' schedulers send it, does what Ctrl-C does."""
+    """SIGTERM to the process group, as `timeout` and SLURM send it, does what Ctrl-C does."""
     (tmp_path / "toy.yaml").write_text(STUDY)
     run = tmp_path / "runs" / "toy"
     process = start(tmp_path, "run", "toy.yaml")
     wait_for_reports(run, 1, process)
-    os.kill(next(descendants(process.pid, "ray::TrialBroker")), signal.SIGKILL)
-    assert process.wait(timeout=240) == 2
+    raylet = next(p for p in descendants(process.pid, "/") if "raylet/raylet" in program(p))
+    os.kill(raylet, signal.SIGKILL)
+    assert process.wait(timeout=60) == 2
+    assert "Ray's processes on this machine have died" in (tmp_path / "out.txt").read_text()
 
-    process = start(tmp_path, "resume", "runs/toy")
+    process = start(tmp_path, "resume", "runs/toy", start_new_session=True)
     wait_for_reports(run, reports(run) + 1, process)
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(timeout=180) == 130
+    os.kill(next(descendants(process.pid, "ray::RayTrainWorker")), signal.SIGSTOP)  # it hangs
+    os.killpg(process.pid, signal.SIGTERM)
+    assert process.wait(timeout=60) == 130
 
     said = (tmp_path / "out.txt").read_text()
     assert said.count("raysearch resume") == 2

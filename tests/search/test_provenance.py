@@ -6,10 +6,11 @@ from types import SimpleNamespace
 
 import pyarrow as pa
 import pytest
+import torch
 
 from raysearch.data.encoding_cache import Prepared
 from raysearch.run_folder.recorded_facts import read_facts
-from raysearch.search import provenance
+from raysearch.search import provenance, ray_cluster
 from raysearch.search.command_line import command_line
 from raysearch.search.provenance import add_facts, begin_session, package_list
 from raysearch.search.split_facts import split_facts
@@ -141,3 +142,22 @@ def test_facts_of_later_sessions_join_those_of_earlier_ones(tmp_path):
     read = json.loads((tmp_path / "provenance.json").read_text())
     assert read["machines"] == {"n1": {"cpu": "a"}, "n2": {"cpu": "b"}}
     assert read["data"] == "d"
+
+
+def test_the_nodes_of_a_cluster_are_told_with_host_and_resources(monkeypatch, tmp_path):
+    node = {"NodeID": "ab12", "Alive": True, "NodeManagerHostname": "gpu-1",
+            "Resources": {"GPU": 4.0, "CPU": 8.0, "node:10.0.0.2": 1.0}}  # fmt: skip
+    gone = {**node, "NodeID": "cd34", "Alive": False}
+    monkeypatch.setattr(ray_cluster.ray, "nodes", lambda: [node, gone])
+    nodes = ray_cluster.cluster_nodes()
+    assert nodes == {"ab12": {"host": "gpu-1", "resources": "8 CPU, 4 GPU"}}
+    (tmp_path / "provenance.json").write_text(json.dumps({"nodes": nodes}))
+    assert read_facts(tmp_path)[0].nodes == nodes
+
+
+def test_a_device_is_named_by_its_index_on_the_node_and_its_model(monkeypatch):
+    monkeypatch.setattr("torch.cuda.get_device_name", lambda device: "Toy 9000")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,3")
+    assert machine.device_name(torch.device("cuda", 1)) == "3: Toy 9000"
+    assert machine.device_name(torch.device("cuda", 2)) == "2: Toy 9000"
+    assert machine.device_name(torch.device("cpu")) == "cpu"

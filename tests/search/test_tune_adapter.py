@@ -1,14 +1,18 @@
 """What the adapter makes of the messages of lanes. No Ray is started."""
 
+from dataclasses import replace
+from types import SimpleNamespace
+
 import pytest
 
 from raysearch import study
+from raysearch.errors import InputError, RaysearchError
 from raysearch.run_folder import Journal, read_journal
 from raysearch.run_folder.events import Plan
 from raysearch.run_folder.report import Report
 from raysearch.search.trial_queue import TrialQueue
 from raysearch.search.tune_adapter import TuneAdapter
-from raysearch.workers.messages import AttemptProgress, LaneIdle, TrialEnd, TrialReport
+from raysearch.workers.messages import AttemptProgress, LaneIdle, LaneLost, TrialEnd, TrialReport
 
 RTE = "glue/rte"
 
@@ -97,3 +101,71 @@ def test_a_lane_stays_idle_while_another_trial_runs_and_no_longer(running):
     assert not adapter.on_event("b", LaneIdle())
     adapter.on_end("b", LaneIdle())
     assert set(adapter.running) == {"a"}
+
+
+class ToyLink:
+    """Stands for the link to the broker: what a trial left, and the numbers of dead lanes."""
+
+    def __init__(self, model=None):
+        self.model = model
+
+    def pop_model(self, trial):
+        return self.model
+
+    def forget_dead_lanes(self, trial):
+        return set()
+
+
+@pytest.mark.parametrize("event", [LaneLost(), TrialEnd(status="finished", seconds=9.0)])
+def test_what_is_lost_with_the_broker_runs_again_and_costs_no_retry(running, event):
+    queue, adapter, record = running
+    adapter.broker = ToyLink()
+    adapter.on_event("a", trial_report(record))
+    assert not adapter.on_event("a", event)
+    adapter.on_end("a", event)
+    assert (record.is_over, record.attempts) == (False, 1)
+    assert queue.next() is record
+    request = adapter._request(record)
+    assert (request.attempt, request.retries) == (2, 2)
+
+
+def test_lanes_that_die_in_vain_end_the_run_and_the_trial_stays_for_the_next(running):
+    queue, adapter, record = running
+    adapter.broker, adapter.preparation = ToyLink(), SimpleNamespace(error=None)
+    for death in range(3):
+        assert adapter.error is None, death
+        adapter.running["a"] = record
+        adapter.on_lane_death("a")
+        adapter.on_lane_error("RuntimeError: no module named toy")
+        assert queue.next() is record
+    with pytest.raises(RaysearchError, match=r"3 lanes died .*no module named toy\n.*resume"):
+        adapter.poll()
+    assert not record.is_over
+
+
+def test_lanes_whose_attempts_began_end_their_trial_and_not_the_run(running):
+    _, adapter, record = running
+    adapter.broker = ToyLink()
+    for attempt in range(1, 4):
+        adapter._record_progress(progress(record, attempt, 1.0))
+        adapter.running["a"] = record
+        adapter.on_lane_death("a")
+        adapter.on_lane_error("RuntimeError: gone")
+    assert (adapter.error, record.status) == (None, "failed")
+    assert record.error == "its lane died 3 times"
+
+
+def test_a_journal_that_is_gone_ends_the_run_at_the_next_look(running):
+    queue, adapter, record = running
+    adapter.preparation = SimpleNamespace(error=None)
+    (queue.journal.folder / "journal.jsonl").unlink()
+    with pytest.raises(InputError):
+        adapter.on_event("a", trial_report(record))
+    with pytest.raises(InputError, match=r"journal\.jsonl  is gone: moved or removed"):
+        adapter.poll()
+
+
+def test_an_attempt_names_its_host_and_device(running):
+    _, adapter, record = running
+    adapter._record_progress(replace(progress(record, 1, 1.0), host="node-1", device="cpu"))
+    assert [(s.host, s.device) for s in record.starts] == [("node-1", "cpu")]

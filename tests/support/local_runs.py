@@ -30,6 +30,7 @@ class ToyBroker:
 
     def on_worker_started(self, lane):
         self.started += 1
+        return True
 
     def on_record_machine(self, node, facts):
         self.machines[node] = facts
@@ -46,8 +47,8 @@ class ToyBroker:
     def on_attempt_started(self, lane, serial, progress):
         self.attempts.append(progress)
 
-    def on_heartbeat(self, lane, serial, seconds, step):
-        pass
+    def on_heartbeat(self, lane, serial, seconds, step, phase):
+        return True
 
     def on_report(self, lane, serial, message):
         self.messages.append((serial, message))
@@ -87,7 +88,7 @@ def run_locally(folder, data, raw, monkeypatch):
     session = Session.__new__(Session)
     session.folder, session.study, session.journal, session.data = folder, searched, journal, data
     session.queue = TrialQueue(searched, journal, content)
-    broker = SimpleNamespace(publish_data=SimpleNamespace(remote=published.__setitem__))
+    broker = SimpleNamespace(publish_data=published.__setitem__)
     session.preparation = data_preparation.BackgroundPreparation(
         searched, data, broker, lambda line: None
     )

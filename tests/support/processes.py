@@ -9,12 +9,12 @@ from pathlib import Path
 from raysearch import run_folder
 
 
-def start(folder: Path, *command: str) -> subprocess.Popen:
-    """The command line in a process of its own, its output in a file."""
+def start(folder: Path, *command: str, **options: bool) -> subprocess.Popen:
+    """The command line in a process of its own, its output in a file; options are Popen's."""
     code = "from raysearch.cli.commands import main; main()"
     with (folder / "out.txt").open("a") as out:
         return subprocess.Popen(
-            [sys.executable, "-c", code, *command], stdout=out, stderr=out, cwd=folder
+            [sys.executable, "-c", code, *command], stdout=out, stderr=out, cwd=folder, **options
         )
 
 

@@ -9,10 +9,12 @@ from ray.exceptions import RayActorError
 
 from raysearch.run_folder.events import Plan
 from raysearch.run_folder.report import Report
-from raysearch.workers.broker import TrialBroker
+from raysearch.workers.broker import LaneState, TrialBroker
 from raysearch.workers.messages import (
     AttemptProgress,
     Decision,
+    LaneLost,
+    Phase,
     TrialEnd,
     TrialReport,
     TrialRequest,
@@ -143,7 +145,7 @@ def test_late_messages_of_an_older_request_change_nothing_and_are_told_to_stop()
         event.cancel()
         new, event = await begin(broker, request("b"))
         assert await broker.report(LANE, old.serial, REPORT) is Decision.STOP
-        broker.heartbeat(LANE, old.serial, seconds=99.0, step=99)
+        assert not broker.heartbeat(LANE, old.serial, 99.0, 99, Phase.TRAINING)
         broker.attempt_started(LANE, old.serial, progress("a", attempt=9))
         assert broker.running_attempts() == [progress("b")]
         await broker.report(LANE, new.serial, END)
@@ -154,7 +156,7 @@ def test_late_messages_of_an_older_request_change_nothing_and_are_told_to_stop()
 
 def test_messages_of_a_lane_that_is_not_known_are_told_to_stop():
     broker = started()
-    broker.heartbeat("lane-2", 1, 1.0, 1)
+    assert not broker.heartbeat("lane-2", 1, 1.0, 1, Phase.TRAINING)
     broker.close_lane("lane-2")
     assert run(broker.report("lane-2", 1, REPORT)) is Decision.STOP
 
@@ -222,7 +224,8 @@ def test_a_report_that_died_with_its_worker_is_not_resolved_for_the_next_one():
 def test_a_worker_without_a_sign_of_life_is_hung(clock):
     async def scenario():
         broker = started(hang=30.0)
-        _, event = await begin(broker)
+        taken, event = await begin(broker)
+        broker.heartbeat(LANE, taken.serial, 0.0, 1, Phase.TRAINING)
         clock.now = 29.0
         await asyncio.sleep(POLLS)
         assert not event.done()
@@ -238,7 +241,7 @@ def test_signs_of_life_keep_a_worker_from_counting_as_hung(clock):
         taken, event = await begin(broker)
         for step in range(1, 6):
             clock.now += 20.0
-            broker.heartbeat(LANE, taken.serial, seconds=20.0 * step, step=step)
+            assert broker.heartbeat(LANE, taken.serial, 20.0 * step, step, Phase.TRAINING)
             await asyncio.sleep(POLLS)
         assert not event.done()
         (attempt,) = broker.running_attempts()
@@ -251,6 +254,64 @@ def test_signs_of_life_keep_a_worker_from_counting_as_hung(clock):
     assert run(scenario()) == (100.0, 5)
 
 
+@pytest.mark.parametrize(
+    ("phases", "silence", "limit"),
+    [
+        ([], 0.0, 1800.0),  # before the first step
+        (["TRAINING", "TRAINING"], 2.0, 60.0),
+        (["TRAINING", "TRAINING"], 5.0, 100.0),
+        (["TRAINING", "TRAINING", "EVALUATING", "EVALUATING"], 2.0, 1800.0),  # its first one
+        (["EVALUATING", "EVALUATING", "TRAINING", "EVALUATING"], 4.0, 80.0),
+        (["TRAINING", "SAVING"], 2.0, 1800.0),
+        (["TRAINING", "SAVING", "TRAINING"], 50.0, 1000.0),
+    ],
+)
+def test_the_silence_that_is_allowed_follows_from_what_the_lane_has_taken(
+    clock, phases, silence, limit
+):
+    state = LaneState()
+    for phase in phases:
+        clock.now += silence
+        state.show_life(Phase[phase])
+    assert state.allowed_silence(None) == limit
+    assert state.allowed_silence(7.0) == (7.0 if phases else 1800.0)
+
+
+def test_a_report_is_the_end_of_an_evaluation(clock):
+    async def scenario():
+        broker = started()
+        taken, event = await begin(broker)
+        broker.heartbeat(LANE, taken.serial, 0.0, 1, Phase.EVALUATING)
+        clock.now += 6.0
+        report = asyncio.create_task(broker.report(LANE, taken.serial, REPORT))
+        await event
+        report.cancel()
+        broker.heartbeat(LANE, taken.serial, 0.0, 1, Phase.EVALUATING)
+        return broker._lanes[LANE].allowed_silence(None)
+
+    assert run(scenario()) == 120.0
+
+
+def test_a_broker_that_has_started_again_knows_no_lane_and_admits_others_once_it_is_told():
+    async def scenario():
+        broker = TrialBroker(LONG, poll=POLL)
+        assert await broker.next_event(LANE, request()) == LaneLost()
+        assert not await broker.worker_started(LANE)
+        assert await broker.next_request(LANE, 0) is None
+        assert broker.count_attempts(LANE) is None
+        number = asyncio.create_task(broker.admit_lane("lane-2", request(), ToyLane()))
+        await asyncio.sleep(POLLS)
+        assert not number.done()
+        broker.begin(8, {RTE: DATA}, {"one": ["weights"]})
+        assert (await number, broker.get_teacher("one")) == (8, ["weights"])
+        assert await broker.get_data(RTE) is DATA
+        process, lanes, value = await broker.answer("running_attempts")
+        assert (lanes, value) == (8, [])
+        assert process != (await TrialBroker(LONG).answer("running_attempts"))[0]
+
+    run(scenario())
+
+
 def test_no_worker_is_hung_while_the_data_of_its_task_is_prepared(clock):
     async def scenario():
         broker = TrialBroker(30.0, poll=POLL)
@@ -259,7 +320,7 @@ def test_no_worker_is_hung_while_the_data_of_its_task_is_prepared(clock):
         data = asyncio.create_task(broker.get_data(RTE))
         for _ in range(3):
             await asyncio.sleep(POLLS)
-            clock.now += 1000.0
+            clock.now += 3000.0
         await asyncio.sleep(POLLS)
         broker.publish_data("glue/mrpc", {})
         await asyncio.sleep(0)
@@ -267,10 +328,10 @@ def test_no_worker_is_hung_while_the_data_of_its_task_is_prepared(clock):
         assert not data.done()
         broker.publish_data(RTE, DATA)
         assert await data is DATA
-        clock.now += 31.0
+        clock.now += 1801.0
         return await event
 
-    assert run(scenario()) == WorkerHung(seconds=31.0)
+    assert run(scenario()) == WorkerHung(seconds=1801.0)
 
 
 def test_a_closed_lane_stops_its_open_report_and_sends_its_worker_away():
@@ -279,7 +340,9 @@ def test_a_closed_lane_stops_its_open_report_and_sends_its_worker_away():
         taken, event = await begin(broker)
         report = asyncio.create_task(broker.report(LANE, taken.serial, REPORT))
         await event
+        assert broker.count_attempts(LANE) == 1
         broker.close_lane(LANE)
+        assert broker.count_attempts(LANE) is None  # its workers do not start again
         assert await report is Decision.STOP
         assert await broker.next_request(LANE, taken.serial) is None
         assert await broker.report(LANE, taken.serial, REPORT) is Decision.STOP

@@ -12,6 +12,7 @@ from raysearch.workers.ray_internals import (
     HEAD_NODE_RESOURCE,
     RESOURCE_REQUESTS,
     UNUSED_CALLBACKS,
+    GroupRestarts,
     LaneTrainer,
 )
 
@@ -22,7 +23,7 @@ CALLBACKS = {
 CONTROLLER = "ray.train.v2._internal.execution.controller"
 POLICY = "ray.train.v2._internal.execution.scaling_policy"
 CONTROLLER_ARGUMENTS = ("train_fn_ref", "scaling_policy", "failure_policy", "train_run_context",
-                        "callbacks", "validation_config")  # fmt: skip
+                        "callbacks", "failure_policy", "validation_config")  # fmt: skip
 
 
 def part_of_ray(module, *names):
@@ -159,6 +160,23 @@ def test_a_placement_group_is_found_in_rays_table_and_removed_by_its_id():
 def test_the_head_nodes_resource_has_rays_own_name():
     name = part_of_ray("ray._common.constants", "HEAD_NODE_RESOURCE_NAME")
     assert name == HEAD_NODE_RESOURCE
+
+
+def test_a_lanes_workers_start_again_while_attempts_begin_and_else_a_few_times():
+    counts = iter([0, 0, 1, 1, 2, 2, 2])
+    policy = GroupRestarts(lambda: next(counts), limit=3)
+    decisions = [policy.make_decision(RuntimeError()).name for _ in range(7)]
+    assert decisions == ["RETRY"] * 6 + ["RAISE"]
+    lost = GroupRestarts(lambda: None, limit=3)
+    assert lost.make_decision(RuntimeError()).name == "RAISE"
+
+
+def test_ray_asks_a_failure_policy_by_the_method_that_ours_has():
+    policy = part_of_ray(
+        "ray.train.v2._internal.execution.failure_handling", "FailurePolicy", "make_decision"
+    )
+    check_call(policy, object(), object())
+    check_call(part_of_ray("ray._private.services", "ConsolePopen"), ["true"], start_new_session=1)
 
 
 def test_what_is_gone_is_named():

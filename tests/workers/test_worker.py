@@ -1,12 +1,14 @@
 """A lane's worker with a toy broker: requests, decisions, checkpoints. No Ray is started."""
 
 import io
+import socket
 from contextlib import closing
 from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 from pyarrow import parquet
+from ray.exceptions import RayActorError
 from support.local_runs import ToyBroker, without_ray
 from support.run_folders import write_study
 
@@ -31,7 +33,7 @@ def prepare(monkeypatch, tmp_path):
 
     def prepared(**parts):
         published = {}
-        broker = SimpleNamespace(publish_data=SimpleNamespace(remote=published.__setitem__))
+        broker = SimpleNamespace(publish_data=published.__setitem__)
         preparation = data_preparation.BackgroundPreparation(
             study.parse({**STUDY, **parts}), tmp_path, broker, lambda line: None
         )
@@ -211,3 +213,46 @@ def test_a_divided_run_prints_the_held_out_part_with_its_interval(prepare, tmp_p
     assert "printed on the other 250." in " ".join(table.notes)
     selected = {r.configuration["LR"]: r.best["search.accuracy"] for r in journal.of(TOY, "search")}
     assert leader.configuration["LR"] == max(selected, key=lambda rate: selected[rate])
+
+
+class ForgetfulBroker(ToyBroker):
+    """A broker that has started again while a worker trained, or dies at one of its calls."""
+
+    def on_heartbeat(self, lane, serial, seconds, step, phase):
+        return False
+
+    def on_report(self, lane, serial, message):
+        return RayActorError()  # what the reference of the call gives
+
+
+def test_a_worker_leaves_a_trial_that_the_broker_does_not_know_or_when_it_dies(
+    data, tmp_path, monkeypatch
+):
+    def get(value):
+        if isinstance(value, RayActorError):
+            raise value
+        return value
+
+    monkeypatch.setattr(workers.ray, "get", get)
+    broker = ForgetfulBroker(data, request(1))
+    work(broker, tmp_path)  # no step takes a second: the report finds out
+    assert (len(broker.attempts), broker.messages, broker.requests) == (1, [], [])
+    monkeypatch.setattr(workers, "HEARTBEAT", 0.0)
+    broker = ForgetfulBroker(data, request(1))
+    broker.on_report = ToyBroker.on_report.__get__(broker)
+    work(broker, tmp_path)
+    assert broker.messages == []
+
+
+def test_a_worker_of_a_lane_that_is_not_known_leaves_at_once(data, tmp_path):
+    broker = ToyBroker(data, request(1))
+    broker.on_worker_started = lambda lane: False
+    work(broker, tmp_path)
+    assert (broker.attempts, len(broker.requests)) == ([], 1)
+
+
+def test_an_attempt_says_where_it_runs(data, tmp_path):
+    broker = ToyBroker(data, request(1))
+    work(broker, tmp_path)
+    (attempt,) = broker.attempts
+    assert (attempt.host, attempt.device) == (socket.gethostname(), "cpu")

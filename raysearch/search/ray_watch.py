@@ -1,0 +1,85 @@
+"""A thread that notices when Ray's own processes on the driver's node die.
+
+It is apart because nothing else can say it: some time after such a death Ray's C++ code ends the
+driver's process, with lines that name no remedy.
+"""
+
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ..errors import RaysearchError
+from ..workers.ray_processes import local_processes
+
+INTERVAL = 0.5  # seconds between two looks
+GRACE = 5.0  # seconds that the run has to end by itself; a raylet's death ends a driver in 13
+NAMES = {"raylet": "the raylet", "gcs_server": "the GCS"}
+
+
+class RayWatch:
+    """A watch over the raylet and the GCS of this node.
+
+    Args:
+        folder: the run folder, for the message.
+
+    Attributes:
+        error: what the death of one of them means; None while they live.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.error: RaysearchError | None = None
+        self._processes: dict[str, int] = {}
+        self._ended = threading.Event()
+
+    def start(self) -> None:
+        """Begin to watch; Ray must be up."""
+        self._processes = local_processes()
+        threading.Thread(target=self._watch, daemon=True).start()
+
+    def stop(self) -> None:
+        """Watch no longer, as Ray will be shut down; after a death the run must still end."""
+        if self.error is None:
+            self._ended.set()
+
+    def end(self) -> None:
+        """Let the process live: the run has ended."""
+        self._ended.set()
+
+    def _watch(self) -> None:
+        """Wait for the first death; end this process if the run does not end after it."""
+        while not self._ended.wait(INTERVAL):
+            dead = [NAMES[name] for name, pid in self._processes.items() if not is_alive(pid)]
+            if dead:
+                self.error = RaysearchError(
+                    f"{self.folder}: Ray's processes on this machine have died:"
+                    f" {' and '.join(dead)}\n"
+                    "the trials that have ended are kept; go on with:"
+                    f" raysearch resume {self.folder}"
+                )
+                if not self._ended.wait(GRACE):
+                    print(f"\n{self.error}", file=sys.stderr, flush=True)
+                    os._exit(2)
+                return
+
+
+def is_alive(pid: int) -> bool:
+    """Return whether a process exists and is no zombie."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
+
+
+@contextmanager
+def watched(folder: Path) -> Iterator[RayWatch]:
+    """Give a watch that ends with the block, in which Ray is started and shut down."""
+    watch = RayWatch(folder)
+    try:
+        yield watch
+    finally:
+        watch.end()

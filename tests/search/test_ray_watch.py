@@ -1,0 +1,87 @@
+"""The watch over Ray's processes on the driver's node. No Ray is started."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from raysearch.search import ray_watch
+from raysearch.search.ray_watch import is_alive, watched
+from raysearch.workers import ray_processes
+from raysearch.workers.ray_processes import own_sessions
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+
+
+@pytest.fixture
+def child():
+    process = subprocess.Popen(["sleep", "60"])
+    yield process
+    process.kill()
+    process.wait()
+
+
+def watch_in_a_process(folder, grace, ends_itself):
+    """What a process says and how it ends whose watch sees a dead raylet."""
+    code = f"""
+import time
+from pathlib import Path
+from raysearch.search import ray_watch
+ray_watch.INTERVAL, ray_watch.GRACE = 0.01, {grace}
+ray_watch.local_processes = lambda: {{"raylet": 2**22 + 1}}
+with ray_watch.watched(Path({str(folder)!r})) as watch:
+    watch.start()
+    while watch.error is None:
+        time.sleep(0.01)
+    watch.stop()
+    time.sleep({0 if ends_itself else 60})
+print("ended by itself")
+"""
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+
+
+@pytest.mark.slow
+def test_a_run_that_hangs_after_the_raylets_death_is_ended_with_the_resume_hint(tmp_path):
+    ended = watch_in_a_process(tmp_path, grace=0.1, ends_itself=False)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr == (
+        f"\n{tmp_path}: Ray's processes on this machine have died: the raylet\n"
+        f"the trials that have ended are kept; go on with: raysearch resume {tmp_path}\n"
+    )
+
+
+@pytest.mark.slow
+def test_a_run_that_ends_by_itself_after_the_raylets_death_is_let_be(tmp_path):
+    ended = watch_in_a_process(tmp_path, grace=30, ends_itself=True)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "ended by itself\n", "")
+
+
+def test_nothing_is_noticed_while_rays_processes_live_or_once_they_may_end(
+    child, monkeypatch, tmp_path
+):
+    monkeypatch.setattr(ray_watch, "local_processes", lambda: {"raylet": child.pid})
+    monkeypatch.setattr(ray_watch, "INTERVAL", 0.01)
+    with watched(tmp_path) as watch:
+        watch.start()
+        watch.stop()
+        child.kill()
+    assert watch.error is None
+
+
+def test_a_zombie_is_dead(child):
+    assert is_alive(child.pid)
+    child.send_signal(signal.SIGKILL)
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+    assert not is_alive(child.pid)
+
+
+def test_rays_processes_are_started_in_sessions_of_their_own():
+    before = ray_processes.services.ConsolePopen
+    with own_sessions():
+        started = ray_processes.services.ConsolePopen(["sleep", "60"])
+    assert os.getsid(started.pid) == started.pid != os.getsid(0)
+    assert ray_processes.services.ConsolePopen is before
+    started.kill()
+    started.wait()
