@@ -31,6 +31,7 @@ os.environ.setdefault("TUNE_DISABLE_STRICT_METRIC_CHECKING", "1")  # results are
 import ray
 
 from ..errors import RaysearchError
+from ..workers.cpu_quota import usable_cores
 from ..workers.machine import gpu_count
 
 ATTEMPTS = 3  # to start Ray
@@ -45,7 +46,7 @@ def connect(address: str | None, cpus: int | None = None) -> Iterator[dict[str, 
     Args:
         address: of a running cluster, "auto" for the one on this node, None to start one.
         cpus: the cores that a cluster of this machine offers; None for all that this process may
-            use.
+            use, see `usable_cores`.
 
     Raises:
         RaysearchError: Ray does not start, or is not reached.
@@ -63,7 +64,7 @@ def _start(address: str | None, cpus: int | None) -> dict[str, float]:
     """Start or join Ray and return its resources; try again, as a busy machine may be too slow."""
     options: dict[str, Any] = {"address": address}
     if address is None:
-        cores = cpus or len(os.sched_getaffinity(0))
+        cores = cpus or usable_cores()
         options = {"num_cpus": cores, "include_dashboard": False}
     for retries in reversed(range(ATTEMPTS)):
         try:
@@ -115,4 +116,4 @@ def local_resources() -> dict[str, float]:
     Returns:
         "CPU" and "GPU" -> their number.
     """
-    return {"CPU": float(len(os.sched_getaffinity(0))), "GPU": float(gpu_count())}
+    return {"CPU": float(usable_cores()), "GPU": float(gpu_count())}
