@@ -25,7 +25,7 @@ from ..workers.messages import (
     TrialEnd,
     TrialReport,
 )
-from ..workers.ray_internals import remove_worker_groups
+from ..workers.ray_internals import remove_worker_groups, waiting_lanes
 from .data_preparation import BackgroundPreparation
 from .trial_queue import QueueState, TrialQueue
 
@@ -68,6 +68,8 @@ class TuneAdapter:
         # Teacher's id -> its weights in the object store, while trials learn from it.
         self._teachers: dict[str, list[Any]] = {}
         self._deaths: dict[str, int] = {}
+        # Ids of trials whose lanes end because their node has left: no fault of the trial's.
+        self._displaced: set[str] = set()
         # Numbers of dead lanes; their workers may come up again until they are removed.
         self._dead_lanes: set[int] = set()
         self._last_poll = 0.0
@@ -185,12 +187,27 @@ class TuneAdapter:
         self._free_dead_lanes()
         if record is None:
             return
-        self._deaths[record.id] = self._deaths.get(record.id, 0) + 1
+        is_displaced = record.id in self._displaced
+        self._displaced.discard(record.id)
+        self._deaths[record.id] = self._deaths.get(record.id, 0) + (not is_displaced)
         if self._deaths[record.id] > self.queue.study.search.max_failures:
             self.queue.end(record, "failed", f"its lane died {self._deaths[record.id]} times")
         else:
             self.queue.requeue(record)
         self.on_change(record)
+
+    def fit_lanes(self) -> None:
+        """Let the workers of idle lanes go that no trial needs, and end lanes without a node.
+
+        A lane whose node has left holds its trial while its workers wait for another node. If the
+        cluster holds fewer lanes than there are, the trial goes to another lane.
+        """
+        running = {record.id for record in self.running.values() if record}
+        ray.get(self.broker.release_idle_lanes.remote(running, self.queue.remaining))
+        surplus = len(self.running) - self.lanes()
+        if surplus > 0 and (waiting := waiting_lanes()):
+            displaced = ray.get(self.broker.end_lanes.remote(waiting, surplus))
+            self._displaced.update(displaced)
 
     def poll(self) -> None:
         """Write what the running attempts have cost to the journal, from time to time.

@@ -15,7 +15,15 @@ from ray import tune
 from ray.train.torch import TorchConfig
 from ray.train.v2.api.config import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
 
-from .messages import LaneEvent, LaneIdle, TrialEnd, TrialRequest, WorkerHung
+from .messages import (
+    LaneEvent,
+    LaneIdle,
+    NodeLost,
+    TrialEnd,
+    TrialRequest,
+    WorkerHung,
+    WorkersReleased,
+)
 from .ray_internals import LANE_TAG, LaneTrainer
 
 # Collectives wait this long, in seconds: a hang is noticed by the broker's heartbeat instead.
@@ -38,7 +46,7 @@ class Lane(tune.Trainable):
             workers: count, resources, storage, environment and `loop`, the arguments of a Worker.
         """
         assert workers is not None
-        self.broker, self.workers, self.name = broker, workers, f"lane-{uuid.uuid4().hex[:8]}"
+        self.broker, self.workers, self.name = broker, workers, ""
         self.request: TrialRequest | None = config["request"]
         self.idle = self.request is None
         self.thread: threading.Thread | None = None
@@ -63,6 +71,12 @@ class Lane(tune.Trainable):
             if not thread.is_alive():
                 raise RuntimeError(f"the workers of {self.name} are gone: {self.failure}")
         event: LaneEvent = ray.get(ready[0])
+        if isinstance(event, WorkersReleased):
+            thread.join(SHUTDOWN_TIMEOUT)
+            self.thread, self.request = None, request
+            return self.step()
+        if isinstance(event, NodeLost):
+            raise RuntimeError(f"the node of {self.name} has left the cluster")
         if isinstance(event, WorkerHung):
             raise RuntimeError(f"no sign of life from {self.name} for {event.seconds:.0f} s")
         return {"event": event, "done": isinstance(event, TrialEnd)}
@@ -84,6 +98,7 @@ class Lane(tune.Trainable):
 
     def _start(self) -> threading.Thread:
         """Register the lane and start its workers, in a thread that ends with them."""
+        self.name = f"lane-{uuid.uuid4().hex[:8]}"  # new, as Train resumes a run of the same name
         actor = ray.get_runtime_context().current_actor
         number = ray.get(self.broker.register_lane.remote(self.name, self.request, actor))
         trainer = LaneTrainer(
