@@ -114,14 +114,17 @@ class LaneDemand:
         count = min(trials, MAX_ANNOUNCED, self.lanes.count or MAX_ANNOUNCED)
         bundles = [self.needs] * (count * self.lanes.workers)
         if bundles != self._announced:
-            self._announced = bundles
-            if failure := self.cluster.request(bundles):
-                self.note(f"the autoscaler was not asked for nodes: {failure}")
+            self._request(bundles)
 
     def clear(self) -> None:
         """Take back what was asked for, so that nodes without work can go."""
         if self._announced:
-            self.announce(0)
+            self._request([])
+
+    def _request(self, bundles: list[dict[str, float]]) -> None:
+        self._announced = bundles
+        if failure := self.cluster.request(bundles):
+            self.note(f"the autoscaler cannot be asked for nodes: {failure}")
 
     def _count(self) -> int:
         """Return the number of lanes that the nodes hold, counted a few seconds ago at most."""

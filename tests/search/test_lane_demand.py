@@ -149,7 +149,7 @@ def test_without_a_number_of_lanes_each_trial_is_asked_room_for_up_to_a_limit():
 def test_an_autoscaler_that_cannot_be_asked_is_told():
     cluster = ToyCluster(stays(CPU_NODE), failure="RpcError: gone")
     cluster.demand(Lanes()).announce(1)
-    assert cluster.lines == ["the autoscaler was not asked for nodes: RpcError: gone"]
+    assert cluster.lines == ["the autoscaler cannot be asked for nodes: RpcError: gone"]
 
 
 @pytest.mark.parametrize(
