@@ -23,7 +23,8 @@ def run(study: Study | str | Path | Mapping[str, Any], **options: Any) -> Run:
     Args:
         study: a study from `raysearch.load` or `raysearch.parse`, or what these take: a study file,
             the name of a shipped study, or a mapping.
-        options: passed to `raysearch.search.run`: data, storage, name, address, lanes, watch.
+        options: passed to `raysearch.search.run`: data, storage, name, address, lanes,
+            wait_for_nodes, watch.
 
     Returns:
         The run, with its folder and its trials.
@@ -43,7 +44,8 @@ def resume(folder: str | Path, **options: Any) -> Run:
 
     Args:
         folder: the run folder, or its URI.
-        options: passed to `raysearch.search.resume`: data, address, lanes, watch.
+        options: passed to `raysearch.search.resume`: data, address, lanes, wait_for_nodes,
+            watch.
 
     Returns:
         The run, with its folder and its trials.

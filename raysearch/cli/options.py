@@ -62,8 +62,17 @@ Fixed = Annotated[
 Address = Annotated[
     str | None,
     typer.Option(
-        help="The address of a Ray cluster; auto on its head node. Default: start Ray on this"
-        " machine."
+        help="The address of a Ray cluster, HOST:PORT; auto on its head node; local to start Ray"
+        " on this machine. Default: RAY_ADDRESS of the environment, else local."
+    ),
+]
+WaitForNodes = Annotated[
+    float | None,
+    typer.Option(
+        metavar="SECONDS",
+        min=0,
+        help="How long to wait until the nodes of a cluster hold one lane. More lanes start as"
+        " nodes join. Default: 600 with --address.",
     ),
 ]
 LaneCount = Annotated[
@@ -72,7 +81,7 @@ LaneCount = Annotated[
         "--lanes",
         min=1,
         help="The number of trials that run at the same time, each on its lane."
-        " Default: as many as the cluster has resources for.",
+        " On a cluster the most. Default: as many as the cluster has resources for.",
     ),
 ]
 Workers = Annotated[
@@ -95,7 +104,7 @@ Gpus = Annotated[
         "--gpus-per-worker",
         min=0,
         help="The number of GPUs of each process; a fraction shares a GPU."
-        " Default: 1 if there is a GPU, else 0.",
+        " Default: 1 if a node has a GPU, or a node type of the cluster can, else 0.",
     ),
 ]
 

@@ -25,6 +25,7 @@ from .options import (
     Tasks,
     Trials,
     VerificationFolder,
+    WaitForNodes,
     WinnerSeeds,
     Workers,
     data_option,
@@ -108,6 +109,7 @@ def run(
     workers: Workers = None,
     cpus: Cpus = None,
     gpus: Gpus = None,
+    wait_for_nodes: WaitForNodes = None,
     storage: Annotated[
         str,
         typer.Option(help="The folder for run folders; or a URI, such as s3://BUCKET/runs."),
@@ -129,6 +131,7 @@ def run(
         name=name,
         address=address,
         lanes=_lanes(lanes, workers, cpus, gpus),
+        wait_for_nodes=wait_for_nodes,
         watch=ProgressDisplay,
     )
     return closing(result)
@@ -144,6 +147,7 @@ def resume(
     workers: Workers = None,
     cpus: Cpus = None,
     gpus: Gpus = None,
+    wait_for_nodes: WaitForNodes = None,
 ) -> int:
     """Finish a run that was stopped, for example by Ctrl-C, a crash or a time limit.
 
@@ -157,6 +161,7 @@ def resume(
         data=data,
         address=address,
         lanes=_chosen_lanes(lanes, workers, cpus, gpus),
+        wait_for_nodes=wait_for_nodes,
         watch=ProgressDisplay,
     )
     return closing(result)

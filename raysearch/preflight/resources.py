@@ -2,7 +2,8 @@
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -39,14 +40,37 @@ class Lanes:
         gpus = self.gpus if self.gpus is not None else float(cluster.get("GPU", 0) > 0)
         return {"CPU": self.cpus, **({"GPU": gpus} if gpus else {})}
 
-    def fit(self, cluster: Mapping[str, float]) -> int:
-        """Return the number of lanes that a cluster holds."""
-        ratios = [
-            cluster.get(name, 0) / (amount * self.workers)
-            for name, amount in self.needs(cluster).items()
-            if amount
-        ]
-        return int(min(ratios) + 1e-9)  # ten workers of 1.1 cores fit into eleven
+    def fit(self, *nodes: Mapping[str, float]) -> int:
+        """Return the number of lanes that nodes hold; a lane's workers may lie on several.
+
+        Args:
+            nodes: the resources of each, by Ray's names.
+        """
+        needs = self.needs(total(nodes))
+        return sum(_workers_on(node, needs) for node in nodes) // self.workers
+
+
+def total(nodes: Iterable[Mapping[str, float]]) -> dict[str, float]:
+    """Return the resources of several nodes together."""
+    amounts: Counter[str] = Counter()
+    for node in nodes:
+        amounts.update(node)
+    return dict(amounts)
+
+
+def _workers_on(node: Mapping[str, float], needs: Mapping[str, float]) -> int:
+    """Return the number of workers that a node holds.
+
+    A fraction of a GPU is taken from one device: two devices hold two workers of 0.6, not three.
+    """
+    counts = []
+    for name, amount in needs.items():
+        has = node.get(name, 0)
+        if name == "GPU" and 0 < amount < 1:
+            counts.append(int(has) * int(1 / amount + 1e-9))
+        elif amount:
+            counts.append(int(has / amount + 1e-9))  # ten workers of 1.1 cores fit into eleven
+    return min(counts, default=0)
 
 
 def disk_problems(
@@ -75,24 +99,52 @@ def disk_problems(
     return [Problem(location=location, text=text)] if text else []
 
 
-def lane_problems(lanes: Lanes, cluster: Mapping[str, float]) -> list[Problem]:
-    """Return a problem if a cluster does not hold one lane, or as many as are requested."""
+def lane_problems(lanes: Lanes, cluster: Mapping[str, float] | None) -> list[Problem]:
+    """Return what is wrong with lanes, or that a cluster does not hold as many as requested.
+
+    Args:
+        lanes: what is requested.
+        cluster: the resources of a machine; None for a cluster whose nodes come and go.
+    """
+    if problems := _impossible(lanes):
+        return [Problem(location="lanes", text=text) for text in problems]
+    if cluster is None:
+        return []
     needs, capacity = lanes.needs(cluster), lanes.fit(cluster)
-    lane = ", ".join(f"{amount * lanes.workers:g} {name}" for name, amount in needs.items())
+    lane = describe_lane(lanes, needs)
     available = ", ".join(f"{cluster.get(name, 0):g} {name}" for name in needs)
     text = ""
     if capacity < 1:
-        hint = _hint(lanes, cluster)
-        text = f"a lane needs {lane}, the cluster has {available}; {hint} would do"
-    elif lanes.count is not None and lanes.count < 1:
-        text = f"{lanes.count} asked for, at least 1 would do"
+        text = f"a lane needs {lane}, the cluster has {available}; {hint(lanes, cluster)} would do"
     elif lanes.count is not None and lanes.count > capacity:
         text = f"{lanes.count} lanes of {lane} asked for, the cluster has {available}: "
         text += f"at most {capacity}"
     return [Problem(location="lanes", text=text)] if text else []
 
 
-def _hint(lanes: Lanes, cluster: Mapping[str, float]) -> str:
+def describe_lane(lanes: Lanes, needs: Mapping[str, float]) -> str:
+    """Return the resources of a lane as text, such as "4 CPU, 4 GPU"."""
+    return ", ".join(f"{amount * lanes.workers:g} {name}" for name, amount in needs.items())
+
+
+def _impossible(lanes: Lanes) -> list[str]:
+    """Return which numbers of lanes no cluster can fulfil."""
+    texts = []
+    if lanes.count is not None and lanes.count < 1:
+        texts.append(f"{lanes.count} asked for, at least 1 would do")
+    if lanes.workers < 1:
+        texts.append(f"{lanes.workers} workers in a lane, at least 1 would do")
+    if not lanes.cpus > 0:
+        texts.append(f"{lanes.cpus:g} cores for a worker, a number above 0 would do")
+    gpus = lanes.gpus or 0
+    if gpus < 0 or (gpus > 1 and gpus % 1):
+        texts.append(
+            f"{gpus:g} GPUs for a worker; a whole number, or a fraction of one GPU, would do"
+        )
+    return texts
+
+
+def hint(lanes: Lanes, cluster: Mapping[str, float]) -> str:
     """Return what would make a lane fit: fewer workers if one of them fits, else smaller ones."""
     needs = lanes.needs(cluster)
     lacking = [name for name, amount in needs.items() if cluster.get(name, 0) + 1e-9 < amount]

@@ -4,13 +4,15 @@ It is apart because Ray reads its environment variables when it is imported: the
 """
 
 import logging
+import math
 import os
 import signal
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Self
 
 # Read by Ray when it is imported or when it starts its processes.
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -30,11 +32,17 @@ os.environ.setdefault("TUNE_DISABLE_STRICT_METRIC_CHECKING", "1")  # results are
 
 import ray
 
-from ..errors import RaysearchError
+from ..errors import InputError, Problem, RaysearchError
+from ..workers.cpu_quota import usable_cores
 from ..workers.machine import gpu_count
+from ..workers.ray_address import why_unreachable
+from ..workers.ray_internals import node_types
 from ..workers.ray_processes import own_sessions
 
 ATTEMPTS = 3  # to start Ray
+PROBE_TIMEOUT = 5.0  # seconds in which a cluster answers
+DEFAULT_WAIT = 600.0  # seconds that a run on a cluster waits for the nodes of its first lane
+LOCAL = "local"  # the address of a cluster that is started on this machine
 
 
 @contextmanager
@@ -44,28 +52,88 @@ def connect(address: str | None, cpus: int | None = None) -> Iterator[dict[str, 
     A connection that exists already is used, and left open.
 
     Args:
-        address: of a running cluster, "auto" for the one on this node, None to start one.
+        address: of a running cluster, "auto" for the one on this node, "local" to start one here;
+            None for the one that RAY_ADDRESS names, else "local".
         cpus: the cores that a cluster of this machine offers; None for all that this process may
-            use.
+            use, see `usable_cores`.
 
     Raises:
+        InputError: no cluster answers at the address, or it does not take the token.
         RaysearchError: Ray does not start, or is not reached.
     """
     if ray.is_initialized():
         yield cluster_resources()
         return
     try:
-        yield _start(address, cpus)
+        yield _start(chosen_address(address), cpus)
     finally:
         ray.shutdown()
 
 
-def _start(address: str | None, cpus: int | None) -> dict[str, float]:
+def chosen_address(address: str | None) -> str:
+    """Return the address of the cluster to use, see `connect`.
+
+    RAY_ADDRESS counts, as for all programs of Ray: `ray job submit` sets it.
+    """
+    return address or os.environ.get("RAY_ADDRESS") or LOCAL
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClusterOptions:
+    """The cluster that a run is to use.
+
+    Attributes:
+        address: see `chosen_address`.
+        wait: seconds to wait for the nodes of a first lane; None on a cluster of this machine,
+            whose size is fixed.
+        asked: the seconds that the user has asked for.
+        notes: lines for the log.
+    """
+
+    address: str
+    wait: float | None
+    asked: float | None
+    notes: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, address: str | None, wait_for_nodes: float | None) -> Self:
+        """Return the options of a run's arguments."""
+        chosen = chosen_address(address)
+        is_local, notes = chosen == LOCAL, []
+        if not address and not is_local:
+            notes.append(
+                f"RAY_ADDRESS names the cluster: {chosen}; --address local is this machine"
+            )
+        wait = DEFAULT_WAIT if wait_for_nodes is None else wait_for_nodes
+        return cls(
+            address=chosen,
+            wait=None if is_local else wait,
+            asked=wait_for_nodes,
+            notes=tuple(notes),
+        )
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the cluster is one of this machine alone."""
+        return self.address == LOCAL
+
+    def problems(self) -> list[Problem]:
+        """Return what is wrong with the time to wait."""
+        text = ""
+        if self.asked is not None and not 0 <= self.asked < math.inf:
+            text = f"{self.asked} seconds asked for, a number from 0 would do"
+        elif self.asked and self.is_local:
+            text = "no nodes join this machine; a cluster's --address would do"
+        return [Problem(location="--wait-for-nodes", text=text)] if text else []
+
+
+def _start(address: str, cpus: int | None) -> dict[str, float]:
     """Start or join Ray and return its resources; try again, as a busy machine may be too slow."""
     options: dict[str, Any] = {"address": address}
-    if address is None:
-        cores = cpus or len(os.sched_getaffinity(0))
-        options = {"num_cpus": cores, "include_dashboard": False}
+    if address == LOCAL:  # also beside a cluster of `ray start`: ports and folders are its own
+        options |= {"num_cpus": cpus or usable_cores(), "include_dashboard": False}
+    else:
+        _check_address(address)
     for retries in reversed(range(ATTEMPTS)):
         try:
             with own_sessions():
@@ -83,6 +151,45 @@ def _start(address: str | None, cpus: int | None) -> dict[str, float]:
                 raise RaysearchError(text) from error
             time.sleep(1)
     raise AssertionError("no attempt was made")
+
+
+def _check_address(address: str) -> None:
+    """Refuse an address at which no cluster answers; Ray itself would try for a minute.
+
+    Raises:
+        InputError: what was tried and what would do.
+    """
+    name = address if os.environ.get("RAY_ADDRESS") != address else f"{address} (RAY_ADDRESS)"
+    for retries in reversed(range(ATTEMPTS)):
+        failure = why_unreachable(address, PROBE_TIMEOUT)
+        if failure is None:
+            return
+        if not failure.may_pass or not retries:
+            text = f"{name}: {failure.text}"
+            raise InputError("the cluster", [Problem(location="address", text=text)])
+        time.sleep(1)
+
+
+class RayCluster:
+    """The cluster that Ray is connected to, see `lane_demand.Cluster`."""
+
+    def nodes(self) -> list[dict[str, float]]:
+        """Return the resources of each node that is there."""
+        return [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]  # Ray's
+
+    def node_types(self) -> dict[str, float]:
+        """Return the most of each resource that an autoscaler may add; empty without one."""
+        return node_types()
+
+    def request(self, bundles: list[dict[str, float]]) -> str:
+        """Ask the autoscaler for room for all of these workers; return why it cannot be asked."""
+        from ray.autoscaler.sdk import request_resources
+
+        try:
+            request_resources(bundles=bundles)
+        except Exception as error:  # gRPC's and Ray's own; without more nodes the run goes on
+            return f"{type(error).__name__}: {error}".splitlines()[0]
+        return ""
 
 
 def cluster_resources() -> dict[str, float]:
@@ -136,4 +243,4 @@ def local_resources() -> dict[str, float]:
     Returns:
         "CPU" and "GPU" -> their number.
     """
-    return {"CPU": float(len(os.sched_getaffinity(0))), "GPU": float(gpu_count())}
+    return {"CPU": float(usable_cores()), "GPU": float(gpu_count())}

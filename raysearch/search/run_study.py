@@ -31,7 +31,7 @@ from .new_run import (
     remove_start,
 )
 from .provenance import begin_session, provenance, write_facts
-from .ray_cluster import connect, local_resources
+from .ray_cluster import ClusterOptions, connect, local_resources
 from .ray_watch import watched
 from .remote_sync import RemoteSync, is_remote
 from .teacher_store import TeacherStore
@@ -73,6 +73,7 @@ def run(
     name: str | None = None,
     address: str | None = None,
     lanes: Lanes | int | None = None,
+    wait_for_nodes: float | None = None,
     watch: Callable[..., Any] | None = None,
 ) -> Run:
     """Run a study: search, confirm, export.
@@ -82,8 +83,11 @@ def run(
         data: the folder that holds the benchmark's folders.
         storage: where the run folder goes: a folder, or a URI that pyarrow supports (S3, GCS).
         name: of the run folder; the study's name by default.
-        address: of a Ray cluster; None starts one on this machine.
+        address: of a Ray cluster; "local" starts one on this machine; None is the one that the
+            environment variable RAY_ADDRESS names, else "local".
         lanes: how many, or how many and how large.
+        wait_for_nodes: seconds to wait until a cluster holds one lane; by default 600 at an
+            address and none on this machine.
         watch: shows progress: (queue, lanes) -> object with note, change, refresh and close.
 
     Raises:
@@ -92,7 +96,8 @@ def run(
         RaysearchError: Ray failed.
     """
     data, lanes = Path(data), Lanes.coerce(lanes) or Lanes()
-    location = _locate(study, storage, study.name if name is None else name, data, lanes, address)
+    cluster = ClusterOptions.of(address, wait_for_nodes)
+    location = _locate(study, storage, study.name if name is None else name, data, lanes, cluster)
     folder, remote = location.folder, location.remote
     study_text, content = studies.checked_dump(study), _content(study, data)
     remove_abandoned(folder)
@@ -102,7 +107,7 @@ def run(
             raise InputError(study.name, [location.taken])
         run_id = _write_new_run(folder, study, study_text, data, content, lanes)
         try:
-            return _engine(folder, study, data, journal, content, address, lanes, watch)
+            return _engine(folder, study, data, journal, content, cluster, lanes, watch)
         except BaseException:  # an error that only the model, the data or Ray can show, or Ctrl-C
             if not has_begun(journal) and kind_of(folder / RAY_ERROR) is None:
                 remove_start(folder, run_id)
@@ -117,6 +122,7 @@ def resume(
     data: str | Path | None = None,
     address: str | None = None,
     lanes: Lanes | int | None = None,
+    wait_for_nodes: float | None = None,
     watch: Callable[..., Any] | None = None,
 ) -> Run:
     """Finish a run that was stopped.
@@ -126,6 +132,7 @@ def resume(
         data: the data folder; by default the one of the run's start.
         address: see `run`.
         lanes: see `run`; by default those of the run's start.
+        wait_for_nodes: see `run`.
         watch: see `run`.
 
     Raises:
@@ -133,6 +140,7 @@ def resume(
             data, the model or raysearch now and when the trials were trained.
         RaysearchError: Ray failed.
     """
+    cluster = ClusterOptions.of(address, wait_for_nodes)
     remote = RemoteSync(str(folder)) if is_remote(str(folder)) else None
     folder = remote.fetch() if remote else Path(folder)
     study, facts = open_run(folder)
@@ -141,7 +149,7 @@ def resume(
         opening.refuse_lost_journal(folder, study, journal)
         data = Path(data or facts["data"])
         lanes = Lanes.coerce(lanes) or Lanes(**facts["lanes"])
-        problems = _problems(study, data, folder, lanes, address)
+        problems = _problems(study, data, folder, lanes, cluster)
         content = {} if problems else _content(study, data)
         problems += _changes(folder, study, journal, facts, content)
         if problems:
@@ -150,7 +158,7 @@ def resume(
         if facts.get("study", now := studies.as_mapping(study)) != now:
             write_facts(folder, facts | {"study": now})
         with remote or nullcontext():
-            return _engine(folder, study, data, journal, content, address, lanes, watch)
+            return _engine(folder, study, data, journal, content, cluster, lanes, watch)
 
 
 def open_run(folder: Path) -> tuple[Study, dict[str, Any]]:
@@ -174,7 +182,7 @@ def _locate(
     name: str,
     data: Path,
     lanes: Lanes,
-    address: str | None,
+    cluster: ClusterOptions,
 ) -> RunLocation:
     """Return where a new run goes.
 
@@ -182,9 +190,9 @@ def _locate(
         InputError: everything that stands in the way of the run.
     """
     if problems := location_problems(str(storage), name):
-        raise InputError(study.name, [*problems, *_problems(study, data, None, lanes, address)])
+        raise InputError(study.name, [*problems, *_problems(study, data, None, lanes, cluster)])
     location = RunLocation.of(f"{storage}/{name}")
-    run_problems = _problems(study, data, location.folder, lanes, address)
+    run_problems = _problems(study, data, location.folder, lanes, cluster)
     if problems := [*location.problems(), *run_problems]:
         raise InputError(study.name, problems)
     return location
@@ -228,7 +236,7 @@ def _changes(
 
 
 def _problems(
-    study: Study, data: Path, folder: Path | None, lanes: Lanes, address: str | None
+    study: Study, data: Path, folder: Path | None, lanes: Lanes, cluster: ClusterOptions
 ) -> list[Problem]:
     """Return every problem that can be found without Ray and without reading weights.
 
@@ -237,14 +245,14 @@ def _problems(
         data: the data folder.
         folder: the run folder; None if it is not known.
         lanes: how many, and how large.
-        address: of a Ray cluster; None for this machine, whose resources are checked.
+        cluster: the resources of this machine are checked; nodes of others come and go.
     """
     problems = [problem for model in study.models for problem in preflight.hub_problems(model)]
     problems += preflight.survey(study, data).problems
     problems = problems or _suitability_problems(study)
     problems += _disk_problems(study, folder)
-    if address is None:
-        problems += preflight.lane_problems(lanes, local_resources())
+    problems += cluster.problems()
+    problems += preflight.lane_problems(lanes, local_resources() if cluster.is_local else None)
     return problems
 
 
@@ -281,7 +289,7 @@ def _engine(
     data: Path,
     journal: Journal,
     content: dict[str, str],
-    address: str | None,
+    cluster: ClusterOptions,
     lanes: Lanes,
     watch: Callable[..., Any] | None,
 ) -> Run:
@@ -294,13 +302,17 @@ def _engine(
         results.write_exports(folder, note=notes.append, report=True)
         return Run(folder=folder, study=study, records=journal, notes=tuple(notes))
     begin_session(folder)
-    with watched(folder) as ray_watch, connect(address) as resources:
-        if problems := preflight.lane_problems(lanes, resources):
+    with watched(folder) as ray_watch, connect(cluster.address) as resources:
+        if problems := preflight.lane_problems(lanes, resources if cluster.is_local else None):
             raise InputError(study.name, problems)
         importing.join()
         from .session import Session
 
-        session = Session(folder, study, data, journal, lanes, content, watch, ray_watch)
+        session = Session(
+            folder, study, data, journal, lanes, content, watch, ray_watch, cluster.wait
+        )
+        for line in cluster.notes:
+            session.view.note(line)
         interrupted = session.run()
     if not interrupted:
         session.tidy()

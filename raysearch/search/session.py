@@ -5,6 +5,7 @@ It is apart from `run_study` because it imports torch and Tune, which takes long
 
 import copy
 import logging
+import math
 import signal
 import tempfile
 import time
@@ -33,15 +34,15 @@ from ..workers.messages import TrainedModel
 from ..workers.ray_internals import HEAD_NODE_RESOURCE
 from . import kept_weights
 from .data_preparation import BackgroundPreparation
+from .lane_demand import RECOUNT, LaneDemand
 from .new_run import RAY_ERROR
 from .provenance import add_facts
-from .ray_cluster import as_ctrl_c, cluster_nodes, cluster_resources
+from .ray_cluster import RayCluster, as_ctrl_c, cluster_nodes
 from .ray_watch import RayWatch
 from .trial_queue import QueueState, TrialQueue
 from .tune_adapter import AdapterCallback, AdapterScheduler, AdapterSearcher, TuneAdapter
 
 CHECKPOINT_INTERVAL = 600.0  # seconds between checkpoints of a trial
-RECOUNT = 5.0  # seconds between two looks at the cluster's size
 
 
 class NullProgress:
@@ -74,6 +75,7 @@ class Session:
         content: task -> identity of its data and model.
         watch: shows progress, see NullProgress.
         ray_watch: notices the death of Ray's processes on this node.
+        wait: seconds to wait for the nodes of a first lane; None on a cluster of this machine.
     """
 
     def __init__(
@@ -86,14 +88,15 @@ class Session:
         content: dict[str, str],
         watch: Callable[..., Any] | None,
         ray_watch: RayWatch,
+        wait: float | None = None,
     ) -> None:
         self.ray_watch = ray_watch
         self.folder, self.study, self.data = folder, study, data
         self.journal, self.lanes = journal, lanes
-        self.needs = lanes.needs(cluster_resources())
         self.queue = TrialQueue(study, journal, content, devices=lanes.workers)
-        self._last_count, self._count = -RECOUNT, 0
-        self.view = (watch or NullProgress)(self.queue, self._lane_limit)
+        self.demand = LaneDemand(lanes, RayCluster(), wait, lambda line: self.view.note(line))
+        self._announced_at = -math.inf
+        self.view = (watch or NullProgress)(self.queue, self.demand.limit)
         self.curves = TensorBoardWriter(folder, study)
         for text in journal.notes:
             self.view.note(text)
@@ -112,17 +115,14 @@ class Session:
             t for t in self.study.tasks if not is_complete(self.study.resolve(t), self.journal)
         ]
         self.preparation.start(incomplete)
-        lanes = self._lane_limit()
-        text = f"starting {lanes} lane{'' if lanes == 1 else 's'}"
-        self.view.note(f"{text}; the first trials begin when they are up")
         adapter = TuneAdapter(
             self.queue,
             broker,
             self.preparation,
-            self._lane_limit,
+            self.demand.limit,
             self._on_change,
             self._keep_model,
-            self._on_time,
+            lambda: self._on_time(adapter),
         )
         self._broker = broker
         self._recorded: dict[str, dict[str, Any]] = {}
@@ -131,6 +131,7 @@ class Session:
             try:
                 self.ray_watch.start()
                 with as_ctrl_c(signal.SIGTERM):
+                    self._wait_for_lane()
                     self._tune(adapter, broker.actor, scratch)
             except (tune.TuneError, ray.exceptions.RayError) as error:
                 for cause in (self.journal.failure, self.ray_watch.error, adapter.error):
@@ -140,10 +141,35 @@ class Session:
             finally:
                 self.ray_watch.stop()
                 self.view.close()
+                self.demand.clear()
         return bool(self.queue.live) or self.queue.next() is not QueueState.DONE
 
     def _note_restart(self) -> None:
         self.view.note("the broker died and has started again; running trials begin anew")
+
+    def _wait_for_lane(self) -> None:
+        """Wait for the nodes of a first lane, while the data is prepared."""
+
+        def check() -> None:
+            self.view.refresh()
+            if self.preparation.error is not None:
+                raise self.preparation.error
+
+        self.demand.wait_for_lane(self.queue.unfinished, check)
+        lanes = self.demand.limit()
+        text = f"starting {lanes} lane{'' if lanes == 1 else 's'}"
+        self.view.note(f"{text}; the first trials begin when they are up")
+
+    def _on_time(self, adapter: TuneAdapter) -> None:
+        """Show that time has passed, and let lanes and nodes follow each other."""
+        if self.ray_watch.error:
+            raise self.ray_watch.error
+        self.view.refresh()
+        if self.demand.wait is None or time.monotonic() - self._announced_at < RECOUNT:
+            return
+        self._announced_at = time.monotonic()
+        self.demand.announce(self.queue.unfinished)
+        adapter.fit_lanes()
 
     def _ray_failure(self, error: Exception) -> RaysearchError:
         """Return the error to raise when Ray itself failed; its traceback is kept in a file."""
@@ -188,7 +214,7 @@ class Session:
         threads = max(1, int(self.lanes.cpus))
         return {
             "count": self.lanes.workers,
-            "resources": self.needs,
+            "resources": self.demand.needs,
             "storage": scratch,
             "environment": {
                 "OMP_NUM_THREADS": str(threads),
@@ -203,20 +229,6 @@ class Session:
                 "threads": threads,
             },
         }
-
-    def _lane_limit(self) -> int:
-        """Return how many lanes there may be now; more as nodes join the cluster."""
-        if self.lanes.count is not None:
-            return self.lanes.count
-        if time.monotonic() - self._last_count > RECOUNT:
-            self._last_count = time.monotonic()
-            self._count = self.lanes.fit(cluster_resources())
-        return max(1, self._count)
-
-    def _on_time(self) -> None:
-        if self.ray_watch.error:
-            raise self.ray_watch.error
-        self.view.refresh()
 
     def _on_change(self, record: Record) -> None:
         if record.is_over:

@@ -134,6 +134,11 @@ class TrialQueue:
         planned = sum(sum(self.planned_trials(task).values()) for task in self.study.tasks)
         return planned - len(self.journal.trials) + len(self._waiting)
 
+    @property
+    def unfinished(self) -> int:
+        """The number of trials that have not ended: those that run, and those to come."""
+        return len(self.live) + self.remaining
+
     def report(self, record: Record, report: Report, attempt: int) -> bool:
         """Record a report and return whether the trial continues.
 

@@ -28,7 +28,7 @@ from ..workers.messages import (
     TrialReport,
     TrialRequest,
 )
-from ..workers.ray_internals import remove_worker_groups
+from ..workers.ray_internals import remove_worker_groups, waiting_lanes
 from .data_preparation import BackgroundPreparation
 from .trial_queue import QueueState, TrialQueue
 
@@ -73,6 +73,8 @@ class TuneAdapter:
         self._deaths: dict[str, int] = {}
         self._excused: dict[str, int] = {}  # trial -> attempts that were lost with the broker
         self._vain_deaths = 0  # of lanes, since an attempt was last seen
+        # Ids of trials whose lanes end because their node has left: no fault of the trial's.
+        self._displaced: set[str] = set()
         # Numbers of dead lanes; their workers may come up again until they are removed.
         self._dead_lanes: set[int] = set()
         self._last_poll = 0.0
@@ -209,13 +211,15 @@ class TuneAdapter:
         record = self.running.pop(tune_id, None)
         self._dead_lanes.update(self.broker.forget_dead_lanes(record.id if record else None))
         self._free_dead_lanes()
-        self._vain_deaths += 1
+        is_displaced = record is not None and record.id in self._displaced
+        self._vain_deaths += not is_displaced
         if record is None:
             return
+        self._displaced.discard(record.id)
         if self._vain_deaths > self.queue.study.search.max_failures:
             self.queue.requeue(record)  # `on_lane_error` ends the run: a resumed one begins it
             return
-        self._deaths[record.id] = self._deaths.get(record.id, 0) + 1
+        self._deaths[record.id] = self._deaths.get(record.id, 0) + (not is_displaced)
         if self._deaths[record.id] > self.queue.study.search.max_failures:
             self.queue.end(record, "failed", f"its lane died {self._deaths[record.id]} times")
         else:
@@ -235,6 +239,18 @@ class TuneAdapter:
                 f"{folder}: {text}; the last one: {reason}\n"
                 f"mend that, then go on with: raysearch resume {folder}"
             )
+
+    def fit_lanes(self) -> None:
+        """Let the workers of idle lanes go that no trial needs, and end lanes without a node.
+
+        A lane whose node has left holds its trial while its workers wait for another node. If the
+        cluster holds fewer lanes than there are, the trial goes to another lane.
+        """
+        running = {record.id for record in self.running.values() if record}
+        self.broker.release_idle_lanes(running, self.queue.remaining)
+        surplus = len(self.running) - self.lanes()
+        if surplus > 0 and (waiting := waiting_lanes()):
+            self._displaced.update(self.broker.end_lanes(waiting, surplus))
 
     def poll(self) -> None:
         """Write what the running attempts have cost to the journal, from time to time.

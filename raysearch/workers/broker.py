@@ -7,6 +7,7 @@ starts at once, and it never blocks.
 import asyncio
 import time
 import uuid
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -19,12 +20,14 @@ from .messages import (
     Decision,
     LaneEvent,
     LaneLost,
+    NodeLost,
     Phase,
     TrainedModel,
     TrialEnd,
     TrialRequest,
     WorkerHung,
     WorkerMessage,
+    WorkersReleased,
 )
 
 POLL = 1.0  # seconds between two checks of a silent worker
@@ -183,11 +186,14 @@ class TrialBroker:
 
         Returns:
             What the worker reports next; a WorkerHung if it shows no sign of life for too long; a
-            LaneLost if a process of the broker that has died knew the lane.
+            LaneLost if a process of the broker that has died knew the lane; a WorkersReleased if
+            the lane has no workers any more, see `release_idle_lanes`.
             The time in which a task's data is prepared does not count.
         """
         if (state := self._lanes.get(lane)) is None:
             return LaneLost()
+        if state.closed:
+            return WorkersReleased()
         if request is not None:
             self._resolve_report(state, Decision.STOP)
             state.serial += 1
@@ -351,6 +357,40 @@ class TrialBroker:
     def get_teacher(self, identity: str) -> list[ObjectRef[Any]]:
         """Return the weights of a teacher, which are published before a request names it."""
         return self._teachers[identity]
+
+    def release_idle_lanes(self, running: Collection[str], keep: int) -> None:
+        """Let the workers of idle lanes leave, so that other lanes or nobody use their nodes.
+
+        A released lane starts workers again for its next trial.
+
+        Args:
+            running: ids of the trials that run or are about to; a stopped trial is none of them.
+            keep: the number of idle lanes whose workers stay.
+        """
+        idle = [
+            name
+            for name, state in self._lanes.items()
+            if not state.closed and (state.request is None or state.request.trial not in running)
+        ]
+        for name in idle[max(0, keep) :]:
+            self.close_lane(name)
+
+    def end_lanes(self, numbers: Collection[int], most: int) -> list[str]:
+        """End lanes whose workers wait for a node that the cluster has no more.
+
+        Args:
+            numbers: of the lanes that wait.
+            most: the number of lanes to end.
+
+        Returns:
+            The ids of their trials, which other lanes can run.
+        """
+        trials: list[str] = []
+        for state in self._lanes.values():
+            if state.number in numbers and state.request is not None and len(trials) < most:
+                state.events.put_nowait(NodeLost())
+                trials.append(state.request.trial)
+        return trials
 
     async def forget_dead_lanes(self, trial: str | None) -> list[int]:
         """Drop the lane that was running `trial`, and any lane whose actor is dead.

@@ -5,7 +5,7 @@ It is apart from the broker because it holds what a new process of the broker mu
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import ray
@@ -89,6 +89,15 @@ class BrokerLink:
         """Drop dead lanes, see `TrialBroker.forget_dead_lanes`; those of a dead broker as well."""
         dead: list[int] = self._call("forget_dead_lanes", trial)
         return {*dead, *range(1, self.first)}
+
+    def release_idle_lanes(self, running: Collection[str], keep: int) -> None:
+        """Let the workers of idle lanes leave, see `TrialBroker.release_idle_lanes`."""
+        self._call("release_idle_lanes", running, keep)
+
+    def end_lanes(self, numbers: Collection[int], most: int) -> list[str]:
+        """End lanes that wait for a node, see `TrialBroker.end_lanes`."""
+        trials: list[str] = self._call("end_lanes", numbers, most)
+        return trials
 
     def _call(self, method: str, *values: Any) -> Any:
         """Return what the broker answers; wait for it while it starts again.

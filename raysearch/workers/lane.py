@@ -17,7 +17,16 @@ from ray.exceptions import RayActorError
 from ray.train.torch import TorchConfig
 from ray.train.v2.api.config import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
 
-from .messages import LaneEvent, LaneIdle, LaneLost, TrialEnd, TrialRequest, WorkerHung
+from .messages import (
+    LaneEvent,
+    LaneIdle,
+    LaneLost,
+    NodeLost,
+    TrialEnd,
+    TrialRequest,
+    WorkerHung,
+    WorkersReleased,
+)
 from .ray_internals import LANE_TAG, GroupRestarts, LaneTrainer, remove_worker_groups
 
 # Collectives wait this long, in seconds: a hang is noticed by the broker's heartbeat instead.
@@ -42,7 +51,7 @@ class Lane(tune.Trainable):
             workers: count, resources, storage, environment and `loop`, the arguments of a Worker.
         """
         assert workers is not None
-        self.broker, self.workers, self.name = broker, workers, _new_name()
+        self.broker, self.workers, self.name = broker, workers, ""
         self.request: TrialRequest | None = config["request"]
         self.idle = self.request is None
         self.thread: threading.Thread | None = None
@@ -64,6 +73,8 @@ class Lane(tune.Trainable):
             event = self._next_event(self.thread or self._start())
         except RayActorError:  # the broker has died
             event = LaneLost()
+        if isinstance(event, NodeLost):
+            raise RuntimeError(f"the node of {self.name} has left the cluster")
         if isinstance(event, WorkerHung):
             raise RuntimeError(f"no sign of life from {self.name} for {event.seconds:.0f} s")
         if isinstance(event, LaneLost):
@@ -78,6 +89,10 @@ class Lane(tune.Trainable):
             if not thread.is_alive():
                 raise RuntimeError(f"the workers of {self.name} are gone: {self.failure}")
         event: LaneEvent = ray.get(ready[0])
+        if isinstance(event, WorkersReleased):
+            thread.join(SHUTDOWN_TIMEOUT)
+            self.request = request
+            return self._next_event(self._start())
         return event
 
     def _leave_lost_workers(self) -> None:
@@ -91,7 +106,7 @@ class Lane(tune.Trainable):
             self.thread.join(LEAVE_TIMEOUT)
             if self.thread.is_alive():
                 raise RuntimeError(f"the workers of {self.name} have lost the broker and stay")
-        self.thread, self.name = None, _new_name()
+        self.thread = None
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Take the next trial; the last one, if it still waits for a decision, is stopped."""
@@ -112,6 +127,7 @@ class Lane(tune.Trainable):
 
     def _start(self) -> threading.Thread:
         """Register the lane and start its workers, in a thread that ends with them."""
+        self.name = f"lane-{uuid.uuid4().hex[:8]}"  # new, as Train resumes a run of the same name
         actor = ray.get_runtime_context().current_actor
         self.number: int = ray.get(self.broker.admit_lane.remote(self.name, self.request, actor))
         trainer = LaneTrainer(
@@ -154,10 +170,6 @@ class Lane(tune.Trainable):
         except BaseException as error:
             self.failure = error
             logging.getLogger(__name__).debug("lane %s ended", self.name, exc_info=True)
-
-
-def _new_name() -> str:
-    return f"lane-{uuid.uuid4().hex[:8]}"
 
 
 def worker_loop(config: dict[str, Any]) -> None:

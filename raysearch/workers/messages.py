@@ -164,6 +164,16 @@ class LaneIdle:
 
 
 @dataclass(frozen=True, kw_only=True)
+class WorkersReleased:
+    """The news that a lane's workers have been let go while it was idle."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NodeLost:
+    """The news that a lane's node has left the cluster, which holds fewer lanes now."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class TrainedModel:
     """What a trial leaves if its weights or dev predictions are needed, in Ray's object store.
 
@@ -178,4 +188,4 @@ class TrainedModel:
 
 
 WorkerMessage = TrialReport | TrialEnd
-LaneEvent = WorkerMessage | WorkerHung | LaneLost | LaneIdle
+LaneEvent = WorkerMessage | WorkerHung | LaneLost | LaneIdle | WorkersReleased | NodeLost

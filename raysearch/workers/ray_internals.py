@@ -99,6 +99,24 @@ def worker_group_lanes() -> set[int]:
     return {int(tag) for _, _, tags in _worker_groups() for tag in tags}
 
 
+def waiting_lanes() -> set[int]:
+    """Return the numbers of the lanes whose workers wait for a node, see LANE_TAG."""
+    tags: set[int] = set()
+    for group in placement_group_table().values():
+        if group["state"] in ("PENDING", "RESCHEDULING"):
+            tags.update(int(bundle.get(LANE_TAG, 0)) for bundle in group["bundles"].values())
+    return tags - {0}
+
+
+def node_types() -> dict[str, float]:
+    """Return the most of each resource that the autoscaler may add; empty without an autoscaler.
+
+    Ray has no public way to ask for it.
+    """
+    limits = ray._private.state.state.get_max_resources_from_cluster_config()
+    return {name: float(limit) for name, limit in (limits or {}).items()}
+
+
 def remove_worker_groups(numbers: Collection[int]) -> None:
     """Remove the placement groups of dead lanes' workers, those that still wait included.
 

@@ -230,6 +230,46 @@ def test_a_cluster_holds_as_many_lanes_as_its_scarcest_resource(lanes, cluster, 
     assert lanes.fit(cluster) == count
 
 
+@pytest.mark.parametrize(
+    ("lanes", "nodes", "count"),
+    [
+        (Lanes(gpus=0.5), [{"CPU": 8, "GPU": 1}], 2),
+        (Lanes(gpus=0.5), [{"CPU": 8, "GPU": 2}, {"CPU": 1, "GPU": 1}], 5),
+        (Lanes(gpus=0.5, workers=2), [{"CPU": 8, "GPU": 2}, {"CPU": 1, "GPU": 1}], 2),
+        (Lanes(gpus=0.6), [{"CPU": 8, "GPU": 2}], 2),  # 0.4 of each device stays free
+        (Lanes(gpus=0.33), [{"CPU": 8, "GPU": 1}], 3),
+        (Lanes(gpus=2), [{"CPU": 8, "GPU": 3}, {"CPU": 8, "GPU": 1}], 1),
+        (Lanes(cpus=2), [{"CPU": 3}, {"CPU": 3}], 2),  # a worker lies on one node
+        (Lanes(workers=4), [{"CPU": 3}, {"CPU": 3}], 1),  # those of a lane may lie on several
+        (Lanes(), [{"CPU": 0}, {"CPU": 4}, {"CPU": 2, "GPU": 1}], 1),
+        (Lanes(), [], 0),
+    ],
+)
+def test_nodes_hold_as_many_lanes_as_their_workers_make(lanes, nodes, count):
+    assert lanes.fit(*nodes) == count
+
+
+@pytest.mark.parametrize(
+    ("lanes", "text"),
+    [
+        (Lanes(count=0), "0 asked for, at least 1 would do"),
+        (Lanes(workers=0), "0 workers in a lane, at least 1 would do"),
+        (Lanes(cpus=0), "0 cores for a worker, a number above 0 would do"),
+        (Lanes(cpus=float("nan")), "nan cores for a worker, a number above 0 would do"),
+        (Lanes(gpus=1.5), "1.5 GPUs for a worker; a whole number, or a fraction of one GPU, would"),
+        (Lanes(gpus=-1), "-1 GPUs for a worker; a whole number, or a fraction of one GPU, would"),
+    ],
+)
+@pytest.mark.parametrize("cluster", [None, {"CPU": 2, "GPU": 8}])
+def test_lanes_that_no_cluster_can_have_are_refused(lanes, text, cluster):
+    ((place, found_text),) = found(preflight.lane_problems(lanes, cluster))
+    assert (place, found_text[: len(text)]) == ("lanes", text)
+
+
+def test_lanes_of_a_cluster_whose_nodes_come_and_go_are_not_compared_with_anything():
+    assert preflight.lane_problems(Lanes(count=500, gpus=8), None) == []
+
+
 def test_a_lane_larger_than_the_cluster_is_refused_with_both_sizes():
     ((place, text),) = found(preflight.lane_problems(Lanes(workers=4, cpus=2), {"CPU": 2}))
     assert place == "lanes"

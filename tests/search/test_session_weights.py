@@ -169,7 +169,8 @@ def test_what_stopped_the_journal_is_told_instead_of_what_tune_makes_of_it(
     idle = SimpleNamespace(start=lambda _: None)
     monkeypatch.setattr(sessions, "BackgroundPreparation", lambda *_: idle)
     monkeypatch.setattr(sessions, "TuneAdapter", lambda *_: None)
-    monkeypatch.setattr(session, "_lane_limit", lambda: 1, raising=False)
+    nothing = SimpleNamespace(limit=lambda: 1, wait_for_lane=lambda *_: None, clear=lambda: None)
+    monkeypatch.setattr(session, "demand", nothing, raising=False)
 
     def broken(*_):
         raise tune.TuneError("Traceback (most recent call last)")

@@ -68,6 +68,21 @@ def drive(queue, lanes=2, **options):
     return drive_queue(queue, toy_trial, lanes, **options)
 
 
+def test_while_a_task_waits_for_its_last_trials_the_next_task_begins(tmp_path):
+    parts = {"search": {"trials": 3, "sampler": "random"}, "confirm": {"top": 1, "seeds": [7, 8]}}
+    queue = opened(parsed([RTE, MRPC], **parts), tmp_path / "run")
+    begun = [queue.next() for _ in range(6)]  # six lanes, of which none stays idle
+    assert [(r.task, r.phase) for r in begun] == [(RTE, "search")] * 3 + [(MRPC, "search")] * 3
+    assert queue.next() is QueueState.WAITING
+    assert (queue.remaining, queue.unfinished) == (4, 10)
+    for record in begun[:3]:
+        for _ in toy_trial(queue, record):
+            pass
+    confirmed = [queue.next(), queue.next()]  # beside the searches of the other task
+    assert [(r.task, r.phase) for r in confirmed] == [(RTE, "confirm")] * 2
+    assert (queue.remaining, queue.unfinished) == (2, 7)
+
+
 def points(records):
     return [tuple(record.configuration.values()) for record in records]
 

@@ -10,6 +10,7 @@ from raysearch.errors import InputError, RaysearchError
 from raysearch.run_folder import Journal, read_journal
 from raysearch.run_folder.events import Plan
 from raysearch.run_folder.report import Report
+from raysearch.search import tune_adapter
 from raysearch.search.trial_queue import TrialQueue
 from raysearch.search.tune_adapter import TuneAdapter
 from raysearch.workers.messages import AttemptProgress, LaneIdle, LaneLost, TrialEnd, TrialReport
@@ -85,6 +86,55 @@ def test_an_end_says_how_the_trial_ended_and_needs_no_seconds(running):
     assert not record.is_over  # Tune says so next
     adapter.on_end("a", end)
     assert (record.status, record.error, record.seconds) == ("failed", "a toy broke", 3.0)
+
+
+class ToyBroker:
+    """Keeps what the adapter asks of the broker, and answers as it is told."""
+
+    def __init__(self, **answers):
+        self.answers, self.calls = answers, []
+
+    def __getattr__(self, name):
+        def remote(*arguments):
+            self.calls.append((name, *arguments))
+            return self.answers.get(name)
+
+        return SimpleNamespace(remote=remote)
+
+
+@pytest.mark.parametrize(("limit", "ended"), [(2, 0), (1, 1)])
+def test_lanes_that_the_cluster_does_not_hold_end_and_idle_ones_are_released(
+    running, monkeypatch, limit, ended
+):
+    queue, adapter, record = running
+    adapter.running["b"] = other = SimpleNamespace(id="another trial")
+    adapter.broker = ToyBroker(end_lanes=[other.id])
+    adapter.lanes = lambda: limit
+    monkeypatch.setattr(tune_adapter.ray, "get", lambda value: value)
+    monkeypatch.setattr(tune_adapter, "waiting_lanes", lambda: {4})
+    adapter.fit_lanes()
+    release, *rest = adapter.broker.calls
+    assert release == ("release_idle_lanes", {record.id, other.id}, queue.remaining)
+    assert rest == [("end_lanes", {4}, 1)][:ended]
+
+
+def test_a_trial_whose_node_has_left_goes_to_another_lane_however_often(running, monkeypatch):
+    queue, adapter, record = running
+    adapter.broker = ToyBroker(end_lanes=[record.id], forget_dead_lanes=[4])
+    adapter.lanes = lambda: 0
+    monkeypatch.setattr(tune_adapter.ray, "get", lambda value: value)
+    monkeypatch.setattr(tune_adapter, "waiting_lanes", lambda: {4})
+    monkeypatch.setattr(tune_adapter, "remove_worker_groups", lambda numbers: None)
+    for _ in range(queue.study.search.max_failures + 2):
+        adapter.fit_lanes()
+        adapter.on_lane_death("a")
+        assert (record.status, record.is_over) == ("running", False)
+        adapter.running["a"] = again = queue.next()
+        assert again is record
+    for _ in range(queue.study.search.max_failures + 1):  # other deaths count
+        adapter.running["a"] = record
+        adapter.on_lane_death("a")
+    assert record.status == "failed"
 
 
 def test_the_end_of_a_trial_whose_workers_died_has_no_progress(running):

@@ -14,11 +14,13 @@ from raysearch.workers.messages import (
     AttemptProgress,
     Decision,
     LaneLost,
+    NodeLost,
     Phase,
     TrialEnd,
     TrialReport,
     TrialRequest,
     WorkerHung,
+    WorkersReleased,
 )
 
 LANE, RTE = "lane-1", "glue/rte"
@@ -393,3 +395,36 @@ def test_only_the_teachers_that_were_published_last_are_there():
     assert broker.get_teacher("two") == ["second"]
     with pytest.raises(KeyError):
         broker.get_teacher("one")
+
+
+def test_the_workers_of_idle_lanes_leave_but_those_that_are_kept_and_those_with_a_trial():
+    async def scenario():
+        broker = started()
+        _, event = await begin(broker)
+        for name in ("stopped", "idle 1", "idle 2"):
+            broker.register_lane(name, None, ToyLane())
+        broker._lanes["stopped"].request = request("b")  # its worker waits for the decision
+        broker.release_idle_lanes({"a"}, keep=1)
+        closed = [name for name, state in broker._lanes.items() if state.closed]
+        broker.release_idle_lanes({"a"}, keep=0)
+        everyone = [name for name, state in broker._lanes.items() if state.closed]
+        event.cancel()
+        return closed, everyone, await broker.next_event("idle 2", request("c"))
+
+    closed, everyone, answer = run(scenario())
+    assert closed == ["idle 1", "idle 2"]
+    assert everyone == ["stopped", "idle 1", "idle 2"]
+    assert answer == WorkersReleased()  # a trial that was on its way starts workers again
+
+
+def test_lanes_without_a_node_end_up_to_a_number_and_their_trials_are_named():
+    async def scenario():
+        broker = started()
+        _, event = await begin(broker)
+        broker.register_lane("lane-2", request("b"), ToyLane())
+        broker.register_lane("lane-3", request("c"), ToyLane())
+        assert broker.end_lanes({7}, 3) == []
+        assert broker.end_lanes({1, 2, 3}, 2) == ["a", "b"]
+        return await event
+
+    assert run(scenario()) == NodeLost()

@@ -184,3 +184,17 @@ def test_what_is_gone_is_named():
         part_of_ray("ray.train", "Gone")
     with pytest.raises(pytest.fail.Exception, match="called in another way"):
         check_call(part_of_ray, unknown=1)
+
+
+def test_the_parts_that_ask_a_cluster_before_and_beside_ray_are_called_as_ray_declares_them():
+    name = "get_max_resources_from_cluster_config"
+    check_call(part_of_ray("ray._private.state", "GlobalState", name), object())
+    check_call(part_of_ray("ray._private.grpc_utils", "init_grpc_channel"), "host", options=())
+    check_call(part_of_ray("ray._private.services", "canonicalize_bootstrap_address"), "auto")
+    tokens = "ray._private.authentication.authentication_token_setup"
+    enable = part_of_ray(tokens, "maybe_enable_token_auth_if_token_available")
+    check_call(enable, warn_if_disabled=False)
+    part_of_ray("ray._private.ray_constants", "GLOBAL_GRPC_OPTIONS")
+    services = "ray.core.generated.gcs_service_pb2_grpc"
+    assert "GetClusterId" in inspect.getsource(part_of_ray(services, "NodeInfoGcsServiceStub"))
+    part_of_ray("ray.core.generated.gcs_service_pb2", "GetClusterIdRequest")
