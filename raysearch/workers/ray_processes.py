@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from ray._private import services, worker
 
@@ -29,14 +30,19 @@ def own_sessions() -> Iterator[None]:
 def local_processes() -> dict[str, int]:
     """Return the pids of the raylet and the GCS on the driver's node; a GCS elsewhere is left out.
 
-    They are found by the session's name in their command lines, whoever started them.
+    They are found by their command lines, whoever started them: the raylet by its socket, as a
+    host may have others of the same session.
     """
+    node: Any = worker._global_node
+    marks = {
+        "raylet": f"--raylet_socket_name={node.raylet_socket_name}",
+        "gcs_server": node.session_name,
+    }
     found: dict[str, int] = {}
-    session = worker._global_node.session_name  # type: ignore[attr-defined]  # None without Ray
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         with suppress(OSError):
             program, *arguments = path.read_bytes().decode(errors="replace").split("\0")
             name = program.rpartition("/")[2]
-            if name in ("raylet", "gcs_server") and any(session in a for a in arguments):
+            if name in marks and any(marks[name] in argument for argument in arguments):
                 found[name] = int(path.parent.name)
     return found

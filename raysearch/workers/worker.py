@@ -87,7 +87,7 @@ class Worker:
             self._work()
         except LaneGone:
             if self.world.size > 1:
-                raise  # the others wait in a collective: Train ends them, and all start and leave
+                raise  # the others wait in a collective: Train ends them, see GroupRestarts
 
     def _work(self) -> None:
         node = ray.get_runtime_context().get_node_id()
