@@ -186,6 +186,7 @@ def test_lanes_use_the_largest_nodes_up_to_the_cluster_s_limit():
     assert cluster_nodes.lanes_at_most(Lanes(cpus=2, workers=3), config) == 3
 
 
+@pytest.mark.slow
 def test_a_study_is_checked_without_ray():
     code = (
         "import sys; from typer.testing import CliRunner; from raysearch.cli.commands import app;"
