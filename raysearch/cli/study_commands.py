@@ -54,29 +54,50 @@ def list_(
     epilog=examples(
         "raysearch check quickstart",
         "raysearch check my-study.yaml --data DATA --set BSZ=32",
+        "raysearch check cluster.yaml",
+        "raysearch check roberta-glue --cluster cluster.yaml --gpus-per-worker 1",
     )
 )
 @guarded
 def check(
     studies: Annotated[
-        list[Path], typer.Argument(help="Study files, or names of studies that ship.")
+        list[Path],
+        typer.Argument(help="Study files, names of studies that ship, or cluster files of Ray."),
     ],
     model: Model = None,
     data: Annotated[Path | None, data_option("no data is read")] = None,
     tasks: Tasks = None,
     trials: Trials = None,
     fixed: Fixed = None,
+    cluster: Annotated[
+        Path | None,
+        typer.Option(help="The cluster file of Ray on which the studies shall run."),
+    ] = None,
+    lanes: LaneCount = None,
+    workers: Workers = None,
+    cpus: Cpus = None,
+    gpus: Gpus = None,
 ) -> int:
     """Check studies, show every problem and what a run would do. Nothing is trained.
 
     With --data, the data files are checked too, and the numbers of examples and steps are shown.
+    With --cluster, the lanes are compared with the nodes of that file. A cluster file in the place
+    of a study is checked as `ray up` will.
     """
     from .. import preflight
-    from . import describe
+    from . import cluster_check, describe
 
+    chosen = _lanes(lanes, workers, cpus, gpus)
+    if cluster is None and chosen != preflight.Lanes():
+        text = "--lanes and the options of its workers are compared with a cluster: add --cluster"
+        raise InputError("check", [Problem(location="lanes", text=text)])
+    cluster_notes = [] if cluster is None else cluster_check.checked_lanes(cluster, chosen)
     invalid = 0
     for path in studies:
         try:
+            if cluster_check.is_cluster_file(path):
+                cluster_check.show(path)
+                continue
             study = _load(path, model, tasks, trials, fixed, data)
             survey = preflight.survey(study, data)
             if problems := [*survey.problems, *_suitability_problems(study)]:
@@ -85,7 +106,7 @@ def check(
             print(printable(error, lines=True), file=sys.stderr)
             invalid += 1
         else:
-            notes = [*survey.notes, *_unchecked_models(study)]
+            notes = [*survey.notes, *_unchecked_models(study), *cluster_notes]
             describe.show_plan(study, survey.sizes, notes, survey.held_out)
     return 2 if invalid else 0
 

@@ -181,11 +181,18 @@ def checked_dump(study: Study) -> str:
     raise InputError(study.name, [problem])
 
 
+def is_cluster(raw: Any) -> bool:
+    """Return whether the content of a YAML file is that of a cluster file of Ray."""
+    if not isinstance(raw, Mapping) or "tasks" in raw or "model" in raw:
+        return False
+    return "cluster_name" in raw or "provider" in raw
+
+
 def _other_kind(raw: Mapping[Any, Any]) -> str:
     """Return a message for a mapping that is another known kind of file, or ""."""
     if "tasks" in raw or "model" in raw:
         return ""
-    if "cluster_name" in raw or {"provider", "available_node_types"} <= set(raw):
+    if is_cluster(raw):
         return "a cluster file of Ray: `ray up` takes it; a study names tasks and a model"
     if {"model_type", "architectures"} & set(raw):
         return "a model's config.json; a study names tasks and a model"
