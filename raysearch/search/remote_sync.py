@@ -180,7 +180,7 @@ class RemoteSync:
             if kind_of(self.folder / JOURNAL_NAME) != "a file":
                 return
             present = self._present(large=True)
-            gone = {name for name in self._copied if _is_large(name)} - set(present)
+            gone = {name for name in list(self._copied) if _is_large(name)} - set(present)
             self._delete(gone)
             changed = self._changed(present)
             folders = {name.rpartition("/")[0] for name in changed}
@@ -204,7 +204,9 @@ class RemoteSync:
             changed = self._changed(present)
             for name in sorted(changed, key=lambda name: (name != JOURNAL_NAME, name)):
                 self._upload_changed(name, present[name])
-            self._delete({name for name in self._copied if not _is_large(name)} - set(present))
+            self._delete(
+                {name for name in list(self._copied) if not _is_large(name)} - set(present)
+            )
 
     def _present(self, *, large: bool) -> dict[str, Path]:
         """Return the local files that belong to weights, or those that do not."""
