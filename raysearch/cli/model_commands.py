@@ -41,7 +41,10 @@ from .options import (
 @guarded
 def predict(
     source: Annotated[
-        Path, typer.Argument(help="A run folder, or the folder of a fine-tuned model.")
+        str,
+        typer.Argument(
+            help="A run folder, or the folder of a fine-tuned model; or the URI of one."
+        ),
     ],
     to: Annotated[Path, typer.Option(help="The folder to write the prediction files to.")],
     data: Annotated[Path | None, data_option("the folder that the run has read")] = None,
@@ -50,9 +53,11 @@ def predict(
 ) -> None:
     """Predict test or dev splits with the best models, in the benchmarks' file formats."""
     from ..predictions.prediction import predict as predict_all
+    from ..run_folder.remote_files import local_copy
 
     names = tuple(tasks.split(",")) if tasks else None
-    for path in predict_all(source, to=to, data=data, names=names, split=split, note=print_line):
+    folder = local_copy(source, weights=True)
+    for path in predict_all(folder, to=to, data=data, names=names, split=split, note=print_line):
         print_line(path)
 
 
@@ -134,11 +139,11 @@ def convert(
 def score(
     task: Annotated[str, typer.Argument(help="The name of a task, such as squad/v2.0.")],
     predictions: Annotated[
-        Path,
+        str,
         typer.Option(
             help="The predictions in the benchmark's own format; a folder with a file for each"
             " language; or dev predictions that a run has kept: TRIAL.parquet, its folder, or the"
-            " run folder."
+            " run folder or its URI."
         ),
     ],
     data: Annotated[
@@ -156,11 +161,12 @@ def score(
 ) -> None:
     """Print the official scores of predictions in percent. No model is needed."""
     from ..predictions import scoring
+    from ..run_folder.remote_files import local_copy
 
     scoring.print_scores(
         task,
         data,
-        predictions,
+        local_copy(predictions),
         split=split,
         null_odds=null_odds,
         threshold=threshold,

@@ -248,10 +248,13 @@ def closing(run: "Run") -> int:
         print_note(note)
     table, folder = run.folder / "table.md", printable(run.folder)
     if run.interrupted:
-        print(f"\nstopped; nothing is lost. Go on with: raysearch resume {folder}")
+        place = printable(run.uri or run.folder)
+        print(f"\nstopped; nothing is lost. Go on with: raysearch resume {place}")
         return 130
     print(f"\n{printable(table.read_text(encoding='utf-8'), lines=True)}")
     print(f"run folder  {folder}")
+    if run.uri:
+        print(printable(f"kept at     {run.uri}"))
     for name in run.study.tasks:
         best = run.folder / tasks.get(name).slug / "best.yaml"
         shown = best if _has_content(best) else f"{name}: none, see the notes under the table"

@@ -23,7 +23,12 @@ from .options import Format, TasksToCompare, examples
 )
 @guarded
 def table(
-    folder: Annotated[Path, typer.Argument(help="A run folder; a study with --published.")],
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="FOLDER", help="A run folder, or its URI; a study with --published."
+        ),
+    ],
     format: Format = "md",
     published: Annotated[
         bool,
@@ -33,6 +38,9 @@ def table(
     """Print the table of a run, and write all its exports again."""
     from .. import results, study
     from ..results import export, published_table
+    from ..run_folder.remote_files import local_copy
+
+    folder = local_copy(source, note=print_note)
 
     _check_format("table", format)
     if published:
@@ -59,17 +67,20 @@ def table(
 )
 @guarded
 def compare(
-    first: Annotated[Path, typer.Argument(metavar="RUN_A", help="A run folder.")],
-    second: Annotated[Path, typer.Argument(metavar="RUN_B", help="The run folder to compare.")],
+    first: Annotated[str, typer.Argument(metavar="RUN_A", help="A run folder, or its URI.")],
+    second: Annotated[
+        str, typer.Argument(metavar="RUN_B", help="The run folder to compare, or its URI.")
+    ],
     tasks: TasksToCompare = None,
     format: Format = "md",
 ) -> None:
     """Compare two runs: the difference of each score, its interval, and a test on the examples."""
     from ..results import comparison, comparison_table, export
+    from ..run_folder.remote_files import local_copy
 
     _check_format("compare", format)
     names = None if tasks is None else [name.strip() for name in tasks.split(",")]
-    compared = comparison.compare(first, second, tasks=names)
+    compared = comparison.compare(local_copy(first), local_copy(second), tasks=names)
     print(export.LAYOUTS[format](comparison_table.comparison_table(compared)), end="")
 
 
@@ -81,7 +92,7 @@ def compare(
 )
 @guarded
 def report(
-    folder: Annotated[Path, typer.Argument(help="A run folder.")],
+    source: Annotated[str, typer.Argument(metavar="FOLDER", help="A run folder, or its URI.")],
     to: Annotated[
         Path | None,
         typer.Option(help="The file to write. Default: report.html in the run folder."),
@@ -99,6 +110,9 @@ def report(
     It can be written while the run goes on, and a run writes it at its end.
     """
     from ..results import html_report, run_results
+    from ..run_folder.remote_files import local_copy
+
+    folder = local_copy(source, note=print_note)
 
     _check_report_options(folder, to)
     if watch:
@@ -114,7 +128,7 @@ def report(
 @app.command(epilog=examples("raysearch pack runs/minilm-glue --to minilm-glue.zip"))
 @guarded
 def pack(
-    folder: Annotated[Path, typer.Argument(help="A run folder.")],
+    source: Annotated[str, typer.Argument(metavar="FOLDER", help="A run folder, or its URI.")],
     to: Annotated[Path, typer.Option(help="The zip file to write.")],
     weights: Annotated[
         bool, typer.Option("--weights", help="Pack the winners' weights too.")
@@ -135,6 +149,9 @@ def pack(
     import hashlib
 
     from ..results.pack import pack as pack_run
+    from ..run_folder.remote_files import local_copy
+
+    folder = local_copy(source, weights=weights)
 
     packed = pack_run(folder, to, weights=weights, licence=licence)
     for note in packed.notes:

@@ -196,7 +196,10 @@ def resume(
 )
 @guarded
 def verify(
-    source: Annotated[Path, typer.Argument(help="A run folder, or a file of `raysearch pack`.")],
+    source: Annotated[
+        str,
+        typer.Argument(help="A run folder, or a file of `raysearch pack`; or the URI of one."),
+    ],
     data: Annotated[Path | None, data_option("./data")] = None,
     to: VerificationFolder = None,
     model: ModelFolders = None,
@@ -213,11 +216,12 @@ def verify(
     The exit code is 0 if everything holds, and 1 if something does not. All checks are written to
     verification.json.
     """
+    from ..run_folder.remote_files import local_copy
     from ..verification import verify as verify_run
     from .progress import ProgressDisplay
 
     result = verify_run(
-        source,
+        local_copy(source, weights=True),
         data=data or Path("data"),
         to=to,
         models=model or (),
@@ -243,6 +247,11 @@ def _load(
     """Return a study with the options of the command line applied, all checked together."""
     from ..preflight import survey
     from ..study import load
+
+    if model is not None and "://" in model:
+        from ..run_folder.remote_files import local_copy
+
+        model = str(local_copy(model, weights=True))
 
     def further_problems(study: "Study") -> list[Problem]:
         return [*survey(study, data).problems, *_suitability_problems(study)]

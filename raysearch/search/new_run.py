@@ -9,8 +9,9 @@ from pathlib import Path
 
 from ..errors import InputError, Problem, printable, shorten
 from ..run_folder import JOURNAL_NAME, TORN_NAME, Journal, Records, opening, read_journal
+from ..run_folder.remote_files import is_remote
 from ..storage import MARKER, kind_of, name_problem, owner, remove_known
-from .remote_sync import RemoteSync, is_remote
+from .remote_sync import RemoteSync
 
 RAY_ERROR = "ray-error.txt"  # the traceback of the error with which Ray failed
 
@@ -48,9 +49,13 @@ class RunLocation:
         )
 
     def problems(self) -> list[Problem]:
-        """Return the problem if anything is there but a run that never began a trial."""
-        taken = _is_taken(self.folder) or (self.remote is not None and self.remote.exists)
-        return [self.taken] if taken else []
+        """Return the problem if anything is there but a run that never began a trial.
+
+        Where nothing is at a URI, also the problem if no file can be written there.
+        """
+        if _is_taken(self.folder) or (self.remote is not None and self.remote.exists):
+            return [self.taken]
+        return self.remote.problems() if self.remote else []
 
 
 def location_problems(storage: str, name: str) -> list[Problem]:

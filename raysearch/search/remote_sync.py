@@ -1,33 +1,39 @@
 """A run folder that is kept on a remote file system that pyarrow supports, such as S3 or GCS.
 
 It is apart because a run works on a local folder: its changed files, with the journal, are copied
-in the background, so that a run outlives its cluster. A crash of the whole machine loses at most
-the last interval.
+in the background, so that a run outlives its cluster. Small files follow the journal within two
+seconds and weights come after them, in a thread of their own.
 """
 
-import hashlib
-import re
 import shutil
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
-from typing import Self
-from urllib.parse import quote
+from typing import Any, Self
 
 from pyarrow import fs
 
-from ..data.encoding_cache import cache_folder
 from ..errors import InputError, Problem, shorten
 from ..run_folder import JOURNAL_NAME, refuse_running
+from ..run_folder.remote_files import (
+    BLOCK,
+    STREAMS,
+    WEIGHTS,
+    download,
+    files_below,
+    folder_of,
+    normalize,
+    open_uri,
+    unreachable,
+)
 from ..storage import (
     MARKER,
-    component_problem,
     file_inside,
     folder_inside,
     free_name,
-    inside,
     kind_of,
     open_regular,
     owner,
@@ -36,12 +42,11 @@ from ..storage import (
     write_atomically,
 )
 
-INTERVAL = 20.0  # seconds between copies
-STREAMS = 8  # files that are fetched at the same time
-BLOCK = 1 << 22  # bytes
-_URI = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
-_ENCODED = re.compile(r"(?:[A-Za-z0-9/:@!$&'()*+,;=~._-]|%[0-9A-Fa-f]{2})*")
-_SAFE = "/:@!$&'()*+,;=~"
+INTERVAL = 20.0  # seconds between copies of files that change without the journal
+POLL = 0.5  # seconds between looks at the journal
+PATIENCE = 60.0  # seconds for which a store is waited for at the end
+PROBE = ".raysearch-probe"
+_LAST = ("config.json", MARKER)  # of a folder of weights; without them no reader takes it
 
 
 class RemoteSync:
@@ -60,27 +65,56 @@ class RemoteSync:
     """
 
     def __init__(self, uri: str) -> None:
-        self.uri = uri.rstrip("/")
+        self.uri = normalize(uri)
         try:
-            self._system, self._root = fs.FileSystem.from_uri(parse_uri(self.uri))
+            self._system, self._root = open_uri(self.uri)
             self.exists = self._holds_files()
         except (OSError, ValueError) as error:
-            text = f"cannot reach '{uri}': {str(error).splitlines()[0]}"
-            raise InputError("storage", [Problem(location="storage", text=text)]) from None
-        digest = hashlib.sha256(self.uri.encode()).hexdigest()[:16]
-        name = re.sub(r"[^A-Za-z0-9._-]+", "-", self.uri.rpartition("/")[2])[:60].lstrip(".-")
-        self.folder = cache_folder() / "runs" / f"{name or 'run'}-{digest}"
+            raise unreachable(uri, error) from None
+        self.folder = folder_of(self.uri, "runs")
         self._record = self.folder.with_name(f"{self.folder.name}.uri")
         self._refuse_other_uri()
+        self.note: Callable[[str], None] = lambda line: None
         self._copied: dict[str, tuple[int, int]] = {}
-        self._stop, self._copying = threading.Event(), threading.Lock()
-        self._thread = threading.Thread(target=self._copy_repeatedly, daemon=True)
+        self._stop, self._away = threading.Event(), False
+        self._small, self._large, self._noting = (threading.Lock() for _ in range(3))
+        self._threads = [
+            threading.Thread(target=target, daemon=True)
+            for target in (self._follow_journal, self._copy_repeatedly)
+        ]
+
+    def problems(self) -> list[Problem]:
+        """Return the problem if no file can be written at the URI; a written one is deleted."""
+        if isinstance(self._system, fs.LocalFileSystem):
+            return []  # an empty folder would stay where nothing began
+        path = f"{self._root}/{PROBE}"
+        try:
+            with self._system.open_output_stream(path) as sink:
+                sink.write(b"raysearch\n")
+            self._system.delete_file(path)
+        except OSError as error:
+            lines = str(error).strip().splitlines() or [type(error).__name__]
+            text = f"cannot write to '{self.uri}': {lines[0][:300]}"
+            return [Problem(location="storage", text=text)]
+        return []
+
+    def noting(self, watch: Callable[..., Any] | None) -> Callable[..., Any] | None:
+        """Return `watch`, whose display then also shows when the store is away."""
+        if watch is None:
+            return None
+
+        def create(*args: Any) -> Any:
+            display = watch(*args)
+            self.note = display.note
+            return display
+
+        return create
 
     def fetch(self) -> Path:
         """Update the local run folder from the URI, and return it.
 
-        The longer one of the two journals stays, and the other one is kept beside it. If the local
-        journal is the longer one, the other local files stay as well.
+        The longer one of the two journals stays, and the other one is kept beside it. Unless the
+        remote journal is the longer one, the other local files stay as well.
 
         Raises:
             InputError: a run is running in the local folder; remote names are not valid paths; or
@@ -89,20 +123,28 @@ class RemoteSync:
         """
         if kind_of(self.folder) is not None:
             refuse_running(self.folder)
-        names = self._remote_names()
+        names = files_below(self._system, self._root, self.uri)
         self._refuse_other_run()
         self.folder.mkdir(parents=True, exist_ok=True)
         write_atomically(self._record, self.uri + "\n")
-        keep_local = self._merge_journal() if JOURNAL_NAME in names else True
-        others = [name for name in names if name != JOURNAL_NAME]
+        remote = self._merge_journal() if JOURNAL_NAME in names else None
+        wanted = [
+            name
+            for name in names
+            if name not in (JOURNAL_NAME, PROBE)
+            and (remote is not None or kind_of(file_inside(self.folder, *name.split("/"))) is None)
+        ]
         with ThreadPoolExecutor(STREAMS) as pool:
-            list(pool.map(lambda name: self._download(name, overwrite=not keep_local), others))
+            list(pool.map(self._download, wanted))
+        if remote is not None:  # last: with a journal here, the local files are taken as complete
+            write_atomically(file_inside(self.folder, JOURNAL_NAME), remote)
         return self.folder
 
     def __enter__(self) -> Self:
         self._refuse_other_run()
         write_atomically(self._record, self.uri + "\n")
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
         return self
 
     def __exit__(
@@ -112,8 +154,17 @@ class RemoteSync:
         trace: TracebackType | None,
     ) -> None:
         self._stop.set()
-        self._thread.join()
-        self.copy()
+        for thread in self._threads:
+            thread.join()
+        end = time.monotonic() + PATIENCE
+        while not self._try(self.copy):
+            if time.monotonic() > end:
+                text = (
+                    f"'{self.uri}' does not answer; everything is kept in {self.folder}, and"
+                    f" `raysearch resume {self.uri}` on this machine sends it on"
+                )
+                raise InputError("storage", [Problem(location="storage", text=text)]) from error
+            time.sleep(POLL)
 
     def copy(self) -> None:
         """Copy what has changed since the last copy, and delete remotely what was removed locally.
@@ -124,34 +175,89 @@ class RemoteSync:
         Raises:
             OSError: a file cannot be copied.
         """
-        with self._copying:
+        self._copy_small()
+        with self._large:
             if kind_of(self.folder / JOURNAL_NAME) != "a file":
                 return
-            present = {p.relative_to(self.folder).as_posix(): p for p in _files(self.folder)}
-            for name, path in present.items():
-                status = path.stat()
-                stamp = (status.st_size, status.st_mtime_ns)
-                if self._copied.get(name) != stamp:
-                    self._upload(path, name)
-                    self._copied[name] = stamp
-            self._delete(set(self._copied) - set(present))
+            present = self._present(large=True)
+            gone = {name for name in list(self._copied) if _is_large(name)} - set(present)
+            self._delete(gone)
+            changed = self._changed(present)
+            folders = {name.rpartition("/")[0] for name in changed}
+            marks = {f"{folder}/{name}" for folder in folders for name in _LAST}
+            self._delete(marks & set(self._copied))  # incomplete until its last file is back
+            changed |= {name: present[name] for name in marks & set(present)}
+            for name in sorted(changed, key=lambda name: (name in marks, name)):
+                self._upload_changed(name, present[name])
 
     def withdraw(self) -> None:
         """Delete what was copied, as the run never began."""
-        with self._copying:
+        with self._small, self._large:
             self._delete(set(self._copied))
 
-    def _delete(self, names: set[str]) -> None:
-        for name in names:
-            self._system.delete_file(f"{self._root}/{name}")
+    def _copy_small(self) -> None:
+        """Copy the journal, then all other files that do not belong to weights."""
+        with self._small:
+            if kind_of(self.folder / JOURNAL_NAME) != "a file":
+                return
+            present = self._present(large=False)
+            changed = self._changed(present)
+            for name in sorted(changed, key=lambda name: (name != JOURNAL_NAME, name)):
+                self._upload_changed(name, present[name])
+            self._delete(
+                {name for name in list(self._copied) if not _is_large(name)} - set(present)
+            )
+
+    def _present(self, *, large: bool) -> dict[str, Path]:
+        """Return the local files that belong to weights, or those that do not."""
+        paths = {p.relative_to(self.folder).as_posix(): p for p in _files(self.folder)}
+        return {name: path for name, path in paths.items() if _is_large(name) == large}
+
+    def _changed(self, present: dict[str, Path]) -> dict[str, Path]:
+        """Return the files that have changed since they were copied, or were removed since."""
+        return {n: p for n, p in present.items() if self._copied.get(n) != _stamp(p)}
+
+    def _upload_changed(self, name: str, path: Path) -> None:
+        """Copy a file, unless it was removed in the meantime."""
+        if (stamp := _stamp(path)) is not None:
+            self._upload(path, name)
+            self._copied[name] = stamp
+
+    def _delete(self, names: Iterable[str]) -> None:
+        """Delete remote files: of weights the files first without which no reader takes them."""
+        for name in sorted(names, key=lambda name: name.rpartition("/")[2] not in _LAST):
+            if self._file(name).type == fs.FileType.File:
+                self._system.delete_file(f"{self._root}/{name}")
             del self._copied[name]
+
+    def _follow_journal(self) -> None:
+        """Copy the small files as soon as the journal has changed."""
+        seen = None
+        while not self._stop.wait(POLL):
+            stamp = _stamp(self.folder / JOURNAL_NAME)
+            if stamp != seen and self._try(self._copy_small):
+                seen = stamp
 
     def _copy_repeatedly(self) -> None:
         while not self._stop.wait(INTERVAL):
-            try:
-                self.copy()
-            except OSError:
-                continue  # the next interval tries again; the last copy raises the error
+            self._try(self.copy)
+
+    def _try(self, action: Callable[[], None]) -> bool:
+        """Return whether a copy succeeded; note once when the store goes and when it is back."""
+        try:
+            action()
+        except OSError as error:
+            with self._noting:
+                if not self._away:
+                    self._away = True
+                    lines = str(error).strip().splitlines() or [type(error).__name__]
+                    self.note(f"{self.uri} does not answer, it is tried again: {lines[0][:300]}")
+            return False
+        with self._noting:
+            if self._away:
+                self._away = False
+                self.note(f"{self.uri} answers again")
+        return True
 
     def _holds_files(self) -> bool:
         """Return whether there are files at the URI; empty folders do not count."""
@@ -175,50 +281,28 @@ class RemoteSync:
                 while block := source.read(BLOCK):
                     sink.write(block)
 
-    def _remote_names(self) -> list[str]:
-        """Return the names of the remote files, relative to the run folder.
-
-        Raises:
-            InputError: every name that would lead out of the run folder on this machine.
-        """
-        selector = fs.FileSelector(self._root, recursive=True, allow_not_found=True)
-        infos = self._system.get_file_info(selector)
-        paths = [info.path for info in infos if info.type == fs.FileType.File]
-        names = [path[len(self._root.rstrip("/")) + 1 :] for path in paths]
-        problems = [
-            Problem(location=shorten(repr(name)), text=f"is not a path of a run folder: {problem}")
-            for name in names
-            for problem in filter(None, map(component_problem, name.split("/")))
-        ]
-        if problems:
-            raise InputError(self.uri, problems)
-        if isinstance(self._system, fs.LocalFileSystem):
-            for name in names:
-                inside(Path(self._root), *name.split("/"))
-        return [name for name in names if not name.endswith(".writing")]
-
-    def _merge_journal(self) -> bool:
-        """Keep the longer journal, and the other one beside it.
+    def _merge_journal(self) -> bytes | None:
+        """Keep the shorter one of two journals beside the longer one.
 
         Returns:
-            Whether the local journal stays.
+            The remote journal, if it is to replace the local one; None if the local one stays.
 
         Raises:
             InputError: neither journal is the beginning of the other one.
         """
         path, remote = file_inside(self.folder, JOURNAL_NAME), self._content(JOURNAL_NAME)
         if kind_of(path) is None:
-            write_atomically(path, remote)
-            return False
+            return remote
         with open_regular(path) as file:
             local = file.read()
         local_lines, remote_lines = _complete_lines(local), _complete_lines(remote)
-        if local == remote or not local_lines:
-            write_atomically(path, remote)
-            return False
+        if local == remote:
+            return None
+        if not local_lines:
+            return remote
         if local_lines.startswith(remote_lines):
             write_atomically(free_name(self.folder, "journal.remote-{}.jsonl"), remote)
-            return True
+            return None
         if not remote_lines.startswith(local_lines):
             text = (
                 f"the local journal, {path}, and the remote one continue differently; nothing"
@@ -226,28 +310,10 @@ class RemoteSync:
             )
             raise InputError(self.uri, [Problem(location=JOURNAL_NAME, text=text)])
         write_atomically(free_name(self.folder, "journal.local-{}.jsonl"), local)
-        write_atomically(path, remote)
-        return False
+        return remote
 
-    def _download(self, name: str, *, overwrite: bool) -> None:
-        """Fetch a remote file.
-
-        Args:
-            name: relative to the run folder.
-            overwrite: whether a local file of this name is replaced.
-        """
-        parts = name.split("/")
-        path = file_inside(self.folder, *parts)
-        if kind_of(path) is not None and not overwrite:
-            return
-        folder_inside(self.folder, *parts[:-1])
-        with (
-            replaced(path) as staged,
-            staged.open("wb") as sink,
-            self._system.open_input_stream(f"{self._root}/{name}") as source,
-        ):
-            while block := source.read(BLOCK):
-                sink.write(block)
+    def _download(self, name: str) -> None:
+        download(self._system, f"{self._root}/{name}", self.folder, name)
 
     def _content(self, name: str) -> bytes:
         with self._system.open_input_stream(f"{self._root}/{name}") as source:
@@ -281,24 +347,19 @@ class RemoteSync:
         return self._system.get_file_info(f"{self._root}/{name}")
 
 
-def is_remote(storage: str) -> bool:
-    """Return whether a storage path is a URI."""
-    return _URI.match(storage) is not None
+def _is_large(name: str) -> bool:
+    """Return whether a file is of a folder of weights: best/, or one of weights/."""
+    parts = name.split("/")[:-1]
+    return name.endswith(WEIGHTS) or bool({"best", "weights", "checkpoints"} & set(parts))
 
 
-def parse_uri(uri: str) -> str:
-    """Return a URI in which every character of its path stands for itself.
-
-    `?`, `#`, `%` and spaces are part of a path. Only the URI of a file that is already encoded, as
-    by `Path.as_uri`, stays as it is.
-    """
-    match = _URI.match(uri)
-    if match is None:
-        return uri
-    scheme, path = match.groups()
-    if scheme.lower() == "file" and _ENCODED.fullmatch(path):
-        return uri
-    return f"{scheme}://{quote(path, safe=_SAFE)}"
+def _stamp(path: Path) -> tuple[int, int] | None:
+    """Return the size and the time of the last change of a file; None if there is none."""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return None
+    return status.st_size, status.st_mtime_ns
 
 
 def _complete_lines(journal: bytes) -> bytes:

@@ -6,7 +6,7 @@ It is apart from `session` because most of it needs neither torch nor a cluster.
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from ..preflight import Lanes
 from ..recipes import RECIPES
 from ..results.leaderboard import RankedConfiguration, is_complete, leaderboard
 from ..run_folder import Journal, Record, Records, opening, read_journal, trial_identity
+from ..run_folder.remote_files import is_remote, join
 from ..storage import file_inside, kind_of, mark, write_atomically
 from ..study import Study, TaskStudy
 from ..study.model_names import scratch_shape
@@ -33,7 +34,7 @@ from .new_run import (
 from .provenance import begin_session, provenance, write_facts
 from .ray_cluster import ClusterOptions, connect, local_resources
 from .ray_watch import watched
-from .remote_sync import RemoteSync, is_remote
+from .remote_sync import RemoteSync
 from .teacher_store import TeacherStore
 
 
@@ -47,6 +48,7 @@ class Run:
         records: the trials.
         interrupted: whether the run was stopped before its end.
         notes: what its last export has to say, such as model cards that were not written.
+        uri: where the run folder is kept beside `folder`; None if nowhere.
     """
 
     folder: Path
@@ -54,6 +56,7 @@ class Run:
     records: Records
     interrupted: bool = False
     notes: tuple[str, ...] = ()
+    uri: str | None = None
 
     @property
     def failed(self) -> list[Record]:
@@ -107,7 +110,9 @@ def run(
             raise InputError(study.name, [location.taken])
         run_id = _write_new_run(folder, study, study_text, data, content, lanes)
         try:
-            return _engine(folder, study, data, journal, content, cluster, lanes, watch)
+            shown = remote.noting(watch) if remote else watch
+            result = _engine(folder, study, data, journal, content, cluster, lanes, shown)
+            return replace(result, uri=remote.uri if remote else None)
         except BaseException:  # an error that only the model, the data or Ray can show, or Ctrl-C
             if not has_begun(journal) and kind_of(folder / RAY_ERROR) is None:
                 remove_start(folder, run_id)
@@ -158,7 +163,9 @@ def resume(
         if facts.get("study", now := studies.as_mapping(study)) != now:
             write_facts(folder, facts | {"study": now})
         with remote or nullcontext():
-            return _engine(folder, study, data, journal, content, cluster, lanes, watch)
+            shown = remote.noting(watch) if remote else watch
+            result = _engine(folder, study, data, journal, content, cluster, lanes, shown)
+            return replace(result, uri=remote.uri if remote else None)
 
 
 def open_run(folder: Path) -> tuple[Study, dict[str, Any]]:
@@ -191,7 +198,7 @@ def _locate(
     """
     if problems := location_problems(str(storage), name):
         raise InputError(study.name, [*problems, *_problems(study, data, None, lanes, cluster)])
-    location = RunLocation.of(f"{storage}/{name}")
+    location = RunLocation.of(join(str(storage), name))
     run_problems = _problems(study, data, location.folder, lanes, cluster)
     if problems := [*location.problems(), *run_problems]:
         raise InputError(study.name, problems)

@@ -1,0 +1,38 @@
+"""URIs with options, and local copies of what is at a URI."""
+
+from pathlib import Path
+
+import pytest
+
+from raysearch.errors import InputError
+from raysearch.run_folder.remote_files import folder_of, join, local_copy, open_uri
+
+
+def test_options_of_a_uri_stay_behind_the_name_of_the_run() -> None:
+    assert join("s3://b/runs/?region=x", "rte") == "s3://b/runs/rte?region=x"
+    assert join("file:///what?", "rte") == "file:///what?/rte"
+    assert join("runs", "rte") == "runs/rte"
+    assert folder_of("s3://b/r?region=x", "runs") != folder_of("s3://b/r?region=y", "runs")
+    with pytest.raises(InputError, match="unknown option 'secret_key'"):
+        open_uri("s3://b/runs?secret_key=x")
+
+
+def test_a_copy_has_no_weights_unless_asked_and_the_source_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAYSEARCH_CACHE", str(tmp_path / "cache"))
+    best = tmp_path / "run" / "glue-rte" / "best"
+    best.mkdir(parents=True)
+    (best / "model.safetensors").write_text("weights")
+    (tmp_path / "run" / "journal.jsonl").write_text("one\n")
+    uri = (tmp_path / "run").as_uri()
+    lines: list[str] = []
+    copy = local_copy(uri, note=lines.append)
+    assert lines == [f"{uri}: read from the local copy {copy}, where files are written too"]
+    assert [p.name for p in copy.rglob("*") if p.is_file()] == ["journal.jsonl"]
+    assert (local_copy(uri, weights=True) / "glue-rte/best/model.safetensors").exists()
+    (tmp_path / "run" / "journal.jsonl").unlink()
+    assert not (local_copy(uri) / "journal.jsonl").exists()
+    with pytest.raises(InputError, match="nothing is there"):
+        local_copy(f"{uri}-other")
+    assert local_copy("runs/rte") == Path("runs/rte")
