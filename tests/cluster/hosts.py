@@ -19,7 +19,6 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 NETWORK = "10.77.0"
 HIDDEN = ("/root", "/tmp", "/run", "/dev/shm")  # each host has its own, empty at its start
-STARTUP = 20.0  # seconds that a host may take
 
 # A host's first process: it mounts, says that it is there, and lives until its input ends.
 INIT = """
@@ -121,15 +120,15 @@ class Host:
         """Return where this process finds a file of the host, as long as the host is alive."""
         return Path(f"/proc/{self.init}/root{inside}")
 
-    def processes(self, title: str = "") -> list[int]:
-        """Return the process ids, as this process sees them, whose titles begin so."""
+    def processes(self, *titles: str) -> list[int]:
+        """Return the process ids, as this process sees them, whose titles begin so; else all."""
         space = os.readlink(f"/proc/{self.init}/ns/pid")
         listed = subprocess.run(["ps", "-eo", "pid=,args="], capture_output=True, text=True).stdout
         rows = [line.split(None, 1) for line in listed.splitlines()]
         return [
             int(row[0])
             for row in rows
-            if len(row) == 2 and row[1].startswith(title) and _pid_space(row[0]) == space
+            if len(row) == 2 and row[1].startswith(titles or "") and _pid_space(row[0]) == space
         ]
 
     def cut(self) -> None:
