@@ -2,7 +2,7 @@
 
     python benchmarks/faults.py [--only worker,lane]   # as root; prints a markdown table
 
-A study of eight short trials of a tiny BERT runs from a head host without CPUs over two worker
+A study of six short trials of a tiny BERT runs from a head host without CPUs over two worker
 hosts with one each (network namespaces of this machine, see tests/cluster/hosts.py). The fault
 comes while both train and after one trial has ended. A run that ends with an error is resumed at
 once. The columns: trials that never ended; trials that had ended and were begun again; seconds of
@@ -26,10 +26,10 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "cluster"))
 from hosts import Host, missing, wait_until
 from ray_hosts import RUN, Cluster, cluster, running, trials_begun_again
 
-TRIALS = 8
+TRIALS = 6
 FULL = 15.0  # seconds that the disk is full
 CUT = 30.0  # seconds that the link is cut
-END = 100.0  # seconds within which a run ends after the fault
+END = 80.0  # seconds within which a run ends after the fault
 
 Inject = Callable[[Cluster], None]
 
@@ -113,7 +113,7 @@ def measure(text: str, inject: Inject) -> list[str]:
     with tempfile.TemporaryDirectory() as folder, cluster(workers=2) as made:
         output = Path(folder) / "out.txt"
         _mount_disk(made.head)
-        process = made.run(output, TRIALS)
+        process = made.run(output, TRIALS, epochs=3)
         made.wait_for("end", 1, process)
         wait_until(lambda: len(running(made.events())) == 2, "two trials at once")
         before, at = made.events(), time.time()

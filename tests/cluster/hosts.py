@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -47,6 +48,7 @@ exit 0
 """
 
 
+@cache
 def missing() -> str | None:
     """Return why this machine cannot have hosts, or None if it can."""
     if sys.platform != "linux" or os.geteuid():
@@ -206,6 +208,27 @@ class Network:
         """Start one more host."""
         self.hosts.append(Host(self, len(self.hosts) + 1))
         return self.hosts[-1]
+
+    def start_ssh(self) -> None:
+        """Start an SSH server on each host, which lets root of every host in by one key."""
+        first = self.hosts[0]
+        first.check("mkdir", "-m", "700", "/root/.ssh")
+        first.check("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", "/root/.ssh/id_ed25519")
+        key = first.path("/root/.ssh/id_ed25519")
+        public = key.with_suffix(".pub").read_text()
+        for host in self.hosts:
+            folder = host.path("/root/.ssh")
+            folder.mkdir(mode=0o700, exist_ok=True)
+            (folder / "id_ed25519").write_text(key.read_text())
+            (folder / "id_ed25519").chmod(0o600)
+            (folder / "authorized_keys").write_text(public)
+            known = [f"{other.address} {public}" for other in self.hosts]
+            (folder / "known_hosts").write_text("".join(known))
+            host.check("mkdir", "-p", "-m", "755", "/run/sshd")
+            options = [f"ListenAddress={host.address}", "PasswordAuthentication=no"]
+            options += ["HostKey=/root/.ssh/id_ed25519", "PermitRootLogin=prohibit-password"]
+            given = [part for option in options for part in ("-o", option)]
+            host.check("/usr/sbin/sshd", "-f", "/dev/null", *given)
 
     def close(self) -> None:
         """End all hosts and the bridge."""

@@ -1,6 +1,8 @@
 """A study over three hosts, while hosts are killed and added and a link is cut."""
 
+import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -14,8 +16,8 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(WHY_NOT is not None, reason=WHY_NOT or ""),
 ]
-TRIALS = 8
-END = 170  # seconds within which the rest of a run ends
+TRIALS = 6
+END = 100  # seconds within which the rest of a run ends
 BROKER_ON_A_WORKER = pytest.mark.xfail(
     strict=False, reason="the broker may be on the host that is lost, which ends the run"
 )
@@ -30,13 +32,14 @@ def hosts():
         yield made
 
 
-def ends_well(hosts, process, output: Path) -> list[dict]:
+def ends_well(hosts, process, output: Path, trials: int = TRIALS) -> list[dict]:
     """Wait for the run's end; it has done each planned trial once."""
-    code = process.wait(timeout=END)
-    assert code == 0, output.read_text()[-3000:]
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(timeout=END)
     events = hosts.events()
+    assert process.returncode == 0, f"{output.read_text()[-3000:]}\n{events[-5:]}"
     ends = [event["trial"] for event in events if event["event"] == "end"]
-    assert len(ends) == len(set(ends)) == TRIALS
+    assert len(ends) == len(set(ends)) == trials
     assert {event["status"] for event in events if event["event"] == "end"} == {"finished"}
     assert not trials_begun_again(events)
     return events
@@ -45,7 +48,7 @@ def ends_well(hosts, process, output: Path) -> list[dict]:
 @BROKER_ON_A_WORKER
 @pytest.mark.parametrize("killed", [0, 1])
 def test_a_killed_worker_host_costs_only_what_it_was_training(hosts, killed, tmp_path) -> None:
-    process = hosts.run(output := tmp_path / "out.txt", TRIALS)
+    process = hosts.run(output := tmp_path / "out.txt", TRIALS, epochs=3)
     hosts.wait_for("end", 1, process)
     wait_until(lambda: len(running(hosts.events())) == 2, "two trials at once")
     trials = running(hosts.events())
@@ -60,21 +63,21 @@ def test_a_killed_worker_host_costs_only_what_it_was_training(hosts, killed, tmp
 
 
 def test_a_lane_starts_on_a_host_that_joins(hosts, tmp_path) -> None:
-    process = hosts.run(output := tmp_path / "out.txt", TRIALS)
+    process = hosts.run(tmp_path / "out.txt", trials=100)
     hosts.wait_for("attempt", 1, process)
     added = hosts.add_worker()
-    wait_until(lambda: added.processes("ray::RayTrainWorker"), "a lane on the added host", 90)
-    events = ends_well(hosts, process, output)
-    assert set(attempts(events).values()) == {1}
+    wait_until(lambda: 3 in running(hosts.events()).values(), "a trial in a third lane", 90)
+    assert added.processes("ray::RayTrainWorker")
+    assert set(attempts(hosts.events()).values()) == {1}
 
 
 @LINK_LOST
 def test_a_link_cut_for_30_seconds_loses_no_trial_and_the_lane_comes_back(hosts, tmp_path) -> None:
-    process = hosts.run(output := tmp_path / "out.txt", TRIALS, epochs=8)
+    process = hosts.run(output := tmp_path / "out.txt", trials=12)
     hosts.wait_for("end", 1, process)
     cut = hosts.workers[0]
     cut.cut()
     time.sleep(30)
     cut.heal()
     wait_until(lambda: cut.processes("ray::RayTrainWorker"), "a lane on the healed host", 60)
-    ends_well(hosts, process, output)
+    ends_well(hosts, process, output, trials=12)

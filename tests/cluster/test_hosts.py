@@ -80,6 +80,18 @@ def test_a_killed_host_and_a_failing_block_leave_nothing(tmp_path: Path) -> None
     assert (mounts(), links()) == before
 
 
+@pytest.mark.skipif(not Path("/usr/sbin/sshd").exists(), reason="needs Debian's openssh-server")
+def test_root_of_a_host_reaches_the_others_by_ssh() -> None:
+    with network() as net:
+        first, second = net.add(), net.add()
+        net.start_ssh()
+        command = ["ssh", "-o", "BatchMode=yes", "-o", "ConnectTimeout=5"]
+        assert first.check(*command, second.address, "hostname").strip() == second.name
+        assert second.check(*command, first.address, "hostname").strip() == first.name
+        second.path("/root/.ssh/authorized_keys").write_text("")
+        assert "Permission denied" in first.run(*command, second.address, "hostname").stdout
+
+
 @pytest.mark.ray
 @pytest.mark.parametrize("token", [None, "f" * 64], ids=["none", "another"])
 def test_a_host_without_the_token_does_not_join(one_head, token) -> None:
