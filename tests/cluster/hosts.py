@@ -78,7 +78,11 @@ class Host:
         self.port = f"port{number}"
         self._unshare = self._start()
         self.init = _child(self._unshare.pid)
-        self._connect()
+        try:
+            self._connect()
+        except BaseException:
+            self.kill()
+            raise
 
     def command(self, *command: str) -> list[str]:
         """Return the command line that runs a command in this host."""

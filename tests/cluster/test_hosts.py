@@ -2,11 +2,12 @@
 
 import re
 import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
-from hosts import NETWORK, missing, network
+from hosts import NETWORK, missing, network, wait_until
 from ray_hosts import PORT, RAY, cluster
 
 WHY_NOT = missing()
@@ -78,6 +79,21 @@ def test_a_killed_host_and_a_failing_block_leave_nothing(tmp_path: Path) -> None
     assert len(seen) >= 4
     assert not [process for process in seen if Path(f"/proc/{process}").exists()]
     assert (mounts(), links()) == before
+
+
+def test_hosts_end_with_the_process_that_started_them_even_if_it_is_killed() -> None:
+    code = "import time, hosts; n = hosts.Network(); a = n.add(); b = n.add()\n"
+    code += "print(a.init, b.init, n._switch.pid, flush=True); time.sleep(1000)"
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, cwd=Path(__file__).parent
+    )
+    seen = process.stdout.readline().split()
+    assert len(seen) == 3
+    assert all(Path("/proc", pid.decode()).exists() for pid in seen)
+    process.kill()
+    process.communicate()
+    gone = [Path("/proc", pid.decode(), "cwd") for pid in seen]  # a zombie has none
+    wait_until(lambda: not any(path.exists() for path in gone), "the end of the hosts", 20)
 
 
 @pytest.mark.skipif(not Path("/usr/sbin/sshd").exists(), reason="needs Debian's openssh-server")
