@@ -1,5 +1,6 @@
 # make demo: a real search on this machine, no network and no GPU. make unit: the quick tests.
-# make test: all tests. make coverage: what the quick tests run of the package.
+# make test: all tests but those of a cluster. make test-cluster: studies over hosts of network
+# namespaces, as root. make coverage: what the quick tests run of the package.
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
@@ -10,7 +11,7 @@ QUICK  := -m "not ray and not slow"
 # Compiled modules are kept: without them each test worker compiles all tests, 10 s on two cores.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: install demo test unit coverage lint clean
+.PHONY: install demo test test-cluster unit coverage lint clean
 
 install: $(VENV)/.installed
 
@@ -35,10 +36,13 @@ demo: install
 # The tests on a real Ray mostly wait for processes, so the others run beside them.
 test: install lint
 	@echo "tests that start Ray run meanwhile; what they say is shown at the end"
-	@$(BIN)/pytest -m ray > .pytest-ray.log 2>&1 & ray=$$!; \
+	@$(BIN)/pytest -m "ray and not cluster" > .pytest-ray.log 2>&1 & ray=$$!; \
 	$(PYTEST) -m "not ray"; unit=$$?; \
 	wait $$ray; runs=$$?; cat .pytest-ray.log; \
 	exit $$((unit | runs))
+
+test-cluster: install
+	$(BIN)/pytest tests/cluster
 
 unit: install
 	$(PYTEST) $(QUICK) -x
