@@ -112,7 +112,7 @@ def run(
         try:
             shown = remote.noting(watch) if remote else watch
             result = _engine(folder, study, data, journal, content, cluster, lanes, shown)
-            return replace(result, uri=remote.uri if remote else None)
+            return replace(result, uri=remote.uri) if remote else result
         except BaseException:  # an error that only the model, the data or Ray can show, or Ctrl-C
             if not has_begun(journal) and kind_of(folder / RAY_ERROR) is None:
                 remove_start(folder, run_id)
@@ -165,7 +165,7 @@ def resume(
         with remote or nullcontext():
             shown = remote.noting(watch) if remote else watch
             result = _engine(folder, study, data, journal, content, cluster, lanes, shown)
-            return replace(result, uri=remote.uri if remote else None)
+            return replace(result, uri=remote.uri) if remote else result
 
 
 def open_run(folder: Path) -> tuple[Study, dict[str, Any]]:

@@ -365,7 +365,7 @@ class ToyRun:
         from raysearch.study import load
 
         self.folder, self.failed, self.interrupted = folder, failed, interrupted
-        self.notes = ("glue-rte/best/README.md was edited and is kept",)
+        self.notes, self.uri = ("glue-rte/best/README.md was edited and is kept",), None
         self.study = load(folder / "study.yaml")
 
 

@@ -23,6 +23,7 @@ from raysearch.models.setting_checks import setting_problems
 from raysearch.recipes import Hyperparameters
 from raysearch.search import run_study
 from raysearch.search.data_preparation import BackgroundPreparation
+from raysearch.search.ray_cluster import ClusterOptions
 from raysearch.tasks import get
 from raysearch.training import Trainer
 
@@ -328,7 +329,9 @@ def test_a_run_refuses_it_before_ray_starts_and_before_anything_is_prepared(fold
 
 def test_a_problem_is_listed_once(tmp_path):
     parsed = study.parse({"tasks": [RTE], "model": "no/model"})
-    problems = run_study._problems(parsed, tmp_path, None, preflight.Lanes(), "auto")
+    problems = run_study._problems(
+        parsed, tmp_path, None, preflight.Lanes(), ClusterOptions.of("auto", None)
+    )
     assert problems
     assert len(problems) == len(set(problems))
 

@@ -6,7 +6,6 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-import ray
 from ray import tune
 from support.queues import begin_attempt, report
 
@@ -168,7 +167,7 @@ def test_what_stopped_the_journal_is_told_instead_of_what_tune_makes_of_it(
     session.journal.failure = failure
     idle = SimpleNamespace(start=lambda _: None)
     monkeypatch.setattr(sessions, "BackgroundPreparation", lambda *_: idle)
-    monkeypatch.setattr(sessions, "TuneAdapter", lambda *_: None)
+    monkeypatch.setattr(sessions, "TuneAdapter", lambda *_: SimpleNamespace(error=None))
     nothing = SimpleNamespace(limit=lambda: 1, wait_for_lane=lambda *_: None, clear=lambda: None)
     monkeypatch.setattr(session, "demand", nothing, raising=False)
 
@@ -176,7 +175,10 @@ def test_what_stopped_the_journal_is_told_instead_of_what_tune_makes_of_it(
         raise tune.TuneError("Traceback (most recent call last)")
 
     monkeypatch.setattr(session, "_tune", broken, raising=False)
-    monkeypatch.setattr(ray, "remote", lambda _: _TrialBroker)
+    link = SimpleNamespace(actor=None)
+    monkeypatch.setattr(sessions, "BrokerLink", lambda *_: link)
+    ray_watch = SimpleNamespace(start=lambda: None, stop=lambda: None, error=None)
+    monkeypatch.setattr(session, "ray_watch", ray_watch, raising=False)
     with pytest.raises(type(failure) if failure else RaysearchError) as end:
         session.run()
     if failure:
@@ -184,11 +186,3 @@ def test_what_stopped_the_journal_is_told_instead_of_what_tune_makes_of_it(
     else:
         assert "raysearch resume" in str(end.value)
         assert "Traceback" in (session.folder / "ray-error.txt").read_text()
-
-
-class _TrialBroker:
-    """Stands for Ray's handle of the broker."""
-
-    @staticmethod
-    def options(**_):
-        return SimpleNamespace(remote=lambda *_: None)

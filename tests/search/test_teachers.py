@@ -461,32 +461,28 @@ def test_a_teacher_is_what_its_file_says(tmp_path):
         assert array.dtype == weights[name].dtype
 
 
-class Remote:
-    """A broker on this side of Ray."""
+class ToyLink:
+    """Stands for the link to the broker."""
 
     def __init__(self, weights):
         self.left, self.lent = weights, {}
 
-    def __getattr__(self, name):
-        return type("Method", (), {"remote": staticmethod(getattr(self, f"on_{name}"))})
+    def pop_model(self, trial):
+        return self.left and TrainedModel(weights=self.left, predictions=b"")
 
-    def on_pop_model(self, trial):
-        return self.left and [TrainedModel(weights=self.left, predictions=b"")]
-
-    def on_publish_teachers(self, teachers):
+    def publish_teachers(self, teachers):
         self.lent = teachers
 
-    def on_running_attempts(self):
+    def running_attempts(self):
         return []
 
 
 @pytest.fixture
 def conducted(tmp_path, monkeypatch):
     """A queue, its adapter and the broker, without Ray; two lanes."""
-    monkeypatch.setattr("raysearch.search.tune_adapter.ray.get", lambda value: value)
     monkeypatch.setattr("raysearch.search.tune_adapter.ray.put", lambda value: value)
     queue = opened(parsed(), tmp_path / "run", tmp_path / "store")
-    broker, preparation = Remote({"weight": np.ones(2, np.float32)}), SimpleNamespace(error=None)
+    broker, preparation = ToyLink({"weight": np.ones(2, np.float32)}), SimpleNamespace(error=None)
     told = []
 
     def keep(record, model):

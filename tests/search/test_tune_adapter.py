@@ -95,11 +95,11 @@ class ToyBroker:
         self.answers, self.calls = answers, []
 
     def __getattr__(self, name):
-        def remote(*arguments):
+        def method(*arguments):
             self.calls.append((name, *arguments))
             return self.answers.get(name)
 
-        return SimpleNamespace(remote=remote)
+        return method
 
 
 @pytest.mark.parametrize(("limit", "ended"), [(2, 0), (1, 1)])
@@ -110,7 +110,6 @@ def test_lanes_that_the_cluster_does_not_hold_end_and_idle_ones_are_released(
     adapter.running["b"] = other = SimpleNamespace(id="another trial")
     adapter.broker = ToyBroker(end_lanes=[other.id])
     adapter.lanes = lambda: limit
-    monkeypatch.setattr(tune_adapter.ray, "get", lambda value: value)
     monkeypatch.setattr(tune_adapter, "waiting_lanes", lambda: {4})
     adapter.fit_lanes()
     release, *rest = adapter.broker.calls
@@ -122,7 +121,6 @@ def test_a_trial_whose_node_has_left_goes_to_another_lane_however_often(running,
     queue, adapter, record = running
     adapter.broker = ToyBroker(end_lanes=[record.id], forget_dead_lanes=[4])
     adapter.lanes = lambda: 0
-    monkeypatch.setattr(tune_adapter.ray, "get", lambda value: value)
     monkeypatch.setattr(tune_adapter, "waiting_lanes", lambda: {4})
     monkeypatch.setattr(tune_adapter, "remove_worker_groups", lambda numbers: None)
     for _ in range(queue.study.search.max_failures + 2):
@@ -131,7 +129,8 @@ def test_a_trial_whose_node_has_left_goes_to_another_lane_however_often(running,
         assert (record.status, record.is_over) == ("running", False)
         adapter.running["a"] = again = queue.next()
         assert again is record
-    for _ in range(queue.study.search.max_failures + 1):  # other deaths count
+    for attempt in range(1, queue.study.search.max_failures + 2):  # other deaths count
+        adapter._record_progress(progress(record, attempt, 1.0))
         adapter.running["a"] = record
         adapter.on_lane_death("a")
     assert record.status == "failed"
