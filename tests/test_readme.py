@@ -81,7 +81,7 @@ def test_every_command_is_one_that_raysearch_takes(command: str) -> None:
     context = VERBS[name].make_context(name, list(arguments), resilient_parsing=False)
     studies = context.params.get("studies") or [context.params.get("study")]
     if name == "table" and context.params["published"]:
-        studies = [context.params["folder"]]
+        studies = [context.params["source"]]
     for study in filter(None, studies):
         assert str(study) in shipped_studies() or (ROOT / study).is_file()
     if tasks := context.params.get("tasks"):

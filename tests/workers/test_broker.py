@@ -9,7 +9,8 @@ from ray.exceptions import RayActorError
 
 from raysearch.run_folder.events import Plan
 from raysearch.run_folder.report import Report
-from raysearch.workers.broker import LaneState, TrialBroker
+from raysearch.workers.broker import TrialBroker
+from raysearch.workers.lane_state import LaneState
 from raysearch.workers.messages import (
     AttemptProgress,
     Decision,
