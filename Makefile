@@ -8,10 +8,12 @@ BIN    := $(VENV)/bin
 JOBS   ?= auto
 PYTEST := $(BIN)/pytest -n $(JOBS) --dist worksteal
 QUICK  := -m "not ray and not slow"
+# `make test COUNT=1` counts the lines that the quick tests run; this doubles their time.
+COVERAGE := $(if $(COUNT),--cov --cov-report=)
 # Compiled modules are kept: without them each test worker compiles all tests, 10 s on two cores.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: install demo test test-cluster unit coverage lint clean
+.PHONY: install demo test test-cluster unit coverage coverage-report lint clean
 
 install: $(VENV)/.installed
 
@@ -37,9 +39,10 @@ demo: install
 test: install lint
 	@echo "tests that start Ray run meanwhile; what they say is shown at the end"
 	@$(BIN)/pytest -m "ray and not cluster" > .pytest-ray.log 2>&1 & ray=$$!; \
-	$(PYTEST) -m "not ray"; unit=$$?; \
+	$(PYTEST) $(QUICK) $(COVERAGE); quick=$$?; \
+	$(PYTEST) -m "slow and not ray"; slow=$$?; \
 	wait $$ray; runs=$$?; cat .pytest-ray.log; \
-	exit $$((unit | runs))
+	exit $$((quick | slow | runs))
 
 test-cluster: install
 	$(BIN)/pytest tests/cluster
@@ -47,9 +50,12 @@ test-cluster: install
 unit: install
 	$(PYTEST) $(QUICK) -x
 
-# Prints the ten modules that the quick tests cover least, and the total.
 coverage: install
 	$(PYTEST) $(QUICK) --quiet --cov --cov-report=
+	@$(MAKE) --no-print-directory coverage-report
+
+# Prints the ten modules that the quick tests cover least, and the total.
+coverage-report:
 	@$(BIN)/coverage report --sort=cover | sed -n '1,12p;$$p'
 
 lint: install

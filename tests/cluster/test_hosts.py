@@ -108,6 +108,7 @@ def test_root_of_a_host_reaches_the_others_by_ssh() -> None:
         assert "Permission denied" in first.run(*command, second.address, "hostname").stdout
 
 
+@pytest.mark.cluster
 @pytest.mark.ray
 @pytest.mark.parametrize("token", [None, "f" * 64], ids=["none", "another"])
 def test_a_host_without_the_token_does_not_join(one_head, token) -> None:
