@@ -37,7 +37,9 @@ END = TrialEnd(status="finished", seconds=9.0)
 def clock(monkeypatch):
     """The broker's clock, in seconds, which stands still until a test moves it."""
     toy = SimpleNamespace(now=0.0)
-    monkeypatch.setattr("raysearch.workers.broker.time", SimpleNamespace(monotonic=lambda: toy.now))
+    for module in ("broker", "lane_state"):
+        name = f"raysearch.workers.{module}.time"
+        monkeypatch.setattr(name, SimpleNamespace(monotonic=lambda: toy.now))
     return toy
 
 
