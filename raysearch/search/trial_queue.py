@@ -243,8 +243,15 @@ class TrialQueue:
         result = vars(self.outcome(record, status))
         self.store.put(record.id, weights, {**facts, "seconds": seconds, **result})
 
-    def request(self, record: Record) -> TrialRequest:
-        """Return what a lane needs to know about a trial."""
+    def request(self, record: Record, excused: int = 0) -> TrialRequest:
+        """Return what a lane needs to know about a trial.
+
+        Args:
+            record: the trial.
+            excused: the number of its attempts that were lost by no fault of its own; they cost no
+                retry.
+        """
+        failed = max(0, record.attempts - excused)
         rungs = self.rule.fractions if self.rule and record.phase == "search" else ()
         return TrialRequest(
             trial=record.id,
@@ -258,7 +265,7 @@ class TrialQueue:
             keep_predictions=self.wants_predictions(record),
             teacher=record.teacher,
             attempt=record.attempts + 1,
-            retries=max(0, self.study.search.max_failures - record.attempts),
+            retries=max(0, self.study.search.max_failures - failed),
         )
 
     def _next_waiting(self) -> Record | None:

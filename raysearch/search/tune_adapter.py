@@ -26,7 +26,6 @@ from ..workers.messages import (
     TrainedModel,
     TrialEnd,
     TrialReport,
-    TrialRequest,
 )
 from ..workers.ray_internals import remove_worker_groups, waiting_lanes
 from .data_preparation import BackgroundPreparation
@@ -71,7 +70,7 @@ class TuneAdapter:
         # Teacher's id -> its weights in the object store, while trials learn from it.
         self._teachers: dict[str, list[Any]] = {}
         self._deaths: dict[str, int] = {}
-        self._excused: dict[str, int] = {}  # trial -> attempts that were lost with the broker
+        self._excused: dict[str, int] = {}  # trial -> attempts lost with the broker or a node
         self._vain_deaths = 0  # of lanes, since an attempt was last seen
         # Ids of trials whose lanes end because their node has left: no fault of the trial's.
         self._displaced: set[str] = set()
@@ -108,14 +107,7 @@ class TuneAdapter:
         self.running[tune_id] = record
         self.on_change(record)
         self._publish_teachers()
-        return {"request": self._request(record)}
-
-    def _request(self, record: Record) -> TrialRequest:
-        """Return what a lane needs to know; attempts lost with the broker cost no retry."""
-        request = self.queue.request(record)
-        excused = self._excused.get(record.id, 0)
-        failed = max(0, record.attempts - excused)
-        return replace(request, retries=max(0, self.queue.study.search.max_failures - failed))
+        return {"request": self.queue.request(record, self._excused.get(record.id, 0))}
 
     def _take(self) -> Record | QueueState:
         """Return the queue's next trial that needs a lane; announce those that end without one."""
@@ -211,15 +203,18 @@ class TuneAdapter:
         record = self.running.pop(tune_id, None)
         self._dead_lanes.update(self.broker.forget_dead_lanes(record.id if record else None))
         self._free_dead_lanes()
-        is_displaced = record is not None and record.id in self._displaced
-        self._vain_deaths += not is_displaced
+        if record is not None and record.id in self._displaced:
+            self._displaced.discard(record.id)
+            self._requeue_excused(record)
+            self.on_change(record)
+            return
+        self._vain_deaths += 1
         if record is None:
             return
-        self._displaced.discard(record.id)
         if self._vain_deaths > self.queue.study.search.max_failures:
             self.queue.requeue(record)  # `on_lane_error` ends the run: a resumed one begins it
             return
-        self._deaths[record.id] = self._deaths.get(record.id, 0) + (not is_displaced)
+        self._deaths[record.id] = self._deaths.get(record.id, 0) + 1
         if self._deaths[record.id] > self.queue.study.search.max_failures:
             self.queue.end(record, "failed", f"its lane died {self._deaths[record.id]} times")
         else:

@@ -100,12 +100,9 @@ def worker_group_lanes() -> set[int]:
 
 
 def waiting_lanes() -> set[int]:
-    """Return the numbers of the lanes whose workers wait for a node, see LANE_TAG."""
-    tags: set[int] = set()
-    for group in placement_group_table().values():
-        if group["state"] in ("PENDING", "RESCHEDULING"):
-            tags.update(int(bundle.get(LANE_TAG, 0)) for bundle in group["bundles"].values())
-    return tags - {0}
+    """Return the numbers of this run's lanes whose workers wait for a node, see LANE_TAG."""
+    waiting = ("PENDING", "RESCHEDULING")
+    return {int(tag) for _, state, tags in _worker_groups() if state in waiting for tag in tags}
 
 
 def node_types() -> dict[str, float]:

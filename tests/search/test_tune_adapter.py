@@ -123,13 +123,17 @@ def test_a_trial_whose_node_has_left_goes_to_another_lane_however_often(running,
     adapter.lanes = lambda: 0
     monkeypatch.setattr(tune_adapter, "waiting_lanes", lambda: {4})
     monkeypatch.setattr(tune_adapter, "remove_worker_groups", lambda numbers: None)
-    for _ in range(queue.study.search.max_failures + 2):
+    failures = queue.study.search.max_failures
+    for attempt in range(1, failures + 3):
+        adapter._record_progress(progress(record, attempt, 1.0))
         adapter.fit_lanes()
         adapter.on_lane_death("a")
         assert (record.status, record.is_over) == ("running", False)
-        adapter.running["a"] = again = queue.next()
-        assert again is record
-    for attempt in range(1, queue.study.search.max_failures + 2):  # other deaths count
+        adapter.lanes = lambda: 1
+        assert adapter.suggest("a")["request"].retries == failures
+        adapter.lanes = lambda: 0
+        assert adapter.running["a"] is record
+    for attempt in range(failures + 3, 2 * failures + 4):  # other deaths count
         adapter._record_progress(progress(record, attempt, 1.0))
         adapter.running["a"] = record
         adapter.on_lane_death("a")
@@ -167,14 +171,15 @@ class ToyLink:
 
 @pytest.mark.parametrize("event", [LaneLost(), TrialEnd(status="finished", seconds=9.0)])
 def test_what_is_lost_with_the_broker_runs_again_and_costs_no_retry(running, event):
-    queue, adapter, record = running
+    _, adapter, record = running
     adapter.broker = ToyLink()
     adapter.on_event("a", trial_report(record))
     assert not adapter.on_event("a", event)
     adapter.on_end("a", event)
     assert (record.is_over, record.attempts) == (False, 1)
-    assert queue.next() is record
-    request = adapter._request(record)
+    adapter.lanes = lambda: 1
+    request = adapter.suggest("b")["request"]
+    assert adapter.running["b"] is record
     assert (request.attempt, request.retries) == (2, 2)
 
 

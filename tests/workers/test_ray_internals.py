@@ -7,9 +7,10 @@ from types import SimpleNamespace
 import pytest
 
 from raysearch.search import ray_cluster  # noqa: F401  # sets Ray's variables before its import
-from raysearch.workers import lane
+from raysearch.workers import lane, ray_internals
 from raysearch.workers.ray_internals import (
     HEAD_NODE_RESOURCE,
+    LANE_TAG,
     RESOURCE_REQUESTS,
     UNUSED_CALLBACKS,
     GroupRestarts,
@@ -155,6 +156,25 @@ def test_a_placement_group_is_found_in_rays_table_and_removed_by_its_id():
     check_call(part_of_ray("ray.util.placement_group", "PlacementGroup"), identity.nil())
     check_call(part_of_ray("ray.util.placement_group", "remove_placement_group"), object())
     assert identity.from_hex(identity.nil().hex()) == identity.nil()
+
+
+def test_lanes_that_wait_are_those_of_this_run(monkeypatch):
+    """Another run on the cluster has lanes with the same numbers."""
+
+    def group(state, tag):
+        return {"state": state, "bundles": {0: {"CPU": 1.0, LANE_TAG: tag}}}
+
+    table = {
+        "a01": group("PENDING", 1.0),
+        "b01": group("CREATED", 2.0),
+        "c01": group("RESCHEDULING", 3.0),
+        "d02": group("PENDING", 4.0),
+        "e01": {"state": "PENDING", "bundles": {0: {"CPU": 1.0}}},
+    }
+    monkeypatch.setattr(ray_internals, "placement_group_table", lambda: table)
+    context = SimpleNamespace(get_job_id=lambda: "01")
+    monkeypatch.setattr(ray_internals.ray, "get_runtime_context", lambda: context)
+    assert ray_internals.waiting_lanes() == {1, 3}
 
 
 def test_the_head_nodes_resource_has_rays_own_name():
