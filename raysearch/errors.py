@@ -197,6 +197,11 @@ def _similarity(first: str, second: str) -> float:
     return max(rest_ratio + bonus, full_ratio - 0.1)
 
 
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's message, or its type's name if it has none."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
 def shorten(text: str) -> str:
     """Return a text in one line of at most MAX_NAME_LENGTH characters."""
     text = " ".join(text[: 4 * MAX_NAME_LENGTH].split())

@@ -7,7 +7,7 @@ that tables and predictions are made without Ray.
 import hashlib
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -17,7 +17,7 @@ from urllib.parse import parse_qsl, quote
 from pyarrow import fs
 
 from ..data.encoding_cache import cache_folder
-from ..errors import InputError, Problem, shorten
+from ..errors import InputError, Problem, first_line, shorten
 from ..storage import (
     component_problem,
     file_inside,
@@ -108,8 +108,7 @@ def open_uri(uri: str) -> tuple[fs.FileSystem, str]:
 
 def unreachable(uri: str, error: Exception) -> InputError:
     """Return the error for a URI that does not answer."""
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    text = f"cannot reach '{uri}': {lines[0][:300]}"
+    text = f"cannot reach '{uri}': {first_line(error)[:300]}"
     return InputError("storage", [Problem(location="storage", text=text)])
 
 
@@ -193,15 +192,16 @@ def local_copy(
         info = system.get_file_info(root)
         is_file = info.type == fs.FileType.File
         files = {Path(root).name: info} if is_file else files_below(system, root, uri)
-        wanted = {
-            name: info
-            for name, info in files.items()
+        wanted = [
+            name
+            for name in files
             if (weights or not name.endswith(WEIGHTS)) and not UNFINISHED & set(name.split("/"))
-        }
+        ]
         if not files:
             raise InputError(uri, [Problem(location="storage", text="nothing is there")])
         folder = folder_of(uri, "copies")
-        _fetch_changed(system, root.rpartition("/")[0] if is_file else root, folder, wanted)
+        top = root.rpartition("/")[0] if is_file else root
+        _fetch_changed(system, top, folder, files, wanted)
     except (OSError, ValueError) as error:
         raise unreachable(uri, error) from None
     path = folder / Path(root).name if is_file else folder
@@ -211,27 +211,41 @@ def local_copy(
 
 
 def _fetch_changed(
-    system: fs.FileSystem, root: str, folder: Path, files: dict[str, fs.FileInfo]
+    system: fs.FileSystem,
+    root: str,
+    folder: Path,
+    files: Mapping[str, fs.FileInfo],
+    wanted: Collection[str],
 ) -> None:
-    """Fetch the files that are new or have changed, and remove fetched ones that are gone."""
+    """Fetch files that are new or have changed, and remove fetched ones that are gone.
+
+    Args:
+        system: the file system.
+        root: the remote folder.
+        folder: the local one.
+        files: all remote files, by their paths relative to `root`.
+        wanted: the names of those to fetch; others that were fetched before stay.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     record = folder.with_name(f"{folder.name}.fetched.json")
-    known: dict[str, list[int]] = {}
+    known: Any = {}
     if kind_of(record) is not None:
         with suppress(ValueError):
             known = parse_json(record.read_bytes())
+    known = known if isinstance(known, dict) else {}
     stamps = {name: [info.size, info.mtime_ns or 0] for name, info in files.items()}
-    missing = [
+    present = {
         name
         for name, stamp in stamps.items()
-        if known.get(name) != stamp or kind_of(file_inside(folder, *name.split("/"))) is None
-    ]
-    for name in known.keys() - stamps.keys():
-        if not name.endswith(WEIGHTS):  # they were not asked for this time
-            remove_file(file_inside(folder, *name.split("/")))
+        if known.get(name) == stamp and kind_of(file_inside(folder, *name.split("/"))) is not None
+    }
+    for name in known.keys() - files.keys():
+        remove_file(file_inside(folder, *name.split("/")))
+    missing = [name for name in wanted if name not in present]
     with ThreadPoolExecutor(STREAMS) as pool:
         list(pool.map(lambda name: download(system, f"{root}/{name}", folder, name), missing))
-    write_atomically(record, json.dumps(stamps))
+    fetched = {name: stamp for name, stamp in stamps.items() if name in present or name in missing}
+    write_atomically(record, json.dumps(fetched))
 
 
 def _split_query(uri: str) -> tuple[str, str]:

@@ -5,6 +5,7 @@ in the background, so that a run outlives its cluster. Small files follow the jo
 seconds and weights come after them, in a thread of their own.
 """
 
+import os
 import shutil
 import threading
 import time
@@ -16,7 +17,7 @@ from typing import Any, Self
 
 from pyarrow import fs
 
-from ..errors import InputError, Problem, shorten
+from ..errors import InputError, Problem, first_line, shorten
 from ..run_folder import JOURNAL_NAME, refuse_running
 from ..run_folder.remote_files import (
     BLOCK,
@@ -93,8 +94,7 @@ class RemoteSync:
                 sink.write(b"raysearch\n")
             self._system.delete_file(path)
         except OSError as error:
-            lines = str(error).strip().splitlines() or [type(error).__name__]
-            text = f"cannot write to '{self.uri}': {lines[0][:300]}"
+            text = f"cannot write to '{self.uri}': {first_line(error)[:300]}"
             return [Problem(location="storage", text=text)]
         return []
 
@@ -250,8 +250,8 @@ class RemoteSync:
             with self._noting:
                 if not self._away:
                     self._away = True
-                    lines = str(error).strip().splitlines() or [type(error).__name__]
-                    self.note(f"{self.uri} does not answer, it is tried again: {lines[0][:300]}")
+                    reason = first_line(error)[:300]
+                    self.note(f"{self.uri} does not answer, it is tried again: {reason}")
             return False
         with self._noting:
             if self._away:
@@ -369,8 +369,7 @@ def _complete_lines(journal: bytes) -> bytes:
 
 def _files(folder: Path) -> Iterator[Path]:
     """Yield the files of a folder, without links and without files that are being written."""
-    for path in sorted(folder.rglob("*")):
-        parents = path.relative_to(folder).parents
-        linked = any((folder / parent).is_symlink() for parent in parents)
-        if path.suffix != ".writing" and kind_of(path) == "a file" and not linked:
-            yield path
+    for parent, _, names in os.walk(folder):  # enters no links
+        for path in (Path(parent, name) for name in names if not name.endswith(".writing")):
+            if kind_of(path) == "a file":
+                yield path

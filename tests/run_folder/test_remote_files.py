@@ -31,6 +31,16 @@ def test_a_copy_has_no_weights_unless_asked_and_the_source_stays(
     assert lines == [f"{uri}: read from the local copy {copy}, where files are written too"]
     assert [p.name for p in copy.rglob("*") if p.is_file()] == ["journal.jsonl"]
     assert (local_copy(uri, weights=True) / "glue-rte/best/model.safetensors").exists()
+    (copy / "glue-rte/best/model.safetensors").write_text("as fetched")
+    local_copy(uri)
+    local_copy(uri, weights=True)  # they have not changed, and are not fetched again
+    assert (copy / "glue-rte/best/model.safetensors").read_text() == "as fetched"
+    (best / "model.safetensors").unlink()
+    local_copy(uri, weights=True)
+    assert not (copy / "glue-rte/best/model.safetensors").exists()
+    (tmp_path / "run" / "journal.jsonl").write_text("one\ntwo\n")
+    assert (local_copy(uri) / "journal.jsonl").read_text() == "one\ntwo\n"
+    (tmp_path / "run" / "table.md").write_text("a table\n")
     (tmp_path / "run" / "journal.jsonl").unlink()
     assert not (local_copy(uri) / "journal.jsonl").exists()
     with pytest.raises(InputError, match="nothing is there"):
