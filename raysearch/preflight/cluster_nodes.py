@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import Problem
-from .resources import Lanes
+from .resources import Lanes, count_lanes, lane_problems, total, workers_on
 
 # AWS's families whose NUMBERxlarge has 4 x NUMBER CPUs, without GPUs.
 _CPU_FAMILIES = re.compile(r"[mr](5[adn]?|6(a|i|id)|7[ai])|c(5[adn]?|6(a|i|id)|7[ai])")
@@ -101,18 +101,20 @@ def lanes_at_most(lanes: Lanes, config: Mapping[str, Any]) -> int | None:
     needs = lanes.needs(_together(types))
     limit = config["max_workers"] + 1  # and the head
     workers = 0
-    for node in sorted(types, key=lambda node: -_workers_on(node, needs)):
+    for node in sorted(types, key=lambda node: -workers_on(node.resources or {}, needs)):
         count = min(node.count, limit)
-        workers += count * _workers_on(node, needs)
+        workers += count * workers_on(node.resources or {}, needs)
         limit -= count
     return workers // lanes.workers
 
 
 def cluster_lane_problems(lanes: Lanes, config: Mapping[str, Any]) -> list[Problem]:
-    """Return a problem if no node holds a worker, or all nodes together hold too few.
+    """Return what is wrong with lanes, or that no node or all nodes together do not hold them.
 
     Nothing is said of a file with a node type whose resources are not known.
     """
+    if problems := lane_problems(lanes, None):
+        return problems
     types = node_types(config)
     capacity = lanes_at_most(lanes, config)
     if capacity is None:
@@ -120,16 +122,14 @@ def cluster_lane_problems(lanes: Lanes, config: Mapping[str, Any]) -> list[Probl
     needs = lanes.needs(_together(types))
     worker = _text(needs, needs)
     text = ""
-    if not any(_workers_on(node, needs) for node in types):
+    if not any(workers_on(node.resources or {}, needs) for node in types):
         nodes = "; ".join(f"{node.name} has {_text(node.resources or {}, needs)}" for node in types)
         text = f"a worker needs {worker}, and no node type holds it: {nodes}; "
         text += "fewer --cpus-per-worker or --gpus-per-worker, or larger nodes, would do"
-    elif capacity < (lanes.count or 1):
-        asked = f"{lanes.count or 1} lane{'' if (lanes.count or 1) == 1 else 's'}"
-        text = f"{asked} of {lanes.workers} x {worker} asked for, the cluster holds {capacity} at "
-        text += (
-            "its maximum: fewer --lanes or --workers-per-lane, or a larger max_workers, would do"
-        )
+    elif capacity < (asked := lanes.count or 1):
+        text = f"{count_lanes(asked)} of {lanes.workers} x {worker} asked for, the cluster holds"
+        text += f" {capacity} at its maximum: fewer --lanes or --workers-per-lane, or a larger"
+        text += " max_workers, would do"
     return [Problem(location="lanes", text=text)] if text else []
 
 
@@ -143,22 +143,12 @@ def capacity_note(lanes: Lanes, config: Mapping[str, Any]) -> str:
     capacity = lanes_at_most(lanes, config)
     needs = lanes.needs(_together(types))
     each = _text(needs, needs)
-    return f"cluster: at most {capacity} lanes of {lanes.workers} x {each}"
+    return f"cluster: at most {count_lanes(capacity or 0)} of {lanes.workers} x {each}"
 
 
 def _together(types: Sequence[NodeType]) -> dict[str, float]:
     """Return the resources of one node of each kind together."""
-    names = {name for node in types for name in node.resources or {}}
-    return {
-        name: sum((node.resources or {}).get(name, 0) for node in types if node.count)
-        for name in names
-    }
-
-
-def _workers_on(node: NodeType, needs: Mapping[str, float]) -> int:
-    """Return how many workers of a lane fit on one node."""
-    has = node.resources or {}
-    return int(min(has.get(name, 0) / needed for name, needed in needs.items()) + 1e-9)
+    return total(node.resources or {} for node in types if node.count)
 
 
 def _text(has: Mapping[str, float], needs: Mapping[str, float]) -> str:

@@ -3,7 +3,7 @@
 import hashlib
 from pathlib import Path
 
-from ..errors import Problem
+from ..errors import Problem, first_line
 from ..study.model_names import model_problems, scratch_shape
 
 
@@ -39,7 +39,6 @@ def hub_problems(model: str) -> list[Problem]:
         if not isinstance(try_to_load_from_cache(model, "config.json"), str):
             HfApi().model_info(model, timeout=10)
     except Exception as error:  # network and hub raise errors of many types
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        text = f"no folder '{model}', and it cannot be read as a hub name: {reason}"
+        text = f"no folder '{model}', and it cannot be read as a hub name: {first_line(error)}"
         return [Problem(location="model", text=text)]
     return []

@@ -47,7 +47,7 @@ class Lanes:
             nodes: the resources of each, by Ray's names.
         """
         needs = self.needs(total(nodes))
-        return sum(_workers_on(node, needs) for node in nodes) // self.workers
+        return sum(workers_on(node, needs) for node in nodes) // self.workers
 
 
 def total(nodes: Iterable[Mapping[str, float]]) -> dict[str, float]:
@@ -58,7 +58,7 @@ def total(nodes: Iterable[Mapping[str, float]]) -> dict[str, float]:
     return dict(amounts)
 
 
-def _workers_on(node: Mapping[str, float], needs: Mapping[str, float]) -> int:
+def workers_on(node: Mapping[str, float], needs: Mapping[str, float]) -> int:
     """Return the number of workers that a node holds.
 
     A fraction of a GPU is taken from one device: two devices hold two workers of 0.6, not three.
@@ -120,6 +120,11 @@ def lane_problems(lanes: Lanes, cluster: Mapping[str, float] | None) -> list[Pro
         text = f"{lanes.count} lanes of {lane} asked for, the cluster has {available}: "
         text += f"at most {capacity}"
     return [Problem(location="lanes", text=text)] if text else []
+
+
+def count_lanes(count: int) -> str:
+    """Return a number of lanes as text, such as "1 lane"."""
+    return f"{count} lane{'' if count == 1 else 's'}"
 
 
 def describe_lane(lanes: Lanes, needs: Mapping[str, float]) -> str:

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from ..errors import InputError, Problem
 from ..preflight import Lanes
-from ..preflight.resources import describe_lane, hint, total
+from ..preflight.resources import count_lanes, describe_lane, hint, total
 
 RECOUNT = 5.0  # seconds between two looks at the cluster's nodes
 PROGRESS_INTERVAL = 30.0  # seconds between lines of progress while nodes are waited for
@@ -69,6 +69,10 @@ class LaneDemand:
             return self.lanes.needs({})
         return self.lanes.needs(total([*self.cluster.nodes(), self.cluster.node_types()]))
 
+    def _sized(self) -> Lanes:
+        """Return the lanes with the number of GPUs that a worker has now."""
+        return replace(self.lanes, gpus=self.needs.get("GPU", 0.0))
+
     def limit(self) -> int:
         """Return how many lanes there may be now: more as nodes join, fewer as they leave."""
         if self.wait is None and self.lanes.count is not None:
@@ -92,7 +96,7 @@ class LaneDemand:
             check()
             self._counted_at = -math.inf
             if self._count():
-                self.lanes = replace(self.lanes, gpus=self.needs.get("GPU", 0.0))
+                self.lanes = self._sized()
                 return
             waited, wait = self._clock() - begin, self.wait or 0.0
             if waited >= wait:
@@ -131,10 +135,11 @@ class LaneDemand:
         if self._clock() - self._counted_at > RECOUNT:
             before, self._counted_at = self._counted_at, self._clock()
             nodes = self.cluster.nodes()
-            capacity = replace(self.lanes, gpus=self.needs.get("GPU", 0.0)).fit(*nodes)
+            capacity = self._sized().fit(*nodes)
             if self.wait is not None and before > -math.inf and capacity != self._capacity:
                 self.note(
-                    f"the cluster holds {_lanes(capacity)} now, {_lanes(self._capacity)} before"
+                    f"the cluster holds {count_lanes(capacity)} now,"
+                    f" {count_lanes(self._capacity)} before"
                 )
             self._capacity = capacity
         return self._capacity
@@ -142,17 +147,16 @@ class LaneDemand:
     def _shortage(self) -> str:
         """Return what a lane needs and what is there."""
         nodes = self.cluster.nodes()
-        there = total(nodes)
-        available = ", ".join(f"{there.get(name, 0):g} {name}" for name in self.needs)
-        lane = describe_lane(self.lanes, self.needs)
+        there, needs = total(nodes), self.needs
+        available = ", ".join(f"{there.get(name, 0):g} {name}" for name in needs)
+        lane = describe_lane(self.lanes, needs)
         count = f"{len(nodes)} node{'' if len(nodes) == 1 else 's'}"
         return f"a lane needs {lane}, the cluster has {available} on {count}"
 
     def _lacking(self) -> str:
         """Return what is lacking and what would do."""
         there = total(self.cluster.nodes())
-        sized = replace(self.lanes, gpus=self.needs.get("GPU", 0.0))
-        advice = hint(sized, there)
+        advice = hint(self._sized(), there)
         if self.wait:
             came = f"no node that holds one came in {self.wait:g} s"
             return (
@@ -160,7 +164,3 @@ class LaneDemand:
                 f" or {advice} would do"
             )
         return f"{self._shortage()}; {advice} would do, or waiting for nodes (--wait-for-nodes)"
-
-
-def _lanes(count: int) -> str:
-    return f"{count} lane{'' if count == 1 else 's'}"

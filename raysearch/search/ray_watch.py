@@ -54,16 +54,20 @@ class RayWatch:
         while not self._ended.wait(INTERVAL):
             dead = [NAMES[name] for name, pid in self._processes.items() if not is_alive(pid)]
             if dead:
-                self.error = RaysearchError(
-                    f"{self.folder}: Ray's processes on this machine have died:"
-                    f" {' and '.join(dead)}\n"
-                    "the trials that have ended are kept; go on with:"
-                    f" raysearch resume {self.folder}"
-                )
+                text = f"Ray's processes on this machine have died: {' and '.join(dead)}"
+                self.error = ray_failure(self.folder, text)
                 if not self._ended.wait(GRACE):
                     print(f"\n{self.error}", file=sys.stderr, flush=True)
                     os._exit(2)
                 return
+
+
+def ray_failure(folder: Path, text: str) -> RaysearchError:
+    """Return the error that ends a run when Ray has failed: what it was, and how to go on."""
+    return RaysearchError(
+        f"{folder}: {text}\n"
+        f"the trials that have ended are kept; go on with: raysearch resume {folder}"
+    )
 
 
 def is_alive(pid: int) -> bool:

@@ -22,6 +22,7 @@ from .. import tasks
 from ..errors import InputError, RaysearchError
 from ..models import save_model
 from ..preflight import Lanes
+from ..preflight.resources import count_lanes
 from ..results import TensorBoardWriter
 from ..results.leaderboard import counted_score, is_complete
 from ..run_folder import Journal, Record, dev_predictions
@@ -38,7 +39,7 @@ from .lane_demand import RECOUNT, LaneDemand
 from .new_run import RAY_ERROR
 from .provenance import add_facts
 from .ray_cluster import RayCluster, as_ctrl_c, cluster_nodes
-from .ray_watch import RayWatch
+from .ray_watch import RayWatch, ray_failure
 from .trial_queue import QueueState, TrialQueue
 from .tune_adapter import AdapterCallback, AdapterScheduler, AdapterSearcher, TuneAdapter
 
@@ -156,8 +157,7 @@ class Session:
                 raise self.preparation.error
 
         self.demand.wait_for_lane(self.queue.unfinished, check)
-        lanes = self.demand.limit()
-        text = f"starting {lanes} lane{'' if lanes == 1 else 's'}"
+        text = f"starting {count_lanes(self.demand.limit())}"
         self.view.note(f"{text}; the first trials begin when they are up")
 
     def _on_time(self, adapter: TuneAdapter) -> None:
@@ -180,10 +180,7 @@ class Session:
             details = f"see {path}"
         except (OSError, RaysearchError):  # a full disk, or no folder: say it in the message
             details = text.strip().splitlines()[-1]
-        return RaysearchError(
-            f"{self.folder}: Ray failed, {details}\n"
-            f"the trials that have ended are kept; go on with: raysearch resume {self.folder}"
-        )
+        return ray_failure(self.folder, f"Ray failed, {details}")
 
     def _tune(self, adapter: TuneAdapter, broker: Any, scratch: str) -> None:
         trainable = tune.with_resources(

@@ -186,6 +186,18 @@ def test_lanes_use_the_largest_nodes_up_to_the_cluster_s_limit():
     assert cluster_nodes.lanes_at_most(Lanes(cpus=2, workers=3), config) == 3
 
 
+def test_a_worker_lies_on_one_gpu_and_impossible_lanes_are_refused():
+    node = {"resources": {"CPU": 8, "GPU": 2}, "node_config": {}, "max_workers": 0}
+    config = {
+        "provider": {"type": "gcp"}, "max_workers": 0, "head_node_type": "head",
+        "available_node_types": {"head": node},
+    }  # fmt: skip
+    assert cluster_nodes.lanes_at_most(Lanes(gpus=0.6), config) == 2
+    assert cluster_nodes.lanes_at_most(Lanes(gpus=0.5), config) == 4
+    (problem,) = cluster_nodes.cluster_lane_problems(Lanes(cpus=0), config)
+    assert problem.text == "0 cores for a worker, a number above 0 would do"
+
+
 @pytest.mark.slow
 def test_a_study_is_checked_without_ray():
     code = (
