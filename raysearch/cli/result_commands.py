@@ -40,9 +40,8 @@ def table(
     from ..results import export, published_table
     from ..run_folder.remote_files import local_copy
 
-    folder = local_copy(source, note=print_note)
-
     _check_format("table", format)
+    folder = local_copy(source, note=print_note)
     if published:
         path = published_table.study_file(folder)
         printed = results.paper_table(study.load(path))
@@ -113,7 +112,6 @@ def report(
     from ..run_folder.remote_files import local_copy
 
     folder = local_copy(source, note=print_note)
-
     _check_report_options(folder, to)
     if watch:
         if not html_report.is_running(folder):
@@ -152,7 +150,6 @@ def pack(
     from ..run_folder.remote_files import local_copy
 
     folder = local_copy(source, weights=weights)
-
     packed = pack_run(folder, to, weights=weights, licence=licence)
     for note in packed.notes:
         print_note(note)

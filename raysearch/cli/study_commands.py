@@ -87,11 +87,13 @@ def check(
     from .. import preflight
     from . import cluster_check, describe
 
-    chosen = _lanes(lanes, workers, cpus, gpus)
-    if cluster is None and chosen != preflight.Lanes():
+    chosen = _chosen_lanes(lanes, workers, cpus, gpus)
+    if cluster is None and chosen is not None:
         text = "--lanes and the options of its workers are compared with a cluster: add --cluster"
         raise InputError("check", [Problem(location="lanes", text=text)])
-    cluster_notes = [] if cluster is None else cluster_check.checked_lanes(cluster, chosen)
+    cluster_notes = []
+    if cluster is not None:
+        cluster_notes = cluster_check.checked_lanes(cluster, chosen or preflight.Lanes())
     invalid = 0
     for path in studies:
         try:

@@ -16,7 +16,7 @@ import torch
 from torch import nn
 from transformers import PreTrainedConfig, PreTrainedModel
 
-from ..errors import InputError, Problem
+from ..errors import InputError, Problem, first_line
 
 TOKENS = 8  # of the sample text
 _MODELS = 8  # whose depths are cached
@@ -66,8 +66,7 @@ def _encoder_depths(
     try:
         times = _first_calls(encoder)
     except Exception as error:  # foreign code that runs on a text for the first time
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        reason = f"its encoder did not run on a text of {TOKENS} tokens: {first}"
+        reason = f"its encoder did not run on a text of {TOKENS} tokens: {first_line(error)}"
         raise _refusal(model_class, reason) from None
     layers = _layer_numbers(encoder, times, model_class)
     depths = {name: _depth(name, encoder, layers, times) for name in names}

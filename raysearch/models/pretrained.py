@@ -19,7 +19,7 @@ import torch
 from transformers import AutoConfig, AutoTokenizer, PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
-from ..errors import InputError, Problem
+from ..errors import InputError, Problem, first_line
 from ..heads import HEADS
 from ..recipes import Hyperparameters
 from ..study.model_names import scratch_shape
@@ -125,7 +125,7 @@ def input_limits_of(name: str, config: Any) -> InputLimits:
     except InputError:
         raise
     except Exception as error:  # foreign values: every architecture raises its own kind of error
-        text = f"'{name}': its config.json builds no encoder: {_first_line(error)}"
+        text = f"'{name}': its config.json builds no encoder: {first_line(error)}"
         raise InputError("model", [Problem(location="model", text=text)]) from error
 
 
@@ -214,13 +214,8 @@ def _reading(name: str, part: str, hint: str = "") -> Iterator[None]:
     except (InputError, KeyboardInterrupt, SystemExit):
         raise
     except BaseException as error:  # each reader has its own; a panic of Rust is no Exception
-        text = f"cannot read '{name}', {part}: {_first_line(error)}" + (f"\n{hint}" if hint else "")
+        text = f"cannot read '{name}', {part}: {first_line(error)}" + (f"\n{hint}" if hint else "")
         raise InputError("model", [Problem(location="model", text=text)]) from error
-
-
-def _first_line(error: BaseException) -> str:
-    """Return the first line of an error's message, or its type's name if it has none."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def empty_model(name: str, config: Any, head: Head) -> PreTrainedModel:

@@ -15,7 +15,7 @@ import torch
 
 from ..data import encoding_cache
 from ..data.dataset import EncodedDataset
-from ..errors import InputError, Problem
+from ..errors import InputError, Problem, first_line
 from ..heads import HEADS
 from ..models import finetuned
 from ..models.pretrained import read_tokenizer
@@ -128,8 +128,7 @@ class SplitPredictor:
     def _failure(self, split: Split, reason: str, error: BaseException) -> InputError:
         """Return the error for a tokenizer or a model that fails on a split."""
         folder, name = self.job.folder, f"{self.job.task.name} {split.name}"
-        first_line = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        text = f"'{folder}' cannot read {name}: {first_line}\n{reason}"
+        text = f"'{folder}' cannot read {name}: {first_line(error)}\n{reason}"
         return InputError(str(folder), [Problem(location="model", text=text)])
 
 

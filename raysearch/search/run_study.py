@@ -6,7 +6,7 @@ It is apart from `session` because most of it needs neither torch nor a cluster.
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, nullcontext
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -110,9 +110,7 @@ def run(
             raise InputError(study.name, [location.taken])
         run_id = _write_new_run(folder, study, study_text, data, content, lanes)
         try:
-            shown = remote.noting(watch) if remote else watch
-            result = _engine(folder, study, data, journal, content, cluster, lanes, shown)
-            return replace(result, uri=remote.uri) if remote else result
+            return _engine(folder, study, data, journal, content, cluster, lanes, watch, remote)
         except BaseException:  # an error that only the model, the data or Ray can show, or Ctrl-C
             if not has_begun(journal) and kind_of(folder / RAY_ERROR) is None:
                 remove_start(folder, run_id)
@@ -163,9 +161,7 @@ def resume(
         if facts.get("study", now := studies.as_mapping(study)) != now:
             write_facts(folder, facts | {"study": now})
         with remote or nullcontext():
-            shown = remote.noting(watch) if remote else watch
-            result = _engine(folder, study, data, journal, content, cluster, lanes, shown)
-            return replace(result, uri=remote.uri) if remote else result
+            return _engine(folder, study, data, journal, content, cluster, lanes, watch, remote)
 
 
 def open_run(folder: Path) -> tuple[Study, dict[str, Any]]:
@@ -299,15 +295,19 @@ def _engine(
     cluster: ClusterOptions,
     lanes: Lanes,
     watch: Callable[..., Any] | None,
+    remote: RemoteSync | None = None,
 ) -> Run:
     """Run what is left of a study and export its results."""
     notes: list[str] = []
+    uri = None
+    if remote:
+        watch, uri = remote.noting(watch), remote.uri
     importing = threading.Thread(target=import_module, args=(".session", __package__), daemon=True)
     importing.start()  # torch and Tune take as long to import as Ray to start
     if all(is_complete(study.resolve(task), journal) for task in study.tasks):
         _finish(folder, study, journal, content)
         results.write_exports(folder, note=notes.append, report=True)
-        return Run(folder=folder, study=study, records=journal, notes=tuple(notes))
+        return Run(folder=folder, study=study, records=journal, notes=tuple(notes), uri=uri)
     begin_session(folder)
     with watched(folder) as ray_watch, connect(cluster.address) as resources:
         if problems := preflight.lane_problems(lanes, resources if cluster.is_local else None):
@@ -330,6 +330,7 @@ def _engine(
         records=read_journal(folder),
         interrupted=interrupted,
         notes=tuple(notes),
+        uri=uri,
     )
 
 

@@ -48,7 +48,7 @@ def verify(
         models: folders of the models; by default those that the study names.
         seeds: how many seeds of each winner are trained again; None for all.
         rerun: whether winners are trained again at all.
-        address: of a Ray cluster; None starts one on this machine.
+        address: see `search.run`.
         lanes: how many, and how large; by default those of the run.
         watch: see `search.run`.
 

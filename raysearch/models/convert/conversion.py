@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel
 
-from ...errors import InputError, Problem, printable, unknown_name
+from ...errors import InputError, Problem, first_line, printable, unknown_name
 from . import fairseq_checkpoint, target_model, tokenizer_files, weights
 from .parameter_names import FAMILIES
 
@@ -143,8 +143,7 @@ def _match(
         fields = weights.config_fields(source)
         model = target_model.empty_model(source.kind, head_kind, fields)
     except Exception as error:  # foreign shapes: every layer of torch has errors of its own
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        problems = problems or [Problem(location="shape", text=first)]
+        problems = problems or [Problem(location="shape", text=first_line(error))]
         raise weights.refusal(checkpoint, problems) from error
     shapes = target_model.parameter_shapes(model)
     assert set(shapes) == set(source.table.values()), set(shapes) ^ set(source.table.values())

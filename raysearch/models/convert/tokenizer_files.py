@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ...data.readers.text_lines import GIT_LFS
-from ...errors import InputError, Problem
+from ...errors import InputError, Problem, first_line
 from ..fairseq_dictionary import read_dictionary
 from . import target_tokenizer
 from .bpe_merges import missing_bytes, wrong_merges
@@ -44,8 +44,9 @@ def tokenizer(kind: str, folder: Path, *, rows: int, positions: int) -> Any:
     except InputError:
         raise
     except Exception as error:  # foreign files: every reader has errors of its own
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise _refusal(f"cannot read {' and '.join(form)} in {folder}: {first}") from error
+        raise _refusal(
+            f"cannot read {' and '.join(form)} in {folder}: {first_line(error)}"
+        ) from error
     if len(result) != rows:
         raise _refusal(f"{len(result):,} tokens in {folder}, and {rows:,} rows in the embedding")
     ids = [result.cls_token_id, result.pad_token_id, result.sep_token_id, result.unk_token_id]
