@@ -55,7 +55,8 @@ class ProgressDisplay:
     ) -> None:
         self.queue, self.lanes = queue, lanes
         self.console = console or Console(highlight=False, markup=False, emoji=False)
-        self._earlier = {r.id for r in queue.journal.trials.values() if r.is_over}
+        self._earlier = len(queue.journal.ends)
+        self._durations: list[float] = []  # seconds of trials that have ended in this session
         self._announced_teachers: set[str] = set()
         self._last_shown = time.monotonic()
         self._live: Live | None = None
@@ -154,15 +155,17 @@ class ProgressDisplay:
     def _panel(self) -> Group:
         """Return the live panel: one row for every task and phase, and a footer."""
         grid = Table.grid(padding=(0, 2))
+        live = sorted(self._live_records(), key=lambda record: record.number)
         for name in self.queue.study.tasks:
             counts = self.queue.planned_trials(name)
             for phase, planned in counts.items():
                 if not planned:
                     continue
-                records = self.queue.journal.of(name, phase)
-                ended = sum(record.is_over for record in records)
+                ended = self.queue.journal.ended(name, phase)
                 bar = ProgressBar(total=planned, completed=ended, width=24, finished_style="green")
-                running = ", ".join(_position(r) for r in records if r.id in self.queue.live)
+                running = ", ".join(
+                    _position(r) for r in live if (r.task, r.phase) == (name, phase)
+                )
                 best = self._best(name, phase)
                 grid.add_row(name, phase, bar, f"{ended}/{planned}", best, Text(running, "cyan"))
         return Group(Text(), grid, Text(self._footer(), style="dim"))
@@ -171,8 +174,7 @@ class ProgressDisplay:
         return f"{self._busy_lanes()}   {self._time_left()}   {self._device_hours()}"
 
     def _device_hours(self) -> str:
-        hours = sum(r.device_hours for r in self.queue.journal.trials.values())
-        return f"{hours:.3f} device hours"
+        return f"{self.queue.journal.device_hours:.3f} device hours"
 
     def _live_records(self) -> list[Record]:
         return [self.queue.journal.trials[trial] for trial in self.queue.live]
@@ -180,7 +182,8 @@ class ProgressDisplay:
     def _counts(self) -> tuple[int, int]:
         """Return how many trials have ended, and how many are planned."""
         planned = sum(sum(self.queue.planned_trials(t).values()) for t in self.queue.study.tasks)
-        return sum(r.is_over for r in self.queue.journal.trials.values()), planned
+        journal = self.queue.journal
+        return len(journal.trials) - len(journal.unfinished), planned
 
     def _busy_lanes(self) -> str:
         """Return how many lanes train; a lane is starting until its trial has an attempt."""
@@ -191,17 +194,19 @@ class ProgressDisplay:
 
     def _time_left(self) -> str:
         """Return the time left, from the mean time of this session's trials and the lanes."""
-        trials = self.queue.journal.trials.values()
+        unfinished = self.queue.journal.unfinished.values()
         ended, planned = self._counts()
         if ended >= planned:
             return "all trials done"
-        durations = [r.seconds for r in trials if r.is_over and r.id not in self._earlier]
+        known = self._earlier + len(self._durations)
+        self._durations += [record.seconds for record in self.queue.journal.ends[known:]]
+        durations = self._durations
         if not durations:  # those of running trials, from the part of the schedule that is done
-            durations = [r.seconds / _progress(r) for r in trials if _progress(r)]
+            durations = [r.seconds / _progress(r) for r in unfinished if _progress(r)]
         if not durations:
             return "time left unknown"
         mean = sum(durations) / len(durations)
-        running = sum(r.seconds for r in trials if not r.is_over)
+        running = sum(r.seconds for r in unfinished)
         count = planned - ended + self._unplanned_teachers()
         seconds = max(0.0, mean * count - running) / max(1, self.lanes())
         return f"about {_duration(seconds)} left"

@@ -13,7 +13,7 @@ from typing import Any
 
 from .. import metrics
 from ..run_folder import Phase, Record, Records
-from ..run_folder.outcomes import counts, has_model
+from ..run_folder.outcomes import counts
 from ..run_folder.report import is_gap
 from ..run_folder.trial_records import Session
 from ..study import TaskStudy
@@ -72,9 +72,7 @@ class RankedConfiguration:
 
 def rank_trials(records: Records, task: str) -> list[Record]:
     """Return the trials of the search that ended with a score of their own, the best first."""
-    ended = [r for r in records.of(task, "search") if has_model(r.status)]
-    scored = [(record.score, record) for record in ended if record.score is not None]
-    return [record for _, record in sorted(scored, key=lambda pair: (-pair[0], pair[1].number))]
+    return records.ranked(task)
 
 
 def counted_score(task: TaskStudy, record: Record) -> float | None:
@@ -172,24 +170,23 @@ def planned_trials(task: TaskStudy, records: Records) -> dict[Phase, int]:
     """
     confirm, space = task.study.confirm, task.space
     search = task.planned_trials
-    begun = records.of(task.name, "search")
     if searched_hours(records) > (task.study.search.hours or math.inf):
-        search = min(search, len(begun))
+        search = min(search, records.begun(task.name, "search"))
     top = min(confirm.top, search) if space else 1
     confirmed = expected_trials(confirm, top, published=confirm.published and bool(space))
-    if sum(record.is_over for record in begun) >= search:
+    if records.ended(task.name, "search") >= search:
         plan = confirmation(task, records)
         unplanned = [r for r in records.of(task.name, "confirm") if trial_key(r) not in plan.keys]
         confirmed = len(plan.trials) + plan.to_come + len(unplanned)
-    teachers = records.of(task.name, "teach")
+    teachers = records.begun(task.name, "teach")
     planned_counts: dict[Phase, int] = {"search": search, "confirm": confirmed}
-    return planned_counts | ({"teach": len(teachers)} if teachers else {})
+    return planned_counts | ({"teach": teachers} if teachers else {})
 
 
 def is_complete(task: TaskStudy, records: Records) -> bool:
     """Return whether all trials of a task are over, each seed to confirm included."""
     planned = planned_trials(task, records)
-    if any(sum(r.is_over for r in records.of(task.name, p)) < n for p, n in planned.items()):
+    if any(records.ended(task.name, phase) < count for phase, count in planned.items()):
         return False
     plan = confirmation(task, records)
     over = {trial_key(r) for r in records.of(task.name, "confirm") if r.is_over}

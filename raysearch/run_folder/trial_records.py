@@ -4,6 +4,8 @@ They are apart from `journal` because they know no file.
 """
 
 import math
+from bisect import insort
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,7 +26,7 @@ from .events import (
     TaughtEvent,
     TrialEvent,
 )
-from .outcomes import Selection, TrialStatus
+from .outcomes import Selection, TrialStatus, has_model
 from .sampler_state import plain_state
 
 
@@ -146,6 +148,8 @@ class Records:
     Attributes:
         trials: trial id -> record.
         sessions: the sessions of the run in order.
+        unfinished: trial id -> record of the trials that have not ended.
+        ends: the trials that have ended, in the order of their ends.
         notes: what was read but not understood or not used; each text once.
     """
 
@@ -153,6 +157,14 @@ class Records:
         self.trials: dict[str, Record] = {}
         self.sessions: list[Session] = []
         self.notes: list[str] = []
+        self.unfinished: dict[str, Record] = {}
+        self.ends: list[Record] = []
+        # Of each task, and of each of its phases (None: of all), what `of`, `ended` and `ranked`
+        # return: a run asks for them with every trial, and they are kept instead of computed.
+        self._begun: dict[tuple[str, Phase | None], list[Record]] = {}
+        self._ended: Counter[tuple[str, Phase]] = Counter()
+        self._ended_hours = 0.0  # device hours of the trials that have ended
+        self._ranked: dict[str, list[Record]] = {}
         self._handlers: dict[type[Event], Callable[[Record, Any], None]] = {
             AttemptEvent: self._on_attempt,
             ReportEvent: self._on_report,
@@ -171,8 +183,46 @@ class Records:
             task: the task's name.
             phase: one phase; None for all.
         """
-        records = [r for r in self.trials.values() if r.task == task and phase in (None, r.phase)]
-        return sorted(records, key=lambda record: record.number)
+        return list(self._begun.get((task, phase), ()))
+
+    def begun(self, task: str, phase: Phase | None = None) -> int:
+        """Return the number of trials that `of` returns."""
+        return len(self._begun.get((task, phase), ()))
+
+    def ended(self, task: str, phase: Phase) -> int:
+        """Return how many of a task's trials of a phase have ended in any way."""
+        return self._ended[task, phase]
+
+    def ranked(self, task: str) -> list[Record]:
+        """Return the trials of a task's search that ended with a model and a score.
+
+        The best comes first; of equal scores the one with the lower number.
+        """
+        return list(self._ranked.get(task, ()))
+
+    @property
+    def device_hours(self) -> float:
+        """Device hours of all trials."""
+        return self._ended_hours + sum(r.device_hours for r in self.unfinished.values())
+
+    def add(self, record: Record) -> None:
+        """Add a trial, which may have ended."""
+        self.trials[record.id] = record
+        for phase in (None, record.phase):
+            begun = self._begun.setdefault((record.task, phase), [])
+            insort(begun, record, key=lambda other: other.number)
+        if record.is_over:
+            self._count_end(record)
+        else:
+            self.unfinished[record.id] = record
+
+    def _count_end(self, record: Record) -> None:
+        self.unfinished.pop(record.id, None)
+        self.ends.append(record)
+        self._ended[record.task, record.phase] += 1
+        self._ended_hours += record.device_hours
+        if record.phase == "search" and has_model(record.status) and record.score is not None:
+            insort(self._ranked.setdefault(record.task, []), record, key=_rank)
 
     def note(self, text: str) -> None:
         """Add a note unless it is there."""
@@ -212,7 +262,7 @@ class Records:
             return
         if isinstance(event, TrialEvent):
             values = {name: value for name, value in vars(event).items() if name != "trial"}
-            self.trials[event.trial] = Record(id=event.trial, **values)
+            self.add(Record(id=event.trial, **values))
             return
         record = self.trials[event.trial]
         self._handlers[type(event)](record, event)
@@ -252,6 +302,7 @@ class Records:
         record.error = record.error if event.error is None else event.error
         sampler = record.sampler if event.sampler is None else event.sampler
         record.sampler = self._plain_sampler_state(sampler)
+        self._count_end(record)
 
     def _on_sampler(self, record: Record, event: SamplerEvent) -> None:
         record.sampler = self._plain_sampler_state(event.sampler)
@@ -264,6 +315,9 @@ class Records:
 
     def _on_lost(self, record: Record, event: LostEvent) -> None:
         record.status, record.ended, record.lost_device_hours = "running", None, record.device_hours
+        self.unfinished[record.id] = record
+        self._ended[record.task, record.phase] -= 1
+        self._ended_hours -= record.device_hours
 
     def _plain_sampler_state(self, stored: dict[str, Any]) -> dict[str, Any]:
         """Return the usable part of a sampler's state; note if there is another part."""
@@ -274,3 +328,8 @@ class Records:
                 " the sampler goes on from the trials' results"
             )
         return usable
+
+
+def _rank(record: Record) -> tuple[float, int]:
+    """Return the key that sorts the best trial first."""
+    return -(record.score or 0.0), record.number

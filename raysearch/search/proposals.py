@@ -6,7 +6,7 @@ the queue because it knows the journal, but not when a trial runs.
 
 import itertools
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 import optuna
 
@@ -46,15 +46,16 @@ class Proposals:
         self.study, self.journal, self.content, self.devices = study, journal, content, devices
         self.origin, self.clock = TrialOrigin(content=content), clock or SessionClock()
         self._optuna_studies: dict[str, OptunaStudy] = {}
+        self._cells: dict[str, list[Configuration]] = {}  # of the grid, those not known to be tried
         self._teachers: dict[str, tuple[str, Configuration] | None] = {}
 
     def next(self, task: str) -> Record | None:
         """Begin a task's next trial in the journal; return None if there is none now, or ever."""
         planned = leaderboard.planned_trials(self.study.resolve(task), self.journal)
-        searched = self.journal.of(task, "search")
-        if len(searched) < planned["search"]:
+        begun = self.journal.begun(task, "search")
+        if begun < planned["search"]:
             return self._propose(task)
-        if any(not record.is_over for record in searched) or not planned["confirm"]:
+        if self.journal.ended(task, "search") < begun or not planned["confirm"]:
             return None
         return self._confirm(task)
 
@@ -94,7 +95,7 @@ class Proposals:
         identity = self._id(task, phase, point, seed)
         event = TrialEvent(
             trial=identity,
-            number=len(self.journal.of(task)),
+            number=self.journal.begun(task),
             task=task,
             phase=phase,
             configuration=point,
@@ -147,15 +148,19 @@ class Proposals:
     def _untried(self, task: str) -> Configuration:
         """Return a point that no trial has: from the grid in seeded order, or a random one."""
         seed, space = self.study.search.seed, self.study.resolve(task).space
-        points: Iterable[Configuration]
-        if spaces.count_points(space) > CELLS:
-            random_study = OptunaStudy(space, "random", seed + len(self.journal.of(task)), "")
-            points = (random_study.ask()[0] for _ in itertools.count())
-        else:
-            points = cells = spaces.grid(space)
-            random.Random(seed).shuffle(cells)
         known = self.journal.trials
-        return next(p for p in points if self._id(task, "search", p, seed) not in known)
+        if spaces.count_points(space) > CELLS:
+            random_study = OptunaStudy(space, "random", seed + self.journal.begun(task), "")
+            points = (random_study.ask()[0] for _ in itertools.count())
+            return next(p for p in points if self._id(task, "search", p, seed) not in known)
+        if task not in self._cells:
+            self._cells[task] = spaces.grid(space)
+            random.Random(seed).shuffle(self._cells[task])
+            self._cells[task].reverse()  # the next one last
+        cells = self._cells[task]
+        while self._id(task, "search", cells[-1], seed) in known:
+            cells.pop()  # for good, as no trial is ever removed from a journal
+        return cells[-1]
 
     def _id(self, task: str, phase: Phase, point: Configuration, seed: int) -> str:
         """Return the id of a trial, see `run_folder.trial_identity.trial_id`."""

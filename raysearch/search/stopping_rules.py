@@ -4,6 +4,7 @@ They are apart from Tune's schedulers because a rule decides from records alone:
 decides as the first session would have.
 """
 
+from bisect import insort
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
@@ -20,14 +21,13 @@ class StoppingRule(Protocol):
     def fractions(self) -> tuple[float, ...]:
         """The fractions of a schedule that need an evaluation: the rule decides there."""
 
-    def continues(self, record: Record, rivals: Sequence[Record], rung: str, metric: str) -> bool:
-        """Return whether a trial continues after its latest report.
+    def continues(self, score: float, others: Sequence[float]) -> bool:
+        """Return whether a trial continues after a report at a rung.
 
         Args:
-            record: the trial; its latest report is at the rung and has scores.
-            rivals: the other trials of its search that have not failed.
-            rung: the fraction of the schedule, a key of every plan's `rungs`.
-            metric: the score that selects, for example "dev.accuracy".
+            score: of the report, by the metric that selects.
+            others: what the other trials of its search that have not failed reached at the same
+                fraction of their schedules, the lowest first.
         """
 
 
@@ -42,9 +42,49 @@ def stopping_rule(settings: StoppingSettings) -> StoppingRule:
     return RULES[type(settings)](settings)
 
 
-def should_continue(
-    rule: StoppingRule, record: Record, records: Iterable[Record], metric: str
-) -> bool:
+class RungScores:
+    """The scores that the trials of a task's search have reached at each rung.
+
+    Those of ended trials are kept sorted, as they do not change any more.
+
+    Args:
+        metric: the score that selects, for example "dev.accuracy".
+        records: trials of the task, of any phase.
+    """
+
+    def __init__(self, metric: str, records: Iterable[Record] = ()) -> None:
+        self.metric = metric
+        self._running: dict[str, Record] = {}
+        self._ended: dict[str, list[float]] = {}  # rung -> scores of ended trials
+        for record in records:
+            self.add(record)
+
+    def add(self, record: Record) -> None:
+        """Add a trial that runs, or that has just ended."""
+        if record.phase != "search":
+            return
+        if not record.is_over:
+            self._running[record.id] = record
+            return
+        self._running.pop(record.id, None)
+        if record.status != "failed":
+            for rung in record.plan.rungs if record.plan else ():
+                for score in self._scores_at(record, rung):
+                    insort(self._ended.setdefault(rung, []), score)
+
+    def of_others(self, record: Record, rung: str) -> list[float]:
+        """Return the scores of the other trials at a rung, the lowest first."""
+        running = [other for other in self._running.values() if other.id != record.id]
+        scores = [score for other in running for score in self._scores_at(other, rung)]
+        return sorted([*self._ended.get(rung, ()), *scores])
+
+    def _scores_at(self, record: Record, rung: str) -> list[float]:
+        """Return the scores that a trial has reached at a rung: one, or none."""
+        step = record.plan.rungs.get(rung) if record.plan else None
+        return [r.scores[self.metric] for r in record.reports if r.step == step and r.scores]
+
+
+def should_continue(rule: StoppingRule, record: Record, scores: RungScores) -> bool:
     """Return whether a trial continues after its latest report.
 
     Only trials of the search are stopped, while they run, at one of their rungs. They compete with
@@ -53,8 +93,7 @@ def should_continue(
     Args:
         rule: the stopping rule.
         record: the trial.
-        records: the trials of its task, of any phase; the trial itself may be among them.
-        metric: the score that selects.
+        scores: of the trials of its task; the trial itself may be among them.
     """
     if record.phase != "search" or not record.reports or record.plan is None:
         return True
@@ -62,9 +101,4 @@ def should_continue(
     rungs = [rung for rung, step in record.plan.rungs.items() if step == latest.step]
     if not rungs or latest.status != "running" or not latest.scores:
         return True
-    rivals = [
-        other
-        for other in records
-        if other.id != record.id and other.phase == "search" and other.status != "failed"
-    ]
-    return rule.continues(record, rivals, rungs[0], metric)
+    return rule.continues(latest.scores[scores.metric], scores.of_others(record, rungs[0]))

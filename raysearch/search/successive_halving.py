@@ -4,9 +4,9 @@ It is apart as every stopping rule is: a file of its own, which `stopping_rules`
 """
 
 import math
+from bisect import bisect_right
 from collections.abc import Sequence
 
-from ..run_folder import Record
 from ..study import Halving
 
 
@@ -28,16 +28,8 @@ class SuccessiveHalving:
         """The fractions of a schedule at which trials compete."""
         return self.settings.at
 
-    def continues(self, record: Record, rivals: Sequence[Record], rung: str, metric: str) -> bool:
+    def continues(self, score: float, others: Sequence[float]) -> bool:
         """Return whether a trial continues, see `stopping_rules.StoppingRule`."""
-        score = record.reports[-1].scores[metric]
-        others = [other for rival in rivals for other in _scores_at(rival, rung, metric)]
-        better = sum(other > score for other in others)
+        better = len(others) - bisect_right(others, score)
         share = self.settings.keep * (len(others) + 1)
         return better < math.ceil(share - 1e-9)  # 0.07 of 100 are 7
-
-
-def _scores_at(record: Record, rung: str, metric: str) -> list[float]:
-    """Return the scores that a trial has reached at a rung: one, or none."""
-    step = record.plan.rungs.get(rung) if record.plan else None
-    return [r.scores[metric] for r in record.reports if r.step == step and r.scores]

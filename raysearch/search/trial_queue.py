@@ -28,7 +28,7 @@ from ..workers.messages import TrialRequest
 from .proposals import Proposals
 from .samplers import OptunaStudy
 from .session_clock import SessionClock
-from .stopping_rules import should_continue, stopping_rule
+from .stopping_rules import RungScores, should_continue, stopping_rule
 from .teacher_store import TeacherStore, teacher_failure
 
 # More trials are proposed while at most this many wait for a teacher, for each one that runs.
@@ -98,6 +98,7 @@ class TrialQueue:
         self.proposals = Proposals(study, journal, content, devices, self.clock)
         halving = study.search.stop_early
         self.rule = None if halving is None else stopping_rule(halving)
+        self._rung_scores: dict[str, RungScores] = {}
         self.live: set[str] = set()
         unfinished = [r for r in journal.trials.values() if not r.is_over]
         # Teachers first: others wait for them.
@@ -157,8 +158,7 @@ class TrialQueue:
         self.journal.write(event)
         if self.rule is None:
             return True
-        metric = self.study.resolve(record.task).selection_metric
-        return should_continue(self.rule, record, self.journal.of(record.task), metric)
+        return should_continue(self.rule, record, self._scores_at_rungs(record))
 
     def outcome(self, record: Record, status: Outcome) -> TrialResult:
         """Return the result of a trial that ends with this status."""
@@ -197,6 +197,8 @@ class TrialQueue:
         )
         self.journal.write(event)
         self.live.discard(record.id)
+        if record.task in self._rung_scores:
+            self._rung_scores[record.task].add(record)
         if is_search:
             self.optuna_study(record.task).tell(record)
 
@@ -320,6 +322,15 @@ class TrialQueue:
         lost = LostEvent(trial=identity, at=self.clock.at, elapsed=self.clock.elapsed)
         self.journal.write(lost)  # it is trained again
         return teacher
+
+    def _scores_at_rungs(self, record: Record) -> RungScores:
+        """Return the scores with which a trial competes, its own among them."""
+        if record.task not in self._rung_scores:
+            metric = self.study.resolve(record.task).selection_metric
+            self._rung_scores[record.task] = RungScores(metric, self.journal.of(record.task))
+        scores = self._rung_scores[record.task]
+        scores.add(record)  # one that has begun since
+        return scores
 
     def _waiting_of(self, task: str) -> int:
         return sum(self.journal.trials[identity].task == task for identity in self._waiting)

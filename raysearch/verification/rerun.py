@@ -57,7 +57,8 @@ class Winner:
         leader = replace(leader, trials=leader.trials[:seeds], missing=())
         again = rerun_study(task, leader)
         counted = Records()
-        counted.trials = {record.id: record for record in leader.trials}
+        for record in leader.trials:
+            counted.add(record)
         leader = leaderboard(again.resolve(task.name), counted)[0]  # the scores of these seeds
         raw = studies.as_mapping(again) | {"model": model, "published": []}
         return cls(task=task, ranked=leader, study=studies.parse(raw, name=again.name))

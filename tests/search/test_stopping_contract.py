@@ -6,7 +6,7 @@ from support.run_folders import Script
 
 from raysearch import study
 from raysearch.run_folder import Journal, read_journal
-from raysearch.search.stopping_rules import RULES, should_continue, stopping_rule
+from raysearch.search.stopping_rules import RULES, RungScores, should_continue, stopping_rule
 from raysearch.search.trial_queue import TrialQueue
 
 RTE, METRIC = "glue/rte", "dev.accuracy"
@@ -45,7 +45,7 @@ def train(script, rule, score, until=None, phase="search"):
 
 
 def continues(rule, records, name):
-    return should_continue(rule, records.trials[name], records.of(RTE), METRIC)
+    return should_continue(rule, records.trials[name], RungScores(METRIC, records.of(RTE)))
 
 
 def weak_trial(script, rule):

@@ -6,7 +6,7 @@ import pytest
 
 from raysearch.run_folder import Record
 from raysearch.run_folder.events import Plan, ReportEvent
-from raysearch.search.stopping_rules import should_continue, stopping_rule
+from raysearch.search.stopping_rules import RungScores, should_continue, stopping_rule
 from raysearch.study import Halving
 
 METRIC = "dev.accuracy"
@@ -34,7 +34,7 @@ def toy_record(*scores, steps=100, rungs=(0.25, 0.5), **more):
 def decided(mine, *others, keep=0.5):
     rivals = [record if isinstance(record, Record) else toy_record(record) for record in others]
     rule = stopping_rule(Halving(keep=keep))
-    return should_continue(rule, mine, [mine, *rivals], METRIC)
+    return should_continue(rule, mine, RungScores(METRIC, [mine, *rivals]))
 
 
 def test_the_first_at_a_rung_always_goes_on():

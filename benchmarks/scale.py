@@ -1,0 +1,255 @@
+"""CPU milliseconds of the driver per trial, of studies with thousands of trials of no work.
+
+    python benchmarks/scale.py [--sampler random] [--trials 5000] [--lanes 16] [--weights]
+
+Nothing is trained and Ray is not started: simulated lanes give reports to what Session gives them
+to, the adapter with queue, journal, samplers, progress display and TensorBoard files. `--profile
+FILE` keeps cProfile's statistics, and `--journal` prints a hash of the journal without its times,
+to compare two versions.
+"""
+
+import argparse
+import cProfile
+import hashlib
+import json
+import random
+import resource
+import tempfile
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+from raysearch import __version__, results, storage
+from raysearch import study as studies
+from raysearch.cli.progress import ProgressDisplay
+from raysearch.results import TensorBoardWriter
+from raysearch.run_folder import Journal
+from raysearch.run_folder.events import Plan
+from raysearch.run_folder.report import Report
+from raysearch.search import session as sessions
+from raysearch.search import tune_adapter
+from raysearch.search.trial_queue import TrialQueue
+from raysearch.workers.messages import (
+    AttemptProgress,
+    LaneIdle,
+    TrainedModel,
+    TrialEnd,
+    TrialReport,
+)
+
+TASK = "toy/grammar"
+SPACE = {
+    "LR": {"log": [1e-6, 1e-3]},
+    "BSZ": {"choice": [8, 16, 32, 64]},
+    "EPOCH": {"int": [1, 20]},
+    "weight_decay": {"uniform": [0.0, 0.1]},
+}
+GRID = {
+    "LR": {"choice": [n * 1e-5 for n in range(1, 21)]},
+    "BSZ": {"choice": [8, 16, 32, 64]},
+    "EPOCH": {"choice": list(range(1, 11))},
+    "weight_decay": {"choice": [n / 100 for n in range(10)]},
+}
+STEPS, EVALUATIONS = 100, (25, 50, 100)
+WINDOWS = (100, 500, 1000, 2000, 5000)
+WIDTH = 50  # trials of a window on each side
+
+
+class SimulatedSession(sessions.Session):
+    """A session over a run folder whose trials are simulated; it needs no cluster."""
+
+    def __init__(self, folder: Path, study: studies.Study, journal: Journal, lanes: int) -> None:
+        self.folder, self.study, self.journal = folder, study, journal
+        self.queue = TrialQueue(study, journal, {TASK: "x"})
+        self.preparation = SimpleNamespace(pretrained=lambda task: None, facts={}, error=None)
+        self.view = ProgressDisplay(self.queue, lambda: lanes)
+        self.curves = TensorBoardWriter(folder, study)
+        self._broker = SimulatedBroker()
+        self._recorded, self._recorded_lanes = {}, set()
+
+
+class SimulatedBroker:
+    """What the adapter and the session ask a broker for."""
+
+    def __getattr__(self, name: str) -> SimpleNamespace:
+        """Return a method that can be called as one of an actor."""
+        answers = {
+            "pop_model": [TrainedModel(weights={}, predictions=b"")],
+            "running_attempts": [],
+            "recorded_facts": {},
+        }
+        return SimpleNamespace(remote=lambda *_: answers.get(name))
+
+
+def main() -> None:
+    """Run one study and print its costs."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--sampler", choices=("random", "tpe", "grid", "cmaes"), default="random")
+    parser.add_argument("--trials", type=int, default=5000)
+    parser.add_argument("--lanes", type=int, default=16)
+    parser.add_argument("--weights", action="store_true", help="trials leave weights")
+    parser.add_argument("--stop-early", action="store_true", help="with successive halving")
+    parser.add_argument("--journal", action="store_true", help="print a hash of the journal")
+    parser.add_argument("--profile", help="file for cProfile's statistics of the trials")
+    parser.add_argument("--profile-export", help="the same of what follows the last trial")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as parent:
+        simulate(Path(parent) / "run", options)
+
+
+def simulate(folder: Path, options: argparse.Namespace) -> None:
+    """Drive a study to its end in a new run folder and print what it cost."""
+    folder.mkdir()
+    study = make_study(options)
+    storage.write_atomically(folder / "study.yaml", studies.dump(study))
+    facts = {"data": "data", "content": {TASK: "x"}, "raysearch": __version__}
+    facts["study"] = studies.as_mapping(study)
+    storage.write_atomically(folder / "provenance.json", json.dumps(facts))
+    immediate = SimpleNamespace(get=lambda value: value, put=lambda value: value)
+    sessions.ray = tune_adapter.ray = immediate
+    sessions.save_model = save_nothing
+    sessions.add_facts = lambda folder, facts: None
+    journal = Journal(folder)
+    session = SimulatedSession(folder, study, journal, options.lanes)
+    costs = measured(options.profile, lambda: drive(session, options.lanes))
+    print_windows(costs)
+    weights = folder / "toy-grammar" / "weights"
+    kept = [path.name for path in weights.iterdir()] if weights.is_dir() else []
+    print(f"weights kept before the end: {len(kept)}")
+    started, cpu = time.perf_counter(), time.process_time()
+    session.view.close()
+    measured(options.profile_export, lambda: finish(session))
+    wall, cpu = time.perf_counter() - started, time.process_time() - cpu
+    print(f"after the last trial: {wall:.1f} s, {cpu:.1f} s of CPU")
+    if options.journal:
+        print(f"journal {journal_hash(folder)}")
+        print(f"tables {hashlib.sha256((folder / 'table.csv').read_bytes()).hexdigest()[:16]}")
+    print(f"largest memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024} MiB")
+
+
+def make_study(options: argparse.Namespace) -> studies.Study:
+    """Return the study whose trials are simulated."""
+    search = {"sampler": options.sampler, "trials": options.trials, "keep_predictions": "none"}
+    if options.stop_early:
+        search["stop_early"] = {"at": [0.25, 0.5], "keep": 0.5}
+    raw = {
+        "name": "scale",
+        "tasks": [TASK],
+        "model": "scratch:1x64",
+        "space": GRID if options.sampler == "grid" else SPACE,
+        "search": search,
+    }
+    if not options.weights:
+        raw["confirm"] = {"top": 3, "seeds": [11, 12]}
+    return studies.parse(raw)
+
+
+def save_nothing(place: Path, *_: object) -> None:
+    """Write a small file in the place of a model."""
+    place.mkdir(parents=True)
+    (place / "model.safetensors").write_bytes(b"weights")
+
+
+def drive(session: SimulatedSession, lanes: int) -> list[float]:
+    """Run all trials on simulated lanes, and return the CPU seconds after each one's end."""
+    adapter = tune_adapter.TuneAdapter(
+        session.queue,
+        session._broker,
+        session.preparation,
+        lambda: lanes,
+        session._on_change,
+        session._keep_model,
+        session.view.refresh,
+    )
+    started, costs = time.process_time(), []
+    active: dict[str, object] = {}
+    serial = 0
+    while True:
+        while len(active) < lanes:
+            serial += 1
+            suggested = adapter.suggest(f"tune{serial}")
+            if not isinstance(suggested, dict):
+                break
+            request = suggested["request"]
+            active[f"tune{serial}"] = None if request is None else lane_events(session, request)
+        if not active:
+            return costs
+        for tune_id, events in list(active.items()):
+            if events is None:  # a lane without a trial
+                adapter.on_event(tune_id, LaneIdle())
+                adapter.running.pop(tune_id)
+                del active[tune_id]
+                continue
+            event = next(events)
+            if not adapter.on_event(tune_id, event):
+                adapter.on_end(tune_id, event)
+                del active[tune_id]
+                costs.append(time.process_time() - started)
+            adapter.poll()
+            adapter.on_time()
+
+
+def lane_events(session: SimulatedSession, request: object):
+    """Yield what a lane would send of a trial; its scores follow from its id."""
+    drawn = random.Random(request.trial)
+    quality = drawn.random()
+    rungs = {str(fraction): round(STEPS * fraction) for fraction in request.rungs}
+    plan = Plan(steps=STEPS, evaluations=EVALUATIONS, rungs=rungs)
+    spent = 0.0
+    for step in EVALUATIONS:
+        spent += 0.5
+        status = "finished" if step == STEPS else "running"
+        score = round(quality * (0.5 + step / (2 * STEPS)), 2)
+        report = Report(
+            stage="finetune",
+            step=step,
+            steps=STEPS,
+            loss=1.0 - score,
+            scores={"dev.accuracy": score},
+            seconds=spent,
+            status=status,
+        )
+        progress = AttemptProgress(
+            trial=request.trial, attempt=1, plan=plan, seconds=spent, step=step, lane=1
+        )
+        yield TrialReport(report=report, attempt=1, progress=progress)
+    yield TrialEnd(status="finished", seconds=spent, progress=progress)
+
+
+def finish(session: SimulatedSession) -> None:
+    """Do what follows the last trial."""
+    session.tidy()
+    results.write_exports(session.folder, note=print, report=True)
+
+
+def measured(profile: str | None, work):
+    """Do work and return what it returns, with cProfile if a file is named."""
+    if profile is None:
+        return work()
+    profiler = cProfile.Profile()
+    result = profiler.runcall(work)
+    profiler.dump_stats(profile)
+    return result
+
+
+def print_windows(costs: list[float]) -> None:
+    """Print the CPU milliseconds per trial around some trials."""
+    for middle in WINDOWS:
+        first, last = middle - WIDTH, min(middle + WIDTH, len(costs)) - 1
+        if last > first:
+            cost = 1000 * (costs[last] - costs[first]) / (last - first)
+            print(f"around trial {middle:>5}: {cost:7.1f} ms of CPU per trial")
+
+
+def journal_hash(folder: Path) -> str:
+    """Return a hash of a journal's events without their times."""
+    digest = hashlib.sha256()
+    for line in (folder / "journal.jsonl").read_text().splitlines():
+        event = json.loads(line)
+        timeless = {k: v for k, v in event.items() if k not in ("at", "elapsed")}
+        digest.update(json.dumps(timeless, sort_keys=True).encode())
+    return digest.hexdigest()[:16]
+
+
+if __name__ == "__main__":
+    main()
