@@ -21,6 +21,7 @@ import typer
 import typer.core
 
 from .. import __version__
+from ..command_line import command_line
 from ..errors import RaysearchError, printable, shorten
 
 # The base class of typer's messages about arguments has no public name in all versions of typer. As
@@ -88,7 +89,7 @@ def unexpected(error: Exception) -> str:
     It has the exception's first line, what was being done, and the file of the traceback.
     """
     notes = getattr(error, "__notes__", ())
-    doing = f"while reading {notes[0]}" if notes else f"in `{shorten(_command_line())}`"
+    doing = f"while reading {notes[0]}" if notes else f"in `{shorten(command_line())}`"
     lines = str(error).strip().splitlines() or ["no further word"]
     cause = f"{type(error).__name__}: {shorten(lines[0])}"
     if isinstance(error, MemoryError):
@@ -103,7 +104,7 @@ def unexpected(error: Exception) -> str:
 
 def _write_traceback(error: Exception) -> str:
     """Write the traceback to a new file with an unpredictable name; return a text that names it."""
-    head = f"raysearch {__version__}, Python {platform.python_version()}: {_command_line()}\n\n"
+    head = f"raysearch {__version__}, Python {platform.python_version()}: {command_line()}\n\n"
     try:
         content = head + "".join(traceback.format_exception(error))
         descriptor, path = tempfile.mkstemp(prefix="raysearch-", suffix=".traceback.txt")
@@ -113,10 +114,6 @@ def _write_traceback(error: Exception) -> str:
         last = traceback.extract_tb(error.__traceback__)[-1]
         return f"its traceback cannot be written; it ends in {last.filename} line {last.lineno}"
     return f"its traceback is in {printable(path)}"
-
-
-def _command_line() -> str:
-    return " ".join(["raysearch", *sys.argv[1:]])
 
 
 def guard_output() -> None:

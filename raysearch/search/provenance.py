@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__
+from ..command_line import command_line
 from ..run_folder import opening
 from ..run_folder.recorded_facts import MAX_TEXT
 from ..run_folder.trial_identity import hyperparameters
 from ..storage import file_inside, write_atomically
 from ..study import Study, as_mapping
 from ..workers.machine import host_facts
-from .command_line import command_line
 from .ray_cluster import local_resources
 
 _CHANGES = ("status", "--porcelain", "--", ".")

@@ -310,13 +310,16 @@ def test_a_mistake_of_our_own_says_where_its_traceback_is(
 
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     monkeypatch.setattr("raysearch.cli.describe.show_list", broken)
+    monkeypatch.setattr("sys.argv", ["raysearch", "run", "x", "--storage", "s3://me:hunter2@b"])
     code, out, said = command("list")
     assert (code, out) == (2, "")
+    assert "raysearch run x --storage 's3://***@b'" in said
     assert said.startswith(f"raysearch: {text}")
     (path,) = tmp_path.glob("raysearch-*.traceback.txt")
     assert f"its traceback is in {path}" in said
     assert path.stat().st_mode & 0o077 == 0
     assert f"{type(error).__name__}" in path.read_text()
+    assert "hunter2" not in said + path.read_text()
     assert len(said.splitlines()) == 2
     command("list")
     assert len(list(tmp_path.glob("raysearch-*.traceback.txt"))) == 2  # never overwritten

@@ -16,14 +16,8 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(WHY_NOT is not None, reason=WHY_NOT or ""),
 ]
-TRIALS = 6
+TRIALS = 12  # work enough for one lane until Ray has noticed, after 20 s, that a host is gone
 END = 100  # seconds within which the rest of a run ends
-BROKER_ON_A_WORKER = pytest.mark.xfail(
-    strict=False, reason="the broker may be on the host that is lost, which ends the run"
-)
-LINK_LOST = pytest.mark.xfail(
-    strict=False, reason="a lane whose link was cut is lost, and the broker may be on its host"
-)
 
 
 @pytest.fixture
@@ -32,20 +26,20 @@ def hosts():
         yield made
 
 
-def ends_well(hosts, process, output: Path, trials: int = TRIALS) -> list[dict]:
+def ends_well(hosts, process, output: Path) -> list[dict]:
     """Wait for the run's end; it has done each planned trial once."""
     with suppress(subprocess.TimeoutExpired):
         process.wait(timeout=END)
     events = hosts.events()
     assert process.returncode == 0, f"{output.read_text()[-3000:]}\n{events[-5:]}"
     ends = [event["trial"] for event in events if event["event"] == "end"]
-    assert len(ends) == len(set(ends)) == trials
-    assert {event["status"] for event in events if event["event"] == "end"} == {"finished"}
+    assert len(ends) == len(set(ends)) == TRIALS
+    statuses = {event["status"] for event in events if event["event"] == "end"}
+    assert statuses <= {"finished", "degenerate"}  # so short a trial may learn nothing
     assert not trials_begun_again(events)
     return events
 
 
-@BROKER_ON_A_WORKER
 @pytest.mark.parametrize("killed", [0, 1])
 def test_a_killed_worker_host_costs_only_what_it_was_training(hosts, killed, tmp_path) -> None:
     process = hosts.run(output := tmp_path / "out.txt", TRIALS, epochs=3)
@@ -71,13 +65,12 @@ def test_a_lane_starts_on_a_host_that_joins(hosts, tmp_path) -> None:
     assert set(attempts(hosts.events()).values()) == {1}
 
 
-@LINK_LOST
 def test_a_link_cut_for_30_seconds_loses_no_trial_and_the_lane_comes_back(hosts, tmp_path) -> None:
-    process = hosts.run(output := tmp_path / "out.txt", trials=12)
+    process = hosts.run(output := tmp_path / "out.txt", TRIALS)
     hosts.wait_for("end", 1, process)
     cut = hosts.workers[0]
     cut.cut()
     time.sleep(30)
     cut.heal()
     wait_until(lambda: cut.processes("ray::RayTrainWorker"), "a lane on the healed host", 60)
-    ends_well(hosts, process, output, trials=12)
+    ends_well(hosts, process, output)

@@ -8,10 +8,10 @@ import pyarrow as pa
 import pytest
 import torch
 
+from raysearch.command_line import command_line
 from raysearch.data.encoding_cache import Prepared
 from raysearch.run_folder.recorded_facts import read_facts
 from raysearch.search import provenance, ray_cluster
-from raysearch.search.command_line import command_line
 from raysearch.search.provenance import add_facts, begin_session, package_list
 from raysearch.search.split_facts import split_facts
 from raysearch.tasks import get
