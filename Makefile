@@ -35,14 +35,15 @@ demo: install
 	@echo "GLUE is a folder with RTE/train.tsv, RTE/dev.tsv as GLUE publishes them; MODEL a folder or"
 	@echo "hub name of any encoder."
 
-# The tests on a real Ray mostly wait for processes, so the others run beside them.
-test: install lint
+# The tests on a real Ray mostly wait for processes, so all else runs beside them.
+test: install
 	@echo "tests that start Ray run meanwhile; what they say is shown at the end"
 	@$(BIN)/pytest -m "ray and not cluster" > .pytest-ray.log 2>&1 & ray=$$!; \
+	$(MAKE) --no-print-directory lint; lint=$$?; \
 	$(PYTEST) $(QUICK) $(COVERAGE); quick=$$?; \
 	$(PYTEST) -m "slow and not ray"; slow=$$?; \
 	wait $$ray; runs=$$?; cat .pytest-ray.log; \
-	exit $$((quick | slow | runs))
+	exit $$((lint | quick | slow | runs))
 
 test-cluster: install
 	$(BIN)/pytest tests/cluster

@@ -66,20 +66,6 @@ def test_the_search_asks_for_a_study_that_is_read_and_for_what_a_run_has() -> No
     ) | set(dir(raysearch.RankedConfiguration))
 
 
-@pytest.mark.ray
-def test_the_search_runs(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    names = runpy.run_path(str(EXAMPLES[0].with_name("search.py")), run_name="example")
-    names["STUDY"]["search"] = {"trials": 1}
-    names["STUDY"]["confirm"] = {"top": 1, "seeds": [11]}
-    monkeypatch.chdir(tmp_path)
-    names["main"]()
-    printed = capsys.readouterr().out
-    assert "best: {" in printed
-    assert (tmp_path / "runs" / "example" / "table.md").read_text(encoding="utf-8") in printed
-
-
 def test_the_prediction_runs(
     tmp_path: Path,
     winner: Path,

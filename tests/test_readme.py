@@ -183,13 +183,3 @@ def test_the_new_files_in_contributing_compile_and_use_names_that_exist(
 def test_the_pictures_are_there() -> None:
     assert (ROOT / "docs" / "run.svg").stat().st_size > 1000
     assert len(blocks(PAGES["README.md"], "mermaid")) == 1
-
-
-@pytest.mark.ray
-def test_the_script_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (script,) = blocks(PAGES["README.md"], "python")
-    monkeypatch.chdir(tmp_path)
-    names: dict[str, object] = {}
-    exec(script, names)  # the README's own text
-    assert names["best"].score > 0.9
-    assert (tmp_path / "runs" / "script" / "table.md").exists()

@@ -30,71 +30,61 @@ confirm: {top: 1, seeds: [11, 12]}
 """
 
 
-
-
-
-
-
-
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="finds Ray's processes with ps")
-def test_a_run_survives_kill_9_of_a_worker_a_lane_the_broker_and_the_driver(tmp_path: Path) -> None:
-    (tmp_path / "toy.yaml").write_text(STUDY)
-    run = tmp_path / "runs" / "toy"
-    process = start(tmp_path, "run", "toy.yaml")
-    wait_for_reports(run, 2, process)
-    os.kill(next(descendants(process.pid, "ray::RayTrainWorker")), signal.SIGKILL)
-    wait_for_reports(run, reports(run) + 3, process)
-    lane = [*descendants(process.pid, "ray::Lane"), *descendants(process.pid, "ray::Resource")]
-    os.kill(lane[0], signal.SIGKILL)
-    wait_for_reports(run, reports(run) + 3, process)
-    os.kill(next(descendants(process.pid, "ray::TrialBroker")), signal.SIGKILL)
-    wait_for_reports(run, reports(run) + 3, process)
-    process.kill()
-    process.wait()
-    spent = sum(record.seconds for record in run_folder.read_journal(run).trials.values())
-
-    resumed = start(tmp_path, "resume", "runs/toy")
-    assert resumed.wait(timeout=480) == 0, (tmp_path / "out.txt").read_text()[-3000:]
-
-    events = [json.loads(line) for line in (run / run_folder.JOURNAL_NAME).read_text().splitlines()]
-    ends = Counter(event["trial"] for event in events if event["event"] == "end")
-    records = run_folder.read_journal(run)
-    assert set(ends.values()) == {1}, "a trial ended twice"
-    assert len(records.of("toy/grammar", "search")) == 6
-    assert len(records.of("toy/grammar", "confirm")) == 2
-    assert all(r.is_over and r.status != "failed" for r in records.trials.values())
-    assert len(records.sessions) == 2
-    assert any(record.attempts > 1 for record in records.trials.values())
-    assert sum(record.seconds for record in records.trials.values()) > spent
-    again = raysearch.paper_table(raysearch.load(run / "study.yaml"), records)
-    assert again.row("Result").cells[0].text != "-"
-
-
 def program(process: int) -> str:
     return Path(f"/proc/{process}/cmdline").read_bytes().decode().partition("\0")[0]
 
 
+def kill(process: subprocess.Popen, *titles: str) -> None:
+    """Kill the first process of a run that has one of these titles."""
+    os.kill(next(p for title in titles for p in descendants(process.pid, title)), signal.SIGKILL)
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="finds Ray's processes with ps")
-def test_when_ray_fails_or_time_is_up_the_run_says_how_to_go_on(tmp_path: Path) -> None:
-    """SIGTERM to the process group, as `timeout` and SLURM send it, does what Ctrl-C does."""
+def test_a_run_survives_kill_9_of_each_of_its_processes_and_says_how_to_go_on(
+    tmp_path: Path,
+) -> None:
+    """That of the driver itself is in test_two_stages."""
     (tmp_path / "toy.yaml").write_text(STUDY)
     run = tmp_path / "runs" / "toy"
     process = start(tmp_path, "run", "toy.yaml")
-    wait_for_reports(run, 1, process)
+    wait_for_reports(run, 2, process)
+    for titles in (["ray::RayTrainWorker"], ["ray::Lane", "ray::Resource"], ["ray::TrialBroker"]):
+        kill(process, *titles)
+        wait_for_reports(run, reports(run) + 3, process)
     raylet = next(p for p in descendants(process.pid, "/") if "raylet/raylet" in program(p))
     os.kill(raylet, signal.SIGKILL)
     assert process.wait(timeout=60) == 2
     assert "Ray's processes on this machine have died" in (tmp_path / "out.txt").read_text()
 
+    # SIGTERM to the process group, as `timeout` and SLURM send it, does what Ctrl-C does.
     process = start(tmp_path, "resume", "runs/toy", start_new_session=True)
     wait_for_reports(run, reports(run) + 1, process)
     os.kill(next(descendants(process.pid, "ray::RayTrainWorker")), signal.SIGSTOP)  # it hangs
     os.killpg(process.pid, signal.SIGTERM)
     assert process.wait(timeout=60) == 130
+    spent = sum(record.seconds for record in run_folder.read_journal(run).trials.values())
 
     said = (tmp_path / "out.txt").read_text()
     assert said.count("raysearch resume") == 2
     assert "Traceback" not in said
     assert "SIGTERM" not in said
+    resumed = start(tmp_path, "resume", "runs/toy")
+    assert resumed.wait(timeout=480) == 0, (tmp_path / "out.txt").read_text()[-3000:]
+    has_its_planned_trials(run)
+    records = run_folder.read_journal(run)
+    assert sum(record.seconds for record in records.trials.values()) > spent
+
+
+def has_its_planned_trials(run: Path) -> None:
+    """Six trials of the search and two of the confirmation, each ended once; three sessions."""
+    events = [json.loads(line) for line in (run / run_folder.JOURNAL_NAME).read_text().splitlines()]
+    ends = Counter(event["trial"] for event in events if event["event"] == "end")
+    assert set(ends.values()) == {1}, "a trial ended twice"
+    records = run_folder.read_journal(run)
+    assert len(records.of("toy/grammar", "search")) == 6
+    assert len(records.of("toy/grammar", "confirm")) == 2
+    assert all(r.is_over and r.status != "failed" for r in records.trials.values())
+    assert len(records.sessions) == 3
+    assert any(record.attempts > 1 for record in records.trials.values())
+    again = raysearch.paper_table(raysearch.load(run / "study.yaml"), records)
+    assert again.row("Result").cells[0].text != "-"

@@ -3,57 +3,19 @@
 import errno
 import json
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 import ray
+from .conftest import TASK, toy_study
 
 import raysearch
 from raysearch import run_folder
 from raysearch.errors import InputError, Problem
 from raysearch.preflight import Lanes
-from raysearch.search.ray_cluster import connect
 
-pytestmark = pytest.mark.ray
-
-TASK = "toy/grammar"
-
-
-def toy_study(**changes: object) -> raysearch.Study:
-    """Trials of about two seconds on one core, some of which learn the grammar."""
-    raw = {
-        "tasks": [TASK],
-        "model": "scratch:2x64",
-        "space": {"BSZ": {"choice": [32, 64]}, "LR": {"log": [5e-4, 2e-3]}},
-        "fixed": {"EPOCH": 3, "max_length": 32, "evaluations": 2},
-        "search": {"trials": 4, "stop_early": {"at": [0.5], "keep": 0.5}},
-        "confirm": {"top": 1, "seeds": [11, 12]},
-    } | changes
-    return raysearch.parse(raw, name="toy")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _ray() -> Iterator[None]:
-    """One Ray for all of them: a run uses the one that is there and leaves it as it was."""
-    with connect(None):
-        yield
-
-
-@pytest.fixture(autouse=True)
-def _nothing_left(_ray: None) -> Iterator[None]:
-    """After a run, however it ended, every core is free for the next."""
-    yield
-    deadline = time.monotonic() + 60
-    while ray.available_resources().get("CPU") != ray.cluster_resources()["CPU"]:
-        assert time.monotonic() < deadline, ray.util.placement_group_table()
-        time.sleep(0.2)
-
-
-@pytest.fixture(scope="module")
-def done(tmp_path_factory: pytest.TempPathFactory) -> raysearch.Run:
-    return raysearch.run(toy_study(), storage=tmp_path_factory.mktemp("runs"))
+pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("free_cores")]
 
 
 def test_a_run_holds_exactly_the_planned_trials(done: raysearch.Run) -> None:

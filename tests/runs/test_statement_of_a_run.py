@@ -7,34 +7,13 @@ import pytest
 import torch
 
 import raysearch
-from raysearch.search.ray_cluster import connect
 
 pytestmark = pytest.mark.ray
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    study = raysearch.parse(
-        {
-            "tasks": ["toy/grammar"],
-            "model": "scratch:2x64",
-            "space": {"BSZ": {"choice": [32, 64]}, "LR": {"log": [5e-4, 2e-3]}},
-            "fixed": {"EPOCH": 3, "max_length": 32, "evaluations": 2},
-            "search": {"trials": 3, "stop_early": {"at": [0.5], "keep": 0.5}},
-            "confirm": {"top": 1, "seeds": [11, 12]},
-            "published": [
-                {
-                    "row": "Made up",
-                    "source": "this test",
-                    "results": {"toy/grammar": {"scores": {"accuracy": 50.0}}},
-                }
-            ],
-            "deviations": ["The source has another grammar."],
-        },
-        name="toy",
-    )
-    with connect(None):
-        return raysearch.run(study, storage=tmp_path_factory.mktemp("runs")).folder
+@pytest.fixture
+def folder(done: raysearch.Run) -> Path:
+    return done.folder
 
 
 # Items of the NAACL 2021 reproducibility checklist -> what their answer must hold.
@@ -42,17 +21,17 @@ NAACL_2021 = {
     "description of the model": (1, r"We fine-tune scratch:2x64 with the recipe 'finetune'"),
     "link to code, with all dependencies": (2, r"raysearch \d.*requirements\.lock"),
     "computing infrastructure": (3, r"Trials ran on .+ CPU with \d+ cores, [\d.]+ GiB of RAM"),
-    "average run time": (4, r"A trial took \d+\.\d seconds on average; all 5 trials"),
+    "average run time": (4, r"A trial took \d+\.\d seconds on average; all 6 trials"),
     "number of parameters": (1, r"[\d,]+ parameters, [\d,]+ of them trained"),
     "validation score of each test score": (5, r"toy/grammar: dev accuracy \d"),
     "evaluation metrics and their code": (6, r"accuracy.*raysearch\.metrics of version"),
-    "number of training and evaluation runs": (7, r"5 models \(3 search, 2 confirm\), of which"),
+    "number of training and evaluation runs": (7, r"6 models \(4 search, 2 confirm\), of which"),
     "bounds of each hyperparameter": (8, r"LR: log-uniform from 5e-4 to 0\.002"),
     "the fixed ones too": (8, r"EPOCH = 3;.*weight_decay = "),
     "best configuration": (10, r"BSZ (32|64), LR [\d.e-]+, EPOCH 3"),
     "method of choosing": (9, r"TPE sampler.*50 % of their own schedules.*seeds 11, 12"),
     "criterion of choosing": (9, r"best evaluation on accuracy of split 'dev'"),
-    "summary statistics": (11, r"n = 3, mean [\d.]+, sd [\d.]+, quartiles"),
+    "summary statistics": (11, r"n = 4, mean [\d.]+, sd [\d.]+, quartiles"),
     "expected validation performance": (11, r"expected best score of so many trials: 1 "),
     "results with their spread": (12, r"median of 2 seeds, sd [\d.]+; 95 % interval [\d.]+ to"),
     "examples and label distribution": (13, r"train: 3,000 examples.*singular 1,500 \(50.0 %\)"),

@@ -36,7 +36,8 @@ class Watcher(session.NullProgress):
 @pytest.fixture
 def cluster() -> Iterator[Cluster]:
     """A head without cores and without a lane."""
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
+    head = {"num_cpus": 0, "include_dashboard": False}
+    cluster = Cluster(initialize_head=True, head_node_args=head)
     yield cluster
     cluster.shutdown()
 

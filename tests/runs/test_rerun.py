@@ -11,10 +11,9 @@ from raysearch.preflight import Lanes
 from raysearch.results.pack import pack
 from raysearch.run_folder import read_journal
 from raysearch.search import run, run_study
-from raysearch.search.ray_cluster import connect
 from raysearch.verification import verify
 
-pytestmark = pytest.mark.ray
+pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("free_cores")]
 
 LONE = {"space": {}, "fixed": STUDY["fixed"] | {"LR": 1e-3}}  # no search: the confirmation alone
 
@@ -27,11 +26,10 @@ def test_the_winner_of_a_pack_is_trained_again_bit_for_bit(tmp_path, monkeypatch
 
     monkeypatch.setattr(run_study, "provenance", known_cpu)
     options = {"data": write_data(tmp_path / "data"), "lanes": Lanes(count=1)}
-    with connect(None, cpus=1):
-        done = run(study.parse(STUDY | LONE), storage=tmp_path / "runs", **options)
-        pack(done.folder, tmp_path / "run.zip")
-        shutil.rmtree(done.folder)
-        result = verify(tmp_path / "run.zip", to=tmp_path / "to", **options)
+    done = run(study.parse(STUDY | LONE), storage=tmp_path / "runs", **options)
+    pack(done.folder, tmp_path / "run.zip")
+    shutil.rmtree(done.folder)
+    result = verify(tmp_path / "run.zip", to=tmp_path / "to", **options)
     assert result.holds, list(result.lines())
     assert result.standards[RTE]["standard"] == "bit for bit"
     winners = [check for check in result.checks if check.what == "winners"]
