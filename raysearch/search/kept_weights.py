@@ -29,6 +29,7 @@ from ..storage import (
     mark,
     move,
     owner,
+    remove_file,
     remove_known,
     remove_owned,
     remove_unfinished,
@@ -38,6 +39,7 @@ from . import samplers
 from .samplers import OptunaStudy
 
 FOLDER = "weights"  # in a task's folder; it has a folder for each trial that may become the best
+CHECKPOINTS = "checkpoints"  # in the run folder; it has a file for each trial that trains for long
 
 
 class KeptWeights:
@@ -98,8 +100,8 @@ class KeptWeights:
     def tidy(self) -> int:
         """Remove what a session has left that was killed, or that kept every trial's weights.
 
-        That is weights that are not needed, those of trials without an end, which run again, and
-        what is half written or half removed.
+        That is weights that are not needed, those of trials without an end, which run again, what
+        is half written or half removed, and checkpoints of ended trials.
 
         Returns:
             The number of folders of weights that were removed.
@@ -115,6 +117,8 @@ class KeptWeights:
             for path in _folders(parent):
                 if path.name not in kept and remove_owned(path, run_of(self.folder)):
                     count += 1
+        for record in self.records.ends:
+            remove_checkpoint(self.folder, record)
         return count
 
     def _needed(self, task: str, new: Record | None = None) -> set[str]:
@@ -160,6 +164,16 @@ def weights_folder(folder: Path, record: Record) -> Path:
 def run_of(folder: Path) -> str:
     """Return the id of a run, which marks what the run has made; nothing else is removed."""
     return owner(folder) or mark(folder)
+
+
+def remove_checkpoint(folder: Path, record: Record) -> None:
+    """Remove the checkpoint of an ended trial: workers leave it if the trial was stopped or failed.
+
+    Raises:
+        InputError: a symbolic link leads out of the run folder.
+        OSError: it cannot be removed.
+    """
+    remove_file(file_inside(folder, CHECKPOINTS, f"{record.id}.pt"))
 
 
 def has_leftover_weights(folder: Path, study: Study) -> bool:
@@ -220,8 +234,8 @@ def remove_unneeded_weights(
         except OSError as error:
             note(f"{path}: not written: {error.strerror or error}")
     checkpoints = [f"{record.id}.pt" for record in records.trials.values()]
-    remove_unfinished(inside(folder, "checkpoints"), set(checkpoints))
-    remove_known(inside(folder, "checkpoints"), checkpoints)
+    remove_unfinished(inside(folder, CHECKPOINTS), set(checkpoints))
+    remove_known(inside(folder, CHECKPOINTS), checkpoints)
 
 
 def _names(task: str) -> tuple[str, str]:

@@ -241,16 +241,18 @@ class Session:
             self.curves.end(record)
             self._note_error(record)
             self._record_facts(record)
-            self._remove_losers(record.task)
+            self._remove_unneeded(record)
         elif record.reports:
             self.curves.report(record)
         self.view.change(record)
 
-    def _remove_losers(self, task: str) -> None:
+    def _remove_unneeded(self, record: Record) -> None:
+        """Remove what the end of a trial has made useless: its checkpoint, weights of losers."""
         try:
-            self.queue.weights.remove_losers(task)
+            self.queue.weights.remove_losers(record.task)
+            kept_weights.remove_checkpoint(self.folder, record)
         except OSError as error:  # the run goes on; they are removed at its end
-            self.view.note(f"{task}: weights not removed: {error}")
+            self.view.note(f"{record.task}: weights or a checkpoint not removed: {error}")
 
     def _record_facts(self, record: Record) -> None:
         """Add what preparation and workers have found out to the provenance, if it is new.

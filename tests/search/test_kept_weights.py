@@ -91,7 +91,7 @@ class ToyRun:
     def sets(self):
         """Return the folders of weights, also half-written and half-removed ones."""
         weights = self.folder / SLUG / "weights"
-        return [path for path in weights.iterdir()] if weights.is_dir() else []
+        return list(weights.iterdir()) if weights.is_dir() else []
 
     def session(self, journal):
         """Return a new session, as `Session.__init__` makes it."""
@@ -125,8 +125,10 @@ class ToyRun:
         journal = Journal(self.folder)
         try:
             session = self.session(journal)
-            adapter = TuneAdapter(session.queue, self, session.preparation, lambda: LANES,
-                                  session._on_change, session._keep_model, lambda: None)  # fmt: skip
+            callbacks = session._on_change, session._keep_model, lambda: None
+            adapter = TuneAdapter(
+                session.queue, self, session.preparation, lambda: LANES, *callbacks
+            )
             order, count = random.Random(self.salt), 0
             while True:
                 while isinstance(adapter.suggest(str(count := count + 1)), dict):
@@ -371,7 +373,27 @@ def test_weights_that_cannot_be_removed_are_told_and_the_run_goes_on(begin, monk
         patched.setattr(kept_weights, "remove_owned", refuse)
         with pytest.raises(PermissionError):
             run.run()
-    assert any("weights not removed: [Errno 13] Permission denied" in note for note in run.notes)
+    assert any("checkpoint not removed: [Errno 13] Permission denied" in note for note in run.notes)
+
+
+def test_the_checkpoint_of_a_trial_goes_with_its_end_and_when_a_run_goes_on(begin):
+    run = begin(toy_study(trials=4), salt=3)
+    run.outcome = lambda record: ("failed", 0.0)
+    folder = run.folder / "checkpoints"
+    folder.mkdir()
+    with records_of(run) as journal:
+        session = run.session(journal)
+        adapter = TuneAdapter(session.queue, run, session.preparation, lambda: 2,
+                              session._on_change, session._keep_model, lambda: None)  # fmt: skip
+        for name in "ab":
+            (folder / f"{adapter.suggest(name)['request'].trial}.pt").write_text("checkpoint")
+        first, second = (adapter.running[name].id for name in "ab")
+        run.end_trial(session, adapter, "a")
+        assert [path.name for path in folder.iterdir()] == [f"{second}.pt"]
+    (folder / f"{first}.pt").write_text("of an earlier version")
+    with records_of(run) as journal:
+        run.session(journal)
+        assert [path.name for path in folder.iterdir()] == [f"{second}.pt"]
 
 
 def test_a_wanted_model_that_was_lost_runs_again_and_an_unwanted_one_does_not(begin):

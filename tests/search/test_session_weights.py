@@ -61,7 +61,7 @@ def drive(session):
             model = TrainedModel(weights={"of": f"seed {record.seed}"}, predictions=PREDICTIONS)
             session._keep_model(record, model)
         session.queue.end(record, "finished")
-        session._remove_losers(record.task)
+        session._remove_unneeded(record)
 
 
 @pytest.mark.slow
