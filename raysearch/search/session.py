@@ -107,7 +107,8 @@ class Session:
         """Remove the weights that an earlier session has left and that are not needed."""
         try:
             if count := self.queue.weights.tidy():
-                self.view.note(f"weights removed that cannot become the best: {count:,} trials'")
+                folders = "a folder" if count == 1 else f"{count:,} folders"
+                self.view.note(f"removed {folders} of weights that cannot become the best")
         except OSError as error:  # the run goes on; they are removed at its end
             self.view.note(f"weights of an earlier session not removed: {error}")
 
@@ -251,7 +252,7 @@ class Session:
         try:
             self.queue.weights.remove_losers(record.task)
             kept_weights.remove_checkpoint(self.folder, record)
-        except OSError as error:  # the run goes on; they are removed at its end
+        except (OSError, InputError) as error:  # the run goes on; they are removed at its end
             self.view.note(f"{record.task}: weights or a checkpoint not removed: {error}")
 
     def _record_facts(self, record: Record) -> None:

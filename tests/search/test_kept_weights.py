@@ -359,7 +359,8 @@ def test_a_run_folder_that_kept_every_trial_is_cleaned_when_it_goes_on(begin, co
     assert left == {*needed, "mine", f".weights.{'a' * 32}.writing"}
     assert 1 <= len(needed) <= bound(searched) - 1
     (note,) = again.notes
-    assert note == f"weights removed that cannot become the best: {count - len(needed)} trials'"
+    removed = count - len(needed)
+    assert note == f"removed {removed} folders of weights that cannot become the best"
     journal.close()
     again.run()
     with records_of(again) as records:
@@ -378,7 +379,7 @@ def test_what_was_fetched_by_halves_is_no_result_and_goes(begin):
     again = begin(run.study, again=run, salt=3)
     again.run()
     assert again.best == before
-    assert again.notes == ["weights removed that cannot become the best: 1 trials'"]
+    assert again.notes == ["removed a folder of weights that cannot become the best"]
     assert not place.parent.exists()
 
 
@@ -413,6 +414,20 @@ def test_the_checkpoint_of_a_trial_goes_with_its_end_and_when_a_run_goes_on(begi
     with records_of(run) as journal:
         run.session(journal)
         assert [path.name for path in folder.iterdir()] == [f"{second}.pt"]
+
+
+def test_a_link_in_the_place_of_checkpoints_is_told_and_its_target_stays(begin):
+    run = begin(toy_study(trials=2), salt=3)
+    target = run.folder / "elsewhere"
+    target.mkdir()
+    (run.folder / "checkpoints").symlink_to(target)
+    with records_of(run) as journal:
+        session = run.session(journal)
+        record = session.queue.next()
+        (target / f"{record.id}.pt").write_text("mine\n")
+        session._remove_unneeded(record)
+    assert any("checkpoints" in note and "symbolic link" in note for note in run.notes)
+    assert (target / f"{record.id}.pt").is_file()
 
 
 def test_a_wanted_model_that_was_lost_runs_again_and_an_unwanted_one_does_not(begin):
