@@ -13,6 +13,7 @@ from transformers import AutoConfig
 
 from .. import __version__
 from ..recipes import Hyperparameters
+from ..storage import mark
 from .auto_models import ARCHITECTURES
 from .folder_writing import staged_model_folder
 from .pretrained import Pretrained
@@ -25,6 +26,7 @@ def save_model(
     weights: dict[str, np.ndarray],
     hyper: Hyperparameters | None = None,
     trial: Mapping[str, Any] | None = None,
+    run: str | None = None,
 ) -> None:
     """Write a transformers folder atomically, replacing one that exists.
 
@@ -35,6 +37,7 @@ def save_model(
         hyper: the hyperparameters of the training. They may shape the model, and are recorded in
             the folder together with the task. None: nothing is recorded.
         trial: further facts of the training to record, see TrainingRecord.
+        run: id of the run that the folder belongs to, see `storage.mark`; None for no run.
     """
     settings = {**pretrained.config, **(hyper or Hyperparameters()).config_overrides()}
     settings.pop("auto_map", None)  # set by models of a hub; their own code was not run in training
@@ -56,6 +59,8 @@ def save_model(
     with staged_model_folder(folder, config, weights, replace=True) as staged:
         for name, content in files.items():
             (staged / name).write_bytes(content)
+        if run is not None:
+            mark(staged, run)
 
 
 def _limit_length(files: dict[str, bytes], max_length: int) -> tuple[dict[str, bytes], int | None]:

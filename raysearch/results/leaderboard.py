@@ -6,7 +6,7 @@ weights are kept.
 
 import math
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -16,7 +16,7 @@ from ..run_folder import Phase, Record, Records
 from ..run_folder.outcomes import counts
 from ..run_folder.report import is_gap
 from ..run_folder.trial_records import Session
-from ..study import TaskStudy
+from ..study import Configuration, TaskStudy
 from .confirmation import (
     Plan,
     configuration_key,
@@ -143,14 +143,58 @@ def confirmation_trials(task: TaskStudy, records: Records) -> list[Record]:
     They have the study's seeds: the run may also hold trials with seeds that an earlier version of
     the study had. A winner that was chosen with other seeds is alone.
     """
-    trials, plan = _printed_trials(task, records), confirmation(task, records)
-    competing = {configuration_key(point) for point in plan.competing}
-    if plan.choice is not None:
-        return [record for record in trials if trial_key(record)[0] in competing]
-    if task.published_setting is not None:  # also if an earlier session has trained it
-        other = configuration_key(task.published_setting.configuration)
-        return [r for r in trials if trial_key(r)[0] in competing or trial_key(r)[0] != other]
-    return trials
+    plan = confirmation(task, records)
+    competing = _keys(plan.competing)
+    apart = _keys_apart(task) - competing
+    return [
+        record
+        for record in _printed_trials(task, records)
+        if (key := trial_key(record)[0]) in competing or (plan.choice is None and key not in apart)
+    ]
+
+
+def trial_rank(task: TaskStudy, record: Record) -> tuple[bool, float, int]:
+    """Return the key that sorts trials of the search as `leaderboard` does, the best first."""
+    return record.status == "degenerate", -(counted_score(task, record) or 0.0), record.number
+
+
+def contenders(
+    task: TaskStudy, records: Records, keys: set[str], *, settled: bool = True
+) -> set[str]:
+    """Return the confirmed configurations that lead or may come to lead, judged by ended trials.
+
+    Args:
+        task: the task.
+        records: its trials.
+        keys: the configurations to choose from, see `configuration_key`.
+        settled: of those that only an earlier session planned, return the best one alone; else
+            every one that competes.
+
+    Returns:
+        Their keys: of a task that is complete the winner, else at most as many as are confirmed,
+        and one of an earlier session.
+    """
+    if is_complete(task, records):
+        return keys & _keys(ranked.configuration for ranked in leaderboard(task, records)[:1])
+    plan = confirmation(task, records)
+    if (choice := plan.choice) is not None:
+        return keys & _keys(plan.competing if choice.is_over else choice.candidates)
+    planned = keys & _keys(plan.competing)
+    others = keys - planned - _keys_apart(task)
+    if others and settled:
+        order = [configuration_key(r.configuration) for r in leaderboard(task, records)]
+        others = set([key for key in order if key in others][:1])
+    return planned | others
+
+
+def _keys(configurations: Iterable[Configuration]) -> set[str]:
+    return {configuration_key(configuration) for configuration in configurations}
+
+
+def _keys_apart(task: TaskStudy) -> set[str]:
+    """Return the key of the published setting, which competes only if the search finds it too."""
+    published = task.published_setting
+    return set() if published is None else {configuration_key(published.configuration)}
 
 
 def configurations_to_confirm(task: TaskStudy, records: Records) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""The weights of trials that a run keeps, and what it removes at its end.
+"""The weights of trials that a run keeps, and what it removes of them.
 
 It is apart because it needs neither Ray nor torch: a run that was killed in its last moments is
 tidied without them.
@@ -8,26 +8,148 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from .. import tasks
-from ..results.leaderboard import is_complete, leaderboard
+from ..results.confirmation import configuration_key
+from ..results.leaderboard import (
+    contenders,
+    counted_score,
+    is_complete,
+    leaderboard,
+    trial_rank,
+)
 from ..results.model_card import trial_of
 from ..run_folder import Record, Records
+from ..run_folder.outcomes import has_model
 from ..storage import (
     clear_place,
     file_inside,
     folder_inside,
     inside,
+    is_id,
     kind_of,
     mark,
     move,
     owner,
+    remove_file,
     remove_known,
     remove_owned,
+    remove_unfinished,
 )
 from ..study import Study, TaskStudy
 from . import samplers
 from .samplers import OptunaStudy
 
 FOLDER = "weights"  # in a task's folder; it has a folder for each trial that may become the best
+CHECKPOINTS = "checkpoints"  # in the run folder; it has a file for each trial that trains for long
+
+
+class KeptWeights:
+    """The weights of a run's trials on the disk: of those that may become the best, of no others.
+
+    Without confirmation seeds that is one trial of each task, with them one of each configuration
+    that is confirmed. All follows from the records of ended trials. Weights are written before the
+    end of their trial is recorded, and others are removed after it: there is one folder more in
+    between, and a process that is killed at any time loses none that are needed.
+
+    Args:
+        folder: the run folder.
+        study: what is searched.
+        records: its trials, which change as they run.
+
+    Raises:
+        InputError: a symbolic link leads out of the run folder.
+    """
+
+    def __init__(self, folder: Path, study: Study, records: Records) -> None:
+        self.folder, self.study, self.records = folder, study, records
+        # Task -> ids of the trials whose weights are kept. The disk is read once.
+        over = {record.id for record in records.ends}
+        self._kept = {task: over & _complete_sets(folder, task) for task in study.tasks}
+        self._leaders: dict[str, Record] = {}  # of each task's search
+        self._read_ends = 0
+
+    def may_win(self, record: Record) -> bool:
+        """Return whether a trial may become its task's best, judged by the ended trials.
+
+        Args:
+            record: the trial as it is once its end is recorded.
+        """
+        return record.id in self._needed(record.task, record)
+
+    def place(self, record: Record) -> Path:
+        """Return where to write a trial's weights; its parent exists."""
+        folder_inside(self.folder, tasks.get(record.task).slug, FOLDER)
+        return weights_folder(self.folder, record)
+
+    def add(self, record: Record) -> None:
+        """Count a trial's weights as kept, after they were written; its end follows at once."""
+        self._kept[record.task].add(record.id)
+
+    def remove_losers(self, task: str) -> None:
+        """Remove the weights that are not needed any more, after the end of a trial.
+
+        Raises:
+            OSError: they cannot be removed.
+        """
+        kept = self._kept[task]
+        if not kept:
+            return
+        for identity in kept - self._needed(task):
+            kept.discard(identity)
+            remove_owned(inside(self.folder, *_names(task), identity), run_of(self.folder))
+
+    def tidy(self) -> int:
+        """Remove what a session has left that was killed, or that kept every trial's weights.
+
+        That is weights that are not needed, those of trials without an end, which run again, what
+        is half written or half removed, and checkpoints of ended trials.
+
+        Returns:
+            The number of folders of weights that were removed.
+
+        Raises:
+            OSError: they cannot be removed.
+        """
+        count = 0
+        for task, kept in self._kept.items():
+            parent = inside(self.folder, *_names(task))
+            remove_unfinished(parent, self.records.trials)
+            kept &= self._needed(task)
+            for path in _folders(parent):
+                if path.name not in kept and remove_owned(path, run_of(self.folder)):
+                    count += 1
+        for record in self.records.ends:
+            remove_checkpoint(self.folder, record)
+        return count
+
+    def _needed(self, task: str, new: Record | None = None) -> set[str]:
+        """Return the ids of the trials whose weights are needed, of those that are kept.
+
+        Args:
+            task: the task.
+            new: a trial whose weights can be kept too, as it is once its end is recorded.
+        """
+        facts = self.study.resolve(task)
+        if not self.study.confirm.seeds:
+            rivals = [r for r in (self._leader(task), new) if r is not None and r.phase == "search"]
+            return {min(rivals, key=lambda r: trial_rank(facts, r)).id} if rivals else set()
+        kept = [self.records.trials[identity] for identity in self._kept[task]]
+        best: dict[str, Record] = {}
+        for record in kept if new is None else [*kept, new]:
+            if record.phase == "confirm" and record.seed in self.study.confirm.seeds:
+                key = configuration_key(record.configuration)
+                best[key] = max(record, best.get(key, record), key=lambda r: _rank(facts, r))
+        competing = contenders(facts, self.records, set(best), settled=new is None)
+        return {record.id for key, record in best.items() if key in competing}
+
+    def _leader(self, task: str) -> Record | None:
+        """Return the best trial of a task's search; each end is looked at once."""
+        for record in self.records.ends[self._read_ends :]:
+            if record.phase == "search" and has_model(record.status) and record.score is not None:
+                facts, leader = self.study.resolve(record.task), self._leaders.get(record.task)
+                if leader is None or trial_rank(facts, record) < trial_rank(facts, leader):
+                    self._leaders[record.task] = record
+        self._read_ends = len(self.records.ends)
+        return self._leaders.get(task)
 
 
 def weights_folder(folder: Path, record: Record) -> Path:
@@ -36,12 +158,7 @@ def weights_folder(folder: Path, record: Record) -> Path:
     Raises:
         InputError: a symbolic link leads out of the run folder.
     """
-    return inside(folder, tasks.get(record.task).slug, FOLDER, record.id)
-
-
-def kept_trials(folder: Path, records: Records, task: str) -> list[Record]:
-    """Return the ended trials of a task whose weights are kept."""
-    return [r for r in records.of(task) if r.is_over and weights_folder(folder, r).is_dir()]
+    return inside(folder, *_names(record.task), record.id)
 
 
 def run_of(folder: Path) -> str:
@@ -49,13 +166,22 @@ def run_of(folder: Path) -> str:
     return owner(folder) or mark(folder)
 
 
+def remove_checkpoint(folder: Path, record: Record) -> None:
+    """Remove the checkpoint of an ended trial: workers leave it if the trial was stopped or failed.
+
+    Raises:
+        InputError: a symbolic link leads out of the run folder.
+        OSError: it cannot be removed.
+    """
+    remove_file(file_inside(folder, CHECKPOINTS, f"{record.id}.pt"))
+
+
 def has_leftover_weights(folder: Path, study: Study) -> bool:
     """Return whether weights of trials are left in a run folder.
 
     They are if the run was killed between its last trial and its end.
     """
-    slugs = [tasks.get(name).slug for name in study.tasks]
-    return any(kind_of(inside(folder, slug, FOLDER)) is not None for slug in slugs)
+    return any(kind_of(inside(folder, *_names(task))) is not None for task in study.tasks)
 
 
 def remove_unneeded_weights(
@@ -85,7 +211,7 @@ def remove_unneeded_weights(
         slug = tasks.get(name).slug
         folder_inside(folder, slug)
         leaders = leaderboard(study.resolve(name), records)
-        identities = {record.id for record in kept_trials(folder, records, name)}
+        identities = _complete_sets(folder, name)
         winners = leaders[0].trials if leaders else ()
         if winners and not identities & {record.id for record in winners}:
             _note_missing_weights(folder, study.resolve(name), records, winners, note)
@@ -95,9 +221,12 @@ def remove_unneeded_weights(
                 if kind_of(best) is not None and (aside := clear_place(best, run)):
                     note(f"{best}: not made by this run, kept as {aside.name}")
                 move(weights_folder(folder, record), best)
-        for record in records.of(name):
-            remove_owned(weights_folder(folder, record), run)
-        remove_known(inside(folder, slug, FOLDER), ())
+        parent = inside(folder, slug, FOLDER)
+        for path in _folders(parent):
+            remove_owned(path, run)
+        remove_unfinished(parent, records.trials)
+        remove_unfinished(parent.parent, {"best"})
+        remove_known(parent, ())
         path = file_inside(folder, slug, "study.db")
         try:
             trials = records.of(name, "search")
@@ -105,7 +234,36 @@ def remove_unneeded_weights(
         except OSError as error:
             note(f"{path}: not written: {error.strerror or error}")
     checkpoints = [f"{record.id}.pt" for record in records.trials.values()]
-    remove_known(inside(folder, "checkpoints"), checkpoints)
+    remove_unfinished(inside(folder, CHECKPOINTS), set(checkpoints))
+    remove_known(inside(folder, CHECKPOINTS), checkpoints)
+
+
+def _names(task: str) -> tuple[str, str]:
+    """Return the names of the folders that lead to a task's weights, in a run folder."""
+    return tasks.get(task).slug, FOLDER
+
+
+def _folders(parent: Path) -> Sequence[Path]:
+    """Return the folders of trials in a task's folder of weights."""
+    if kind_of(parent) != "a folder":
+        return ()
+    return [path for path in parent.iterdir() if is_id(path.name) and kind_of(path) == "a folder"]
+
+
+def _complete_sets(folder: Path, task: str) -> set[str]:
+    """Return the ids of the trials whose weights are whole: config.json is copied last."""
+    folders = _folders(inside(folder, *_names(task)))
+    return {path.name for path in folders if kind_of(path / "config.json") == "a file"}
+
+
+def _rank(task: TaskStudy, record: Record) -> tuple[float, int]:
+    """Return the key by which the best trial of one configuration is the highest.
+
+    Of equal scores the trial that began first wins, whichever ends first: a rerun keeps the same.
+    """
+    score = counted_score(task, record)
+    assert score is not None, "weights of a trial without scores"
+    return score, -record.number
 
 
 def _note_missing_weights(

@@ -47,7 +47,7 @@ INTERVAL = 20.0  # seconds between copies of files that change without the journ
 POLL = 0.5  # seconds between looks at the journal
 PATIENCE = 60.0  # seconds for which a store is waited for at the end
 PROBE = ".raysearch-probe"
-_LAST = ("config.json", MARKER)  # of a folder of weights; without them no reader takes it
+CONFIG = "config.json"  # of a folder of weights; without it no reader takes the folder
 
 
 class RemoteSync:
@@ -76,7 +76,8 @@ class RemoteSync:
         self._record = self.folder.with_name(f"{self.folder.name}.uri")
         self._refuse_other_uri()
         self.note: Callable[[str], None] = lambda line: None
-        self._copied: dict[str, tuple[int, int]] = {}
+        # Name -> stamp of the local file that was copied; None of one that was there before.
+        self._copied: dict[str, tuple[int, int] | None] = {}
         self._stop, self._away = threading.Event(), False
         self._small, self._large, self._noting = (threading.Lock() for _ in range(3))
         self._threads = [
@@ -138,6 +139,9 @@ class RemoteSync:
             list(pool.map(self._download, wanted))
         if remote is not None:  # last: with a journal here, the local files are taken as complete
             write_atomically(file_inside(self.folder, JOURNAL_NAME), remote)
+        # All of these are here now: of what is missing later, the remote file is deleted.
+        self._copied = dict.fromkeys(name for name in names if name != PROBE)
+        self._copied |= {name: _stamp(self.folder / name) for name in wanted}
         return self.folder
 
     def __enter__(self) -> Self:
@@ -169,30 +173,32 @@ class RemoteSync:
     def copy(self) -> None:
         """Copy what has changed since the last copy, and delete remotely what was removed locally.
 
+        Weights are listed before the journal is copied: what was removed by then was removed after
+        an end that the copied journal has.
+
         Nothing is done while there is no local journal: the folder was moved or removed, and the
         remote files may be all that is left.
 
         Raises:
             OSError: a file cannot be copied.
         """
-        self._copy_small()
         with self._large:
+            present = self._present(large=True)
+            self._copy_small()
             if kind_of(self.folder / JOURNAL_NAME) != "a file":
                 return
-            present = self._present(large=True)
             gone = {name for name in list(self._copied) if _is_large(name)} - set(present)
-            self._delete(gone)
             changed = self._changed(present)
-            folders = {name.rpartition("/")[0] for name in changed}
-            marks = {f"{folder}/{name}" for folder in folders for name in _LAST}
-            self._delete(marks & set(self._copied))  # incomplete until its last file is back
-            changed |= {name: present[name] for name in marks & set(present)}
-            for name in sorted(changed, key=lambda name: (name in marks, name)):
+            # No reader takes a folder whose files change or go, until its last file is back.
+            configs = {f"{name.rpartition('/')[0]}/{CONFIG}" for name in {*gone, *changed}}
+            self._delete(gone | configs & set(self._copied))
+            changed |= {name: present[name] for name in configs & set(present)}
+            for name in sorted(changed, key=_upload_order):
                 self._upload_changed(name, present[name])
 
     def withdraw(self) -> None:
         """Delete what was copied, as the run never began."""
-        with self._small, self._large:
+        with self._large, self._small:
             self._delete(set(self._copied))
 
     def _copy_small(self) -> None:
@@ -224,8 +230,8 @@ class RemoteSync:
             self._copied[name] = stamp
 
     def _delete(self, names: Iterable[str]) -> None:
-        """Delete remote files: of weights the files first without which no reader takes them."""
-        for name in sorted(names, key=lambda name: name.rpartition("/")[2] not in _LAST):
+        """Delete remote files, in the order opposite to that in which they are copied."""
+        for name in sorted(names, key=_upload_order, reverse=True):
             if self._file(name).type == fs.FileType.File:
                 self._system.delete_file(f"{self._root}/{name}")
             del self._copied[name]
@@ -353,6 +359,16 @@ def _is_large(name: str) -> bool:
     return name.endswith(WEIGHTS) or bool({"best", "weights", "checkpoints"} & set(parts))
 
 
+def _upload_order(name: str) -> tuple[int, str]:
+    """Return the key that sorts the files of a folder of weights as they are copied.
+
+    The marker is the first: what is incomplete can be told as this run's and removed. Without the
+    last one, the configuration, no reader takes the folder.
+    """
+    last = name.rpartition("/")[2]
+    return (last == CONFIG) - (last == MARKER), name
+
+
 def _stamp(path: Path) -> tuple[int, int] | None:
     """Return the size and the time of the last change of a file; None if there is none."""
     try:
@@ -368,8 +384,9 @@ def _complete_lines(journal: bytes) -> bytes:
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    """Yield the files of a folder, without links and without files that are being written."""
-    for parent, _, names in os.walk(folder):  # enters no links
+    """Yield the files of a folder, without links and without what is being written or removed."""
+    for parent, folders, names in os.walk(folder):  # enters no links
+        folders[:] = [name for name in folders if not name.endswith(".writing")]
         for path in (Path(parent, name) for name in names if not name.endswith(".writing")):
             if kind_of(path) == "a file":
                 yield path

@@ -24,10 +24,10 @@ from ..models import save_model
 from ..preflight import Lanes
 from ..preflight.resources import count_lanes
 from ..results import TensorBoardWriter
-from ..results.leaderboard import counted_score, is_complete
+from ..results.leaderboard import is_complete
 from ..run_folder import Journal, Record, dev_predictions
 from ..run_folder.opening import PROVENANCE
-from ..storage import file_inside, folder_inside, mark, remove_owned, write_atomically
+from ..storage import file_inside, folder_inside, write_atomically
 from ..study import Study
 from ..workers.broker_link import BrokerLink
 from ..workers.lane import Lane
@@ -101,6 +101,16 @@ class Session:
         self.curves = TensorBoardWriter(folder, study)
         for text in journal.notes:
             self.view.note(text)
+        self._remove_leftovers()
+
+    def _remove_leftovers(self) -> None:
+        """Remove the weights that an earlier session has left and that are not needed."""
+        try:
+            if count := self.queue.weights.tidy():
+                folders = "a folder" if count == 1 else f"{count:,} folders"
+                self.view.note(f"removed {folders} of weights that cannot become the best")
+        except OSError as error:  # the run goes on; they are removed at its end
+            self.view.note(f"weights of an earlier session not removed: {error}")
 
     def run(self) -> bool:
         """Run the trials that are left, and return whether the session was interrupted.
@@ -232,9 +242,18 @@ class Session:
             self.curves.end(record)
             self._note_error(record)
             self._record_facts(record)
+            self._remove_unneeded(record)
         elif record.reports:
             self.curves.report(record)
         self.view.change(record)
+
+    def _remove_unneeded(self, record: Record) -> None:
+        """Remove what the end of a trial has made useless: its checkpoint, weights of losers."""
+        try:
+            self.queue.weights.remove_losers(record.task)
+            kept_weights.remove_checkpoint(self.folder, record)
+        except (OSError, InputError) as error:  # the run goes on; they are removed at its end
+            self.view.note(f"{record.task}: weights or a checkpoint not removed: {error}")
 
     def _record_facts(self, record: Record) -> None:
         """Add what preparation and workers have found out to the provenance, if it is new.
@@ -270,10 +289,9 @@ class Session:
                 write_atomically(path, text + b"\n")
 
     def _keep_model(self, record: Record, model: TrainedModel) -> None:
-        """Keep what is needed of an ended trial: dev predictions, weights that may be the best.
+        """Keep what is needed of a trial that ends: dev predictions, weights that may be the best.
 
-        A teacher's weights go to the store. Others are written to the run folder, unless a trial of
-        the same configuration did better on dev; the weights of those that did worse are removed.
+        A teacher's weights go to the store, others to the run folder.
         """
         weights = model.weights
         if record.phase == "teach":
@@ -284,30 +302,18 @@ class Session:
             dev_predictions.write(self.folder, record, model.predictions)
         if weights is None:
             return
-        rivals = [
-            r
-            for r in kept_weights.kept_trials(self.folder, self.journal, record.task)
-            if r.status != "failed" and r.configuration == record.configuration
-        ]
-        metric = self.study.resolve(record.task).selection_metric
-        counted = record.evaluation(self.study.search.select, metric)
+        task, kept = self.study.resolve(record.task), self.queue.weights
+        counted = record.evaluation(self.study.search.select, task.selection_metric)
         assert counted is not None, "weights of a trial without scores"
-        score = counted.scores[metric]
-        # Of equal scores the trial that began first wins, whichever ends first: a rerun keeps the
-        # same weights.
-        ranks = ((counted_score(self.study.resolve(r.task), r), -r.number) for r in rivals)
-        if any(rank > (score, -record.number) for rank in ranks):
-            return
-        hyper = self.study.resolve(record.task).hyperparameters(record.configuration)
-        names = tasks.get(record.task).slug, kept_weights.FOLDER
-        folder_inside(self.folder, *names)
-        pretrained = self.preparation.pretrained(record.task)
-        trial = self._trial(record, counted.scores)
-        save_model(self._weights(record), pretrained, weights, hyper, trial)
-        run = kept_weights.run_of(self.folder)
-        mark(self._weights(record), run)
-        for rival in rivals:
-            remove_owned(self._weights(rival), run)
+        save_model(
+            kept.place(record),
+            self.preparation.pretrained(record.task),
+            weights,
+            task.hyperparameters(record.configuration),
+            self._trial(record, counted.scores),
+            run=kept_weights.run_of(self.folder),
+        )
+        kept.add(record)
 
     def _trial(self, record: Record, scores: dict[str, float]) -> dict[str, Any]:
         """Return what a folder of weights says about its trial, see models' TrainingRecord."""
@@ -323,9 +329,6 @@ class Session:
             "status": record.reports[-1].status,
             "hold_out": self.study.search.hold_out,
         }
-
-    def _weights(self, record: Record) -> Path:
-        return kept_weights.weights_folder(self.folder, record)
 
     def tidy(self) -> None:
         """Move the winner's weights to best/, remove the others, and write Optuna's studies."""

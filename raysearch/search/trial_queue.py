@@ -5,7 +5,7 @@ not empty.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import Enum
 from typing import Any
 
@@ -25,6 +25,7 @@ from ..run_folder.report import Report
 from ..run_folder.trial_identity import TrialOrigin, refuse_others
 from ..study import Study
 from ..workers.messages import TrialRequest
+from .kept_weights import KeptWeights
 from .proposals import Proposals
 from .samplers import OptunaStudy
 from .session_clock import SessionClock
@@ -78,6 +79,7 @@ class TrialQueue:
     Attributes:
         live: ids of the trials that run.
         rule: stops trials of the search early; None if the study stops none.
+        weights: what is kept in the run folder of the trials' weights.
 
     Raises:
         InputError: the journal's trials belong to another study, data or model.
@@ -94,6 +96,7 @@ class TrialQueue:
         refuse_others(study.name, study, journal, TrialOrigin(content=content))
         opening.refuse_misfits(journal.folder, study, journal, resumed=True)
         self.study, self.journal, self.store = study, journal, store or TeacherStore()
+        self.weights = KeptWeights(journal.folder, study, journal)
         self.clock = SessionClock()
         self.proposals = Proposals(study, journal, content, devices, self.clock)
         halving = study.search.stop_early
@@ -215,15 +218,24 @@ class TrialQueue:
         """Return the number of trials of each phase, as far as it is known now."""
         return leaderboard.planned_trials(self.study.resolve(task), self.journal)
 
-    def wants_weights(self, record: Record) -> bool:
+    def wants_weights(self, record: Record, status: Outcome | None = None) -> bool:
         """Return whether a trial's weights are a teacher's, or may become the task's best.
 
         A trial that only chooses the winner never has the printed scores.
+
+        Args:
+            record: the trial.
+            status: how it ends; None before its end. Weights that are wanted at the end were wanted
+                before.
         """
         confirm = self.study.confirm
-        if record.phase == "confirm":
-            return record.seed not in confirm.choose
-        return record.phase == "teach" or not confirm.seeds
+        if record.phase == "teach":
+            return True
+        if record.seed in confirm.choose if record.phase == "confirm" else confirm.seeds:
+            return False
+        if status is None:
+            return True
+        return self.weights.may_win(replace(record, **vars(self.outcome(record, status))))
 
     def wants_predictions(self, record: Record) -> bool:
         """Return whether a trial's dev predictions are kept."""

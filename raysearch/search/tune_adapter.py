@@ -180,14 +180,17 @@ class TuneAdapter:
             self.on_change(record)
 
     def _end(self, record: Record, event: TrialEnd) -> None:
-        """End a trial after what it leaves is kept; if that was lost, the trial runs again."""
-        is_kept = self.queue.wants_weights(record) or self.queue.wants_predictions(record)
-        if is_kept and has_model(event.status):
-            if (model := self.broker.pop_model(record.id)) is None:
+        """End a trial after what is needed of it is kept; if that was lost, it runs again."""
+        predictions = self.queue.wants_predictions(record)
+        if has_model(event.status) and (predictions or self.queue.wants_weights(record)):
+            weights = self.queue.wants_weights(record, event.status)
+            model = self.broker.pop_model(record.id, weights)
+            if model is None and (weights or predictions):
                 self._requeue_excused(record)
                 return
             try:
-                self.on_model(record, model)
+                if model is not None:
+                    self.on_model(record, model)
             except (OSError, RaysearchError) as error:
                 self.error = error
                 return

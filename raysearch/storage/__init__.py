@@ -3,7 +3,14 @@
 It is apart so that one place decides which of a user's files a run may touch.
 """
 
-from .atomic import empty_file, replaced, staged_file, staged_folder, write_atomically
+from .atomic import (
+    empty_file,
+    remove_unfinished,
+    replaced,
+    staged_file,
+    staged_folder,
+    write_atomically,
+)
 from .file_names import component_problem, is_id, name_problem
 from .ownership import MARKER, clear_place, mark, owner, remove_owned, run_named_in
 from .paths import all_inside, file_inside, folder_inside, free_name, inside, kind_of
@@ -49,6 +56,7 @@ __all__ = [
     "remove_owned",
     "remove_stale",
     "remove_tree",
+    "remove_unfinished",
     "replaced",
     "run_named_in",
     "staged_file",

@@ -4,14 +4,19 @@ It is apart from `removal` because everything here creates content.
 """
 
 import os
+import re
 import stat
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from .removal import remove_tree, take_place
+from .paths import kind_of
+from .removal import remove_file, remove_tree, take_place
+
+# The names of `unfinished_name`, and of what `take_place` replaces.
+_UNFINISHED = re.compile(r"\.(.+)\.(?:[0-9a-f]{32}\.writing|replaced)")
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
@@ -88,7 +93,7 @@ def staged_file(path: Path) -> Iterator[Path]:
         OSError: the folder cannot be created.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    staged = path.with_name(f".{path.name[:100]}.{uuid.uuid4().hex}.writing")
+    staged = unfinished_name(path)
     try:
         yield staged
     finally:
@@ -108,7 +113,7 @@ def staged_folder(folder: Path, *, replace: bool = False) -> Iterator[Path]:
         OSError: it cannot be written, or exists and is not to be replaced.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
-    staged = folder.with_name(f".{folder.name[:100]}.{uuid.uuid4().hex}.writing")
+    staged = unfinished_name(folder)
     staged.mkdir()
     try:
         yield staged
@@ -119,6 +124,25 @@ def staged_folder(folder: Path, *, replace: bool = False) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             remove_tree(staged)
+
+
+def unfinished_name(path: Path) -> Path:
+    """Return a new path beside another one, for what is half written or half removed."""
+    return path.with_name(f".{path.name[:100]}.{uuid.uuid4().hex}.writing")
+
+
+def remove_unfinished(folder: Path, names: Container[str]) -> None:
+    """Remove what killed processes have left half written, half replaced or half removed.
+
+    Args:
+        folder: where they wrote; it may be missing.
+        names: of the files and folders that they wrote. What is left of others stays.
+    """
+    if kind_of(folder) != "a folder":
+        return
+    for path in list(folder.iterdir()):
+        if (match := _UNFINISHED.fullmatch(path.name)) and match[1] in names:
+            remove_tree(path) if kind_of(path) == "a folder" else remove_file(path)
 
 
 def _umask() -> int:

@@ -10,9 +10,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from ..errors import InputError
-from .atomic import write_atomically
+from .atomic import unfinished_name, write_atomically
 from .paths import kind_of
-from .removal import keep_aside, remove_tree
+from .removal import keep_aside, move, remove_tree
 from .untrusted_files import open_regular, parse_json
 
 MARKER = ".raysearch"
@@ -55,11 +55,15 @@ def run_named_in(content: bytes) -> str | None:
 def remove_owned(folder: Path, run: str) -> bool:
     """Remove a folder if it has the run's marker.
 
+    It is renamed first: after a crash it is whole, or `remove_unfinished` removes the rest.
+
     Returns:
         True if nothing exists at the path any more.
     """
     if kind_of(folder) == "a folder" and owner(folder) == run:
-        remove_tree(folder)
+        aside = unfinished_name(folder)
+        move(folder, aside)
+        remove_tree(aside)
     return kind_of(folder) is None
 
 

@@ -23,7 +23,6 @@ from .messages import (
     LaneLost,
     NodeLost,
     Phase,
-    TrainedModel,
     TrialEnd,
     TrialRequest,
     WorkerHung,
@@ -51,7 +50,7 @@ class TrialBroker:
         self._lanes: dict[str, LaneState] = {}
         self._data: dict[str, dict[str, Any]] = {}
         self._data_published = asyncio.Event()
-        self._models: dict[str, list[ObjectRef[TrainedModel]]] = {}
+        self._models: dict[str, list[ObjectRef[Any]]] = {}
         self._teachers: dict[str, list[ObjectRef[Any]]] = {}
         self._registered = 0
         self._facts: dict[str, dict[str, Any]] = {"machines": {}, "parameters": {}}
@@ -278,12 +277,12 @@ class TrialBroker:
             state.progress for state in self._lanes.values() if state.request and state.progress
         ]
 
-    def put_model(self, trial: str, model: list[ObjectRef[TrainedModel]]) -> None:
-        """Keep the model of an ended trial until the driver fetches it."""
+    def put_model(self, trial: str, model: list[ObjectRef[Any]]) -> None:
+        """Keep the dev predictions and the weights of an ended trial until the driver asks."""
         self._models[trial] = model
 
-    def pop_model(self, trial: str) -> list[ObjectRef[TrainedModel]] | None:
-        """Return the model that a trial left and forget it; None if it left none."""
+    def pop_model(self, trial: str) -> list[ObjectRef[Any]] | None:
+        """Return what a trial left and forget it; None if it left nothing."""
         return self._models.pop(trial, None)
 
     def publish_teachers(self, teachers: dict[str, list[ObjectRef[Any]]]) -> None:

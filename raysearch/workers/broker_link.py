@@ -77,13 +77,23 @@ class BrokerLink:
         facts: dict[str, dict[str, Any]] = self._call("recorded_facts")
         return facts
 
-    def pop_model(self, trial: str) -> TrainedModel | None:
-        """Return the model that a trial left; None if it was lost with a process or a node."""
+    def pop_model(self, trial: str, weights: bool) -> TrainedModel | None:
+        """Return what a trial left; None if it was lost with a process or a node.
+
+        Args:
+            trial: id of the trial.
+            weights: whether its weights are fetched too; if not, they stay on their node, which
+                frees them.
+        """
         references = self._call("pop_model", trial)
+        if not references:
+            return None
         try:
-            return ray.get(references[0]) if references else None
+            predictions = ray.get(references[0])
+            fetched = ray.get(references[1]) if weights else None
         except ray.exceptions.ObjectLostError:
             return None
+        return TrainedModel(weights=fetched, predictions=predictions)
 
     def forget_dead_lanes(self, trial: str | None) -> set[int]:
         """Drop dead lanes, see `TrialBroker.forget_dead_lanes`; those of a dead broker as well."""

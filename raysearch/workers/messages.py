@@ -175,7 +175,7 @@ class NodeLost:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainedModel:
-    """What a trial leaves if its weights or dev predictions are needed, in Ray's object store.
+    """What the driver fetches of an ended trial from Ray's object store.
 
     Attributes:
         weights: parameter or buffer name -> float32 array, of the evaluation that counts; None if

@@ -37,7 +37,6 @@ from .messages import (
     AttemptProgress,
     Decision,
     Phase,
-    TrainedModel,
     TrialEnd,
     TrialReport,
     TrialRequest,
@@ -240,8 +239,8 @@ class Worker:
                 weights = trainer.best[1]
             elif request.keep_weights:
                 weights = export_weights(trainer.model)
-            model = TrainedModel(weights=weights, predictions=trainer.predictions)
-            self._answer(self.broker.put_model.remote(request.trial, [ray.put(model)]))
+            left = [ray.put(trainer.predictions), ray.put(weights)]  # fetched one by one
+            self._answer(self.broker.put_model.remote(request.trial, left))
         self._call_broker("report", request.serial, end)
         with suppress(OSError):  # a checkpoint that stays is ignored, or removed at the run's end
             remove_file(self._checkpoint_path(request))

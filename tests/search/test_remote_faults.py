@@ -7,6 +7,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import fs
 
+from raysearch import storage
 from raysearch.errors import InputError
 from raysearch.search import remote_sync
 from raysearch.search.new_run import RunLocation
@@ -206,3 +207,91 @@ def test_a_reader_never_takes_half_a_folder_of_weights(store):
     sync.copy()
     assert store.calls[0] == ("delete", "toy-grammar/best/config.json")
     assert len(store.calls) == 3
+
+
+def weights_of(folder: Path, trial: str) -> Path:
+    """Write the weights of a trial as a run does."""
+    place = folder / "toy-grammar" / "weights" / trial
+    place.mkdir(parents=True)
+    for name in ("config.json", "model.safetensors"):
+        (place / name).write_text(f"{name} of {trial}")
+    storage.mark(place)
+    return place
+
+
+def remote_weights(store) -> set[str]:
+    """Return the files of weights in the store, as TRIAL/NAME."""
+    return {"/".join(name.split("/")[-2:]) for name in store.objects if "/weights/" in name}
+
+
+ALL = {".raysearch", "config.json", "model.safetensors"}
+
+
+def test_weights_that_go_locally_go_in_the_store_in_an_order_that_tells_incomplete_ones(store):
+    sync = RemoteSync(URI)
+    write(sync.folder, "one")
+    place = weights_of(sync.folder, "a1")
+    sync.copy()
+    parent = "toy-grammar/weights/a1"
+    marker, model, config = (
+        f"{parent}/{name}" for name in (".raysearch", "model.safetensors", "config.json")
+    )
+    assert store.calls[1:] == [("write", marker), ("write", model), ("write", config)]
+    store.calls.clear()
+    storage.remove_tree(place)
+    sync.copy()
+    assert store.calls == [("delete", config), ("delete", model), ("delete", marker)]
+
+
+def test_what_is_half_written_or_half_removed_is_not_in_the_store(store):
+    sync = RemoteSync(URI)
+    write(sync.folder, "one")
+    place = weights_of(sync.folder, "a1")
+    sync.copy()
+    place.rename(place.with_name(f".a1.{'0' * 32}.writing"))
+    weights_of(sync.folder, "b2")
+    sync.copy()
+    assert remote_weights(store) == {f"b2/{name}" for name in ALL}
+    (sync.folder / "toy-grammar" / "weights" / "b2" / "model.safetensors").unlink()
+    store.calls.clear()
+    sync.copy()  # a folder that loses files while it is listed
+    assert store.calls[0] == ("delete", "toy-grammar/weights/b2/config.json")
+
+
+def test_the_journal_that_says_why_weights_went_is_in_the_store_before_they_go(store, monkeypatch):
+    sync = RemoteSync(URI)
+    write(sync.folder, "one")
+    place = weights_of(sync.folder, "a1")
+    sync.copy()
+    write(sync.folder, "one", "end of b2")
+    storage.remove_tree(place)
+    deleted = []
+    monkeypatch.setattr(sync, "_delete", lambda names: deleted.append((set(names), journal(store))))
+    sync.copy()
+    (_, with_weights) = deleted
+    assert with_weights == (
+        {f"toy-grammar/weights/a1/{n}" for n in ALL},
+        ["one", "end", "of", "b2"],
+    )
+
+
+def test_weights_that_a_killed_session_did_not_delete_in_the_store_go_with_the_next(store):
+    killed = RemoteSync(URI)
+    write(killed.folder, "one")
+    weights_of(killed.folder, "a1")
+    weights_of(killed.folder, "b2")
+    killed.copy()
+    del store.objects["bucket/runs/toy/toy-grammar/weights/b2/config.json"]  # half deleted
+    for name in ("a1", "b2"):
+        storage.remove_tree(killed.folder / "toy-grammar" / "weights" / name)
+    again = RemoteSync(URI)
+    again.fetch()
+    weights = again.folder / "toy-grammar" / "weights"
+    assert {path.name for path in (weights / "b2").iterdir()} == ALL - {"config.json"}
+    store.calls.clear()
+    again.copy()  # what was fetched is not sent again
+    assert [call for call in store.calls if "weights" in call[1]] == []
+    for name in ("a1", "b2"):
+        storage.remove_tree(weights / name)
+    again.copy()
+    assert remote_weights(store) == set()

@@ -41,9 +41,11 @@ def session(tmp_path, monkeypatch):
     made.view = NullProgress(made.queue, lambda: 1)
     made.view.note = made.notes.append
 
-    def save(place, pretrained, weights, hyper, trial):
+    def save(place, pretrained, weights, hyper, trial, run):
         place.mkdir(parents=True)
         (place / "model").write_text(weights["of"])
+        (place / "config.json").write_text("{}")
+        storage.mark(place, run)
 
     monkeypatch.setattr(sessions, "save_model", save)
     return made
@@ -55,10 +57,11 @@ def drive(session):
         begin_attempt(session.queue, record, steps=4, evaluations=[4], rungs={})
         scores = {"dev.accuracy": 0.5 + record.seed / 100}
         report(session.queue, record, 4, scores, "finished", steps=4)
-        if session.queue.wants_weights(record):
+        if session.queue.wants_weights(record, "finished"):
             model = TrainedModel(weights={"of": f"seed {record.seed}"}, predictions=PREDICTIONS)
             session._keep_model(record, model)
         session.queue.end(record, "finished")
+        session._remove_unneeded(record)
 
 
 @pytest.mark.slow

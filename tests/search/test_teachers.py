@@ -467,7 +467,7 @@ class ToyLink:
     def __init__(self, weights):
         self.left, self.lent = weights, {}
 
-    def pop_model(self, trial):
+    def pop_model(self, trial, weights):
         return self.left and TrainedModel(weights=self.left, predictions=b"")
 
     def publish_teachers(self, teachers):

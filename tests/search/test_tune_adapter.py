@@ -162,7 +162,7 @@ class ToyLink:
     def __init__(self, model=None):
         self.model = model
 
-    def pop_model(self, trial):
+    def pop_model(self, trial, weights):
         return self.model
 
     def forget_dead_lanes(self, trial):

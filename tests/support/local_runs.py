@@ -13,7 +13,7 @@ from raysearch.search import data_preparation
 from raysearch.search.session import NullProgress, Session
 from raysearch.search.trial_queue import QueueState, TrialQueue
 from raysearch.workers import worker as workers
-from raysearch.workers.messages import Decision, TrialReport
+from raysearch.workers.messages import Decision, TrainedModel, TrialReport
 from raysearch.workers.worker import Worker
 
 
@@ -55,7 +55,8 @@ class ToyBroker:
         return self.decisions.pop(0) if self.decisions else Decision.CONTINUE
 
     def on_put_model(self, trial, model):
-        self.models[trial] = model[0]
+        predictions, weights = model
+        self.models[trial] = TrainedModel(weights=weights, predictions=predictions)
 
 
 def without_ray(monkeypatch):
@@ -118,5 +119,7 @@ def _train(session, record, data):
         else:
             assert message.error is None, message.error
             if record.id in broker.models:
-                session._keep_model(record, broker.models[record.id])
+                model = broker.models[record.id]
+                weights = model.weights if queue.wants_weights(record, message.status) else None
+                session._keep_model(record, replace(model, weights=weights))
             queue.end(record, message.status)

@@ -8,6 +8,7 @@ from ray.exceptions import ObjectLostError, RayActorError
 from raysearch.workers import broker_link
 from raysearch.workers.broker import TrialBroker
 from raysearch.workers.broker_link import BrokerLink
+from raysearch.workers.messages import TrainedModel
 
 DATA = {"splits": {}}
 
@@ -98,15 +99,21 @@ def test_a_broker_that_does_not_come_back_is_an_error(link, monkeypatch):
 
 def test_a_model_that_was_lost_with_its_node_is_none(link, monkeypatch):
     link.link.running_attempts()
-    link.actor.broker.put_model("a", ["reference"])
-    link.actor.broker.put_model("b", ["reference"])
+    for trial in "abc":
+        link.actor.broker.put_model(trial, [f"predictions of {trial}", "lost"])
+    fetched = []
 
     def get(call):
-        if call == "reference":
+        if call == "lost":
             raise ObjectLostError("00", None, "")
+        if isinstance(call, str):
+            fetched.append(call)
+            return b"x"
         return link.actor.get(call)
 
     monkeypatch.setattr(broker_link.ray, "get", get)
-    assert link.link.pop_model("a") is None
+    assert link.link.pop_model("a", True) is None
+    assert link.link.pop_model("b", False) == TrainedModel(weights=None, predictions=b"x")
+    assert fetched == ["predictions of a", "predictions of b"]
     link.actor.kill()
-    assert link.link.pop_model("b") is None
+    assert link.link.pop_model("c", False) is None
