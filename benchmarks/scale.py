@@ -16,6 +16,7 @@ import random
 import resource
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -69,16 +70,16 @@ class SimulatedSession(sessions.Session):
 
 
 class SimulatedBroker:
-    """What the adapter and the session ask a broker for."""
+    """What the adapter and the session ask of a link to a broker."""
 
-    def __getattr__(self, name: str) -> SimpleNamespace:
-        """Return a method that can be called as one of an actor."""
+    def __getattr__(self, name: str) -> Callable[..., object]:
+        """Return a method of the link."""
         answers = {
-            "pop_model": [TrainedModel(weights={}, predictions=b"")],
-            "running_attempts": [],
+            "pop_model": TrainedModel(weights={}, predictions=b""),
+            "running_attempts": (),
             "recorded_facts": {},
         }
-        return SimpleNamespace(remote=lambda *_: answers.get(name))
+        return lambda *_: answers.get(name)
 
 
 def main() -> None:
@@ -107,7 +108,7 @@ def simulate(folder: Path, options: argparse.Namespace) -> None:
     storage.write_atomically(folder / "provenance.json", json.dumps(facts))
     immediate = SimpleNamespace(get=lambda value: value, put=lambda value: value)
     sessions.ray = tune_adapter.ray = immediate
-    sessions.save_model = save_nothing
+    sessions.save_model, sessions.cluster_nodes = save_nothing, list
     sessions.add_facts = lambda folder, facts: None
     journal = Journal(folder)
     session = SimulatedSession(folder, study, journal, options.lanes)
