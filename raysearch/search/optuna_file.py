@@ -104,6 +104,6 @@ def _rows(number: int, trial: FrozenTrial) -> Iterator[tuple[type[Any], dict[str
         for name, attribute in attributes.items():
             yield table, {**key, "key": name, "value_json": json.dumps(attribute)}
     for step, score in trial.intermediate_values.items():
-        value, kind = reports.intermediate_value_to_stored_repr(score)
-        stored = {"intermediate_value": value, "intermediate_value_type": kind}
-        yield reports, {**key, "step": step, **stored}
+        stored, kept_kind = reports.intermediate_value_to_stored_repr(score)
+        shown = {"intermediate_value": stored, "intermediate_value_type": kept_kind}
+        yield reports, {**key, "step": step, **shown}

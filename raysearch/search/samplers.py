@@ -159,8 +159,9 @@ class OptunaStudy:
     def _ask(self) -> optuna.Trial:
         """Return Optuna's next trial."""
         sampler, before = self._sampler(), self.study.sampler
-        if isinstance(sampler, TPESampler | CmaEsSampler):
-            # It finds out what all trials searched: it need not ask each of them again.
+        learners = TPESampler | CmaEsSampler
+        if isinstance(sampler, learners) and isinstance(before, learners):
+            # Of the trials that have ended it knows what they searched; a new one asks them all.
             sampler._search_space = before._search_space
         self.study.sampler = sampler
         self._count += 1
