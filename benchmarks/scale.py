@@ -1,10 +1,12 @@
 """CPU milliseconds of the driver per trial, of studies with thousands of trials of no work.
 
     python benchmarks/scale.py [--sampler random] [--trials 5000] [--lanes 16] [--weights]
+    python benchmarks/scale.py --ray --trials 600
 
 Nothing is trained and Ray is not started: simulated lanes give reports to what Session gives them
-to, the adapter with queue, journal, samplers, progress display and TensorBoard files. `--profile
-FILE` keeps cProfile's statistics, and `--journal` prints a hash of the journal without its times,
+to, the adapter with queue, journal, samplers, progress display and TensorBoard files. With `--ray`
+the lanes are actors of a Ray that Tune drives, and each trial sleeps for a second. `--profile FILE`
+keeps cProfile's statistics, and `--journal` prints a hash of the journal without its times,
 to compare two versions.
 """
 
@@ -16,14 +18,18 @@ import random
 import resource
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+
+import ray
+from ray import tune
 
 from raysearch import __version__, results, storage
 from raysearch import study as studies
 from raysearch.cli.progress import ProgressDisplay
 from raysearch.results import TensorBoardWriter
-from raysearch.run_folder import Journal
+from raysearch.run_folder import Journal, Record
 from raysearch.run_folder.events import Plan
 from raysearch.run_folder.report import Report
 from raysearch.search import session as sessions
@@ -35,6 +41,7 @@ from raysearch.workers.messages import (
     TrainedModel,
     TrialEnd,
     TrialReport,
+    TrialRequest,
 )
 
 TASK = "toy/grammar"
@@ -50,6 +57,7 @@ GRID = {
     "EPOCH": {"choice": list(range(1, 11))},
     "weight_decay": {"choice": [n / 100 for n in range(10)]},
 }
+SECONDS = 1.0  # that a trial sleeps with --ray
 STEPS, EVALUATIONS = 100, (25, 50, 100)
 WINDOWS = (100, 500, 1000, 2000, 5000)
 WIDTH = 50  # trials of a window on each side
@@ -67,18 +75,46 @@ class SimulatedSession(sessions.Session):
         self._broker = SimulatedBroker()
         self._recorded, self._recorded_lanes = {}, set()
 
+    def _workers(self, scratch: str) -> dict:
+        """Return nothing: a sleeping lane has no workers."""
+        return {}
+
 
 class SimulatedBroker:
-    """What the adapter and the session ask a broker for."""
+    """What the adapter and the session ask of a link to a broker."""
 
-    def __getattr__(self, name: str) -> SimpleNamespace:
-        """Return a method that can be called as one of an actor."""
+    def __getattr__(self, name: str) -> Callable[..., object]:
+        """Return a method of the link."""
         answers = {
-            "pop_model": [TrainedModel(weights={}, predictions=b"")],
-            "running_attempts": [],
+            "pop_model": TrainedModel(weights={}, predictions=b""),
+            "running_attempts": (),
             "recorded_facts": {},
         }
-        return SimpleNamespace(remote=lambda *_: answers.get(name))
+        return lambda *_: answers.get(name)
+
+
+class SleepingLane(tune.Trainable):
+    """A lane whose trials sleep for SECONDS and report once; nothing is trained."""
+
+    def setup(self, config: dict, broker: object = None, workers: object = None) -> None:
+        """Take the first trial."""
+        self.reset_config(config)
+
+    def reset_config(self, new_config: dict) -> bool:
+        """Take the next trial."""
+        request = new_config["request"]
+        self.events = None if request is None else lane_events(request, (STEPS,))
+        return True
+
+    def step(self) -> dict:
+        """Return the next event of the trial."""
+        if self.events is None:
+            time.sleep(0.2)
+            return {"event": LaneIdle()}
+        event = next(self.events)
+        if isinstance(event, TrialReport):
+            time.sleep(SECONDS)
+        return {"event": event, "done": isinstance(event, TrialEnd)}
 
 
 def main() -> None:
@@ -89,6 +125,7 @@ def main() -> None:
     parser.add_argument("--lanes", type=int, default=16)
     parser.add_argument("--weights", action="store_true", help="trials leave weights")
     parser.add_argument("--stop-early", action="store_true", help="with successive halving")
+    parser.add_argument("--ray", action="store_true", help="trials of a second over a real Ray")
     parser.add_argument("--journal", action="store_true", help="print a hash of the journal")
     parser.add_argument("--profile", help="file for cProfile's statistics of the trials")
     parser.add_argument("--profile-export", help="the same of what follows the last trial")
@@ -105,14 +142,12 @@ def simulate(folder: Path, options: argparse.Namespace) -> None:
     facts = {"data": "data", "content": {TASK: "x"}, "raysearch": __version__}
     facts["study"] = studies.as_mapping(study)
     storage.write_atomically(folder / "provenance.json", json.dumps(facts))
-    immediate = SimpleNamespace(get=lambda value: value, put=lambda value: value)
-    sessions.ray = tune_adapter.ray = immediate
-    sessions.save_model = save_nothing
+    sessions.save_model, sessions.cluster_nodes = save_nothing, list
     sessions.add_facts = lambda folder, facts: None
     journal = Journal(folder)
     session = SimulatedSession(folder, study, journal, options.lanes)
-    costs = measured(options.profile, lambda: drive(session, options.lanes))
-    print_windows(costs)
+    work = drive_ray if options.ray else drive
+    print_windows(measured(options.profile, lambda: work(session, options.lanes)))
     weights = folder / "toy-grammar" / "weights"
     kept = [path.name for path in weights.iterdir()] if weights.is_dir() else []
     print(f"weights kept before the end: {len(kept)}")
@@ -121,6 +156,9 @@ def simulate(folder: Path, options: argparse.Namespace) -> None:
     measured(options.profile_export, lambda: finish(session))
     wall, cpu = time.perf_counter() - started, time.process_time() - cpu
     print(f"after the last trial: {wall:.1f} s, {cpu:.1f} s of CPU")
+    print(f"report.html {(folder / 'report.html').stat().st_size / 1e6:.1f} MB")
+    if options.ray:
+        print_seconds(session.journal, options.lanes)
     if options.journal:
         print(f"journal {journal_hash(folder)}")
         print(f"tables {hashlib.sha256((folder / 'table.csv').read_bytes()).hexdigest()[:16]}")
@@ -152,9 +190,9 @@ def save_nothing(place: Path, *_: object, run: str) -> None:
     storage.mark(place, run)
 
 
-def drive(session: SimulatedSession, lanes: int) -> list[float]:
-    """Run all trials on simulated lanes, and return the CPU seconds after each one's end."""
-    adapter = tune_adapter.TuneAdapter(
+def make_adapter(session: SimulatedSession, lanes: int) -> tune_adapter.TuneAdapter:
+    """Return what connects the session's trials and Tune's."""
+    return tune_adapter.TuneAdapter(
         session.queue,
         session._broker,
         session.preparation,
@@ -163,6 +201,30 @@ def drive(session: SimulatedSession, lanes: int) -> list[float]:
         session._keep_model,
         session.view.refresh,
     )
+
+
+def drive_ray(session: SimulatedSession, lanes: int) -> list[float]:
+    """Run all trials over a real Ray, and return the CPU seconds after each one's end."""
+    costs: list[float] = []
+
+    def on_change(record: Record) -> None:
+        change(record)
+        if record.is_over:
+            costs.append(time.process_time() - started)
+
+    change, session._on_change = session._on_change, on_change
+    sessions.Lane = SleepingLane
+    ray.init(address="local", include_dashboard=False, log_to_driver=False)
+    started = time.process_time()
+    with tempfile.TemporaryDirectory() as scratch:
+        session._tune(make_adapter(session, lanes), None, scratch)
+    ray.shutdown()
+    return costs
+
+
+def drive(session: SimulatedSession, lanes: int) -> list[float]:
+    """Run all trials on simulated lanes, and return the CPU seconds after each one's end."""
+    adapter = make_adapter(session, lanes)
     started, costs = time.process_time(), []
     active: dict[str, object] = {}
     serial = 0
@@ -173,7 +235,7 @@ def drive(session: SimulatedSession, lanes: int) -> list[float]:
             if not isinstance(suggested, dict):
                 break
             request = suggested["request"]
-            active[f"tune{serial}"] = None if request is None else lane_events(session, request)
+            active[f"tune{serial}"] = None if request is None else lane_events(request)
         if not active:
             return costs
         for tune_id, events in list(active.items()):
@@ -191,14 +253,14 @@ def drive(session: SimulatedSession, lanes: int) -> list[float]:
             adapter.on_time()
 
 
-def lane_events(session: SimulatedSession, request: object):
+def lane_events(request: TrialRequest, evaluations: tuple[int, ...] = EVALUATIONS):
     """Yield what a lane would send of a trial; its scores follow from its id."""
     drawn = random.Random(request.trial)
     quality = drawn.random()
     rungs = {str(fraction): round(STEPS * fraction) for fraction in request.rungs}
-    plan = Plan(steps=STEPS, evaluations=EVALUATIONS, rungs=rungs)
+    plan = Plan(steps=STEPS, evaluations=evaluations, rungs=rungs)
     spent = 0.0
-    for step in EVALUATIONS:
+    for step in evaluations:
         spent += 0.5
         status = "finished" if step == STEPS else "running"
         score = round(quality * (0.5 + step / (2 * STEPS)), 2)
@@ -241,6 +303,15 @@ def print_windows(costs: list[float]) -> None:
         if last > first:
             cost = 1000 * (costs[last] - costs[first]) / (last - first)
             print(f"around trial {middle:>5}: {cost:7.1f} ms of CPU per trial")
+
+
+def print_seconds(journal: Journal, lanes: int) -> None:
+    """Print how long the trials took, from the first one's beginning to the last one's end."""
+    trials = journal.trials.values()
+    seconds = max(t.ended for t in trials) - min(t.began for t in trials) + SECONDS
+    floor = len(trials) * SECONDS / lanes
+    text = f"{len(trials)} trials in {seconds:.1f} s, at least {floor:.1f} s"
+    print(f"{text}: {seconds / floor:.3f} times")
 
 
 def journal_hash(folder: Path) -> str:

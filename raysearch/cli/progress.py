@@ -55,7 +55,6 @@ class ProgressDisplay:
     ) -> None:
         self.queue, self.lanes = queue, lanes
         self.console = console or Console(highlight=False, markup=False, emoji=False)
-        self._earlier = len(queue.journal.ends)
         self._durations: list[float] = []  # seconds of trials that have ended in this session
         self._announced_teachers: set[str] = set()
         self._last_shown = time.monotonic()
@@ -74,6 +73,7 @@ class ProgressDisplay:
     def change(self, record: Record) -> None:
         """Show a line if a trial has ended, or has a teacher that was not shown yet."""
         if record.is_over:
+            self._durations.append(record.seconds)
             self._print(self._end_line(record))
         elif record.teacher and record.teacher not in self._announced_teachers:
             self._announced_teachers.add(record.teacher)
@@ -198,8 +198,6 @@ class ProgressDisplay:
         ended, planned = self._counts()
         if ended >= planned:
             return "all trials done"
-        known = self._earlier + len(self._durations)
-        self._durations += [record.seconds for record in self.queue.journal.ends[known:]]
         durations = self._durations
         if not durations:  # those of running trials, from the part of the schedule that is done
             durations = [r.seconds / _progress(r) for r in unfinished if _progress(r)]

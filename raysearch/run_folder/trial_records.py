@@ -149,7 +149,6 @@ class Records:
         trials: trial id -> record.
         sessions: the sessions of the run in order.
         unfinished: trial id -> record of the trials that have not ended.
-        ends: the trials that have ended, in the order of their ends.
         notes: what was read but not understood or not used; each text once.
     """
 
@@ -158,7 +157,6 @@ class Records:
         self.sessions: list[Session] = []
         self.notes: list[str] = []
         self.unfinished: dict[str, Record] = {}
-        self.ends: list[Record] = []
         # Of each task, and of each of its phases (None: of all), what `of`, `ended` and `ranked`
         # return: a run asks for them with every trial, and they are kept instead of computed.
         self._begun: dict[tuple[str, Phase | None], list[Record]] = {}
@@ -218,7 +216,6 @@ class Records:
 
     def _count_end(self, record: Record) -> None:
         self.unfinished.pop(record.id, None)
-        self.ends.append(record)
         self._ended[record.task, record.phase] += 1
         self._ended_hours += record.device_hours
         if record.phase == "search" and has_model(record.status) and record.score is not None:
@@ -290,7 +287,10 @@ class Records:
         record.step = event.step
 
     def _on_spent(self, record: Record, event: SpentEvent) -> None:
+        before = record.device_hours
         record.seconds_by_attempt[event.attempt] = event.seconds
+        if record.is_over:
+            self._ended_hours += record.device_hours - before
         record.step = record.step if event.step is None else event.step
 
     def _on_end(self, record: Record, event: EndEvent) -> None:
@@ -314,6 +314,7 @@ class Records:
         record.teacher, record.teacher_seconds = event.teacher, event.seconds
 
     def _on_lost(self, record: Record, event: LostEvent) -> None:
+        # Undoes `_count_end`; a teacher is in no ranking, see `admit`.
         record.status, record.ended, record.lost_device_hours = "running", None, record.device_hours
         self.unfinished[record.id] = record
         self._ended[record.task, record.phase] -= 1

@@ -35,7 +35,7 @@ from ..storage import (
     remove_unfinished,
 )
 from ..study import Study, TaskStudy
-from . import samplers
+from . import optuna_file
 from .samplers import OptunaStudy
 
 FOLDER = "weights"  # in a task's folder; it has a folder for each trial that may become the best
@@ -230,7 +230,7 @@ def remove_unneeded_weights(
         path = file_inside(folder, slug, "study.db")
         try:
             trials = records.of(name, "search")
-            samplers.export(path, study.name, optuna_study(name), trials)
+            optuna_file.export(path, study.name, optuna_study(name), trials)
         except OSError as error:
             note(f"{path}: not written: {error.strerror or error}")
     checkpoints = [f"{record.id}.pt" for record in records.trials.values()]

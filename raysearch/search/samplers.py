@@ -4,24 +4,20 @@ It is apart from `proposals` because that knows the journal, and this knows Optu
 """
 
 import json
-import sqlite3
 import warnings
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import optuna
-from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from optuna.samplers import BaseSampler, CmaEsSampler, RandomSampler, TPESampler
 from optuna.trial import TrialState
-from sqlalchemy.pool import StaticPool
 
 from ..results.optuna_space import distribution, simple
 from ..run_folder import Record
 from ..run_folder.outcomes import TrialStatus
 from ..run_folder.sampler_state import GENERATION, STATE, plain_state
 from ..search_space import Choice, Space
-from ..storage import write_atomically
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
@@ -162,7 +158,12 @@ class OptunaStudy:
 
     def _ask(self) -> optuna.Trial:
         """Return Optuna's next trial."""
-        self.study.sampler = self._sampler()
+        sampler, before = self._sampler(), self.study.sampler
+        learners = TPESampler | CmaEsSampler
+        if isinstance(sampler, learners) and isinstance(before, learners):
+            # Of the trials that have ended it knows what they searched; a new one asks them all.
+            sampler._search_space = before._search_space
+        self.study.sampler = sampler
         self._count += 1
         return self.study.ask(self._distributions)
 
@@ -196,33 +197,3 @@ class OptunaStudy:
             choices = {json.dumps(simple(choice)): choice for choice in values}
             point[name] = choices.get(json.dumps(value), value)
         return point
-
-
-def export(path: Path, name: str, optuna_study: OptunaStudy, records: list[Record]) -> None:
-    """Write the ended trials as an Optuna study, for Optuna's own tools.
-
-    It is built in memory and then written at once: no path becomes part of a database URL, in which
-    `?` and `%` have a meaning, and on a full disk the old file stays.
-
-    Args:
-        path: of the database file.
-        name: of the study in it.
-        optuna_study: converts the records.
-        records: the trials of the search.
-
-    Raises:
-        OSError: the file cannot be written.
-    """
-    connection = sqlite3.connect(":memory:", check_same_thread=False)
-    options = {"creator": lambda: connection, "poolclass": StaticPool}
-    storage = optuna.storages.RDBStorage("sqlite://", engine_kwargs=options)
-    try:
-        study = optuna.create_study(study_name=name, storage=storage, direction="maximize")
-        study.add_trials([optuna_study.frozen(record) for record in records if record.is_over])
-        storage.remove_session()
-        content = connection.serialize()
-    finally:
-        storage.remove_session()
-        storage.engine.dispose()
-        connection.close()
-    write_atomically(path, content)

@@ -81,11 +81,11 @@ def test_a_log_has_a_line_of_progress_now_and_then_and_no_colours(queue, monkeyp
     now = [0.0]
     monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
     shown, written = log(queue)
-    toy_trial(queue)
+    shown.change(toy_trial(queue))
     for now[0] in (1.0, 29.0, 31.0, 40.0):
         shown.refresh()
     shown.close()
-    line, last = written.getvalue().splitlines()
+    _, line, last = written.getvalue().splitlines()
     assert line == last
     assert line == (
         "1/14 trials, 0 of 2 lanes busy, 0.050 device hours, about 10 min left,"
@@ -96,8 +96,8 @@ def test_a_log_has_a_line_of_progress_now_and_then_and_no_colours(queue, monkeyp
 
 def test_a_panel_shows_trials_the_best_lanes_time_left_and_device_hours(queue):
     shown, console = panel(queue, lanes=3)
-    toy_trial(queue, 0.7)
-    toy_trial(queue, 0.8)
+    shown.change(toy_trial(queue, 0.7))
+    shown.change(toy_trial(queue, 0.8))
     running = toy_trial(queue, 0.6, "running", seconds=30.0, steps=(50,))
     shown.change(running)
     shown.close()
@@ -151,7 +151,7 @@ def test_frames_are_drawn_a_few_times_a_second_and_by_nobody_else(queue, monkeyp
 )
 def test_time_left_is_told_in_the_unit_that_reads_best(queue, seconds, text):
     shown, written = log(queue)
-    toy_trial(queue, seconds=seconds)
+    shown.change(toy_trial(queue, seconds=seconds))
     shown.close()
     assert text in written.getvalue()
 
@@ -167,7 +167,7 @@ def test_before_a_trial_has_ended_the_time_left_is_unknown(queue):
 def test_a_resumed_run_counts_all_trials_and_times_only_its_own(queue):
     toy_trial(queue, seconds=9000.0)
     shown, written = log(queue)
-    toy_trial(queue, seconds=6.0)
+    shown.change(toy_trial(queue, seconds=6.0))
     shown.close()
     assert "2/14 trials" in written.getvalue()
     assert "about 36 s left" in written.getvalue()

@@ -4,6 +4,7 @@ import math
 import os
 import pickle
 
+import numpy as np
 import optuna
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
@@ -13,7 +14,7 @@ from support.run_folders import Script
 
 from raysearch.run_folder import read_journal
 from raysearch.run_folder.sampler_state import STATE, is_state
-from raysearch.search import samplers
+from raysearch.search import optuna_file
 from raysearch.search.cmaes_sampler import restored, state_of
 from raysearch.search.samplers import SAMPLERS, OptunaStudy, distribution
 from raysearch.search_space import Choice, IntRange, LogUniform, Uniform
@@ -56,6 +57,26 @@ def test_every_sampler_asks_for_points_of_the_space(name, recwarn):
         one.study.tell(trial, point["LR"])
         two.study.tell(trial.number, point["LR"])
     assert not recwarn.list
+
+
+@pytest.mark.parametrize("name", ["tpe", "random", "cmaes"])
+def test_what_samplers_share_from_trial_to_trial_does_not_change_their_proposals(name):
+    space = {n: d for n, d in SPACE.items() if n != "WARMUP" or name != "cmaes"}
+    known = OptunaStudy(space, name, 4, "dev.accuracy")
+    own = optuna.create_study(direction="maximize")
+    distributions = {n: distribution(d) for n, d in space.items()}
+    running = []
+    for number in range(60):
+        own.sampler = SAMPLERS[name](int(np.random.SeedSequence([4, number]).generate_state(1)[0]))
+        pair = known.ask()[1], own.ask(distributions)
+        assert pair[0].params == pair[1].params
+        running.append(pair)
+        if number % 4 == 3:  # others run on
+            score = pair[0].params["LR"] * 100
+            for study, trial in zip((known.study, own), running.pop(number % 3), strict=True):
+                state = (TrialState.PRUNED, TrialState.COMPLETE)[number % 8 == 3]
+                trial.report(score, 50)
+                study.tell(trial, score if state == TrialState.COMPLETE else None, state)
 
 
 def test_names_stand_for_optunas_samplers():
@@ -134,14 +155,24 @@ def test_what_cmaes_keeps_is_known_before_the_trial_ends(records):
     assert known.sampler_state(records[4]) == {"cma:generation": 0}
 
 
+def without_times(trial):
+    names = "number state values params distributions intermediate_values user_attrs system_attrs"
+    return {name: getattr(trial, name) for name in names.split()}
+
+
 @pytest.mark.slow
 def test_the_export_is_an_optuna_study_and_replaces_an_older_one(records, tmp_path):
     path = tmp_path / "study.db"
+    records[0].sampler = {"cma:generation": 3}
     for _ in range(2):
-        samplers.export(path, "toy", asker(), records)
+        optuna_file.export(path, "toy", asker(), records)
     study = optuna.load_study(study_name="toy", storage=f"sqlite:///{path}")
     assert [t.state for t in study.trials] == [state for state, *_ in EXPECTED[:4]]
     assert study.best_value == 0.8
+    own = optuna.create_study(direction="maximize")  # as Optuna's own method adds them
+    own.add_trials([asker().frozen(record) for record in records if record.is_over])
+    assert list(map(without_times, study.trials)) == list(map(without_times, own.trials))
+    assert all(t.datetime_start and t.datetime_complete for t in study.trials)
     facts = [trial.user_attrs for trial in study.trials]
     assert facts[1] == {"trial": "t1", "status": "stopped", "phase": "search"}
 
@@ -232,7 +263,7 @@ def test_a_pickled_state_in_a_journal_is_not_run_and_told(tmp_path):
     point, trial = again.ask()
     assert all(point[name] in dimension for name, dimension in RANGES.items())
     assert again.study.trials[trial.number].system_attrs["cma:generation"] == 1  # told anew
-    samplers.export(tmp_path / "study.db", "toy", again, records.of(RTE))
+    optuna_file.export(tmp_path / "study.db", "toy", again, records.of(RTE))
     assert not (tmp_path / "PWNED").exists()
     assert attack.encode() not in (tmp_path / "study.db").read_bytes()
 
@@ -258,7 +289,7 @@ def test_the_export_takes_any_folder_name_and_keeps_the_old_file_without_room(
     folder = tmp_path / "50 %20?a=b#c"
     folder.mkdir()
     path = folder / "study.db"
-    samplers.export(path, "toy", asker(), records)
+    optuna_file.export(path, "toy", asker(), records)
     assert [p.name for p in folder.iterdir()] == ["study.db"]
     content = path.read_bytes()
     assert content.startswith(b"SQLite format 3")
@@ -268,6 +299,6 @@ def test_the_export_takes_any_folder_name_and_keeps_the_old_file_without_room(
 
     monkeypatch.setattr("os.fsync", full)
     with pytest.raises(OSError, match="No space"):
-        samplers.export(path, "toy", asker(), records)
+        optuna_file.export(path, "toy", asker(), records)
     assert path.read_bytes() == content
     assert [p.name for p in folder.iterdir()] == ["study.db"]

@@ -12,7 +12,7 @@ from support.queues import begin_attempt, report
 from raysearch import storage, study
 from raysearch.errors import InputError, Problem, RaysearchError
 from raysearch.run_folder import Journal, dev_predictions
-from raysearch.search import run_study, samplers
+from raysearch.search import optuna_file, run_study
 from raysearch.search import session as sessions
 from raysearch.search.session import NullProgress, Session
 from raysearch.search.trial_queue import TrialQueue
@@ -153,7 +153,7 @@ def test_a_full_disk_at_the_end_keeps_the_weights_and_is_told(session, monkeypat
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(samplers, "export", full)
+    monkeypatch.setattr(optuna_file, "export", full)
     session.tidy()
     assert (session.folder / SLUG / "best" / "model").read_text() == "seed 12"
     assert any("No space left" in note for note in session.notes)
