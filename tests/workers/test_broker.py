@@ -150,7 +150,7 @@ def test_late_messages_of_an_older_request_change_nothing_and_are_told_to_stop()
         event.cancel()
         new, event = await begin(broker, request("b"))
         assert await broker.report(LANE, old.serial, REPORT) is Decision.STOP
-        assert not broker.heartbeat(LANE, old.serial, 99.0, 99, Phase.TRAINING)
+        assert broker.heartbeat(LANE, old.serial, 99.0, 99, Phase.TRAINING) is Decision.STOP
         broker.attempt_started(LANE, old.serial, progress("a", attempt=9))
         assert broker.running_attempts() == [progress("b")]
         await broker.report(LANE, new.serial, END)
@@ -161,7 +161,7 @@ def test_late_messages_of_an_older_request_change_nothing_and_are_told_to_stop()
 
 def test_messages_of_a_lane_that_is_not_known_are_told_to_stop():
     broker = started()
-    assert not broker.heartbeat("lane-2", 1, 1.0, 1, Phase.TRAINING)
+    assert broker.heartbeat("lane-2", 1, 1.0, 1, Phase.TRAINING) is Decision.STOP
     broker.close_lane("lane-2")
     assert run(broker.report("lane-2", 1, REPORT)) is Decision.STOP
 
@@ -246,7 +246,8 @@ def test_signs_of_life_keep_a_worker_from_counting_as_hung(clock):
         taken, event = await begin(broker)
         for step in range(1, 6):
             clock.now += 20.0
-            assert broker.heartbeat(LANE, taken.serial, 20.0 * step, step, Phase.TRAINING)
+            seen = broker.heartbeat(LANE, taken.serial, 20.0 * step, step, Phase.TRAINING)
+            assert seen is Decision.CONTINUE
             await asyncio.sleep(POLLS)
         assert not event.done()
         (attempt,) = broker.running_attempts()

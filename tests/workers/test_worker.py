@@ -19,6 +19,7 @@ from raysearch.run_folder.events import AttemptEvent
 from raysearch.search import data_preparation
 from raysearch.search.trial_queue import TrialQueue
 from raysearch.workers import worker as workers
+from raysearch.workers.checkpoint_files import CheckpointFolder
 from raysearch.workers.messages import Decision, TrialEnd, TrialReport, TrialRequest
 from raysearch.workers.worker import Worker
 
@@ -56,7 +57,8 @@ def request(serial, trial="a", **values):
 
 
 def work(broker, folder):
-    worker = Worker(broker=broker, lane="lane-1", recipe="finetune", checkpoints=str(folder),
+    files = CheckpointFolder(folder.parent)
+    worker = Worker(broker=broker, lane="lane-1", recipe="finetune", checkpoints=files,
                     checkpoint_interval=0.0)  # fmt: skip
     worker.work()
     return worker
@@ -156,7 +158,7 @@ def test_an_attempt_continues_from_the_checkpoint_of_the_last_one(data, tmp_path
     rungs = {"rungs": (0.5,)}
     whole = ToyBroker(data, request(1, **rungs))
     work(whole, folder)
-    assert list(folder.iterdir()) == []  # the checkpoint of an ended trial is removed
+    (folder / "a.pt").unlink()  # the session does this when the trial has ended
     stopped = ToyBroker(data, request(1, **rungs), decisions=[Decision.STOP])
     work(stopped, folder)
     assert [path.name for path in folder.iterdir()] == ["a.pt"]
@@ -219,7 +221,7 @@ class ForgetfulBroker(ToyBroker):
     """A broker that has started again while a worker trained, or dies at one of its calls."""
 
     def on_heartbeat(self, lane, serial, seconds, step, phase):
-        return False
+        return Decision.STOP
 
     def on_report(self, lane, serial, message):
         return RayActorError()  # what the reference of the call gives
@@ -246,7 +248,7 @@ def test_a_worker_leaves_a_trial_that_the_broker_does_not_know_or_when_it_dies(
 
 def test_a_worker_of_a_lane_that_is_not_known_leaves_at_once(data, tmp_path):
     broker = ToyBroker(data, request(1))
-    broker.on_worker_started = lambda lane: False
+    broker.on_worker_started = lambda lane, kills: False
     work(broker, tmp_path)
     assert (broker.attempts, len(broker.requests)) == ([], 1)
 
