@@ -11,6 +11,7 @@ from raysearch.run_folder.events import Plan
 from raysearch.run_folder.report import Report
 from raysearch.workers.broker import TrialBroker
 from raysearch.workers.lane_state import LaneState
+from raysearch.workers.memory_kills import OUT_OF_MEMORY
 from raysearch.workers.messages import (
     AttemptProgress,
     Decision,
@@ -224,6 +225,61 @@ def test_a_report_that_died_with_its_worker_is_not_resolved_for_the_next_one():
         waiting.cancel()
 
     run(scenario())
+
+
+def test_a_death_for_lack_of_memory_is_named_when_the_trial_begins_again_and_when_it_fails():
+    async def scenario():
+        broker = started(request(retries=1))
+        await broker.worker_started(LANE, {"node": 2})
+        _taken, event = await begin(broker, request(retries=1))
+        await broker.worker_started(LANE, {"node": 3})
+        again = await broker.next_request(LANE, 0)
+        broker.attempt_started(LANE, again.serial, progress(attempt=2))
+        (attempt,) = broker.running_attempts()
+        await broker.worker_started(LANE, {"other": 9})  # nothing is known of that node
+        return attempt.note, (await event).error
+
+    note, error = run(scenario())
+    assert note == f"begins again: {OUT_OF_MEMORY}"
+    assert error == "the worker died 2 times"
+
+    async def failing():
+        broker = started()
+        _, event = await begin(broker)
+        broker.record_death(LANE, "its host ran out of memory")
+        await broker.worker_started(LANE)
+        return (await event).error
+
+    assert run(failing()) == "the worker died 1 times; the last time: its host ran out of memory"
+
+
+def test_a_worker_on_a_node_that_is_to_leave_is_asked_for_checkpoints_until_the_notice_ends():
+    async def scenario():
+        broker = started()
+        taken, event = await begin(broker)
+        broker.attempt_started(LANE, taken.serial, replace(progress(), nodes=("n1", "n2")))
+        decisions = []
+        for leaving in ((), ("n3",), ("n3", "n2"), ()):
+            broker.warn_nodes(leaving)
+            decisions.append(broker.heartbeat(LANE, taken.serial, 0.0, 1, Phase.TRAINING).name)
+        event.cancel()
+        return decisions
+
+    assert run(scenario()) == ["CONTINUE", "CONTINUE", "SAVE", "CONTINUE"]
+
+
+def test_what_a_worker_notes_stands_in_its_attempt():
+    async def scenario():
+        broker = started()
+        taken, event = await begin(broker)
+        broker.note_attempt(LANE, taken.serial + 1, "of another request")
+        (before,) = broker.running_attempts()
+        broker.note_attempt(LANE, taken.serial, "no disk")
+        (after,) = broker.running_attempts()
+        event.cancel()
+        return before.note, after.note
+
+    assert run(scenario()) == ("", "no disk")
 
 
 def test_a_worker_without_a_sign_of_life_is_hung(clock):
