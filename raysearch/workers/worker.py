@@ -292,8 +292,9 @@ class Worker:
             decision = self._answer(self._heartbeat)
             if decision is Decision.STOP:
                 raise LaneGone
-            if decision is Decision.SAVE and not self._leaves_soon:
-                self._leaves_soon, self._last_checkpoint = True, -math.inf
+            before, self._leaves_soon = self._leaves_soon, decision is Decision.SAVE
+            if self._leaves_soon and not before:
+                self._last_checkpoint = -math.inf
         self._last_heartbeat, self._phase = time.monotonic(), phase
         self._heartbeat = self.broker.heartbeat.remote(
             self.lane, request.serial, trainer.seconds, trainer.step, phase
@@ -323,7 +324,8 @@ class Worker:
         """
         state = read_checkpoint(self.checkpoints, request.trial)
         step = state["fit"]["counts"][0] if state else None
-        if state is None or set(self.world.all_gather(step)) != {step}:
+        steps = self.world.all_gather(step)  # a worker may not have read it
+        if state is None or set(steps) != {step}:
             return []
         trainer.load(state["fit"])
         return [Report(**row) for row in state["reports"]]
