@@ -208,6 +208,7 @@ def verify(
     seeds: WinnerSeeds = None,
     no_rerun: NoRerun = False,
     address: Address = None,
+    wait_for_nodes: WaitForNodes = None,
     lanes: LaneCount = None,
     workers: Workers = None,
     cpus: Cpus = None,
@@ -230,6 +231,7 @@ def verify(
         seeds=seeds,
         rerun=not no_rerun,
         address=address,
+        wait_for_nodes=wait_for_nodes,
         lanes=_chosen_lanes(lanes, workers, cpus, gpus),
         watch=ProgressDisplay,
     )

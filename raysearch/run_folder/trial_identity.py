@@ -52,6 +52,7 @@ _FREE = (
     "search.keep_predictions",
     "search.max_failures",
     "search.hang_after",
+    "search.checkpoint_every",
     "search.stop_early.keep",
 )
 # Parts of a study that are hashed into ids, so that ids show whether a change affects a trial.

@@ -18,7 +18,7 @@ from ..results.leaderboard import (
 )
 from ..results.model_card import trial_of
 from ..run_folder import Record, Records
-from ..run_folder.outcomes import has_model
+from ..run_folder.checkpoint_folder import CHECKPOINTS, CheckpointFolder
 from ..storage import (
     clear_place,
     file_inside,
@@ -29,7 +29,6 @@ from ..storage import (
     mark,
     move,
     owner,
-    remove_file,
     remove_known,
     remove_owned,
     remove_unfinished,
@@ -39,7 +38,6 @@ from . import optuna_file
 from .samplers import OptunaStudy
 
 FOLDER = "weights"  # in a task's folder; it has a folder for each trial that may become the best
-CHECKPOINTS = "checkpoints"  # in the run folder; it has a file for each trial that trains for long
 
 
 class KeptWeights:
@@ -62,10 +60,10 @@ class KeptWeights:
     def __init__(self, folder: Path, study: Study, records: Records) -> None:
         self.folder, self.study, self.records = folder, study, records
         # Task -> ids of the trials whose weights are kept. The disk is read once.
-        over = {record.id for record in records.ends}
+        over = {record.id for record in records.trials.values() if record.is_over}
         self._kept = {task: over & _complete_sets(folder, task) for task in study.tasks}
         self._leaders: dict[str, Record] = {}  # of each task's search
-        self._read_ends = 0
+        self._ranked: set[str] = set()  # ids of the trials that `_leaders` are the best of
 
     def may_win(self, record: Record) -> bool:
         """Return whether a trial may become its task's best, judged by the ended trials.
@@ -117,8 +115,9 @@ class KeptWeights:
             for path in _folders(parent):
                 if path.name not in kept and remove_owned(path, run_of(self.folder)):
                     count += 1
-        for record in self.records.ends:
-            remove_checkpoint(self.folder, record)
+        for record in self.records.trials.values():
+            if record.is_over:
+                remove_checkpoint(self.folder, record)
         return count
 
     def _needed(self, task: str, new: Record | None = None) -> set[str]:
@@ -142,13 +141,15 @@ class KeptWeights:
         return {record.id for key, record in best.items() if key in competing}
 
     def _leader(self, task: str) -> Record | None:
-        """Return the best trial of a task's search; each end is looked at once."""
-        for record in self.records.ends[self._read_ends :]:
-            if record.phase == "search" and has_model(record.status) and record.score is not None:
-                facts, leader = self.study.resolve(record.task), self._leaders.get(record.task)
-                if leader is None or trial_rank(facts, record) < trial_rank(facts, leader):
-                    self._leaders[record.task] = record
-        self._read_ends = len(self.records.ends)
+        """Return the best trial of a task's search; the score of each is looked at once."""
+        facts = self.study.resolve(task)
+        for record in self.records.ranked(task):
+            if record.id in self._ranked:
+                continue
+            self._ranked.add(record.id)
+            leader = self._leaders.get(task)
+            if leader is None or trial_rank(facts, record) < trial_rank(facts, leader):
+                self._leaders[task] = record
         return self._leaders.get(task)
 
 
@@ -173,7 +174,7 @@ def remove_checkpoint(folder: Path, record: Record) -> None:
         InputError: a symbolic link leads out of the run folder.
         OSError: it cannot be removed.
     """
-    remove_file(file_inside(folder, CHECKPOINTS, f"{record.id}.pt"))
+    CheckpointFolder(folder).remove(record.id)
 
 
 def has_leftover_weights(folder: Path, study: Study) -> bool:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ..errors import RaysearchError
-from ..workers.ray_processes import local_processes
+from ..workers.ray_processes import end_agents, local_processes, own_raylet
 
 INTERVAL = 0.5  # seconds between two looks
 GRACE = 5.0  # seconds that the run has to end by itself; a raylet's death ends a driver in 13
@@ -33,11 +33,12 @@ class RayWatch:
         self.folder = folder
         self.error: RaysearchError | None = None
         self._processes: dict[str, int] = {}
+        self._own_raylet: int | None = None
         self._ended = threading.Event()
 
     def start(self) -> None:
         """Begin to watch; Ray must be up."""
-        self._processes = local_processes()
+        self._processes, self._own_raylet = local_processes(), own_raylet()
         threading.Thread(target=self._watch, daemon=True).start()
 
     def stop(self) -> None:
@@ -56,6 +57,8 @@ class RayWatch:
             if dead:
                 text = f"Ray's processes on this machine have died: {' and '.join(dead)}"
                 self.error = ray_failure(self.folder, text)
+                if self._own_raylet is not None:
+                    end_agents(self._own_raylet)
                 if not self._ended.wait(GRACE):
                     print(f"\n{self.error}", file=sys.stderr, flush=True)
                     os._exit(2)

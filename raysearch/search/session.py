@@ -30,9 +30,10 @@ from ..run_folder.opening import PROVENANCE
 from ..storage import file_inside, folder_inside, write_atomically
 from ..study import Study
 from ..workers.broker_link import BrokerLink
+from ..workers.checkpoint_files import start_server
 from ..workers.lane import Lane
 from ..workers.messages import TrainedModel
-from ..workers.ray_internals import HEAD_NODE_RESOURCE
+from ..workers.ray_internals import HEAD_NODE_RESOURCE, leaving_nodes
 from . import kept_weights
 from .data_preparation import BackgroundPreparation
 from .lane_demand import RECOUNT, LaneDemand
@@ -43,7 +44,7 @@ from .ray_watch import RayWatch, ray_failure
 from .trial_queue import QueueState, TrialQueue
 from .tune_adapter import AdapterCallback, AdapterScheduler, AdapterSearcher, TuneAdapter
 
-CHECKPOINT_INTERVAL = 600.0  # seconds between checkpoints of a trial
+LEAVING_POLL = 2.0  # seconds between two looks at nodes that are about to leave
 
 
 class NullProgress:
@@ -96,7 +97,8 @@ class Session:
         self.journal, self.lanes = journal, lanes
         self.queue = TrialQueue(study, journal, content, devices=lanes.workers)
         self.demand = LaneDemand(lanes, RayCluster(), wait, lambda line: self.view.note(line))
-        self._announced_at = -math.inf
+        self._announced_at = self._leaving_at = -math.inf
+        self._leaving: set[str] = set()  # ids of nodes that are about to leave
         self.view = (watch or NullProgress)(self.queue, self.demand.limit)
         self.curves = TensorBoardWriter(folder, study)
         for text in journal.notes:
@@ -134,6 +136,7 @@ class Session:
             self._on_change,
             self._keep_model,
             lambda: self._on_time(adapter),
+            self.view.note,
         )
         self._broker = broker
         self._recorded: dict[str, dict[str, Any]] = {}
@@ -175,11 +178,27 @@ class Session:
         if self.ray_watch.error:
             raise self.ray_watch.error
         self.view.refresh()
-        if self.demand.wait is None or time.monotonic() - self._announced_at < RECOUNT:
+        if self.demand.wait is None:
+            return
+        self._warn_leaving_nodes()
+        if time.monotonic() - self._announced_at < RECOUNT:
             return
         self._announced_at = time.monotonic()
         self.demand.announce(self.queue.unfinished)
         adapter.fit_lanes()
+
+    def _warn_leaving_nodes(self) -> None:
+        """Let trials be checkpointed on nodes that are about to leave; the log names the nodes."""
+        if time.monotonic() - self._leaving_at < LEAVING_POLL:
+            return
+        self._leaving_at, nodes = time.monotonic(), leaving_nodes()
+        for node in nodes.keys() - self._leaving:
+            host = cluster_nodes().get(node, {}).get("host", node)
+            seconds = f" in {nodes[node] - time.time():.0f} s" if nodes[node] else ""
+            self.view.note(f"{host} leaves the cluster{seconds}; its trials are checkpointed")
+        if nodes or self._leaving:
+            self._broker.warn_nodes(set(nodes))
+        self._leaving = set(nodes)
 
     def _ray_failure(self, error: Exception) -> RaysearchError:
         """Return the error to raise when Ray itself failed; its traceback is kept in a file."""
@@ -231,11 +250,19 @@ class Session:
             },
             "loop": {
                 "recipe": self.study.recipe,
-                "checkpoints": str((self.folder / "checkpoints").resolve()),
-                "checkpoint_interval": CHECKPOINT_INTERVAL,
+                "checkpoints": self._checkpoints(),
+                "checkpoint_interval": self.study.search.checkpoint_every,
                 "threads": threads,
             },
         }
+
+    def _checkpoints(self) -> dict[str, Any]:
+        """Return where workers write checkpoints, see `checkpoint_files`."""
+        folder, server = self.folder.resolve(), None
+        if self.demand.wait is not None:  # on a cluster: its nodes may not see the run folder
+            node = ray.get_runtime_context().get_node_id()
+            server = start_server(node, folder)
+        return {"run_folder": folder, "run": kept_weights.run_of(folder), "server": server}
 
     def _on_change(self, record: Record) -> None:
         if record.is_over:

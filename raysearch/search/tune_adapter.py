@@ -46,6 +46,7 @@ class TuneAdapter:
         on_change: called with a record after each of its events.
         on_model: called with a record and its trained model before its end is written.
         on_time: called between Tune's steps.
+        on_note: called with a line for the log.
 
     Attributes:
         running: Tune's trial id -> record; None for a lane without a trial.
@@ -61,9 +62,12 @@ class TuneAdapter:
         on_change: Callable[[Record], None],
         on_model: Callable[[Record, TrainedModel], None],
         on_time: Callable[[], None],
+        on_note: Callable[[str], None] = lambda line: None,
     ) -> None:
         self.queue, self.broker, self.preparation, self.lanes = queue, broker, preparation, lanes
         self.on_change, self.on_model, self.on_time = on_change, on_model, on_time
+        self.on_note = on_note
+        self._noted: dict[str, str] = {}  # trial -> what the log has said of its attempts
         self.error: Exception | None = None
         self.running: dict[str, Record | None] = {}
         self._next: Record | None = None  # taken for an idle lane, for the next suggestion
@@ -298,6 +302,9 @@ class TuneAdapter:
             )
             journal.write(begun)
             self.on_change(record)
+        if progress.note and self._noted.get(record.id) != progress.note:
+            self._noted[record.id] = progress.note
+            self.on_note(f"{record.task} {record.id}: {progress.note}")
         seconds = progress.seconds - progress.spent_before
         written = self._written_seconds.get((record.id, attempt), 0.0)
         if final or seconds - written > SPENT_INTERVAL:

@@ -121,6 +121,9 @@ class Search(_Section):
         description="seconds without a sign of life after which a training worker counts as hung;"
         " by default 20 times its slowest step or evaluation, at least 60",
     )
+    checkpoint_every: Annotated[Number, Field(ge=1, le=10**6)] = Field(
+        600, description="seconds between checkpoints of a trial that takes longer"
+    )
 
 
 class Confirm(_Section):

@@ -96,11 +96,20 @@ def train_again(
     data: Path,
     storage: Path,
     address: str | None,
+    wait_for_nodes: float | None,
     lanes: Lanes,
     watch: Callable[..., Any] | None,
 ) -> Run:
     """Train the trials of a winner in a new run folder."""
-    return run(winner.study, data=data, storage=storage, address=address, lanes=lanes, watch=watch)
+    return run(
+        winner.study,
+        data=data,
+        storage=storage,
+        address=address,
+        wait_for_nodes=wait_for_nodes,
+        lanes=lanes,
+        watch=watch,
+    )
 
 
 def winner_checks(

@@ -13,7 +13,7 @@ from ..errors import InputError, Problem, note_source
 from ..preflight import Lanes
 from ..run_folder import Records, opening, read_journal, trial_identity
 from ..search.provenance import code_version
-from ..search.ray_cluster import connect
+from ..search.ray_cluster import ClusterOptions, connect
 from ..search.run_study import Run, open_run
 from ..storage import free_name, kind_of, write_atomically
 from ..study import Study
@@ -35,6 +35,7 @@ def verify(
     seeds: int | None = None,
     rerun: bool = True,
     address: str | None = None,
+    wait_for_nodes: float | None = None,
     lanes: Lanes | None = None,
     watch: Callable[..., Any] | None = None,
 ) -> Verification:
@@ -49,6 +50,7 @@ def verify(
         seeds: how many seeds of each winner are trained again; None for all.
         rerun: whether winners are trained again at all.
         address: see `search.run`.
+        wait_for_nodes: see `search.run`.
         lanes: how many, and how large; by default those of the run.
         watch: see `search.run`.
 
@@ -59,6 +61,8 @@ def verify(
         InputError: the source is no run and no pack, the data or a model is missing, or the
             winners cannot be trained here.
     """
+    if problems := ClusterOptions.of(address, wait_for_nodes).problems():
+        raise InputError("verify", problems)
     source, data = Path(source), Path(data)
     target = Path(to) if to is not None else Path(f"{source.resolve().stem}-verification")
     if kind_of(target) not in (None, "a folder"):
@@ -77,7 +81,8 @@ def verify(
         if run is not None and rerun and result.holds:
             train = partial(
                 train_again, data=data, storage=free_name(target, "rerun-{}"), address=address,
-                lanes=lanes or Lanes(**run.facts["lanes"]), watch=watch,
+                wait_for_nodes=wait_for_nodes, lanes=lanes or Lanes(**run.facts["lanes"]),
+                watch=watch,
             )  # fmt: skip
             with connect(address):
                 _compare_winners(run, inputs, seeds, train, result)

@@ -16,6 +16,7 @@ from ray.exceptions import RayActorError
 
 from .lane_state import LaneState
 from .machine import Facts
+from .memory_kills import OUT_OF_MEMORY
 from .messages import (
     AttemptProgress,
     Decision,
@@ -54,6 +55,7 @@ class TrialBroker:
         self._teachers: dict[str, list[ObjectRef[Any]]] = {}
         self._registered = 0
         self._facts: dict[str, dict[str, Any]] = {"machines": {}, "parameters": {}}
+        self._leaving: frozenset[str] = frozenset()  # ids of nodes that are about to leave
 
     async def answer(self, method: str, *values: Any) -> tuple[str, int, Any]:
         """Answer a call of the driver.
@@ -165,19 +167,33 @@ class TrialBroker:
 
     # Called by Train's workers, by the first one of each lane.
 
-    async def worker_started(self, lane: str) -> bool:
+    async def worker_started(self, lane: str, memory_kills: dict[str, int] | None = None) -> bool:
         """Record that a worker group has come up.
 
         If its predecessor left a trial unfinished, the trial's next attempt is prepared, or the
         trial fails if no attempt is left.
+
+        Args:
+            lane: name of the lane.
+            memory_kills: node of the lane -> processes that its kernel has killed for lack of
+                memory so far.
 
         Returns:
             Whether the lane is known; if not, its workers are to leave.
         """
         if (state := self._lanes.get(lane)) is None:
             return False
+        kills, before = memory_kills or {}, state.memory_kills
+        if any(count > before.get(node, count) for node, count in kills.items()):
+            state.death = OUT_OF_MEMORY
+        state.memory_kills = kills
         self._prepare_attempt(state)
         return True
+
+    def record_death(self, lane: str, reason: str) -> None:
+        """Record why the workers of a lane have died."""
+        if (state := self._lanes.get(lane)) is not None:
+            state.death = reason
 
     def _prepare_attempt(self, state: LaneState) -> None:
         state.pending_report, state.last_heartbeat = None, time.monotonic()
@@ -187,6 +203,7 @@ class TrialBroker:
             return
         if request.retries == 0:
             error = f"the worker died {request.attempt} times"
+            error += f"; the last time: {state.death}" if state.death else ""
             state.events.put_nowait(TrialEnd(status="failed", error=error))
             state.request = None
             return
@@ -215,10 +232,19 @@ class TrialBroker:
     def attempt_started(self, lane: str, serial: int, progress: AttemptProgress) -> None:
         """Record that an attempt has begun."""
         if (state := self._state_of(lane, serial)) is not None:
-            state.progress = replace(progress, lane=state.number)
+            note = f"begins again: {state.death}" if state.death else ""
+            state.progress, state.death = replace(progress, lane=state.number, note=note), ""
             state.attempts += 1
 
-    def heartbeat(self, lane: str, serial: int, seconds: float, step: int, phase: Phase) -> bool:
+    def note_attempt(self, lane: str, serial: int, note: str) -> None:
+        """Record what the log is to say of the running attempt."""
+        state = self._state_of(lane, serial)
+        if state is not None and state.progress is not None:
+            state.progress = replace(state.progress, note=note)
+
+    def heartbeat(
+        self, lane: str, serial: int, seconds: float, step: int, phase: Phase
+    ) -> Decision:
         """Record a sign of life.
 
         Args:
@@ -229,14 +255,16 @@ class TrialBroker:
             phase: what the worker does next.
 
         Returns:
-            Whether the lane runs this request; if not, its worker is to leave.
+            STOP if the lane does not run this request: its worker is to leave.
         """
         if (state := self._state_of(lane, serial)) is None:
-            return False
+            return Decision.STOP
         state.show_life(phase)
-        if state.progress is not None:
-            state.progress = replace(state.progress, seconds=seconds, step=step)
-        return True
+        if state.progress is None:
+            return Decision.CONTINUE
+        state.progress = replace(state.progress, seconds=seconds, step=step)
+        leaves = self._leaving.intersection(state.progress.nodes)
+        return Decision.SAVE if leaves else Decision.CONTINUE
 
     async def report(self, lane: str, serial: int, message: WorkerMessage) -> Decision:
         """Pass a message on and wait for the decision on it; an end needs no decision.
@@ -292,6 +320,10 @@ class TrialBroker:
     def get_teacher(self, identity: str) -> list[ObjectRef[Any]]:
         """Return the weights of a teacher, which are published before a request names it."""
         return self._teachers[identity]
+
+    def warn_nodes(self, nodes: Collection[str]) -> None:
+        """Let workers on these nodes, and on no others, write checkpoints: they are to leave."""
+        self._leaving = frozenset(nodes)
 
     def release_idle_lanes(self, running: Collection[str], keep: int) -> None:
         """Let the workers of idle lanes leave, so that other lanes or nobody use their nodes.

@@ -104,6 +104,10 @@ class BrokerLink:
         """Let the workers of idle lanes leave, see `TrialBroker.release_idle_lanes`."""
         self._call("release_idle_lanes", running, keep)
 
+    def warn_nodes(self, nodes: Collection[str]) -> None:
+        """Warn workers of nodes that are about to leave, see `TrialBroker.warn_nodes`."""
+        self._call("warn_nodes", nodes)
+
     def end_lanes(self, numbers: Collection[int], most: int) -> list[str]:
         """End lanes that wait for a node, see `TrialBroker.end_lanes`."""
         trials: list[str] = self._call("end_lanes", numbers, most)

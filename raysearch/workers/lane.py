@@ -150,11 +150,16 @@ class Lane(tune.Trainable):
             ),
         )
         trainer.failure_policy = GroupRestarts(
-            partial(self._count_attempts, self.name), VAIN_STARTS
+            partial(self._count_attempts, self.name),
+            VAIN_STARTS,
+            partial(self._record_death, self.name),
         )
         self.thread = threading.Thread(target=self._fit, args=(trainer,), daemon=True)
         self.thread.start()
         return self.thread
+
+    def _record_death(self, lane: str, reason: str) -> None:
+        self.broker.record_death.remote(lane, reason)
 
     def _count_attempts(self, lane: str) -> int | None:
         """Return how many attempts have begun in a lane; None if it closes or is lost."""
@@ -179,7 +184,9 @@ def worker_loop(config: dict[str, Any]) -> None:
     """
     import torch
 
+    from .checkpoint_files import checkpoint_files
     from .worker import Worker
 
     torch.set_num_threads(config.pop("threads"))
-    Worker(**config).work()
+    files = checkpoint_files(**config.pop("checkpoints"))
+    Worker(checkpoints=files, **config).work()

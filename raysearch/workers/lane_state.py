@@ -34,6 +34,9 @@ class LaneState:
         number: of the lane, from 1; it marks the placement groups of the lane's workers.
         lane: handle of Tune's lane actor.
         attempts: how many attempts have begun in the lane.
+        memory_kills: node -> processes that were killed there for lack of memory before the
+            lane's present workers came up.
+        death: why its last workers died, if that is known.
         closed: whether the worker is to leave.
     """
 
@@ -50,6 +53,8 @@ class LaneState:
     number: int = 0
     lane: Any = None
     attempts: int = 0
+    memory_kills: dict[str, int] = field(default_factory=dict)
+    death: str = ""
     closed: bool = False
 
     def show_life(self, phase: Phase | None) -> None:

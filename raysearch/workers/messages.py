@@ -17,14 +17,16 @@ from ..run_folder.report import Report
 
 
 class Decision(Enum):
-    """What a worker does after a report.
+    """What a worker does after a report or a sign of life.
 
     Attributes:
         CONTINUE: train on, to the next report.
+        SAVE: train on, and write checkpoints often: a node of the lane is about to leave.
         STOP: leave the trial.
     """
 
     CONTINUE = "continue"
+    SAVE = "save"
     STOP = "stop"
 
 
@@ -92,6 +94,8 @@ class AttemptProgress:
         lane: number of the lane, from 1; the broker sets it.
         host: name of the host that the attempt runs on.
         device: what it is trained on, for example "cpu".
+        nodes: ids of the nodes that the lane's workers are on.
+        note: what the log is to say of the attempt.
     """
 
     trial: str
@@ -104,6 +108,8 @@ class AttemptProgress:
     lane: int | None = None
     host: str | None = None
     device: str | None = None
+    nodes: tuple[str, ...] = ()
+    note: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,6 +19,8 @@ from ray.util.placement_group import (
     remove_placement_group,
 )
 
+from .memory_kills import death_reason
+
 # A resource that every cluster's head node has, and only the head node. A lane that asks for a
 # little of it stays there: Ray has no public way to ask for the head node.
 HEAD_NODE_RESOURCE = "node:__internal_head__"
@@ -77,10 +79,17 @@ class GroupRestarts:
     Args:
         count_attempts: returns how many attempts have begun in the lane; None if the lane is lost.
         limit: deaths in a row, without an attempt between them, after which the lane fails.
+        record_death: called with the reason for a death if it is known.
     """
 
-    def __init__(self, count_attempts: Callable[[], int | None], limit: int) -> None:
+    def __init__(
+        self,
+        count_attempts: Callable[[], int | None],
+        limit: int,
+        record_death: Callable[[str], None] = lambda reason: None,
+    ) -> None:
         self._count_attempts, self._limit = count_attempts, limit
+        self._record_death = record_death
         self._attempts, self._deaths = 0, 0
 
     def make_decision(self, error: Exception) -> FailureDecision:
@@ -88,6 +97,8 @@ class GroupRestarts:
         attempts = self._count_attempts()
         if attempts is None:
             return FailureDecision.RAISE
+        if reason := death_reason(error):
+            self._record_death(reason)
         if attempts > self._attempts:
             self._attempts, self._deaths = attempts, 0
         self._deaths += 1
@@ -103,6 +114,18 @@ def waiting_lanes() -> set[int]:
     """Return the numbers of this run's lanes whose workers wait for a node, see LANE_TAG."""
     waiting = ("PENDING", "RESCHEDULING")
     return {int(tag) for _, state, tags in _worker_groups() if state in waiting for tag in tags}
+
+
+def leaving_nodes() -> dict[str, float]:
+    """Return the nodes that are about to leave, as of spot instances that are taken away.
+
+    `ray.train.get_preemption_info` says the same, from a process for each lane.
+
+    Returns:
+        Id of the node -> seconds since 1970 when it leaves; 0 if that is not known.
+    """
+    draining = ray._private.state.state.get_draining_nodes()
+    return {node: deadline / 1000 for node, deadline in draining.items()}
 
 
 def node_types() -> dict[str, float]:

@@ -3,6 +3,8 @@
 It is apart from `ray_internals` because it imports no torch: a run starts Ray while that loads.
 """
 
+import os
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -25,6 +27,23 @@ def own_sessions() -> Iterator[None]:
         yield
     finally:
         services.ConsolePopen = start  # type: ignore[misc]
+
+
+def own_raylet() -> int | None:
+    """Return the pid of the raylet that this process has started; None if it has joined one."""
+    node: Any = worker._global_node
+    started = node.all_processes.get("raylet") if node is not None else None
+    return int(started[0].process.pid) if started else None
+
+
+def end_agents(raylet: int) -> None:
+    """End the agents of a raylet that still lives; without a GCS they would stay for a minute."""
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            parent = int(path.read_text().rpartition(")")[2].split()[1])
+            title = path.with_name("cmdline").read_bytes()
+            if parent == raylet and title.startswith((b"ray::DashboardAgent", b"ray::RuntimeEnv")):
+                os.kill(int(path.parent.name), signal.SIGKILL)
 
 
 def local_processes() -> dict[str, int]:

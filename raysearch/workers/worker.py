@@ -4,15 +4,13 @@ It is apart from the lane because it runs inside Ray Train's processes and needs
 of a lane do the same steps together; only the one of rank 0 talks to the broker.
 """
 
-import io
+import math
 import socket
 import time
 import traceback
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import asdict, replace
 from functools import reduce
-from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -22,6 +20,7 @@ import torch
 from .. import tasks
 from ..data.dataset import EncodedDataset
 from ..data.training_set import as_training_set
+from ..errors import InputError
 from ..models import ReusableModel
 from ..models.pruned_embedding import count_parameters
 from ..models.reusable import export_weights
@@ -29,10 +28,11 @@ from ..recipes import RECIPES, Hyperparameters
 from ..run_folder.events import Plan
 from ..run_folder.outcomes import has_model
 from ..run_folder.report import Report
-from ..storage import file_inside, remove_file, replaced
 from ..training import DistributedContext, Job, MicroBatchLimit, Trainer, make_schedule
 from ..training.gradient_accumulation import LIMITS
+from .checkpoint_files import CheckpointFiles, read_checkpoint, reason
 from .machine import device_name, worker_facts
+from .memory_kills import memory_kills
 from .messages import (
     AttemptProgress,
     Decision,
@@ -45,6 +45,7 @@ from .messages import (
 from .remote_text import open_split
 
 HEARTBEAT = 1.0  # seconds between signs of life
+HURRY = 4  # a worker that is to leave trains so many times as long as a checkpoint takes
 
 
 class LaneGone(Exception):
@@ -58,19 +59,25 @@ class Worker:
         broker: handle of the broker.
         lane: name of the lane.
         recipe: name of the study's recipe.
-        checkpoints: folder for checkpoints of long trials.
+        checkpoints: the checkpoints of long trials.
         checkpoint_interval: seconds between checkpoints.
     """
 
     def __init__(
-        self, *, broker: Any, lane: str, recipe: str, checkpoints: str, checkpoint_interval: float
+        self,
+        *,
+        broker: Any,
+        lane: str,
+        recipe: str,
+        checkpoints: CheckpointFiles,
+        checkpoint_interval: float,
     ) -> None:
         self.broker, self.lane = broker, lane
         self.recipe = RECIPES[recipe]
         self.world = DistributedContext.current()
         self.model = ReusableModel(_device())
         self.memory = MicroBatchLimit(LIMITS.get(self.model.device.type, LIMITS["cuda"]))
-        self.checkpoints, self.checkpoint_interval = Path(checkpoints), checkpoint_interval
+        self.checkpoints, self.checkpoint_interval = checkpoints, checkpoint_interval
         self.reports: list[Report] = []  # of the running trial
         self._last_serial = 0
         self._task: str | None = None
@@ -79,6 +86,9 @@ class Worker:
         self._last_heartbeat = self._last_checkpoint = time.monotonic()
         self._phase = Phase.TRAINING
         self._heartbeat: Any = None  # the broker's answer to the last sign of life
+        self._nodes: tuple[str, ...] = ()  # of the lane
+        self._leaves_soon = False
+        self._saving_seconds = 0.0  # that the last checkpoint took
 
     def work(self) -> None:
         """Run the requests of the lane until it closes, or until the broker does not know it."""
@@ -91,7 +101,9 @@ class Worker:
     def _work(self) -> None:
         node = ray.get_runtime_context().get_node_id()
         self.broker.record_machine.remote(node, worker_facts())
-        if not self._from_rank0(lambda: self._call_broker("worker_started")):
+        kills = dict(self.world.all_gather((node, memory_kills())))
+        self._nodes = tuple(kills)
+        if not self._from_rank0(lambda: self._call_broker("worker_started", kills)):
             return
         while (request := self._next_request()) is not None:
             self._last_serial, self._heartbeat = request.serial, None
@@ -168,6 +180,7 @@ class Worker:
             spent_before=trainer.seconds_before,
             host=socket.gethostname(),
             device=device_name(self.model.device),
+            nodes=self._nodes,
         )
         if self.world.rank == 0:
             self._call_broker("attempt_started", request.serial, progress)
@@ -242,8 +255,6 @@ class Worker:
             left = [ray.put(trainer.predictions), ray.put(weights)]  # fetched one by one
             self._answer(self.broker.put_model.remote(request.trial, left))
         self._call_broker("report", request.serial, end)
-        with suppress(OSError):  # a checkpoint that stays is ignored, or removed at the run's end
-            remove_file(self._checkpoint_path(request))
 
     def _on_step(self, request: TrialRequest, trainer: Trainer) -> None:
         """After a step or a dev batch, send a sign of life and write a checkpoint, if due.
@@ -258,31 +269,51 @@ class Worker:
         if self.world.rank or not (is_due or phase is not self._phase):
             return
         self._show_life(request, trainer, phase)
-        interval = self.checkpoint_interval
-        if is_due and now - self._last_checkpoint > interval and trainer.seconds > interval:
-            self._last_checkpoint = now
+        if is_due and self._is_checkpoint_due(trainer):
             self._show_life(request, trainer, Phase.SAVING)
             self._save(request, trainer)
             self._show_life(request, trainer, phase)
 
+    def _is_checkpoint_due(self, trainer: Trainer) -> bool:
+        """Return whether it is time for a checkpoint.
+
+        A worker whose node is about to leave writes one at once, and others as often as they take
+        a small part of its time.
+        """
+        since, interval = time.monotonic() - self._last_checkpoint, self.checkpoint_interval
+        if self._leaves_soon:
+            return since > HURRY * self._saving_seconds
+        return since > interval and trainer.seconds > interval
+
     def _show_life(self, request: TrialRequest, trainer: Trainer, phase: Phase) -> None:
         """Send a sign of life, with what the worker does next; leave if the last was unknown."""
-        if self._heartbeat is not None and not self._answer(self._heartbeat):
-            raise LaneGone
+        if self._heartbeat is not None:
+            decision = self._answer(self._heartbeat)
+            if decision is Decision.STOP:
+                raise LaneGone
+            before, self._leaves_soon = self._leaves_soon, decision is Decision.SAVE
+            if self._leaves_soon and not before:
+                self._last_checkpoint = -math.inf
         self._last_heartbeat, self._phase = time.monotonic(), phase
         self._heartbeat = self.broker.heartbeat.remote(
             self.lane, request.serial, trainer.seconds, trainer.step, phase
         )
 
-    def _checkpoint_path(self, request: TrialRequest) -> Path:
-        parent = self.checkpoints.parent
-        return file_inside(parent, self.checkpoints.name, f"{request.trial}.pt")
-
     def _save(self, request: TrialRequest, trainer: Trainer) -> None:
-        """Write a checkpoint by renaming; on a full disk the trial continues without one."""
-        with suppress(OSError), replaced(self._checkpoint_path(request)) as staged:
-            reports = [asdict(report) for report in self.reports]  # weights_only reads no classes
-            torch.save({"fit": trainer.state(), "reports": reports}, staged)
+        """Write a checkpoint; where it cannot be written the trial continues, and the log says so.
+
+        The file replaces the one before when it is complete.
+        """
+        begin = time.monotonic()
+        reports = [asdict(report) for report in self.reports]  # weights_only reads no classes
+        try:
+            with self.checkpoints.writing(request.trial) as file:
+                torch.save({"fit": trainer.state(), "reports": reports}, file)
+        except (OSError, InputError) as error:
+            note = f"checkpoint not written: {reason(error)}"
+            self.broker.note_attempt.remote(self.lane, request.serial, note)
+        self._last_checkpoint = time.monotonic()
+        self._saving_seconds = self._last_checkpoint - begin
 
     def _restore(self, request: TrialRequest, trainer: Trainer) -> list[Report]:
         """Restore the trainer from the trial's checkpoint if there is a readable one.
@@ -290,13 +321,10 @@ class Worker:
         Returns:
             The reports before the checkpoint; none where the trial begins at its first step.
         """
-        path = self._checkpoint_path(request)
-        content = self._from_rank0(lambda: path.read_bytes() if path.is_file() else None)
-        if content is None:
-            return []
-        try:
-            state = torch.load(io.BytesIO(content), weights_only=True)
-        except Exception:  # the file is damaged
+        state = read_checkpoint(self.checkpoints, request.trial)
+        step = state["fit"]["counts"][0] if state else None
+        steps = self.world.all_gather(step)  # a worker may not have read it
+        if state is None or set(steps) != {step}:
             return []
         trainer.load(state["fit"])
         return [Report(**row) for row in state["reports"]]

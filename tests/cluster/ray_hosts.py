@@ -23,7 +23,7 @@ space:
   BSZ: {{choice: [16, 32]}}
   LR: {{log: [1e-4, 1e-2]}}
 fixed: {{EPOCH: {epochs}, max_length: 32, evaluations: {epochs}}}
-search: {{sampler: random, trials: {trials}}}
+search: {{sampler: random, trials: {trials}{search}}}
 """
 
 
@@ -51,9 +51,11 @@ class Cluster:
         self.workers.append(host)
         return host
 
-    def run(self, output: Path, trials: int, epochs: int = 4) -> subprocess.Popen[bytes]:
-        """Start a study on the cluster, from its head."""
-        study = STUDY.format(trials=trials, epochs=epochs)
+    def run(
+        self, output: Path, trials: int, epochs: int = 4, search: str = ""
+    ) -> subprocess.Popen[bytes]:
+        """Start a study on the cluster, from its head; `search` has more of its settings."""
+        study = STUDY.format(trials=trials, epochs=epochs, search=search)
         self.head.path("/root/toy.yaml").write_text(study)
         return self.start("run", "toy.yaml", output=output)
 

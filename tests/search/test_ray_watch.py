@@ -4,13 +4,15 @@ import os
 import signal
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import pytest
 
 from raysearch.search import ray_watch
 from raysearch.search.ray_watch import is_alive, watched
 from raysearch.workers import ray_processes
-from raysearch.workers.ray_processes import own_sessions
+from raysearch.workers.ray_processes import end_agents, own_sessions
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
@@ -85,3 +87,25 @@ def test_rays_processes_are_started_in_sessions_of_their_own():
     assert ray_processes.services.ConsolePopen is before
     started.kill()
     started.wait()
+
+
+def test_the_agents_of_a_raylet_are_ended_and_no_other_process():
+    script = (
+        "(exec -a ray::DashboardAgent sleep 60) & (exec -a ray::RuntimeEnvAgent sleep 60) &"
+        " (exec -a ray::Lane sleep 60) & echo $(jobs -p); read; kill $(jobs -p)"
+    )
+    with subprocess.Popen(
+        ["bash", "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as raylet:
+        dashboard, environment, lane = map(int, raylet.stdout.readline().split())
+        titles = [Path(f"/proc/{pid}/cmdline") for pid in (dashboard, environment, lane)]
+        while not all(path.read_bytes().startswith(b"ray::") for path in titles):
+            time.sleep(0.01)
+        end_agents(lane)
+        assert all(map(is_alive, (dashboard, environment, lane)))
+        end_agents(raylet.pid)
+        while any(map(is_alive, (dashboard, environment))):
+            time.sleep(0.01)
+        assert is_alive(lane)
+        raylet.stdin.write("\n")
+        raylet.stdin.flush()

@@ -8,6 +8,7 @@ import torch
 
 from raysearch import __version__, results, storage, study
 from raysearch.run_folder import Journal
+from raysearch.run_folder.checkpoint_folder import CheckpointFolder
 from raysearch.run_folder.events import AttemptEvent
 from raysearch.search import data_preparation
 from raysearch.search.session import NullProgress, Session
@@ -28,7 +29,7 @@ class ToyBroker:
     def __getattr__(self, name):
         return SimpleNamespace(remote=getattr(self, f"on_{name}"))
 
-    def on_worker_started(self, lane):
+    def on_worker_started(self, lane, memory_kills):
         self.started += 1
         return True
 
@@ -48,7 +49,7 @@ class ToyBroker:
         self.attempts.append(progress)
 
     def on_heartbeat(self, lane, serial, seconds, step, phase):
-        return True
+        return Decision.CONTINUE
 
     def on_report(self, lane, serial, message):
         self.messages.append((serial, message))
@@ -108,7 +109,7 @@ def _train(session, record, data):
     """Let a worker train a trial, and record what it reports and leaves."""
     queue = session.queue
     broker = ToyBroker(data, replace(queue.request(record), serial=1))
-    checkpoints = str(session.folder / "checkpoints")
+    checkpoints = CheckpointFolder(session.folder)
     Worker(broker=broker, lane="lane-1", recipe=session.study.recipe, checkpoints=checkpoints,
            checkpoint_interval=1e9).work()  # fmt: skip
     (attempt,) = broker.attempts

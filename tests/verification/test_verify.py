@@ -208,6 +208,10 @@ def test_the_command_exits_with_0_1_and_2(place):
         assert str(place / name) in refused.output
     shutil.rmtree(place / "data")
     assert run(place / "run.zip").exit_code == 2
+    options += ["--address", "local", "--wait-for-nodes", "5"]
+    local = run(place / "run.zip")
+    assert local.exit_code == 2
+    assert "no nodes join this machine" in local.output
 
 
 def test_what_other_code_may_have_written_differently_does_not_fail_but_a_score_does(place):

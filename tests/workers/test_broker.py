@@ -11,6 +11,7 @@ from raysearch.run_folder.events import Plan
 from raysearch.run_folder.report import Report
 from raysearch.workers.broker import TrialBroker
 from raysearch.workers.lane_state import LaneState
+from raysearch.workers.memory_kills import OUT_OF_MEMORY
 from raysearch.workers.messages import (
     AttemptProgress,
     Decision,
@@ -150,7 +151,7 @@ def test_late_messages_of_an_older_request_change_nothing_and_are_told_to_stop()
         event.cancel()
         new, event = await begin(broker, request("b"))
         assert await broker.report(LANE, old.serial, REPORT) is Decision.STOP
-        assert not broker.heartbeat(LANE, old.serial, 99.0, 99, Phase.TRAINING)
+        assert broker.heartbeat(LANE, old.serial, 99.0, 99, Phase.TRAINING) is Decision.STOP
         broker.attempt_started(LANE, old.serial, progress("a", attempt=9))
         assert broker.running_attempts() == [progress("b")]
         await broker.report(LANE, new.serial, END)
@@ -161,7 +162,7 @@ def test_late_messages_of_an_older_request_change_nothing_and_are_told_to_stop()
 
 def test_messages_of_a_lane_that_is_not_known_are_told_to_stop():
     broker = started()
-    assert not broker.heartbeat("lane-2", 1, 1.0, 1, Phase.TRAINING)
+    assert broker.heartbeat("lane-2", 1, 1.0, 1, Phase.TRAINING) is Decision.STOP
     broker.close_lane("lane-2")
     assert run(broker.report("lane-2", 1, REPORT)) is Decision.STOP
 
@@ -226,6 +227,61 @@ def test_a_report_that_died_with_its_worker_is_not_resolved_for_the_next_one():
     run(scenario())
 
 
+def test_a_death_for_lack_of_memory_is_named_when_the_trial_begins_again_and_when_it_fails():
+    async def scenario():
+        broker = started(request(retries=1))
+        await broker.worker_started(LANE, {"node": 2})
+        _taken, event = await begin(broker, request(retries=1))
+        await broker.worker_started(LANE, {"node": 3})
+        again = await broker.next_request(LANE, 0)
+        broker.attempt_started(LANE, again.serial, progress(attempt=2))
+        (attempt,) = broker.running_attempts()
+        await broker.worker_started(LANE, {"other": 9})  # nothing is known of that node
+        return attempt.note, (await event).error
+
+    note, error = run(scenario())
+    assert note == f"begins again: {OUT_OF_MEMORY}"
+    assert error == "the worker died 2 times"
+
+    async def failing():
+        broker = started()
+        _, event = await begin(broker)
+        broker.record_death(LANE, "its host ran out of memory")
+        await broker.worker_started(LANE)
+        return (await event).error
+
+    assert run(failing()) == "the worker died 1 times; the last time: its host ran out of memory"
+
+
+def test_a_worker_on_a_node_that_is_to_leave_is_asked_for_checkpoints_until_the_notice_ends():
+    async def scenario():
+        broker = started()
+        taken, event = await begin(broker)
+        broker.attempt_started(LANE, taken.serial, replace(progress(), nodes=("n1", "n2")))
+        decisions = []
+        for leaving in ((), ("n3",), ("n3", "n2"), ()):
+            broker.warn_nodes(leaving)
+            decisions.append(broker.heartbeat(LANE, taken.serial, 0.0, 1, Phase.TRAINING).name)
+        event.cancel()
+        return decisions
+
+    assert run(scenario()) == ["CONTINUE", "CONTINUE", "SAVE", "CONTINUE"]
+
+
+def test_what_a_worker_notes_stands_in_its_attempt():
+    async def scenario():
+        broker = started()
+        taken, event = await begin(broker)
+        broker.note_attempt(LANE, taken.serial + 1, "of another request")
+        (before,) = broker.running_attempts()
+        broker.note_attempt(LANE, taken.serial, "no disk")
+        (after,) = broker.running_attempts()
+        event.cancel()
+        return before.note, after.note
+
+    assert run(scenario()) == ("", "no disk")
+
+
 def test_a_worker_without_a_sign_of_life_is_hung(clock):
     async def scenario():
         broker = started(hang=30.0)
@@ -246,7 +302,8 @@ def test_signs_of_life_keep_a_worker_from_counting_as_hung(clock):
         taken, event = await begin(broker)
         for step in range(1, 6):
             clock.now += 20.0
-            assert broker.heartbeat(LANE, taken.serial, 20.0 * step, step, Phase.TRAINING)
+            seen = broker.heartbeat(LANE, taken.serial, 20.0 * step, step, Phase.TRAINING)
+            assert seen is Decision.CONTINUE
             await asyncio.sleep(POLLS)
         assert not event.done()
         (attempt,) = broker.running_attempts()

@@ -8,6 +8,7 @@ import pytest
 
 from raysearch.search import ray_cluster  # noqa: F401  # sets Ray's variables before its import
 from raysearch.workers import lane, ray_internals
+from raysearch.workers.memory_kills import OUT_OF_MEMORY
 from raysearch.workers.ray_internals import (
     HEAD_NODE_RESOURCE,
     LANE_TAG,
@@ -187,6 +188,11 @@ def test_a_lanes_workers_start_again_while_attempts_begin_and_else_a_few_times()
     policy = GroupRestarts(lambda: next(counts), limit=3)
     decisions = [policy.make_decision(RuntimeError()).name for _ in range(7)]
     assert decisions == ["RETRY"] * 6 + ["RAISE"]
+    deaths = []
+    policy = GroupRestarts(lambda: 1, limit=3, record_death=deaths.append)
+    for text in ("killed", "ray.exceptions.OutOfMemoryError: Task was killed due to the node"):
+        policy.make_decision(RuntimeError(text))
+    assert deaths == [OUT_OF_MEMORY]
     lost = GroupRestarts(lambda: None, limit=3)
     assert lost.make_decision(RuntimeError()).name == "RAISE"
 
@@ -207,8 +213,8 @@ def test_what_is_gone_is_named():
 
 
 def test_the_parts_that_ask_a_cluster_before_and_beside_ray_are_called_as_ray_declares_them():
-    name = "get_max_resources_from_cluster_config"
-    check_call(part_of_ray("ray._private.state", "GlobalState", name), object())
+    for name in ("get_max_resources_from_cluster_config", "get_draining_nodes"):
+        check_call(part_of_ray("ray._private.state", "GlobalState", name), object())
     check_call(part_of_ray("ray._private.grpc_utils", "init_grpc_channel"), "host", options=())
     check_call(part_of_ray("ray._private.services", "canonicalize_bootstrap_address"), "auto")
     tokens = "ray._private.authentication.authentication_token_setup"

@@ -7,6 +7,7 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
+import torch
 from pyarrow import parquet
 from ray.exceptions import RayActorError
 from support.local_runs import ToyBroker, without_ray
@@ -15,11 +16,14 @@ from support.run_folders import write_study
 from raysearch import results, study
 from raysearch.results.leaderboard import leaderboard
 from raysearch.run_folder import Journal, Record, dev_predictions
+from raysearch.run_folder.checkpoint_folder import CheckpointFolder
 from raysearch.run_folder.events import AttemptEvent
 from raysearch.search import data_preparation
 from raysearch.search.trial_queue import TrialQueue
+from raysearch.workers import checkpoint_files
 from raysearch.workers import worker as workers
-from raysearch.workers.messages import Decision, TrialEnd, TrialReport, TrialRequest
+from raysearch.workers.checkpoint_files import CheckpointServer, RemoteCheckpoints
+from raysearch.workers.messages import Decision, Phase, TrialEnd, TrialReport, TrialRequest
 from raysearch.workers.worker import Worker
 
 TOY = "toy/grammar"
@@ -55,9 +59,10 @@ def request(serial, trial="a", **values):
     )
 
 
-def work(broker, folder):
-    worker = Worker(broker=broker, lane="lane-1", recipe="finetune", checkpoints=str(folder),
-                    checkpoint_interval=0.0)  # fmt: skip
+def work(broker, folder=None, interval=0.0, files=None):
+    files = files or CheckpointFolder(folder.parent)
+    worker = Worker(broker=broker, lane="lane-1", recipe="finetune", checkpoints=files,
+                    checkpoint_interval=interval)  # fmt: skip
     worker.work()
     return worker
 
@@ -156,7 +161,7 @@ def test_an_attempt_continues_from_the_checkpoint_of_the_last_one(data, tmp_path
     rungs = {"rungs": (0.5,)}
     whole = ToyBroker(data, request(1, **rungs))
     work(whole, folder)
-    assert list(folder.iterdir()) == []  # the checkpoint of an ended trial is removed
+    (folder / "a.pt").unlink()  # the session does this when the trial has ended
     stopped = ToyBroker(data, request(1, **rungs), decisions=[Decision.STOP])
     work(stopped, folder)
     assert [path.name for path in folder.iterdir()] == ["a.pt"]
@@ -166,6 +171,71 @@ def test_an_attempt_continues_from_the_checkpoint_of_the_last_one(data, tmp_path
     assert [report.step for report in worker.reports] == [report.step for report in reports(whole)]
     last, known = reports(resumed)[-1], reports(whole)[-1]
     assert (last.step, last.scores) == (known.step, known.scores)
+
+
+@pytest.mark.slow
+def test_an_attempt_on_another_node_continues_from_the_checkpoint_that_was_sent(
+    data, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(workers, "HEARTBEAT", 0.0)
+    driver = tmp_path / "on the driver's node"
+    driver.mkdir()
+    server = CheckpointServer(str(driver))
+    handle = SimpleNamespace(
+        **{
+            name: SimpleNamespace(remote=getattr(server, name))
+            for name in ("append", "commit", "read")
+        }
+    )
+    rungs = {"rungs": (0.5,)}
+    whole = ToyBroker(data, request(1, **rungs))
+    work(whole, files=CheckpointFolder(tmp_path))
+    stopped = ToyBroker(data, request(1, **rungs), decisions=[Decision.STOP])
+    work(stopped, files=RemoteCheckpoints(handle))
+    assert [path.name for path in (driver / "checkpoints").iterdir()] == ["a.pt"]
+    resumed = ToyBroker(data, request(1, attempt=2, **rungs))
+    work(resumed, files=RemoteCheckpoints(handle))
+    assert resumed.attempts[0].from_step > 0
+    last, known = reports(resumed)[-1], reports(whole)[-1]
+    assert (last.step, last.scores) == (known.step, known.scores)
+
+
+class LeavingBroker(ToyBroker):
+    """A broker that knows that the worker's node is about to leave."""
+
+    notes = phases = ()
+
+    def on_heartbeat(self, lane, serial, seconds, step, phase):
+        self.phases = (*self.phases, (step, phase))
+        return Decision.SAVE
+
+    def on_note_attempt(self, lane, serial, note):
+        self.notes = (*self.notes, note)
+
+
+@pytest.mark.slow
+def test_a_notice_that_the_node_leaves_saves_at_once_whatever_the_interval(
+    data, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(workers, "HEARTBEAT", 0.0)
+    broker = LeavingBroker(data, request(1), decisions=[Decision.STOP])
+    work(broker, tmp_path / "checkpoints", interval=1e6)
+    steps = [step for step, phase in broker.phases if phase is Phase.SAVING]
+    assert steps[0] <= 2  # the answer to the first sign of life comes with the second
+    content = torch.load(tmp_path / "checkpoints" / "a.pt", weights_only=True)
+    assert content["fit"]["counts"][0] == steps[-1]
+
+
+def test_a_checkpoint_that_cannot_be_written_is_told_and_the_trial_goes_on(
+    data, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(workers, "HEARTBEAT", 0.0)
+    monkeypatch.setattr(checkpoint_files, "RESERVE", 1 << 60)
+    broker = LeavingBroker(data, request(1))
+    work(broker, tmp_path / "checkpoints")
+    assert kinds(broker)[-1][1] is TrialEnd
+    (note,) = set(broker.notes)
+    assert note.startswith("checkpoint not written: [Errno 28] less than")
 
 
 def test_a_damaged_checkpoint_is_ignored(data, tmp_path):
@@ -219,7 +289,7 @@ class ForgetfulBroker(ToyBroker):
     """A broker that has started again while a worker trained, or dies at one of its calls."""
 
     def on_heartbeat(self, lane, serial, seconds, step, phase):
-        return False
+        return Decision.STOP
 
     def on_report(self, lane, serial, message):
         return RayActorError()  # what the reference of the call gives
@@ -246,7 +316,7 @@ def test_a_worker_leaves_a_trial_that_the_broker_does_not_know_or_when_it_dies(
 
 def test_a_worker_of_a_lane_that_is_not_known_leaves_at_once(data, tmp_path):
     broker = ToyBroker(data, request(1))
-    broker.on_worker_started = lambda lane: False
+    broker.on_worker_started = lambda lane, kills: False
     work(broker, tmp_path)
     assert (broker.attempts, len(broker.requests)) == ([], 1)
 
