@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from raysearch.errors import InputError
-from raysearch.run_folder.remote_files import folder_of, join, local_copy, open_uri
+from raysearch.run_folder.remote_files import local_copy, open_uri
+from raysearch.storage.uris import folder_of, join
 
 
 def test_options_of_a_uri_stay_behind_the_name_of_the_run() -> None:
@@ -28,7 +29,7 @@ def test_a_copy_has_no_weights_unless_asked_and_the_source_stays(
     uri = (tmp_path / "run").as_uri()
     lines: list[str] = []
     copy = local_copy(uri, note=lines.append)
-    assert lines == [f"{uri}: read from the local copy {copy}, where files are written too"]
+    assert lines == [f"{uri}: read from its local copy {copy}"]
     assert [p.name for p in copy.rglob("*") if p.is_file()] == ["journal.jsonl"]
     assert (local_copy(uri, weights=True) / "glue-rte/best/model.safetensors").exists()
     (copy / "glue-rte/best/model.safetensors").write_text("as fetched")
