@@ -40,7 +40,7 @@ def command(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
     cache = {"RAYSEARCH_CACHE": str(folder / "cache")}
     return subprocess.run(
         [sys.executable, "-c", code, *arguments], cwd=folder, capture_output=True, text=True,
-        timeout=170, env={**os.environ, **cache},
+        timeout=400, env={**os.environ, **cache},
     )  # fmt: skip
 
 
@@ -59,7 +59,7 @@ def test_a_run_in_a_store_outlives_the_store_and_its_driver(server, door, tmp_pa
 
     (tmp_path / "toy.yaml").write_text(STUDY)
     run = start(tmp_path, "run", "toy.yaml", "--storage", f"s3://bucket/search{options}")
-    wait_until(lambda: run.poll() is not None or ends(kept()), 150)
+    wait_until(lambda: run.poll() is not None or ends(kept()), 300)
     assert run.poll() is None, output.read_text()[-3000:]
     door.close()
     wait_until(lambda: "does not answer" in output.read_text())
