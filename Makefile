@@ -1,19 +1,20 @@
 # make demo: a real search on this machine, no network and no GPU. make unit: the quick tests.
 # make test: all tests but those of a cluster. make test-cluster: studies over hosts of network
-# namespaces, as root. make coverage: what the quick tests run of the package.
+# namespaces, as root. make test-store: runs kept in a store, and Ray's nodes of AWS, on a server of
+# S3 and EC2 on this machine. make coverage: what the quick tests run of the package.
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 # Test workers, by default one per core; each runs torch on one thread.
 JOBS   ?= auto
 PYTEST := $(BIN)/pytest -n $(JOBS) --dist worksteal
-QUICK  := -m "not ray and not slow"
+QUICK  := -m "not ray and not slow and not store"
 # `make test COUNT=1` counts the lines that the quick tests run; this doubles their time.
 COVERAGE := $(if $(COUNT),--cov --cov-report=)
 # Compiled modules are kept: without them each test worker compiles all tests, 10 s on two cores.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: install demo test test-cluster unit coverage coverage-report lint clean
+.PHONY: install demo test test-cluster test-store unit coverage coverage-report lint clean
 
 install: $(VENV)/.installed
 
@@ -38,15 +39,24 @@ demo: install
 # The tests on a real Ray mostly wait for processes, so all else runs beside them.
 test: install
 	@echo "tests that start Ray run meanwhile; what they say is shown at the end"
-	@$(BIN)/pytest -m "ray and not cluster" > .pytest-ray.log 2>&1 & ray=$$!; \
+	@$(BIN)/pytest -m "ray and not cluster and not store" > .pytest-ray.log 2>&1 & ray=$$!; \
 	$(MAKE) --no-print-directory lint; lint=$$?; \
 	$(PYTEST) $(QUICK) $(COVERAGE); quick=$$?; \
-	$(PYTEST) -m "slow and not ray"; slow=$$?; \
+	$(PYTEST) -m "slow and not ray and not store"; slow=$$?; \
 	wait $$ray; runs=$$?; cat .pytest-ray.log; \
 	exit $$((lint | quick | slow | runs))
 
 test-cluster: install
 	$(BIN)/pytest tests/cluster
+
+# The server needs another python-dateutil than raysearch, so it gets an environment of its own.
+test-store: install .venv-moto/.installed
+	$(BIN)/pytest tests/store
+
+.venv-moto/.installed: tests/store/requirements.txt
+	$(PYTHON) -m venv .venv-moto
+	.venv-moto/bin/pip install --quiet --disable-pip-version-check -r tests/store/requirements.txt
+	touch $@
 
 unit: install
 	$(PYTEST) $(QUICK) -x
@@ -63,4 +73,4 @@ lint: install
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 
 clean:
-	rm -rf $(VENV) runs build *.egg-info .coverage*
+	rm -rf $(VENV) .venv-moto runs build *.egg-info .coverage*

@@ -84,5 +84,5 @@ def test_every_make_command_of_the_pages_is_a_target() -> None:
 
 def test_every_marker_of_the_tests_says_what_it_means() -> None:
     markers = PROJECT["tool"]["pytest"]["ini_options"]["markers"]
-    assert [text.split(":")[0] for text in markers] == ["ray", "cluster", "slow"]
+    assert [text.split(":")[0] for text in markers] == ["ray", "cluster", "store", "slow"]
     assert all(len(text.split(":")[1]) > 20 for text in markers)

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from ..errors import printable
-from .app import app, print_line
+from .app import app, print_line, print_note
 from .exit_codes import guarded
 from .options import (
     AsJson,
@@ -52,11 +52,12 @@ def predict(
     split: PredictedSplit = None,
 ) -> None:
     """Predict test or dev splits with the best models, in the benchmarks' file formats."""
-    from ..predictions.prediction import predict as predict_all
     from ..run_folder.remote_files import local_copy
 
     names = tuple(tasks.split(",")) if tasks else None
-    folder = local_copy(source, weights=True)
+    folder = local_copy(source, weights=True, note=print_note)
+    from ..predictions.prediction import predict as predict_all  # imports torch
+
     for path in predict_all(folder, to=to, data=data, names=names, split=split, note=print_line):
         print_line(path)
 
@@ -166,7 +167,7 @@ def score(
     scoring.print_scores(
         task,
         data,
-        local_copy(predictions),
+        local_copy(predictions, note=print_note),
         split=split,
         null_odds=null_odds,
         threshold=threshold,

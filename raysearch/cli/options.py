@@ -33,8 +33,8 @@ def data_option(default: str) -> Any:
 Model = Annotated[
     str | None,
     typer.Option(
-        help="The model to fine-tune: a folder, a name on the Hugging Face hub, or scratch for a"
-        " small model without pretraining. Default: the study's model."
+        help="The model to fine-tune: a folder, a URI, a name on the Hugging Face hub, or scratch"
+        " for a small model without pretraining. Default: the study's model."
     ),
 ]
 Tasks = Annotated[
@@ -203,8 +203,8 @@ ModelFolders = Annotated[
     list[str] | None,
     typer.Option(
         "--model",
-        help="The folder of the model that the run has fine-tuned. Can be repeated for several"
-        " models. Default: the study's models.",
+        help="The folder or URI of the model that the run has fine-tuned. Can be repeated for"
+        " several models. Default: the study's models.",
     ),
 ]
 WinnerSeeds = Annotated[

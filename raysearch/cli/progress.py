@@ -21,6 +21,7 @@ from ..results.html_report import REPORT
 from ..results.leaderboard import is_complete, leaderboard, rank_trials
 from ..run_folder import Record
 from ..run_folder.outcomes import TrialStatus
+from ..run_folder.remote_files import resume_command
 from ..search_space import format_point
 from ..study.unusual_values import unusual_value_notes
 from .app import print_note
@@ -251,8 +252,8 @@ def closing(run: "Run") -> int:
         print_note(note)
     table, folder = run.folder / "table.md", printable(run.folder)
     if run.interrupted:
-        place = printable(run.uri or run.folder)
-        print(f"\nstopped; nothing is lost. Go on with: raysearch resume {place}")
+        command = printable(resume_command(run.uri or run.folder))
+        print(f"\nstopped; nothing is lost. Go on with: {command}")
         return 130
     print(f"\n{printable(table.read_text(encoding='utf-8'), lines=True)}")
     print(f"run folder  {folder}")

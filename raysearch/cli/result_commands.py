@@ -79,7 +79,9 @@ def compare(
 
     _check_format("compare", format)
     names = None if tasks is None else [name.strip() for name in tasks.split(",")]
-    compared = comparison.compare(local_copy(first), local_copy(second), tasks=names)
+    compared = comparison.compare(
+        local_copy(first, note=print_note), local_copy(second, note=print_note), tasks=names
+    )
     print(export.LAYOUTS[format](comparison_table.comparison_table(compared)), end="")
 
 
@@ -149,7 +151,7 @@ def pack(
     from ..results.pack import pack as pack_run
     from ..run_folder.remote_files import local_copy
 
-    folder = local_copy(source, weights=weights)
+    folder = local_copy(source, weights=weights, note=print_note)
     packed = pack_run(folder, to, weights=weights, licence=licence)
     for note in packed.notes:
         print_note(note)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import InputError, Problem, RaysearchError, printable
-from .app import app, print_line
+from .app import app, print_line, print_note
 from .exit_codes import guarded
 from .options import (
     Address,
@@ -144,7 +144,10 @@ def run(
     """Run a study: search, confirm the best configurations with new seeds, write the table."""
     data = data or Path("data")
     loaded = _load(study, model, tasks, trials, fixed, data)
-    from .. import search
+    from ..run_folder.remote_files import check_storage
+
+    check_storage(storage)
+    from .. import search  # imports Ray
     from .progress import ProgressDisplay, closing
 
     result = search.run(
@@ -176,7 +179,10 @@ def resume(
 
     Without options for lanes, the lanes are those of the run's start.
     """
-    from .. import search
+    from ..run_folder.remote_files import check_storage
+
+    check_storage(folder)
+    from .. import search  # imports Ray
     from .progress import ProgressDisplay, closing
 
     result = search.resume(
@@ -220,11 +226,13 @@ def verify(
     verification.json.
     """
     from ..run_folder.remote_files import local_copy
-    from ..verification import verify as verify_run
+
+    folder = local_copy(source, weights=True, note=print_note)
+    from ..verification import verify as verify_run  # imports Ray
     from .progress import ProgressDisplay
 
     result = verify_run(
-        local_copy(source, weights=True),
+        folder,
         data=data or Path("data"),
         to=to,
         models=model or (),
@@ -250,18 +258,14 @@ def _load(
 ) -> "Study":
     """Return a study with the options of the command line applied, all checked together."""
     from ..preflight import survey
+    from ..storage.uris import is_remote
     from ..study import load
-
-    if model is not None and "://" in model:
-        from ..run_folder.remote_files import local_copy
-
-        model = str(local_copy(model, weights=True))
 
     def further_problems(study: "Study") -> list[Problem]:
         return [*survey(study, data).problems, *_suitability_problems(study)]
 
     names = None if tasks is None else [name.strip() for name in tasks.split(",")]
-    return load(
+    study = load(
         path,
         further_checks=further_problems,
         model=model,
@@ -269,6 +273,11 @@ def _load(
         trials=trials,
         set=fixed,
     )
+    if any(is_remote(study.resolve(name).model_name) for name in study.tasks):
+        from ..run_folder.remote_files import fetch_models  # imports pyarrow
+
+        fetch_models(study, note=print_note)
+    return study
 
 
 def _unchecked_models(study: "Study") -> list[str]:

@@ -5,7 +5,6 @@ It is apart from models and Ray because it needs neither.
 
 import hashlib
 import json
-import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ import pyarrow.compute
 from ..errors import InputError, Problem
 from ..recipes import Hyperparameters
 from ..storage import move, remove_file, staged_file, write_atomically
+from ..storage.uris import cache_folder
 from ..tasks import Example, Split, Task
 from . import readers
 from .columns import GROUP, ID, INPUT, LABEL, LANGUAGE, TYPE, token_types
@@ -73,16 +73,6 @@ class Prepared:
     digest: str
     cached: bool
     skipped: str = ""
-
-
-def cache_folder() -> Path:
-    """Return the folder of prepared data.
-
-    It is RAYSEARCH_CACHE, or raysearch under the user's cache folder.
-    """
-    folder = os.environ.get("RAYSEARCH_CACHE")
-    user_cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(folder) if folder else Path(user_cache) / "raysearch"
 
 
 def prepare(

@@ -61,7 +61,7 @@ def rerun_study(task: TaskStudy, leader: RankedConfiguration) -> Study:
         update={
             "name": f"{study.name}-{task.row.slug}",
             "tasks": (task.name,),
-            "model": task.model,
+            "model": task.model_name,
             "space": {},
             "fixed": {**task.fixed, **leader.configuration},
             "per_task": {},

@@ -178,7 +178,7 @@ def _lines(
     searched_on = formatting.search_part(search.hold_out)
     best = f"that was best on {searched_on}, " if kept is leader.best_trial else ""
     texts = [
-        f"# {task.name}, fine-tuned from {task.model}",
+        f"# {task.name}, fine-tuned from {task.model_name}",
         "",
         f"- Result on {printed_on}: {metric.removeprefix('dev.')} {score} percent,"
         f" {_over(task, leader)} ({seeds}), standard deviation {spread}.",

@@ -4,19 +4,19 @@ It is apart from `search.remote_sync`, which keeps the remote copy of a run that
 that tables and predictions are made without Ray.
 """
 
-import hashlib
 import json
 import re
-from collections.abc import Callable, Collection, Mapping
+import shlex
+import threading
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, quote
 
 from pyarrow import fs
 
-from ..data.encoding_cache import cache_folder
 from ..errors import InputError, Problem, first_line, shorten
 from ..storage import (
     component_problem,
@@ -24,38 +24,39 @@ from ..storage import (
     folder_inside,
     inside,
     kind_of,
+    open_regular,
     parse_json,
     remove_file,
     replaced,
     write_atomically,
 )
+from ..storage.uris import URI, folder_of, is_remote, normalize, split_query
+from ..study import Study
 
 STREAMS = 8  # files that are fetched at the same time
 BLOCK = 1 << 22  # bytes
 WEIGHTS = (".safetensors", ".bin", ".pt")  # ends of files that tables do not read
 UNFINISHED = {"checkpoints", "weights"}  # folders that only a running search reads
-_URI = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
 _ENCODED = re.compile(r"(?:[A-Za-z0-9/:@!$&'()*+,;=~._-]|%[0-9A-Fa-f]{2})*")
 _SAFE = "/:@!$&'()*+,;=~"
 _S3_OPTIONS = ("endpoint_override", "region", "scheme")
+_USER = re.compile(r"[^:/]+://[^/]*:[^/]*@")  # the begin of a URI with a password
+_ENVIRONMENT = "credentials are read from the environment"
+_HINTS = (  # in a store's error -> what would do
+    ("SSL connect", "a server without TLS needs the option scheme=http"),
+    ("Could not connect", "start the server, or correct endpoint_override"),
+    ("resolve host", "correct endpoint_override, or the region"),
+    ("credentials", "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"),
+    ("ACCESS_DENIED", "check the credentials of the environment and what they allow"),
+    ("INVALID_ACCESS_KEY_ID", "check AWS_ACCESS_KEY_ID"),
+    ("INVALID_CLIENT_TOKEN_ID", "check AWS_ACCESS_KEY_ID"),
+    ("SIGNATURE_DOES_NOT_MATCH", "check AWS_SECRET_ACCESS_KEY"),
+    ("NO_SUCH_BUCKET", "make the bucket first, or name another"),
+)
+PROBE = ".raysearch-probe"
+_SILENCE = 3.0  # seconds without an answer after which a command says what it waits for
+_LARGE = 1 << 24  # bytes, from which a command says what it fetches
 _CONNECT_TIMEOUT, _REQUEST_TIMEOUT, _ATTEMPTS = 3.0, 20.0, 3  # seconds, seconds, number
-
-
-def is_remote(storage: str) -> bool:
-    """Return whether a storage path is a URI."""
-    return _URI.match(storage) is not None
-
-
-def join(storage: str, name: str) -> str:
-    """Return the path or URI of a folder in a storage; options of a URI stay at its end."""
-    path, query = _split_query(storage)
-    return f"{path.rstrip('/') if query else path}/{name}{query}"
-
-
-def normalize(uri: str) -> str:
-    """Return a URI without slashes at the end of its path."""
-    path, query = _split_query(uri)
-    return path.rstrip("/") + query
 
 
 def parse_uri(uri: str) -> str:
@@ -65,13 +66,13 @@ def parse_uri(uri: str) -> str:
     the options of the file system. Only the URI of a file that is already encoded, as by
     `Path.as_uri`, stays as it is.
     """
-    match = _URI.match(uri)
+    match = URI.match(uri)
     if match is None:
         return uri
     scheme, path = match.groups()
     if scheme.lower() == "file" and _ENCODED.fullmatch(path):
         return uri
-    path, query = _split_query(uri)
+    path, query = split_query(uri)
     return f"{scheme}://{quote(path.partition('://')[2], safe=_SAFE)}{query}"
 
 
@@ -82,23 +83,31 @@ def open_uri(uri: str) -> tuple[fs.FileSystem, str]:
         InputError: there is no such file system, or an option is unknown.
         OSError: it does not answer.
     """
-    path, query = _split_query(uri)
+    path, query = split_query(uri)
     if not path.lower().startswith("s3://"):
+        if not path.lower().startswith("file:") and _USER.match(path):
+            raise _refusal(f"a password stands in the URI; leave it out, as {_ENVIRONMENT}")
         system, root = fs.FileSystem.from_uri(parse_uri(uri))
         return system, root
     options: dict[str, Any] = dict(parse_qsl(query.removeprefix("?"), keep_blank_values=True))
     if unknown := [name for name in options if name not in _S3_OPTIONS]:
         text = (
             f"unknown option '{shorten(unknown[0])}' of an s3 URI: {', '.join(_S3_OPTIONS)} are"
-            " known, and credentials are read from the environment"
+            f" known, and {_ENVIRONMENT}"
         )
-        raise InputError("storage", [Problem(location="storage", text=text)])
-    root = path.partition("://")[2].strip("/")
+        raise _refusal(text)
+    root = path.partition("://")[2].rstrip("/")
+    bucket = root.partition("/")[0]
+    if ":" in bucket or "@" in bucket:  # in no name of a bucket; it is not printed
+        raise _refusal(f"a key stands in the s3 URI; leave it out, as {_ENVIRONMENT}")
+    if not bucket:
+        raise _refusal("the s3 URI names no bucket; s3://BUCKET/FOLDER would do")
     if not options.keys() & {"endpoint_override", "region"}:
         with suppress(OSError):  # reading then names what is wrong
-            options["region"] = fs.resolve_s3_region(root.partition("/")[0])
+            options["region"] = fs.resolve_s3_region(bucket)
     system = fs.S3FileSystem(
         **options,
+        allow_delayed_open=True,  # a small file is one request
         connect_timeout=_CONNECT_TIMEOUT,
         request_timeout=_REQUEST_TIMEOUT,
         retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=_ATTEMPTS),
@@ -106,23 +115,87 @@ def open_uri(uri: str) -> tuple[fs.FileSystem, str]:
     return system, root
 
 
-def unreachable(uri: str, error: Exception) -> InputError:
-    """Return the error for a URI that does not answer."""
-    text = f"cannot reach '{uri}': {first_line(error)[:300]}"
+def _refusal(text: str) -> InputError:
     return InputError("storage", [Problem(location="storage", text=text)])
 
 
-def folder_of(uri: str, kind: str) -> Path:
-    """Return the folder of the cache that belongs to a URI alone.
+def unreachable(uri: str, error: Exception) -> InputError:
+    """Return the error for a URI that does not answer."""
+    return _refusal(f"cannot reach '{uri}': {_reason(error)}")
+
+
+def _reason(error: Exception) -> str:
+    """Return in one line why a store refused, and what would do if that is known."""
+    reason = first_line(error)[:300]
+    hints = [hint for part, hint in _HINTS if part in str(error)]
+    return f"{reason}; {hints[0]}" if hints else reason
+
+
+def refuse_missing_bucket(system: fs.FileSystem, root: str) -> None:
+    """Raise InputError if the bucket of an S3 path does not exist."""
+    bucket = root.partition("/")[0]
+    if not isinstance(system, fs.S3FileSystem):
+        return
+    if system.get_file_info(bucket).type == fs.FileType.NotFound:
+        raise _refusal(f"there is no bucket '{bucket}'; make it first, or name another")
+
+
+def write_problems(system: fs.FileSystem, root: str, uri: str) -> list[Problem]:
+    """Return the problem if no file can be written at a URI; a written one is deleted."""
+    if isinstance(system, fs.LocalFileSystem):
+        return []  # an empty folder would stay where nothing began
+    path = f"{root}/{PROBE}"
+    try:
+        with system.open_output_stream(path) as sink:
+            sink.write(b"raysearch\n")
+        system.delete_file(path)
+    except OSError as error:
+        return [Problem(location="storage", text=f"cannot write to '{uri}': {_reason(error)}")]
+    return []
+
+
+def check_storage(uri: str) -> None:
+    """Refuse a URI at which no run can be kept; a path is not looked at.
+
+    Commands call it before they import Ray and torch, which takes many seconds.
+
+    Raises:
+        InputError: the store does not answer, there is no such bucket, or no file can be written.
+    """
+    if not is_remote(uri):
+        return
+    try:
+        system, root = open_uri(uri)
+        refuse_missing_bucket(system, root)
+        problems = write_problems(system, root, uri)
+    except (OSError, ValueError) as error:
+        raise unreachable(uri, error) from None
+    if problems:
+        raise InputError("storage", problems)
+
+
+def uri_record(folder: Path) -> Path:
+    """Return the file beside a local run folder that records its URI."""
+    return folder.with_name(f"{folder.name}.uri")
+
+
+def recorded_uri(folder: Path) -> str | None:
+    """Return the URI that a local run folder is a copy of; None if it is no copy."""
+    record = uri_record(folder)
+    if kind_of(record) is None:
+        return None
+    with open_regular(record) as file:
+        return file.read(1 << 16).decode("utf-8", "replace").strip()
+
+
+def resume_command(place: str | Path) -> str:
+    """Return the command that goes on with a run, to be pasted into a shell.
 
     Args:
-        uri: the whole URI; its options count too.
-        kind: the folder of the cache that holds it.
+        place: a run folder, or a URI. For the local copy of a URI the command names the URI.
     """
-    digest = hashlib.sha256(uri.encode()).hexdigest()[:16]
-    last = _split_query(uri)[0].rpartition("/")[2]
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", last)[:60].lstrip(".-")
-    return cache_folder() / kind / f"{name or 'run'}-{digest}"
+    uri = recorded_uri(place) if isinstance(place, Path) else None
+    return f"raysearch resume {shlex.quote(uri or str(place))}"
 
 
 def files_below(system: fs.FileSystem, root: str, uri: str) -> dict[str, fs.FileInfo]:
@@ -145,7 +218,7 @@ def files_below(system: fs.FileSystem, root: str, uri: str) -> dict[str, fs.File
     if isinstance(system, fs.LocalFileSystem):
         for name in files:
             inside(Path(root), *name.split("/"))
-    return {name: info for name, info in files.items() if not name.endswith(".writing")}
+    return {name: info for name, info in files.items() if not name.endswith((".writing", PROBE))}
 
 
 def download(system: fs.FileSystem, source: str, folder: Path, name: str) -> None:
@@ -179,35 +252,48 @@ def local_copy(
     Args:
         source: a path, or the URI of a run folder, of a folder in it, or of a file.
         weights: whether weights are fetched too.
-        note: called with a line that says where the copy is.
+        note: called with lines that say where the copy is, and what takes long.
 
     Raises:
         InputError: the URI cannot be reached, or nothing is there.
     """
     if not is_remote(str(source)):
         return Path(source)
-    uri = normalize(str(source))
+    uri, say = normalize(str(source)), note or (lambda line: None)
     try:
-        system, root = open_uri(uri)
-        info = system.get_file_info(root)
-        is_file = info.type == fs.FileType.File
-        files = {Path(root).name: info} if is_file else files_below(system, root, uri)
+        with _waiting(f"{uri}: waiting for the store to answer", say):
+            system, root = open_uri(uri)
+            info = system.get_file_info(root)
+            is_file = info.type == fs.FileType.File
+            files = {Path(root).name: info} if is_file else files_below(system, root, uri)
         wanted = [
             name
             for name in files
             if (weights or not name.endswith(WEIGHTS)) and not UNFINISHED & set(name.split("/"))
         ]
         if not files:
+            refuse_missing_bucket(system, root)
             raise InputError(uri, [Problem(location="storage", text="nothing is there")])
         folder = folder_of(uri, "copies")
         top = root.rpartition("/")[0] if is_file else root
-        _fetch_changed(system, top, folder, files, wanted)
+        _fetch_changed(system, top, folder, files, wanted, lambda line: say(f"{uri}: {line}"))
     except (OSError, ValueError) as error:
         raise unreachable(uri, error) from None
     path = folder / Path(root).name if is_file else folder
-    if note is not None:
-        note(f"{uri}: read from the local copy {path}, where files are written too")
+    say(f"{uri}: read from its local copy {path}")
     return path
+
+
+@contextmanager
+def _waiting(line: str, note: Callable[[str], None]) -> Iterator[None]:
+    """Call `note` with a line if a block takes long."""
+    timer = threading.Timer(_SILENCE, note, [line])
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _fetch_changed(
@@ -216,6 +302,7 @@ def _fetch_changed(
     folder: Path,
     files: Mapping[str, fs.FileInfo],
     wanted: Collection[str],
+    note: Callable[[str], None],
 ) -> None:
     """Fetch files that are new or have changed, and remove fetched ones that are gone.
 
@@ -225,6 +312,7 @@ def _fetch_changed(
         folder: the local one.
         files: all remote files, by their paths relative to `root`.
         wanted: the names of those to fetch; others that were fetched before stay.
+        note: called with a line if much is to be fetched.
     """
     folder.mkdir(parents=True, exist_ok=True)
     record = folder.with_name(f"{folder.name}.fetched.json")
@@ -242,16 +330,24 @@ def _fetch_changed(
     for name in known.keys() - files.keys():
         remove_file(file_inside(folder, *name.split("/")))
     missing = [name for name in wanted if name not in present]
+    size = sum(files[name].size or 0 for name in missing)
+    if size >= _LARGE:
+        note(f"fetching {len(missing):,} files, {size / 1e6:,.0f} MB")
     with ThreadPoolExecutor(STREAMS) as pool:
         list(pool.map(lambda name: download(system, f"{root}/{name}", folder, name), missing))
     fetched = {name: stamp for name, stamp in stamps.items() if name in present or name in missing}
     write_atomically(record, json.dumps(fetched))
 
 
-def _split_query(uri: str) -> tuple[str, str]:
-    """Split a URI before the `?` of its options; of a path or a file's URI all is path."""
-    match = _URI.match(uri)
-    if match is None or match[1].lower() == "file":
-        return uri, ""
-    path, mark, query = uri.partition("?")
-    return path, mark + query
+def fetch_models(study: Study, note: Callable[[str], None] | None = None) -> None:
+    """Fetch the models of a study that are named by URIs; from then on they are folders here.
+
+    Args:
+        study: the study.
+        note: see `local_copy`.
+
+    Raises:
+        InputError: a URI cannot be reached, or nothing is there.
+    """
+    for name in dict.fromkeys(study.resolve(task).model_name for task in study.tasks):
+        local_copy(name, weights=True, note=note)

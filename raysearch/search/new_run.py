@@ -9,8 +9,9 @@ from pathlib import Path
 
 from ..errors import InputError, Problem, printable, shorten
 from ..run_folder import JOURNAL_NAME, TORN_NAME, Journal, Records, opening, read_journal
-from ..run_folder.remote_files import is_remote
+from ..run_folder.remote_files import resume_command
 from ..storage import MARKER, kind_of, name_problem, owner, remove_known
+from ..storage.uris import is_remote
 from .remote_sync import RemoteSync
 
 RAY_ERROR = "ray-error.txt"  # the traceback of the error with which Ray failed
@@ -39,7 +40,7 @@ class RunLocation:
         """
         remote = RemoteSync(location) if is_remote(location) else None
         text = (
-            f"'{location}' is there already; go on with `raysearch resume {location}`, or"
+            f"'{location}' is there already; go on with `{resume_command(location)}`, or"
             " give the run another name"
         )
         return cls(

@@ -21,14 +21,18 @@ from ..errors import InputError, Problem, first_line, shorten
 from ..run_folder import JOURNAL_NAME, refuse_running
 from ..run_folder.remote_files import (
     BLOCK,
+    PROBE,
     STREAMS,
     WEIGHTS,
     download,
     files_below,
-    folder_of,
-    normalize,
     open_uri,
+    recorded_uri,
+    refuse_missing_bucket,
+    resume_command,
     unreachable,
+    uri_record,
+    write_problems,
 )
 from ..storage import (
     MARKER,
@@ -42,11 +46,13 @@ from ..storage import (
     run_named_in,
     write_atomically,
 )
+from ..storage.uris import folder_of, normalize
 
 INTERVAL = 20.0  # seconds between copies of files that change without the journal
 POLL = 0.5  # seconds between looks at the journal
+JOURNAL_RATE = 4 << 20  # bytes/s that copies of the journal take at most: it is copied whole
+WALK_SHARE = 0.1  # of a core, which looking for changed files takes at most
 PATIENCE = 60.0  # seconds for which a store is waited for at the end
-PROBE = ".raysearch-probe"
 CONFIG = "config.json"  # of a folder of weights; without it no reader takes the folder
 
 
@@ -69,35 +75,26 @@ class RemoteSync:
         self.uri = normalize(uri)
         try:
             self._system, self._root = open_uri(self.uri)
+            refuse_missing_bucket(self._system, self._root)
             self.exists = self._holds_files()
         except (OSError, ValueError) as error:
             raise unreachable(uri, error) from None
         self.folder = folder_of(self.uri, "runs")
-        self._record = self.folder.with_name(f"{self.folder.name}.uri")
+        self._record = uri_record(self.folder)
         self._refuse_other_uri()
         self.note: Callable[[str], None] = lambda line: None
         # Name -> stamp of the local file that was copied; None of one that was there before.
         self._copied: dict[str, tuple[int, int] | None] = {}
         self._stop, self._away = threading.Event(), False
-        self._small, self._large, self._noting = (threading.Lock() for _ in range(3))
+        self._journal, self._small, self._large, self._noting = (threading.Lock() for _ in range(4))
         self._threads = [
             threading.Thread(target=target, daemon=True)
-            for target in (self._follow_journal, self._copy_repeatedly)
+            for target in (self._follow_journal, self._follow_files, self._copy_repeatedly)
         ]
 
     def problems(self) -> list[Problem]:
         """Return the problem if no file can be written at the URI; a written one is deleted."""
-        if isinstance(self._system, fs.LocalFileSystem):
-            return []  # an empty folder would stay where nothing began
-        path = f"{self._root}/{PROBE}"
-        try:
-            with self._system.open_output_stream(path) as sink:
-                sink.write(b"raysearch\n")
-            self._system.delete_file(path)
-        except OSError as error:
-            text = f"cannot write to '{self.uri}': {first_line(error)[:300]}"
-            return [Problem(location="storage", text=text)]
-        return []
+        return write_problems(self._system, self._root, self.uri)
 
     def noting(self, watch: Callable[..., Any] | None) -> Callable[..., Any] | None:
         """Return `watch`, whose display then also shows when the store is away."""
@@ -118,13 +115,17 @@ class RemoteSync:
         remote journal is the longer one, the other local files stay as well.
 
         Raises:
-            InputError: a run is running in the local folder; remote names are not valid paths; or
-                the journals, or the runs, are different ones.
+            InputError: a run is running in the local folder; remote names are not valid paths; no
+                file can be written; or the journals, or the runs, are different ones.
             OSError: a file cannot be read, or written locally.
         """
         if kind_of(self.folder) is not None:
             refuse_running(self.folder)
         names = files_below(self._system, self._root, self.uri)
+        if not names and kind_of(self.folder) is None:
+            raise InputError(self.uri, [Problem(location="storage", text="nothing is there")])
+        if problems := self.problems():
+            raise InputError("storage", problems)
         self._refuse_other_run()
         self.folder.mkdir(parents=True, exist_ok=True)
         write_atomically(self._record, self.uri + "\n")
@@ -132,7 +133,7 @@ class RemoteSync:
         wanted = [
             name
             for name in names
-            if name not in (JOURNAL_NAME, PROBE)
+            if name != JOURNAL_NAME
             and (remote is not None or kind_of(file_inside(self.folder, *name.split("/"))) is None)
         ]
         with ThreadPoolExecutor(STREAMS) as pool:
@@ -140,7 +141,7 @@ class RemoteSync:
         if remote is not None:  # last: with a journal here, the local files are taken as complete
             write_atomically(file_inside(self.folder, JOURNAL_NAME), remote)
         # All of these are here now: of what is missing later, the remote file is deleted.
-        self._copied = dict.fromkeys(name for name in names if name != PROBE)
+        self._copied = dict.fromkeys(names)
         self._copied |= {name: _stamp(self.folder / name) for name in wanted}
         return self.folder
 
@@ -165,7 +166,7 @@ class RemoteSync:
             if time.monotonic() > end:
                 text = (
                     f"'{self.uri}' does not answer; everything is kept in {self.folder}, and"
-                    f" `raysearch resume {self.uri}` on this machine sends it on"
+                    f" `{resume_command(self.uri)}` on this machine sends it on"
                 )
                 raise InputError("storage", [Problem(location="storage", text=text)]) from error
             time.sleep(POLL)
@@ -184,6 +185,7 @@ class RemoteSync:
         """
         with self._large:
             present = self._present(large=True)
+            self._copy_journal()
             self._copy_small()
             if kind_of(self.folder / JOURNAL_NAME) != "a file":
                 return
@@ -198,21 +200,29 @@ class RemoteSync:
 
     def withdraw(self) -> None:
         """Delete what was copied, as the run never began."""
-        with self._large, self._small:
+        with self._large, self._small, self._journal:
             self._delete(set(self._copied))
 
     def _copy_small(self) -> None:
-        """Copy the journal, then all other files that do not belong to weights."""
+        """Copy the files that do not belong to weights, without the journal."""
         with self._small:
             if kind_of(self.folder / JOURNAL_NAME) != "a file":
                 return
             present = self._present(large=False)
             changed = self._changed(present)
-            for name in sorted(changed, key=lambda name: (name != JOURNAL_NAME, name)):
-                self._upload_changed(name, present[name])
+            changed.pop(JOURNAL_NAME, None)
+            with ThreadPoolExecutor(STREAMS) as pool:
+                list(pool.map(self._upload_changed, changed, changed.values()))
             self._delete(
                 {name for name in list(self._copied) if not _is_large(name)} - set(present)
             )
+
+    def _copy_journal(self) -> None:
+        """Copy the journal if it has changed."""
+        path = self.folder / JOURNAL_NAME
+        with self._journal:
+            if kind_of(path) == "a file" and self._copied.get(JOURNAL_NAME) != _stamp(path):
+                self._upload_changed(JOURNAL_NAME, path)
 
     def _present(self, *, large: bool) -> dict[str, Path]:
         """Return the local files that belong to weights, or those that do not."""
@@ -237,12 +247,26 @@ class RemoteSync:
             del self._copied[name]
 
     def _follow_journal(self) -> None:
-        """Copy the small files as soon as the journal has changed."""
-        seen = None
+        """Copy the journal as soon as it has changed, a large one less often.
+
+        An object store cannot append to a file. JOURNAL_RATE bounds what whole copies take.
+        """
+        due, seen = 0.0, None
         while not self._stop.wait(POLL):
-            stamp = _stamp(self.folder / JOURNAL_NAME)
+            stamp, now = _stamp(self.folder / JOURNAL_NAME), time.monotonic()
+            if stamp is None or stamp == seen or now < due:
+                continue
+            if self._try(self._copy_journal):
+                seen, due = stamp, now + stamp[0] / JOURNAL_RATE
+
+    def _follow_files(self) -> None:
+        """Copy the small files after the journal has changed; with many files less often."""
+        pause, seen = POLL, None
+        while not self._stop.wait(pause):
+            stamp, begin = self._copied.get(JOURNAL_NAME), time.thread_time()
             if stamp != seen and self._try(self._copy_small):
                 seen = stamp
+            pause = max(POLL, (time.thread_time() - begin) / WALK_SHARE)
 
     def _copy_repeatedly(self) -> None:
         while not self._stop.wait(INTERVAL):
@@ -268,8 +292,8 @@ class RemoteSync:
     def _holds_files(self) -> bool:
         """Return whether there are files at the URI; empty folders do not count."""
         selector = fs.FileSelector(self._root, recursive=True, allow_not_found=True)
-        kinds = (info.type for info in self._system.get_file_info(selector))
-        return any(kind != fs.FileType.Directory for kind in kinds)
+        infos = self._system.get_file_info(selector)
+        return any(i.type != fs.FileType.Directory and i.base_name != PROBE for i in infos)
 
     def _upload(self, path: Path, name: str) -> None:
         """Copy a file; a reader sees the complete old one or the complete new one."""
@@ -282,7 +306,8 @@ class RemoteSync:
                     shutil.copyfileobj(source, sink, BLOCK)
                 return
             target = f"{self._root}/{name}"  # object stores show complete files only
-            self._system.create_dir(target.rpartition("/")[0], recursive=True)
+            if not isinstance(self._system, fs.S3FileSystem):  # which has no folders
+                self._system.create_dir(target.rpartition("/")[0], recursive=True)
             with self._system.open_output_stream(target) as sink:
                 while block := source.read(BLOCK):
                     sink.write(block)
@@ -328,11 +353,8 @@ class RemoteSync:
 
     def _refuse_other_uri(self) -> None:
         """Raise InputError if the local folder is recorded as another URI's."""
-        if kind_of(self._record) is None:
-            return
-        with open_regular(self._record) as file:
-            known = file.read(1 << 16).decode("utf-8", "replace").strip()
-        if known != self.uri:
+        known = recorded_uri(self.folder)
+        if known is not None and known != self.uri:
             text = f"belongs to '{shorten(known)}'; RAYSEARCH_CACHE can name another folder"
             raise InputError(str(self.folder), [Problem(location="storage", text=text)])
 

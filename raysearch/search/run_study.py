@@ -19,8 +19,9 @@ from ..preflight import Lanes
 from ..recipes import RECIPES
 from ..results.leaderboard import RankedConfiguration, is_complete, leaderboard
 from ..run_folder import Journal, Record, Records, opening, read_journal, trial_identity
-from ..run_folder.remote_files import is_remote, join
+from ..run_folder.remote_files import fetch_models
 from ..storage import file_inside, kind_of, mark, write_atomically
+from ..storage.uris import is_remote, join
 from ..study import Study, TaskStudy
 from ..study.model_names import scratch_shape
 from .new_run import (
@@ -100,6 +101,7 @@ def run(
     """
     data, lanes = Path(data), Lanes.coerce(lanes) or Lanes()
     cluster = ClusterOptions.of(address, wait_for_nodes)
+    fetch_models(study)
     location = _locate(study, storage, study.name if name is None else name, data, lanes, cluster)
     folder, remote = location.folder, location.remote
     study_text, content = studies.checked_dump(study), _content(study, data)
@@ -147,6 +149,7 @@ def resume(
     remote = RemoteSync(str(folder)) if is_remote(str(folder)) else None
     folder = remote.fetch() if remote else Path(folder)
     study, facts = open_run(folder)
+    fetch_models(study)
     opening.refuse_lost_journal(folder, study, read_journal(folder), needed=True)
     with closing(Journal(folder)) as journal:  # first, as it refuses a run that still runs
         opening.refuse_lost_journal(folder, study, journal)
@@ -299,9 +302,7 @@ def _engine(
 ) -> Run:
     """Run what is left of a study and export its results."""
     notes: list[str] = []
-    uri = None
-    if remote:
-        watch, uri = remote.noting(watch), remote.uri
+    watch, uri = (remote.noting(watch), remote.uri) if remote else (watch, None)
     importing = threading.Thread(target=import_module, args=(".session", __package__), daemon=True)
     importing.start()  # torch and Tune take as long to import as Ray to start
     if all(is_complete(study.resolve(task), journal) for task in study.tasks):

@@ -10,7 +10,6 @@ import math
 from pathlib import Path
 from typing import Any
 
-from ..data.encoding_cache import cache_folder
 from ..errors import InputError, Problem
 from ..run_folder import Record
 from ..run_folder.outcomes import OUTCOMES
@@ -24,6 +23,7 @@ from ..storage import (
     staged_folder,
     write_atomically,
 )
+from ..storage.uris import cache_folder
 
 _USABLE = [status for status, meaning in OUTCOMES.items() if meaning.has_model]
 FACTS, WEIGHTS = "facts.json", "weights.safetensors"

@@ -18,6 +18,7 @@ from ..errors import RaysearchError
 from ..run_folder import Record
 from ..run_folder.events import AttemptEvent, SpentEvent
 from ..run_folder.outcomes import has_model
+from ..run_folder.remote_files import resume_command
 from ..workers.broker_link import BrokerLink
 from ..workers.messages import (
     AttemptProgress,
@@ -239,7 +240,7 @@ class TuneAdapter:
             folder = self.queue.journal.folder
             self.error = self.error or RaysearchError(
                 f"{folder}: {text}; the last one: {reason}\n"
-                f"mend that, then go on with: raysearch resume {folder}"
+                f"mend that, then go on with: {resume_command(folder)}"
             )
 
     def fit_lanes(self) -> None:

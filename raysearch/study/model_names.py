@@ -1,7 +1,7 @@
 """The names of a study that refer to models, to printed scores and to training languages.
 
-A model is a folder, a name on a hub, or a small model from scratch. Names are checked without
-reading weights or asking a hub.
+A model is a folder, a URI, a name on a hub, or a small model from scratch. Names are checked
+without reading weights or asking a hub.
 """
 
 import os
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import Problem, shorten, unknown_name
+from ..storage.uris import folder_of, is_remote, normalize
 from ..tasks import TASKS, Task
 from .problem_limits import limit_names
 
@@ -48,8 +49,11 @@ def resolve_model_folder(model: str) -> str:
     """Return the transformers folder of a run's or a task's folder; other names are unchanged.
 
     For runs/amos-glue/glue-mnli it is that folder's `best`; so it is for runs/amos-glue if the run
-    has one winner.
+    has one winner. For a URI it is the local copy, once it has been fetched.
     """
+    if is_remote(model):
+        copy = folder_of(normalize(model), "copies")
+        return resolve_model_folder(str(copy)) if copy.is_dir() else model
     folder = Path(model)
     if not _is_folder(folder) or (folder / "config.json").is_file():
         return model
@@ -104,6 +108,8 @@ def _name_message(model: str) -> str:
         names = ", ".join(f"scratch-{family}" for family in FAMILIES)
         text = f"'{shorten(model)}' is no shape; scratch:LAYERSxWIDTH is, such as scratch:2x128"
         return f"{text}, or {names}"
+    if is_remote(model):
+        return ""  # what is there is known once it is fetched
     folder = Path(model)
     return _folder_message(folder) if _is_folder(folder) else _missing_folder_message(model)
 

@@ -15,6 +15,7 @@ from .. import search_space as spaces
 from .. import tasks
 from ..recipes import RECIPES, Hyperparameters, Recipe
 from ..search_space import Dimension
+from ..storage.uris import is_remote
 from ..tasks import Split, Task
 from .model_names import resolve_model_folder
 
@@ -70,6 +71,12 @@ class TaskStudy:
     def model(self) -> str:
         """The model that the trials start from: a folder, a hub name, or scratch."""
         return resolve_model_folder(self.per_task.model or self.study.model)
+
+    @cached_property
+    def model_name(self) -> str:
+        """The model as files name it that are read elsewhere: its URI if it has one."""
+        name = self.per_task.model or self.study.model
+        return name if is_remote(name) else self.model
 
     @cached_property
     def fixed(self) -> Configuration:

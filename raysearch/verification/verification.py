@@ -12,6 +12,7 @@ from typing import Any
 from ..errors import InputError, Problem, note_source
 from ..preflight import Lanes
 from ..run_folder import Records, opening, read_journal, trial_identity
+from ..run_folder.remote_files import fetch_models, local_copy
 from ..search.provenance import code_version
 from ..search.ray_cluster import ClusterOptions, connect
 from ..search.run_study import Run, open_run
@@ -46,7 +47,7 @@ def verify(
         data: the folder that holds the benchmarks' folders.
         to: the folder for verification.json and the new runs; by default a folder named after the
             source in the current one.
-        models: folders of the models; by default those that the study names.
+        models: folders or URIs of the models; by default those that the study names.
         seeds: how many seeds of each winner are trained again; None for all.
         rerun: whether winners are trained again at all.
         address: see `search.run`.
@@ -74,7 +75,10 @@ def verify(
         run = _read(folder, result)
         if run is not None:
             result.checks += _number_checks(run)
-            inputs = Inputs(run.study, run.facts, data, models, _other_code(run))
+            folders = [str(local_copy(model, weights=True)) for model in models]
+            if rerun and not folders:
+                fetch_models(run.study)
+            inputs = Inputs(run.study, run.facts, data, folders, _other_code(run))
             result.checks += inputs.checks
             if rerun and inputs.missing:
                 raise InputError(str(source), inputs.missing)

@@ -462,6 +462,8 @@ LIGHT = {
     "published": ["table", AMOS, "--published"],
     "table": ["table", "RUN"],
     "a wrong study": ["run", "none.yaml"],
+    "no run at a URI": ["predict", "file:///none", "--to", "none"],
+    "a wrong storage": ["run", "quickstart", "--storage", "s3://bucket/runs?key=1"],
 }
 
 
@@ -478,7 +480,8 @@ def test_reading_commands_import_neither_ray_nor_torch(finished, name):
     done = subprocess.run([sys.executable, "-c", code, *arguments],
                           capture_output=True, text=True, timeout=60)  # fmt: skip
     assert done.stderr.splitlines()[-1] == "heavy:"
-    assert done.returncode == (2 if name == "a wrong study" else 0)
+    is_wrong = name in ("a wrong study", "no run at a URI", "a wrong storage")
+    assert done.returncode == (2 if is_wrong else 0)
 
 
 def test_steps_that_only_a_tokenizer_can_tell_are_not_guessed(command, tmp_path):

@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from raysearch import study
 from raysearch.errors import InputError
-from raysearch.run_folder.remote_files import folder_of, join, local_copy, open_uri
+from raysearch.run_folder.remote_files import fetch_models, local_copy, open_uri
+from raysearch.storage.uris import folder_of, join
 
 
 def test_options_of_a_uri_stay_behind_the_name_of_the_run() -> None:
@@ -28,7 +30,7 @@ def test_a_copy_has_no_weights_unless_asked_and_the_source_stays(
     uri = (tmp_path / "run").as_uri()
     lines: list[str] = []
     copy = local_copy(uri, note=lines.append)
-    assert lines == [f"{uri}: read from the local copy {copy}, where files are written too"]
+    assert lines == [f"{uri}: read from its local copy {copy}"]
     assert [p.name for p in copy.rglob("*") if p.is_file()] == ["journal.jsonl"]
     assert (local_copy(uri, weights=True) / "glue-rte/best/model.safetensors").exists()
     (copy / "glue-rte/best/model.safetensors").write_text("as fetched")
@@ -46,3 +48,31 @@ def test_a_copy_has_no_weights_unless_asked_and_the_source_stays(
     with pytest.raises(InputError, match="nothing is there"):
         local_copy(f"{uri}-other")
     assert local_copy("runs/rte") == Path("runs/rte")
+
+
+def test_a_study_names_its_model_by_a_uri_and_reads_it_from_the_local_copy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAYSEARCH_CACHE", str(tmp_path / "cache"))
+    best = tmp_path / "run" / "glue-rte" / "best"
+    best.mkdir(parents=True)
+    (best / "config.json").write_text("{}")
+    (best / "model.safetensors").write_text("weights")
+    uri = (tmp_path / "run").as_uri()
+    raw = {"tasks": ["glue/rte"], "model": uri, "space": {"LR": {"log": [1e-5, 1e-4]}}}
+    searched = study.parse(raw)
+    assert searched.models == (uri,)
+    fetch_models(searched)
+    assert searched.models == (str(folder_of(uri, "copies") / "glue-rte" / "best"),)
+    assert searched.resolve("glue/rte").model_name == uri
+    assert study.as_mapping(searched)["model"] == uri
+    gone = study.parse({**raw, "model": f"{uri}-gone"})
+    with pytest.raises(InputError, match="nothing is there"):
+        fetch_models(gone)
+
+
+@pytest.mark.parametrize("uri", ["gs://user:SECRET@bucket/run", "abfs://:SECRET@account/run"])
+def test_a_password_in_a_uri_is_refused_and_not_printed(uri: str) -> None:
+    with pytest.raises(InputError, match="a password stands in the URI") as refused:
+        open_uri(uri)
+    assert "SECRET" not in str(refused.value)

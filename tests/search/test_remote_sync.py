@@ -10,8 +10,9 @@ from pyarrow import fs
 from raysearch import storage
 from raysearch.errors import InputError
 from raysearch.run_folder import Journal
-from raysearch.run_folder.remote_files import is_remote, parse_uri
+from raysearch.run_folder.remote_files import parse_uri
 from raysearch.search.remote_sync import RemoteSync
+from raysearch.storage.uris import is_remote
 
 
 @pytest.fixture
