@@ -54,7 +54,6 @@ class Launched:
         for name in ("constraints.txt", "dist/raysearch-0-py3-none-any.whl"):
             self.desk.path(f"{FOLDER}/{name}").write_text("")
         self.ray("get-auth-token", "--generate")
-        self.token = self.desk.path("/root/.ray/auth_token").read_text().strip()
 
     @property
     def cluster(self) -> list[Host]:
