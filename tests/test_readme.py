@@ -34,7 +34,9 @@ OTHERS = {
     "--count",
     "--seed",
     "--first",
-}  # options of TensorBoard and of the fuzzers
+    "--signal",
+    "--no-restart",
+}  # options of TensorBoard, of the fuzzers, of SLURM and of Ray
 PARTS = {
     "": schema.Study,
     "search": schema.Search,
@@ -59,7 +61,7 @@ def command_lines(text: str) -> list[str]:
     inner = [
         f"raysearch {match[1]}"
         for line in lines
-        if (match := re.search(r"'.*bin/raysearch (.*)'", line))
+        if (match := re.search(r"'.*bin/raysearch ([^\"']*)\"?'", line))
     ]
     return lines + inner
 

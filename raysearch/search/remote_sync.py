@@ -5,11 +5,10 @@ in the background, so that a run outlives its cluster. Small files follow the jo
 seconds and weights come after them, in a thread of their own.
 """
 
-import os
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
@@ -23,7 +22,6 @@ from ..run_folder.remote_files import (
     BLOCK,
     PROBE,
     STREAMS,
-    WEIGHTS,
     download,
     files_below,
     open_uri,
@@ -47,13 +45,13 @@ from ..storage import (
     write_atomically,
 )
 from ..storage.uris import folder_of, normalize
+from .copied_files import CONFIG, files_in, is_large, stamp_of, upload_order
 
 INTERVAL = 20.0  # seconds between copies of files that change without the journal
 POLL = 0.5  # seconds between looks at the journal
 JOURNAL_RATE = 4 << 20  # bytes/s that copies of the journal take at most: it is copied whole
 WALK_SHARE = 0.1  # of a core, which looking for changed files takes at most
 PATIENCE = 60.0  # seconds for which a store is waited for at the end
-CONFIG = "config.json"  # of a folder of weights; without it no reader takes the folder
 
 
 class RemoteSync:
@@ -142,7 +140,7 @@ class RemoteSync:
             write_atomically(file_inside(self.folder, JOURNAL_NAME), remote)
         # All of these are here now: of what is missing later, the remote file is deleted.
         self._copied = dict.fromkeys(names)
-        self._copied |= {name: _stamp(self.folder / name) for name in wanted}
+        self._copied |= {name: stamp_of(self.folder / name) for name in wanted}
         return self.folder
 
     def __enter__(self) -> Self:
@@ -189,13 +187,13 @@ class RemoteSync:
             self._copy_small()
             if kind_of(self.folder / JOURNAL_NAME) != "a file":
                 return
-            gone = {name for name in list(self._copied) if _is_large(name)} - set(present)
+            gone = {name for name in list(self._copied) if is_large(name)} - set(present)
             changed = self._changed(present)
             # No reader takes a folder whose files change or go, until its last file is back.
             configs = {f"{name.rpartition('/')[0]}/{CONFIG}" for name in {*gone, *changed}}
             self._delete(gone | configs & set(self._copied))
             changed |= {name: present[name] for name in configs & set(present)}
-            for name in sorted(changed, key=_upload_order):
+            for name in sorted(changed, key=upload_order):
                 self._upload_changed(name, present[name])
 
     def withdraw(self) -> None:
@@ -213,35 +211,33 @@ class RemoteSync:
             changed.pop(JOURNAL_NAME, None)
             with ThreadPoolExecutor(STREAMS) as pool:
                 list(pool.map(self._upload_changed, changed, changed.values()))
-            self._delete(
-                {name for name in list(self._copied) if not _is_large(name)} - set(present)
-            )
+            self._delete({name for name in list(self._copied) if not is_large(name)} - set(present))
 
     def _copy_journal(self) -> None:
         """Copy the journal if it has changed."""
         path = self.folder / JOURNAL_NAME
         with self._journal:
-            if kind_of(path) == "a file" and self._copied.get(JOURNAL_NAME) != _stamp(path):
+            if kind_of(path) == "a file" and self._copied.get(JOURNAL_NAME) != stamp_of(path):
                 self._upload_changed(JOURNAL_NAME, path)
 
     def _present(self, *, large: bool) -> dict[str, Path]:
         """Return the local files that belong to weights, or those that do not."""
-        paths = {p.relative_to(self.folder).as_posix(): p for p in _files(self.folder)}
-        return {name: path for name, path in paths.items() if _is_large(name) == large}
+        paths = {p.relative_to(self.folder).as_posix(): p for p in files_in(self.folder)}
+        return {name: path for name, path in paths.items() if is_large(name) == large}
 
     def _changed(self, present: dict[str, Path]) -> dict[str, Path]:
         """Return the files that have changed since they were copied, or were removed since."""
-        return {n: p for n, p in present.items() if self._copied.get(n) != _stamp(p)}
+        return {n: p for n, p in present.items() if self._copied.get(n) != stamp_of(p)}
 
     def _upload_changed(self, name: str, path: Path) -> None:
         """Copy a file, unless it was removed in the meantime."""
-        if (stamp := _stamp(path)) is not None:
+        if (stamp := stamp_of(path)) is not None:
             self._upload(path, name)
             self._copied[name] = stamp
 
     def _delete(self, names: Iterable[str]) -> None:
         """Delete remote files, in the order opposite to that in which they are copied."""
-        for name in sorted(names, key=_upload_order, reverse=True):
+        for name in sorted(names, key=upload_order, reverse=True):
             if self._file(name).type == fs.FileType.File:
                 self._system.delete_file(f"{self._root}/{name}")
             del self._copied[name]
@@ -253,7 +249,7 @@ class RemoteSync:
         """
         due, seen = 0.0, None
         while not self._stop.wait(POLL):
-            stamp, now = _stamp(self.folder / JOURNAL_NAME), time.monotonic()
+            stamp, now = stamp_of(self.folder / JOURNAL_NAME), time.monotonic()
             if stamp is None or stamp == seen or now < due:
                 continue
             if self._try(self._copy_journal):
@@ -375,40 +371,6 @@ class RemoteSync:
         return self._system.get_file_info(f"{self._root}/{name}")
 
 
-def _is_large(name: str) -> bool:
-    """Return whether a file is of a folder of weights: best/, or one of weights/."""
-    parts = name.split("/")[:-1]
-    return name.endswith(WEIGHTS) or bool({"best", "weights", "checkpoints"} & set(parts))
-
-
-def _upload_order(name: str) -> tuple[int, str]:
-    """Return the key that sorts the files of a folder of weights as they are copied.
-
-    The marker is the first: what is incomplete can be told as this run's and removed. Without the
-    last one, the configuration, no reader takes the folder.
-    """
-    last = name.rpartition("/")[2]
-    return (last == CONFIG) - (last == MARKER), name
-
-
-def _stamp(path: Path) -> tuple[int, int] | None:
-    """Return the size and the time of the last change of a file; None if there is none."""
-    try:
-        status = path.stat()
-    except FileNotFoundError:
-        return None
-    return status.st_size, status.st_mtime_ns
-
-
 def _complete_lines(journal: bytes) -> bytes:
     """Return a journal without a last line that is incomplete."""
     return journal[: journal.rfind(b"\n") + 1]
-
-
-def _files(folder: Path) -> Iterator[Path]:
-    """Yield the files of a folder, without links and without what is being written or removed."""
-    for parent, folders, names in os.walk(folder):  # enters no links
-        folders[:] = [name for name in folders if not name.endswith(".writing")]
-        for path in (Path(parent, name) for name in names if not name.endswith(".writing")):
-            if kind_of(path) == "a file":
-                yield path

@@ -19,6 +19,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 NETWORK = "10.77.0"
+NAMES = [("127.0.0.1", "localhost"), *((f"{NETWORK}.{n}", f"host{n}") for n in range(1, 21))]
 HIDDEN = ("/root", "/tmp", "/run", "/dev/shm")  # each host has its own, empty at its start
 
 # A host's first process: it mounts, says that it is there, and lives until its input ends.
@@ -38,7 +39,7 @@ for kept in {kept}; do
 done
 umount /mnt
 mkdir -p /run/names
-printf '127.0.0.1 localhost\\n{address} {name}\\n' > /run/names/hosts
+printf '{names}' > /run/names/hosts
 mount --bind /run/names/hosts /etc/hosts
 : > /run/names/resolv.conf
 mount --bind /run/names/resolv.conf /etc/resolv.conf
@@ -49,13 +50,19 @@ exit 0
 
 
 @cache
-def missing() -> str | None:
-    """Return why this machine cannot have hosts, or None if it can."""
+def missing(*programs: str) -> str | None:
+    """Return why this machine cannot have hosts, or None if it can.
+
+    Args:
+        programs: that a test needs besides, each with the Debian package that has it, as in
+            `sshd (openssh-server)`.
+    """
     if sys.platform != "linux" or os.geteuid():
         return "hosts on this machine need Linux and root"
-    lacking = [tool for tool in ("ip", "unshare", "nsenter", "ps") if not shutil.which(tool)]
+    needed = ("ip (iproute2)", "unshare (util-linux)", "nsenter (util-linux)", "ps (procps)")
+    lacking = [tool for tool in (*needed, *programs) if not shutil.which(tool.split()[0])]
     if lacking:
-        return f"hosts on this machine need {', '.join(lacking)} (Debian: iproute2, util-linux)"
+        return f"hosts on this machine need, with Debian's packages: {', '.join(lacking)}"
     tried = subprocess.run(
         ["unshare", "--net", "--pid", "--mount", "--uts", "--ipc", "--fork", "ip", "link", "add",
          "probe", "type", "veth", "peer", "name", "probe1"], capture_output=True, text=True,
@@ -154,11 +161,11 @@ class Host:
         wait_until(lambda: not Path(f"/proc/{self.init}").exists(), f"the end of {self.name}", 30)
 
     def _start(self) -> subprocess.Popen[str]:
-        kept = [sys.base_prefix, sys.prefix, str(ROOT)]
+        kept = [sys.base_prefix, sys.prefix, str(ROOT), *map(str, self.network.shared)]
         kept = [path for path in kept if path.startswith(tuple(f"{h}/" for h in HIDDEN))]
         script = INIT.format(
             name=self.name,
-            address=self.address,
+            names="".join(f"{address} {name}\\n" for address, name in NAMES),
             kept=" ".join(map(shlex.quote, kept)),
             hidden=" ".join(HIDDEN),
         )
@@ -189,10 +196,13 @@ class Network:
 
     Args:
         environment: variables of all commands in the hosts.
+        shared: folders that all hosts and this process share, as over NFS.
     """
 
-    def __init__(self, environment: dict[str, str] | None = None) -> None:
-        self.environment = environment or {}
+    def __init__(
+        self, environment: dict[str, str] | None = None, shared: tuple[Path, ...] = ()
+    ) -> None:
+        self.environment, self.shared = environment or {}, shared
         self.hosts: list[Host] = []
         self._switch = subprocess.Popen(
             ["unshare", "--net", "sh", "-c", "echo ready; cat > /dev/null"],
@@ -214,11 +224,15 @@ class Network:
         return self.hosts[-1]
 
     def start_ssh(self) -> None:
-        """Start an SSH server on each host, which lets root of every host in by one key."""
-        first = self.hosts[0]
-        first.check("mkdir", "-m", "700", "/root/.ssh")
-        first.check("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", "/root/.ssh/id_ed25519")
-        key = first.path("/root/.ssh/id_ed25519")
+        """Start an SSH server on each host that has none; root of every host is let in by one key.
+
+        A host that is added later is reached after another call.
+        """
+        key = self.hosts[0].path("/root/.ssh/id_ed25519")
+        if not key.exists():
+            self.hosts[0].check("mkdir", "-m", "700", "/root/.ssh")
+            inside = "/root/.ssh/id_ed25519"
+            self.hosts[0].check("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", inside)
         public = key.with_suffix(".pub").read_text()
         for host in self.hosts:
             folder = host.path("/root/.ssh")
@@ -228,11 +242,8 @@ class Network:
             (folder / "authorized_keys").write_text(public)
             known = [f"{other.address} {public}" for other in self.hosts]
             (folder / "known_hosts").write_text("".join(known))
-            host.check("mkdir", "-p", "-m", "755", "/run/sshd")
-            options = [f"ListenAddress={host.address}", "PasswordAuthentication=no"]
-            options += ["HostKey=/root/.ssh/id_ed25519", "PermitRootLogin=prohibit-password"]
-            given = [part for option in options for part in ("-o", option)]
-            host.check("/usr/sbin/sshd", "-f", "/dev/null", *given)
+            if not host.processes("sshd", "/usr/sbin/sshd"):
+                _start_sshd(host)
 
     def close(self) -> None:
         """End all hosts and the bridge."""
@@ -243,9 +254,11 @@ class Network:
 
 
 @contextmanager
-def network(environment: dict[str, str] | None = None) -> Iterator[Network]:
+def network(
+    environment: dict[str, str] | None = None, shared: tuple[Path, ...] = ()
+) -> Iterator[Network]:
     """Give a network without hosts, and end it with all hosts that were added."""
-    made = Network(environment)
+    made = Network(environment, shared)
     try:
         yield made
     finally:
@@ -259,6 +272,14 @@ def wait_until(condition: Callable[[], object], what: str, seconds: float = 60) 
         assert time.monotonic() - began < seconds, f"waited {seconds:g} s for {what}"
         time.sleep(0.1)
     return time.monotonic() - began
+
+
+def _start_sshd(host: Host) -> None:
+    host.check("mkdir", "-p", "-m", "755", "/run/sshd")
+    options = [f"ListenAddress={host.address}", "PasswordAuthentication=no"]
+    options += ["HostKey=/root/.ssh/id_ed25519", "PermitRootLogin=prohibit-password"]
+    given = [part for option in options for part in ("-o", option)]
+    host.check("/usr/sbin/sshd", "-f", "/dev/null", *given)
 
 
 def _child(parent: int) -> int:

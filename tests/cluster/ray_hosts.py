@@ -5,6 +5,7 @@ import subprocess
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -30,16 +31,21 @@ search: {{sampler: random, trials: {trials}{search}}}
 class Cluster:
     """A head host without CPUs, on which the command runs, and worker hosts with one each.
 
+    Args:
+        net: of the hosts, which are added here.
+        workers: how many worker hosts.
+        head_options: more options of `ray start` on the head.
+
     Attributes:
         net: of the hosts.
         head: the first host.
         workers: the others that were added.
     """
 
-    def __init__(self, net: Network, workers: int) -> None:
+    def __init__(self, net: Network, workers: int, *head_options: str) -> None:
         self.net, self.head = net, net.add()
         options = ["--head", f"--port={PORT}", "--num-cpus=0", "--include-dashboard=false"]
-        self._start_ray(self.head, *options)
+        self._start_ray(self.head, *options, *head_options)
         self.workers: list[Host] = []
         for _ in range(workers):
             self.add_worker()
@@ -96,6 +102,14 @@ def cluster(workers: int = 2, token: str = TOKEN) -> Iterator[Cluster]:
     environment = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": token}
     with network(environment) as net:
         yield Cluster(net, workers)
+
+
+def raylets(host: Host) -> list[int]:
+    """Return the process ids of Ray's nodes on a host."""
+    package = find_spec("ray")  # which does not import it
+    assert package is not None
+    assert package.origin is not None
+    return host.processes(f"{Path(package.origin).parent}/core/src/ray/raylet/raylet ")
 
 
 def trials_begun_again(events: list[dict[str, Any]]) -> set[str]:

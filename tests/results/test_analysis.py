@@ -11,7 +11,8 @@ from support.run_folders import Script, write_study
 from raysearch import study
 from raysearch.results import analysis
 from raysearch.run_folder import read_journal
-from raysearch.search.samplers import OptunaStudy, export
+from raysearch.search.optuna_file import export
+from raysearch.search.samplers import OptunaStudy
 
 TASK = "glue/rte"
 SPACE = {"LR": {"log": [1e-5, 1e-3]}, "BSZ": {"choice": [16, 32]}, "EPOCH": {"int": [2, 6]}}

@@ -15,7 +15,7 @@ from raysearch.run_folder import Journal, Record
 from raysearch.run_folder.events import EndEvent
 from raysearch.run_folder.outcomes import has_model
 from raysearch.run_folder.report import Report
-from raysearch.search import kept_weights, samplers
+from raysearch.search import kept_weights, optuna_file
 from raysearch.search import session as sessions
 from raysearch.search.session import NullProgress, Session
 from raysearch.search.trial_queue import TrialQueue
@@ -194,7 +194,7 @@ def begin(tmp_path, monkeypatch):
         monkeypatch.setattr(module, "move", moving)
     monkeypatch.setattr(Journal, "write", writing)
     monkeypatch.setattr(sessions, "save_model", lambda *parts, run: runs[-1].save(*parts, run))
-    monkeypatch.setattr(samplers, "export", lambda *_: None)
+    monkeypatch.setattr(optuna_file, "export", lambda *_: None)
     monkeypatch.setattr("os.fsync", lambda file: None)
 
     def begin(searched, *, again=None, **options):
@@ -205,10 +205,15 @@ def begin(tmp_path, monkeypatch):
     return begin
 
 
+def ended(records):
+    """Return the trials that have ended, in the order of their ends."""
+    return sorted((r for r in records.trials.values() if r.is_over), key=lambda r: r.ended)
+
+
 def best_of_all_kept(searched, records):
     """Return the trial that becomes best/ if each configuration keeps its best until the end."""
     task, seeds, kept = searched.resolve(TOY), searched.confirm.seeds, []
-    for record in records.ends:
+    for record in ended(records):
         wanted = record.seed in seeds if record.phase == "confirm" else not seeds
         if wanted and has_model(record.status):
             rivals = [r for r in kept if r.configuration == record.configuration]
@@ -244,7 +249,7 @@ def test_the_best_is_the_same_as_if_all_were_kept_whatever_the_scores_and_the_or
         run.run()
         with records_of(run) as records:
             assert run.best == best_of_all_kept(run.study, records), salt
-            ends.update(r.status for r in records.ends)
+            ends.update(r.status for r in ended(records))
         assert run.most <= bound(run.study)
         assert run.sets() == []
     assert set(ends) == {"finished", "degenerate", "diverged", "failed"}
@@ -266,7 +271,7 @@ def test_no_more_than_one_folder_above_those_that_can_win_at_any_step_of_200_tri
     run.after_end = look
     run.run()
     with records_of(run) as records:
-        assert len(records.ends) >= 200
+        assert len(ended(records)) >= 200
         assert run.best == best_of_all_kept(run.study, records) != ""
     assert 1 <= max(map(len, kept)) <= bound(run.study) - 1  # none is being written then
     assert run.most <= bound(run.study)
@@ -277,12 +282,12 @@ def test_weights_of_trials_that_cannot_win_are_not_fetched(begin):
     run.run()
     with records_of(run) as records:
         leaders, best = [], (-1.0, 0)
-        for record in records.ends:
+        for record in ended(records):
             if record.status == "finished" and (record.score, -record.number) > best:
                 best, leaders = (record.score, -record.number), [*leaders, record.id]
     assert [trial for trial in run.fetched if trial in leaders] == leaders
     assert set(run.fetched) - set(leaders) <= {
-        r.id for r in records.ends if r.status == "degenerate"
+        r.id for r in ended(records) if r.status == "degenerate"
     }
     assert len(run.fetched) < 12
 
@@ -321,7 +326,7 @@ def test_a_confirmation_that_was_changed_between_sessions_keeps_the_winner(begin
     again = begin(searched, again=run, salt=salt, values=9)
     again.run()
     with records_of(again) as records:
-        confirmed = {str(r.configuration) for r in records.ends if r.phase == "confirm"}
+        confirmed = {str(r.configuration) for r in ended(records) if r.phase == "confirm"}
         assert len(confirmed) > searched.confirm.top
         assert again.best == best_of_all_kept(searched, records) != ""
     assert max(run.most, again.most) <= bound(toy_study("top"))

@@ -225,7 +225,9 @@ def test_the_time_left_counts_the_confirmations_teachers(tmp_path):
     searched = parsed(ONE_TEACHER, search={"trials": 2}, confirm={"top": 1, "seeds": [11, 12, 13]})
     queue = opened(searched, tmp_path / "run", tmp_path / "store")
     shown = ProgressDisplay(queue, lambda: 1, Console(file=io.StringIO(), width=200))
-    list(toy_trial(queue, queue.next(), "finished"))  # the teacher, of 100 seconds
+    teacher = queue.next()
+    list(toy_trial(queue, teacher, "finished"))  # of 100 seconds
+    shown.change(teacher)
     assert shown._time_left() == "about 13 min left"  # 2 trials, 3 teachers, 3 trials: 800 s
 
 

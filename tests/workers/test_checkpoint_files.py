@@ -97,7 +97,8 @@ def test_what_a_killed_worker_has_left_is_removed_with_the_next_one_and_at_the_e
 
 
 def test_a_model_is_sent_and_fetched_in_chunks(handle, monkeypatch):
-    monkeypatch.setattr(checkpoint_files, "CHUNK", 1000)
+    for module in (checkpoint_files, checkpoint_folder):
+        monkeypatch.setattr(module, "CHUNK", 1000)
     content = {"weights": torch.arange(3000.0), "step": 7}
     with RemoteCheckpoints(handle).writing("a") as file:
         torch.save(content, file)
@@ -143,7 +144,8 @@ def test_of_two_workers_that_send_a_trials_checkpoint_the_later_one_counts(handl
 
 
 def test_a_checkpoint_that_is_replaced_while_it_is_fetched_is_not_mixed(handle, monkeypatch):
-    monkeypatch.setattr(checkpoint_files, "CHUNK", 4)
+    for module in (checkpoint_files, checkpoint_folder):
+        monkeypatch.setattr(module, "CHUNK", 4)
     files = RemoteCheckpoints(handle)
     write(files, "a", b"12345678")
     version, first = handle.server.read("a", 0)

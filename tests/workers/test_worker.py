@@ -15,12 +15,11 @@ from support.run_folders import write_study
 
 from raysearch import results, study
 from raysearch.results.leaderboard import leaderboard
-from raysearch.run_folder import Journal, Record, dev_predictions
+from raysearch.run_folder import Journal, Record, checkpoint_folder, dev_predictions
 from raysearch.run_folder.checkpoint_folder import CheckpointFolder
 from raysearch.run_folder.events import AttemptEvent
 from raysearch.search import data_preparation
 from raysearch.search.trial_queue import TrialQueue
-from raysearch.workers import checkpoint_files
 from raysearch.workers import worker as workers
 from raysearch.workers.checkpoint_files import CheckpointServer, RemoteCheckpoints
 from raysearch.workers.messages import Decision, Phase, TrialEnd, TrialReport, TrialRequest
@@ -230,7 +229,7 @@ def test_a_checkpoint_that_cannot_be_written_is_told_and_the_trial_goes_on(
     data, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(workers, "HEARTBEAT", 0.0)
-    monkeypatch.setattr(checkpoint_files, "RESERVE", 1 << 60)
+    monkeypatch.setattr(checkpoint_folder, "RESERVE", 1 << 60)
     broker = LeavingBroker(data, request(1))
     work(broker, tmp_path / "checkpoints")
     assert kinds(broker)[-1][1] is TrialEnd
