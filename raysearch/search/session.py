@@ -156,6 +156,7 @@ class Session:
                 self.ray_watch.stop()
                 self.view.close()
                 self.demand.clear()
+                broker.close()
         return bool(self.queue.live) or self.queue.next() is not QueueState.DONE
 
     def _note_restart(self) -> None:

@@ -6,6 +6,7 @@ It is apart from the broker because it holds what a new process of the broker mu
 import threading
 import time
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from typing import Any
 
 import ray
@@ -53,6 +54,7 @@ class BrokerLink:
         self._data: dict[str, dict[str, Any]] = {}
         self._teachers: dict[str, Any] = {}
         self._process: str | None = None
+        self._closed = False
         self._lock = threading.RLock()  # data is published from the preparation's thread
 
     def publish_data(self, task: str, data: dict[str, Any]) -> None:
@@ -113,6 +115,12 @@ class BrokerLink:
         trials: list[str] = self._call("end_lanes", numbers, most)
         return trials
 
+    def close(self) -> None:
+        """End the broker's process, which would stay as long as Ray does."""
+        self._closed = True
+        with suppress(Exception):  # Ray may have gone before
+            ray.kill(self.actor)
+
     def _call(self, method: str, *values: Any) -> Any:
         """Return what the broker answers; wait for it while it starts again.
 
@@ -129,7 +137,7 @@ class BrokerLink:
                         return value
                     self._tell(process)
             except RayActorError:
-                if time.monotonic() > deadline:
+                if self._closed or time.monotonic() > deadline:
                     raise
                 time.sleep(PAUSE)
 

@@ -8,12 +8,15 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 import ray
-from .conftest import TASK, toy_study
+from support.local_runs import run_locally
 
 import raysearch
 from raysearch import run_folder
 from raysearch.errors import InputError, Problem
 from raysearch.preflight import Lanes
+from raysearch.study import as_mapping
+
+from .conftest import TASK, toy_study
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("free_cores")]
 
@@ -70,20 +73,22 @@ def test_the_winner_reruns_to_the_same_score_and_the_same_weights(
 
 
 def test_two_workers_train_what_one_does_within_rounding(tmp_path: Path) -> None:
-    found = {}
-    for workers in (1, 2):
-        study = toy_study(
-            space={},
-            fixed={
-                "BSZ": 24, "LR": 1e-3, "EPOCH": {"steps": 40}, "max_length": 32,
-                "evaluations": 2, "dropout": 0.0, "attention_dropout": 0.0,
-            },
-            confirm={},
-        )  # fmt: skip
-        lanes = Lanes(count=1, workers=workers)
-        done = raysearch.run(study, storage=tmp_path / str(workers), lanes=lanes)
-        found[workers] = done.best(TASK).trials[0].reports
-    for one, two in zip(found[1], found[2], strict=True):
+    """The one is trained in this process."""
+    study = toy_study(
+        space={},
+        fixed={
+            "BSZ": 24, "LR": 1e-3, "EPOCH": {"steps": 40}, "max_length": 32,
+            "evaluations": 2, "dropout": 0.0, "attention_dropout": 0.0,
+        },
+        confirm={},
+    )  # fmt: skip
+    done = raysearch.run(study, storage=tmp_path, lanes=Lanes(count=1, workers=2))
+    with pytest.MonkeyPatch.context() as patch:
+        folder = run_locally(tmp_path / "alone", Path(), as_mapping(study), patch)
+    (alone,) = run_folder.read_journal(folder).of(TASK, "search")
+    (together,) = done.records.of(TASK, "search")
+    assert len(alone.reports) == 2
+    for one, two in zip(alone.reports, together.reports, strict=True):
         assert two.loss == pytest.approx(one.loss, rel=1e-4)
         assert two.scores == pytest.approx(one.scores, abs=0.01)
 
