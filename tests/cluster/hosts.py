@@ -136,7 +136,8 @@ class Host:
     def processes(self, *titles: str) -> list[int]:
         """Return the process ids, as this process sees them, whose titles begin so; else all."""
         space = os.readlink(f"/proc/{self.init}/ns/pid")
-        listed = subprocess.run(["ps", "-eo", "pid=,args="], capture_output=True, text=True).stdout
+        whole_lines = ["ps", "-ww", "-eo", "pid=,args="]
+        listed = subprocess.run(whole_lines, capture_output=True, text=True).stdout
         rows = [line.split(None, 1) for line in listed.splitlines()]
         return [
             int(row[0])

@@ -106,7 +106,7 @@ def test_a_host_is_added_while_the_others_go_on(brought_up):
 
 
 def test_ray_down_leaves_no_process_of_ray_on_any_host(brought_up):
-    assert all(ray_processes(host) for host in brought_up.cluster)
+    assert all(raylets(host) for host in brought_up.cluster)
     brought_up.ray("down", "-y", "clusters/local.yaml")
     assert {host.name: ray_processes(host) for host in brought_up.cluster} == {
         host.name: [] for host in brought_up.cluster
