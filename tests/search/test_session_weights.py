@@ -178,12 +178,14 @@ def test_what_stopped_the_journal_is_told_instead_of_what_tune_makes_of_it(
         raise tune.TuneError("Traceback (most recent call last)")
 
     monkeypatch.setattr(session, "_tune", broken, raising=False)
-    link = SimpleNamespace(actor=None)
+    link = SimpleNamespace(actor=None, close=lambda: closed.append(True))
+    closed: list[bool] = []
     monkeypatch.setattr(sessions, "BrokerLink", lambda *_: link)
     ray_watch = SimpleNamespace(start=lambda: None, stop=lambda: None, error=None)
     monkeypatch.setattr(session, "ray_watch", ray_watch, raising=False)
     with pytest.raises(type(failure) if failure else RaysearchError) as end:
         session.run()
+    assert closed == [True]
     if failure:
         assert end.value is failure
     else:
