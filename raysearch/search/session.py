@@ -185,8 +185,18 @@ class Session:
         if time.monotonic() - self._announced_at < RECOUNT:
             return
         self._announced_at = time.monotonic()
-        self.demand.announce(self.queue.unfinished)
+        self.demand.announce(self._wanted_lanes())
         adapter.fit_lanes()
+
+    def _wanted_lanes(self) -> int:
+        """Return for how many trials nodes are asked for: none once all that are left train.
+
+        Their nodes stay as they are busy. While anything is asked for, Ray may count an idle node
+        as its place, and keeps it.
+        """
+        training = {attempt.trial for attempt in self._broker.running_attempts()}
+        all_train = not self.queue.remaining and self.queue.live <= training
+        return 0 if all_train else self.queue.unfinished
 
     def _warn_leaving_nodes(self) -> None:
         """Let trials be checkpointed on nodes that are about to leave; the log names the nodes."""

@@ -232,7 +232,8 @@ class TrialBroker:
     def attempt_started(self, lane: str, serial: int, progress: AttemptProgress) -> None:
         """Record that an attempt has begun."""
         if (state := self._state_of(lane, serial)) is not None:
-            note = f"begins again: {state.death}" if state.death else ""
+            death = f"begins again: {state.death}" if state.death else ""
+            note = "; ".join(filter(None, (death, progress.note)))
             state.progress, state.death = replace(progress, lane=state.number, note=note), ""
             state.attempts += 1
 

@@ -71,17 +71,21 @@ def start_server(node: str, run_folder: Path) -> Any:
 
 
 def read_checkpoint(files: CheckpointFiles, trial: str) -> dict[str, Any] | None:
-    """Return the content of a trial's checkpoint; None if there is none that can be read."""
+    """Return the content of a trial's checkpoint; None if there is none.
+
+    Raises:
+        OSError: it cannot be read, or is damaged.
+    """
     import torch  # the driver does without
 
-    try:
-        with files.reading(trial) as file:
-            if file is None:
-                return None
+    with files.reading(trial) as file:
+        if file is None:
+            return None
+        try:
             content: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
-            return content
-    except Exception:  # the file is damaged, or cannot be reached
-        return None
+        except Exception as error:  # of many kinds
+            raise OSError(f"damaged: {first_line(error)}") from error
+        return content
 
 
 @dataclass(kw_only=True)

@@ -88,6 +88,7 @@ class Worker:
         self._heartbeat: Any = None  # the broker's answer to the last sign of life
         self._nodes: tuple[str, ...] = ()  # of the lane
         self._leaves_soon = False
+        self._note = ""  # what the log is to say of the attempt that begins
         self._saving_seconds = 0.0  # that the last checkpoint took
 
     def work(self) -> None:
@@ -181,6 +182,7 @@ class Worker:
             host=socket.gethostname(),
             device=device_name(self.model.device),
             nodes=self._nodes,
+            note=self._note,
         )
         if self.world.rank == 0:
             self._call_broker("attempt_started", request.serial, progress)
@@ -321,10 +323,16 @@ class Worker:
         Returns:
             The reports before the checkpoint; none where the trial begins at its first step.
         """
-        state = read_checkpoint(self.checkpoints, request.trial)
+        state, problem = None, ""
+        try:
+            state = read_checkpoint(self.checkpoints, request.trial)
+        except OSError as error:
+            problem = reason(error)
         step = state["fit"]["counts"][0] if state else None
-        steps = self.world.all_gather(step)  # a worker may not have read it
-        if state is None or set(steps) != {step}:
+        read = self.world.all_gather((step, problem))  # one worker may not have read it
+        problem = next((problem for _, problem in read if problem), "")
+        self._note = f"begins anew, as its checkpoint cannot be read: {problem}" if problem else ""
+        if state is None or any(other != step for other, _ in read):
             return []
         trainer.load(state["fit"])
         return [Report(**row) for row in state["reports"]]

@@ -88,10 +88,6 @@ def nodes(cluster):
     return len(raylets(cluster.head)) - 1
 
 
-@pytest.mark.xfail(
-    strict=False,
-    reason="seen: nodes come from zero, both trials begin; not seen yet: the end of all nodes",
-)
 def test_nodes_come_from_zero_and_go_after_the_run(from_zero, tmp_path):
     output = tmp_path / "out.txt"
     assert nodes(from_zero) == 0
@@ -100,7 +96,8 @@ def test_nodes_come_from_zero_and_go_after_the_run(from_zero, tmp_path):
     wait_until(lambda: len(running(from_zero.events())) == 2, "a trial on each of two nodes", 150)
     assert nodes(from_zero) == 2
     assert process.wait(timeout=100) == 0, output.read_text()[-3000:]
-    assert [event["status"] for event in from_zero.of("end")] == ["finished"] * 2
+    assert {event["status"] for event in from_zero.of("end")} <= {"finished", "degenerate"}
+    assert len(from_zero.of("end")) == 2
     assert {event["attempt"] for event in from_zero.of("attempt")} == {1}
     wait_until(lambda: nodes(from_zero) == 0, "the end of all nodes", IDLE + MARGIN)
     status = from_zero.head.check("python", "-c", RAY, "status")

@@ -168,11 +168,13 @@ def test_a_worker_uses_the_folder_where_it_sees_the_run_and_the_server_elsewhere
         assert isinstance(checkpoint_files.checkpoint_files(folder, run, None), CheckpointFolder)
 
 
-def test_a_damaged_checkpoint_counts_as_none(files):
+def test_a_damaged_checkpoint_is_told_from_none(files):
+    assert read_checkpoint(files, "a") is None
     whole = io.BytesIO()
     torch.save({"weights": torch.arange(3000.0)}, whole)
     for content in (b"torn", whole.getvalue()[:-100], whole.getvalue()[:5000]):
         write(files, "a", content)
-        assert read_checkpoint(files, "a") is None
+        with pytest.raises(OSError, match="damaged"):
+            read_checkpoint(files, "a")
     write(files, "a", whole.getvalue())
     assert read_checkpoint(files, "a").keys() == {"weights"}

@@ -237,13 +237,14 @@ def test_a_checkpoint_that_cannot_be_written_is_told_and_the_trial_goes_on(
     assert note.startswith("checkpoint not written: [Errno 28] less than")
 
 
-def test_a_damaged_checkpoint_is_ignored(data, tmp_path):
+def test_a_damaged_checkpoint_is_told_and_the_trial_begins_anew(data, tmp_path):
     folder = tmp_path / "checkpoints"
     folder.mkdir()
     (folder / "a.pt").write_bytes(b"torn")
     broker = ToyBroker(data, request(1))
     work(broker, folder)
     assert broker.attempts[0].from_step == 0
+    assert broker.attempts[0].note.startswith("begins anew, as its checkpoint cannot be read: dam")
     assert kinds(broker)[-1][1] is TrialEnd
 
 
