@@ -1,0 +1,1 @@
+"""Whole runs on a real Ray; a package, so that its tests share one."""
