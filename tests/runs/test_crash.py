@@ -5,16 +5,14 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.processes import descendants, reports, start, wait_for_reports
 
 import raysearch
 from raysearch import run_folder
-from support.processes import descendants, reports, start, wait_for_reports
 
 pytestmark = pytest.mark.ray
 
