@@ -87,8 +87,10 @@ def write_rows(folder: Path) -> None:
 
 def write_model(folder: Path) -> None:
     """BERT with 2 layers of width 128, random weights, and BERT's own vocabulary."""
+    import torch
     from transformers import BertConfig, BertForPreTraining, BertTokenizerFast
 
+    torch.manual_seed(0)  # so that the losses of two runs can be compared
     words = SHARED / "data" / "tokenizers" / "bert-base-uncased" / "vocab.txt"
     vocabulary = {w: n for n, w in enumerate(words.read_text(encoding="utf-8").splitlines())}
     BertTokenizerFast(vocab=vocabulary).save_pretrained(folder)
