@@ -7,12 +7,22 @@ them.
 import errno
 import io
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from ..storage import file_inside, folder_inside, kind_of, open_regular, remove_file, replaced
+from ..storage import (
+    file_inside,
+    folder_inside,
+    inside,
+    kind_of,
+    open_regular,
+    remove_file,
+    remove_known,
+    remove_unfinished,
+    replaced,
+)
 
 CHUNK = 1 << 23  # bytes that are written or sent at once
 RESERVE = 1 << 27  # bytes that a checkpoint leaves free on its disk, which the journal needs
@@ -48,7 +58,7 @@ class CheckpointFolder:
         """
         path = self._path(trial)
         folder_inside(self.run_folder, CHECKPOINTS)
-        self._remove_unfinished(path)
+        remove_unfinished(path.parent, {path.name})
         with replaced(path) as staged, staged.open("xb", buffering=0) as file:
 
             def append(chunk: bytes) -> None:
@@ -76,16 +86,23 @@ class CheckpointFolder:
             OSError: it cannot be removed.
         """
         path = self._path(trial)
-        self._remove_unfinished(path)
+        remove_unfinished(path.parent, {path.name})
         remove_file(path)
+
+    def remove_all(self, trials: Iterable[str]) -> None:
+        """Remove the checkpoints of trials after a run, and the folder if it is empty then.
+
+        One that cannot be removed stays, and so does the folder.
+
+        Raises:
+            InputError: a symbolic link leads out of the run folder.
+        """
+        folder, names = inside(self.run_folder, CHECKPOINTS), {f"{trial}.pt" for trial in trials}
+        remove_unfinished(folder, names)
+        remove_known(folder, names)
 
     def _path(self, trial: str) -> Path:
         return file_inside(self.run_folder, CHECKPOINTS, f"{trial}.pt")
-
-    @staticmethod
-    def _remove_unfinished(path: Path) -> None:
-        for unfinished in path.parent.glob(f".{path.name}.*.writing"):
-            remove_file(unfinished)
 
 
 class _Chunks(io.RawIOBase):

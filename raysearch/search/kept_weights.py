@@ -18,7 +18,7 @@ from ..results.leaderboard import (
 )
 from ..results.model_card import trial_of
 from ..run_folder import Record, Records
-from ..run_folder.checkpoint_folder import CHECKPOINTS, CheckpointFolder
+from ..run_folder.checkpoint_folder import CheckpointFolder
 from ..storage import (
     clear_place,
     file_inside,
@@ -62,8 +62,6 @@ class KeptWeights:
         # Task -> ids of the trials whose weights are kept. The disk is read once.
         over = {record.id for record in records.trials.values() if record.is_over}
         self._kept = {task: over & _complete_sets(folder, task) for task in study.tasks}
-        self._leaders: dict[str, Record] = {}  # of each task's search
-        self._ranked: set[str] = set()  # ids of the trials that `_leaders` are the best of
 
     def may_win(self, record: Record) -> bool:
         """Return whether a trial may become its task's best, judged by the ended trials.
@@ -115,9 +113,10 @@ class KeptWeights:
             for path in _folders(parent):
                 if path.name not in kept and remove_owned(path, run_of(self.folder)):
                     count += 1
+        checkpoints = CheckpointFolder(self.folder)
         for record in self.records.trials.values():
             if record.is_over:
-                remove_checkpoint(self.folder, record)
+                checkpoints.remove(record.id)
         return count
 
     def _needed(self, task: str, new: Record | None = None) -> set[str]:
@@ -141,16 +140,11 @@ class KeptWeights:
         return {record.id for key, record in best.items() if key in competing}
 
     def _leader(self, task: str) -> Record | None:
-        """Return the best trial of a task's search; the score of each is looked at once."""
-        facts = self.study.resolve(task)
-        for record in self.records.ranked(task):
-            if record.id in self._ranked:
-                continue
-            self._ranked.add(record.id)
-            leader = self._leaders.get(task)
-            if leader is None or trial_rank(facts, record) < trial_rank(facts, leader):
-                self._leaders[task] = record
-        return self._leaders.get(task)
+        """Return the best trial of a task's search, by `trial_rank`."""
+        facts, ranked = self.study.resolve(task), self.records.ranked(task)
+        if learned := next((r for r in ranked if r.status != "degenerate"), None):
+            return learned
+        return min(ranked, key=lambda record: trial_rank(facts, record), default=None)
 
 
 def weights_folder(folder: Path, record: Record) -> Path:
@@ -165,16 +159,6 @@ def weights_folder(folder: Path, record: Record) -> Path:
 def run_of(folder: Path) -> str:
     """Return the id of a run, which marks what the run has made; nothing else is removed."""
     return owner(folder) or mark(folder)
-
-
-def remove_checkpoint(folder: Path, record: Record) -> None:
-    """Remove the checkpoint of an ended trial: workers leave it if the trial was stopped or failed.
-
-    Raises:
-        InputError: a symbolic link leads out of the run folder.
-        OSError: it cannot be removed.
-    """
-    CheckpointFolder(folder).remove(record.id)
 
 
 def has_leftover_weights(folder: Path, study: Study) -> bool:
@@ -234,9 +218,7 @@ def remove_unneeded_weights(
             optuna_file.export(path, study.name, optuna_study(name), trials)
         except OSError as error:
             note(f"{path}: not written: {error.strerror or error}")
-    checkpoints = [f"{record.id}.pt" for record in records.trials.values()]
-    remove_unfinished(inside(folder, CHECKPOINTS), set(checkpoints))
-    remove_known(inside(folder, CHECKPOINTS), checkpoints)
+    CheckpointFolder(folder).remove_all(records.trials)
 
 
 def _names(task: str) -> tuple[str, str]:

@@ -26,6 +26,7 @@ from ..preflight.resources import count_lanes
 from ..results import TensorBoardWriter
 from ..results.leaderboard import is_complete
 from ..run_folder import Journal, Record, dev_predictions
+from ..run_folder.checkpoint_folder import CheckpointFolder
 from ..run_folder.opening import PROVENANCE
 from ..storage import file_inside, folder_inside, write_atomically
 from ..study import Study
@@ -289,7 +290,7 @@ class Session:
         """Remove what the end of a trial has made useless: its checkpoint, weights of losers."""
         try:
             self.queue.weights.remove_losers(record.task)
-            kept_weights.remove_checkpoint(self.folder, record)
+            CheckpointFolder(self.folder).remove(record.id)
         except (OSError, InputError) as error:  # the run goes on; they are removed at its end
             self.view.note(f"{record.task}: weights or a checkpoint not removed: {error}")
 

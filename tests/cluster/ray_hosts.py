@@ -17,7 +17,7 @@ TOKEN = "0123456789abcdef" * 4  # of these hosts only
 RAY = "from ray.scripts.scripts import main; main()"
 RAYSEARCH = "from raysearch.cli.commands import main; main()"
 RUN = "/root/runs/toy"
-STUDY = """
+_STUDY = """
 tasks: [toy/grammar]
 model: scratch:1x64
 space:
@@ -26,6 +26,11 @@ space:
 fixed: {{EPOCH: {epochs}, max_length: 32, evaluations: {epochs}}}
 search: {{sampler: random, trials: {trials}{search}}}
 """
+
+
+def study_text(trials: int, epochs: int, search: str = "") -> str:
+    """Return a study of short trials; `search` has more settings of its search."""
+    return _STUDY.format(trials=trials, epochs=epochs, search=search)
 
 
 class Cluster:
@@ -61,7 +66,7 @@ class Cluster:
         self, output: Path, trials: int, epochs: int = 4, search: str = ""
     ) -> subprocess.Popen[bytes]:
         """Start a study on the cluster, from its head; `search` has more of its settings."""
-        study = STUDY.format(trials=trials, epochs=epochs, search=search)
+        study = study_text(trials, epochs, search)
         self.head.path("/root/toy.yaml").write_text(study)
         return self.start("run", "toy.yaml", output=output)
 

@@ -8,16 +8,11 @@ on the machine.
 
 import pytest
 import yaml
-from hosts import missing, network, wait_until
+from hosts import network, wait_until
+from marks import over_hosts
 from ray_hosts import RAY, TOKEN, Cluster, raylets, running
 
-WHY_NOT = missing()
-pytestmark = [
-    pytest.mark.cluster,
-    pytest.mark.ray,
-    pytest.mark.slow,
-    pytest.mark.skipif(WHY_NOT is not None, reason=WHY_NOT or ""),
-]
+pytestmark = over_hosts()
 # What Ray asks of a file, and fills in for the providers that it knows.
 EMPTY = """
 initialization_commands setup_commands head_setup_commands worker_setup_commands

@@ -4,16 +4,11 @@ import time
 from pathlib import Path
 
 import pytest
-from hosts import missing, wait_until
+from hosts import wait_until
+from marks import over_hosts
 from ray_hosts import PORT, RAY, RUN, cluster
 
-WHY_NOT = missing()
-pytestmark = [
-    pytest.mark.cluster,
-    pytest.mark.ray,
-    pytest.mark.slow,
-    pytest.mark.skipif(WHY_NOT is not None, reason=WHY_NOT or ""),
-]
+pytestmark = over_hosts()
 NODE = """
 import ray, sys
 ray.init(address=sys.argv[1], log_to_driver=False)

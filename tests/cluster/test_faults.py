@@ -6,16 +6,11 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from hosts import missing, wait_until
+from hosts import wait_until
+from marks import over_hosts
 from ray_hosts import attempts, cluster, longest_silence, running, trials_begun_again
 
-WHY_NOT = missing()
-pytestmark = [
-    pytest.mark.cluster,
-    pytest.mark.ray,
-    pytest.mark.slow,
-    pytest.mark.skipif(WHY_NOT is not None, reason=WHY_NOT or ""),
-]
+pytestmark = over_hosts()
 TRIALS = 12  # work enough for one lane until Ray has noticed, after 20 s, that a host is gone
 END = 100  # seconds within which the rest of a run ends
 

@@ -7,19 +7,14 @@ import json
 from collections import Counter
 
 import pytest
-from hosts import missing, wait_until
+from hosts import wait_until
 from launched import FOLDER, launched, ray_processes
-from ray_hosts import STUDY, raylets
+from marks import over_hosts
+from ray_hosts import raylets, study_text
 
 from raysearch.run_folder import JOURNAL_NAME
 
-WHY_NOT = missing("sshd (openssh-server)", "ssh (openssh-client)", "rsync (rsync)")
-pytestmark = [
-    pytest.mark.cluster,
-    pytest.mark.ray,
-    pytest.mark.slow,
-    pytest.mark.skipif(WHY_NOT is not None, reason=WHY_NOT or ""),
-]
+pytestmark = over_hosts("sshd (openssh-server)", "ssh (openssh-client)", "rsync (rsync)")
 TRIALS = 6
 # Each host has the cores of this machine, so a lane takes all of them.
 RUN = "~/venv/bin/raysearch run ~/{name}.yaml --storage ~/runs --address auto --cpus-per-worker 2"
@@ -35,7 +30,7 @@ def brought_up():
 
 def send_study(cluster, name):
     """Write a study on the launching host, and send it to the head."""
-    study = STUDY.format(trials=TRIALS, epochs=1)
+    study = study_text(TRIALS, epochs=1)
     cluster.desk.path(f"{FOLDER}/{name}.yaml").write_text(study)
     cluster.ray("rsync-up", "clusters/local.yaml", f"{name}.yaml", f"/root/{name}.yaml")
 
@@ -82,7 +77,7 @@ def test_a_study_runs_on_all_hosts_by_ray_job_submit(brought_up, tmp_path):
 
 def test_who_has_no_token_is_refused(brought_up):
     stranger = brought_up.net.add()
-    stranger.path("/root/toy.yaml").write_text(STUDY.format(trials=TRIALS, epochs=1))
+    stranger.path("/root/toy.yaml").write_text(study_text(TRIALS, epochs=1))
     address = f"--address={brought_up.head.address}:6379"
     command = ["python", "-c", "from raysearch.cli.commands import main; main()"]
     for token in ([], ["RAY_AUTH_TOKEN=" + "f" * 64]):

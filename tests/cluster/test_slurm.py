@@ -6,19 +6,14 @@ import sys
 from pathlib import Path
 
 import pytest
-from hosts import ROOT, missing
-from ray_hosts import STUDY, trials_begun_again
+from hosts import ROOT
+from marks import over_hosts
+from ray_hosts import study_text, trials_begun_again
 from slurm_hosts import PROGRAMS, slurm
 
 from raysearch.run_folder import JOURNAL_NAME
 
-WHY_NOT = missing(*PROGRAMS)
-pytestmark = [
-    pytest.mark.cluster,
-    pytest.mark.ray,
-    pytest.mark.slow,
-    pytest.mark.skipif(WHY_NOT is not None, reason=WHY_NOT or ""),
-]
+pytestmark = over_hosts(*PROGRAMS)
 TRIALS = 30
 NODE = ("--gpus-per-node=0", "--cpus-per-task=1")
 
@@ -43,7 +38,7 @@ def home(tmp_path):
     folder = tmp_path / "home"
     (folder / "data").mkdir(parents=True)
     (folder / "venv").symlink_to(sys.prefix)
-    (folder / "toy.yaml").write_text(STUDY.format(trials=TRIALS, epochs=4))
+    (folder / "toy.yaml").write_text(study_text(TRIALS, epochs=4))
     return folder
 
 

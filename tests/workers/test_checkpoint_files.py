@@ -9,6 +9,7 @@ import torch
 from raysearch import storage
 from raysearch.run_folder import checkpoint_folder
 from raysearch.run_folder.checkpoint_folder import CheckpointFolder
+from raysearch.storage.atomic import unfinished_name
 from raysearch.workers import checkpoint_files
 from raysearch.workers.checkpoint_files import CheckpointServer, RemoteCheckpoints, read_checkpoint
 
@@ -88,12 +89,14 @@ def test_what_is_half_written_is_never_read_and_the_one_before_stays(files, tmp_
 def test_what_a_killed_worker_has_left_is_removed_with_the_next_one_and_at_the_end(tmp_path):
     files = CheckpointFolder(tmp_path)
     write(files, "a", b"first")
+    others = set()
     for number in (1, 2):
-        for name in (f".a.pt.{number}.writing", f".b.pt.{number}.writing"):
-            (tmp_path / "checkpoints" / name).write_bytes(b"half")
+        half, other = (unfinished_name(tmp_path / "checkpoints" / f"{t}.pt") for t in "ab")
+        half.write_bytes(b"half")
+        other.write_bytes(b"half")
+        others.add(other)
         write(files, "a", b"second") if number == 1 else files.remove("a")
-    left = sorted(path.name for path in (tmp_path / "checkpoints").iterdir())
-    assert left == [".b.pt.1.writing", ".b.pt.2.writing"]
+    assert set((tmp_path / "checkpoints").iterdir()) == others
 
 
 def test_a_model_is_sent_and_fetched_in_chunks(handle, monkeypatch):
