@@ -61,7 +61,7 @@ def command_lines(text: str) -> list[str]:
     inner = [
         f"raysearch {match[1]}"
         for line in lines
-        if (match := re.search(r"'.*bin/raysearch ([^\"']*)\"?'", line))
+        if (match := re.search(r"'.*bin/raysearch (.*)'", line))
     ]
     return lines + inner
 

@@ -62,7 +62,7 @@ def test_a_study_runs_on_all_hosts_by_ray_job_submit(brought_up, tmp_path):
         listens = ["bash", "-c", "exec 3<>/dev/tcp/127.0.0.1/8265"]
         wait_until(lambda: not brought_up.desk.run(*listens).returncode, "the dashboard", 60)
         submit = "ray job submit --address http://127.0.0.1:8265 -- "
-        submit += f"bash -c '\"{RUN.format(name='submitted')}\"'"
+        submit += f"bash -c '{RUN.format(name='submitted')}'"
         without = brought_up.desk.run(*brought_up.command(f"RAY_AUTH_MODE=disabled {submit}"))
         assert without.returncode
         assert "401" in without.stdout or "token" in without.stdout.lower()
