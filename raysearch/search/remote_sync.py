@@ -83,7 +83,8 @@ class RemoteSync:
         self.note: Callable[[str], None] = lambda line: None
         # Name -> stamp of the local file that was copied; None of one that was there before.
         self._copied: dict[str, tuple[int, int] | None] = {}
-        self._stop, self._away = threading.Event(), False
+        self._stop = threading.Event()
+        self._failing: set[Callable[[], None]] = set()  # copies whose last attempt failed
         self._journal, self._small, self._large, self._noting = (threading.Lock() for _ in range(4))
         self._threads = [
             threading.Thread(target=target, daemon=True)
@@ -159,6 +160,8 @@ class RemoteSync:
         self._stop.set()
         for thread in self._threads:
             thread.join()
+        if self._failing:
+            self._failing = {self.copy}  # which sends what the others could not
         end = time.monotonic() + PATIENCE
         while not self._try(self.copy):
             if time.monotonic() > end:
@@ -269,20 +272,25 @@ class RemoteSync:
             self._try(self.copy)
 
     def _try(self, action: Callable[[], None]) -> bool:
-        """Return whether a copy succeeded; note once when the store goes and when it is back."""
+        """Return whether a copy succeeded; note once when the store goes and when it is back.
+
+        It is back when each copy that failed has succeeded: another one may have had nothing to
+        send.
+        """
         try:
             action()
         except OSError as error:
             with self._noting:
-                if not self._away:
-                    self._away = True
+                if not self._failing:
                     reason = first_line(error)[:300]
                     self.note(f"{self.uri} does not answer, it is tried again: {reason}")
+                self._failing.add(action)
             return False
         with self._noting:
-            if self._away:
-                self._away = False
-                self.note(f"{self.uri} answers again")
+            if action in self._failing:
+                self._failing.remove(action)
+                if not self._failing:
+                    self.note(f"{self.uri} answers again")
         return True
 
     def _holds_files(self) -> bool:

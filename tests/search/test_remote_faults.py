@@ -159,6 +159,25 @@ def test_a_store_that_goes_and_comes_back_is_told_once_each_and_gets_everything(
     assert notes[1:] == [f"{URI} answers again"]
 
 
+def test_a_copy_that_has_nothing_to_send_does_not_say_that_the_store_is_back(store, monkeypatch):
+    monkeypatch.setattr(remote_sync, "INTERVAL", 0.02)
+    sync, notes = RemoteSync(URI), []
+    sync.note = notes.append
+    with sync:
+        write(sync.folder, "one")
+        wait_until(lambda: journal(store) == ["one"])
+        store.failure = "no route to host"
+        (sync.folder / "summary.json").write_text("{}")
+        assert not sync._try(sync._copy_small)
+        assert sync._try(sync._copy_journal)  # it has not changed
+        wait_until(lambda: sync.copy in sync._failing)
+        store.failure = None
+    assert notes == [
+        f"{URI} does not answer, it is tried again: no route to host",
+        f"{URI} answers again",
+    ]
+
+
 def test_a_store_that_stays_away_leaves_the_folder_named_and_a_resume_sends_it_on(store):
     sync = RemoteSync(URI)
 
