@@ -29,6 +29,8 @@ from ray_hosts import RUN, Cluster, cluster, running, trials_begun_again
 TRIALS = 6
 FULL = 15.0  # seconds that the disk is full
 CUT = 30.0  # seconds that the link is cut
+MEMORY = 4096  # bytes: the limit of a worker, which has more already
+COMMAND = "python -c from raysearch"
 END = 150.0  # seconds within which a run ends after the fault
 
 Inject = Callable[[Cluster], None]
@@ -65,8 +67,36 @@ def cut_link(made: Cluster) -> None:
 
 def kill_driver(made: Cluster) -> None:
     """Kill the command."""
-    for process in made.head.processes("python -c from raysearch"):
+    for process in made.head.processes(COMMAND):
         os.kill(process, signal.SIGKILL)
+
+
+def interrupt(made: Cluster) -> None:
+    """Stop a worker process and press Ctrl-C; wait until the command has ended."""
+    kill("ray::RayTrainWorker", number=signal.SIGSTOP)(made)
+    begin = time.monotonic()
+    commands = made.head.processes(COMMAND)
+    for process in commands:
+        os.kill(process, signal.SIGINT)
+    wait_until(lambda: not made.head.processes(COMMAND), "the end of the command", END)
+    print(f"Ctrl-C with a stopped worker took {time.monotonic() - begin:.1f} s", file=sys.stderr)
+
+
+def exhaust_memory(made: Cluster) -> None:
+    """Let the kernel kill a worker process: its next page is above a limit."""
+    root = Path("/sys/fs/cgroup")
+    parent, limit = (
+        (root / "memory", "memory.limit_in_bytes")
+        if (root / "memory").is_dir()
+        else (root, "memory.max")
+    )
+    group = parent / f"raysearch-{os.getpid()}"
+    group.mkdir()
+    worker = next(p for host in made.workers for p in host.processes("ray::RayTrainWorker"))
+    (group / limit).write_text(str(MEMORY))
+    (group / "cgroup.procs").write_text(str(worker))
+    wait_until(lambda: not Path(f"/proc/{worker}").exists(), "the kernel to kill the worker", 60)
+    group.rmdir()
 
 
 def fill_disk(made: Cluster) -> None:
@@ -85,6 +115,8 @@ FAULTS: dict[str, tuple[str, Inject]] = {
     "host": ("a worker host killed", kill_host),
     "link": (f"a worker host's link cut for {CUT:g} s", cut_link),
     "driver": ("`kill -9` of the command, then `raysearch resume`", kill_driver),
+    "interrupt": ("Ctrl-C with a stopped worker, then `raysearch resume`", interrupt),
+    "memory": ("a worker process killed for lack of memory", exhaust_memory),
     "disk": (f"the run folder's disk full for {FULL:g} s", fill_disk),
     "hung": (
         "`kill -STOP` of a worker process",

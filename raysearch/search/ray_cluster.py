@@ -9,7 +9,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Self
@@ -20,6 +20,7 @@ os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
 os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
 os.environ.setdefault("TUNE_WARN_THRESHOLD_S", "60")
 os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", "1000")  # all lanes start at the same time
+os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"  # see `on_first_ctrl_c`
 os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", "86400")  # a run resumes from its journal
 os.environ.setdefault("RAY_TRAIN_V2_ENABLED", "1")
 os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")  # one process for each lane
@@ -212,6 +213,25 @@ def cluster_nodes() -> dict[str, dict[str, str]]:
         for node in ray.nodes()  # type: ignore[no-untyped-call]  # Ray's
         if node["Alive"]
     }
+
+
+@contextmanager
+def on_first_ctrl_c(action: Callable[[], None]) -> Iterator[None]:
+    """Let the first Ctrl-C call `action`, and the next one do what it did before."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread receives signals
+        return
+    before = signal.getsignal(signal.SIGINT) or signal.SIG_DFL
+
+    def act(*_: Any) -> None:
+        signal.signal(signal.SIGINT, before)
+        action()
+
+    signal.signal(signal.SIGINT, act)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @contextmanager

@@ -40,10 +40,16 @@ from .data_preparation import BackgroundPreparation
 from .lane_demand import RECOUNT, LaneDemand
 from .new_run import RAY_ERROR
 from .provenance import add_facts
-from .ray_cluster import RayCluster, as_ctrl_c, cluster_nodes
+from .ray_cluster import RayCluster, as_ctrl_c, cluster_nodes, on_first_ctrl_c
 from .ray_watch import RayWatch, ray_failure
 from .trial_queue import QueueState, TrialQueue
-from .tune_adapter import AdapterCallback, AdapterScheduler, AdapterSearcher, TuneAdapter
+from .tune_adapter import (
+    AdapterCallback,
+    AdapterScheduler,
+    AdapterSearcher,
+    AdapterStopper,
+    TuneAdapter,
+)
 
 LEAVING_POLL = 2.0  # seconds between two looks at nodes that are about to leave
 
@@ -147,7 +153,8 @@ class Session:
                 self.ray_watch.start()
                 with as_ctrl_c(signal.SIGTERM):
                     self._wait_for_lane()
-                    self._tune(adapter, broker.actor, scratch)
+                    with on_first_ctrl_c(adapter.interrupted.set):
+                        self._tune(adapter, broker.actor, scratch)
             except (tune.TuneError, ray.exceptions.RayError) as error:
                 for cause in (self.journal.failure, self.ray_watch.error, adapter.error):
                     if cause is not None:  # Tune's error hides it
@@ -242,6 +249,7 @@ class Session:
                 storage_path=scratch,
                 verbose=0,
                 callbacks=[AdapterCallback(adapter)],
+                stop=AdapterStopper(adapter),
                 failure_config=tune.FailureConfig(max_failures=0),
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             ),

@@ -4,13 +4,14 @@ It is apart from the queue because Tune's trials come and go with lanes, while t
 trials are records in the journal.
 """
 
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import ray
-from ray.tune import Callback
+from ray.tune import Callback, Stopper
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
@@ -51,6 +52,7 @@ class TuneAdapter:
 
     Attributes:
         running: Tune's trial id -> record; None for a lane without a trial.
+        interrupted: set when the user interrupts the run.
         error: why a trial's end could not be recorded; `poll` raises it, as Tune would hide it.
     """
 
@@ -70,6 +72,7 @@ class TuneAdapter:
         self.on_note = on_note
         self._noted: dict[str, str] = {}  # trial -> what the log has said of its attempts
         self.error: Exception | None = None
+        self.interrupted = threading.Event()
         self.running: dict[str, Record | None] = {}
         self._next: Record | None = None  # taken for an idle lane, for the next suggestion
         # Teacher's id -> its weights in the object store, while trials learn from it.
@@ -358,6 +361,23 @@ class AdapterScheduler(FIFOScheduler):
         """Return whether Tune's trial continues after a report."""
         continues = self.adapter.on_event(trial.trial_id, result["event"])
         return TrialScheduler.CONTINUE if continues else TrialScheduler.STOP
+
+
+class AdapterStopper(Stopper):
+    """Tune's stopper: an interrupted run ends without waiting for what its workers do."""
+
+    def __init__(self, adapter: TuneAdapter) -> None:
+        self.adapter = adapter
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        """Return False: the scheduler decides about single trials."""
+        return False
+
+    def stop_all(self) -> bool:
+        """Return whether the run is interrupted; its lanes are told."""
+        if self.adapter.interrupted.is_set():
+            self.adapter.broker.interrupt()
+        return self.adapter.interrupted.is_set()
 
 
 class AdapterCallback(Callback):

@@ -12,7 +12,6 @@ from dataclasses import replace
 from typing import Any
 
 from ray import ObjectRef
-from ray.exceptions import RayActorError
 
 from .lane_state import LaneState
 from .machine import Facts
@@ -20,6 +19,7 @@ from .memory_kills import OUT_OF_MEMORY
 from .messages import (
     AttemptProgress,
     Decision,
+    Interrupted,
     LaneEvent,
     LaneLost,
     NodeLost,
@@ -56,6 +56,7 @@ class TrialBroker:
         self._registered = 0
         self._facts: dict[str, dict[str, Any]] = {"machines": {}, "parameters": {}}
         self._leaving: frozenset[str] = frozenset()  # ids of nodes that are about to leave
+        self._interrupted = False
 
     async def answer(self, method: str, *values: Any) -> tuple[str, int, Any]:
         """Answer a call of the driver.
@@ -94,24 +95,24 @@ class TrialBroker:
 
     # Called by Tune's lane actors.
 
-    async def admit_lane(self, lane: str, request: TrialRequest, handle: Any) -> int:
+    async def admit_lane(self, lane: str, request: TrialRequest, actor: str) -> int:
         """Register a lane, see `register_lane`, once the driver has said `begin`."""
         await self._begun.wait()
-        return self.register_lane(lane, request, handle)
+        return self.register_lane(lane, request, actor)
 
-    def register_lane(self, lane: str, request: TrialRequest, handle: Any) -> int:
+    def register_lane(self, lane: str, request: TrialRequest, actor: str) -> int:
         """Register a lane that is about to start its workers for a first trial.
 
         Args:
             lane: name of the lane.
             request: the trial that its workers are started for.
-            handle: of the lane actor.
+            actor: id of the lane's actor; its handle would load Tune and torch here.
 
         Returns:
             The number of the lane, from 1.
         """
         self._registered += 1
-        self._lanes[lane] = LaneState(number=self._registered, request=request, lane=handle)
+        self._lanes[lane] = LaneState(number=self._registered, request=request, actor=actor)
         return self._registered
 
     async def next_event(self, lane: str, request: TrialRequest | None) -> LaneEvent:
@@ -124,22 +125,24 @@ class TrialBroker:
         Returns:
             What the worker reports next; a WorkerHung if it shows no sign of life for too long; a
             LaneLost if a process of the broker that has died knew the lane; a WorkersReleased if
-            the lane has no workers any more, see `release_idle_lanes`.
+            the lane has no workers any more, see `release_idle_lanes`; Interrupted if the run is.
             The time in which a task's data is prepared does not count.
         """
+        if self._interrupted:
+            return Interrupted()
         if (state := self._lanes.get(lane)) is None:
             return LaneLost()
         if state.closed:
             return WorkersReleased()
         if request is not None:
-            self._resolve_report(state, Decision.STOP)
+            state.resolve_report(Decision.STOP)
             state.serial += 1
             state.request = replace(request, serial=state.serial)
             state.events = asyncio.Queue()
             state.progress = state.phase = None
             state.changed.set()
         else:
-            self._resolve_report(state, Decision.CONTINUE)
+            state.resolve_report(Decision.CONTINUE)
         state.last_heartbeat = time.monotonic()
         while True:
             try:
@@ -158,12 +161,8 @@ class TrialBroker:
 
     def close_lane(self, lane: str) -> None:
         """Let the lane's worker leave."""
-        state = self._lanes.get(lane)
-        if state is None:
-            return
-        state.request, state.closed = None, True
-        self._resolve_report(state, Decision.STOP)
-        state.changed.set()
+        if (state := self._lanes.get(lane)) is not None:
+            state.close()
 
     # Called by Train's workers, by the first one of each lane.
 
@@ -343,6 +342,13 @@ class TrialBroker:
         for name in idle[max(0, keep) :]:
             self.close_lane(name)
 
+    def interrupt(self) -> None:
+        """Let all workers leave, and lanes return at once from what they wait for."""
+        self._interrupted = True
+        for state in self._lanes.values():
+            state.close()
+            state.events.put_nowait(Interrupted())
+
     def end_lanes(self, numbers: Collection[int], most: int) -> list[str]:
         """End lanes whose workers wait for a node that the cluster has no more.
 
@@ -360,11 +366,12 @@ class TrialBroker:
                 trials.append(state.request.trial)
         return trials
 
-    async def forget_dead_lanes(self, trial: str | None) -> list[int]:
+    def forget_dead_lanes(self, trial: str | None, dead: Collection[str]) -> list[int]:
         """Drop the lane that was running `trial`, and any lane whose actor is dead.
 
         Args:
             trial: id of a trial whose lane has failed; None if the lane had no trial.
+            dead: ids of dead actors.
 
         Returns:
             The numbers of the dropped lanes, whose placement groups must be removed.
@@ -372,7 +379,7 @@ class TrialBroker:
         numbers = []
         for name, state in list(self._lanes.items()):
             has_trial = state.request is not None and state.request.trial == trial
-            if has_trial or await self._is_dead(state.lane):
+            if has_trial or state.actor in dead:
                 del self._lanes[name]
                 numbers.append(state.number)
         return numbers
@@ -381,19 +388,3 @@ class TrialBroker:
         """Return the lane's state if it still runs the request of this serial number."""
         state = self._lanes.get(lane)
         return state if state and state.request and state.request.serial == serial else None
-
-    @staticmethod
-    def _resolve_report(state: LaneState, decision: Decision) -> None:
-        if state.pending_report is not None and not state.pending_report.done():
-            state.pending_report.set_result(decision)
-        state.pending_report = None
-
-    async def _is_dead(self, lane: Any) -> bool:
-        """Return whether an actor is dead; a busy one does not answer, a dead one raises."""
-        try:
-            await asyncio.wait_for(lane.ping.remote(), self._poll)
-        except TimeoutError:
-            return False
-        except RayActorError:
-            return True
-        return False

@@ -15,7 +15,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from .broker import TrialBroker
 from .messages import AttemptProgress, TrainedModel
-from .ray_internals import worker_group_lanes
+from .ray_internals import dead_actors, worker_group_lanes
 
 RETURN = 120.0  # seconds that the driver waits for a broker that has died
 PAUSE = 0.2  # seconds between two calls of a broker that does not answer
@@ -99,8 +99,8 @@ class BrokerLink:
 
     def forget_dead_lanes(self, trial: str | None) -> set[int]:
         """Drop dead lanes, see `TrialBroker.forget_dead_lanes`; those of a dead broker as well."""
-        dead: list[int] = self._call("forget_dead_lanes", trial)
-        return {*dead, *range(1, self.first)}
+        numbers: list[int] = self._call("forget_dead_lanes", trial, dead_actors())
+        return {*numbers, *range(1, self.first)}
 
     def release_idle_lanes(self, running: Collection[str], keep: int) -> None:
         """Let the workers of idle lanes leave, see `TrialBroker.release_idle_lanes`."""
@@ -109,6 +109,10 @@ class BrokerLink:
     def warn_nodes(self, nodes: Collection[str]) -> None:
         """Warn workers of nodes that are about to leave, see `TrialBroker.warn_nodes`."""
         self._call("warn_nodes", nodes)
+
+    def interrupt(self) -> None:
+        """Let all workers leave and all lanes return, see `TrialBroker.interrupt`; do not wait."""
+        self.actor.interrupt.remote()
 
     def end_lanes(self, numbers: Collection[int], most: int) -> list[str]:
         """End lanes that wait for a node, see `TrialBroker.end_lanes`."""

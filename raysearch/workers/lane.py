@@ -114,9 +114,6 @@ class Lane(tune.Trainable):
         self.idle = self.request is None
         return True
 
-    def ping(self) -> None:
-        """Return at once if the lane is alive and idle."""
-
     def cleanup(self) -> None:
         """Let the workers leave, and wait until their resources are free."""
         if self.thread is not None:
@@ -128,7 +125,7 @@ class Lane(tune.Trainable):
     def _start(self) -> threading.Thread:
         """Register the lane and start its workers, in a thread that ends with them."""
         self.name = f"lane-{uuid.uuid4().hex[:8]}"  # new, as Train resumes a run of the same name
-        actor = ray.get_runtime_context().current_actor
+        actor = ray.get_runtime_context().get_actor_id()
         self.number: int = ray.get(self.broker.admit_lane.remote(self.name, self.request, actor))
         trainer = LaneTrainer(
             worker_loop,

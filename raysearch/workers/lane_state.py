@@ -6,7 +6,6 @@ It is apart from the broker because it sends and answers nothing.
 import asyncio
 import time
 from dataclasses import dataclass, field
-from typing import Any
 
 from .messages import AttemptProgress, Decision, LaneEvent, Phase, TrialRequest
 
@@ -32,7 +31,7 @@ class LaneState:
         slowest: phase -> the longest silence in it so far, in seconds.
         measured: phases that `slowest` describes: steps, and what has come to its end once.
         number: of the lane, from 1; it marks the placement groups of the lane's workers.
-        lane: handle of Tune's lane actor.
+        actor: id of Tune's lane actor.
         attempts: how many attempts have begun in the lane.
         memory_kills: node -> processes that were killed there for lack of memory before the
             lane's present workers came up.
@@ -51,11 +50,23 @@ class LaneState:
     slowest: dict[Phase, float] = field(default_factory=dict)
     measured: set[Phase] = field(default_factory=set)
     number: int = 0
-    lane: Any = None
+    actor: str = ""
     attempts: int = 0
     memory_kills: dict[str, int] = field(default_factory=dict)
     death: str = ""
     closed: bool = False
+
+    def resolve_report(self, decision: Decision) -> None:
+        """Answer the worker's open report, if there is one."""
+        if self.pending_report is not None and not self.pending_report.done():
+            self.pending_report.set_result(decision)
+        self.pending_report = None
+
+    def close(self) -> None:
+        """Let the worker leave."""
+        self.request, self.closed = None, True
+        self.resolve_report(Decision.STOP)
+        self.changed.set()
 
     def show_life(self, phase: Phase | None) -> None:
         """Record a sign of life, with what the worker does next."""

@@ -180,6 +180,11 @@ class NodeLost:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Interrupted:
+    """The news that the run is interrupted; a lane's trial goes on when it is resumed."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class TrainedModel:
     """What the driver fetches of an ended trial from Ray's object store.
 
@@ -194,4 +199,6 @@ class TrainedModel:
 
 
 WorkerMessage = TrialReport | TrialEnd
-LaneEvent = WorkerMessage | WorkerHung | LaneLost | LaneIdle | WorkersReleased | NodeLost
+LaneEvent = (
+    WorkerMessage | WorkerHung | LaneLost | LaneIdle | WorkersReleased | NodeLost | Interrupted
+)

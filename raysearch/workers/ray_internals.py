@@ -116,6 +116,15 @@ def waiting_lanes() -> set[int]:
     return {int(tag) for _, state, tags in _worker_groups() if state in waiting for tag in tags}
 
 
+def dead_actors() -> set[str]:
+    """Return the ids of this job's actors that are dead.
+
+    Ray's public way to ask for them needs its dashboard.
+    """
+    job = ray.JobID.from_hex(ray.get_runtime_context().get_job_id())
+    return set(ray._private.state.actors(job_id=job, actor_state_name="DEAD"))
+
+
 def leaving_nodes() -> dict[str, float]:
     """Return the nodes that are about to leave, as of spot instances that are taken away.
 

@@ -5,7 +5,6 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
-from ray.exceptions import RayActorError
 
 from raysearch.run_folder.events import Plan
 from raysearch.run_folder.report import Report
@@ -15,6 +14,7 @@ from raysearch.workers.memory_kills import OUT_OF_MEMORY
 from raysearch.workers.messages import (
     AttemptProgress,
     Decision,
+    Interrupted,
     LaneLost,
     NodeLost,
     Phase,
@@ -44,23 +44,6 @@ def clock(monkeypatch):
     return toy
 
 
-class ToyLane:
-    """Stands for Ray's handle of a lane's actor: idle, busy or dead."""
-
-    def __init__(self, state="idle"):
-        self.state = state
-
-    @property
-    def ping(self):
-        return self
-
-    async def remote(self):
-        if self.state == "busy":
-            await asyncio.sleep(LONG)
-        if self.state == "dead":
-            raise RayActorError
-
-
 def request(trial="a", **values):
     return TrialRequest(trial=trial, task=RTE, configuration={}, seed=1, **values)
 
@@ -74,7 +57,7 @@ def started(first=None, hang=LONG):
     """A broker with the data of a task and one lane, registered for a first trial."""
     broker = TrialBroker(hang, poll=POLL)
     broker.publish_data(RTE, DATA)
-    broker.register_lane(LANE, first or request(), ToyLane())
+    broker.register_lane(LANE, first or request(), "actor")
     return broker
 
 
@@ -361,7 +344,7 @@ def test_a_broker_that_has_started_again_knows_no_lane_and_admits_others_once_it
         assert not await broker.worker_started(LANE)
         assert await broker.next_request(LANE, 0) is None
         assert broker.count_attempts(LANE) is None
-        number = asyncio.create_task(broker.admit_lane("lane-2", request(), ToyLane()))
+        number = asyncio.create_task(broker.admit_lane("lane-2", request(), "actor"))
         await asyncio.sleep(POLLS)
         assert not number.done()
         broker.begin(8, {RTE: DATA}, {"one": ["weights"]})
@@ -377,7 +360,7 @@ def test_a_broker_that_has_started_again_knows_no_lane_and_admits_others_once_it
 def test_no_worker_is_hung_while_the_data_of_its_task_is_prepared(clock):
     async def scenario():
         broker = TrialBroker(30.0, poll=POLL)
-        broker.register_lane(LANE, request(), ToyLane())
+        broker.register_lane(LANE, request(), "actor")
         event = asyncio.create_task(broker.next_event(LANE, request()))
         data = asyncio.create_task(broker.get_data(RTE))
         for _ in range(3):
@@ -412,6 +395,23 @@ def test_a_closed_lane_stops_its_open_report_and_sends_its_worker_away():
     run(scenario())
 
 
+def test_an_interrupted_run_frees_lanes_that_wait_and_lets_all_workers_leave():
+    async def scenario():
+        broker = started()
+        taken, event = await begin(broker)  # its worker hangs, and reports nothing
+        broker.register_lane("idle", None, "actor")
+        waiting = asyncio.create_task(broker.next_request("idle", 0))
+        await asyncio.sleep(0)
+        broker.interrupt()
+        assert await event == Interrupted()
+        assert await waiting is None
+        assert broker.heartbeat(LANE, taken.serial, 1.0, 1, Phase.TRAINING) is Decision.STOP
+        # A request that was on its way starts no workers.
+        assert await broker.next_event("idle", request("b")) == Interrupted()
+
+    run(scenario())
+
+
 def test_a_worker_that_waits_for_a_request_is_woken_when_its_lane_closes():
     async def scenario():
         broker = started()
@@ -425,19 +425,15 @@ def test_a_worker_that_waits_for_a_request_is_woken_when_its_lane_closes():
 
 
 def test_lanes_are_numbered_and_the_dead_ones_are_forgotten_by_their_numbers():
-    async def scenario():
-        broker = TrialBroker(LONG, poll=POLL)
-        lanes = {"failed": "busy", "idle": "idle", "died idle": "dead", "busy": "busy"}
-        numbers = [
-            broker.register_lane(name, request(f"trial {name}"), ToyLane(state))
-            for name, state in lanes.items()
-        ]
-        assert numbers == [1, 2, 3, 4]
-        assert await broker.forget_dead_lanes("trial failed") == [1, 3]
-        assert await broker.forget_dead_lanes(None) == []
-        assert broker.register_lane("new", request(), ToyLane()) == 5  # no number is given twice
-
-    run(scenario())
+    broker = TrialBroker(LONG, poll=POLL)
+    numbers = [
+        broker.register_lane(name, request(f"trial {name}"), f"actor {name}")
+        for name in ("failed", "idle", "died idle", "busy")
+    ]
+    assert numbers == [1, 2, 3, 4]
+    assert broker.forget_dead_lanes("trial failed", {"actor died idle", "another"}) == [1, 3]
+    assert broker.forget_dead_lanes(None, {"actor died idle"}) == []
+    assert broker.register_lane("new", request(), "actor") == 5  # no number is given twice
 
 
 def test_weights_are_fetched_once():
@@ -462,7 +458,7 @@ def test_the_workers_of_idle_lanes_leave_but_those_that_are_kept_and_those_with_
         broker = started()
         _, event = await begin(broker)
         for name in ("stopped", "idle 1", "idle 2"):
-            broker.register_lane(name, None, ToyLane())
+            broker.register_lane(name, None, "actor")
         broker._lanes["stopped"].request = request("b")  # its worker waits for the decision
         broker.release_idle_lanes({"a"}, keep=1)
         closed = [name for name, state in broker._lanes.items() if state.closed]
@@ -481,8 +477,8 @@ def test_lanes_without_a_node_end_up_to_a_number_and_their_trials_are_named():
     async def scenario():
         broker = started()
         _, event = await begin(broker)
-        broker.register_lane("lane-2", request("b"), ToyLane())
-        broker.register_lane("lane-3", request("c"), ToyLane())
+        broker.register_lane("lane-2", request("b"), "actor")
+        broker.register_lane("lane-3", request("c"), "actor")
         assert broker.end_lanes({7}, 3) == []
         assert broker.end_lanes({1, 2, 3}, 2) == ["a", "b"]
         return await event

@@ -56,6 +56,7 @@ def link(monkeypatch):
     toy = BrokerLink.__new__(BrokerLink)
     monkeypatch.setattr(broker_link.ray, "get", actor.get)
     monkeypatch.setattr(broker_link, "worker_group_lanes", lambda: {7})
+    monkeypatch.setattr(broker_link, "dead_actors", lambda: {"dead"})
     monkeypatch.setattr(broker_link, "PAUSE", 0.0)
     toy._start(actor, lambda: restarts.append(toy.first))
     return SimpleNamespace(link=toy, actor=actor, restarts=restarts)
@@ -81,13 +82,15 @@ def test_what_is_published_while_the_broker_is_dead_reaches_it(link):
 def test_lanes_of_a_dead_broker_are_dead_and_their_numbers_are_not_given_again(link):
     link.link.running_attempts()
     for name in "abc":
-        link.actor.broker.register_lane(name, None, None)
+        link.actor.broker.register_lane(name, None, "")
     link.link.running_attempts()
     link.actor.kill()
     link.link.running_attempts()
-    assert link.actor.broker.register_lane("d", None, None) == 8
+    assert link.actor.broker.register_lane("d", None, "") == 8
     link.actor.broker._lanes.clear()
-    assert link.link.forget_dead_lanes("x") == set(range(1, 8))
+    link.actor.broker.register_lane("e", None, "dead")
+    link.actor.broker.register_lane("f", None, "alive")
+    assert link.link.forget_dead_lanes("x") == {*range(1, 8), 9}
 
 
 def test_a_broker_that_does_not_come_back_is_an_error(link, monkeypatch):

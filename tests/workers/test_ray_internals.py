@@ -159,6 +159,13 @@ def test_a_placement_group_is_found_in_rays_table_and_removed_by_its_id():
     assert identity.from_hex(identity.nil().hex()) == identity.nil()
 
 
+def test_dead_actors_are_in_rays_table_of_a_job():
+    identity = part_of_ray("ray", "JobID")
+    assert identity.from_hex(identity.from_int(7).hex()) == identity.from_int(7)
+    table = part_of_ray("ray._private.state", "actors")
+    check_call(table, job_id=identity.from_int(7), actor_state_name="DEAD")
+
+
 def test_lanes_that_wait_are_those_of_this_run(monkeypatch):
     """Another run on the cluster has lanes with the same numbers."""
 
