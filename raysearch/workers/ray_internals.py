@@ -92,12 +92,16 @@ class GroupRestarts:
         self._record_death = record_death
         self._attempts, self._deaths = 0, 0
 
-    def make_decision(self, error: Exception) -> FailureDecision:
-        """Return what to do about a worker group that has died or does not start."""
+    def make_decision(self, training_failed_error: Exception) -> FailureDecision:
+        """Return what to do about a worker group that has died or does not start.
+
+        Args:
+            training_failed_error: why; Ray passes it by this name.
+        """
         attempts = self._count_attempts()
         if attempts is None:
             return FailureDecision.RAISE
-        if reason := death_reason(error):
+        if reason := death_reason(training_failed_error):
             self._record_death(reason)
         if attempts > self._attempts:
             self._attempts, self._deaths = attempts, 0

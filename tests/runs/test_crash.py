@@ -86,6 +86,9 @@ def has_its_planned_trials(run: Path) -> None:
     assert len(records.of("toy/grammar", "confirm")) == 2
     assert all(r.is_over and r.status != "failed" for r in records.trials.values())
     assert len(records.sessions) == 3
-    assert any(record.attempts > 1 for record in records.trials.values())
+    again = [event for event in events if event["event"] == "attempt" and event["attempt"] > 1]
+    killed = next(event["trial"] for event in again)  # its worker was the first process to die
+    lanes = [e["lane"] for e in events if e["event"] == "attempt" and e["trial"] == killed]
+    assert lanes[0] == lanes[1], "the lane did not start its worker again"
     again = raysearch.paper_table(raysearch.load(run / "study.yaml"), records)
     assert again.row("Result").cells[0].text != "-"

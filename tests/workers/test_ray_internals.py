@@ -1,6 +1,7 @@
 """The private parts of Ray that raysearch relies on are there, and are called as it calls them."""
 
 import inspect
+import re
 from importlib import import_module
 from types import SimpleNamespace
 
@@ -208,7 +209,11 @@ def test_ray_asks_a_failure_policy_by_the_method_that_ours_has():
     policy = part_of_ray(
         "ray.train.v2._internal.execution.failure_handling", "FailurePolicy", "make_decision"
     )
-    check_call(policy, object(), object())
+    (_, argument) = inspect.signature(policy).parameters
+    check_call(GroupRestarts.make_decision, object(), **{argument: RuntimeError()})
+    source = inspect.getsource(part_of_ray(CONTROLLER, "TrainController"))
+    calls = re.findall(r"_failure_policy\.make_decision\(\s*(\w+)=", source)
+    assert set(calls) == {argument}, f"Ray calls make_decision with {calls}"
     check_call(part_of_ray("ray._private.services", "ConsolePopen"), ["true"], start_new_session=1)
 
 
