@@ -71,7 +71,10 @@ def predict(
 @guarded
 def evaluate(
     model: Annotated[
-        Path, typer.Argument(help="A transformers folder with a trained head, by any program.")
+        str,
+        typer.Argument(
+            help="A transformers folder with a trained head, by any program; or its URI."
+        ),
     ],
     tasks: Annotated[
         str, typer.Option(help="The tasks to score, separated by commas, such as glue/rte.")

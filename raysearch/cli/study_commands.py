@@ -258,7 +258,6 @@ def _load(
 ) -> "Study":
     """Return a study with the options of the command line applied, all checked together."""
     from ..preflight import survey
-    from ..storage.uris import is_remote
     from ..study import load
 
     def further_problems(study: "Study") -> list[Problem]:
@@ -273,7 +272,7 @@ def _load(
         trials=trials,
         set=fixed,
     )
-    if any(is_remote(study.resolve(name).model_name) for name in study.tasks):
+    if study.remote_models:
         from ..run_folder.remote_files import fetch_models  # imports pyarrow
 
         fetch_models(study, note=print_note)

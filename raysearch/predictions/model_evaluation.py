@@ -18,6 +18,7 @@ from ..heads import HEADS
 from ..models import finetuned
 from ..results import formatting
 from ..run_folder import dev_predictions
+from ..run_folder.remote_files import local_copy
 from ..run_folder.report import dev_scores, is_gap, splits_of
 from ..study.overrides import parse_settings
 from ..tasks import TASKS, Split, Task
@@ -87,7 +88,7 @@ def evaluate(
     scored on a part of dev (`hold_out`), which is noted.
 
     Args:
-        model: a transformers folder with a trained head, made by raysearch or not.
+        model: a transformers folder with a trained head, made by raysearch or not; or its URI.
         tasks: the names of the tasks to score, a list or a text with commas.
         data: the folder that holds the benchmark's folders.
         settings: other values of settings that shape the data or decode the outputs, a mapping or
@@ -100,7 +101,7 @@ def evaluate(
         InputError: with all unknown tasks, splits and settings and missing data; or the folder
             holds no model, its head is not trained or does not fit, or its tokenizer is missing.
     """
-    folder, root, source = Path(model), Path(data), str(model)
+    folder, root, source = local_copy(model, weights=True, note=note), Path(data), str(model)
     if isinstance(tasks, str):
         tasks = [name.strip() for name in tasks.split(",")]
     _refuse_other_folders(folder)

@@ -8,6 +8,7 @@ from typing import Any
 from .. import tasks
 from ..errors import Problem, shorten
 from ..recipes import Hyperparameters
+from ..storage.uris import is_remote
 from ..study import TaskStudy
 from ..study.model_names import model_problems, resolve_model_folder, scratch_shape
 from .file_problems import task_problems, unreadable_problem
@@ -52,7 +53,7 @@ def _teacher(hyper: Hyperparameters) -> str | None:
 
 def _teacher_problems(teacher: str | None, task: tasks.Task, model: str) -> list[Problem]:
     """Return the problems of a teacher that its files show before its weights are read."""
-    if teacher is None:
+    if teacher is None or is_remote(teacher):  # a run fetches it first
         return []
     if not Path(teacher).is_dir():
         text = f"no folder '{shorten(teacher)}'; a fine-tuned transformers folder or a run would"

@@ -340,7 +340,7 @@ def _fetch_changed(
 
 
 def fetch_models(study: Study, note: Callable[[str], None] | None = None) -> None:
-    """Fetch the models of a study that are named by URIs; from then on they are folders here.
+    """Fetch models and teachers of a study that are named by URIs: they are folders here then.
 
     Args:
         study: the study.
@@ -349,5 +349,5 @@ def fetch_models(study: Study, note: Callable[[str], None] | None = None) -> Non
     Raises:
         InputError: a URI cannot be reached, or nothing is there.
     """
-    for name in dict.fromkeys(study.resolve(task).model_name for task in study.tasks):
-        local_copy(name, weights=True, note=note)
+    for uri in study.remote_models:
+        local_copy(uri, weights=True, note=note)

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
 from ..search_space import Dimension, Number
+from ..storage.uris import is_remote
 from .task_study import TaskStudy
 
 Configuration = dict[str, Any]
@@ -208,3 +209,11 @@ class Study(_Section):
     def models(self) -> tuple[str, ...]:
         """The models that tasks start from, without repetitions."""
         return tuple(dict.fromkeys(self.resolve(task).model for task in self.tasks))
+
+    @property
+    def remote_models(self) -> tuple[str, ...]:
+        """The URIs of models and teachers, without repetitions."""
+        resolved = [self.resolve(task) for task in self.tasks]
+        teachers = [getattr(task.shared, "teacher", None) or "" for task in resolved]
+        names = [*(task.model_name for task in resolved), *teachers]
+        return tuple(dict.fromkeys(name for name in names if is_remote(name)))

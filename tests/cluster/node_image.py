@@ -58,6 +58,7 @@ def system(root: Path, keyring: str) -> Iterator[None]:
     components = "--components=main,universe"
     check("debootstrap", "--variant=minbase", f"--keyring={keyring}", included, components,
           RELEASE, str(root), MIRROR, SCRIPT)  # fmt: skip
+    root.chmod(0o755)
     for path in filter(os.path.exists, SETTINGS):
         shutil.copy(path, root / path.lstrip("/"), follow_symlinks=True)
     sudoers = root / "etc/sudoers.d/ubuntu"

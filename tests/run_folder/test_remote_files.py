@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from raysearch import study
-from raysearch.errors import InputError
+from raysearch.errors import InputError, Problem
+from raysearch.preflight.view_resources import resource_problems
 from raysearch.run_folder.remote_files import fetch_models, local_copy, open_uri
 from raysearch.storage.uris import folder_of, join
 
@@ -69,6 +70,28 @@ def test_a_study_names_its_model_by_a_uri_and_reads_it_from_the_local_copy(
     gone = study.parse({**raw, "model": f"{uri}-gone"})
     with pytest.raises(InputError, match="nothing is there"):
         fetch_models(gone)
+
+
+def test_a_teacher_is_named_by_a_uri_and_read_from_the_local_copy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAYSEARCH_CACHE", str(tmp_path / "cache"))
+    best = tmp_path / "run" / "xtreme-xnli" / "best"
+    best.mkdir(parents=True)
+    (best / "config.json").write_text("{}")
+    uri = (tmp_path / "run").as_uri()
+    raw = {"tasks": ["xtreme/xnli"], "model": "scratch", "recipe": "stabletune"}
+    searched = study.parse({**raw, "fixed": {"teacher": uri}})
+    assert searched.remote_models == (uri,)
+    task = searched.resolve("xtreme/xnli")
+
+    def problems() -> list[Problem]:
+        return [p for p in resource_problems(task, None)[0] if p.location == "teacher"]
+
+    assert problems() == []  # it is not here yet
+    fetch_models(searched)
+    (problem,) = problems()  # its files are looked at: there are no weights
+    assert str(folder_of(uri, "copies") / "xtreme-xnli" / "best") in problem.text
 
 
 @pytest.mark.parametrize("uri", ["gs://user:SECRET@bucket/run", "abfs://:SECRET@account/run"])

@@ -94,6 +94,7 @@ def test_a_run_in_a_store_outlives_the_store_and_its_driver(server, door, tmp_pa
         "predict": ["predict", uri, "--to", "out", "--split", "dev"],
         "score": ["score", "toy/grammar", "--predictions", uri],
         "verify": ["verify", uri, "--no-rerun"],
+        "evaluate": ["evaluate", best, "--tasks", "toy/grammar", "--data", "."],
         "model": ["check", str(tmp_path / "toy.yaml"), "--model", best],
         "study": ["check", str(study)],
     }
@@ -102,6 +103,7 @@ def test_a_run_in_a_store_outlives_the_store_and_its_driver(server, door, tmp_pa
     assert failed == {}
     assert "accuracy" in results["table"].stdout.lower()
     assert best in results["model"].stdout
+    assert "accuracy" in results["evaluate"].stdout
     copy = next((tmp_path / "table" / "cache" / "copies").glob("toy-*/toy-grammar/tensorboard"))
     assert len({path.parent for path in copy.glob("*/events.out.tfevents.*")}) == 8
 
