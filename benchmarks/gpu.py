@@ -4,9 +4,9 @@
     python benchmarks/gpu.py --small                        # tiny, on a CPU, to try the script
 
 It prints one table in Markdown: a row for each shape of model, mix of lengths and precision, the
-important ones first, until the minutes are spent. It needs torch, transformers and accelerate, and
-of raysearch's own packages neither Ray nor Optuna. Weights and tokens are random; lengths are those
-of the tasks' files, or of the quantiles in length_mixes.py.
+important ones first, until the minutes are spent. It needs torch, transformers, accelerate,
+pyarrow, pydantic and sentencepiece, but neither Ray nor Optuna. Weights and tokens are random;
+lengths are those of the tasks' files, or of the quantiles in length_mixes.py.
 
 Each row runs raysearch, Trainer, Trainer, raysearch. The Trainer has its best flags:
 `group_by_length`, sdpa, fused AdamW, pinned memory. Where host and kernels differ much, a captured
@@ -136,7 +136,9 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--small", action="store_true", help="tiny models, few steps, on the CPU")
     parser.add_argument("--shapes", nargs="+", default=list(SHAPES), choices=list(SHAPES))
     parser.add_argument("--lengths", nargs="+", default=list(MIXES), choices=list(MIXES))
-    parser.add_argument("--precisions", nargs="+", default=list(PRECISIONS))
+    parser.add_argument(
+        "--precisions", nargs="+", default=list(PRECISIONS), choices=list(PRECISIONS)
+    )
     options = parser.parse_args(arguments)
     options.command = " ".join(["python benchmarks/gpu.py", *(arguments or sys.argv[1:])])
     return options
