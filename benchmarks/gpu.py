@@ -68,11 +68,11 @@ COLUMNS = ("shape", "lengths", "precision", "ms", "host ms", "kernel ms", "examp
            "spread")  # fmt: skip
 NOTES = """\
 Pairs are raysearch / Trainer. ms: a step, by CUDA events over {timed} steps that run without a
-pause; on a CPU its CPU time. host ms: until the host has queued a step on an idle device. kernel
-ms: the step's kernels and copies. tokens/s: without padding; their ratio is "ratio". peak GiB:
-tensors. process GiB: what a lane takes of the device, the CUDA context included. matmul ms, AdamW
-ms: floors, the step's operations at the rates above. floor: both as a share of raysearch's step.
-spread: the larger difference of a loop's two runs."""
+pause; on a CPU its CPU time. host ms: until the host has queued a step on an idle device, with what
+the step itself waits for the device. kernel ms: the step's kernels and copies. tokens/s: without
+padding; "ratio" is that of both. peak GiB: tensors. process GiB: what a lane takes of the device,
+the CUDA context included. matmul ms, AdamW ms: floors, the step's operations at the rates above.
+floor: both as a share of raysearch's step. spread: the larger difference of a loop's two runs."""
 
 Cell = tuple[str, str, str]  # shape, lengths, precision
 T = TypeVar("T")
@@ -245,8 +245,8 @@ class Table:
         """Print a row for each cell for which time is left; return the names of the others."""
         skipped = []
         for cell in cells:
-            name = " ".join(cell)
-            if seconds_left() < 0:
+            name, least = " ".join(cell), self._seconds(Work(flop=0, bytes=0), cell[2])
+            if seconds_left() < least:
                 skipped.append(name)
                 continue
             failed, printed = guarded(lambda cell=cell: self._print(cell, seconds_left()))

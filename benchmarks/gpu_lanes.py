@@ -26,6 +26,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from importlib.metadata import version
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -79,8 +80,8 @@ def main(arguments: list[str] | None = None) -> int:
     each = options.trials or (2 if options.small else 4)
     began, slowest = time.monotonic(), 0.0
     results: list[Result] = []
-    print(f"{devices} GPU, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the start\n")
-    print(f"| {' | '.join(COLUMNS)} |\n|{' --- |' * len(COLUMNS)}", flush=True)
+    print(header(devices, sys.argv[1:] if arguments is None else arguments))
+    print(f"\n| {' | '.join(COLUMNS)} |\n|{' --- |' * len(COLUMNS)}", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         write_inputs(Path(folder), options)
         plan = SMALL if options.small else FULL
@@ -106,6 +107,21 @@ def device_count() -> int:
     return torch.cuda.device_count()
 
 
+def header(devices: int, arguments: list[str]) -> str:
+    """Return what the numbers were measured with; it takes no memory of the GPU."""
+    names = f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}"
+    if devices:
+        command = ["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30)
+            names = f"{', driver '.join(done.stdout.splitlines()[0].split(', '))}; {names}"
+        except (OSError, subprocess.SubprocessError):
+            names = f"a GPU that nvidia-smi does not name; {names}"
+    versions = ", ".join(f"{name} {version(name)}" for name in ("torch", "transformers", "ray"))
+    command_line = " ".join(["python benchmarks/gpu_lanes.py", *arguments])
+    return f"- command: `{command_line}`\n- device: {devices} GPU, {names}\n- {versions}"
+
+
 def measure(folder: Path, lanes: int, with_mps: bool, devices: int, each: int) -> Result:
     """Run the study once.
 
@@ -124,18 +140,17 @@ def measure(folder: Path, lanes: int, with_mps: bool, devices: int, each: int) -
         run = Path(scratch)
         for name in ("data", "cache"):
             (run / name).symlink_to(folder / name)
-        with mps(run) if with_mps else nullcontext({}) as environment:
-            try:
-                seconds, events = run_study(
-                    run, study(folder, each * total, devices), options, environment
-                )
-            except (subprocess.CalledProcessError, OSError) as error:
-                print(f"failed: {lanes} lanes: {error}", file=sys.stderr)
-                return Result(lanes=lanes, mps="yes" if with_mps else "no")
-            used = "yes" if not with_mps or has_server(environment) else "started, but not used"
+        text = study(folder, each * total, devices)
+        try:
+            with mps(run) if with_mps else nullcontext({}) as environment:
+                seconds, events = run_study(run, text, options, environment)
+                used = with_mps and has_server(environment)
+        except (subprocess.SubprocessError, OSError) as error:
+            print(f"failed: {lanes} lanes: {error}", file=sys.stderr)
+            return Result(lanes=lanes, mps="yes" if with_mps else "no")
     return Result(
         lanes=lanes,
-        mps=used if with_mps else "no",
+        mps="yes" if used else "started, but not used" if with_mps else "no",
         trials=each * total,
         per_hour=trials_per_hour(events),
         with_start=3600 * each * total / seconds,

@@ -232,6 +232,21 @@ def test_memory_that_was_enough_is_no_result(scripts):
         scripts.gpu_extras.halve(small_case(scripts), unlimited)
 
 
+def test_the_memory_of_a_gpu_is_limited_to_a_share_of_what_a_step_adds(scripts, monkeypatch):
+    fractions = []
+    for name, value in {
+        "max_memory_allocated": lambda: 30,
+        "memory_allocated": lambda: 10,
+        "get_device_properties": lambda index: SimpleNamespace(total_memory=100),
+        "empty_cache": lambda: None,
+        "set_per_process_memory_fraction": fractions.append,
+    }.items():
+        monkeypatch.setattr(torch.cuda, name, value)
+    with pytest.raises(KeyError), scripts.gpu_extras.limited_memory(0.6):
+        raise KeyError
+    assert fractions == [0.22, 1.0]  # 10, and 0.6 of the other 20; then all of it, whatever came
+
+
 class ToyGpu:
     """A device with a clock: what the host queues takes its time on the device afterwards."""
 
@@ -365,6 +380,15 @@ def test_a_run_that_failed_is_a_row_and_an_exit_code(scripts, monkeypatch, capsy
     assert scripts.gpu_lanes.main(["--small"]) == 1
     rows = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| ")]
     assert rows[2:] == ["| 1 | no |  | failed |  |  |  |", "| 2 | no |  | failed |  |  |  |"]
+
+
+def test_a_daemon_of_mps_that_does_not_start_is_a_failed_row(scripts, monkeypatch, tmp_path):
+    tool = tmp_path / scripts.gpu_lanes.CONTROL
+    tool.write_text("#!/bin/sh\nexit 3\n")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    result = scripts.gpu_lanes.measure(tmp_path, 2, True, devices=1, each=2)
+    assert scripts.gpu_lanes.row(result, result) == "| 2 | yes |  | failed |  |  |  |"
 
 
 def test_made_up_pairs_are_read_as_mrpc(scripts, tmp_path):
