@@ -14,27 +14,31 @@ that of one padded batch within rounding.
 
 import argparse
 import cProfile
-import math
 import pstats
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from transformers import BertConfig, BertModel
+from step_loops import (
+    Phases,
+    StepCase,
+    gradient,
+    gradients,
+    largest_difference,
+    time_ours,
+    time_theirs,
+)
+from transformers import BertConfig, BertModel, DataCollatorWithPadding
 
 from raysearch import tasks
 from raysearch.data import encoding_cache
 from raysearch.data.dataset import EncodedDataset
-from raysearch.data.sampling import step_batches
 from raysearch.heads import HEADS
-from raysearch.models import ReusableModel, read_pretrained
+from raysearch.models import read_pretrained
 from raysearch.models.pretrained import read_tokenizer
 from raysearch.recipes import RECIPES
-from raysearch.training import Job, Trainer, make_schedule
 
 SHAPES = {
     "BERT 2x128": {"hidden_size": 128, "num_hidden_layers": 2, "num_attention_heads": 2,
@@ -44,7 +48,9 @@ SHAPES = {
 }  # fmt: skip
 STEPS = {"BERT 2x128": 150, "MiniLM 6x384": 30}
 TASKS = ("glue/cola", "glue/mrpc", "glue/mnli")
-ROWS, BATCH, LONGEST, SEED, WARM = 4800, 32, 128, 1, 5
+ROWS, BATCH, LONGEST, WARM = 4800, 32, 128, 5
+HYPER = {"BSZ": BATCH, "LR": 1e-4, "max_length": LONGEST, "clip": 1.0, "dropout": 0.1,
+         "attention_dropout": 0.1}  # fmt: skip
 
 
 class Case:
@@ -58,7 +64,7 @@ class Case:
     """
 
     def __init__(self, task: str, shape: str, options: argparse.Namespace, folder: Path) -> None:
-        self.task, self.steps = tasks.get(task), options.steps or STEPS[shape]
+        self.task = tasks.get(task)
         self.tokenizer = read_tokenizer(options.tokenizer, ())
         path = folder / shape
         if not path.exists():
@@ -66,123 +72,62 @@ class Case:
             config = BertConfig(vocab_size=len(self.tokenizer), **SHAPES[shape])
             BertModel(config).save_pretrained(path)
             self.tokenizer.save_pretrained(path)
-        self.path = str(path)
-        self.hyper = self._hyper(dropout=0.1)
+        hyper = RECIPES["finetune"].hyper(**HYPER)
         made = encoding_cache.prepare(
             HEADS[self.task.head].encoder,
             self.task,
             self.task.train,
             options.data,
             self.tokenizer,
-            self.hyper,
+            hyper,
         )
         self.train = EncodedDataset(made.table.slice(0, ROWS), made.padding)
-        self.pretrained = read_pretrained(self.path, self.task, self.tokenizer, self.hyper)
-
-    def _hyper(self, dropout: float) -> Any:
-        return RECIPES["finetune"].hyper(
-            BSZ=BATCH, LR=1e-4, EPOCH={"steps": self.steps + WARM}, WARMUP=0, max_length=LONGEST,
-            dropout=dropout, attention_dropout=dropout, clip=1.0, evaluations=1,
-        )  # fmt: skip
-
-    def trainer(self, hyper: Any) -> Trainer:
-        """Return raysearch's trainer at the start of a trial."""
-        job = Job(
+        self.loops = StepCase(
             task=self.task,
-            stage=RECIPES["finetune"].stages[0],
-            hyper=hyper,
-            schedule=make_schedule(hyper, len(self.train), ()),
-            seed=SEED,
+            pretrained=read_pretrained(str(path), self.task, self.tokenizer, hyper),
             train=self.train,
-            dev={},
+            device=torch.device("cpu"),
+            hyper=HYPER,
+            phases=Phases(warm=WARM, timed=options.steps or STEPS[shape]),
         )
-        model = ReusableModel(torch.device("cpu")).model(
-            self.pretrained, hyper, SEED, self.train.vocabulary()
-        )
-        model.train()
-        return Trainer(job, model)
 
     def ours(self) -> float:
-        """Return the CPU seconds of a step of raysearch."""
-        trainer = self.trainer(self.hyper)
-        steps = step_batches(len(self.train), BATCH, SEED)
-        return timed(lambda: trainer._train(next(steps), self.train), trainer, self.steps)
+        """Return the CPU milliseconds of a step of raysearch."""
+        return time_ours(self.loops).step_ms
 
     def theirs(self) -> float:
-        """Return the CPU seconds of a step of transformers' Trainer."""
-        return trainer_seconds(self)
+        """Return the CPU milliseconds of a step of transformers' Trainer, with its own collator."""
+        padded = DataCollatorWithPadding(self.tokenizer)
+        examples = []
+        for index in range(len(self.train)):
+            batch = self.train.collate([index])
+            columns = {name: values[0].tolist() for name, values in batch.items()}
+            examples.append({**columns, "row": index})
+
+        def collate(items: list[dict[str, Any]]) -> Any:
+            return padded([{n: x for n, x in item.items() if n != "row"} for item in items])
+
+        return time_theirs(self.loops, examples=examples, collator=collate).step_ms
 
     def gradient_error(self) -> float:
         """Return the largest difference of a step's gradients from those of one padded batch.
 
         It is a share of the gradient's norm.
         """
-        hyper = self._hyper(dropout=0.0)
-        trainer = self.trainer(hyper)
-        rows = next(step_batches(len(self.train), BATCH, SEED))
-        trainer.gradient(self.train, rows, 0)
-        ours = [p.grad.clone() for p in trainer.optimizer.parameters if p.grad is not None]
+        trainer = self.loops.trainer(dropout=0.0, attention_dropout=0.0)
+        rows = next(self.loops.rows())
+        ours = gradient(trainer, self.train, rows)
         trainer.model.zero_grad()
-        batch = self.train.batch(rows, torch.device("cpu"))
-        trainer.model(**batch).loss.backward()
-        plain = [p.grad for p in trainer.optimizer.parameters if p.grad is not None]
-        norm = math.sqrt(sum(float(x.square().sum()) for x in plain))
-        return max(float((a - b).abs().max()) for a, b in zip(ours, plain, strict=True)) / norm
-
-
-def timed(step: Callable[[], Any], trainer: Trainer, count: int) -> float:
-    """Return the CPU seconds of one of `count` steps, after some that warm up."""
-    for _ in range(WARM):
-        step()
-        trainer.step += 1
-    began = time.process_time()
-    for _ in range(count):
-        step()
-        trainer.step += 1
-    return (time.process_time() - began) / count
-
-
-def trainer_seconds(case: Case) -> float:
-    """Return the CPU seconds of a step of transformers' Trainer with its best flags."""
-    import transformers
-
-    class Clock(transformers.TrainerCallback):
-        began = ended = 0.0
-
-        def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            if state.global_step == WARM:
-                self.began = time.process_time()
-            self.ended = time.process_time()
-
-    rows = []
-    for index in range(len(case.train)):
-        batch = case.train.batch(np.array([index]), torch.device("cpu"))
-        rows.append({name: values[0].tolist() for name, values in batch.items()})
-    config = BertConfig.from_pretrained(case.path, num_labels=len(case.task.labels))
-    torch.manual_seed(SEED)
-    model = transformers.BertForSequenceClassification.from_pretrained(case.path, config=config)
-    clock = Clock()
-    with tempfile.TemporaryDirectory() as folder:
-        arguments = transformers.TrainingArguments(
-            output_dir=folder, per_device_train_batch_size=BATCH, max_steps=case.steps + WARM,
-            learning_rate=1e-4, warmup_steps=0, weight_decay=0.01, save_strategy="no",
-            logging_strategy="no", disable_tqdm=True, report_to="none", use_cpu=True, seed=SEED,
-            train_sampling_strategy="group_by_length", remove_unused_columns=False,
-        )  # fmt: skip
-        transformers.Trainer(
-            model=model, args=arguments, train_dataset=rows, callbacks=[clock],
-            data_collator=transformers.DataCollatorWithPadding(case.tokenizer),
-        ).train()  # fmt: skip
-    return (clock.ended - clock.began) / case.steps
+        trainer.model(**self.train.batch(rows, torch.device("cpu"))).loss.backward()
+        return largest_difference(ours, gradients(trainer))
 
 
 def profile(case: Case) -> None:
     """Print where the CPU seconds of our steps go, by torch's operators and by Python's calls."""
-    trainer = case.trainer(case.hyper)
-    steps = step_batches(len(case.train), BATCH, SEED)
+    trainer, steps = case.loops.trainer(), case.loops.rows()
 
     def run() -> None:
-        for _ in range(case.steps):
+        for _ in range(case.loops.phases.timed):
             trainer._train(next(steps), case.train)
             trainer.step += 1
 
@@ -222,11 +167,11 @@ def row(case: Case, shape: str, compared: bool) -> str:
     """Measure a case, and return its row of the table."""
     ways = [case.ours, case.theirs, case.theirs, case.ours] if compared else [case.ours, case.ours]
     found = [(way, way()) for way in ways]
-    ours = 1000 * np.mean([seconds for way, seconds in found if way == case.ours])
+    ours = np.mean([ms for way, ms in found if way == case.ours])
     tokens = case.train.lengths.mean()
     cells = [shape, case.task.name, f"{tokens:.1f}", f"{ours:.1f}"]
     if compared:
-        theirs = 1000 * np.mean([seconds for way, seconds in found if way == case.theirs])
+        theirs = np.mean([ms for way, ms in found if way == case.theirs])
         cells += [f"{theirs:.1f}", f"{theirs / ours:.2f}"]
     else:
         cells += ["", ""]

@@ -16,6 +16,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from study_runs import run_study, write_bert
+
 HERE = Path(__file__).parent
 SHARED = HERE.parent.parent / "shared"
 
@@ -45,22 +47,13 @@ def ours(trials: int) -> tuple[str, float, float]:
     with tempfile.TemporaryDirectory() as folder:
         write_rows(Path(folder) / "data" / "MRPC")
         write_model(Path(folder) / "model")
-        study = Path(folder) / "mrpc.yaml"
-        study.write_text(
-            "tasks: [glue/mrpc]\n"
+        study = (
             f"model: {folder}/model\n"
             "space: {LR: {log: [1e-5, 1e-3]}}\n"
             "fixed: {BSZ: 32, EPOCH: 2, WARMUP: 0, evaluations: 2, max_length: 128}\n"
             f"search: {{sampler: random, trials: {trials}}}\n"
         )
-        environment = {**os.environ, "RAYSEARCH_CACHE": f"{folder}/cache"}
-        command = [sys.executable, "-c", "from raysearch.cli.commands import main; main()", "run"]
-        command += [study, "--data", f"{folder}/data", "--storage", f"{folder}/runs"]
-        began = time.perf_counter()
-        subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL)
-        seconds = time.perf_counter() - began
-        journal = (Path(folder) / "runs" / "mrpc" / "journal.jsonl").read_text().splitlines()
-        events = [json.loads(line) for line in journal]
+        seconds, events = run_study(Path(folder), study)
         losses = [e["loss"] for e in events if e["event"] == "report" and e["step"] == e["steps"]]
         assert len(losses) == trials, f"{len(losses)} of {trials} trials ended"
         return "raysearch", seconds, sum(losses) / len(losses)
@@ -87,18 +80,11 @@ def write_rows(folder: Path) -> None:
 
 def write_model(folder: Path) -> None:
     """BERT with 2 layers of width 128, random weights, and BERT's own vocabulary."""
-    import torch
-    from transformers import BertConfig, BertForPreTraining, BertTokenizerFast
-
-    torch.manual_seed(0)  # so that the losses of two runs can be compared
     words = SHARED / "data" / "tokenizers" / "bert-base-uncased" / "vocab.txt"
-    vocabulary = {w: n for n, w in enumerate(words.read_text(encoding="utf-8").splitlines())}
-    BertTokenizerFast(vocab=vocabulary).save_pretrained(folder)
-    shape = BertConfig(
-        vocab_size=len(vocabulary), hidden_size=128, num_hidden_layers=2, num_attention_heads=2,
-        intermediate_size=512,
-    )  # fmt: skip
-    BertForPreTraining(shape).save_pretrained(folder)
+    shape = {"hidden_size": 128, "num_hidden_layers": 2, "num_attention_heads": 2}
+    write_bert(
+        folder, words.read_text(encoding="utf-8").splitlines(), **shape, intermediate_size=512
+    )
 
 
 if __name__ == "__main__":

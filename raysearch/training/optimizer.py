@@ -172,6 +172,7 @@ class AdamW:
         )
         self.parameters = [parameter for _, parameter in named]
         self.updates = 0
+        self._scale: float | None = None  # the loss scale after the last step, if it is known
 
     def prepare(self, rate: float) -> None:
         """Set the scalars of the next update.
@@ -202,10 +203,11 @@ class AdamW:
             self.inner.step()
             self.updates += 1
             return True
-        scale = scaler.get_scale()
+        before = scaler.get_scale() if self._scale is None else self._scale
         scaler.step(self.inner)
         scaler.update()
-        updated = scaler.get_scale() >= scale
+        self._scale = scaler.get_scale()  # the only wait for the device in a step
+        updated = self._scale >= before
         self.updates += updated
         return updated
 
@@ -216,4 +218,4 @@ class AdamW:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore the optimizer from its part of a checkpoint."""
         self.inner.load_state_dict(state["inner"])
-        self.updates = state["updates"]
+        self.updates, self._scale = state["updates"], None

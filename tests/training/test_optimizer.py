@@ -82,6 +82,48 @@ def test_adamw_is_the_formula_of_the_paper(variant):
         np.testing.assert_allclose(parameter.detach().numpy(), expected, rtol=2e-5, atol=2e-7)
 
 
+OVERFLOWS = (True, False, False, False, True, True, False, False, False, False)
+
+
+def step_with_scale(optimizer, scaler, overflows):
+    """Whether a step of fp16 updated, and how often the host waited for the device for it."""
+    calls, get_scale = [], scaler.get_scale
+    scaler.get_scale = lambda: calls.append(1) or get_scale()
+    for parameter in optimizer.parameters:
+        gradient = torch.full_like(parameter, float("inf") if overflows else 1.0)
+        parameter.grad = scaler.scale(gradient)
+    scaler.unscale_(optimizer.inner)
+    optimizer.prepare(0.1)
+    updated = optimizer.step(scaler)
+    scaler.get_scale = get_scale
+    return updated, len(calls)
+
+
+def test_a_step_of_fp16_waits_for_the_device_once_and_tells_overflows() -> None:
+    optimizer = AdamW(ToyModel(), Hyperparameters())
+    scaler = torch.amp.GradScaler("cpu", init_scale=8.0, growth_interval=2)
+    steps = []
+    for overflows in OVERFLOWS:
+        before = scaler.get_scale()
+        steps.append(step_with_scale(optimizer, scaler, overflows))
+        assert steps[-1][0] == (scaler.get_scale() >= before)
+    assert [updated for updated, _ in steps] == [not overflows for overflows in OVERFLOWS]
+    assert [waits for _, waits in steps] == [2] + [1] * 9  # the first scale is not known
+    assert optimizer.updates == 7
+    assert scaler.get_scale() == 8.0  # halved three times, doubled three times
+
+
+def test_a_checkpoint_with_another_loss_scale_is_no_overflow() -> None:
+    optimizer = AdamW(ToyModel(), Hyperparameters())
+    scaler = torch.amp.GradScaler("cpu", init_scale=64.0)
+    assert step_with_scale(optimizer, scaler, False)[0]
+    state, lower = optimizer.state_dict(), torch.amp.GradScaler("cpu", init_scale=2.0)
+    optimizer.load_state_dict(state)
+    scaler.load_state_dict(lower.state_dict())
+    assert step_with_scale(optimizer, scaler, False)[0]
+    assert optimizer.updates == 2
+
+
 @pytest.mark.parametrize(
     ("layers", "rate", "offset", "embeddings", "bottom", "top"),
     [
