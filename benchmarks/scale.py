@@ -88,6 +88,7 @@ class SimulatedBroker:
         answers = {
             "pop_model": TrainedModel(weights={}, predictions=b""),
             "running_attempts": (),
+            "forget_dead_lanes": (),
             "recorded_facts": {},
         }
         return lambda *_: answers.get(name)

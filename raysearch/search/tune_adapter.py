@@ -281,7 +281,8 @@ class TuneAdapter:
 
         Args:
             progress: of the attempt.
-            final: whether its cost is written however recent the last entry is.
+            final: whether its cost is written however recent the last entry is. Then a report or
+                an end follows, and the disk is waited for once, with that.
         """
         self._vain_deaths = 0
         record = self.queue.journal.trials.get(progress.trial)
@@ -301,7 +302,7 @@ class TuneAdapter:
                 host=progress.host,
                 device=progress.device,
             )
-            journal.write(begun)
+            journal.write(begun, wait=not final)
             self.on_change(record)
         if progress.note and self._noted.get(record.id) != progress.note:
             self._noted[record.id] = progress.note
@@ -313,7 +314,7 @@ class TuneAdapter:
             spent = SpentEvent(
                 trial=record.id, elapsed=clock.elapsed, attempt=attempt, seconds=seconds, step=step
             )
-            journal.write(spent)
+            journal.write(spent, wait=not final)
             self._written_seconds[record.id, attempt] = seconds
 
 
@@ -358,6 +359,14 @@ class AdapterScheduler(FIFOScheduler):
         """Return whether Tune's trial continues after a report."""
         continues = self.adapter.on_event(trial.trial_id, result["event"])
         return TrialScheduler.CONTINUE if continues else TrialScheduler.STOP
+
+    def choose_trial_to_run(self, tune_controller: Any) -> None:
+        """Leave the choice to Tune: a free lane takes the newest trial.
+
+        Tune's own scheduler chooses the oldest that waits, whose lane starts. That lane would be
+        removed, and with short trials only few lanes ever come up. It also looks at every trial of
+        the study, several times for each.
+        """
 
 
 class AdapterCallback(Callback):
