@@ -10,7 +10,7 @@ import optuna
 
 from raysearch.run_folder import Record
 
-WINDOWS = (100, 500, 1000, 2000, 5000)
+WINDOWS = (100, 500, 1000, 2000, 5000, 10000)
 WIDTH = 50  # trials of a window on each side
 PART = 10  # trials over which a figure is formed; a window's is the median of its parts
 
@@ -77,7 +77,7 @@ def print_windows(ends: list[Costs], lanes: int) -> None:
     for middle in WINDOWS:
         last = min(middle + WIDTH, len(ends) - 1 - lanes)
         first = last - 2 * WIDTH
-        if first < 0 or last < middle - WIDTH:
+        if first < 0 or last < 0.9 * middle:
             continue
         parts = [(ends[i], ends[i + PART]) for i in range(first, last, PART)]
         asking = statistics.median(b.optuna - a.optuna for a, b in parts)

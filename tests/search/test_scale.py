@@ -11,7 +11,7 @@ pytestmark = pytest.mark.slow
 
 OPTIONS = {
     "sampler": "random",
-    "trials": 40,
+    "trials": 110,
     "lanes": 4,
     "weights": False,
     "stop_early": False,
@@ -68,16 +68,17 @@ def calls_per_trial(ends, first: int, last: int) -> float:
 def test_the_benchmark_prints_what_a_study_costs(scale, tmp_path, capsys) -> None:
     scale.simulate(tmp_path / "run", SimpleNamespace(**OPTIONS))
     printed = capsys.readouterr().out
-    assert "46/46 trials" in printed
+    assert "116/116 trials" in printed
+    assert "ms of CPU per trial, and" in printed
     assert "largest memory" in printed
     assert len(scale.journal_hash(tmp_path / "run")) == 16
 
 
-@pytest.mark.parametrize("sampler", ["random", "grid", "tpe"])
+@pytest.mark.parametrize("sampler", ["random", "grid"])
 def test_a_late_trial_costs_what_an_early_one_does(scale, calls, tmp_path, sampler: str) -> None:
-    ends = drive(scale, tmp_path / "run", sampler=sampler, trials=300)
-    early, late = calls_per_trial(ends, 20, 70), calls_per_trial(ends, 230, 280)
-    assert late < 1.05 * early
+    ends = drive(scale, tmp_path / "run", sampler=sampler, trials=500)
+    early, late = calls_per_trial(ends, 20, 70), calls_per_trial(ends, 430, 480)
+    assert late < 1.02 * early  # one more look at each record makes it 1.1
 
 
 def test_a_trial_costs_the_same_beside_few_and_many_others(scale, calls, tmp_path) -> None:
