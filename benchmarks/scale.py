@@ -4,25 +4,27 @@
     python benchmarks/scale.py --ray --trials 600
 
 Nothing is trained and Ray is not started: simulated lanes give reports to what Session gives them
-to, the adapter with queue, journal, samplers, progress display and TensorBoard files. With `--ray`
-the lanes are actors of a Ray that Tune drives, and each trial sleeps for a second. `--profile FILE`
-keeps cProfile's statistics, and `--journal` prints a hash of the journal without its times,
-to compare two versions.
+to, the adapter with queue, journal, samplers, progress display and TensorBoard files. Their trials
+do not end at the same time, as those of real lanes. With `--ray` the lanes are actors of a Ray that
+Tune drives, and each trial sleeps for a second. `--profile FILE` keeps cProfile's statistics, and
+`--journal` prints a hash of the journal without its times, to compare two versions.
 """
 
 import argparse
 import cProfile
 import hashlib
 import json
+import os
 import random
 import resource
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from unittest import mock
 
-import ray
+from driver_costs import Costs, Meter, print_seconds, print_windows
 from ray import tune
 
 from raysearch import __version__, results, storage
@@ -32,8 +34,8 @@ from raysearch.results import TensorBoardWriter
 from raysearch.run_folder import Journal, Record
 from raysearch.run_folder.events import Plan
 from raysearch.run_folder.report import Report
+from raysearch.search import ray_cluster, tune_adapter
 from raysearch.search import session as sessions
-from raysearch.search import tune_adapter
 from raysearch.search.trial_queue import TrialQueue
 from raysearch.workers.messages import (
     AttemptProgress,
@@ -59,8 +61,6 @@ GRID = {
 }
 SECONDS = 1.0  # that a trial sleeps with --ray
 STEPS, EVALUATIONS = 100, (25, 50, 100)
-WINDOWS = (100, 500, 1000, 2000, 5000)
-WIDTH = 50  # trials of a window on each side
 
 
 class SimulatedSession(sessions.Session):
@@ -88,6 +88,7 @@ class SimulatedBroker:
         answers = {
             "pop_model": TrainedModel(weights={}, predictions=b""),
             "running_attempts": (),
+            "forget_dead_lanes": (),
             "recorded_facts": {},
         }
         return lambda *_: answers.get(name)
@@ -103,7 +104,7 @@ class SleepingLane(tune.Trainable):
     def reset_config(self, new_config: dict) -> bool:
         """Take the next trial."""
         request = new_config["request"]
-        self.events = None if request is None else lane_events(request, (STEPS,))
+        self.events = None if request is None else lane_events(request, (STEPS,), os.getpid())
         return True
 
     def step(self) -> dict:
@@ -136,18 +137,38 @@ def main() -> None:
 
 def simulate(folder: Path, options: argparse.Namespace) -> None:
     """Drive a study to its end in a new run folder and print what it cost."""
+    session = make_session(folder, options)
+    print_costs(session, run_trials(session, options), options)
+
+
+def run_trials(session: SimulatedSession, options: argparse.Namespace) -> list[Costs]:
+    """Run all trials of a session and return the costs at the end of each one."""
+    work = drive_ray if options.ray else drive
+    replaced = {"save_model": save_nothing, "cluster_nodes": list, "Lane": SleepingLane}
+    replaced["add_facts"] = lambda folder, facts: None
+    with mock.patch.multiple(sessions, **replaced), Meter() as meter:
+        measured(options.profile, lambda: work(session, options.lanes, meter))
+    return meter.ends
+
+
+def make_session(folder: Path, options: argparse.Namespace) -> SimulatedSession:
+    """Return the session of a study in a new run folder."""
     folder.mkdir()
     study = make_study(options)
     storage.write_atomically(folder / "study.yaml", studies.dump(study))
     facts = {"data": "data", "content": {TASK: "x"}, "raysearch": __version__}
     facts["study"] = studies.as_mapping(study)
     storage.write_atomically(folder / "provenance.json", json.dumps(facts))
-    sessions.save_model, sessions.cluster_nodes = save_nothing, list
-    sessions.add_facts = lambda folder, facts: None
-    journal = Journal(folder)
-    session = SimulatedSession(folder, study, journal, options.lanes)
-    work = drive_ray if options.ray else drive
-    print_windows(measured(options.profile, lambda: work(session, options.lanes)))
+    return SimulatedSession(folder, study, Journal(folder), options.lanes)
+
+
+def print_costs(session: SimulatedSession, ends: list[Costs], options: argparse.Namespace) -> None:
+    """Print what the trials cost, and what follows the last of them."""
+    folder = session.folder
+    searched = ends[: options.trials]
+    print_windows(searched, options.lanes)
+    if options.ray:
+        print_seconds(session.journal.of(TASK, "search"), searched, options.lanes, SECONDS)
     weights = folder / "toy-grammar" / "weights"
     kept = [path.name for path in weights.iterdir()] if weights.is_dir() else []
     print(f"weights kept before the end: {len(kept)}")
@@ -157,8 +178,6 @@ def simulate(folder: Path, options: argparse.Namespace) -> None:
     wall, cpu = time.perf_counter() - started, time.process_time() - cpu
     print(f"after the last trial: {wall:.1f} s, {cpu:.1f} s of CPU")
     print(f"report.html {(folder / 'report.html').stat().st_size / 1e6:.1f} MB")
-    if options.ray:
-        print_seconds(session.journal, options.lanes)
     if options.journal:
         print(f"journal {journal_hash(folder)}")
         print(f"tables {hashlib.sha256((folder / 'table.csv').read_bytes()).hexdigest()[:16]}")
@@ -203,30 +222,23 @@ def make_adapter(session: SimulatedSession, lanes: int) -> tune_adapter.TuneAdap
     )
 
 
-def drive_ray(session: SimulatedSession, lanes: int) -> list[float]:
-    """Run all trials over a real Ray, and return the CPU seconds after each one's end."""
-    costs: list[float] = []
+def drive_ray(session: SimulatedSession, lanes: int, meter: Meter) -> None:
+    """Run all trials over a real Ray."""
 
     def on_change(record: Record) -> None:
         change(record)
         if record.is_over:
-            costs.append(time.process_time() - started)
+            meter.end()
 
     change, session._on_change = session._on_change, on_change
-    sessions.Lane = SleepingLane
-    ray.init(address="local", include_dashboard=False, log_to_driver=False)
-    started = time.process_time()
-    with tempfile.TemporaryDirectory() as scratch:
+    with ray_cluster.connect(ray_cluster.LOCAL, lanes), tempfile.TemporaryDirectory() as scratch:
         session._tune(make_adapter(session, lanes), None, scratch)
-    ray.shutdown()
-    return costs
 
 
-def drive(session: SimulatedSession, lanes: int) -> list[float]:
-    """Run all trials on simulated lanes, and return the CPU seconds after each one's end."""
-    adapter = make_adapter(session, lanes)
-    started, costs = time.process_time(), []
-    active: dict[str, object] = {}
+def drive(session: SimulatedSession, lanes: int, meter: Meter) -> None:
+    """Run all trials on simulated lanes, of which a random one sends the next event."""
+    adapter, drawn = make_adapter(session, lanes), random.Random(0)
+    active: list[tuple[str, Iterator[TrialReport | TrialEnd] | None]] = []
     serial = 0
     while True:
         while len(active) < lanes:
@@ -235,25 +247,25 @@ def drive(session: SimulatedSession, lanes: int) -> list[float]:
             if not isinstance(suggested, dict):
                 break
             request = suggested["request"]
-            active[f"tune{serial}"] = None if request is None else lane_events(request)
+            active.append((f"tune{serial}", None if request is None else lane_events(request)))
         if not active:
-            return costs
-        for tune_id, events in list(active.items()):
-            if events is None:  # a lane without a trial
-                adapter.on_event(tune_id, LaneIdle())
-                adapter.running.pop(tune_id)
-                del active[tune_id]
-                continue
-            event = next(events)
-            if not adapter.on_event(tune_id, event):
-                adapter.on_end(tune_id, event)
-                del active[tune_id]
-                costs.append(time.process_time() - started)
-            adapter.poll()
-            adapter.on_time()
+            return
+        index = drawn.randrange(len(active))
+        tune_id, events = active[index]
+        event = LaneIdle() if events is None else next(events)
+        if not adapter.on_event(tune_id, event):
+            adapter.on_end(tune_id, event)
+            active[index] = active[-1]
+            active.pop()
+            if events is not None:
+                meter.end()
+        adapter.poll()
+        adapter.on_time()
 
 
-def lane_events(request: TrialRequest, evaluations: tuple[int, ...] = EVALUATIONS):
+def lane_events(
+    request: TrialRequest, evaluations: tuple[int, ...] = EVALUATIONS, lane: int = 1
+) -> Iterator[TrialReport | TrialEnd]:
     """Yield what a lane would send of a trial; its scores follow from its id."""
     drawn = random.Random(request.trial)
     quality = drawn.random()
@@ -274,7 +286,7 @@ def lane_events(request: TrialRequest, evaluations: tuple[int, ...] = EVALUATION
             status=status,
         )
         progress = AttemptProgress(
-            trial=request.trial, attempt=1, plan=plan, seconds=spent, step=step, lane=1
+            trial=request.trial, attempt=1, plan=plan, seconds=spent, step=step, lane=lane
         )
         yield TrialReport(report=report, attempt=1, progress=progress)
     yield TrialEnd(status="finished", seconds=spent, progress=progress)
@@ -294,24 +306,6 @@ def measured(profile: str | None, work):
     result = profiler.runcall(work)
     profiler.dump_stats(profile)
     return result
-
-
-def print_windows(costs: list[float]) -> None:
-    """Print the CPU milliseconds per trial around some trials."""
-    for middle in WINDOWS:
-        first, last = middle - WIDTH, min(middle + WIDTH, len(costs)) - 1
-        if last > first:
-            cost = 1000 * (costs[last] - costs[first]) / (last - first)
-            print(f"around trial {middle:>5}: {cost:7.1f} ms of CPU per trial")
-
-
-def print_seconds(journal: Journal, lanes: int) -> None:
-    """Print how long the trials took, from the first one's beginning to the last one's end."""
-    trials = journal.trials.values()
-    seconds = max(t.ended for t in trials) - min(t.began for t in trials) + SECONDS
-    floor = len(trials) * SECONDS / lanes
-    text = f"{len(trials)} trials in {seconds:.1f} s, at least {floor:.1f} s"
-    print(f"{text}: {seconds / floor:.3f} times")
 
 
 def journal_hash(folder: Path) -> str:

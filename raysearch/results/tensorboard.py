@@ -30,6 +30,7 @@ from .leaderboard import counted_score
 from .paper_table import hyperparameter_values, table_settings
 
 FOLDER = "tensorboard"
+HEAD = 4  # events of a file before those of reports
 _TAIL_BYTES = 2**20  # at the end of a file; the end of a session is there
 _FILE_NAME = re.compile(r"events\.out\.tfevents\.(\d{10})")
 
@@ -53,16 +54,17 @@ class TensorBoardWriter:
 
     def report(self, record: Record) -> None:
         """Write a trial's new reports."""
-        events = list(self._events(record))
         # The entry is removed first. After a failure the end of the file is unknown, and a new file
         # is written.
         attempt, written, path = self._open_files.pop(record.id, (None, 0, Path()))
         with suppress(OSError, InputError):
-            if attempt == record.attempts and written <= len(events):
-                _append(path, events[written:])
+            if attempt == record.attempts and written <= HEAD + len(record.reports):
+                events = list(self._events(record, written))
+                _append(path, events)
             else:
+                written, events = 0, list(self._events(record))
                 path = self._write_new(record, events)
-            self._open_files[record.id] = (record.attempts, len(events), path)
+            self._open_files[record.id] = (record.attempts, written + len(events), path)
 
     def end(self, record: Record) -> None:
         """Write an ended trial's last reports and its final scores."""
@@ -111,18 +113,16 @@ class TensorBoardWriter:
             empty_file(old_path)
         return path
 
-    def _events(self, record: Record) -> Iterator[Event]:
-        """Yield all events of a trial in order; further reports only add events at the end."""
-        began = record.began or record.ended or 0.0
-        yield Event(wall_time=began, file_version="brain.Event:2")
-        yield Event(wall_time=began, session_log=SessionLog(status=SessionLog.START))
-        start = SessionStartInfo(start_time_secs=began)
-        for name, value in self._settings(record).items():
-            kind = "number_value" if isinstance(value, int | float) else "string_value"
-            setattr(start.hparams[name], kind, value)
-        yield _hparams_event(began, metadata.EXPERIMENT_TAG, experiment=self._experiment)
-        yield _hparams_event(began, metadata.SESSION_START_INFO_TAG, session_start_info=start)
-        for report in record.reports:
+    def _events(self, record: Record, written: int = 0) -> Iterator[Event]:
+        """Yield the events of a trial in order; further reports only add events at the end.
+
+        Args:
+            record: the trial.
+            written: how many of them are left out: none, or HEAD and those of some reports.
+        """
+        if not written:
+            yield from self._head(record)
+        for report in record.reports[max(0, written - HEAD) :]:
             scores = {n.replace(".", "/", 1): x for n, x in report.scores.items()}
             values = {"train/loss": report.loss, "train/learning_rate": report.rate}
             values |= {f"train/{name}": x for name, x in report.terms.items()}
@@ -138,6 +138,18 @@ class TensorBoardWriter:
         status = api_pb2.STATUS_FAILURE if record.status == "failed" else api_pb2.STATUS_SUCCESS
         end = SessionEndInfo(status=status, end_time_secs=ended)
         yield _hparams_event(ended, metadata.SESSION_END_INFO_TAG, session_end_info=end)
+
+    def _head(self, record: Record) -> Iterator[Event]:
+        """Yield the HEAD events before a trial's reports: its session's start and settings."""
+        began = record.began or record.ended or 0.0
+        yield Event(wall_time=began, file_version="brain.Event:2")
+        yield Event(wall_time=began, session_log=SessionLog(status=SessionLog.START))
+        start = SessionStartInfo(start_time_secs=began)
+        for name, value in self._settings(record).items():
+            kind = "number_value" if isinstance(value, int | float) else "string_value"
+            setattr(start.hparams[name], kind, value)
+        yield _hparams_event(began, metadata.EXPERIMENT_TAG, experiment=self._experiment)
+        yield _hparams_event(began, metadata.SESSION_START_INFO_TAG, session_start_info=start)
 
     def _settings(self, record: Record) -> dict[str, float | str]:
         """Return a trial's hyperparameters: as numbers in numeric columns, else as text."""

@@ -64,11 +64,13 @@ class Journal(Records):
             self._file.close()
             raise
 
-    def write(self, event: Event) -> None:
+    def write(self, event: Event, *, wait: bool = True) -> None:
         """Append one event, wait until it is on the disk, and apply it as it will be read back.
 
         Args:
             event: the event.
+            wait: False for one that another follows at once: the next wait is for both. A killed
+                process loses neither; a machine that fails in between loses it.
 
         Raises:
             OSError: the disk is full; the journal is then as it was before.
@@ -83,7 +85,7 @@ class Journal(Records):
         self.admit(checked_event)
         try:
             self._check_not_moved()
-            self._append(content)
+            self._append(content, wait)
         except (OSError, InputError) as error:
             self.failure = self.failure or error
             raise
@@ -94,7 +96,7 @@ class Journal(Records):
         """Close the file, so that another process may write it."""
         self._file.close()
 
-    def _append(self, content: bytes) -> None:
+    def _append(self, content: bytes, wait: bool) -> None:
         """Write bytes at the end of the file; remove them again if the disk fails.
 
         Raises:
@@ -112,7 +114,7 @@ class Journal(Records):
             raise InputError(str(self.folder), [Problem(location=JOURNAL_NAME, text=text)])
         self._is_clean = False
         try:
-            _write_all(self._file, content)
+            _write_all(self._file, content, wait)
         except OSError:
             with suppress(OSError):
                 truncate_file(self._file.fileno(), self._end)
@@ -274,12 +276,13 @@ def _keep_torn(folder: Path, torn: bytes) -> None:
         _write_all(file, torn)
 
 
-def _write_all(file: io.FileIO, content: bytes) -> None:
+def _write_all(file: io.FileIO, content: bytes, wait: bool = True) -> None:
     """Write bytes to an unbuffered file, which may take a part at a time; wait for the disk."""
     rest = memoryview(content)
     while rest:
         rest = rest[file.write(rest) :]
-    os.fsync(file.fileno())
+    if wait:
+        os.fsync(file.fileno())
 
 
 def _lock(file: int, folder: Path) -> None:

@@ -43,13 +43,8 @@ from .provenance import add_facts
 from .ray_cluster import RayCluster, as_ctrl_c, cluster_nodes, on_first_ctrl_c
 from .ray_watch import RayWatch, ray_failure
 from .trial_queue import QueueState, TrialQueue
-from .tune_adapter import (
-    AdapterCallback,
-    AdapterScheduler,
-    AdapterSearcher,
-    AdapterStopper,
-    TuneAdapter,
-)
+from .tune_adapter import TuneAdapter
+from .tune_hooks import AdapterCallback, AdapterScheduler, AdapterSearcher, AdapterStopper
 
 LEAVING_POLL = 2.0  # seconds between two looks at nodes that are about to leave
 

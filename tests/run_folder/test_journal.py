@@ -283,6 +283,17 @@ def test_every_event_is_on_disk_before_it_counts(tmp_path, monkeypatch):
     assert order == ["disk", "counts"]
 
 
+def test_an_event_that_another_follows_at_once_is_on_disk_with_that(tmp_path, monkeypatch):
+    script, sizes = Script(tmp_path), []
+    script.begin(RTE, {"LR": 1e-5})
+    monkeypatch.setattr(os, "fsync", lambda file: sizes.append(os.fstat(file).st_size))
+    script.journal.write(RepeatEvent(trial="t0", at=1.0), wait=False)
+    assert sizes == []
+    assert read_journal(tmp_path).trials["t0"].repeats == 1  # a killed process has not lost it
+    script.write(RepeatEvent(trial="t0", at=2.0))
+    assert sizes == [(tmp_path / JOURNAL_NAME).stat().st_size]
+
+
 def test_what_was_torn_is_kept_beside_and_added_to(tmp_path):
     path = two_trials(tmp_path)
     whole = path.read_bytes()

@@ -4,6 +4,7 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
+from ray.tune.experiment import Trial
 
 from raysearch import study
 from raysearch.errors import InputError, RaysearchError
@@ -13,6 +14,7 @@ from raysearch.run_folder.report import Report
 from raysearch.search import tune_adapter
 from raysearch.search.trial_queue import TrialQueue
 from raysearch.search.tune_adapter import TuneAdapter
+from raysearch.search.tune_hooks import AdapterScheduler
 from raysearch.workers.messages import AttemptProgress, LaneIdle, LaneLost, TrialEnd, TrialReport
 
 RTE = "glue/rte"
@@ -70,6 +72,18 @@ def test_a_report_is_written_with_the_attempt_and_what_it_has_cost_so_far(runnin
     assert [(r.step, r.attempt, r.scores) for r in record.reports] == [
         (50, 1, {"dev.accuracy": 0.7})
     ]
+
+
+def test_the_disk_is_waited_for_once_for_a_report_and_once_for_an_end(running, monkeypatch):
+    _, adapter, record = running
+    waits = []
+    monkeypatch.setattr("os.fsync", waits.append)
+    adapter.on_event("a", trial_report(record))  # attempt, seconds and report
+    assert len(waits) == 1
+    end = TrialEnd(status="failed", seconds=6.0, progress=progress(record, 1, 6.0), error="no")
+    adapter.on_event("a", end)
+    adapter.on_end("a", end)
+    assert (len(waits), record.status, record.seconds) == (2, "failed", 6.0)
 
 
 def test_a_trial_whose_last_message_is_a_report_was_stopped(running):
@@ -223,3 +237,9 @@ def test_an_attempt_names_its_host_and_device(running):
     _, adapter, record = running
     adapter._record_progress(replace(progress(record, 1, 1.0), host="node-1", device="cpu"))
     assert [(s.host, s.device) for s in record.starts] == [("node-1", "cpu")]
+
+
+def test_no_trial_whose_lane_starts_is_chosen_for_another_lane(running):
+    scheduler = AdapterScheduler(running[1])
+    starting = SimpleNamespace(status=Trial.PENDING)
+    assert scheduler.choose_trial_to_run(SimpleNamespace(get_trials=lambda: [starting])) is None
