@@ -247,14 +247,14 @@ class TuneAdapter:
     def fit_lanes(self) -> None:
         """Let the workers of idle lanes go that no trial needs, and end lanes without a node.
 
-        A lane whose node has left holds its trial while its workers wait for another node. If the
-        cluster holds fewer lanes than there are, the trial goes to another lane.
+        A lane whose node has left holds its trial while its workers wait for another node. If a
+        lane with workers is free, or the cluster holds fewer lanes than there are, the trial goes
+        to another lane.
         """
         running = {record.id for record in self.running.values() if record}
-        self.broker.release_idle_lanes(running, self.queue.remaining)
         surplus = len(self.running) - self.lanes()
-        if surplus > 0 and (waiting := waiting_lanes()):
-            self._displaced.update(self.broker.end_lanes(waiting, surplus))
+        moved = self.broker.fit_lanes(running, self.queue.remaining, waiting_lanes(), surplus)
+        self._displaced.update(moved)
 
     def poll(self) -> None:
         """Write what the running attempts have cost to the journal, from time to time.

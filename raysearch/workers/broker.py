@@ -31,6 +31,7 @@ from .messages import (
     WorkersReleased,
 )
 
+DIED = "its worker died"  # where no more is known
 POLL = 1.0  # seconds between two checks of a silent worker
 
 
@@ -125,7 +126,7 @@ class TrialBroker:
         Returns:
             What the worker reports next; a WorkerHung if it shows no sign of life for too long; a
             LaneLost if a process of the broker that has died knew the lane; a WorkersReleased if
-            the lane has no workers any more, see `release_idle_lanes`; Interrupted if the run is.
+            the lane has no workers any more, see `fit_lanes`; Interrupted if the run is.
             The time in which a task's data is prepared does not count.
         """
         if self._interrupted:
@@ -202,11 +203,12 @@ class TrialBroker:
             return
         if request.retries == 0:
             error = f"the worker died {request.attempt} times"
-            error += f"; the last time: {state.death}" if state.death else ""
+            error += f"; the last time: {state.death}" if state.death not in ("", DIED) else ""
             state.events.put_nowait(TrialEnd(status="failed", error=error))
             state.request = None
             return
         state.request = replace(request, attempt=request.attempt + 1, retries=request.retries - 1)
+        state.death = state.death or DIED
 
     async def next_request(self, lane: str, after: int) -> TrialRequest | None:
         """Wait for the next request and return it.
@@ -325,23 +327,6 @@ class TrialBroker:
         """Let workers on these nodes, and on no others, write checkpoints: they are to leave."""
         self._leaving = frozenset(nodes)
 
-    def release_idle_lanes(self, running: Collection[str], keep: int) -> None:
-        """Let the workers of idle lanes leave, so that other lanes or nobody use their nodes.
-
-        A released lane starts workers again for its next trial.
-
-        Args:
-            running: ids of the trials that run or are about to; a stopped trial is none of them.
-            keep: the number of idle lanes whose workers stay.
-        """
-        idle = [
-            name
-            for name, state in self._lanes.items()
-            if not state.closed and (state.request is None or state.request.trial not in running)
-        ]
-        for name in idle[max(0, keep) :]:
-            self.close_lane(name)
-
     def interrupt(self) -> None:
         """Let all workers leave, and lanes return at once from what they wait for."""
         self._interrupted = True
@@ -349,22 +334,37 @@ class TrialBroker:
             state.close()
             state.events.put_nowait(Interrupted())
 
-    def end_lanes(self, numbers: Collection[int], most: int) -> list[str]:
-        """End lanes whose workers wait for a node that the cluster has no more.
+    def fit_lanes(
+        self, running: Collection[str], remaining: int, waiting: Collection[int], surplus: int
+    ) -> list[str]:
+        """Take trials from lanes that wait for a node, and let workers leave that no trial needs.
+
+        An idle lane can begin such a trial at once. A released lane starts workers again for its
+        next trial.
 
         Args:
-            numbers: of the lanes that wait.
-            most: the number of lanes to end.
+            running: ids of the trials that run or are about to; a stopped trial is none of them.
+            remaining: how many more trials there are; so many idle lanes keep their workers.
+            waiting: numbers of lanes whose workers wait for a node.
+            surplus: how many more lanes have a trial than the cluster holds.
 
         Returns:
-            The ids of their trials, which other lanes can run.
+            The ids of the trials that other lanes can run.
         """
-        trials: list[str] = []
+        idle, lost = [], []
         for state in self._lanes.values():
-            if state.number in numbers and state.request is not None and len(trials) < most:
-                state.events.put_nowait(NodeLost())
-                trials.append(state.request.trial)
-        return trials
+            if state.request is not None and state.request.trial in running:
+                lost += [(state, state.request.trial)] if state.number in waiting else []
+            elif not state.closed:
+                idle.append(state)
+        idle.sort(key=lambda state: state.number in waiting)  # those are the first to be released
+        ready = sum(state.number not in waiting for state in idle)
+        lost = lost[: max(0, surplus, ready - remaining)]
+        for state, _ in lost:
+            state.events.put_nowait(NodeLost())
+        for state in idle[max(0, remaining) + len(lost) :]:
+            state.close()
+        return [trial for _, trial in lost]
 
     def forget_dead_lanes(self, trial: str | None, dead: Collection[str]) -> list[int]:
         """Drop the lane that was running `trial`, and any lane whose actor is dead.

@@ -102,10 +102,6 @@ class BrokerLink:
         numbers: list[int] = self._call("forget_dead_lanes", trial, dead_actors())
         return {*numbers, *range(1, self.first)}
 
-    def release_idle_lanes(self, running: Collection[str], keep: int) -> None:
-        """Let the workers of idle lanes leave, see `TrialBroker.release_idle_lanes`."""
-        self._call("release_idle_lanes", running, keep)
-
     def warn_nodes(self, nodes: Collection[str]) -> None:
         """Warn workers of nodes that are about to leave, see `TrialBroker.warn_nodes`."""
         self._call("warn_nodes", nodes)
@@ -114,9 +110,11 @@ class BrokerLink:
         """Let all workers leave and all lanes return, see `TrialBroker.interrupt`; do not wait."""
         self.actor.interrupt.remote()
 
-    def end_lanes(self, numbers: Collection[int], most: int) -> list[str]:
-        """End lanes that wait for a node, see `TrialBroker.end_lanes`."""
-        trials: list[str] = self._call("end_lanes", numbers, most)
+    def fit_lanes(
+        self, running: Collection[str], remaining: int, waiting: Collection[int], surplus: int
+    ) -> list[str]:
+        """Let lanes follow nodes and trials, see `TrialBroker.fit_lanes`."""
+        trials: list[str] = self._call("fit_lanes", running, remaining, waiting, surplus)
         return trials
 
     def close(self) -> None:

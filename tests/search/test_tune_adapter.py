@@ -116,24 +116,21 @@ class ToyBroker:
         return method
 
 
-@pytest.mark.parametrize(("limit", "ended"), [(2, 0), (1, 1)])
-def test_lanes_that_the_cluster_does_not_hold_end_and_idle_ones_are_released(
-    running, monkeypatch, limit, ended
+def test_the_broker_is_told_which_lanes_the_cluster_holds_and_which_are_needed(
+    running, monkeypatch
 ):
     queue, adapter, record = running
     adapter.running["b"] = other = SimpleNamespace(id="another trial")
-    adapter.broker = ToyBroker(end_lanes=[other.id])
-    adapter.lanes = lambda: limit
+    adapter.broker = ToyBroker(fit_lanes=[other.id])
+    adapter.lanes = lambda: 1
     monkeypatch.setattr(tune_adapter, "waiting_lanes", lambda: {4})
     adapter.fit_lanes()
-    release, *rest = adapter.broker.calls
-    assert release == ("release_idle_lanes", {record.id, other.id}, queue.remaining)
-    assert rest == [("end_lanes", {4}, 1)][:ended]
+    assert adapter.broker.calls == [("fit_lanes", {record.id, other.id}, queue.remaining, {4}, 1)]
 
 
 def test_a_trial_whose_node_has_left_goes_to_another_lane_however_often(running, monkeypatch):
     queue, adapter, record = running
-    adapter.broker = ToyBroker(end_lanes=[record.id], forget_dead_lanes=[4])
+    adapter.broker = ToyBroker(fit_lanes=[record.id], forget_dead_lanes=[4])
     adapter.lanes = lambda: 0
     monkeypatch.setattr(tune_adapter, "waiting_lanes", lambda: {4})
     monkeypatch.setattr(tune_adapter, "remove_worker_groups", lambda numbers: None)

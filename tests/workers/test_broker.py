@@ -210,6 +210,32 @@ def test_a_report_that_died_with_its_worker_is_not_resolved_for_the_next_one():
     run(scenario())
 
 
+def test_a_death_of_which_no_more_is_known_is_told_when_the_trial_begins_again():
+    async def scenario():
+        broker = started(request(retries=1))
+        _taken, event = await begin(broker, request(retries=1))
+        await broker.worker_started(LANE)
+        again = await broker.next_request(LANE, 0)
+        await broker.worker_started(LANE)  # it died before the attempt began
+        broker.attempt_started(LANE, again.serial, progress(attempt=2))
+        return (await event).error
+
+    assert run(scenario()) == "the worker died 2 times"
+
+    async def once():
+        broker = started(request(retries=1))
+        _taken, event = await begin(broker, request(retries=1))
+        await broker.worker_started(LANE)
+        again = await broker.next_request(LANE, 0)
+        broker.attempt_started(LANE, again.serial, progress(attempt=2))
+        (attempt,) = broker.running_attempts()
+        await broker.report(LANE, again.serial, END)
+        await event
+        return attempt.note
+
+    assert run(once()) == "begins again: its worker died"
+
+
 def test_a_death_for_lack_of_memory_is_named_when_the_trial_begins_again_and_when_it_fails():
     async def scenario():
         broker = started(request(retries=1))
@@ -460,9 +486,9 @@ def test_the_workers_of_idle_lanes_leave_but_those_that_are_kept_and_those_with_
         for name in ("stopped", "idle 1", "idle 2"):
             broker.register_lane(name, None, "actor")
         broker._lanes["stopped"].request = request("b")  # its worker waits for the decision
-        broker.release_idle_lanes({"a"}, keep=1)
+        broker.fit_lanes({"a"}, 1, (), 0)
         closed = [name for name, state in broker._lanes.items() if state.closed]
-        broker.release_idle_lanes({"a"}, keep=0)
+        broker.fit_lanes({"a"}, 0, (), 0)
         everyone = [name for name, state in broker._lanes.items() if state.closed]
         event.cancel()
         return closed, everyone, await broker.next_event("idle 2", request("c"))
@@ -479,8 +505,22 @@ def test_lanes_without_a_node_end_up_to_a_number_and_their_trials_are_named():
         _, event = await begin(broker)
         broker.register_lane("lane-2", request("b"), "actor")
         broker.register_lane("lane-3", request("c"), "actor")
-        assert broker.end_lanes({7}, 3) == []
-        assert broker.end_lanes({1, 2, 3}, 2) == ["a", "b"]
+        assert broker.fit_lanes("abc", 9, {7}, 3) == []
+        assert broker.fit_lanes("abc", 9, {1, 2, 3}, -1) == []
+        assert broker.fit_lanes("abc", 9, {1, 2, 3}, 2) == ["a", "b"]
         return await event
 
     assert run(scenario()) == NodeLost()
+
+
+@pytest.mark.parametrize(
+    ("remaining", "moved", "closed"), [(0, ["a"], ["idle 2"]), (1, [], ["idle 2"]), (2, [], [])]
+)
+def test_a_trial_moves_from_a_lane_without_a_node_to_one_that_has_nothing_to_do(
+    remaining, moved, closed
+):
+    broker = started()
+    broker.register_lane("idle 1", None, "actor")
+    broker.register_lane("idle 2", None, "actor")  # waits for a node too
+    assert broker.fit_lanes({"a"}, remaining, {1, 3}, 0) == moved
+    assert [name for name, state in broker._lanes.items() if state.closed] == closed
