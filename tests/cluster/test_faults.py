@@ -11,8 +11,8 @@ from marks import over_hosts
 from ray_hosts import attempts, cluster, longest_silence, running, trials_begun_again
 
 pytestmark = over_hosts()
-TRIALS = 12  # work enough for one lane until Ray has noticed, after 20 s, that a host is gone
-END = 100  # seconds within which the rest of a run ends
+TRIALS = 24  # work enough for one lane until Ray has noticed, after 20 s, that a host is gone
+END = 200  # seconds within which the rest of a run ends
 
 
 @pytest.fixture
