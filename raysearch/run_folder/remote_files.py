@@ -7,6 +7,7 @@ that tables and predictions are made without Ray.
 import json
 import re
 import shlex
+import tempfile
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -45,7 +46,7 @@ _ENVIRONMENT = "credentials are read from the environment"
 _HINTS = (  # in a store's error -> what would do
     ("SSL connect", "a server without TLS needs the option scheme=http"),
     ("Could not connect", "start the server, or correct endpoint_override"),
-    ("resolve host", "correct endpoint_override, or the region"),
+    ("resolve host", "without a network, connect first; else correct endpoint_override or region"),
     ("credentials", "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"),
     ("ACCESS_DENIED", "check the credentials of the environment and what they allow"),
     ("INVALID_ACCESS_KEY_ID", "check AWS_ACCESS_KEY_ID"),
@@ -57,6 +58,7 @@ PROBE = ".raysearch-probe"
 _SILENCE = 3.0  # seconds without an answer after which a command says what it waits for
 _LARGE = 1 << 24  # bytes, from which a command says what it fetches
 _CONNECT_TIMEOUT, _REQUEST_TIMEOUT, _ATTEMPTS = 3.0, 20.0, 3  # seconds, seconds, number
+_RETRY_LIMIT = 20  # seconds
 
 
 def parse_uri(uri: str) -> str:
@@ -87,7 +89,7 @@ def open_uri(uri: str) -> tuple[fs.FileSystem, str]:
     if not path.lower().startswith("s3://"):
         if not path.lower().startswith("file:") and _USER.match(path):
             raise _refusal(f"a password stands in the URI; leave it out, as {_ENVIRONMENT}")
-        system, root = fs.FileSystem.from_uri(parse_uri(uri))
+        system, root = fs.FileSystem.from_uri(_with_retry_limit(parse_uri(uri)))
         return system, root
     options: dict[str, Any] = dict(parse_qsl(query.removeprefix("?"), keep_blank_values=True))
     if unknown := [name for name in options if name not in _S3_OPTIONS]:
@@ -113,6 +115,17 @@ def open_uri(uri: str) -> tuple[fs.FileSystem, str]:
         retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=_ATTEMPTS),
     )
     return system, root
+
+
+def _with_retry_limit(uri: str) -> str:
+    """Return a URI of Google's store with a limit to its retries, by default a quarter of an hour.
+
+    What does not answer by then is tried again by raysearch, which says so.
+    """
+    is_google = uri.lower().startswith(("gs://", "gcs://"))
+    if not is_google or "retry_limit_seconds" in uri:
+        return uri
+    return f"{uri}{'&' if '?' in uri else '?'}retry_limit_seconds={_RETRY_LIMIT}"
 
 
 def _refusal(text: str) -> InputError:
@@ -142,16 +155,31 @@ def refuse_missing_bucket(system: fs.FileSystem, root: str) -> None:
 
 def write_problems(system: fs.FileSystem, root: str, uri: str) -> list[Problem]:
     """Return the problem if no file can be written at a URI; a written one is deleted."""
-    if isinstance(system, fs.LocalFileSystem):
-        return []  # an empty folder would stay where nothing began
     path = f"{root}/{PROBE}"
     try:
+        if isinstance(system, fs.LocalFileSystem):
+            _write_beside(Path(root))
+            return []
         with system.open_output_stream(path) as sink:
             sink.write(b"raysearch\n")
         system.delete_file(path)
     except OSError as error:
         return [Problem(location="storage", text=f"cannot write to '{uri}': {_reason(error)}")]
     return []
+
+
+def _write_beside(folder: Path) -> None:
+    """Write a file where a folder would be made, which is not: nothing may begin there.
+
+    Raises:
+        OSError: no file can be written there.
+    """
+    place = next(path for path in (folder, *folder.parents) if path.exists())
+    try:
+        with tempfile.TemporaryFile(dir=place):
+            return
+    except OSError as error:
+        raise OSError(f"{place}: {error.strerror}") from None  # the name of the file says nothing
 
 
 def check_storage(uri: str) -> None:

@@ -264,14 +264,15 @@ class Worker:
         Raises:
             LaneGone: the broker did not know the request at the last sign of life.
         """
-        now, phase = time.monotonic(), Phase.TRAINING
+        phase = Phase.TRAINING
         if trainer.step > trainer.evaluated and trainer.step in trainer.job.schedule.evaluations:
             phase = Phase.EVALUATING
-        is_due = now - self._last_heartbeat >= HEARTBEAT
-        if self.world.rank or not (is_due or phase is not self._phase):
+        is_due = time.monotonic() - self._last_heartbeat >= HEARTBEAT
+        is_due = is_due or phase is not self._phase or self._is_checkpoint_due(trainer)
+        if self.world.rank or not is_due:
             return
         self._show_life(request, trainer, phase)
-        if is_due and self._is_checkpoint_due(trainer):
+        if self._is_checkpoint_due(trainer):  # also after a notice that came with the answer
             self._show_life(request, trainer, Phase.SAVING)
             self._save(request, trainer)
             self._show_life(request, trainer, phase)

@@ -1,13 +1,15 @@
 """URIs with options, and local copies of what is at a URI."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from raysearch import study
 from raysearch.errors import InputError, Problem
 from raysearch.preflight.view_resources import resource_problems
-from raysearch.run_folder.remote_files import fetch_models, local_copy, open_uri
+from raysearch.run_folder import remote_files
+from raysearch.run_folder.remote_files import check_storage, fetch_models, local_copy, open_uri
 from raysearch.storage.uris import folder_of, join
 
 
@@ -99,3 +101,36 @@ def test_a_password_in_a_uri_is_refused_and_not_printed(uri: str) -> None:
     with pytest.raises(InputError, match="a password stands in the URI") as refused:
         open_uri(uri)
     assert "SECRET" not in str(refused.value)
+
+
+def test_a_file_uri_under_which_nothing_can_be_written_is_refused_and_no_folder_is_made(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match=f"cannot write to .*: {tmp_path}/file: Not a directory"):
+        check_storage((tmp_path / "file" / "runs").as_uri())
+    check_storage((tmp_path / "new" / "runs").as_uri())
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize(
+    ("uri", "asked"),
+    [
+        ("gs://b/r", "gs://b/r?retry_limit_seconds=20"),
+        ("gs://b/r?scheme=http", "gs://b/r?scheme=http&retry_limit_seconds=20"),
+        ("gs://b/r?retry_limit_seconds=5", "gs://b/r?retry_limit_seconds=5"),
+    ],
+)
+def test_a_google_store_is_given_up_by_pyarrow_within_seconds(
+    uri: str, asked: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[str] = []
+
+    def from_uri(uri: str) -> tuple[None, str]:
+        opened.append(uri)
+        return None, ""
+
+    toy = SimpleNamespace(FileSystem=SimpleNamespace(from_uri=from_uri))
+    monkeypatch.setattr(remote_files, "fs", toy)
+    open_uri(uri)
+    assert opened == [asked]

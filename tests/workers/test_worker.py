@@ -90,7 +90,7 @@ def test_a_divided_dev_split_is_scored_in_two_parts_that_are_the_whole(prepare, 
         kept = {"keep_weights": True, "keep_predictions": True, "selector": selector}
         asked = request(1, configuration={"LR": 1e-2}, **kept)
         broker = ToyBroker(prepare(fixed=fixed, search=search), asked)
-        work(broker, tmp_path / "checkpoints")
+        work(broker, tmp_path / "checkpoints", interval=1e9)
         scores.append([report.scores for report in reports(broker)])
         tables.append(parquet.read_table(io.BytesIO(broker.models["a"].predictions)))
         plan = broker.attempts[0].plan
@@ -153,8 +153,11 @@ def test_an_error_ends_its_trial_as_failed_with_the_traceback_and_the_next_one_r
 
 
 @pytest.mark.slow
-def test_an_attempt_continues_from_the_checkpoint_of_the_last_one(data, tmp_path, monkeypatch):
-    monkeypatch.setattr(workers, "HEARTBEAT", 0.0)
+@pytest.mark.parametrize("heartbeat", [0.0, 1e9])  # evaluations may be all that shows life
+def test_an_attempt_continues_from_the_checkpoint_of_the_last_one(
+    data, tmp_path, monkeypatch, heartbeat
+):
+    monkeypatch.setattr(workers, "HEARTBEAT", heartbeat)
     folder = tmp_path / "checkpoints"
     folder.mkdir()
     rungs = {"rungs": (0.5,)}
