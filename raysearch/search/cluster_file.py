@@ -37,11 +37,14 @@ def load_cluster(path: Path) -> dict[str, Any]:
         InputError: it is not a file that `ray up` takes, or still has places to fill in; it has
             every problem.
     """
+    if not path.exists():
+        text = "there is no such file; the cluster file of `ray up` would do"
+        raise InputError(str(path), [Problem(location="file", text=text)])
     raw, problems = read_yaml(path)
-    if not isinstance(raw, dict):
-        text = "a cluster file is a mapping with `cluster_name` and `provider`"
+    if not isinstance(raw, dict) or not raw.keys() & {"cluster_name", "provider"}:
+        text = "not a file for `ray up`, which has `cluster_name` and `provider`"
         raise InputError(str(path), [*problems, Problem(location="file", text=text)])
-    problems += [*_schema_problems(raw), *_placeholder_problems(raw)]
+    problems += [*_schema_problems(raw), *_placeholder_problems(raw), *_aws_problems(raw)]
     if problems:
         raise InputError(str(path), problems)
     config, problems = _prepared(raw)
@@ -65,6 +68,23 @@ def security_notes(config: Mapping[str, Any]) -> list[str]:
         if any("--dashboard-host=0.0.0.0" in command for command in starts):
             notes.append(f"{field}: the dashboard listens on all of the node's addresses")
     return notes
+
+
+def _aws_problems(raw: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yield what Ray's provider of AWS needs and its schema does not ask for."""
+    provider, nodes = raw.get("provider"), raw.get("available_node_types")
+    if not isinstance(provider, dict) or provider.get("type") != "aws":
+        return
+    needed = [("provider", "region", provider)]
+    for name, node in nodes.items() if isinstance(nodes, dict) else ():
+        config = node.get("node_config") if isinstance(node, dict) else None
+        if isinstance(config, dict):
+            place = f"available_node_types.{name}.node_config"
+            needed.append((place, "InstanceType", config))
+    for place, key, mapping in needed:
+        if key not in mapping:
+            there = ", ".join(map(str, mapping)) or "nothing"
+            yield Problem(location=place, text=f"AWS needs `{key}`; there: {shorten(there)}")
 
 
 def _schema_problems(raw: Mapping[str, Any]) -> list[Problem]:

@@ -3,11 +3,9 @@
 It is apart from `session` because most of it needs neither torch nor a cluster.
 """
 
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, nullcontext
 from dataclasses import asdict, dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +22,7 @@ from ..storage import file_inside, kind_of, mark, write_atomically
 from ..storage.uris import is_remote, join
 from ..study import Study, TaskStudy
 from ..study.model_names import scratch_shape
+from .background_import import import_in_background
 from .new_run import (
     RAY_ERROR,
     RunLocation,
@@ -303,8 +302,8 @@ def _engine(
     """Run what is left of a study and export its results."""
     notes: list[str] = []
     watch, uri = (remote.noting(watch), remote.uri) if remote else (watch, None)
-    importing = threading.Thread(target=import_module, args=(".session", __package__), daemon=True)
-    importing.start()  # torch and Tune take as long to import as Ray to start
+    # Torch and Tune take as long to import as Ray to start.
+    importing = import_in_background(f"{__package__}.session")
     if all(is_complete(study.resolve(task), journal) for task in study.tasks):
         _finish(folder, study, journal, content)
         results.write_exports(folder, note=notes.append, report=True)

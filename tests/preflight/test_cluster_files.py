@@ -125,6 +125,24 @@ def test_what_ray_refuses_later_is_refused(aws, changed, to, text):
     assert "Traceback" not in told
 
 
+def test_what_aws_needs_is_asked_for_where_ray_would_fail_later(aws):
+    text = aws.read_text().replace("region:", "regoin:").replace("InstanceType:", "InstanceTyp:")
+    aws.write_text(text)
+    code, _, err = check(aws)
+    assert code == 2
+    assert "provider  " in err
+    assert "AWS needs `region`; there: type, regoin" in err
+    assert err.count("AWS needs `InstanceType`; there: InstanceTyp") == 2
+
+
+@pytest.mark.parametrize("name", ["none.yaml", "quickstart.yaml"])
+def test_another_file_in_the_place_of_a_cluster_s_is_one_problem(name):
+    code, _, err = check("quickstart", "--cluster", ROOT / "search_spaces" / name)
+    assert code == 2
+    assert "1 problem\n" in err
+    assert ("no such file" if name == "none.yaml" else "not a file for `ray up`") in err
+
+
 def test_a_file_without_tokens_is_told(aws):
     aws.write_text(aws.read_text().replace("RAY_AUTH_MODE=token RAY", "RAY"))
     assert len(security_notes(load_cluster(aws))) == 2
