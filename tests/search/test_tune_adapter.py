@@ -14,7 +14,7 @@ from raysearch.run_folder.report import Report
 from raysearch.search import tune_adapter
 from raysearch.search.trial_queue import TrialQueue
 from raysearch.search.tune_adapter import TuneAdapter
-from raysearch.search.tune_hooks import AdapterScheduler
+from raysearch.search.tune_hooks import AdapterScheduler, AdapterStopper
 from raysearch.workers.messages import AttemptProgress, LaneIdle, LaneLost, TrialEnd, TrialReport
 
 RTE = "glue/rte"
@@ -149,6 +149,16 @@ def test_a_trial_whose_node_has_left_goes_to_another_lane_however_often(running,
         adapter.running["a"] = record
         adapter.on_lane_death("a")
     assert record.status == "failed"
+
+
+def test_an_interrupted_run_stops_and_its_lanes_are_told(running):
+    _, adapter, _ = running
+    adapter.broker, stopper = ToyBroker(), AdapterStopper(adapter)
+    assert not stopper.stop_all()
+    assert adapter.broker.calls == []
+    adapter.interrupted.set()
+    assert stopper.stop_all()
+    assert adapter.broker.calls == [("interrupt",)]
 
 
 def test_the_end_of_a_trial_whose_workers_died_has_no_progress(running):
