@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import threading
 from types import SimpleNamespace
 
 import numpy as np
@@ -170,7 +171,8 @@ def test_what_stopped_the_journal_is_told_instead_of_what_tune_makes_of_it(
     session.journal.failure = failure
     idle = SimpleNamespace(start=lambda _: None)
     monkeypatch.setattr(sessions, "BackgroundPreparation", lambda *_: idle)
-    monkeypatch.setattr(sessions, "TuneAdapter", lambda *_: SimpleNamespace(error=None))
+    adapter = SimpleNamespace(error=None, interrupted=threading.Event())
+    monkeypatch.setattr(sessions, "TuneAdapter", lambda *_: adapter)
     nothing = SimpleNamespace(limit=lambda: 1, wait_for_lane=lambda *_: None, clear=lambda: None)
     monkeypatch.setattr(session, "demand", nothing, raising=False)
 
