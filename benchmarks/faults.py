@@ -53,6 +53,15 @@ def kill_raylet(made: Cluster) -> None:
     os.kill(raylet, signal.SIGKILL)
 
 
+def kill_gcs(made: Cluster) -> None:
+    """Kill the GCS of the head, wait for the end of the command, and start a new cluster."""
+    (gcs,) = (p for p in made.head.processes() if _program(p) == "gcs_server")
+    os.kill(gcs, signal.SIGKILL)
+    seconds = wait_until(lambda: not made.head.processes(COMMAND), "the end of the command", END)
+    print(f"the command ended {seconds:.1f} s after its cluster's GCS", file=sys.stderr)
+    made.restart()
+
+
 def kill_host(made: Cluster) -> None:
     """Kill all processes of the first worker host."""
     made.workers[0].kill()
@@ -74,12 +83,10 @@ def kill_driver(made: Cluster) -> None:
 def interrupt(made: Cluster) -> None:
     """Stop a worker process and press Ctrl-C; wait until the command has ended."""
     kill("ray::RayTrainWorker", number=signal.SIGSTOP)(made)
-    begin = time.monotonic()
-    commands = made.head.processes(COMMAND)
-    for process in commands:
+    for process in made.head.processes(COMMAND):
         os.kill(process, signal.SIGINT)
-    wait_until(lambda: not made.head.processes(COMMAND), "the end of the command", END)
-    print(f"Ctrl-C with a stopped worker took {time.monotonic() - begin:.1f} s", file=sys.stderr)
+    seconds = wait_until(lambda: not made.head.processes(COMMAND), "the end of the command", END)
+    print(f"Ctrl-C with a stopped worker took {seconds:.1f} s", file=sys.stderr)
 
 
 def exhaust_memory(made: Cluster) -> None:
@@ -113,11 +120,15 @@ FAULTS: dict[str, tuple[str, Inject]] = {
     "broker": ("`kill -9` of the broker", kill("ray::TrialBroker")),
     "raylet": ("`kill -9` of a worker host's raylet", kill_raylet),
     "host": ("a worker host killed", kill_host),
+    "gcs": ("`kill -9` of the head's GCS, then `raysearch resume` on a new cluster", kill_gcs),
     "link": (f"a worker host's link cut for {CUT:g} s", cut_link),
     "driver": ("`kill -9` of the command, then `raysearch resume`", kill_driver),
     "interrupt": ("Ctrl-C with a stopped worker, then `raysearch resume`", interrupt),
     "memory": ("a worker process killed for lack of memory", exhaust_memory),
-    "disk": (f"the run folder's disk full for {FULL:g} s", fill_disk),
+    "disk": (
+        f"the run folder's disk full for {FULL:g} s, then `raysearch resume`",
+        fill_disk,
+    ),
     "hung": (
         "`kill -STOP` of a worker process",
         kill("ray::RayTrainWorker", number=signal.SIGSTOP),

@@ -49,18 +49,29 @@ class Cluster:
 
     def __init__(self, net: Network, workers: int, *head_options: str) -> None:
         self.net, self.head = net, net.add()
-        options = ["--head", f"--port={PORT}", "--num-cpus=0", "--include-dashboard=false"]
-        self._start_ray(self.head, *options, *head_options)
+        self._options = ["--head", f"--port={PORT}", "--num-cpus=0", "--include-dashboard=false"]
+        self._options += head_options
+        self._start_ray(self.head, *self._options)
         self.workers: list[Host] = []
         for _ in range(workers):
             self.add_worker()
 
     def add_worker(self) -> Host:
         """Start one more host that joins with one CPU."""
-        host = self.net.add()
-        self._start_ray(host, f"--address={self.head.address}:{PORT}", "--num-cpus=1")
-        self.workers.append(host)
+        self.workers.append(host := self.net.add())
+        self._join(host)
         return host
+
+    def restart(self) -> None:
+        """End Ray on all hosts, and start it there again."""
+        for host in (self.head, *self.workers):
+            host.check("python", "-c", RAY, "stop", "--force", timeout=60)
+        self._start_ray(self.head, *self._options)
+        for host in self.workers:
+            self._join(host)
+
+    def _join(self, host: Host) -> None:
+        self._start_ray(host, f"--address={self.head.address}:{PORT}", "--num-cpus=1")
 
     def run(
         self, output: Path, trials: int, epochs: int = 4, search: str = ""
