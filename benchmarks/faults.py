@@ -53,12 +53,17 @@ def kill_raylet(made: Cluster) -> None:
     os.kill(raylet, signal.SIGKILL)
 
 
+def wait_for_end(made: Cluster) -> None:
+    """Wait until the command has ended, and tell how long that took."""
+    seconds = wait_until(lambda: not made.head.processes(COMMAND), "the end of the command", END)
+    print(f"the command ended after {seconds:.1f} s", file=sys.stderr)
+
+
 def kill_gcs(made: Cluster) -> None:
     """Kill the GCS of the head, wait for the end of the command, and start a new cluster."""
     (gcs,) = (p for p in made.head.processes() if _program(p) == "gcs_server")
     os.kill(gcs, signal.SIGKILL)
-    seconds = wait_until(lambda: not made.head.processes(COMMAND), "the end of the command", END)
-    print(f"the command ended {seconds:.1f} s after its cluster's GCS", file=sys.stderr)
+    wait_for_end(made)
     made.restart()
 
 
@@ -85,8 +90,7 @@ def interrupt(made: Cluster) -> None:
     kill("ray::RayTrainWorker", number=signal.SIGSTOP)(made)
     for process in made.head.processes(COMMAND):
         os.kill(process, signal.SIGINT)
-    seconds = wait_until(lambda: not made.head.processes(COMMAND), "the end of the command", END)
-    print(f"Ctrl-C with a stopped worker took {seconds:.1f} s", file=sys.stderr)
+    wait_for_end(made)
 
 
 def exhaust_memory(made: Cluster) -> None:

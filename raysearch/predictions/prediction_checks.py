@@ -10,6 +10,7 @@ from pathlib import Path
 from ..data import readers
 from ..data.readers.paths import task_folder
 from ..errors import InputError, Problem
+from ..storage import existing_part
 from ..tasks import TASKS, Split, Task
 from . import kept_files
 from .split_names import requested_splits
@@ -122,7 +123,7 @@ def _output_problems(to: Path, splits: Sequence[Split]) -> list[Problem]:
             text = f"'{path}' is a folder, but a file is to be written there"
             problems.append(Problem(location="to", text=text))
     for folder in sorted({file.parent for file in files} | {to}):
-        parent = next(p for p in (folder, *folder.absolute().parents) if p.exists())
+        parent = folder if folder.exists() else existing_part(folder.absolute())
         if not parent.is_dir():
             text = f"'{parent}' is no folder; another would do"
             problems.append(Problem(location="to", text=text))

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Self
 
 from ..errors import Problem
+from ..storage import existing_part
 from .model_files import model_files
 
 RESERVED_BYTES = 500 * 2**20  # for a run folder, logs and prepared data
@@ -84,7 +85,7 @@ def disk_problems(
         weights: the number of copies of its weights.
         location: of the folder's name, for the problem.
     """
-    parent = next(path for path in (folder, *folder.parents) if path.exists())
+    parent = existing_part(folder)
     text = ""
     if not parent.is_dir():
         text = f"'{parent}' is no folder; another one would do"

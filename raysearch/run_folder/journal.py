@@ -65,7 +65,7 @@ class Journal(Records):
             raise
 
     def write(self, event: Event, *, wait: bool = True) -> None:
-        """Append one event, wait until it is on the disk, and apply it as it will be read back.
+        """Append one event, wait for the disk, and apply the event as it will be read back.
 
         Args:
             event: the event.
@@ -277,7 +277,13 @@ def _keep_torn(folder: Path, torn: bytes) -> None:
 
 
 def _write_all(file: io.FileIO, content: bytes, wait: bool = True) -> None:
-    """Write bytes to an unbuffered file, which may take a part at a time; wait for the disk."""
+    """Write bytes to an unbuffered file, which may take a part at a time; then wait for the disk.
+
+    Args:
+        file: the file.
+        content: the bytes.
+        wait: False for not waiting.
+    """
     rest = memoryview(content)
     while rest:
         rest = rest[file.write(rest) :]

@@ -21,6 +21,7 @@ from pyarrow import fs
 from ..errors import InputError, Problem, first_line, shorten
 from ..storage import (
     component_problem,
+    existing_part,
     file_inside,
     folder_inside,
     inside,
@@ -58,7 +59,7 @@ PROBE = ".raysearch-probe"
 _SILENCE = 3.0  # seconds without an answer after which a command says what it waits for
 _LARGE = 1 << 24  # bytes, from which a command says what it fetches
 _CONNECT_TIMEOUT, _REQUEST_TIMEOUT, _ATTEMPTS = 3.0, 20.0, 3  # seconds, seconds, number
-_RETRY_LIMIT = 20  # seconds
+_RETRY_LIMIT = "retry_limit_seconds"  # of Google's stores; pyarrow's is a quarter of an hour
 
 
 def parse_uri(uri: str) -> str:
@@ -89,7 +90,10 @@ def open_uri(uri: str) -> tuple[fs.FileSystem, str]:
     if not path.lower().startswith("s3://"):
         if not path.lower().startswith("file:") and _USER.match(path):
             raise _refusal(f"a password stands in the URI; leave it out, as {_ENVIRONMENT}")
-        system, root = fs.FileSystem.from_uri(_with_retry_limit(parse_uri(uri)))
+        limit = ""
+        if path.lower().startswith(("gs://", "gcs://")) and _RETRY_LIMIT not in query:
+            limit = f"{'&' if query else '?'}{_RETRY_LIMIT}=20"
+        system, root = fs.FileSystem.from_uri(parse_uri(uri) + limit)
         return system, root
     options: dict[str, Any] = dict(parse_qsl(query.removeprefix("?"), keep_blank_values=True))
     if unknown := [name for name in options if name not in _S3_OPTIONS]:
@@ -115,17 +119,6 @@ def open_uri(uri: str) -> tuple[fs.FileSystem, str]:
         retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=_ATTEMPTS),
     )
     return system, root
-
-
-def _with_retry_limit(uri: str) -> str:
-    """Return a URI of Google's store with a limit to its retries, by default a quarter of an hour.
-
-    What does not answer by then is tried again by raysearch, which says so.
-    """
-    is_google = uri.lower().startswith(("gs://", "gcs://"))
-    if not is_google or "retry_limit_seconds" in uri:
-        return uri
-    return f"{uri}{'&' if '?' in uri else '?'}retry_limit_seconds={_RETRY_LIMIT}"
 
 
 def _refusal(text: str) -> InputError:
@@ -174,7 +167,7 @@ def _write_beside(folder: Path) -> None:
     Raises:
         OSError: no file can be written there.
     """
-    place = next(path for path in (folder, *folder.parents) if path.exists())
+    place = existing_part(folder)
     try:
         with tempfile.TemporaryFile(dir=place):
             return

@@ -10,7 +10,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -215,42 +215,39 @@ def cluster_nodes() -> dict[str, dict[str, str]]:
     }
 
 
-@contextmanager
-def on_first_ctrl_c(action: Callable[[], None]) -> Iterator[None]:
+def on_first_ctrl_c(action: Callable[[], None]) -> AbstractContextManager[None]:
     """Let the first Ctrl-C call `action`, and the next one do what it did before."""
-    if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread receives signals
-        return
     before = signal.getsignal(signal.SIGINT) or signal.SIG_DFL
 
     def act(*_: Any) -> None:
         signal.signal(signal.SIGINT, before)
         action()
 
-    signal.signal(signal.SIGINT, act)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
+    return _handled(signal.SIGINT, act)
 
 
-@contextmanager
-def as_ctrl_c(number: signal.Signals) -> Iterator[None]:
+def as_ctrl_c(number: signal.Signals) -> AbstractContextManager[None]:
     """Let a signal do what Ctrl-C does: schedulers of clusters end a job with SIGTERM.
 
     Args:
         number: of the signal.
     """
-    if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread receives signals
-        return
 
     def stop(*_: Any) -> None:
         if signal.getsignal(signal.SIGINT) in (signal.SIG_IGN, None):  # as in `raysearch run ... &`
             raise KeyboardInterrupt
         signal.raise_signal(signal.SIGINT)
 
-    before = signal.signal(number, stop)
+    return _handled(number, stop)
+
+
+@contextmanager
+def _handled(number: signal.Signals, handler: Callable[..., None]) -> Iterator[None]:
+    """Let a handler receive a signal; in the main thread only, as no other one receives any."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(number, handler)
     try:
         yield
     finally:

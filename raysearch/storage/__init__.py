@@ -13,7 +13,7 @@ from .atomic import (
 )
 from .file_names import component_problem, is_id, name_problem
 from .ownership import MARKER, clear_place, mark, owner, remove_owned, run_named_in
-from .paths import all_inside, file_inside, folder_inside, free_name, inside, kind_of
+from .paths import all_inside, existing_part, file_inside, folder_inside, free_name, inside, kind_of
 from .removal import (
     keep_aside,
     move,
@@ -34,6 +34,7 @@ __all__ = [
     "clear_place",
     "component_problem",
     "empty_file",
+    "existing_part",
     "file_inside",
     "folder_inside",
     "free_name",

@@ -107,6 +107,11 @@ def free_name(folder: Path, pattern: str) -> Path:
     return path
 
 
+def existing_part(path: Path) -> Path:
+    """Return a path, or its nearest parent that exists if there is nothing at the path."""
+    return next(part for part in (path, *path.parents) if part.exists())
+
+
 def kind_of(path: Path) -> str | None:
     """Return what exists at a path, in words; of a link, the link. None if nothing does."""
     try:

@@ -31,7 +31,6 @@ from .messages import (
     WorkersReleased,
 )
 
-DIED = "its worker died"  # where no more is known
 POLL = 1.0  # seconds between two checks of a silent worker
 
 
@@ -203,12 +202,11 @@ class TrialBroker:
             return
         if request.retries == 0:
             error = f"the worker died {request.attempt} times"
-            error += f"; the last time: {state.death}" if state.death not in ("", DIED) else ""
+            error += f"; the last time: {state.death}" if state.death else ""
             state.events.put_nowait(TrialEnd(status="failed", error=error))
             state.request = None
             return
         state.request = replace(request, attempt=request.attempt + 1, retries=request.retries - 1)
-        state.death = state.death or DIED
 
     async def next_request(self, lane: str, after: int) -> TrialRequest | None:
         """Wait for the next request and return it.
@@ -233,8 +231,10 @@ class TrialBroker:
     def attempt_started(self, lane: str, serial: int, progress: AttemptProgress) -> None:
         """Record that an attempt has begun."""
         if (state := self._state_of(lane, serial)) is not None:
-            death = f"begins again: {state.death}" if state.death else ""
-            note = "; ".join(filter(None, (death, progress.note)))
+            # An attempt of the same trial has not ended.
+            death = state.death or ("its worker died" if state.progress else "")
+            again = f"begins again: {death}" if death else ""
+            note = "; ".join(filter(None, (again, progress.note)))
             state.progress, state.death = replace(progress, lane=state.number, note=note), ""
             state.attempts += 1
 
@@ -353,10 +353,11 @@ class TrialBroker:
         """
         idle, lost = [], []
         for state in self._lanes.values():
-            if state.request is not None and state.request.trial in running:
-                lost += [(state, state.request.trial)] if state.number in waiting else []
-            elif not state.closed:
-                idle.append(state)
+            trial = state.request.trial if state.request else ""
+            if trial not in running:
+                idle += [] if state.closed else [state]
+            elif state.number in waiting:
+                lost.append((state, trial))
         idle.sort(key=lambda state: state.number in waiting)  # those are the first to be released
         ready = sum(state.number not in waiting for state in idle)
         lost = lost[: max(0, surplus, ready - remaining)]

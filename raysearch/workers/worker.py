@@ -264,12 +264,12 @@ class Worker:
         Raises:
             LaneGone: the broker did not know the request at the last sign of life.
         """
-        phase = Phase.TRAINING
-        if trainer.step > trainer.evaluated and trainer.step in trainer.job.schedule.evaluations:
-            phase = Phase.EVALUATING
-        is_due = time.monotonic() - self._last_heartbeat >= HEARTBEAT
-        is_due = is_due or phase is not self._phase or self._is_checkpoint_due(trainer)
-        if self.world.rank or not is_due:
+        if self.world.rank:
+            return
+        due = trainer.step > trainer.evaluated and trainer.step in trainer.job.schedule.evaluations
+        phase = Phase.EVALUATING if due else Phase.TRAINING
+        silent = time.monotonic() - self._last_heartbeat
+        if silent < HEARTBEAT and phase is self._phase and not self._is_checkpoint_due(trainer):
             return
         self._show_life(request, trainer, phase)
         if self._is_checkpoint_due(trainer):  # also after a notice that came with the answer

@@ -13,6 +13,19 @@ from raysearch.run_folder.remote_files import check_storage, fetch_models, local
 from raysearch.storage.uris import folder_of, join
 
 
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Copies go to a folder of the test."""
+    monkeypatch.setenv("RAYSEARCH_CACHE", str(tmp_path / "cache"))
+
+
+def winner(tmp_path: Path, task: str) -> Path:
+    """Make the empty folder of a winner's weights in the run folder `run`."""
+    best = tmp_path / "run" / task / "best"
+    best.mkdir(parents=True)
+    return best
+
+
 def test_options_of_a_uri_stay_behind_the_name_of_the_run() -> None:
     assert join("s3://b/runs/?region=x", "rte") == "s3://b/runs/rte?region=x"
     assert join("file:///what?", "rte") == "file:///what?/rte"
@@ -23,11 +36,9 @@ def test_options_of_a_uri_stay_behind_the_name_of_the_run() -> None:
 
 
 def test_a_copy_has_no_weights_unless_asked_and_the_source_stays(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
-    monkeypatch.setenv("RAYSEARCH_CACHE", str(tmp_path / "cache"))
-    best = tmp_path / "run" / "glue-rte" / "best"
-    best.mkdir(parents=True)
+    best = winner(tmp_path, "glue-rte")
     (best / "model.safetensors").write_text("weights")
     (tmp_path / "run" / "journal.jsonl").write_text("one\n")
     uri = (tmp_path / "run").as_uri()
@@ -54,11 +65,9 @@ def test_a_copy_has_no_weights_unless_asked_and_the_source_stays(
 
 
 def test_a_study_names_its_model_by_a_uri_and_reads_it_from_the_local_copy(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
-    monkeypatch.setenv("RAYSEARCH_CACHE", str(tmp_path / "cache"))
-    best = tmp_path / "run" / "glue-rte" / "best"
-    best.mkdir(parents=True)
+    best = winner(tmp_path, "glue-rte")
     (best / "config.json").write_text("{}")
     (best / "model.safetensors").write_text("weights")
     uri = (tmp_path / "run").as_uri()
@@ -75,11 +84,9 @@ def test_a_study_names_its_model_by_a_uri_and_reads_it_from_the_local_copy(
 
 
 def test_a_teacher_is_named_by_a_uri_and_read_from_the_local_copy(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
-    monkeypatch.setenv("RAYSEARCH_CACHE", str(tmp_path / "cache"))
-    best = tmp_path / "run" / "xtreme-xnli" / "best"
-    best.mkdir(parents=True)
+    best = winner(tmp_path, "xtreme-xnli")
     (best / "config.json").write_text("{}")
     uri = (tmp_path / "run").as_uri()
     raw = {"tasks": ["xtreme/xnli"], "model": "scratch", "recipe": "stabletune"}

@@ -1,6 +1,7 @@
 """A store that refuses, goes away and comes back; a toy store of whole objects stands in."""
 
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import pyarrow as pa
@@ -142,13 +143,20 @@ def test_the_journal_is_followed_while_a_run_goes_on(store):
         wait_until(lambda: journal(store) == ["one", "two"])
 
 
-def test_a_store_that_goes_and_comes_back_is_told_once_each_and_gets_everything(store):
+@contextmanager
+def away_after_one_line(store):
+    """A synchronised run folder and its notes; the store has a line of the journal, and is away."""
     sync, notes = RemoteSync(URI), []
     sync.note = notes.append
     with sync:
         write(sync.folder, "one")
         wait_until(lambda: journal(store) == ["one"])
         store.failure = "no route to host"
+        yield sync, notes
+
+
+def test_a_store_that_goes_and_comes_back_is_told_once_each_and_gets_everything(store):
+    with away_after_one_line(store) as (sync, notes):
         write(sync.folder, "one", "two")
         wait_until(lambda: notes)
         time.sleep(0.1)  # more looks at the store
@@ -161,12 +169,7 @@ def test_a_store_that_goes_and_comes_back_is_told_once_each_and_gets_everything(
 
 def test_a_copy_that_has_nothing_to_send_does_not_say_that_the_store_is_back(store, monkeypatch):
     monkeypatch.setattr(remote_sync, "INTERVAL", 0.02)
-    sync, notes = RemoteSync(URI), []
-    sync.note = notes.append
-    with sync:
-        write(sync.folder, "one")
-        wait_until(lambda: journal(store) == ["one"])
-        store.failure = "no route to host"
+    with away_after_one_line(store) as (sync, notes):
         (sync.folder / "summary.json").write_text("{}")
         assert not sync._try(sync._copy_small)
         assert sync._try(sync._copy_journal)  # it has not changed
