@@ -110,6 +110,25 @@ def pack_micro_batches(
     return parts[::-1]
 
 
+def divide_by_tokens(rows: np.ndarray, tokens: np.ndarray, limit: int) -> list[np.ndarray]:
+    """Divide rows into the fewest parts of about equal tokens, none much above a limit.
+
+    Args:
+        rows: indices of examples.
+        tokens: of every example of the split, without padding.
+        limit: of a part, in tokens. A row that would exceed it begins a part.
+
+    Returns:
+        The rows of each part, longest first.
+    """
+    rows = rows[np.argsort(-tokens[rows], kind="stable")]
+    ends = np.cumsum(tokens[rows])
+    parts = -(-int(ends[-1]) // limit)
+    size = ends[-1] / parts
+    cuts = np.searchsorted(ends, size * np.arange(1, parts) + 0.5)
+    return [part for part in np.split(rows, np.unique(cuts)) if len(part)]
+
+
 def length_sorted_batches(lengths: np.ndarray, tokens: int) -> list[np.ndarray]:
     """Return all rows of a split, longest first, in batches of at most `tokens` padded tokens."""
     order = np.argsort(-lengths, kind="stable")

@@ -33,6 +33,13 @@ def keep_first_token_only(model: PreTrainedModel) -> None:
     count = getattr(model, "tokens_read", 1)
     if next(model.parameters()).device.type != "meta" and _reads_only(model, layers[-1], count):
         layers[-1].forward = MethodType(partial(_forward, count), layers[-1])
+        layers[-1].first_tokens = count
+
+
+def first_tokens(layer: torch.nn.Module) -> int | None:
+    """Return how many first tokens a layer computes; None: all tokens."""
+    count: int | None = getattr(layer, "first_tokens", None)
+    return count
 
 
 @torch.no_grad()
@@ -48,7 +55,7 @@ def _reads_only(model: PreTrainedModel, last: torch.nn.Module, count: int) -> bo
         states[:, count:] = torch.nan
         return (states, *output[1:]) if isinstance(output, tuple) else states
 
-    ids = _sample_pair(model)
+    ids = sample_pair(model)
     if "MultipleChoice" in type(model).__name__:
         ids = ids[:, None]
     training, hook = model.training, last.register_forward_hook(spoil)
@@ -60,7 +67,7 @@ def _reads_only(model: PreTrainedModel, last: torch.nn.Module, count: int) -> bo
     return bool(logits.isfinite().all())
 
 
-def _sample_pair(model: PreTrainedModel) -> torch.Tensor:
+def sample_pair(model: PreTrainedModel) -> torch.Tensor:
     """Return the token ids of a pair of sentences, [1, 6]: begin, word, end, and once more."""
     config = model.config
     embedding: Any = model.get_input_embeddings()  # some families have a class of their own

@@ -15,10 +15,12 @@ from ..errors import InputError, Problem
 from ..recipes import Hyperparameters
 from ..tasks import HEAD_FACTS
 from .auto_models import build_model
+from .dropout_masks import use_cpu_dropout
 from .dropouts import FIELDS, DropoutReach, find_dropout_reach, set_dropouts
 from .first_token_only import keep_first_token_only
 from .pretrained import Pretrained
 from .pruned_embedding import full_state_dict, prune_embedding
+from .unpadded import can_be_unpadded
 
 
 class ReusableModel:
@@ -76,6 +78,8 @@ class ReusableModel:
             self._pretrained_names, self._weights = _initial_weights(model, pretrained)
             if vocabulary is not None and _embedding_name(model) in pretrained.weights:
                 self._weights = prune_embedding(model, self._weights, vocabulary)
+            if self.device.type == "cpu":
+                use_cpu_dropout(model)
             model.to(self.device)  # type: ignore[arg-type]  # transformers decorates `to`
             self._key, self._model = key, model
         reset_weights(model, self._weights, self._pretrained_names, seed)
@@ -124,6 +128,8 @@ def build_trial_model(
         model = build_model({**pretrained.config, **settings}, pretrained.head)
     if HEAD_FACTS[pretrained.head].reads_first_token:
         keep_first_token_only(model)
+    built: Any = model
+    built.can_be_unpadded = can_be_unpadded(model)
     if hyper.gradient_checkpointing:
         options = {"use_reentrant": False}
         model.gradient_checkpointing_enable(options)  # type: ignore[no-untyped-call]  # not typed

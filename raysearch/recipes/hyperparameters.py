@@ -227,6 +227,10 @@ class Hyperparameters(BaseModel):
         """Return the kinds of views that a trial needs besides the text itself."""
         return frozenset()
 
+    def reads_padding(self) -> bool:
+        """Return whether the loss depends on what the model computes of padding."""
+        return False
+
     def ineffective_fields(self) -> frozenset[str]:
         """Return the fields that have no effect given the other values.
 

@@ -97,6 +97,10 @@ class StabletuneHyperparameters(Hyperparameters):
         """Return the kinds of views whose text differs, of both stages."""
         return self._kinds() & frozenset(_TEXT_VIEWS)
 
+    def reads_padding(self) -> bool:
+        """Return whether R1 and R2 are over the padding of spans too."""
+        return self.span_padding == "counted"
+
     def ineffective_fields(self) -> frozenset[str]:
         """Return the fields that have no effect given the other values.
 

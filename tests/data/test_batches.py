@@ -11,6 +11,7 @@ from support.toys import toy_examples
 from raysearch.data.dataset import EncodedDataset
 from raysearch.data.sampling import (
     MicroBatchCost,
+    divide_by_tokens,
     length_sorted_batches,
     pack_micro_batches,
     padded_share,
@@ -73,6 +74,22 @@ def test_a_cut_is_the_cheapest_there_is(overhead, limit):
         sizes = [len(part) * lengths[part].max() for part in parts]
         assert all(s <= limit or len(p) == 1 for s, p in zip(sizes, parts, strict=True))
         assert sum(sizes) + overhead * len(sizes) == brute_force(list(rows), lengths, cost)
+
+
+def test_parts_without_padding_are_few_and_alike():
+    random = np.random.default_rng(1)
+    for limit in (16, 40, 100, 10_000):
+        tokens = random.integers(1, 17, 60)
+        rows = random.permutation(60)[:25]
+        parts = divide_by_tokens(rows, tokens, limit)
+        assert sorted(np.concatenate(parts)) == sorted(rows)
+        assert all(np.diff(tokens[np.concatenate(parts)]) <= 0)
+        total = int(tokens[rows].sum())
+        assert len(parts) <= -(-total // limit)
+        sizes = [int(tokens[part].sum()) for part in parts]
+        assert max(sizes) <= min(limit, total / len(parts)) + 16
+    alone = divide_by_tokens(np.array([3, 1]), np.array([9, 50, 9, 60]), 20)
+    assert [part.tolist() for part in alone] == [[3], [1]]
 
 
 def test_evaluation_batches_hold_every_row_within_their_tokens():
