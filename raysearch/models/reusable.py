@@ -14,6 +14,7 @@ from transformers import PreTrainedModel
 from ..errors import InputError, Problem
 from ..recipes import Hyperparameters
 from ..tasks import HEAD_FACTS
+from .attention_masks import tell_padding
 from .auto_models import build_model
 from .dropouts import FIELDS, DropoutReach, find_dropout_reach, set_dropouts
 from .first_token_only import keep_first_token_only
@@ -124,6 +125,7 @@ def build_trial_model(
         model = build_model({**pretrained.config, **settings}, pretrained.head)
     if HEAD_FACTS[pretrained.head].reads_first_token:
         keep_first_token_only(model)
+    tell_padding(model)
     if hyper.gradient_checkpointing:
         options = {"use_reentrant": False}
         model.gradient_checkpointing_enable(options)  # type: ignore[no-untyped-call]  # not typed

@@ -136,7 +136,11 @@ class Lane(tune.Trainable):
         trainer = LaneTrainer(
             worker_loop,
             train_loop_config={"broker": self.broker, "lane": self.name, **self.workers["loop"]},
-            torch_config=TorchConfig(timeout_s=COLLECTIVE_TIMEOUT),
+            # A single worker has nothing to send: NCCL would take memory of its GPU.
+            torch_config=TorchConfig(
+                backend="gloo" if self.workers["count"] == 1 else None,
+                timeout_s=COLLECTIVE_TIMEOUT,
+            ),
             scaling_config=ScalingConfig(
                 num_workers=self.workers["count"],
                 use_gpu=resources.get("GPU", 0) > 0,

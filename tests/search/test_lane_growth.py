@@ -8,6 +8,7 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
+import torch
 
 import raysearch
 from raysearch.preflight import Lanes
@@ -17,6 +18,7 @@ from raysearch.search import gpu_sharing, lane_growth, ray_cluster, run_study, s
 from raysearch.search.gpu_sharing import GIB
 from raysearch.search.lane_growth import LaneGrowth
 from raysearch.search.session_clock import SessionClock
+from raysearch.workers import worker
 from raysearch.workers.lane_places import LanePlaces
 from raysearch.workers.messages import AttemptProgress, DeviceMemory, Usage
 
@@ -237,10 +239,17 @@ def test_cores_and_lanes_bound_the_growth(tmp_path, lanes, machine, devices, cei
 
 
 class MadeUpMemory:
-    """A device with much memory; the file says which worker lies on which device."""
+    """A device with much memory; the file says which worker lies on which device.
+
+    Where it arrives in a worker, the device that Ray gives is made up, and the CPU trains.
+    """
 
     def __init__(self, file):
         self.file = file
+
+    def __setstate__(self, state):
+        self.__dict__ = state
+        worker._device = lambda: torch.device("cpu")
 
     def read(self, device):
         (index,) = ray.get_gpu_ids()
