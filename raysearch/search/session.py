@@ -11,7 +11,7 @@ import tempfile
 import time
 import traceback
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +89,7 @@ class Session:
     """
 
     device_memory: MemoryReader = TorchMemory()
+    growth: LaneGrowth | None = None
 
     def __init__(
         self,
@@ -108,16 +109,18 @@ class Session:
         self.queue = TrialQueue(study, journal, content, devices=lanes.workers)
         self.demand = LaneDemand(lanes, RayCluster(), wait, self._note)
         self._announced_at, self._leaving = -math.inf, LeavingNodes(self._note)
-        self.growth: LaneGrowth | None = None
         if lanes.per_gpu == AUTO:
             cluster = total(self.demand.cluster.nodes())
             self.growth = LaneGrowth(lanes, cluster, journal, self.queue.clock, self._note)
-        self.limit = self.growth.limit if self.growth else self.demand.limit
         self.view = (watch or NullProgress)(self.queue, self.limit)
         self.curves = TensorBoardWriter(folder, study)
         for text in journal.notes:
             self.view.note(text)
         self._remove_leftovers()
+
+    def limit(self) -> int:
+        """Return how many lanes there may be now."""
+        return self.growth.limit() if self.growth else self.demand.limit()
 
     def _note(self, line: str) -> None:
         self.view.note(line)
@@ -166,8 +169,8 @@ class Session:
                 self.ray_watch.start()
                 with as_ctrl_c(signal.SIGTERM):
                     self._wait_for_lane()
-                    with self._mps(scratch) as found, on_first_ctrl_c(adapter.interrupted.set):
-                        self._tune(adapter, broker.actor, scratch, found)
+                    with on_first_ctrl_c(adapter.interrupted.set):
+                        self._tune(adapter, broker.actor, scratch)
             except (tune.TuneError, ray.exceptions.RayError) as error:
                 for cause in (self.journal.failure, self.ray_watch.error, adapter.error):
                     if cause is not None:  # Tune's error hides it
@@ -233,20 +236,21 @@ class Session:
             details = text.strip().splitlines()[-1]
         return ray_failure(self.folder, f"Ray failed, {details}")
 
-    def _mps(self, scratch: str) -> AbstractContextManager[dict[str, str]]:
-        """Return a context with NVIDIA's MPS, if it is asked for: variables of its clients."""
-        return mps_daemon(Path(scratch), self._note) if self.lanes.mps else nullcontext({})
+    def _tune(self, adapter: TuneAdapter, broker: Any, scratch: str) -> None:
+        """Run Tune to its end, with NVIDIA's MPS if it is asked for."""
+        with mps_daemon(Path(scratch), self._note, self.lanes.mps) as environment:
+            workers = self._workers(scratch)
+            workers["environment"] |= environment
+            self._tuner(adapter, broker, scratch, workers).fit()
 
-    def _tune(
-        self, adapter: TuneAdapter, broker: Any, scratch: str, environment: dict[str, str]
-    ) -> None:
-        workers = self._workers(scratch)
-        workers["environment"] |= environment
+    def _tuner(
+        self, adapter: TuneAdapter, broker: Any, scratch: str, workers: dict[str, Any]
+    ) -> tune.Tuner:
         trainable = tune.with_resources(
             tune.with_parameters(Lane, broker=broker, workers=workers),
             tune.PlacementGroupFactory([{HEAD_NODE_RESOURCE: 0.001}]),
         )
-        tune.Tuner(
+        return tune.Tuner(
             trainable,
             tune_config=tune.TuneConfig(
                 search_alg=AdapterSearcher(adapter),
@@ -264,7 +268,7 @@ class Session:
                 failure_config=tune.FailureConfig(max_failures=0),
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             ),
-        ).fit()
+        )
 
     def _workers(self, scratch: str) -> dict[str, Any]:
         """Return how lanes set up their workers, see `Lane.setup`."""

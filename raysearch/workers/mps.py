@@ -20,16 +20,22 @@ PIPES, LOGS = "CUDA_MPS_PIPE_DIRECTORY", "CUDA_MPS_LOG_DIRECTORY"
 
 
 @contextmanager
-def mps_daemon(folder: Path, note: Callable[[str], None]) -> Iterator[dict[str, str]]:
+def mps_daemon(
+    folder: Path, note: Callable[[str], None], wanted: bool = True
+) -> Iterator[dict[str, str]]:
     """Run a daemon of MPS in a folder of its own, if that can be done here.
 
     Args:
         folder: for its pipes and logs; it must exist.
         note: shows a line in the log: that MPS is used, or why not.
+        wanted: False for no daemon, of which nothing is said.
 
     Yields:
         The variables by which other processes find the daemon; none if there is none.
     """
+    if not wanted:
+        yield {}
+        return
     reason = _obstacle(folder)
     environment = {PIPES: str(folder / "mps"), LOGS: str(folder / "mps-log")}
     if not reason:
