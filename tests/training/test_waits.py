@@ -67,6 +67,22 @@ def test_fp16_waits_once_for_its_loss_scale(pretrained):
     assert set(found) <= {"_local_scalar_dense.default"}
 
 
+@pytest.mark.slow
+def test_a_pass_that_fails_leaves_nothing_behind(pretrained, monkeypatch):
+    fit = trainer(pretrained, "classify")
+    batch = fit.job.train.batch(np.arange(4), CPU)
+    del batch["labels"]
+    monkeypatch.setattr(torch.nn.Linear, "forward", full)
+    with pytest.raises(torch.OutOfMemoryError):
+        fit.model(**batch)
+    assert _in_progress == []
+
+
+def full(module, x):
+    assert len(_in_progress) == 1
+    raise torch.OutOfMemoryError("a toy's memory is full")
+
+
 @pytest.mark.parametrize("mask", [[[1, 1], [1, 1]], [[1, 1], [1, 0]]])
 def test_a_mask_says_whether_it_hides_a_token(mask):
     batch = to_device({MASK: np.array(mask), "labels": np.array([0, 1])}, CPU)
