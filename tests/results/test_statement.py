@@ -104,7 +104,7 @@ def test_what_a_run_recorded_is_told(tmp_path):
     assert "labels: entailment 1,249 (50.2 %), not_entailment 1,241 (49.8 %)" in text
     assert "left out: 1 example left out" in text
     assert "requirements.lock lists all dependencies" in text
-    assert "a lane of: workers 2, per_gpu auto\n" in text.replace("\\", "")
+    assert "each trial runs in a lane of: workers 2, cpus 1, per_gpu auto\n" in text
     assert told.lanes == facts["lanes"]
 
 
