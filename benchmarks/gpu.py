@@ -10,8 +10,9 @@ lengths are those of the tasks' files, or of the quantiles in length_mixes.py.
 
 Each row runs raysearch, Trainer, Trainer, raysearch. The Trainer has its best flags:
 `group_by_length`, sdpa, fused AdamW, pinned memory. Where host and kernels differ much, a captured
-graph could bring the step down to the kernels' time. Then: the loss with less precision beside that
-of tf32, and a step whose micro-batches are halved because memory runs out.
+graph could bring the step down to the kernels' time. Then: the same steps as captured graphs, and
+whether their losses are the same; a pass without padding beside a padded one; the loss with less
+precision beside that of tf32; and a step whose micro-batches are halved because memory runs out.
 """
 
 import argparse
@@ -44,6 +45,8 @@ from gpu_cases import (
     work_of,
 )
 from gpu_extras import halving, loss_curves
+from gpu_graphs import graphs
+from gpu_unpadded import unpadded
 from length_mixes import MIXES
 from step_loops import StepCase, StepTimes, Unavailable, profile_once, time_ours, time_theirs
 
@@ -62,7 +65,7 @@ FIRST = (
     ("RoBERTa-base", "MNLI", "bf16"),
 )
 REST = ("bf16", "fp16", "tf32")
-EXTRAS = 75.0  # seconds that are kept for what follows the table
+EXTRAS = 120.0  # seconds that are kept for what follows the table
 COLUMNS = ("shape", "lengths", "precision", "ms", "host ms", "kernel ms", "examples/s",
            "tokens/s", "ratio", "peak GiB", "process GiB", "matmul ms", "AdamW ms", "floor",
            "spread")  # fmt: skip
@@ -118,7 +121,7 @@ def main(arguments: list[str] | None = None) -> int:
     print("\n" + NOTES.format(timed=scale.phases.timed) + "\n")
     if left_out:
         print(f"Left out, as the minutes were spent: {', '.join(left_out)}.")
-    for extra in (loss_curves, halving):
+    for extra in (graphs, unpadded, loss_curves, halving):
         failed, text = guarded(lambda run=extra: run(lengths, scale, device))
         if failed:
             table.failures.append(f"{extra.__name__}: {failed}")

@@ -109,6 +109,36 @@ Gpus = Annotated[
 ]
 
 
+def parse_lanes_per_gpu(text: str) -> int | str:
+    """Return a number of lanes, or "auto"."""
+    if text == "auto":
+        return text
+    try:
+        return int(text)
+    except ValueError:
+        raise typer.BadParameter(f"a number or auto is needed, got '{text}'") from None
+
+
+LanesPerGpu = Annotated[
+    Any,
+    typer.Option(
+        "--lanes-per-gpu",
+        parser=parse_lanes_per_gpu,
+        metavar="N|auto",
+        help="The number of lanes that share a GPU. auto: one at first, and more as long as their"
+        " measured memory fits and all together train more. Default: as --gpus-per-worker says.",
+    ),
+]
+Mps = Annotated[
+    bool,
+    typer.Option(
+        "--mps",
+        help="Start NVIDIA's MPS, by which lanes that share a GPU compute at the same time. An"
+        " error of CUDA in one of them can then end all.",
+    ),
+]
+
+
 Split = Annotated[
     str | None,
     typer.Option(

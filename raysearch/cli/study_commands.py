@@ -6,7 +6,7 @@ that `list` and `check` start without Ray and torch.
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -19,8 +19,10 @@ from .options import (
     Fixed,
     Gpus,
     LaneCount,
+    LanesPerGpu,
     Model,
     ModelFolders,
+    Mps,
     NoRerun,
     Tasks,
     Trials,
@@ -77,6 +79,8 @@ def check(
     workers: Workers = None,
     cpus: Cpus = None,
     gpus: Gpus = None,
+    lanes_per_gpu: LanesPerGpu = None,
+    mps: Mps = False,
 ) -> int:
     """Check studies, show every problem and what a run would do. Nothing is trained.
 
@@ -87,7 +91,7 @@ def check(
     from .. import preflight
     from . import cluster_check, describe
 
-    chosen = _chosen_lanes(lanes, workers, cpus, gpus)
+    chosen = _chosen_lanes(lanes, workers, cpus, gpus, lanes_per_gpu, mps)
     if cluster is None and chosen is not None:
         text = "--lanes and the options of its workers are compared with a cluster: add --cluster"
         raise InputError("check", [Problem(location="lanes", text=text)])
@@ -132,6 +136,8 @@ def run(
     workers: Workers = None,
     cpus: Cpus = None,
     gpus: Gpus = None,
+    lanes_per_gpu: LanesPerGpu = None,
+    mps: Mps = False,
     wait_for_nodes: WaitForNodes = None,
     storage: Annotated[
         str,
@@ -156,7 +162,7 @@ def run(
         storage=storage,
         name=name,
         address=address,
-        lanes=_lanes(lanes, workers, cpus, gpus),
+        lanes=_lanes(lanes, workers, cpus, gpus, lanes_per_gpu, mps),
         wait_for_nodes=wait_for_nodes,
         watch=ProgressDisplay,
     )
@@ -173,6 +179,8 @@ def resume(
     workers: Workers = None,
     cpus: Cpus = None,
     gpus: Gpus = None,
+    lanes_per_gpu: LanesPerGpu = None,
+    mps: Mps = False,
     wait_for_nodes: WaitForNodes = None,
 ) -> int:
     """Finish a run that was stopped, for example by Ctrl-C, a crash or a time limit.
@@ -189,7 +197,7 @@ def resume(
         folder,
         data=data,
         address=address,
-        lanes=_chosen_lanes(lanes, workers, cpus, gpus),
+        lanes=_chosen_lanes(lanes, workers, cpus, gpus, lanes_per_gpu, mps),
         wait_for_nodes=wait_for_nodes,
         watch=ProgressDisplay,
     )
@@ -219,6 +227,8 @@ def verify(
     workers: Workers = None,
     cpus: Cpus = None,
     gpus: Gpus = None,
+    lanes_per_gpu: LanesPerGpu = None,
+    mps: Mps = False,
 ) -> int:
     """Check a run or a pack: hashes, numbers, data files, and its winners trained again.
 
@@ -240,7 +250,7 @@ def verify(
         rerun=not no_rerun,
         address=address,
         wait_for_nodes=wait_for_nodes,
-        lanes=_chosen_lanes(lanes, workers, cpus, gpus),
+        lanes=_chosen_lanes(lanes, workers, cpus, gpus, lanes_per_gpu, mps),
         watch=ProgressDisplay,
     )
     for line in result.lines():
@@ -303,17 +313,29 @@ def _suitability_problems(study: "Study") -> list[Problem]:
 
 
 def _chosen_lanes(
-    count: int | None, workers: int | None, cpus: float | None, gpus: float | None
+    count: int | None,
+    workers: int | None,
+    cpus: float | None,
+    gpus: float | None,
+    per_gpu: Any,
+    mps: bool,
 ) -> "Lanes | None":
     """Return the lanes of the options; None if there is none of these options."""
-    if (count, workers, cpus, gpus) == (None, None, None, None):
+    if (count, workers, cpus, gpus, per_gpu, mps) == (None, None, None, None, None, False):
         return None
-    return _lanes(count, workers, cpus, gpus)
+    return _lanes(count, workers, cpus, gpus, per_gpu, mps)
 
 
 def _lanes(
-    count: int | None, workers: int | None, cpus: float | None, gpus: float | None
+    count: int | None,
+    workers: int | None,
+    cpus: float | None,
+    gpus: float | None,
+    per_gpu: Any,
+    mps: bool,
 ) -> "Lanes":
     from ..preflight import Lanes
 
-    return Lanes(count=count, workers=workers or 1, cpus=cpus or 1, gpus=gpus)
+    return Lanes(
+        count=count, workers=workers or 1, cpus=cpus or 1, gpus=gpus, per_gpu=per_gpu, mps=mps
+    )

@@ -18,6 +18,7 @@ GROUP, LANGUAGE = "group", "language"
 # vocabulary.
 MASK_ID, BOS_ID, SPECIAL_IDS, VOCABULARY_SIZE = "mask", "begins", "special", "words"
 WORD, START, END, IMPOSSIBLE = "word", "start", "end", "impossible"
+WORD_STARTS = "word_starts"  # of a batch: the position of each word's first token
 CONTEXT_START, CONTEXT_LENGTH, BEGIN, STOP, MAX_CONTEXT = "at", "count", "begin", "stop", "owned"
 # The index in a row of the token that stands for no answer, if that is not the first token.
 NO_ANSWER_POSITION = "nowhere"

@@ -22,7 +22,10 @@ from .columns import (
     LANGUAGE,
     NO_ANSWER_POSITION,
     START,
+    WORD,
+    WORD_STARTS,
 )
+from .device_batches import first_tokens, to_device
 
 _SCALARS = (LABEL, CONTEXT_START, CONTEXT_LENGTH, NO_ANSWER_POSITION, START, END, IMPOSSIBLE)
 
@@ -111,6 +114,10 @@ class EncodedDataset:
             for groups. If the split is labelled, `labels`: int64 classes or float32 scores [rows],
             or tags [rows, words]. For spans, the int64 [rows] that the span head reads.
         """
+        return to_device(self._arrays(rows, multiple), torch.device("cpu"))
+
+    def _arrays(self, rows: Sequence[int] | np.ndarray, multiple: int) -> dict[str, np.ndarray]:
+        """Return the arrays of `collate`."""
         examples = np.asarray(rows)
         table_rows = (examples[:, None] * self.group + np.arange(self.group)).ravel()
         sizes = self._sizes[table_rows]
@@ -121,20 +128,21 @@ class EncodedDataset:
             if name == LABEL:
                 width = int((offsets[table_rows + 1] - offsets[table_rows]).max())
             batch[name] = _pad(values, offsets, table_rows, width, self.padding[name])
+        if WORD in batch:
+            batch[WORD_STARTS] = first_tokens(batch[WORD])
         batch["attention_mask"] = (np.arange(length)[None, :] < sizes[:, None]).astype(np.int64)
         if self.group > 1:
             batch = {n: x.reshape(len(examples), self.group, -1) for n, x in batch.items()}
         batch |= {name: column[examples] for name, column in self._scalars.items()}
         if LABEL in batch:
             batch["labels"] = batch.pop(LABEL)
-        return {name: torch.from_numpy(x) for name, x in batch.items()}
+        return batch
 
     def batch(
         self, rows: Sequence[int] | np.ndarray, device: torch.device
     ) -> dict[str, torch.Tensor]:
         """Return a padded batch on a device; on an accelerator its length is a multiple of 8."""
-        batch = self.collate(rows, multiple=1 if device.type == "cpu" else 8)
-        return {name: x.to(device, non_blocking=True) for name, x in batch.items()}
+        return to_device(self._arrays(rows, 1 if device.type == "cpu" else 8), device)
 
     def with_epoch(self, seed: int, epoch: int) -> Self:
         """Return the examples as they are in an epoch: always the same."""

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from .columns import BOS_ID, INPUT, MASK_ID, SPECIAL_IDS, VOCABULARY_SIZE
+from .device_batches import MASK, to_device
 from .token_stream import TokenStream
 
 LABELS = "masked"  # the column with the original ids of masked tokens; -100 elsewhere
@@ -84,8 +85,8 @@ class MaskedBlocks:
             ids[index, 1:size] = self.text.read(begin, begin + size - 1)
             real[index, :size] = 1
             shift[index] = self._mask(row, ids[index], labels[index])
-        batch = {INPUT: ids, "attention_mask": real, LABELS: labels, "shift": shift}
-        return {n: torch.from_numpy(x).to(device, non_blocking=True) for n, x in batch.items()}
+        batch: dict[str, np.ndarray] = {INPUT: ids, MASK: real, LABELS: labels, "shift": shift}
+        return to_device(batch, device)
 
     def _mask_count(self, row: int) -> tuple[np.random.Generator, int]:
         """Return the generator that draws the masks of a block, and the number of masks."""

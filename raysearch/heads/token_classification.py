@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
-from torch.nn import functional
 
 from .. import metrics
 from ..data.columns import LABEL
@@ -107,15 +106,17 @@ def _attach_word_outputs(model: Any, pooled: bool) -> None:
     batch: dict[str, torch.Tensor] = {}  # of the forward pass in progress
 
     def pool(_: nn.Module, args: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
-        hidden, first, word = args[0], batch["first"], batch["word"]
+        hidden, first, word = args[0], batch["word_starts"], batch["word"]
         target = first.gather(1, word.clamp(min=0))[..., None].expand_as(hidden)
         inside = hidden * (word >= 0)[..., None]
         return (torch.zeros_like(hidden).scatter_add(1, target, inside), *args[1:])
 
-    def forward(model: Any, *, word: torch.Tensor, **inputs: Any) -> SimpleNamespace:
-        batch.update(first=_first_tokens(word), word=word)
+    def forward(
+        model: Any, *, word: torch.Tensor, word_starts: torch.Tensor, **inputs: Any
+    ) -> SimpleNamespace:
+        batch.update(word_starts=word_starts, word=word)
         logits = type(model).forward(model, **inputs).logits
-        index = batch["first"][..., None].expand(-1, -1, logits.shape[-1])
+        index = word_starts[..., None].expand(-1, -1, logits.shape[-1])
         return SimpleNamespace(logits=logits.gather(1, index))
 
     if pooled:
@@ -127,16 +128,3 @@ def _attach_word_outputs(model: Any, pooled: bool) -> None:
             raise InputError("model", [problem])
         head_start.register_forward_pre_hook(pool)
     model.forward = MethodType(forward, model)
-
-
-def _first_tokens(word: torch.Tensor) -> torch.Tensor:
-    """Return the position of each word's first token, int [examples, words].
-
-    Args:
-        word: the index of each token's word, [examples, tokens]; below 0 outside words.
-    """
-    before = functional.pad(word[:, :-1], (1, 0), value=-1)
-    example, token = ((word >= 0) & (word != before)).nonzero(as_tuple=True)
-    first = word.new_zeros(len(word), int(word.max()) + 1)
-    first[example, word[example, token]] = token
-    return first

@@ -14,6 +14,7 @@ from transformers import PreTrainedModel
 from ..errors import InputError, Problem
 from ..recipes import Hyperparameters
 from ..tasks import HEAD_FACTS
+from .attention_masks import tell_padding
 from .auto_models import build_model
 from .dropout_masks import use_cpu_dropout
 from .dropouts import FIELDS, DropoutReach, find_dropout_reach, set_dropouts
@@ -130,6 +131,7 @@ def build_trial_model(
         keep_first_token_only(model)
     built: Any = model
     built.can_be_unpadded = can_be_unpadded(model)
+    tell_padding(model)
     if hyper.gradient_checkpointing:
         options = {"use_reentrant": False}
         model.gradient_checkpointing_enable(options)  # type: ignore[no-untyped-call]  # not typed

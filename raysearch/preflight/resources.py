@@ -6,13 +6,17 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 from ..errors import Problem
 from ..storage import existing_part
 from .model_files import model_files
 
 RESERVED_BYTES = 500 * 2**20  # for a run folder, logs and prepared data
+AUTO: Literal["auto"] = "auto"
+AUTO_LANES = 8  # the most lanes that `auto` starts on one device
+MOST_PER_GPU = 48  # processes that NVIDIA's MPS serves on one device
+SHARE_UNITS = 10_000  # Ray counts in such parts of a device
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,12 +28,17 @@ class Lanes:
         workers: worker processes per lane.
         cpus: cores per worker.
         gpus: devices per worker, may be a fraction; None for one device if the cluster has any.
+        per_gpu: lanes that share a device: a number, or AUTO for as many as measured memory and
+            speed allow; None for what `gpus` says.
+        mps: whether NVIDIA's MPS is started for lanes that share a device.
     """
 
     count: int | None = None
     workers: int = 1
     cpus: float = 1
     gpus: float | None = None
+    per_gpu: int | Literal["auto"] | None = None
+    mps: bool = False
 
     @classmethod
     def coerce(cls, lanes: Self | int | None) -> Self | None:
@@ -37,8 +46,14 @@ class Lanes:
         return cls(count=lanes) if isinstance(lanes, int) else lanes
 
     def needs(self, cluster: Mapping[str, float]) -> dict[str, float]:
-        """Return the resources of one worker on a cluster, by Ray's names."""
+        """Return the resources of one worker on a cluster, by Ray's names.
+
+        With AUTO it is the smallest part of a device that a worker may get.
+        """
         gpus = self.gpus if self.gpus is not None else float(cluster.get("GPU", 0) > 0)
+        if self.per_gpu is not None:
+            lanes = AUTO_LANES if self.per_gpu == AUTO else self.per_gpu
+            gpus = SHARE_UNITS // lanes / SHARE_UNITS  # rounded up, N of them would not fit
         return {"CPU": self.cpus, **({"GPU": gpus} if gpus else {})}
 
     def fit(self, *nodes: Mapping[str, float]) -> int:
@@ -107,7 +122,7 @@ def lane_problems(lanes: Lanes, cluster: Mapping[str, float] | None) -> list[Pro
         lanes: what is requested.
         cluster: the resources of a machine; None for a cluster whose nodes come and go.
     """
-    if problems := _impossible(lanes):
+    if problems := [*_impossible(lanes), *_sharing_problems(lanes, cluster)]:
         return [Problem(location="lanes", text=text) for text in problems]
     if cluster is None:
         return []
@@ -150,12 +165,46 @@ def _impossible(lanes: Lanes) -> list[str]:
     return texts
 
 
+def _sharing_problems(lanes: Lanes, cluster: Mapping[str, float] | None) -> list[str]:
+    """Return why lanes cannot share devices as they are asked to.
+
+    Args:
+        lanes: what is requested.
+        cluster: the resources of a machine; None for a cluster whose nodes come and go.
+    """
+    texts, per_gpu = [], lanes.per_gpu
+    shared = (per_gpu or 1) != 1 or 0 < (lanes.gpus or 0) <= 0.5
+    if per_gpu is not None:
+        if per_gpu != AUTO and not 1 <= per_gpu <= MOST_PER_GPU:
+            texts.append(f"{per_gpu} lanes on a GPU; 1 to {MOST_PER_GPU}, or auto, would do")
+        if lanes.gpus is not None:
+            text = "--lanes-per-gpu and --gpus-per-worker both say which part of a GPU a worker has"
+            texts.append(f"{text}; one of them would do")
+        if cluster is not None and not cluster.get("GPU"):
+            text = "--lanes-per-gpu: there is no GPU here; lanes share the cores, for which"
+            texts.append(f"{text} --lanes and --cpus-per-worker would do")
+    if per_gpu == AUTO and cluster is None:
+        text = "--lanes-per-gpu auto measures the GPUs of this machine alone"
+        texts.append(f"{text}; with --address a number would do")
+    if shared and lanes.workers > 1:
+        text = f"{lanes.workers} workers of a lane may come to share a GPU, which NCCL refuses"
+        texts.append(f"{text}; 1 lane on a GPU, or 1 worker in a lane, would do")
+    if lanes.mps and not shared:
+        texts.append("--mps is for lanes that share a GPU; --lanes-per-gpu would do")
+    if lanes.mps and cluster is None:
+        text = "--mps starts NVIDIA's MPS on this machine alone"
+        texts.append(f"{text}; with --address a daemon on each node, started before Ray, would do")
+    return texts
+
+
 def hint(lanes: Lanes, cluster: Mapping[str, float]) -> str:
     """Return what would make a lane fit: fewer workers if one of them fits, else smaller ones."""
     needs = lanes.needs(cluster)
     lacking = [name for name, amount in needs.items() if cluster.get(name, 0) + 1e-9 < amount]
     if not lacking:
         return "fewer workers in a lane (--workers-per-lane)"
+    if lanes.per_gpu and lacking == ["GPU"]:
+        return "a node with a GPU, or no --lanes-per-gpu"
     options = {"GPU": "GPUs for a worker (--gpus-per-worker)", "CPU": "cores (--cpus-per-worker)"}
     names = " and ".join(options[name] for name in lacking)
     no_gpus = "GPU" in lacking and not cluster.get("GPU")

@@ -64,11 +64,34 @@ class SessionEvent:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SharingEvent:
+    """Another number of lanes shares each GPU from now on, or the number stays.
+
+    Attributes:
+        lanes: on each GPU.
+        settled: whether the number stays.
+        peak: the most that one lane has held of a GPU's memory so far, in bytes.
+        device: the model of the GPUs.
+        reason: why, with the numbers.
+    """
+
+    kind: ClassVar[str] = "sharing"
+
+    at: Time
+    elapsed: Seconds | None = None
+    lanes: Ordinal
+    settled: bool
+    peak: Count
+    device: Label
+    reason: Label
+
+
+@dataclass(frozen=True, kw_only=True)
 class TrialEvent:
     """A trial is planned; it has not run yet.
 
     Attributes:
-        trial: id of the trial, as in every event but a session's.
+        trial: id of the trial, as in every event but SessionEvent and SharingEvent.
         number: the index among the trials of its task, from 0.
         task: the task's name.
         phase: of the trial.
@@ -265,6 +288,7 @@ class LostEvent:
 
 Event = (
     SessionEvent
+    | SharingEvent
     | TrialEvent
     | AttemptEvent
     | ReportEvent
@@ -321,7 +345,7 @@ def from_json(value: Any) -> Event | None:
     if kind not in EVENTS:
         return None
     trial = value.get("trial")
-    if kind != "session" and not is_id(trial):
+    if "trial" in _names(kind) and not is_id(trial):
         text = "an id is needed, lower-case letters, digits and dashes, at most 64"
         raise EventError(f"{kind}.trial: {text}, got {reprlib.repr(trial)}")
     try:
@@ -330,6 +354,12 @@ def from_json(value: Any) -> Event | None:
         raise EventError("; ".join(_message(kind, e) for e in error.errors()[:3])) from None
     except RecursionError:
         raise EventError(f"{kind}: nested too deeply") from None
+
+
+@cache
+def _names(kind: str) -> frozenset[str]:
+    """Return the names of the fields of one kind of event."""
+    return frozenset(f.name for f in fields(EVENTS[kind]))
 
 
 @cache

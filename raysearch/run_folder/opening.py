@@ -8,7 +8,7 @@ import reprlib
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
@@ -46,6 +46,8 @@ class _LaneFacts(_Strict):
     workers: Annotated[int, Field(ge=1, le=10**6)] = 1
     cpus: Annotated[float, Field(gt=0, le=10**6)] = 1
     gpus: Annotated[float, Field(ge=0, le=10**6)] | None = None
+    per_gpu: Annotated[int, Field(ge=1, le=10**6)] | Literal["auto"] | None = None
+    mps: bool = False
 
 
 class _Data(_Strict):

@@ -63,7 +63,7 @@ class RecordedFacts(_Facts):
     packages: dict[Text, Text | None] = {}
     machine: Facts = {}
     content: dict[Text, Text] = {}
-    lanes: dict[Text, float | None] = {}
+    lanes: dict[Text, float | Text | None] = {}
     sessions: tuple[SessionFacts, ...] = ()
     machines: dict[Text, Facts] = {}
     nodes: dict[Text, Facts] = {}

@@ -22,6 +22,7 @@ from .events import (
     ReportEvent,
     SamplerEvent,
     SessionEvent,
+    SharingEvent,
     SpentEvent,
     TaughtEvent,
     TrialEvent,
@@ -150,12 +151,14 @@ class Records:
         sessions: the sessions of the run in order.
         unfinished: trial id -> record of the trials that have not ended.
         notes: what was read but not understood or not used; each text once.
+        sharing: how many lanes shared each GPU in the end; None if that was never measured.
     """
 
     def __init__(self) -> None:
         self.trials: dict[str, Record] = {}
         self.sessions: list[Session] = []
         self.notes: list[str] = []
+        self.sharing: SharingEvent | None = None
         self.unfinished: dict[str, Record] = {}
         # Of each task, and of each of its phases (None: of all), what `of`, `ended` and `ranked`
         # return: a run asks for them with every trial, and they are kept instead of computed.
@@ -235,7 +238,7 @@ class Records:
         Raises:
             EventError: its trial was not begun, is begun twice, or has ended.
         """
-        if isinstance(event, SessionEvent):
+        if isinstance(event, SessionEvent | SharingEvent):
             return
         record = self.trials.get(event.trial)
         if isinstance(event, TrialEvent):
@@ -256,6 +259,9 @@ class Records:
         """
         if isinstance(event, SessionEvent):
             self.sessions.append(Session(at=event.at, elapsed=event.elapsed))
+            return
+        if isinstance(event, SharingEvent):
+            self.sharing = event
             return
         if isinstance(event, TrialEvent):
             values = {name: value for name, value in vars(event).items() if name != "trial"}

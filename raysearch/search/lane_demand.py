@@ -97,6 +97,7 @@ class LaneDemand:
             self._counted_at = -math.inf
             if self._count():
                 self.lanes = self._sized()
+                self._note_empty_devices()
                 return
             waited, wait = self._clock() - begin, self.wait or 0.0
             if waited >= wait:
@@ -106,6 +107,18 @@ class LaneDemand:
                 shown = self._clock()
                 self.note(f"waiting for nodes, {waited:.0f} of {wait:g} s: {self._shortage()}")
             self._sleep(min(RECOUNT / 5, wait - waited))
+
+    def _note_empty_devices(self) -> None:
+        """Say that some devices stay empty, as Ray fills one before it takes the next."""
+        each, count = self.lanes.per_gpu, self.limit()
+        if not isinstance(each, int):
+            return
+        devices = sum(int(node.get("GPU", 0)) for node in self.cluster.nodes())
+        if (used := math.ceil(count / each)) < devices:
+            self.note(
+                f"{count_lanes(count)}, {each} on a GPU, leave {devices - used} of {devices} GPUs"
+                " empty; a smaller --lanes-per-gpu uses more of them"
+            )
 
     def announce(self, trials: int) -> None:
         """Ask the autoscaler for the lanes that so many trials can use.

@@ -22,7 +22,7 @@ from .. import tasks
 from ..errors import InputError, RaysearchError
 from ..models import save_model
 from ..preflight import Lanes
-from ..preflight.resources import count_lanes
+from ..preflight.resources import AUTO, count_lanes, total
 from ..results import TensorBoardWriter
 from ..results.leaderboard import is_complete
 from ..run_folder import Journal, Record, dev_predictions
@@ -32,12 +32,16 @@ from ..storage import file_inside, folder_inside, write_atomically
 from ..study import Study
 from ..workers.broker_link import BrokerLink
 from ..workers.checkpoint_files import start_server
+from ..workers.device_memory import MemoryReader, TorchMemory
 from ..workers.lane import Lane
 from ..workers.messages import TrainedModel
-from ..workers.ray_internals import HEAD_NODE_RESOURCE, leaving_nodes
+from ..workers.mps import mps_daemon
+from ..workers.ray_internals import HEAD_NODE_RESOURCE
 from . import kept_weights
 from .data_preparation import BackgroundPreparation
 from .lane_demand import RECOUNT, LaneDemand
+from .lane_growth import LaneGrowth
+from .leaving_nodes import LeavingNodes
 from .new_run import RAY_ERROR
 from .provenance import add_facts
 from .ray_cluster import RayCluster, as_ctrl_c, cluster_nodes, on_first_ctrl_c
@@ -45,8 +49,6 @@ from .ray_watch import RayWatch, ray_failure
 from .trial_queue import QueueState, TrialQueue
 from .tune_adapter import TuneAdapter
 from .tune_hooks import AdapterCallback, AdapterScheduler, AdapterSearcher, AdapterStopper
-
-LEAVING_POLL = 2.0  # seconds between two looks at nodes that are about to leave
 
 
 class NullProgress:
@@ -80,7 +82,14 @@ class Session:
         watch: shows progress, see NullProgress.
         ray_watch: notices the death of Ray's processes on this node.
         wait: seconds to wait for the nodes of a first lane; None on a cluster of this machine.
+
+    Attributes:
+        device_memory: reads the memory of a worker's device, where lanes share devices.
+        growth: how many lanes share each device, where that is measured.
     """
+
+    device_memory: MemoryReader = TorchMemory()
+    growth: LaneGrowth | None = None
 
     def __init__(
         self,
@@ -98,14 +107,23 @@ class Session:
         self.folder, self.study, self.data = folder, study, data
         self.journal, self.lanes = journal, lanes
         self.queue = TrialQueue(study, journal, content, devices=lanes.workers)
-        self.demand = LaneDemand(lanes, RayCluster(), wait, lambda line: self.view.note(line))
-        self._announced_at = self._leaving_at = -math.inf
-        self._leaving: set[str] = set()  # ids of nodes that are about to leave
-        self.view = (watch or NullProgress)(self.queue, self.demand.limit)
+        self.demand = LaneDemand(lanes, RayCluster(), wait, self._note)
+        self._announced_at, self._leaving = -math.inf, LeavingNodes(self._note)
+        if lanes.per_gpu == AUTO:
+            cluster = total(self.demand.cluster.nodes())
+            self.growth = LaneGrowth(lanes, cluster, journal, self.queue.clock, self._note)
+        self.view = (watch or NullProgress)(self.queue, self.limit)
         self.curves = TensorBoardWriter(folder, study)
         for text in journal.notes:
             self.view.note(text)
         self._remove_leftovers()
+
+    def limit(self) -> int:
+        """Return how many lanes there may be now."""
+        return self.growth.limit() if self.growth else self.demand.limit()
+
+    def _note(self, line: str) -> None:
+        self.view.note(line)
 
     def _remove_leftovers(self) -> None:
         """Remove the weights that an earlier session has left and that are not needed."""
@@ -134,13 +152,16 @@ class Session:
             self.queue,
             broker,
             self.preparation,
-            self.demand.limit,
+            self.limit,
             self._on_change,
             self._keep_model,
             lambda: self._on_time(adapter),
             self.view.note,
+            *([self.growth.observe] if self.growth else []),
         )
         self._broker = broker
+        if self.growth:
+            self.growth.place(broker)
         self._recorded: dict[str, dict[str, Any]] = {}
         self._recorded_lanes: set[tuple[str, int | None]] = set()
         with tempfile.TemporaryDirectory(prefix="raysearch-") as scratch:
@@ -174,7 +195,7 @@ class Session:
                 raise self.preparation.error
 
         self.demand.wait_for_lane(self.queue.unfinished, check)
-        text = f"starting {count_lanes(self.demand.limit())}"
+        text = f"starting {count_lanes(self.limit())}"
         self.view.note(f"{text}; the first trials begin when they are up")
 
     def _on_time(self, adapter: TuneAdapter) -> None:
@@ -182,13 +203,16 @@ class Session:
         if self.ray_watch.error:
             raise self.ray_watch.error
         self.view.refresh()
-        if self.demand.wait is None:
-            return
-        self._warn_leaving_nodes()
-        if time.monotonic() - self._announced_at < RECOUNT:
+        if self.growth:
+            self.growth.look(self._broker)
+        is_cluster = self.demand.wait is not None
+        if is_cluster:
+            self._leaving.look(self._broker)
+        if not (is_cluster or self.growth) or time.monotonic() - self._announced_at < RECOUNT:
             return
         self._announced_at = time.monotonic()
-        self.demand.announce(self._wanted_lanes())
+        if is_cluster:
+            self.demand.announce(self._wanted_lanes())
         adapter.fit_lanes()
 
     def _wanted_lanes(self) -> int:
@@ -200,19 +224,6 @@ class Session:
         training = {attempt.trial for attempt in self._broker.running_attempts()}
         all_train = not self.queue.remaining and self.queue.live <= training
         return 0 if all_train else self.queue.unfinished
-
-    def _warn_leaving_nodes(self) -> None:
-        """Let trials be checkpointed on nodes that are about to leave; the log names the nodes."""
-        if time.monotonic() - self._leaving_at < LEAVING_POLL:
-            return
-        self._leaving_at, nodes = time.monotonic(), leaving_nodes()
-        for node in nodes.keys() - self._leaving:
-            host = cluster_nodes().get(node, {}).get("host", node)
-            seconds = f" in {nodes[node] - time.time():.0f} s" if nodes[node] else ""
-            self.view.note(f"{host} leaves the cluster{seconds}; its trials are checkpointed")
-        if nodes or self._leaving:
-            self._broker.warn_nodes(set(nodes))
-        self._leaving = set(nodes)
 
     def _ray_failure(self, error: Exception) -> RaysearchError:
         """Return the error to raise when Ray itself failed; its traceback is kept in a file."""
@@ -226,11 +237,20 @@ class Session:
         return ray_failure(self.folder, f"Ray failed, {details}")
 
     def _tune(self, adapter: TuneAdapter, broker: Any, scratch: str) -> None:
+        """Run Tune to its end, with NVIDIA's MPS if it is asked for."""
+        with mps_daemon(Path(scratch), self._note, self.lanes.mps) as environment:
+            workers = self._workers(scratch)
+            workers["environment"] |= environment
+            self._tuner(adapter, broker, scratch, workers).fit()
+
+    def _tuner(
+        self, adapter: TuneAdapter, broker: Any, scratch: str, workers: dict[str, Any]
+    ) -> tune.Tuner:
         trainable = tune.with_resources(
-            tune.with_parameters(Lane, broker=broker, workers=self._workers(scratch)),
+            tune.with_parameters(Lane, broker=broker, workers=workers),
             tune.PlacementGroupFactory([{HEAD_NODE_RESOURCE: 0.001}]),
         )
-        tune.Tuner(
+        return tune.Tuner(
             trainable,
             tune_config=tune.TuneConfig(
                 search_alg=AdapterSearcher(adapter),
@@ -248,7 +268,7 @@ class Session:
                 failure_config=tune.FailureConfig(max_failures=0),
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             ),
-        ).fit()
+        )
 
     def _workers(self, scratch: str) -> dict[str, Any]:
         """Return how lanes set up their workers, see `Lane.setup`."""
@@ -268,6 +288,7 @@ class Session:
                 "checkpoints": self._checkpoints(),
                 "checkpoint_interval": self.study.search.checkpoint_every,
                 "threads": threads,
+                "device_memory": self.device_memory if self.growth else None,
             },
         }
 

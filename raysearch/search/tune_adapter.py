@@ -47,6 +47,7 @@ class TuneAdapter:
         on_model: called with a record and its trained model before its end is written.
         on_time: called between Tune's steps.
         on_note: called with a line for the log.
+        on_progress: called with the progress of running attempts, and their records.
 
     Attributes:
         running: Tune's trial id -> record; None for a lane without a trial.
@@ -64,10 +65,11 @@ class TuneAdapter:
         on_model: Callable[[Record, TrainedModel], None],
         on_time: Callable[[], None],
         on_note: Callable[[str], None] = lambda line: None,
+        on_progress: Callable[[AttemptProgress, Record], None] = lambda progress, record: None,
     ) -> None:
         self.queue, self.broker, self.preparation, self.lanes = queue, broker, preparation, lanes
         self.on_change, self.on_model, self.on_time = on_change, on_model, on_time
-        self.on_note = on_note
+        self.on_note, self.on_progress = on_note, on_progress
         self._noted: dict[str, str] = {}  # trial -> what the log has said of its attempts
         self.error: Exception | None = None
         self.interrupted = threading.Event()
@@ -212,8 +214,7 @@ class TuneAdapter:
         record = self.running.pop(tune_id, None)
         self._dead_lanes.update(self.broker.forget_dead_lanes(record.id if record else None))
         self._free_dead_lanes()
-        if record is not None and record.id in self._displaced:
-            self._displaced.discard(record.id)
+        if record is not None and self._is_excused(record.id):
             self._requeue_excused(record)
             self.on_change(record)
             return
@@ -229,6 +230,13 @@ class TuneAdapter:
         else:
             self.queue.requeue(record)
         self.on_change(record)
+
+    def _is_excused(self, trial: str) -> bool:
+        """Return whether a lane has ended by no fault of its trial: without a node, or given up."""
+        if trial in self._displaced:
+            self._displaced.discard(trial)
+            return True
+        return self.broker.pop_given_up(trial)
 
     def on_lane_error(self, reason: str) -> None:
         """End the run if lanes die one after another without beginning an attempt.
@@ -289,6 +297,7 @@ class TuneAdapter:
         record = self.queue.journal.trials.get(progress.trial)
         if record is None or record.is_over:
             return
+        self.on_progress(progress, record)
         journal, clock, attempt = self.queue.journal, self.queue.clock, progress.attempt
         if attempt > record.attempts:
             begun = AttemptEvent(

@@ -36,10 +36,11 @@ class MicroBatchLimit:
 
     Attributes:
         limit: in padded tokens.
+        lowered: how often memory has run out.
     """
 
     def __init__(self, limit: int = LIMITS["cuda"]) -> None:
-        self.limit = limit
+        self.limit, self.lowered = limit, 0
 
 
 class GradientAccumulator:
@@ -163,6 +164,7 @@ class GradientAccumulator:
             raise MemoryError(f"one example of {longest} tokens does not fit in memory")
         sizes = [len(rows) * int(lengths[rows].max()) for rows in micro_batches if len(rows) > 1]
         self.memory.limit = max(sizes) // 2
+        self.memory.lowered += 1
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
 

@@ -11,30 +11,31 @@ from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
-from ray import ObjectRef
-
+from .lane_places import LanePlaces, leaving_lanes, share_of
 from .lane_state import LaneState
-from .machine import Facts
 from .memory_kills import OUT_OF_MEMORY
 from .messages import (
     AttemptProgress,
     Decision,
     Interrupted,
     LaneEvent,
+    LaneGivenUp,
     LaneLost,
     NodeLost,
     Phase,
     TrialEnd,
     TrialRequest,
+    Usage,
     WorkerHung,
     WorkerMessage,
     WorkersReleased,
 )
+from .shared_values import SharedValues
 
 POLL = 1.0  # seconds between two checks of a silent worker
 
 
-class TrialBroker:
+class TrialBroker(SharedValues):
     """The actor between Tune's lane actors, which bring requests, and Train's workers.
 
     Args:
@@ -44,19 +45,17 @@ class TrialBroker:
     """
 
     def __init__(self, hang: float | None, poll: float = POLL) -> None:
+        super().__init__()
         self._hang, self._poll = hang, poll
         # Another one in each process: how the driver notices that the actor was started again.
         self._process = uuid.uuid4().hex
         self._begun = asyncio.Event()
         self._lanes: dict[str, LaneState] = {}
-        self._data: dict[str, dict[str, Any]] = {}
-        self._data_published = asyncio.Event()
-        self._models: dict[str, list[ObjectRef[Any]]] = {}
-        self._teachers: dict[str, list[ObjectRef[Any]]] = {}
         self._registered = 0
-        self._facts: dict[str, dict[str, Any]] = {"machines": {}, "parameters": {}}
         self._leaving: frozenset[str] = frozenset()  # ids of nodes that are about to leave
         self._interrupted = False
+        self._places: LanePlaces | None = None  # where lanes share devices in a measured number
+        self._given_up: set[str] = set()  # trials that such lanes did not take
 
     async def answer(self, method: str, *values: Any) -> tuple[str, int, Any]:
         """Answer a call of the driver.
@@ -69,36 +68,41 @@ class TrialBroker:
         value = await value if asyncio.iscoroutine(value) else value
         return self._process, self._registered, value
 
-    def begin(self, first: int, data: dict[str, Any], teachers: dict[str, Any]) -> None:
+    def begin(
+        self,
+        first: int,
+        data: dict[str, Any],
+        teachers: dict[str, Any],
+        places: LanePlaces | None = None,
+    ) -> None:
         """Take what the driver has published; lanes may register from now on.
 
         Args:
             first: number of the first lane that registers.
             data: task -> see `publish_data`.
             teachers: see `publish_teachers`.
+            places: see `set_places`.
         """
         self._registered, self._data, self._teachers = first - 1, dict(data), teachers
+        self._places = places
         self._data_published.set()
         self._begun.set()
 
-    def publish_data(self, task: str, data: dict[str, Any]) -> None:
-        """Publish what workers need for a task: object references."""
-        self._data[task] = data
-        self._data_published.set()
-
-    async def get_data(self, task: str) -> dict[str, Any]:
-        """Return what was published for a task; wait until it is."""
-        while task not in self._data:
-            self._data_published.clear()
-            await self._data_published.wait()
-        return self._data[task]
-
     # Called by Tune's lane actors.
 
-    async def admit_lane(self, lane: str, request: TrialRequest, actor: str) -> int:
-        """Register a lane, see `register_lane`, once the driver has said `begin`."""
+    async def admit_lane(
+        self, lane: str, request: TrialRequest, actor: str
+    ) -> tuple[int, float | None]:
+        """Register a lane, see `register_lane`, once the driver has said `begin`.
+
+        Returns:
+            Its number, and the part of a device that its worker asks for; None if the lanes have
+            none that differ.
+        """
         await self._begun.wait()
-        return self.register_lane(lane, request, actor)
+        number = self.register_lane(lane, request, actor)
+        level = self._lanes[lane].level
+        return number, share_of(level) if level else None
 
     def register_lane(self, lane: str, request: TrialRequest, actor: str) -> int:
         """Register a lane that is about to start its workers for a first trial.
@@ -112,7 +116,10 @@ class TrialBroker:
             The number of the lane, from 1.
         """
         self._registered += 1
-        self._lanes[lane] = LaneState(number=self._registered, request=request, actor=actor)
+        level = self._places.free_level(self._lanes.values()) if self._places else 0
+        self._lanes[lane] = LaneState(
+            number=self._registered, request=request, actor=actor, level=level
+        )
         return self._registered
 
     async def next_event(self, lane: str, request: TrialRequest | None) -> LaneEvent:
@@ -125,7 +132,8 @@ class TrialBroker:
         Returns:
             What the worker reports next; a WorkerHung if it shows no sign of life for too long; a
             LaneLost if a process of the broker that has died knew the lane; a WorkersReleased if
-            the lane has no workers any more, see `fit_lanes`; Interrupted if the run is.
+            the lane has no workers any more, see `fit_lanes`; a LaneGivenUp if it takes no more
+            trials, see `set_places`; Interrupted if the run is.
             The time in which a task's data is prepared does not count.
         """
         if self._interrupted:
@@ -134,6 +142,11 @@ class TrialBroker:
             return LaneLost()
         if state.closed:
             return WorkersReleased()
+        if request is not None and self._places and state.level > self._places.levels:
+            del self._lanes[lane]
+            state.close()
+            self._given_up.add(request.trial)
+            return LaneGivenUp()
         if request is not None:
             state.resolve_report(Decision.STOP)
             state.serial += 1
@@ -268,6 +281,12 @@ class TrialBroker:
         leaves = self._leaving.intersection(state.progress.nodes)
         return Decision.SAVE if leaves else Decision.CONTINUE
 
+    def record_usage(self, lane: str, serial: int, usage: Usage) -> None:
+        """Record what a worker has measured; it stands in the attempt's progress."""
+        state = self._state_of(lane, serial)
+        if state is not None and state.progress is not None:
+            state.progress = replace(state.progress, usage=usage)
+
     async def report(self, lane: str, serial: int, message: WorkerMessage) -> Decision:
         """Pass a message on and wait for the decision on it; an end needs no decision.
 
@@ -287,19 +306,7 @@ class TrialBroker:
         state.pending_report = asyncio.get_running_loop().create_future()
         return await state.pending_report
 
-    def record_machine(self, node: str, facts: Facts) -> None:
-        """Record what the node of a worker is; any worker of a lane may call it."""
-        self._facts["machines"][node] = facts
-
-    def record_parameters(self, task: str, total: int, trained: int) -> None:
-        """Record how many parameters the model of a task has."""
-        self._facts["parameters"][task] = {"total": total, "trained": trained}
-
     # Called by the driver.
-
-    def recorded_facts(self) -> dict[str, dict[str, Any]]:
-        """Return what workers recorded: `machines`, node -> facts, and `parameters` by task."""
-        return self._facts
 
     def running_attempts(self) -> list[AttemptProgress]:
         """Return the progress of the running attempts."""
@@ -307,25 +314,23 @@ class TrialBroker:
             state.progress for state in self._lanes.values() if state.request and state.progress
         ]
 
-    def put_model(self, trial: str, model: list[ObjectRef[Any]]) -> None:
-        """Keep the dev predictions and the weights of an ended trial until the driver asks."""
-        self._models[trial] = model
-
-    def pop_model(self, trial: str) -> list[ObjectRef[Any]] | None:
-        """Return what a trial left and forget it; None if it left nothing."""
-        return self._models.pop(trial, None)
-
-    def publish_teachers(self, teachers: dict[str, list[ObjectRef[Any]]]) -> None:
-        """Publish the weights of these teachers, and of no others."""
-        self._teachers = teachers
-
-    def get_teacher(self, identity: str) -> list[ObjectRef[Any]]:
-        """Return the weights of a teacher, which are published before a request names it."""
-        return self._teachers[identity]
-
     def warn_nodes(self, nodes: Collection[str]) -> None:
         """Let workers on these nodes, and on no others, write checkpoints: they are to leave."""
         self._leaving = frozenset(nodes)
+
+    def set_places(self, places: LanePlaces) -> int:
+        """Let so many lanes share each device; return how many there are that are too many.
+
+        Those end with their trials: the next one that they get goes to another lane.
+        """
+        self._places = places
+        return sum(s.level > places.levels and not s.closed for s in self._lanes.values())
+
+    def pop_given_up(self, trial: str) -> bool:
+        """Return whether a trial was not taken as its lane is one too many; forget it."""
+        given_up = trial in self._given_up
+        self._given_up.discard(trial)
+        return given_up
 
     def interrupt(self) -> None:
         """Let all workers leave, and lanes return at once from what they wait for."""
@@ -351,19 +356,11 @@ class TrialBroker:
         Returns:
             The ids of the trials that other lanes can run.
         """
-        idle, lost = [], []
-        for state in self._lanes.values():
-            trial = state.request.trial if state.request else ""
-            if trial not in running:
-                idle += [] if state.closed else [state]
-            elif state.number in waiting:
-                lost.append((state, trial))
-        idle.sort(key=lambda state: state.number in waiting)  # those are the first to be released
-        ready = sum(state.number not in waiting for state in idle)
-        lost = lost[: max(0, surplus, ready - remaining)]
+        states = self._lanes.values()
+        lost, released = leaving_lanes(states, running, remaining, waiting, surplus)
         for state, _ in lost:
             state.events.put_nowait(NodeLost())
-        for state in idle[max(0, remaining) + len(lost) :]:
+        for state in released:
             state.close()
         return [trial for _, trial in lost]
 

@@ -14,6 +14,7 @@ from ray.exceptions import RayActorError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from .broker import TrialBroker
+from .lane_places import LanePlaces
 from .messages import AttemptProgress, TrainedModel
 from .ray_internals import dead_actors, worker_group_lanes
 
@@ -53,6 +54,7 @@ class BrokerLink:
         self.first, self._highest = 1, 0
         self._data: dict[str, dict[str, Any]] = {}
         self._teachers: dict[str, Any] = {}
+        self._places: LanePlaces | None = None
         self._process: str | None = None
         self._closed = False
         self._lock = threading.RLock()  # data is published from the preparation's thread
@@ -68,6 +70,18 @@ class BrokerLink:
         with self._lock:
             self._teachers = dict(teachers)
         self._call("publish_teachers", teachers)
+
+    def set_places(self, places: LanePlaces) -> int:
+        """Let so many lanes share each device, see `TrialBroker.set_places`."""
+        with self._lock:
+            self._places = places
+        too_many: int = self._call("set_places", places)
+        return too_many
+
+    def pop_given_up(self, trial: str) -> bool:
+        """Return whether a lane that is one too many did not take a trial."""
+        given_up: bool = self._call("pop_given_up", trial)
+        return given_up
 
     def running_attempts(self) -> list[AttemptProgress]:
         """Return the progress of the running attempts."""
@@ -152,7 +166,8 @@ class BrokerLink:
         if has_restarted:
             self._highest = max(self._highest, *worker_group_lanes(), 0)
             self.first = self._highest + 1
-        ray.get(self.actor.begin.remote(self.first, self._data, self._teachers))
+        known = self._data, self._teachers, self._places
+        ray.get(self.actor.begin.remote(self.first, *known))
         self._process = process
         if has_restarted:
             self._on_restart()

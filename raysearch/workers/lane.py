@@ -19,6 +19,7 @@ from ray.train.v2.api.config import CheckpointConfig, FailureConfig, RunConfig, 
 
 from .messages import (
     LaneEvent,
+    LaneGivenUp,
     LaneIdle,
     LaneLost,
     NodeLost,
@@ -56,6 +57,7 @@ class Lane(tune.Trainable):
         self.idle = self.request is None
         self.thread: threading.Thread | None = None
         self.failure: BaseException | None = None
+        self.number = 0
 
     def step(self) -> dict[str, Any]:
         """Return the next event of the trial: a report, or its end.
@@ -75,6 +77,8 @@ class Lane(tune.Trainable):
             event = LaneLost()
         if isinstance(event, NodeLost):
             raise RuntimeError(f"the node of {self.name} has left the cluster")
+        if isinstance(event, LaneGivenUp):
+            raise RuntimeError(f"{self.name} is one too many on its device")
         if isinstance(event, WorkerHung):
             raise RuntimeError(f"no sign of life from {self.name} for {event.seconds:.0f} s")
         if isinstance(event, LaneLost):
@@ -126,15 +130,21 @@ class Lane(tune.Trainable):
         """Register the lane and start its workers, in a thread that ends with them."""
         self.name = f"lane-{uuid.uuid4().hex[:8]}"  # new, as Train resumes a run of the same name
         actor = ray.get_runtime_context().get_actor_id()
-        self.number: int = ray.get(self.broker.admit_lane.remote(self.name, self.request, actor))
+        admitted = self.broker.admit_lane.remote(self.name, self.request, actor)
+        self.number, share = ray.get(admitted)
+        resources = self.workers["resources"] | ({} if share is None else {"GPU": share})
         trainer = LaneTrainer(
             worker_loop,
             train_loop_config={"broker": self.broker, "lane": self.name, **self.workers["loop"]},
-            torch_config=TorchConfig(timeout_s=COLLECTIVE_TIMEOUT),
+            # A single worker has nothing to send: NCCL would take memory of its GPU.
+            torch_config=TorchConfig(
+                backend="gloo" if self.workers["count"] == 1 else None,
+                timeout_s=COLLECTIVE_TIMEOUT,
+            ),
             scaling_config=ScalingConfig(
                 num_workers=self.workers["count"],
-                use_gpu=self.workers["resources"].get("GPU", 0) > 0,
-                resources_per_worker={**self.workers["resources"], LANE_TAG: self.number},
+                use_gpu=resources.get("GPU", 0) > 0,
+                resources_per_worker={**resources, LANE_TAG: self.number},
                 placement_strategy="PACK",
             ),
             run_config=RunConfig(

@@ -32,6 +32,7 @@ class LaneState:
         measured: phases that `slowest` describes: steps, and what has come to its end once.
         number: of the lane, from 1; it marks the placement groups of the lane's workers.
         actor: id of Tune's lane actor.
+        level: which lane it is on its device, from 1; 0 if lanes have no levels, see `LanePlaces`.
         attempts: how many attempts have begun in the lane.
         memory_kills: node -> processes that were killed there for lack of memory before the
             lane's present workers came up.
@@ -51,6 +52,7 @@ class LaneState:
     measured: set[Phase] = field(default_factory=set)
     number: int = 0
     actor: str = ""
+    level: int = 0
     attempts: int = 0
     memory_kills: dict[str, int] = field(default_factory=dict)
     death: str = ""

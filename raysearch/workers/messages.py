@@ -80,6 +80,42 @@ class TrialRequest:
 
 
 @dataclass(frozen=True, kw_only=True)
+class DeviceMemory:
+    """The memory of the device of a lane, in bytes.
+
+    Attributes:
+        device: the name of the device, as `machine.device_name` gives it.
+        free: what no process has.
+        reserved: what the worker's tensors and their cache hold, without its context.
+        peak: the most that they have held.
+    """
+
+    device: str
+    free: int
+    reserved: int
+    peak: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Usage:
+    """What an attempt has trained, and what its worker takes.
+
+    Attributes:
+        tokens: that the attempt has trained on, without padding.
+        seconds: of training steps, evaluations left out.
+        evaluated: whether the worker has evaluated any model.
+        ran_out: how often the worker has run out of memory since it came up.
+        memory: of its device; None if it cannot be read.
+    """
+
+    tokens: int
+    seconds: float
+    evaluated: bool = False
+    ran_out: int = 0
+    memory: DeviceMemory | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class AttemptProgress:
     """What is known of a running attempt.
 
@@ -96,6 +132,7 @@ class AttemptProgress:
         device: what it is trained on, for example "cpu".
         nodes: ids of the nodes that the lane's workers are on.
         note: what the log is to say of the attempt.
+        usage: what was measured with the last sign of life; None if nothing is.
     """
 
     trial: str
@@ -110,6 +147,7 @@ class AttemptProgress:
     device: str | None = None
     nodes: tuple[str, ...] = ()
     note: str = ""
+    usage: Usage | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,6 +213,11 @@ class WorkersReleased:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LaneGivenUp:
+    """The news that a lane is one too many on its device; its next trial goes to another."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class NodeLost:
     """The news that a lane's node has left the cluster, which holds fewer lanes now."""
 
@@ -200,5 +243,12 @@ class TrainedModel:
 
 WorkerMessage = TrialReport | TrialEnd
 LaneEvent = (
-    WorkerMessage | WorkerHung | LaneLost | LaneIdle | WorkersReleased | NodeLost | Interrupted
+    WorkerMessage
+    | WorkerHung
+    | LaneLost
+    | LaneIdle
+    | LaneGivenUp
+    | WorkersReleased
+    | NodeLost
+    | Interrupted
 )

@@ -7,30 +7,28 @@ of a lane do the same steps together; only the one of rank 0 talks to the broker
 import math
 import socket
 import time
-import traceback
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from functools import reduce
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import ray
 import torch
 
 from .. import tasks
-from ..data.dataset import EncodedDataset
 from ..data.training_set import as_training_set
 from ..errors import InputError
 from ..models import ReusableModel
 from ..models.pruned_embedding import count_parameters
 from ..models.reusable import export_weights
 from ..recipes import RECIPES, Hyperparameters
-from ..run_folder.events import Plan
 from ..run_folder.outcomes import has_model
 from ..run_folder.report import Report
 from ..training import DistributedContext, Job, MicroBatchLimit, Trainer, make_schedule
 from ..training.gradient_accumulation import LIMITS
 from .checkpoint_files import CheckpointFiles, read_checkpoint, reason
+from .device_memory import MemoryReader, UsageMeter
 from .machine import device_name, worker_facts
 from .memory_kills import memory_kills
 from .messages import (
@@ -43,6 +41,7 @@ from .messages import (
     WorkerMessage,
 )
 from .remote_text import open_split
+from .trial_setup import plan_of, scored_splits, traceback_text
 
 HEARTBEAT = 1.0  # seconds between signs of life
 HURRY = 4  # a worker that is to leave trains so many times as long as a checkpoint takes
@@ -61,6 +60,8 @@ class Worker:
         recipe: name of the study's recipe.
         checkpoints: the checkpoints of long trials.
         checkpoint_interval: seconds between checkpoints.
+        device_memory: reads the device's memory, which is sent to the broker with what the lane
+            trains; None if nobody asks for it.
     """
 
     def __init__(
@@ -71,12 +72,14 @@ class Worker:
         recipe: str,
         checkpoints: CheckpointFiles,
         checkpoint_interval: float,
+        device_memory: MemoryReader | None = None,
     ) -> None:
         self.broker, self.lane = broker, lane
         self.recipe = RECIPES[recipe]
         self.world = DistributedContext.current()
         self.model = ReusableModel(_device())
         self.memory = MicroBatchLimit(LIMITS.get(self.model.device.type, LIMITS["cuda"]))
+        self._meter = device_memory and UsageMeter(device_memory, self.model.device)
         self.checkpoints, self.checkpoint_interval = checkpoints, checkpoint_interval
         self.reports: list[Report] = []  # of the running trial
         self._last_serial = 0
@@ -113,7 +116,7 @@ class Worker:
             except (LaneGone, ray.exceptions.RayError, SystemExit):
                 raise
             except Exception as error:
-                self._report(request, TrialEnd(status="failed", error=_traceback_text(error)))
+                self._report(request, TrialEnd(status="failed", error=traceback_text(error)))
                 if self.world.size > 1:
                     raise  # the others wait in a collective: Train starts the group anew
 
@@ -128,6 +131,8 @@ class Worker:
         trainer = self._prepare(request)
         for report in trainer:
             self.reports.append(report)
+            if self._meter:
+                self._meter.evaluated = True
             message = TrialReport(report=report, attempt=request.attempt)
             if self._report(request, message) is Decision.STOP:
                 return
@@ -162,8 +167,8 @@ class Worker:
             schedule=make_schedule(hyper, len(train), request.rungs),
             seed=request.seed,
             train=train,
-            dev=_scored_splits(data["dev"], hyper),
-            searched=_scored_splits(data["searched"], hyper),
+            dev=scored_splits(data["dev"], hyper),
+            searched=scored_splits(data["searched"], hyper),
             selector=request.selector,
             select=request.select,
             keep_best=request.keep_weights and request.select == "best" and self.world.rank == 0,
@@ -175,7 +180,7 @@ class Worker:
         progress = AttemptProgress(
             trial=request.trial,
             attempt=request.attempt,
-            plan=_plan_of(job),
+            plan=plan_of(job),
             from_step=trainer.step,
             seconds=trainer.seconds,
             spent_before=trainer.seconds_before,
@@ -184,6 +189,8 @@ class Worker:
             nodes=self._nodes,
             note=self._note,
         )
+        if self._meter:
+            self._meter.begin(trainer.tokens)
         if self.world.rank == 0:
             self._call_broker("attempt_started", request.serial, progress)
 
@@ -268,6 +275,8 @@ class Worker:
             return
         due = trainer.step > trainer.evaluated and trainer.step in trainer.job.schedule.evaluations
         phase = Phase.EVALUATING if due else Phase.TRAINING
+        if self._meter:
+            self._meter.step(trainer.tokens, trains=not due)
         silent = time.monotonic() - self._last_heartbeat
         if silent < HEARTBEAT and phase is self._phase and not self._is_checkpoint_due(trainer):
             return
@@ -298,6 +307,9 @@ class Worker:
             if self._leaves_soon and not before:
                 self._last_checkpoint = -math.inf
         self._last_heartbeat, self._phase = time.monotonic(), phase
+        if self._meter:
+            usage = self._meter.usage(self.memory.lowered)
+            self.broker.record_usage.remote(self.lane, request.serial, usage)
         self._heartbeat = self.broker.heartbeat.remote(
             self.lane, request.serial, trainer.seconds, trainer.step, phase
         )
@@ -367,34 +379,3 @@ def _device() -> torch.device:
     import ray.train.torch
 
     return ray.train.torch.get_device()
-
-
-def _scored_splits(splits: dict[str, Any], hyper: Hyperparameters) -> dict[str, EncodedDataset]:
-    """Return splits as they are scored.
-
-    Of a text these are MaskedBlocks, which evaluation uses like an EncodedDataset.
-    """
-    return {n: cast(EncodedDataset, as_training_set(split, hyper)) for n, split in splits.items()}
-
-
-def _plan_of(job: Job) -> Plan:
-    """Return a job's schedule as a journal stores it: JSON has only texts as keys."""
-    schedule = job.schedule
-    searched: dict[str, int] | None = None
-    held_out: dict[str, int] | None = None
-    if job.searched:  # an example with several rows, such as windows, counts once
-        searched = {name: len(set(split.ids())) for name, split in job.searched.items()}
-        held_out = {name: len(set(split.ids())) for name, split in job.dev.items()}
-    return Plan(
-        steps=schedule.steps,
-        warmup=schedule.warmup,
-        per_epoch=schedule.per_epoch,
-        evaluations=schedule.evaluations,
-        rungs={str(fraction): step for fraction, step in schedule.rungs.items()},
-        searched=searched,
-        held_out=held_out,
-    )
-
-
-def _traceback_text(error: BaseException) -> str:
-    return "".join(traceback.format_exception(error)).strip()

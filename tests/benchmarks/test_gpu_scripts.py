@@ -5,7 +5,7 @@ import importlib.util
 import re
 import subprocess
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from types import SimpleNamespace
 
 import numpy as np
@@ -18,7 +18,9 @@ SCRIPTS = (
     "gpu",
     "gpu_cases",
     "gpu_extras",
+    "gpu_graphs",
     "gpu_lanes",
+    "gpu_unpadded",
     "length_mixes",
     "step_loops",
     "study_runs",
@@ -77,6 +79,8 @@ def test_the_table_is_printed_without_ray_and_what_it_imports():
     assert "lengths of RACE: the quantiles in length_mixes.py" in done.stdout
     assert re.search(r"Largest difference from tf32: fp16 [\d.]+ %, bf16 [\d.]+ %", done.stdout)
     assert "halved when memory runs out: needs a GPU" in done.stdout
+    assert "One CUDA graph for each padded length: needs a GPU." in done.stdout
+    assert re.search(r"without padding: \d+ instead of \d+ tokens; .*; times need", done.stdout)
 
 
 def test_rows_for_which_no_time_is_left_are_named_and_nothing_is_built(scripts, capsys):
@@ -200,6 +204,60 @@ def test_the_floor_counts_what_a_step_multiplies(scripts):
         counted.append(counter.get_total_flops())
     step = np.mean(counted) * case.hyper["BSZ"]
     assert scripts.gpu_cases.work_of(case).flop == pytest.approx(step, rel=0.1)
+
+
+@pytest.mark.parametrize("mix", ["MRPC", "RACE", "SQuAD"])
+def test_the_steps_that_are_captured_are_those_of_the_product(scripts, mix):
+    """Without dropout; only the capture itself needs a GPU."""
+    graphs, case = scripts.gpu_graphs, small_case(scripts, mix=mix)
+    settings = {**graphs.STILL, "LR": 1e-2}
+    wanted = graphs.product_losses(case, 6, **settings)
+    steps = graphs.StaticSteps(case, **settings)
+    found = steps.losses(6, graphed=False)
+    np.testing.assert_allclose(found, wanted, rtol=1e-4)
+    assert np.ptp(wanted) > 1e-2  # the weights changed
+    assert len(steps._batches) > 1  # several lengths, which share the weights
+
+
+def test_what_a_capture_does_to_the_weights_is_undone(scripts, monkeypatch):
+    """With a toy in the place of CUDA: a capture runs the step, and a graph replays it."""
+    graphs, case = scripts.gpu_graphs, small_case(scripts)
+    steps = graphs.StaticSteps(case, **graphs.STILL)
+    plain = steps.losses(5, graphed=False)
+
+    class ToyGraph:
+        def replay(self):
+            self.run()
+
+    @contextmanager
+    def capturing(graph, pool):
+        length = max(set(again._batches) - set(again._graphs))
+        graph.run = lambda: again._compute(length)
+        yield
+
+    stream = SimpleNamespace(wait_stream=lambda other: None)
+    toy = SimpleNamespace(CUDAGraph=ToyGraph, graph=capturing, graph_pool_handle=lambda: None,
+                          Stream=lambda: stream, current_stream=lambda: stream,
+                          stream=lambda _: nullcontext())  # fmt: skip
+    again = graphs.StaticSteps(case, **graphs.STILL)
+    monkeypatch.setattr(graphs.torch, "cuda", toy)
+    found = again.losses(5, graphed=True)
+    assert set(again._graphs) == set(again._batches)
+    np.testing.assert_allclose(found, plain, rtol=2e-5)
+
+
+def test_sequences_in_one_row_give_what_they_give_padded(scripts):
+    pair = scripts.gpu_unpadded.PackedPair(small_case(scripts))
+    assert pair.tokens < pair.padded
+    logits, gradient = pair.differences()
+    assert max(logits, gradient) < 1e-4
+
+
+def test_a_row_whose_tokens_see_other_sequences_gives_something_else(scripts):
+    """So the test above would find a mask that is wrong."""
+    pair = scripts.gpu_unpadded.PackedPair(small_case(scripts))
+    pair.packed["attention_mask"] = torch.ones_like(pair.packed["attention_mask"])
+    assert max(pair.differences()) > 1e-3
 
 
 def test_less_memory_halves_the_micro_batches_and_leaves_the_gradient(scripts, monkeypatch):

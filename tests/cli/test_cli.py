@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from raysearch.cli.commands import app
 from raysearch.errors import InputError, Problem, note_source
+from raysearch.preflight import Lanes
 
 HERE = ROOT
 STUDIES = sorted(map(str, (HERE / "search_spaces").glob("*.yaml")))
@@ -77,6 +78,15 @@ WRONG = {
     "no data to run on": (["run", AMOS, "--tasks", "glue/rte", "--model", "scratch"], "data"),
     "no study to run": (["run", "none.yaml"], "no such file"),
     "more lanes than cores": (["run", QUICKSTART, "--lanes", "4000"], "4000 lanes of"),
+    "shared GPUs where there is none": (
+        ["run", QUICKSTART, "--lanes-per-gpu", "auto"],
+        "there is no GPU here",
+    ),
+    "lanes on a GPU that are no number": (
+        ["run", QUICKSTART, "--lanes-per-gpu", "many"],
+        "a number or auto is needed",
+    ),
+    "MPS for lanes that share nothing": (["run", QUICKSTART, "--mps"], "for lanes that share a"),
     "a lane too large": (["run", QUICKSTART, "--workers-per-lane", "4000"], "a lane needs"),
     "storage that is a file": (["run", QUICKSTART, "--storage", QUICKSTART], "is no folder"),
     "no trials": (["run", QUICKSTART, "--trials", "0"], "--trials"),
@@ -424,6 +434,15 @@ def test_options_reach_the_search(command, monkeypatch, finished):
     assert (lanes.count, lanes.workers, lanes.cpus, lanes.gpus) == (3, 2, 1, 0)
     assert (heard["data"], heard["address"]) == (Path("d"), "auto")
     assert (heard["storage"], heard["name"]) == ("s", "n")
+    assert (lanes.per_gpu, lanes.mps) == (None, False)
+    for given, per_gpu in (("auto", "auto"), ("3", 3)):
+        command("run", AMOS, "--model", "m", "--data", "d", "--lanes-per-gpu", given, "--mps")
+        assert heard["lanes"] == Lanes(per_gpu=per_gpu, mps=True)
+    monkeypatch.setattr("raysearch.search.resume", lambda _, **options: listen(None, **options))
+    command("resume", finished, "--lanes-per-gpu", "2")
+    assert heard["lanes"] == Lanes(per_gpu=2)
+    command("resume", finished)
+    assert heard["lanes"] is None
 
 
 def spoken(*arguments, **options):

@@ -10,11 +10,14 @@ import pytest
 import torch
 from support.families import FAMILIES, FAMILY_OF_NAME, OPTIONS, token_batch
 from support.toys import toy_tokenizer
+from support.waits import Waits
 from transformers import AutoConfig, AutoModel
 
+from raysearch.data.device_batches import MASK, PADDED
 from raysearch.errors import InputError
 from raysearch.heads import HEADS
 from raysearch.models import ReusableModel, auto_registration, read_pretrained, save_model, scratch
+from raysearch.models.attention_masks import tell_padding
 from raysearch.models.auto_models import ARCHITECTURES, attach_head, build_model
 from raysearch.models.finetuned import load_finetuned
 from raysearch.models.pretrained import read_tokenizer
@@ -158,6 +161,29 @@ def test_a_head_gives_the_outputs_that_its_task_needs(
         "thought": {"logits": (2, 16, 90)},
     }[head]  # fmt: skip
     assert all(value.isfinite().all() for value in values.values())
+
+
+# DeBERTa's own code, of its first version, asks the device for eight numbers in a forward pass.
+# Cross-Thought's pre-training cuts blocks into short sequences, with a mask of their own.
+WAITING = {("deberta", head) for head in TASKS} | {("cross_thought", "thought")}
+
+
+@each_head
+def test_a_forward_pass_does_not_wait_for_the_device_and_gives_the_same(
+    kind: str, head: str, settings: dict[str, str]
+) -> None:
+    """The mask says whether it hides a token; without that, transformers asks the device."""
+    model = built(kind, head, settings)
+    for lengths in ((16, 11), (16, 16)):
+        before = outputs(model, head, lengths=lengths)
+        tell_padding(model)
+        batch = token_batch(model.config, head, lengths)
+        setattr(batch[MASK], PADDED, lengths == (16, 11))
+        with torch.inference_mode(), Waits() as waits:
+            values = model(**batch)
+        assert (kind, head) in WAITING or waits.found == []
+        for name, value in before.items():
+            assert torch.equal(getattr(values, name), value), name
 
 
 @each_head

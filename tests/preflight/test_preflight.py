@@ -224,6 +224,10 @@ def test_storage_that_is_a_file_or_closed_is_refused(tmp_path, monkeypatch):
         (Lanes(gpus=0), {"CPU": 8, "GPU": 4}, 8),
         (Lanes(workers=3), {"CPU": 2}, 0),
         (Lanes(gpus=1), {"CPU": 2}, 0),
+        (Lanes(per_gpu=2), {"CPU": 64, "GPU": 4}, 8),
+        (Lanes(per_gpu=2), {"CPU": 6, "GPU": 4}, 6),
+        (Lanes(per_gpu="auto"), {"CPU": 64, "GPU": 4}, 32),
+        (Lanes(per_gpu=2), {"CPU": 6}, 0),
     ],
 )
 def test_a_cluster_holds_as_many_lanes_as_its_scarcest_resource(lanes, cluster, count):
@@ -264,6 +268,53 @@ def test_nodes_hold_as_many_lanes_as_their_workers_make(lanes, nodes, count):
 def test_lanes_that_no_cluster_can_have_are_refused(lanes, text, cluster):
     ((place, found_text),) = found(preflight.lane_problems(lanes, cluster))
     assert (place, found_text[: len(text)]) == ("lanes", text)
+
+
+@pytest.mark.parametrize("count", range(1, 49))
+def test_so_many_lanes_as_are_to_share_a_gpu_fit_on_it_and_no_more(count):
+    lanes = Lanes(per_gpu=count)
+    parts = round(10_000 * lanes.needs({})["GPU"])  # as Ray counts
+    assert 10_000 // parts == count
+    assert lanes.fit({"CPU": 999, "GPU": 1}) == count
+
+
+GPUS, NONE = {"CPU": 8, "GPU": 2}, {"CPU": 8, "GPU": 0}
+
+
+@pytest.mark.parametrize(
+    ("lanes", "cluster", "text"),
+    [
+        (Lanes(per_gpu=0), GPUS, "0 lanes on a GPU; 1 to 48, or auto, would do"),
+        (Lanes(per_gpu=49), None, "49 lanes on a GPU; 1 to 48, or auto, would do"),
+        (Lanes(per_gpu=2, gpus=0.5), GPUS, "one of them would do"),
+        (Lanes(per_gpu=2), NONE, "there is no GPU here; lanes share the cores, for which --lanes"),
+        (Lanes(per_gpu="auto"), NONE, "there is no GPU here"),
+        (Lanes(per_gpu="auto"), None, "measures the GPUs of this machine alone; with --address a"),
+        (Lanes(per_gpu=2, workers=2), GPUS, "2 workers of a lane may come to share a GPU, which"),
+        (Lanes(gpus=0.5, workers=2), GPUS, "1 lane on a GPU, or 1 worker in a lane, would do"),
+        (Lanes(mps=True), GPUS, "--mps is for lanes that share a GPU; --lanes-per-gpu would do"),
+        (Lanes(mps=True, per_gpu=2), None, "--mps starts NVIDIA's MPS on this machine alone"),
+    ],
+)
+def test_lanes_that_cannot_share_gpus_are_refused(lanes, cluster, text):
+    ((place, found_text),) = found(preflight.lane_problems(lanes, cluster))
+    assert place == "lanes"
+    assert text in found_text
+
+
+@pytest.mark.parametrize(
+    ("lanes", "cluster"),
+    [
+        (Lanes(per_gpu="auto"), GPUS),
+        (Lanes(per_gpu=4, mps=True), GPUS),
+        (Lanes(gpus=0.5, mps=True), GPUS),
+        (Lanes(per_gpu=3), None),
+        (Lanes(per_gpu=1, workers=2), GPUS),
+        (Lanes(gpus=0.6, workers=2), GPUS),  # a device holds one such worker
+    ],
+)
+def test_lanes_that_can_share_gpus_are_not_refused(lanes, cluster):
+    assert preflight.lane_problems(lanes, cluster) == []
 
 
 def test_lanes_of_a_cluster_whose_nodes_come_and_go_are_not_compared_with_anything():

@@ -10,6 +10,7 @@ import torch
 from support.head_toys import CPU, MADE, words
 from support.toys import toy_unigram
 from support.trials import STILL, assert_same, gradients
+from support.waits import Waits
 from torch.nn import functional
 
 from raysearch import study
@@ -379,6 +380,19 @@ def test_noise_is_in_the_embeddings_of_one_pass_alone(pretrained):
     torch.testing.assert_close(model_outputs(model, batch), before, rtol=0, atol=0)
     still = planned.hyper.model_copy(update={"noise_size": 0.0})
     torch.testing.assert_close(planned.stage.loss(model, batch, still), plain)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_step_over_two_views_does_not_wait_for_the_device(pretrained, kind):
+    planned = job(kind, stages=1, EPOCH=2, view="switch")
+    model = ReusableModel(CPU).model(pretrained(kind, planned.hyper), planned.hyper, 1)
+    trainer, rows = Trainer(planned, model.train()), np.arange(8)
+    for step in range(3):  # the first one looks which parameters get a gradient
+        with Waits() as waits:
+            trainer._train(rows, planned.train.with_epoch(1, step))
+        trainer.step = step + 1
+    assert waits.found == []
 
 
 @pytest.mark.slow

@@ -76,7 +76,8 @@ def test_a_model_in_a_folder_is_named_without_the_way_to_it(tmp_path):
 def test_what_a_run_recorded_is_told(tmp_path):
     known_run(tmp_path)
     facts = provenance(study.load(tmp_path / "study.yaml"))
-    facts |= {"data": "data", "content": {RTE: "a-b"}, "lanes": {"workers": 2}}
+    facts |= {"data": "data", "content": {RTE: "a-b"}}
+    facts["lanes"] = {"count": None, "workers": 2, "per_gpu": "auto", "mps": False}
     machine = {
         "cpu": "EPYC", "cores": 16, "memory_gib": 128.0, "system": "Linux", "python": "3.11",
         "gpus": ["H200, 139 GiB"], "gpus_on_node": 8, "driver": "570.1", "cuda": "12.8",
@@ -103,7 +104,8 @@ def test_what_a_run_recorded_is_told(tmp_path):
     assert "labels: entailment 1,249 (50.2 %), not_entailment 1,241 (49.8 %)" in text
     assert "left out: 1 example left out" in text
     assert "requirements.lock lists all dependencies" in text
-    assert told.lanes == {"workers": 2}
+    assert "each trial runs in a lane of: workers 2, cpus 1, per_gpu auto\n" in text
+    assert told.lanes == facts["lanes"]
 
 
 def told_commit(folder):

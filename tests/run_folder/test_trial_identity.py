@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 from contextlib import closing
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from raysearch import results, search, study
 from raysearch.cli.commands import app
 from raysearch.errors import InputError
 from raysearch.predictions.prediction import predict
+from raysearch.preflight import Lanes
 from raysearch.run_folder import Journal, read_journal, trial_identity
 from raysearch.run_folder.trial_identity import TrialOrigin, trial_id
 from raysearch.search import run_study
@@ -309,13 +311,25 @@ def test_a_provenance_of_other_types_is_refused(run_folder, tmp_path, facts):
 @pytest.mark.parametrize(
     "facts",
     [{"data": 3}, {"data": ""}, {"lanes": [1]}, {"lanes": {"count": "x"}}, {"lanes": {"evil": 1}},
-     {"lanes": {"workers": True}}, {"lanes": {"cpus": -1}}],
+     {"lanes": {"workers": True}}, {"lanes": {"cpus": -1}}, {"lanes": {"per_gpu": "all"}},
+     {"lanes": {"per_gpu": 0}}, {"lanes": {"mps": "yes"}}],
 )  # fmt: skip
 def test_lanes_and_data_of_other_types_are_refused(run_folder, facts):
     path = run_folder / "provenance.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | facts))
     with pytest.raises(InputError, match="damaged"):
         search.resume(run_folder)
+
+
+@pytest.mark.parametrize("per_gpu", [None, 3, "auto"])
+def test_lanes_that_share_gpus_are_those_of_the_start(run_folder, monkeypatch, per_gpu):
+    path, lanes = run_folder / "provenance.json", []
+    facts = {"lanes": asdict(Lanes(per_gpu=per_gpu, mps=per_gpu is not None))}
+    path.write_text(json.dumps(json.loads(path.read_text()) | facts))
+    monkeypatch.setattr(run_study, "local_resources", lambda: {"CPU": 4.0, "GPU": 1.0})
+    monkeypatch.setattr(run_study, "_engine", lambda *values: lanes.append(values[6]))
+    search.resume(run_folder)
+    assert lanes == [Lanes(per_gpu=per_gpu, mps=per_gpu is not None)]
 
 
 def refused_resume(folder):

@@ -46,6 +46,23 @@ def stays(node, joins=0.0):
     return (node, joins, float("inf"))
 
 
+@pytest.mark.parametrize(
+    ("lanes", "notes"),
+    [
+        (Lanes(count=3, per_gpu=4), ["3 lanes, 4 on a GPU, leave 1 of 2 GPUs empty"]),
+        (Lanes(per_gpu=8), ["8 lanes, 8 on a GPU, leave 1 of 2 GPUs empty"]),  # of eight cores
+        (Lanes(per_gpu=4), []),
+        (Lanes(count=5, per_gpu=4), []),
+        (Lanes(count=1), []),
+        (Lanes(count=1, per_gpu="auto"), []),
+    ],
+)
+def test_gpus_that_stay_empty_are_told(lanes, notes):
+    cluster = ToyCluster(stays(GPU_NODE))
+    cluster.demand(lanes, wait=None).wait_for_lane(trials=20)
+    assert [line.partition(";")[0] for line in cluster.lines] == notes
+
+
 def test_a_run_waits_for_the_first_lane_and_says_so_and_asks_for_what_its_trials_can_use():
     cluster = ToyCluster(stays(HEAD), stays(CPU_NODE, joins=45))
     demand = cluster.demand(Lanes(count=8))

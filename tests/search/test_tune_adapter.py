@@ -151,6 +151,19 @@ def test_a_trial_whose_node_has_left_goes_to_another_lane_however_often(running,
     assert record.status == "failed"
 
 
+def test_a_trial_of_a_lane_that_is_one_too_many_goes_to_another_and_costs_no_retry(
+    running, monkeypatch
+):
+    queue, adapter, record = running
+    adapter.broker = ToyBroker(forget_dead_lanes=[], pop_given_up=True)
+    for _ in range(5):
+        adapter.on_lane_death("a")
+        adapter.on_lane_error("RuntimeError: lane-1 is one too many on its device")
+        assert (record.is_over, adapter.error) == (False, None)
+        adapter.lanes = lambda: 1
+        assert adapter.suggest("a")["request"].retries == queue.study.search.max_failures
+
+
 def test_an_interrupted_run_stops_and_its_lanes_are_told(running):
     _, adapter, _ = running
     adapter.broker, stopper = ToyBroker(), AdapterStopper(adapter)
@@ -188,6 +201,9 @@ class ToyLink:
 
     def forget_dead_lanes(self, trial):
         return set()
+
+    def pop_given_up(self, trial):
+        return False
 
 
 @pytest.mark.parametrize("event", [LaneLost(), TrialEnd(status="finished", seconds=9.0)])

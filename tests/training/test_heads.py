@@ -145,12 +145,12 @@ def test_pooling_sums_the_tokens_of_a_word(toy_folder):
         model = ReusableModel(CPU).model(given, hyper, 1).eval()
         batch = {"input_ids": torch.tensor([[2, 7, 8, 9, 3]]),
                  "attention_mask": torch.ones(1, 5, dtype=torch.int64)}  # fmt: skip
-        word = torch.tensor([[-1, 0, 0, 1, -1]])
+        words = {"word": torch.tensor([[-1, 0, 0, 1, -1]]), "word_starts": torch.tensor([[1, 3]])}
         with torch.no_grad():
             hidden = model.base_model(**batch)[0][0]
             first = hidden[1] + hidden[2] if pooling == "sum" else hidden[1]
             wanted = model.classifier(torch.stack([first, hidden[3]]))
-            torch.testing.assert_close(model(word=word, **batch).logits[0], wanted)
+            torch.testing.assert_close(model(**words, **batch).logits[0], wanted)
 
 
 def test_where_a_study_says_so_neither_question_nor_separator_has_a_part_in_a_span(pretrained):

@@ -1,6 +1,7 @@
 """The broker between lanes and workers, as plain asyncio. No Ray is started."""
 
 import asyncio
+import random
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -9,18 +10,21 @@ import pytest
 from raysearch.run_folder.events import Plan
 from raysearch.run_folder.report import Report
 from raysearch.workers.broker import TrialBroker
+from raysearch.workers.lane_places import LanePlaces, share_of
 from raysearch.workers.lane_state import LaneState
 from raysearch.workers.memory_kills import OUT_OF_MEMORY
 from raysearch.workers.messages import (
     AttemptProgress,
     Decision,
     Interrupted,
+    LaneGivenUp,
     LaneLost,
     NodeLost,
     Phase,
     TrialEnd,
     TrialReport,
     TrialRequest,
+    Usage,
     WorkerHung,
     WorkersReleased,
 )
@@ -374,7 +378,7 @@ def test_a_broker_that_has_started_again_knows_no_lane_and_admits_others_once_it
         await asyncio.sleep(POLLS)
         assert not number.done()
         broker.begin(8, {RTE: DATA}, {"one": ["weights"]})
-        assert (await number, broker.get_teacher("one")) == (8, ["weights"])
+        assert (await number, broker.get_teacher("one")) == ((8, None), ["weights"])
         assert await broker.get_data(RTE) is DATA
         process, lanes, value = await broker.answer("running_attempts")
         assert (lanes, value) == (8, [])
@@ -524,3 +528,80 @@ def test_a_trial_moves_from_a_lane_without_a_node_to_one_that_has_nothing_to_do(
     broker.register_lane("idle 2", None, "actor")  # waits for a node too
     assert broker.fit_lanes({"a"}, remaining, {1, 3}, 0) == moved
     assert [name for name, state in broker._lanes.items() if state.closed] == closed
+
+
+def test_what_a_worker_measures_stands_in_the_progress_of_its_attempt():
+    async def scenario():
+        broker = started()
+        taken, event = await begin(broker)
+        usage = Usage(tokens=640, seconds=2.5)
+        broker.record_usage(LANE, taken.serial - 1, Usage(tokens=1, seconds=0.1))  # an older trial
+        assert broker.running_attempts()[0].usage is None
+        broker.record_usage(LANE, taken.serial, usage)
+        assert broker.running_attempts()[0].usage == usage
+        await asyncio.gather(broker.report(LANE, taken.serial, END), event)
+        return (await event).progress.usage
+
+    assert run(scenario()) == Usage(tokens=640, seconds=2.5)
+
+
+def shares(broker, *names):
+    """The parts of a device that lanes of these names ask for."""
+    return [run(broker.admit_lane(name, request(name), "actor"))[1] for name in names]
+
+
+def test_lanes_that_share_devices_take_the_lowest_free_level():
+    broker = TrialBroker(LONG, poll=POLL)
+    broker.begin(1, {}, {}, LanePlaces(devices=2, levels=1))
+    assert shares(broker, "a", "b") == [share_of(1)] * 2
+    assert broker.set_places(LanePlaces(devices=2, levels=3)) == 0
+    assert shares(broker, "c", "d", "e") == [share_of(2)] * 2 + [share_of(3)]
+    broker.close_lane("a")
+    assert shares(broker, "f") == [share_of(1)]
+    broker.close_lane("d")
+    assert shares(broker, "g", "h") == [share_of(2), share_of(3)]
+    assert shares(broker, "i") == [share_of(3)]  # no place is free: it waits for one
+    assert TrialBroker(LONG).register_lane("x", request(), "actor") == 1
+
+
+def test_a_lane_that_is_one_too_many_ends_with_its_trial():
+    async def scenario():
+        broker = started()
+        broker.set_places(LanePlaces(devices=1, levels=2))
+        state = broker._lanes[LANE]
+        state.level = 2
+        taken, event = await begin(broker)
+        assert broker.set_places(LanePlaces(devices=1, levels=1)) == 1
+        await asyncio.gather(broker.report(LANE, taken.serial, END), event)  # this one it finishes
+        worker = asyncio.create_task(broker.next_request(LANE, taken.serial))
+        answer = await broker.next_event(LANE, request("next"))
+        assert broker.set_places(LanePlaces(devices=1, levels=1)) == 0
+        return answer, await worker, [broker.pop_given_up(trial) for trial in ("a", *["next"] * 2)]
+
+    assert run(scenario()) == (LaneGivenUp(), None, [False, True, False])
+
+
+@pytest.mark.parametrize("devices", [1, 2, 3, 8])
+def test_the_shares_of_the_levels_spread_lanes_evenly_whatever_ends_in_between(devices):
+    """As Ray does it: a fraction comes from the device on which the least stays free."""
+    draw, free, places = random.Random(devices), [10_000] * devices, {}
+    want = [round(10_000 * share_of(level)) for level in range(1, 9)]
+
+    def start(level):
+        fitting = [d for d in range(devices) if free[d] >= want[level - 1]]
+        assert fitting, "a lane waits although its level has a free place"
+        device = min(fitting, key=lambda d: free[d])
+        free[device] -= want[level - 1]
+        assert (level, device) not in places, "two lanes of a level on one device"
+        places[level, device] = True
+
+    for level in range(1, 9):
+        for _ in range(devices):
+            start(level)
+    for _ in range(200):
+        ended = draw.sample(sorted(places), draw.randint(1, min(5, len(places))))
+        for level, device in ended:
+            free[device] += want[level - 1]
+            del places[level, device]
+        for level in sorted(level for level, _ in ended):
+            start(level)

@@ -8,6 +8,7 @@ from ray.exceptions import ObjectLostError, RayActorError
 from raysearch.workers import broker_link
 from raysearch.workers.broker import TrialBroker
 from raysearch.workers.broker_link import BrokerLink
+from raysearch.workers.lane_places import LanePlaces
 from raysearch.workers.messages import TrainedModel
 
 DATA = {"splits": {}}
@@ -65,10 +66,12 @@ def link(monkeypatch):
 def test_a_broker_that_starts_again_is_told_what_was_published(link):
     link.link.publish_data("glue/rte", DATA)
     link.link.publish_teachers({"one": ["weights"]})
+    link.link.set_places(LanePlaces(devices=2, levels=3))
     link.actor.kill()
     assert link.link.running_attempts() == []
     assert link.actor.broker._data == {"glue/rte": DATA}
     assert link.actor.broker.get_teacher("one") == ["weights"]
+    assert link.actor.broker._places == LanePlaces(devices=2, levels=3)
     assert link.restarts == [8]  # above the numbers of all worker groups
 
 

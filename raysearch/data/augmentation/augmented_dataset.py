@@ -15,8 +15,9 @@ import torch
 
 from ...recipes.stabletune import AUGMENTED, NOISED, NOISED_SHARED, REAL_WORDS, SHARED_TOKENS
 from ...recipes.task_losses import IGNORE_INDEX
-from ..columns import INPUT, WORD, WORD_INDEX
+from ..columns import INPUT, WORD, WORD_INDEX, WORD_STARTS
 from ..dataset import EncodedDataset
+from ..device_batches import first_tokens, to_device
 from ..encoding_cache import example_ends
 from .code_switching import rng_for
 from .operations import WordOperations
@@ -253,7 +254,9 @@ class AugmentedDataset:
                 batch[name] = _pad(values, IGNORE_INDEX, np.int64, max(map(len, values)))
             else:
                 batch[name] = np.asarray(values)
-        return {name: _to_device(array, device) for name, array in batch.items()}
+        if self._tagged:
+            batch[WORD_STARTS] = first_tokens(batch[WORD])
+        return to_device(batch, device)
 
 
 def _example_starts(table: pa.Table) -> np.ndarray:
@@ -275,4 +278,4 @@ def _pad(rows: list[Any], fill: Any, kind: Any, width: int) -> np.ndarray:
 
 
 def _to_device(array: np.ndarray, device: torch.device) -> torch.Tensor:
-    return torch.from_numpy(array).to(device, non_blocking=True)
+    return to_device({"": array}, device)[""]

@@ -76,7 +76,7 @@ def machine_point(run: RunResults) -> Point:
     Equal machines are named once and not counted: a node's id is new each time that Ray starts.
     """
     texts = list(dict.fromkeys(_machine(facts) for facts in run.facts.machines.values()))
-    lanes = {name: value for name, value in run.facts.lanes.items() if value is not None}
+    lanes = {n: x for n, x in run.facts.lanes.items() if x is not None and (x or n != "mps")}
     details = [f"workers' machine: {text}" for text in texts]
     drivers = dict.fromkeys(_machine(session.machine) for session in run.facts.sessions)
     details += [f"driver's machine: {text}" for text in drivers]
@@ -84,7 +84,8 @@ def machine_point(run: RunResults) -> Point:
         shown = ", ".join(f"{name} {value}" for name, value in run.facts.machine.items())
         details.append(f"resources at the start: {shown}")
     if lanes:
-        shown = ", ".join(f"{name} {value:g}" for name, value in lanes.items())
+        words = (x if isinstance(x, str) else f"{x:g}" for x in lanes.values())
+        shown = ", ".join(f"{name} {word}" for name, word in zip(lanes, words, strict=True))
         details.append(f"each trial runs in a lane of: {shown}")
     where = "; ".join(texts) or f"a machine whose hardware was {NOT_RECORDED}"
     return Point(
