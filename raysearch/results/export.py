@@ -8,20 +8,15 @@ from pathlib import Path
 
 from .. import tasks
 from ..storage import all_inside, file_inside, folder_inside, kind_of, write_atomically
-from . import html_report, table_formats
+from . import html_report
 from .best_study import best_study, no_best_study
 from .model_card import CARD, write_card
 from .run_results import RunResults, read_run
 from .statement import Statement, statement, to_latex, to_markdown
+from .table_formats import LAYOUTS
 from .table_rows import Table
 from .tensorboard import TensorBoardWriter
 
-LAYOUTS: dict[str, Callable[[Table], str]] = {
-    "md": table_formats.to_markdown,
-    "tex": table_formats.to_latex,
-    "csv": table_formats.to_csv,
-    "json": table_formats.to_json,
-}
 FORMS: dict[str, Callable[[Statement], str]] = {"md": to_markdown, "tex": to_latex}
 
 

@@ -9,12 +9,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from .. import __version__, preflight, results, tasks
+from .. import __version__, preflight, tasks
 from .. import study as studies
 from ..data import readers
 from ..errors import InputError, Problem
 from ..preflight import Lanes
 from ..recipes import RECIPES
+from ..results.export import write_exports
 from ..results.leaderboard import RankedConfiguration, is_complete, leaderboard
 from ..run_folder import Journal, Record, Records, opening, read_journal, trial_identity
 from ..run_folder.remote_files import fetch_models
@@ -306,7 +307,7 @@ def _engine(
     importing = import_in_background(f"{__package__}.session")
     if all(is_complete(study.resolve(task), journal) for task in study.tasks):
         _finish(folder, study, journal, content)
-        results.write_exports(folder, note=notes.append, report=True)
+        write_exports(folder, note=notes.append, report=True)
         return Run(folder=folder, study=study, records=journal, notes=tuple(notes), uri=uri)
     begin_session(folder)
     with watched(folder) as ray_watch, connect(cluster.address) as resources:
@@ -323,7 +324,7 @@ def _engine(
         interrupted = session.run()
     if not interrupted:
         session.tidy()
-    results.write_exports(folder, note=notes.append, report=True)
+    write_exports(folder, note=notes.append, report=True)
     return Run(
         folder=folder,
         study=study,

@@ -23,8 +23,8 @@ from ..errors import InputError, RaysearchError
 from ..models import save_model
 from ..preflight import Lanes
 from ..preflight.resources import count_lanes
-from ..results import TensorBoardWriter
 from ..results.leaderboard import is_complete
+from ..results.tensorboard import TensorBoardWriter
 from ..run_folder import Journal, Record, dev_predictions
 from ..run_folder.checkpoint_folder import CheckpointFolder
 from ..run_folder.opening import PROVENANCE
