@@ -303,7 +303,7 @@ def _engine(
     """Run what is left of a study and export its results."""
     notes: list[str] = []
     watch, uri = (remote.noting(watch), remote.uri) if remote else (watch, None)
-    # Torch and Tune take as long to import as Ray to start.
+    # Tune takes about as long to import as Ray to start.
     importing = import_in_background(f"{__package__}.session")
     if all(is_complete(study.resolve(task), journal) for task in study.tasks):
         _finish(folder, study, journal, content)

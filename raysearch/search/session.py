@@ -1,6 +1,6 @@
 """One session of a run: from a cluster that is up to the last trial, or to Ctrl-C.
 
-It is apart from `run_study` because it imports torch and Tune, which takes long.
+It is apart from `run_study` because it imports Tune, which takes long.
 """
 
 import copy
@@ -20,7 +20,6 @@ from ray import tune
 
 from .. import tasks
 from ..errors import InputError, RaysearchError
-from ..models import save_model
 from ..preflight import Lanes
 from ..preflight.resources import count_lanes
 from ..results.leaderboard import is_complete
@@ -347,6 +346,8 @@ class Session:
         task, kept = self.study.resolve(record.task), self.queue.weights
         counted = record.evaluation(self.study.search.select, task.selection_metric)
         assert counted is not None, "weights of a trial without scores"
+        from ..models import save_model  # imports torch and transformers
+
         save_model(
             kept.place(record),
             self.preparation.pretrained(record.task),

@@ -32,7 +32,8 @@ def worker_facts() -> Facts:
     """Return the facts of a worker's node, with those of its accelerators as torch sees them."""
     import torch
 
-    facts = host_facts() | {"torch": torch.__version__}
+    # As plain text: torch's own class of versions would load torch in the broker.
+    facts = host_facts() | {"torch": str(torch.__version__)}
     if not torch.cuda.is_available():
         return facts | {"gpus": []}
     return facts | {

@@ -364,9 +364,12 @@ class Worker:
 
 
 def _device() -> torch.device:
-    import ray.train.torch
+    from ray.train.torch import get_device
 
-    return ray.train.torch.get_device()
+    device = get_device()
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    return device
 
 
 def _scored_splits(splits: dict[str, Any], hyper: Hyperparameters) -> dict[str, EncodedDataset]:
