@@ -36,7 +36,6 @@ import torch, transformers, ray
 ray.init(address="local", num_cpus=len(os.sched_getaffinity(0)), include_dashboard=False,
          log_to_driver=False, logging_level=40)
 """
-# What `raysearch run` sets for Ray, so that both start the same processes.
 READY = "open(sys.argv[1], 'w').close(); time.sleep(600)"
 COMMAND = "import sys; from raysearch.cli import main; sys.argv[0] = 'raysearch'; main()"
 COMMANDS = (
@@ -99,10 +98,11 @@ def start(command: list[str], folder: Path, ready: Callable[[], bool]) -> tuple[
     """Return the seconds of the clock and of the CPU until a command is ready; then end it."""
     before, began = cpu_seconds(), time.monotonic()
     with (folder / "log").open("wb") as log:
-        subprocess.Popen(command, cwd=folder, stdout=log, stderr=log, env=environment())
+        process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log, env=environment())
     while not ready():
-        if time.monotonic() - began > LIMIT:
-            raise SystemExit(f"not ready in {LIMIT:.0f} s:\n{(folder / 'log').read_text()}")
+        if process.poll() or time.monotonic() - began > LIMIT:
+            seconds = time.monotonic() - began
+            raise SystemExit(f"not ready after {seconds:.0f} s:\n{(folder / 'log').read_text()}")
         time.sleep(0.02)
     seconds, cpu = time.monotonic() - began, cpu_seconds() - before
     end_children()

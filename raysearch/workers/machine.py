@@ -48,6 +48,17 @@ def worker_facts() -> Facts:
     }
 
 
+def worker_device() -> Any:
+    """Return the torch device that Ray Train gives this worker, and make it the current one."""
+    import torch
+    from ray.train.torch import get_device
+
+    device = get_device()
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    return device
+
+
 def device_name(device: Any) -> str:
     """Return the name of a torch device: "cpu", or a GPU's index on its node and its model."""
     if device.type != "cuda":

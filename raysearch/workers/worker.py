@@ -31,7 +31,7 @@ from ..run_folder.report import Report
 from ..training import DistributedContext, Job, MicroBatchLimit, Trainer, make_schedule
 from ..training.gradient_accumulation import LIMITS
 from .checkpoint_files import CheckpointFiles, read_checkpoint, reason
-from .machine import device_name, worker_facts
+from .machine import device_name, worker_device, worker_facts
 from .memory_kills import memory_kills
 from .messages import (
     AttemptProgress,
@@ -75,7 +75,7 @@ class Worker:
         self.broker, self.lane = broker, lane
         self.recipe = RECIPES[recipe]
         self.world = DistributedContext.current()
-        self.model = ReusableModel(_device())
+        self.model = ReusableModel(worker_device())
         self.memory = MicroBatchLimit(LIMITS.get(self.model.device.type, LIMITS["cuda"]))
         self.checkpoints, self.checkpoint_interval = checkpoints, checkpoint_interval
         self.reports: list[Report] = []  # of the running trial
@@ -361,15 +361,6 @@ class Worker:
             lambda: self._call_broker("report", request.serial, message)
         )
         return decision
-
-
-def _device() -> torch.device:
-    from ray.train.torch import get_device
-
-    device = get_device()
-    if device.type == "cuda":
-        torch.cuda.set_device(device)
-    return device
 
 
 def _scored_splits(splits: dict[str, Any], hyper: Hyperparameters) -> dict[str, EncodedDataset]:

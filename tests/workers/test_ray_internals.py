@@ -23,6 +23,7 @@ from raysearch.workers.lane_trainer import (
 )
 from raysearch.workers.memory_kills import OUT_OF_MEMORY
 from raysearch.workers.ray_internals import HEAD_NODE_RESOURCE, LANE_TAG
+from raysearch.workers.ray_processes import without_idle_services
 
 CALLBACKS = {
     "DatasetsCallback": "ray.train.v2._internal.callbacks.datasets",
@@ -155,6 +156,20 @@ def test_the_workers_of_a_lane_are_connected_as_those_of_a_torch_trainer(monkeyp
     expected = torch_config(timeout_s=5)
     two = ["one", "two"]
     assert calls == [("on_start", (two, expected)), ("on_shutdown", (two, expected))]
+
+
+def test_a_cluster_of_this_machine_starts_without_services_that_it_does_not_use():
+    parameters = part_of_ray("ray._private.parameter", "RayParams")
+    assert not parameters().no_monitor
+    with without_idle_services():
+        made = import_module("ray._private.parameter").RayParams(num_cpus=1)
+    assert (made.num_cpus, made.no_monitor, made.include_log_monitor) == (1, True, False)
+    assert import_module("ray._private.parameter").RayParams is parameters
+    source = inspect.getsource(part_of_ray("ray._private.node", "Node"))
+    assert "if not self._ray_params.no_monitor:" in source
+    assert "if self._ray_params.include_log_monitor:" in source
+    source = inspect.getsource(part_of_ray("ray._private.worker", "init"))
+    assert "ray._private.parameter.RayParams(" in source, "Ray takes the class from elsewhere"
 
 
 @pytest.mark.slow
