@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from raysearch.statistics import fallen_behind
+from raysearch.statistics.racing import fallen_behind
 
 Floats = NDArray[np.float64]
 Statistic = Callable[[Floats], float]

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from raysearch.metrics.bootstrap_metrics import AnswerPoints, answer_measure, classification_measure
-from raysearch.statistics import Sample, ScoreSample, difference, interval, mean, median
+from raysearch.statistics.intervals import Sample, ScoreSample, difference, interval, mean, median
 
 # Task -> examples of its dev set, its skill, and the spread of seeds, in probits.
 TASKS = {

@@ -20,7 +20,7 @@ _DEFINED_IN = {
     "compare": "results.comparison",
     "evaluate": "predictions.model_evaluation",
     "load": "study",
-    "paper_table": "results",
+    "paper_table": "results.paper_table",
     "parse": "study",
     "predict": "predictions.prediction",
     "resume": "api",

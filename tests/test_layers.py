@@ -14,7 +14,7 @@ from support.source import PACKAGE, trees
 from raysearch.tasks import HEAD_FACTS, TASKS
 
 LAYERS = (
-    ("errors", "command_line", "storage", "lazy_registration"),
+    ("errors", "command_line", "storage", "shipped_studies", "lazy_registration"),
     ("search_space", "tasks", "metrics", "recipes", "statistics"),
     ("study",),
     ("data", "run_folder"),

@@ -13,8 +13,8 @@ from test_layers import LAYERS
 
 import raysearch
 from raysearch.cli.commands import app
+from raysearch.shipped_studies import shipped_studies
 from raysearch.study import schema
-from raysearch.study.shipped_studies import shipped_studies
 
 README = ROOT / "README.md"
 ARCHITECTURE = ROOT / "docs" / "architecture.md"

@@ -1,12 +1,14 @@
 """The `raysearch` command, to which each module of commands adds its own."""
 
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from .. import __version__
 from ..errors import printable
+from ..storage.uris import is_remote
 from .exit_codes import CommandGroup
 
 app = typer.Typer(
@@ -49,3 +51,12 @@ def print_note(text: str) -> None:
 def print_line(line: object) -> None:
     """Print a line that may have names of files, or text from files."""
     print(printable(line))
+
+
+def local_folder(source: str, *, weights: bool = False) -> Path:
+    """Return a path as it is, and of a URI the local copy of what is there, see `local_copy`."""
+    if not is_remote(source):
+        return Path(source)
+    from ..run_folder.remote_files import local_copy  # imports pyarrow
+
+    return local_copy(source, weights=weights, note=print_note)

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from ..errors import printable
-from .app import app, print_line, print_note
+from .app import app, local_folder, print_line
 from .exit_codes import guarded
 from .options import (
     AsJson,
@@ -52,10 +52,8 @@ def predict(
     split: PredictedSplit = None,
 ) -> None:
     """Predict test or dev splits with the best models, in the benchmarks' file formats."""
-    from ..run_folder.remote_files import local_copy
-
     names = tuple(tasks.split(",")) if tasks else None
-    folder = local_copy(source, weights=True, note=print_note)
+    folder = local_folder(source, weights=True)
     from ..predictions.prediction import predict as predict_all  # imports torch
 
     for path in predict_all(folder, to=to, data=data, names=names, split=split, note=print_line):
@@ -165,12 +163,11 @@ def score(
 ) -> None:
     """Print the official scores of predictions in percent. No model is needed."""
     from ..predictions import scoring
-    from ..run_folder.remote_files import local_copy
 
     scoring.print_scores(
         task,
         data,
-        local_copy(predictions, note=print_note),
+        local_folder(predictions),
         split=split,
         null_odds=null_odds,
         threshold=threshold,

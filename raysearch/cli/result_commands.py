@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from ..errors import InputError, Problem, unknown_name
-from .app import app, print_line, print_note
+from .app import app, local_folder, print_line, print_note
 from .exit_codes import guarded
 from .options import Format, TasksToCompare, examples
 
@@ -36,26 +36,30 @@ def table(
     ] = False,
 ) -> None:
     """Print the table of a run, and write all its exports again."""
-    from .. import results, study
-    from ..results import export, published_table
-    from ..run_folder.remote_files import local_copy
+    from .. import study
+    from ..results.table_formats import LAYOUTS
 
     _check_format("table", format)
-    folder = local_copy(source, note=print_note)
+    folder = local_folder(source)
     if published:
-        path = published_table.study_file(folder)
-        printed = results.paper_table(study.load(path))
+        from ..results.paper_table import paper_table
+        from ..results.published_table import study_file
+
+        path = study_file(folder)
+        printed = paper_table(study.load(path))
         if not printed.rows:
             text = "nothing is published for its tasks; a study with such rows would do"
             raise InputError(str(path), [Problem(location="published", text=text)])
     elif (folder / "study.yaml").is_file():
-        printed = results.write_exports(folder, note=print_note)
+        from ..results.export import write_exports
+
+        printed = write_exports(folder, note=print_note)
     else:
         text = "no study.yaml here; a run folder would do, or a study with --published"
         if study.find_study(folder).is_file():
             text = "is a study: add --published for what papers printed"
         raise InputError(str(folder), [Problem(location="run folder", text=text)])
-    print(export.LAYOUTS[format](printed), end="")
+    print(LAYOUTS[format](printed), end="")
 
 
 @app.command(
@@ -74,15 +78,13 @@ def compare(
     format: Format = "md",
 ) -> None:
     """Compare two runs: the difference of each score, its interval, and a test on the examples."""
-    from ..results import comparison, comparison_table, export
-    from ..run_folder.remote_files import local_copy
+    from ..results import comparison, comparison_table
+    from ..results.table_formats import LAYOUTS
 
     _check_format("compare", format)
     names = None if tasks is None else [name.strip() for name in tasks.split(",")]
-    compared = comparison.compare(
-        local_copy(first, note=print_note), local_copy(second, note=print_note), tasks=names
-    )
-    print(export.LAYOUTS[format](comparison_table.comparison_table(compared)), end="")
+    compared = comparison.compare(local_folder(first), local_folder(second), tasks=names)
+    print(LAYOUTS[format](comparison_table.comparison_table(compared)), end="")
 
 
 @app.command(
@@ -111,9 +113,8 @@ def report(
     It can be written while the run goes on, and a run writes it at its end.
     """
     from ..results import html_report, run_results
-    from ..run_folder.remote_files import local_copy
 
-    folder = local_copy(source, note=print_note)
+    folder = local_folder(source)
     _check_report_options(folder, to)
     if watch:
         if not html_report.is_running(folder):
@@ -149,9 +150,8 @@ def pack(
     import hashlib
 
     from ..results.pack import pack as pack_run
-    from ..run_folder.remote_files import local_copy
 
-    folder = local_copy(source, weights=weights, note=print_note)
+    folder = local_folder(source, weights=weights)
     packed = pack_run(folder, to, weights=weights, licence=licence)
     for note in packed.notes:
         print_note(note)
@@ -188,8 +188,8 @@ def _is_page(path: Path) -> bool:
 
 def _check_format(command: str, format: str) -> None:
     """Refuse an unknown format of a table."""
-    from ..results import export
+    from ..results.table_formats import LAYOUTS
 
-    if format not in export.LAYOUTS:
-        text = unknown_name("format", format, export.LAYOUTS)
+    if format not in LAYOUTS:
+        text = unknown_name("format", format, LAYOUTS)
         raise InputError(command, [Problem(location="--format", text=text)])

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import InputError, Problem, RaysearchError, printable
-from .app import app, print_line, print_note
+from .app import app, local_folder, print_line, print_note
 from .exit_codes import guarded
 from .options import (
     Address,
@@ -47,9 +47,9 @@ def list_(
     ] = "tasks",
 ) -> None:
     """Show the tasks, the hyperparameters with their defaults, or the studies."""
-    from . import describe
+    from . import lists
 
-    describe.show_list(what)
+    lists.show_list(what)
 
 
 @app.command(
@@ -235,9 +235,7 @@ def verify(
     The exit code is 0 if everything holds, and 1 if something does not. All checks are written to
     verification.json.
     """
-    from ..run_folder.remote_files import local_copy
-
-    folder = local_copy(source, weights=True, note=print_note)
+    folder = local_folder(source, weights=True)
     from ..verification import verify as verify_run  # imports Ray
     from .progress import ProgressDisplay
 

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError, Problem, unknown_name
+from ..tasks.example_ids import format_ids, id_mismatch_problems
 from .answer_normalization import Normalizer, normalize_answer, normalizer_of
-from .missing_ids import format_ids, id_mismatch_problems
 
 __all__ = [
     "SCORES",

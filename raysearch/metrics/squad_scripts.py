@@ -8,9 +8,9 @@ import math
 from collections.abc import Mapping
 
 from ..errors import InputError, Problem
+from ..tasks.example_ids import format_ids, id_mismatch_problems
 from . import squad
 from .answer_normalization import Normalizer
-from .missing_ids import format_ids, id_mismatch_problems
 
 THRESHOLD = 1.0  # the default of the script of 2.0
 

@@ -11,8 +11,8 @@ from typing import cast
 from .. import metrics
 from ..errors import InputError, Problem
 from ..metrics.answer_normalization import Normalizer
-from ..metrics.missing_ids import id_mismatch_problems
 from ..tasks import Example, Task
+from ..tasks.example_ids import id_mismatch_problems
 from . import json_files, text_files
 from .error_collection import collect_errors
 from .references import References, example_id

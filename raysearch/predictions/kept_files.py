@@ -8,12 +8,12 @@ from pathlib import Path
 
 from .. import run_folder, study
 from ..errors import InputError, Problem
-from ..metrics.missing_ids import format_ids
 from ..recipes import Hyperparameters
 from ..run_folder import Record, opening, trial_identity
 from ..storage import file_inside, inside, kind_of
 from ..study import Study
 from ..tasks import Task
+from ..tasks.example_ids import format_ids
 
 EXTENSION = ".parquet"
 

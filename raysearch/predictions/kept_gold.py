@@ -14,8 +14,8 @@ from ..data import dev_parts, readers
 from ..data.dev_parts import spread_indices
 from ..errors import InputError, Problem
 from ..metrics import squad
-from ..metrics.missing_ids import format_ids, id_mismatch_problems
 from ..tasks import Example, Split, Task
+from ..tasks.example_ids import format_ids, id_mismatch_problems
 from .kept_files import KeptFile
 from .references import References, example_id, load_references
 

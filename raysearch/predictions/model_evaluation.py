@@ -10,7 +10,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .. import statistics
 from ..data import readers
 from ..data.encoding_cache import example_ends
 from ..errors import InputError, Problem, shorten, unknown_name
@@ -20,6 +19,7 @@ from ..results import formatting
 from ..run_folder import dev_predictions
 from ..run_folder.remote_files import local_copy
 from ..run_folder.report import dev_scores, is_gap, splits_of
+from ..statistics import intervals
 from ..study.overrides import parse_settings
 from ..tasks import TASKS, Split, Task
 from ..tasks import get as get_task
@@ -253,7 +253,7 @@ def _dev_score(
     if not is_gap(name):
         metric, threshold = name.rpartition(".")[2], job.hyper.null_threshold
         sample, samples = dev_predictions.score_sample(counted, task, metric, threshold)
-        interval = statistics.interval([sample], samples)
+        interval = intervals.interval([sample], samples)
         low, high = interval.low, interval.high
     examples = sum(table.num_rows for table in counted.values())
     return DevScore(task=task.name, name=name, examples=examples, value=value, low=low, high=high)

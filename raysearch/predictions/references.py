@@ -10,8 +10,8 @@ from typing import cast
 
 from ..data import readers
 from ..errors import InputError, Problem
-from ..metrics.missing_ids import format_ids
 from ..tasks import Example, Split, Task
+from ..tasks.example_ids import format_ids
 
 
 @dataclass(frozen=True, kw_only=True)

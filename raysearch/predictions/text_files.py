@@ -14,8 +14,8 @@ from typing import TypeVar, cast
 from ..data.readers.decimal_numbers import decimal
 from ..data.readers.row_errors import RowErrors
 from ..data.readers.text_lines import EMPTY, iter_lines
-from ..metrics.missing_ids import id_mismatch_problems
 from ..tasks import Example, Task
+from ..tasks.example_ids import id_mismatch_problems
 from .references import example_id, example_words
 from .row_errors import RepeatedErrors
 

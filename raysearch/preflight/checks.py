@@ -14,7 +14,6 @@ from ..study import Study, TaskStudy
 from ..study.model_names import POSITIONS, model_problems, scratch_shape
 from ..study.unused_fields import unused_field_notes
 from . import schedule_notes, view_resources
-from .dev_division import held_out_sizes
 from .file_problems import task_problems, unreadable_problem
 
 
@@ -58,6 +57,8 @@ def survey(study: Study, root: Path | None) -> Survey:
                 problems += schedule_problems
                 notes += lines
                 if study.search.hold_out is not None:
+                    from .dev_division import held_out_sizes  # imports numpy
+
                     held_out[name], part_problems = held_out_sizes(task, root or Path())
                     problems += part_problems
         missing, lines = view_resources.resource_problems(task, root)

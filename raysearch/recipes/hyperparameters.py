@@ -19,7 +19,7 @@ MAX_EVALUATIONS = 100_000  # per trial
 class Steps(BaseModel):
     """A number of optimizer steps, written {steps: N}."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     steps: int = Field(ge=0, le=10**9, description="optimizer steps")
 
@@ -30,7 +30,7 @@ class Steps(BaseModel):
 class PerEpoch(BaseModel):
     """A number of evaluations at equal parts of every epoch, written {per_epoch: N}."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     per_epoch: int = Field(ge=1, le=10_000, description="evaluations per epoch")
 
@@ -66,7 +66,7 @@ OptionalCount = Annotated[Annotated[int, Field(ge=1)] | None, BeforeValidator(no
 class Hyperparameters(BaseModel):
     """A full configuration: everything that a trial is trained with."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     BSZ: int = Field(
         32, ge=1, le=2**31, description="examples per optimizer step, over all devices"

@@ -31,6 +31,10 @@ class Stage:
     loss: Loss
 
 
+def _no_teacher(hyper: Any) -> None:
+    """Return None: the trial needs no teacher."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
     """A way to train a model on a task.
@@ -51,12 +55,17 @@ class Recipe:
     hyper: type[Hyperparameters]
     stages: tuple[Stage, ...]
     heads: tuple[Head, ...]
-    teacher_configuration: Callable[[Any], dict[str, Any] | None] = lambda hyper: None
+    teacher_configuration: Callable[[Any], dict[str, Any] | None] = _no_teacher
     incompatibility: Callable[[Head, Any], tuple[str, str] | None] = lambda head, hyper: None
 
     def trains(self, head: Head) -> bool:
         """Return whether the recipe can train the tasks of a head."""
         return head in self.heads
+
+    @property
+    def has_teachers(self) -> bool:
+        """Whether a trial may need a teacher."""
+        return self.teacher_configuration is not _no_teacher
 
     def stage_of(self, hyper: Hyperparameters) -> Stage:
         """Return the stage of a trial with these hyperparameters."""

@@ -4,20 +4,26 @@ It is apart because everything is made from study.yaml and the journal, without 
 time, also during the run.
 """
 
-from .export import write_exports
-from .paper_table import paper_table
-from .table_formats import to_csv, to_json, to_latex, to_markdown
-from .table_rows import Row, Table
-from .tensorboard import TensorBoardWriter
+from importlib import import_module
+from typing import Any
 
-__all__ = [
-    "Row",
-    "Table",
-    "TensorBoardWriter",
-    "paper_table",
-    "to_csv",
-    "to_json",
-    "to_latex",
-    "to_markdown",
-    "write_exports",
-]
+# Name -> the module that defines it. It is imported when the name is first used: what only shows a
+# study loads nothing that reads runs.
+_DEFINED_IN = {
+    "Row": "table_rows",
+    "Table": "table_rows",
+    "TensorBoardWriter": "tensorboard",
+    "to_csv": "table_formats",
+    "to_json": "table_formats",
+    "to_latex": "table_formats",
+    "to_markdown": "table_formats",
+    "write_exports": "export",
+}
+
+__all__ = sorted(_DEFINED_IN)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _DEFINED_IN:
+        raise AttributeError(f"module 'raysearch.results' has no attribute '{name}'")
+    return getattr(import_module(f".{_DEFINED_IN[name]}", __name__), name)

@@ -3,7 +3,7 @@
 It is apart from the tables because it speaks of all trials of the search, not of the winners.
 """
 
-import statistics as plain
+import statistics
 import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .. import statistics
 from ..run_folder import Record, Records
+from ..statistics.expected_performance import expected_best
 from ..study import TaskStudy
 from . import formatting
 from .leaderboard import counted_score
@@ -90,8 +90,8 @@ def summary(task: TaskStudy, records: Records) -> Summary:
     return Summary(
         ended=ends,
         scores=scores,
-        mean=plain.fmean(scores),
-        standard_deviation=plain.stdev(scores) if len(scores) > 1 else None,
+        mean=statistics.fmean(scores),
+        standard_deviation=statistics.stdev(scores) if len(scores) > 1 else None,
         quartiles=(low, middle, high),
         best=max(scores),
     )
@@ -107,7 +107,7 @@ def expected_performance(task: TaskStudy, records: Records) -> ExpectedPerforman
         )
     # Failed trials cost time as well: their hours are spread over those that have scores.
     total = sum(record.device_hours for record in ended)
-    curve = statistics.expected_best([score for _, score in scored])
+    curve = expected_best([score for _, score in scored])
     return ExpectedPerformance(
         scores=tuple(map(float, curve)),
         hours=tuple(total * count / len(scored) for count in range(1, len(scored) + 1)),

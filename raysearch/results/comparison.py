@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
 
-from .. import statistics, study
+from .. import study
 from ..errors import InputError, Problem, unknown_name
 from ..run_folder import opening
-from ..statistics import Difference
+from ..statistics.intervals import Difference, average, difference
+from ..statistics.paired_tests import holm
 from ..study import TaskStudy
 from ..tasks.glue import AVERAGED
 from . import formatting
@@ -259,7 +260,7 @@ def _compare_score(one: _Side, other: _Side, name: str, seed: int) -> ComparedSc
         name=name.removeprefix("dev."),
         first=one.winner.scores[name],
         second=other.winner.scores[name],
-        difference=statistics.difference(
+        difference=difference(
             ours, theirs, samples, aggregate=aggregate_of(one.task), seed=seed, paired=paired
         ),
         p=p,
@@ -269,7 +270,7 @@ def _compare_score(one: _Side, other: _Side, name: str, seed: int) -> ComparedSc
 def _adjusted(scores: Sequence[ComparedScore]) -> list[ComparedScore]:
     """Return the scores with their p-values adjusted for the number of tests."""
     tested = [score.p for score in scores if score.p is not None]
-    adjusted = iter(statistics.holm(tested))
+    adjusted = iter(holm(tested))
     return [s if s.p is None else replace(s, adjusted=next(adjusted)) for s in scores]
 
 
@@ -288,5 +289,5 @@ def _average(runs: _Runs, scores: Sequence[ComparedScore]) -> ComparedScore | No
         name="AVG",
         first=fmean(score.first for score in chosen),
         second=fmean(score.second for score in chosen),
-        difference=statistics.average([score.difference for score in chosen]),
+        difference=average([score.difference for score in chosen]),
     )

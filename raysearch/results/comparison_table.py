@@ -4,7 +4,7 @@ It is apart from the comparison because that has numbers, and this the words for
 """
 
 from .. import tasks
-from ..statistics import Difference
+from ..statistics.intervals import Difference
 from . import formatting
 from .comparison import ComparedScore, Comparison
 from .score_cells import format_interval

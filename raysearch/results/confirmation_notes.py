@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from .. import tasks
 from ..run_folder import Records
 from ..search_space import format_point
-from ..study import Study, TaskStudy
+from ..study import Study
+from ..study.unused_fields import nothing_to_choose
 from . import formatting
 from .confirmation import Choice
 from .leaderboard import confirmation
@@ -46,15 +47,6 @@ def confirmation_notes(study: Study, records: Records) -> list[str]:
         elif plan.competing and records.of(name, "confirm"):
             notes.append(f"{column}: a single configuration; there was nothing to choose.")
     return notes
-
-
-def nothing_to_choose(task: TaskStudy) -> str:
-    """Return that choosing seeds have no effect on a task, as it has one configuration; else ""."""
-    confirm = task.study.confirm
-    if not confirm.choose or min(confirm.top, task.planned_trials) > 1:
-        return ""
-    settings = "confirm.choose and confirm.race have" if confirm.race else "confirm.choose has"
-    return f"there is one configuration and nothing to choose: {settings} no effect"
 
 
 def _choice_notes(choice: Choice) -> Iterator[str]:

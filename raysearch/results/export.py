@@ -8,20 +8,14 @@ from pathlib import Path
 
 from .. import tasks
 from ..storage import all_inside, file_inside, folder_inside, kind_of, write_atomically
-from . import html_report, table_formats
+from . import html_report
 from .best_study import best_study, no_best_study
 from .model_card import CARD, write_card
 from .run_results import RunResults, read_run
 from .statement import Statement, statement, to_latex, to_markdown
+from .table_formats import LAYOUTS
 from .table_rows import Table
-from .tensorboard import TensorBoardWriter
 
-LAYOUTS: dict[str, Callable[[Table], str]] = {
-    "md": table_formats.to_markdown,
-    "tex": table_formats.to_latex,
-    "csv": table_formats.to_csv,
-    "json": table_formats.to_json,
-}
 FORMS: dict[str, Callable[[Statement], str]] = {"md": to_markdown, "tex": to_latex}
 
 
@@ -82,7 +76,9 @@ def _write_cards(run: RunResults) -> list[str]:
 
 def _write(run: RunResults) -> None:
     """Write all exports; links in their places are refused before the first file."""
-    from . import parquet  # pyarrow takes a second to import, and a printed table does not need it
+    # These take long to import, and neither a printed table nor the start of a run needs them.
+    from . import parquet
+    from .tensorboard import TensorBoardWriter
 
     folder, searched, records = run.folder, run.study, run.records
     slugs = {name: tasks.get(name).slug for name in searched.tasks if records.of(name)}

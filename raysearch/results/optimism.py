@@ -9,10 +9,10 @@ from statistics import fmean
 
 import numpy as np
 
-from .. import statistics
 from ..run_folder import Records
-from ..statistics import Interval
-from ..statistics.power import EACH_WAY
+from ..statistics.expected_performance import selection_optimism
+from ..statistics.intervals import Interval
+from ..statistics.power import EACH_WAY, aggregate_error, example_error, seed_spread
 from ..study import Study, TaskStudy
 from ..tasks.sizes import SIZES
 from . import formatting
@@ -73,14 +73,14 @@ def _optimism(scores: list[float], noise: float) -> float:
     """
     noise = min(noise, float(np.std(scores, ddof=1)))
     draws = max(100, min(4000, _SIMULATED // len(scores)))
-    return statistics.selection_optimism(scores, noise, draws=draws)
+    return selection_optimism(scores, noise, draws=draws)
 
 
 def _confirmed_noise(task: TaskStudy, confirmed: list[RankedConfiguration]) -> float:
     """Return the standard error over seeds of a confirmed configuration's score."""
     spread = math.sqrt(fmean(one.standard_deviation**2 for one in confirmed))
     seeds = min(len(one.trials) for one in confirmed)
-    return spread * statistics.aggregate_error(aggregate_of(task), seeds)
+    return spread * aggregate_error(aggregate_of(task), seeds)
 
 
 def _half_width(task: TaskStudy, leader: RankedConfiguration, interval: Interval | None) -> float:
@@ -94,7 +94,7 @@ def _half_width(task: TaskStudy, leader: RankedConfiguration, interval: Interval
         return 0.0
     _, examples = SIZES[task.name]
     examples = min(examples, task.shared.dev_examples or examples)
-    return EACH_WAY * statistics.example_error(task.row.metric, leader.score, examples)
+    return EACH_WAY * example_error(task.row.metric, leader.score, examples)
 
 
 def _seed_spread(task: TaskStudy, leader: RankedConfiguration) -> float:
@@ -103,4 +103,4 @@ def _seed_spread(task: TaskStudy, leader: RankedConfiguration) -> float:
     if trial.plan is None:
         return 0.0
     batch = task.hyperparameters(trial.configuration).BSZ
-    return statistics.seed_spread(trial.plan.per_epoch * batch)
+    return seed_spread(trial.plan.per_epoch * batch)

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from .. import statistics
 from ..errors import InputError, Problem, shorten
+from ..metrics.bootstrap_metrics import Floats
 from ..run_folder import Record
-from ..statistics import Floats, Sample
+from ..statistics.intervals import Sample
+from ..statistics.paired_tests import mcnemar, sign_flip
 from ..study import TaskStudy
 from .score_intervals import Tables
 
@@ -89,8 +90,8 @@ def p_value(
     single = len(differences) == 1 and len(sums[keys[0]]) == len(clusters[0])
     if single and set(np.unique(differences[0])) <= {-1.0, 0.0, 1.0}:
         values = differences[0]
-        return statistics.mcnemar(int((values < 0).sum()), int((values > 0).sum()))
-    return statistics.sign_flip(np.round(np.concatenate([*sums.values()]), 12))
+        return mcnemar(int((values < 0).sum()), int((values > 0).sum()))
+    return sign_flip(np.round(np.concatenate([*sums.values()]), 12))
 
 
 def refusal(text: str) -> InputError:

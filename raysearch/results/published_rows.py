@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from .. import metrics, tasks
-from ..statistics import RULE, verdict
+from ..statistics.verdict import RULE, verdict
 from ..study import Published, Study
 from ..tasks import Task
 from ..tasks.glue import AVERAGED

@@ -5,7 +5,7 @@ They are apart because the rows of the winners and those of the published settin
 
 from collections.abc import Mapping, Sequence
 
-from ..statistics import Interval
+from ..statistics.intervals import Interval
 from ..study import TaskStudy
 from ..tasks import Task
 from . import formatting

@@ -10,20 +10,16 @@ from typing import Any
 
 import numpy as np
 
-from .. import metrics, statistics
+from .. import metrics
 from ..errors import InputError, Problem
 from ..run_folder import Record
 from ..run_folder.report import is_gap, splits_of
-from ..statistics import Interval, Sample, ScoreSample
+from ..statistics import intervals
+from ..statistics.intervals import AGGREGATES, Aggregate, Interval, Sample, ScoreSample
 from ..study import TaskStudy
 from . import formatting
 from .leaderboard import RankedConfiguration
 
-_AGGREGATES: dict[str, statistics.Aggregate] = {
-    "median": statistics.median,
-    "mean": statistics.mean,
-    "max": statistics.maximum,
-}
 Tables = dict[str, Any]  # dev split -> the table of a trial's predictions
 _ROUNDING = 1e-6  # by which a kept score may differ from the journal's
 
@@ -107,10 +103,10 @@ class RunIntervals:
             return None
         aggregate = aggregate_of(task)
         if len(seeds) == 1:
-            drawn = statistics.interval(seeds[0], samples, aggregate=aggregate)
+            drawn = intervals.interval(seeds[0], samples, aggregate=aggregate)
             lowest = metrics.worst(name.rpartition(".")[2])  # Student's t knows no bounds
             return replace(drawn, low=max(drawn.low, lowest), high=min(drawn.high, 1.0))
-        return statistics.difference(
+        return intervals.difference(
             seeds[0], seeds[1], samples, aggregate=aggregate, paired=same_seeds(*systems)
         )
 
@@ -178,9 +174,9 @@ def same_seeds(first: RankedConfiguration, second: RankedConfiguration) -> bool:
     return [r.seed for r in first.trials] == [r.seed for r in second.trials]
 
 
-def aggregate_of(task: TaskStudy) -> statistics.Aggregate:
+def aggregate_of(task: TaskStudy) -> Aggregate:
     """Return the statistic over seeds that a study reports."""
-    return _AGGREGATES[task.study.confirm.report]
+    return AGGREGATES[task.study.confirm.report]
 
 
 def models(

@@ -6,12 +6,9 @@ It is apart from the intervals because nothing has been trained yet.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ..metrics import masked_lm
-from ..statistics import example_error, seed_spread, visible_difference
-from ..statistics.power import EACH_WAY
+from ..statistics.power import EACH_WAY, example_error, seed_spread, visible_difference
 from ..study import Study, TaskStudy
 from ..tasks.sizes import SIZES
-from .score_intervals import aggregate_of
 
 ASSUMED = 0.85  # the score of a task of which nothing is published
 
@@ -57,7 +54,7 @@ def study_power(study: Study, sizes: Mapping[str, Mapping[str, int]]) -> list[Ta
     for name in study.tasks:
         task = study.resolve(name)
         counts = _counts(task, sizes.get(name))
-        if counts and all(counts) and task.row.metric not in masked_lm.SCORES:
+        if counts and all(counts) and not task.row.facts.joins_examples:
             powers.append(_task_power(task, *counts))
     return powers
 
@@ -75,7 +72,7 @@ def _task_power(task: TaskStudy, training: int, examples: int) -> TaskPower:
         score=score,
         each_way=EACH_WAY * error,
         seeds=seeds,
-        visible=visible_difference(error, spread, seeds, aggregate_of(task)),
+        visible=visible_difference(error, spread, seeds, task.study.confirm.report),
         published=published,
     )
 

@@ -8,6 +8,7 @@ import csv
 import io
 import json
 import re
+from collections.abc import Callable
 from typing import Any
 
 from ..errors import printable
@@ -73,6 +74,15 @@ def to_json(table: Table) -> str:
     if printable(text, lines=True) != text:  # JSON escapes control characters as \uXXXX
         text = json.dumps(_plain_values(table), indent=2).replace("\x7f", "\\u007f")
     return text + "\n"
+
+
+# The end of a file's name -> how a table is written to it.
+LAYOUTS: dict[str, Callable[[Table], str]] = {
+    "md": to_markdown,
+    "tex": to_latex,
+    "csv": to_csv,
+    "json": to_json,
+}
 
 
 def _markdown_lines(table: Table) -> list[str]:

@@ -27,7 +27,7 @@ from ..metrics.bootstrap_metrics import (
     masked_lm_measure,
     tag_measure,
 )
-from ..statistics import Sample, ScoreSample
+from ..statistics.intervals import Sample, ScoreSample
 from ..storage import file_inside, folder_inside, write_atomically
 from ..tasks import Task
 from .opening import PREDICTIONS

@@ -9,16 +9,19 @@ from contextlib import suppress
 from importlib import import_module
 
 
-def import_in_background(name: str) -> threading.Thread:
+def import_in_background(name: str, after: threading.Thread | None = None) -> threading.Thread:
     """Start to import a module, and return the thread.
 
     What fails there is not told: the import statement after `join` raises it again.
 
     Args:
         name: the module's full name.
+        after: a thread that is waited for first.
     """
 
     def load() -> None:
+        if after is not None:
+            after.join()
         with suppress(BaseException):
             import_module(name)
 

@@ -34,7 +34,6 @@ from ..storage import (
     remove_unfinished,
 )
 from ..study import Study, TaskStudy
-from . import optuna_file
 from .samplers import OptunaStudy
 
 FOLDER = "weights"  # in a task's folder; it has a folder for each trial that may become the best
@@ -212,6 +211,8 @@ def remove_unneeded_weights(
         remove_unfinished(parent, records.trials)
         remove_unfinished(parent.parent, {"best"})
         remove_known(parent, ())
+        from . import optuna_file  # imports SQLAlchemy
+
         path = file_inside(folder, slug, "study.db")
         try:
             trials = records.of(name, "search")

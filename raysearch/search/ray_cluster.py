@@ -10,7 +10,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -38,7 +38,7 @@ from ..workers.cpu_quota import usable_cores
 from ..workers.machine import gpu_count
 from ..workers.ray_address import why_unreachable
 from ..workers.ray_internals import node_types
-from ..workers.ray_processes import own_sessions
+from ..workers.ray_processes import own_sessions, without_idle_services
 
 ATTEMPTS = 3  # to start Ray
 PROBE_TIMEOUT = 5.0  # seconds in which a cluster answers
@@ -131,13 +131,14 @@ class ClusterOptions:
 def _start(address: str, cpus: int | None) -> dict[str, float]:
     """Start or join Ray and return its resources; try again, as a busy machine may be too slow."""
     options: dict[str, Any] = {"address": address}
-    if address == LOCAL:  # also beside a cluster of `ray start`: ports and folders are its own
+    is_local = address == LOCAL
+    if is_local:  # also beside a cluster of `ray start`: ports and folders are its own
         options |= {"num_cpus": cpus or usable_cores(), "include_dashboard": False}
     else:
         _check_address(address)
     for retries in reversed(range(ATTEMPTS)):
         try:
-            with own_sessions():
+            with own_sessions(), without_idle_services() if is_local else nullcontext():
                 ray.init(
                     **options,
                     log_to_driver=False,

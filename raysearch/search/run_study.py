@@ -9,12 +9,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from .. import __version__, preflight, results, tasks
+from .. import __version__, preflight, tasks
 from .. import study as studies
 from ..data import readers
 from ..errors import InputError, Problem
 from ..preflight import Lanes
 from ..recipes import RECIPES
+from ..results.export import write_exports
 from ..results.leaderboard import RankedConfiguration, is_complete, leaderboard
 from ..run_folder import Journal, Record, Records, opening, read_journal, trial_identity
 from ..run_folder.remote_files import fetch_models
@@ -302,11 +303,11 @@ def _engine(
     """Run what is left of a study and export its results."""
     notes: list[str] = []
     watch, uri = (remote.noting(watch), remote.uri) if remote else (watch, None)
-    # Torch and Tune take as long to import as Ray to start.
-    importing = import_in_background(f"{__package__}.session")
+    importing = import_in_background(f"{__package__}.session")  # as long as Ray takes to start
+    import_in_background("raysearch.models", after=importing)  # data is prepared with it
     if all(is_complete(study.resolve(task), journal) for task in study.tasks):
         _finish(folder, study, journal, content)
-        results.write_exports(folder, note=notes.append, report=True)
+        write_exports(folder, note=notes.append, report=True)
         return Run(folder=folder, study=study, records=journal, notes=tuple(notes), uri=uri)
     begin_session(folder)
     with watched(folder) as ray_watch, connect(cluster.address) as resources:
@@ -323,7 +324,7 @@ def _engine(
         interrupted = session.run()
     if not interrupted:
         session.tidy()
-    results.write_exports(folder, note=notes.append, report=True)
+    write_exports(folder, note=notes.append, report=True)
     return Run(
         folder=folder,
         study=study,

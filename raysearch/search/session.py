@@ -1,6 +1,6 @@
 """One session of a run: from a cluster that is up to the last trial, or to Ctrl-C.
 
-It is apart from `run_study` because it imports torch and Tune, which takes long.
+It is apart from `run_study` because it imports Tune, which takes long.
 """
 
 import copy
@@ -20,11 +20,10 @@ from ray import tune
 
 from .. import tasks
 from ..errors import InputError, RaysearchError
-from ..models import save_model
 from ..preflight import Lanes
 from ..preflight.resources import AUTO, count_lanes, total
-from ..results import TensorBoardWriter
 from ..results.leaderboard import is_complete
+from ..results.tensorboard import TensorBoardWriter
 from ..run_folder import Journal, Record, dev_predictions
 from ..run_folder.checkpoint_folder import CheckpointFolder
 from ..run_folder.opening import PROVENANCE
@@ -365,6 +364,8 @@ class Session:
             dev_predictions.write(self.folder, record, model.predictions)
         if weights is None:
             return
+        from ..models import save_model  # imports torch and transformers
+
         task, kept = self.study.resolve(record.task), self.queue.weights
         counted = record.evaluation(self.study.search.select, task.selection_metric)
         assert counted is not None, "weights of a trial without scores"

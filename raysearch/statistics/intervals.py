@@ -14,10 +14,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..metrics.bootstrap_metrics import Floats, Measure
+from .levels import LEVEL, SIGHT
 
-LEVEL = 0.95
 DRAWS = 1000
-SIGHT = 2.8  # standard errors that a difference needs to be seen with 80 % power at 95 %
 _CHUNK = 4_000_000  # weights that are drawn at once
 
 
@@ -90,6 +89,10 @@ def maximum(scores: Floats) -> Floats:
     """Return the maximum over the first dimension, the seeds."""
     values: Floats = np.max(scores, axis=0)
     return values
+
+
+# What is printed of the seeds, as a study names it (`confirm.report`).
+AGGREGATES: dict[str, Aggregate] = {"median": median, "mean": mean, "max": maximum}
 
 
 @dataclass(frozen=True, kw_only=True)

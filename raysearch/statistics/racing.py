@@ -6,8 +6,6 @@ It is apart because the search decides by it, and the simulation in benchmarks/ 
 import math
 from collections.abc import Sequence
 
-import numpy as np
-
 STANDARD_ERRORS = 1.0  # benchmarks/confirmation.py compares it with other rules
 MIN_SCORES = 2  # of a configuration, before their spread is known
 
@@ -27,6 +25,8 @@ def fallen_behind(
     Returns:
         Indices; none as long as no configuration has MIN_SCORES scores.
     """
+    import numpy as np  # only the search needs it, not the check of a study
+
     groups = [np.asarray(group, np.float64) for group in scores if len(group) >= MIN_SCORES]
     if not groups:
         return []

@@ -1,8 +1,8 @@
 """Studies: the YAML files that define what is searched."""
 
+from ..shipped_studies import find_study, shipped_studies
 from .loading import as_mapping, checked_dump, dump, load, parse, same_trials
 from .schema import Configuration, Confirm, Halving, PerTask, Published, Result, Search, Study
-from .shipped_studies import find_study, shipped_studies
 from .task_study import TaskStudy
 
 __all__ = [

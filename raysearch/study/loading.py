@@ -17,13 +17,13 @@ from .. import tasks as task_table
 from ..errors import InputError, Problem, note_source, unknown_name
 from ..recipes import RECIPES
 from ..search_space import Choice, Dimension
+from ..shipped_studies import find_study
 from .error_locations import mapping_or_empty, sort_problems
 from .error_messages import schema_problems
 from .length_checks import length_problems
 from .overrides import apply_overrides
 from .problem_limits import limit_names, limit_problems
 from .schema import Configuration, PerTask, Published, Result, Study
-from .shipped_studies import find_study
 from .unused_fields import without_unused_dimensions
 from .validation import cross_checks, space_checks
 from .value_limits import check_values, without_followups

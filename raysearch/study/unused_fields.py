@@ -136,6 +136,15 @@ def _possible_values(task: TaskStudy, name: str) -> Iterable[Any] | None:
     return dimension.values
 
 
+def nothing_to_choose(task: TaskStudy) -> str:
+    """Return that choosing seeds have no effect on a task, as it has one configuration; else ""."""
+    confirm = task.study.confirm
+    if not confirm.choose or min(confirm.top, task.planned_trials) > 1:
+        return ""
+    settings = "confirm.choose and confirm.race have" if confirm.race else "confirm.choose has"
+    return f"there is one configuration and nothing to choose: {settings} no effect"
+
+
 def without_unused_dimensions(study: Study) -> Study:
     """Return the study without the fields that its tasks do not read.
 

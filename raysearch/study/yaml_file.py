@@ -13,8 +13,8 @@ import yaml
 from yaml import MarkedYAMLError
 
 from ..errors import InputError, Problem, nearest_names, shorten, unknown_name
+from ..shipped_studies import shipped_studies
 from ..storage import open_input
-from .shipped_studies import shipped_studies
 from .value_limits import MAX_DEPTH, MAX_VALUES
 
 MAX_BYTES = 2**18  # of a study; the largest shipped study has 15,000

@@ -16,10 +16,9 @@ from .. import tasks
 from ..errors import InputError
 from ..results import parquet
 from ..results.best_study import best_study
-from ..results.export import LAYOUTS
 from ..results.paper_table import INTERVAL
 from ..results.run_results import read_run
-from ..results.table_formats import to_json
+from ..results.table_formats import LAYOUTS, to_json
 from ..results.table_rows import Table
 from ..run_folder import JOURNAL_NAME, Record, Records, dev_predictions, opening
 from ..run_folder.parquet_files import read_table

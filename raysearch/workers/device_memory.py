@@ -5,28 +5,31 @@ follows from it.
 """
 
 import time
-from typing import Protocol
-
-import torch
+from typing import TYPE_CHECKING, Protocol
 
 from .machine import device_name
 from .messages import DeviceMemory, Usage
+
+if TYPE_CHECKING:  # the driver imports this module, and loads torch later
+    import torch
 
 
 class MemoryReader(Protocol):
     """Reads the memory of a device; a test replaces it on machines without one."""
 
-    def read(self, device: torch.device) -> DeviceMemory | None:
+    def read(self, device: "torch.device") -> DeviceMemory | None:
         """Return the memory now; None for a device whose memory cannot be read."""
 
 
 class TorchMemory:
     """The memory of a GPU, as its driver and torch's allocator count it."""
 
-    def read(self, device: torch.device) -> DeviceMemory | None:
+    def read(self, device: "torch.device") -> DeviceMemory | None:
         """Return the memory of a GPU now; None for a CPU."""
         if device.type != "cuda":
             return None
+        import torch
+
         return DeviceMemory(
             device=device_name(device),
             free=torch.cuda.mem_get_info(device)[0],
@@ -46,7 +49,7 @@ class UsageMeter:
         evaluated: whether the worker has evaluated a model; it may take more memory than a step.
     """
 
-    def __init__(self, reader: MemoryReader, device: torch.device) -> None:
+    def __init__(self, reader: MemoryReader, device: "torch.device") -> None:
         self._reader, self._device = reader, device
         self.evaluated = False
         self.begin(0)

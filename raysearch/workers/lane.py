@@ -1,4 +1,4 @@
-"""A lane as Tune sees it: a class trainable that owns one TorchTrainer, whose workers stay up.
+"""A lane as Tune sees it: a class trainable that owns a trainer of Ray Train whose workers stay up.
 
 Trials flow through it by `reset_config`, and each step is one report of its trial. It is apart from
 the worker because it runs in an actor of its own, without torch.
@@ -14,9 +14,9 @@ from typing import Any
 import ray
 from ray import tune
 from ray.exceptions import RayActorError
-from ray.train.torch import TorchConfig
 from ray.train.v2.api.config import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
 
+from .lane_trainer import GroupRestarts, LaneTrainer, ProcessGroupConfig
 from .messages import (
     LaneEvent,
     LaneGivenUp,
@@ -28,7 +28,8 @@ from .messages import (
     WorkerHung,
     WorkersReleased,
 )
-from .ray_internals import LANE_TAG, GroupRestarts, LaneTrainer, remove_worker_groups
+from .ray_internals import LANE_TAG, remove_worker_groups
+from .worker_loop import worker_loop
 
 # Collectives wait this long, in seconds: a hang is noticed by the broker's heartbeat instead.
 COLLECTIVE_TIMEOUT = 30 * 24 * 3600
@@ -136,18 +137,14 @@ class Lane(tune.Trainable):
         trainer = LaneTrainer(
             worker_loop,
             train_loop_config={"broker": self.broker, "lane": self.name, **self.workers["loop"]},
-            # A single worker has nothing to send: NCCL would take memory of its GPU.
-            torch_config=TorchConfig(
-                backend="gloo" if self.workers["count"] == 1 else None,
-                timeout_s=COLLECTIVE_TIMEOUT,
-            ),
+            backend_config=ProcessGroupConfig(timeout_s=COLLECTIVE_TIMEOUT),
             scaling_config=ScalingConfig(
                 num_workers=self.workers["count"],
                 use_gpu=resources.get("GPU", 0) > 0,
                 resources_per_worker={**resources, LANE_TAG: self.number},
                 placement_strategy="PACK",
             ),
-            run_config=RunConfig(
+            run_config=RunConfig(  # type: ignore[arg-type]  # Ray declares that of Train V1
                 name=self.name,
                 storage_path=self.workers["storage"],
                 # The broker decides which trial is tried again; see GroupRestarts.
@@ -182,18 +179,3 @@ class Lane(tune.Trainable):
         except BaseException as error:
             self.failure = error
             logging.getLogger(__name__).debug("lane %s ended", self.name, exc_info=True)
-
-
-def worker_loop(config: dict[str, Any]) -> None:
-    """Run a worker of a lane; Ray Train calls this in each of its processes.
-
-    The controller and the lane load this module too, so what a worker needs is imported inside.
-    """
-    import torch
-
-    from .checkpoint_files import checkpoint_files
-    from .worker import Worker
-
-    torch.set_num_threads(config.pop("threads"))
-    files = checkpoint_files(**config.pop("checkpoints"))
-    Worker(checkpoints=files, **config).work()

@@ -32,7 +32,8 @@ def worker_facts() -> Facts:
     """Return the facts of a worker's node, with those of its accelerators as torch sees them."""
     import torch
 
-    facts = host_facts() | {"torch": torch.__version__}
+    # As plain text: torch's own class of versions would load torch in the broker.
+    facts = host_facts() | {"torch": str(torch.__version__)}
     if not torch.cuda.is_available():
         return facts | {"gpus": []}
     return facts | {
@@ -45,6 +46,17 @@ def worker_facts() -> Facts:
         "cudnn": _known(lambda: _dotted(_untyped(torch.backends.cudnn).version())),
         "nccl": _known(lambda: ".".join(map(str, _untyped(torch.cuda.nccl).version()))),
     }
+
+
+def worker_device() -> Any:
+    """Return the torch device that Ray Train gives this worker, and make it the current one."""
+    import torch
+    from ray.train.torch import get_device
+
+    device = get_device()
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    return device
 
 
 def device_name(device: Any) -> str:

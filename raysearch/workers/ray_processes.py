@@ -1,6 +1,6 @@
 """Ray's own processes on the driver's node, found and started by private parts of Ray.
 
-It is apart from `ray_internals` because it imports no torch: a run starts Ray while that loads.
+It is apart from `ray_internals`, which asks a cluster that is up.
 """
 
 import os
@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ray._private import services, worker
+from ray._private import parameter, services, worker
 
 
 @contextmanager
@@ -27,6 +27,23 @@ def own_sessions() -> Iterator[None]:
         yield
     finally:
         services.ConsolePopen = start  # type: ignore[misc]
+
+
+@contextmanager
+def without_idle_services() -> Iterator[None]:
+    """Start a cluster of this machine without its autoscaler and its log monitor.
+
+    The first has no nodes to add, and the second reads logs that the driver does not show. Where
+    Ray does not know these parameters any more, starting it raises TypeError.
+    """
+    parameters = parameter.RayParams
+    unused: dict[str, Any] = {"no_monitor": True, "include_log_monitor": False}
+    few = partial(parameters, **unused)
+    parameter.RayParams = few  # type: ignore[assignment,misc]
+    try:
+        yield
+    finally:
+        parameter.RayParams = parameters  # type: ignore[misc]
 
 
 def own_raylet() -> int | None:

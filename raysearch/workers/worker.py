@@ -29,7 +29,7 @@ from ..training import DistributedContext, Job, MicroBatchLimit, Trainer, make_s
 from ..training.gradient_accumulation import LIMITS
 from .checkpoint_files import CheckpointFiles, read_checkpoint, reason
 from .device_memory import MemoryReader, UsageMeter
-from .machine import device_name, worker_facts
+from .machine import device_name, worker_device, worker_facts
 from .memory_kills import memory_kills
 from .messages import (
     AttemptProgress,
@@ -77,7 +77,7 @@ class Worker:
         self.broker, self.lane = broker, lane
         self.recipe = RECIPES[recipe]
         self.world = DistributedContext.current()
-        self.model = ReusableModel(_device())
+        self.model = ReusableModel(worker_device())
         self.memory = MicroBatchLimit(LIMITS.get(self.model.device.type, LIMITS["cuda"]))
         self._meter = device_memory and UsageMeter(device_memory, self.model.device)
         self.checkpoints, self.checkpoint_interval = checkpoints, checkpoint_interval
@@ -373,9 +373,3 @@ class Worker:
             lambda: self._call_broker("report", request.serial, message)
         )
         return decision
-
-
-def _device() -> torch.device:
-    import ray.train.torch
-
-    return ray.train.torch.get_device()

@@ -12,9 +12,11 @@ from support.paths import ROOT
 from support.run_folders import Script, write_study
 from typer.testing import CliRunner
 
+from raysearch.cli import lists
 from raysearch.cli.commands import app
 from raysearch.errors import InputError, Problem, note_source
 from raysearch.preflight import Lanes
+from raysearch.shipped_studies import shipped_studies
 
 HERE = ROOT
 STUDIES = sorted(map(str, (HERE / "search_spaces").glob("*.yaml")))
@@ -319,7 +321,7 @@ def test_a_mistake_of_our_own_says_where_its_traceback_is(
         raise error
 
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    monkeypatch.setattr("raysearch.cli.describe.show_list", broken)
+    monkeypatch.setattr("raysearch.cli.lists.show_list", broken)
     monkeypatch.setattr("sys.argv", ["raysearch", "run", "x", "--storage", "s3://me:hunter2@b"])
     code, out, said = command("list")
     assert (code, out) == (2, "")
@@ -356,7 +358,7 @@ def test_a_mistake_says_what_was_being_read_and_ends_also_where_nothing_can_be_w
             raise ValueError("odd")
 
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "none"))
-    monkeypatch.setattr("raysearch.cli.describe.show_list", broken)
+    monkeypatch.setattr("raysearch.cli.lists.show_list", broken)
     code, _, said = command("list")
     assert code == 2
     assert f"ValueError: odd, while reading {tmp_path}/a\\x1bb" in said
@@ -501,6 +503,47 @@ def test_reading_commands_import_neither_ray_nor_torch(finished, name):
     assert done.stderr.splitlines()[-1] == "heavy:"
     is_wrong = name in ("a wrong study", "no run at a URI", "a wrong storage")
     assert done.returncode == (2 if is_wrong else 0)
+
+
+COMPUTING = {*HEAVY, "numpy", "pyarrow", "tensorboard"}
+SHOWN = {
+    "help": ["--help"],
+    "tasks": ["list", "tasks"],
+    "hyperparameters": ["list", "hyperparameters"],
+    "studies": ["list", "studies"],
+    "check": ["check", "quickstart", "amos-glue", "stabletune-transfer"],
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SHOWN)
+def test_help_lists_and_checks_import_nothing_that_computes(name):
+    code = (
+        "import sys\n"
+        "from raysearch.cli.commands import main\n"
+        "try: main()\n"
+        f"finally: print('heavy:', *sorted(set(sys.modules) & {COMPUTING}), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *SHOWN[name]],
+                          capture_output=True, text=True, timeout=60)  # fmt: skip
+    assert done.returncode == 0
+    assert done.stderr.splitlines()[-1] == "heavy:"
+
+
+@pytest.mark.parametrize(("name", "path"), shipped_studies().items())
+def test_the_list_says_of_a_shipped_study_what_its_checks_would(name, path):
+    cells = lists._quick_cells(path)
+    assert cells is not None
+    assert cells == lists._cells(name, path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["[", "- a", "tasks: 5\nmodel: a", "tasks: [glue/*]\nmodel: a", "tasks: [glue/rte]",
+     "tasks: [toy/grammar]\nmodel: a\npublished: {row: a}"],
+)  # fmt: skip
+def test_a_shipped_study_of_another_form_is_read_with_all_checks(tmp_path, text):
+    assert lists._quick_cells(write(tmp_path, text)) is None
 
 
 def test_steps_that_only_a_tokenizer_can_tell_are_not_guessed(command, tmp_path):

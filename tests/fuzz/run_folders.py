@@ -14,6 +14,7 @@ from pyarrow import parquet
 
 import raysearch
 from raysearch import RaysearchError, __version__, results, run_folder, study
+from raysearch.results.paper_table import paper_table
 from raysearch.run_folder import opening
 from raysearch.run_folder.trial_identity import TrialOrigin, trial_id
 from raysearch.search import run_study
@@ -154,7 +155,7 @@ class Journals(_Folders):
 
     def _table(self) -> None:
         searched = study.load(self.folder / "study.yaml")
-        results.paper_table(searched, opening.read_records(self.folder, searched))
+        paper_table(searched, opening.read_records(self.folder, searched))
 
     def _write(self) -> None:
         try:

@@ -18,7 +18,7 @@ from raysearch.results import export
 from raysearch.results.comparison_table import comparison_table
 from raysearch.results.paired_predictions import p_value
 from raysearch.run_folder import dev_predictions
-from raysearch.statistics import Sample
+from raysearch.statistics.intervals import Sample
 from raysearch.tasks import get
 from raysearch.tasks.glue import AVERAGED
 

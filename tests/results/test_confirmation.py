@@ -6,7 +6,6 @@ import pytest
 from support.run_folders import Script
 
 from raysearch import study
-from raysearch.results import paper_table
 from raysearch.results.leaderboard import (
     confirmation,
     is_complete,
@@ -14,6 +13,7 @@ from raysearch.results.leaderboard import (
     planned_trials,
     published_setting,
 )
+from raysearch.results.paper_table import paper_table
 from raysearch.run_folder import JOURNAL_NAME
 
 RTE = "glue/rte"

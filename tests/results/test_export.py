@@ -17,6 +17,7 @@ from raysearch.errors import InputError
 from raysearch.heads import HEADS
 from raysearch.recipes import Hyperparameters
 from raysearch.results import formatting
+from raysearch.results.paper_table import paper_table
 from raysearch.run_folder import JOURNAL_NAME, read_journal
 from raysearch.tasks import TASKS, get
 from raysearch.tasks.glue import AVERAGED
@@ -217,7 +218,7 @@ def test_latex_compiles(tmp_path):
 
 def test_every_study_has_a_table_of_what_was_published_for_it():
     shipped = study.parse(STUDY)
-    assert results.to_markdown(results.paper_table(shipped)) == textwrap.dedent("""\
+    assert results.to_markdown(paper_table(shipped)) == textwrap.dedent("""\
         **known: published**
 
         |  | MNLI-m/mm | MRPC |
@@ -230,7 +231,7 @@ def test_every_study_has_a_table_of_what_was_published_for_it():
 
         * A & B (a/b): their_README.
         """)
-    assert results.to_csv(results.paper_table(shipped)).splitlines()[:2] == [
+    assert results.to_csv(paper_table(shipped)).splitlines()[:2] == [
         "system,row,MNLI-m/mm,MRPC",
         "A & B,BSZ,32,-",
     ]

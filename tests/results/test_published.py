@@ -15,6 +15,7 @@ from raysearch import results, study
 from raysearch.cli.commands import app
 from raysearch.errors import InputError
 from raysearch.recipes.schedule import learning_rate, make_schedule
+from raysearch.results.paper_table import paper_table
 from raysearch.results.published_table import study_file
 from raysearch.tasks import TASKS
 
@@ -459,7 +460,7 @@ def test_every_study_prints_what_was_published_in_every_layout(name):
 def test_every_published_score_and_setting_is_in_the_table(name):
     """Of tasks that the study searches; each row's values, in whichever layout it has."""
     found = load(name)
-    table = results.paper_table(found)
+    table = paper_table(found)
     for system in found.published:
         lines = [row for row in table.rows if system.row in (row.name, row.system)]
         values = []
@@ -521,7 +522,7 @@ def test_test_scores_are_printed_as_such_and_not_averaged():
 @pytest.mark.parametrize("name", STUDIES)
 def test_scores_are_printed_with_the_last_zeros_that_papers_print(name):
     raw = yaml.load((FOLDER / f"{name}.yaml").read_text(encoding="utf-8"), yaml.BaseLoader)
-    table = results.paper_table(load(name))
+    table = paper_table(load(name))
     for system in raw["published"]:
         lines = [row for row in table.rows if system["row"] in (row.name, row.system)]
         texts = {part for row in lines for cell in row.cells for part in cell.text.split("/")}

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from raysearch.metrics.bootstrap_metrics import classification_measure
-from raysearch.statistics import (
+from raysearch.statistics.intervals import (
     Sample,
     ScoreSample,
     average,

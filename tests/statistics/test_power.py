@@ -4,15 +4,19 @@ import numpy as np
 import pytest
 
 from raysearch.metrics.bootstrap_metrics import classification_measure
-from raysearch.statistics import (
+from raysearch.statistics import power
+from raysearch.statistics.intervals import (
+    AGGREGATES,
     Sample,
     ScoreSample,
-    aggregate_error,
-    example_error,
     interval,
     maximum,
     mean,
     median,
+)
+from raysearch.statistics.power import (
+    aggregate_error,
+    example_error,
     seed_spread,
     visible_difference,
 )
@@ -66,6 +70,15 @@ def test_the_error_of_an_aggregate_of_seeds(aggregate, seeds, expected):
     assert aggregate_error(aggregate, seeds) == pytest.approx(expected, rel=0.02)
 
 
+@pytest.mark.parametrize("report", AGGREGATES)
+def test_the_listed_errors_are_those_that_are_measured(report, monkeypatch):
+    listed = [visible_difference(0.0, 0.01, seeds, report) for seeds in range(1, 11)]
+    monkeypatch.setattr(power, "_MEASURED_ERRORS", dict.fromkeys(AGGREGATES, ()))
+    measured = [visible_difference(0.0, 0.01, seeds, report) for seeds in range(1, 12)]
+    assert listed == pytest.approx(measured[:10], rel=1e-5)
+    assert measured[10] < measured[9]
+
+
 def scored(right):
     """The models of seeds that are right on these examples, [seeds, examples]."""
     gold = np.ones(right.shape[1], int)
@@ -79,7 +92,7 @@ def test_a_visible_difference_is_seen_in_four_of_five_studies(seeds):
     """The verdicts are those of the table: a number is seen if the interval excludes it."""
     spread, examples, studies, truth = 0.02, 1000, 200, 0.7
     error = example_error("accuracy", truth, examples)
-    visible = visible_difference(error, spread, seeds, mean)
+    visible = visible_difference(error, spread, seeds, "mean")
     random, seen = np.random.default_rng(0), 0
     for study in range(studies):
         shared = random.random(examples)  # how hard each example is, for all seeds

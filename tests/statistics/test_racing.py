@@ -5,7 +5,7 @@ import pytest
 
 from raysearch.results.confirmation import plan_confirmation
 from raysearch.run_folder import Record
-from raysearch.statistics import fallen_behind
+from raysearch.statistics.racing import fallen_behind
 from raysearch.study import Confirm
 
 SEED_SPREAD, CONFIGURATIONS, STUDIES = 1.2, 24, 300  # points

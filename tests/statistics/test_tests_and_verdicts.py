@@ -6,16 +6,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from raysearch.statistics import (
-    Interval,
-    Verdict,
-    expected_best,
-    holm,
-    mcnemar,
-    selection_optimism,
-    sign_flip,
-    verdict,
-)
+from raysearch.statistics.expected_performance import expected_best, selection_optimism
+from raysearch.statistics.intervals import Interval
+from raysearch.statistics.paired_tests import holm, mcnemar, sign_flip
+from raysearch.statistics.verdict import Verdict, verdict
 
 
 @pytest.mark.parametrize(("first", "second"), [(0, 0), (1, 0), (5, 12), (40, 40), (3, 900)])

@@ -67,7 +67,7 @@ def without_ray(monkeypatch):
     monkeypatch.setattr(workers.ray, "get", lambda x: x)
     node = SimpleNamespace(get_node_id=lambda: "node")
     monkeypatch.setattr(workers.ray, "get_runtime_context", lambda: node)
-    monkeypatch.setattr(workers, "_device", lambda: torch.device("cpu"))
+    monkeypatch.setattr(workers, "worker_device", lambda: torch.device("cpu"))
 
 
 def run_locally(folder, data, raw, monkeypatch):

@@ -1,7 +1,10 @@
 """The private parts of Ray that raysearch relies on are there, and are called as it calls them."""
 
 import inspect
+import pickle
 import re
+import subprocess
+import sys
 from importlib import import_module
 from types import SimpleNamespace
 
@@ -9,20 +12,26 @@ import pytest
 
 from raysearch.search import ray_cluster  # noqa: F401  # sets Ray's variables before its import
 from raysearch.workers import lane, ray_internals
-from raysearch.workers.memory_kills import OUT_OF_MEMORY
-from raysearch.workers.ray_internals import (
-    HEAD_NODE_RESOURCE,
-    LANE_TAG,
+from raysearch.workers.lane_trainer import (
     RESOURCE_REQUESTS,
     UNUSED_CALLBACKS,
     GroupRestarts,
     LaneTrainer,
+    NoSynchronization,
+    ProcessGroup,
+    ProcessGroupConfig,
 )
+from raysearch.workers.memory_kills import OUT_OF_MEMORY
+from raysearch.workers.ray_internals import HEAD_NODE_RESOURCE, LANE_TAG
+from raysearch.workers.ray_processes import without_idle_services
 
 CALLBACKS = {
     "DatasetsCallback": "ray.train.v2._internal.callbacks.datasets",
     "PlacementGroupCleanerCallback": "ray.train.v2._internal.callbacks.placement_group_callback",
 }
+TRAINER = "ray.train.v2.api.data_parallel_trainer"
+GROUP = "ray.train.v2._internal.execution.worker_group.worker_group"
+STATE = "ray.train.v2._internal.execution.worker_group.state"
 CONTROLLER = "ray.train.v2._internal.execution.controller"
 POLICY = "ray.train.v2._internal.execution.scaling_policy"
 CONTROLLER_ARGUMENTS = ("train_fn_ref", "scaling_policy", "failure_policy", "train_run_context",
@@ -39,7 +48,7 @@ def part_of_ray(module, *names):
         path = ".".join((module, *names))
         pytest.fail(
             f"Ray {import_module('ray').__version__} has no {path} ({error}): "
-            "raysearch/workers/ray_internals.py relies on it and must follow",
+            "raysearch/workers relies on it and must follow",
             pytrace=False,
         )
     return part
@@ -52,21 +61,21 @@ def check_call(function, *arguments, **options):
     except TypeError as error:
         pytest.fail(
             f"Ray's {function.__module__}.{function.__qualname__}{inspect.signature(function)} is "
-            f"called in another way by raysearch/workers/ray_internals.py: {error}",
+            f"called in another way by raysearch/workers: {error}",
             pytrace=False,
         )
 
 
 @pytest.mark.parametrize("name", ["_create_default_callbacks", "_initialize_and_run_controller"])
 def test_a_lanes_trainer_overrides_methods_that_ray_calls(name):
-    fit = part_of_ray("ray.train.v2.torch.torch_trainer", "TorchTrainer", "fit")
-    part_of_ray("ray.train.v2.torch.torch_trainer", "TorchTrainer", name)
-    assert f"self.{name}(" in inspect.getsource(fit), f"TorchTrainer.fit does not call {name}"
+    fit = part_of_ray(TRAINER, "DataParallelTrainer", "fit")
+    part_of_ray(TRAINER, "DataParallelTrainer", name)
+    assert f"self.{name}(" in inspect.getsource(fit), f"fit does not call {name}"
     assert name in vars(LaneTrainer)
 
 
 def test_the_overridden_methods_are_called_as_ray_declares_them():
-    trainer = part_of_ray("ray.train.v2.torch.torch_trainer", "TorchTrainer")
+    trainer = part_of_ray(TRAINER, "DataParallelTrainer")
     options = dict.fromkeys(CONTROLLER_ARGUMENTS)
     check_call(trainer._create_default_callbacks, object())
     check_call(trainer._initialize_and_run_controller, object(), **options)
@@ -75,11 +84,9 @@ def test_the_overridden_methods_are_called_as_ray_declares_them():
 @pytest.mark.parametrize("name", UNUSED_CALLBACKS)
 def test_the_callbacks_that_a_lane_does_without_exist(name):
     callback = part_of_ray(CALLBACKS[name], name)
-    create = part_of_ray(
-        "ray.train.v2.torch.torch_trainer", "TorchTrainer", "_create_default_callbacks"
-    )
+    create = part_of_ray(TRAINER, "DataParallelTrainer", "_create_default_callbacks")
     assert f"{callback.__name__}(" in inspect.getsource(create), (
-        f"a TorchTrainer has no {name} any more: UNUSED_CALLBACKS can do without it"
+        f"Ray's trainer has no {name} any more: UNUSED_CALLBACKS can do without it"
     )
 
 
@@ -94,10 +101,10 @@ def test_the_controller_takes_what_fit_gives_and_runs_in_this_thread():
 
 
 def test_fit_names_the_controllers_arguments_as_the_lane_reads_them():
-    fit = part_of_ray("ray.train.v2.torch.torch_trainer", "TorchTrainer", "fit")
+    fit = part_of_ray(TRAINER, "DataParallelTrainer", "fit")
     source = inspect.getsource(fit)
     for name in CONTROLLER_ARGUMENTS:
-        assert f"{name}=" in source, f"TorchTrainer.fit gives no {name} to the controller"
+        assert f"{name}=" in source, f"fit gives no {name} to the controller"
 
 
 @pytest.mark.parametrize("name", RESOURCE_REQUESTS)
@@ -120,7 +127,61 @@ def test_a_lane_is_configured_by_the_classes_that_ray_train_gives():
         assert getattr(train, name) is getattr(lane, name), f"ray.train.{name} is another class"
     check_call(lane.RunConfig, worker_runtime_env={})
     check_call(lane.FailureConfig, max_failures=-1, controller_failure_limit=3)
-    assert part_of_ray("ray.train.torch", "TorchTrainer") in LaneTrainer.__mro__
+    assert part_of_ray(TRAINER, "DataParallelTrainer") in LaneTrainer.__mro__
+
+
+def test_a_lane_starts_no_synchronization_actor_where_train_would():
+    group = part_of_ray(GROUP, "WorkerGroup", "_start_impl")
+    source = inspect.getsource(group)
+    assert "SynchronizationActor.options(" in source, "Ray starts it in another way"
+    assert "with_sync_actor(sync_actor)" in source
+    state = part_of_ray(STATE, "WorkerGroupState", "shutdown")
+    assert "_shutdown_sync_actor(self.sync_actor)" in inspect.getsource(state)
+    handle = NoSynchronization.options(label_selector={}).remote(timeout_s=1, warn_interval_s=1)
+    assert isinstance(pickle.loads(pickle.dumps(handle)), NoSynchronization)
+
+
+def test_the_workers_of_a_lane_are_connected_as_those_of_a_torch_trainer(monkeypatch):
+    torch_config = part_of_ray("ray.train.torch", "TorchConfig")
+    backend, calls = torch_config().backend_cls, []
+    assert backend.share_cuda_visible_devices is ProcessGroup.share_cuda_visible_devices
+    for name in ("on_start", "on_shutdown"):
+        monkeypatch.setattr(
+            backend, name, lambda *parts, name=name: calls.append((name, parts[1:]))
+        )
+    ours, config = ProcessGroup(), ProcessGroupConfig(timeout_s=5)
+    for group in (["one"], ["one", "two"]):
+        ours.on_start(group, config)
+        ours.on_shutdown(group, config)
+    expected = torch_config(timeout_s=5)
+    two = ["one", "two"]
+    assert calls == [("on_start", (two, expected)), ("on_shutdown", (two, expected))]
+
+
+def test_a_cluster_of_this_machine_starts_without_services_that_it_does_not_use():
+    parameters = part_of_ray("ray._private.parameter", "RayParams")
+    assert not parameters().no_monitor
+    with without_idle_services():
+        made = import_module("ray._private.parameter").RayParams(num_cpus=1)
+    assert (made.num_cpus, made.no_monitor, made.include_log_monitor) == (1, True, False)
+    assert import_module("ray._private.parameter").RayParams is parameters
+    source = inspect.getsource(part_of_ray("ray._private.node", "Node"))
+    assert "if not self._ray_params.no_monitor:" in source
+    assert "if self._ray_params.include_log_monitor:" in source
+    source = inspect.getsource(part_of_ray("ray._private.worker", "init"))
+    assert "ray._private.parameter.RayParams(" in source, "Ray takes the class from elsewhere"
+
+
+@pytest.mark.slow
+def test_a_lanes_process_and_the_broker_load_no_torch_and_the_driver_not_before_ray():
+    for modules, absent in (
+        ("raysearch.workers.lane", "torch"),
+        ("raysearch.workers.broker", "torch pandas ray.train"),
+        ("raysearch.search", "torch pandas ray.train tensorboard optuna"),
+        ("raysearch.search, raysearch.search.session", "torch transformers sqlalchemy"),
+    ):
+        code = f"import sys, {modules}; assert not set({absent.split()}) & set(sys.modules)"
+        subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_a_lanes_trainer_has_the_callbacks_that_it_needs_and_no_others():

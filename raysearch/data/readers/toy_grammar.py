@@ -7,6 +7,7 @@ It is apart from the other readers because it needs no files.
 """
 
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from random import Random
 
@@ -32,18 +33,26 @@ def split_paths(task: Task, split: Split, root: Path) -> tuple[tuple[Path, ...],
 def read(task: Task, split: Split, root: Path, errors: RowErrors) -> Iterator[Example]:
     """Yield the sentences of a split. Labels alternate, and no sentence is in two splits."""
     assert split.name in ROWS, f"{task.name} has no sentences for a split '{split.name}'"
+    for row, sentence in enumerate(_sentences()[split.name]):
+        gold = row % 2 if split.labelled else None
+        yield {"id": str(row), "sentence": sentence, "label": gold}
+
+
+@cache
+def _sentences() -> dict[str, list[str]]:
+    """Return the sentences of every split; every second one has the label 1."""
     random = Random(SEED)
     used: set[str] = set()
+    sentences: dict[str, list[str]] = {name: [] for name in ROWS}
     for name, rows in ROWS.items():
         for row in range(rows):
-            label = row % 2
-            sentence = _sentence(random, plural=bool(label))
+            plural = bool(row % 2)
+            sentence = _sentence(random, plural=plural)
             while sentence in used:
-                sentence = _sentence(random, plural=bool(label))
+                sentence = _sentence(random, plural=plural)
             used.add(sentence)
-            if name == split.name:
-                gold = label if split.labelled else None
-                yield {"id": str(row), "sentence": sentence, "label": gold}
+            sentences[name].append(sentence)
+    return sentences
 
 
 def _sentence(random: Random, *, plural: bool) -> str:

@@ -12,7 +12,7 @@ from operator import itemgetter
 from pathlib import Path
 
 from ...errors import unknown_name
-from ...metrics.missing_ids import format_ids
+from ...tasks.example_ids import format_ids
 from ...tasks.task import Example, File, IdList, Split, Task
 from .decimal_numbers import decimal
 from .paths import file_path, present_paths, split_paths

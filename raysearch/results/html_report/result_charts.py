@@ -5,7 +5,7 @@ They are apart from the charts of the search because they show configurations ov
 
 from collections.abc import Iterator
 
-from ...statistics import Interval
+from ...statistics.intervals import Interval
 from ...study import TaskStudy
 from ..leaderboard import RankedConfiguration
 from ..score_intervals import Intervals

@@ -1,12 +1,12 @@
 """Finds the studies that ship with the package by their names, such as `amos-glue`.
 
 In a clone their folder is beside the package, where it is easy to find; an installed package
-contains it.
+contains it. It is apart from `study` because a list of names needs no schema.
 """
 
 from pathlib import Path
 
-_PACKAGE = Path(__file__).parents[1]
+_PACKAGE = Path(__file__).parent
 
 
 def shipped_studies() -> dict[str, Path]:
