@@ -347,8 +347,7 @@ class Session:
                 names = (tasks.get(record.task).slug, "errors")
                 folder_inside(self.folder, *names)
                 path = file_inside(self.folder, *names, f"{record.id}.txt")
-                text = record.error.encode("utf-8", "backslashreplace")
-                write_atomically(path, text + b"\n")
+                write_atomically(path, f"{record.error}\n".encode("utf-8", "backslashreplace"))
 
     def _keep_model(self, record: Record, model: TrainedModel) -> None:
         """Keep what is needed of a trial that ends: dev predictions, weights that may be the best.

@@ -16,7 +16,6 @@ from raysearch.run_folder.events import EndEvent
 from raysearch.run_folder.outcomes import has_model
 from raysearch.run_folder.report import Report
 from raysearch.search import kept_weights, optuna_file
-from raysearch.search import session as sessions
 from raysearch.search.session import NullProgress, Session
 from raysearch.search.trial_queue import TrialQueue
 from raysearch.search.tune_adapter import TuneAdapter
@@ -193,7 +192,9 @@ def begin(tmp_path, monkeypatch):
     for module in (kept_weights, ownership):
         monkeypatch.setattr(module, "move", moving)
     monkeypatch.setattr(Journal, "write", writing)
-    monkeypatch.setattr(sessions, "save_model", lambda *parts, run: runs[-1].save(*parts, run))
+    monkeypatch.setattr(
+        "raysearch.models.save_model", lambda *parts, run: runs[-1].save(*parts, run)
+    )
     monkeypatch.setattr(optuna_file, "export", lambda *_: None)
     monkeypatch.setattr("os.fsync", lambda file: None)
 

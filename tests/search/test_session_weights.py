@@ -48,7 +48,7 @@ def session(tmp_path, monkeypatch):
         (place / "config.json").write_text("{}")
         storage.mark(place, run)
 
-    monkeypatch.setattr(sessions, "save_model", save)
+    monkeypatch.setattr("raysearch.models.save_model", save)
     return made
 
 

@@ -53,7 +53,7 @@ def test_the_memory_of_a_gpu_is_the_drivers_and_the_allocators(monkeypatch):
         memory_reserved=lambda device: 20,
         max_memory_reserved=lambda device: 25,
     )
-    monkeypatch.setattr(device_memory.torch, "cuda", toy)
+    monkeypatch.setattr(torch, "cuda", toy)
     monkeypatch.setattr(device_memory, "device_name", lambda device: "1: a toy")
     read = TorchMemory().read(torch.device("cuda"))
     assert read == DeviceMemory(device="1: a toy", free=70, reserved=20, peak=25)
