@@ -6,10 +6,12 @@ import sys
 import time
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
+from support.fake_mps import install
 
 import raysearch
 from raysearch.preflight import Lanes
@@ -19,7 +21,7 @@ from raysearch.search import gpu_sharing, lane_growth, ray_cluster, run_study, s
 from raysearch.search.gpu_sharing import GIB
 from raysearch.search.lane_growth import LaneGrowth
 from raysearch.search.session_clock import SessionClock
-from raysearch.workers import worker
+from raysearch.workers import mps, worker
 from raysearch.workers.lane_places import LanePlaces
 from raysearch.workers.messages import AttemptProgress, DeviceMemory, Usage
 
@@ -255,7 +257,8 @@ class MadeUpMemory:
     def read(self, device):
         (index,) = ray.get_gpu_ids()
         with open(self.file, "a", encoding="utf-8") as file:
-            file.write(f"{time.time()} {os.getpid()} {index}\n")
+            pipes = os.environ.get("CUDA_MPS_PIPE_DIRECTORY", "none")
+            file.write(f"{time.time()} {os.getpid()} {index} {pipes}\n")
         return DeviceMemory(device=f"{index}: a toy", free=100 * GIB, reserved=GIB, peak=GIB)
 
 
@@ -263,7 +266,7 @@ class Watcher(session.NullProgress):
     """Keeps the lines about lanes, and presses Ctrl-C some trials after the second choice."""
 
     def __init__(self):
-        self.lines, self.ended = [], 0
+        self.lines, self.mps, self.ended = [], [], 0
 
     def __call__(self, queue, lanes):
         return self
@@ -271,6 +274,7 @@ class Watcher(session.NullProgress):
     def note(self, line):
         if " on each GPU" in line:
             self.lines.append(line)
+        self.mps += [line] if "MPS" in line else []
 
     def change(self, record):
         self.ended += record.is_over and len(self.lines) > 1
@@ -284,8 +288,9 @@ class Watcher(session.NullProgress):
 def test_a_run_on_made_up_devices(tmp_path, monkeypatch, gain):
     """Two devices, two cores: a second lane on each is tried, and stays if it brings something.
 
-    Lanes that start may take as long as many of these trials.
+    Lanes that start may take as long as many of these trials. Once with a toy in the place of MPS.
     """
+    calls = install(tmp_path, monkeypatch) if (with_mps := gain > 1) else None
     monkeypatch.setattr(run_study, "local_resources", lambda: {"CPU": 2.0, "GPU": 2.0})
     monkeypatch.setattr(gpu_sharing, "WINDOW", 0.5)
     monkeypatch.setattr(gpu_sharing, "measured_gain", lambda now: gain)
@@ -308,7 +313,10 @@ def test_a_run_on_made_up_devices(tmp_path, monkeypatch, gain):
     ray.init(num_cpus=2, num_gpus=2, include_dashboard=False, log_to_driver=False)
     try:
         run = raysearch.search.run(
-            study, storage=tmp_path, lanes=Lanes(per_gpu="auto", cpus=0.5), watch=watch
+            study,
+            storage=tmp_path,
+            lanes=Lanes(per_gpu="auto", cpus=0.5, mps=with_mps),
+            watch=watch,
         )
     finally:
         ray.shutdown()
@@ -320,7 +328,16 @@ def test_a_run_on_made_up_devices(tmp_path, monkeypatch, gain):
     assert max(r.attempts for r in trials) == 1
     assert lines[0].startswith("2 lanes on each GPU from now on: a lane takes 1.0 GiB at most")
     rows = [line.split() for line in (tmp_path / "devices").read_text().splitlines()]
-    lanes_of = {device: {pid for _, pid, d in rows if d == device} for device in "01"}
+    lanes_of = {device: {pid for _, pid, d, _ in rows if d == device} for device in "01"}
+    (pipes,) = {pipes for *_, pipes in rows}
+    if calls is not None:
+        assert watch.mps[0].startswith("NVIDIA's MPS is started")
+        assert Path(pipes).name == "mps"
+        assert not Path(pipes).exists()
+        assert calls.read_text().splitlines()[-1] == "served quit -t 5"
+        assert mps._running() is None
+    else:
+        assert (pipes, watch.mps) == ("none", [])
     events = (tmp_path / "toy" / "journal.jsonl").read_text().splitlines()
     assert sum('"event":"sharing"' in line for line in events) == len(lines) == 2
     if gain > 1:
@@ -329,7 +346,7 @@ def test_a_run_on_made_up_devices(tmp_path, monkeypatch, gain):
     else:
         assert lines[1] == "1 lane on each GPU from now on: 2 train 0.50 times as much as 1"
         late = max(float(at) for at, *_ in rows) - 3.0  # both have sent something since then
-        last = {(pid, device) for at, pid, device in rows if float(at) > late}
+        last = {(pid, device) for at, pid, device, _ in rows if float(at) > late}
         assert Counter(device for _, device in last) == {"0": 1, "1": 1}
     assert run.records.sharing == replace(run.records.sharing, lanes=2 if gain > 1 else 1,
                                           settled=True, peak=GIB)  # fmt: skip

@@ -4,56 +4,24 @@ import os
 import signal
 import subprocess
 import sys
-import textwrap
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
+from support.fake_mps import install
 
 from raysearch.workers import mps
-
-# Like the real one: -d leaves a daemon behind, whose id is in a file; commands come by a pipe.
-SCRIPT = """\
-    #!/bin/bash
-    pipes=$CUDA_MPS_PIPE_DIRECTORY; echo "$0 $*" >> {log}
-    pid=$pipes/nvidia-cuda-mps-control.pid
-    if [ "$1" = -d ]; then
-        [ "{mode}" = refuses ] && {{ echo "an instance runs already" >&2; exit 1; }}
-        mkfifo $pipes/control
-        "$0" serve & echo $! > $pid
-        exit 0
-    fi
-    if [ "$1" = serve ]; then
-        trap '' INT; [ "{mode}" = stubborn ] && trap 'exit 0' TERM
-        while true; do
-            read -r -t 60 line < $pipes/control; echo "served $line" >> {log}
-            [ "${{line%% *}}" = quit ] && [ "{mode}" != stubborn ] && {{ rm $pid; exit 0; }}
-        done
-    fi
-    read -r line
-    echo "$line" > $pipes/control
-"""
 
 
 @pytest.fixture
 def control(tmp_path, monkeypatch):
     """Puts the script on the path, and returns its log; no other MPS runs here."""
-    log = tmp_path / "log"
-    log.touch()
-
-    def install(mode="obeys"):
-        script = tmp_path / "bin" / mps.CONTROL
-        script.parent.mkdir()
-        script.write_text(textwrap.dedent(SCRIPT).format(log=log, mode=mode))
-        script.chmod(0o755)
-        monkeypatch.setenv("PATH", f"{script.parent}:{os.environ['PATH']}")
-        return log
-
-    monkeypatch.delenv(mps.PIPES, raising=False)
     monkeypatch.setattr(mps, "TIMEOUT", 5.0)
+    monkeypatch.delenv(mps.PIPES, raising=False)
     if (process := mps._running()) is not None:
         pytest.skip(f"MPS runs here, process {process}")
-    return install
+    return partial(install, tmp_path, monkeypatch)
 
 
 @pytest.fixture
