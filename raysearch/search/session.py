@@ -35,6 +35,7 @@ from ..workers.lane import Lane
 from ..workers.messages import TrainedModel
 from ..workers.ray_internals import HEAD_NODE_RESOURCE, leaving_nodes
 from . import kept_weights
+from .background_import import import_models
 from .data_preparation import BackgroundPreparation
 from .lane_demand import RECOUNT, LaneDemand
 from .new_run import RAY_ERROR
@@ -46,6 +47,14 @@ from .tune_adapter import TuneAdapter
 from .tune_hooks import AdapterCallback, AdapterScheduler, AdapterSearcher, AdapterStopper
 
 LEAVING_POLL = 2.0  # seconds between two looks at nodes that are about to leave
+
+
+def save_model(*parts: Any, **options: Any) -> None:
+    """Write a model, see `models.save_model`, whose module imports torch and transformers."""
+    import_models()
+    from .. import models
+
+    models.save_model(*parts, **options)
 
 
 class NullProgress:
@@ -346,8 +355,6 @@ class Session:
         task, kept = self.study.resolve(record.task), self.queue.weights
         counted = record.evaluation(self.study.search.select, task.selection_metric)
         assert counted is not None, "weights of a trial without scores"
-        from ..models import save_model  # imports torch and transformers
-
         save_model(
             kept.place(record),
             self.preparation.pretrained(record.task),
