@@ -1,4 +1,4 @@
-"""Importing a module in a thread, while something else takes as long.
+"""Importing modules in threads, while something else takes as long.
 
 It is apart because a command that ends with an error does not wait for the import: the interpreter
 then takes modules away under it.
@@ -8,20 +8,28 @@ import threading
 from contextlib import suppress
 from importlib import import_module
 
+_MODELS = threading.Lock()
 
-def import_in_background(name: str, after: threading.Thread | None = None) -> threading.Thread:
+
+def import_models() -> None:
+    """Import what reads and writes models, in one thread at a time.
+
+    Two threads that import transformers at once may each see a part of it only.
+    """
+    with _MODELS:
+        import_module("raysearch.models")
+
+
+def import_in_background(name: str) -> threading.Thread:
     """Start to import a module, and return the thread.
 
     What fails there is not told: the import statement after `join` raises it again.
 
     Args:
         name: the module's full name.
-        after: a thread that is waited for first.
     """
 
     def load() -> None:
-        if after is not None:
-            after.join()
         with suppress(BaseException):
             import_module(name)
 

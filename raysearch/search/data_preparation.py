@@ -23,6 +23,7 @@ from ..recipes import Hyperparameters
 from ..study import Study
 from ..study.unused_fields import unused_field_notes
 from ..workers.remote_text import StoredText
+from .background_import import import_models
 from .split_facts import split_facts
 
 References = dict[str, ray.ObjectRef[Any]]
@@ -63,6 +64,7 @@ class BackgroundPreparation:
 
     def _prepare_all(self) -> None:
         try:
+            import_models()  # torch and transformers, which take seconds
             self._check_settings()
             for name in self._tasks:
                 self._provide(name)

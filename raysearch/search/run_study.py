@@ -303,8 +303,8 @@ def _engine(
     """Run what is left of a study and export its results."""
     notes: list[str] = []
     watch, uri = (remote.noting(watch), remote.uri) if remote else (watch, None)
-    importing = import_in_background(f"{__package__}.session")  # as long as Ray takes to start
-    import_in_background("raysearch.models", after=importing)  # data is prepared with it
+    # Tune takes about as long to import as Ray to start.
+    importing = import_in_background(f"{__package__}.session")
     if all(is_complete(study.resolve(task), journal) for task in study.tasks):
         _finish(folder, study, journal, content)
         write_exports(folder, note=notes.append, report=True)

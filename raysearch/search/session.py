@@ -37,6 +37,7 @@ from ..workers.messages import TrainedModel
 from ..workers.mps import mps_daemon
 from ..workers.ray_internals import HEAD_NODE_RESOURCE
 from . import kept_weights
+from .background_import import import_models
 from .data_preparation import BackgroundPreparation
 from .lane_demand import RECOUNT, LaneDemand
 from .lane_growth import LaneGrowth
@@ -48,6 +49,14 @@ from .ray_watch import RayWatch, ray_failure
 from .trial_queue import QueueState, TrialQueue
 from .tune_adapter import TuneAdapter
 from .tune_hooks import AdapterCallback, AdapterScheduler, AdapterSearcher, AdapterStopper
+
+
+def save_model(*parts: Any, **options: Any) -> None:
+    """Write a model, see `models.save_model`, whose module imports torch and transformers."""
+    import_models()
+    from .. import models
+
+    models.save_model(*parts, **options)
 
 
 class NullProgress:

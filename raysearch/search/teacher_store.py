@@ -24,6 +24,7 @@ from ..storage import (
     write_atomically,
 )
 from ..storage.uris import cache_folder
+from .background_import import import_models
 
 _USABLE = [status for status, meaning in OUTCOMES.items() if meaning.has_model]
 FACTS, WEIGHTS = "facts.json", "weights.safetensors"
@@ -62,7 +63,8 @@ class TeacherStore:
 
     def weights(self, identity: str) -> dict[str, Any]:
         """Return the weights of a teacher that was found, by parameter name."""
-        from ..models.weight_arrays import read_arrays  # imports torch
+        import_models()
+        from ..models.weight_arrays import read_arrays
 
         return read_arrays(inside(self.folder, identity, WEIGHTS))
 
@@ -77,6 +79,7 @@ class TeacherStore:
         Raises:
             InputError: the disk is full, or the store cannot be written.
         """
+        import_models()
         from ..models.weight_arrays import write_arrays
 
         if self.find(identity) is not None:

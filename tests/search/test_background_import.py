@@ -1,6 +1,9 @@
 """A module that is imported in a thread."""
 
+import subprocess
 import sys
+
+import pytest
 
 from raysearch.search.background_import import import_in_background
 
@@ -12,15 +15,19 @@ def test_the_module_is_there_after_the_thread(tmp_path, monkeypatch):
     assert sys.modules.pop("toy_module_that_is_late").answer == 42
 
 
-def test_a_module_can_follow_another_one(tmp_path, monkeypatch):
-    (tmp_path / "toy_first.py").write_text("import time; time.sleep(0.1); began = time.time()")
-    (tmp_path / "toy_second.py").write_text("import sys; first = sys.modules.get('toy_first')")
-    monkeypatch.syspath_prepend(tmp_path)
-    first = import_in_background("toy_first")
-    import_in_background("toy_second", after=first).join()
-    module = sys.modules.pop("toy_first")
-    assert sys.modules.pop("toy_second").first is module
-    assert module.began
+@pytest.mark.slow
+def test_threads_that_need_models_at_the_same_time_get_them_whole():
+    code = (
+        "import threading\n"
+        "from raysearch.search.background_import import import_models\n"
+        "threads = [threading.Thread(target=import_models) for _ in range(4)]\n"
+        "[thread.start() for thread in threads]\n"
+        "import_models()\n"
+        "from raysearch.models import read_pretrained, save_model\n"
+        "[thread.join() for thread in threads]\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_an_import_that_fails_says_nothing(capfd):
