@@ -1,9 +1,10 @@
 """A forward and backward pass without padding, beside the same examples padded to one length.
 
-It is apart from gpu.py because it is an experiment: raysearch does not train like this. All
-sequences of a batch stand in one row, with positions that begin anew and a mask that lets a token
-see its own sequence alone. The mask is explicit: transformers' own masks for `sdpa` let tokens of
-such a row see other sequences.
+It is apart from gpu.py because it is an experiment: on a GPU raysearch does not train like this.
+There are two ways. Packed: all sequences of a batch stand in one row, with positions that begin
+anew and a mask that lets a token see its own sequence alone. The mask is explicit: transformers'
+own masks for `sdpa` let tokens of such a row see other sequences. Grouped: as raysearch trains on a
+CPU, where only attention is padded, in groups of sequences of similar length.
 """
 
 import statistics
@@ -17,8 +18,10 @@ from step_loops import StepCase
 from transformers import AutoConfig, AutoModelForSequenceClassification
 
 from raysearch import tasks
+from raysearch.models.unpadded import UnpaddedPasses, can_be_unpadded
 
 PRECISION = torch.bfloat16
+WAYS = ("padded", "packed", "grouped")
 
 
 def unpadded(lengths: dict[str, Lengths], scale: Scale, device: torch.device) -> str:
@@ -34,15 +37,20 @@ def unpadded(lengths: dict[str, Lengths], scale: Scale, device: torch.device) ->
     use_tf32("fp32")
     free_memory(device)
     pair = PackedPair(case)
-    logits, gradient = pair.differences()
-    text = (
-        f"BERT-base, {name}, without padding: {pair.tokens} instead of {pair.padded} tokens; logits"
-        f" differ by {logits:.0e} of their size, gradients by {gradient:.0e} of their norm"
-    )
+    text = f"BERT-base, {name}, without padding: {pair.tokens} instead of {pair.padded} tokens"
+    for way in ("packed", "grouped"):
+        logits, gradient = pair.differences(way)
+        text += (
+            f"; {way}, logits differ by {logits:.0e} of their size, gradients by {gradient:.0e} of"
+            " their norm"
+        )
     if device.type != "cuda":
         return f"{text}; times need a GPU."
-    padded, packed = (pair.milliseconds(way) for way in (pair.padded_loss, pair.packed_loss))
-    return f"{text}; forward and backward {padded:.2f} ms padded, {packed:.2f} ms packed, in bf16."
+    padded, packed, grouped = (pair.milliseconds(pair.loss(way)) for way in WAYS)
+    return (
+        f"{text}; forward and backward {padded:.2f} ms padded, {packed:.2f} ms packed,"
+        f" {grouped:.2f} ms grouped, in bf16."
+    )
 
 
 class PackedPair:
@@ -63,6 +71,8 @@ class PackedPair:
             config, attn_implementation="sdpa"
         )
         self.model, self.device = model.to(case.device), case.device
+        assert can_be_unpadded(self.model)
+        self.model.train()
         batch = case.train.collate(range(case.hyper["BSZ"]))
         self.labels = batch.pop("labels").to(case.device)
         self.batch = {name: x.to(case.device) for name, x in batch.items()}
@@ -91,13 +101,19 @@ class PackedPair:
         logits: torch.Tensor = self.model.classifier(self.model.base_model.pooler(hidden[:, None]))
         return logits
 
-    def padded_loss(self) -> torch.Tensor:
-        """Return the loss of the padded batch."""
-        return torch.nn.functional.cross_entropy(self.padded_logits().float(), self.labels)
+    def grouped_logits(self) -> torch.Tensor:
+        """Return the logits of the batch as raysearch computes them on a CPU."""
+        with UnpaddedPasses(self.model):
+            return self.padded_logits()
 
-    def packed_loss(self) -> torch.Tensor:
-        """Return the loss of the packed row."""
-        return torch.nn.functional.cross_entropy(self.packed_logits().float(), self.labels)
+    def logits(self, way: str) -> torch.Tensor:
+        """Return the logits in one of WAYS."""
+        ways = (self.padded_logits, self.packed_logits, self.grouped_logits)
+        return dict(zip(WAYS, ways, strict=True))[way]()
+
+    def loss(self, way: str) -> Callable[[], torch.Tensor]:
+        """Return what computes the loss in one of WAYS."""
+        return lambda: torch.nn.functional.cross_entropy(self.logits(way).float(), self.labels)
 
     def gradient(self, loss: Callable[[], torch.Tensor]) -> torch.Tensor:
         """Return the gradient of all parameters in one vector."""
@@ -105,13 +121,13 @@ class PackedPair:
         loss().backward()
         return torch.cat([p.grad.flatten() for p in self.model.parameters() if p.grad is not None])
 
-    def differences(self) -> tuple[float, float]:
+    def differences(self, way: str) -> tuple[float, float]:
         """Return the largest difference of logits and of gradients, as shares of their norms."""
         with torch.no_grad():
-            padded, packed = self.padded_logits(), self.packed_logits()
-        before, after = self.gradient(self.padded_loss), self.gradient(self.packed_loss)
+            padded, other = self.padded_logits(), self.logits(way)
+        before, after = self.gradient(self.loss("padded")), self.gradient(self.loss(way))
         return (
-            float((packed - padded).abs().max() / padded.abs().max()),
+            float((other - padded).abs().max() / padded.abs().max()),
             float((after - before).abs().max() / before.norm()),
         )
 

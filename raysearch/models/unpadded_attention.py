@@ -183,8 +183,10 @@ class UnpaddedAttention(torch.autograd.Function):
                 scores = torch.baddbmm(
                     bias.to(query.dtype), queries, keys.transpose(1, 2), alpha=ctx.scale
                 )
-            weights = torch.softmax(scores, -1)
-            mask = scaled_mask(weights.shape, rate, weights.device) if rate else None
+            weights = torch.softmax(scores, -1).to(query.dtype)
+            mask = None
+            if rate:
+                mask = scaled_mask(weights.shape, rate, weights.device).to(query.dtype)
             context = torch.bmm(weights if mask is None else weights * mask, values)
             _put(result, context, group, heads, ctx.alone)
             saved += [queries, keys, values, weights, mask]

@@ -246,10 +246,12 @@ def test_what_a_capture_does_to_the_weights_is_undone(scripts, monkeypatch):
     np.testing.assert_allclose(found, plain, rtol=2e-5)
 
 
-def test_sequences_in_one_row_give_what_they_give_padded(scripts):
+@pytest.mark.parametrize("way", ["packed", "grouped"])
+def test_sequences_without_padding_give_what_they_give_padded(scripts, way):
     pair = scripts.gpu_unpadded.PackedPair(small_case(scripts))
     assert pair.tokens < pair.padded
-    logits, gradient = pair.differences()
+    logits, gradient = pair.differences(way)
+    assert gradient > 0, "both are the same pass"
     assert max(logits, gradient) < 1e-4
 
 
@@ -257,7 +259,7 @@ def test_a_row_whose_tokens_see_other_sequences_gives_something_else(scripts):
     """So the test above would find a mask that is wrong."""
     pair = scripts.gpu_unpadded.PackedPair(small_case(scripts))
     pair.packed["attention_mask"] = torch.ones_like(pair.packed["attention_mask"])
-    assert max(pair.differences()) > 1e-3
+    assert max(pair.differences("packed")) > 1e-3
 
 
 def test_less_memory_halves_the_micro_batches_and_leaves_the_gradient(scripts, monkeypatch):
