@@ -339,19 +339,19 @@ def _size(point: Point) -> float:
     return point[NAMES.index("BSZ")]
 
 
-def compare(runs: Runs, random: Runs, full: float) -> dict[str, Floats]:
+def compare(runs: Runs, random: Runs) -> dict[str, Floats]:
     """Return what a strategy gains over full random search, in draws of a bootstrap.
 
     Args:
         runs: of the strategy.
         random: of the full random search.
-        full: what that costs on average.
 
     Returns:
         Name -> [1 + DRAWS]; the first is of all replays as they are. `cost`: of TRIALS trials, as a
-        share of the random search's; `loss`: points of worth that they lose to it; `ahead`: points
-        ahead of it at equal cost; `worth_at`, `score_at`: the cost at which the mean worth or score
-        reaches what the random search reaches at its end, as a share; inf if it never does.
+        share of the random search's; `end`: points that they are worth more; `ahead` and `seen`:
+        points ahead of its end at equal cost, in worth and in the score that the search sees;
+        `worth_at` and `score_at`: the cost at which the mean worth or score reaches that of its
+        end, as a share; inf if it never does.
     """
     generator, columns = np.random.default_rng(1), []
     for draw in range(1 + DRAWS):
@@ -369,7 +369,7 @@ def compare(runs: Runs, random: Runs, full: float) -> dict[str, Floats]:
             _first_cost(runs.worth[ours].mean(axis=0), base[2]),
             _first_cost(runs.scores[ours].mean(axis=0), base[1]),
         ))  # fmt: skip
-    names = ("cost", "end", "ahead", "ahead_seen", "worth_at", "score_at")
+    names = ("cost", "end", "ahead", "seen", "worth_at", "score_at")
     return dict(zip(names, np.array(columns).T, strict=True))
 
 
@@ -406,13 +406,13 @@ def print_table(
     for strategy in strategies:
         runs = replay_all(table, strategy, lanes, full, seeds, options.jobs)
         random = random or runs
-        gains = compare(runs, random, full)
+        gains = compare(runs, random)
         cells = [
             _with_interval(gains["cost"], ".2f"),
             _with_interval(gains["end"], "+.2f"),
             f"{runs.begun.mean():.0f}",
             _with_interval(gains["ahead"], "+.2f"),
-            _with_interval(gains["ahead_seen"], "+.2f"),
+            _with_interval(gains["seen"], "+.2f"),
             _with_interval(gains["worth_at"], ".2f"),
             _with_interval(gains["score_at"], ".2f"),
         ]
@@ -425,7 +425,7 @@ def print_table(
     )
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Print a table for each number of lanes."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--table", type=Path, default=TABLE)
@@ -434,7 +434,7 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=1, help="processes")
     parser.add_argument("--settings", action="store_true", help="compare the rules' settings")
     parser.add_argument("--only", default="", help="strategies whose names contain this")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     table = TrialTable.read(options.table)
     count = sum(map(len, table.trials.values()))
     print(f"{count} trials of {len(table.trials)} configurations")

@@ -15,6 +15,7 @@ import json
 import os
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import reduce
 from pathlib import Path
 from typing import Any
@@ -133,9 +134,9 @@ def _accuracy(predictions: Any, labels: Any) -> float:
 
 
 def _recorded(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield the trials of a file; an incomplete last line is none."""
+    """Yield the trials of a file; an incomplete line, as an interruption leaves it, is none."""
     for line in path.read_text().splitlines() if path.exists() else ():
-        if line.endswith("}"):
+        with suppress(json.JSONDecodeError):
             yield json.loads(line)
 
 
@@ -150,20 +151,24 @@ def record(model: str, data: Path, path: Path, part: int, parts: int) -> None:
     recorder = Recorder(model, data)
     for count, trial in enumerate(missing, 1):
         result = recorder.train_trial(trial)
-        with path.open("a") as file:
-            file.write(json.dumps(result) + "\n")
+        with path.open("a") as file:  # on a line of its own, also after one that was cut off
+            file.write(f"\n{json.dumps(result)}\n")
         print(f"{count} of {len(missing)}: {result}", flush=True)
 
 
 def write_table(paths: list[Path], to: Path) -> None:
     """Write all trials to a parquet file, a row each; a trial that is missing is told."""
+    rows = {_key(trial): trial for path in paths for trial in _recorded(path)}
+    print(f"{len(rows)} of {len(trials())} trials")
+    parquet_of([rows[key] for key in sorted(rows)], to)
+
+
+def parquet_of(rows: list[dict[str, Any]], to: Path) -> None:
+    """Write trials to a parquet file."""
     import pyarrow as pa
     from pyarrow import parquet
 
-    rows = {_key(trial): trial for path in paths for trial in _recorded(path)}
-    print(f"{len(rows)} of {len(trials())} trials")
-    ordered = [rows[key] for key in sorted(rows)]
-    parquet.write_table(pa.Table.from_pylist(ordered), to, compression="zstd")
+    parquet.write_table(pa.Table.from_pylist(rows), to, compression="zstd")
 
 
 def main() -> None:
