@@ -76,7 +76,7 @@ SETTINGS = (
     *(
         Strategy(name=f"halving {at} keep {keep}", sampler="random", stop_early={"at": at} | kept)
         for at in AT
-        for keep in (0.25, 0.33, 0.5, 0.67)
+        for keep in (0.33, 0.5, 0.67)
         for kept in ({"keep": keep},)
     ),
     *(
@@ -90,7 +90,7 @@ SETTINGS = (
             stop_early={"rule": "hyperband", "at": at, "keep": keep},
         )
         for at in AT
-        for keep in (0.33, 0.5)
+        for keep in (0.5,)
     ),
 )
 

@@ -1,13 +1,15 @@
 """Train every cell of a small grid on SST-2 to its end, and record scores and steps.
 
-    python benchmarks/record_trials.py --model FOLDER --data DATA --to trials.jsonl [--part 0/2]
-    python benchmarks/record_trials.py --table benchmarks/early_stopping.parquet trials*.jsonl
+    python benchmarks/record_trials.py --model FOLDER --data DATA --to trials.jsonl [--part 0/2] \
+        [KNOWN ...]
+    python benchmarks/record_trials.py --table NEW.parquet RECORDED ...
 
 early_stopping.py replays searches over the table. The data are rows of SST-2's train.tsv, drawn
 once, as many of either label: 256 are trained on, 128 are scored at every evaluation, 256 others
 once, at the end of a trial. The first score is what a search sees, the second one tells what a
 configuration is worth. The trials of seed 1 are in fp32, those of seed 2 in bf16. A run that was
-interrupted goes on with the trials that its file lacks.
+interrupted goes on with the trials that its file lacks, and those of KNOWN files are not trained
+again. Files are those that it writes, or tables of them.
 """
 
 import argparse
@@ -15,7 +17,7 @@ import itertools
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from functools import reduce
 from pathlib import Path
@@ -143,6 +145,11 @@ def _accuracy(predictions: Any, labels: Any) -> float:
 
 def _recorded(path: Path) -> Iterator[dict[str, Any]]:
     """Yield the trials of a file; an incomplete line, as an interruption leaves it, is none."""
+    if path.suffix == ".parquet":
+        from pyarrow import parquet
+
+        yield from parquet.read_table(path).to_pylist()
+        return
     for line in path.read_text().splitlines() if path.exists() else ():
         with suppress(json.JSONDecodeError):
             yield json.loads(line)
@@ -152,9 +159,11 @@ def _key(trial: dict[str, Any]) -> tuple[Any, ...]:
     return tuple(trial[name] for name in (*GRID, "seed"))
 
 
-def record(model: str, data: Path, path: Path, part: int, parts: int) -> None:
-    """Train the trials of a part that its file lacks, and append each."""
-    known = {_key(trial) for trial in _recorded(path)}
+def record(
+    model: str, data: Path, path: Path, part: int, parts: int, others: Sequence[Path] = ()
+) -> None:
+    """Train the trials of a part that its file and the others lack, and append each."""
+    known = {_key(trial) for file in (path, *others) for trial in _recorded(file)}
     missing = [trial for trial in trials()[part::parts] if _key(trial) not in known]
     recorder = Recorder(model, data)
     for count, trial in enumerate(missing, 1):
@@ -195,7 +204,7 @@ def main() -> None:
     if not (options.model and options.data and options.to):
         parser.error("--model, --data and --to are needed")
     part, parts = map(int, options.part.split("/"))
-    record(options.model, options.data, options.to, part, parts)
+    record(options.model, options.data, options.to, part, parts, options.recorded)
 
 
 if __name__ == "__main__":
