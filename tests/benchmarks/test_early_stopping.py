@@ -20,7 +20,7 @@ def scripts():
     """The scripts as modules, by name."""
     sys.path.insert(0, str(BENCHMARKS))
     try:
-        names = ("early_stopping", "record_trials")
+        names = ("early_stopping", "record_trials", "search_replay")
         yield SimpleNamespace(**{name: importlib.import_module(name) for name in names})
     finally:
         sys.path.remove(str(BENCHMARKS))
@@ -40,12 +40,12 @@ def toy_trial(rate, size, seed=1, top=None, **changes):
 @pytest.fixture
 def table(scripts):
     rows = [toy_trial(rate, size) for rate, size in itertools.product(RATES, (4, 8))]
-    return scripts.early_stopping.TrialTable(rows)
+    return scripts.search_replay.TrialTable(rows)
 
 
 def search(scripts, table, trials=6, lanes=1, budget=np.inf, **strategy):
-    strategy = scripts.early_stopping.Strategy(name="toy", **{"sampler": "grid", **strategy})
-    return scripts.early_stopping.search_once(table, strategy, lanes, trials, budget, seed=1)
+    strategy = scripts.search_replay.Strategy(name="toy", **{"sampler": "grid", **strategy})
+    return scripts.search_replay.search_once(table, strategy, lanes, trials, budget, seed=1)
 
 
 def statuses(replay):
@@ -63,7 +63,7 @@ def test_a_full_search_costs_what_its_trials_were_trained_on(scripts, table, lan
 def test_with_lanes_the_examples_of_running_trials_count(scripts):
     rows = [toy_trial(rate, 8, steps=8 * parts, at=[8 * parts], scores=[0.5])
             for rate, parts in zip(RATES, (1, 2, 3), strict=True)]  # fmt: skip
-    table = scripts.early_stopping.TrialTable(rows)
+    table = scripts.search_replay.TrialTable(rows)
     replay = search(scripts, table, trials=3, lanes=3)
     # After 64, 128 and 192 examples in each lane.
     assert [cost for cost, _, _ in replay.curve] == [192, 320, 384]
@@ -84,7 +84,7 @@ def test_a_search_ends_at_its_budget(scripts, table):
 
 def test_a_diverged_trial_is_no_winner_and_is_worth_chance(scripts):
     lost = {"status": "diverged", "scores": [None], "at": [8], "held_out": None}
-    table = scripts.early_stopping.TrialTable([toy_trial(1e-5, 8), toy_trial(1e-4, 8, **lost)])
+    table = scripts.search_replay.TrialTable([toy_trial(1e-5, 8), toy_trial(1e-4, 8, **lost)])
     replay = search(scripts, table, trials=2)
     assert sorted(statuses(replay)) == ["diverged", "finished"]
     assert replay.curve[-1][1:] == (pytest.approx(0.6), pytest.approx(0.55))
@@ -93,7 +93,7 @@ def test_a_diverged_trial_is_no_winner_and_is_worth_chance(scripts):
 
 def test_a_configuration_is_worth_its_mean_over_seeds(scripts):
     rows = [toy_trial(1e-4, 8, seed, held_out=held) for seed, held in ((1, 0.7), (2, 0.8))]
-    assert list(scripts.early_stopping.TrialTable(rows).worth.values()) == [pytest.approx(0.75)]
+    assert list(scripts.search_replay.TrialTable(rows).worth.values()) == [pytest.approx(0.75)]
 
 
 def test_a_rung_that_was_not_recorded_is_refused(scripts, table):
@@ -120,6 +120,11 @@ def test_gains_are_measured_against_the_full_random_search(scripts):
     assert (better["cost"][0], better["end"][0]) == (0.5, pytest.approx(10))
     assert better["worth_at"][0] == pytest.approx(0.5 * 0.75, abs=0.01)
     assert np.isinf(compare(runs_of(scripts, 0.7), random)["worth_at"][0])
+
+
+def test_a_search_is_compared_with_the_grid_at_equal_cost(scripts):
+    ahead = scripts.early_stopping.ahead_of(runs_of(scripts, 0.83), runs_of(scripts, 0.8))
+    assert ahead == pytest.approx(3.0)
 
 
 def test_intervals_are_written_with_what_was_never_reached(scripts):
