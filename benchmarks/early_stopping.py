@@ -24,7 +24,7 @@ from search_replay import CHANCE, Curve, Strategy, TrialTable, search_once, size
 
 TRIALS = 24  # of the full random search that the others are compared with
 FARTHEST = 1.5  # costs of it, up to which the others are followed
-COARSE = {"LR": (2e-5, 1e-4, 3e-4, 1e-3), "BSZ": (16, 32), "WARMUP": (0.1,)}  # a grid of 24 cells
+COARSE = {"LR": 4, "BSZ": 2, "WARMUP": 1}  # values of a grid of 24 cells, with every EPOCH
 TABLE = Path(__file__).with_name("early_stopping.parquet")
 COSTS = np.linspace(0, FARTHEST, 301)  # shares of the full random search's cost
 DRAWS = 1000  # of a bootstrap
@@ -34,10 +34,11 @@ RANDOM = Strategy(name="random", sampler="random")
 HALVING = {"at": [0.25, 0.5], "keep": 0.5}
 STRATEGIES = (
     RANDOM,
-    Strategy(name="grid, 24 cells", sampler="grid", space=COARSE),
+    Strategy(name="grid, 24 cells", sampler="grid", coarse=COARSE),
     Strategy(name="random, halving", sampler="random", stop_early=HALVING),
     Strategy(name="tpe", sampler="tpe"),
     Strategy(name="tpe, halving", sampler="tpe", stop_early=HALVING),
+    Strategy(name="tpe, halving, keep 0.33", sampler="tpe", stop_early=HALVING | {"keep": 0.33}),
     Strategy(name="tpe, median", sampler="tpe", stop_early={"rule": "median"}),
     Strategy(name="tpe, hyperband", sampler="tpe", stop_early={"rule": "hyperband"}),
 )
@@ -100,7 +101,7 @@ def replay_once(
         full: the cost up to which trials are counted.
     """
     short = search_once(table, strategy, lanes, TRIALS, np.inf, seed)
-    cells = int(np.prod([len(v) for v in {**table.values, **strategy.space}.values()]))
+    cells = int(np.prod([strategy.coarse.get(n, len(v)) for n, v in table.values.items()]))
     long = search_once(table, strategy, lanes, cells, costs[-1], seed)
     spent = [cost for cost, _, _ in long.curve]
     before = (0.0, CHANCE, CHANCE)  # while no trial has finished

@@ -32,13 +32,13 @@ class Strategy:
         name: in the table.
         sampler: of the study.
         stop_early: of the study.
-        space: dimensions with other values than the table's.
+        coarse: dimension -> how many of its values are drawn for each replay; else it has all.
     """
 
     name: str
     sampler: str
     stop_early: Any = None
-    space: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    coarse: Mapping[str, int] = field(default_factory=dict)
 
 
 class TrialTable:
@@ -196,7 +196,10 @@ class Replay:
 
 def study_of(table: TrialTable, strategy: Strategy, trials: int, seed: int) -> Study:
     """Return the study of a strategy over the table's configurations."""
-    space = {**table.values, **strategy.space}
+    random, space = np.random.default_rng(seed), table.values
+    for name, count in strategy.coarse.items():
+        values = random.choice(table.values[name], count, replace=False)
+        space = {**space, name: tuple(sorted(values.tolist()))}
     search = {"sampler": strategy.sampler, "trials": trials, "seed": seed, "select": "last"}
     if strategy.stop_early is not None:
         search["stop_early"] = strategy.stop_early

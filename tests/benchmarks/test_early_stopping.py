@@ -77,6 +77,17 @@ def test_the_rule_of_the_product_stops_weak_trials_and_their_rest_costs_nothing(
     assert replay._done == trained < 6 * 64
 
 
+def test_each_replay_draws_the_values_of_its_grid(scripts, table):
+    strategy = scripts.search_replay.Strategy(
+        name="toy", sampler="grid", coarse={"LR": 2, "BSZ": 1}
+    )
+    studies = [scripts.search_replay.study_of(table, strategy, 9, seed) for seed in range(20)]
+    drawn = {searched.space["LR"].choice for searched in studies}
+    assert drawn == set(itertools.combinations(RATES, 2))
+    assert {searched.fixed["BSZ"] for searched in studies} == {4, 8}
+    assert len(search(scripts, table, trials=9, coarse=coarse).begun_at) == 2
+
+
 def test_a_search_ends_at_its_budget(scripts, table):
     replay = search(scripts, table, budget=130)
     assert [cost for cost, _, _ in replay.curve] == [64, 128, 192]
