@@ -78,9 +78,8 @@ def test_the_rule_of_the_product_stops_weak_trials_and_their_rest_costs_nothing(
 
 
 def test_each_replay_draws_the_values_of_its_grid(scripts, table):
-    strategy = scripts.search_replay.Strategy(
-        name="toy", sampler="grid", coarse={"LR": 2, "BSZ": 1}
-    )
+    coarse = {"LR": 2, "BSZ": 1}
+    strategy = scripts.search_replay.Strategy(name="toy", sampler="grid", coarse=coarse)
     studies = [scripts.search_replay.study_of(table, strategy, 9, seed) for seed in range(20)]
     drawn = {searched.space["LR"].choice for searched in studies}
     assert drawn == set(itertools.combinations(RATES, 2))
