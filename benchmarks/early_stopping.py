@@ -244,6 +244,22 @@ def print_table(
         print(f"Points of worth ahead of the grid at equal cost: {'; '.join(against_grid)}.")
 
 
+def print_finished(
+    table: TrialTable, strategies: Sequence[Strategy], trials: int, replays: int
+) -> None:
+    """Print how many trials of a search finish, as a confirmation of the best three needs some."""
+    for strategy in strategies:
+        searches = [
+            search_once(table, strategy, 1, trials, np.inf, seed) for seed in range(replays)
+        ]
+        counts = [len(search.finished) for search in searches]
+        few = sum(count < 3 for count in counts)
+        print(
+            f"{strategy.name}: {np.mean(counts):.1f} of {trials} trials reach their end,"
+            f" fewer than 3 in {few} of {replays} searches"
+        )
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print a table for each number of lanes."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -252,6 +268,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--lanes", default="1,4", help="numbers of lanes, with commas")
     parser.add_argument("--jobs", type=int, default=1, help="processes")
     parser.add_argument("--settings", action="store_true", help="compare the rules' settings")
+    parser.add_argument("--finished", type=int, help="only count what reaches its end of so many trials")
     parser.add_argument("--only", default="", help="strategies whose names contain this")
     options = parser.parse_args(arguments)
     table = TrialTable.read(options.table)
@@ -259,6 +276,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(f"{count} trials of {len(table.trials)} configurations")
     strategies = SETTINGS if options.settings else STRATEGIES
     chosen = [s for s in strategies if s is RANDOM or options.only in s.name]
+    if options.finished:
+        print_finished(table, chosen, options.finished, options.replays)
+        return
     for lanes in map(int, options.lanes.split(",")):
         print_table(table, chosen, options, lanes)
 

@@ -183,12 +183,16 @@ class Replay:
                 return
         self.queue.end(record, trial["status"])
 
+    @property
+    def finished(self) -> list[Record]:
+        """The trials that reached their end with a model, the best first."""
+        return self.journal.ranked(TASK)
+
     def _note_winner(self, spent: float) -> None:
-        ranked = self.journal.ranked(TASK)
-        if ranked:
-            score = ranked[0].score
-            assert score is not None
-            self.curve.append((spent, score, self.table.worth[self._point(ranked[0])]))
+        if self.finished:
+            winner = self.finished[0]
+            assert winner.score is not None
+            self.curve.append((spent, winner.score, self.table.worth[self._point(winner)]))
 
     def _point(self, record: Record) -> Point:
         return _point(self.queue.study.resolve(TASK).fixed | record.configuration)

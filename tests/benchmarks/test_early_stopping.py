@@ -153,6 +153,15 @@ def test_the_whole_comparison_prints_a_row_for_each_search(scripts, table, capsy
     assert "| random, halving | 0." in printed
 
 
+def test_what_finishes_of_a_search_is_counted(scripts, table, capsys):
+    searches = [scripts.search_replay.Strategy(name="toy", sampler="grid")]
+    scripts.early_stopping.print_finished(table, searches, 6, 2)
+    scripts.early_stopping.print_finished(table, searches, 2, 2)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "toy: 6.0 of 6 trials reach their end, fewer than 3 in 0 of 2 searches"
+    assert lines[1].endswith("fewer than 3 in 2 of 2 searches")
+
+
 def test_every_cell_is_recorded_with_every_seed(scripts):
     trials = scripts.record_trials.trials()
     assert len(trials) == len({tuple(trial.values()) for trial in trials}) == 324
