@@ -268,7 +268,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--lanes", default="1,4", help="numbers of lanes, with commas")
     parser.add_argument("--jobs", type=int, default=1, help="processes")
     parser.add_argument("--settings", action="store_true", help="compare the rules' settings")
-    parser.add_argument("--finished", type=int, help="only count what reaches its end of so many trials")
+    parser.add_argument("--finished", type=int, help="only count, of so many trials, the ends")
     parser.add_argument("--only", default="", help="strategies whose names contain this")
     options = parser.parse_args(arguments)
     table = TrialTable.read(options.table)
