@@ -106,9 +106,9 @@ def trial_id(
     hyper = study.resolve(task).hyperparameters(point).model_dump(mode="json")
     if origin.names is not None:
         hyper = {name: value for name, value in hyper.items() if name in origin.names}
-    halving = study.search.stop_early if phase == "search" else None
+    stopping = study.search.stop_early if phase == "search" else None
     content = origin.content[task]
-    evaluated: list[float | str] = list(halving.at) if halving else []
+    evaluated: list[float | str] = list(stopping.at) if stopping else []
     if phase == "teach":
         content = origin.content.get(f"{task} {phase}", content)
         evaluated = [study.resolve(task).selection_metric]

@@ -10,7 +10,9 @@ from typing import Any, Protocol
 
 from ..run_folder import Record
 from ..study import Halving
-from ..study.schema import StoppingSettings
+from ..study.schema import Hyperband, Median, StoppingSettings
+from .hyperband import HyperbandStopping
+from .median_stopping import MedianStopping
 from .successive_halving import SuccessiveHalving
 
 
@@ -21,19 +23,39 @@ class StoppingRule(Protocol):
     def fractions(self) -> tuple[float, ...]:
         """The fractions of a schedule that need an evaluation: the rule decides there."""
 
-    def continues(self, score: float, others: Sequence[float]) -> bool:
+    def group(self, number: int, fraction: float) -> int | None:
+        """Return the group of trials among which a trial competes at a fraction.
+
+        Args:
+            number: of the trial in its task.
+            fraction: of its schedule.
+
+        Returns:
+            Any number; None if the trial does not compete there.
+        """
+
+    def rival_score(self, scores: Sequence[float]) -> float:
+        """Return the one number that a trial is for its rivals.
+
+        Args:
+            scores: of the trial at the fractions up to the one that is compared; at least one.
+        """
+
+    def continues(self, scores: Sequence[float], rivals: Sequence[float]) -> bool:
         """Return whether a trial continues after a report at a rung.
 
         Args:
-            score: of the report, by the metric that selects.
-            others: what the other trials of its search that have not failed reached at the same
-                fraction of their schedules, the lowest first.
+            scores: of the trial at the fractions so far, by the metric that selects.
+            rivals: `rival_score` of the other trials of its group that have not failed and have
+                come to the same fraction, the lowest first.
         """
 
 
 # The settings of a rule, a section of the study's schema -> the rule.
 RULES: dict[type[StoppingSettings], Callable[[Any], StoppingRule]] = {
     Halving: SuccessiveHalving,
+    Median: MedianStopping,
+    Hyperband: HyperbandStopping,
 }
 
 
@@ -43,19 +65,21 @@ def stopping_rule(settings: StoppingSettings) -> StoppingRule:
 
 
 class RungScores:
-    """The scores that the trials of a task's search have reached at each rung.
+    """What the trials of a task's search are for their rivals at each rung.
 
-    Those of ended trials are kept sorted, as they do not change any more.
+    The numbers of ended trials are kept sorted, as they do not change any more.
 
     Args:
+        rule: the stopping rule.
         metric: the score that selects, for example "dev.accuracy".
         records: trials of the task, of any phase.
     """
 
-    def __init__(self, metric: str, records: Iterable[Record] = ()) -> None:
-        self.metric = metric
+    def __init__(self, rule: StoppingRule, metric: str, records: Iterable[Record] = ()) -> None:
+        self.rule, self.metric = rule, metric
         self._running: dict[str, Record] = {}
-        self._ended: dict[str, list[float]] = {}  # rung -> scores of ended trials
+        # (rung, group) -> numbers of ended trials
+        self._ended: dict[tuple[str, int], list[float]] = {}
         for record in records:
             self.add(record)
 
@@ -69,36 +93,48 @@ class RungScores:
         self._running.pop(record.id, None)
         if record.status != "failed":
             for rung in record.plan.rungs if record.plan else ():
-                for score in self._scores_at(record, rung):
-                    insort(self._ended.setdefault(rung, []), score)
+                group = self.rule.group(record.number, float(rung))
+                if group is not None and (scores := self.reached(record, rung)):
+                    insort(self._ended.setdefault((rung, group), []), self.rule.rival_score(scores))
 
-    def of_others(self, record: Record, rung: str) -> list[float]:
-        """Return the scores of the other trials at a rung, the lowest first."""
-        running = [other for other in self._running.values() if other.id != record.id]
-        scores = [score for other in running for score in self._scores_at(other, rung)]
-        return sorted([*self._ended.get(rung, ()), *scores])
+    def of_rivals(self, record: Record, rung: str, group: int) -> list[float]:
+        """Return what the other trials of a group are at a rung, the lowest first."""
+        others = [
+            self.reached(other, rung)
+            for other in self._running.values()
+            if other.id != record.id and self.rule.group(other.number, float(rung)) == group
+        ]
+        numbers = [self.rule.rival_score(scores) for scores in others if scores]
+        return sorted([*self._ended.get((rung, group), ()), *numbers])
 
-    def _scores_at(self, record: Record, rung: str) -> list[float]:
-        """Return the scores that a trial has reached at a rung: one, or none."""
-        step = record.plan.rungs.get(rung) if record.plan else None
-        return [r.scores[self.metric] for r in record.reports if r.step == step and r.scores]
+    def reached(self, record: Record, rung: str) -> list[float]:
+        """Return the scores of a trial at its rungs up to this one; none if it is not there yet."""
+        rungs = record.plan.rungs if record.plan else {}
+        if rung not in rungs:
+            return []
+        scores = {r.step: r.scores[self.metric] for r in record.reports if r.scores}
+        steps = dict.fromkeys(step for step in rungs.values() if step <= rungs[rung])
+        return [scores[step] for step in steps if step in scores] if rungs[rung] in scores else []
 
 
-def should_continue(rule: StoppingRule, record: Record, scores: RungScores) -> bool:
+def should_continue(record: Record, scores: RungScores) -> bool:
     """Return whether a trial continues after its latest report.
 
     Only trials of the search are stopped, while they run, at one of their rungs. They compete with
     the other trials of the search that have not failed.
 
     Args:
-        rule: the stopping rule.
         record: the trial.
         scores: of the trials of its task; the trial itself may be among them.
     """
     if record.phase != "search" or not record.reports or record.plan is None:
         return True
-    latest = record.reports[-1]
-    rungs = [rung for rung, step in record.plan.rungs.items() if step == latest.step]
-    if not rungs or latest.status != "running" or not latest.scores:
+    latest, rule = record.reports[-1], scores.rule
+    if latest.status != "running" or not latest.scores:
         return True
-    return rule.continues(latest.scores[scores.metric], scores.of_others(record, rungs[0]))
+    for rung, step in record.plan.rungs.items():
+        group = rule.group(record.number, float(rung)) if step == latest.step else None
+        if group is not None:  # of rungs at the same step the first one decides
+            rivals = scores.of_rivals(record, rung, group)
+            return rule.continues(scores.reached(record, rung), rivals)
+    return True

@@ -28,8 +28,27 @@ class SuccessiveHalving:
         """The fractions of a schedule at which trials compete."""
         return self.settings.at
 
-    def continues(self, score: float, others: Sequence[float]) -> bool:
+    def group(self, number: int, fraction: float) -> int | None:
+        """Return the same group for all trials, see `stopping_rules.StoppingRule`."""
+        return 0
+
+    def rival_score(self, scores: Sequence[float]) -> float:
+        """Return the latest score."""
+        return scores[-1]
+
+    def continues(self, scores: Sequence[float], rivals: Sequence[float]) -> bool:
         """Return whether a trial continues, see `stopping_rules.StoppingRule`."""
-        better = len(others) - bisect_right(others, score)
-        share = self.settings.keep * (len(others) + 1)
-        return better < math.ceil(share - 1e-9)  # 0.07 of 100 are 7
+        return is_among_best(scores[-1], rivals, self.settings.keep)
+
+
+def is_among_best(score: float, rivals: Sequence[float], keep: float) -> bool:
+    """Return whether a score is among the best share of all, equal ones included.
+
+    Args:
+        score: of a trial.
+        rivals: the scores of the others, the lowest first.
+        keep: the share; the number of trials that it makes is rounded up.
+    """
+    better = len(rivals) - bisect_right(rivals, score)
+    share = keep * (len(rivals) + 1)
+    return better < math.ceil(share - 1e-9)  # 0.07 of 100 are 7

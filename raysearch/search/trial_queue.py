@@ -29,7 +29,7 @@ from .kept_weights import KeptWeights
 from .proposals import Proposals
 from .samplers import OptunaStudy
 from .session_clock import SessionClock
-from .stopping_rules import RungScores, should_continue, stopping_rule
+from .stopping_rules import RungScores, StoppingRule, should_continue, stopping_rule
 from .teacher_store import TeacherStore, teacher_failure
 
 # More trials are proposed while at most this many wait for a teacher, for each one that runs.
@@ -99,8 +99,8 @@ class TrialQueue:
         self.weights = KeptWeights(journal.folder, study, journal)
         self.clock = SessionClock()
         self.proposals = Proposals(study, journal, content, devices, self.clock)
-        halving = study.search.stop_early
-        self.rule = None if halving is None else stopping_rule(halving)
+        settings = study.search.stop_early
+        self.rule = None if settings is None else stopping_rule(settings)
         self._rung_scores: dict[str, RungScores] = {}
         self.live: set[str] = set()
         unfinished = [r for r in journal.trials.values() if not r.is_over]
@@ -161,7 +161,7 @@ class TrialQueue:
         self.journal.write(event)
         if self.rule is None:
             return True
-        return should_continue(self.rule, record, self._scores_at_rungs(record))
+        return should_continue(record, self._scores_at_rungs(self.rule, record))
 
     def outcome(self, record: Record, status: Outcome) -> TrialResult:
         """Return the result of a trial that ends with this status."""
@@ -335,11 +335,11 @@ class TrialQueue:
         self.journal.write(lost)  # it is trained again
         return teacher
 
-    def _scores_at_rungs(self, record: Record) -> RungScores:
+    def _scores_at_rungs(self, rule: StoppingRule, record: Record) -> RungScores:
         """Return the scores with which a trial competes, its own among them."""
         if record.task not in self._rung_scores:
             metric = self.study.resolve(record.task).selection_metric
-            self._rung_scores[record.task] = RungScores(metric, self.journal.of(record.task))
+            self._rung_scores[record.task] = RungScores(rule, metric, self.journal.of(record.task))
         scores = self._rung_scores[record.task]
         scores.add(record)  # one that has begun since
         return scores

@@ -98,7 +98,7 @@ def _message(error: ErrorDetails) -> str:
     text = _MESSAGES.get(kind, text[0].lower() + text[1:])
     if kind != "value_error":
         return f"{text}, got {reprlib.repr(value)}"
-    if _model_at(error["loc"]) is WrittenDimension and not isinstance(value, Mapping):
+    if WrittenDimension in _models_at(error["loc"]) and not isinstance(value, Mapping):
         is_list = isinstance(value, list | tuple) and value
         hint = f"did you mean {_flow('choice', value)}?" if is_list else "or put it under fixed"
         text += f"; {hint}"
@@ -107,28 +107,30 @@ def _message(error: ErrorDetails) -> str:
 
 def _unknown_field(loc: tuple[Any, ...], value: Any) -> str:
     """Return the message for an unknown field, or for an unknown form of a dimension."""
-    model, name = _model_at(loc[:-1]), str(loc[-1])
-    if model is not WrittenDimension:
-        return unknown_name("field", name, getattr(model, "model_fields", {}))
+    models, name = _models_at(loc[:-1]), str(loc[-1])
+    if WrittenDimension not in models:
+        # Of several models, such as those of the stopping rules, one without the field is meant.
+        fields = [model.model_fields for model in models if name not in model.model_fields]
+        return unknown_name("field", name, {field for names in fields for field in names})
     hint = mapping_hint(WrittenDimension, _FOREIGN_FORMS.get(name, name), value)
     return f"no form named '{shorten(name)}'; {hint or f'there are: {_FORMS}'}"
 
 
-def _model_at(loc: tuple[Any, ...]) -> type[BaseModel] | None:
-    """Return the model of the field at a location; None if it has none."""
-    model: type[BaseModel] | None = Study
+def _models_at(loc: tuple[Any, ...]) -> list[type[BaseModel]]:
+    """Return the models that the field at a location may have."""
+    models: list[type[BaseModel]] = [Study]
     for part in loc:
-        model = _field_model(model, part)
-    return model
+        models = [inner for model in models for inner in _field_models(model, part)]
+    return models
 
 
-def _field_model(model: type[BaseModel] | None, part: Any) -> type[BaseModel] | None:
-    """Return the model of a field, within optionals and containers; None if it has none.
+def _field_models(model: type[BaseModel], part: Any) -> Iterator[type[BaseModel]]:
+    """Return the models of a field, within optionals and containers.
 
     The part may also be a key or an index, whose model is that of the container.
     """
-    field = model.model_fields.get(part) if model else None
-    return next(_models(field.annotation if field else model), None)
+    field = model.model_fields.get(part)
+    return _models(field.annotation if field else model)
 
 
 def _models(annotation: Any) -> Iterator[type[BaseModel]]:

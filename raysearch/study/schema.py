@@ -45,13 +45,12 @@ class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Halving(_Section):
-    """Asynchronous successive halving at the same fractions of every trial's schedule."""
+class _Rungs(_Section):
+    """What the settings of every stopping rule have."""
 
     at: tuple[Fraction, ...] = Field(
         (0.25, 0.5), min_length=1, description="fractions at which trials compete"
     )
-    keep: Fraction = Field(0.5, description="share of the trials that continue at each fraction")
 
     @field_validator("at")
     @classmethod
@@ -62,16 +61,91 @@ class Halving(_Section):
             )
         return fractions
 
+    @property
+    def _shares(self) -> str:
+        return ", ".join(f"{100 * fraction:g} %" for fraction in self.at)
+
+
+class Halving(_Rungs):
+    """Asynchronous successive halving at the same fractions of every trial's schedule."""
+
+    rule: Literal["halving"] = "halving"
+    keep: Fraction = Field(0.5, description="share of the trials that continue at each fraction")
+
+    @property
+    def sentence(self) -> str:
+        """What the rule does, for a paper's statement."""
+        return (
+            f"Asynchronous successive halving compares trials at {self._shares} of their own"
+            f" schedules; the best {100 * self.keep:g} % go on."
+        )
+
+
+class Median(_Rungs):
+    """Median stopping at the same fractions of every trial's schedule."""
+
+    rule: Literal["median"]  # without a default, as those are not written into a run folder
+    min_others: Whole = Field(
+        4,
+        ge=1,
+        le=10**6,
+        description="other trials that have come to a fraction before one is stopped there",
+    )
+
+    @property
+    def sentence(self) -> str:
+        """What the rule does, for a paper's statement."""
+        return (
+            f"Median stopping compares trials at {self._shares} of their own schedules; a trial"
+            " ends there if its best score so far is below the median of the others' means so far,"
+            f" of {self.min_others} others at least."
+        )
+
+
+class Hyperband(_Rungs):
+    """Asynchronous Hyperband: brackets of successive halving that begin at different fractions."""
+
+    rule: Literal["hyperband"]
+    at: tuple[Fraction, ...] = Field(
+        (0.125, 0.25, 0.5), min_length=1, description="fractions at which trials compete"
+    )
+    keep: Fraction = Field(0.5, description="share of a bracket that continues at each fraction")
+
+    @property
+    def sentence(self) -> str:
+        """What the rule does, for a paper's statement."""
+        return (
+            f"Asynchronous Hyperband compares trials at {self._shares} of their own schedules, in"
+            f" brackets that begin at different ones; the best {100 * self.keep:g} % of a bracket"
+            " go on."
+        )
+
 
 # The settings of the stopping rules, which search/stopping_rules.py lists. Each has fractions `at`.
-StoppingSettings = Halving
+StoppingSettings = Halving | Median | Hyperband
+_RULES: dict[str, type[StoppingSettings]] = {
+    "halving": Halving,
+    "median": Median,
+    "hyperband": Hyperband,
+}
+
+
+class _RuleName(BaseModel):
+    """The field that names a stopping rule, whatever the others are."""
+
+    rule: Literal["halving", "median", "hyperband"] = "halving"
 
 
 def _parse_stopping(value: Any) -> Any:
-    if not isinstance(value, Mapping | StoppingSettings | bool | None):
-        forms = "true, false or {at: [fractions], keep: share}"
+    """Return the settings of the rule that is named, so that a fault is placed once."""
+    if isinstance(value, bool):
+        return Halving() if value else None
+    if not isinstance(value, Mapping):
+        if isinstance(value, StoppingSettings | None):
+            return value
+        forms = "true, false or {rule: name, at: [fractions], ...}"
         raise ValueError(f"{forms} is needed, got {reprlib.repr(value)}")
-    return Halving() if value is True else None if value is False else value
+    return _RULES[_RuleName.model_validate(value).rule].model_validate(value)
 
 
 def _check_start(value: Any) -> Any:
@@ -97,7 +171,8 @@ class Search(_Section):
         Literal["published"] | tuple[Configuration, ...], BeforeValidator(_check_start)
     ] = Field((), description="configurations to try first: 'published' or a list")
     stop_early: Annotated[StoppingSettings | None, BeforeValidator(_parse_stopping)] = Field(
-        None, description="true, false, or {at: [fractions], keep: share}"
+        None,
+        description="true, false, or {rule: halving, median or hyperband, at: [fractions], ...}",
     )
     select: Literal["best", "last"] = Field("best", description="evaluation of a trial that counts")
     select_on: Literal["first", "mean"] = Field(

@@ -38,6 +38,24 @@ def points_of(folder):
     return dict(enumerate(text.split("\n## "))), text
 
 
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        (False, "No trial is stopped early."),
+        (
+            True,
+            "compares trials at 25 %, 50 % of their own schedules; the best 50 % go on.",
+        ),
+        ({"rule": "median", "at": [0.3]}, "Median stopping compares trials at 30 % of their own"),
+        ({"rule": "hyperband", "keep": 0.25}, "the best 25 % of a bracket go on."),
+    ],
+)
+def test_the_statement_tells_how_trials_are_stopped_early(tmp_path, settings, sentence):
+    known_run(tmp_path, search={**STUDY["search"], "stop_early": settings})
+    _, text = points_of(tmp_path)
+    assert sentence in text
+
+
 def test_a_run_without_recorded_facts_says_so_and_nothing_else_is_lost(tmp_path):
     known_run(tmp_path)
     points, text = points_of(tmp_path)

@@ -34,7 +34,7 @@ def toy_record(*scores, steps=100, rungs=(0.25, 0.5), **more):
 def decided(mine, *others, keep=0.5):
     rivals = [record if isinstance(record, Record) else toy_record(record) for record in others]
     rule = stopping_rule(Halving(keep=keep))
-    return should_continue(rule, mine, RungScores(METRIC, [mine, *rivals]))
+    return should_continue(mine, RungScores(rule, METRIC, [mine, *rivals]))
 
 
 def test_the_first_at_a_rung_always_goes_on():

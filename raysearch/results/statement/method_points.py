@@ -97,14 +97,8 @@ def selection_point(run: RunResults) -> Point:
         f"Configurations are chosen by {_SAMPLERS[search.sampler]}, {search.trials} at most for"
         f" each task, sampler and trials with seed {search.seed}."
     ]
-    if search.stop_early:
-        shares = ", ".join(f"{100 * fraction:g} %" for fraction in search.stop_early.at)
-        texts.append(
-            f"Asynchronous successive halving compares trials at {shares} of their own schedules;"
-            f" the best {100 * search.stop_early.keep:g} % go on."
-        )
-    else:
-        texts.append("No trial is stopped early.")
+    stopping = search.stop_early
+    texts.append(stopping.sentence if stopping else "No trial is stopped early.")
     texts.append(
         f"A trial counts with its {search.select} evaluation on"
         f" {_selecting(run)}; test labels are never read."
