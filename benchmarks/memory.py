@@ -17,7 +17,7 @@ from trial_overhead import write_rows
 
 import raysearch
 from raysearch.run_folder import Record
-from raysearch.search.session import NullProgress
+from raysearch.search.null_progress import NullProgress
 
 SETTLED = 20
 

@@ -27,9 +27,11 @@ def can_be_unpadded(model: PreTrainedModel) -> bool:
     of transformers computes what is expected here.
 
     Args:
-        model: with its head, not on the meta device.
+        model: with its head. One on the meta device computes nothing: False.
     """
     base: Any = model.base_model
+    if next(model.parameters()).device.type == "meta":
+        return False
     if type(base).__name__ not in _MODELS or base is model or model.config.is_decoder:
         return False
     if first_tokens(base.encoder.layer[-1]) not in (None, 1):

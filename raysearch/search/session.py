@@ -43,38 +43,13 @@ from .lane_demand import RECOUNT, LaneDemand
 from .lane_growth import LaneGrowth
 from .leaving_nodes import LeavingNodes
 from .new_run import RAY_ERROR
+from .null_progress import NullProgress
 from .provenance import add_facts
 from .ray_cluster import RayCluster, as_ctrl_c, cluster_nodes, on_first_ctrl_c
 from .ray_watch import RayWatch, ray_failure
 from .trial_queue import QueueState, TrialQueue
 from .tune_adapter import TuneAdapter
 from .tune_hooks import AdapterCallback, AdapterScheduler, AdapterSearcher, AdapterStopper
-
-
-def save_model(*parts: Any, **options: Any) -> None:
-    """Write a model, see `models.save_model`, whose module imports torch and transformers."""
-    import_models()
-    from .. import models
-
-    models.save_model(*parts, **options)
-
-
-class NullProgress:
-    """A progress display that shows nothing; it has what every `watch` must have."""
-
-    def __init__(self, queue: TrialQueue, lanes: Callable[[], int]) -> None: ...
-
-    def note(self, line: str) -> None:
-        """Show a line that belongs in a log."""
-
-    def change(self, record: Record) -> None:
-        """Show that a record has changed."""
-
-    def refresh(self) -> None:
-        """Show that time has passed."""
-
-    def close(self) -> None:
-        """Show that nothing more comes."""
 
 
 class Session:
@@ -372,7 +347,8 @@ class Session:
             dev_predictions.write(self.folder, record, model.predictions)
         if weights is None:
             return
-        from ..models import save_model  # imports torch and transformers
+        import_models()
+        from ..models import save_model
 
         task, kept = self.study.resolve(record.task), self.queue.weights
         counted = record.evaluation(self.study.search.select, task.selection_metric)

@@ -16,7 +16,8 @@ from raysearch.run_folder.events import EndEvent
 from raysearch.run_folder.outcomes import has_model
 from raysearch.run_folder.report import Report
 from raysearch.search import kept_weights, optuna_file
-from raysearch.search.session import NullProgress, Session
+from raysearch.search.null_progress import NullProgress
+from raysearch.search.session import Session
 from raysearch.search.trial_queue import TrialQueue
 from raysearch.search.tune_adapter import TuneAdapter
 from raysearch.storage import atomic, ownership

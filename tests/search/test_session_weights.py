@@ -15,7 +15,8 @@ from raysearch.errors import InputError, Problem, RaysearchError
 from raysearch.run_folder import Journal, dev_predictions
 from raysearch.search import optuna_file, run_study
 from raysearch.search import session as sessions
-from raysearch.search.session import NullProgress, Session
+from raysearch.search.null_progress import NullProgress
+from raysearch.search.session import Session
 from raysearch.search.trial_queue import TrialQueue
 from raysearch.workers.messages import TrainedModel
 

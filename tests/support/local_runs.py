@@ -11,7 +11,8 @@ from raysearch.run_folder import Journal
 from raysearch.run_folder.checkpoint_folder import CheckpointFolder
 from raysearch.run_folder.events import AttemptEvent
 from raysearch.search import data_preparation
-from raysearch.search.session import NullProgress, Session
+from raysearch.search.null_progress import NullProgress
+from raysearch.search.session import Session
 from raysearch.search.trial_queue import QueueState, TrialQueue
 from raysearch.workers import worker as workers
 from raysearch.workers.messages import Decision, TrainedModel, TrialReport
