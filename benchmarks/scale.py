@@ -144,9 +144,10 @@ def simulate(folder: Path, options: argparse.Namespace) -> None:
 def run_trials(session: SimulatedSession, options: argparse.Namespace) -> list[Costs]:
     """Run all trials of a session and return the costs at the end of each one."""
     work = drive_ray if options.ray else drive
-    replaced = {"save_model": save_nothing, "cluster_nodes": list, "Lane": SleepingLane}
+    replaced = {"cluster_nodes": list, "Lane": SleepingLane}
     replaced["add_facts"] = lambda folder, facts: None
-    with mock.patch.multiple(sessions, **replaced), Meter() as meter:
+    unsaved = mock.patch("raysearch.models.save_model", save_nothing)
+    with mock.patch.multiple(sessions, **replaced), unsaved, Meter() as meter:
         measured(options.profile, lambda: work(session, options.lanes, meter))
     return meter.ends
 

@@ -101,7 +101,18 @@ def load_finetuned(
     model.train(False)
     if task.facts.reads_first_token:  # as in training, so that outputs are equal bit by bit
         keep_first_token_only(model)
+    _align(model)
     return model
+
+
+def _align(model: PreTrainedModel) -> None:
+    """Move a model's weights to where torch would put them, in place.
+
+    In a file they begin anywhere, and stay there while they are mapped into memory. The last bits
+    of a matrix product depend on that, so that scores would not be those of the training run.
+    """
+    for weight in (*model.parameters(), *model.buffers()):
+        weight.data = weight.data.clone()
 
 
 def _refuse_unfit(model: PreTrainedModel, info: Mapping[str, Any], task: Task, source: str) -> None:
