@@ -252,7 +252,7 @@ class MadeUpMemory:
 
     def __setstate__(self, state):
         self.__dict__ = state
-        worker._device = lambda: torch.device("cpu")
+        worker.worker_device = lambda: torch.device("cpu")
 
     def read(self, device):
         (index,) = ray.get_gpu_ids()
