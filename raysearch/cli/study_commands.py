@@ -162,7 +162,7 @@ def run(
         storage=storage,
         name=name,
         address=address,
-        lanes=_lanes(lanes, workers, cpus, gpus, lanes_per_gpu, mps),
+        lanes=_chosen_lanes(lanes, workers, cpus, gpus, lanes_per_gpu, mps),
         wait_for_nodes=wait_for_nodes,
         watch=ProgressDisplay,
     )
@@ -321,17 +321,6 @@ def _chosen_lanes(
     """Return the lanes of the options; None if there is none of these options."""
     if (count, workers, cpus, gpus, per_gpu, mps) == (None, None, None, None, None, False):
         return None
-    return _lanes(count, workers, cpus, gpus, per_gpu, mps)
-
-
-def _lanes(
-    count: int | None,
-    workers: int | None,
-    cpus: float | None,
-    gpus: float | None,
-    per_gpu: Any,
-    mps: bool,
-) -> "Lanes":
     from ..preflight import Lanes
 
     return Lanes(

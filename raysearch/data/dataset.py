@@ -25,7 +25,7 @@ from .columns import (
     WORD,
     WORD_STARTS,
 )
-from .device_batches import first_tokens, to_device
+from .device_batches import to_device, word_starts
 
 _SCALARS = (LABEL, CONTEXT_START, CONTEXT_LENGTH, NO_ANSWER_POSITION, START, END, IMPOSSIBLE)
 
@@ -129,7 +129,7 @@ class EncodedDataset:
                 width = int((offsets[table_rows + 1] - offsets[table_rows]).max())
             batch[name] = _pad(values, offsets, table_rows, width, self.padding[name])
         if WORD in batch:
-            batch[WORD_STARTS] = first_tokens(batch[WORD])
+            batch[WORD_STARTS] = word_starts(batch[WORD])
         batch["attention_mask"] = (np.arange(length)[None, :] < sizes[:, None]).astype(np.int64)
         if self.group > 1:
             batch = {n: x.reshape(len(examples), self.group, -1) for n, x in batch.items()}

@@ -29,7 +29,7 @@ def to_device(batch: Mapping[str, np.ndarray], device: torch.device) -> dict[str
     return tensors
 
 
-def first_tokens(words: np.ndarray) -> np.ndarray:
+def word_starts(words: np.ndarray) -> np.ndarray:
     """Return the position of each word's first token, int64 [rows, words]; 0 beyond a row's words.
 
     Args:

@@ -4,7 +4,7 @@ It is apart from the datasets because it needs only lengths and seeds. The divis
 the result of a step.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -84,7 +84,7 @@ def pack_micro_batches(
 ) -> list[np.ndarray]:
     """Sort rows by length and divide them so that padded tokens plus overhead are minimal.
 
-    This is an exact shortest path over the cut points: O(rows^2), vectorised over the previous cut.
+    It takes O(rows^2), vectorised over the previous cut.
 
     Args:
         rows: indices of examples.
@@ -95,38 +95,60 @@ def pack_micro_batches(
         The rows of each micro-batch, longest first. A single row may exceed the limit.
     """
     rows = rows[np.argsort(-lengths[rows], kind="stable")]
-    longest, count = lengths[rows].astype(np.float64), len(rows)
+    longest = lengths[rows].astype(np.float64)
+
+    def costs(end: int) -> np.ndarray:
+        tokens = (end - np.arange(end)) * longest[:end]
+        total: np.ndarray = tokens + cost.overhead
+        total[: end - 1][tokens[: end - 1] > cost.limit] = np.inf
+        return total
+
+    return [rows[start:end] for start, end in cheapest_division(len(rows), costs)]
+
+
+def cheapest_division(count: int, costs: Callable[[int], np.ndarray]) -> list[tuple[int, int]]:
+    """Divide a sequence into parts whose costs have the least sum, an exact shortest path.
+
+    Args:
+        count: the length of the sequence.
+        costs: gives, for an end, the costs of the parts [0, end), [1, end), ..., [end - 1, end).
+
+    Returns:
+        The start and the end of each part.
+    """
     best, previous = np.zeros(count + 1), np.zeros(count + 1, dtype=np.int64)
     for end in range(1, count + 1):
-        tokens = (end - np.arange(end)) * longest[:end]
-        total = best[:end] + tokens + cost.overhead
-        total[: end - 1][tokens[: end - 1] > cost.limit] = np.inf
+        total = best[:end] + costs(end)
         previous[end] = np.argmin(total)
         best[end] = total[previous[end]]
     parts, end = [], count
     while end > 0:
-        parts.append(rows[previous[end] : end])
-        end = previous[end]
+        start = int(previous[end])
+        parts.append((start, end))
+        end = start
     return parts[::-1]
 
 
 def divide_by_tokens(rows: np.ndarray, tokens: np.ndarray, limit: int) -> list[np.ndarray]:
-    """Divide rows into the fewest parts of about equal tokens, none much above a limit.
+    """Sort rows by length and divide them into the fewest parts without padding.
 
     Args:
         rows: indices of examples.
         tokens: of every example of the split, without padding.
-        limit: of a part, in tokens. A row that would exceed it begins a part.
+        limit: the maximum of tokens of a part.
 
     Returns:
-        The rows of each part, longest first.
+        The rows of each part, longest first. A single row may exceed the limit.
     """
-    rows = rows[np.argsort(-tokens[rows], kind="stable")]
-    ends = np.cumsum(tokens[rows])
-    parts = -(-int(ends[-1]) // limit)
-    size = ends[-1] / parts
-    cuts = np.searchsorted(ends, size * np.arange(1, parts) + 0.5)
-    return [part for part in np.split(rows, np.unique(cuts)) if len(part)]
+    parts: list[list[int]] = []
+    room = 0
+    for row in rows[np.argsort(-tokens[rows], kind="stable")].tolist():
+        if not parts or tokens[row] > room:
+            parts.append([])
+            room = limit
+        parts[-1].append(row)
+        room -= int(tokens[row])
+    return [np.array(part) for part in parts]
 
 
 def length_sorted_batches(lengths: np.ndarray, tokens: int) -> list[np.ndarray]:

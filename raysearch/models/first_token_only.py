@@ -33,12 +33,12 @@ def keep_first_token_only(model: PreTrainedModel) -> None:
     count = getattr(model, "tokens_read", 1)
     if next(model.parameters()).device.type != "meta" and _reads_only(model, layers[-1], count):
         layers[-1].forward = MethodType(partial(_forward, count), layers[-1])
-        layers[-1].first_tokens = count
+        layers[-1].computed_tokens = count
 
 
-def first_tokens(layer: torch.nn.Module) -> int | None:
+def computed_tokens(layer: torch.nn.Module) -> int | None:
     """Return how many first tokens a layer computes; None: all tokens."""
-    count: int | None = getattr(layer, "first_tokens", None)
+    count: int | None = getattr(layer, "computed_tokens", None)
     return count
 
 

@@ -74,13 +74,15 @@ class ReusableModel:
         if model is None or key != self._key:
             self._key, self._model, model = None, None, None  # frees the memory of the old model
             model = build_trial_model(pretrained, settings, hyper)
+            if self.device.type == "cpu":
+                built: Any = model
+                built.can_be_unpadded = can_be_unpadded(model)
+                use_cpu_dropout(model)
             if reach is not None:
                 set_dropouts(model, reach, hyper)
             self._pretrained_names, self._weights = _initial_weights(model, pretrained)
             if vocabulary is not None and _embedding_name(model) in pretrained.weights:
                 self._weights = prune_embedding(model, self._weights, vocabulary)
-            if self.device.type == "cpu":
-                use_cpu_dropout(model)
             model.to(self.device)  # type: ignore[arg-type]  # transformers decorates `to`
             self._key, self._model = key, model
         reset_weights(model, self._weights, self._pretrained_names, seed)
@@ -129,8 +131,6 @@ def build_trial_model(
         model = build_model({**pretrained.config, **settings}, pretrained.head)
     if HEAD_FACTS[pretrained.head].reads_first_token:
         keep_first_token_only(model)
-    built: Any = model
-    built.can_be_unpadded = can_be_unpadded(model)
     tell_padding(model)
     if hyper.gradient_checkpointing:
         options = {"use_reentrant": False}

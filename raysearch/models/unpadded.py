@@ -12,7 +12,7 @@ import torch
 from transformers import PreTrainedModel
 from transformers.modeling_outputs import BaseModelOutputWithPastAndCrossAttentions
 
-from .first_token_only import first_tokens, sample_pair
+from .first_token_only import computed_tokens, sample_pair
 from .unpadded_attention import TokenLayout, UnpaddedAttention
 
 # Models of transformers whose embeddings, layers and passes are BERT's.
@@ -27,14 +27,12 @@ def can_be_unpadded(model: PreTrainedModel) -> bool:
     of transformers computes what is expected here.
 
     Args:
-        model: with its head. One on the meta device computes nothing: False.
+        model: with its head, not on the meta device, its word embedding whole.
     """
     base: Any = model.base_model
-    if next(model.parameters()).device.type == "meta":
-        return False
     if type(base).__name__ not in _MODELS or base is model or model.config.is_decoder:
         return False
-    if first_tokens(base.encoder.layer[-1]) not in (None, 1):
+    if computed_tokens(base.encoder.layer[-1]) not in (None, 1):
         return False
     ids = sample_pair(model).repeat(2, 1)
     mask = torch.ones_like(ids)
@@ -67,7 +65,7 @@ class UnpaddedPasses:
         pretrained: Any = model
         self._base = pretrained.base_model
         self._evaluation = evaluation
-        self._first_tokens = first_tokens(self._base.encoder.layer[-1])
+        self._computed_tokens = computed_tokens(self._base.encoder.layer[-1])
         self._heads = int(pretrained.config.num_attention_heads)
         self._layout: TokenLayout | None = None  # of the pass in progress
         self._hook: Any = None
@@ -129,13 +127,13 @@ class UnpaddedPasses:
             return encode(hidden_states, *args, **others)
         states, layers = hidden_states[0], self._base.encoder.layer
         for depth, layer in enumerate(layers, 1):
-            alone = self._first_tokens is not None and depth == len(layers)
+            first_only = self._computed_tokens is not None and depth == len(layers)
             run = partial(_layer_forward, layer)
             if layer.gradient_checkpointing and layer.training:
-                states = layer._gradient_checkpointing_func(run, states, layout, alone)
+                states = layer._gradient_checkpointing_func(run, states, layout, first_only)
             else:
-                states = run(states, layout, alone)
-        if self._first_tokens is None:
+                states = run(states, layout, first_only)
+        if self._computed_tokens is None:
             states = layout.restore(states)
         else:
             states = layout.in_batch_order(states)[:, None]
@@ -143,7 +141,7 @@ class UnpaddedPasses:
 
 
 def _layer_forward(
-    layer: Any, states: torch.Tensor, layout: TokenLayout, alone: bool
+    layer: Any, states: torch.Tensor, layout: TokenLayout, first_only: bool
 ) -> torch.Tensor:
     """Return the output of BertLayer.forward for all tokens, or for first tokens alone.
 
@@ -151,10 +149,10 @@ def _layer_forward(
         layer: one of BERT's.
         states: [tokens, width].
         layout: of the tokens.
-        alone: whether only the first token of each row is computed, in the layout's order.
+        first_only: whether only the first token of each row is computed, in the layout's order.
     """
     attention = layer.attention.self
-    chosen = states[layout.starts] if alone else states
+    chosen = states[layout.starts] if first_only else states
     context = UnpaddedAttention.apply(  # type: ignore[no-untyped-call]  # torch's
         attention.query(chosen),
         attention.key(states),

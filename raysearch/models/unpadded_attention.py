@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch.autograd.function import once_differentiable
 
+from ..data.sampling import cheapest_division
 from .dropout_masks import scaled_mask
 
 _GROUP_COST = 20_000  # the cost of one more group, in attention weights; measured on a CPU core
@@ -124,23 +125,16 @@ def _group(real: torch.Tensor, rows: slice, begin: int, sizes: np.ndarray) -> Ro
 
 
 def divide_rows(sizes: Sequence[int] | np.ndarray, heads: int) -> list[tuple[int, int]]:
-    """Return the groups of rows (first, stop) whose attention costs least, an exact shortest path.
+    """Return the groups of rows (first, stop) whose attention costs least.
 
     Args:
         sizes: tokens of the rows, the longest first.
         heads: of attention.
     """
-    count, weights = len(sizes), heads * np.square(np.asarray(sizes, np.float64))
-    best, previous = np.zeros(count + 1), np.zeros(count + 1, np.int64)
-    for end in range(1, count + 1):
-        total = best[:end] + (end - np.arange(end)) * weights[:end]
-        previous[end] = total.argmin()
-        best[end] = total[previous[end]] + _GROUP_COST
-    groups, end = [], count
-    while end > 0:
-        groups.append((int(previous[end]), end))
-        end = int(previous[end])
-    return groups[::-1]
+    weights = heads * np.square(np.asarray(sizes, np.float64))
+    return cheapest_division(
+        len(sizes), lambda end: (end - np.arange(end)) * weights[:end] + _GROUP_COST
+    )
 
 
 class UnpaddedAttention(torch.autograd.Function):
@@ -170,11 +164,11 @@ class UnpaddedAttention(torch.autograd.Function):
             heads: of attention.
             rate: of dropout on attention weights.
         """
-        ctx.layout, ctx.heads, ctx.alone = layout, heads, len(query) != len(key)
+        ctx.layout, ctx.heads, ctx.first_only = layout, heads, len(query) != len(key)
         ctx.scale = (query.shape[1] // heads) ** -0.5
         result, saved = torch.empty_like(query), []
         for group in layout.groups:
-            queries = _queries(query, group, heads, ctx.alone)
+            queries = _queries(query, group, heads, ctx.first_only)
             keys, values = group.pad(key, heads), group.pad(value, heads)
             if group.bias is None:
                 scores = torch.bmm(queries, keys.transpose(1, 2)).mul_(ctx.scale)
@@ -188,7 +182,7 @@ class UnpaddedAttention(torch.autograd.Function):
             if rate:
                 mask = scaled_mask(weights.shape, rate, weights.device).to(query.dtype)
             context = torch.bmm(weights if mask is None else weights * mask, values)
-            _put(result, context, group, heads, ctx.alone)
+            _put(result, context, group, heads, ctx.first_only)
             saved += [queries, keys, values, weights, mask]
         ctx.save_for_backward(*saved)
         return result
@@ -203,7 +197,7 @@ class UnpaddedAttention(torch.autograd.Function):
         of_key, of_value = gradient.new_empty(2, tokens, width).unbind()
         for group in ctx.layout.groups:
             queries, keys, values, weights, mask = (next(saved) for _ in range(5))
-            of_context = _queries(gradient, group, heads, ctx.alone)
+            of_context = _queries(gradient, group, heads, ctx.first_only)
             of_weights = torch.bmm(of_context, values.transpose(1, 2))
             dropped = weights
             if mask is not None:
@@ -214,22 +208,22 @@ class UnpaddedAttention(torch.autograd.Function):
                 torch.bmm(dropped.transpose(1, 2), of_context), heads
             )
             of_key[group.tokens] = group.unpad(torch.bmm(of_scores.transpose(1, 2), queries), heads)
-            _put(of_query, torch.bmm(of_scores, keys), group, heads, ctx.alone)
+            _put(of_query, torch.bmm(of_scores, keys), group, heads, ctx.first_only)
         return of_query, of_key, of_value, None, None, None
 
 
-def _queries(values: torch.Tensor, group: RowGroup, heads: int, alone: bool) -> torch.Tensor:
-    """Return a group's values as [count * heads, length, width / heads], with length 1 if alone."""
-    if alone:
+def _queries(values: torch.Tensor, group: RowGroup, heads: int, first_only: bool) -> torch.Tensor:
+    """Return a group's values as [count * heads, length, width / heads]; length 1: first tokens."""
+    if first_only:
         return values[group.rows].reshape(group.count * heads, 1, -1)
     return group.pad(values, heads)
 
 
 def _put(
-    result: torch.Tensor, values: torch.Tensor, group: RowGroup, heads: int, alone: bool
+    result: torch.Tensor, values: torch.Tensor, group: RowGroup, heads: int, first_only: bool
 ) -> None:
     """Write a group's values, of the form of `_queries`, into those of all groups."""
-    if alone:
+    if first_only:
         result[group.rows] = values.reshape(group.count, -1)
     else:
         result[group.tokens] = group.unpad(values, heads)

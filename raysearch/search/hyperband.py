@@ -4,16 +4,15 @@ It is apart as every stopping rule is: a file of its own, which `stopping_rules`
 """
 
 from bisect import bisect_right
-from collections.abc import Sequence
 from itertools import accumulate
 
 from ..study.schema import Hyperband
-from .successive_halving import is_among_best
+from .successive_halving import SuccessiveHalving
 
 GOLDEN = (5**0.5 - 1) / 2
 
 
-class HyperbandStopping:
+class HyperbandStopping(SuccessiveHalving):
     """A stopping rule: each trial belongs to a bracket, and halving runs within each.
 
     Halving that begins early may stop what is good but slow. So bracket 0 competes at all
@@ -27,15 +26,10 @@ class HyperbandStopping:
     """
 
     def __init__(self, settings: Hyperband) -> None:
-        self.settings = settings
+        super().__init__(settings)
         rungs = range(len(settings.at), -1, -1)  # of each bracket, the one with the most first
         shares = list(accumulate(settings.keep**-count / (count + 1) for count in rungs))
         self._bounds = [share / shares[-1] for share in shares[:-1]]
-
-    @property
-    def fractions(self) -> tuple[float, ...]:
-        """The fractions of a schedule at which trials of some bracket compete."""
-        return self.settings.at
 
     def bracket(self, number: int) -> int:
         """Return the bracket of a trial.
@@ -49,15 +43,7 @@ class HyperbandStopping:
         return bisect_right(self._bounds, number * GOLDEN % 1)
 
     def group(self, number: int, fraction: float) -> int | None:
-        """Return the bracket of a trial, see `stopping_rules.StoppingRule`."""
+        """Return the bracket of a trial, see `StoppingRule`."""
         bracket = self.bracket(number)
         competes = fraction in self.settings.at[bracket:]
         return bracket if competes else None
-
-    def rival_score(self, scores: Sequence[float]) -> float:
-        """Return the latest score."""
-        return scores[-1]
-
-    def continues(self, scores: Sequence[float], rivals: Sequence[float]) -> bool:
-        """Return whether a trial continues, see `stopping_rules.StoppingRule`."""
-        return is_among_best(scores[-1], rivals, self.settings.keep)

@@ -6,10 +6,10 @@ It is apart as every stopping rule is: a file of its own, which `stopping_rules`
 import statistics
 from collections.abc import Sequence
 
-from ..study.schema import Median
+from .stopping_rule import StoppingRule
 
 
-class MedianStopping:
+class MedianStopping(StoppingRule):
     """A stopping rule: what is worse than the median of the others' means does not continue.
 
     A trial is stopped if its best score so far is strictly below the median of what the others had
@@ -22,24 +22,12 @@ class MedianStopping:
         settings: the fractions at which trials are compared, and how many others are needed.
     """
 
-    def __init__(self, settings: Median) -> None:
-        self.settings = settings
-
-    @property
-    def fractions(self) -> tuple[float, ...]:
-        """The fractions of a schedule at which trials are compared."""
-        return self.settings.at
-
-    def group(self, number: int, fraction: float) -> int | None:
-        """Return the same group for all trials, see `stopping_rules.StoppingRule`."""
-        return 0
-
     def rival_score(self, scores: Sequence[float]) -> float:
         """Return the mean of the scores so far."""
         return statistics.fmean(scores)
 
     def continues(self, scores: Sequence[float], rivals: Sequence[float]) -> bool:
-        """Return whether a trial continues, see `stopping_rules.StoppingRule`."""
+        """Return whether a trial continues, see `StoppingRule`."""
         if len(rivals) < self.settings.min_others:
             return True
         # Equal scores may differ in the last bit of their mean.

@@ -5,54 +5,18 @@ decides as the first session would have.
 """
 
 from bisect import insort
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Protocol
+from collections.abc import Iterable
 
 from ..run_folder import Record
 from ..study import Halving
 from ..study.schema import Hyperband, Median, StoppingSettings
 from .hyperband import HyperbandStopping
 from .median_stopping import MedianStopping
+from .stopping_rule import StoppingRule
 from .successive_halving import SuccessiveHalving
 
-
-class StoppingRule(Protocol):
-    """A rule that compares a trial with the others of its search."""
-
-    @property
-    def fractions(self) -> tuple[float, ...]:
-        """The fractions of a schedule that need an evaluation: the rule decides there."""
-
-    def group(self, number: int, fraction: float) -> int | None:
-        """Return the group of trials among which a trial competes at a fraction.
-
-        Args:
-            number: of the trial in its task.
-            fraction: of its schedule.
-
-        Returns:
-            Any number; None if the trial does not compete there.
-        """
-
-    def rival_score(self, scores: Sequence[float]) -> float:
-        """Return the one number that a trial is for its rivals.
-
-        Args:
-            scores: of the trial at the fractions up to the one that is compared; at least one.
-        """
-
-    def continues(self, scores: Sequence[float], rivals: Sequence[float]) -> bool:
-        """Return whether a trial continues after a report at a rung.
-
-        Args:
-            scores: of the trial at the fractions so far, by the metric that selects.
-            rivals: `rival_score` of the other trials of its group that have not failed and have
-                come to the same fraction, the lowest first.
-        """
-
-
 # The settings of a rule, a section of the study's schema -> the rule.
-RULES: dict[type[StoppingSettings], Callable[[Any], StoppingRule]] = {
+RULES: dict[type[StoppingSettings], type[StoppingRule]] = {
     Halving: SuccessiveHalving,
     Median: MedianStopping,
     Hyperband: HyperbandStopping,

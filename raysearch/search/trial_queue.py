@@ -29,7 +29,8 @@ from .kept_weights import KeptWeights
 from .proposals import Proposals
 from .samplers import OptunaStudy
 from .session_clock import SessionClock
-from .stopping_rules import RungScores, StoppingRule, should_continue, stopping_rule
+from .stopping_rule import StoppingRule
+from .stopping_rules import RungScores, should_continue, stopping_rule
 from .teacher_store import TeacherStore, teacher_failure
 
 # More trials are proposed while at most this many wait for a teacher, for each one that runs.

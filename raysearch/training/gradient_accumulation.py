@@ -25,9 +25,8 @@ from .precision import autocast
 # Initial limits of a micro-batch in padded tokens. Only an accelerator reports that it is full, so
 # that the limit can shrink.
 LIMITS = {"cpu": 2**15, "cuda": 2**20}
-
-
-# Tokens of a micro-batch without padding: at least these, and so many that one more costs little.
+# The limit of a micro-batch without padding, in tokens: at least the first number, and so many that
+# launching it costs a sixteenth. Larger ones would only take more memory.
 UNPADDED_TOKENS, UNPADDED_OVERHEADS = 512, 16
 
 
@@ -119,8 +118,8 @@ class GradientAccumulator:
             return []
         limit = min(self.job.hyper.micro_batch_tokens or self.memory.limit, self.memory.limit)
         if self.unpadded is not None:
-            few = max(UNPADDED_TOKENS, UNPADDED_OVERHEADS * self.overhead)
-            return divide_by_tokens(share, self.job.train.tokens, min(limit, int(few)))
+            size = max(UNPADDED_TOKENS, int(UNPADDED_OVERHEADS * self.overhead))
+            return divide_by_tokens(share, self.job.train.tokens, min(limit, size))
         return pack_micro_batches(
             share, self.job.train.lengths, MicroBatchCost(overhead=self.overhead, limit=limit)
         )
@@ -180,8 +179,8 @@ def add_to_sums(
 def seed_generators(seed: int, device: torch.device) -> None:
     """Seed the generators that a pass on a device draws from, as `torch.manual_seed` does.
 
-    That one seeds every kind of accelerator too. Without one it notes where it was called from, for
-    later, which takes 2 ms: a tenth of a small model's step.
+    `torch.manual_seed` seeds every kind of accelerator. For a kind that is not in use it keeps the
+    call for later, with a stack trace, which takes 2 ms: a tenth of a small model's step.
 
     Args:
         seed: 0 to 2^64 - 1.
@@ -195,9 +194,9 @@ def seed_generators(seed: int, device: torch.device) -> None:
 def unpadded_passes(
     model: torch.nn.Module, hyper: Hyperparameters, device: torch.device
 ) -> AbstractContextManager[None] | None:
-    """Return the context in which a trial's passes compute no padding; None if they must or may.
+    """Return the context in which a trial's passes compute no padding; None if they compute it.
 
-    They may on a GPU, where this has not been measured.
+    On a GPU they do, where the other way has not been measured, and where the loss reads padding.
 
     Args:
         model: of the trial.

@@ -13,7 +13,9 @@ from dataclasses import dataclass
 
 from .lane_state import LaneState
 
-UNITS = 10_000  # Ray counts in such parts of a device
+# Ray counts in such parts of a device: `preflight.resources` has the same number, but loads what
+# the broker's process does not need.
+UNITS = 10_000
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -49,12 +49,15 @@ def worker_facts() -> Facts:
 
 
 def worker_device() -> Any:
-    """Return the torch device that Ray Train gives this worker, and make it the current one."""
+    """Return the torch device that Ray Train gives this worker, and make it the current one.
+
+    Where Ray counts a GPU that torch cannot use, each trial fails with torch's own reason.
+    """
     import torch
     from ray.train.torch import get_device
 
     device = get_device()
-    if device.type == "cuda":
+    if device.type == "cuda" and torch.cuda.is_available():
         torch.cuda.set_device(device)
     return device
 

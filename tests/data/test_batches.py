@@ -76,18 +76,23 @@ def test_a_cut_is_the_cheapest_there_is(overhead, limit):
         assert sum(sizes) + overhead * len(sizes) == brute_force(list(rows), lengths, cost)
 
 
-def test_parts_without_padding_are_few_and_alike():
+def test_parts_without_padding_are_few_and_within_their_limit():
     random = np.random.default_rng(1)
     for limit in (16, 40, 100, 10_000):
         tokens = random.integers(1, 17, 60)
-        rows = random.permutation(60)[:25]
+        rows = random.permutation(60)[:9]
         parts = divide_by_tokens(rows, tokens, limit)
         assert sorted(np.concatenate(parts)) == sorted(rows)
-        assert all(np.diff(tokens[np.concatenate(parts)]) <= 0)
-        total = int(tokens[rows].sum())
-        assert len(parts) <= -(-total // limit)
-        sizes = [int(tokens[part].sum()) for part in parts]
-        assert max(sizes) <= min(limit, total / len(parts)) + 16
+        ordered = np.concatenate(parts)
+        assert all(np.diff(tokens[ordered]) <= 0)
+        assert max(tokens[part].sum() for part in parts) <= limit
+        every = (cuts for n in range(9) for cuts in itertools.combinations(range(1, 9), n))
+        fewest = next(  # the divisions with the fewest cuts come first
+            len(cuts) + 1
+            for cuts in every
+            if max(tokens[part].sum() for part in np.split(ordered, cuts)) <= limit
+        )
+        assert len(parts) == fewest
     alone = divide_by_tokens(np.array([3, 1]), np.array([9, 50, 9, 60]), 20)
     assert [part.tolist() for part in alone] == [[3], [1]]
 

@@ -1,6 +1,6 @@
 """Tiny configurations of many families of encoders, and batches of toy tokens for them."""
 
-from raysearch.data.device_batches import first_tokens
+from raysearch.data.device_batches import word_starts
 
 SMALL = {
     "vocab_size": 60, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2,
@@ -95,7 +95,7 @@ def token_batch(config, head, lengths=(16, 16), width=None):
     if head == "tag":
         word = torch.arange(width).expand(len(lengths), width)
         batch["word"] = word.masked_fill(real == 0, -1)
-        batch["word_starts"] = torch.from_numpy(first_tokens(batch["word"].numpy()))
+        batch["word_starts"] = torch.from_numpy(word_starts(batch["word"].numpy()))
     if head == "span":
         batch |= {"at": torch.full((len(lengths),), 2), "count": torch.tensor(lengths) - 7}
     return batch

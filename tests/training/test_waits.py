@@ -7,7 +7,7 @@ from support.head_toys import CPU, MADE, job
 from support.waits import Waits
 
 from raysearch.data import device_batches
-from raysearch.data.device_batches import MASK, PADDED, first_tokens, to_device
+from raysearch.data.device_batches import MASK, PADDED, to_device, word_starts
 from raysearch.data.prefetch import training_steps
 from raysearch.models import ReusableModel
 from raysearch.models.attention_masks import _in_progress
@@ -116,4 +116,4 @@ def test_a_batch_goes_to_a_gpu_from_pinned_memory_and_without_a_wait(monkeypatch
 
 def test_the_first_token_of_each_word_is_found():
     words = np.array([[-1, 0, 0, 1, 2, -1], [-1, 0, 1, 1, -1, -1], [-1, -1, -1, -1, -1, -1]])
-    assert first_tokens(words).tolist() == [[1, 3, 4], [1, 2, 0], [0, 0, 0]]
+    assert word_starts(words).tolist() == [[1, 3, 4], [1, 2, 0], [0, 0, 0]]

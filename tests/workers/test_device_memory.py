@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from raysearch.workers import device_memory
+from raysearch.workers import device_memory, machine
 from raysearch.workers.device_memory import TorchMemory, UsageMeter
 from raysearch.workers.messages import DeviceMemory, Usage
 
@@ -57,3 +57,16 @@ def test_the_memory_of_a_gpu_is_the_drivers_and_the_allocators(monkeypatch):
     monkeypatch.setattr(device_memory, "device_name", lambda device: "1: a toy")
     read = TorchMemory().read(torch.device("cuda"))
     assert read == DeviceMemory(device="1: a toy", free=70, reserved=20, peak=25)
+
+
+def test_a_gpu_that_torch_cannot_use_is_named_by_the_trial_and_ends_no_lane(monkeypatch):
+    """Ray may count a GPU where torch is a build for the CPU."""
+    monkeypatch.setattr("ray.train.torch.get_device", lambda: torch.device("cuda", 0))
+    chosen = []
+    monkeypatch.setattr(torch.cuda, "set_device", chosen.append)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert machine.worker_device() == torch.device("cuda", 0)
+    assert chosen == []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    machine.worker_device()
+    assert chosen == [torch.device("cuda", 0)]

@@ -17,7 +17,7 @@ from ...recipes.stabletune import AUGMENTED, NOISED, NOISED_SHARED, REAL_WORDS, 
 from ...recipes.task_losses import IGNORE_INDEX
 from ..columns import INPUT, WORD, WORD_INDEX, WORD_STARTS
 from ..dataset import EncodedDataset
-from ..device_batches import first_tokens, to_device
+from ..device_batches import to_device, word_starts
 from ..encoding_cache import example_ends
 from .code_switching import rng_for
 from .operations import WordOperations
@@ -213,7 +213,7 @@ class AugmentedDataset:
             )
         }
         copies = np.flatnonzero(np.asarray(rows) >= len(self.examples))
-        batch[AUGMENTED] = _to_device(copies, device)
+        others: dict[str, np.ndarray] = {AUGMENTED: copies}
         if any(pair.noised is not None for pair in pairs):
             noised = [pair.noised or pair.original for pair in pairs]
             batch[NOISED] = self._collate(
@@ -221,17 +221,15 @@ class AugmentedDataset:
             )
         if self._tagged:
             sizes = np.array([len(pair.head_inputs["labels"]) for pair in pairs])
-            batch[REAL_WORDS] = _to_device(np.arange(sizes.max()) < sizes[:, None], device)
+            others[REAL_WORDS] = np.arange(sizes.max()) < sizes[:, None]
         if pairs[0].shared is not None:
             masks = {
                 SHARED_TOKENS: [pair.shared for pair in pairs],
                 NOISED_SHARED: [pair.noised_shared for pair in pairs],
             }
             for name, mask in masks.items():
-                batch[name] = _to_device(
-                    _pad(mask, False, bool, _padded_length(mask, device)), device
-                )
-        return batch
+                others[name] = _pad(mask, False, bool, _padded_length(mask, device))
+        return batch | to_device(others, device)
 
     def _pop_views(self, row: int) -> ViewPair:
         """Return the views of a row, from those that were built ahead if it is among them."""
@@ -255,7 +253,7 @@ class AugmentedDataset:
             else:
                 batch[name] = np.asarray(values)
         if self._tagged:
-            batch[WORD_STARTS] = first_tokens(batch[WORD])
+            batch[WORD_STARTS] = word_starts(batch[WORD])
         return to_device(batch, device)
 
 
@@ -275,7 +273,3 @@ def _pad(rows: list[Any], fill: Any, kind: Any, width: int) -> np.ndarray:
     for index, row in enumerate(rows):
         padded[index, : len(row)] = row
     return padded
-
-
-def _to_device(array: np.ndarray, device: torch.device) -> torch.Tensor:
-    return to_device({"": array}, device)[""]
