@@ -36,19 +36,20 @@ def mps_daemon(
     if not wanted:
         yield {}
         return
-    reason = _obstacle(folder)
-    environment = {PIPES: str(folder / "mps"), LOGS: str(folder / "mps-log")}
-    if not reason:
-        for path in environment.values():
-            Path(path).mkdir()
-        reason = _start(environment)
-    if reason:
+    if reason := _obstacle(folder):
         note(f"MPS is not used: {reason}")
         yield {}
         return
-    note("NVIDIA's MPS is started: lanes that share a GPU compute at the same time")
-    try:
-        yield environment
+    environment = {PIPES: str(folder / "mps"), LOGS: str(folder / "mps-log")}
+    for path in environment.values():
+        Path(path).mkdir()
+    try:  # from here on a daemon may run, whenever Ctrl-C comes
+        if reason := _start(environment):
+            note(f"MPS is not used: {reason}")
+            yield {}
+        else:
+            note("NVIDIA's MPS is started: lanes that share a GPU compute at the same time")
+            yield environment
     finally:
         if not _end(environment):
             note(f"the daemon of MPS did not end; see {environment[LOGS]}")
@@ -94,17 +95,15 @@ def _is_zombie(process: int) -> bool:
 
 
 def _start(environment: dict[str, str]) -> str:
-    """Start the daemon; return why it does not run, "" if it does."""
+    """Start the daemon; return why it does not answer, "" if it does."""
     try:
         started = _call([CONTROL, "-d"], environment)
         if started.returncode == 0:
             started = _ask(environment, "get_server_list")
     except (OSError, subprocess.SubprocessError) as error:
-        _end(environment)
         return f"{CONTROL}: {error}"
     if started.returncode == 0:
         return ""
-    _end(environment)
     said = (started.stderr.strip() or started.stdout.strip() or "it says nothing").splitlines()
     return f"{CONTROL} ends with code {started.returncode}: {said[-1]}"
 

@@ -19,8 +19,9 @@ SCRIPT = """\
     fi
     if [ "$1" = serve ]; then
         trap '' INT; [ "{mode}" = stubborn ] && trap 'exit 0' TERM
+        exec 3<> $pipes/control
         while true; do
-            read -r -t 60 line < $pipes/control; echo "served $line" >> {log}
+            read -r -t 60 line <&3; echo "served $line" >> {log}
             [ "${{line%% *}}" = quit ] && [ "{mode}" != stubborn ] && {{ rm $pid; exit 0; }}
         done
     fi
