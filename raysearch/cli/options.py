@@ -50,6 +50,13 @@ Trials = Annotated[
         min=1, help="The number of configurations to try for each task. Default: the study's."
     ),
 ]
+Sampler = Annotated[
+    str | None,
+    typer.Option(
+        help="The sampler that chooses configurations: tpe, random, grid, qmc, gp, cmaes, nsga2, or"
+        " package.module:Class, a sampler for Optuna of your own. Default: the study's."
+    ),
+]
 Fixed = Annotated[
     list[str] | None,
     typer.Option(
