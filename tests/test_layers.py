@@ -36,7 +36,7 @@ IMPORTED_BY = {
     "tokenizers": {"models"},
     "safetensors": {"models"},
     "tensorboard": {"results"},
-    "huggingface_hub": {"preflight", "data", "results"},
+    "huggingface_hub": {"preflight", "data", "results", "models"},
     "pydantic": {"search_space", "recipes", "study", "run_folder"},
     "yaml": {"study", "cli"},
     "typer": {"cli"},

@@ -15,10 +15,14 @@ from .exit_codes import guarded
 from .options import (
     AsJson,
     AsOfficial,
+    BaseModel,
+    ConvertedTask,
     EvaluatedSplit,
     EvaluationSettings,
     Family,
     Head,
+    HeadKind,
+    ModelLicence,
     NullOdds,
     PredictedSplit,
     Split,
@@ -111,6 +115,7 @@ def evaluate(
     epilog=examples(
         "raysearch convert model.pt --to amos-base",
         "raysearch convert model.pt --to roberta --tokenizer FOLDER",
+        "raysearch convert checkpoint_best.pt --to roberta-race --task race/all --licence mit",
     )
 )
 @guarded
@@ -122,11 +127,25 @@ def convert(
     tokenizer: Tokenizer = None,
     family: Family = None,
     head: Head = None,
+    head_kind: HeadKind = None,
+    task: ConvertedTask = None,
+    base_model: BaseModel = None,
+    licence: ModelLicence = None,
 ) -> None:
     """Convert a checkpoint of AMOS, COCO-LM, RoBERTa, XLM-R or Cross-Thought to transformers."""
     from ..models.convert.conversion import convert as convert_checkpoint
 
-    summary = convert_checkpoint(checkpoint, to=to, tokenizer=tokenizer, family=family, head=head)
+    summary = convert_checkpoint(
+        checkpoint,
+        to=to,
+        tokenizer=tokenizer,
+        family=family,
+        head=head,
+        head_kind=head_kind,
+        task=task,
+        base_model=base_model,
+        licence=licence,
+    )
     print(printable(summary, lines=True))  # its lines are escaped one by one
 
 

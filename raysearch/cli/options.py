@@ -207,6 +207,33 @@ Head = Annotated[
     str | None,
     typer.Option(help="The classification head to keep. Default: the only one."),
 ]
+HeadKind = Annotated[
+    str | None,
+    typer.Option(
+        help="What a head with one output does: choose (RACE) or regress (STS-B). Default: what the"
+        " checkpoint's arguments of training tell."
+    ),
+]
+ConvertedTask = Annotated[
+    str | None,
+    typer.Option(
+        "--task",
+        help="The task that a head that chooses was trained on, such as race/all. It is recorded"
+        " with the settings of its inputs, for predict and evaluate.",
+    ),
+]
+BaseModel = Annotated[
+    str | None,
+    typer.Option(help="The hub name of what the training began from, for the model card."),
+]
+ModelLicence = Annotated[
+    str | None,
+    typer.Option(
+        "--licence",
+        help="The Hub's name of the model's licence, such as mit, for the model card. Default: the"
+        " card says that none is given.",
+    ),
+]
 TasksOfRun = Annotated[
     str | None,
     typer.Option(
