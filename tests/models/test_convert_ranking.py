@@ -25,7 +25,7 @@ from raysearch.recipes import Hyperparameters
 WORDS = "the old ship has a key and no map but a green door in the far house _ ? of it"
 RACE = {
     "task": "sentence_ranking", "criterion": "sentence_ranking", "num_classes": 4, "init_token": 0,
-    "separator_token": 2, "max_option_length": 8, "max_positions": 24, "arch": "roberta_large",
+    "separator_token": 2, "max_option_length": 20, "max_positions": 28, "arch": "roberta_large",
 }  # fmt: skip
 HEAD = "classification_heads.sentence_classification_head"
 # transformers' names -> fairseq's, as fairseq/models/roberta/model.py has them.
@@ -188,14 +188,14 @@ def test_options_that_fit_no_head_are_refused_all_at_once(checkpoint, tmp_path, 
 
 
 def rows_by_hand(tokenizer, example):
-    """The rows of fairseq's sentence_ranking task: options cut to 8 tokens, rows to 24."""
+    """The rows of fairseq's sentence_ranking task: options cut to 20 tokens, rows to 28."""
     passage = tokenizer(example["passage"], add_special_tokens=False)["input_ids"]
     for option in example["options"]:
         question = example["question"]
         text = question.replace("_", option) if "_" in question else f"{question} {option}"
         answer = tokenizer(" ".join(text.split()), add_special_tokens=False)["input_ids"]
-        head = [0, *answer, 2][:8]
-        yield [*head, 2, *passage, 2][:24]
+        head = [0, *answer, 2][:20]
+        yield [*head, 2, *passage, 2][:28]
 
 
 def test_with_its_task_the_folder_is_evaluated_predicts_and_trains_as_it_was_trained(
@@ -204,7 +204,7 @@ def test_with_its_task_the_folder_is_evaluated_predicts_and_trains_as_it_was_tra
     monkeypatch.setenv("RAYSEARCH_CACHE", str(tmp_path / "cache"))
     data, folder = write_data(tmp_path / "data", "race/middle"), tmp_path / "out"
     made = convert(checkpoint(RACE), to=folder, tokenizer=pairs[0], task="race/middle")
-    assert "segments qa_first, max_length 24, qa_length 8" in " ".join(made.notes)
+    assert "segments qa_first, max_length 28, qa_length 20" in " ".join(made.notes)
     tokenizer, task = AutoTokenizer.from_pretrained(folder), tasks.get("race/middle")
     examples = list(registry.read(task, task.dev[0], data))
     hits, chosen, sizes = [], [], []
@@ -216,13 +216,13 @@ def test_with_its_task_the_folder_is_evaluated_predicts_and_trains_as_it_was_tra
             chosen.append(int(logits.argmax()))
             hits.append(chosen[-1] == example["label"])
     assert len(set(chosen)) > 1
-    assert max(sizes) == 24  # the longest are cut
+    assert max(sizes) == 28  # the longest are cut
     result = raysearch.evaluate(folder, tasks="race/middle", data=data)
     assert result.scores[0].value == sum(hits) / len(hits)
     assert result.notes == ()  # nothing is assumed
     (path,) = predict(folder, to=tmp_path / "p", data=data, names=["race/middle"], split="dev")
     assert [int(line.split("\t")[1]) for line in path.read_text().splitlines()] == chosen
-    hyper = Hyperparameters(max_length=24, qa_length=8)
+    hyper = Hyperparameters(max_length=28, qa_length=20)
     started = read_pretrained(str(folder), task, read_tokenizer(str(folder), ()), hyper)
     weight = started.weights["classifier.weight"]
     assert (weight == published.classifier.weight.detach().numpy()).all()
@@ -233,7 +233,7 @@ def test_without_its_task_it_is_said_what_evaluate_needs(checkpoint, tmp_path, p
     made = convert(checkpoint(RACE), to=tmp_path / "out", tokenizer=pairs[0])
     (options,) = re.findall(r"`evaluate` takes (.*)", "\n".join(made.notes))
     given = [text for text in options.split() if text != "--set"]
-    assert given == ["segments=qa_first", "max_length=24", "qa_length=8"]
+    assert given == ["segments=qa_first", "max_length=28", "qa_length=20"]
     data = write_data(tmp_path / "data", "race/middle")
     told = raysearch.evaluate(tmp_path / "out", tasks="race/middle", data=data, settings=given)
     convert(checkpoint(RACE), to=tmp_path / "b", tokenizer=pairs[0], task="race/middle")
