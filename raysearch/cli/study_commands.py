@@ -113,6 +113,7 @@ def check(
             invalid += 1
         else:
             notes = [*survey.notes, *_unchecked_models(study), *cluster_notes]
+            notes += preflight.weights_note(study)
             describe.show_plan(study, survey.sizes, notes, survey.held_out)
     return 2 if invalid else 0
 
