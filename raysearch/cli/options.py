@@ -154,6 +154,15 @@ PredictedSplit = Annotated[
         " dev-de. Default: the splits that the benchmark takes.",
     ),
 ]
+EnsembleSize = Annotated[
+    int | None,
+    typer.Option(
+        "--ensemble",
+        metavar="N",
+        help="Let N confirmed seeds of each winner predict together, by the mean of their scores;"
+        " dev splits are scored too. The run's study needs `search: {keep_weights: confirmed}`.",
+    ),
+]
 EvaluatedSplit = Annotated[
     str,
     typer.Option(

@@ -171,7 +171,7 @@ def _record_notes(record: TrainingRecord | None) -> Iterator[str]:
 
 
 def make_job(
-    task: Task, folder: Path, facts: RunFacts, settings: Mapping[str, Any] | None = None
+    task: Task, folder: Path, facts: RunFacts | None, settings: Mapping[str, Any] | None = None
 ) -> PredictionJob:
     """Return a model with the settings that its weights were trained with.
 
@@ -181,7 +181,7 @@ def make_job(
     Args:
         task: the task to predict.
         folder: the transformers folder.
-        facts: what the run knows.
+        facts: what the run knows; None: which seed the weights are of is not noted.
         settings: values that take the place of the folder's, see `changeable_settings`.
 
     Raises:
@@ -198,7 +198,7 @@ def make_job(
             notes.append(f"best.yaml differs from the weights, which have: {differences}")
     elif of_study is not None:
         hyper = of_study
-        if facts.run is None:
+        if facts is None or facts.run is None:
             path = folder.parent / "best.yaml"
             notes.append(f"the folder does not record its settings; taken from '{path}'")
     else:
@@ -216,7 +216,7 @@ def make_job(
                 for name, value in values.items()
                 if value != getattr(before, name)
             ]
-    notes += facts.notes(task, record)
+    notes += facts.notes(task, record) if facts else ()
     return PredictionJob(task=task, folder=folder, hyper=hyper, notes=tuple(notes))
 
 
