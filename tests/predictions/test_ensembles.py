@@ -296,7 +296,7 @@ def other_tokens(folder, copy):
     path = copy / "tokenizer.json"
     content = json.loads(path.read_text())
     vocabulary = content["model"]["vocab"]
-    pieces = [token for token in vocabulary if len(token.removeprefix("##")) > 3]
+    pieces = [t for t in vocabulary if len(t.removeprefix("##")) > 2 and not t.startswith("[")]
     assert pieces
     for number, token in enumerate(pieces):  # words fall into smaller pieces
         vocabulary[f"{token}{number}xyz"] = vocabulary.pop(token)
@@ -324,21 +324,27 @@ def test_models_that_read_other_tokens_choose_classes_together(local_run, tmp_pa
     assert len(written(result.files, RTE)) == 23
 
 
-def test_span_heads_of_two_kinds_have_no_mean(local_run, tmp_path):
+def test_other_decodings_are_told_and_span_heads_of_two_kinds_are_refused(local_run, tmp_path):
     run, data = local_run(SQUAD)
-    best, other = run / "squad-v2.0" / "best", tmp_path / "other"
-    if not best.is_dir():
-        best = run / tasks.get(SQUAD).slug / "best"
-    second = tmp_path / "second"
-    second.mkdir()
+    best = run / tasks.get(SQUAD).slug / "best"
+    other, said = tmp_path / "other", []
     shutil.copytree(best, other)
-    config = json.loads((other / "config.json").read_text())
-    config["raysearch"]["settings"]["n_best"] = 7
-    (other / "config.json").write_text(json.dumps(config))
-    said = []
+
+    def with_settings(**settings):
+        config = json.loads((best / "config.json").read_text())
+        config["raysearch"]["settings"] |= settings
+        (other / "config.json").write_text(json.dumps(config))
+
     options = {"count": 2, "data": data, "names": [SQUAD], "split": "dev"}
+    with_settings(n_best=7)
     predict_ensemble([best, other], to=tmp_path / "out", note=said.append, **options)
     assert f"n_best 20 decodes; {other} was trained with 7" in "\n".join(said)
+    plain = tmp_path / "plain"
+    shutil.copytree(best, plain)
+    shutil.rmtree(run)
+    run, _ = local_run(SQUAD, span_head="conditional")
+    texts = refusal([plain, best], to=tmp_path / "out", **options)
+    assert "a span head that is conditional" in texts[SQUAD]
 
 
 def test_the_command_prints_the_ensemble_beside_its_seeds_and_the_table(local_run, tmp_path):
@@ -376,20 +382,6 @@ def test_of_held_out_examples_the_table_stands_not_beside_all_of_dev(local_run, 
     result = predict_ensemble(run, count=2, to=tmp_path / "out", split="dev", note=said.append)
     assert result.scores[0].printed is None
     assert "the table's score is of that part" in "\n".join(said)
-
-
-def test_a_winners_seeds_are_packed_with_its_weights(local_run, tmp_path):
-    from raysearch.results.pack import pack
-
-    run, _ = local_run(RTE, search=KEEP)
-    _, other = members(run, RTE)
-    name = f"glue-rte/seeds/{other.name}/model.safetensors"
-    packed = pack(run, tmp_path / "a.zip", weights=True)
-    assert name in packed.files
-    assert not any("not known" in note for note in packed.notes)
-    bare = pack(run, tmp_path / "b.zip")
-    assert name not in bare.files
-    assert any("glue-rte/seeds" in note for note in bare.notes if note.startswith("left out"))
 
 
 def test_the_data_folder_may_be_another_one(local_run, tmp_path):

@@ -121,7 +121,6 @@ def convert(
         rows=config.vocab_size,
         positions=config.max_position_embeddings - (0 if source.kind == "amos" else 2),
     )
-    notes = _input_notes(rows, task)
     facts = CardFacts(
         checkpoint=checkpoint.path,
         family=source.family,
@@ -132,22 +131,33 @@ def convert(
         task=task,
         base_model=base_model,
         licence=licence,
-        notes=notes,
+        notes=_input_notes(rows, task),
     )
     target_model.write_model_folder(to, model, tensors, new_tokenizer, card(facts))
+    return _summary(to, checkpoint, source, facts, new_tokenizer)
+
+
+def _summary(
+    folder: Path,
+    checkpoint: fairseq_checkpoint.Checkpoint,
+    source: weights.Source,
+    facts: CardFacts,
+    tokenizer: Any,
+) -> Summary:
+    """Return what was written into a folder."""
     encoder = [source.tensors[name] for name in source.encoder]
     return Summary(
         family=source.family,
-        model=type(model).__name__,
+        model=facts.model,
         tensors=len(encoder),
         parameters=sum(tensor.numel() for tensor in encoder),
         head=(*source.head, len(source.table) - len(encoder)) if source.head else None,
-        vocabulary=config.vocab_size,
+        vocabulary=len(tokenizer),
         dropped=dict(source.dropped),
         skipped_globals=checkpoint.skipped_globals,
-        files=tuple(sorted(to.iterdir())),
-        unnumbered=getattr(new_tokenizer, "unnumbered", 0),
-        notes=notes,
+        files=tuple(sorted(folder.iterdir())),
+        unnumbered=getattr(tokenizer, "unnumbered", 0),
+        notes=tuple(facts.notes),
     )
 
 
