@@ -22,7 +22,7 @@ def average_plain(mean: Mean, examples: EncodedDataset, hyper: Hyperparameters) 
     The null score is the mean of the models', so the sum of the mean scores of its token.
     """
     scores = torch.from_numpy(mean(plain_scores))
-    start, end = scores[:, 1:].unflatten(1, (-1, 2)).unbind(-1)
+    start, end = scores[:, 1::2], scores[:, 2::2]
     context = _context(examples, start.shape[1])
     start_scores, starts = best_tokens(start, context, hyper.n_best)
     end_scores, ends = best_tokens(end, context, hyper.n_best)
@@ -39,8 +39,9 @@ def average_conditional(mean: Mean, examples: EncodedDataset, hyper: Hyperparame
     context = _context(examples, tokens)
     start_scores, starts = best_tokens(scores[:, 1:], context, hyper.beam)
     beam = starts.clamp(max=tokens - 1).numpy()
-    ends = torch.from_numpy(mean(end_scores_of, {_BEAM: beam})).unflatten(1, (-1, hyper.beam))
-    end_scores, end = best_tokens(ends.transpose(1, 2), context, hyper.beam)
+    ends = torch.from_numpy(mean(end_scores_of, {_BEAM: beam}))
+    ends = ends.view(len(ends), -1, hyper.beam).transpose(1, 2)
+    end_scores, end = best_tokens(ends, context, hyper.beam)
     return span_row(scores[:, 0], starts, start_scores, end, end_scores).numpy()
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from ..errors import InputError, Problem
 from ..results.leaderboard import RankedConfiguration, leaderboard
 from ..results.model_card import trial_of
-from ..run_folder import Record, Records, opening
+from ..run_folder import Record, Records, opening, read_journal
 from ..storage import file_inside, inside, kind_of
 from ..study import Study, TaskStudy
 from ..tasks import Task
@@ -88,9 +88,9 @@ def find_members(
     if searched is None:
         text = f"'{sources[0]}' is one model; several folders, or a run folder, would do"
         raise InputError("predict", [Problem(location="--ensemble", text=text)])
-    from ..run_folder import read_journal
-
-    records, problems, parts = read_journal(sources[0]), [], []
+    records = read_journal(sources[0])
+    problems: list[Problem] = []
+    parts: list[TaskMembers] = []
     for name in folders if names else searched.tasks:
         try:
             members, leader, notes = _seeds(sources[0], searched.resolve(name), records, count)

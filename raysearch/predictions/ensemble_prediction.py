@@ -147,7 +147,7 @@ def _predict_task(
     cut = any(size > (models.hyper.dev_examples or size) for size in scored.sizes)
     if cut:
         warn("the table's score is of fewer examples (dev_examples)")
-    printed = _no_score
+    printed: Callable[[str], DevScore | None] = _no_score
     if not (division or cut):
         whole = {split.name for split in task.dev if split.name in present} == {*scored.tables}
         printed = _printed_scores(part, found, warn, whole=whole)
@@ -351,7 +351,8 @@ def plain_text(result: Ensemble) -> str:
         rows += [(name, _percent(value), "") for name, value in score.members.items()]
         if score.printed is not None:
             rows.append(("table", _percent(score.printed.value), _ends(score.printed)))
-        blocks.append("\n".join([title, *formatting.aligned(rows, left=1)]))
+        lines = (line.rstrip() for line in formatting.aligned(rows, left=1))
+        blocks.append("\n".join([title, *lines]))
     if blocks:
         text = "95 %: of the ensemble over examples, as it is one system"
         if any(score.printed for score in result.scores):

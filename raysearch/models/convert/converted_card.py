@@ -61,7 +61,7 @@ def card(facts: CardFacts) -> str:
     from huggingface_hub import ModelCardData
 
     pipeline, _, _ = _HEADS[facts.head[1] if facts.head else None]
-    values = {
+    values: dict[str, Any] = {
         "base_model": facts.base_model,
         "library_name": "transformers",
         "license": facts.licence,
