@@ -145,17 +145,18 @@ class RunFacts:
             searched = self.run[0]
             metric, printed = tasks.get(name).metric, searched.resolve(name).printed_metric
             measured = trials[0].scores_at(searched.search.select).get(printed, trials[0].score)
-            yield _seed_note(metric, trials[0].seed, measured, len(leader.trials))
+            count = len(leader.trials)
+            yield _seed_note(metric, trials[0].seed, measured, f"the best of {count} seeds")
             score = formatting.format_percent(leader.score, 2)
             yield f"the table's {score} is the {searched.confirm.report} of all seeds"
         if trials[0].status == "degenerate":
             yield _DEGENERATE
 
 
-def _seed_note(metric: str, seed: Any, score: float | None, seeds: int) -> str:
+def _seed_note(metric: str, seed: Any, score: float | None, place: str) -> str:
     """Return which of a configuration's seeds the weights in a folder are of."""
     scored = "" if score is None else f", {metric} {formatting.format_percent(score, 2)} on dev"
-    return f"the weights are those of seed {seed}{scored}, the best of {seeds} seeds"
+    return f"the weights are those of seed {seed}{scored}, {place}"
 
 
 def _record_notes(record: TrainingRecord | None) -> Iterator[str]:
@@ -164,7 +165,8 @@ def _record_notes(record: TrainingRecord | None) -> Iterator[str]:
     seeds = trial.get("seeds") or []
     if len(seeds) > 1 and trial.get("phase") == "confirm":
         metric = str(trial.get("metric", "")).removeprefix("dev.")
-        yield _seed_note(metric, trial.get("seed"), trial.get("score"), len(seeds))
+        place = f"{record.place_among_seeds if record else ''} of {len(seeds)} seeds"
+        yield _seed_note(metric, trial.get("seed"), trial.get("score"), place)
         yield f"its run's table gives the {trial.get('report', 'median')} of all seeds"
     if record and record.degenerate:
         yield _DEGENERATE

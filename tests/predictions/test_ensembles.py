@@ -384,6 +384,25 @@ def test_of_held_out_examples_the_table_stands_not_beside_all_of_dev(local_run, 
     assert "the table's score is of that part" in "\n".join(said)
 
 
+def test_one_of_the_seeds_does_not_claim_to_be_the_best_and_a_rerun_keeps_all_again(
+    local_run, tmp_path
+):
+    run, data = local_run(RTE, search=KEEP)
+    best, other = members(run, RTE)
+    said, options = (
+        [],
+        {"data": data, "names": [RTE], "split": "dev", "note": lambda x: said.append(x)},
+    )
+    predict(other, to=tmp_path / "out", **options)
+    assert "one of 2 seeds" in "\n".join(said)
+    assert "the best of" not in "\n".join(said)
+    assert "It is one of 2 seeds" in (other / "README.md").read_text()
+    assert raysearch.load(run / "glue-rte" / "best.yaml").search.keep_weights == "confirmed"
+    assert "the best on dev" in (best / "README.md").read_text().replace(
+        "that was best", "the best"
+    )
+
+
 def test_the_data_folder_may_be_another_one(local_run, tmp_path):
     run, data = local_run(RTE, search=KEEP)
     here = write_data(tmp_path / "elsewhere", RTE)

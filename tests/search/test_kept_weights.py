@@ -19,6 +19,7 @@ from raysearch.run_folder.events import EndEvent
 from raysearch.run_folder.outcomes import has_model
 from raysearch.run_folder.report import Report
 from raysearch.search import kept_weights, optuna_file
+from raysearch.search.copied_files import is_large
 from raysearch.search.null_progress import NullProgress
 from raysearch.search.session import Session
 from raysearch.search.trial_queue import TrialQueue
@@ -566,6 +567,12 @@ def test_weights_in_seeds_that_the_run_did_not_make_stay(begin):
     again = begin(longer_study([11, 12], trials=9), again=run, salt=1, values=50)
     again.run()
     assert (mine / "thesis.tex").read_text() == "mine\n"
+
+
+def test_a_store_gets_them_as_it_gets_other_weights():
+    for name in ("best/config.json", "seeds/0123456789ab/config.json", "weights/0123456789ab/x"):
+        assert is_large(f"glue-rte/{name}")
+    assert not is_large("glue-rte/best.yaml")
 
 
 def test_seeds_that_cannot_make_an_ensemble_are_refused():
