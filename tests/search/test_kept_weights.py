@@ -9,8 +9,10 @@ from types import SimpleNamespace
 
 import pytest
 from support.queues import begin_attempt
+from typer.testing import CliRunner
 
 from raysearch import storage, study
+from raysearch.cli.commands import app
 from raysearch.errors import InputError
 from raysearch.preflight import weight_folders, weights_note
 from raysearch.results.leaderboard import counted_score, leaderboard
@@ -584,6 +586,16 @@ def test_seeds_that_cannot_make_an_ensemble_are_refused():
         (problem,) = caught.value.problems
         assert problem.location == "search.keep_weights"
         assert f"needs at least 2, got {len(seeds)}" in problem.text
+
+
+def test_check_says_what_the_weights_take(tmp_path):
+    path = tmp_path / "kept.yaml"
+    path.write_text(study.dump(toy_study("choose", keep_weights="confirmed")))
+    done = CliRunner().invoke(app, ["check", str(path)])
+    assert done.exit_code == 0, done.output
+    assert "weights of 3 seeds are kept for each task" in " ".join(done.stdout.split())
+    path.write_text(study.dump(toy_study("choose")))
+    assert "are kept for each task" not in CliRunner().invoke(app, ["check", str(path)]).stdout
 
 
 def test_what_the_weights_take_is_said_before_they_are_written(tmp_path):
