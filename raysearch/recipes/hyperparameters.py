@@ -168,9 +168,12 @@ class Hyperparameters(BaseModel):
     qa_length: Annotated[int, ReadBy("choose"), SHARED] = Field(
         128, ge=8, description="maximum tokens of question and option; the rest is cut"
     )
-    segments: Annotated[Literal["qa_first", "passage_first"], ReadBy("choose"), SHARED] = Field(
+    segments: Annotated[
+        Literal["qa_first", "passage_first", "one_separator"], ReadBy("choose"), SHARED
+    ] = Field(
         "qa_first",
-        description="question and option before the passage (fairseq), or after it",
+        description="question and option before the passage (fairseq), or after it; "
+        "one_separator: after it, with a single token between (fairseq, CommonsenseQA)",
     )
     pooling: Annotated[Literal["first", "sum"], ReadBy("tag")] = Field(
         "first",
