@@ -97,6 +97,11 @@ class Hyperparameters(BaseModel):
     decay_exclude: Annotated[tuple[Literal["bias", "norm", "embedding"], ...], _DECAYING] = Field(
         ("bias", "norm"), description="parameters that do not decay"
     )
+    decay_times: Annotated[Literal["rate", "share"], _DECAYING] = Field(
+        "rate",
+        description="a step decays weights by weight_decay times its learning rate, or times the "
+        "share of LR that this is (Composer's DecoupledAdamW)",
+    )
     adam_betas: tuple[Number, Number] = Field((0.9, 0.999), description="AdamW's two betas")
     adam_eps: Number = Field(1e-8, gt=0, description="AdamW's epsilon")
     adam_eps_on: Annotated[Literal["corrected", "raw"], _CORRECTED] = Field(

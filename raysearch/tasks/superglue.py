@@ -66,13 +66,12 @@ def _diagnostic(name: str, folder: str, columns: Columns, **row: Any) -> Task:
         name=f"superglue/{name}",
         head="classify",
         labels=ENTAILMENT,
-        reader="jsonl",
         layout="jsonl",
         folder=folder,
         train=None,
         test=(_test("test", folder, File(path=f"{folder}.jsonl", columns=columns), gold=True),),
         predicted_by="superglue/rte",
-        **row,
+        **{"reader": "jsonl", **row},
     )
 
 
@@ -124,7 +123,8 @@ TASKS = (
     _diagnostic(
         "ax-g",
         "AX-g",
-        {**_PAIR, "id": "pair_id/idx"},
+        _PAIR,
+        reader="winogender",
         inputs=("premise", "hypothesis"),
         metric="accuracy",
         extra_metrics=("gender_parity",),

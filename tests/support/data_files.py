@@ -244,6 +244,13 @@ _BOOLQ = (
     {"question": "was it", "passage": "It was.", "idx": 2, "label": True},
 )
 BOOLQ = _of_objects("superglue/boolq", "BoolQ/val.jsonl", _BOOLQ, {**_BOOLQ[1], "label": "perhaps"})
+_AX_G = tuple(
+    {"premise": f"Die Köchin {number}.", "hypothesis": "She slept.", "idx": number}
+    for number in range(3)
+)
+AX_G = _of_objects(
+    "superglue/ax-g", "AX-g/AX-g.jsonl", _AX_G, {**_AX_G[1], "premise": 7}, split="test"
+)
 _COPA = (
     {"premise": "My body cast a shadow.", "choice1": "The sun was rising.",
      "choice2": "Das Gras wurde gemäht.", "question": "cause", "label": 0, "idx": 0},
@@ -338,6 +345,7 @@ DATA_FILES = {
     "words": PANX,
     "text": TEXT,
     "objects": BOOLQ,
+    "winogender": AX_G,
     "copa": COPA,
     "wic": WIC,
     "wsc": WSC,

@@ -26,12 +26,19 @@ _CONNECTIVES = {"cause": "because", "effect": "so"}  # of COPA's questions
 def _columns(row: Row, task: Task, split: Split, file: File, note: Note) -> Iterator[Example]:
     """Yield the example of a row whose members are the inputs, the label and the id.
 
-    The task's row says which: `file.columns`. Members of an id are separated by "/".
+    The task's row says which: `file.columns`.
     """
     columns = {name: str(column) for name, column in file.columns.items()}
     texts = {name: member(row, columns[name], str) for name in task.inputs}
     label = label_of(row, columns.get("label", "label"), task, split, file)
-    yield {"id": identity(row, *columns["id"].split("/")), **texts, "label": label}
+    yield {"id": identity(row, columns["id"]), **texts, "label": label}
+
+
+def _winogender(row: Row, task: Task, split: Split, file: File, note: Note) -> Iterator[Example]:
+    """Yield the example of a row of AX-g; rows 2n and 2n + 1 are a pair that differs in gender."""
+    number = member(row, "idx", int)
+    for example in _columns(row, task, split, file, note):
+        yield {**example, "id": join_parts(number // 2, number)}
 
 
 def _copa(row: Row, task: Task, split: Split, file: File, note: Note) -> Iterator[Example]:
@@ -142,6 +149,7 @@ def _answers(question: Row) -> tuple[tuple[str, int], ...]:
 
 READERS = {
     "jsonl": JsonObjects(parse=_columns),
+    "winogender": JsonObjects(parse=_winogender),
     "copa": JsonObjects(parse=_copa),
     "wic": JsonObjects(parse=_wic),
     "wsc": JsonObjects(parse=_wsc),
