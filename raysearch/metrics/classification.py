@@ -69,7 +69,8 @@ def gender_parity(predictions: Array, gold: Array, groups: Array) -> float:
 def all_in_group(flags: NDArray[np.bool_], groups: Array) -> NDArray[np.bool_]:
     """Return for each group, in the order of their numbers, whether all its flags are set."""
     _, members = np.unique(groups, return_inverse=True)
-    return np.bincount(members, weights=~flags) == 0
+    all_set: NDArray[np.bool_] = np.bincount(members, weights=~flags) == 0
+    return all_set
 
 
 def group_numbers(names: Iterable[str]) -> NDArray[np.int64]:

@@ -77,7 +77,8 @@ class SplitPredictor:
         examples = EncodedDataset(table, prepared.padding)
         outputs = self._outputs(split, examples)
         predictions = HEADS[task.head].decode(outputs, examples, self.job.hyper)
-        self._report(f"{task.name} {split.name}: {len(examples):,} examples predicted")
+        number = len(encoding_cache.example_ends(table))
+        self._report(f"{task.name} {split.name}: {number:,} examples predicted")
         return examples, predictions
 
     def _prepare(self, split: Split) -> encoding_cache.Prepared:

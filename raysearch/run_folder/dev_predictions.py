@@ -181,8 +181,8 @@ def measure_of(table: pa.Table, task: Task, metric: str, threshold: float | None
         return tag_measure(metric, tags, gold, task.labels)
     columns: dict[str, NDArray[Any]] = {name: table.column(name).to_numpy() for name in kind}
     if kind is _CLASSES:
-        gold, groups = columns["gold"], _groups(table, task)
-        return classification_measure(metric, columns["prediction"], gold, groups)
+        labels, groups = columns["gold"], _groups(table, task)
+        return classification_measure(metric, columns["prediction"], labels, groups)
     if kind is _TOKENS:
         return masked_lm_measure(metric, np.stack([*columns.values()], 1))
     points = _answer_points(table, task)
@@ -217,8 +217,8 @@ def scores_of(table: pa.Table, task: Task, threshold: float | None) -> dict[str,
         return metrics.token_classification.score(task.metrics, tags, gold, task.labels)
     columns: dict[str, NDArray[Any]] = {name: table.column(name).to_numpy() for name in kind}
     if kind is _CLASSES:
-        gold, groups = columns["gold"], _groups(table, task)
-        return metrics.score(task.metrics, columns["prediction"], gold, groups)
+        labels, groups = columns["gold"], _groups(table, task)
+        return metrics.score(task.metrics, columns["prediction"], labels, groups)
     if kind is _TOKENS:
         return metrics.masked_lm.score(task.metrics, np.stack([*columns.values()], 1))
     earned = {name: columns[name] for name in ("exact", "f1")}

@@ -20,14 +20,14 @@ def _question(row: Row, task: Task, split: Split, file: File, note: Note) -> Ite
     if letters != LETTERS:
         shown = ", ".join(letters)[:40] or "none"
         raise UnusableRow(f"the labels of its choices are {shown}; they should be A to E, in order")
-    answer = member(row, "answerKey", str) if split.labelled else None
-    if answer not in (*LETTERS, None):
+    answer = member(row, "answerKey", str) if split.labelled else LETTERS[0]
+    if answer not in LETTERS:
         raise UnusableRow(f"'answerKey' is '{answer[:40]}'; the answers are: {', '.join(LETTERS)}")
     yield {
         "id": identity(row, "id"),
         "passage": f"Q: {member(question, 'stem', str)}",
         "options": tuple(f"A: {member(choice, 'text', str)}" for choice in choices),
-        "label": None if answer is None else LETTERS.index(answer),
+        "label": LETTERS.index(answer) if split.labelled else None,
     }
 
 
