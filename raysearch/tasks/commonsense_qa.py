@@ -7,7 +7,7 @@ from .task import File, Split, Task
 
 TASKS = (
     Task(
-        name="commonsense_qa/rand",
+        name="csqa/rand",
         head="choose",
         inputs=("passage", "options"),
         metric="accuracy",

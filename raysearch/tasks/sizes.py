@@ -26,7 +26,7 @@ SIZES: dict[str, tuple[int, int]] = {
     "squad/v2.0": (130_319, 11_873),
     "race/middle": (25_421, 1_436),
     "race/high": (62_445, 3_451),
-    "commonsense_qa/rand": (9_741, 1_221),
+    "csqa/rand": (9_741, 1_221),
     "xtreme/xnli": (392_702, 2_490),
     "xtreme/pawsx": (49_401, 2_000),
 }

@@ -59,13 +59,13 @@ _SOURCES = {
 _BENCHMARKS = {
     "glue": (_GLUE, UNKNOWN),
     "superglue": ("https://super.gluebenchmark.com", UNKNOWN),
-    "commonsense_qa": ("https://www.tau-nlp.org/commonsenseqa", UNKNOWN),
+    "csqa": ("https://www.tau-nlp.org/commonsenseqa", UNKNOWN),
     "race": ("https://www.cs.cmu.edu/~glai1/data/race/", "non-commercial research only"),
     "xtreme": ("https://sites.research.google/xtreme", UNKNOWN),
 }
 _HUB = {"glue": "nyu-mll/glue", "race": "ehovy/race", "xtreme": "google/xtreme"}
 _HUB_TASKS = {
-    "commonsense_qa/rand": "tau/commonsense_qa",
+    "csqa/rand": "tau/commonsense_qa",
     "squad/v1.1": "rajpurkar/squad",
     "squad/v2.0": "rajpurkar/squad_v2",
 }

@@ -126,7 +126,7 @@ def superglue() -> tuple[tuple[str, str, str, bytes], ...]:
         *files,
         ("superglue/multirc", "dev", "MultiRC/val.jsonl", multirc()),
         ("superglue/record", "dev", "ReCoRD/val.jsonl", record()),
-        ("commonsense_qa/rand", "dev", "CommonsenseQA/dev_rand_split.jsonl", questions),
+        ("csqa/rand", "dev", "CommonsenseQA/dev_rand_split.jsonl", questions),
     )
 
 

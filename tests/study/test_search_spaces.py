@@ -738,14 +738,14 @@ def test_superglue_begins_with_jiants_setting():
 
 
 def test_commonsense_qa_has_fairseqs_grid_and_its_command():
-    study_ = load("roberta-commonsense-qa").resolve("commonsense_qa/rand")
+    study_ = load("roberta-commonsense-qa").resolve("csqa/rand")
     choices = {name: dimension.choice for name, dimension in study_.space.items()}
     assert choices == {
         "BSZ": (8, 16),
         "LR": (1e-5, 2e-5, 3e-5),
         "EPOCH": ({"steps": 2000}, {"steps": 3000}, {"steps": 4000}),
     }
-    result = row("RoBERTa large, fairseq's README", "roberta-commonsense-qa")["commonsense_qa/rand"]
+    result = row("RoBERTa large, fairseq's README", "roberta-commonsense-qa")["csqa/rand"]
     made = make_schedule(study_.hyperparameters(result.settings), 9741)
     assert (made.steps, made.warmup, printed(result)) == (3000, 150, 78.46)
     assert study_.shared.segments == "one_separator"

@@ -24,7 +24,7 @@ CASES = {
     ),
     "roberta-commonsense-qa": (
         "roberta",
-        ("commonsense_qa/rand",),
+        ("csqa/rand",),
         ("precision=fp32", "max_length=32", "qa_length=12", "EPOCH={steps: 6}", "WARMUP=0.1"),
     ),
 }

@@ -332,7 +332,7 @@ def _csqa(name: str, answer: str) -> dict[str, object]:
 
 _CSQA = (_csqa("q1", "B"), _csqa("q2", "A"), _csqa("q3", "E"))
 COMMONSENSE_QA = _of_objects(
-    "commonsense_qa/rand", "CommonsenseQA/dev_rand_split.jsonl", _CSQA, _csqa("q2", "F")
+    "csqa/rand", "CommonsenseQA/dev_rand_split.jsonl", _CSQA, _csqa("q2", "F")
 )
 
 DATA_FILES = {
