@@ -11,7 +11,7 @@ from typing import Any
 from . import search
 from .cli.progress import ProgressDisplay
 from .errors import InputError, Problem
-from .search import Run
+from .results.run import Run
 from .study import Study, load, parse
 
 

@@ -5,7 +5,6 @@ It is apart from `session` because most of it needs neither torch nor a cluster.
 
 from collections.abc import Callable, Iterator
 from contextlib import closing, nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +15,9 @@ from ..errors import InputError, Problem
 from ..preflight import Lanes
 from ..recipes import RECIPES
 from ..results.export import write_exports
-from ..results.leaderboard import RankedConfiguration, is_complete, leaderboard
-from ..run_folder import Journal, Record, Records, opening, read_journal, trial_identity
+from ..results.leaderboard import is_complete
+from ..results.run import Run
+from ..run_folder import Journal, Records, opening, read_journal, trial_identity
 from ..run_folder.remote_files import fetch_models
 from ..storage import file_inside, kind_of
 from ..storage.uris import is_remote, join
@@ -39,36 +39,6 @@ from .ray_watch import watched
 from .remote_sync import RemoteSync
 from .sampler_choice import SamplerChoice
 from .teacher_store import TeacherStore
-
-
-@dataclass(frozen=True, kw_only=True)
-class Run:
-    """A run and its trials, as far as they have ended.
-
-    Attributes:
-        folder: the run folder.
-        study: what was searched.
-        records: the trials.
-        interrupted: whether the run was stopped before its end.
-        notes: what its last export has to say, such as model cards that were not written.
-        uri: where the run folder is kept beside `folder`; None if nowhere.
-    """
-
-    folder: Path
-    study: Study
-    records: Records
-    interrupted: bool = False
-    notes: tuple[str, ...] = ()
-    uri: str | None = None
-
-    @property
-    def failed(self) -> list[Record]:
-        """The trials that could not be run."""
-        return [r for r in self.records.trials.values() if r.status == "failed"]
-
-    def best(self, task: str) -> RankedConfiguration | None:
-        """Return the best configuration of a task; None before any trial has finished."""
-        return next(iter(leaderboard(self.study.resolve(task), self.records)), None)
 
 
 def run(
@@ -157,7 +127,7 @@ def resume(
     cluster = ClusterOptions.of(address, wait_for_nodes)
     remote = RemoteSync(str(folder)) if is_remote(str(folder)) else None
     folder = remote.fetch() if remote else Path(folder)
-    study, facts = open_run(folder)
+    study, facts = read_start(folder)
     fetch_models(study)
     choice = SamplerChoice.of(study, sampler)
     study = choice.study
@@ -178,7 +148,7 @@ def resume(
             return _engine(folder, choice, data, journal, content, cluster, lanes, watch, remote)
 
 
-def open_run(folder: Path) -> tuple[Study, dict[str, Any]]:
+def read_start(folder: Path) -> tuple[Study, dict[str, Any]]:
     """Return the study and the provenance of a run folder.
 
     Raises:

@@ -233,4 +233,4 @@ class RunFolders(_Folders):
         results.write_exports(self.folder)
 
     def _opened(self) -> None:
-        run_study.open_run(self.folder)
+        run_study.read_start(self.folder)
