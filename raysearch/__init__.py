@@ -10,13 +10,16 @@ __version__ = "0.2.0"
 # Public name -> the module that defines it. A module is imported when one of its names is first
 # used, so that reading a study loads neither Ray nor torch.
 _DEFINED_IN = {
+    "Callback": "tracking",
     "Evaluation": "predictions.model_evaluation",
     "InputError": "errors",
     "Lanes": "preflight",
+    "MLflowExporter": "tracking",
     "RankedConfiguration": "results.leaderboard",
     "RaysearchError": "errors",
     "Run": "results.run",
     "Study": "study",
+    "WandbExporter": "tracking",
     "compare": "results.comparison",
     "evaluate": "predictions.model_evaluation",
     "load": "study",
@@ -24,6 +27,7 @@ _DEFINED_IN = {
     "paper_table": "results.paper_table",
     "parse": "study",
     "predict": "predictions.prediction",
+    "replay": "tracking",
     "resume": "api",
     "run": "api",
 }

@@ -223,7 +223,7 @@ def open_run(folder: str | Path) -> Run:
     folder = Path(folder)
     study = read_study(folder)
     run = Run(folder=folder, study=study, records=opening.read_records(folder, study), uri=uri)
-    return replace(run, interrupted=run.state != "complete")
+    return replace(run, interrupted=run.state == "not finished")
 
 
 def read_study(folder: Path) -> Study:

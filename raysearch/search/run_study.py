@@ -3,7 +3,7 @@
 It is apart from `session` because most of it needs neither torch nor a cluster.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,8 @@ from ..storage import file_inside, kind_of
 from ..storage.uris import is_remote, join
 from ..study import Study, TaskStudy
 from ..study.model_names import scratch_shape
+from ..tracking.callback import Callback, check_callbacks
+from ..tracking.callback_thread import CallbackThread
 from .background_import import import_in_background
 from .new_run import (
     RAY_ERROR,
@@ -52,6 +54,7 @@ def run(
     wait_for_nodes: float | None = None,
     watch: Callable[..., Any] | None = None,
     sampler: Any = None,
+    callbacks: Sequence[Callback] = (),
 ) -> Run:
     """Run a study: search, confirm, export.
 
@@ -68,12 +71,14 @@ def run(
         watch: shows progress: (queue, lanes) -> object with note, change, refresh and close.
         sampler: in place of the study's: its name, one of Optuna's samplers, of which every task
             gets a copy, or the name of a class, package.module:Class.
+        callbacks: are told of trials and their evaluations, see `raysearch.Callback`.
 
     Raises:
         InputError: everything that stands in the way, before anything is trained; no folder is
             left then.
         RaysearchError: Ray failed.
     """
+    check_callbacks(callbacks)
     data, lanes = Path(data), Lanes.coerce(lanes) or Lanes()
     cluster = ClusterOptions.of(address, wait_for_nodes)
     fetch_models(study)
@@ -84,12 +89,19 @@ def run(
     study_text, content = studies.checked_dump(study), _content(study, data)
     remove_abandoned(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    with remote or nullcontext(), closing(Journal(folder)) as journal:
+    with (
+        remote or nullcontext(),
+        closing(Journal(folder)) as journal,
+        CallbackThread(callbacks, folder, study, journal) as calls,
+    ):
         if kind_of(folder / opening.STUDY):  # another run has begun and ended in the meantime
             raise InputError(study.name, [location.taken])
         run_id = write_new_run(folder, study, study_text, data, content, lanes)
         try:
-            return _engine(folder, choice, data, journal, content, cluster, lanes, watch, remote)
+            watch = calls.noting(watch)
+            return calls.end(
+                _engine(folder, choice, data, journal, content, cluster, lanes, watch, remote)
+            )
         except BaseException:  # an error that only the model, the data or Ray can show, or Ctrl-C
             if not has_begun(journal) and kind_of(folder / RAY_ERROR) is None:
                 remove_start(folder, run_id)
@@ -107,6 +119,7 @@ def resume(
     wait_for_nodes: float | None = None,
     watch: Callable[..., Any] | None = None,
     sampler: Any = None,
+    callbacks: Sequence[Callback] = (),
 ) -> Run:
     """Finish a run that was stopped.
 
@@ -118,12 +131,14 @@ def resume(
         wait_for_nodes: see `run`.
         watch: see `run`.
         sampler: see `run`; a sampler that was given to `run` is given here again.
+        callbacks: see `run`.
 
     Raises:
         InputError: everything that stands in the way; and every difference between the study, the
             data, the model or raysearch now and when the trials were trained.
         RaysearchError: Ray failed.
     """
+    check_callbacks(callbacks)
     cluster = ClusterOptions.of(address, wait_for_nodes)
     remote = RemoteSync(str(folder)) if is_remote(str(folder)) else None
     folder = remote.fetch() if remote else Path(folder)
@@ -144,8 +159,11 @@ def resume(
         opening.refuse_misfits(folder, study, journal, resumed=True)
         if facts.get("study", now := studies.as_mapping(study)) != now:
             write_facts(folder, facts | {"study": now})
-        with remote or nullcontext():
-            return _engine(folder, choice, data, journal, content, cluster, lanes, watch, remote)
+        with remote or nullcontext(), CallbackThread(callbacks, folder, study, journal) as calls:
+            watch = calls.noting(watch)
+            return calls.end(
+                _engine(folder, choice, data, journal, content, cluster, lanes, watch, remote)
+            )
 
 
 def read_start(folder: Path) -> tuple[Study, dict[str, Any]]:
