@@ -4,7 +4,6 @@ It is apart from `search.samplers` because reading a run needs no Ray; Optuna is
 function is called, so that tables are written without it.
 """
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..run_folder import Record, Records
@@ -68,10 +67,11 @@ def optuna_study(task: TaskStudy, records: Records) -> "OptunaStudy":
         records: the trials of the run.
     """
     import optuna
+    from optuna.study import StudyDirection
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     objectives = 1 if task.study.search.minimize is None else 2
-    directions: Sequence[str] = ["maximize", "minimize"][:objectives]
+    directions = [StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE][:objectives]
     study = optuna.create_study(study_name=task.study.name, directions=directions)
     study.add_trials(
         [

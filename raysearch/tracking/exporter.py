@@ -11,6 +11,7 @@ from typing import Any
 
 from .. import __version__
 from ..errors import MAX_NAME_LENGTH, printable
+from ..results.html_report import REPORT
 from ..results.leaderboard import counted_score
 from ..results.paper_table import PAPER_SETTINGS, hyperparameter_values
 from ..results.run import Run
@@ -20,7 +21,7 @@ from ..storage import file_inside, kind_of
 from .callback import Callback
 
 MAX_ERROR = 2000  # the last characters of a failed trial's message that are exported
-_FILES = (*opening.TABLES, "reproducibility.md", "report.html", opening.STUDY)
+_FILES = (*opening.TABLES, "reproducibility.md", REPORT, opening.STUDY)
 
 
 class Exporter(Callback, ABC):

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError, Problem
+from ..results.html_report import REPORT
 from ..results.run import Run
 from ..run_folder import Record
 from ..run_folder.events import ReportEvent
@@ -100,7 +101,7 @@ class WandbExporter(Exporter):
 
     def end_trial(self, run: Run, record: Record) -> None:
         """Add the result of a trial, and close its run."""
-        begun = self._open.pop(record.id)
+        begun = self._open[record.id]
         if record.is_over:
             begun.summary.update(exporter.result_values(run, record))
             tags = exporter.tags(run, record, self._run_key)
@@ -109,13 +110,15 @@ class WandbExporter(Exporter):
         begun.finish(exit_code=1 if record.status in ("failed", "running") else 0)
         if record.is_over:
             self._write_mark(begun, record.status)
+        del self._open[record.id]
 
     def end_run(self, run: Run) -> None:
         """Write the run that stands for the whole one, unless it is there as it would be."""
         values, files = exporter.run_values(run), exporter.result_files(run)
         digest = hashlib.sha256(repr((sorted(values.items()), run.interrupted)).encode())
         for folder, path in files:
-            digest.update(repr((folder, path.name)).encode() + path.read_bytes())
+            if path.name != REPORT:  # it has the time at which it was written
+                digest.update(repr((folder, path.name)).encode() + path.read_bytes())
         state = digest.hexdigest()[:16]
         if state in self._marks(self._run_key):
             return
