@@ -149,14 +149,14 @@ def export(
     ] = None,
 ) -> None:
     """Write a run's trials to MLflow or Weights & Biases; what is there already stays as it is."""
-    from ..tracking import MLflowExporter, WandbExporter, replay
+    from ..tracking import MLflowExporter, WandbExporter
 
     makers = {"mlflow": MLflowExporter, "wandb": WandbExporter}
     if to not in makers:
         text = unknown_name("service", to, makers)
         raise InputError("export", [Problem(location="--to", text=text)])
     exporter = makers[to](uri, project)
-    run = replay(local_folder(source), exporter)
+    run = exporter.export(local_folder(source))
     begun = [r for r in run.records.trials.values() if r.attempts or r.is_over]
     print_line(f"{len(begun)} trials of {run.folder}: {exporter.place}")
 

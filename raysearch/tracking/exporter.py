@@ -14,7 +14,7 @@ from ..errors import MAX_NAME_LENGTH, printable
 from ..results.html_report import REPORT
 from ..results.leaderboard import counted_score
 from ..results.paper_table import PAPER_SETTINGS, hyperparameter_values
-from ..results.run import Run
+from ..results.run import Run, open_run
 from ..run_folder import Record, opening
 from ..run_folder.events import ReportEvent
 from ..storage import file_inside, kind_of
@@ -36,6 +36,25 @@ class Exporter(Callback, ABC):
         self._key = ""  # of the run that is exported
         self._steps: dict[str, int] = {}  # trial that is not whole -> step of its last report
         self._whole: set[str] = set()
+
+    def export(self, folder: str | Path) -> Run:
+        """Export a run that has ended, or goes on, as far as it is.
+
+        The service then holds what it would hold if the run had called this exporter, with fewer
+        requests.
+
+        Args:
+            folder: the run folder, or its URI.
+
+        Returns:
+            The run.
+
+        Raises:
+            InputError: see `open_run`.
+        """
+        run = open_run(folder)
+        self.on_run_end(run)
+        return run
 
     @abstractmethod
     def begin_run(self, run: Run, key: str) -> None:
@@ -117,8 +136,11 @@ def run_key(run: Run) -> str:
 
 
 def plain_name(text: str) -> str:
-    """Return a name of a study or a folder as every service takes it, at most 100 characters."""
-    shown = "".join(" " if mark in "/\\#?%:" else mark for mark in printable(text))
+    """Return a name of a study or a folder as every service takes it, at most 100 characters.
+
+    W&B refuses some marks, and MLflow's files a name with a quotation mark when they look for it.
+    """
+    shown = "".join(" " if mark in "/\\#?%:'\"`" else mark for mark in printable(text))
     return " ".join(shown.split())[:100] or "run"
 
 

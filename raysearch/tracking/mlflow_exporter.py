@@ -14,7 +14,7 @@ from ..run_folder.events import ReportEvent
 from . import exporter
 from .exporter import Exporter
 
-_CHUNK = 900  # numbers in one request; MLflow takes 1000
+_METRICS, _PARAMETERS = 900, 100  # in one request; MLflow takes 1000 things and 100 parameters
 _PAGE = 1000  # of MLflow's runs
 
 
@@ -70,7 +70,7 @@ class MLflowExporter(Exporter):
         if above is None:
             sessions = run.records.sessions
             above = self._create(name, sessions[0].at if sessions else 0.0, self._tags)
-            self._log(above.info.run_id, {}, 0, 0.0, exporter.run_settings(run))
+            self._log(above.info.run_id, settings=exporter.run_settings(run))
         elif run.state == "running":
             self.client.update_run(above.info.run_id, status="RUNNING")
         self._above: Any = above
@@ -85,7 +85,7 @@ class MLflowExporter(Exporter):
             tags |= {"raysearch.status": "running", "mlflow.parentRunId": self._above.info.run_id}
             created = self._create(exporter.trial_name(record), record.began, tags)
             self._ids[record.id] = created.info.run_id
-            self._log(created.info.run_id, {}, 0, 0.0, settings)
+            self._log(created.info.run_id, settings=settings)
             return -1
         if found.data.tags.get("raysearch.status") != "running":
             return None
@@ -93,26 +93,25 @@ class MLflowExporter(Exporter):
         if not record.is_over:
             self.client.update_run(identity, status="RUNNING")
         # Parameters may be missing after a crash; the same ones again change nothing.
-        self._log(identity, {}, 0, 0.0, settings)
+        self._log(identity, settings=settings)
         steps = [metric.step for metric in self.client.get_metric_history(identity, "progress")]
         return max(steps, default=-1)
 
     def log(self, record: Record, reports: Sequence[ReportEvent]) -> None:
         """Add reports of a trial."""
-        for report in reports:
-            values = exporter.report_values(report)
-            self._log(self._ids[record.id], values, report.step, report.at)
+        self._log(
+            self._ids[record.id],
+            [m for r in reports for m in self._metrics(exporter.report_values(r), r.step, r.at)],
+        )
 
     def end_trial(self, run: Run, record: Record) -> None:
         """Add the result of a trial, and how it has ended or is left."""
         identity, ended = self._ids[record.id], record.ended
         if ended is not None:
             step = record.reports[-1].step if record.reports else 0
-            self._log(identity, exporter.result_values(run, record), step, ended)
-            # Last: it says that the trial is whole.
-            tags = exporter.tags(run, record, self._run_key)
-            texts = [self._entities.RunTag(name, text) for name, text in tags.items()]
-            self.client.log_batch(identity, tags=texts)
+            metrics = self._metrics(exporter.result_values(run, record), step, ended)
+            # The tags say that the trial is whole.
+            self._log(identity, metrics, tags=exporter.tags(run, record, self._run_key))
             status = "FAILED" if record.status == "failed" else "FINISHED"
             self._terminate(identity, status, ended)
         elif run.interrupted:
@@ -126,7 +125,7 @@ class MLflowExporter(Exporter):
         new = {name: value for name, value in values.items() if known.get(name) != value}
         session = run.records.sessions[-1] if run.records.sessions else None
         at = (session.until or session.at) if session else 0.0
-        self._log(identity, new, len(run.records.trials), at)
+        self._log(identity, self._metrics(new, len(run.records.trials), at))
         for folder, path in exporter.result_files(run):
             self.client.log_artifact(identity, str(path), folder or None)
         if run.interrupted or run.state == "complete":
@@ -168,22 +167,29 @@ class MLflowExporter(Exporter):
             self._experiment_id, start_time=_milliseconds(began), tags=tags, run_name=name
         )
 
+    def _metrics(self, values: dict[str, float], step: int, at: float) -> list[Any]:
+        """Return numbers at a step and a Unix time as MLflow has them."""
+        time, make = _milliseconds(at), self._entities.Metric
+        return [make(name, value, time, step) for name, value in values.items()]
+
     def _log(
         self,
         identity: str,
-        values: dict[str, float],
-        step: int,
-        at: float,
+        metrics: Sequence[Any] = (),
         settings: dict[str, str] | None = None,
+        tags: dict[str, str] | None = None,
     ) -> None:
-        """Add numbers at a step and a Unix time, and settings, to one of MLflow's runs."""
-        time, make = _milliseconds(at), self._entities
-        metrics = [make.Metric(name, value, time, step) for name, value in values.items()]
-        params = [make.Param(name, text) for name, text in (settings or {}).items()]
-        for start in range(0, len(metrics), _CHUNK):
-            self.client.log_batch(identity, metrics=metrics[start : start + _CHUNK])
-        for start in range(0, len(params), 100):  # as many as MLflow takes
-            self.client.log_batch(identity, params=params[start : start + 100])
+        """Add numbers, settings and, with the last numbers, tags to one of MLflow's runs."""
+        params = [self._entities.Param(name, text) for name, text in (settings or {}).items()]
+        for start in range(0, len(params), _PARAMETERS):
+            self.client.log_batch(identity, params=params[start : start + _PARAMETERS])
+        before = max(0, len(metrics) - _METRICS)
+        for start in range(0, before, _METRICS):
+            part = metrics[start : min(start + _METRICS, before)]
+            self.client.log_batch(identity, metrics=part)
+        texts = [self._entities.RunTag(name, text) for name, text in (tags or {}).items()]
+        if metrics or texts:
+            self.client.log_batch(identity, metrics=metrics[before:], tags=texts)
 
     def _terminate(self, identity: str, status: str, at: float | None) -> None:
         time = None if at is None else _milliseconds(at)

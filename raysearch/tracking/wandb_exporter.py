@@ -145,6 +145,7 @@ class WandbExporter(Exporter):
             save_code=False,
             login_timeout=60,
             x_disable_meta=True,
+            x_save_requirements=False,
             x_disable_stats=True,
             x_disable_machine_info=True,
             **({"base_url": self.uri} if self.uri else {}),
@@ -183,4 +184,6 @@ def _names_server(uri: str | None) -> bool:
 
 
 def _nested(tags: dict[str, str]) -> dict[str, str]:
-    return {name.removeprefix("raysearch."): text for name, text in tags.items()}
+    """Return what does not change of a trial's tags, without their prefix."""
+    facts = {name.removeprefix("raysearch."): text for name, text in tags.items()}
+    return {name: text for name, text in facts.items() if name not in ("status", "error")}

@@ -10,6 +10,7 @@ from test_callbacks import Following
 
 import raysearch
 from raysearch.errors import InputError
+from raysearch.tracking.exporter import plain_name
 
 pytestmark = pytest.mark.slow
 mlflow = pytest.importorskip(
@@ -45,15 +46,10 @@ def content(uri, name):
             ]
             for name in run.data.metrics
         }
-        files = [
-            file.path
-            for folder in (
-                "",
-                *(f.path for f in client.list_artifacts(run.info.run_id) if f.is_dir),
-            )
-            for file in client.list_artifacts(run.info.run_id, folder or None)
-            if not file.is_dir
-        ]
+        listed = client.list_artifacts(run.info.run_id)
+        for folder in [file.path for file in listed if file.is_dir]:
+            listed += client.list_artifacts(run.info.run_id, folder)
+        files = [file.path for file in listed if not file.is_dir]
         tags = {n: t for n, t in run.data.tags.items() if n.startswith("raysearch.")}
         facts = (run.info.status, run.info.start_time, run.info.end_time, run.data.params)
         parent = run.data.tags.get("mlflow.parentRunId")
@@ -66,8 +62,8 @@ def test_a_run_is_exported_whole_and_once(tmp_path, uri):
     folder = write_run(tmp_path / "small", write_data(tmp_path / "data"))
     raysearch.replay(folder, raysearch.MLflowExporter(uri))
     held = content(uri, "small")
-    assert list(held) and len(held) == 5
-    status, start, end, params, tags, metrics, files, parent = held["glue/rte confirm 3 seed 12"]
+    assert len(held) == 5
+    status, start, end, params, tags, metrics, _, parent = held["glue/rte confirm 3 seed 12"]
     record = list(raysearch.open_run(folder).records.trials.values())[-1]
     assert (status, start, end) == ("FINISHED", 1000 * record.began, 1000 * record.ended)
     assert (params["LR"], params["BSZ"], params["EPOCH"]) == ("0.001", "8", "{'steps': 4}")
@@ -113,15 +109,16 @@ def test_a_live_run_that_is_stopped_and_resumed_gives_what_its_export_gives(tmp_
 
 
 def test_a_study_with_a_foreign_name_and_strange_trials_is_exported(tmp_path, uri):
-    folder = drive(tmp_path / "a 'name' \u00e9", STUDY, lanes=3, outcome=search_end)
+    few = {"search": {"sampler": "random", "trials": 6}, "confirm": {"top": 1, "seeds": [11]}}
+    folder = drive(tmp_path / "a 'name' \u00e9", STUDY | few, lanes=3, outcome=search_end)
     run = raysearch.replay(folder, raysearch.MLflowExporter(uri), CallLog())
-    held = content(uri, "a 'name' \u00e9")
+    held = content(uri, "a name \u00e9")
     assert len(held) == len(run.records.trials) + 1
-    assert held["a 'name' \u00e9"][4]["raysearch.study"] == NAME
+    assert held["a name \u00e9"][4]["raysearch.study"] == plain_name(NAME)
     failed = [row for row in held.values() if row[0] == "FAILED"]
     assert 'alert("x")' in failed[0][4]["raysearch.error"]
     statuses = {row[4].get("raysearch.status") for row in held.values()}
-    assert statuses == {None, "finished", "failed", "stopped", "diverged", "degenerate"}
+    assert statuses == {None, "finished", "failed", "diverged"}
 
 
 def test_a_deleted_experiment_and_an_unknown_store_are_refused(tmp_path, uri):

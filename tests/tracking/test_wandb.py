@@ -1,4 +1,4 @@
-"""Weights & Biases' offline mode: what its files hold of an exported run, read by its own reader."""
+"""Weights & Biases' offline mode: what its files hold of an exported run, as wandb reads them."""
 
 import json
 
@@ -42,11 +42,10 @@ def held(folder):
             record = wandb_internal_pb2.Record()
             record.ParseFromString(data)
             if record.HasField("run"):
-                kinds |= {
-                    "name": record.run.display_name, "project": record.run.project,
-                    "group": record.run.run_group, "job": record.run.job_type, "id": record.run.run_id,
-                }  # fmt: skip
-                for item in record.run.config.update:
+                run = record.run
+                kinds |= {"id": run.run_id, "name": run.display_name, "project": run.project}
+                kinds |= {"group": run.run_group, "job": run.job_type}
+                for item in run.config.update:
                     kinds["config"][item.key] = json.loads(item.value_json)
             elif record.HasField("history"):
                 items = {
