@@ -1,6 +1,7 @@
-"""Weights & Biases' offline mode: what its files hold of an exported run, as wandb reads them."""
+"""Weights & Biases' offline mode: what its files hold of an exported run, read back."""
 
 import json
+import struct
 
 import pytest
 from support.driven_runs import RTE, STUDY, drive, search_end
@@ -16,6 +17,7 @@ wandb = pytest.importorskip(
     "wandb", reason="wandb is not installed: pip install 'raysearch[wandb]'"
 )
 SMALL = STUDY | {"tasks": [RTE], "published": [], "confirm": {"top": 1, "seeds": [11]}}
+BLOCK = 2**15  # bytes of a block of a log
 SMALL |= {"search": {"sampler": "random", "trials": 8}}
 
 
@@ -29,16 +31,30 @@ def alone(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
+def log_records(content):
+    """The records of a file of wandb: a log as LevelDB has them, behind 7 bytes of its own."""
+    assert content.startswith(b":W&B")
+    at, parts = 7, []
+    while at < len(content):
+        if (left := BLOCK - at % BLOCK) < 7:  # no room for a head: zeros
+            at += left
+            continue
+        _, size, kind = struct.unpack("<IHB", content[at : at + 7])
+        parts.append(content[at + 7 : at + 7 + size])
+        at += 7 + size
+        if kind in (1, 4):  # whole, or the last part
+            yield b"".join(parts)
+            parts = []
+
+
 def held(folder):
     """What each offline run holds: id -> its records of each kind."""
     from wandb.proto import wandb_internal_pb2
-    from wandb.sdk.internal.datastore import DataStore
 
     found = {}
     for path in sorted(folder.glob("offline-run-*/run-*.wandb")):
-        store, kinds = DataStore(), {"config": {}, "history": [], "summary": {}, "artifacts": []}
-        store.open_for_scan(str(path))
-        while data := store.scan_data():
+        kinds = {"config": {}, "history": [], "summary": {}, "artifacts": []}
+        for data in log_records(path.read_bytes()):
             record = wandb_internal_pb2.Record()
             record.ParseFromString(data)
             if record.HasField("run"):
