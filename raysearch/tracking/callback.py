@@ -19,7 +19,7 @@ class Callback(Protocol):
 
     The calls of a live run come in the order of its events, from one thread of their own, so that
     lanes never wait for them. An exception in a call is noted once for each callback, with the
-    traceback in `callback_errors.txt` of the run folder; the run and the other calls go on.
+    traceback in `callback-errors.txt` of the run folder; the run and the other calls go on.
 
     `run` has the folder, the study and all trials so far: `run.best(task)`, `run.trials()`. Its
     records go on changing as the run goes on; what is kept of them is to be copied. Teachers are

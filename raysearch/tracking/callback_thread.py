@@ -23,7 +23,7 @@ from ..study import Study
 from .callback import Callback, check_callbacks
 from .event_calls import FollowedRecords
 
-CALLBACK_ERRORS = "callback_errors.txt"
+CALLBACK_ERRORS = "callback-errors.txt"
 
 
 class CallbackThread:
