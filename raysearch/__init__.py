@@ -10,21 +10,26 @@ __version__ = "0.2.0"
 # Public name -> the module that defines it. A module is imported when one of its names is first
 # used, so that reading a study loads neither Ray nor torch.
 _DEFINED_IN = {
+    "Callback": "tracking",
     "Ensemble": "predictions.ensemble_prediction",
     "Evaluation": "predictions.model_evaluation",
     "InputError": "errors",
     "Lanes": "preflight",
+    "MLflowExporter": "tracking",
     "RankedConfiguration": "results.leaderboard",
     "RaysearchError": "errors",
-    "Run": "search",
+    "Run": "results.run",
     "Study": "study",
+    "WandbExporter": "tracking",
     "compare": "results.comparison",
     "evaluate": "predictions.model_evaluation",
     "load": "study",
+    "open_run": "results.run",
     "paper_table": "results.paper_table",
     "parse": "study",
     "predict": "predictions.prediction",
     "predict_ensemble": "predictions.ensemble_prediction",
+    "replay": "tracking",
     "resume": "api",
     "run": "api",
 }

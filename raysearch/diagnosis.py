@@ -29,6 +29,7 @@ LITTLE_DISK = 10 * GIB  # where runs, prepared data or Ray's files go
 LITTLE_SHARED = GIB  # /dev/shm; a container has 64 MiB unless it is told otherwise
 FEW_FILES = 4096  # that one process may open
 MIN_PYTHON = (3, 11)
+_FOR_DEVELOPERS = ("", "test", "bench", "docs")  # extras that no run needs
 
 State = Literal["ok", "note", "problem"]
 
@@ -84,7 +85,7 @@ def _python() -> Finding:
 def _packages() -> Iterator[Finding]:
     """Yield the packages that are missing or of another version, and what extras would bring."""
     wrong: list[str] = []
-    extras: dict[str, list[str]] = {}
+    extras: dict[str, dict[str, None]] = {}  # names in their order
     for line in metadata.requires("raysearch") or ():
         requirement = Requirement(line)
         found = _version(requirement.name)
@@ -94,8 +95,8 @@ def _packages() -> Iterator[Finding]:
                 wrong.append(
                     f"{requirement.name} {found or 'missing'}, needed{_shown(requirement)}"
                 )
-        elif found is None and (extra := _extra_of(requirement)) not in ("", "test", "bench"):
-            extras.setdefault(extra, []).append(requirement.name)
+        elif found is None and (extra := _extra_of(requirement)) not in _FOR_DEVELOPERS:
+            extras.setdefault(extra, {})[requirement.name] = None
     yield Finding(
         subject="packages",
         state="problem" if wrong else "ok",

@@ -18,7 +18,7 @@ LAYERS = (
     ("search_space", "tasks", "metrics", "recipes", "statistics"),
     ("study",),
     ("data", "run_folder"),
-    ("heads", "preflight", "results"),
+    ("heads", "preflight", "results", "tracking"),
     ("models",),
     ("training",),
     ("predictions", "workers"),
@@ -42,6 +42,9 @@ IMPORTED_BY = {
     "yaml": {"study", "cli"},
     "typer": {"cli"},
     "rich": {"cli"},
+    "pandas": {"results"},
+    "mlflow": {"tracking"},
+    "wandb": {"tracking"},
     "pyarrow": {
         "data",
         "run_folder",
@@ -71,7 +74,7 @@ IMPORTED_BY = {
 # Studies are read and tables are written without torch: these modules import it inside functions.
 LIGHT = (
     "errors", "storage", "lazy_registration", "search_space", "tasks", "metrics", "recipes",
-    "study", "run_folder", "preflight", "results", "data/readers", "cli", "api",
+    "study", "run_folder", "preflight", "results", "tracking", "data/readers", "cli", "api",
     "workers/messages",
     *(f"predictions/{name}" for name in (
         "error_collection", "folders", "gold_scores", "json_files", "json_lines", "kept_files",

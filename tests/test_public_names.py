@@ -10,24 +10,31 @@ from support.paths import ROOT
 
 import raysearch
 
-HEAVY = {"torch", "transformers", "ray", "optuna", "pyarrow", "pydantic", "numpy", "typer"}
+HEAVY = {
+    "torch", "transformers", "ray", "optuna", "pyarrow", "pandas", "pydantic", "numpy", "typer",
+}  # fmt: skip
 # Public name -> what it is, and the module that defines it.
 NAMES = {
+    "Callback": ("class", "raysearch.tracking.callback"),
     "Evaluation": ("class", "raysearch.predictions.model_evaluation"),
     "InputError": ("class", "raysearch.errors"),
     "Lanes": ("class", "raysearch.preflight.resources"),
+    "MLflowExporter": ("class", "raysearch.tracking.mlflow_exporter"),
     "RankedConfiguration": ("class", "raysearch.results.leaderboard"),
     "Ensemble": ("class", "raysearch.predictions.ensemble_prediction"),
     "RaysearchError": ("class", "raysearch.errors"),
-    "Run": ("class", "raysearch.search.run_study"),
+    "Run": ("class", "raysearch.results.run"),
     "Study": ("class", "raysearch.study.schema"),
+    "WandbExporter": ("class", "raysearch.tracking.wandb_exporter"),
     "compare": ("function", "raysearch.results.comparison"),
     "evaluate": ("function", "raysearch.predictions.model_evaluation"),
     "load": ("function", "raysearch.study.loading"),
+    "open_run": ("function", "raysearch.results.run"),
     "paper_table": ("function", "raysearch.results.paper_table"),
     "parse": ("function", "raysearch.study.loading"),
     "predict": ("function", "raysearch.predictions.prediction"),
     "predict_ensemble": ("function", "raysearch.predictions.ensemble_prediction"),
+    "replay": ("function", "raysearch.tracking.event_calls"),
     "resume": ("function", "raysearch.api"),
     "run": ("function", "raysearch.api"),
 }

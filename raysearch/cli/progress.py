@@ -27,7 +27,7 @@ from ..study.unusual_values import unusual_value_notes
 from .app import print_note
 
 if TYPE_CHECKING:  # the search imports Ray
-    from ..search import Run
+    from ..results.run import Run
     from ..search.trial_queue import TrialQueue
 
 LOG_INTERVAL = 30.0  # seconds between lines of progress in a log

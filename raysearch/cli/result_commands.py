@@ -126,6 +126,41 @@ def report(
     print_line(path)
 
 
+@app.command(
+    epilog=examples(
+        "raysearch export runs/minilm-glue --to mlflow --uri http://localhost:5000",
+        "raysearch export runs/minilm-glue --to wandb",
+    )
+)
+@guarded
+def export(
+    source: Annotated[str, typer.Argument(metavar="FOLDER", help="A run folder, or its URI.")],
+    to: Annotated[str, typer.Option(metavar="SERVICE", help="mlflow or wandb.")],
+    uri: Annotated[
+        str | None,
+        typer.Option(
+            help="The server, or MLflow's store. Default: MLFLOW_TRACKING_URI or WANDB_BASE_URL,"
+            " else files in the current folder."
+        ),
+    ] = None,
+    project: Annotated[
+        str | None,
+        typer.Option(help="The experiment of MLflow, or the project. Default: the folder's name."),
+    ] = None,
+) -> None:
+    """Write a run's trials to MLflow or Weights & Biases; what is there already stays as it is."""
+    from ..tracking import MLflowExporter, WandbExporter
+
+    makers = {"mlflow": MLflowExporter, "wandb": WandbExporter}
+    if to not in makers:
+        text = unknown_name("service", to, makers)
+        raise InputError("export", [Problem(location="--to", text=text)])
+    exporter = makers[to](uri, project)
+    run = exporter.export(local_folder(source))
+    begun = [r for r in run.records.trials.values() if r.attempts or r.is_over]
+    print_line(f"{len(begun)} trials of {run.folder}: {exporter.place}")
+
+
 @app.command(epilog=examples("raysearch pack runs/minilm-glue --to minilm-glue.zip"))
 @guarded
 def pack(

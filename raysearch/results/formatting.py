@@ -76,8 +76,11 @@ def column_title(task: Task) -> str:
     "SST-2"; "MNLI-m/mm" because predictions are submitted as MNLI-m.tsv and MNLI-mm.tsv.
     """
     name = (task.folder or task.name).rpartition("/")[2]
-    if sum(other.folder == task.folder for other in TASKS.values()) > 1:
-        name = task.name  # SQuAD's versions and RACE's levels share a folder
+    # SQuAD's versions and RACE's levels share a folder; SuperGLUE's RTE has the name of GLUE's.
+    benchmark = task.name.partition("/")[0]
+    same = [other.name for other in TASKS.values() if other.folder == task.folder]
+    if task.name in same[1:] or any(name.startswith(f"{benchmark}/") for name in same[1:]):
+        name = task.name
     if len(task.dev) < 2 or task.languages:
         return name
     files = [os.path.splitext(split.submission or "")[0] for split in task.test]

@@ -1,4 +1,4 @@
-"""A task's trials and reports as parquet, one row each.
+"""A task's trials and reports as tables and as parquet files, one row each.
 
 It is apart from the tables because it needs pyarrow, and because a column has the same type in
 every run.
@@ -12,7 +12,6 @@ from typing import Any
 import pyarrow as pa
 from pyarrow import parquet
 
-from .. import tasks
 from ..run_folder import Record
 from ..study import TaskStudy
 from ..tasks import Task
@@ -26,7 +25,17 @@ Columns = dict[str, tuple[pa.DataType, list[Any]]]
 
 
 def trials_parquet(task: TaskStudy, records: Sequence[Record]) -> bytes:
-    """Return the trials of a task as a parquet file, one row each.
+    """Return the trials of a task as a parquet file; see `trials_table`."""
+    return _parquet_bytes(trials_table(task, records))
+
+
+def reports_parquet(task: Task, records: Sequence[Record]) -> bytes:
+    """Return the reports of a task's trials as a parquet file; see `reports_table`."""
+    return _parquet_bytes(reports_table(task, records))
+
+
+def trials_table(task: TaskStudy, records: Sequence[Record]) -> pa.Table:
+    """Return the trials of a task, one row each.
 
     Configurations are in `hp.<name>`. A setting that may be a number or {steps: N} has its numbers
     there and its counts in `hp.<name>.steps`. Scores are fractions. `score` is the one by which
@@ -72,14 +81,14 @@ def trials_parquet(task: TaskStudy, records: Sequence[Record]) -> bytes:
         "ended": column(TIME, (_microseconds(r.ended) for r in records)),
         "error": column(text, (r.error for r in records)),
     }
-    return _parquet_bytes(columns)
+    return _table(columns)
 
 
-def reports_parquet(task: str, records: Sequence[Record]) -> bytes:
-    """Return the reports of a task's trials as a parquet file, one row each.
+def reports_table(task: Task, records: Sequence[Record]) -> pa.Table:
+    """Return the reports of a task's trials, one row each.
 
     Args:
-        task: the task's name.
+        task: the task.
         records: the task's trials; the reports of each stay in their order.
     """
     pairs = [(record, report) for record in records for report in record.reports]
@@ -106,9 +115,9 @@ def reports_parquet(task: str, records: Sequence[Record]) -> bytes:
     for name in dict.fromkeys(name for _, r in pairs for name in r.terms):
         columns[f"loss.{name}"] = (real, [r.terms.get(name) for _, r in pairs])
     columns["at"] = (TIME, [_microseconds(report.at) for _, report in pairs])
-    for name in _score_names(tasks.get(task), [report.scores for _, report in pairs]):
+    for name in _score_names(task, [report.scores for _, report in pairs]):
         columns[name] = (real, [report.scores.get(name) for _, report in pairs])
-    return _parquet_bytes(columns)
+    return _table(columns)
 
 
 def read_errors(content: bytes) -> list[str]:
@@ -168,8 +177,11 @@ def _microseconds(seconds: float | None) -> int | None:
     return None if seconds is None else round(seconds * 1e6)
 
 
-def _parquet_bytes(columns: Columns) -> bytes:
-    arrays = {name: pa.array(values, kind) for name, (kind, values) in columns.items()}
+def _table(columns: Columns) -> pa.Table:
+    return pa.table({name: pa.array(values, kind) for name, (kind, values) in columns.items()})
+
+
+def _parquet_bytes(table: pa.Table) -> bytes:
     stream = io.BytesIO()
-    parquet.write_table(pa.table(arrays), stream)
+    parquet.write_table(table, stream)
     return stream.getvalue()

@@ -58,6 +58,20 @@ def read_run(folder: str | Path, *, note: Callable[[str], None] | None = None) -
     if note is not None:
         for text in records.notes:
             note(text)
+    return results_of(folder, searched, records)
+
+
+def results_of(folder: Path, searched: Study, records: Records) -> RunResults:
+    """Return the results of records of a run folder.
+
+    Args:
+        folder: the run folder; its provenance and kept predictions are read.
+        searched: its study.
+        records: its trials.
+
+    Raises:
+        InputError: trials were trained with another study.
+    """
     trial_notes = trial_identity.check_identity(folder, searched, records)
     unread: list[str] = []  # predictions that cannot be read
     intervals = RunIntervals(folder, unread.append)

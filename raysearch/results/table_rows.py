@@ -6,7 +6,7 @@ They are apart so that tables are made without a file format, and written in eve
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from .formatting import UNKNOWN_TEXT
 
@@ -77,3 +77,35 @@ class Table:
             if (row.name, row.system) == (name, system):
                 return row
         raise KeyError(name)
+
+    def to_frame(self, *, values: bool = False) -> Any:
+        """Return the rows as a pandas data frame, a column for each of the table's.
+
+        Its index has the names of the rows; where published systems have rows, its first level is
+        the system, "" for the run's own.
+
+        Args:
+            values: what the cells stand for instead of what is printed: scores as fractions,
+                settings as in the study, None where there is nothing; lists where a cell shows
+                several.
+        """
+        import pandas as pd
+
+        cells = [[cell.value if values else cell.text for cell in row.cells] for row in self.rows]
+        index = pd.Index([row.name for row in self.rows], name="row")
+        if any(row.system for row in self.rows):
+            pairs = [(row.system, row.name) for row in self.rows]
+            index = pd.MultiIndex.from_tuples(pairs, names=["system", "row"])
+        kind = object if values else str
+        return pd.DataFrame(cells, index=index, columns=list(self.columns), dtype=kind)
+
+    def __str__(self) -> str:
+        """Return the table as Markdown, with its notes and the tables below it."""
+        from .table_formats import to_markdown
+
+        return to_markdown(self)
+
+    def _repr_html_(self) -> str:
+        from .html_report.result_table import table_html
+
+        return table_html(self)

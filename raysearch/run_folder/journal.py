@@ -10,6 +10,7 @@ import io
 import json
 import math
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -39,6 +40,7 @@ class Journal(Records):
     Attributes:
         folder: see above.
         failure: the error of the first event that could not be written; None if there was none.
+        observers: called with every event once it is written and applied.
 
     Raises:
         InputError: another process is writing the journal; or a line before the last one is not an
@@ -50,6 +52,7 @@ class Journal(Records):
         super().__init__()
         self.folder, self._path = folder, file_inside(folder, JOURNAL_NAME)
         self.failure: Exception | None = None
+        self.observers: list[Callable[[Event], None]] = []
         self._is_clean = True  # False if a failed write left bytes that could not be removed
         # Without a buffer: bytes that could not be flushed would be written with a later event.
         self._file = open_regular(self._path, write=True)
@@ -91,6 +94,8 @@ class Journal(Records):
             raise
         self._end += len(content)
         self.apply(checked_event)
+        for observe in self.observers:
+            observe(checked_event)
 
     def close(self) -> None:
         """Close the file, so that another process may write it."""
@@ -138,10 +143,14 @@ class Journal(Records):
         raise InputError(str(self.folder), [Problem(location=JOURNAL_NAME, text=text)])
 
 
-def read_journal(folder: Path) -> Records:
+def read_journal(folder: Path, records: Records | None = None) -> Records:
     """Return the records of a run folder; it may be written meanwhile.
 
     Nothing is changed. An incomplete last line is skipped, and noted.
+
+    Args:
+        folder: the run folder.
+        records: to which its events are applied; new ones by default.
 
     Returns:
         The records; empty if there is no journal.
@@ -149,7 +158,7 @@ def read_journal(folder: Path) -> Records:
     Raises:
         InputError: a line before the last one is not an event; with all such lines.
     """
-    records, path = Records(), file_inside(folder, JOURNAL_NAME)
+    records, path = records or Records(), file_inside(folder, JOURNAL_NAME)
     try:
         file = open_regular(path)
     except FileNotFoundError:

@@ -3,9 +3,8 @@
 It is apart from `session` because most of it needs neither torch nor a cluster.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +15,16 @@ from ..errors import InputError, Problem
 from ..preflight import Lanes
 from ..recipes import RECIPES
 from ..results.export import write_exports
-from ..results.leaderboard import RankedConfiguration, is_complete, leaderboard
-from ..run_folder import Journal, Record, Records, opening, read_journal, trial_identity
+from ..results.leaderboard import is_complete
+from ..results.run import Run
+from ..run_folder import Journal, Records, opening, read_journal, trial_identity
 from ..run_folder.remote_files import fetch_models
 from ..storage import file_inside, kind_of
 from ..storage.uris import is_remote, join
 from ..study import Study, TaskStudy
 from ..study.model_names import scratch_shape
+from ..tracking.callback import Callback, check_callbacks
+from ..tracking.callback_thread import CallbackThread
 from .background_import import import_in_background
 from .new_run import (
     RAY_ERROR,
@@ -41,36 +43,6 @@ from .sampler_choice import SamplerChoice
 from .teacher_store import TeacherStore
 
 
-@dataclass(frozen=True, kw_only=True)
-class Run:
-    """A run and its trials, as far as they have ended.
-
-    Attributes:
-        folder: the run folder.
-        study: what was searched.
-        records: the trials.
-        interrupted: whether the run was stopped before its end.
-        notes: what its last export has to say, such as model cards that were not written.
-        uri: where the run folder is kept beside `folder`; None if nowhere.
-    """
-
-    folder: Path
-    study: Study
-    records: Records
-    interrupted: bool = False
-    notes: tuple[str, ...] = ()
-    uri: str | None = None
-
-    @property
-    def failed(self) -> list[Record]:
-        """The trials that could not be run."""
-        return [r for r in self.records.trials.values() if r.status == "failed"]
-
-    def best(self, task: str) -> RankedConfiguration | None:
-        """Return the best configuration of a task; None before any trial has finished."""
-        return next(iter(leaderboard(self.study.resolve(task), self.records)), None)
-
-
 def run(
     study: Study,
     *,
@@ -82,6 +54,7 @@ def run(
     wait_for_nodes: float | None = None,
     watch: Callable[..., Any] | None = None,
     sampler: Any = None,
+    callbacks: Sequence[Callback] = (),
 ) -> Run:
     """Run a study: search, confirm, export.
 
@@ -98,12 +71,14 @@ def run(
         watch: shows progress: (queue, lanes) -> object with note, change, refresh and close.
         sampler: in place of the study's: its name, one of Optuna's samplers, of which every task
             gets a copy, or the name of a class, package.module:Class.
+        callbacks: are told of trials and their evaluations, see `raysearch.Callback`.
 
     Raises:
         InputError: everything that stands in the way, before anything is trained; no folder is
             left then.
         RaysearchError: Ray failed.
     """
+    check_callbacks(callbacks)
     data, lanes = Path(data), Lanes.coerce(lanes) or Lanes()
     cluster = ClusterOptions.of(address, wait_for_nodes)
     fetch_models(study)
@@ -114,12 +89,19 @@ def run(
     study_text, content = studies.checked_dump(study), _content(study, data)
     remove_abandoned(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    with remote or nullcontext(), closing(Journal(folder)) as journal:
+    with (
+        remote or nullcontext(),
+        closing(Journal(folder)) as journal,
+        CallbackThread(callbacks, folder, study, journal) as calls,
+    ):
         if kind_of(folder / opening.STUDY):  # another run has begun and ended in the meantime
             raise InputError(study.name, [location.taken])
         run_id = write_new_run(folder, study, study_text, data, content, lanes)
         try:
-            return _engine(folder, choice, data, journal, content, cluster, lanes, watch, remote)
+            watch = calls.noting(watch)
+            return calls.end(
+                _engine(folder, choice, data, journal, content, cluster, lanes, watch, remote)
+            )
         except BaseException:  # an error that only the model, the data or Ray can show, or Ctrl-C
             if not has_begun(journal) and kind_of(folder / RAY_ERROR) is None:
                 remove_start(folder, run_id)
@@ -137,6 +119,7 @@ def resume(
     wait_for_nodes: float | None = None,
     watch: Callable[..., Any] | None = None,
     sampler: Any = None,
+    callbacks: Sequence[Callback] = (),
 ) -> Run:
     """Finish a run that was stopped.
 
@@ -148,16 +131,18 @@ def resume(
         wait_for_nodes: see `run`.
         watch: see `run`.
         sampler: see `run`; a sampler that was given to `run` is given here again.
+        callbacks: see `run`.
 
     Raises:
         InputError: everything that stands in the way; and every difference between the study, the
             data, the model or raysearch now and when the trials were trained.
         RaysearchError: Ray failed.
     """
+    check_callbacks(callbacks)
     cluster = ClusterOptions.of(address, wait_for_nodes)
     remote = RemoteSync(str(folder)) if is_remote(str(folder)) else None
     folder = remote.fetch() if remote else Path(folder)
-    study, facts = open_run(folder)
+    study, facts = read_start(folder)
     fetch_models(study)
     choice = SamplerChoice.of(study, sampler)
     study = choice.study
@@ -174,11 +159,14 @@ def resume(
         opening.refuse_misfits(folder, study, journal, resumed=True)
         if facts.get("study", now := studies.as_mapping(study)) != now:
             write_facts(folder, facts | {"study": now})
-        with remote or nullcontext():
-            return _engine(folder, choice, data, journal, content, cluster, lanes, watch, remote)
+        with remote or nullcontext(), CallbackThread(callbacks, folder, study, journal) as calls:
+            watch = calls.noting(watch)
+            return calls.end(
+                _engine(folder, choice, data, journal, content, cluster, lanes, watch, remote)
+            )
 
 
-def open_run(folder: Path) -> tuple[Study, dict[str, Any]]:
+def read_start(folder: Path) -> tuple[Study, dict[str, Any]]:
     """Return the study and the provenance of a run folder.
 
     Raises:

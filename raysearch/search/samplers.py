@@ -15,22 +15,14 @@ from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
 from ..results.optuna_space import distribution, simple
+from ..results.optuna_trials import frozen_trial
 from ..run_folder import Record
-from ..run_folder.outcomes import TrialStatus
-from ..run_folder.sampler_state import STATES, plain_state
+from ..run_folder.sampler_state import STATES
 from ..search_space import Choice, IntRange, LogUniform, Space, active_space, parents_first
 from .sampler_choice import SamplerFactory
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 MAXIMIZE, MINIMIZE = StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE
-
-_STATES: dict[TrialStatus, TrialState] = {
-    "finished": TrialState.COMPLETE,
-    "diverged": TrialState.COMPLETE,
-    "degenerate": TrialState.COMPLETE,
-    "stopped": TrialState.PRUNED,
-    "failed": TrialState.FAIL,
-}
 
 
 def _tpe(seed: int) -> BaseSampler:
@@ -176,25 +168,7 @@ class OptunaStudy:
         Its intermediate values are at percents of its schedule. A stopped trial has the last one
         as its value.
         """
-        state = _STATES[record.status]
-        values = {
-            round(100 * r.step / r.steps): r.scores[self.metric] for r in record.reports if r.scores
-        }
-        objectives: list[float] | None = None
-        if state == TrialState.COMPLETE and record.score is not None:
-            objectives = [record.score, whole_device_hours(record)][: len(self.directions)]
-        if state == TrialState.PRUNED and values:  # as in Optuna: its last intermediate value
-            objectives = [values[max(values)]]
-        params = self._params(record.configuration)
-        return optuna.trial.create_trial(
-            state=state,
-            values=objectives,
-            params=params,
-            distributions={name: self._distributions[name] for name in params},
-            intermediate_values=values if len(self.directions) == 1 else {},
-            system_attrs=plain_state(record.sampler),
-            user_attrs={"trial": record.id, "status": record.status, "phase": record.phase},
-        )
+        return frozen_trial(record, self.space, self.metric, len(self.directions))
 
     def _ask_for(self, record: Record) -> optuna.Trial:
         """Return Optuna's trial for a point that its sampler did not propose."""
@@ -268,10 +242,3 @@ class OptunaStudy:
         values = dimension.choice if isinstance(dimension, Choice) else ()
         choices = {json.dumps(simple(choice)): choice for choice in values}
         return choices.get(json.dumps(value), value)
-
-
-def whole_device_hours(record: Record) -> float:
-    """Return the device hours of a trial; of one that diverged, what its whole schedule takes."""
-    done = max((report.step / report.steps for report in record.reports), default=0.0)
-    is_short = record.status == "diverged" and done > 0
-    return record.device_hours / done if is_short else record.device_hours

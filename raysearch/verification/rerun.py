@@ -16,9 +16,10 @@ from .. import study as studies
 from ..preflight import Lanes
 from ..results.best_study import rerun_study
 from ..results.leaderboard import RankedConfiguration, leaderboard
+from ..results.run import Run
 from ..results.score_intervals import RunIntervals
 from ..run_folder import Record, Records, dev_predictions, opening
-from ..search.run_study import Run, run
+from ..search.run_study import run
 from ..study import Study, TaskStudy
 from .checks import Check
 

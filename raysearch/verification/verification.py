@@ -11,11 +11,12 @@ from typing import Any
 
 from ..errors import InputError, Problem, note_source
 from ..preflight import Lanes
+from ..results.run import Run
 from ..run_folder import Records, opening, read_journal, trial_identity
 from ..run_folder.remote_files import fetch_models, local_copy
 from ..search.provenance import code_version
 from ..search.ray_cluster import ClusterOptions, connect
-from ..search.run_study import Run, open_run
+from ..search.run_study import read_start
 from ..storage import free_name, kind_of, write_atomically
 from ..study import Study
 from . import recorded_numbers
@@ -115,7 +116,7 @@ def _read(folder: Path, result: Verification) -> _OpenedRun | None:
         InputError: it cannot be read, although no hash has failed.
     """
     try:
-        study, facts = open_run(folder)
+        study, facts = read_start(folder)
         records = read_journal(folder)
         opening.refuse_lost_journal(folder, study, records, needed=True)
     except InputError as error:

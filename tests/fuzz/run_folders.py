@@ -16,9 +16,12 @@ import raysearch
 from raysearch import RaysearchError, __version__, results, run_folder, study
 from raysearch.results.paper_table import paper_table
 from raysearch.run_folder import opening
+from raysearch.run_folder.events import ReportEvent
 from raysearch.run_folder.trial_identity import TrialOrigin, trial_id
 from raysearch.search import run_study
 from raysearch.search.trial_queue import TrialQueue
+from raysearch.tracking import exporter
+from raysearch.tracking.exporter import Exporter
 
 from . import mutations
 from .harness import Input, marker
@@ -107,6 +110,7 @@ class _Folders:
         self.best = (self.folder / "toy-grammar" / "best.yaml").read_bytes()
         with suppress(RaysearchError):  # what is imported is no part of an input's time
             self._predicted()
+        self._in_python()
         self.fresh()
 
     def fresh(self) -> None:
@@ -121,9 +125,35 @@ class _Folders:
         for trial in self.confirmed:
             (self.predictions / f"{trial}.parquet").write_bytes(predictions())
 
+    def _in_python(self) -> None:
+        run = raysearch.open_run(self.folder)
+        run.trials(), run.reports(), run.figures(), run.optuna_study(), run._repr_html_()
+        _Exporter().export(self.folder)
+
     def _predicted(self) -> None:
         predict = getattr(raysearch.predict, "predict", raysearch.predict)
         predict(self.folder, to=self.folder / "out")
+
+
+class _Exporter(Exporter):
+    """Makes what exporters send."""
+
+    def begin_run(self, run: raysearch.Run, key: str) -> None:
+        exporter.run_settings(run)
+
+    def begin_trial(self, run: raysearch.Run, record: run_folder.Record) -> int:
+        json.dumps([exporter.settings(run, record), exporter.tags(run, record, "key")])
+        return -1
+
+    def log(self, record: run_folder.Record, reports: list[ReportEvent]) -> None:
+        json.dumps([exporter.report_values(report) for report in reports], allow_nan=False)
+
+    def end_trial(self, run: raysearch.Run, record: run_folder.Record) -> None:
+        json.dumps(exporter.result_values(run, record), allow_nan=False)
+
+    def end_run(self, run: raysearch.Run) -> None:
+        json.dumps(exporter.run_values(run), allow_nan=False)
+        exporter.result_files(run)
 
 
 class Journals(_Folders):
@@ -133,7 +163,8 @@ class Journals(_Folders):
         """Return a broken journal."""
         content = self._broken(random)
         (self.folder / run_folder.JOURNAL_NAME).write_bytes(content)
-        read = random.choice((self._table, self._table, self._queue, self._write))
+        ways = (self._table, self._table, self._queue, self._write, self._in_python)
+        read = random.choice(ways)
         whole = set(lines(self.events).split(b"\n"))
         changed = [line for line in content.split(b"\n") if line not in whole]
         return Input(shown=f"{read.__name__} {len(content)} bytes {changed}", read=read)
@@ -233,4 +264,4 @@ class RunFolders(_Folders):
         results.write_exports(self.folder)
 
     def _opened(self) -> None:
-        run_study.open_run(self.folder)
+        run_study.read_start(self.folder)

@@ -147,7 +147,7 @@ def test_a_table_that_cannot_be_written_is_printed_all_the_same(folder, monkeypa
 def test_a_provenance_of_other_types_is_refused_by_field(folder, change, text):
     (folder / "provenance.json").write_text(json.dumps({**FACTS, **change}))
     with pytest.raises(InputError, match=text):
-        run_study.open_run(folder)
+        run_study.read_start(folder)
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ def test_a_provenance_of_other_types_is_refused_by_field(folder, change, text):
 def test_a_provenance_that_is_none_is_refused(folder, content):
     (folder / "provenance.json").write_bytes(content)
     with pytest.raises(InputError, match=r"provenance\.json"):
-        run_study.open_run(folder)
+        run_study.read_start(folder)
 
 
 def test_trials_that_cannot_be_of_the_study_are_refused_together(folder):

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 import ray
+from support.callbacks import CallLog
 from support.processes import descendants
 
 import raysearch
@@ -48,7 +49,15 @@ def free_cores(shared_ray: None) -> Iterator[None]:
 
 
 @pytest.fixture(scope="package")
-def done(shared_ray: None, tmp_path_factory: pytest.TempPathFactory) -> raysearch.Run:
+def live_calls() -> CallLog:
+    """The calls of a callback of the finished run."""
+    return CallLog()
+
+
+@pytest.fixture(scope="package")
+def done(
+    shared_ray: None, tmp_path_factory: pytest.TempPathFactory, live_calls: CallLog
+) -> raysearch.Run:
     """A search with a published row that was made up, and with its confirmation."""
     published = {
         "row": "Made up",
@@ -56,4 +65,4 @@ def done(shared_ray: None, tmp_path_factory: pytest.TempPathFactory) -> raysearc
         "results": {TASK: {"scores": {"accuracy": 50.0}}},
     }
     study = toy_study(published=[published], deviations=["The source has another grammar."])
-    return raysearch.run(study, storage=tmp_path_factory.mktemp("runs"))
+    return raysearch.run(study, storage=tmp_path_factory.mktemp("runs"), callbacks=[live_calls])

@@ -8,6 +8,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 import ray
+from support.callbacks import CallLog
 from support.local_runs import run_locally
 
 import raysearch
@@ -58,6 +59,23 @@ def test_optuna_opens_the_study_and_sees_stopped_trials_as_pruned(done: raysearc
     states = sorted(trial.state.name for trial in study.trials)
     stopped = sum(record.status == "stopped" for record in done.records.of(TASK, "search"))
     assert states == ["COMPLETE"] * (4 - stopped) + ["PRUNED"] * stopped
+
+
+def test_the_run_in_python_is_what_is_read_back(done: raysearch.Run) -> None:
+    again = raysearch.open_run(done.folder)
+    assert (done.state, again.interrupted) == ("complete", False)
+    assert done.trials().equals(again.trials())
+    assert str(done.table()) == (done.folder / "table.md").read_text()
+    assert len(done.optuna_study().trials) == 4
+
+
+def test_callbacks_were_called_as_a_replay_calls_them(
+    done: raysearch.Run, live_calls: CallLog
+) -> None:
+    replayed = CallLog()
+    raysearch.replay(done.folder, replayed)
+    assert live_calls.calls == replayed.calls
+    assert done.notes == ()
 
 
 def test_the_winner_reruns_to_the_same_score_and_the_same_weights(

@@ -5,7 +5,7 @@ import json
 import math
 import os
 import random
-from contextlib import closing
+from contextlib import closing, nullcontext
 from itertools import count
 from unittest import mock
 
@@ -73,7 +73,15 @@ def score_of(record):
     return 0.9 - 0.12 * away**2 - 0.02 * (size == 16) + noise.gauss(0, 0.008)
 
 
-def drive(folder, raw, *, lanes=2, most=math.inf, outcome=lambda record: "finished"):
+def drive(
+    folder,
+    raw,
+    *,
+    lanes=2,
+    most=math.inf,
+    outcome=lambda record: "finished",
+    around=lambda journal: nullcontext(),
+):
     """Run a study with toy trials, to its end or to `most` trials.
 
     Args:
@@ -82,11 +90,12 @@ def drive(folder, raw, *, lanes=2, most=math.inf, outcome=lambda record: "finish
         lanes: how many trials run at the same time.
         most: how many trials are begun; those that run then stay unfinished.
         outcome: returns how the trial of a record ends.
+        around: returns a context, of the open journal, in which the trials run.
     """
     write_study(folder, **raw)
     searched = study.load(folder / "study.yaml")
     clock, begun = SimulatedClock(), count(1)
-    with mock.patch.object(os, "fsync"), closing(Journal(folder)) as journal:
+    with mock.patch.object(os, "fsync"), closing(Journal(folder)) as journal, around(journal):
         clock.at = max([START, *((s.until or s.at) + 3600 for s in journal.sessions)])
         with mock.patch("raysearch.search.trial_queue.SessionClock", return_value=clock):
             queue = TrialQueue(searched, journal, dict.fromkeys(searched.tasks, "model-data"))

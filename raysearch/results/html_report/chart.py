@@ -81,10 +81,15 @@ def bar(x: float, y: float, width: float, height: float, kind: str, tip: str) ->
     )
 
 
+def is_crowded(chart: Chart) -> bool:
+    """Return whether marks and lines are drawn thin."""
+    return len(chart.rows) > _MANY
+
+
 def figure(chart: Chart) -> Element:
     """Return a chart as a part of the page."""
     drawing = chart.drawing
-    if len(chart.rows) > _MANY:
+    if is_crowded(chart):
         drawing.set("class", "many")
     for name, value in {
         "role": "img",
@@ -93,7 +98,7 @@ def figure(chart: Chart) -> Element:
         "tabindex": "0",
     }.items():
         drawing.set(name, value)
-    entries = [element("li", _sample(kind), meaning) for kind, meaning in chart.legend]
+    entries = [element("li", sample(kind), meaning) for kind, meaning in chart.legend]
     data = data_table(chart.columns, chart.rows, caption=f"Data of: {chart.title}")
     return element(
         "figure",
@@ -107,8 +112,8 @@ def figure(chart: Chart) -> Element:
     )
 
 
-def _sample(kind: str) -> Element:
-    """Return the small drawing that stands before an entry of a legend."""
+def sample(kind: str) -> Element:
+    """Return the shape that stands before an entry of a legend, 20 wide and 16 high, in an SVG."""
     name, _, form = kind.partition(":")
     if form == "bar":
         shape = element("rect", x=1, y=2, width=18, height=12, class_=f"bar {name}")

@@ -67,6 +67,11 @@ def data_table(
     return element("div", table, class_="scroll", tabindex=0, role="region", aria_label=caption)
 
 
+def write_elements(parts: Iterable[Element]) -> str:
+    """Return parts of a page as HTML, one after another."""
+    return "\n".join(tostring(part, encoding="unicode", method="html") for part in parts)
+
+
 def write_page(root: Element) -> str:
     """Return the page as HTML."""
     return "<!doctype html>\n" + tostring(root, encoding="unicode", method="html") + "\n"

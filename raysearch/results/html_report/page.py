@@ -13,15 +13,15 @@ from xml.etree.ElementTree import Element
 from ... import tasks
 from ...run_folder import Record, Records
 from ...study import Study, TaskStudy
-from .. import analysis
 from ..formatting import column_title
 from ..leaderboard import is_complete, leaderboard, planned_trials
 from ..score_intervals import Intervals
-from ..table_rows import Row, Table
-from . import front_chart, result_charts, search_charts
+from ..table_rows import Table
 from .chart import Chart, figure
-from .elements import data_table, element, write_page
+from .elements import element, write_page
+from .result_table import result_table
 from .search_charts import settings
+from .task_charts import task_charts
 from .timeline_chart import timeline
 
 _HERE = Path(__file__).parent
@@ -145,30 +145,13 @@ def _results_section(content: PageContent) -> Element:
     languages = [row for row in table.rows if row.name in codes]
     rows = [row for row in table.rows if row.name not in codes]
     caption = f"Results of {table.title}, one column for each task"
-    children = [_table(table.columns, rows, caption)]
+    children = [result_table(table.columns, rows, caption)]
     if languages:
         summary = element("summary", f"Scores by language ({len(languages)} rows)")
-        by_language = _table(table.columns, languages, "Scores of the winners by language")
+        by_language = result_table(table.columns, languages, "Scores of the winners by language")
         children.append(element("details", summary, by_language))
     notes_list = element("ul", *notes, class_="notes") if notes else None
     return _section("results", "Results", *children, notes_list)
-
-
-def _table(columns: Sequence[str], rows: Sequence[Row], caption: str) -> Element:
-    """Return a table of results; rows of systems stand below the name of the system."""
-    texts: list[Sequence[str]] = []
-    system = ""
-    for row in rows:
-        if row.system != system:
-            system = row.system
-            texts.append([system, *[""] * len(columns)])
-        texts.append([row.name, *(cell.text for cell in row.cells)])
-    node = data_table(["", *columns], texts, caption=caption)
-    node.set("class", "scroll numbers")
-    for line in node.iter("tr"):
-        if line[0].text == "Result":
-            line.set("class", "result")
-    return node
 
 
 def _task_section(content: PageContent, task: TaskStudy) -> Element:
@@ -177,26 +160,13 @@ def _task_section(content: PageContent, task: TaskStudy) -> Element:
     trials = records.of(task.name)
     if not trials:
         return _section(task.row.slug, name, *_paragraphs(["No trial has begun yet."]))
-    ranked = leaderboard(task, records)
-    leader = ranked[0] if ranked else None
-    confirmed = [r for r in ranked if r.trials[0].phase == "confirm"]
-    importance = analysis.importance(task, records)
-    expected = analysis.expected_performance(task, records)
-    charts = [
-        result_charts.seeds(task, confirmed or ranked[:1], content.intervals),
-        result_charts.languages(task, leader, content.intervals),
-        front_chart.score_against_cost(task, records),
-        search_charts.history(task, records),
-        *search_charts.learning_curves(task, records, leader),
-        search_charts.parallel_coordinates(task, records),
-        search_charts.importance(task, importance),
-        *search_charts.expected_performance(task, expected),
-    ]
+    confirmed = any(ranked.trials[0].phase == "confirm" for ranked in leaderboard(task, records))
+    charts, missing = task_charts(task, records, content.intervals)
     return _section(
         task.row.slug,
         f"{name} ({task.name})",
-        *_paragraphs(_task_words(task, records, bool(confirmed))),
-        *_paragraphs(search_charts.undrawn(task, importance, expected)),
+        *_paragraphs(_task_words(task, records, confirmed)),
+        *_paragraphs(missing),
         _charts(charts),
     )
 
@@ -222,9 +192,8 @@ def _lanes_section(content: PageContent) -> Element:
 def _cost_section(content: PageContent) -> Element:
     cost = content.table.cost
     assert cost is not None, "the table of a run has costs"
-    return _section(
-        "cost", "Cost", _table(cost.columns, cost.rows, "Trials by their end, and device hours")
-    )
+    caption = "Trials by their end, and device hours"
+    return _section("cost", "Cost", result_table(cost.columns, cost.rows, caption))
 
 
 def _failures_section(content: PageContent) -> Element:
