@@ -1,5 +1,5 @@
-"""The README and the pages under docs/ are checked: their commands, options, studies, script, links
-and module names."""
+"""The README and the pages under docs/ are checked: their commands, options, studies, script and
+module names. Links and words are checked by `make lint`, see tests/docs."""
 
 import re
 import shlex
@@ -24,7 +24,7 @@ PAGES = {
         README,
         ROOT / "CONTRIBUTING.md",
         ROOT / "benchmarks" / "RESULTS.md",
-        *sorted((ROOT / "docs").glob("*.md")),
+        *sorted((ROOT / "docs").rglob("*.md")),
     )
 }
 VERBS = typer.main.get_command(app).commands
@@ -74,7 +74,7 @@ COMMANDS = sorted({line for text in PAGES.values() for line in command_lines(tex
 
 def test_the_pages_have_commands_of_every_kind() -> None:
     verbs = {shlex.split(line)[1] for line in COMMANDS if line.startswith("raysearch ")}
-    assert verbs == set(VERBS) - {"list"}
+    assert verbs | {"list"} == set(VERBS)
 
 
 @pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("raysearch ")])
@@ -111,19 +111,6 @@ def test_the_studies_are_read(page: str) -> None:
     for text in blocks(PAGES[page], "yaml"):
         if "tasks:" in text:
             raysearch.parse(yaml.safe_load(text), name="page")
-
-
-@pytest.mark.parametrize("page", PAGES)
-def test_links_lead_somewhere(page: str) -> None:
-    for link in re.findall(r"\]\(([^)]*)\)", PAGES[page]):
-        target, _, anchor = link.partition("#")
-        if target.startswith("http"):
-            continue
-        path = (ROOT / page).parent / target if target else ROOT / page
-        assert path.exists(), link
-        if anchor:
-            titles = re.findall(r"^#+ (.*)$", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
-            assert anchor in {title.lower().replace(" ", "-") for title in titles}, link
 
 
 def test_the_reference_has_every_field_of_a_study() -> None:

@@ -101,7 +101,11 @@ def problems(folder: Path) -> list[str]:
     """Return everything in the built site that would not work, or that asks another host."""
     pages = read_pages(folder)
     return [
-        *(text for path, page in pages.items() for text in _page_problems(folder, path, page, pages)),
+        *(
+            text
+            for path, page in pages.items()
+            for text in _page_problems(folder, path, page, pages)
+        ),
         *_style_problems(folder),
     ]
 
@@ -144,24 +148,27 @@ def _page_problems(
         parts = urlsplit(address)
         if parts.scheme or parts.netloc:
             continue
-        target = _target(folder, path, address)
+        target, anchor = _target(folder, path, address), unquote(parts.fragment)
         if not target.is_file():
             yield f"{name}: link to {address}, which is not there"
-        elif parts.fragment and target in pages and unquote(parts.fragment) not in pages[target].ids:
-            if not parts.fragment.startswith("__"):  # made by the theme's script
-                yield f"{name}: link to {address}, which has no such heading"
+        elif anchor and target in pages and anchor not in pages[target].ids:
+            yield f"{name}: link to {address}, which has no such heading"
     if page.titles != 1 and name != "404.html":
         yield f"{name}: {page.titles} first headings"
     if not page.has_viewport:
         yield f"{name}: no viewport for narrow screens"
     yield from (f"{name}: picture {source} without text" for source in page.pictures_without_text)
-    yield from (f"{name}: no list, as no line is empty before: {line.strip()}" for line in page.broken_lists)
+    yield from (
+        f"{name}: no list, as no line is empty before: {line.strip()}" for line in page.broken_lists
+    )
 
 
 def _style_problems(folder: Path) -> Iterator[str]:
     """Yield the addresses of other hosts in style sheets."""
     for path in sorted(folder.rglob("*.css")):
-        for address in re.findall(r"url\([\"']?([^)\"']+)|@import\s+[\"']([^\"']+)", path.read_text()):
+        for address in re.findall(
+            r"url\([\"']?([^)\"']+)|@import\s+[\"']([^\"']+)", path.read_text()
+        ):
             if urlsplit("".join(address)).netloc:
                 yield f"{path.relative_to(folder)}: loads {''.join(address)} from another host"
 
@@ -182,13 +189,15 @@ def main() -> int:
     if not folder.is_dir():
         print(f"{folder} is not there: `make docs` builds it", file=sys.stderr)
         return 2
-    found = problems(folder)
-    print(*found, sep="\n", end="\n" if found else "")
+    texts = problems(folder)
+    print(*texts, sep="\n", end="\n" if texts else "")
     print("page                             files      kB  gzip kB  page alone")
     for size in sizes(folder):
-        kilobytes = (size.size / 1000, size.compressed / 1000, size.html / 1000)
-        print(f"{size.page:32} {size.requests:5} {kilobytes[0]:7.0f} {kilobytes[1]:8.0f} {kilobytes[2]:11.1f}")
-    return 1 if found else 0
+        print(
+            f"{size.page:32} {size.requests:5} {size.size / 1000:7.0f}"
+            f" {size.compressed / 1000:8.0f} {size.html / 1000:11.1f}"
+        )
+    return 1 if texts else 0
 
 
 if __name__ == "__main__":

@@ -34,7 +34,9 @@ def check_page(page: Path, root: Path) -> list[str]:
     text = page.read_text(encoding="utf-8")
     problems = sorted([*link_problems(page, text, root), *word_problems(text)])
     name = page.relative_to(root).as_posix()
-    return [f"{name}:{markdown_pages.line_of(text, start)}: {problem}" for start, problem in problems]
+    return [
+        f"{name}:{markdown_pages.line_of(text, start)}: {problem}" for start, problem in problems
+    ]
 
 
 def link_problems(page: Path, text: str, root: Path) -> Iterator[tuple[int, str]]:
@@ -59,7 +61,7 @@ def link_problems(page: Path, text: str, root: Path) -> Iterator[tuple[int, str]
 
 
 def word_problems(text: str) -> Iterator[tuple[int, str]]:
-    """Yield the banned words of a page's prose: the place in the text, and what to write instead."""
+    """Yield the banned words of a page's prose: their place, and what to write instead."""
     prose = markdown_pages.without_code(text)
     prose = _NOT_PROSE.sub(lambda match: " " * len(match[0]), prose)
     pattern, instead = banned_words()

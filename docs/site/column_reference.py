@@ -27,12 +27,12 @@ TRIALS = {
     "number": "index among the trials of the task, from 0",
     "status": "how it ended: `finished`, `stopped`, `diverged`, `degenerate` or `failed`",
     "seed": "random seed",
-    "hp.NAME": "a hyperparameter: the four of every table, and all that the study searches or fixes",
-    "hp.NAME.steps": "the count of a value {steps: N}, where a trial has one; `hp.NAME` is empty there",
+    "hp.NAME": "the four hyperparameters of every table, and all that the study names",
+    "hp.NAME.steps": "the count of a value {steps: N}; `hp.NAME` is empty there",
     "score": "the number by which trials are compared, a fraction; the worst for a trial that"
     " diverged or learned nothing, empty for one that failed",
-    "best.METRIC": "scores at the best evaluation, fractions; further dev splits and languages stand"
-    " before the metric, `search.` before those of the part that selects with `hold_out`",
+    "best.METRIC": "scores at the best evaluation, fractions; further dev splits and languages"
+    " stand before the metric, `search.` before those of the part that selects with `hold_out`",
     "last.METRIC": "the same at the last evaluation",
     "step": "optimizer steps at the last report",
     "steps": "optimizer steps planned",
@@ -65,7 +65,7 @@ REPORTS = {
     "switched": "share of the words that dictionaries have switched since the previous report",
     "loss.TERM": "mean of a term of the loss, without its weight, where the loss has several",
     "at": "time of the report",
-    "dev.METRIC": "a score of the first dev split, a fraction; other splits stand before the metric",
+    "dev.METRIC": "a score of the first dev split, a fraction; other splits stand before it",
 }
 PREDICTIONS = {
     "split": "name of the dev split",
@@ -160,7 +160,9 @@ def _rows(schema: pa.Schema, words: Mapping[str, str]) -> list[tuple[str, str, s
         kinds.setdefault(name, set()).add(_WORDS.get(str(field.type), str(field.type)))
     if unknown := set(words) - set(kinds):
         raise ValueError(f"no column is named {', '.join(sorted(unknown))}, see {__file__}")
-    types = {name: kinds[name].pop() if len(kinds[name]) == 1 else "as its values" for name in words}
+    types = {
+        name: kinds[name].pop() if len(kinds[name]) == 1 else "as its values" for name in words
+    }
     return [(f"`{name}`", types[name], text) for name, text in words.items()]
 
 

@@ -73,7 +73,7 @@ def without_fences(text: str) -> str:
 
 
 def without_code(text: str) -> str:
-    """Return a page whose code, in blocks and in lines, is blanks; every character keeps its place."""
+    """Return a page whose code, in blocks and in lines, is blanks; nothing moves."""
     return _CODE.sub(lambda match: _blank(match[0]), without_fences(text))
 
 

@@ -43,7 +43,9 @@ def docstring_parts(text: str) -> list[str]:
             parts.append(_quoted_names(body.strip()))
         else:
             rows = re.findall(r"^(\*{0,2}[\w., ]+): (.*(?:\n .*)*)", body, flags=re.MULTILINE)
-            parts.append(table(("name", "what it is"), [(f"`{n}`", _quoted_names(t)) for n, t in rows]))
+            parts.append(
+                table(("name", "what it is"), [(f"`{n}`", _quoted_names(t)) for n, t in rows])
+            )
         if rest.strip():
             parts.append(_quoted_names(rest.strip()))
     return parts
@@ -97,8 +99,10 @@ def signature(name: str, value: Any) -> str:
     """Return a signature as a block of Python, a parameter a line where it is long."""
     parameters = [_short(str(p)) for p in _parameters(value)]
     returns = inspect.signature(value).return_annotation
-    end = "" if returns in (inspect.Signature.empty, None) or inspect.isclass(value) else (
-        f" -> {_short(inspect.formatannotation(returns))}"
+    end = (
+        ""
+        if returns in (inspect.Signature.empty, None) or inspect.isclass(value)
+        else (f" -> {_short(inspect.formatannotation(returns))}")
     )
     line = f"{name}({', '.join(parameters)}){end}"
     if len(line) > 88:
@@ -114,7 +118,11 @@ def _parameters(value: Any) -> list[Any]:
         if name == "self":
             continue
         by_name = parameter.kind is inspect.Parameter.KEYWORD_ONLY
-        if by_name and "*" not in parameters and not any(str(p).startswith("*") for p in parameters):
+        if (
+            by_name
+            and "*" not in parameters
+            and not any(str(p).startswith("*") for p in parameters)
+        ):
             parameters.append("*")
         parameters.append(parameter)
     return parameters

@@ -1,4 +1,4 @@
-"""Reference pages of what a study may name: tasks, hyperparameters, shipped studies, its own fields.
+"""Reference pages of tasks, hyperparameters, the fields of a study, and the studies that ship.
 
 All of it is read from the tables and schemas that the program uses.
 """
@@ -12,6 +12,7 @@ from schema_text import field_values, yaml_text
 from table_text import code, table
 
 from raysearch import search_space, tasks
+from raysearch.cli.lists import task_summary
 from raysearch.recipes import RECIPES
 from raysearch.recipes.field_metadata import SHARED, Condition, ReadBy
 from raysearch.shipped_studies import shipped_studies
@@ -41,8 +42,8 @@ def tasks_page() -> str:
         benchmarks[task.name.partition("/")[0]].append(task)
     lines = [
         "# Tasks",
-        "What `raysearch list tasks` shows, with the splits and languages. The first metric selects."
-        " Files are described under [Files and formats](../formats.md#data).",
+        "What `raysearch list tasks` shows, with the splits and languages. The first metric"
+        " selects. Files are described under [Files and formats](../formats.md#data).",
     ]
     header = ("task", "head", "inputs", "labels", "metrics", "dev splits", "folder")
     for benchmark, rows in benchmarks.items():
@@ -78,23 +79,28 @@ def hyperparameters_page() -> str:
 
 def studies_page() -> str:
     """Return the page of the studies that ship."""
-    rows = []
+    rows, sections = [], []
     for name, path in shipped_studies().items():
         study = load(path)
-        published = "; ".join(row.row for row in study.published) or "-"
-        names = ", ".join(f"`{task}`" for task in study.tasks)
+        names = ", ".join(study.tasks) if len(study.tasks) < 3 else task_summary(study.tasks)
         searched = ", ".join(f"`{dimension}`" for dimension in study.space) or "-"
-        rows.append((f"`{name}`", names, f"`{study.model}`", study.recipe, searched, published))
+        count = str(len(study.published) or "-")
+        rows.append(
+            (f"[{name}](#{name})", names, f"`{study.model}`", study.recipe, searched, count)
+        )
+        file = path.read_text(encoding="utf-8")
+        sections.append(
+            f"## {name}\n\n```yaml\n{file.partition(chr(10) + 'published:')[0].strip()}\n```"
+        )
+        if published := [f"- {row.row}: {row.source}" for row in study.published]:
+            sections.append("Published rows and where they are printed:\n\n" + "\n".join(published))
     header = ("study", "tasks", "model", "recipe", "searched", "published rows")
-    return "\n\n".join(
-        [
-            "# Studies that ship",
-            "`raysearch run STUDY` runs one, `raysearch table STUDY --published` prints its"
-            " published rows. The files are in `search_spaces/`; each names its sources and what it"
-            " does otherwise.",
-            table(header, rows),
-        ]
+    intro = (
+        "`raysearch run STUDY` runs one, `raysearch table STUDY --published` prints its published"
+        " rows. Below the table stands each file, without the published numbers, with its sources"
+        " and what it does otherwise."
     )
+    return "\n\n".join(["# Studies that ship", intro, table(header, rows), *sections])
 
 
 def fields_page() -> str:

@@ -1,6 +1,6 @@
 """Builds the site from the pages under docs/, the pages of the reference, and files of the project.
 
-Usage: python docs/site/build.py [--pages-only]
+Usage: python docs/site/build_site.py [--pages-only]
 
 `make docs` runs it. The pages are copied to build/site/pages with their links changed to the site's
 own, the reference is generated there from the program's schemas, and Zensical makes build/site/html
