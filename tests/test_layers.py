@@ -23,7 +23,7 @@ LAYERS = (
     ("training",),
     ("predictions", "workers"),
     ("search",),
-    ("verification",),
+    ("verification", "diagnosis"),
     ("cli", "api"),
 )
 ORDER = {name: index for index, name in enumerate(name for layer in LAYERS for name in layer)}
@@ -36,6 +36,7 @@ IMPORTED_BY = {
     "tokenizers": {"models"},
     "safetensors": {"models"},
     "tensorboard": {"results"},
+    "packaging": {"diagnosis"},
     "huggingface_hub": {"preflight", "data", "results"},
     "pydantic": {"search_space", "recipes", "study", "run_folder"},
     "yaml": {"study", "cli"},

@@ -46,6 +46,7 @@ _FREE = (
     "space",
     "tasks",
     "search.sampler",
+    "search.minimize",
     "search.trials",
     "search.hours",
     "search.start_from",
