@@ -221,11 +221,20 @@ def write_llms_txt(target: Path, pages: Mapping[str, str]) -> None:
     """
     description = re.search(r"^site_description: (.*)$", CONFIGURATION.read_text(), re.MULTILINE)
     assert description is not None, "mkdocs.yml has no description"
-    lines = ["# raysearch", "", f"> {description[1]}", "", "## Pages", ""]
-    for name, text in pages.items():
-        lines.append(f"- [{_title(text)}]({name}): {first_sentence(text)}")
+    lines = ["# raysearch", "", f"> {description[1]}", ""]
+    for entry in site_navigation(pages)[1]:
+        ((section, value),) = entry.items()
+        names = (
+            [name for page in value for name in page.values()]
+            if isinstance(value, list)
+            else [value]
+        )
+        lines += [f"## {section}", ""]
+        lines += [f"- [{_title(pages[n])}]({n}): {first_sentence(pages[n])}" for n in names]
+        lines.append("")
+    for name in pages:
         shutil.copyfile(target / "pages" / name, target / "html" / name)
-    (target / "html" / "llms.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    (target / "html" / "llms.txt").write_text("\n".join(lines), encoding="utf-8")
 
 
 def first_sentence(text: str) -> str:
@@ -233,7 +242,7 @@ def first_sentence(text: str) -> str:
     prose = markdown_pages.without_fences(text)
     lines = [line for line in prose.splitlines() if re.match(r"[\w`*\[]", line)]
     plain = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", lines[0] if lines else "")
-    return re.split(r"(?<=[.:?]) ", plain.replace("`", "").replace("**", ""))[0].rstrip(":")
+    return re.split(r"(?<=[.?]) ", plain.replace("`", "").replace("**", ""))[0]
 
 
 def _title(text: str) -> str:

@@ -197,5 +197,5 @@ def test_a_docstring_becomes_paragraphs_and_tables() -> None:
 
 
 def test_the_first_sentence_is_that_of_the_prose() -> None:
-    text = "# Title\n\n```\ncode\n```\n\n`check` says [why](page.md) at once. Then more."
-    assert build_site.first_sentence(text) == "check says why at once."
+    text = "# Title\n\n```\ncode\n```\n\n`check` says [why](page.md): at once. Then more."
+    assert build_site.first_sentence(text) == "check says why: at once."
