@@ -37,7 +37,7 @@ IMPORTED_BY = {
     "safetensors": {"models"},
     "tensorboard": {"results"},
     "packaging": {"diagnosis"},
-    "huggingface_hub": {"preflight", "data", "results"},
+    "huggingface_hub": {"preflight", "data", "results", "models"},
     "pydantic": {"search_space", "recipes", "study", "run_folder"},
     "yaml": {"study", "cli"},
     "typer": {"cli"},

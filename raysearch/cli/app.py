@@ -65,10 +65,10 @@ def print_line(line: object) -> None:
     print(printable(line))
 
 
-def local_folder(source: str, *, weights: bool = False) -> Path:
+def local_folder(source: str, *, weights: bool = False, seeds: bool = False) -> Path:
     """Return a path as it is, and of a URI the local copy of what is there, see `local_copy`."""
     if not is_remote(source):
         return Path(source)
     from ..run_folder.remote_files import local_copy  # imports pyarrow
 
-    return local_copy(source, weights=weights, note=print_note)
+    return local_copy(source, weights=weights, seeds=seeds, note=print_note)

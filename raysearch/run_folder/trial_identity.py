@@ -51,6 +51,7 @@ _FREE = (
     "search.hours",
     "search.start_from",
     "search.keep_predictions",
+    "search.keep_weights",
     "search.max_failures",
     "search.hang_after",
     "search.checkpoint_every",

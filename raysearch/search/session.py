@@ -379,6 +379,10 @@ class Session:
             "seeds": list(confirm.seeds),
             "status": record.reports[-1].status,
             "hold_out": self.study.search.hold_out,
+            # Which seed is the best is not known when the weights of all of them are written.
+            **(
+                {"keep_weights": keep} if (keep := self.study.search.keep_weights) != "best" else {}
+            ),
         }
 
     def tidy(self) -> None:
