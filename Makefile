@@ -3,6 +3,7 @@
 # namespaces, as root. make test-store: runs kept in a store, and Ray's nodes of AWS, on a server of
 # S3 and EC2 on this machine. make coverage: what the quick tests run of the package. make dist: wheel
 # and source distribution. make release VERSION=0.3.0: a version, its changes, a commit and a tag.
+# make docs: the site.
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
@@ -15,7 +16,8 @@ COVERAGE := $(if $(COUNT),--cov --cov-report=)
 # Compiled modules are kept: without them each test worker compiles all tests, 10 s on two cores.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: install demo test test-cluster test-store unit coverage coverage-report lint dist release clean
+.PHONY: install demo docs test test-cluster test-store unit coverage coverage-report lint dist
+.PHONY: release clean
 
 install: $(VENV)/.installed
 
@@ -71,7 +73,19 @@ coverage-report:
 	@$(BIN)/coverage report --ignore-errors --sort=cover | sed -n '1,12p;$$p'
 
 lint: install
-	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/codespell && $(BIN)/python docs/site/check_pages.py && $(BIN)/mypy
+
+# The site, in build/site/html. Its generator gets an environment of its own, so that nothing else
+# needs it; npm brings the script that draws diagrams.
+docs: install .venv-docs/.installed
+	$(BIN)/python docs/site/build_site.py
+
+.venv-docs/.installed: pyproject.toml constraints.txt docs/site/package-lock.json
+	$(PYTHON) -m venv .venv-docs
+	.venv-docs/bin/pip install --quiet --disable-pip-version-check -c constraints.txt zensical
+	cp docs/site/package.json docs/site/package-lock.json .venv-docs
+	npm ci --silent --ignore-scripts --prefix .venv-docs
+	touch $@
 
 # The wheel and the source distribution, in dist/, with their metadata checked.
 dist: .venv-dist/.installed
@@ -90,4 +104,4 @@ release:
 	$(PYTHON) tools/release.py "$(VERSION)"
 
 clean:
-	rm -rf $(VENV) .venv-moto .venv-dist runs build dist *.egg-info .coverage*
+	rm -rf $(VENV) .venv-moto .venv-docs .venv-dist runs build dist *.egg-info .coverage*

@@ -23,8 +23,8 @@ TARGETS = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), flags=r
 def steps(name: str) -> list[str]:
     """Return the commands of a workflow."""
     workflow = yaml.safe_load((ROOT / ".github" / "workflows" / name).read_text())
-    (job,) = workflow["jobs"].values()
-    return [step["run"] for step in job["steps"] if "run" in step]
+    jobs = workflow["jobs"].values()
+    return [step["run"] for job in jobs for step in job["steps"] if "run" in step]
 
 
 def test_the_version_is_the_same_everywhere() -> None:
@@ -35,7 +35,7 @@ def test_the_version_is_the_same_everywhere() -> None:
     assert {"cff-version", "message", "title", "authors"} <= citation.keys()
 
 
-@pytest.mark.parametrize("extra", ["", "test"])
+@pytest.mark.parametrize("extra", ["", "test", "docs"])
 def test_every_dependency_is_pinned_within_its_bounds(extra: str) -> None:
     project = PROJECT["project"]
     listed = project["optional-dependencies"][extra] if extra else project["dependencies"]
@@ -54,13 +54,14 @@ def test_a_commit_is_checked_by_the_ruff_of_the_tests() -> None:
 
 
 def test_the_workflows_run_what_a_developer_runs() -> None:
-    assert [path.name for path in WORKFLOWS] == ["lint.yml", "tests.yml"]
+    assert [path.name for path in WORKFLOWS] == ["docs.yml", "lint.yml", "tests.yml"]
     assert steps("tests.yml") == [".ci/run"]
     script = ROOT / ".ci" / "run"
     assert os.access(script, os.X_OK)
     commands = re.findall(r"^make ([\w-]+)(?: COUNT=1)?$", script.read_text(), flags=re.MULTILINE)
     assert commands == ["test", "coverage-report"]
-    assert set(commands) <= TARGETS
+    assert {*commands, "docs"} <= TARGETS
+    assert steps("docs.yml") == ["make docs"]
     lint = (ROOT / "Makefile").read_text().split("lint: install\n")[1].splitlines()[0]
     checks = [command.removeprefix("$(BIN)/") for command in lint.strip().split(" && ")]
     # mypy needs the whole installation, which the quick workflow does without.

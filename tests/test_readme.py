@@ -1,5 +1,5 @@
-"""The README and the pages under docs/ are checked: their commands, options, studies, script, links
-and module names."""
+"""The README and the pages under docs/ are checked: their commands, options, studies, script and
+module names. Links and words are checked by `make lint`, see tests/docs."""
 
 import re
 import shlex
@@ -24,7 +24,7 @@ PAGES = {
         README,
         ROOT / "CONTRIBUTING.md",
         ROOT / "benchmarks" / "RESULTS.md",
-        *sorted((ROOT / "docs").glob("*.md")),
+        *sorted((ROOT / "docs").rglob("*.md")),
     )
 }
 VERBS = typer.main.get_command(app).commands
@@ -74,7 +74,7 @@ COMMANDS = sorted({line for text in PAGES.values() for line in command_lines(tex
 
 def test_the_pages_have_commands_of_every_kind() -> None:
     verbs = {shlex.split(line)[1] for line in COMMANDS if line.startswith("raysearch ")}
-    assert verbs == set(VERBS) - {"list"}
+    assert verbs | {"list"} == set(VERBS)
 
 
 @pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("raysearch ")])
@@ -86,10 +86,12 @@ def test_every_command_is_one_that_raysearch_takes(command: str) -> None:
         studies = [context.params["source"]]
     for study in filter(None, studies):
         assert str(study) in shipped_studies() or (ROOT / study).is_file()
+    changes = {}
     if tasks := context.params.get("tasks"):
         assert set(tasks.split(",")) <= set(raysearch.tasks.TASKS)
+        changes["tasks"] = tasks.split(",")
     if settings := context.params.get("fixed"):
-        raysearch.load(studies[0], set=settings)
+        raysearch.load(studies[0], set=settings, **changes)
 
 
 @pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("make ")])
@@ -98,7 +100,8 @@ def test_every_make_target_is_there(command: str) -> None:
     assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
 
 
-@pytest.mark.parametrize("page", PAGES)
+# The guides name the options of the programs that their readers come from.
+@pytest.mark.parametrize("page", [page for page in PAGES if not page.startswith("docs/from/")])
 def test_options_named_in_the_text_exist(page: str) -> None:
     known = {o for verb in VERBS.values() for p in verb.params for o in getattr(p, "opts", ())}
     prose = re.sub(r"^\$ (?!raysearch ).*$", "", PAGES[page], flags=re.MULTILINE)
@@ -111,19 +114,6 @@ def test_the_studies_are_read(page: str) -> None:
     for text in blocks(PAGES[page], "yaml"):
         if "tasks:" in text:
             raysearch.parse(yaml.safe_load(text), name="page")
-
-
-@pytest.mark.parametrize("page", PAGES)
-def test_links_lead_somewhere(page: str) -> None:
-    for link in re.findall(r"\]\(([^)]*)\)", PAGES[page]):
-        target, _, anchor = link.partition("#")
-        if target.startswith("http"):
-            continue
-        path = (ROOT / page).parent / target if target else ROOT / page
-        assert path.exists(), link
-        if anchor:
-            titles = re.findall(r"^#+ (.*)$", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
-            assert anchor in {title.lower().replace(" ", "-") for title in titles}, link
 
 
 def test_the_reference_has_every_field_of_a_study() -> None:

@@ -105,7 +105,7 @@ def _cells(name: str, path: Path) -> tuple[str, str, str]:
     except InputError:
         return f"cannot be read: `raysearch check {name}` says why", "-", "-"
     rows = [row.row for row in study.published]
-    return _task_summary(study.tasks), study.model, _published_summary(rows)
+    return task_summary(study.tasks), study.model, _published_summary(rows)
 
 
 def _quick_cells(path: Path) -> tuple[str, str, str] | None:
@@ -120,13 +120,13 @@ def _quick_cells(path: Path) -> tuple[str, str, str] | None:
         raw = yaml.load(content, yaml.CSafeLoader) if fast else yaml.safe_load(content)
         names, rows = raw["tasks"], [row["row"] for row in raw.get("published", ())]
         if all(name in tasks.TASKS for name in names):
-            return _task_summary(names), raw["model"], _published_summary(rows)
+            return task_summary(names), raw["model"], _published_summary(rows)
     except (OSError, yaml.YAMLError, AttributeError, LookupError, TypeError):
         pass
     return None
 
 
-def _task_summary(names: Sequence[str]) -> str:
+def task_summary(names: Sequence[str]) -> str:
     """Return the task of a study, or how many tasks of each benchmark it has: "8 of glue"."""
     if len(names) == 1:
         return names[0]
