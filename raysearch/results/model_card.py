@@ -14,7 +14,7 @@ from ..run_folder import Record
 from ..run_folder.report import is_gap, splits_of
 from ..storage import file_inside, inside, kind_of, open_regular, read_json, write_atomically
 from ..study import TaskStudy
-from ..study.model_names import scratch_shape
+from ..study.model_names import is_hub_name, plain_name
 from ..tasks.sources import source_of
 from . import formatting
 from .leaderboard import RankedConfiguration
@@ -100,10 +100,9 @@ def card(task: TaskStudy, leader: RankedConfiguration, kept: Record, intervals: 
     """
     from huggingface_hub import ModelCardData
 
-    base = task.model
-    is_hub_name = not Path(base).exists() and not scratch_shape(base)
+    base = plain_name(task.model) if is_hub_name(task.model) else ""
     values: dict[str, Any] = {
-        "base_model": base if is_hub_name and re.fullmatch(r"[\w.-]+(/[\w.-]+)?", base) else None,
+        "base_model": base if re.fullmatch(r"[\w.-]+(/[\w.-]+)?", base) else None,
         "datasets": source_of(task.row).hub or None,
         "language": list(task.row.languages) or "en",
         "library_name": "transformers",
@@ -178,7 +177,7 @@ def _lines(
     searched_on = formatting.search_part(search.hold_out)
     best = f"that was best on {searched_on}, " if kept is leader.best_trial else ""
     texts = [
-        f"# {task.name}, fine-tuned from {task.model_name}",
+        f"# {task.name}, fine-tuned from {task.origin}",
         "",
         f"- Result on {printed_on}: {metric.removeprefix('dev.')} {score} percent,"
         f" {_over(task, leader)} ({seeds}), standard deviation {spread}.",
