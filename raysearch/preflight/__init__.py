@@ -2,6 +2,7 @@
 
 from ..study.model_names import model_problems
 from .checks import Survey, survey
+from .data_identity import data_fingerprints
 from .model_files import hub_problems, model_fingerprint
 from .resources import Lanes, disk_problems, lane_problems
 from .view_resources import view_fingerprint
@@ -9,6 +10,7 @@ from .view_resources import view_fingerprint
 __all__ = [
     "Lanes",
     "Survey",
+    "data_fingerprints",
     "disk_problems",
     "hub_problems",
     "lane_problems",

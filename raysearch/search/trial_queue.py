@@ -278,6 +278,7 @@ class TrialQueue:
             select=self._selection_of(record),
             keep_weights=self.wants_weights(record),
             keep_predictions=self.wants_predictions(record),
+            start=record.start or "",
             teacher=record.teacher,
             attempt=record.attempts + 1,
             retries=max(0, self.study.search.max_failures - failed),
@@ -299,8 +300,14 @@ class TrialQueue:
         Returns:
             The trial itself, the teacher that it needs, or None if its teacher is still training.
             The record may have ended: a teacher that is in the store by now has, and so has a trial
-            whose teacher failed.
+            whose teacher failed, or that has no weights to start from.
         """
+        start = self.journal.trials.get(record.start or "")
+        if start is not None and not has_model(status := start.status):
+            assert status != "running", "a trial that started from one that runs"
+            text = f"trial {start.id} of {start.task}, from whose weights it starts, {status}"
+            self.end(record, status, text if status == "failed" else None)
+            return record
         if record.phase == "teach":
             if facts := self.store.find(record.id):
                 result = {name: facts[name] for name in ("status", "score", "best", "last")}

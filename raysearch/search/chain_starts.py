@@ -1,0 +1,99 @@
+"""The weights from which tasks with `from` start, in the run folder, and when they may be read.
+
+It is apart from the queue, which decides by the records alone, and from the preparation, which
+reads folders of models, whoever made them.
+"""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import InputError, Problem
+from ..results.leaderboard import is_complete, lacks_start, start_of, starts_of
+from ..results.start_notes import start_text
+from ..run_folder import Record, Records
+from ..run_folder.opening import PROVENANCE
+from ..run_folder.outcomes import has_model
+from ..study import Study, TaskStudy
+from .kept_weights import find_weights
+from .provenance import add_facts
+
+if TYPE_CHECKING:  # imports Ray
+    from .data_preparation import BackgroundPreparation
+
+Starts = dict[str, Path]  # id of a trial -> the folder of its weights, the most common one first
+
+
+def start_folders(folder: Path, task: TaskStudy, records: Records) -> Starts:
+    """Return where the weights are that a task's trials start from, as far as they are there."""
+    first = start_of(task, records, task.study.search.seed)
+    known = [*([first] if first else []), *starts_of(task, records)]
+    found = {start.id: find_weights(folder, start) for start in known if has_model(start.status)}
+    return {identity: path for identity, path in found.items() if path is not None}
+
+
+def lost_starts(folder: Path, study: Study, records: Records) -> list[Problem]:
+    """Return a problem for each task that goes on from weights that are not in the run folder."""
+    problems = []
+    for task in map(study.resolve, study.tasks):
+        if task.source is None or is_complete(task, records):
+            continue
+        folders = start_folders(folder, task, records)
+        lost = [start for start in _needed(task, records) if start.id not in folders]
+        if lost:
+            names = ", ".join(start.id for start in lost)
+            text = (
+                f"starts from {task.source.name}, trial {names}, whose weights are not in the run"
+                " folder any more: put them back, or begin another run, in which"
+                f" {task.source.name} is trained again"
+            )
+            problems.append(Problem(location=task.name, text=text))
+    return problems
+
+
+def _needed(task: TaskStudy, records: Records) -> Iterable[Record]:
+    """Return the trials whose weights a task still needs."""
+    return (start for start in starts_of(task, records) if has_model(start.status))
+
+
+class ChainStarts:
+    """The tasks of a session that wait for another task's winner.
+
+    Args:
+        folder: the run folder.
+        study: what is searched.
+        records: its trials, which change as they run.
+        note: called with a line for the log.
+    """
+
+    def __init__(
+        self, folder: Path, study: Study, records: Records, note: Callable[[str], None]
+    ) -> None:
+        self.folder, self.study, self.records, self.note = folder, study, records, note
+        incomplete = [n for n in study.tasks if not is_complete(study.resolve(n), records)]
+        self.ready = [name for name in incomplete if study.resolve(name).source is None]
+        self.waiting = [name for name in incomplete if name not in self.ready]
+
+    def prepare(self, preparation: "BackgroundPreparation") -> None:
+        """Let the tasks be prepared whose starts have become known; note those that have none."""
+        for name in list(self.waiting):
+            task = self.study.resolve(name)
+            if lacks_start(task, self.records):
+                self.waiting.remove(name)
+            elif start_of(task, self.records, self.study.search.seed) is not None:
+                self.waiting.remove(name)
+                preparation.add(name, start_folders(self.folder, task, self.records))
+            else:
+                continue
+            self.note(f"{name}: {start_text(task, self.records)}")
+            self._record(task)
+
+    def _record(self, task: TaskStudy) -> None:
+        """Write to the provenance which trials a task starts from."""
+        assert task.source is not None
+        trials = [start.id for start in starts_of(task, self.records)]
+        facts = {"task": task.source.name, "trials": trials}
+        try:
+            add_facts(self.folder, {"starts": {task.name: facts}})
+        except (OSError, InputError) as error:  # the run goes on; the journal has them too
+            self.note(f"{PROVENANCE}: what {task.name} starts from is not written: {error}")
