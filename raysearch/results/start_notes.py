@@ -26,13 +26,13 @@ def start_text(task: TaskStudy, records: Records) -> str:
     """
     if task.start is None or task.source is None:
         return ""
-    column = formatting.column_title(task.source.row)
+    source = task.source.name
     if lacks_start(task, records):
-        return f"not trained, as {column}, from whose winner it starts, has no result"
+        return f"not trained, as {source}, from whose winner it starts, has no result"
     first = start_of(task, records, task.study.search.seed)
     if first is None:
-        return f"waits for the winner of {column}"
-    text = f"from the {column} winner, trial {first.id}, {_score(task.source, first)}"
+        return f"waits for the winner of {source}"
+    text = f"from the winner of {source}, trial {first.id}, {_score(task.source, first)}"
     if task.start.seed == "same":
         seeds = set(task.study.confirm.seeds)
         pairs = [f"{s.seed} from trial {s.id}" for s in starts_of(task, records) if s.seed in seeds]
@@ -44,7 +44,8 @@ def start_text(task: TaskStudy, records: Records) -> str:
 
 
 def _score(task: TaskStudy, start: Record) -> str:
-    """Return the printed score of a trial, as measured, in percent."""
+    """Return the printed score of a trial, as measured, in percent: "accuracy 84.1"."""
     scores = start.scores_at(task.study.search.select)
     value = scores.get(task.printed_metric, counted_score(task, start))
-    return "-" if value is None else formatting.format_percent(value)
+    shown = "-" if value is None else formatting.format_percent(value)
+    return f"{task.row.metric} {shown}"
