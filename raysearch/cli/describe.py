@@ -16,7 +16,6 @@ from ..recipes import RECIPES, Steps
 from ..recipes.schedule import make_schedule
 from ..results import study_power
 from ..results.formatting import format_percent
-from ..results.start_notes import planned_start
 from ..statistics.power import POWER_RULE
 from ..study import Study, TaskStudy
 from ..study.model_names import describe_model, resolve_model_folder
@@ -47,7 +46,7 @@ def show_plan(
     for name in dict.fromkeys(study.resolve(name).written_model for name in study.tasks):
         print_wrapped(f"{name}: {describe_model(name)}")
     for task in map(study.resolve, study.tasks):
-        if start := planned_start(task):
+        if start := _planned_start(task):
             print_wrapped(f"{task.name} starts from {start}")
         elif task.model != resolve_model_folder(study.model):
             print_wrapped(f"{task.name} starts from {task.model}")
@@ -70,6 +69,16 @@ def show_plan(
             lines.append(f"{name}: {text}")
     for note in (*lines, *deviations, *unusual_value_notes(study), *notes):
         print_wrapped(note)
+
+
+def _planned_start(task: TaskStudy) -> str:
+    """Return what a task starts from instead of a model, in words; "" for a model."""
+    if task.start is None:
+        return ""
+    text = f"the winner of {task.start.task}"
+    if task.start.seed == "same":
+        text += ", each seed of confirm.seeds from its trial with that seed"
+    return text
 
 
 def _searches(study: Study) -> Table:

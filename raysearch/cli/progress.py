@@ -18,8 +18,7 @@ from rich.text import Text
 from .. import tasks
 from ..errors import printable
 from ..results.html_report import REPORT
-from ..results.leaderboard import is_complete, lacks_start, leaderboard, rank_trials
-from ..results.start_notes import start_text
+from ..results.leaderboard import is_complete, leaderboard, rank_trials
 from ..run_folder import Record
 from ..run_folder.outcomes import TrialStatus
 from ..run_folder.remote_files import resume_command
@@ -274,11 +273,9 @@ def closing(run: "Run") -> int:
         reason = (record.error or "it did not say why").strip().splitlines()[-1:]
         trial = f"{record.task} {record.phase} {record.number} seed {record.seed}"
         print(printable(f"failed      {trial}, {path}: {' '.join(reason)}"), file=sys.stderr)
-    untrained = [t for t in map(run.study.resolve, run.study.tasks) if lacks_start(t, run.records)]
-    for task in untrained:
-        start = start_text(task, run.records)
-        print(printable(f"no start    {task.name}: {start}"), file=sys.stderr)
-    return 1 if run.failed or untrained else 0
+    for name, why in run.untrained.items():
+        print(printable(f"no start    {name}: {why}"), file=sys.stderr)
+    return 1 if run.failed or run.untrained else 0
 
 
 def _has_content(path: Path) -> bool:

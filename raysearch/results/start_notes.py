@@ -1,4 +1,4 @@
-"""What a task started from, in words: for the table, the model cards, the log and `check`.
+"""What a task started from, in words: for the table, best.yaml, the model cards and the log.
 
 It is apart from the leaderboard, which decides it.
 """
@@ -7,16 +7,6 @@ from ..run_folder import Record, Records
 from ..study import TaskStudy
 from . import formatting
 from .leaderboard import counted_score, lacks_start, leaderboard, start_of, starts_of
-
-
-def planned_start(task: TaskStudy) -> str:
-    """Return what a task will start from; "" for a model."""
-    if task.start is None:
-        return ""
-    text = f"the winner of {task.start.task}"
-    if task.start.seed == "same":
-        text += ", its trials with seeds of the confirmation from the trial with the same seed"
-    return text
 
 
 def start_text(task: TaskStudy, records: Records) -> str:

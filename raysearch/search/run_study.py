@@ -15,7 +15,8 @@ from ..errors import InputError, Problem
 from ..preflight import Lanes
 from ..recipes import RECIPES
 from ..results.export import write_exports
-from ..results.leaderboard import RankedConfiguration, is_complete, leaderboard
+from ..results.leaderboard import RankedConfiguration, is_complete, lacks_start, leaderboard
+from ..results.start_notes import start_text
 from ..run_folder import Journal, Record, Records, opening, read_journal, trial_identity
 from ..run_folder.remote_files import fetch_models
 from ..storage import file_inside, kind_of, mark, write_atomically
@@ -62,6 +63,13 @@ class Run:
     def failed(self) -> list[Record]:
         """The trials that could not be run."""
         return [r for r in self.records.trials.values() if r.status == "failed"]
+
+    @property
+    def untrained(self) -> dict[str, str]:
+        """The tasks that no winner's weights were there for, with the reason in words."""
+        chained = map(self.study.resolve, self.study.tasks)
+        lacking = [task for task in chained if lacks_start(task, self.records)]
+        return {task.name: start_text(task, self.records) for task in lacking}
 
     def best(self, task: str) -> RankedConfiguration | None:
         """Return the best configuration of a task; None before any trial has finished."""
