@@ -234,12 +234,12 @@ def remove_unneeded_weights(
         winners = leaders[0].trials if leaders else ()
         if winners and not identities & {record.id for record in winners}:
             _note_missing_weights(folder, study.resolve(name), records, winners, note)
-        for record in winners:
-            if record.id in identities:
-                best = inside(folder, slug, "best")
-                if kind_of(best) is not None and (aside := clear_place(best, run)):
-                    note(f"{best}: not made by this run, kept as {aside.name}")
-                move(weights_folder(folder, record), best)
+        kept = [record for record in winners if record.id in identities]
+        for record in sorted(kept, key=lambda r: weights_rank(study.resolve(r.task), r))[-1:]:
+            best = inside(folder, slug, "best")
+            if kind_of(best) is not None and (aside := clear_place(best, run)):
+                note(f"{best}: not made by this run, kept as {aside.name}")
+            move(weights_folder(folder, record), best)
         parent = inside(folder, slug, FOLDER)
         for path in _folders(parent):
             remove_owned(path, run)
