@@ -4,14 +4,14 @@ It is apart from the queue, which decides by the records alone, and from the pre
 reads folders of models, whoever made them.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import InputError, Problem
 from ..results.leaderboard import is_complete, lacks_start, start_of, starts_of
 from ..results.start_notes import start_text
-from ..run_folder import Record, Records
+from ..run_folder import Records
 from ..run_folder.opening import PROVENANCE
 from ..run_folder.outcomes import has_model
 from ..study import Study, TaskStudy
@@ -34,26 +34,21 @@ def start_folders(folder: Path, task: TaskStudy, records: Records) -> Starts:
 
 def lost_starts(folder: Path, study: Study, records: Records) -> list[Problem]:
     """Return a problem for each task that goes on from weights that are not in the run folder."""
-    problems = []
-    for task in map(study.resolve, study.tasks):
-        if task.source is None or is_complete(task, records):
-            continue
-        folders = start_folders(folder, task, records)
-        lost = [start for start in _needed(task, records) if start.id not in folders]
-        if lost:
-            names = ", ".join(start.id for start in lost)
-            text = (
-                f"starts from {task.source.name}, trial {names}, whose weights are not in the run"
-                " folder any more: put them back, or begin another run, in which"
-                f" {task.source.name} is trained again"
-            )
-            problems.append(Problem(location=task.name, text=text))
-    return problems
+    incomplete = [t for t in map(study.resolve, study.tasks) if not is_complete(t, records)]
+    return [p for task in incomplete for p in _lost_start(folder, task, records)]
 
 
-def _needed(task: TaskStudy, records: Records) -> Iterable[Record]:
-    """Return the trials whose weights a task still needs."""
-    return (start for start in starts_of(task, records) if has_model(start.status))
+def _lost_start(folder: Path, task: TaskStudy, records: Records) -> Iterator[Problem]:
+    """Yield the problem of a task if weights that it starts from are known and not there."""
+    folders = start_folders(folder, task, records)
+    starts = [start for start in starts_of(task, records) if has_model(start.status)]
+    if lost := [start for start in starts if start.id not in folders]:
+        text = (
+            f"starts from trial {', '.join(start.id for start in lost)} of {lost[0].task}, whose"
+            " weights are not in the run folder: put them back, or begin another run, which trains"
+            f" {lost[0].task} again"
+        )
+        yield Problem(location=task.name, text=text)
 
 
 class ChainStarts:
@@ -75,13 +70,19 @@ class ChainStarts:
         self.waiting = [name for name in incomplete if name not in self.ready]
 
     def prepare(self, preparation: "BackgroundPreparation") -> None:
-        """Let the tasks be prepared whose starts have become known; note those that have none."""
+        """Let the tasks be prepared whose starts have become known; note those that have none.
+
+        Raises:
+            InputError: weights that a task starts from are not in the run folder.
+        """
         for name in list(self.waiting):
             task = self.study.resolve(name)
             if lacks_start(task, self.records):
                 self.waiting.remove(name)
             elif start_of(task, self.records, self.study.search.seed) is not None:
                 self.waiting.remove(name)
+                if problems := [*_lost_start(self.folder, task, self.records)]:
+                    raise InputError(self.study.name, problems)
                 preparation.add(name, start_folders(self.folder, task, self.records))
             else:
                 continue

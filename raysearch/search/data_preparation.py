@@ -126,8 +126,10 @@ class BackgroundPreparation:
         from ..models.teacher_model import read_teacher
 
         task = tasks.get(name)
-        folders = [str(folder) for folder in (starts or {}).values()]
-        model, *others = folders or [self.study.resolve(name).model]
+        model, *others = [self.study.resolve(name).model]
+        if self.study.resolve(name).source is not None:
+            assert starts, "a task whose start is not known"
+            model, *others = map(str, starts.values())
         tokenizer = read_tokenizer(model, self._texts(name))
         # The hyperparameters that shape data and head are fixed: all trials share them.
         hyper = self.study.resolve(name).shared

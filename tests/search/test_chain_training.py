@@ -8,6 +8,7 @@ from raysearch import results, study
 from raysearch.models.training_record import decode_record
 from raysearch.run_folder import read_journal
 from raysearch.storage import read_json
+from raysearch.verification.rerun import Winner
 
 TOY, RTE, SEEDS = "toy/grammar", "glue/rte", (11, 12)
 FIXED = {"BSZ": 8, "EPOCH": {"steps": 4}, "evaluations": 2, "max_length": 32, "dev_examples": 30,
@@ -78,6 +79,16 @@ def test_all_that_is_written_says_what_was_started_from(runs):
     again = study.load(folder / "glue-rte" / "best.yaml")
     assert again.tasks == (TOY, RTE)
     assert again.resolve(RTE).source.name == TOY
+
+
+def test_verify_trains_the_winner_of_a_chain_again_with_all_that_it_came_from(runs):
+    searched, records = study.load(runs["same"] / "study.yaml"), read_journal(runs["same"])
+    winner = Winner.of(searched.resolve(RTE), records, "scratch:1x64", 1)
+    assert winner.study.tasks == (TOY, RTE)
+    assert winner.study.confirm.seeds == SEEDS  # they decide what is started from
+    assert [record.seed for record in winner.ranked.trials] == list(SEEDS)
+    assert winner.study.resolve(RTE).start == searched.resolve(RTE).start
+    assert Winner.of(searched.resolve(TOY), records, "scratch:1x64", 1).study.tasks == (TOY,)
 
 
 def test_the_files_of_a_chain_are_the_same_when_they_are_written_again(runs):

@@ -14,7 +14,7 @@ from raysearch.results.paper_table import paper_table
 from raysearch.run_folder import JOURNAL_NAME, Journal, opening
 from raysearch.run_folder.outcomes import has_model
 from raysearch.search import kept_weights, optuna_file
-from raysearch.search.chain_starts import lost_starts, start_folders
+from raysearch.search.chain_starts import ChainStarts, lost_starts, start_folders
 from raysearch.search.trial_queue import QueueState, TrialQueue
 
 RTE, MNLI, MRPC, COLA = "glue/rte", "glue/mnli", "glue/mrpc", "glue/cola"
@@ -308,6 +308,20 @@ def test_more_trials_of_the_first_task_do_not_change_what_the_second_started_fro
     assert "it won when glue/rte began, another configuration leads now" in notes
     (problem,) = lost_starts(tmp_path, longer, Journal(tmp_path))
     assert (problem.location, first in problem.text) == (RTE, True)
+
+
+def test_no_task_is_prepared_from_another_model_when_the_weights_are_lost(tmp_path):
+    searched = parsed((RTE, MNLI), per_task={RTE: {"from": MNLI}})
+    run = ToyRun(tmp_path, searched, kill=20)
+    with pytest.raises(Killed):
+        run.run()
+    assert run.journal.begun(RTE)
+    for folder in tmp_path.glob("glue-mnli/weights/*"):
+        storage.remove_tree(folder)
+    chain = ChainStarts(tmp_path, searched, run.journal, lambda text: None)
+    assert (chain.ready, chain.waiting) == ([], [RTE])
+    with pytest.raises(InputError, match="whose weights are not in the run folder"):
+        chain.prepare(None)
 
 
 def test_a_journal_whose_trials_start_from_elsewhere_is_refused(tmp_path):
