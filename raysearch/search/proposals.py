@@ -52,7 +52,7 @@ class Proposals:
 
     def next(self, task: str) -> Record | None:
         """Begin a task's next trial in the journal; return None if there is none now, or ever."""
-        if self._waits(task, self.study.search.seed):
+        if self.waits(task, self.study.search.seed):
             return None
         planned = leaderboard.planned_trials(self.study.resolve(task), self.journal)
         begun = self.journal.begun(task, "search")
@@ -129,7 +129,7 @@ class Proposals:
         """Begin the first confirmation that may begin and has not begun yet."""
         plan = leaderboard.confirmation(self.study.resolve(task), self.journal)
         for point, seed in plan.trials:
-            if self._waits(task, seed):
+            if self.waits(task, seed):
                 continue
             if self._id(task, "confirm", point, seed) not in self.journal.trials:
                 return self.begin(task, "confirm", point, seed)
@@ -182,6 +182,6 @@ class Proposals:
             self._starts[task, seed] = start
         return self._starts[task, seed].id
 
-    def _waits(self, task: str, seed: int) -> bool:
-        """Return whether a task's trials cannot begin: what they start from is not known."""
+    def waits(self, task: str, seed: int) -> bool:
+        """Return whether a task's trials with a seed cannot begin, as their start is not known."""
         return self.study.resolve(task).source is not None and self._start(task, seed) is None

@@ -135,8 +135,14 @@ class TrialQueue:
 
     @property
     def remaining(self) -> int:
-        """The number of trials that will need a lane and have none: planned or waiting."""
-        planned = sum(sum(self.planned_trials(task).values()) for task in self.study.tasks)
+        """The number of trials that will need a lane and have none: planned or waiting.
+
+        Those of a task that waits for another's winner are not counted: no lane and no node is to
+        stand idle for them.
+        """
+        seed = self.study.search.seed
+        names = [name for name in self.study.tasks if not self.proposals.waits(name, seed)]
+        planned = sum(sum(self.planned_trials(name).values()) for name in names)
         return planned - len(self.journal.trials) + len(self._waiting)
 
     @property

@@ -177,6 +177,17 @@ def test_a_task_begins_when_the_winner_is_known_and_others_use_the_lanes_until_t
         assert is_complete(run.study.resolve(task), run.journal)
 
 
+def test_no_lane_is_wanted_for_trials_that_cannot_begin_yet(tmp_path):
+    run = ToyRun(tmp_path, parsed((RTE, MNLI), per_task={RTE: {"from": MNLI}}))
+    begun = [run.queue.next() for _ in range(3)]
+    assert run.queue.next() is QueueState.WAITING
+    assert (run.queue.remaining, run.queue.unfinished) == (0, 3)
+    for record in begun:
+        assert list(run.trial(record)) == [None, None]
+    assert (run.queue.remaining, run.queue.unfinished) == (3, 3)
+    assert run.queue.next().task == RTE
+
+
 def test_each_seed_of_the_confirmation_may_start_from_the_trial_with_that_seed(tmp_path):
     run = ToyRun(tmp_path, parsed(**PLANS["same, chosen"]))
     begun = run.run()
