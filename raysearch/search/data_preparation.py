@@ -126,10 +126,11 @@ class BackgroundPreparation:
         from ..models.teacher_model import read_teacher
 
         task = tasks.get(name)
-        model, *others = [self.study.resolve(name).model]
+        folders = [self.study.resolve(name).model]
         if self.study.resolve(name).source is not None:
             assert starts, "a task whose start is not known"
-            model, *others = map(str, starts.values())
+            folders = [str(folder) for folder in starts.values()]
+        model, others = folders[0], folders[1:]
         tokenizer = read_tokenizer(model, self._texts(name))
         # The hyperparameters that shape data and head are fixed: all trials share them.
         hyper = self.study.resolve(name).shared
