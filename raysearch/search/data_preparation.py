@@ -147,7 +147,7 @@ class BackgroundPreparation:
         data = {"splits": splits, "pretrained": self._put(pretrained)}
         if others:
             read = (read_pretrained(other, task, tokenizer, hyper) for other in others)
-            data["starts"] = dict(zip([*starts][1:], map(self._put, read), strict=True))
+            data["starts"] = dict(zip(list(starts or {})[1:], map(self._put, read), strict=True))
         if searched:
             data["searched"] = searched
         if folder := getattr(hyper, "teacher", None):
