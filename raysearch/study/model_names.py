@@ -84,7 +84,8 @@ def describe_model(model: str) -> str:
     """
     if shape := scratch_shape(model):
         family, layers, width, words = shape
-        return f"random weights: {family}, {layers} layers of width {width}, {words:,} words"
+        count = f"{layers} layer{'s' * (layers != 1)}"
+        return f"random weights: {family}, {count} of width {width}, {words:,} words"
     if is_remote(model):
         return "a URI, which is fetched"
     folder = resolve_model_folder(model)

@@ -424,7 +424,7 @@ confirm: {seeds: [11]}
     assert code == 0
     lines = " ".join(out.split())
     assert "roberta-base: a name on a hub, which is asked when the run starts" in lines
-    assert "scratch:1x64: random weights: bert, 1 layers of width 64, 4,000 words" in lines
+    assert "scratch:1x64: random weights: bert, 1 layer of width 64, 4,000 words" in lines
     assert "glue/rte starts from the winner of glue/mnli, each seed of confirm.seeds from" in lines
     code, _, errors = command("check", write(tmp_path, text), "--tasks", "glue/rte")
     assert code == 2

@@ -183,7 +183,7 @@ def test_what_a_name_is_taken_for_is_told(here):
     (winner / "config.json").write_text("{}")
     (winner / "model.safetensors").write_text("")
     assert describe_model("scratch:1x64") == (
-        "random weights: bert, 1 layers of width 64, 4,000 words"
+        "random weights: bert, 1 layer of width 64, 4,000 words"
     )
     assert describe_model("s3://b/model") == "a URI, which is fetched"
     run = "the winner of a run, runs/one/glue-mnli/best"
