@@ -24,6 +24,7 @@ from .options import (
     ModelFolders,
     Mps,
     NoRerun,
+    Sampler,
     Tasks,
     Trials,
     VerificationFolder,
@@ -70,6 +71,7 @@ def check(
     data: Annotated[Path | None, data_option("no data is read")] = None,
     tasks: Tasks = None,
     trials: Trials = None,
+    sampler: Sampler = None,
     fixed: Fixed = None,
     cluster: Annotated[
         Path | None,
@@ -104,7 +106,7 @@ def check(
             if cluster_check.is_cluster_file(path):
                 cluster_check.show(path)
                 continue
-            study = _load(path, model, tasks, trials, fixed, data)
+            study = _load(path, model, tasks, trials, sampler, fixed, data)
             survey = preflight.survey(study, data)
             if problems := [*survey.problems, *_suitability_problems(study)]:
                 raise InputError(str(path), problems)
@@ -112,7 +114,7 @@ def check(
             print(printable(error, lines=True), file=sys.stderr)
             invalid += 1
         else:
-            notes = [*survey.notes, *cluster_notes]
+            notes = [*survey.notes, *preflight.weights_note(study), *cluster_notes]
             describe.show_plan(study, survey.sizes, notes, survey.held_out)
     return 2 if invalid else 0
 
@@ -130,6 +132,7 @@ def run(
     data: Annotated[Path | None, data_option("./data")] = None,
     tasks: Tasks = None,
     trials: Trials = None,
+    sampler: Sampler = None,
     fixed: Fixed = None,
     address: Address = None,
     lanes: LaneCount = None,
@@ -149,7 +152,7 @@ def run(
 ) -> int:
     """Run a study: search, confirm the best configurations with new seeds, write the table."""
     data = data or Path("data")
-    loaded = _load(study, model, tasks, trials, fixed, data)
+    loaded = _load(study, model, tasks, trials, sampler, fixed, data)
     from ..run_folder.remote_files import check_storage
 
     check_storage(storage)
@@ -165,6 +168,7 @@ def run(
         lanes=_chosen_lanes(lanes, workers, cpus, gpus, lanes_per_gpu, mps),
         wait_for_nodes=wait_for_nodes,
         watch=ProgressDisplay,
+        sampler=sampler,
     )
     return closing(result)
 
@@ -182,6 +186,12 @@ def resume(
     lanes_per_gpu: LanesPerGpu = None,
     mps: Mps = False,
     wait_for_nodes: WaitForNodes = None,
+    sampler: Annotated[
+        str | None,
+        typer.Option(
+            help="The sampler from now on. A class is given again here. Default: the run's."
+        ),
+    ] = None,
 ) -> int:
     """Finish a run that was stopped, for example by Ctrl-C, a crash or a time limit.
 
@@ -200,6 +210,7 @@ def resume(
         lanes=_chosen_lanes(lanes, workers, cpus, gpus, lanes_per_gpu, mps),
         wait_for_nodes=wait_for_nodes,
         watch=ProgressDisplay,
+        sampler=sampler,
     )
     return closing(result)
 
@@ -261,6 +272,7 @@ def _load(
     model: str | None,
     tasks: str | None,
     trials: int | None,
+    sampler: str | None,
     fixed: list[str] | None,
     data: Path | None,
 ) -> "Study":
@@ -278,6 +290,7 @@ def _load(
         model=model,
         tasks=names,
         trials=trials,
+        sampler=sampler,
         set=fixed,
     )
     if study.remote_models:

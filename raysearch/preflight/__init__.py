@@ -6,6 +6,7 @@ from .data_identity import data_fingerprints
 from .model_files import hub_problems, model_fingerprint
 from .resources import Lanes, disk_problems, lane_problems
 from .view_resources import view_fingerprint
+from .weights_space import weight_folders, weights_note
 
 __all__ = [
     "Lanes",
@@ -18,4 +19,6 @@ __all__ = [
     "model_problems",
     "survey",
     "view_fingerprint",
+    "weight_folders",
+    "weights_note",
 ]

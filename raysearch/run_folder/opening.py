@@ -15,6 +15,7 @@ from pydantic_core import ErrorDetails
 
 from .. import run_folder, tasks
 from ..errors import InputError, Problem, printable
+from ..search_space import difference
 from ..storage import file_inside, inside, kind_of, read_json
 from ..study import Study
 from . import trial_identity
@@ -22,6 +23,7 @@ from .trial_records import Record, Records
 
 STUDY, PROVENANCE = "study.yaml", "provenance.json"
 PREDICTIONS = "predictions"  # in a task's folder: the kept dev predictions of its trials
+SEEDS = "seeds"  # in a task's folder: the weights of the winner's seeds besides best/
 LOCK = "requirements.lock"  # the packages of the last session
 TABLES = ("table.md", "table.tex", "table.csv", "table.json")
 RESULTS = ("trials.parquet", "best.yaml")  # of a task; written only if there are trials
@@ -194,7 +196,7 @@ def _misfits(study: Study, record: Record, resumed: bool) -> Iterator[str]:
         return
     if resumed and record.phase == "search":
         space = study.resolve(record.task).space
-        names = ", ".join(sorted(set(space) ^ set(record.configuration)))
+        names = ", ".join(sorted(difference(space, record.configuration)))
         if names:
             yield f"its configuration and the space differ in {names[:200]}"
         for name in set(space) & set(record.configuration):

@@ -72,9 +72,15 @@ class ChainStarts:
     def prepare(self, preparation: "BackgroundPreparation") -> None:
         """Let the tasks be prepared whose starts have become known; note those that have none.
 
-        Raises:
-            InputError: weights that a task starts from are not in the run folder.
+        If weights are not there, that is the preparation's error: Tune would hide one that is
+        raised.
         """
+        try:
+            self._prepare(preparation)
+        except (OSError, InputError) as error:
+            preparation.error = error
+
+    def _prepare(self, preparation: "BackgroundPreparation") -> None:
         for name in list(self.waiting):
             task = self.study.resolve(name)
             if lacks_start(task, self.records):

@@ -5,7 +5,7 @@ It is apart from `session` because most of it needs neither torch nor a cluster.
 
 from collections.abc import Callable, Iterator
 from contextlib import closing, nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from ..results.leaderboard import RankedConfiguration, is_complete, lacks_start,
 from ..results.start_notes import start_text
 from ..run_folder import Journal, Record, Records, opening, read_journal, trial_identity
 from ..run_folder.remote_files import fetch_models
-from ..storage import file_inside, kind_of, mark, write_atomically
+from ..storage import file_inside, kind_of
 from ..storage.uris import is_remote, join
 from ..study import Study
 from ..study.model_names import scratch_shape
@@ -31,11 +31,13 @@ from .new_run import (
     location_problems,
     remove_abandoned,
     remove_start,
+    write_new_run,
 )
-from .provenance import begin_session, provenance, write_facts
+from .provenance import begin_session, write_facts
 from .ray_cluster import ClusterOptions, connect, local_resources
 from .ray_watch import watched
 from .remote_sync import RemoteSync
+from .sampler_choice import SamplerChoice
 from .teacher_store import TeacherStore
 
 
@@ -86,6 +88,7 @@ def run(
     lanes: Lanes | int | None = None,
     wait_for_nodes: float | None = None,
     watch: Callable[..., Any] | None = None,
+    sampler: Any = None,
 ) -> Run:
     """Run a study: search, confirm, export.
 
@@ -100,6 +103,8 @@ def run(
         wait_for_nodes: seconds to wait until a cluster holds one lane; by default 600 at an
             address and none on this machine.
         watch: shows progress: (queue, lanes) -> object with note, change, refresh and close.
+        sampler: in place of the study's: its name, one of Optuna's samplers, of which every task
+            gets a copy, or the name of a class, package.module:Class.
 
     Raises:
         InputError: everything that stands in the way, before anything is trained; no folder is
@@ -109,7 +114,9 @@ def run(
     data, lanes = Path(data), Lanes.coerce(lanes) or Lanes()
     cluster = ClusterOptions.of(address, wait_for_nodes)
     fetch_models(study)
-    location = _locate(study, storage, study.name if name is None else name, data, lanes, cluster)
+    choice = SamplerChoice.of(study, sampler)
+    study, name = choice.study, study.name if name is None else name
+    location = _locate(choice, storage, name, data, lanes, cluster)
     folder, remote = location.folder, location.remote
     study_text, content = studies.checked_dump(study), _content(study, data)
     remove_abandoned(folder)
@@ -117,9 +124,9 @@ def run(
     with remote or nullcontext(), closing(Journal(folder)) as journal:
         if kind_of(folder / opening.STUDY):  # another run has begun and ended in the meantime
             raise InputError(study.name, [location.taken])
-        run_id = _write_new_run(folder, study, study_text, data, content, lanes)
+        run_id = write_new_run(folder, study, study_text, data, content, lanes)
         try:
-            return _engine(folder, study, data, journal, content, cluster, lanes, watch, remote)
+            return _engine(folder, choice, data, journal, content, cluster, lanes, watch, remote)
         except BaseException:  # an error that only the model, the data or Ray can show, or Ctrl-C
             if not has_begun(journal) and kind_of(folder / RAY_ERROR) is None:
                 remove_start(folder, run_id)
@@ -136,6 +143,7 @@ def resume(
     lanes: Lanes | int | None = None,
     wait_for_nodes: float | None = None,
     watch: Callable[..., Any] | None = None,
+    sampler: Any = None,
 ) -> Run:
     """Finish a run that was stopped.
 
@@ -146,6 +154,7 @@ def resume(
         lanes: see `run`; by default those of the run's start.
         wait_for_nodes: see `run`.
         watch: see `run`.
+        sampler: see `run`; a sampler that was given to `run` is given here again.
 
     Raises:
         InputError: everything that stands in the way; and every difference between the study, the
@@ -157,12 +166,14 @@ def resume(
     folder = remote.fetch() if remote else Path(folder)
     study, facts = open_run(folder)
     fetch_models(study)
+    choice = SamplerChoice.of(study, sampler)
+    study = choice.study
     opening.refuse_lost_journal(folder, study, read_journal(folder), needed=True)
     with closing(Journal(folder)) as journal:  # first, as it refuses a run that still runs
         opening.refuse_lost_journal(folder, study, journal)
         data = Path(data or facts["data"])
         lanes = Lanes.coerce(lanes) or Lanes(**facts["lanes"])
-        problems = _problems(study, data, folder, lanes, cluster)
+        problems = _problems(choice, data, folder, lanes, cluster)
         content = {} if problems else _content(study, data)
         problems += _changes(folder, study, journal, facts, content)
         if problems:
@@ -175,7 +186,7 @@ def resume(
         if facts.get("study", now := studies.as_mapping(study)) != now:
             write_facts(folder, facts | {"study": now})
         with remote or nullcontext():
-            return _engine(folder, study, data, journal, content, cluster, lanes, watch, remote)
+            return _engine(folder, choice, data, journal, content, cluster, lanes, watch, remote)
 
 
 def open_run(folder: Path) -> tuple[Study, dict[str, Any]]:
@@ -194,7 +205,7 @@ def open_run(folder: Path) -> tuple[Study, dict[str, Any]]:
 
 
 def _locate(
-    study: Study,
+    choice: SamplerChoice,
     storage: str | Path,
     name: str,
     data: Path,
@@ -207,11 +218,12 @@ def _locate(
         InputError: everything that stands in the way of the run.
     """
     if problems := location_problems(str(storage), name):
-        raise InputError(study.name, [*problems, *_problems(study, data, None, lanes, cluster)])
+        problems += _problems(choice, data, None, lanes, cluster)
+        raise InputError(choice.study.name, problems)
     location = RunLocation.of(join(str(storage), name))
-    run_problems = _problems(study, data, location.folder, lanes, cluster)
+    run_problems = _problems(choice, data, location.folder, lanes, cluster)
     if problems := [*location.problems(), *run_problems]:
-        raise InputError(study.name, problems)
+        raise InputError(choice.study.name, problems)
     return location
 
 
@@ -253,18 +265,20 @@ def _changes(
 
 
 def _problems(
-    study: Study, data: Path, folder: Path | None, lanes: Lanes, cluster: ClusterOptions
+    choice: SamplerChoice, data: Path, folder: Path | None, lanes: Lanes, cluster: ClusterOptions
 ) -> list[Problem]:
     """Return every problem that can be found without Ray and without reading weights.
 
     Args:
-        study: the study.
+        choice: the study, and the sampler that was given.
         data: the data folder.
         folder: the run folder; None if it is not known.
         lanes: how many, and how large.
         cluster: the resources of this machine are checked; nodes of others come and go.
     """
+    study = choice.study
     problems = [problem for model in study.models for problem in preflight.hub_problems(model)]
+    problems += choice.problems
     problems += preflight.survey(study, data).problems
     problems = problems or _suitability_problems(study)
     problems += _disk_problems(study, folder)
@@ -276,10 +290,7 @@ def _problems(
 def _disk_problems(study: Study, folder: Path | None) -> Iterator[Problem]:
     """Yield the first problem of each folder that is to hold weights."""
     confirm = study.confirm
-    kept = confirm.top if confirm.seeds and not confirm.choose else 1
-    if any(part.start and part.start.seed for part in study.per_task.values()):
-        kept *= len(confirm.seeds)  # each seed may be started from
-    needs = [(folder, kept + 1, "storage")] if folder else []
+    needs = [(folder, preflight.weight_folders(study), "storage")] if folder else []
     recipe = RECIPES[study.recipe]
     if any(recipe.teacher_configuration(study.resolve(name).shared) for name in study.tasks):
         teachers = 1 + len(confirm.choose) + len(confirm.seeds)
@@ -304,7 +315,7 @@ def _suitability_problems(study: Study) -> list[Problem]:
 
 def _engine(
     folder: Path,
-    study: Study,
+    choice: SamplerChoice,
     data: Path,
     journal: Journal,
     content: dict[str, str],
@@ -315,6 +326,7 @@ def _engine(
 ) -> Run:
     """Run what is left of a study and export its results."""
     notes: list[str] = []
+    study = choice.study
     watch, uri = (remote.noting(watch), remote.uri) if remote else (watch, None)
     # Tune takes about as long to import as Ray to start.
     importing = import_in_background(f"{__package__}.session")
@@ -330,7 +342,7 @@ def _engine(
         from .session import Session
 
         session = Session(
-            folder, study, data, journal, lanes, content, watch, ray_watch, cluster.wait
+            folder, choice, data, journal, lanes, content, watch, ray_watch, cluster.wait
         )
         for line in cluster.notes:
             session.view.note(line)
@@ -358,22 +370,6 @@ def _finish(folder: Path, study: Study, journal: Journal, content: dict[str, str
         kept_weights.remove_unneeded_weights(
             folder, study, journal, points.optuna_study, lambda text: None
         )
-
-
-def _write_new_run(
-    folder: Path,
-    study: Study,
-    study_text: str,
-    data: Path,
-    content: dict[str, str],
-    lanes: Lanes,
-) -> str:
-    """Write the first files of a run folder and return the run's id."""
-    run_id = mark(folder)
-    write_atomically(file_inside(folder, opening.STUDY), study_text)
-    facts = {"data": str(data.resolve()), "content": content, "lanes": asdict(lanes)}
-    write_facts(folder, provenance(study) | facts)
-    return run_id
 
 
 def _content(study: Study, data: Path) -> dict[str, str]:

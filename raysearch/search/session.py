@@ -27,7 +27,6 @@ from ..run_folder import Journal, Record, dev_predictions
 from ..run_folder.checkpoint_folder import CheckpointFolder
 from ..run_folder.opening import PROVENANCE
 from ..storage import file_inside, folder_inside, write_atomically
-from ..study import Study
 from ..workers.broker_link import BrokerLink
 from ..workers.checkpoint_files import start_server
 from ..workers.device_memory import MemoryReader, TorchMemory
@@ -47,6 +46,7 @@ from .null_progress import NullProgress
 from .provenance import add_facts
 from .ray_cluster import RayCluster, as_ctrl_c, cluster_nodes, on_first_ctrl_c
 from .ray_watch import RayWatch, ray_failure
+from .sampler_choice import SamplerChoice
 from .trial_queue import QueueState, TrialQueue
 from .tune_adapter import TuneAdapter
 from .tune_hooks import AdapterCallback, AdapterScheduler, AdapterSearcher, AdapterStopper
@@ -57,7 +57,7 @@ class Session:
 
     Args:
         folder: the run folder.
-        study: what is searched.
+        choice: what is searched, and the sampler that was given.
         data: the data folder.
         journal: open for writing.
         lanes: how many, and how large.
@@ -79,7 +79,7 @@ class Session:
     def __init__(
         self,
         folder: Path,
-        study: Study,
+        choice: SamplerChoice,
         data: Path,
         journal: Journal,
         lanes: Lanes,
@@ -89,9 +89,12 @@ class Session:
         wait: float | None = None,
     ) -> None:
         self.ray_watch = ray_watch
+        study = choice.study
         self.folder, self.study, self.data = folder, study, data
         self.journal, self.lanes = journal, lanes
-        self.queue = TrialQueue(study, journal, content, devices=lanes.workers)
+        self.queue = TrialQueue(
+            study, journal, content, devices=lanes.workers, own_sampler=choice.make
+        )
         self.demand = LaneDemand(lanes, RayCluster(), wait, self._note)
         self._announced_at, self._leaving = -math.inf, LeavingNodes(self._note)
         if lanes.per_gpu == AUTO:
@@ -131,7 +134,7 @@ class Session:
         self.preparation = BackgroundPreparation(self.study, self.data, broker, self.view.note)
         self.chain = ChainStarts(self.folder, self.study, self.journal, self._note)
         self.preparation.start(self.chain.ready, self.chain.waiting)
-        self._prepare_followers()
+        self.chain.prepare(self.preparation)
         adapter = TuneAdapter(
             self.queue,
             broker,
@@ -285,17 +288,10 @@ class Session:
             server = start_server(node, folder)
         return {"run_folder": folder, "run": kept_weights.run_of(folder), "server": server}
 
-    def _prepare_followers(self) -> None:
-        """Let tasks be prepared that have waited for the winner of another."""
-        try:
-            if self.chain:
-                self.chain.prepare(self.preparation)
-        except (OSError, InputError) as error:  # Tune would hide it
-            self.preparation.error = error
-
     def _on_change(self, record: Record) -> None:
         if record.is_over:
-            self._prepare_followers()
+            if self.chain:
+                self.chain.prepare(self.preparation)
             self.curves.end(record)
             self._note_error(record)
             self._record_facts(record)
@@ -387,6 +383,10 @@ class Session:
             "seeds": list(confirm.seeds),
             "status": record.reports[-1].status,
             "hold_out": self.study.search.hold_out,
+            # Which seed is the best is not known when the weights of all of them are written.
+            **(
+                {"keep_weights": keep} if (keep := self.study.search.keep_weights) != "best" else {}
+            ),
         }
 
     def tidy(self) -> None:

@@ -4,7 +4,7 @@ It is apart because it knows neither Ray nor time: a resumed run is a queue over
 not empty.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from enum import Enum
 from typing import Any
@@ -27,6 +27,7 @@ from ..study import Study
 from ..workers.messages import TrialRequest
 from .kept_weights import KeptWeights
 from .proposals import Proposals
+from .sampler_choice import SamplerFactory
 from .samplers import OptunaStudy
 from .session_clock import SessionClock
 from .stopping_rule import StoppingRule
@@ -76,6 +77,7 @@ class TrialQueue:
         content: task -> identity of its data and model, part of every trial's id.
         devices: the number of devices that a trial holds.
         store: where trained teachers are kept; the cache's store by default.
+        own_sampler: makes the samplers in place of the study's, see `SamplerChoice.make`.
 
     Attributes:
         live: ids of the trials that run.
@@ -93,13 +95,14 @@ class TrialQueue:
         content: Mapping[str, str],
         devices: int = 1,
         store: TeacherStore | None = None,
+        own_sampler: Callable[[], SamplerFactory] | None = None,
     ) -> None:
         refuse_others(study.name, study, journal, TrialOrigin(content=content))
         opening.refuse_misfits(journal.folder, study, journal, resumed=True)
         self.study, self.journal, self.store = study, journal, store or TeacherStore()
         self.weights = KeptWeights(journal.folder, study, journal)
         self.clock = SessionClock()
-        self.proposals = Proposals(study, journal, content, devices, self.clock)
+        self.proposals = Proposals(study, journal, content, devices, self.clock, own_sampler)
         settings = study.search.stop_early
         self.rule = None if settings is None else stopping_rule(settings)
         self._rung_scores: dict[str, RungScores] = {}
