@@ -18,7 +18,7 @@ from ..results import study_power
 from ..results.formatting import format_percent
 from ..statistics.power import POWER_RULE
 from ..study import Study, TaskStudy
-from ..study.model_names import resolve_model_folder
+from ..study.model_names import describe_model, resolve_model_folder
 from ..study.unused_fields import nothing_to_choose
 from ..study.unusual_values import unusual_value_notes
 from .tables import add_row, make_console, make_table, print_wrapped
@@ -43,9 +43,13 @@ def show_plan(
     """
     model = printable(f"  model {study.model}, recipe {study.recipe}")
     make_console().print(Text.assemble((printable(study.name), "bold"), model))
-    for name in study.tasks:
-        if (model_name := study.resolve(name).model) != resolve_model_folder(study.model):
-            print_wrapped(f"{name} starts from {model_name}")
+    for name in dict.fromkeys(study.resolve(name).written_model for name in study.tasks):
+        print_wrapped(f"{name}: {describe_model(name)}")
+    for task in map(study.resolve, study.tasks):
+        if start := _planned_start(task):
+            print_wrapped(f"{task.name} starts from {start}")
+        elif task.model != resolve_model_folder(study.model):
+            print_wrapped(f"{task.name} starts from {task.model}")
     make_console().print(_searches(study))
     if study.search.hours:
         print_wrapped(f"at most {study.search.hours:g} hours: after that no new trial begins")
@@ -65,6 +69,16 @@ def show_plan(
             lines.append(f"{name}: {text}")
     for note in (*lines, *deviations, *unusual_value_notes(study), *notes):
         print_wrapped(note)
+
+
+def _planned_start(task: TaskStudy) -> str:
+    """Return what a task starts from instead of a model, in words; "" for a model."""
+    if task.start is None:
+        return ""
+    text = f"the winner of {task.start.task}"
+    if task.start.seed == "same":
+        text += ", each seed of confirm.seeds from its trial with that seed"
+    return text
 
 
 def _searches(study: Study) -> Table:

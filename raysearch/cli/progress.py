@@ -246,7 +246,8 @@ def closing(run: "Run") -> int:
         run: a run that has ended or was interrupted.
 
     Returns:
-        The exit code: 130 after an interrupt, 1 if trials have failed, else 0.
+        The exit code: 130 after an interrupt, 1 if trials have failed or a task had no weights to
+        start from, else 0.
     """
     for note in run.notes:
         print_note(note)
@@ -272,7 +273,9 @@ def closing(run: "Run") -> int:
         reason = (record.error or "it did not say why").strip().splitlines()[-1:]
         trial = f"{record.task} {record.phase} {record.number} seed {record.seed}"
         print(printable(f"failed      {trial}, {path}: {' '.join(reason)}"), file=sys.stderr)
-    return 1 if run.failed else 0
+    for name, why in run.untrained.items():
+        print(printable(f"no start    {name}: {why}"), file=sys.stderr)
+    return 1 if run.failed or run.untrained else 0
 
 
 def _has_content(path: Path) -> bool:

@@ -114,8 +114,8 @@ def check(
             print(printable(error, lines=True), file=sys.stderr)
             invalid += 1
         else:
-            notes = [*survey.notes, *preflight.weights_note(study), *_unchecked_models(study)]
-            describe.show_plan(study, survey.sizes, [*notes, *cluster_notes], survey.held_out)
+            notes = [*survey.notes, *preflight.weights_note(study), *cluster_notes]
+            describe.show_plan(study, survey.sizes, notes, survey.held_out)
     return 2 if invalid else 0
 
 
@@ -298,15 +298,6 @@ def _load(
 
         fetch_models(study, note=print_note)
     return study
-
-
-def _unchecked_models(study: "Study") -> list[str]:
-    """Return a note for every model that is not a local folder, and was thus not checked."""
-    from ..study.model_names import scratch_shape
-
-    names = [name for name in study.models if not (scratch_shape(name) or Path(name).is_dir())]
-    reason = "it is no folder here, and a run takes it for the name of one on a hub"
-    return [f"the model '{name}' was not looked at: {reason}" for name in names]
 
 
 def _suitability_problems(study: "Study") -> list[Problem]:

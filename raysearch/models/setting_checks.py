@@ -18,7 +18,7 @@ from ..errors import InputError, Problem
 from ..heads import HEADS
 from ..recipes import Hyperparameters
 from ..study import Study, TaskStudy
-from ..study.model_names import scratch_shape
+from ..study.model_names import plain_name, scratch_shape
 from ..tasks import HEAD_FACTS, Head
 from . import scratch
 from .auto_models import build_model
@@ -114,7 +114,7 @@ def _read_config(model: str, download: bool) -> dict[str, Any] | None:
             config = scratch.scratch_config(model, _VOCABULARY)
         else:
             config = AutoConfig.from_pretrained(
-                model, local_files_only=not download, trust_remote_code=False
+                plain_name(model), local_files_only=not download, trust_remote_code=False
             )
         settings: dict[str, Any] = config.to_dict()
     except Exception:  # foreign files: the reader of the model reports the error

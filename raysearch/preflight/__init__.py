@@ -2,6 +2,7 @@
 
 from ..study.model_names import model_problems
 from .checks import Survey, survey
+from .data_identity import data_fingerprints
 from .model_files import hub_problems, model_fingerprint
 from .resources import Lanes, disk_problems, lane_problems
 from .view_resources import view_fingerprint
@@ -10,6 +11,7 @@ from .weights_space import weight_folders, weights_note
 __all__ = [
     "Lanes",
     "Survey",
+    "data_fingerprints",
     "disk_problems",
     "hub_problems",
     "lane_problems",

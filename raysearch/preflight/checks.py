@@ -145,9 +145,9 @@ def _model_name_problems(study: Study) -> list[Problem]:
     """Return the problems of the models that a study names, with the location of each name."""
     locations: dict[str, str] = {}
     for name in study.tasks or ("",):
-        own_model = name in study.per_task and study.per_task[name].model
-        location = f"per_task.{name}.model" if own_model else "model"
-        locations.setdefault(study.resolve(name).model, location)
+        task = study.resolve(name).chain[0]
+        location = f"per_task.{task.name}.model" if task.per_task.model else "model"
+        locations.setdefault(task.written_model, location)
     return [
         replace(problem, location=location)
         for model, location in locations.items()

@@ -4,12 +4,15 @@ import hashlib
 from pathlib import Path
 
 from ..errors import Problem, first_line
-from ..study.model_names import model_problems, scratch_shape
+from ..study.model_names import is_hub_name, model_problems, plain_name
 
 
 def model_fingerprint(model: str) -> str:
-    """Return a hash that identifies a model: of the contents of its files, or of its hub name."""
-    digest = hashlib.sha256(b"" if Path(model).is_dir() else model.encode())
+    """Return a hash that identifies a model: of the contents of its files, or of its hub name.
+
+    A hub name has the same one with `hub:` before it.
+    """
+    digest = hashlib.sha256(b"" if Path(model).is_dir() else plain_name(model).encode())
     for path in model_files(model):
         with path.open("rb") as file:
             digest.update(path.name.encode())
@@ -31,15 +34,17 @@ def hub_problems(model: str) -> list[Problem]:
 
     Other models have no problems here.
     """
-    if Path(model).is_dir() or scratch_shape(model) or model_problems(model):
+    if not is_hub_name(model) or model_problems(model):
         return []
     from huggingface_hub import HfApi, try_to_load_from_cache
 
+    name = plain_name(model)
     try:
-        if not isinstance(try_to_load_from_cache(model, "config.json"), str):
-            HfApi().model_info(model, timeout=10)
+        if not isinstance(try_to_load_from_cache(name, "config.json"), str):
+            HfApi().model_info(name, timeout=10)
     except Exception as error:  # network and hub raise errors of many types
-        text = f"no folder '{model}', and it cannot be read as a hub name: {first_line(error)}"
+        folder = f"no folder '{name}', and it" if name == model else f"'{model}'"
+        text = f"{folder} cannot be read as a hub name: {first_line(error)}"
         return [Problem(location="model", text=text)]
     return []
 

@@ -33,7 +33,8 @@ def _while_searching(study: Study) -> int:
     confirm = study.confirm
     competing = confirm.top if confirm.seeds and not confirm.choose else 1
     if study.search.keep_weights == "best":
-        return competing
+        starts = [part.start for part in study.per_task.values() if part.start]
+        return competing * (len(confirm.seeds) if any(start.seed for start in starts) else 1)
     others = len(study.tasks) - 1  # their winners' seeds stay until the run ends
     return (competing + others) * len(confirm.seeds)
 

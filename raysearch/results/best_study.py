@@ -4,11 +4,12 @@ It is apart from the tables because its result is a study, not scores.
 """
 
 from .. import study as studies
-from ..run_folder import Records
-from ..study import Confirm, Search, Study, TaskStudy
+from ..run_folder import Record, Records
+from ..study import Configuration, Confirm, PerTask, Search, Study, TaskStudy
 from . import formatting
 from .leaderboard import RankedConfiguration, is_complete, leaderboard, planned_trials
 from .paper_table import format_seed_count
+from .start_notes import start_text
 
 # Status of a seed -> how it counts.
 _HOW_COUNTED = {
@@ -19,11 +20,15 @@ _HOW_COUNTED = {
 
 
 def best_study(task: TaskStudy, records: Records) -> str | None:
-    """Return the leading configuration as YAML with a header; None before any trial has a score."""
+    """Return the leading configuration as YAML with a header; None before any trial has a score.
+
+    That of a task with `from` trains the winners on the way to it again, too: it is None until its
+    leader has been trained with the same seeds as those.
+    """
     leader = next(iter(leaderboard(task, records)), None)
-    if leader is None:
+    if leader is None or (task.source and not is_complete(task, records)):
         return None
-    return _header(task, records, leader) + studies.dump(rerun_study(task, leader))
+    return _header(task, records, leader) + studies.dump(rerun_study(task, leader, records))
 
 
 def no_best_study(task: TaskStudy) -> str:
@@ -31,12 +36,16 @@ def no_best_study(task: TaskStudy) -> str:
     return f"# {task.study.name} has no result on {task.name}: no trial has a score that counts.\n"
 
 
-def rerun_study(task: TaskStudy, leader: RankedConfiguration) -> Study:
+def rerun_study(task: TaskStudy, leader: RankedConfiguration, records: Records) -> Study:
     """Return a study that has only the trials of a configuration that count, with the same seeds.
+
+    A task with `from` starts from what it started from: the study has all tasks on the way to it,
+    with the configurations of the trials that were started from, and all seeds of the study.
 
     Args:
         task: the task of the study that was run.
         leader: the configuration.
+        records: the trials of the run.
     """
     study, confirmed = task.study, leader.trials[0].phase == "confirm"
     seeds = tuple(record.seed for record in leader.trials) if confirmed else ()
@@ -58,14 +67,18 @@ def rerun_study(task: TaskStudy, leader: RankedConfiguration) -> Study:
         for row in study.published
         if task.name in row.results
     ]
+    fixed, per_task = {**task.fixed, **leader.configuration}, {}
+    if task.source:
+        seeds = study.confirm.seeds
+        fixed, per_task = {}, _chain_settings(task, leader.configuration, leader.trials[0], records)
     return study.model_copy(
         update={
             "name": f"{study.name}-{task.row.slug}",
-            "tasks": (task.name,),
+            "tasks": tuple(one.name for one in task.chain),
             "model": task.model_name,
             "space": {},
-            "fixed": {**task.fixed, **leader.configuration},
-            "per_task": {},
+            "fixed": fixed,
+            "per_task": per_task,
             "search": search,
             "confirm": Confirm(
                 top=1, seeds=seeds, report=study.confirm.report if seeds else "median"
@@ -73,6 +86,20 @@ def rerun_study(task: TaskStudy, leader: RankedConfiguration) -> Study:
             "published": tuple(published),
         }
     )
+
+
+def _chain_settings(
+    task: TaskStudy, configuration: Configuration, trial: Record, records: Records
+) -> dict[str, PerTask]:
+    """Return the fixed settings of each task of a chain: those of what a trial came from."""
+    settings: dict[str, PerTask] = {}
+    for one in reversed(task.chain):
+        fields = {"fixed": {**one.fixed, **configuration}, "start": one.start}
+        settings[one.name] = PerTask().model_copy(update=fields)
+        if trial.start is not None:
+            trial = records.trials[trial.start]
+            configuration = trial.configuration
+    return dict(reversed(settings.items()))
 
 
 def _header(task: TaskStudy, records: Records, leader: RankedConfiguration) -> str:
@@ -98,6 +125,7 @@ def _header(task: TaskStudy, records: Records, leader: RankedConfiguration) -> s
         subject = f"After {done} of {planned} trials the leader"
     lines = [
         f"{subject} of {study.name} on {task.name}: {score}.",
+        *([f"It started {start}."] if (start := start_text(task, records)) else []),
         "A study like any other: it trains this configuration again, with the same seeds.",
         "",
         "raysearch run best.yaml --data DATA",

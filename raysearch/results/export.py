@@ -12,6 +12,7 @@ from . import html_report
 from .best_study import best_study, no_best_study
 from .model_card import CARD, write_card
 from .run_results import RunResults, read_run
+from .start_notes import start_text
 from .statement import Statement, statement, to_latex, to_markdown
 from .table_formats import LAYOUTS
 from .table_rows import Table
@@ -67,8 +68,9 @@ def _write_cards(run: RunResults) -> list[str]:
     slugs = [tasks.get(name).slug for name in run.leaders]
     all_inside(run.folder, [(slug, "best", CARD) for slug in slugs])  # before the first one
     notes = [
-        write_card(run.folder, run.study.resolve(name), leader, run.intervals)
+        write_card(run.folder, task, leader, run.intervals, start_text(task, run.records))
         for name, leader in run.leaders.items()
+        for task in [run.study.resolve(name)]
         if leader is not None
     ]
     return [note for note in notes if note]

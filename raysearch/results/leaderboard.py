@@ -1,7 +1,7 @@
 """The ranking of a task's configurations, and how much of a task is done.
 
-It is apart from the tables because the search uses it too: it decides what is confirmed and whose
-weights are kept.
+It is apart from the tables because the search uses it too: it decides what is confirmed, whose
+weights are kept, and which trial's weights the trials of another task start from.
 """
 
 import math
@@ -13,7 +13,7 @@ from typing import Any
 
 from .. import metrics
 from ..run_folder import Phase, Record, Records
-from ..run_folder.outcomes import counts
+from ..run_folder.outcomes import counts, has_model
 from ..run_folder.report import is_gap
 from ..run_folder.trial_records import Session
 from ..study import Configuration, TaskStudy
@@ -158,6 +158,80 @@ def trial_rank(task: TaskStudy, record: Record) -> tuple[bool, float, int]:
     return record.status == "degenerate", -(counted_score(task, record) or 0.0), record.number
 
 
+def weights_rank(task: TaskStudy, record: Record) -> tuple[float, int]:
+    """Return the key by which the trial whose weights stand for a configuration is the highest.
+
+    Of equal scores the trial that began first wins, whichever ends first: a rerun keeps the same.
+    """
+    score = counted_score(task, record)
+    assert score is not None, "weights of a trial without scores"
+    return score, -record.number
+
+
+def start_of(task: TaskStudy, records: Records, seed: int) -> Record | None:
+    """Return the trial from whose weights a task's trials with a seed start.
+
+    It is the winner of the task that `from` names, as soon as that is known; with `seed: same` and
+    a seed of the confirmation, the winner's trial with this seed, which may have no weights. Once a
+    trial has begun, all others start from the same configuration, and those without a seed of their
+    own from the same trial, whatever wins later.
+
+    Args:
+        task: the task.
+        records: the trials of all tasks.
+        seed: of the trials that start.
+
+    Returns:
+        None if it is not known yet, if there is none, or if the task starts from a model.
+    """
+    if task.start is None or task.source is None:
+        return None
+    own_seeds = set(task.study.confirm.seeds) if task.start.seed == "same" else set()
+    begun = [r for r in records.of(task.name) if r.seed not in own_seeds]
+    if seed not in own_seeds and begun:
+        return records.trials[begun[0].start or ""]
+    trials = _starts(task, task.source, records)
+    if seed in own_seeds:
+        return next((r for r in trials or () if r.seed == seed and r.is_over), None)
+    return _trial_with_weights(task.source, trials or ())
+
+
+def starts_of(task: TaskStudy, records: Records) -> list[Record]:
+    """Return the trials from which a task's trials start, as far as they are known, each once."""
+    confirm = task.study.confirm
+    seeds = (task.study.search.seed, *confirm.choose, *confirm.seeds)
+    starts = (start_of(task, records, seed) for seed in seeds)
+    return list({start.id: start for start in starts if start is not None}.values())
+
+
+def lacks_start(task: TaskStudy, records: Records) -> bool:
+    """Return whether a task cannot be trained, as no winner's weights are there to start from."""
+    if task.source is None or records.begun(task.name):
+        return False
+    trials = _starts(task, task.source, records)
+    return trials is not None and _trial_with_weights(task.source, trials) is None
+
+
+def _starts(task: TaskStudy, source: TaskStudy, records: Records) -> list[Record] | None:
+    """Return the trials of the configuration that a task starts from; None if not yet known."""
+    if begun := records.of(task.name):
+        first = records.trials[begun[0].start or ""]
+        key = configuration_key(first.configuration)
+        group = [r for r in records.of(source.name, first.phase) if trial_key(r)[0] == key]
+        printed = set(task.study.confirm.seeds)
+        return [r for r in group if r.phase == "search" or r.seed in printed]
+    if not is_complete(source, records):
+        return None
+    leader = next(iter(leaderboard(source, records)), None)
+    return [*leader.trials, *leader.missing] if leader else []
+
+
+def _trial_with_weights(source: TaskStudy, trials: Iterable[Record]) -> Record | None:
+    """Return the trial whose weights stand for a configuration; None if none has a model."""
+    learned = [record for record in trials if has_model(record.status)]
+    return max(learned, key=partial(weights_rank, source), default=None)
+
+
 def contenders(
     task: TaskStudy, records: Records, keys: set[str], *, settled: bool = True
 ) -> set[str]:
@@ -213,6 +287,8 @@ def planned_trials(task: TaskStudy, records: Records) -> dict[Phase, int]:
     would not run count too.
     """
     confirm, space = task.study.confirm, task.space
+    if lacks_start(task, records):
+        return {"search": 0, "confirm": 0}
     search = task.planned_trials
     if searched_hours(records) > (task.study.search.hours or math.inf):
         search = min(search, records.begun(task.name, "search"))
@@ -228,7 +304,12 @@ def planned_trials(task: TaskStudy, records: Records) -> dict[Phase, int]:
 
 
 def is_complete(task: TaskStudy, records: Records) -> bool:
-    """Return whether all trials of a task are over, each seed to confirm included."""
+    """Return whether all trials of a task are over, each seed to confirm included.
+
+    A task that lacks its start has none, see `lacks_start`.
+    """
+    if lacks_start(task, records):
+        return True
     planned = planned_trials(task, records)
     if any(records.ended(task.name, phase) < count for phase, count in planned.items()):
         return False

@@ -14,7 +14,7 @@ from ..run_folder import Record
 from ..run_folder.report import is_gap, splits_of
 from ..storage import file_inside, inside, kind_of, open_regular, read_json, write_atomically
 from ..study import TaskStudy
-from ..study.model_names import scratch_shape
+from ..study.model_names import is_hub_name, plain_name
 from ..tasks.sources import source_of
 from . import formatting
 from .leaderboard import RankedConfiguration
@@ -45,7 +45,11 @@ _PIPELINES = {
 
 
 def write_card(
-    folder: Path, task: TaskStudy, leader: RankedConfiguration, intervals: Intervals
+    folder: Path,
+    task: TaskStudy,
+    leader: RankedConfiguration,
+    intervals: Intervals,
+    start: str = "",
 ) -> str:
     """Write the card of a task's winner, if its weights are there.
 
@@ -54,6 +58,7 @@ def write_card(
         task: the task.
         leader: its leading configuration.
         intervals: returns the interval of a score.
+        start: what it started from, see `start_notes.start_text`.
 
     Returns:
         A note if the card is not written although there are weights: they are of another
@@ -70,7 +75,7 @@ def write_card(
     if kind_of(path) is not None and not is_ours(_text_of(path)):
         return f"{column}: {place} was edited and is kept; without it `table` writes a model card."
     kept = next(record for record in leader.trials if record.id == trial)
-    write_atomically(path, _seal(card(task, leader, kept, intervals)))
+    write_atomically(path, _seal(card(task, leader, kept, intervals, start)))
     return ""
 
 
@@ -89,7 +94,13 @@ def is_ours(text: str) -> bool:
     return seal[1] == _hash(text[: seal.start()])
 
 
-def card(task: TaskStudy, leader: RankedConfiguration, kept: Record, intervals: Intervals) -> str:
+def card(
+    task: TaskStudy,
+    leader: RankedConfiguration,
+    kept: Record,
+    intervals: Intervals,
+    start: str = "",
+) -> str:
     """Return the card of a task's winner, as Markdown with YAML metadata.
 
     Args:
@@ -97,13 +108,13 @@ def card(task: TaskStudy, leader: RankedConfiguration, kept: Record, intervals: 
         leader: its leading configuration.
         kept: the trial of it whose weights are kept.
         intervals: returns the interval of a score.
+        start: see `write_card`.
     """
     from huggingface_hub import ModelCardData
 
-    base = task.model
-    is_hub_name = not Path(base).exists() and not scratch_shape(base)
+    base = plain_name(task.model) if is_hub_name(task.model) else ""
     values: dict[str, Any] = {
-        "base_model": base if is_hub_name and re.fullmatch(r"[\w.-]+(/[\w.-]+)?", base) else None,
+        "base_model": base if re.fullmatch(r"[\w.-]+(/[\w.-]+)?", base) else None,
         "datasets": source_of(task.row).hub or None,
         "language": list(task.row.languages) or "en",
         "library_name": "transformers",
@@ -114,7 +125,10 @@ def card(task: TaskStudy, leader: RankedConfiguration, kept: Record, intervals: 
         "eval_results": _results(task, leader, intervals),
     }
     data = ModelCardData(**{name: value for name, value in values.items() if value})
-    text = "\n".join(_lines(task, leader, kept, intervals))
+    lines = _lines(task, leader, kept, intervals)
+    if start:
+        lines.insert(2, escape_markdown(f"- Started {start}."))
+    text = "\n".join(lines)
     return f"---\n{data.to_yaml()}\n---\n\n{text}\n"
 
 
@@ -178,7 +192,7 @@ def _lines(
     searched_on = formatting.search_part(search.hold_out)
     best = f"that was best on {searched_on}, " if kept is leader.best_trial else ""
     texts = [
-        f"# {task.name}, fine-tuned from {task.model_name}",
+        f"# {task.name}, fine-tuned from {task.origin}",
         "",
         f"- Result on {printed_on}: {metric.removeprefix('dev.')} {score} percent,"
         f" {_over(task, leader)} ({seeds}), standard deviation {spread}.",

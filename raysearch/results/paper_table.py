@@ -31,6 +31,7 @@ from .published_setting import published_setting_notes, published_setting_rows
 from .published_table import published_table
 from .score_cells import interval_cell, result_cell, result_scores, score_cell
 from .score_intervals import Differences, Intervals, no_difference, no_interval
+from .start_notes import start_text
 from .table_rows import BLANK, UNKNOWN, Cell, Row, Table
 
 PAPER_SETTINGS = ("BSZ", "LR", "EPOCH", "WARMUP")  # every table has rows for them
@@ -82,7 +83,7 @@ def paper_table(
             _measurement_note(study),
             *confirmation_notes(study, records),
             *published_setting_notes(study),
-            *_model_notes(study),
+            *_model_notes(study, records),
             *_division_notes(leaders),
             *_result_notes(study, records, leaders),
             *optimism_notes(study, records, leaders, intervals),
@@ -247,15 +248,14 @@ def _measurement_note(study: Study) -> str:
     return text
 
 
-def _model_notes(study: Study) -> list[str]:
-    """Return a note for each model, other than the study's, from which tasks start."""
-    columns_by_model: dict[str, list[str]] = {}
-    for name in study.tasks:
-        model = study.resolve(name).model
-        if model != resolve_model_folder(study.model):
-            column = formatting.column_title(tasks.get(name))
-            columns_by_model.setdefault(model, []).append(column)
-    return [f"{', '.join(columns)}: from {model}." for model, columns in columns_by_model.items()]
+def _model_notes(study: Study, records: Records) -> list[str]:
+    """Return a note for each model, other than the study's, or winner, from which tasks start."""
+    columns_by_start: dict[str, list[str]] = {}
+    for task in map(study.resolve, study.tasks):
+        start = f"from {task.model}" if task.model != resolve_model_folder(study.model) else ""
+        if start := start_text(task, records) or start:
+            columns_by_start.setdefault(start, []).append(formatting.column_title(task.row))
+    return [f"{', '.join(columns)}: {start}." for start, columns in columns_by_start.items()]
 
 
 def _division_notes(leaders: Leaders) -> list[str]:

@@ -40,7 +40,7 @@ def trials_table(task: TaskStudy, records: Sequence[Record]) -> pa.Table:
     Configurations are in `hp.<name>`. A setting that may be a number or {steps: N} has its numbers
     there and its counts in `hp.<name>.steps`. Scores are fractions. `score` is the one by which
     trials are compared, with `hold_out` not the printed one: the worst for a trial that diverged,
-    null for one that failed.
+    null for one that failed. `start` is there if the task starts from the winner of another.
 
     Args:
         task: the task of the study.
@@ -74,6 +74,7 @@ def trials_table(task: TaskStudy, records: Sequence[Record]) -> pa.Table:
         "device": column(text, (r.starts[-1].device if r.starts else None for r in records)),
         "devices": column(integer, (r.devices for r in records)),
         "device_hours": column(real, (r.device_hours for r in records)),
+        **({"start": column(text, (r.start for r in records))} if task.start else {}),
         "teacher": column(text, (r.teacher or None for r in records)),
         "attempts": column(integer, (r.attempts for r in records)),
         "repeats": column(integer, (r.repeats for r in records)),

@@ -198,7 +198,7 @@ def _sources(study: Study, facts: Mapping[str, Any]) -> list[Entity]:
             {
                 "@id": f"#input-{tasks.get(name).slug}",
                 "@type": "CreativeWork",
-                "name": f"{name}, and the model {study.resolve(name).model_name}",
+                "name": f"{name}, and the model {study.resolve(name).origin}",
                 "description": "Not part of this pack; provenance.json has their SHA-256.",
                 "identifier": identity,
             }

@@ -15,8 +15,15 @@ from ..run_folder import Record, Records, opening
 from ..storage import kind_of
 from ..storage.uris import is_remote
 from ..study import Study
-from .leaderboard import RankedConfiguration, is_complete, leaderboard, planned_trials
+from .leaderboard import (
+    RankedConfiguration,
+    is_complete,
+    lacks_start,
+    leaderboard,
+    planned_trials,
+)
 from .run_results import RunResults, results_of
+from .start_notes import start_text
 from .table_rows import Table
 
 if TYPE_CHECKING:
@@ -62,6 +69,13 @@ class Run:
         if all(is_complete(self.study.resolve(name), self.records) for name in self.study.tasks):
             return "complete"
         return "running" if is_running(self.folder) else "not finished"
+
+    @property
+    def untrained(self) -> dict[str, str]:
+        """The tasks that no winner's weights were there for, with the reason in words."""
+        chained = map(self.study.resolve, self.study.tasks)
+        lacking = [task for task in chained if lacks_start(task, self.records)]
+        return {task.name: start_text(task, self.records) for task in lacking}
 
     def best(self, task: str) -> RankedConfiguration | None:
         """Return the best configuration of a task; None before any trial has finished."""

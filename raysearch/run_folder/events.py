@@ -98,6 +98,7 @@ class TrialEvent:
         configuration: see `Record`.
         seed: the random seed.
         devices: the number of devices that it uses.
+        start: id of the trial of another task whose weights it starts from; None for a model.
     """
 
     kind: ClassVar[str] = "trial"
@@ -109,6 +110,7 @@ class TrialEvent:
     configuration: dict[Name, Setting]
     seed: Seed
     devices: Ordinal = 1
+    start: Identity | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -303,6 +305,7 @@ EVENTS: dict[str, type[Event]] = {event.kind: event for event in get_args(Event)
 # Fields that are not written if they are None; all others are written as null.
 _OMITTED: dict[type[Event | Plan], tuple[str, ...]] = {
     SessionEvent: ("version",),
+    TrialEvent: ("start",),
     Plan: ("searched", "held_out"),
     AttemptEvent: ("devices", "lane", "host", "device"),
     SpentEvent: ("step",),

@@ -170,7 +170,7 @@ def refuse_misfits(folder: Path, study: Study, records: Records, *, resumed: boo
     problems = [
         Problem(location=f"trial {record.id}", text=text)
         for record in records.trials.values()
-        for text in _misfits(study, record, resumed)
+        for text in (*_misfits(study, record, resumed), *_false_starts(study, records, record))
     ]
     hold_out = study.search.hold_out
     if hold_out is not None and any(map(_has_undivided_scores, records.trials.values())):
@@ -205,6 +205,17 @@ def _misfits(study: Study, record: Record, resumed: bool) -> Iterator[str]:
     selector = study.resolve(record.task).selection_metric
     if any(report.scores and selector not in report.scores for report in record.reports):
         yield f"has a report without '{selector}', the score that selects"
+
+
+def _false_starts(study: Study, records: Records, record: Record) -> Iterator[str]:
+    """Yield what is wrong with the trial whose weights a trial starts from."""
+    task = study.per_task.get(record.task)
+    source = task.start.task if task and task.start else None
+    start = records.trials.get(record.start or "")
+    if source is None and record.start is not None:
+        yield f"starts from trial {record.start}, but by {STUDY} from a model"
+    elif source is not None and (start is None or start.task != source):
+        yield f"starts from {record.start or 'a model'}, but by {STUDY} from a trial of {source}"
 
 
 def _has_undivided_scores(record: Record) -> bool:

@@ -82,7 +82,13 @@ class TrialOrigin:
 
 
 def trial_id(
-    study: Study, task: str, phase: Phase, point: Configuration, seed: int, origin: TrialOrigin
+    study: Study,
+    task: str,
+    phase: Phase,
+    point: Configuration,
+    seed: int,
+    origin: TrialOrigin,
+    start: str | None = None,
 ) -> str:
     """Return the identity of a trial: a hash of everything that decides its result.
 
@@ -97,6 +103,8 @@ def trial_id(
         point: the searched values; of a teacher its full configuration.
         seed: the random seed.
         origin: what the trials were trained with.
+        start: id of the trial whose weights it starts from, which is such a hash itself; None for
+            the model of the origin.
 
     Returns:
         12 hexadecimal digits.
@@ -117,6 +125,8 @@ def trial_id(
     facts = [task, study.recipe, hyper, seed, content, origin.version, evaluated]
     if study.search.hold_out is not None:
         facts.append([study.search.hold_out, study.search.seed])
+    if start is not None:
+        facts.append({"start": start})
     text = json.dumps(_with_plain_numbers(facts), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
@@ -260,7 +270,8 @@ def _has_matching_id(study: Study, record: Record, origin: TrialOrigin) -> bool:
     """Return whether a trial's id is the hash of its settings."""
     point, seed = record.configuration, record.seed
     try:
-        return record.id == trial_id(study, record.task, record.phase, point, seed, origin)
+        own = trial_id(study, record.task, record.phase, point, seed, origin, record.start)
+        return record.id == own
     except (ValueError, KeyError, TypeError):
         return False
 

@@ -59,6 +59,7 @@ class Record:
         plan: its schedule; None before its first attempt.
         sampler: the state that the sampler stores with it.
         repeats: how often the sampler proposed the same configuration again.
+        start: id of the trial of another task whose weights it starts from; None for a model.
         teacher: id of the trial whose weights are its teacher; "" if it has none.
         teacher_seconds: device seconds that the training of its teacher took.
         lost_device_hours: of a teacher, device hours of trainings whose weights are lost.
@@ -87,6 +88,7 @@ class Record:
     plan: Plan | None = None
     sampler: dict[str, Any] = field(default_factory=dict)
     repeats: int = 0
+    start: str | None = None
     teacher: str = ""
     teacher_seconds: float = 0.0
     lost_device_hours: float = 0.0

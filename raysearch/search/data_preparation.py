@@ -4,8 +4,10 @@ It is apart because lanes start meanwhile: a worker that needs a task before it 
 the broker. Tables go to Ray's object store; of a text only the paths of its files do.
 """
 
+import queue
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -51,12 +53,35 @@ class BackgroundPreparation:
         # Held as long as the study runs: the object store drops what nobody refers to.
         self._references: list[ray.ObjectRef[Any]] = []
         self._tasks: list[str] = []
+        # Tasks that can be prepared, with the folders that they start from.
+        self._ready: queue.SimpleQueue[tuple[str, Mapping[str, Path]] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._prepare_all, daemon=True)
 
-    def start(self, names: list[str]) -> None:
-        """Start to prepare these tasks, in their order."""
-        self._tasks = names
+    def start(self, names: list[str], later: list[str] | None = None) -> None:
+        """Start to prepare tasks, in their order.
+
+        Args:
+            names: tasks that start from a model.
+            later: tasks that start from a winner, which `add` names.
+        """
+        self._tasks = [*names, *(later or ())]
+        for name in names:
+            self.add(name)
         self._thread.start()
+
+    def add(self, name: str, starts: Mapping[str, Path] | None = None) -> None:
+        """Let a task be prepared.
+
+        Args:
+            name: of the task.
+            starts: id of a trial -> the folder of its weights, from which trials of this task
+                start, the most common one first; None for the model.
+        """
+        self._ready.put((name, starts or {}))
+
+    def close(self) -> None:
+        """Wait for no further task."""
+        self._ready.put(None)
 
     def pretrained(self, task: str) -> Any:
         """Return the encoder with the task's head, after a trial of the task has run."""
@@ -66,8 +91,10 @@ class BackgroundPreparation:
         try:
             import_models()  # torch and transformers, which take seconds
             self._check_settings()
-            for name in self._tasks:
-                self._provide(name)
+            for _ in self._tasks:
+                if (ready := self._ready.get()) is None:
+                    return
+                self._provide(*ready)
         except BaseException as error:  # the main thread raises it
             self.error = error
 
@@ -84,8 +111,12 @@ class BackgroundPreparation:
         for note in unused_field_notes(self.study):
             self.note(note)
 
-    def _provide(self, name: str) -> None:
+    def _provide(self, name: str, starts: Mapping[str, Path] | None = None) -> None:
         """Prepare a task and publish its object references at the broker.
+
+        Args:
+            name: of the task.
+            starts: see `add`.
 
         Raises:
             InputError: what is wrong with its data, model or teacher.
@@ -95,18 +126,28 @@ class BackgroundPreparation:
         from ..models.teacher_model import read_teacher
 
         task = tasks.get(name)
-        tokenizer = read_tokenizer(self.study.resolve(name).model, self._texts(name))
+        folders = [self.study.resolve(name).model]
+        if self.study.resolve(name).source is not None:
+            assert starts, "a task whose start is not known"
+            folders = [str(folder) for folder in starts.values()]
+        model, others = folders[0], folders[1:]
+        tokenizer = read_tokenizer(model, self._texts(name))
         # The hyperparameters that shape data and head are fixed: all trials share them.
         hyper = self.study.resolve(name).shared
         if "subwords" in hyper.view_kinds():
             # It refuses other kinds before anything is prepared.
             unigram_vocabulary.of_tokenizer(tokenizer)
         train, splits, searched = self._splits(task, tokenizer, hyper)
-        pretrained = read_pretrained(self.study.resolve(name).model, task, tokenizer, hyper)
-        self._models[name] = pretrained
+        pretrained = read_pretrained(model, task, tokenizer, hyper)
         for note in pretrained.notes:
             self.note(f"{name}: {note}")
+        if starts:  # the folder is not there for long
+            pretrained = replace(pretrained, name=self.study.resolve(name).origin)
+        self._models[name] = pretrained
         data = {"splits": splits, "pretrained": self._put(pretrained)}
+        if others:
+            read = (read_pretrained(other, task, tokenizer, hyper) for other in others)
+            data["starts"] = dict(zip(list(starts or {})[1:], map(self._put, read), strict=True))
         if searched:
             data["searched"] = searched
         if folder := getattr(hyper, "teacher", None):

@@ -12,10 +12,11 @@ from .. import tasks
 from ..results.confirmation import configuration_key
 from ..results.leaderboard import (
     contenders,
-    counted_score,
     is_complete,
     leaderboard,
+    starts_of,
     trial_rank,
+    weights_rank,
 )
 from ..results.model_card import trial_of
 from ..run_folder import Record, Records
@@ -47,10 +48,11 @@ class KeptWeights:
     """The weights of a run's trials on the disk: of those that may become the best, of no others.
 
     Without confirmation seeds that is one trial of each task, with them one of each configuration
-    that is confirmed, or with `search.keep_weights: confirmed` every one. All follows from the
-    records of ended trials. Weights are written before the end of their trial is recorded, and
-    others are removed after it: there is one folder more in between, and a process that is killed
-    at any time loses none that are needed.
+    that is confirmed, or with `search.keep_weights: confirmed` every one. Where another task starts
+    from the winner, weights that it starts from are kept too, until it is complete. All follows
+    from the records of ended trials. Weights are written before the end of their trial is recorded,
+    and others are removed after it: there is one folder more in between, and a process that is
+    killed at any time loses none that are needed.
 
     Args:
         folder: the run folder.
@@ -90,12 +92,11 @@ class KeptWeights:
         Raises:
             OSError: they cannot be removed.
         """
-        kept = self._kept[task]
-        if not kept:
-            return
-        for identity in kept - self._needed(task):
-            kept.discard(identity)
-            remove_owned(inside(self.folder, *_names(task), identity), run_of(self.folder))
+        for name in (task.name for task in self.study.resolve(task).chain):
+            kept = self._kept[name]
+            for identity in kept - self._needed(name) if kept else ():
+                kept.discard(identity)
+                remove_owned(inside(self.folder, *_names(name), identity), run_of(self.folder))
 
     def tidy(self) -> int:
         """Remove what a session has left that was killed, or that kept every trial's weights.
@@ -130,19 +131,37 @@ class KeptWeights:
             task: the task.
             new: a trial whose weights can be kept too, as it is once its end is recorded.
         """
-        facts = self.study.resolve(task)
+        facts, starts = self.study.resolve(task), self._starts(task)
         if not self.study.confirm.seeds:
             rivals = [r for r in (self._leader(task), new) if r is not None and r.phase == "search"]
-            return {min(rivals, key=lambda r: trial_rank(facts, r)).id} if rivals else set()
+            return starts | {r.id for r in sorted(rivals, key=lambda r: trial_rank(facts, r))[:1]}
         kept = [self.records.trials[identity] for identity in self._kept[task]]
         groups: dict[str, list[Record]] = {}
         for record in kept if new is None else [*kept, new]:
             if record.phase == "confirm" and record.seed in self.study.confirm.seeds:
                 groups.setdefault(configuration_key(record.configuration), []).append(record)
         competing = contenders(facts, self.records, set(groups), settled=new is None)
-        if self.study.search.keep_weights == "best":
-            groups = {key: [max(group, key=partial(_rank, facts))] for key, group in groups.items()}
-        return {record.id for key in groups.keys() & competing for record in groups[key]}
+        if self.study.search.keep_weights == "best" and not self._keeps_each_seed(facts):
+            rank = partial(weights_rank, facts)
+            groups = {key: [max(group, key=rank)] for key, group in groups.items()}
+        return starts | {record.id for key in groups.keys() & competing for record in groups[key]}
+
+    def _followers(self, task: str) -> list[TaskStudy]:
+        """Return the tasks that start from a task's winner and are not complete."""
+        tasks_of_study = map(self.study.resolve, self.study.tasks)
+        followers = [t for t in tasks_of_study if t.start is not None and t.start.task == task]
+        return [follower for follower in followers if not is_complete(follower, self.records)]
+
+    def _starts(self, task: str) -> set[str]:
+        """Return the ids of a task's trials from which trials of other tasks are to start."""
+        followers = self._followers(task)
+        return {start.id for f in followers for start in starts_of(f, self.records)}
+
+    def _keeps_each_seed(self, task: TaskStudy) -> bool:
+        """Return whether each seed of a winner is needed, and the winner is not known yet."""
+        if is_complete(task, self.records):
+            return False
+        return any(f.start and f.start.seed == "same" for f in self._followers(task.name))
 
     def _leader(self, task: str) -> Record | None:
         """Return the best trial of a task's search, by `trial_rank`."""
@@ -159,6 +178,18 @@ def weights_folder(folder: Path, record: Record) -> Path:
         InputError: a symbolic link leads out of the run folder.
     """
     return inside(folder, *_names(record.task), record.id)
+
+
+def find_weights(folder: Path, record: Record) -> Path | None:
+    """Return the folder with a trial's weights: a kept one, or of seeds/ or best/; None if none."""
+    slug = tasks.get(record.task).slug
+    best = inside(folder, slug, "best")
+    for kept in (weights_folder(folder, record), inside(folder, slug, SEEDS, record.id)):
+        if kind_of(inside(kept, CONFIG)) == "a file":
+            return kept
+    if kind_of(best) is None or trial_of(file_inside(best, CONFIG)) != record.id:
+        return None
+    return best
 
 
 def run_of(folder: Path) -> str:
@@ -206,12 +237,12 @@ def remove_unneeded_weights(
         winners = leaders[0].trials if leaders else ()
         if winners and not identities & {record.id for record in winners}:
             _note_missing_weights(folder, study.resolve(name), records, winners, note)
+        kept = [record for record in winners if record.id in identities]
         if study.search.keep_weights == "confirmed":
             _place_seeds(folder, study.resolve(name), winners, identities, note)
-        else:
-            for record in winners:
-                if record.id in identities:
-                    _place_best(weights_folder(folder, record), folder, slug, note)
+        elif kept:
+            best = max(kept, key=partial(weights_rank, study.resolve(name)))
+            _place_best(weights_folder(folder, best), folder, slug, note)
         _remove_other_seeds(folder, slug, winners, records)
         parent = inside(folder, slug, FOLDER)
         for path in _folders(parent):
@@ -268,7 +299,7 @@ def _place_seeds(
     if not places:
         return
     folder_inside(folder, slug, SEEDS)
-    leader = max((own[identity] for identity in places), key=partial(_rank, task)).id
+    leader = max((own[identity] for identity in places), key=partial(weights_rank, task)).id
     for identity, path in places.items():
         target = inside(folder, slug, SEEDS, identity)
         if identity != leader and path != target:
@@ -310,16 +341,6 @@ def _complete_sets(folder: Path, task: str) -> set[str]:
     """Return the ids of the trials whose weights are whole: config.json is copied last."""
     folders = _folders(inside(folder, *_names(task)))
     return {path.name for path in folders if kind_of(path / "config.json") == "a file"}
-
-
-def _rank(task: TaskStudy, record: Record) -> tuple[float, int]:
-    """Return the key by which the best trial of one configuration is the highest.
-
-    Of equal scores the trial that began first wins, whichever ends first: a rerun keeps the same.
-    """
-    score = counted_score(task, record)
-    assert score is not None, "weights of a trial without scores"
-    return score, -record.number
 
 
 def _note_missing_weights(

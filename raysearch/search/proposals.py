@@ -52,9 +52,12 @@ class Proposals:
         self._optuna_studies: dict[str, OptunaStudy] = {}
         self._cells: dict[str, list[Configuration]] = {}  # of the grid, those not known to be tried
         self._teachers: dict[str, tuple[str, Configuration] | None] = {}
+        self._starts: dict[tuple[str, int], Record] = {}  # by task and seed, once they are known
 
     def next(self, task: str) -> Record | None:
         """Begin a task's next trial in the journal; return None if there is none now, or ever."""
+        if self.waits(task, self.study.search.seed):
+            return None
         planned = leaderboard.planned_trials(self.study.resolve(task), self.journal)
         begun = self.journal.begun(task, "search")
         if begun < planned["search"]:
@@ -105,6 +108,7 @@ class Proposals:
             configuration=point,
             seed=seed,
             devices=self.devices,
+            start=self._start(task, seed),
         )
         self.journal.write(event)
         record = self.journal.trials[identity]
@@ -134,6 +138,8 @@ class Proposals:
         """Begin the first confirmation that may begin and has not begun yet."""
         plan = leaderboard.confirmation(self.study.resolve(task), self.journal)
         for point, seed in plan.trials:
+            if self.waits(task, seed):
+                continue
             if self._id(task, "confirm", point, seed) not in self.journal.trials:
                 return self.begin(task, "confirm", point, seed)
         return None
@@ -173,4 +179,18 @@ class Proposals:
 
     def _id(self, task: str, phase: Phase, point: Configuration, seed: int) -> str:
         """Return the id of a trial, see `run_folder.trial_identity.trial_id`."""
-        return trial_id(self.study, task, phase, point, seed, self.origin)
+        start = self._start(task, seed)
+        return trial_id(self.study, task, phase, point, seed, self.origin, start)
+
+    def _start(self, task: str, seed: int) -> str | None:
+        """Return the id of the trial whose weights a task's trials start from; None for a model."""
+        if (task, seed) not in self._starts:
+            start = leaderboard.start_of(self.study.resolve(task), self.journal, seed)
+            if start is None:
+                return None
+            self._starts[task, seed] = start
+        return self._starts[task, seed].id
+
+    def waits(self, task: str, seed: int) -> bool:
+        """Return whether a task's trials with a seed cannot begin, as their start is not known."""
+        return self.study.resolve(task).source is not None and self._start(task, seed) is None

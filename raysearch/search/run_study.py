@@ -10,7 +10,6 @@ from typing import Any
 
 from .. import __version__, preflight, tasks
 from .. import study as studies
-from ..data import readers
 from ..errors import InputError, Problem
 from ..preflight import Lanes
 from ..recipes import RECIPES
@@ -21,7 +20,7 @@ from ..run_folder import Journal, Records, opening, read_journal, trial_identity
 from ..run_folder.remote_files import fetch_models
 from ..storage import file_inside, kind_of
 from ..storage.uris import is_remote, join
-from ..study import Study, TaskStudy
+from ..study import Study
 from ..study.model_names import scratch_shape
 from ..tracking.callback import Callback, check_callbacks
 from ..tracking.callback_thread import CallbackThread
@@ -157,6 +156,10 @@ def resume(
         if problems:
             raise InputError(str(folder), problems)
         opening.refuse_misfits(folder, study, journal, resumed=True)
+        from .chain_starts import lost_starts  # imports Optuna
+
+        if problems := lost_starts(folder, study, journal):
+            raise InputError(str(folder), problems)
         if facts.get("study", now := studies.as_mapping(study)) != now:
             write_facts(folder, facts | {"study": now})
         with remote or nullcontext(), CallbackThread(callbacks, folder, study, journal) as calls:
@@ -363,24 +366,9 @@ def _content(study: Study, data: Path) -> dict[str, str]:
         trained = {name: hyper}
         if configuration := recipe.teacher_configuration(hyper):
             trained[f"{name} teach"] = recipe.hyper.model_validate(configuration)
-        fingerprints = data_fingerprints(study.resolve(name), data).values()
+        fingerprints = preflight.data_fingerprints(study.resolve(name), data).values()
         for key, trial_hyper in trained.items():
             views = preflight.view_fingerprint(tasks.get(name), data, trial_hyper)
             parts = filter(None, [models[study.resolve(name).model], *fingerprints, views])
             content[key] = "-".join(parts)
     return content
-
-
-def data_fingerprints(task: TaskStudy, data: Path) -> dict[str, str]:
-    """Return the hashes of the splits that the trials of a task read: training sets, then dev.
-
-    Args:
-        task: the task of a study.
-        data: the data folder.
-
-    Raises:
-        InputError: files are missing.
-    """
-    present = readers.present_splits(task.row, data)
-    splits = [s for s in (*task.training_splits, *task.row.dev) if s.name in present]
-    return {split.name: readers.fingerprint(task.row, split, data) for split in splits}

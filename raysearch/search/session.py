@@ -22,7 +22,6 @@ from .. import tasks
 from ..errors import InputError, RaysearchError
 from ..preflight import Lanes
 from ..preflight.resources import AUTO, count_lanes, total
-from ..results.leaderboard import is_complete
 from ..results.tensorboard import TensorBoardWriter
 from ..run_folder import Journal, Record, dev_predictions
 from ..run_folder.checkpoint_folder import CheckpointFolder
@@ -37,6 +36,7 @@ from ..workers.mps import mps_daemon
 from ..workers.ray_internals import HEAD_NODE_RESOURCE
 from . import kept_weights
 from .background_import import import_models
+from .chain_starts import ChainStarts
 from .data_preparation import BackgroundPreparation
 from .lane_demand import RECOUNT, LaneDemand
 from .lane_growth import LaneGrowth
@@ -69,10 +69,12 @@ class Session:
     Attributes:
         device_memory: reads the memory of a worker's device, where lanes share devices.
         growth: how many lanes share each device, where that is measured.
+        chain: the tasks that wait for the winner of another; None before the session runs.
     """
 
     device_memory: MemoryReader = TorchMemory()
     growth: LaneGrowth | None = None
+    chain: ChainStarts | None = None
 
     def __init__(
         self,
@@ -130,10 +132,9 @@ class Session:
         logging.getLogger("ray").setLevel(logging.CRITICAL)
         broker = BrokerLink(self.study.search.hang_after, self._note_restart)
         self.preparation = BackgroundPreparation(self.study, self.data, broker, self.view.note)
-        incomplete = [
-            t for t in self.study.tasks if not is_complete(self.study.resolve(t), self.journal)
-        ]
-        self.preparation.start(incomplete)
+        self.chain = ChainStarts(self.folder, self.study, self.journal, self._note)
+        self.preparation.start(self.chain.ready, self.chain.waiting)
+        self.chain.prepare(self.preparation)
         adapter = TuneAdapter(
             self.queue,
             broker,
@@ -163,6 +164,7 @@ class Session:
                         raise cause from error
                 raise self._ray_failure(error) from error
             finally:
+                self.preparation.close()
                 self.ray_watch.stop()
                 self.view.close()
                 self.demand.clear()
@@ -288,6 +290,8 @@ class Session:
 
     def _on_change(self, record: Record) -> None:
         if record.is_over:
+            if self.chain:
+                self.chain.prepare(self.preparation)
             self.curves.end(record)
             self._note_error(record)
             self._record_facts(record)

@@ -138,8 +138,14 @@ class TrialQueue:
 
     @property
     def remaining(self) -> int:
-        """The number of trials that will need a lane and have none: planned or waiting."""
-        planned = sum(sum(self.planned_trials(task).values()) for task in self.study.tasks)
+        """The number of trials that will need a lane and have none: planned or waiting.
+
+        Those of a task that waits for another's winner are not counted: no lane and no node is to
+        stand idle for them.
+        """
+        seed = self.study.search.seed
+        names = [name for name in self.study.tasks if not self.proposals.waits(name, seed)]
+        planned = sum(sum(self.planned_trials(name).values()) for name in names)
         return planned - len(self.journal.trials) + len(self._waiting)
 
     @property
@@ -281,6 +287,7 @@ class TrialQueue:
             select=self._selection_of(record),
             keep_weights=self.wants_weights(record),
             keep_predictions=self.wants_predictions(record),
+            start=record.start or "",
             teacher=record.teacher,
             attempt=record.attempts + 1,
             retries=max(0, self.study.search.max_failures - failed),
@@ -302,8 +309,14 @@ class TrialQueue:
         Returns:
             The trial itself, the teacher that it needs, or None if its teacher is still training.
             The record may have ended: a teacher that is in the store by now has, and so has a trial
-            whose teacher failed.
+            whose teacher failed, or that has no weights to start from.
         """
+        start = self.journal.trials.get(record.start or "")
+        if start is not None and not has_model(status := start.status):
+            assert status != "running", "a trial that started from one that runs"
+            text = f"trial {start.id} of {start.task}, from whose weights it starts, {status}"
+            self.end(record, status, text if status == "failed" else None)
+            return record
         if record.phase == "teach":
             if facts := self.store.find(record.id):
                 result = {name: facts[name] for name in ("status", "score", "best", "last")}

@@ -10,6 +10,7 @@ from itertools import islice
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 
 from ..errors import Problem, nearest_names, shorten, unknown_name
 from ..recipes import Hyperparameters
@@ -110,7 +111,7 @@ def _unknown_field(loc: tuple[Any, ...], value: Any) -> str:
     models, name = _models_at(loc[:-1]), str(loc[-1])
     if WrittenDimension not in models:
         # Of several models, such as those of the stopping rules, one without the field is meant.
-        fields = [model.model_fields for model in models if name not in model.model_fields]
+        fields = [names for model in models if name not in (names := _written_fields(model))]
         return unknown_name("field", name, {field for names in fields for field in names})
     hint = mapping_hint(WrittenDimension, _FOREIGN_FORMS.get(name, name), value)
     return f"no form named '{shorten(name)}'; {hint or f'there are: {_FORMS}'}"
@@ -129,8 +130,13 @@ def _field_models(model: type[BaseModel], part: Any) -> Iterator[type[BaseModel]
 
     The part may also be a key or an index, whose model is that of the container.
     """
-    field = model.model_fields.get(part)
+    field = _written_fields(model).get(part)
     return _models(field.annotation if field else model)
+
+
+def _written_fields(model: type[BaseModel]) -> dict[str, FieldInfo]:
+    """Return the fields of a model by their names in a file: `from` is a word of Python."""
+    return {field.alias or name: field for name, field in model.model_fields.items()}
 
 
 def _models(annotation: Any) -> Iterator[type[BaseModel]]:

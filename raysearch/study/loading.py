@@ -156,7 +156,7 @@ def dump(study: Study) -> str:
 def as_mapping(study: Study) -> dict[str, Any]:
     """Return the study as the mapping that `dump` writes."""
     return without_unused_dimensions(study).model_dump(
-        mode="json", exclude_defaults=True, exclude_none=True
+        mode="json", exclude_defaults=True, exclude_none=True, by_alias=True
     )
 
 

@@ -22,6 +22,11 @@ DEFAULT_WORDS = 4000  # maximum size of the vocabulary of a model from scratch
 MAX_SHAPE = (1000, 2**16, 10**7)  # layers, width and vocabulary of a model from scratch
 _MAX_DIGITS = 9  # of a number in its name
 _MAX_HUB_NAME = 96  # characters
+HUB = "hub:"  # before a name of a hub; other names may mean folders, too
+# As huggingface_hub checks them; this package does not import it.
+_HUB_NAME = re.compile(r"(?:\w[\w.-]*\w/|\w/)?(?:\w[\w.-]*\w|\w)", re.ASCII)
+# A relative path in one of these folders is a path, whether the folder is there or not.
+_FOLDERS = frozenset({"runs", "models", "checkpoints", "weights", "output", "outputs", "results"})
 
 
 def scratch_shape(model: str) -> tuple[str, int, int, int] | None:
@@ -61,6 +66,36 @@ def resolve_model_folder(model: str) -> str:
     return str(winners[0]) if len(winners) == 1 else model
 
 
+def plain_name(model: str) -> str:
+    """Return the name by which a hub knows a model: without `hub:` before it."""
+    return model.removeprefix(HUB)
+
+
+def is_hub_name(model: str) -> bool:
+    """Return whether a valid name is taken for one on a hub: neither folder, URI nor scratch."""
+    return not (scratch_shape(model) or is_remote(model) or _is_folder(Path(model)))
+
+
+def describe_model(model: str) -> str:
+    """Return what a model's name is taken for, in words.
+
+    Args:
+        model: as the study names it.
+    """
+    if shape := scratch_shape(model):
+        family, layers, width, words = shape
+        count = f"{layers} layer{'s' * (layers != 1)}"
+        return f"random weights: {family}, {count} of width {width}, {words:,} words"
+    if is_remote(model):
+        return "a URI, which is fetched"
+    folder = resolve_model_folder(model)
+    if folder != model:
+        return f"the winner of a run, {folder}"
+    if _is_folder(Path(model)):
+        return "a folder"
+    return "a name on a hub, which is asked when the run starts"
+
+
 def _is_folder(path: Path) -> bool:
     """Return whether a folder exists; False for names that are invalid in the file system."""
     try:
@@ -93,8 +128,12 @@ def score_names(task: Task) -> list[str]:
 
 
 def model_problems(model: str) -> list[Problem]:
-    """Return the problems of a model's name, without reading weights or asking a hub."""
-    text = _name_message(model)
+    """Return the problems of a model's name, without reading weights or asking a hub.
+
+    Args:
+        model: as the study names it, or its folder.
+    """
+    text = _name_message(resolve_model_folder(model))
     return [Problem(location="model", text=text)] if text else []
 
 
@@ -110,7 +149,14 @@ def _name_message(model: str) -> str:
         return f"{text}, or {names}"
     if is_remote(model):
         return ""  # what is there is known once it is fetched
+    if model.startswith(HUB):
+        return _hub_message(plain_name(model))
     folder = Path(model)
+    if model in TASKS and not (folder / "config.json").is_file():
+        return (
+            f"'{model}' is a task; `from: {model}` under per_task starts a task from its winner in"
+            f" this study, and a folder such as runs/NAME/{TASKS[model].slug} from that of a run"
+        )
     return _folder_message(folder) if _is_folder(folder) else _missing_folder_message(model)
 
 
@@ -132,12 +178,37 @@ def _missing_folder_message(model: str) -> str:
     folder = Path(model)
     is_file = _is_folder(folder.parent) and folder.name in os.listdir(folder.parent)
     is_path = folder.is_absolute() or model.startswith((".", "~")) or model.count("/") > 1
-    if not (is_file or is_path or len(model) > _MAX_HUB_NAME):
+    first = folder.parts[0]
+    is_path = is_path or ("/" in model and (first in _FOLDERS or _is_folder(Path(first))))
+    if not (is_file or is_path) and _is_valid_on_hub(model):
         return ""
     text = f"'{shorten(model)}' is a file" if is_file else f"no folder '{shorten(model)}'"
     if model.startswith("~"):
         return f"{text}: ~ is not replaced here; write the path in full"
+    if _is_valid_on_hub(model):
+        return f"{text}, and it looks like a path; {HUB}{model} would be the name on a hub"
     return f"{text}; a transformers folder, a hub name or scratch would do"
+
+
+def _is_valid_on_hub(name: str) -> bool:
+    """Return whether a hub can have a model of this name: NAME or OWNER/NAME."""
+    is_valid = len(name) <= _MAX_HUB_NAME and _HUB_NAME.fullmatch(name) is not None
+    return is_valid and not name.endswith(".git") and "--" not in name and ".." not in name
+
+
+def _hub_message(name: str) -> str:
+    """Return what is wrong with a name after `hub:`, or ""."""
+    if not _is_valid_on_hub(name):
+        return (
+            f"'{HUB}{shorten(name)}': a hub has NAME or OWNER/NAME, of letters, digits, '-', '_'"
+            f" and '.', at most {_MAX_HUB_NAME} characters"
+        )
+    if _is_folder(Path(name)):
+        return (
+            f"'{HUB}{name}': there is a folder '{name}' here, which would be read instead of the"
+            " hub's model: start from another folder"
+        )
+    return ""
 
 
 def _folder_message(folder: Path) -> str:

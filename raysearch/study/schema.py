@@ -249,8 +249,34 @@ class Published(_Section):
     results: dict[str, Result] = Field(description="task: settings and scores")
 
 
+class Start(_Section):
+    """What a task starts from instead of a model: the winner of another task of the study."""
+
+    task: str = Field(description="task whose winner it starts from")
+    seed: Literal["same"] | None = Field(
+        None,
+        description="same: a trial with one of confirm.seeds starts from the winner's trial with"
+        " that seed",
+    )
+
+
+def _parse_start(value: Any) -> Any:
+    if isinstance(value, str):
+        return {"task": value}
+    if not isinstance(value, Mapping | Start | None):
+        forms = "a task's name, or {task: name, seed: same}"
+        raise ValueError(f"{forms} is needed, got {reprlib.repr(value)}")
+    return value
+
+
 class PerTask(_Section):
     """The settings that differ for one task."""
+
+    start: Annotated[Start | None, BeforeValidator(_parse_start)] = Field(
+        None,
+        alias="from",
+        description="task of the study whose winner it starts from, as soon as that is known",
+    )
 
     model: str | None = Field(
         None,

@@ -20,7 +20,7 @@ from ..tasks import Split, Task
 from .model_names import resolve_model_folder
 
 if TYPE_CHECKING:
-    from .schema import Configuration, PerTask, Study
+    from .schema import Configuration, PerTask, Start, Study
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,15 +68,44 @@ class TaskStudy:
         return RECIPES[self.study.recipe]
 
     @cached_property
+    def start(self) -> Start | None:
+        """What `from` says: the task whose winner the trials start from; None for a model."""
+        return self.per_task.start
+
+    @cached_property
+    def source(self) -> TaskStudy | None:
+        """The task whose winner the trials start from; None if they start from a model."""
+        return self.study.resolve(self.start.task) if self.start else None
+
+    @cached_property
+    def chain(self) -> tuple[TaskStudy, ...]:
+        """The tasks that lead to this one, from the one that starts from a model to itself."""
+        return (*(self.source.chain if self.source else ()), self)
+
+    @cached_property
+    def written_model(self) -> str:
+        """The model with which the task's chain begins, as the study names it."""
+        return self.chain[0].per_task.model or self.study.model
+
+    @cached_property
     def model(self) -> str:
-        """The model that the trials start from: a folder, a hub name, or scratch."""
-        return resolve_model_folder(self.per_task.model or self.study.model)
+        """The model with which the task's chain begins: a folder, a hub name, or scratch.
+
+        Without `from` the trials start from it. With it they start from a winner that was trained
+        from it, which has the same encoder and the same tokenizer.
+        """
+        return resolve_model_folder(self.written_model)
 
     @cached_property
     def model_name(self) -> str:
         """The model as files name it that are read elsewhere: its URI if it has one."""
-        name = self.per_task.model or self.study.model
-        return name if is_remote(name) else self.model
+        return self.written_model if is_remote(self.written_model) else self.model
+
+    @cached_property
+    def origin(self) -> str:
+        """What the trials start from, for readers: the model, and the tasks on the way."""
+        tasks_between = ", then ".join(task.name for task in self.chain[:-1])
+        return f"{self.model_name} by way of {tasks_between}" if self.source else self.model_name
 
     @cached_property
     def fixed(self) -> Configuration:

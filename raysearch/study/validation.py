@@ -18,6 +18,7 @@ from ..errors import Problem, nearest_names, unknown_name
 from ..recipes import RECIPES, Hyperparameters
 from ..search_space import Space, active_space, count_points, parse_dimension
 from ..statistics.racing import MIN_SCORES
+from .chain_checks import chain_problems
 from .conditions import condition_problems
 from .error_locations import mapping_or_empty
 from .error_messages import hyperparameter_message
@@ -61,6 +62,7 @@ def cross_checks(raw: Mapping[str, Any], tasks: Iterable[str] = ()) -> list[Prob
     problems += _start_checks(hyper, raw)
     problems += _published_checks(hyper, raw)
     problems += training_language_problems(raw)
+    problems += chain_problems(raw, tasks)
     problems += unused_field_problems(raw, tasks) if tasks else []
     return [*problems, *_sampler_checks(raw), *_seed_checks(raw)]
 

@@ -11,7 +11,6 @@ from typing import Any
 from .. import preflight
 from ..data import readers
 from ..errors import InputError, Problem
-from ..search.run_study import data_fingerprints
 from ..study import Study, TaskStudy
 from ..study.model_names import resolve_model_folder, scratch_shape
 from .checks import Check
@@ -114,7 +113,7 @@ class Inputs:
 
 def _data_checks(task: TaskStudy, recorded: list[str], data: Path) -> list[Check]:
     """Return whether each split, and what views are made from, is that of the run."""
-    here = data_fingerprints(task, data)
+    here = preflight.data_fingerprints(task, data)
     views = preflight.view_fingerprint(task.row, data, task.shared)
     here |= {f"views {n}": part for n, part in enumerate(views.split("-"), 1)} if views else {}
     if len(here) != len(recorded):

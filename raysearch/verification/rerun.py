@@ -50,13 +50,16 @@ class Winner:
             task: the task of the run.
             records: its trials.
             model: the model here.
-            seeds: how many of the winner's seeds are trained again; None for all.
+            seeds: how many of the winner's seeds are trained again; None for all, as of a task
+                with `from`.
         """
         leader = next(iter(leaderboard(task, records)), None)
         if leader is None:
             return None
+        if task.source:
+            seeds = None  # all of them decide what the task starts from
         leader = replace(leader, trials=leader.trials[:seeds], missing=())
-        again = rerun_study(task, leader)
+        again = rerun_study(task, leader, records)
         counted = Records()
         for record in leader.trials:
             counted.add(record)

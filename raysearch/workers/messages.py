@@ -58,6 +58,7 @@ class TrialRequest:
         select: the evaluation that counts.
         keep_weights: whether the weights are needed after the trial's end.
         keep_predictions: whether the dev predictions are needed after the trial's end.
+        start: id of the trial of another task whose weights it starts from; "" for a model.
         teacher: id of the trial whose weights teach this one; "" for none.
         attempt: number of this attempt, from 1 over the whole run.
         retries: how many more attempts are allowed.
@@ -73,6 +74,7 @@ class TrialRequest:
     select: Selection = "best"
     keep_weights: bool = False
     keep_predictions: bool = False
+    start: str = ""
     teacher: str = ""
     attempt: int = 1
     retries: int = 0

@@ -143,7 +143,9 @@ class Worker:
         data = self._fetch_data(request.task)
         hyper = self.recipe.hyper.model_validate(request.configuration)
         job = self._job(request, hyper, data)
-        model = self.model.model(data["pretrained"], hyper, request.seed, data["vocabulary"])
+        start = data["starts"].get(request.start)
+        encoder = data["pretrained"] if start is None else ray.get(start)
+        model = self.model.model(encoder, hyper, request.seed, data["vocabulary"])
         if self.world.rank == 0:
             self.broker.record_parameters.remote(request.task, *count_parameters(model))
         trainer = Trainer(
@@ -202,8 +204,9 @@ class Worker:
         Returns:
             `train`; `dev`, split name -> examples; `searched`, the same of the examples on which
             trials are compared if those of `dev` are held out; `vocabulary`, all token ids of the
-            examples, or None where views may hold any; `pretrained`; `teacher` and `views` where
-            the recipe needs them.
+            examples, or None where views may hold any; `pretrained`; `starts`, trial -> reference
+            to what its followers start from instead; `teacher` and `views` where the recipe needs
+            them.
         """
         if task == self._task:
             return self._data
@@ -213,7 +216,9 @@ class Worker:
             part: {name: open_split(*ray.get(ref)) for name, ref in published.get(part, {}).items()}
             for part in ("splits", "searched")
         }
-        values = {name: ray.get(ref) for name, ref in published.items() if name not in parts}
+        starts = published.get("starts", {})
+        lazy = (*parts, "starts")
+        values = {name: ray.get(ref) for name, ref in published.items() if name not in lazy}
         examples, searched = parts["splits"], parts["searched"]
         train, *dev = examples
         vocabulary = None
@@ -225,6 +230,7 @@ class Worker:
             "dev": {name: examples[name] for name in dev},
             "searched": searched,
             "vocabulary": vocabulary,
+            "starts": starts,
             **values,
         }
         self._task = task

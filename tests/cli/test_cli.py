@@ -210,10 +210,12 @@ def test_a_check_with_data_shows_the_steps_of_what_is_tried_first(command, tmp_p
 
 
 def test_names_with_brackets_are_printed_as_they_are(command, tmp_path):
-    path = write(tmp_path, "name: my [b] study\ntasks: toy/grammar\nmodel: '[red]bert'\n")
+    text = "name: my [b] study\ntasks: toy/grammar\nmodel: scratch\ndeviations: ['[red]bert']\n"
+    path = write(tmp_path, text)
     code, out, _ = command("check", path)
     assert code == 0
-    assert "my [b] study  model [red]bert" in out
+    assert "my [b] study  model scratch" in out
+    assert "otherwise than its source: [red]bert" in out
 
 
 @pytest.mark.slow
@@ -381,7 +383,7 @@ class ToyRun:
 
         self.folder, self.failed, self.interrupted = folder, failed, interrupted
         self.notes, self.uri = ("glue-rte/best/README.md was edited and is kept",), None
-        self.study = load(folder / "study.yaml")
+        self.study, self.untrained = load(folder / "study.yaml"), {}
 
 
 def test_a_run_ends_with_its_table_and_where_things_are(command, finished, monkeypatch):
@@ -393,6 +395,43 @@ def test_a_run_ends_with_its_table_and_where_things_are(command, finished, monke
     assert "| LR | 0.001 |" in out
     assert f"{finished / 'toy-grammar' / 'best.yaml'}" in out
     assert f"tensorboard --logdir {finished}" in out
+
+
+def test_a_task_without_a_winner_to_start_from_is_named_and_counts_as_a_failure(
+    command, finished, monkeypatch
+):
+    command("table", finished)
+    over = ToyRun(finished)
+    over.untrained = {"glue/rte": "not trained, as glue/mnli, from whose winner it starts, ..."}
+    monkeypatch.setattr("raysearch.search.run", lambda *_, **__: over)
+    code, _, errors = command("run", QUICKSTART)
+    assert code == 1
+    assert "no start    glue/rte: not trained, as glue/mnli, from whose winner it starts" in errors
+
+
+def test_check_says_what_each_model_is_taken_for_and_which_task_starts_from_which(
+    command, tmp_path
+):
+    text = """
+tasks: [glue/rte, glue/mnli, glue/mrpc]
+model: roberta-base
+per_task:
+  glue/rte: {from: {task: glue/mnli, seed: same}}
+  glue/mrpc: {model: scratch:1x64}
+confirm: {seeds: [11]}
+"""
+    code, out, _ = command("check", write(tmp_path, text))
+    assert code == 0
+    lines = " ".join(out.split())
+    assert "roberta-base: a name on a hub, which is asked when the run starts" in lines
+    assert "scratch:1x64: random weights: bert, 1 layer of width 64, 4,000 words" in lines
+    assert "glue/rte starts from the winner of glue/mnli, each seed of confirm.seeds from" in lines
+    code, _, errors = command("check", write(tmp_path, text), "--tasks", "glue/rte")
+    assert code == 2
+    assert "glue/rte starts from the winner of glue/mnli, which is left out" in errors
+    code, _, errors = command("check", write(tmp_path, text), "--model", "glue/mnli")
+    assert code == 2
+    assert "'glue/mnli' is a task; `from: glue/mnli` under per_task" in errors
 
 
 def test_failed_trials_are_named_and_an_interrupted_run_says_how_to_go_on(

@@ -15,10 +15,13 @@ from .harness import Input, marker
 
 SHIPPED = Path(__file__).parents[2] / "search_spaces"
 SMALL = {
-    "name": "small", "tasks": ["glue/rte", "toy/grammar"], "model": "scratch:1x64",
+    "name": "small", "tasks": ["glue/rte", "glue/mrpc", "toy/grammar"], "model": "scratch:1x64",
     "space": {"LR": {"log": [1e-5, 1e-3]}, "BSZ": {"choice": [8, 16]}},
     "fixed": {"EPOCH": 2, "WARMUP": 0.1},
-    "per_task": {"glue/rte": {"fixed": {"EPOCH": 3}}},
+    "per_task": {
+        "glue/rte": {"fixed": {"EPOCH": 3}, "from": {"task": "toy/grammar", "seed": "same"}},
+        "glue/mrpc": {"from": "glue/rte"},
+    },
     "search": {"sampler": "tpe", "trials": 4}, "confirm": {"top": 1, "seeds": [11, 12]},
     "published": [{
         "row": "BERT", "source": "a paper",

@@ -172,7 +172,7 @@ def test_what_stopped_the_journal_is_told_instead_of_what_tune_makes_of_it(
 ):
     """Tune turns whatever a callback raises into an error of its own with a traceback for text."""
     session.journal.failure = failure
-    idle = SimpleNamespace(start=lambda _: None)
+    idle = SimpleNamespace(start=lambda *_: None, close=lambda: None)
     monkeypatch.setattr(sessions, "BackgroundPreparation", lambda *_: idle)
     adapter = SimpleNamespace(error=None, interrupted=threading.Event())
     monkeypatch.setattr(sessions, "TuneAdapter", lambda *_: adapter)

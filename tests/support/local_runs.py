@@ -11,6 +11,7 @@ from raysearch.run_folder import Journal
 from raysearch.run_folder.checkpoint_folder import CheckpointFolder
 from raysearch.run_folder.events import AttemptEvent
 from raysearch.search import data_preparation
+from raysearch.search.chain_starts import start_folders
 from raysearch.search.null_progress import NullProgress
 from raysearch.search.session import Session
 from raysearch.search.trial_queue import QueueState, TrialQueue
@@ -96,9 +97,10 @@ def run_locally(folder, data, raw, monkeypatch):
         searched, data, broker, lambda line: None
     )
     session.view = NullProgress(session.queue, lambda: 1)
-    for task in searched.tasks:
-        session.preparation._provide(task)
     while not isinstance(record := session.queue.next(), QueueState):
+        if record.task not in published:  # a task may start from the winner of another
+            task = searched.resolve(record.task)
+            session.preparation._provide(task.name, start_folders(folder, task, journal))
         _train(session, record, published[record.task])
     session.tidy()
     journal.close()

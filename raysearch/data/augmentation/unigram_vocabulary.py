@@ -15,6 +15,7 @@ import sentencepiece
 
 from ...errors import InputError, Problem
 from ...storage import open_input
+from ...study.model_names import plain_name
 
 KIND = "Unigram"  # in a tokenizer.json
 # Files of tokenizers without a tokenizer.json, and the kind of their model.
@@ -81,7 +82,7 @@ def kind(model: str) -> str | None:
         if not folder.is_dir():
             from huggingface_hub import try_to_load_from_cache
 
-            folder = Path(try_to_load_from_cache(model, "tokenizer.json") or "").parent
+            folder = Path(try_to_load_from_cache(plain_name(model), "tokenizer.json") or "").parent
         with open_input(folder / "tokenizer.json") as file:
             name = json.loads(file.read().decode("utf-8"))["model"]["type"]
     except (OSError, ValueError, KeyError, TypeError, RecursionError):

@@ -29,7 +29,7 @@ def model_point(run: RunResults) -> Point:
             sizes = f"{parameters.total:,} parameters, {parameters.trained:,} of them trained"
         variants = [f"{f} {getattr(task.shared, f)}" for f in task.row.facts.variant_fields]
         head = f"head '{task.row.head}' ({task.row.facts.output})"
-        details.append(f"{name}: {', '.join([task.model_name, head, *variants, sizes])}")
+        details.append(f"{name}: {', '.join([task.origin, head, *variants, sizes])}")
     model = run.study.model
     if Path(model).is_absolute() or model.startswith((".", "~")):  # of a reader's machine
         model = Path(model).name
