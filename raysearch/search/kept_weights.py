@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from .. import tasks
+from ..errors import InputError
 from ..results.confirmation import configuration_key
 from ..results.leaderboard import (
     contenders,
@@ -197,6 +198,7 @@ def remove_unneeded_weights(
         leaders = leaderboard(study.resolve(name), records)
         identities = _complete_sets(folder, name)
         winners = leaders[0].trials if leaders else ()
+        kept: set[str] = set()  # adapters that could not be merged
         if winners and not identities & {record.id for record in winners}:
             _note_missing_weights(folder, study.resolve(name), records, winners, note)
         for record in winners:
@@ -204,10 +206,14 @@ def remove_unneeded_weights(
                 best = inside(folder, slug, "best")
                 if kind_of(best) is not None and (aside := clear_place(best, run)):
                     note(f"{best}: not made by this run, kept as {aside.name}")
-                move(weights_folder(folder, record), best)
+                place = weights_folder(folder, record)
+                if problem := _move_or_merge(place, best, study.resolve(name), run):
+                    kept.add(record.id)
+                    note(f"{best}: not written, `raysearch resume` tries again: {problem}")
         parent = inside(folder, slug, FOLDER)
         for path in _folders(parent):
-            remove_owned(path, run)
+            if path.name not in kept:
+                remove_owned(path, run)
         remove_unfinished(parent, records.trials)
         remove_unfinished(parent.parent, {"best"})
         remove_known(parent, ())
@@ -220,6 +226,24 @@ def remove_unneeded_weights(
         except OSError as error:
             note(f"{path}: not written: {error.strerror or error}")
     CheckpointFolder(folder).remove_all(records.trials)
+
+
+def _move_or_merge(weights: Path, best: Path, task: TaskStudy, run: str) -> str:
+    """Move a winner's weights to best/, or merge its adapters into the pretrained model there.
+
+    Returns:
+        Why the adapters cannot be merged; "" if best/ is there.
+    """
+    if kind_of(weights / "adapter_config.json") is None:
+        move(weights, best)
+        return ""
+    from ..models.saving import merge_model  # torch and transformers take seconds
+
+    try:
+        merge_model(weights, best, task.shared, run)
+    except InputError as error:
+        return "; ".join(problem.text for problem in error.problems)
+    return ""
 
 
 def _names(task: str) -> tuple[str, str]:
