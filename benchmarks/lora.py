@@ -176,32 +176,37 @@ def train_seed(way: str, seed: int, options: argparse.Namespace) -> tuple[np.nda
 
 
 def score_table(options: argparse.Namespace) -> None:
-    """Train all seeds of both ways, two at a time, and print accuracies with intervals."""
+    """Train all seeds of both ways, two at a time; print accuracies with intervals as they end."""
     labels = Case(next(iter(WAYS)), options).tables[1].labels
+    assert labels is not None, "a dev split without labels"
     seeds = range(11, 11 + options.seeds)
-    samples: dict[str, list[intervals.ScoreSample]] = {}
+    models: dict[str, list[intervals.ScoreSample]] = {way: [] for way in WAYS}
     with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as pool:
         runs = {(way, s): pool.submit(train_seed, way, s, options) for s in seeds for way in WAYS}
         for (way, seed), run in runs.items():
             classes, seconds = run.result()
             measure = classification_measure("accuracy", classes, labels)
-            accuracy = float(np.mean(classes == labels))
-            print(f"{way}, seed {seed}: accuracy {100 * accuracy:.1f}, {seconds:.0f} CPU s",
-                  flush=True)  # fmt: skip
-            sample = intervals.ScoreSample(measures=[("dev", measure)])
-            samples.setdefault(way, []).append(sample)
-    drawn = {"dev": intervals.Sample.of_size(len(labels))}
-    found = {
-        way: intervals.interval(models, drawn, aggregate=intervals.mean)
-        for way, models in samples.items()
+            models[way].append(intervals.ScoreSample(measures=[("dev", measure)]))
+            accuracy = 100 * float(np.mean(classes == labels))
+            print(f"{way}, seed {seed}: accuracy {accuracy:.1f}, {seconds:.0f} CPU s", flush=True)
+            if len({len(each) for each in models.values()}) == 1:
+                print_scores(models, len(labels))
+
+
+def print_scores(models: dict[str, list[intervals.ScoreSample]], examples: int) -> None:
+    """Print both ways' accuracies over seeds, and their difference, as a markdown table."""
+    drawn = {"dev": intervals.Sample.of_size(examples)}
+    found: dict[str, intervals.Interval] = {
+        way: intervals.interval(each, drawn, aggregate=intervals.mean)
+        for way, each in models.items()
     }
-    full, lora = samples.values()
     found["LoRA less full"] = intervals.difference(
-        full, lora, drawn, aggregate=intervals.mean, paired=True
+        *models.values(), drawn, aggregate=intervals.mean, paired=True
     )
-    print("| | accuracy, mean of the seeds | 95 % interval |\n| --- | ---: | ---: |")
+    print("| | seeds | accuracy, their mean | 95 % interval |\n| --- | ---: | ---: | ---: |")
     for name, one in found.items():
-        print(f"| {name} | {100 * one.value:.1f} | {100 * one.low:.1f} to {100 * one.high:.1f} |")
+        low, high = 100 * one.low, 100 * one.high
+        print(f"| {name} | {one.seeds} | {100 * one.value:.1f} | {low:.1f} to {high:.1f} |")
 
 
 def main() -> None:

@@ -15,7 +15,11 @@ class LoraHyperparameters(Hyperparameters):
     """The hyperparameters of fine-tuning, with adapters."""
 
     LR: Rate = Field(4e-4, description="peak learning rate")
-    lora_rank: int = Field(8, ge=1, description="rank of adapters on the encoder, which is frozen")
+    lora_rank: int = Field(
+        8,
+        ge=1,
+        description="rank of adapters on the encoder, which is frozen; none: all is trained",
+    )
 
 
 RECIPE = Recipe(

@@ -40,6 +40,7 @@ def base(tmp_path, monkeypatch):
     tokenizer = read_tokenizer("scratch", [" ".join(WORDS)] * 9)
     source = read_pretrained("scratch:2x32", task, tokenizer, hyper)
     model = ReusableModel(CPU).model(source, hyper, 3)
+    torch.manual_seed(4)
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(torch.randn_like(parameter) * 0.05)
@@ -86,7 +87,7 @@ def test_the_winner_is_a_whole_model_with_the_scores_of_its_trial(
     journal = run_folder.read_journal(folder)
     trial = journal.trials[record.trial["id"]]
     found = {score.name: score.value for score in evaluate(best, tasks=task, data=data).scores}
-    assert found == pytest.approx(dict(trial.scores_at("best")), abs=1e-6)
+    assert found == pytest.approx(dict(trial.scores_at("best")), abs=1e-5)
     assert not (best.parent / "weights").exists()
 
 
