@@ -56,10 +56,12 @@ def raw(base, task=RTE, recipe="lora", **fixed):
 
 @pytest.fixture
 def before_tidy(monkeypatch):
-    """Calls a function with the run folder before a run's winners become best/."""
+    """Calls functions with the run folder before a run's winners become best/."""
     tidy, calls = Session.tidy, []
 
     def called(session):
+        for task in session.study.tasks:  # as after each trial
+            session.queue.weights.remove_losers(task)
         for call in calls:
             call(session.folder)
         tidy(session)
