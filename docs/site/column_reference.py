@@ -91,7 +91,7 @@ def columns_page() -> str:
     """Return the page of all columns of the parquet files in a run folder."""
     task, record = _made_up_trial()
     trials = _schema(trials_parquet(task, [record]))
-    reports = _schema(reports_parquet("toy/grammar", [record]))
+    reports = _schema(reports_parquet(task.row, [record]))
     predictions = pa.unify_schemas(dev_predictions_schemas())
     parts = [
         "# Columns of the parquet files",

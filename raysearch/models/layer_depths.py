@@ -17,6 +17,7 @@ from torch import nn
 from transformers import PreTrainedConfig, PreTrainedModel
 
 from ..errors import InputError, Problem, first_line
+from .adapter_weights import adapted_weight
 
 TOKENS = 8  # of the sample text
 _MODELS = 8  # whose depths are cached
@@ -47,7 +48,7 @@ def depths_of(model: PreTrainedModel) -> dict[str, int]:
     )
     encoder_names = {id(parameter): name for name, parameter in model.base_model.named_parameters()}
     return {
-        name: encoder_depths.get(encoder_names.get(id(parameter), ""), top)
+        name: encoder_depths.get(adapted_weight(encoder_names.get(id(parameter), "")), top)
         for name, parameter in model.named_parameters()
     }
 

@@ -34,7 +34,9 @@ class PrunedEmbedding(torch.nn.Module):
         self.register_buffer("rows", rows.to(full.weight.device), persistent=False)
         padding = full.padding_idx
         self.padding_idx = None if padding is None or padding not in ids else int(rows[padding])
-        self.weight = torch.nn.Parameter(self.initial_weight().to(full.weight.device))
+        self.weight = torch.nn.Parameter(
+            self.initial_weight().to(full.weight.device), full.weight.requires_grad
+        )
 
     def forward(self, input_ids: torch.Tensor) -> torch.Tensor:
         """Return the embeddings of token ids, [..., width]."""

@@ -14,11 +14,13 @@ from transformers import PreTrainedModel
 from ..errors import InputError, Problem
 from ..recipes import Hyperparameters
 from ..tasks import HEAD_FACTS
+from .adapter_weights import is_adapter
 from .attention_masks import tell_padding
 from .auto_models import build_model
 from .dropout_masks import use_cpu_dropout
 from .dropouts import FIELDS, DropoutReach, find_dropout_reach, set_dropouts
 from .first_token_only import keep_first_token_only
+from .lora import adapt, draw_adapters, frozen_names, set_adapters
 from .pretrained import Pretrained
 from .pruned_embedding import full_state_dict, prune_embedding
 from .unpadded import can_be_unpadded
@@ -69,11 +71,14 @@ class ReusableModel:
             repr(sorted(settings.items())),
             tuple(getattr(hyper, field) for field in FIELDS),
             digest,
+            hyper.lora_rank and hyper.lora_targets,
         )
         model = self._model
         if model is None or key != self._key:
             self._key, self._model, model = None, None, None  # frees the memory of the old model
             model = build_trial_model(pretrained, settings, hyper)
+            if hyper.lora_rank:
+                adapt(model, hyper)
             if self.device.type == "cpu":
                 built: Any = model
                 built.can_be_unpadded = can_be_unpadded(model)
@@ -81,11 +86,16 @@ class ReusableModel:
             if reach is not None:
                 set_dropouts(model, reach, hyper)
             self._pretrained_names, self._weights = _initial_weights(model, pretrained)
+            _refuse_drawn(frozen_names(model) - self._pretrained_names, pretrained)
             if vocabulary is not None and _embedding_name(model) in pretrained.weights:
                 self._weights = prune_embedding(model, self._weights, vocabulary)
             model.to(self.device)  # type: ignore[arg-type]  # transformers decorates `to`
             self._key, self._model = key, model
+        elif hyper.lora_rank:
+            set_adapters(model, hyper)
         reset_weights(model, self._weights, self._pretrained_names, seed)
+        if frozen := frozen_names(model):  # they never change: the next trial copies the others
+            self._weights = {n: x for n, x in self._weights.items() if n not in frozen}
         return model
 
     def _dropout_reach(self, pretrained: Pretrained, hyper: Hyperparameters) -> DropoutReach | None:
@@ -152,7 +162,16 @@ def _initial_weights(
         warnings.simplefilter("ignore", UserWarning)  # of read-only arrays: they are only read
         arrays = {name: torch.from_numpy(array) for name, array in pretrained.weights.items()}
     known = {n: x for n, x in arrays.items() if n in state and x.shape == state[n].shape}
-    return set(known), known | {n: x.clone() for n, x in state.items() if n not in known}
+    others = (name for name in state if name not in known and not is_adapter(name))
+    return set(known), known | {name: state[name].clone() for name in others}
+
+
+def _refuse_drawn(names: set[str], pretrained: Pretrained) -> None:
+    """Raise InputError if weights that are frozen would be drawn."""
+    if names:
+        text = f"of '{pretrained.name}': {len(names):,} weights that adapters freeze are not"
+        text = f"{text} pretrained, such as {min(names)}"
+        raise InputError(pretrained.name, [Problem(location="lora_rank", text=text)])
 
 
 def _embedding_name(model: PreTrainedModel) -> str:
@@ -169,12 +188,14 @@ def reset_weights(
 
     Args:
         model: changed in place.
-        weights: name -> tensor, for every entry of the model's state dict.
+        weights: name -> tensor, for the entries of the model's state dict that training or a draw
+            can change.
         known: names of the weights that are not drawn.
         seed: of the draw.
     """
     for name, tensor in model.state_dict(keep_vars=True).items():
-        tensor.copy_(weights[name])
+        if name in weights:
+            tensor.copy_(weights[name])
         tensor._is_hf_initialized = name in known
         tensor.grad = None
     for module in model.modules():
@@ -184,9 +205,19 @@ def reset_weights(
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(seed)
         model.initialize_weights()  # type: ignore[no-untyped-call]  # not typed
+        draw_adapters(model)
 
 
 def export_weights(model: torch.nn.Module) -> dict[str, np.ndarray]:
-    """Return copies of a model's weights as float32 arrays; shared tensors under each name."""
-    weights = full_state_dict(model).items()
-    return {name: x.detach().float().cpu().numpy().copy() for name, x in weights}
+    """Return copies of the weights that a model's training changes, as float32 arrays.
+
+    They are all its weights; with adapters those of adapters and head. Shared tensors are there
+    under each name.
+    """
+    frozen = frozen_names(model)
+    weights = model.state_dict() if frozen else full_state_dict(model)
+    return {
+        name: x.detach().float().cpu().numpy().copy()
+        for name, x in weights.items()
+        if name not in frozen
+    }

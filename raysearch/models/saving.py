@@ -1,4 +1,4 @@
-"""Writes a trained model as a folder that transformers reads.
+"""Writes a trained model as a folder that transformers reads, or its adapters alone.
 
 It is apart from `pretrained`, which reads such folders, because nothing that reads needs it.
 """
@@ -11,13 +11,16 @@ from typing import Any
 import numpy as np
 from transformers import AutoConfig
 
-from .. import __version__
+from .. import __version__, tasks
+from ..errors import InputError, Problem
 from ..recipes import Hyperparameters
-from ..storage import mark
+from ..storage import mark, staged_folder
+from .adapter_folder import FOLDER, read_adapter, read_trial, write_adapter
+from .adapter_weights import is_adapter, merge_adapters
 from .auto_models import ARCHITECTURES
 from .folder_writing import staged_model_folder
-from .pretrained import Pretrained
-from .training_record import TrainingRecord
+from .pretrained import Pretrained, read_pretrained, read_tokenizer
+from .training_record import TrainingRecord, decode_record
 
 
 def save_model(
@@ -30,15 +33,74 @@ def save_model(
 ) -> None:
     """Write a transformers folder atomically, replacing one that exists.
 
+    Of a model with adapters only these and the head are written, with the configuration, until
+    `merge_model` makes a whole model of them.
+
     Args:
         folder: where to write.
         pretrained: what the training began from; gives configuration and tokenizer.
-        weights: parameter or buffer name -> float32 array.
+        weights: parameter or buffer name -> float32 array, of all that was trained.
         hyper: the hyperparameters of the training. They may shape the model, and are recorded in
             the folder together with the task. None: nothing is recorded.
         trial: further facts of the training to record, see TrainingRecord.
         run: id of the run that the folder belongs to, see `storage.mark`; None for no run.
     """
+    config, files = _describe(pretrained, hyper, trial)
+    if hyper is not None and any(map(is_adapter, weights)):
+        with staged_folder(folder, replace=True) as staged:
+            config.save_pretrained(staged)
+            write_adapter(staged, pretrained.name, pretrained.digest, weights, hyper)
+            if run is not None:
+                mark(staged, run)
+        return
+    with staged_model_folder(folder, config, weights, replace=True) as staged:
+        _complete(staged, files, run)
+
+
+def merge_model(source: Path, folder: Path, shared: Hyperparameters, run: str) -> None:
+    """Write the whole model of a trial with adapters, which lie beside it in a folder `adapter`.
+
+    The pretrained model is read again, as no trial keeps a copy of it.
+
+    Args:
+        source: what `save_model` wrote of the trial.
+        folder: where to write; replaced atomically.
+        shared: the hyperparameters that all trials of the task share.
+        run: id of the run that the folder belongs to.
+
+    Raises:
+        InputError: the adapters are damaged, or the pretrained model is not there any more or
+            another one than they were trained on.
+    """
+    trained, digest = read_adapter(source)
+    record = decode_record(read_trial(source), str(source))
+    if record is None:
+        raise _refusal(f"'{source}': config.json does not tell what its adapters belong to")
+    tokenizer = read_tokenizer(record.model, ())
+    pretrained = read_pretrained(record.model, tasks.get(record.task), tokenizer, shared)
+    if pretrained.digest != digest:
+        text = f"'{record.model}' is not the model any more that its adapters were trained on"
+        raise _refusal(f"{text}: put that one in its place again, and resume the run")
+    weights = merge_adapters(pretrained.weights, trained, record.hyper)
+    config, files = _describe(pretrained, record.hyper, record.trial)
+    with staged_model_folder(folder, config, weights, replace=True) as staged:
+        (staged / FOLDER).mkdir()
+        write_adapter(staged / FOLDER, record.model, digest, trained, record.hyper)
+        _complete(staged, files, run)
+
+
+def _complete(staged: Path, files: Mapping[str, bytes], run: str | None) -> None:
+    """Write further files of a folder, and mark it as a run's."""
+    for name, content in files.items():
+        (staged / name).write_bytes(content)
+    if run is not None:
+        mark(staged, run)
+
+
+def _describe(
+    pretrained: Pretrained, hyper: Hyperparameters | None, trial: Mapping[str, Any] | None
+) -> tuple[Any, Mapping[str, bytes]]:
+    """Return the configuration of a trained model, and the files beside its weights."""
     settings = {**pretrained.config, **(hyper or Hyperparameters()).config_overrides()}
     settings.pop("auto_map", None)  # set by models of a hub; their own code was not run in training
     config = AutoConfig.for_model(**{**settings, "dtype": "float32"})  # the dtype of the weights
@@ -56,11 +118,11 @@ def save_model(
         )
         config.raysearch = record.encode()
         files = {**files, "README.md": record.card().encode()}
-    with staged_model_folder(folder, config, weights, replace=True) as staged:
-        for name, content in files.items():
-            (staged / name).write_bytes(content)
-        if run is not None:
-            mark(staged, run)
+    return config, files
+
+
+def _refusal(text: str) -> InputError:
+    return InputError("model", [Problem(location="model", text=text)])
 
 
 def _limit_length(files: dict[str, bytes], max_length: int) -> tuple[dict[str, bytes], int | None]:

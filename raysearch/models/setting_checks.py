@@ -24,6 +24,7 @@ from . import scratch
 from .auto_models import build_model
 from .dropouts import FIELDS, DropoutReach, find_dropout_reach
 from .layer_depths import depths_of
+from .lora import adapter_problems
 
 _VOCABULARY = range(1000)  # in place of the tokenizer of a model from scratch
 
@@ -33,6 +34,7 @@ _HAS_EFFECT: dict[str, Callable[[Any], bool]] = {
     **dict.fromkeys(FIELDS, lambda rate: rate is not None),
     "layerwise_decay": lambda rate: rate not in (None, 1),
     "gradient_checkpointing": bool,
+    "lora_rank": lambda rank: rank is not None,
     **{
         field: partial(ne, getattr(Hyperparameters(), field))
         for facts in HEAD_FACTS.values()
@@ -61,12 +63,14 @@ def setting_problems(
         if not fields:
             continue
         model, head = task.model, task.row.head
-        fixed = {field for field in fields if field not in task.space}
+        fixed, ranks = {field for field in fields if field not in task.space}, _ranks(task)
         values = tuple((field, getattr(hyper, field), field in fixed) for field in sorted(fields))
-        key = (model, head, repr(sorted(hyper.config_overrides().items())), values)
+        overrides = repr(sorted(hyper.config_overrides().items()))
+        key = (model, head, overrides, values, ranks, hyper.lora_targets)
         if key not in known:
             config = _read_config(model, download)
-            known[key] = {} if config is None else _reasons(config, head, hyper, fields, fixed)
+            reasons = {} if config is None else _reasons(config, head, hyper, fields, fixed)
+            known[key] = reasons | _adapter_reasons(config, model, head, hyper, ranks)
         for field, reason in known[key].items():
             location = _location(task, field)
             affected.setdefault((location, f"{model}: {reason}"), []).append(name)
@@ -96,6 +100,13 @@ def _effective_fields(task: TaskStudy) -> set[str]:
         if field not in of_other_heads and any(map(has_effect, values)):
             fields.add(field)
     return fields
+
+
+def _ranks(task: TaskStudy) -> tuple[int, ...]:
+    """Return the ranks of adapters that a task's trials fix or search; none without adapters."""
+    name = "lora_rank"
+    values = task.space[name].ends if name in task.space else (task.shared.lora_rank,)
+    return tuple(sorted(rank for rank in values if isinstance(rank, int)))
 
 
 def _location(task: TaskStudy, field: str) -> str:
@@ -153,6 +164,28 @@ def _reasons(
     if "layerwise_decay" in fields and (text := _layers_problem(model)):
         texts["layerwise_decay"] = text
     return texts
+
+
+def _adapter_reasons(
+    config: dict[str, Any] | None,
+    model: str,
+    head: Head,
+    hyper: Hyperparameters,
+    ranks: tuple[int, ...],
+) -> dict[str, str]:
+    """Return why a model can take no adapters of these ranks: hyperparameter -> text."""
+    if not ranks:
+        return {}
+    if scratch_shape(model):
+        return {"lora_rank": "it has no pretrained weights that adapters could keep: leave it out"}
+    if config is None:
+        return {}
+    try:
+        with torch.device("meta"):
+            built = build_model({**config, **hyper.config_overrides()}, head)
+    except Exception:  # the reader of the model reports why it cannot be built
+        return {}
+    return adapter_problems(built, hyper, ranks)
 
 
 def _dropout_reasons(

@@ -54,12 +54,16 @@ _DECAYING = Condition(name="weight_decay", holds=bool, text="above 0")
 _LAYERWISE = Condition(
     name="layerwise_decay", holds=lambda rate: rate not in (None, 1), text="below 1"
 )
+_ADAPTED = Condition(name="lora_rank", holds=lambda rank: rank is not None, text="a number")
 _SPAN = ReadBy("span")
 
 Probability = Annotated[Number, Field(ge=0, lt=1)]
 Rate = Annotated[Number, Field(gt=0, le=10)]
 Epochs = Annotated[Number, Field(gt=0, le=100_000)] | Steps
 OptionalProbability = Annotated[Probability | None, BeforeValidator(none_for_false)]
+LoraTarget = Literal[
+    "query", "key", "value", "qkv", "attention_output", "intermediate", "ffn_output"
+]
 OptionalCount = Annotated[Annotated[int, Field(ge=1)] | None, BeforeValidator(none_for_false)]
 
 
@@ -127,6 +131,19 @@ class Hyperparameters(BaseModel):
     )
     label_scale: Annotated[Number, ReadBy("regress", prefix=False)] = Field(
         1.0, gt=0, description="regression labels are divided by this"
+    )
+
+    lora_rank: OptionalCount = Field(
+        None, description="rank of adapters on the encoder, which is frozen; none: all is trained"
+    )
+    lora_alpha: Annotated[Number, _ADAPTED] = Field(
+        16, gt=0, description="adapters are scaled by lora_alpha / lora_rank"
+    )
+    lora_targets: Annotated[tuple[LoraTarget, ...], SHARED, _ADAPTED] = Field(
+        ("query", "value"), min_length=1, description="projections that have adapters"
+    )
+    lora_dropout: Annotated[Probability, _ADAPTED] = Field(
+        0.0, description="dropout on the inputs of adapters"
     )
 
     max_length: Annotated[int, SHARED] = Field(

@@ -15,7 +15,7 @@ from ..run_folder import Records
 from ..run_folder.opening import PROVENANCE
 from ..run_folder.outcomes import has_model
 from ..study import Study, TaskStudy
-from .kept_weights import find_weights
+from .kept_weights import find_weights, is_adapter_folder, run_of
 from .provenance import add_facts
 
 if TYPE_CHECKING:  # imports Ray
@@ -49,6 +49,19 @@ def _lost_start(folder: Path, task: TaskStudy, records: Records) -> Iterator[Pro
             f" {lost[0].task} again"
         )
         yield Problem(location=task.name, text=text)
+
+
+def _make_whole(starts: Starts, task: TaskStudy, run: str) -> None:
+    """Merge adapters that a task starts from into their model, where they lie.
+
+    Raises:
+        InputError: the model is another one now, or cannot be read.
+    """
+    for path in starts.values():
+        if is_adapter_folder(path) and task.source is not None:
+            from ..models.saving import merge_model  # torch and transformers take seconds
+
+            merge_model(path, path, task.source.shared, run)
 
 
 class ChainStarts:
@@ -89,7 +102,9 @@ class ChainStarts:
                 self.waiting.remove(name)
                 if problems := [*_lost_start(self.folder, task, self.records)]:
                     raise InputError(self.study.name, problems)
-                preparation.add(name, start_folders(self.folder, task, self.records))
+                starts = start_folders(self.folder, task, self.records)
+                _make_whole(starts, task, run_of(self.folder))
+                preparation.add(name, starts)
             else:
                 continue
             self.note(f"{name}: {start_text(task, self.records)}")

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from .. import tasks
+from ..errors import InputError
 from ..results.confirmation import configuration_key
 from ..results.leaderboard import (
     contenders,
@@ -235,18 +236,21 @@ def remove_unneeded_weights(
         leaders = leaderboard(study.resolve(name), records)
         identities = _complete_sets(folder, name)
         winners = leaders[0].trials if leaders else ()
+        kept: set[str] = set()  # adapters that could not be merged
         if winners and not identities & {record.id for record in winners}:
             _note_missing_weights(folder, study.resolve(name), records, winners, note)
-        kept = [record for record in winners if record.id in identities]
+        available = [record for record in winners if record.id in identities]
         if study.search.keep_weights == "confirmed":
-            _place_seeds(folder, study.resolve(name), winners, identities, note)
-        elif kept:
-            best = max(kept, key=partial(weights_rank, study.resolve(name)))
-            _place_best(weights_folder(folder, best), folder, slug, note)
+            kept = _place_seeds(folder, study.resolve(name), winners, identities, note)
+        elif available:
+            best = max(available, key=partial(weights_rank, study.resolve(name)))
+            if not _place_best(weights_folder(folder, best), folder, study.resolve(name), note):
+                kept = {best.id}
         _remove_other_seeds(folder, slug, winners, records)
         parent = inside(folder, slug, FOLDER)
         for path in _folders(parent):
-            remove_owned(path, run)
+            if path.name not in kept:
+                remove_owned(path, run)
         remove_unfinished(parent, records.trials)
         remove_unfinished(parent.parent, {"best"})
         remove_known(parent, ())
@@ -261,12 +265,38 @@ def remove_unneeded_weights(
     CheckpointFolder(folder).remove_all(records.trials)
 
 
-def _place_best(source: Path, folder: Path, slug: str, note: Callable[[str], None]) -> None:
-    """Move a folder of weights to a task's best/."""
-    best = inside(folder, slug, "best")
-    if kind_of(best) is not None and (aside := clear_place(best, run_of(folder))):
-        note(f"{best}: not made by this run, kept as {aside.name}")
-    move(source, best)
+def _place_best(source: Path, folder: Path, task: TaskStudy, note: Callable[[str], None]) -> bool:
+    """Move weights to a task's best/, and return whether they are there, see `_place`."""
+    return _place(source, inside(folder, task.row.slug, "best"), task, run_of(folder), note)
+
+
+def _place(
+    source: Path, target: Path, task: TaskStudy, run: str, note: Callable[[str], None]
+) -> bool:
+    """Move weights to their place; adapters become a whole model there.
+
+    Returns:
+        False if adapters cannot be merged, which is noted; they stay where they are.
+    """
+    if kind_of(target) is not None and (aside := clear_place(target, run)):
+        note(f"{target}: not made by this run, kept as {aside.name}")
+    if not is_adapter_folder(source):
+        move(source, target)
+        return True
+    from ..models.saving import merge_model  # torch and transformers take seconds
+
+    try:
+        merge_model(source, target, task.shared, run)
+    except InputError as error:
+        problem = "; ".join(problem.text for problem in error.problems)
+        note(f"{target}: not written, `raysearch resume` tries again: {problem}")
+        return False
+    return True
+
+
+def is_adapter_folder(path: Path) -> bool:
+    """Return whether a folder holds adapters and no whole model."""
+    return kind_of(path / "adapter_config.json") is not None
 
 
 def _place_seeds(
@@ -275,7 +305,7 @@ def _place_seeds(
     winners: Sequence[Record],
     identities: set[str],
     note: Callable[[str], None],
-) -> None:
+) -> set[str]:
     """Move the weights of the winner's seeds to seeds/, those of the best of them to best/.
 
     Those that an earlier session has placed count too.
@@ -286,7 +316,11 @@ def _place_seeds(
         winners: the winner's trials that count.
         identities: the trials whose weights lie where the search has written them.
         note: called with a line for the log.
+
+    Returns:
+        The trials whose adapters could not be merged.
     """
+    failed: set[str] = set()
     slug, run = task.row.slug, run_of(folder)
     best, own = inside(folder, slug, "best"), {record.id: record for record in winners}
     in_best = ""
@@ -297,20 +331,19 @@ def _place_seeds(
     places |= {in_best: best} if in_best else {}
     places = {identity: path for identity, path in places.items() if identity in own}
     if not places:
-        return
+        return failed
     folder_inside(folder, slug, SEEDS)
     leader = max((own[identity] for identity in places), key=partial(weights_rank, task)).id
     for identity, path in places.items():
         target = inside(folder, slug, SEEDS, identity)
-        if identity != leader and path != target:
-            if kind_of(target) is not None and (aside := clear_place(target, run)):
-                note(f"{target}: not made by this run, kept as {aside.name}")
-            move(path, target)
-    if leader != in_best:
-        _place_best(places[leader], folder, slug, note)
+        if identity != leader and path != target and not _place(path, target, task, run, note):
+            failed.add(identity)
+    if leader != in_best and not _place_best(places[leader], folder, task, note):
+        failed.add(leader)
     if len(places) < (count := sum(has_model(record.status) for record in winners)):
         text = f"weights of {len(places)} of the winner's {count} seeds are there for an ensemble"
         note(f"{task.name}: {text}: the others were not kept when they were trained")
+    return failed
 
 
 def _remove_other_seeds(

@@ -17,6 +17,7 @@ from ..data.dataset import EncodedDataset
 from ..data.prefetch import training_steps
 from ..data.training_set import TrainingSet
 from ..heads import HEADS
+from ..models.lora import frozen_names
 from ..models.reusable import export_weights
 from ..recipes.schedule import learning_rate
 from ..run_folder import dev_predictions
@@ -323,8 +324,9 @@ class Trainer:
             value, weights = self.best
             best = (value, {name: torch.from_numpy(x) for name, x in weights.items()})
         counts = [self.step, self.evaluated, self.tokens, self._stuck_evaluations, self._units]
+        frozen = frozen_names(self.model)
         return {
-            "model": self.model.state_dict(),
+            "model": {n: x for n, x in self.model.state_dict().items() if n not in frozen},
             "optimizer": self.optimizer.state_dict(),
             "scaler": self.scaler.state_dict() if self.scaler else None,
             "counts": counts,
@@ -341,7 +343,9 @@ class Trainer:
         Args:
             state: of `state`.
         """
-        self.model.load_state_dict(state["model"])
+        frozen, weights = frozen_names(self.model), self.model.state_dict()
+        kept = {name: weights[name] for name in weights if name in frozen}
+        self.model.load_state_dict(kept | state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         if self.scaler:
             self.scaler.load_state_dict(state["scaler"])

@@ -20,6 +20,7 @@ from .. import tasks
 from ..data.training_set import as_training_set
 from ..errors import InputError
 from ..models import ReusableModel
+from ..models.adapter_weights import merge_adapters
 from ..models.pruned_embedding import count_parameters
 from ..models.reusable import export_weights
 from ..recipes import RECIPES, Hyperparameters
@@ -245,10 +246,11 @@ class Worker:
         if name and not self._teacher_cache[0]:
             weights = data.get("teacher")
             if request.teacher:
-                weights = ray.get(self._answer(self.broker.get_teacher.remote(request.teacher))[0])
+                trained = ray.get(self._answer(self.broker.get_teacher.remote(request.teacher))[0])
+                weights = merge_adapters(data["pretrained"].weights, trained, hyper)
             encoder = replace(data["pretrained"], weights=weights, digest=name)
             teacher: torch.nn.Module = ReusableModel(self.model.device).model(
-                encoder, hyper, request.seed
+                encoder, hyper.model_copy(update={"lora_rank": None}), request.seed
             )
             self._teacher_cache = (name, teacher.eval().requires_grad_(False))
         return self._teacher_cache[1]

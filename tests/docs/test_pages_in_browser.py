@@ -28,8 +28,9 @@ def measure(tmp_path_factory: pytest.TempPathFactory):
     folder: Path = tmp_path_factory.mktemp("pages")
 
     def figures_of(body: str) -> dict[str, int]:
-        (folder / "page.html").write_text(HEAD + body)
-        return module.measure(tab, folder, f"{address}/page.html")[0]
+        page = folder / f"{len(list(folder.iterdir()))}.html"  # of its own: browsers keep pages
+        page.write_text(HEAD + body)
+        return module.measure(tab, folder, f"{address}/{page.name}")[0]
 
     with (
         module.served(folder) as address,

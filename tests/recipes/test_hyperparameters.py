@@ -18,7 +18,7 @@ from raysearch.recipes.field_metadata import (
 
 DATA = {
     "max_length", "over_length", "doc_stride", "stride_as", "query_length", "span_head",
-    "answerable_by", "qa_length", "segments", "dev_examples",
+    "answerable_by", "qa_length", "segments", "dev_examples", "lora_targets",
 }  # fmt: skip
 TEACHING = {"view", "teacher_view", "corpus", "teacher", "teacher_lambda1"}
 

@@ -50,6 +50,8 @@ NAMES = (
     "mmbert-xnli",
     "superglue",
     "roberta-commonsense-qa",
+    "lora-glue",
+    "lora-deberta-glue",
 )
 GLUE = ("mnli", "qqp", "qnli", "sst2", "cola", "rte", "mrpc", "stsb")
 
@@ -749,3 +751,57 @@ def test_commonsense_qa_has_fairseqs_grid_and_its_command():
     made = make_schedule(study_.hyperparameters(result.settings), 9741)
     assert (made.steps, made.warmup, printed(result)) == (3000, 150, 78.46)
     assert study_.shared.segments == "one_separator"
+
+
+# LoRA -------------------------------------------------------------------------------------------
+
+# Its scripts: batch per GPU, GPUs, LR, epochs; and the scores of its README.
+LORA_ROBERTA = {
+    "mnli": (16, 8, 5e-4, 30, 87.5),
+    "qqp": (16, 8, 5e-4, 25, 90.8),
+    "qnli": (32, 8, 4e-4, 25, 93.3),
+    "sst2": (16, 8, 5e-4, 60, 95.1),
+    "cola": (32, 2, 4e-4, 80, 63.4),
+    "rte": (32, 8, 5e-4, 80, 86.6),
+    "mrpc": (16, 8, 4e-4, 30, 89.7),
+    "stsb": (16, 8, 4e-4, 40, 91.5),
+}
+# Batch per GPU, of 8; LR, epochs, warmup, decay, dropout before the head, length; and the scores.
+LORA_DEBERTA = {
+    "mnli": (8, 1e-4, 5, 1000, 0, 0.15, 256, 91.9),
+    "qqp": (8, 1e-4, 11, 10000, 0.01, 0.2, 320, 92.9),
+    "qnli": (6, 1e-4, 8, 500, 0.01, 0.1, 512, 96.0),
+    "sst2": (8, 6e-5, 16, 1000, 0.01, 0, 128, 96.9),
+    "cola": (4, 1.3e-4, 10, 100, 0, 0.1, 64, 72.4),
+    "rte": (4, 2.6e-4, 11, 50, 0.01, 0.2, 320, 94.9),
+    "mrpc": (32, 2e-4, 30, 0.1, 0.01, 0, 128, 92.6),
+    "stsb": (4, 2e-4, 10, 100, 0.1, 0.2, 128, 93.0),
+}
+
+
+@pytest.mark.parametrize("task", GLUE)
+def test_loras_roberta_is_trained_as_its_scripts_say(task):
+    batch, gpus, lr, epochs, score = LORA_ROBERTA[task]
+    resolved = load("lora-glue").resolve(f"glue/{task}")
+    result = row("RoBERTa base, LoRA", "lora-glue")[f"glue/{task}"]
+    assert result.settings == {"BSZ": batch * gpus, "LR": lr, "EPOCH": epochs}
+    assert printed(result) == score
+    assert {"BSZ": batch * gpus, "LR": lr} in resolved.initial_points
+    hyper = resolved.shared
+    assert (hyper.EPOCH, hyper.WARMUP, hyper.weight_decay) == (epochs, 0.06, 0.1)
+    assert (hyper.lora_rank, hyper.lora_alpha, hyper.lora_targets) == (8, 16, ("query", "value"))
+    assert (hyper.max_length, hyper.lora_dropout, hyper.adam_betas) == (512, 0, (0.9, 0.999))
+
+
+@pytest.mark.parametrize("task", GLUE)
+def test_loras_deberta_is_trained_as_its_scripts_say(task):
+    batch, lr, epochs, warmup, decay, dropout, length, score = LORA_DEBERTA[task]
+    resolved = load("lora-deberta-glue").resolve(f"glue/{task}")
+    result = row("DeBERTa v2 xxlarge, LoRA", "lora-deberta-glue")[f"glue/{task}"]
+    assert (result.settings, printed(result)) == ({"LR": lr}, score)
+    assert resolved.initial_points[0] == {"LR": lr}
+    hyper = resolved.shared
+    assert (hyper.BSZ, hyper.EPOCH, hyper.weight_decay) == (8 * batch, epochs, decay)
+    assert getattr(hyper.WARMUP, "steps", hyper.WARMUP) == warmup
+    assert (hyper.classifier_dropout, hyper.max_length) == (dropout, length)
+    assert (hyper.lora_rank, hyper.lora_alpha, hyper.precision) == (16, 32, "fp16")

@@ -302,7 +302,11 @@ WRONG = [
         "seed 11 is the search's",
     ),
     ({"confirm": {"seeds": [-1]}}, "confirm.seeds[0]", "greater than or equal to 0, got -1"),
-    ({"per_task": {"glue/rtt": {}}}, "per_task.glue/rtt", "did you mean 'glue/rte' or 'superglue/rte'?"),
+    (
+        {"per_task": {"glue/rtt": {}}},
+        "per_task.glue/rtt",
+        "did you mean 'glue/rte'?",
+    ),
     ({"per_task": {MRPC: {}}}, "per_task.glue/mrpc", "none of the study's tasks: glue/rte"),
     ({"per_task": {RTE: {"spaces": {}}}}, "per_task.glue/rte.spaces", "did you mean 'space'?"),
     ({"published": [{"row": "A", "results": {}}]}, "published[0].source", "required"),
