@@ -86,13 +86,13 @@ def find_models(
         text = f"the run has no task {', '.join(missing)}; it has {', '.join(searched.tasks)}"
         raise InputError(str(source), [Problem(location="tasks", text=text)])
     root = Path(data or opening.recorded_data(source))
-    models = {n: inside(source, tasks.get(n).slug, "best") for n in chosen or searched.tasks}
+    models = {n: inside(source, tasks.slug_of(n), "best") for n in chosen or searched.tasks}
     if not chosen:
         models = {name: folder for name, folder in models.items() if folder.is_dir()}
     # A run's own weights are never links, unlike those in the cache of a hub.
     for name, folder in models.items():
         for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-            inside(source, tasks.get(name).slug, "best", path.name)
+            inside(source, tasks.slug_of(name), "best", path.name)
     return root, models, searched
 
 

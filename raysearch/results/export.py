@@ -64,7 +64,7 @@ def write_exports(
 
 def _write_cards(run: RunResults) -> list[str]:
     """Write the model cards of the winners whose weights are kept, and return notes on others."""
-    slugs = [tasks.get(name).slug for name in run.leaders]
+    slugs = [tasks.slug_of(name) for name in run.leaders]
     all_inside(run.folder, [(slug, "best", CARD) for slug in slugs])  # before the first one
     notes = [
         write_card(run.folder, run.study.resolve(name), leader, run.intervals)
@@ -81,7 +81,7 @@ def _write(run: RunResults) -> None:
     from .tensorboard import TensorBoardWriter
 
     folder, searched, records = run.folder, run.study, run.records
-    slugs = {name: tasks.get(name).slug for name in searched.tasks if records.of(name)}
+    slugs = {name: tasks.slug_of(name) for name in searched.tasks if records.of(name)}
     tables = [(f"table.{ending}",) for ending in LAYOUTS]
     tables += [(f"reproducibility.{ending}",) for ending in FORMS]
     task_files = ("best.yaml", "trials.parquet", "reports.parquet")

@@ -123,7 +123,7 @@ def write(folder: Path, record: Record, content: bytes) -> Path:
         InputError: a link is in its place.
         OSError: it cannot be written.
     """
-    names = tasks.get(record.task).slug, PREDICTIONS
+    names = tasks.slug_of(record.task), PREDICTIONS
     folder_inside(folder, *names)
     path = file_inside(folder, *names, f"{record.id}.parquet")
     write_atomically(path, content)
@@ -136,7 +136,7 @@ def read(folder: Path, record: Record) -> dict[str, pa.Table] | None:
     Raises:
         InputError: the file is damaged, or holds something else.
     """
-    path = file_inside(folder, tasks.get(record.task).slug, PREDICTIONS, f"{record.id}.parquet")
+    path = file_inside(folder, tasks.slug_of(record.task), PREDICTIONS, f"{record.id}.parquet")
     if not path.is_file():
         return None
     try:

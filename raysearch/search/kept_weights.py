@@ -72,7 +72,7 @@ class KeptWeights:
 
     def place(self, record: Record) -> Path:
         """Return where to write a trial's weights; its parent exists."""
-        folder_inside(self.folder, tasks.get(record.task).slug, FOLDER)
+        folder_inside(self.folder, tasks.slug_of(record.task), FOLDER)
         return weights_folder(self.folder, record)
 
     def add(self, record: Record) -> None:
@@ -192,7 +192,7 @@ def remove_unneeded_weights(
     """
     run = run_of(folder)
     for name in study.tasks:
-        slug = tasks.get(name).slug
+        slug = tasks.slug_of(name)
         folder_inside(folder, slug)
         leaders = leaderboard(study.resolve(name), records)
         identities = _complete_sets(folder, name)
@@ -224,7 +224,7 @@ def remove_unneeded_weights(
 
 def _names(task: str) -> tuple[str, str]:
     """Return the names of the folders that lead to a task's weights, in a run folder."""
-    return tasks.get(task).slug, FOLDER
+    return tasks.slug_of(task), FOLDER
 
 
 def _folders(parent: Path) -> Sequence[Path]:

@@ -66,7 +66,7 @@ def table_checks(folder: Path, study: Study, records: Records, other_code: str) 
             rows = [row.name for row in every_row if row.name not in _BY_RULE]
             yield _text_check(folder, (place,), layout(table), other_code, rows)
     for name in study.tasks:
-        task, trials, slug = study.resolve(name), records.of(name), tasks.get(name).slug
+        task, trials, slug = study.resolve(name), records.of(name), tasks.slug_of(name)
         if text := best_study(task, records):
             yield _text_check(folder, (slug, "best.yaml"), text, other_code)
         if trials:

@@ -14,10 +14,9 @@ def folders(task: Task) -> tuple[str, ...]:
     These are the task's own folder and the same folder under the name of its benchmark, so that one
     root can hold all benchmarks: "RTE", "glue/RTE".
     """
-    benchmark = task.name.partition("/")[0]
-    if Path(task.folder).parts[:1] in ((), (benchmark,)):
+    if Path(task.folder).parts[:1] in ((), (task.benchmark,)):
         return (task.folder,)
-    return task.folder, f"{benchmark}/{task.folder}"
+    return task.folder, f"{task.benchmark}/{task.folder}"
 
 
 def task_folder(task: Task, root: Path) -> Path:

@@ -203,7 +203,7 @@ def command_point(run: RunResults) -> Point:
     details.append(f"the whole study again: {again}")
     for name, leader in run.leaders.items():
         if leader:
-            path = shlex.quote(f"{tasks.get(name).slug}/best.yaml")
+            path = shlex.quote(f"{tasks.slug_of(name)}/best.yaml")
             details.append(f"the winner of {name} again: raysearch run {path} --data DATA")
     text = f"The run folder repeats the study with '{again}', and each winner with its best.yaml."
     return Point(title="Command lines", text=text, details=tuple(details))
