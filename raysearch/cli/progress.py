@@ -116,7 +116,7 @@ class ProgressDisplay:
 
     def _end_line(self, record: Record) -> Text:
         """Return the line of a trial that has ended."""
-        task = tasks.get(record.task)
+        task = self.queue.study.task(record.task)
         best = record.best.get(self.queue.study.resolve(record.task).selection_metric)
         score = "-" if best is None else f"{100 * best:.1f}"
         report = record.reports[-1] if record.reports else None

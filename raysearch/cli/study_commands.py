@@ -105,6 +105,7 @@ def check(
                 cluster_check.show(path)
                 continue
             study = _load(path, model, tasks, trials, fixed, data)
+            study, _ = preflight.with_labels(study, data)
             survey = preflight.survey(study, data)
             if problems := [*survey.problems, *_suitability_problems(study)]:
                 raise InputError(str(path), problems)
@@ -299,9 +300,8 @@ def _unchecked_models(study: "Study") -> list[str]:
 def _suitability_problems(study: "Study") -> list[Problem]:
     """Return why models in local folders cannot do their tasks; others are checked by a run."""
     from ..study.model_names import model_problems
-    from ..tasks import TASKS
 
-    models = {name: study.resolve(name).model for name in study.tasks if name in TASKS}
+    models = {name: study.resolve(name).model for name in study.tasks}
     local = [n for n, m in models.items() if Path(m).is_dir() and not model_problems(m)]
     if not local:
         return []

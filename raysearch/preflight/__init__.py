@@ -1,5 +1,6 @@
 """Checks before a run starts: what cannot run is refused in seconds, with every problem."""
 
+from ..data.own_labels import with_labels
 from ..study.model_names import model_problems
 from .checks import Survey, survey
 from .model_files import hub_problems, model_fingerprint
@@ -16,4 +17,5 @@ __all__ = [
     "model_problems",
     "survey",
     "view_fingerprint",
+    "with_labels",
 ]

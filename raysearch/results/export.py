@@ -97,7 +97,7 @@ def _write(run: RunResults) -> None:
             write_atomically(task_folder / "best.yaml", no_best_study(searched.resolve(name)))
         columns = parquet.trials_parquet(searched.resolve(name), trials)
         write_atomically(task_folder / "trials.parquet", columns)
-        columns = parquet.reports_parquet(name, trials)
+        columns = parquet.reports_parquet(searched.task(name), trials)
         write_atomically(task_folder / "reports.parquet", columns)
         for record in trials:
             curves.rebuild(record)

@@ -76,7 +76,9 @@ def column_title(task: Task) -> str:
     "SST-2"; "MNLI-m/mm" because predictions are submitted as MNLI-m.tsv and MNLI-mm.tsv.
     """
     name = (task.folder or task.name).rpartition("/")[2]
-    if sum(other.folder == task.folder for other in TASKS.values()) > 1:
+    if task.is_own:
+        name = task.name
+    elif sum(other.folder == task.folder for other in TASKS.values()) > 1:
         name = task.name  # SQuAD's versions and RACE's levels share a folder
     if len(task.dev) < 2 or task.languages:
         return name

@@ -12,7 +12,6 @@ from typing import Any
 import pyarrow as pa
 from pyarrow import parquet
 
-from .. import tasks
 from ..run_folder import Record
 from ..study import TaskStudy
 from ..tasks import Task
@@ -75,11 +74,11 @@ def trials_parquet(task: TaskStudy, records: Sequence[Record]) -> bytes:
     return _parquet_bytes(columns)
 
 
-def reports_parquet(task: str, records: Sequence[Record]) -> bytes:
+def reports_parquet(task: Task, records: Sequence[Record]) -> bytes:
     """Return the reports of a task's trials as a parquet file, one row each.
 
     Args:
-        task: the task's name.
+        task: the task.
         records: the task's trials; the reports of each stay in their order.
     """
     pairs = [(record, report) for record in records for report in record.reports]
@@ -106,7 +105,7 @@ def reports_parquet(task: str, records: Sequence[Record]) -> bytes:
     for name in dict.fromkeys(name for _, r in pairs for name in r.terms):
         columns[f"loss.{name}"] = (real, [r.terms.get(name) for _, r in pairs])
     columns["at"] = (TIME, [_microseconds(report.at) for _, report in pairs])
-    for name in _score_names(tasks.get(task), [report.scores for _, report in pairs]):
+    for name in _score_names(task, [report.scores for _, report in pairs]):
         columns[name] = (real, [report.scores.get(name) for _, report in pairs])
     return _parquet_bytes(columns)
 

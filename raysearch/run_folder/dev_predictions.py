@@ -130,8 +130,8 @@ def write(folder: Path, record: Record, content: bytes) -> Path:
     return path
 
 
-def read(folder: Path, record: Record) -> dict[str, pa.Table] | None:
-    """Return the predictions of a trial by dev split; None if they were not kept.
+def read(folder: Path, record: Record, task: Task) -> dict[str, pa.Table] | None:
+    """Return the predictions of a trial of a task by dev split; None if they were not kept.
 
     Raises:
         InputError: the file is damaged, or holds something else.
@@ -140,7 +140,7 @@ def read(folder: Path, record: Record) -> dict[str, pa.Table] | None:
     if not path.is_file():
         return None
     try:
-        return read_file(path, tasks.get(record.task))
+        return read_file(path, task)
     except InputError as error:
         hint = "; remove the file, and the table does without its interval"
         problems = [Problem(location=p.location, text=p.text + hint) for p in error.problems]

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from .. import __version__, preflight, tasks
+from .. import __version__, preflight
 from .. import study as studies
 from ..data import readers
 from ..errors import InputError, Problem
@@ -102,6 +102,7 @@ def run(
     data, lanes = Path(data), Lanes.coerce(lanes) or Lanes()
     cluster = ClusterOptions.of(address, wait_for_nodes)
     fetch_models(study)
+    study, _ = preflight.with_labels(study, data)  # a problem of the labels is found again below
     location = _locate(study, storage, study.name if name is None else name, data, lanes, cluster)
     folder, remote = location.folder, location.remote
     study_text, content = studies.checked_dump(study), _content(study, data)
@@ -379,7 +380,7 @@ def _content(study: Study, data: Path) -> dict[str, str]:
             trained[f"{name} teach"] = recipe.hyper.model_validate(configuration)
         fingerprints = data_fingerprints(study.resolve(name), data).values()
         for key, trial_hyper in trained.items():
-            views = preflight.view_fingerprint(tasks.get(name), data, trial_hyper)
+            views = preflight.view_fingerprint(study.task(name), data, trial_hyper)
             parts = filter(None, [models[study.resolve(name).model], *fingerprints, views])
             content[key] = "-".join(parts)
     return content

@@ -129,7 +129,7 @@ def own_tasks(raw: Mapping[str, Any]) -> dict[str, Task]:
     rows = {}
     for key, entry in mapping_or_empty(raw.get("own")).items():
         block = _valid(entry)
-        if block is not None and not list(_entry_problems(str(key), block)):
+        if block is not None and not list(entry_problems(str(key), block)):
             rows[f"{PREFIX}{key}"] = block.task(f"{PREFIX}{key}")
     return rows
 
@@ -159,7 +159,7 @@ def own_problems(raw: Mapping[str, Any]) -> list[Problem]:
         wrong, block = _without_invalid_fields(entry)
         if block is not None:
             fields = tuple(f"own.{key}.{field}" for field in wrong)
-            found = _entry_problems(str(key), block)
+            found = entry_problems(str(key), block)
             problems += [problem for problem in found if problem.location not in fields]
     return problems
 
@@ -183,7 +183,7 @@ def _without_invalid_fields(entry: Any) -> tuple[list[str], OwnTask | None]:
     return wrong, block
 
 
-def _entry_problems(key: str, block: OwnTask) -> Iterator[Problem]:
+def entry_problems(key: str, block: OwnTask) -> Iterator[Problem]:
     """Yield what does not fit together in an entry."""
     checks = _extension_problems if block.like else _table_problems
     texts = [*_name_problems(key), *_split_problems(block), *checks(block)]

@@ -193,6 +193,11 @@ class Task:
         return slug_of(self.name)
 
     @property
+    def is_own(self) -> bool:
+        """Whether a study defines it, on a user's own files."""
+        return bool(self.like) or self.reader == "table"
+
+    @property
     def benchmark(self) -> str:
         """The name of the benchmark whose files the task has; "own" for a user's own files."""
         return (self.like or self.name).partition("/")[0]
@@ -209,11 +214,12 @@ class Task:
         """
         if split.submission or split not in self.dev or self.facts.writes_embeddings:
             return split.submission
-        taken = next((other.submission for other in self.test if other.submission), ".tsv")
+        default = ".json" if self.layout == "json" else ".tsv"
+        taken = next((other.submission for other in self.test if other.submission), default)
         folder, _, name = taken.rpartition("/")
         extension = name.rpartition(".")[2]
         if split.language:
-            return f"{folder}/dev-{split.language}.{extension}"
+            return f"{folder or self.slug}/dev-{split.language}.{extension}"
         suffix = "" if split.name == "dev" else f"-{split.name}"
         return f"{self.slug}-dev{suffix}.{extension}"
 

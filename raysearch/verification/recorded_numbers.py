@@ -82,7 +82,7 @@ def prediction_checks(folder: Path, study: Study, records: Records) -> Iterator[
         task = study.resolve(record.task)
         place = f"{task.row.slug}/{opening.PREDICTIONS}/{record.id}.parquet"
         try:
-            splits = dev_predictions.read(folder, record)
+            splits = dev_predictions.read(folder, record, task.row)
             if splits is None:
                 printed = record.phase == "confirm" and record.seed in study.confirm.seeds
                 if printed and record.is_over and record.status != "failed":

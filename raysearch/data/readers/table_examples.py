@@ -52,25 +52,10 @@ class ExampleParser(ABC):
             UnusableRowError: it is none.
         """
 
-    def value(self, row: Row, name: str) -> Any:
-        """Return the value of an input or of the label."""
-        return row[str(self.file.columns[name])]
-
     def text(self, row: Row, name: str) -> str:
         """Return an input as text. Raises UnusableRowError if it is blank or no text."""
         column = str(self.file.columns[name])
         return text_of(row[column], column)
-
-    def class_name(self, value: Any, column: str) -> str:
-        """Return a label as the data spell it, also if they number the names of their classes."""
-        names = self.classes.get(column)
-        if names and isinstance(value, int) and not isinstance(value, bool):
-            if not 0 <= value < len(names):
-                raise UnusableRowError(
-                    f"'{column}' is {value}, which is none of {len(names)} classes"
-                )
-            return names[value]
-        return plain_text(value, column)
 
     def index(self, name: str) -> int:
         """Return the index of a class. Raises UnusableRowError if there is none of this name."""
@@ -81,6 +66,21 @@ class ExampleParser(ABC):
             more = len(self.task.labels) - 20
             shown += f" and {more:,} more" if more > 0 else ""
             raise UnusableRowError(f"label '{name[:40]}'; the labels are: {shown}") from None
+
+
+def class_name(value: Any, column: str, classes: tuple[str, ...] | None) -> str:
+    """Return a label as text; of a column that numbers named classes, the name.
+
+    Raises:
+        UnusableRowError: it is no text, or the number of no class.
+    """
+    if classes and isinstance(value, int) and not isinstance(value, bool):
+        if not 0 <= value < len(classes):
+            raise UnusableRowError(
+                f"'{column}' is {value}, which is none of {len(classes)} classes"
+            )
+        return classes[value]
+    return plain_text(value, column)
 
 
 def plain_text(value: Any, column: str) -> str:
@@ -141,8 +141,8 @@ class TextParser(ExampleParser):
         return {**example, "label": self._label(row) if self.labelled else None}
 
     def _label(self, row: Row) -> int | float:
-        column, value = str(self.file.columns["label"]), self.value(row, "label")
-        name = self.class_name(value, column)
+        column = str(self.file.columns["label"])
+        name = class_name(row[column], column, self.classes.get(column))
         if not name.strip():
             raise UnusableRowError(f"'{column}' has no value")
         if not self.task.facts.numeric_labels:
@@ -186,7 +186,8 @@ class ChoiceParser(ExampleParser):
         It is spelled as one of the task's labels; else as a number from 0, a letter, or the text of
         the option.
         """
-        name = self.class_name(self.value(row, "label"), str(self.file.columns["label"]))
+        column = str(self.file.columns["label"])
+        name = class_name(row[column], column, self.classes.get(column))
         aliases = self.file.label_aliases
         if aliases:
             index = int(aliases.get(name, len(options)))
@@ -216,7 +217,10 @@ class TagParser(ExampleParser):
         if not self.labelled:
             return {"words": words, "label": None}
         column = str(self.file.columns["label"])
-        tags = [self.class_name(tag, column) for tag in list_of(row[column], column)]
+        tags = [
+            class_name(tag, column, self.classes.get(column))
+            for tag in list_of(row[column], column)
+        ]
         if len(tags) != len(words):
             raise UnusableRowError(f"{len(tags):,} tags for {len(words):,} words")
         return {"words": words, "label": tuple(map(self.index, tags))}

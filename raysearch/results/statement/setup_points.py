@@ -134,7 +134,7 @@ def data_point(run: RunResults) -> Point:
     """Return the point about the data sets."""
     details, sizes = [], []
     for name in run.study.tasks:
-        task, splits = tasks.get(name), run.facts.splits.get(name, {})
+        task, splits = run.study.task(name), run.facts.splits.get(name, {})
         source = source_of(task)
         languages = ", ".join(task.languages) or "en (the data set's own)"
         details.append(f"{name}: {source.link}; licence: {source.licence}; languages: {languages}")
