@@ -22,6 +22,7 @@ from .options import (
     NullOdds,
     PredictedSplit,
     Split,
+    StudyOfTask,
     TasksOfRun,
     Threshold,
     Tokenizer,
@@ -85,6 +86,7 @@ def evaluate(
     ],
     settings: EvaluationSettings = None,
     split: EvaluatedSplit = "dev",
+    study: StudyOfTask = None,
     to: Annotated[
         Path | None,
         typer.Option(help="A folder to write the predictions to. Default: none are written."),
@@ -100,6 +102,7 @@ def evaluate(
         data=data,
         settings=settings,
         split=split,
+        study=study,
         to=to,
         note=lambda line: print(printable(line), file=sys.stderr),
     )
@@ -155,6 +158,7 @@ def score(
             " predictions need none; with it their labels are compared."
         ),
     ] = None,
+    study: StudyOfTask = None,
     split: Split = None,
     null_odds: NullOdds = None,
     threshold: Threshold = None,
@@ -168,6 +172,7 @@ def score(
         task,
         data,
         local_folder(predictions),
+        study=study,
         split=split,
         null_odds=null_odds,
         threshold=threshold,

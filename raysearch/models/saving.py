@@ -53,6 +53,7 @@ def save_model(
             hyper=hyper,
             tokenizer_limit=limit,
             trial=trial or {},
+            own=json.loads(pretrained.definition) if pretrained.definition else None,
         )
         config.raysearch = record.encode()
         files = {**files, "README.md": record.card().encode()}

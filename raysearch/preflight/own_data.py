@@ -73,6 +73,12 @@ class Overview:
     def notes(self) -> Iterator[str]:
         """Yield lines about the columns, the labels and the duplicates."""
         yield f"{self.task.name} reads {self._columns()}"
+        if labels := self.task.labels:
+            more = (
+                f" and {len(labels) - _SHOWN_LABELS:,} more" if len(labels) > _SHOWN_LABELS else ""
+            )
+            text = f"{', '.join(labels[:_SHOWN_LABELS])}{more}"
+            yield f"{self.task.name} has {len(labels):,} labels, in this order: {text}"
         if self.task.facts.labels_examples or self.task.facts.labels_words:
             for split, counts in self._labels.items():
                 if counts:

@@ -6,7 +6,9 @@ file defines are known before the rest of the file is a study.
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any
+from dataclasses import replace
+from pathlib import PurePath
+from typing import Annotated, Any, Self
 
 from pydantic import (
     BaseModel,
@@ -117,7 +119,40 @@ class OwnTask(BaseModel):
         Args:
             name: "own/" and the name of the entry.
         """
-        return make_task(name, self, TASKS[self.like] if self.like else None)
+        task = make_task(name, self, TASKS[self.like] if self.like else None)
+        definition = self._without_folders().model_dump_json(exclude_defaults=True)
+        return replace(task, definition=definition)
+
+    def _without_folders(self) -> Self:
+        """Return the entry as others may see it: of files outside the data folder the names."""
+        fields = {}
+        for kind in ("train", "dev", "test"):
+            files: dict[str, tuple[str, ...]] = getattr(self, kind)
+            fields[kind] = {
+                key: tuple(
+                    dict.fromkeys(PurePath(p).name if p.startswith("/") else p for p in paths)
+                )
+                for key, paths in files.items()
+            }
+        return self.model_copy(update=fields)
+
+
+def defined_task(name: str, entry: Any) -> tuple[Task | None, list[Problem]]:
+    """Return the task of an entry that some file holds, else its problems.
+
+    Args:
+        name: "own/" and the name of the entry.
+        entry: a value of JSON.
+    """
+    key = name.removeprefix(PREFIX)
+    if not name.startswith(PREFIX) or not isinstance(entry, Mapping):
+        return None, [Problem(location=f"own.{key}", text="no entry of an own task")]
+    wrong, block = _without_invalid_fields(entry)
+    problems = [Problem(location=f"own.{key}.{field}", text="of a wrong type") for field in wrong]
+    problems += entry_problems(key, block) if block is not None else ()
+    if block is None or problems:
+        return None, problems
+    return block.task(name), []
 
 
 def own_tasks(raw: Mapping[str, Any]) -> dict[str, Task]:

@@ -141,6 +141,7 @@ class Task:
             "lines" (one prediction per line), "numbered" (id and prediction, no header) or "json"
             (a mapping of id to text).
         like: the task whose files and format a user's own task shares; "" if there is none.
+        definition: of a user's own task the entry of the study that defines it, as JSON; else "".
     """
 
     name: str
@@ -161,6 +162,7 @@ class Task:
     by_language: bool = False
     layout: Literal["glue", "lines", "numbered", "json"] = "glue"
     like: str = ""
+    definition: str = field(default="", repr=False)
 
     @property
     def facts(self) -> HeadFacts:
@@ -195,7 +197,7 @@ class Task:
     @property
     def is_own(self) -> bool:
         """Whether a study defines it, on a user's own files."""
-        return bool(self.like) or self.reader == "table"
+        return bool(self.definition)
 
     @property
     def benchmark(self) -> str:
