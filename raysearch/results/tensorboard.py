@@ -184,7 +184,7 @@ def _experiment(study: Study) -> api_pb2.Experiment:
     names = dict.fromkeys(
         f"{which}/{name}"
         for which in ("best", "last")
-        for task in map(tasks.get, study.tasks)
+        for task in map(study.task, study.tasks)
         for metric in task.metrics
         for name in formatting.dev_names(task, metric)
     )

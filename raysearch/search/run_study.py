@@ -102,7 +102,7 @@ def run(
     data, lanes = Path(data), Lanes.coerce(lanes) or Lanes()
     cluster = ClusterOptions.of(address, wait_for_nodes)
     fetch_models(study)
-    study, _ = preflight.with_labels(study, data)  # a problem of the labels is found again below
+    study, _ = preflight.with_labels(study, data)  # its problems are found again below
     location = _locate(study, storage, study.name if name is None else name, data, lanes, cluster)
     folder, remote = location.folder, location.remote
     study_text, content = studies.checked_dump(study), _content(study, data)
@@ -138,8 +138,7 @@ def resume(
         data: the data folder; by default the one of the run's start.
         address: see `run`.
         lanes: see `run`; by default those of the run's start.
-        wait_for_nodes: see `run`.
-        watch: see `run`.
+        wait_for_nodes, watch: see `run`.
 
     Raises:
         InputError: everything that stands in the way; and every difference between the study, the

@@ -24,6 +24,7 @@ from ..search_space import Number
 from ..tasks import TASKS, Head, Task
 from ..tasks.own_forms import (
     BENCHMARK,
+    DEFAULT_HEAD,
     FURTHER_FIELDS,
     OWN_FORMS,
     WITHOUT_ANSWER,
@@ -90,7 +91,7 @@ class OwnTask(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    head: Head = Field("classify", description="classify, regress, choose, tag or span")
+    head: Head = Field(DEFAULT_HEAD, description="classify, regress, choose, tag or span")
     like: str = Field("", description="a task whose format, labels and metrics the files have")
     train: Files = Field({}, description="files to train on, under the data folder")
     dev: Files = Field({}, description="files to score on; several by name or language")
@@ -278,10 +279,9 @@ def _extension_problems(block: OwnTask) -> Iterator[tuple[str, str]]:
 
 def _table_problems(block: OwnTask) -> Iterator[tuple[str, str]]:
     """Yield the problems of an entry whose files are tables."""
-    if block.head not in OWN_FORMS:
+    if (form := OWN_FORMS.get(block.head)) is None:
         yield "head", f"'{block.head}' has no tables; {', '.join(OWN_FORMS)} have"
         return
-    form = OWN_FORMS[block.head]
     if not block.train:
         yield "train", "at least one file is needed"
     if not (block.dev or block.hold_out):

@@ -13,6 +13,7 @@ from .task import File, HeldOut, Split, Task
 
 BENCHMARK = "own"
 READER = "table"
+DEFAULT_HEAD: Head = "classify"
 HUB = "hub:"  # begins the name of a data set on the Hugging Face hub
 _RESERVED = frozenset({"id", "label", "group", "part"})  # keys of an example that are no inputs
 
