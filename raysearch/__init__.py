@@ -17,6 +17,7 @@ _DEFINED_IN = {
     "RaysearchError": "errors",
     "Run": "search",
     "Study": "study",
+    "Task": "data.own_tables",
     "compare": "results.comparison",
     "evaluate": "predictions.model_evaluation",
     "load": "study",

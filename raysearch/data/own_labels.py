@@ -5,6 +5,7 @@ labels, and its run folder keeps them.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,8 @@ from ..errors import Problem, shorten
 from ..study import Study
 from ..study.own_tasks import MAX_LABELS, PREFIX, entry_problems
 from ..tasks import Split, Task
-from . import readers
-from .readers.paths import file_path, present_paths
+from . import hub_datasets, readers
+from .readers.paths import file_path, part_path, present_paths
 from .readers.row_errors import RowErrors
 from .readers.table_examples import UnusableRowError, class_name, list_of
 from .readers.table_files import open_table
@@ -22,7 +23,7 @@ LOCATION = "labels"
 
 
 def with_labels(study: Study, root: Path | None) -> tuple[Study, dict[str, Problem]]:
-    """Return a study whose own tasks have their labels.
+    """Return a study whose own tasks have their labels, and download what is on a hub.
 
     They are in the order of their names, or of their numbers if all are whole numbers; those of a
     column that numbers named classes in the order of the classes.
@@ -36,10 +37,17 @@ def with_labels(study: Study, root: Path | None) -> tuple[Study, dict[str, Probl
         read has none either; the check of the data says why.
     """
     own, problems = dict(study.own), {}
+    unfetched = {} if root is None else {p.location: p for p in hub_datasets.fetch(study.own_files)}
     for key, block in study.own.items():
         name = f"{PREFIX}{key}"
         task = study.task(name)
-        if root is None or name not in study.tasks or not lacks_labels(task):
+        if root is None or name not in study.tasks:
+            continue
+        missing = [unfetched[file] for file in block.files if file in unfetched]
+        if missing:
+            problems[name] = replace(missing[0], location=f"own.{key} {missing[0].location}")
+            continue
+        if not lacks_labels(task):
             continue
         present = readers.present_splits(task, root)
         if not all(split.name in present for split in task.training_splits()):
@@ -96,7 +104,7 @@ def _label_values(
     file = present_paths(task, split, root)
     column = str(file.columns["label"])
     for part in file.parts:
-        path = file_path(task, file, root) / part
+        path = part_path(file_path(task, file, root), part)
         # What is wrong with its rows the reader reports.
         table = open_table(path, (column,), RowErrors(source=str(path)))
         if table is not None:

@@ -138,7 +138,8 @@ def resume(
         data: the data folder; by default the one of the run's start.
         address: see `run`.
         lanes: see `run`; by default those of the run's start.
-        wait_for_nodes, watch: see `run`.
+        wait_for_nodes: see `run`.
+        watch: see `run`.
 
     Raises:
         InputError: everything that stands in the way; and every difference between the study, the
@@ -214,8 +215,8 @@ def _changes(
         study: as it is now.
         records: the trials of the run.
         facts: the provenance of the run.
-        content: of the study now, see `_content`; empty if it is not known. If it is the same, a
-            model with another name is only the same model at another location.
+        content: of the study now, see `_content`; empty if unknown. If it is the same, a model
+            with another name is only the same model elsewhere.
     """
     problems = []
     if facts["raysearch"] != __version__:
@@ -267,8 +268,7 @@ def _disk_problems(study: Study, folder: Path | None) -> Iterator[Problem]:
     confirm = study.confirm
     kept = confirm.top if confirm.seeds and not confirm.choose else 1
     needs = [(folder, kept + 1, "storage")] if folder else []
-    recipe = RECIPES[study.recipe]
-    if any(recipe.teacher_configuration(study.resolve(name).shared) for name in study.tasks):
+    if any(study.resolve(name).teacher_configuration({}) for name in study.tasks):
         teachers = 1 + len(confirm.choose) + len(confirm.seeds)
         needs.append((TeacherStore().folder, teachers, "RAYSEARCH_CACHE"))
     for parent, weights, location in needs:

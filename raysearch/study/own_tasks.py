@@ -5,6 +5,7 @@ file defines are known before the rest of the file is a study.
 """
 
 import re
+import reprlib
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import PurePath
@@ -114,6 +115,12 @@ class OwnTask(BaseModel):
     )
     seed: int = Field(1, ge=0, lt=2**31, description="of the division by hold_out")
 
+    @property
+    def files(self) -> list[str]:
+        """The files of all splits."""
+        kinds = (self.train, self.dev, self.test)
+        return [file for kind in kinds for files in kind.values() for file in files]
+
     def task(self, name: str) -> Task:
         """Return the task.
 
@@ -154,6 +161,24 @@ def defined_task(name: str, entry: Any) -> tuple[Task | None, list[Problem]]:
     if block is None or problems:
         return None, problems
     return block.task(name), []
+
+
+def field_problems(error: ValueError) -> list[Problem]:
+    """Return the problems of the fields of an entry.
+
+    Args:
+        error: of its validation.
+    """
+    if not isinstance(error, ValidationError):
+        return [Problem(location="fields", text=str(error))]
+    problems = []
+    for part in error.errors(include_url=False):
+        location = ".".join(map(str, part["loc"])) or "fields"
+        text = unknown_name("field", location, OwnTask.model_fields)
+        if part["type"] != "extra_forbidden":
+            text = f"{part['msg'].removeprefix('Value error, ')}, got {reprlib.repr(part['input'])}"
+        problems.append(Problem(location=location, text=text))
+    return problems
 
 
 def own_tasks(raw: Mapping[str, Any]) -> dict[str, Task]:

@@ -291,6 +291,11 @@ class Study(_Section):
         own = self.own.get(name.removeprefix(PREFIX)) if name.startswith(PREFIX) else None
         return own.task(name) if own else get_task(name)
 
+    @property
+    def own_files(self) -> tuple[str, ...]:
+        """The files of its own tasks, as they are named, without repetitions."""
+        return tuple(dict.fromkeys(file for block in self.own.values() for file in block.files))
+
     def resolve(self, task: str) -> TaskStudy:
         """Return everything that the study says about one task."""
         return TaskStudy(study=self, name=task, per_task=self.per_task.get(task, PerTask()))

@@ -6,6 +6,7 @@ It is apart from the readers because most formats share it, and it never opens a
 from pathlib import Path
 
 from ...tasks.task import File, Split, Task
+from ..hub_datasets import is_hub, local_folder
 
 
 def folders(task: Task) -> tuple[str, ...]:
@@ -31,6 +32,11 @@ def file_path(task: Task, file: File, root: Path) -> Path:
     return parent / file.path
 
 
+def part_path(path: Path, part: str) -> Path:
+    """Return the path of a part of a file; a data set of a hub lies in the cache."""
+    return local_folder(part) if is_hub(part) else path / part
+
+
 def split_paths(task: Task, split: Split, root: Path) -> tuple[tuple[Path, ...], ...]:
     """Return the paths of each published form of a split, in the order of `split.files`."""
     return tuple(_paths(task, file, root) for file in split.files)
@@ -46,5 +52,5 @@ def present_paths(task: Task, split: Split, root: Path) -> File:
 def _paths(task: Task, file: File, root: Path) -> tuple[Path, ...]:
     path = file_path(task, file, root)
     if file.parts:
-        return tuple(path / part for part in file.parts)
+        return tuple(part_path(path, part) for part in file.parts)
     return (path, path.parent / file.kept_ids.path) if file.kept_ids else (path,)

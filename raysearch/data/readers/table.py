@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ...tasks.example_ids import format_ids
 from ...tasks.task import Example, File, HeldOut, Split, Task
-from .paths import file_path, present_paths, split_paths
+from .paths import file_path, part_path, present_paths, split_paths
 from .row_errors import RowErrors
 from .table_examples import UnusableRowError, parser_of, plain_text
 from .table_files import Row, open_table
@@ -86,7 +86,7 @@ def _pairs(task: Task, split: Split, file: File, root: Path, errors: RowErrors) 
     wanted = tuple(dict.fromkeys(map(str, columns.values())))
     total = 0
     for part in file.parts:
-        path = file_path(task, file, root) / part
+        path = part_path(file_path(task, file, root), part)
         part_errors = RowErrors(source=str(path))
         table = open_table(path, wanted, part_errors)
         if table is not None:

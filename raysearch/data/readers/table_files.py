@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import InputError, Problem, unknown_name
 from ...storage import open_input
-from ...tasks.own_forms import HUB
 from .json_stream import kind, parse_integer
 from .row_errors import RowErrors
 from .text_lines import EMPTY, LONGEST, iter_lines, unreadable
@@ -369,8 +368,3 @@ def _loads(content: bytes) -> dict[str, Any]:
     except (ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}
-
-
-def is_hub(name: str) -> bool:
-    """Return whether a file's name is that of a data set on a hub."""
-    return name.startswith(HUB)
