@@ -20,6 +20,7 @@ NAMES = {
     "RaysearchError": ("class", "raysearch.errors"),
     "Run": ("class", "raysearch.search.run_study"),
     "Study": ("class", "raysearch.study.schema"),
+    "Task": ("class", "raysearch.data.own_tables"),
     "compare": ("function", "raysearch.results.comparison"),
     "evaluate": ("function", "raysearch.predictions.model_evaluation"),
     "load": ("function", "raysearch.study.loading"),

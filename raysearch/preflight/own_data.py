@@ -136,8 +136,8 @@ class Overview:
 
     def _quote(self, example: Example) -> str:
         texts = (example[name] for name in self.task.inputs)
-        words = (" ".join(text) if isinstance(text, tuple) else str(text) for text in texts)
-        return f"'{shorten(' / '.join(map(str, words)))}'"
+        words = (" ".join(map(str, x)) if isinstance(x, tuple) else f"{x}" for x in texts)
+        return f"'{shorten(' / '.join(words))}'"
 
 
 def _label_name(names: tuple[str, ...], label: object) -> str:

@@ -291,7 +291,9 @@ def _extension_problems(block: OwnTask) -> Iterator[tuple[str, str]]:
     if not (block.train or block.dev or block.test):
         yield "", "names no file: train, dev or test by language, such as dev: {sw: FILE}"
     known = {split.language for split in like.training_splits()}
-    by_kind = {"train": known, "dev": {*like.languages}, "test": {s.language for s in like.test}}
+    tested = {split.language for split in like.test}
+    by_kind: dict[str, set[str | None]] = {}
+    by_kind |= {"train": known, "dev": {*like.languages}, "test": tested}
     for kind, languages in by_kind.items():
         for name in getattr(block, kind):
             if not is_language(name):

@@ -72,7 +72,7 @@ def table_checks(folder: Path, study: Study, records: Records, other_code: str) 
         if trials:
             content = parquet.trials_parquet(task, trials)
             yield _parquet_check(folder, (slug, "trials.parquet"), content, other_code)
-            content = parquet.reports_parquet(name, trials)
+            content = parquet.reports_parquet(task.row, trials)
             yield _parquet_check(folder, (slug, "reports.parquet"), content, other_code)
 
 

@@ -33,6 +33,7 @@ def read(task: Task, split: Split, root: Path, errors: RowErrors) -> Iterator[Ex
     if len(file.parts) == 1:
         errors.source = str(Path(errors.source) / file.parts[0])
     held_out = file.held_out
+    examples: Iterator[Example]
     if held_out is None:
         examples = (example for example, _ in _pairs(task, split, file, root, errors))
     else:

@@ -4,6 +4,7 @@ It is apart from the reader, which finds and divides the rows.
 """
 
 import json
+import reprlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from typing import Any
 from ...tasks.task import Example, File, Task
 from .answer_positions import locate_answer
 from .decimal_numbers import decimal
-from .json_stream import kind, shorten_value, surrogate_problem
+from .json_stream import kind, surrogate_problem
 from .row_errors import RowErrors
 from .table_files import Row
 
@@ -270,12 +271,12 @@ class AnswerParser(ExampleParser):
             raise UnusableRowError(f"{text} should be there, or a list of such answers")
         pairs = []
         for answer in value:
-            text = answer.get("text") if isinstance(answer, dict) else None
-            if not isinstance(text, str) or not text.strip():
-                raise UnusableRowError(f"an answer has no 'text': {shorten_value(answer)}")
-            if problem := surrogate_problem(text):
+            words = answer.get("text") if isinstance(answer, dict) else None
+            if not isinstance(words, str) or not words.strip():
+                raise UnusableRowError(f"an answer has no 'text': {reprlib.repr(answer)}")
+            if problem := surrogate_problem(words):
                 raise UnusableRowError(f"an answer {problem}")
-            pairs.append((text, answer.get("answer_start")))
+            pairs.append((words, answer.get("answer_start")))
         return pairs
 
 

@@ -271,6 +271,7 @@ def _open_folder(folder: Path, wanted: Collection[str], errors: RowErrors) -> Ta
     """Open a folder that `Dataset.save_to_disk` has written."""
     if (folder / SPLITS).is_file():
         names = _read_json(folder / SPLITS).get("splits")
+        names = names if isinstance(names, list) else []
         shown = ", ".join(f"{folder.name}/{name}" for name in names if isinstance(name, str))
         errors.refuse("folder", f"holds several splits: name one of them, {shown}")
         return None
