@@ -47,9 +47,10 @@ def fetch(names: Iterable[str]) -> list[Problem]:
 
 def _download(name: str) -> str:
     """Download a data set; return why it cannot be, or ""."""
-    path, *config, split = name.removeprefix(HUB).split(":")
-    if not path or not split or len(config) > 1:
+    parts = name.removeprefix(HUB).split(":")
+    if len(parts) not in (2, 3) or not all(parts):
         return f"write {FORM}"
+    path, *config, split = parts
     try:
         library: Any = import_module("datasets")
     except ImportError:

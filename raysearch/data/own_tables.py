@@ -60,7 +60,7 @@ def _store(table: Any) -> str:
     """
     try:
         is_arrow, stream = isinstance(table, pa.Table), io.BytesIO()
-        arrow = table if is_arrow else pa.Table.from_pandas(table, preserve_index=False)
+        arrow = table if is_arrow else _from_pandas(table, preserve_index=False)
         # Descriptions of pandas, which may differ for the same values, are left out.
         arrow = arrow.replace_schema_metadata(_features(arrow))
         parquet.write_table(arrow, stream, compression="zstd")
@@ -73,6 +73,10 @@ def _store(table: Any) -> str:
         text = f"the table cannot be kept as parquet: {str(error).splitlines()[0]}"
         raise InputError("Task", [Problem(location="table", text=text)]) from None
     return str(path.absolute())
+
+
+def _from_pandas(frame: Any, preserve_index: bool) -> pa.Table:
+    return pa.Table.from_pandas(frame, preserve_index=preserve_index)
 
 
 def _features(table: pa.Table) -> dict[bytes, bytes]:

@@ -285,8 +285,7 @@ def _extension_problems(block: OwnTask) -> Iterator[tuple[str, str]]:
     like = TASKS[block.like]
     if not like.languages or like.train is None or not like.train.files:
         yield "like", f"{block.like} has no languages; name the columns of the files instead"
-    set_fields = block.model_fields_set - {"like", "train", "dev", "test"}
-    for field in sorted(set_fields):
+    for field in sorted(_changed_fields(block) - {"like", "train", "dev", "test"}):
         yield field, f"is that of {block.like}: leave it out"
     if not (block.train or block.dev or block.test):
         yield "", "names no file: train, dev or test by language, such as dev: {sw: FILE}"
@@ -302,6 +301,12 @@ def _extension_problems(block: OwnTask) -> Iterator[tuple[str, str]]:
                 yield f"{kind}.{name}", f"{block.like} has this language: leave it out"
             elif len(getattr(block, kind)[name]) > 1:
                 yield f"{kind}.{name}", "one file is needed"
+
+
+def _changed_fields(block: OwnTask) -> set[str]:
+    """Return the fields of an entry that have another value than the default."""
+    fields = OwnTask.model_fields.items()
+    return {name for name, field in fields if getattr(block, name) != field.default}
 
 
 def _table_problems(block: OwnTask) -> Iterator[tuple[str, str]]:
@@ -323,7 +328,7 @@ def _table_problems(block: OwnTask) -> Iterator[tuple[str, str]]:
         yield "text", "the columns that the model reads are needed, such as [premise, hypothesis]"
     if len(block.text) > len(form.texts):
         yield "text", f"at most {len(form.texts)} columns, got {len(block.text)}"
-    for field in sorted((FURTHER_FIELDS - form.fields) & block.model_fields_set):
+    for field in sorted((FURTHER_FIELDS - form.fields) & _changed_fields(block)):
         yield field, f"a task of head {block.head} does not read it: leave it out"
     if "options" in form.fields and not block.options:
         yield "options", "the column with the list of options, or a column for each, is needed"

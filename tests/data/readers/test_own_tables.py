@@ -139,7 +139,8 @@ def test_every_broken_row_of_a_csv_is_named_by_its_line(tmp_path):
 def test_every_broken_row_of_json_lines_is_named_by_its_line(tmp_path):
     good = json.dumps({"a": "x", "label": "yes"})
     rows = [good, "{", "[1]", '{"a": "x"}', '{"a": null, "label": "no"}',
-            '{"a": [], "label": "no"}', '{"a": "\\ud800", "label": "no"}', '{"a": "x", "label": true}', ""]  # fmt: skip
+            '{"a": [], "label": "no"}', '{"a": "\\ud800", "label": "no"}',
+            '{"a": "x", "label": true}', ""]  # fmt: skip
     (tmp_path / "t.jsonl").write_text("".join(f"{row}\n" for row in [*rows, good]))
     found = places(tmp_path, {"text": "a", "labels": ["no", "yes"], "train": "t.jsonl"})
     assert [*found] == [f"line {number}" for number in range(2, 10)]
