@@ -90,7 +90,9 @@ Files = Annotated[
 class OwnTask(BaseModel):
     """A task on own files. `raysearch.Task` also takes tables of pandas and pyarrow as files."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", revalidate_instances="subclass-instances"
+    )
 
     head: Head = Field(DEFAULT_HEAD, description="classify, regress, choose, tag or span")
     like: str = Field("", description="a task whose format, labels and metrics the files have")
