@@ -227,7 +227,9 @@ def _expand_tasks(raw: dict[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
         name = str(names[index])
         text = unknown_name("task", name, trainable)
         if name.startswith(PREFIX):
-            text = f"no entry for '{name.removeprefix(PREFIX)}' under own, which defines own tasks"
+            entries = [f"{PREFIX}{key}" for key in mapping_or_empty(raw.get("own"))]
+            text = "no entry for it under own, which defines tasks on own files"
+            text = unknown_name("own task", name, entries) if entries else text
         if name in task_table.TASKS:
             text = f"'{name}' has no training data: it is predicted, not searched"
         problems.append(Problem(location=f"tasks[{index}]", text=text))

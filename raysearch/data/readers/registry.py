@@ -16,7 +16,7 @@ from types import ModuleType
 
 from ...errors import InputError, Problem, note_source
 from ...storage import open_input
-from ...tasks.own_forms import BENCHMARK
+from ...tasks.own_forms import BENCHMARK, READER
 from ...tasks.task import Example, Split, Task
 from . import conll, plain_text, race, squad, table, toy_grammar, tsv
 from .paths import folders, task_folder
@@ -197,6 +197,8 @@ def _missing(task: Task, splits: tuple[Split, ...], root: Path) -> list[Problem]
 
 def _missing_files_text(task: Task, split: Split, root: Path) -> str:
     """Return which files were looked for, and which ones exist instead."""
+    if task.reader == READER:
+        return _missing_tables_text(task, split, root)
     folder = task_folder(task, root)
     forms = READERS[task.reader].split_paths(task, split, root)
     in_folder = [files for files in forms if all(folder in path.parents for path in files)]
@@ -216,6 +218,22 @@ def _missing_files_text(task: Task, split: Split, root: Path) -> str:
     return "; ".join(
         [text, *(f"{root / name} is not read, because {folder} exists" for name in others)]
     )
+
+
+def _missing_tables_text(task: Task, split: Split, root: Path) -> str:
+    """Return which of a user's own files are missing, and what lies in their folders instead."""
+    (paths,) = READERS[task.reader].split_paths(task, split, root)
+    texts = []
+    for path in (path for path in paths if not path.exists()):
+        folder = path.parent
+        if not folder.is_dir():
+            texts.append(f"no folder {folder}")
+            continue
+        present = sorted(entry.name for entry in folder.iterdir())
+        near = get_close_matches(path.name, present, n=1)
+        hint = f"did you mean '{near[0]}'? " if near else ""
+        texts.append(f"no {path.name} in {folder}; {hint}it holds: {_listing(present)}")
+    return "; ".join(texts)
 
 
 def _file_names(task: Task, root: Path) -> set[str]:

@@ -177,7 +177,7 @@ def _csv_rows(path: Path, errors: RowErrors) -> Iterator[tuple[int, list[str]]]:
 
 def _csv_text(error: csv.Error, more_lines: int) -> str:
     if "end of data" in str(error):
-        return f"a quote begins here that does not end; {more_lines:,} lines were read after it"
+        return f"a quote begins here that does not end, up to {more_lines:,} lines below"
     if "expected after" in str(error):
         return 'text after a closing quote; a quote inside a quoted field is written twice: ""'
     return f"is no row of CSV: {error}"
