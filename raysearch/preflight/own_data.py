@@ -121,17 +121,19 @@ class Overview:
         name = self.task.name
         for split, leaks in self._leaks.items():
             first, example = leaks[0]
-            text = f"{name}: {len(leaks):,} of the {self._sizes[split]:,} examples of {split} are"
-            text = f"{text} in the training set too, so that its scores are too high, such as"
+            text = (
+                f"{name}: examples of {split} that are in the training set too, so that its scores"
+            )
+            text = f"{text} are too high: {len(leaks):,} of {self._sizes[split]:,}, such as"
             places = f"{split} {example['id']} and {first.split} {first.identity}"
             yield f"{text} {places}: {self._quote(example)}"
         if self._repeated:
             first, identity = self._repeated[0]
-            text = f"{name}: {len(self._repeated):,} training examples repeat an earlier one, such"
-            yield f"{text} as {identity} and {first.identity}"
+            text = f"{name}: training examples that repeat an earlier one: {len(self._repeated):,},"
+            yield f"{text} such as {identity} and {first.identity}"
         if self._differing:
             first, example = self._differing[0]
-            text = f"{name}: {len(self._differing):,} of these have another label, such as"
+            text = f"{name}: of these with another label: {len(self._differing):,}, such as"
             yield f"{text} {example['id']} and {first.identity}: {self._quote(example)}"
 
     def _quote(self, example: Example) -> str:

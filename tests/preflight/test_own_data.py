@@ -52,15 +52,15 @@ def test_it_shows_what_it_understood(check):
 def test_dev_examples_that_are_trained_on_are_told_with_one_of_them(check):
     code, output = check(dev=[*DEV, TRAIN[3], TRAIN[5]])
     assert code == 0
-    assert "2 of the 12 examples of dev are in the training set too" in output
+    assert "in the training set too, so that its scores are too high: 2 of 12, such as" in output
     assert "dev 10 and train 3: 't3 p / t3 h'" in output
 
 
 def test_training_examples_that_repeat_or_contradict_each_other_are_told(check):
     code, output = check(train=[*TRAIN, TRAIN[1], {**TRAIN[2], "gold": "no"}])
     assert code == 0
-    assert "2 training examples repeat an earlier one, such as 40 and 1" in output
-    assert "1 of these have another label, such as 41 and 2: 't2 p / t2 h'" in output
+    assert "training examples that repeat an earlier one: 2, such as 40 and 1" in output
+    assert "of these with another label: 1, such as 41 and 2: 't2 p / t2 h'" in output
 
 
 def test_a_label_that_a_split_lacks_is_told(check):
@@ -84,7 +84,8 @@ def test_missing_columns_and_files_are_named(check):
     assert "no column named 'label'" in output
     code, output = check(dev={"easy": "n/trian.csv"})
     assert code == 2
-    assert "n/trian.csv" in output
+    assert "no trian.csv in" in output
+    assert "did you mean 'train.csv'?" in output
 
 
 def test_tags_without_prefixes_are_told_what_their_metric_counts(tmp_path):
