@@ -104,13 +104,10 @@ def evaluate(
             holds no model, its head is not trained or does not fit, or its tokenizer is missing.
     """
     folder, root, source = local_copy(model, weights=True, note=note), Path(data), str(model)
-    if isinstance(tasks, str):
-        tasks = [name.strip() for name in tasks.split(",")]
+    tasks = [n.strip() for n in tasks.split(",")] if isinstance(tasks, str) else tasks
     _refuse_other_folders(folder)
-    known = known_tasks_of(folder, None)
-    if study is not None:
-        known |= known_tasks(load_study(study, root))
-    rows = _tasks_to_score(source, tasks, known)
+    defined = known_tasks(load_study(study, root)) if study is not None else {}
+    rows = _tasks_to_score(source, tasks, {**known_tasks_of(folder, None), **defined})
     splits, problems = choose_splits(rows, split, list(tasks))
     problems += [
         Problem(
