@@ -266,10 +266,11 @@ def _load(
     data: Path | None,
 ) -> "Study":
     """Return a study with the options of the command line applied, all checked together."""
-    from ..preflight import survey
+    from ..preflight import survey, with_labels
     from ..study import load
 
     def further_problems(study: "Study") -> list[Problem]:
+        study, _ = with_labels(study, data)
         return [*survey(study, data).problems, *_suitability_problems(study)]
 
     names = None if tasks is None else [name.strip() for name in tasks.split(",")]

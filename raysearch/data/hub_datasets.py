@@ -55,6 +55,9 @@ def _download(name: str) -> str:
         library: Any = import_module("datasets")
     except ImportError:
         return "needs the package `datasets`: pip install 'raysearch[datasets]'"
+    if int(library.__version__.partition(".")[0]) < 4:
+        text = "of which version 4 or newer is needed: it runs no code of a data set"
+        return f"the package `datasets` is {library.__version__}, {text}"
     try:
         data = library.load_dataset(path, *config, split=split)
         with staged_folder(local_folder(name)) as staged:

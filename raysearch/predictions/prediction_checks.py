@@ -81,7 +81,9 @@ def _input_problems(
     if not splits and required:
         yield Problem(location=task.name, text="the benchmark takes no predictions of it")
     elif required and not any(split.name in present for split in splits):
-        files = ", ".join(file.path for split in splits[:3] for file in split.files)
+        files = ", ".join(
+            name for split in splits[:3] for file in split.files for name in file.names
+        )
         kind = "dev" if splits[0].labelled else "test"
         text = f"no {kind} file under '{task_folder(task, root)}'; looked for {files}"
         yield Problem(location=task.name, text=text)

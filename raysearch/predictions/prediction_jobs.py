@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import run_folder, study, tasks
+from ..data import hub_datasets
 from ..errors import InputError, Problem
 from ..models import finetuned
 from ..models.training_record import TrainingRecord
@@ -81,6 +82,7 @@ def find_models(
             text = f"neither a run folder (no {name}) nor a transformers folder (no config.json)"
             raise InputError(str(source), [Problem(location="source", text=text)])
     searched = study.load(opening.study_file(source))
+    hub_datasets.fetch(searched.own_files)  # what is not there afterwards is told as missing
     chosen = _chosen(names, known_tasks_of(source, searched))
     if missing := [name for name in chosen if name not in searched.tasks]:
         text = f"the run has no task {', '.join(missing)}; it has {', '.join(searched.tasks)}"

@@ -89,6 +89,11 @@ class File:
     numbered: bool = False
     held_out: HeldOut | None = None
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The files as a study or a row names them."""
+        return (self.path,) if self.path else self.parts
+
 
 @dataclass(frozen=True, kw_only=True)
 class Split:

@@ -137,7 +137,7 @@ def test_a_data_set_of_a_hub_is_downloaded_once(cache, tmp_path, monkeypatch):
         return SimpleNamespace(save_to_disk=lambda path: write_rows(path / "x", ROWS) and [
             file.rename(path / file.name) for file in (path / "x").iterdir()])  # fmt: skip
 
-    library = SimpleNamespace(load_dataset=load_dataset)
+    library = SimpleNamespace(load_dataset=load_dataset, __version__="5.2.0")
     monkeypatch.setattr(hub_datasets, "import_module", lambda name: library)
     entry = {**ENTRY, "train": "hub:me/notes:en:train"}
     for _ in range(2):
@@ -148,19 +148,20 @@ def test_a_data_set_of_a_hub_is_downloaded_once(cache, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("name", "error", "text"),
+    ("name", "error", "text", "version"),
     [
-        ("hub:me/notes:train", ImportError("no module"), "raysearch[datasets]"),
-        ("hub:me/notes:train", ConnectionError("no route"), "ConnectionError: no route"),
-        ("hub:me/notes", None, "hub:NAME:CONFIG:SPLIT"),
-        ("hub:me/notes:a:b:c", None, "hub:NAME:CONFIG:SPLIT"),
+        ("hub:me/notes:train", ImportError("no module"), "raysearch[datasets]", ""),
+        ("hub:me/notes:train", ConnectionError("no route"), "ConnectionError: no route", "4.0.1"),
+        ("hub:me/notes:train", None, "version 4 or newer", "3.6.0"),
+        ("hub:me/notes", None, "hub:NAME:CONFIG:SPLIT", "5"),
+        ("hub:me/notes:a:b:c", None, "hub:NAME:CONFIG:SPLIT", "5"),
     ],
 )
-def test_what_a_hub_does_not_give_is_told(name, error, text, cache, tmp_path, monkeypatch):
+def test_what_a_hub_does_not_give_is_told(name, error, text, version, cache, tmp_path, monkeypatch):
     def fail(*arguments, **options):
         raise error
 
     imported = fail if isinstance(error, ImportError) else lambda name: SimpleNamespace(
-        load_dataset=fail)  # fmt: skip
+        load_dataset=fail, __version__=version)  # fmt: skip
     monkeypatch.setattr(hub_datasets, "import_module", imported)
     assert text in problem(tmp_path, {**ENTRY, "train": name}).text

@@ -172,3 +172,12 @@ def test_a_run_is_not_resumed_with_other_labels_or_columns(own_run):
     path.write_text(path.read_text().replace("- a\n", "- c\n"))
     with pytest.raises(InputError, match=r"own\.mine\.text"):
         write_exports(folder)
+
+
+def test_a_gold_file_under_any_name_scores_predictions(own_run, tmp_path):
+    folder, data = own_run("classify")
+    (path,) = raysearch.predict(folder, to=tmp_path / "out", data=data, split="dev")
+    gold = tmp_path / "gold.jsonl"
+    gold.write_bytes((data / "mine" / "dev.jsonl").read_bytes())
+    expected = score(TASK, data, path, study=folder).scores
+    assert score(TASK, gold, path, study=folder).scores == expected
