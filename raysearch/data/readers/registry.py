@@ -187,7 +187,7 @@ def _present_files(task: Task, split: Split, root: Path) -> tuple[Path, ...] | N
 def _missing(task: Task, splits: tuple[Split, ...], root: Path) -> list[Problem]:
     """Return a problem for each split without files, or one for the task's folder."""
     missing = [split for split in splits if _present_files(task, split, root) is None]
-    if not missing or task_folder(task, root).is_dir():
+    if not missing or task.reader == READER or task_folder(task, root).is_dir():
         return [
             Problem(location=split.name, text=_missing_files_text(task, split, root))
             for split in missing
