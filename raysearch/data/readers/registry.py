@@ -139,7 +139,7 @@ def fingerprint(task: Task, split: Split, root: Path) -> str:
     """Return the SHA-256 of what the examples of a split are made from.
 
     It covers the names and contents of the files, and the fields of the task that say how they are
-    read.
+    read; of a user's own files not the names, but what scores them.
 
     Raises:
         InputError: the files do not exist.
@@ -148,18 +148,14 @@ def fingerprint(task: Task, split: Split, root: Path) -> str:
     if files is None:
         raise InputError(str(root), _missing(task, (split,), root))
     forms: tuple[object, ...] = split.files
-    if task.benchmark == BENCHMARK:
-        # Own files may lie anywhere. What scores them is the study's, and no fact of a benchmark.
-        forms = (
-            *(replace(form, parts=()) for form in split.files),
-            task.head,
-            task.metrics,
-            task.unanswerable,
-        )
+    if own := task.benchmark == BENCHMARK:
+        # Own files may have any name and place. What scores them is the study's choice.
+        forms = tuple(replace(form, parts=()) for form in split.files)
+        forms += (split.name, split.language, task.head, task.metrics, task.unanswerable)
     facts = (task.reader, task.inputs, task.labels, task.bounds, split.labelled, forms)
     digest = hashlib.sha256(repr(facts).encode())
     for path in _expand_folders(files):
-        digest.update(f"{path.name} {path.stat().st_size}\n".encode())
+        digest.update(f"{'' if own else path.name} {path.stat().st_size}\n".encode())
         with open_input(path) as stream:
             while block := stream.read(1 << 20):
                 digest.update(block)

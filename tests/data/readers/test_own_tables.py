@@ -287,9 +287,13 @@ def test_content_is_the_identity_wherever_the_files_lie(tmp_path):
         return readers.fingerprint(task, task.train, root)
 
     path = write_rows(tmp_path / "one" / "t.csv", PAIRS)
-    write_rows(tmp_path / "two" / "sub" / "t.csv", PAIRS)
+    write_rows(tmp_path / "two" / "sub" / "other.csv", PAIRS)
     first = digest(tmp_path / "one", train="t.csv")
-    assert first == digest(tmp_path / "two", train="sub/t.csv") == digest(tmp_path, train=str(path))
+    assert (
+        first
+        == digest(tmp_path / "two", train="sub/other.csv")
+        == digest(tmp_path, train=str(path))
+    )
     assert first != digest(tmp_path / "one", train="t.csv", metrics=["mcc"])
     assert first != digest(tmp_path / "one", train="t.csv", text=["b", "a"])
     write_rows(tmp_path / "one" / "t.csv", PAIRS[:2])
