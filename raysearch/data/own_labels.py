@@ -12,6 +12,7 @@ from typing import Any
 from ..errors import Problem, shorten
 from ..study import Study
 from ..study.own_tasks import MAX_LABELS, PREFIX, entry_problems
+from ..study.value_limits import check_values
 from ..tasks import Split, Task
 from . import hub_datasets, readers
 from .readers.paths import file_path, part_path, present_paths
@@ -56,6 +57,8 @@ def with_labels(study: Study, root: Path | None) -> tuple[Study, dict[str, Probl
         if len(labels) > MAX_LABELS:
             text = f"'{_column(task)}' has more than {MAX_LABELS:,} different values, too many for"
             text = f"{text} classes; is it the right column, and the right head?"
+        elif unusable := check_values({_column(task): labels})[1]:
+            text = f"'{_column(task)}' has a value that no study can hold: {unusable[0].text}"
         elif len(labels) == 1:
             text = f"'{_column(task)}' has the same value in all rows: '{shorten(labels[0])}'"
         else:

@@ -60,6 +60,8 @@ def test_tags_are_those_of_all_words(tmp_path):
 def test_a_column_of_texts_or_of_one_value_is_no_column_of_labels(tmp_path):
     write_rows(tmp_path / "t.csv", [{"a": "x", "label": f"v{index}"} for index in range(1500)])
     assert "more than 1,000 different values" in problem(tmp_path).text
+    write_rows(tmp_path / "t.csv", [{"a": "x", "label": label} for label in ("n", "y\x1bes")])
+    assert r"no study can hold: holds the character \x1b" in problem(tmp_path).text
     write_rows(tmp_path / "t.csv", [{"a": "x", "label": "same"}] * 3)
     assert "the same value in all rows: 'same'" in problem(tmp_path).text
 
