@@ -20,6 +20,7 @@ _DEFINED_IN = {
     "RaysearchError": "errors",
     "Run": "results.run",
     "Study": "study",
+    "Task": "data.own_tables",
     "WandbExporter": "tracking",
     "compare": "results.comparison",
     "evaluate": "predictions.model_evaluation",

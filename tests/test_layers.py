@@ -132,7 +132,7 @@ def test_every_module_has_a_layer_and_every_layer_its_modules():
 
 def test_the_reading_of_imports_is_right():
     found = set(imports(Path("search/trial_queue.py")))
-    assert {"typing.Any", "raysearch.tasks", "raysearch.run_folder.Journal"} <= found
+    assert {"typing.Any", "raysearch.metrics", "raysearch.run_folder.Journal"} <= found
     assert "raysearch.search.stopping_rules.should_continue" in found
     assert "torch" in foreign(Path("recipes/finetune.py"))
     assert "torch" not in foreign(Path("recipes/finetune.py"), at_once=True)

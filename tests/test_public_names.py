@@ -25,6 +25,7 @@ NAMES = {
     "RaysearchError": ("class", "raysearch.errors"),
     "Run": ("class", "raysearch.results.run"),
     "Study": ("class", "raysearch.study.schema"),
+    "Task": ("class", "raysearch.data.own_tables"),
     "WandbExporter": ("class", "raysearch.tracking.wandb_exporter"),
     "compare": ("function", "raysearch.results.comparison"),
     "evaluate": ("function", "raysearch.predictions.model_evaluation"),

@@ -28,6 +28,7 @@ from .options import (
     NullOdds,
     PredictedSplit,
     Split,
+    StudyOfTask,
     TasksOfRun,
     Threshold,
     Tokenizer,
@@ -111,6 +112,7 @@ def evaluate(
     ],
     settings: EvaluationSettings = None,
     split: EvaluatedSplit = "dev",
+    study: StudyOfTask = None,
     to: Annotated[
         Path | None,
         typer.Option(help="A folder to write the predictions to. Default: none are written."),
@@ -126,6 +128,7 @@ def evaluate(
         data=data,
         settings=settings,
         split=split,
+        study=study,
         to=to,
         note=lambda line: print(printable(line), file=sys.stderr),
     )
@@ -196,6 +199,7 @@ def score(
             " predictions need none; with it their labels are compared."
         ),
     ] = None,
+    study: StudyOfTask = None,
     split: Split = None,
     null_odds: NullOdds = None,
     threshold: Threshold = None,
@@ -209,6 +213,7 @@ def score(
         task,
         data,
         local_folder(predictions),
+        study=study,
         split=split,
         null_odds=null_odds,
         threshold=threshold,

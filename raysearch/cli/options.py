@@ -185,6 +185,14 @@ EvaluationSettings = Annotated[
         " Default: the settings that the folder records.",
     ),
 ]
+StudyOfTask = Annotated[
+    Path | None,
+    typer.Option(
+        "--study",
+        help="The study file or the run folder that defines a task on your own files. Default: what"
+        " the model or the run records.",
+    ),
+]
 NullOdds = Annotated[
     Path | None,
     typer.Option(

@@ -116,7 +116,7 @@ class ProgressDisplay:
 
     def _end_line(self, record: Record) -> Text:
         """Return the line of a trial that has ended."""
-        task = tasks.get(record.task)
+        task = self.queue.study.task(record.task)
         best = record.best.get(self.queue.study.resolve(record.task).selection_metric)
         score = "-" if best is None else f"{100 * best:.1f}"
         report = record.reports[-1] if record.reports else None
@@ -261,14 +261,14 @@ def closing(run: "Run") -> int:
     if run.uri:
         print(printable(f"kept at     {run.uri}"))
     for name in run.study.tasks:
-        best = run.folder / tasks.get(name).slug / "best.yaml"
+        best = run.folder / tasks.slug_of(name) / "best.yaml"
         shown = best if _has_content(best) else f"{name}: none, see the notes under the table"
         print(printable(f"best        {shown}"))
     if (run.folder / REPORT).is_file():
         print(printable(f"report      {run.folder / REPORT}"))
     print(f"curves      tensorboard --logdir {folder}")
     for record in run.failed:
-        error_file = run.folder / tasks.get(record.task).slug / "errors" / f"{record.id}.txt"
+        error_file = run.folder / tasks.slug_of(record.task) / "errors" / f"{record.id}.txt"
         path = error_file if error_file.is_file() else error_file.parent.parent
         reason = (record.error or "it did not say why").strip().splitlines()[-1:]
         trial = f"{record.task} {record.phase} {record.number} seed {record.seed}"

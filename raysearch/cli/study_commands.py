@@ -107,6 +107,7 @@ def check(
                 cluster_check.show(path)
                 continue
             study = _load(path, model, tasks, trials, sampler, fixed, data)
+            study, _ = preflight.with_labels(study, data)
             survey = preflight.survey(study, data)
             if problems := [*survey.problems, *_suitability_problems(study)]:
                 raise InputError(str(path), problems)
@@ -277,10 +278,11 @@ def _load(
     data: Path | None,
 ) -> "Study":
     """Return a study with the options of the command line applied, all checked together."""
-    from ..preflight import survey
+    from ..preflight import survey, with_labels
     from ..study import load
 
     def further_problems(study: "Study") -> list[Problem]:
+        study, _ = with_labels(study, data)
         return [*survey(study, data).problems, *_suitability_problems(study)]
 
     names = None if tasks is None else [name.strip() for name in tasks.split(",")]
@@ -303,9 +305,8 @@ def _load(
 def _suitability_problems(study: "Study") -> list[Problem]:
     """Return why models in local folders cannot do their tasks; others are checked by a run."""
     from ..study.model_names import model_problems
-    from ..tasks import TASKS
 
-    models = {name: study.resolve(name).model for name in study.tasks if name in TASKS}
+    models = {name: study.resolve(name).model for name in study.tasks}
     local = [n for n, m in models.items() if Path(m).is_dir() and not model_problems(m)]
     if not local:
         return []

@@ -54,6 +54,7 @@ class Pretrained:
         tokenizer: file name -> content.
         digest: sha256 of configuration, weights and tokenizer.
         task: the task's name.
+        definition: of a user's own task, see `Task`.
         notes: what was assumed about a folder that was fine-tuned before, or not used of it.
     """
 
@@ -64,6 +65,7 @@ class Pretrained:
     tokenizer: dict[str, bytes]
     digest: str
     task: str = ""
+    definition: str = ""
     notes: tuple[str, ...] = ()
 
     @property
@@ -175,6 +177,7 @@ def read_pretrained(
         tokenizer=files,
         digest=_digest(settings, weights, files),
         task=task.name,
+        definition=task.definition,
         notes=(f"'{name}': {why_drawn}",) if why_drawn else (),
     )
 

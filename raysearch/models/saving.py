@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from transformers import AutoConfig
 
-from .. import __version__, tasks
+from .. import __version__
 from ..errors import InputError, Problem
 from ..recipes import Hyperparameters
 from ..storage import mark, staged_folder
@@ -77,7 +77,7 @@ def merge_model(source: Path, folder: Path, shared: Hyperparameters, run: str) -
     if record is None:
         raise _refusal(f"'{source}': config.json does not tell what its adapters belong to")
     tokenizer = read_tokenizer(record.model, ())
-    pretrained = read_pretrained(record.model, tasks.get(record.task), tokenizer, shared)
+    pretrained = read_pretrained(record.model, record.row, tokenizer, shared)
     if pretrained.digest != digest:
         text = f"'{record.model}' is not the model any more that its adapters were trained on"
         raise _refusal(f"{text}: put that one in its place again, and resume the run")
@@ -115,6 +115,7 @@ def _describe(
             hyper=hyper,
             tokenizer_limit=limit,
             trial=trial or {},
+            own=json.loads(pretrained.definition) if pretrained.definition else None,
         )
         config.raysearch = record.encode()
         files = {**files, "README.md": record.card().encode()}

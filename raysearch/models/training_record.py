@@ -12,6 +12,7 @@ from typing import Any
 
 from ..errors import InputError, Problem, shorten, unknown_name
 from ..recipes import RECIPES, Hyperparameters, validate_settings
+from ..study.own_tasks import defined_task
 from ..tasks import TASKS, Task
 
 FIELD = "raysearch"
@@ -33,6 +34,7 @@ class TrainingRecord:
         trial: facts of the trial: `id`, `phase`, `seed`, `status`, `metric`, `score` (a fraction,
             on dev); and of the study: `seeds`, `report`, `keep_weights` and `hold_out`, the share
             of dev that the score is of. Unknown ones are absent.
+        own: of a user's own task the entry of the study that defines it; else None.
     """
 
     version: str
@@ -41,6 +43,16 @@ class TrainingRecord:
     hyper: Hyperparameters
     tokenizer_limit: int | None = None
     trial: Mapping[str, Any] = field(default_factory=dict)
+    own: Mapping[str, Any] | None = None
+
+    @property
+    def row(self) -> Task:
+        """The task that the weights were trained on."""
+        if self.own is None:
+            return TASKS[self.task]
+        task, _ = defined_task(self.task, self.own)
+        assert task is not None, "a record is decoded without problems"
+        return task
 
     @property
     def division_note(self) -> str:
@@ -66,7 +78,7 @@ class TrainingRecord:
     def encode(self) -> dict[str, Any]:
         """Return the record as values that JSON can hold."""
         recipes = [name for name, recipe in RECIPES.items() if recipe.hyper is type(self.hyper)]
-        return {
+        record = {
             "version": self.version,
             "task": self.task,
             "model": self.model,
@@ -75,6 +87,7 @@ class TrainingRecord:
             "tokenizer_limit": self.tokenizer_limit,
             "trial": dict(self.trial),
         }
+        return record if self.own is None else {**record, "own": dict(self.own)}
 
     def card(self) -> str:
         """Return a README of the weights, as Markdown."""
@@ -125,6 +138,7 @@ def decode_record(value: Any, source: str) -> TrainingRecord | None:
         hyper=_decode_hyper(RECIPES[value["recipe"]].hyper, value["settings"], source),
         tokenizer_limit=value.get("tokenizer_limit"),
         trial=dict(value.get("trial", {})),
+        own=value.get("own"),
     )
 
 
@@ -156,7 +170,7 @@ def head_choices(config: Any, source: str) -> dict[str, str]:
     record = decode_record(value, source)
     if record is None:
         return legacy_choices(value, source)
-    fields = TASKS[record.task].facts.variant_fields
+    fields = record.row.facts.variant_fields
     return {name: getattr(record.hyper, name) for name in fields}
 
 
@@ -172,7 +186,7 @@ def other_task_note(record: TrainingRecord, task: Task) -> str:
     """
     if record.task in (task.name, task.predicted_by):
         return ""
-    trained = TASKS[record.task]
+    trained = record.row
     if (trained.facts, trained.outputs) != (task.facts, task.outputs):
         text = f"its weights were trained on {record.task}, which has another head than {task.name}"
         raise InputError("model", [Problem(location="model", text=text)])
@@ -210,6 +224,10 @@ def _name_problems(value: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return the names of a record that no task or recipe has."""
     problems = []
     tables: dict[str, Mapping[str, Any]] = {"task": TASKS, "recipe": RECIPES}
+    if (own := value.get("own")) is not None:
+        del tables["task"]
+        if own_problems := defined_task(value["task"], own)[1]:
+            problems = [("own", f"{p.location} {p.text}") for p in own_problems]
     for name, table in tables.items():
         if value[name] not in table:
             problems.append((name, unknown_name(name, value[name], table)))
@@ -238,7 +256,7 @@ def _refusal(source: str, problems: list[tuple[str, str]]) -> InputError:
     )
 
 
-_FIELDS = {"version", "task", "model", "recipe", "settings", "tokenizer_limit", "trial"}
+_FIELDS = {"version", "task", "model", "recipe", "settings", "tokenizer_limit", "trial", "own"}
 _TRIAL: dict[str, type | UnionType] = {
     "id": str,
     "phase": str,

@@ -14,8 +14,7 @@ from ..run_folder import Record, Records, opening, read_journal
 from ..storage import file_inside, inside, kind_of
 from ..study import Study, TaskStudy
 from ..tasks import Task
-from ..tasks import get as get_task
-from .prediction_jobs import find_models, predicted_tasks
+from .prediction_jobs import find_models, known_tasks_of, predicted_tasks
 
 _CONFIG = "config.json"
 
@@ -88,7 +87,7 @@ def find_members(
     if searched is None:
         text = f"'{sources[0]}' is one model; several folders, or a run folder, would do"
         raise InputError("predict", [Problem(location="--ensemble", text=text)])
-    records = read_journal(sources[0])
+    records, known = read_journal(sources[0]), known_tasks_of(sources[0], searched)
     problems: list[Problem] = []
     parts: list[TaskMembers] = []
     for name in folders if names else searched.tasks:
@@ -99,7 +98,7 @@ def find_members(
             continue
         parts += [
             TaskMembers(task=task, members=members, leader=leader, notes=notes)
-            for task in predicted_tasks(name, names)
+            for task in predicted_tasks(name, names, known)
         ]
     if problems:
         raise InputError(str(sources[0]), problems)
@@ -126,7 +125,8 @@ def _named_folders(
         raise InputError("predict", problems)
     root, models, _ = find_models(sources[0], data, names)  # refuses if tasks or data are missing
     members = tuple(Member(name=str(path), folder=path) for path in sources)
-    tasks = [task for name in models for task in predicted_tasks(name, names)]
+    known = known_tasks_of(sources[0], None)
+    tasks = [task for name in models for task in predicted_tasks(name, names, known)]
     return Sources(
         data=root, tasks=tuple(TaskMembers(task=task, members=members) for task in tasks)
     )
@@ -151,7 +151,7 @@ def _seeds(
     trials = sorted(
         leader.trials, key=lambda r: (r.status == "degenerate", order.get(r.seed, len(order)))
     )
-    placed = [(record, _folder_of(run, get_task(task.name), record)) for record in trials]
+    placed = [(record, _folder_of(run, task.row, record)) for record in trials]
     there = [(record, folder) for record, folder in placed if folder is not None]
     if len(there) < count:
         seeds = ", ".join(str(record.seed) for record, _ in there)

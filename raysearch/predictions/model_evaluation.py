@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..data import readers
 from ..data.encoding_cache import example_ends
-from ..errors import InputError, Problem, shorten, unknown_name
+from ..errors import InputError, Problem, shorten
 from ..heads import HEADS
 from ..models import finetuned
 from ..results import formatting
@@ -21,13 +21,13 @@ from ..run_folder.remote_files import local_copy
 from ..run_folder.report import dev_scores, is_gap, splits_of
 from ..statistics import intervals
 from ..study.overrides import parse_settings
-from ..tasks import TASKS, Split, Task
-from ..tasks import get as get_task
+from ..tasks import Split, Task
 from . import kept_files
 from .error_collection import collect_errors
 from .prediction_checks import choose_splits, find_problems
-from .prediction_jobs import RunFacts, changeable_settings, make_job
+from .prediction_jobs import RunFacts, changeable_settings, known_tasks_of, make_job
 from .split_predictor import SplitPredictor
+from .task_names import known_tasks, load_study, missing_text
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -80,6 +80,7 @@ def evaluate(
     settings: Mapping[str, Any] | Iterable[str] | None = None,
     split: str = "dev",
     to: str | Path | None = None,
+    study: str | Path | None = None,
     note: Callable[[str], None] | None = None,
 ) -> Evaluation:
     """Score a fine-tuned model on dev splits, as a run scores its trials.
@@ -95,6 +96,7 @@ def evaluate(
             texts NAME=VALUE; by default those that the folder records, else the defaults.
         split: "dev" for all dev splits whose files are there, or the name of one.
         to: a folder for the predictions, in the benchmark's own format; None: none are written.
+        study: the study or run that defines tasks on own files; None: the model's record does.
         note: called with lines of progress.
 
     Raises:
@@ -102,10 +104,10 @@ def evaluate(
             holds no model, its head is not trained or does not fit, or its tokenizer is missing.
     """
     folder, root, source = local_copy(model, weights=True, note=note), Path(data), str(model)
-    if isinstance(tasks, str):
-        tasks = [name.strip() for name in tasks.split(",")]
+    tasks = [n.strip() for n in tasks.split(",")] if isinstance(tasks, str) else tasks
     _refuse_other_folders(folder)
-    rows = _tasks_to_score(source, tasks)
+    defined = known_tasks(load_study(study, root)) if study is not None else {}
+    rows = _tasks_to_score(source, tasks, {**known_tasks_of(folder, None), **defined})
     splits, problems = choose_splits(rows, split, list(tasks))
     problems += [
         Problem(
@@ -154,14 +156,14 @@ def _refuse_other_folders(folder: Path) -> None:
     raise InputError(str(folder), [Problem(location="model", text=text)])
 
 
-def _tasks_to_score(source: str, names: Sequence[str]) -> list[Task]:
+def _tasks_to_score(source: str, names: Sequence[str], known: Mapping[str, Task]) -> list[Task]:
     """Return the tasks of these names; refuse unknown ones and those that have nothing to score."""
     problems = [
-        Problem(location="tasks", text=unknown_name("task", name, TASKS))
+        Problem(location="tasks", text=missing_text(name, known))
         for name in names
-        if name not in TASKS
+        if name not in known
     ]
-    rows = [get_task(name) for name in dict.fromkeys(names) if name in TASKS]
+    rows = [known[name] for name in dict.fromkeys(names) if name in known]
     for row in rows:
         if row.facts.masks_tokens:
             text = "has no labels: what is masked of its text, only a run knows"

@@ -15,7 +15,14 @@ from ..heads import HEADS
 from ..models import finetuned
 from ..tasks import Split
 from .prediction_checks import choose_splits, find_problems, no_winner_problems
-from .prediction_jobs import PredictionJob, RunFacts, find_models, make_job, predicted_tasks
+from .prediction_jobs import (
+    PredictionJob,
+    RunFacts,
+    find_models,
+    known_tasks_of,
+    make_job,
+    predicted_tasks,
+)
 from .split_predictor import SplitPredictor
 
 _log = logging.getLogger("raysearch")
@@ -57,12 +64,17 @@ def predict(
     """
     source, to = Path(source), Path(to)
     root, folders, searched = find_models(source, data, names)
+    known = known_tasks_of(source, searched)
     models = [
-        (task, folder) for name, folder in folders.items() for task in predicted_tasks(name, names)
+        (task, folder)
+        for name, folder in folders.items()
+        for task in predicted_tasks(name, names, known)
     ]
     splits, problems = choose_splits([task for task, _ in models], split, names or ())
     if not models:
-        problems += no_winner_problems(source, searched.tasks if searched else ())
+        problems += no_winner_problems(
+            source, [known[n] for n in searched.tasks] if searched else ()
+        )
     problems = problems or find_problems(models, splits, root, to, names or ())
     facts = RunFacts(source, searched)
     jobs = []

@@ -11,7 +11,7 @@ from ..data import readers
 from ..data.readers.paths import task_folder
 from ..errors import InputError, Problem
 from ..storage import existing_part
-from ..tasks import TASKS, Split, Task
+from ..tasks import Split, Task
 from . import kept_files
 from .split_names import requested_splits
 
@@ -81,20 +81,22 @@ def _input_problems(
     if not splits and required:
         yield Problem(location=task.name, text="the benchmark takes no predictions of it")
     elif required and not any(split.name in present for split in splits):
-        files = ", ".join(file.path for split in splits[:3] for file in split.files)
+        files = ", ".join(
+            name for split in splits[:3] for file in split.files for name in file.names
+        )
         kind = "dev" if splits[0].labelled else "test"
         text = f"no {kind} file under '{task_folder(task, root)}'; looked for {files}"
         yield Problem(location=task.name, text=text)
 
 
-def no_winner_problems(run: Path, names: Sequence[str]) -> list[Problem]:
+def no_winner_problems(run: Path, searched: Sequence[Task]) -> list[Problem]:
     """Return why a run predicts nothing, and for which tasks dev predictions are kept.
 
     Args:
         run: the run folder.
-        names: its tasks.
+        searched: its tasks.
     """
-    hints = {name: kept_hint(run, TASKS[name]) for name in names}
+    hints = {task.name: kept_hint(run, task) for task in searched}
     text = "nothing to predict: no task has a best/ folder yet"
     return [
         Problem(location="tasks", text=text),

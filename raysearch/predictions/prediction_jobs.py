@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import run_folder, study, tasks
+from ..data import hub_datasets
 from ..errors import InputError, Problem
 from ..models import finetuned
 from ..models.training_record import TrainingRecord
@@ -18,6 +19,7 @@ from ..results.leaderboard import leaderboard
 from ..run_folder import opening, trial_identity
 from ..storage import file_inside, inside, kind_of
 from ..tasks import Task
+from .task_names import known_tasks, missing_text
 
 # Hyperparameters that shape a task's data or decode a model's outputs.
 _PREDICTION_SETTINGS = (
@@ -68,11 +70,9 @@ def find_models(
     Raises:
         InputError: the source is no such folder, or a transformers folder has no tasks or data.
     """
-    # A task that is predicted by the model of another one has no model of its own.
-    chosen = list(
-        dict.fromkeys(tasks.get(n).predicted_by or tasks.get(n).name for n in names or ())
-    )
-    if (source / "config.json").is_file():
+    is_model = (source / "config.json").is_file()
+    chosen = _chosen(names, known_tasks_of(source, None)) if is_model else []
+    if is_model:
         if not chosen or data is None:
             text = "a transformers folder needs --tasks and --data"
             raise InputError(str(source), [Problem(location="tasks", text=text)])
@@ -82,28 +82,62 @@ def find_models(
             text = f"neither a run folder (no {name}) nor a transformers folder (no config.json)"
             raise InputError(str(source), [Problem(location="source", text=text)])
     searched = study.load(opening.study_file(source))
+    hub_datasets.fetch(searched.own_files)  # what is not there afterwards is told as missing
+    chosen = _chosen(names, known_tasks_of(source, searched))
     if missing := [name for name in chosen if name not in searched.tasks]:
         text = f"the run has no task {', '.join(missing)}; it has {', '.join(searched.tasks)}"
         raise InputError(str(source), [Problem(location="tasks", text=text)])
     root = Path(data or opening.recorded_data(source))
-    models = {n: inside(source, tasks.get(n).slug, "best") for n in chosen or searched.tasks}
+    models = {n: inside(source, tasks.slug_of(n), "best") for n in chosen or searched.tasks}
     if not chosen:
         models = {name: folder for name, folder in models.items() if folder.is_dir()}
     # A run's own weights are never links, unlike those in the cache of a hub.
     for name, folder in models.items():
         for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-            inside(source, tasks.get(name).slug, "best", path.name)
+            inside(source, tasks.slug_of(name), "best", path.name)
     return root, models, searched
 
 
-def predicted_tasks(name: str, names: Sequence[str] | None) -> list[Task]:
+def known_tasks_of(source: Path, searched: study.Study | None) -> dict[str, Task]:
+    """Return the tasks that a run's models or a model can predict, by name.
+
+    Args:
+        source: the run folder or the transformers folder.
+        searched: the run's study; None of a transformers folder, whose record may define one.
+
+    Raises:
+        InputError: the folder's record is invalid.
+    """
+    if searched is not None:
+        return known_tasks(searched)
+    record = finetuned.read_record(source)
+    return {**known_tasks(None), **({record.task: record.row} if record else {})}
+
+
+def _chosen(names: Sequence[str] | None, known: Mapping[str, Task]) -> list[str]:
+    """Return the tasks whose models predict those of these names, without repetitions.
+
+    Raises:
+        InputError: a name is of no task.
+    """
+    if unknown := [name for name in names or () if name not in known]:
+        problem = Problem(location="name", text=missing_text(unknown[0], known))
+        raise InputError("tasks", [problem])
+    # A task that is predicted by the model of another one has no model of its own.
+    return list(dict.fromkeys(known[name].predicted_by or name for name in names or ()))
+
+
+def predicted_tasks(
+    name: str, names: Sequence[str] | None, known: Mapping[str, Task]
+) -> list[Task]:
     """Return the task and those that its model predicts as well.
 
     Args:
         name: the task's name.
         names: only these tasks, and those that their models predict; None for all.
+        known: of `known_tasks_of`.
     """
-    predicted = [task for task in tasks.TASKS.values() if name in (task.name, task.predicted_by)]
+    predicted = [task for task in known.values() if name in (task.name, task.predicted_by)]
     return [task for task in predicted if not names or {task.name, task.predicted_by} & set(names)]
 
 
@@ -143,7 +177,7 @@ class RunFacts:
         trials = trials or [leader.best_trial]  # an older folder does not name its trial
         if len(leader.trials) > 1:
             searched = self.run[0]
-            metric, printed = tasks.get(name).metric, searched.resolve(name).printed_metric
+            metric, printed = searched.task(name).metric, searched.resolve(name).printed_metric
             measured = trials[0].scores_at(searched.search.select).get(printed, trials[0].score)
             count = len(leader.trials)
             yield _seed_note(metric, trials[0].seed, measured, f"the best of {count} seeds")

@@ -12,6 +12,7 @@ from ..data import readers
 from ..errors import InputError, Problem
 from ..tasks import Example, Split, Task
 from ..tasks.example_ids import format_ids
+from ..tasks.own_forms import READER
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +69,10 @@ def example_words(example: Example) -> tuple[str, ...]:
 
 def _single_file(task: Task, split: Split, data: Path) -> tuple[Task, Split, Path]:
     """Return a task, a split and a data folder that consist of one gold file."""
+    if task.reader == READER:
+        (table,) = split.files
+        file = replace(table, parts=(str(data.absolute()),), held_out=None)
+        return task, replace(split, files=(file,)), data.parent
     same_name = [file for file in split.files if Path(file.path).name == data.name]
     form = next(iter((*same_name, *split.files)), None)
     if form is None or form.parts:

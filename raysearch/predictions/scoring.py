@@ -7,7 +7,6 @@ import math
 from pathlib import Path
 from typing import Any
 
-from .. import tasks
 from ..errors import InputError, Problem, printable
 from ..tasks import Task
 from . import folders, gold_scores, json_files, kept_files, kept_scores, multilingual
@@ -17,6 +16,7 @@ from .kept_scores import KeptScores
 from .references import References, load_references
 from .result import ScoreResult
 from .split_names import choose_split
+from .task_names import find_task
 
 _THRESHOLD = "_threshold"
 
@@ -39,6 +39,7 @@ def score(
     data: Path | None,
     predictions: Path,
     *,
+    study: str | Path | None = None,
     split: str | None = None,
     null_odds: Path | None = None,
     threshold: float | None = None,
@@ -52,6 +53,8 @@ def score(
             predictions need none; if it is given, their ids and gold labels are compared with it.
         predictions: a file, see `text_files` and `json_files` for the formats; a folder of them,
             see `folders`; or kept predictions, see `kept_files.holds_kept`.
+        study: the study or run that defines the task, if it is a user's own; None: the run that has
+            kept the predictions.
         split: the split's name; for a folder of languages "dev" or "test". None derives it from
             the name of the gold file, or for a task with languages from that of the prediction
             file; otherwise it is the first dev split.
@@ -64,7 +67,7 @@ def score(
         InputError: with all the problems of the options; or of the gold file and of the predictions
             by themselves; or of the predictions with these examples.
     """
-    task, source = tasks.get(name), f"score {name}"
+    task, source = find_task(name, study, predictions, data), f"score {name}"
     if kept_files.holds_kept(task, predictions):
         _check_kept_options(task, source, split, null_odds, threshold, as_official)
         return kept_scores.score_kept(task, predictions, data, threshold)

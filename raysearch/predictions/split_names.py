@@ -130,7 +130,8 @@ def submitted_splits(task: Task) -> list[Split]:
 
 def _published_names(split: Split) -> list[str]:
     """Return the names of a split's files, of the data and of the predictions to submit."""
-    return [Path(path).name for path in (*(f.path for f in split.files), split.submission or "")]
+    files = (path for file in split.files for path in file.names)
+    return [Path(path).name for path in (*files, split.submission or "")]
 
 
 def _hint(task: Task, name: str) -> str:

@@ -1,5 +1,6 @@
 """Checks before a run starts: what cannot run is refused in seconds, with every problem."""
 
+from ..data.own_labels import with_labels
 from ..study.model_names import model_problems
 from .checks import Survey, survey
 from .data_identity import data_fingerprints
@@ -21,4 +22,5 @@ __all__ = [
     "view_fingerprint",
     "weight_folders",
     "weights_note",
+    "with_labels",
 ]

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
 
-from .. import tasks
-from ..data import readers
+from ..data import own_labels, readers
 from ..errors import InputError, Problem
 from ..study import Study, TaskStudy, samplers
 from ..study.model_names import POSITIONS, model_problems, scratch_shape
 from ..study.unused_fields import unused_field_notes
-from . import schedule_notes, view_resources
+from ..tasks import Split, Task
+from . import own_data, schedule_notes, view_resources
 from .file_problems import task_problems, unreadable_problem
 
 
@@ -44,19 +44,24 @@ def survey(study: Study, root: Path | None) -> Survey:
         study: to check.
         root: the folder of the data; None: only tasks without files are read.
     """
+    study, without_labels = own_labels.with_labels(study, root)
     problems = [*_model_name_problems(study), *_length_problems(study), *_package_problems(study)]
+    problems += without_labels.values()
     sizes: dict[str, dict[str, int]] = {}
     held_out: dict[str, dict[str, int]] = {}
     notes: list[str] = []
     for name in study.tasks:
         task = study.resolve(name)
-        if root or not readers.has_files(task.row):
-            sizes[name], data_problems = _data_sizes(task, root or Path())
+        readable = root is not None or not readers.has_files(task.row)
+        if readable and name not in without_labels:
+            overview = own_data.overview_of(task.row)
+            sizes[name], data_problems = _data_sizes(task, root or Path(), overview)
             problems += data_problems
             if not data_problems:
                 schedule_problems, lines = _schedules(task, sizes[name])
                 problems += schedule_problems
                 notes += lines
+                notes += overview.notes() if overview else ()
                 if study.search.hold_out is not None:
                     from .dev_division import held_out_sizes  # imports numpy
 
@@ -70,8 +75,16 @@ def survey(study: Study, root: Path | None) -> Survey:
     return Survey(problems=problems, sizes=sizes, held_out=held_out, notes=notes)
 
 
-def _data_sizes(task: TaskStudy, root: Path) -> tuple[dict[str, int], list[Problem]]:
-    """Return the numbers of examples in the splits of a task, and the problems of its files."""
+def _data_sizes(
+    task: TaskStudy, root: Path, overview: own_data.Overview | None
+) -> tuple[dict[str, int], list[Problem]]:
+    """Return the numbers of examples in the splits of a task, and the problems of its files.
+
+    Args:
+        task: the task.
+        root: the data folder.
+        overview: takes note of the examples; None of a benchmark's.
+    """
     row, train = task.row, task.training_splits
     sizes: dict[str, int] = {}
     try:
@@ -82,7 +95,9 @@ def _data_sizes(task: TaskStudy, root: Path) -> tuple[dict[str, int], list[Probl
     for split in (*train, *row.dev):
         if split.name in present:
             max_bad_rows = task.study.leave_out if split in train else 0
-            sizes[split.name], split_problems = _split_size(row, split, root, max_bad_rows)
+            sizes[split.name], split_problems = _split_size(
+                row, split, root, max_bad_rows, overview
+            )
             problems += split_problems
     return sizes, problems
 
@@ -104,13 +119,19 @@ def _schedules(task: TaskStudy, sizes: dict[str, int]) -> tuple[list[Problem], l
 
 
 def _split_size(
-    task: tasks.Task, split: tasks.Split, root: Path, max_bad_rows: int
+    task: Task,
+    split: Split,
+    root: Path,
+    max_bad_rows: int,
+    overview: own_data.Overview | None,
 ) -> tuple[int, list[Problem]]:
     """Return the number of examples in a split, and the problems of its files."""
     size = 0
     try:
-        for _ in readers.read(task, split, root, max_bad_rows=max_bad_rows):
+        for example in readers.read(task, split, root, max_bad_rows=max_bad_rows):
             size += 1
+            if overview is not None:
+                overview.add(split.name, example)
     except InputError as error:
         return size, task_problems(task, error)
     return size, []
@@ -122,7 +143,7 @@ def _length_problems(study: Study) -> Iterator[Problem]:
         task = study.resolve(name)
         model, hyper = task.model, task.shared
         shape = scratch_shape(model)
-        positions = POSITIONS.get(shape[0]) if shape and name in tasks.TASKS else None
+        positions = POSITIONS.get(shape[0]) if shape else None
         if positions is None:
             continue
         if "max_length" in hyper.model_fields_set and hyper.max_length > positions:

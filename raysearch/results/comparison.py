@@ -176,7 +176,7 @@ class _Side:
         """
         tables = self.run.kept.tables(self.task, self.winner, name)
         if tables is None:
-            missing = self.run.kept.without_predictions(self.winner)
+            missing = self.run.kept.without_predictions(self.task, self.winner)
             trials = ", ".join(f"{one.id} ({one.status})" for one in missing)
             count = f"{len(missing)} of the {len(self.winner.trials)} trials"
             raise refusal(

@@ -3,7 +3,6 @@
 It is apart from the comparison because that has numbers, and this the words for them.
 """
 
-from .. import tasks
 from ..statistics.intervals import Difference
 from . import formatting
 from .comparison import ComparedScore, Comparison
@@ -27,7 +26,7 @@ def comparison_table(comparison: Comparison) -> Table:
             )
         ),
         columns=columns,
-        rows=tuple(_row(score, len(columns)) for score in scores),
+        rows=tuple(_row(comparison, score, len(columns)) for score in scores),
         notes=tuple(_notes(comparison, tested)),
     )
 
@@ -43,7 +42,7 @@ def verdict(difference: Difference) -> str:
     return f"cannot tell (sees {formatting.format_percent(difference.visible)})"
 
 
-def _row(score: ComparedScore, columns: int) -> Row:
+def _row(comparison: Comparison, score: ComparedScore, columns: int) -> Row:
     difference, percent = score.difference, formatting.format_percent
     cells = (
         Cell(percent(score.first), score.first),
@@ -54,13 +53,17 @@ def _row(score: ComparedScore, columns: int) -> Row:
         _p_cell(score.p),
         _p_cell(score.adjusted),
     )
-    return Row(name=_name(score), cells=cells[:columns])
+    return Row(name=_name(comparison, score), cells=cells[:columns])
 
 
-def _name(score: ComparedScore) -> str:
+def _name(comparison: Comparison, score: ComparedScore) -> str:
     if not score.task:
         return score.name
-    return f"{formatting.column_title(tasks.get(score.task))} {score.name}"
+    return f"{_title(comparison, score)} {score.name}"
+
+
+def _title(comparison: Comparison, score: ComparedScore) -> str:
+    return formatting.column_title(comparison.studies[0].task(score.task))
 
 
 def _p_cell(p: float | None) -> Cell:
@@ -87,7 +90,7 @@ def _notes(comparison: Comparison, tested: list[ComparedScore]) -> list[str]:
             " 10,000 random ones for more."
         )
     if untested:
-        names = ", ".join(map(_name, untested))
+        names = ", ".join(_name(comparison, score) for score in untested)
         notes.append(
             f"{names}: no mean over examples, so that the test does not apply; the interval does."
         )
@@ -112,7 +115,7 @@ def _seeds(comparison: Comparison) -> str:
         elif min(difference.seeds, difference.other_seeds) == 1:
             text += "; of a single seed the interval covers the examples alone"
         columns = groups.setdefault(text, [])
-        if (title := formatting.column_title(tasks.get(score.task))) not in columns:
+        if (title := _title(comparison, score)) not in columns:
             columns.append(title)
     if len(groups) == 1:
         return next(iter(groups))

@@ -5,7 +5,6 @@ They are apart because they speak of trials that the rows of the table do not sh
 
 from collections.abc import Iterator
 
-from .. import tasks
 from ..run_folder import Records
 from ..search_space import format_point
 from ..study import Study
@@ -39,7 +38,7 @@ def confirmation_notes(study: Study, records: Records) -> list[str]:
         text = f"Chosen among the top {top} by the mean over {choosing};"
         notes = [f"{text} printed on {printed} alone."]
     for name, plan in plans.items():
-        column = formatting.column_title(tasks.get(name))
+        column = formatting.column_title(study.task(name))
         if plan.choice is not None:
             notes += [f"{column}: {line}." for line in _choice_notes(plan.choice)]
         elif text := nothing_to_choose(study.resolve(name)):

@@ -7,7 +7,6 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from .. import tasks
 from ..run_folder import Record, Records
 from ..run_folder.outcomes import OUTCOMES
 from ..study import Study
@@ -21,7 +20,7 @@ def cost_table(study: Study, records: Records) -> Table:
     Teachers have rows of their own if the study has any.
     """
     groups = [records.of(name) for name in study.tasks]
-    columns = [formatting.column_title(tasks.get(name)) for name in study.tasks]
+    columns = [formatting.column_title(study.task(name)) for name in study.tasks]
     if len(groups) > 1:
         columns.append("all")
         groups.append([record for group in groups for record in group])

@@ -65,7 +65,7 @@ def write_exports(
 
 def _write_cards(run: RunResults) -> list[str]:
     """Write the model cards of the winners whose weights are kept, and return notes on others."""
-    slugs = [tasks.get(name).slug for name in run.leaders]
+    slugs = [tasks.slug_of(name) for name in run.leaders]
     all_inside(run.folder, [(slug, "best", CARD) for slug in slugs])  # before the first one
     notes = [
         write_card(run.folder, task, leader, run.intervals, start_text(task, run.records))
@@ -83,7 +83,7 @@ def _write(run: RunResults) -> None:
     from .tensorboard import TensorBoardWriter
 
     folder, searched, records = run.folder, run.study, run.records
-    slugs = {name: tasks.get(name).slug for name in searched.tasks if records.of(name)}
+    slugs = {name: tasks.slug_of(name) for name in searched.tasks if records.of(name)}
     tables = [(f"table.{ending}",) for ending in LAYOUTS]
     tables += [(f"reproducibility.{ending}",) for ending in FORMS]
     task_files = ("best.yaml", "trials.parquet", "reports.parquet")
@@ -99,7 +99,7 @@ def _write(run: RunResults) -> None:
             write_atomically(task_folder / "best.yaml", no_best_study(searched.resolve(name)))
         columns = parquet.trials_parquet(searched.resolve(name), trials)
         write_atomically(task_folder / "trials.parquet", columns)
-        columns = parquet.reports_parquet(searched.resolve(name).row, trials)
+        columns = parquet.reports_parquet(searched.task(name), trials)
         write_atomically(task_folder / "reports.parquet", columns)
         for record in trials:
             curves.rebuild(record)

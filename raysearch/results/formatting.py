@@ -79,7 +79,11 @@ def column_title(task: Task) -> str:
     # SQuAD's versions and RACE's levels share a folder; SuperGLUE's RTE has the name of GLUE's.
     benchmark = task.name.partition("/")[0]
     same = [other.name for other in TASKS.values() if other.folder == task.folder]
-    if task.name in same[1:] or any(name.startswith(f"{benchmark}/") for name in same[1:]):
+    if (
+        task.is_own
+        or task.name in same[1:]
+        or any(name.startswith(f"{benchmark}/") for name in same[1:])
+    ):
         name = task.name
     if len(task.dev) < 2 or task.languages:
         return name

@@ -21,7 +21,7 @@ _PATH = re.compile(r"(?:(?<=file://)|(?<![\w/.:<~\\-]))/(?:[\w.+-]+/)+[\w.+-]+",
 
 
 def short_names(study: Study, data: str) -> dict[str, str]:
-    """Return the absolute paths that a pack replaces by names: of the data and of the models.
+    """Return the absolute paths that a pack replaces by names: of data, own files and models.
 
     A path is left if a setting lies below it, such as a teacher: ids of trials follow from
     settings.
@@ -31,6 +31,7 @@ def short_names(study: Study, data: str) -> dict[str, str]:
         data: its data folder, from the provenance.
     """
     kinds = {**dict.fromkeys(study.models, "model"), data: "data"}
+    kinds |= dict.fromkeys(study.own_files, "table")
     settings = _texts({n: v for n, v in as_mapping(study).items() if n in ("fixed", "per_task")})
     names: dict[str, str] = {}
     for path in sorted(kinds):
@@ -39,7 +40,8 @@ def short_names(study: Study, data: str) -> dict[str, str]:
         if any(text.startswith(path) and text not in study.models for text in settings):
             continue
         name = Path(path).name if _PLAIN_NAME.fullmatch(Path(path).name) else kinds[path]
-        numbered = (name, *(f"{name}-{number}" for number in range(2, len(kinds) + 1)))
+        stem, end = (Path(name).stem, Path(name).suffix) if kinds[path] == "table" else (name, "")
+        numbered = (name, *(f"{stem}-{number}{end}" for number in range(2, len(kinds) + 1)))
         names[path] = next(text for text in numbered if text not in names.values())
     return names
 

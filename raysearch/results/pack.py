@@ -116,7 +116,7 @@ def _names(folder: Path, searched: Study, records: Records, *, weights: bool) ->
     """Return the names of all files that are packed if they exist, in the order of the pack."""
     names = list(_FILES)
     for task in searched.tasks:
-        slug = tasks.get(task).slug
+        slug = tasks.slug_of(task)
         names += [f"{slug}/{name}" for name in _TASK_FILES]
         kept: list[Record] = records.of(task)
         names += [f"{slug}/{opening.PREDICTIONS}/{record.id}.parquet" for record in kept]
@@ -197,14 +197,14 @@ def _completeness(searched: Study, paths: Mapping[str, Path], whole: bool) -> It
         yield "there is no table yet; `raysearch table` writes it, and best.yaml"
     for task in searched.tasks:
         if not any(
-            name.startswith(f"{tasks.get(task).slug}/{opening.PREDICTIONS}/") for name in paths
+            name.startswith(f"{tasks.slug_of(task)}/{opening.PREDICTIONS}/") for name in paths
         ):
             yield f"{task}: no dev predictions were kept"
 
 
 def _left_out(folder: Path, searched: Study, packed: set[str], *, weights: bool) -> list[str]:
     """Return notes on what is in the folder and not in the pack."""
-    slugs = {tasks.get(name).slug for name in searched.tasks}
+    slugs = {tasks.slug_of(name) for name in searched.tasks}
     own, unknown = [], []
     for path in sorted(folder.iterdir()):
         if path.name in slugs and kind_of(path) == "a folder":

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
-from .. import metrics, tasks
+from .. import metrics
 from ..errors import shorten
 from ..run_folder import Record, Records
 from ..study import Study, TaskStudy
@@ -59,7 +59,7 @@ def paper_table(
     average = set(AVERAGED) <= set(study.tasks)
     if records is None:
         return published_table(study, table_settings(study), average)
-    columns = [formatting.column_title(tasks.get(name)) for name in study.tasks]
+    columns = [formatting.column_title(study.task(name)) for name in study.tasks]
     if average:
         columns.append("AVG")
     leaders = leading_configurations(study, records)
@@ -70,7 +70,7 @@ def paper_table(
         *published_setting_rows(study, records, leaders, intervals, differences),
         *_progress_rows(study, records),
         *_metric_rows(study, leaders),
-        *_language_rows(leaders),
+        *_language_rows(study, leaders),
     ]
     if average:
         rows = [_with_average(row, leaders) for row in rows]
@@ -84,7 +84,7 @@ def paper_table(
             *confirmation_notes(study, records),
             *published_setting_notes(study),
             *_model_notes(study, records),
-            *_division_notes(leaders),
+            *_division_notes(study, leaders),
             *_result_notes(study, records, leaders),
             *optimism_notes(study, records, leaders, intervals),
             *notes,
@@ -137,7 +137,7 @@ def _setting_rows(study: Study, leaders: Leaders) -> list[Row]:
 def _result_rows(study: Study, leaders: Leaders) -> list[Row]:
     def row(name: str, make_cell: Callable[[Task, RankedConfiguration], Cell]) -> Row:
         cells = [
-            make_cell(tasks.get(task), leader) if leader else UNKNOWN
+            make_cell(study.task(task), leader) if leader else UNKNOWN
             for task, leader in leaders.items()
         ]
         return Row(name=name, cells=tuple(cells))
@@ -184,29 +184,29 @@ def _progress_rows(study: Study, records: Records) -> list[Row]:
 
 def _metric_rows(study: Study, leaders: Leaders) -> list[Row]:
     """Return a row for each metric that is reported in addition to the one that selects."""
-    further = [metric for name in study.tasks for metric in tasks.get(name).extra_metrics]
+    further = [metric for name in study.tasks for metric in study.task(name).extra_metrics]
     rows = []
     for metric in dict.fromkeys(further):
         cells = []
         for name, leader in leaders.items():
-            task = tasks.get(name)
+            task = study.task(name)
             cell = score_cell(task, metric, leader.scores) if leader else UNKNOWN
             cells.append(cell if metric in task.metrics else BLANK)
         rows.append(Row(name=metric, cells=tuple(cells)))
     return rows
 
 
-def _language_rows(leaders: Leaders) -> list[Row]:
+def _language_rows(study: Study, leaders: Leaders) -> list[Row]:
     """Return rows with the metric that selects: each language, their mean, and their gap.
 
     The gap is the score of the first language minus the mean of the others.
     """
-    names = dict.fromkeys(code for name in leaders for code in tasks.get(name).languages)
+    names = dict.fromkeys(code for name in leaders for code in study.task(name).languages)
     rows = []
     for code in (*names, "mean", "gap") if names else ():
         cells = []
         for name, leader in leaders.items():
-            task = tasks.get(name)
+            task = study.task(name)
             first = task.languages[:1] == (code,)
             key = f"dev.{task.metric}" if first else f"dev.{code}.{task.metric}"
             value = leader.scores.get(key) if leader and task.languages else None
@@ -231,13 +231,13 @@ def _measurement_note(study: Study) -> str:
     """Return the note that says how the row of results was measured."""
     groups: dict[str, list[str]] = {}
     for name in study.tasks:
-        task = tasks.get(name)
+        task = study.task(name)
         groups.setdefault(task.metric, []).append(formatting.column_title(task))
     names = "; ".join(f"{metric} of {', '.join(group)}" for metric, group in groups.items())
     seeds = f"{study.confirm.report} over seeds, " if study.confirm.seeds else ""
     part = "dev" if study.search.hold_out is None else "held-out part of dev"
     text = f"Result: {part}, {seeds}{study.search.select} evaluation, percent. {names}."
-    codes = dict.fromkeys(c for name in study.tasks for c in tasks.get(name).languages[:1])
+    codes = dict.fromkeys(c for name in study.tasks for c in study.task(name).languages[:1])
     if codes and study.search.select_on == "mean":
         text += " Selected on the mean over languages: not zero-shot."
     elif codes:
@@ -258,7 +258,7 @@ def _model_notes(study: Study, records: Records) -> list[str]:
     return [f"{', '.join(columns)}: {start}." for start, columns in columns_by_start.items()]
 
 
-def _division_notes(leaders: Leaders) -> list[str]:
+def _division_notes(study: Study, leaders: Leaders) -> list[str]:
     """Return a note for each task on what was searched, and of what the result is printed."""
     notes = []
     for name, leader in leaders.items():
@@ -266,7 +266,7 @@ def _division_notes(leaders: Leaders) -> list[str]:
         if plan is None or plan.searched is None or plan.held_out is None:
             continue
         searched, printed = (_counts(part.values()) for part in (plan.searched, plan.held_out))
-        column = formatting.column_title(tasks.get(name))
+        column = formatting.column_title(study.task(name))
         notes.append(
             f"{column}: searched on {searched} examples of dev, printed on the other {printed}."
         )
@@ -292,9 +292,9 @@ def _result_notes(study: Study, records: Records, leaders: Leaders) -> list[str]
     """
     notes, confirm = [], study.confirm
     for name, leader in leaders.items():
-        column = formatting.column_title(tasks.get(name))
+        column = formatting.column_title(study.task(name))
         if leader is not None:
-            notes += [f"{column}: {text}." for text in _seed_notes(leader)]
+            notes += [f"{column}: {text}." for text in _seed_notes(study.task(name), leader)]
         if not is_complete(study.resolve(name), records):
             notes.append(f"{column}: not finished; its result follows when all trials are over.")
             continue
@@ -315,13 +315,13 @@ def _result_notes(study: Study, records: Records, leaders: Leaders) -> list[str]
     return notes
 
 
-def _seed_notes(leader: RankedConfiguration) -> list[str]:
+def _seed_notes(task: Task, leader: RankedConfiguration) -> list[str]:
     """Return notes on a winner's seeds that failed, diverged or learned nothing."""
     notes, count = [], len(leader.trials)
     if failed := [record.seed for record in leader.missing if record.status == "failed"]:
         notes.append(f"{format_seed_count(leader)} seeds; {formatting.name_seeds(failed)} failed")
     if diverged := [record.seed for record in leader.trials if record.status == "diverged"]:
-        worst = formatting.format_percent(metrics.worst(tasks.get(leader.trials[0].task).metric))
+        worst = formatting.format_percent(metrics.worst(task.metric))
         notes.append(
             f"{formatting.name_seeds(diverged)} diverged, counted with the worst score, {worst}"
         )

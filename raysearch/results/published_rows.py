@@ -6,7 +6,7 @@ It is apart from the tables because both use it: that of a run and that of the p
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from .. import metrics, tasks
+from .. import metrics
 from ..statistics.verdict import RULE, verdict
 from ..study import Published, Study
 from ..tasks import Task
@@ -104,7 +104,7 @@ def published_row(
         texts = [score.text if score else formatting.UNKNOWN_TEXT for score in scores]
         text = "/".join(texts) if any(scores) else formatting.UNKNOWN_TEXT
         printed = next((score.name.rpartition(".")[2] for score in scores if score), None)
-        if metric is None and printed not in (None, tasks.get(task).metric):
+        if metric is None and printed not in (None, study.task(task).metric):
             text += f" ({printed})"
         values = [score and score.percent / 100 for score in scores]
         value = values if len(values) > 1 else values[0]
@@ -195,7 +195,7 @@ def _scores_by_task(
         prefix: "test." for the scores of the test sets, "" for dev.
     """
     for name in study.tasks:
-        task = tasks.get(name)
+        task = study.task(name)
         printed = system.results[name].scores if name in system.results else {}
         used = metric or _selecting_metric(task, printed, prefix) or task.metric
         names = _score_names(task, used, prefix) if used in _metrics(task) else []
@@ -239,7 +239,7 @@ def further_metrics(study: Study, system: Published, prefix: str = "") -> list[s
     """
     further: dict[str, None] = {}
     for name in study.tasks:
-        task = tasks.get(name)
+        task = study.task(name)
         printed = system.results[name].scores if name in system.results else {}
         for metric in _metrics(task):
             present = any(score in printed for score in _score_names(task, metric, prefix))

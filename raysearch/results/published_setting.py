@@ -5,7 +5,6 @@ It is apart from the published rows because these scores are our own: same model
 
 from collections.abc import Mapping
 
-from .. import tasks
 from ..run_folder import Records
 from ..study import Study, TaskStudy
 from . import formatting
@@ -60,7 +59,7 @@ def published_setting_notes(study: Study) -> list[str]:
     for name in study.tasks:
         if setting := study.resolve(name).published_setting:
             columns = columns_by_row.setdefault(setting.row, [])
-            columns.append(formatting.column_title(tasks.get(name)))
+            columns.append(formatting.column_title(study.task(name)))
     rows = "; ".join(f"{row} ({', '.join(names)})" for row, names in columns_by_row.items())
     return [
         f"Published setting: trained here with the winner's seeds, the settings of {rows}."

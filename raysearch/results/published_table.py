@@ -8,7 +8,6 @@ its name.
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from .. import tasks
 from ..errors import InputError, Problem
 from ..study import Published, Result, Study, find_study
 from ..study.model_names import score_names
@@ -32,7 +31,7 @@ def published_table(study: Study, settings: Sequence[str], average: bool) -> Tab
         columns, rows = _system_rows(study, settings)
         notes = sources(study, models=False)
     else:
-        columns = [formatting.column_title(tasks.get(name)) for name in study.tasks]
+        columns = [formatting.column_title(study.task(name)) for name in study.tasks]
         columns += ["AVG"] * average
         rows, notes = _system_groups(study, settings, average)
     notes += _warmup_notes(study)
@@ -88,7 +87,7 @@ def _system_rows(study: Study, settings: Sequence[str]) -> tuple[list[str], list
     known = dict.fromkeys(setting for result in results for setting in result.settings)
     shown = [setting for setting in dict.fromkeys((*settings, *known)) if setting in known]
     printed = {score for result in results for score in result.scores}
-    scores = [score for score in score_names(tasks.get(name)) if score in printed]
+    scores = [score for score in score_names(study.task(name)) if score in printed]
     rows = [
         Row(
             name=system.row,
@@ -146,7 +145,7 @@ def _setting_rows(
 
 def _language_rows(study: Study, system: Published, prefix: str, average: bool) -> Iterator[Row]:
     """Yield a row for each language except the first, which the row of results shows."""
-    by_name = {name: tasks.get(name) for name in study.tasks}
+    by_name = {name: study.task(name) for name in study.tasks}
     others = dict.fromkeys(code for task in by_name.values() for code in task.languages[1:])
     for code in others:
         cells = [

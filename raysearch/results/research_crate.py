@@ -196,7 +196,7 @@ def _sources(study: Study, facts: Mapping[str, Any]) -> list[Entity]:
         identity = facts["content"].get(name, "")
         entities.append(
             {
-                "@id": f"#input-{tasks.get(name).slug}",
+                "@id": f"#input-{tasks.slug_of(name)}",
                 "@type": "CreativeWork",
                 "name": f"{name}, and the model {study.resolve(name).origin}",
                 "description": "Not part of this pack; provenance.json has their SHA-256.",

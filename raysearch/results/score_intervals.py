@@ -116,7 +116,7 @@ class RunIntervals:
         A winner of the search that is still to be confirmed has none yet, a diverged trial never.
         """
         column, records = formatting.column_title(task.row), ranked.trials
-        missing = [r for r in self.without_predictions(ranked) if r.status != "diverged"]
+        missing = [r for r in self.without_predictions(task, ranked) if r.status != "diverged"]
         unconfirmed = records[0].phase == "search" and task.study.confirm.seeds
         if missing and not unconfirmed and column not in self._incomplete:
             self._incomplete.add(column)
@@ -140,21 +140,21 @@ class RunIntervals:
             _check_examples(record, tables, kept[0])
         return kept
 
-    def without_predictions(self, ranked: RankedConfiguration) -> list[Record]:
+    def without_predictions(self, task: TaskStudy, ranked: RankedConfiguration) -> list[Record]:
         """Return the trials of a configuration whose predictions the run folder does not have."""
-        return [record for record in ranked.trials if self._kept(record) is None]
+        return [record for record in ranked.trials if self._kept(task, record) is None]
 
-    def _kept(self, record: Record) -> Tables | None:
+    def _kept(self, task: TaskStudy, record: Record) -> Tables | None:
         """Return the predictions of a trial by dev split, read once; None if they were not kept."""
         from ..run_folder import dev_predictions  # pyarrow, which other tables do not need
 
         if record.id not in self._tables:
-            self._tables[record.id] = dev_predictions.read(self._folder, record)
+            self._tables[record.id] = dev_predictions.read(self._folder, record, task.row)
         return self._tables[record.id]
 
     def _splits(self, task: TaskStudy, record: Record, name: str) -> Tables | None:
         """Return the tables of the splits of a score; None if they were not kept."""
-        tables = self._kept(record)
+        tables = self._kept(task, record)
         if tables is None or is_gap(name):
             return None
         splits = splits_of(name, [split.name for split in task.row.dev])

@@ -85,7 +85,7 @@ class TensorBoardWriter:
     def _path_parts(self, record: Record) -> tuple[str, str, str]:
         """Return the names of the folders from the run folder to a trial's event files."""
         name = f"{record.phase}-{record.number}-{record.id}"
-        return tasks.get(record.task).slug, FOLDER, name
+        return tasks.slug_of(record.task), FOLDER, name
 
     def _files(self, record: Record) -> list[Path]:
         """Return a trial's event files in the order of their numbers."""
@@ -184,7 +184,7 @@ def _experiment(study: Study) -> api_pb2.Experiment:
     names = dict.fromkeys(
         f"{which}/{name}"
         for which in ("best", "last")
-        for task in map(tasks.get, study.tasks)
+        for task in map(study.task, study.tasks)
         for metric in task.metrics
         for name in formatting.dev_names(task, metric)
     )

@@ -124,24 +124,24 @@ def write(folder: Path, record: Record, content: bytes) -> Path:
         InputError: a link is in its place.
         OSError: it cannot be written.
     """
-    names = tasks.get(record.task).slug, PREDICTIONS
+    names = tasks.slug_of(record.task), PREDICTIONS
     folder_inside(folder, *names)
     path = file_inside(folder, *names, f"{record.id}.parquet")
     write_atomically(path, content)
     return path
 
 
-def read(folder: Path, record: Record) -> dict[str, pa.Table] | None:
-    """Return the predictions of a trial by dev split; None if they were not kept.
+def read(folder: Path, record: Record, task: Task) -> dict[str, pa.Table] | None:
+    """Return the predictions of a trial of a task by dev split; None if they were not kept.
 
     Raises:
         InputError: the file is damaged, or holds something else.
     """
-    path = file_inside(folder, tasks.get(record.task).slug, PREDICTIONS, f"{record.id}.parquet")
+    path = file_inside(folder, tasks.slug_of(record.task), PREDICTIONS, f"{record.id}.parquet")
     if not path.is_file():
         return None
     try:
-        return read_file(path, tasks.get(record.task))
+        return read_file(path, task)
     except InputError as error:
         hint = "; remove the file, and the table does without its interval"
         problems = [Problem(location=p.location, text=p.text + hint) for p in error.problems]

@@ -138,7 +138,7 @@ def refuse_lost_journal(
     Raises:
         InputError: the results would be overwritten.
     """
-    slugs = [tasks.get(name).slug for name in study.tasks]
+    slugs = [tasks.slug_of(name) for name in study.tasks]
     candidates: list[tuple[str, ...]] = [(slug, name) for slug in slugs for name in RESULTS]
     has_journal = kind_of(folder / run_folder.JOURNAL_NAME) is not None
     if not has_journal:

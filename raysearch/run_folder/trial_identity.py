@@ -56,11 +56,15 @@ _FREE = (
     "search.hang_after",
     "search.checkpoint_every",
     "search.stop_early.keep",
+    # Of own tasks the content of the files is compared, wherever they lie.
+    "own.train",
+    "own.dev",
+    "own.test",
 )
 # Parts of a study that are hashed into ids, so that ids show whether a change affects a trial.
 _SETTINGS = ("fixed", "recipe", "search.stop_early", "search.hold_out")
 # Parts of a study whose fields are compared one by one.
-_NESTED = ("fixed", "search", "search.stop_early", "confirm", "per_task")
+_NESTED = ("fixed", "search", "search.stop_early", "confirm", "per_task", "own")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -339,11 +343,12 @@ def _changes(before: Mapping[str, Any], study: Study) -> Iterator[tuple[str, str
 def _parts(raw: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Yield the parts of a study with their paths.
 
-    The parts of _NESTED and of each task in `per_task` are yielded field by field.
+    The parts of _NESTED, of each task in `per_task` and of each own task are yielded field by
+    field.
     """
     for name, value in raw.items():
         path = f"{prefix}{name}"
-        is_nested = path in _NESTED
+        is_nested = path in _NESTED or (path.startswith("own.") and path.count(".") == 1)
         if path.startswith("per_task."):
             is_nested = path.count(".") == 1 or path.endswith(".fixed")
         if isinstance(value, Mapping) and value and is_nested:
@@ -353,9 +358,11 @@ def _parts(raw: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]
 
 
 def _is_within(path: str, parts: Iterable[str]) -> bool:
-    """Return whether a path is one of these parts or inside one, also in `per_task`."""
+    """Return whether a path is one of these parts or inside one, also in `per_task` and `own`."""
     if path.startswith("per_task."):
         path = path.split(".", 2)[-1]
+    elif path.startswith("own."):
+        path = f"own.{path.split('.', 2)[-1]}"
     return any(path == part or path.startswith(f"{part}.") for part in parts)
 
 

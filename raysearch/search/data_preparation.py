@@ -14,16 +14,16 @@ from typing import Any, cast
 import pyarrow as pa
 import ray
 
-from .. import tasks
 from ..data import dev_parts, encoding_cache, readers, token_stream
 from ..data.augmentation import dictionaries, resources, translation_pool, unigram_vocabulary
 from ..data.columns import LABEL
 from ..data.encoders.encoder import Encoder
 from ..errors import InputError, Problem
-from ..preflight import schedule_notes
+from ..preflight import own_data, schedule_notes
 from ..recipes import Hyperparameters
 from ..study import Study
 from ..study.unused_fields import unused_field_notes
+from ..tasks import Split, Task
 from ..workers.remote_text import StoredText
 from .background_import import import_models
 from .split_facts import split_facts
@@ -125,7 +125,9 @@ class BackgroundPreparation:
         from ..models.pretrained import read_tokenizer
         from ..models.teacher_model import read_teacher
 
-        task = tasks.get(name)
+        task = self.study.task(name)
+        for note in own_data.data_notes(self.study.resolve(name), self.root):
+            self.note(note)
         folders = [self.study.resolve(name).model]
         if self.study.resolve(name).source is not None:
             assert starts, "a task whose start is not known"
@@ -144,7 +146,7 @@ class BackgroundPreparation:
         if starts:  # the folder is not there for long
             pretrained = replace(pretrained, name=self.study.resolve(name).origin)
         self._models[name] = pretrained
-        data = {"splits": splits, "pretrained": self._put(pretrained)}
+        data = {"task": self._put(task), "splits": splits, "pretrained": self._put(pretrained)}
         if others:
             read = (read_pretrained(other, task, tokenizer, hyper) for other in others)
             data["starts"] = dict(zip(list(starts or {})[1:], map(self._put, read), strict=True))
@@ -158,7 +160,7 @@ class BackgroundPreparation:
         self.broker.publish_data(name, data)
 
     def _splits(
-        self, task: tasks.Task, tokenizer: Any, hyper: Hyperparameters
+        self, task: Task, tokenizer: Any, hyper: Hyperparameters
     ) -> tuple[pa.Table, References, References]:
         """Prepare the training set of a task and its dev splits.
 
@@ -197,8 +199,8 @@ class BackgroundPreparation:
 
     def _prepare(
         self,
-        task: tasks.Task,
-        split: tasks.Split,
+        task: Task,
+        split: Split,
         tokenizer: Any,
         hyper: Hyperparameters,
         max_bad_rows: int = 0,
@@ -210,7 +212,7 @@ class BackgroundPreparation:
         return self._noted(task, split.name, prepared)
 
     def _noted(
-        self, task: tasks.Task, split: str, prepared: encoding_cache.Prepared
+        self, task: Task, split: str, prepared: encoding_cache.Prepared
     ) -> encoding_cache.Prepared:
         """Note the size of a split, and return the split."""
         origin = "from the cache" if prepared.cached else "prepared"
@@ -220,7 +222,7 @@ class BackgroundPreparation:
         return prepared
 
     def _views(
-        self, task: tasks.Task, train: pa.Table, tokenizer: Any, hyper: Hyperparameters
+        self, task: Task, train: pa.Table, tokenizer: Any, hyper: Hyperparameters
     ) -> dict[str, Any]:
         """Return the input of a training set's views.
 
@@ -252,7 +254,7 @@ class BackgroundPreparation:
         return views
 
     def _note_matches(
-        self, task: tasks.Task, pool: translation_pool.TranslationPool, train: pa.Table
+        self, task: Task, pool: translation_pool.TranslationPool, train: pa.Table
     ) -> None:
         """Note how many training rows have a translation.
 
@@ -264,7 +266,7 @@ class BackgroundPreparation:
             raise InputError(task.name, [Problem(location="translations", text=text)])
         self.note(f"{task.name} translations: of {pool.matched:,} of {train.num_rows:,} rows")
 
-    def _note_schedules(self, task: tasks.Task, train: pa.Table) -> None:
+    def _note_schedules(self, task: Task, train: pa.Table) -> None:
         """Note where schedules differ from what the study says, for this number of examples."""
         if task.facts.joins_examples:
             return
@@ -275,7 +277,7 @@ class BackgroundPreparation:
 
     def _texts(self, name: str) -> Iterator[str]:
         """Yield the texts of a task's training set, for a tokenizer that is trained on them."""
-        task = tasks.get(name)
+        task = self.study.task(name)
         assert task.train is not None
         bad_rows = self.study.leave_out
         for example in readers.read(task, task.train, self.root, max_bad_rows=bad_rows):
@@ -289,7 +291,7 @@ class BackgroundPreparation:
         return reference
 
 
-def _encoder_of(task: tasks.Task) -> Encoder:
+def _encoder_of(task: Task) -> Encoder:
     """Return the encoder of a task's head; importing it takes seconds, as it needs torch."""
     from ..heads import HEADS
 
@@ -315,7 +317,7 @@ def _worker_input(
     return table, parts[0].padding
 
 
-def one_label(task: tasks.Task, table: pa.Table) -> str:
+def one_label(task: Task, table: pa.Table) -> str:
     """Return a note about dev examples that all have the same label; empty if labels differ.
 
     Args:
@@ -334,7 +336,7 @@ def one_label(task: tasks.Task, table: pa.Table) -> str:
     )
 
 
-def describe_count(task: tasks.Task, table: pa.Table) -> str:
+def describe_count(task: Task, table: pa.Table) -> str:
     """Return the number of examples in a prepared table, and of rows where these are more.
 
     An example has several rows if it has several options or windows: "1,223 examples (4,892 rows)".

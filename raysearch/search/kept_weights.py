@@ -80,7 +80,7 @@ class KeptWeights:
 
     def place(self, record: Record) -> Path:
         """Return where to write a trial's weights; its parent exists."""
-        folder_inside(self.folder, tasks.get(record.task).slug, FOLDER)
+        folder_inside(self.folder, tasks.slug_of(record.task), FOLDER)
         return weights_folder(self.folder, record)
 
     def add(self, record: Record) -> None:
@@ -183,7 +183,7 @@ def weights_folder(folder: Path, record: Record) -> Path:
 
 def find_weights(folder: Path, record: Record) -> Path | None:
     """Return the folder with a trial's weights: a kept one, or of seeds/ or best/; None if none."""
-    slug = tasks.get(record.task).slug
+    slug = tasks.slug_of(record.task)
     best = inside(folder, slug, "best")
     for kept in (weights_folder(folder, record), inside(folder, slug, SEEDS, record.id)):
         if kind_of(inside(kept, CONFIG)) == "a file":
@@ -231,7 +231,7 @@ def remove_unneeded_weights(
     """
     run = run_of(folder)
     for name in study.tasks:
-        slug = tasks.get(name).slug
+        slug = tasks.slug_of(name)
         folder_inside(folder, slug)
         leaders = leaderboard(study.resolve(name), records)
         identities = _complete_sets(folder, name)
@@ -360,7 +360,7 @@ def _remove_other_seeds(
 
 def _names(task: str) -> tuple[str, str]:
     """Return the names of the folders that lead to a task's weights, in a run folder."""
-    return tasks.get(task).slug, FOLDER
+    return tasks.slug_of(task), FOLDER
 
 
 def _folders(parent: Path) -> Sequence[Path]:

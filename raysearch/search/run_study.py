@@ -8,7 +8,7 @@ from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import Any
 
-from .. import __version__, preflight, tasks
+from .. import __version__, preflight
 from .. import study as studies
 from ..errors import InputError, Problem
 from ..preflight import Lanes
@@ -81,6 +81,7 @@ def run(
     data, lanes = Path(data), Lanes.coerce(lanes) or Lanes()
     cluster = ClusterOptions.of(address, wait_for_nodes)
     fetch_models(study)
+    study, _ = preflight.with_labels(study, data)  # its problems are found again below
     choice = SamplerChoice.of(study, sampler)
     study, name = choice.study, study.name if name is None else name
     location = _locate(choice, storage, name, data, lanes, cluster)
@@ -217,8 +218,8 @@ def _changes(
         study: as it is now.
         records: the trials of the run.
         facts: the provenance of the run.
-        content: of the study now, see `_content`; empty if it is not known. If it is the same, a
-            model with another name is only the same model at another location.
+        content: of the study now, see `_content`; empty if unknown. If it is the same, a model
+            with another name is only the same model elsewhere.
     """
     problems = []
     if facts["raysearch"] != __version__:
@@ -271,8 +272,7 @@ def _disk_problems(study: Study, folder: Path | None) -> Iterator[Problem]:
     """Yield the first problem of each folder that is to hold weights."""
     confirm = study.confirm
     needs = [(folder, preflight.weight_folders(study), "storage")] if folder else []
-    recipe = RECIPES[study.recipe]
-    if any(recipe.teacher_configuration(study.resolve(name).shared) for name in study.tasks):
+    if any(study.resolve(name).teacher_configuration({}) for name in study.tasks):
         teachers = 1 + len(confirm.choose) + len(confirm.seeds)
         needs.append((TeacherStore().folder, teachers, "RAYSEARCH_CACHE"))
     for parent, weights, location in needs:
@@ -368,7 +368,7 @@ def _content(study: Study, data: Path) -> dict[str, str]:
             trained[f"{name} teach"] = recipe.hyper.model_validate(configuration)
         fingerprints = preflight.data_fingerprints(study.resolve(name), data).values()
         for key, trial_hyper in trained.items():
-            views = preflight.view_fingerprint(tasks.get(name), data, trial_hyper)
+            views = preflight.view_fingerprint(study.task(name), data, trial_hyper)
             parts = filter(None, [models[study.resolve(name).model], *fingerprints, views])
             content[key] = "-".join(parts)
     return content

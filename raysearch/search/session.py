@@ -335,7 +335,7 @@ class Session:
         """Write the error of a failed trial to a file of its own."""
         if record.error:
             with suppress(OSError, InputError):  # the journal has it
-                names = (tasks.get(record.task).slug, "errors")
+                names = (tasks.slug_of(record.task), "errors")
                 folder_inside(self.folder, *names)
                 path = file_inside(self.folder, *names, f"{record.id}.txt")
                 write_atomically(path, f"{record.error}\n".encode("utf-8", "backslashreplace"))

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from enum import Enum
 from typing import Any
 
-from .. import __version__, metrics, tasks
+from .. import __version__, metrics
 from ..results import leaderboard
 from ..run_folder import FORMAT, Journal, Phase, Record, opening
 from ..run_folder.events import (
@@ -177,7 +177,10 @@ class TrialQueue:
         """Return the result of a trial that ends with this status."""
         if status == "failed":  # the scores that it had reached are in its reports
             return TrialResult(status=status, score=None, best={}, last={})
-        task, metric = tasks.get(record.task), self.study.resolve(record.task).selection_metric
+        task, metric = (
+            self.study.task(record.task),
+            self.study.resolve(record.task).selection_metric,
+        )
         best, last = record.evaluation("best", metric), record.evaluation("last", metric)
         counted = record.evaluation(self._selection_of(record), metric)
         score = counted.scores[metric] if counted else None

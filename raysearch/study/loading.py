@@ -22,6 +22,7 @@ from .error_locations import mapping_or_empty, sort_problems
 from .error_messages import schema_problems
 from .length_checks import length_problems
 from .overrides import apply_overrides
+from .own_tasks import PREFIX, is_defined, known_tasks, valid_own_tasks
 from .problem_limits import limit_names, limit_problems
 from .schema import Configuration, PerTask, Published, Result, Study
 from .unused_fields import without_unused_dimensions
@@ -211,14 +212,24 @@ def _expand_tasks(raw: dict[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
     if not isinstance(names, list | tuple) or not names:
         text = f"at least one task name is needed, got {reprlib.repr(names)}"
         return {**raw, "tasks": ["?"]}, [Problem(location="tasks", text=text)]
-    matches = {str(name): task_table.expand(str(name)) for name in names}
-    unknown = [index for index, name in enumerate(names) if not matches[str(name)]]
-    trainable = {name for name, task in task_table.TASKS.items() if task.train}
+    known = known_tasks(raw)
+    matches = {str(name): task_table.expand(str(name), known) for name in names}
+    # An own task whose entry has problems is known: its problems are reported, not its name.
+    unknown = [
+        index
+        for index, name in enumerate(names)
+        if not (matches[str(name)] or is_defined(raw, str(name)))
+    ]
+    trainable = {name for name, task in known.items() if task.train}
     shown, rest = limit_names(unknown, "names of no task", "tasks")
     problems = []
     for index in shown:
         name = str(names[index])
         text = unknown_name("task", name, trainable)
+        if name.startswith(PREFIX):
+            entries = [f"{PREFIX}{key}" for key in mapping_or_empty(raw.get("own"))]
+            text = "no entry for it under own, which defines tasks on own files"
+            text = unknown_name("own task", name, entries) if entries else text
         if name in task_table.TASKS:
             text = f"'{name}' has no training data: it is predicted, not searched"
         problems.append(Problem(location=f"tasks[{index}]", text=text))
@@ -238,15 +249,20 @@ def _partial_study(raw: Mapping[str, Any], problems: list[Problem]) -> Study:
     """Return a study with the tasks, models and training sets that have no problems."""
     wrong = {re.split(r"[.\[]", problem.location)[0] for problem in problems}
     names = ("model", "train", "leave_out")
-    fields = {name: raw[name] for name in names if name in raw and name not in wrong}
+    fields: dict[str, Any] = {n: raw[n] for n in names if n in raw and n not in wrong}
     study = Study.model_validate({"model": "scratch", **fields, "name": "sketch", "tasks": ["?"]})
     sections = mapping_or_empty(raw.get("per_task")).items()
     models = {name: mapping_or_empty(section).get("model") for name, section in sections}
     per_task = {
         name: PerTask(model=model) for name, model in models.items() if isinstance(model, str)
     }
-    known = tuple(name for name in raw["tasks"] if name in task_table.TASKS)
-    return study.model_copy(update={"tasks": known, "per_task": per_task})
+    known = known_tasks(raw)
+    fields = {
+        "tasks": tuple(name for name in raw["tasks"] if name in known),
+        "own": valid_own_tasks(raw),
+        "per_task": per_task,
+    }
+    return study.model_copy(update=fields)
 
 
 def _with_typed_values(study: Study) -> Study:

@@ -13,6 +13,7 @@ from typing import Any
 from ..errors import Problem, shorten, unknown_name
 from ..storage.uris import folder_of, is_remote, normalize
 from ..tasks import TASKS, Task
+from .own_tasks import known_tasks
 from .problem_limits import limit_names
 
 FAMILIES = ("bert", "amos", "cross-thought")  # families of models from scratch
@@ -231,7 +232,8 @@ def training_language_problems(raw: Mapping[str, Any]) -> list[Problem]:
     problems: list[Problem] = []
     unknown: list[tuple[int, str, list[Task]]] = []
     value = raw.get("train")
-    tasks = [TASKS[name] for name in raw["tasks"] if name in TASKS and TASKS[name].languages]
+    known = known_tasks(raw)
+    tasks = [known[name] for name in raw["tasks"] if name in known and known[name].languages]
     previous: set[str] = set()
     for index, language in enumerate(map(str, value if isinstance(value, list | tuple) else ())):
         if language in previous:

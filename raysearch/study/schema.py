@@ -12,7 +12,10 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from ..search_space import Dimension, Number
 from ..storage.uris import is_remote
+from ..tasks import Task
+from ..tasks import get as get_task
 from . import samplers
+from .own_tasks import PREFIX, OwnTask
 from .task_study import TaskStudy
 
 Configuration = dict[str, Any]
@@ -295,6 +298,9 @@ class Study(_Section):
         description="name of the study and of its run folder",
     )
     tasks: tuple[str, ...] = Field(min_length=1, description="names or patterns such as glue/*")
+    own: dict[str, OwnTask] = Field(
+        default_factory=dict, description="tasks on your own files, which tasks names as own/NAME"
+    )
     model: str = Field(description="a folder, a hub name, or scratch")
     recipe: str = "finetune"
     train: tuple[str, ...] = Field((), description="languages to train in; empty: the task's own")
@@ -310,6 +316,20 @@ class Study(_Section):
     deviations: tuple[Deviation, ...] = Field(
         (), description="what the study does otherwise than its source, a text for each"
     )
+
+    def task(self, name: str) -> Task:
+        """Return a task by its name: one of the study's own, or one of a benchmark.
+
+        Raises:
+            InputError: there is no such task.
+        """
+        own = self.own.get(name.removeprefix(PREFIX)) if name.startswith(PREFIX) else None
+        return own.task(name) if own else get_task(name)
+
+    @property
+    def own_files(self) -> tuple[str, ...]:
+        """The files of its own tasks, as they are named, without repetitions."""
+        return tuple(dict.fromkeys(file for block in self.own.values() for file in block.files))
 
     def resolve(self, task: str) -> TaskStudy:
         """Return everything that the study says about one task."""

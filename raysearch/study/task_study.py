@@ -12,7 +12,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from .. import search_space as spaces
-from .. import tasks
 from ..recipes import RECIPES, Hyperparameters, Recipe
 from ..search_space import Dimension
 from ..storage.uris import is_remote
@@ -55,12 +54,12 @@ class TaskStudy:
 
     @cached_property
     def row(self) -> Task:
-        """The row of the task in the table of tasks.
+        """The facts of the task, of a benchmark or the study's own.
 
         Raises:
             InputError: there is no such task.
         """
-        return tasks.get(self.name)
+        return self.study.task(self.name)
 
     @cached_property
     def recipe(self) -> Recipe:

@@ -10,8 +10,9 @@ from typing import Any, Literal
 from ..errors import Problem, shorten
 from ..recipes import RECIPES, Hyperparameters
 from ..search_space import Space, active_space, format_condition
-from ..tasks import TASKS, Head
+from ..tasks import TASKS, Head, Task
 from .error_locations import mapping_or_empty
+from .own_tasks import PREFIX, known_tasks, own_tasks
 from .schema import Study
 from .task_study import TaskStudy
 
@@ -27,20 +28,26 @@ def unused_field_problems(raw: Mapping[str, Any], tasks: Iterable[str]) -> list[
     """
     tasks = list(tasks)
     problems: list[Problem] = []
+    known = known_tasks(raw)
+    if not (rows := [known[task] for task in tasks if task in known]):
+        return []  # its own tasks have problems of their own
     recipe = RECIPES.get(str(raw.get("recipe", "finetune")))
     read_by = (recipe.hyper if recipe else Hyperparameters).read_by_heads()
     for location, part in _shared_hyperparameters(raw):
-        problems += _unread_problems(location, part, tasks, read_by)
+        problems += _unread_problems(location, part, rows, read_by)
     per_task = mapping_or_empty(raw.get("per_task"))
     for task, part in ((str(task), part) for task, part in per_task.items()):
         if task in tasks:
             for field in ("space", "fixed"):
                 location, values = f"per_task.{task}.{field}", mapping_or_empty(part).get(field)
-                problems += _unread_problems(location, values, [task], read_by)
-        elif task in TASKS:
+                problems += _unread_problems(location, values, [known[task]], read_by)
+        elif task in known:
             text = f"none of the study's tasks: {shorten(', '.join(tasks))}"
             problems.append(Problem(location=f"per_task.{task}", text=f"{text}; leave it out"))
-    if not any(TASKS[task].languages for task in tasks):
+    for name in (name for name in own_tasks(raw) if name not in tasks):
+        text = f"none of the study's tasks: name {name} under tasks, or leave it out"
+        problems.append(Problem(location=f"own.{name.removeprefix(PREFIX)}", text=text))
+    if not any(row.languages for row in rows):
         problems += _language_problems(raw)
     return problems
 
@@ -64,10 +71,10 @@ def _shared_hyperparameters(raw: Mapping[str, Any]) -> Iterator[tuple[str, Any]]
 
 
 def _unread_problems(
-    location: str, part: Any, tasks: list[str], read_by: ReadByHeads
+    location: str, part: Any, tasks: list[Task], read_by: ReadByHeads
 ) -> Iterator[Problem]:
     """Yield a problem for each hyperparameter of a part that none of the tasks reads."""
-    heads = dict.fromkeys(TASKS[task].head for task in tasks)
+    heads = dict.fromkeys(task.head for task in tasks)
     for name in mapping_or_empty(part):
         if not _is_read(name, heads, read_by):
             readers, present = ", ".join(read_by[name]), ", ".join(heads)
@@ -121,8 +128,8 @@ def _without_effect(study: Study, field: Literal["space", "fixed"]) -> Iterator[
 
 def _no_effect_reason(task: TaskStudy, name: str) -> str:
     """Return why a hyperparameter has no effect in any trial of a task; "" if it may have one."""
-    hyper, row = task.shared, TASKS.get(task.name)
-    if name == "null_threshold" and row is not None and not row.unanswerable:
+    hyper, known = task.shared, {*TASKS, *(f"{PREFIX}{key}" for key in task.study.own)}
+    if name == "null_threshold" and task.name in known and not task.row.unanswerable:
         return "every question has an answer"
     if name in hyper.ineffective_fields():
         return "the other values do not use it"
@@ -158,7 +165,7 @@ def without_unused_dimensions(study: Study) -> Study:
 
     It may have been written for more tasks.
     """
-    tasks = [TASKS[name] for name in study.tasks]
+    tasks = [study.task(name) for name in study.tasks]
     heads, has_languages = {task.head for task in tasks}, any(task.languages for task in tasks)
     read_by = RECIPES[study.recipe].hyper.read_by_heads()
 
@@ -170,6 +177,7 @@ def without_unused_dimensions(study: Study) -> Study:
         "space": read(study.space),
         "fixed": read(study.fixed),
         "per_task": {name: part for name, part in study.per_task.items() if name in study.tasks},
+        "own": {key: x for key, x in study.own.items() if f"{PREFIX}{key}" in study.tasks},
     }
     study = study.model_copy(update=fields)
     search: dict[str, Any] = {} if has_languages else {"select_on": "first"}

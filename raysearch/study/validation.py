@@ -13,16 +13,17 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from .. import tasks as task_table
 from ..errors import Problem, nearest_names, unknown_name
 from ..recipes import RECIPES, Hyperparameters
 from ..search_space import Space, active_space, count_points, parse_dimension
 from ..statistics.racing import MIN_SCORES
+from ..tasks import Task
 from .chain_checks import chain_problems
 from .conditions import condition_problems
 from .error_locations import mapping_or_empty
 from .error_messages import hyperparameter_message
 from .model_names import model_problems, score_names, training_language_problems
+from .own_tasks import is_defined, known_tasks, own_problems
 from .problem_limits import MAX_PROBLEMS, limit_names
 from .samplers import facts
 from .schema import Confirm, Search, Study
@@ -43,8 +44,9 @@ def cross_checks(raw: Mapping[str, Any], tasks: Iterable[str] = ()) -> list[Prob
     """
     tasks = list(tasks)
     hyper, problems = _recipe_checks(raw)
+    problems += own_problems(raw)
     per_task = mapping_or_empty(raw.get("per_task"))
-    problems += _unknown_tasks(per_task, "per_task")
+    problems += _unknown_tasks(raw, per_task, "per_task")
     scopes: list[tuple[str, Mapping[Any, Any]]] = [("", raw)]
     scopes += [(f"per_task.{task}.", mapping_or_empty(part)) for task, part in per_task.items()]
     for prefix, part in scopes:
@@ -67,13 +69,16 @@ def cross_checks(raw: Mapping[str, Any], tasks: Iterable[str] = ()) -> list[Prob
     return [*problems, *_sampler_checks(raw), *_seed_checks(raw)]
 
 
-def _unknown_tasks(mapping: Mapping[Any, Any], location: str) -> list[Problem]:
-    """Return a problem for each name of a mapping that is not a task."""
-    names = [name for name in mapping if str(name) not in task_table.TASKS]
+def _unknown_tasks(
+    raw: Mapping[str, Any], mapping: Mapping[Any, Any], location: str
+) -> list[Problem]:
+    """Return a problem for each name of a mapping in a file that is not a task."""
+    known = known_tasks(raw)
+    names = [x for x in mapping if str(x) not in known and not is_defined(raw, str(x))]
     shown, rest = limit_names(names, "names of no task", location)
     problems = []
     for name in shown:
-        text = unknown_name("task", str(name), task_table.TASKS)
+        text = unknown_name("task", str(name), known)
         problems.append(Problem(location=f"{location}.{name}", text=text))
     return [*problems, *rest]
 
@@ -89,9 +94,9 @@ def _recipe_checks(raw: Mapping[str, Any]) -> tuple[HyperparametersType, list[Pr
     if name not in RECIPES:
         similar = next((RECIPES[near].hyper for near in nearest_names(name, RECIPES)), None)
         return similar, [Problem(location="recipe", text=unknown_name("recipe", name, RECIPES))]
-    problems = []
+    problems, known = [], known_tasks(raw)
     for task in raw["tasks"]:
-        facts = task_table.TASKS.get(task)
+        facts = known.get(task)
         if facts and not RECIPES[name].trains(facts.head):
             able = [recipe.name for recipe in RECIPES.values() if recipe.trains(facts.head)]
             text = f"'{name}' does not train {task}: {' or '.join(able)} would do"
@@ -194,17 +199,19 @@ def _start_checks(hyper: HyperparametersType, raw: Mapping[str, Any]) -> list[Pr
 def _published_checks(hyper: HyperparametersType, raw: Mapping[str, Any]) -> list[Problem]:
     """Return the problems of published rows: unknown tasks, settings and scores."""
     problems: list[Problem] = []
+    known = known_tasks(raw)
     rows = raw.get("published")
     for index, row in enumerate(rows if isinstance(rows, list | tuple) else ()):
         results = mapping_or_empty(mapping_or_empty(row).get("results"))
         location = f"published[{index}].results"
-        problems += _unknown_tasks(results, location)
+        problems += _unknown_tasks(raw, results, location)
         for task, result in results.items():
-            if task in task_table.TASKS and isinstance(result, Mapping):
+            if task in known and isinstance(result, Mapping):
                 problems += _setting_checks(
                     hyper, f"{location}.{task}.settings", result.get("settings"), searched=False
                 )
-                problems += _score_checks(task, result.get("scores"), f"{location}.{task}.scores")
+                scores = result.get("scores")
+                problems += _score_checks(known[task], scores, f"{location}.{task}.scores")
         if len(problems) > MAX_PROBLEMS:
             text = _NOT_CHECKED.format(index)
             problems.append(Problem(location="published", text=text))
@@ -212,9 +219,9 @@ def _published_checks(hyper: HyperparametersType, raw: Mapping[str, Any]) -> lis
     return problems
 
 
-def _score_checks(task: str, scores: Any, location: str) -> list[Problem]:
+def _score_checks(task: Task, scores: Any, location: str) -> list[Problem]:
     """Return a problem for each name that is not a score of a task."""
-    known = score_names(task_table.TASKS[task])
+    known = score_names(task)
     unknown = [name for name in mapping_or_empty(scores) if name not in known]
     shown, rest = limit_names(unknown, "names of no score", location)
     texts = [unknown_name("score", str(name), known) for name in shown]

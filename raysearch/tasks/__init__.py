@@ -2,7 +2,7 @@
 
 from .head import HEAD_FACTS, Head, HeadFacts
 from .registry import TASKS, expand, get
-from .task import Example, File, IdList, Split, Task
+from .task import Example, File, HeldOut, IdList, Split, Task, slug_of
 
 __all__ = [
     "HEAD_FACTS",
@@ -11,9 +11,11 @@ __all__ = [
     "File",
     "Head",
     "HeadFacts",
+    "HeldOut",
     "IdList",
     "Split",
     "Task",
     "expand",
     "get",
+    "slug_of",
 ]

@@ -1,5 +1,6 @@
 """The table of all tasks, and their lookup by name or pattern."""
 
+from collections.abc import Mapping
 from fnmatch import fnmatchcase
 
 from ..errors import InputError, Problem, unknown_name
@@ -26,8 +27,8 @@ def get(name: str) -> Task:
     return TASKS[name]
 
 
-def expand(pattern: str) -> tuple[str, ...]:
+def expand(pattern: str, known: Mapping[str, Task] = TASKS) -> tuple[str, ...]:
     """Return the names of the trainable tasks that match a shell pattern such as "glue/*"."""
     if not set(pattern) & set("*?["):
-        return (pattern,) if pattern in TASKS and TASKS[pattern].train else ()
-    return tuple(name for name, task in TASKS.items() if task.train and fnmatchcase(name, pattern))
+        return (pattern,) if pattern in known and known[pattern].train else ()
+    return tuple(name for name, task in known.items() if task.train and fnmatchcase(name, pattern))

@@ -58,6 +58,7 @@ _SOURCES = {
 }
 _BENCHMARKS = {
     "glue": (_GLUE, UNKNOWN),
+    "own": (_MINE, UNKNOWN),
     "superglue": ("https://super.gluebenchmark.com", UNKNOWN),
     "csqa": ("https://www.tau-nlp.org/commonsenseqa", UNKNOWN),
     "race": ("https://www.cs.cmu.edu/~glai1/data/race/", "non-commercial research only"),
@@ -73,9 +74,10 @@ _HUB_TASKS = {
 
 def source_of(task: Task) -> DataSource:
     """Return where the data of a task come from."""
-    benchmark, _, part = task.name.partition("/")
-    link, licence = _SOURCES.get(task.name) or _BENCHMARKS.get(benchmark) or (UNKNOWN, UNKNOWN)
-    hub = _HUB_TASKS.get(task.name) or _HUB.get(benchmark, "")
+    name = task.like or task.name
+    benchmark, _, part = name.partition("/")
+    link, licence = _SOURCES.get(name) or _BENCHMARKS.get(benchmark) or (UNKNOWN, UNKNOWN)
+    hub = _HUB_TASKS.get(name) or _HUB.get(benchmark, "")
     # The configs of xtreme are named otherwise, some of them by language.
     config = part if hub and benchmark in _HUB and benchmark != "xtreme" else ""
     return DataSource(link=link, licence=licence, hub=hub, hub_config=config)

@@ -40,16 +40,32 @@ class IdList:
 
 
 @dataclass(frozen=True, kw_only=True)
+class HeldOut:
+    """A division of one file's rows into a training set and a dev set.
+
+    Attributes:
+        share: the share of the examples that is held out.
+        seed: of the random order in which examples are considered.
+        inside: whether the split consists of the held-out rows (True) or of all others (False).
+    """
+
+    share: float
+    seed: int
+    inside: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class File:
     """One published form of a split.
 
     Attributes:
         path: the file, under the task's folder; a folder if the format has one file per passage.
         folder: the folder under the data root that holds the file, if it is not the task's own.
-        parts: the subfolders that belong to the split, in the order in which they are read.
-        columns: input, "label" or "id" -> column, by header name, or by index if there is no
-            `header`; of objects, the member. Formats without columns leave it empty. Without "id",
-            rows count from 0.
+        parts: the subfolders, or of a user's own table the files, that belong to the split, in the
+            order in which they are read.
+        columns: input, "label", "id" or "group" -> column, by header name, or by index if there is
+            no `header`; of objects, the member. Formats without columns leave it empty. Without
+            "id", rows count from 0.
         header: whether the first row names the columns.
         kept_ids: which rows belong to the split; None for all.
         tolerated_bad_rows: how many rows of another width the published file is known to hold.
@@ -60,6 +76,7 @@ class File:
         prefix: text before every word that is not part of it.
         numbered: whether questions are numbered by their order, because the ids in the file are
             not unique.
+        held_out: which rows belong to the split, if a training set and a dev set share the file.
     """
 
     path: str
@@ -73,6 +90,12 @@ class File:
     label_aliases: dict[str, str] = field(default_factory=dict)
     prefix: str = ""
     numbered: bool = False
+    held_out: HeldOut | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The files as a study or a row names them."""
+        return (self.path,) if self.path else self.parts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,6 +152,8 @@ class Task:
             "lines" (one prediction per line), "numbered" (id and prediction, no header), "json"
             (a mapping of id to text), "jsonl" (an object with idx and label per line) or
             "nested_jsonl" (an object per passage, with the answers to its questions).
+        like: the task whose files and format a user's own task shares; "" if there is none.
+        definition: of a user's own task the entry of the study that defines it, as JSON; else "".
     """
 
     name: str
@@ -149,6 +174,8 @@ class Task:
     by_language: bool = False
     id_parts: tuple[str, ...] = ()
     layout: Literal["glue", "lines", "numbered", "json", "jsonl", "nested_jsonl"] = "glue"
+    like: str = ""
+    definition: str = field(default="", repr=False)
 
     @property
     def facts(self) -> HeadFacts:
@@ -178,7 +205,17 @@ class Task:
     @property
     def slug(self) -> str:
         """The name as the name of a folder: "glue-rte" for "glue/rte"."""
-        return self.name.replace("/", "-")
+        return slug_of(self.name)
+
+    @property
+    def is_own(self) -> bool:
+        """Whether a study defines it, on a user's own files."""
+        return bool(self.definition)
+
+    @property
+    def benchmark(self) -> str:
+        """The name of the benchmark whose files the task has; "own" for a user's own files."""
+        return (self.like or self.name).partition("/")[0]
 
     def splits(self) -> dict[str, Split]:
         """Return every split by its name: training sets, then dev, then test."""
@@ -192,11 +229,12 @@ class Task:
         """
         if split.submission or split not in self.dev or self.facts.writes_embeddings:
             return split.submission
-        taken = next((other.submission for other in self.test if other.submission), ".tsv")
+        default = ".json" if self.layout == "json" else ".tsv"
+        taken = next((other.submission for other in self.test if other.submission), default)
         folder, _, name = taken.rpartition("/")
         extension = name.rpartition(".")[2]
         if split.language:
-            return f"{folder}/dev-{split.language}.{extension}"
+            return f"{folder or self.slug}/dev-{split.language}.{extension}"
         suffix = "" if split.name == "dev" else f"-{split.name}"
         return f"{self.slug}-dev{suffix}.{extension}"
 
@@ -208,3 +246,8 @@ class Task:
         """Return the first training set in a language, or None."""
         splits = self.training_splits()
         return next((split for split in splits if split.language == language), None)
+
+
+def slug_of(name: str) -> str:
+    """Return the name of a task as the name of a folder: "glue-rte" for "glue/rte"."""
+    return name.replace("/", "-")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import preflight
-from ..data import readers
+from ..data import hub_datasets, readers
 from ..errors import InputError, Problem
 from ..study import Study, TaskStudy
 from ..study.model_names import resolve_model_folder, scratch_shape
@@ -55,6 +55,8 @@ class Inputs:
             if not Path(model).is_dir()
         ]:
             raise InputError("verify", problems)
+        if unfetched := hub_datasets.fetch(study.own_files):
+            raise InputError("verify", unfetched)
         tasks_of_run = [study.resolve(name) for name in study.tasks]
         lacking = [readers.locate(task.row, data, task.training_splits) for task in tasks_of_run]
         if problems := [problem for missing in lacking for problem in missing]:

@@ -66,7 +66,7 @@ def table_checks(folder: Path, study: Study, records: Records, other_code: str) 
             rows = [row.name for row in every_row if row.name not in _BY_RULE]
             yield _text_check(folder, (place,), layout(table), other_code, rows)
     for name in study.tasks:
-        task, trials, slug = study.resolve(name), records.of(name), tasks.get(name).slug
+        task, trials, slug = study.resolve(name), records.of(name), tasks.slug_of(name)
         if text := best_study(task, records):
             yield _text_check(folder, (slug, "best.yaml"), text, other_code)
         if trials:
@@ -82,7 +82,7 @@ def prediction_checks(folder: Path, study: Study, records: Records) -> Iterator[
         task = study.resolve(record.task)
         place = f"{task.row.slug}/{opening.PREDICTIONS}/{record.id}.parquet"
         try:
-            splits = dev_predictions.read(folder, record)
+            splits = dev_predictions.read(folder, record, task.row)
             if splits is None:
                 printed = record.phase == "confirm" and record.seed in study.confirm.seeds
                 if printed and record.is_over and record.status != "failed":

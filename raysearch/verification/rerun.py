@@ -215,7 +215,7 @@ def _exact_checks(
     select = winner.task.study.search.select
     scores = record.scores_at(select), other.scores_at(select)
     yield Check.equal("winners", f"{place} scores", *scores)
-    different, count = _different_predictions(folder, record, again.folder, other)
+    different, count = _different_predictions(winner.task, folder, record, again.folder, other)
     if count is None:
         note = "the predictions of this trial were not kept"
         yield Check(what="winners", place=place, verdict="not checked", note=note)
@@ -243,7 +243,7 @@ def _interval_check(
             seen=new.score, note=note,
         )  # fmt: skip
     holds = interval.low <= new.score <= interval.high or new.score == winner.ranked.score
-    counts = [_different_predictions(folder, r, again.folder, o) for r, o in pairs]
+    counts = [_different_predictions(task, folder, r, again.folder, o) for r, o in pairs]
     different = sum(len(names) for names, _ in counts)
     note += f"; {different} of {sum(count or 0 for _, count in counts)} predictions differ"
     return Check(
@@ -254,14 +254,14 @@ def _interval_check(
 
 
 def _different_predictions(
-    folder: Path, record: Record, other_folder: Path, other: Record
+    task: TaskStudy, folder: Path, record: Record, other_folder: Path, other: Record
 ) -> tuple[list[str], int | None]:
     """Return the examples that two trials predict differently, and the number of all examples.
 
     The number is None if the predictions of one of them were not kept.
     """
-    kept = dev_predictions.read(folder, record)
-    others = dev_predictions.read(other_folder, other)
+    kept = dev_predictions.read(folder, record, task.row)
+    others = dev_predictions.read(other_folder, other, task.row)
     if kept is None or others is None:
         return [], None
     names: list[str] = []

@@ -16,7 +16,6 @@ import numpy as np
 import ray
 import torch
 
-from .. import tasks
 from ..data.training_set import as_training_set
 from ..errors import InputError
 from ..models import ReusableModel
@@ -164,7 +163,7 @@ class Worker:
     def _job(self, request: TrialRequest, hyper: Hyperparameters, data: dict[str, Any]) -> Job:
         train = as_training_set(data["train"], hyper, data.get("views"))
         return Job(
-            task=tasks.get(request.task),
+            task=data["task"],
             stage=self.recipe.stage_of(hyper),
             hyper=hyper,
             schedule=make_schedule(hyper, len(train), request.rungs),
@@ -203,11 +202,11 @@ class Worker:
         They are views of this node's object store, and of a text's files.
 
         Returns:
-            `train`; `dev`, split name -> examples; `searched`, the same of the examples on which
-            trials are compared if those of `dev` are held out; `vocabulary`, all token ids of the
-            examples, or None where views may hold any; `pretrained`; `starts`, trial -> reference
-            to what its followers start from instead; `teacher` and `views` where the recipe needs
-            them.
+            `task`, its facts; `train`; `dev`, split name -> examples; `searched`, the same of the
+            examples on which trials are compared if those of `dev` are held out; `vocabulary`, all
+            token ids of the examples, or None where views may hold any; `pretrained`; `starts`,
+            trial -> reference to what its followers start from instead; `teacher` and `views` where
+            the recipe needs them.
         """
         if task == self._task:
             return self._data

@@ -1,13 +1,19 @@
 """Data files: a small file of every format, with bytes or values changed, read whole."""
 
+import io
 import json
 from pathlib import Path
 from random import Random
 from typing import Any
 
-from raysearch import tasks
+import pyarrow as pa
+from pyarrow import parquet
+
+from raysearch import study, tasks
 from raysearch.data import readers
 from raysearch.data.augmentation import dictionaries
+from raysearch.data.own_labels import with_labels
+from raysearch.study.own_tasks import OwnTask
 
 from . import mutations
 from .harness import Input
@@ -130,6 +136,13 @@ def superglue() -> tuple[tuple[str, str, str, bytes], ...]:
     )
 
 
+def parquet_bytes(line: str) -> bytes:
+    """Return a parquet file of equal rows."""
+    stream = io.BytesIO()
+    parquet.write_table(pa.Table.from_pylist([json.loads(line)] * 6), stream)
+    return stream.getvalue()
+
+
 RTE = ("entailment", "not_entailment")
 NLI = ("contradiction", "entailment", "neutral")
 TAGS = b"Ada\tB-PER\nruns\tO\nto\tO\nUlm\tB-LOC\n\nNo\tO\none\tO\n\nA\tO\n"
@@ -159,6 +172,22 @@ FILES = (
      pairs(labels=(0, 1), header=False)),
     ("text/lines", "train", "text/train.txt", b"A line.\n\nAnother \xe2\x80\x93 line.\n" * 5),
     *superglue(),
+)  # fmt: skip
+# Own files: (entry, ending, the file of the training set)
+_CSV = "key,a,b,label\n" + '7,"It rains, in Köln.",Wet.,yes\n9,"""no"", he said",ok,no\n' * 6
+_LINES = json.dumps({"a": "x", "words": ["x", "y"], "tags": ["O", "B"], "label": 1}) + "\n"
+_SPANS = json.dumps({"context": CONTEXT, "question": "Who?", "label": 0, "options": ["a", "b"],
+                     "answers": {"text": ["London"], "answer_start": [45]}}) + "\n"  # fmt: skip
+OWN = (
+    ({"text": ["a", "b"], "labels": ["no", "yes"]}, "csv", _CSV.encode()),
+    ({"text": ["a", "b"], "labels": ["no", "yes"], "hold_out": 0.3, "dev": {}}, "csv",
+     _CSV.encode()),
+    ({"text": "a", "head": "regress"}, "jsonl", _LINES.encode() * 6),
+    ({"head": "tag", "text": "words", "labels": ["O", "B"]}, "jsonl", _LINES.encode() * 6),
+    ({"head": "choose", "text": ["context", "question"], "options": "options"}, "jsonl",
+     _SPANS.encode() * 6),
+    ({"head": "span"}, "jsonl", _SPANS.encode() * 6),
+    ({"head": "span", "unanswerable": True}, "parquet", parquet_bytes(_SPANS)),
 )  # fmt: skip
 DICTIONARY = "".join(f"word{n % 7} mot{n}\nhaus\tla maison\n" for n in range(9)).encode()
 
@@ -193,6 +222,8 @@ class DataFiles:
         """Return a broken file."""
         if random.random() < 0.07:
             return self._dictionary(random)
+        if random.random() < 0.35:
+            return self._own(random)
         name, split, path, content = random.choice(FILES)
         if path.endswith(".jsonl"):
             broken = mutations.of_json_lines(content, random, KEYS)
@@ -202,6 +233,31 @@ class DataFiles:
             broken = mutations.of_bytes(content, random)
         self.write(name, split, path, broken)
         return Input(shown=f"{name} {split} {broken!r}", read=lambda: self.read(name, split))
+
+    def _own(self, random: Random) -> Input:
+        entry, ending, content = random.choice(OWN)
+        if ending == "jsonl" and random.random() < 0.5:
+            line = mutations.of_json(content.split(b"\n")[0], random, KEYS)
+            content = content + line.replace(b"\n", b" ") + b"\n"
+        else:
+            content = mutations.of_bytes(content, random)
+        root = self.folder / "own"
+        root.mkdir(exist_ok=True)
+        (root / f"train.{ending}").write_bytes(content)
+        files = {"train": f"train.{ending}", "dev": f"train.{ending}"}
+        block = OwnTask.model_validate({**files, **entry})
+        return Input(shown=f"{entry} {content!r}", read=lambda: self._read_own(block, root))
+
+    def _read_own(self, block: OwnTask, root: Path) -> None:
+        raw = {"tasks": ["own/x"], "model": "scratch", "own": {"x": block}}
+        labelled = block.model_copy(update={"labels": ()}) if not block.options else block
+        with_labels(study.parse(raw | {"own": {"x": labelled}}), root)
+        task = block.task("own/x")
+        for split in (task.train, *task.dev):
+            assert split is not None
+            readers.fingerprint(task, split, root)
+            for example in readers.read(task, split, root):
+                json.dumps(example, ensure_ascii=False).encode()
 
     def _dictionary(self, random: Random) -> Input:
         path = self.folder / "en-fr.txt"

@@ -28,6 +28,15 @@ SMALL = {
         "results": {"glue/rte": {"settings": {"BSZ": 8}, "scores": {"accuracy": 60.0}}},
     }],
 }  # fmt: skip
+OWN = SMALL | {
+    "tasks": ["own/notes", "glue/rte", "own/panx"], "published": [],
+    "own": {
+        "notes": {"train": ["a.csv", "b.csv"], "hold_out": 0.1, "text": ["p", "h"], "group": "who",
+                  "labels": ["no", "yes"], "metrics": ["f1", "accuracy"], "test": {"x": "t.csv"}},
+        "panx": {"like": "xtreme/panx", "dev": {"xx": "d.tsv"}, "train": {"xx": "r.tsv"}},
+    },
+    "per_task": {"own/notes": {"fixed": {"EPOCH": 3}}},
+}  # fmt: skip
 SPACES: tuple[Any, ...] = (
     {"choice": []}, {"choice": [1]}, {"choice": [[1]]}, {"choice": [{}]}, {"choice": [1, True]},
     {"choice": [1, "1"]}, {"choice": 5}, {"choice": [10**400]}, {"choice": [float("nan")]},
@@ -50,7 +59,7 @@ class Studies:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         shipped = [yaml.safe_load(path.read_text()) for path in sorted(SHIPPED.glob("*.yaml"))]
-        self.studies = [SMALL] * (4 * len(shipped)) + shipped
+        self.studies = [SMALL, OWN] * (2 * len(shipped)) + shipped
         fields = {name for recipe in RECIPES.values() for name in recipe.hyper.model_fields}
         self.names = tuple(sorted(fields))
         for whole in self.studies:

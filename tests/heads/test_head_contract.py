@@ -243,7 +243,7 @@ def kept_scores(run: Run, examples: Any, outputs: np.ndarray, folder: Path) -> d
         id="trial", number=0, task=run.task.name, phase="search", configuration={}, seed=1
     )
     dev_predictions.write(folder, record, dev_predictions.to_parquet({"dev": kept}))
-    table = dev_predictions.read(folder, record)["dev"]
+    table = dev_predictions.read(folder, record, run.task)["dev"]
     assert table.num_rows == len(set(kept[0]))
     ones = np.ones((1, table.num_rows))
     threshold = run.hyper.null_threshold

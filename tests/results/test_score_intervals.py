@@ -134,7 +134,7 @@ def test_kept_predictions_have_the_scores_of_the_journal(run):
     searched, records = study.load(run / "study.yaml"), read_journal(run)
     task = searched.resolve("glue/mnli")
     for record in records.of("glue/mnli", "confirm"):
-        tables = dev_predictions.read(run, record)
+        tables = dev_predictions.read(run, record, task.row)
         for split, name in (("matched", "accuracy"), ("mismatched", "mismatched.accuracy")):
             measure = dev_predictions.measure_of(tables[split], task.row, "accuracy", None)
             assert measure(np.ones((1, EXAMPLES)))[0] == record.best[f"dev.{name}"]

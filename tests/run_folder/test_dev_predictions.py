@@ -24,7 +24,7 @@ def kept(tmp_path, task, columns, ids=None):
     ids = ids or [str(number) for number in range(EXAMPLES)]
     split = tasks.get(task).dev[0].name
     dev_predictions.write(tmp_path, record, dev_predictions.to_parquet({split: (ids, columns)}))
-    return record, dev_predictions.read(tmp_path, record)[split]
+    return record, dev_predictions.read(tmp_path, record, tasks.get(task))[split]
 
 
 def measured(table, task, metric, threshold=None):
@@ -89,7 +89,7 @@ def test_masked_tokens(tmp_path, random):
 
 def test_predictions_that_were_not_kept_are_none(tmp_path):
     record = Record(id="x", number=0, task="glue/rte", phase="search", configuration={}, seed=1)
-    assert dev_predictions.read(tmp_path, record) is None
+    assert dev_predictions.read(tmp_path, record, tasks.get("glue/rte")) is None
 
 
 @pytest.mark.parametrize("damage", ["torn", "columns", "types", "empty"])
@@ -107,4 +107,4 @@ def test_a_damaged_file_is_refused_with_its_place(damage, tmp_path):
     else:
         path.write_bytes(b"")
     with pytest.raises(InputError, match=r"trial\.parquet"):
-        dev_predictions.read(tmp_path, record)
+        dev_predictions.read(tmp_path, record, tasks.get("glue/rte"))

@@ -135,7 +135,8 @@ def test_the_predictions_of_a_trial_are_kept_without_its_weights(session):
     record = session.queue.next()
     session._keep_model(record, TrainedModel(weights=None, predictions=PREDICTIONS))
     assert not (session.folder / SLUG / "weights").exists()
-    assert dev_predictions.read(session.folder, record)["dev"]["prediction"].to_pylist() == [0, 1]
+    kept = dev_predictions.read(session.folder, record, session.study.task(TOY))
+    assert kept["dev"]["prediction"].to_pylist() == [0, 1]
 
 
 def test_links_in_the_places_of_weights_are_refused_and_what_they_point_to_stays(session, tmp_path):

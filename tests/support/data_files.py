@@ -3,7 +3,9 @@
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
+from raysearch.study.own_tasks import OwnTask
 from raysearch.tasks import Split, Task, get
 
 
@@ -24,6 +26,7 @@ class DataFile:
         repeated: the text with one more example at the end, which is a copy of the first.
         repeated_location: the place in the error that refuses it; None if the reader numbers the
             examples, so that their ids stay unique.
+        entry: of an own task its entry in a study; None for the task of a benchmark.
     """
 
     task_name: str
@@ -37,11 +40,14 @@ class DataFile:
     unusable_location: str
     repeated: str
     repeated_location: str | None = None
+    entry: dict[str, Any] | None = None
 
     @property
     def task(self) -> Task:
         """The task of the file."""
-        return get(self.task_name)
+        if self.entry is None:
+            return get(self.task_name)
+        return OwnTask.model_validate(self.entry).task(self.task_name)
 
     @property
     def split(self) -> Split:
@@ -195,6 +201,50 @@ PANX = DataFile(
     unusable_location="line 4",
     repeated="\n".join(f"{sentence}\n" for sentence in (*_PANX, _PANX[0])),
 )
+_OWN_ENTRY = {
+    "train": "own/train.csv",
+    "text": ["a", "b"],
+    "labels": ["no", "yes"],
+    "id": "key",
+}
+_CSV_HEADER = "key,a,b,label"
+_CSV = (
+    '7,"It rains, in Köln.",It is wet.,yes',
+    '9,"He said ""no"".",He agreed.,no',
+    "8,A cat.,An animal.,yes",
+)
+CSV = DataFile(
+    task_name="own/csv",
+    split_name="dev",
+    path="own/dev.csv",
+    content=lines(_CSV_HEADER, *_CSV),
+    broken=lines(_CSV_HEADER, _CSV[0], "9,He said no.", _CSV[2]),
+    broken_location="line 3",
+    unusable=lines(_CSV_HEADER, _CSV[0], "9,a,b,perhaps", _CSV[2]),
+    unusable_index=1,
+    unusable_location="line 3",
+    repeated=lines(_CSV_HEADER, *_CSV, _CSV[0]),
+    repeated_location="ids",
+    entry={**_OWN_ENTRY, "dev": "own/dev.csv"},
+)
+_JSON_LINES = tuple(
+    json.dumps({"key": key, "a": f"Ümit {key}", "b": "x", "label": "yes"}, ensure_ascii=False)
+    for key in ("k1", "k2", "k3")
+)
+JSON_LINES = DataFile(
+    task_name="own/jsonl",
+    split_name="dev",
+    path="own/dev.jsonl",
+    content=lines(*_JSON_LINES),
+    broken=lines(_JSON_LINES[0], _JSON_LINES[1].replace(":", ""), _JSON_LINES[2]),
+    broken_location="line 2",
+    unusable=lines(_JSON_LINES[0], _JSON_LINES[1].replace("yes", "perhaps"), _JSON_LINES[2]),
+    unusable_index=1,
+    unusable_location="line 2",
+    repeated=lines(*_JSON_LINES, _JSON_LINES[0]),
+    repeated_location="ids",
+    entry={**_OWN_ENTRY, "dev": "own/dev.jsonl"},
+)
 TEXT = DataFile(
     task_name="text/lines",
     split_name="train",
@@ -343,6 +393,8 @@ DATA_FILES = {
     "squad with numbered questions": NUMBERED_SQUAD,
     "race": RACE,
     "words": PANX,
+    "own CSV": CSV,
+    "own JSON lines": JSON_LINES,
     "text": TEXT,
     "objects": BOOLQ,
     "winogender": AX_G,

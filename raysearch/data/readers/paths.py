@@ -6,6 +6,7 @@ It is apart from the readers because most formats share it, and it never opens a
 from pathlib import Path
 
 from ...tasks.task import File, Split, Task
+from ..hub_datasets import is_hub, local_folder
 
 
 def folders(task: Task) -> tuple[str, ...]:
@@ -14,10 +15,9 @@ def folders(task: Task) -> tuple[str, ...]:
     These are the task's own folder and the same folder under the name of its benchmark, so that one
     root can hold all benchmarks: "RTE", "glue/RTE".
     """
-    benchmark = task.name.partition("/")[0]
-    if Path(task.folder).parts[:1] in ((), (benchmark,)):
+    if Path(task.folder).parts[:1] in ((), (task.benchmark,)):
         return (task.folder,)
-    return task.folder, f"{benchmark}/{task.folder}"
+    return task.folder, f"{task.benchmark}/{task.folder}"
 
 
 def task_folder(task: Task, root: Path) -> Path:
@@ -30,6 +30,11 @@ def file_path(task: Task, file: File, root: Path) -> Path:
     """Return the path of a file, or of the folder that takes its place."""
     parent = task_folder(task, root) if file.folder is None else root / file.folder
     return parent / file.path
+
+
+def part_path(path: Path, part: str) -> Path:
+    """Return the path of a part of a file; a data set of a hub lies in the cache."""
+    return local_folder(part) if is_hub(part) else path / part
 
 
 def split_paths(task: Task, split: Split, root: Path) -> tuple[tuple[Path, ...], ...]:
@@ -47,5 +52,5 @@ def present_paths(task: Task, split: Split, root: Path) -> File:
 def _paths(task: Task, file: File, root: Path) -> tuple[Path, ...]:
     path = file_path(task, file, root)
     if file.parts:
-        return tuple(path / part for part in file.parts)
+        return tuple(part_path(path, part) for part in file.parts)
     return (path, path.parent / file.kept_ids.path) if file.kept_ids else (path,)

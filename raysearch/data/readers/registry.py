@@ -16,8 +16,9 @@ from typing import Protocol
 
 from ...errors import InputError, Problem, note_source
 from ...storage import open_input
+from ...tasks.own_forms import BENCHMARK, READER
 from ...tasks.task import Example, Split, Task
-from . import commonsense_qa, conll, plain_text, race, squad, superglue, toy_grammar, tsv
+from . import commonsense_qa, conll, plain_text, race, squad, superglue, table, toy_grammar, tsv
 from .paths import folders, task_folder
 from .row_errors import RowErrors
 
@@ -34,6 +35,7 @@ class Reader(Protocol):
 
 READERS: dict[str, Reader] = {
     "tsv": tsv,
+    "table": table,
     "squad": squad,
     "race": race,
     "words": conll,
@@ -150,7 +152,7 @@ def fingerprint(task: Task, split: Split, root: Path) -> str:
     """Return the SHA-256 of what the examples of a split are made from.
 
     It covers the names and contents of the files, and the fields of the task that say how they are
-    read.
+    read; of a user's own files not the names, but what scores them.
 
     Raises:
         InputError: the files do not exist.
@@ -158,10 +160,15 @@ def fingerprint(task: Task, split: Split, root: Path) -> str:
     files = _present_files(task, split, root)
     if files is None:
         raise InputError(str(root), _missing(task, (split,), root))
-    facts = (task.reader, task.inputs, task.labels, task.bounds, split.labelled, split.files)
+    forms: tuple[object, ...] = split.files
+    if own := task.benchmark == BENCHMARK:
+        # Own files may have any name and place. What scores them is the study's choice.
+        forms = tuple(replace(form, parts=()) for form in split.files)
+        forms += (split.name, split.language, task.head, task.metrics, task.unanswerable)
+    facts = (task.reader, task.inputs, task.labels, task.bounds, split.labelled, forms)
     digest = hashlib.sha256(repr(facts).encode())
     for path in _expand_folders(files):
-        digest.update(f"{path.name} {path.stat().st_size}\n".encode())
+        digest.update(f"{'' if own else path.name} {path.stat().st_size}\n".encode())
         with open_input(path) as stream:
             while block := stream.read(1 << 20):
                 digest.update(block)
@@ -189,7 +196,7 @@ def _present_files(task: Task, split: Split, root: Path) -> tuple[Path, ...] | N
 def _missing(task: Task, splits: tuple[Split, ...], root: Path) -> list[Problem]:
     """Return a problem for each split without files, or one for the task's folder."""
     missing = [split for split in splits if _present_files(task, split, root) is None]
-    if not missing or task_folder(task, root).is_dir():
+    if not missing or task.reader == READER or task_folder(task, root).is_dir():
         return [
             Problem(location=split.name, text=_missing_files_text(task, split, root))
             for split in missing
@@ -199,6 +206,8 @@ def _missing(task: Task, splits: tuple[Split, ...], root: Path) -> list[Problem]
 
 def _missing_files_text(task: Task, split: Split, root: Path) -> str:
     """Return which files were looked for, and which ones exist instead."""
+    if task.reader == READER:
+        return _missing_tables_text(task, split, root)
     folder = task_folder(task, root)
     forms = READERS[task.reader].split_paths(task, split, root)
     in_folder = [files for files in forms if all(folder in path.parents for path in files)]
@@ -218,6 +227,22 @@ def _missing_files_text(task: Task, split: Split, root: Path) -> str:
     return "; ".join(
         [text, *(f"{root / name} is not read, because {folder} exists" for name in others)]
     )
+
+
+def _missing_tables_text(task: Task, split: Split, root: Path) -> str:
+    """Return which of a user's own files are missing, and what lies in their folders instead."""
+    (paths,) = READERS[task.reader].split_paths(task, split, root)
+    texts = []
+    for path in (path for path in paths if not path.exists()):
+        folder = path.parent
+        if not folder.is_dir():
+            texts.append(f"no folder {folder}")
+            continue
+        present = sorted(entry.name for entry in folder.iterdir())
+        near = get_close_matches(path.name, present, n=1)
+        hint = f"did you mean '{near[0]}'? " if near else ""
+        texts.append(f"no {path.name} in {folder}; {hint}it holds: {_listing(present)}")
+    return "; ".join(texts)
 
 
 def _file_names(task: Task, root: Path) -> set[str]:

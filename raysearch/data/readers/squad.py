@@ -4,13 +4,13 @@ An article holds paragraphs, and a paragraph a context and its questions. Memory
 It is apart from `json_stream`, which knows JSON only.
 """
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ...tasks.task import Example, Split, Task
+from .answer_positions import locate_answer
 from .json_stream import iter_articles, kind, shorten_value, surrogate_problem
 from .paths import file_path, present_paths, split_paths
 from .row_errors import RowErrors
@@ -187,33 +187,12 @@ class _Parser:
             if not text.strip():
                 self.blank_answers += 1
                 return "an answer is blank"
-            located = self._locate(context, text, answer.get("answer_start"))
+            located = locate_answer(context, text, answer.get("answer_start"), exact=self.exact)
             if isinstance(located, str):
                 return located
-            answers.append(located)
+            self.errors.repaired += located.repaired
+            answers.append((located.text, located.start))
         return tuple(answers)
-
-    def _locate(self, context: str, text: str, start: Any) -> tuple[str, int] | str:
-        """Return an answer with its index, the nearest to its `answer_start`; or its problem."""
-        if isinstance(start, float) and start.is_integer():
-            start = int(start)
-        is_integer = type(start) is int
-        if not self.exact:
-            return text, start if is_integer and 0 <= start <= len(context) else 0
-        if not is_integer:
-            return f"'answer_start' of '{_short(text)}' is {kind(start)}, should be a whole number"
-        if 0 <= start < len(context) and context.startswith(text, start):
-            return text, start
-        pattern = r"\s+".join(re.escape(word) for word in text.split())
-        spans = [match.span() for match in re.finditer(pattern, context)]
-        if not spans:
-            return f"the answer '{_short(text)}' is not in its context"
-        begin, end = min(spans, key=lambda span: abs(span[0] - start))
-        if not 0 <= start < len(context):
-            actual = f"answer_start {start} is outside of its context of {len(context)} characters"
-            return f"{actual}; '{_short(text)}' is at {begin}"
-        self.errors.repaired += 1
-        return context[begin:end], begin
 
     def close(self, errors: RowErrors) -> None:
         """Add the errors of the questions to `errors`, and what only the whole file shows."""
@@ -227,7 +206,3 @@ class _Parser:
             text = "no question says whether it 'is_impossible'; is this a file of SQuAD 1.1?"
             errors.refuse("file", text)
         errors.merge(self.errors)
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= 60 else f"{text[:57]}..."

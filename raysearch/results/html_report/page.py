@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import Element
 
-from ... import tasks
 from ...run_folder import Record, Records
 from ...study import Study, TaskStudy
 from ..formatting import column_title
@@ -141,7 +140,7 @@ def _contents(sections: Sequence[Element]) -> Element:
 def _results_section(content: PageContent) -> Element:
     """Return the paper's table; scores by language are many rows, and are opened when wanted."""
     table, notes = content.table, [element("li", note) for note in content.table.notes]
-    codes = {code for name in content.study.tasks for code in tasks.get(name).languages}
+    codes = {code for name in content.study.tasks for code in content.study.task(name).languages}
     languages = [row for row in table.rows if row.name in codes]
     rows = [row for row in table.rows if row.name not in codes]
     caption = f"Results of {table.title}, one column for each task"
@@ -207,7 +206,7 @@ def _failures_section(content: PageContent) -> Element:
 
 
 def _failure(study: Study, record: Record) -> Element:
-    column = column_title(tasks.get(record.task))
+    column = column_title(study.task(record.task))
     title = f"{column}, trial {record.number} ({record.phase}, seed {record.seed}): {record.status}"
     lines = [*([settings(record.configuration)] if record.configuration else [])]
     message = record.error or "no message; its loss or a score was not a number"

@@ -5,7 +5,6 @@ It is apart from the charts of tasks because lanes belong to the whole run.
 
 from collections.abc import Iterator, Sequence
 
-from ... import tasks
 from ...run_folder import Records
 from ...study import Study
 from ..formatting import column_title
@@ -119,7 +118,7 @@ def _kind(stretch: Stretch) -> str:
 def _tip(study: Study, stretch: Stretch) -> str:
     record = stretch.record
     more = f"attempt {stretch.attempt}, {stretch.seconds:.1f} s"
-    lines = [column_title(tasks.get(record.task)), describe(study.resolve(record.task), record)]
+    lines = [column_title(study.task(record.task)), describe(study.resolve(record.task), record)]
     return "\n".join([*lines, more])
 
 

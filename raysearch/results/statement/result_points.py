@@ -3,7 +3,7 @@
 They are apart from the points about the search because they speak of the winners.
 """
 
-from ... import __version__, tasks
+from ... import __version__
 from .. import formatting
 from ..leaderboard import RankedConfiguration
 from ..paper_table import hyperparameter_values
@@ -19,7 +19,7 @@ def validation_point(run: RunResults) -> Point:
     """Return the point about the validation score of every test score."""
     details = []
     for name, leader in run.leaders.items():
-        files = [split.submission or split.name for split in tasks.get(name).test]
+        files = [split.submission or split.name for split in run.study.task(name).test]
         shown = _scores(run, name, leader) if leader else _NO_RESULT
         details.append(f"{name}: dev {shown}; test files: {', '.join(files) or 'none'}")
     text = (
@@ -31,11 +31,11 @@ def validation_point(run: RunResults) -> Point:
 
 def measure_point(run: RunResults) -> Point:
     """Return the point about the measures and their implementation."""
-    names = dict.fromkeys(metric for n in run.study.tasks for metric in tasks.get(n).metrics)
+    rows = [run.study.task(name) for name in run.study.tasks]
     details = [
-        f"{name}: selects by {tasks.get(name).metric}, reports {', '.join(tasks.get(name).metrics)}"
-        for name in run.study.tasks
+        f"{task.name}: selects by {task.metric}, reports {', '.join(task.metrics)}" for task in rows
     ]
+    names = dict.fromkeys(metric for task in rows for metric in task.metrics)
     version = run.facts.raysearch or __version__
     text = (
         f"We report {', '.join(names)}, computed by raysearch.metrics of version {version}, which"

@@ -134,9 +134,10 @@ def data_point(run: RunResults) -> Point:
     """Return the point about the data sets."""
     details, sizes = [], []
     for name in run.study.tasks:
-        task, splits = tasks.get(name), run.facts.splits.get(name, {})
+        task, splits = run.study.task(name), run.facts.splits.get(name, {})
         source = source_of(task)
-        languages = ", ".join(task.languages) or "en (the data set's own)"
+        unnamed = "not stated" if task.is_own else "en (the data set's own)"
+        languages = ", ".join(task.languages) or unnamed
         details.append(f"{name}: {source.link}; licence: {source.licence}; languages: {languages}")
         details.append(f"{name} hashes of model and files: {run.facts.content.get(name, '-')}")
         details += [f"{name} {split}: {_split(facts)}" for split, facts in splits.items()]
@@ -144,7 +145,9 @@ def data_point(run: RunResults) -> Point:
             details.append(f"{name}: numbers of examples and labels {NOT_RECORDED}")
         counts = [f"{split} {facts.examples:,}" for split, facts in splits.items()]
         sizes.append(f"{formatting.column_title(task)} ({', '.join(counts) or NOT_RECORDED})")
-    text = f"We use {'; '.join(sizes)}: examples per split, in the benchmark's own division."
+    own = all(run.study.task(name).is_own for name in run.study.tasks)
+    division = "of our own files" if own else "in the benchmark's own division"
+    text = f"We use {'; '.join(sizes)}: examples per split, {division}."
     return Point(title="Data", text=text, details=tuple(details))
 
 
@@ -203,7 +206,7 @@ def command_point(run: RunResults) -> Point:
     details.append(f"the whole study again: {again}")
     for name, leader in run.leaders.items():
         if leader:
-            path = shlex.quote(f"{tasks.get(name).slug}/best.yaml")
+            path = shlex.quote(f"{tasks.slug_of(name)}/best.yaml")
             details.append(f"the winner of {name} again: raysearch run {path} --data DATA")
     text = f"The run folder repeats the study with '{again}', and each winner with its best.yaml."
     return Point(title="Command lines", text=text, details=tuple(details))

@@ -1,0 +1,130 @@
+"""The labels of own tasks that name none: those that the training files have.
+
+It is apart from the readers because it runs before them: a study that is checked or run has its
+labels, and its run folder keeps them.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ..errors import Problem, shorten
+from ..study import Study
+from ..study.own_tasks import MAX_LABELS, PREFIX, entry_problems
+from ..study.value_limits import check_values
+from ..tasks import Split, Task
+from . import hub_datasets, readers
+from .readers.paths import file_path, part_path, present_paths
+from .readers.row_errors import RowErrors
+from .readers.table_examples import UnusableRowError, class_name, list_of
+from .readers.table_files import open_table
+
+LOCATION = "labels"
+
+
+def with_labels(study: Study, root: Path | None) -> tuple[Study, dict[str, Problem]]:
+    """Return a study whose own tasks have their labels, and download what is on a hub.
+
+    They are in the order of their names, or of their numbers if all are whole numbers; those of a
+    column that numbers named classes in the order of the classes.
+
+    Args:
+        study: the study.
+        root: the data folder; None: nothing is read.
+
+    Returns:
+        The study, and task -> why it has no labels. A task whose files are missing or cannot be
+        read has none either; the check of the data says why.
+    """
+    own, problems = dict(study.own), {}
+    unfetched = {} if root is None else {p.location: p for p in hub_datasets.fetch(study.own_files)}
+    for key, block in study.own.items():
+        name = f"{PREFIX}{key}"
+        task = study.task(name)
+        if root is None or name not in study.tasks:
+            continue
+        missing = [unfetched[file] for file in block.files if file in unfetched]
+        if missing:
+            problems[name] = replace(missing[0], location=f"own.{key} {missing[0].location}")
+            continue
+        if not lacks_labels(task):
+            continue
+        present = readers.present_splits(task, root)
+        if not all(split.name in present for split in task.training_splits()):
+            continue
+        labels = _labels(task, root)
+        if len(labels) > MAX_LABELS:
+            text = f"'{_column(task)}' has more than {MAX_LABELS:,} different values, too many for"
+            text = f"{text} classes; is it the right column, and the right head?"
+        elif unusable := check_values({_column(task): labels})[1]:
+            text = f"'{_column(task)}' has a value that no study can hold: {unusable[0].text}"
+        elif len(labels) == 1:
+            text = f"'{_column(task)}' has the same value in all rows: '{shorten(labels[0])}'"
+        else:
+            own[key] = block.model_copy(update={"labels": tuple(labels)})
+            for problem in entry_problems(key, own[key]):
+                problems.setdefault(name, problem)
+            continue
+        problems[name] = Problem(location=f"own.{key}.{LOCATION}", text=text)
+    return study.model_copy(update={"own": own}), problems
+
+
+def lacks_labels(task: Task) -> bool:
+    """Return whether a task has classes, and their names are not known yet."""
+    facts = task.facts
+    has_classes = facts.labels_words or (facts.labels_examples and not facts.numeric_labels)
+    return has_classes and not task.labels
+
+
+def _column(task: Task) -> str:
+    assert task.train is not None
+    return str(task.train.files[0].columns["label"])
+
+
+def _labels(task: Task, root: Path) -> list[str]:
+    """Return the labels of all training files, in order; a few more than MAX_LABELS at most."""
+    names: dict[str, None] = {}
+    declared = True  # whether every file names its classes
+    for split in task.training_splits():
+        for classes, values in _label_values(task, split, root):
+            declared &= bool(classes)
+            names |= dict.fromkeys(classes)
+            for value in values:
+                names[value] = None
+                if len(names) > MAX_LABELS:
+                    return [*names]
+    if declared:
+        return [*names]
+    numeric = all(name.isascii() and name.isdecimal() for name in names)
+    return sorted(names, key=lambda name: (int(name) if numeric else 0, name))
+
+
+def _label_values(
+    task: Task, split: Split, root: Path
+) -> Iterator[tuple[tuple[str, ...], Iterator[str]]]:
+    """Yield for each file of a split the names of its classes, if it has any, and its labels."""
+    file = present_paths(task, split, root)
+    column = str(file.columns["label"])
+    for part in file.parts:
+        path = part_path(file_path(task, file, root), part)
+        # What is wrong with its rows the reader reports.
+        table = open_table(path, (column,), RowErrors(source=str(path)))
+        if table is not None:
+            rows = (row[column] for _, row in table.rows)
+            classes = table.classes.get(column, ())
+            yield classes, _names(rows, column, classes, lists=task.facts.labels_words)
+
+
+def _names(
+    values: Iterator[Any], column: str, classes: tuple[str, ...], *, lists: bool
+) -> Iterator[str]:
+    """Yield the labels of a column; what is none is left out."""
+    for value in values:
+        try:
+            for label in list_of(value, column) if lists else [value]:
+                name = class_name(label, column, classes)
+                if name.strip():
+                    yield name
+        except UnusableRowError:
+            continue
