@@ -50,6 +50,23 @@ Trials = Annotated[
         min=1, help="The number of configurations to try for each task. Default: the study's."
     ),
 ]
+TotalTrials = Annotated[
+    int | None,
+    typer.Option(
+        "--trials",
+        help="The number of configurations to try for each task, with those of the run so far: the"
+        " search goes on as if so many had been planned at first. Default: the study's.",
+    ),
+]
+Reuse = Annotated[
+    str | None,
+    typer.Option(
+        metavar="RUNS",
+        help="Take trials that another run has trained to their end from there, instead of training"
+        " them again: run folders or URIs, separated by commas, or all for every run in the same"
+        " storage. Default: none; of a resumed run those of its start.",
+    ),
+]
 Fixed = Annotated[
     list[str] | None,
     typer.Option(

@@ -24,7 +24,9 @@ from .options import (
     ModelFolders,
     Mps,
     NoRerun,
+    Reuse,
     Tasks,
+    TotalTrials,
     Trials,
     VerificationFolder,
     WaitForNodes,
@@ -146,6 +148,7 @@ def run(
     name: Annotated[
         str | None, typer.Option(help="The name of the run folder. Default: the study's name.")
     ] = None,
+    reuse: Reuse = None,
 ) -> int:
     """Run a study: search, confirm the best configurations with new seeds, write the table."""
     data = data or Path("data")
@@ -165,11 +168,16 @@ def run(
         lanes=_chosen_lanes(lanes, workers, cpus, gpus, lanes_per_gpu, mps),
         wait_for_nodes=wait_for_nodes,
         watch=ProgressDisplay,
+        reuse=() if reuse is None else reuse,
     )
     return closing(result)
 
 
-@app.command(epilog=examples("raysearch resume runs/quickstart"))
+@app.command(
+    epilog=examples(
+        "raysearch resume runs/quickstart", "raysearch resume runs/quickstart --trials 48"
+    )
+)
 @guarded
 def resume(
     folder: Annotated[str, typer.Argument(help="A run folder, or its URI.")],
@@ -182,10 +190,13 @@ def resume(
     lanes_per_gpu: LanesPerGpu = None,
     mps: Mps = False,
     wait_for_nodes: WaitForNodes = None,
+    trials: TotalTrials = None,
+    reuse: Reuse = None,
 ) -> int:
     """Finish a run that was stopped, for example by Ctrl-C, a crash or a time limit.
 
-    Without options for lanes, the lanes are those of the run's start.
+    With --trials, go on with a search that has ended, or end one earlier. Without options for
+    lanes, the lanes are those of the run's start.
     """
     from ..run_folder.remote_files import check_storage
 
@@ -200,6 +211,8 @@ def resume(
         lanes=_chosen_lanes(lanes, workers, cpus, gpus, lanes_per_gpu, mps),
         wait_for_nodes=wait_for_nodes,
         watch=ProgressDisplay,
+        trials=trials,
+        reuse=reuse,
     )
     return closing(result)
 

@@ -48,6 +48,7 @@ _FREE = (
     "search.sampler",
     "search.trials",
     "search.hours",
+    "search.device_hours",
     "search.start_from",
     "search.keep_predictions",
     "search.max_failures",

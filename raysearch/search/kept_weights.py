@@ -6,6 +6,7 @@ tidied without them.
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from .. import tasks
 from ..results.confirmation import configuration_key
@@ -74,6 +75,11 @@ class KeptWeights:
         """Return where to write a trial's weights; its parent exists."""
         folder_inside(self.folder, tasks.get(record.task).slug, FOLDER)
         return weights_folder(self.folder, record)
+
+    def has(self, record: Record) -> bool:
+        """Return whether a trial's weights are here: kept, or the winner's of an earlier end."""
+        best = inside(self.folder, tasks.get(record.task).slug, "best", "config.json")
+        return record.id in self._kept[record.task] or trial_of(best) == record.id
 
     def add(self, record: Record) -> None:
         """Count a trial's weights as kept, after they were written; its end follows at once."""
@@ -144,6 +150,24 @@ class KeptWeights:
         if learned := next((r for r in ranked if r.status != "degenerate"), None):
             return learned
         return min(ranked, key=lambda record: trial_rank(facts, record), default=None)
+
+
+def trial_facts(study: Study, record: Record) -> dict[str, Any]:
+    """Return what a folder of weights says about its trial, see models' TrainingRecord."""
+    task, confirm = study.resolve(record.task), study.confirm
+    counted = record.evaluation(study.search.select, task.selection_metric)
+    assert counted is not None, "weights of a trial without scores"
+    return {
+        "id": record.id,
+        "phase": record.phase,
+        "seed": record.seed,
+        "score": counted.scores[task.printed_metric],
+        "metric": task.printed_metric,
+        "report": confirm.report,
+        "seeds": list(confirm.seeds),
+        "status": record.reports[-1].status,
+        "hold_out": study.search.hold_out,
+    }
 
 
 def weights_folder(folder: Path, record: Record) -> Path:

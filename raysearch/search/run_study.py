@@ -3,13 +3,13 @@
 It is apart from `session` because most of it needs neither torch nor a cluster.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from .. import __version__, preflight, tasks
+from .. import preflight, tasks
 from .. import study as studies
 from ..data import readers
 from ..errors import InputError, Problem
@@ -17,13 +17,14 @@ from ..preflight import Lanes
 from ..recipes import RECIPES
 from ..results.export import write_exports
 from ..results.leaderboard import RankedConfiguration, is_complete, leaderboard
-from ..run_folder import Journal, Record, Records, opening, read_journal, trial_identity
+from ..run_folder import Journal, Record, Records, opening, read_journal
 from ..run_folder.remote_files import fetch_models
 from ..storage import file_inside, kind_of, mark, write_atomically
 from ..storage.uris import is_remote, join
 from ..study import Study, TaskStudy
 from ..study.model_names import scratch_shape
 from .background_import import import_in_background
+from .lengthening import trials_problems, with_trials, write_length
 from .new_run import (
     RAY_ERROR,
     RunLocation,
@@ -36,6 +37,8 @@ from .provenance import begin_session, provenance, write_facts
 from .ray_cluster import ClusterOptions, connect, local_resources
 from .ray_watch import watched
 from .remote_sync import RemoteSync
+from .reuse import OtherRuns, Reuse
+from .run_changes import changes_since
 from .teacher_store import TeacherStore
 
 
@@ -79,6 +82,7 @@ def run(
     lanes: Lanes | int | None = None,
     wait_for_nodes: float | None = None,
     watch: Callable[..., Any] | None = None,
+    reuse: str | Path | Sequence[str | Path] = (),
 ) -> Run:
     """Run a study: search, confirm, export.
 
@@ -93,6 +97,8 @@ def run(
         wait_for_nodes: seconds to wait until a cluster holds one lane; by default 600 at an
             address and none on this machine.
         watch: shows progress: (queue, lanes) -> object with note, change, refresh and close.
+        reuse: run folders or URIs whose trials answer equal ones of this run; "all" for every run
+            in the storage.
 
     Raises:
         InputError: everything that stands in the way, before anything is trained; no folder is
@@ -102,17 +108,23 @@ def run(
     data, lanes = Path(data), Lanes.coerce(lanes) or Lanes()
     cluster = ClusterOptions.of(address, wait_for_nodes)
     fetch_models(study)
-    location = _locate(study, storage, study.name if name is None else name, data, lanes, cluster)
+    others = OtherRuns(reuse, storage)
+    location = _locate(
+        study, storage, study.name if name is None else name, data, lanes, cluster, others.problems
+    )
     folder, remote = location.folder, location.remote
     study_text, content = studies.checked_dump(study), _content(study, data)
+    trials = others.answering(study, content)
     remove_abandoned(folder)
     folder.mkdir(parents=True, exist_ok=True)
     with remote or nullcontext(), closing(Journal(folder)) as journal:
         if kind_of(folder / opening.STUDY):  # another run has begun and ended in the meantime
             raise InputError(study.name, [location.taken])
-        run_id = _write_new_run(folder, study, study_text, data, content, lanes)
+        run_id = _write_new_run(folder, study, study_text, data, content, lanes, others.names)
         try:
-            return _engine(folder, study, data, journal, content, cluster, lanes, watch, remote)
+            return _engine(
+                folder, study, data, journal, content, cluster, lanes, watch, remote, trials
+            )
         except BaseException:  # an error that only the model, the data or Ray can show, or Ctrl-C
             if not has_begun(journal) and kind_of(folder / RAY_ERROR) is None:
                 remove_start(folder, run_id)
@@ -129,8 +141,10 @@ def resume(
     lanes: Lanes | int | None = None,
     wait_for_nodes: float | None = None,
     watch: Callable[..., Any] | None = None,
+    trials: int | None = None,
+    reuse: str | Path | Sequence[str | Path] | None = None,
 ) -> Run:
-    """Finish a run that was stopped.
+    """Finish a run that was stopped, or lengthen one.
 
     Args:
         folder: the run folder, or its URI.
@@ -139,6 +153,9 @@ def resume(
         lanes: see `run`; by default those of the run's start.
         wait_for_nodes: see `run`.
         watch: see `run`.
+        trials: the number of configurations per task, instead of the study's. The search goes on
+            as if so many had been planned at first.
+        reuse: see `run`; by default the runs of the run's start.
 
     Raises:
         InputError: everything that stands in the way; and every difference between the study, the
@@ -155,16 +172,26 @@ def resume(
         opening.refuse_lost_journal(folder, study, journal)
         data = Path(data or facts["data"])
         lanes = Lanes.coerce(lanes) or Lanes(**facts["lanes"])
+        named, storage = facts["reuse"] if reuse is None else reuse, folder.parent
+        others = OtherRuns(named, remote.uri if remote else storage, folder)
         problems = _problems(study, data, folder, lanes, cluster)
+        problems += others.problems if reuse is not None else []  # a run of the start may be gone
+        problems += [] if trials is None else trials_problems(study, journal, trials)
         content = {} if problems else _content(study, data)
-        problems += _changes(folder, study, journal, facts, content)
+        problems += changes_since(folder, study, journal, facts, content)
         if problems:
             raise InputError(str(folder), problems)
         opening.refuse_misfits(folder, study, journal, resumed=True)
-        if facts.get("study", now := studies.as_mapping(study)) != now:
-            write_facts(folder, facts | {"study": now})
+        answers = others.answering(study, content, needed=reuse is not None)
+        study = study if trials is None else with_trials(study, trials)
+        write_length(folder, study, journal, facts)
+        now = {"reuse": others.names, "study": studies.as_mapping(study)}
+        if any(facts.get(name, value) != value for name, value in now.items()):
+            write_facts(folder, facts | {n: v for n, v in now.items() if n in facts})
         with remote or nullcontext():
-            return _engine(folder, study, data, journal, content, cluster, lanes, watch, remote)
+            return _engine(
+                folder, study, data, journal, content, cluster, lanes, watch, remote, answers
+            )
 
 
 def open_run(folder: Path) -> tuple[Study, dict[str, Any]]:
@@ -189,56 +216,21 @@ def _locate(
     data: Path,
     lanes: Lanes,
     cluster: ClusterOptions,
+    further: list[Problem],
 ) -> RunLocation:
-    """Return where a new run goes.
+    """Return where a new run goes; what is wrong is reported together with further problems.
 
     Raises:
         InputError: everything that stands in the way of the run.
     """
     if problems := location_problems(str(storage), name):
-        raise InputError(study.name, [*problems, *_problems(study, data, None, lanes, cluster)])
+        run_problems = _problems(study, data, None, lanes, cluster)
+        raise InputError(study.name, [*problems, *run_problems, *further])
     location = RunLocation.of(join(str(storage), name))
     run_problems = _problems(study, data, location.folder, lanes, cluster)
-    if problems := [*location.problems(), *run_problems]:
+    if problems := [*location.problems(), *run_problems, *further]:
         raise InputError(study.name, problems)
     return location
-
-
-def _changes(
-    folder: Path, study: Study, records: Records, facts: dict[str, Any], content: dict[str, str]
-) -> list[Problem]:
-    """Return what has changed since the trials of a run were trained.
-
-    Args:
-        folder: the run folder.
-        study: as it is now.
-        records: the trials of the run.
-        facts: the provenance of the run.
-        content: of the study now, see `_content`; empty if it is not known. If it is the same, a
-            model with another name is only the same model at another location.
-    """
-    problems = []
-    if facts["raysearch"] != __version__:
-        text = f"begun by raysearch {facts['raysearch']}, this is {__version__}: not comparable"
-        problems.append(Problem(location="version", text=text))
-    before, is_same_model = facts["content"], bool(content)
-    for key, now in content.items():
-        if (then := before.get(key, now)) == now:
-            continue
-        name, kind = key.partition(" ")[0], " of its teachers" if " " in key else ""
-        (model, data), (model_now, data_now) = (c.partition("-")[::2] for c in (then, now))
-        changed = [f"model '{study.resolve(name).model}'"] if model != model_now else []
-        is_same_model = is_same_model and not changed
-        changed += ["data"] if data != data_now else []
-        text = f"the {' and the '.join(changed)}{kind} changed since the run began"
-        text += "; its trials would not compare: put back what was there, or begin another run"
-        problems.append(Problem(location=name, text=text))
-    try:
-        origin = trial_identity.read_origin(folder, facts)
-        trial_identity.refuse_others(str(folder), study, records, origin, places=not is_same_model)
-    except InputError as error:
-        problems += error.problems
-    return problems
 
 
 def _problems(
@@ -299,6 +291,7 @@ def _engine(
     lanes: Lanes,
     watch: Callable[..., Any] | None,
     remote: RemoteSync | None = None,
+    reuse: Reuse | None = None,
 ) -> Run:
     """Run what is left of a study and export its results."""
     notes: list[str] = []
@@ -317,7 +310,7 @@ def _engine(
         from .session import Session
 
         session = Session(
-            folder, study, data, journal, lanes, content, watch, ray_watch, cluster.wait
+            folder, study, data, journal, lanes, content, watch, ray_watch, cluster.wait, reuse
         )
         for line in cluster.notes:
             session.view.note(line)
@@ -354,11 +347,13 @@ def _write_new_run(
     data: Path,
     content: dict[str, str],
     lanes: Lanes,
+    reuse: list[str],
 ) -> str:
     """Write the first files of a run folder and return the run's id."""
     run_id = mark(folder)
     write_atomically(file_inside(folder, opening.STUDY), study_text)
     facts = {"data": str(data.resolve()), "content": content, "lanes": asdict(lanes)}
+    facts |= {"reuse": reuse} if reuse else {}
     write_facts(folder, provenance(study) | facts)
     return run_id
 

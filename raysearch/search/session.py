@@ -47,6 +47,7 @@ from .null_progress import NullProgress
 from .provenance import add_facts
 from .ray_cluster import RayCluster, as_ctrl_c, cluster_nodes, on_first_ctrl_c
 from .ray_watch import RayWatch, ray_failure
+from .reuse import Reuse
 from .trial_queue import QueueState, TrialQueue
 from .tune_adapter import TuneAdapter
 from .tune_hooks import AdapterCallback, AdapterScheduler, AdapterSearcher, AdapterStopper
@@ -65,6 +66,7 @@ class Session:
         watch: shows progress, see NullProgress.
         ray_watch: notices the death of Ray's processes on this node.
         wait: seconds to wait for the nodes of a first lane; None on a cluster of this machine.
+        reuse: the trials that other runs can answer; None for none.
 
     Attributes:
         device_memory: reads the memory of a worker's device, where lanes share devices.
@@ -85,11 +87,12 @@ class Session:
         watch: Callable[..., Any] | None,
         ray_watch: RayWatch,
         wait: float | None = None,
+        reuse: Reuse | None = None,
     ) -> None:
         self.ray_watch = ray_watch
         self.folder, self.study, self.data = folder, study, data
         self.journal, self.lanes = journal, lanes
-        self.queue = TrialQueue(study, journal, content, devices=lanes.workers)
+        self.queue = TrialQueue(study, journal, content, devices=lanes.workers, reuse=reuse)
         self.demand = LaneDemand(lanes, RayCluster(), wait, self._note)
         self._announced_at, self._leaving = -math.inf, LeavingNodes(self._note)
         if lanes.per_gpu == AUTO:
@@ -99,6 +102,10 @@ class Session:
         self.curves = TensorBoardWriter(folder, study)
         for text in journal.notes:
             self.view.note(text)
+        if reuse is not None:
+            reuse.note = self.view.note
+            for text in reuse.notes:
+                self.view.note(text)
         self._remove_leftovers()
 
     def limit(self) -> int:
@@ -351,32 +358,15 @@ class Session:
         from ..models import save_model
 
         task, kept = self.study.resolve(record.task), self.queue.weights
-        counted = record.evaluation(self.study.search.select, task.selection_metric)
-        assert counted is not None, "weights of a trial without scores"
         save_model(
             kept.place(record),
             self.preparation.pretrained(record.task),
             weights,
             task.hyperparameters(record.configuration),
-            self._trial(record, counted.scores),
+            kept_weights.trial_facts(self.study, record),
             run=kept_weights.run_of(self.folder),
         )
         kept.add(record)
-
-    def _trial(self, record: Record, scores: dict[str, float]) -> dict[str, Any]:
-        """Return what a folder of weights says about its trial, see models' TrainingRecord."""
-        confirm, metric = self.study.confirm, self.study.resolve(record.task).printed_metric
-        return {
-            "id": record.id,
-            "phase": record.phase,
-            "seed": record.seed,
-            "score": scores[metric],
-            "metric": metric,
-            "report": confirm.report,
-            "seeds": list(confirm.seeds),
-            "status": record.reports[-1].status,
-            "hold_out": self.study.search.hold_out,
-        }
 
     def tidy(self) -> None:
         """Move the winner's weights to best/, remove the others, and write Optuna's studies."""

@@ -1,0 +1,103 @@
+"""How trials of this run end by those of other runs, and what is trained of them all the same.
+
+It is apart from the queue, which asks it, and from `reuse`, which reads the other runs.
+"""
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ..results.leaderboard import is_complete, leaderboard
+from ..run_folder import Record, dev_predictions
+from ..run_folder.events import LostEvent, ReusedEvent
+from ..run_folder.outcomes import has_model
+from .reuse import Answer, Reuse
+
+if TYPE_CHECKING:
+    from .trial_queue import TrialQueue
+
+
+class ReusedTrials:
+    """The trials of a queue that other runs answer.
+
+    Args:
+        queue: the queue.
+        reuse: what other runs can answer.
+    """
+
+    def __init__(self, queue: "TrialQueue", reuse: Reuse) -> None:
+        self.queue, self.reuse = queue, reuse
+        self._to_train: set[str] = set()  # ids of winners whose weights no run has
+        self._at_hand: set[str] = set()  # ids of winners whose weights are here
+
+    def end(self, record: Record) -> bool:
+        """End a trial that another run answers, as it ended there; return whether one does.
+
+        Its reports pass this run's stopping rule, which may end it earlier.
+
+        Raises:
+            OSError: its dev predictions cannot be written.
+        """
+        if record.attempts or record.phase == "teach" or record.id in self._to_train:
+            return False
+        needed = self.queue.wants_predictions(record)
+        answer = self.reuse.answer(record, predictions=needed)
+        if answer is None:
+            return False
+        self._begin(record, answer)
+        clock, journal = self.queue.clock, self.queue.journal
+        for report in answer.record.reports:
+            journal.write(replace(report, at=clock.at, elapsed=clock.elapsed), wait=False)
+            if not self.queue.goes_on(record):
+                self.queue.end(record, "stopped")
+                return True
+        if answer.predictions is not None:
+            dev_predictions.write(journal.folder, record, answer.predictions)
+        status = answer.record.status
+        assert status != "running", "an answer has ended"
+        self.queue.end(record, status)
+        return True
+
+    def winner_to_train(self, task: str) -> Record | None:
+        """Return the trial whose weights are the winner's if it was reused and has none here.
+
+        They are copied from the run that has them. If none has, the trial runs again here.
+
+        Raises:
+            OSError: they cannot be copied.
+        """
+        queue, facts = self.queue, self.queue.study.resolve(task)
+        records = queue.journal.of(task)
+        if not any(record.reused_from for record in records):
+            return None
+        if not is_complete(facts, queue.journal):
+            return None
+        leader = next(iter(leaderboard(facts, queue.journal)), None)
+        best = leader.best_trial if leader else None
+        if best is None or not best.reused_from or not has_model(best.status):
+            return None
+        if best.id in self._at_hand or queue.weights.has(best):
+            self._at_hand.add(best.id)
+            return None
+        if self.reuse.copy_weights(queue.journal.folder, best, queue.weights.place(best)):
+            queue.weights.add(best)
+            queue.weights.remove_losers(task)
+            self._at_hand.add(best.id)
+            return None
+        self.reuse.note(f"{task} {best.id}: no run kept the winner's weights: it is trained again")
+        self._to_train.add(best.id)
+        clock = queue.clock
+        queue.journal.write(LostEvent(trial=best.id, at=clock.at, elapsed=clock.elapsed))
+        return best
+
+    def _begin(self, record: Record, answer: Answer) -> None:
+        other, clock = answer.record, self.queue.clock
+        assert other.plan is not None, "a trial that was trained"
+        event = ReusedEvent(
+            trial=record.id,
+            at=clock.at,
+            elapsed=clock.elapsed,
+            run=answer.run.name,
+            plan=other.plan,
+            device_seconds=other.reused_seconds or 3600 * other.device_hours,
+        )
+        self.queue.journal.write(event, wait=False)
