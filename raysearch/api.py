@@ -24,7 +24,7 @@ def run(study: Study | str | Path | Mapping[str, Any], **options: Any) -> Run:
         study: a study from `raysearch.load` or `raysearch.parse`, or what these take: a study file,
             the name of a shipped study, or a mapping.
         options: passed to `raysearch.search.run`: data, storage, name, address, lanes,
-            wait_for_nodes, watch, reuse.
+            wait_for_nodes, watch, sampler, reuse.
 
     Returns:
         The run, with its folder and its trials.
@@ -45,7 +45,7 @@ def resume(folder: str | Path, **options: Any) -> Run:
     Args:
         folder: the run folder, or its URI.
         options: passed to `raysearch.search.resume`: data, address, lanes, wait_for_nodes,
-            watch, trials, reuse.
+            watch, sampler, trials, reuse.
 
     Returns:
         The run, with its folder and its trials.

@@ -9,12 +9,20 @@ import sys
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from itertools import product
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 MAX_NUMBER = sys.float_info.max  # an integer above it cannot be converted to a float
+_MAX_PARENTS = 100_000  # combinations of values that conditions name, so that they can be counted
 MAX_INTEGER = 2**53  # floats represent all integers up to here; samplers draw integers as floats
 
 
@@ -51,10 +59,30 @@ _FORMS_HINT = (
 )
 
 
+def _as_tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list | tuple) else (value,)
+
+
+# The values that another hyperparameter must have: {schedule: polynomial}, {schedule: [a, b]}.
+Condition = Mapping[str, Annotated[Choices, BeforeValidator(_as_tuple)]]
+
+
 class _Form(BaseModel):
-    """One form of a dimension. Its only field is what a study's file has."""
+    """One form of a dimension. Its fields are what a study's file has."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    when: Condition | None = None
+
+    def applies(self, point: Mapping[str, Any]) -> bool:
+        """Return whether trials with these values have a value of this dimension."""
+        return all(name in point and point[name] in of for name, of in (self.when or {}).items())
+
+    @model_serializer(mode="wrap")
+    def _without_missing_condition(self, handler: SerializerFunctionWrapHandler) -> Any:
+        fields = handler(self)
+        when = fields.pop("when", None)  # of a union pydantic tries the other forms as well
+        return fields if when is None else {**fields, "when": when}
 
 
 class Choice(_Form):
@@ -196,6 +224,9 @@ class WrittenDimension(BaseModel):
     uniform: Range | None = Field(None, description="a real number in [low, high]")
     log: Range | None = Field(None, description="log-uniform in [low, high]")
     int: Range | None = Field(None, description="a whole number in [low, high]")
+    when: Condition | None = Field(
+        None, description="values of other dimensions that it is searched with"
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -206,7 +237,8 @@ class WrittenDimension(BaseModel):
 
     @model_validator(mode="after")
     def _check_form(self) -> Self:
-        forms = [name for name in type(self).model_fields if getattr(self, name) is not None]
+        names = [name for name in type(self).model_fields if name != "when"]
+        forms = [name for name in names if getattr(self, name) is not None]
         if len(forms) != 1:
             raise ValueError(_FORMS_HINT + (", ".join(forms) or "none"))
         self.dimension()
@@ -219,13 +251,13 @@ class WrittenDimension(BaseModel):
             ValidationError: its values or ends make no sense.
         """
         if self.choice is not None:
-            return Choice(choice=self.choice)
+            return Choice(choice=self.choice, when=self.when)
         if self.uniform is not None:
-            return Uniform(uniform=self.uniform)
+            return Uniform(uniform=self.uniform, when=self.when)
         if self.log is not None:
-            return LogUniform(log=self.log)
+            return LogUniform(log=self.log, when=self.when)
         assert self.int is not None
-        return IntRange(int=self.int)
+        return IntRange(int=self.int, when=self.when)
 
 
 def parse_dimension(value: Any) -> "Dimension":
@@ -245,28 +277,67 @@ Dimension = Annotated[
 Space = Mapping[str, Dimension]
 
 
+def active_space(space: Space, point: Mapping[str, Any]) -> dict[str, "Dimension"]:
+    """Return the dimensions of which a configuration has a value."""
+    return {name: dimension for name, dimension in space.items() if dimension.applies(point)}
+
+
+def difference(space: Space, point: Mapping[str, Any]) -> set[str]:
+    """Return the names that a configuration has too many or too few for a space."""
+    return set(active_space(space, point)) ^ set(point)
+
+
+def parents_first(space: Space) -> list[str]:
+    """Return the names of a space, those that conditions name before the others."""
+    parents = {name for dimension in space.values() for name in dimension.when or ()}
+    return sorted(space, key=lambda name: name not in parents)
+
+
 def count_points(space: Space) -> float:
     """Return how many configurations a space has.
 
     The result is math.inf if a dimension is continuous or the count exceeds MAX_INTEGER.
     """
-    count = 1
-    for dimension in space.values():
-        if dimension.values is None:
-            return math.inf
-        count *= len(dimension.values)
+    if any(dimension.values is None for dimension in space.values()):
+        return math.inf
+    parents = {name for dimension in space.values() for name in dimension.when or ()}
+    shared = {name: dimension for name, dimension in space.items() if name in parents}
+    if math.prod(len(dimension.values or ()) for dimension in shared.values()) > _MAX_PARENTS:
+        return math.inf
+    count = 0
+    for point in grid(shared):
+        active = active_space({n: d for n, d in space.items() if n not in shared}, point)
+        count += math.prod(len(dimension.values or ()) for dimension in active.values())
     return count if count <= MAX_INTEGER else math.inf
 
 
 def grid(space: Space) -> list[dict[str, Any]]:
     """Return every configuration of a finite space; the last dimension varies fastest."""
-    rows = product(*(dimension.values or () for dimension in space.values()))
-    return [dict(zip(space, row, strict=True)) for row in rows]
+    points: list[dict[str, Any]] = [{}]
+    for name in parents_first(space):
+        dimension = space[name]
+        points = [
+            more
+            for point in points
+            for more in (
+                ({**point, name: value} for value in dimension.values or ())
+                if dimension.applies(point)
+                else (point,)
+            )
+        ]
+    return [{name: point[name] for name in space if name in point} for point in points]
 
 
 def format_point(point: Mapping[str, Any]) -> str:
     """Return a configuration in one line for a reader: "LR=2e-05 EPOCH={steps: 300}"."""
     return " ".join(f"{name}={_format_value(value)}" for name, value in point.items())
+
+
+def format_condition(condition: Mapping[str, Sequence[Any]]) -> str:
+    """Return a condition in one line for a reader: "schedule polynomial or cosine"."""
+    return " and ".join(
+        f"{name} {' or '.join(map(_format_value, values))}" for name, values in condition.items()
+    )
 
 
 def _format_value(value: Any) -> str:

@@ -143,7 +143,10 @@ def _teachers(task: TaskStudy) -> str:
         return ""
     space, planned, confirm = task.space, task.planned_trials, task.study.confirm
     # A continuous dimension is represented by its ends.
-    ends = {key: d if d.values else spaces.Choice(choice=d.ends) for key, d in space.items()}
+    ends = {
+        key: d if d.values else spaces.Choice(choice=d.ends, when=d.when)
+        for key, d in space.items()
+    }
     points = spaces.grid(ends) if spaces.count_points(ends) <= MAX_POINTS else []
     # Dimensions that the grid does not cover: all of a space that is too large, else continuous
     # ones. If the teachers differ along them, there may be as many teachers as trials.

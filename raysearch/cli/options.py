@@ -67,6 +67,13 @@ Reuse = Annotated[
         " storage. Default: none; of a resumed run those of its start.",
     ),
 ]
+Sampler = Annotated[
+    str | None,
+    typer.Option(
+        help="The sampler that chooses configurations: tpe, random, grid, qmc, gp, cmaes, nsga2, or"
+        " package.module:Class, a sampler for Optuna of your own. Default: the study's."
+    ),
+]
 Fixed = Annotated[
     list[str] | None,
     typer.Option(

@@ -25,6 +25,7 @@ from .options import (
     Mps,
     NoRerun,
     Reuse,
+    Sampler,
     Tasks,
     TotalTrials,
     Trials,
@@ -72,6 +73,7 @@ def check(
     data: Annotated[Path | None, data_option("no data is read")] = None,
     tasks: Tasks = None,
     trials: Trials = None,
+    sampler: Sampler = None,
     fixed: Fixed = None,
     cluster: Annotated[
         Path | None,
@@ -106,7 +108,7 @@ def check(
             if cluster_check.is_cluster_file(path):
                 cluster_check.show(path)
                 continue
-            study = _load(path, model, tasks, trials, fixed, data)
+            study = _load(path, model, tasks, trials, sampler, fixed, data)
             survey = preflight.survey(study, data)
             if problems := [*survey.problems, *_suitability_problems(study)]:
                 raise InputError(str(path), problems)
@@ -132,6 +134,7 @@ def run(
     data: Annotated[Path | None, data_option("./data")] = None,
     tasks: Tasks = None,
     trials: Trials = None,
+    sampler: Sampler = None,
     fixed: Fixed = None,
     address: Address = None,
     lanes: LaneCount = None,
@@ -152,7 +155,7 @@ def run(
 ) -> int:
     """Run a study: search, confirm the best configurations with new seeds, write the table."""
     data = data or Path("data")
-    loaded = _load(study, model, tasks, trials, fixed, data)
+    loaded = _load(study, model, tasks, trials, sampler, fixed, data)
     from ..run_folder.remote_files import check_storage
 
     check_storage(storage)
@@ -169,6 +172,7 @@ def run(
         wait_for_nodes=wait_for_nodes,
         watch=ProgressDisplay,
         reuse=() if reuse is None else reuse,
+        sampler=sampler,
     )
     return closing(result)
 
@@ -192,6 +196,12 @@ def resume(
     wait_for_nodes: WaitForNodes = None,
     trials: TotalTrials = None,
     reuse: Reuse = None,
+    sampler: Annotated[
+        str | None,
+        typer.Option(
+            help="The sampler from now on. A class is given again here. Default: the run's."
+        ),
+    ] = None,
 ) -> int:
     """Finish a run that was stopped, for example by Ctrl-C, a crash or a time limit.
 
@@ -213,6 +223,7 @@ def resume(
         watch=ProgressDisplay,
         trials=trials,
         reuse=reuse,
+        sampler=sampler,
     )
     return closing(result)
 
@@ -274,6 +285,7 @@ def _load(
     model: str | None,
     tasks: str | None,
     trials: int | None,
+    sampler: str | None,
     fixed: list[str] | None,
     data: Path | None,
 ) -> "Study":
@@ -291,6 +303,7 @@ def _load(
         model=model,
         tasks=names,
         trials=trials,
+        sampler=sampler,
         set=fixed,
     )
     if study.remote_models:

@@ -5,12 +5,13 @@ It calls the checks of the other modules. Problems of all tasks are reported tog
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from importlib.util import find_spec
 from pathlib import Path
 
 from .. import tasks
 from ..data import readers
 from ..errors import InputError, Problem
-from ..study import Study, TaskStudy
+from ..study import Study, TaskStudy, samplers
 from ..study.model_names import POSITIONS, model_problems, scratch_shape
 from ..study.unused_fields import unused_field_notes
 from . import schedule_notes, view_resources
@@ -43,7 +44,7 @@ def survey(study: Study, root: Path | None) -> Survey:
         study: to check.
         root: the folder of the data; None: only tasks without files are read.
     """
-    problems = [*_model_name_problems(study), *_length_problems(study)]
+    problems = [*_model_name_problems(study), *_length_problems(study), *_package_problems(study)]
     sizes: dict[str, dict[str, int]] = {}
     held_out: dict[str, dict[str, int]] = {}
     notes: list[str] = []
@@ -128,6 +129,14 @@ def _length_problems(study: Study) -> Iterator[Problem]:
             text = f"{name}: '{model}' has positions for {positions} tokens, got {hyper.max_length}"
             text = f"{text}; {positions} or fewer would do"
             yield Problem(location="max_length", text=text)
+
+
+def _package_problems(study: Study) -> Iterator[Problem]:
+    """Yield the package that the sampler needs and that is not installed."""
+    package = samplers.facts(study.search.sampler).package
+    if package and find_spec(package) is None:
+        text = f"{study.search.sampler} needs the package {package}: pip install {package}"
+        yield Problem(location="search.sampler", text=text)
 
 
 def _model_name_problems(study: Study) -> list[Problem]:

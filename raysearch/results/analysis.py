@@ -12,15 +12,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..run_folder import Record, Records
+from ..search_space import difference, format_condition
 from ..statistics.expected_performance import expected_best
-from ..study import TaskStudy
+from ..study import TaskStudy, samplers
 from . import formatting
 from .leaderboard import counted_score
 from .optuna_space import distribution, simple
 
 TENTH = 10  # trials that importance needs: it compares the best tenth with all
 RELIABLE = 30  # trials below which importance depends on chance
-_ADAPTIVE = ("tpe", "cmaes")  # samplers that learn from earlier trials
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +106,7 @@ def expected_performance(task: TaskStudy, records: Records) -> ExpectedPerforman
             scores=(), hours=(), notes=("No trial of the search has a score yet.",)
         )
     # Failed trials cost time as well: their hours are spread over those that have scores.
-    total = sum(record.device_hours + record.reused_seconds / 3600 for record in ended)
+    total = sum(record.training_hours for record in ended)
     curve = expected_best([score for _, score in scored])
     return ExpectedPerformance(
         scores=tuple(map(float, curve)),
@@ -123,10 +123,13 @@ def importance(task: TaskStudy, records: Records) -> Importance:
     trials = [
         record
         for record, _ in scored_trials(task, records)
-        if record.status != "stopped" and set(record.configuration) == set(task.space)
+        if record.status != "stopped" and not difference(task.space, record.configuration)
     ]
     left_out = _fixed_settings(task)
-    for name in task.space:
+    for name, dimension in task.space.items():
+        if dimension.when:
+            left_out[name] = f"searched only with {format_condition(dimension.when)}"
+            continue
         values = {repr(record.configuration[name]) for record in trials}
         if len(values) == 1 < len(trials):
             shown = formatting.format_setting(trials[0].configuration[name])
@@ -155,7 +158,7 @@ def _expectation_notes(
     task: TaskStudy, ended: Sequence[Record], scored: Sequence[tuple[Record, float]]
 ) -> list[str]:
     search, notes = task.study.search, []
-    if search.sampler in _ADAPTIVE:
+    if samplers.facts(search.sampler).learns:
         notes.append(
             f"The curve assumes trials that were drawn independently of each other; those of"
             f" {search.sampler} were not, as it learns from earlier trials: for it the curve is"

@@ -25,6 +25,7 @@ from .leaderboard import (
     planned_trials,
 )
 from .optimism import optimism_notes
+from .pareto import front_tables
 from .published_rows import comparison_rows
 from .published_setting import published_setting_notes, published_setting_rows
 from .published_table import published_table
@@ -90,6 +91,7 @@ def paper_table(
             *notes,
             *_deviation_notes(study),
         ),
+        fronts=front_tables(study, records),
         cost=cost_table(study, records),
     )
 

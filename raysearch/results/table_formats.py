@@ -34,25 +34,26 @@ _LATEX = str.maketrans(
 
 
 def to_markdown(table: Table) -> str:
-    """Return a table in GitHub's Markdown, with notes and costs below it."""
-    lines = [f"**{escape_markdown(table.title)}**", "", *_markdown_lines(table)]
-    if table.notes:
-        lines += ["", *(f"* {escape_markdown(note)}" for note in table.notes)]
-    if table.cost:
-        lines += ["", f"**{escape_markdown(table.cost.title)}**", "", *_markdown_lines(table.cost)]
-    return "\n".join(lines) + "\n"
+    """Return a table in GitHub's Markdown, with notes and further tables below it."""
+    parts = []
+    for each in (table, *table.further):
+        lines = [f"**{escape_markdown(each.title)}**", "", *_markdown_lines(each)]
+        if each.notes:
+            lines += ["", *(f"* {escape_markdown(note)}" for note in each.notes)]
+        parts.append("\n".join(lines) + "\n")
+    return "\n".join(parts)
 
 
 def to_latex(table: Table) -> str:
-    r"""Return a table for \input that needs booktabs, with notes and costs below it."""
+    r"""Return a table for \input that needs booktabs, with notes and further tables below it."""
     lines = ["% needs \\usepackage{booktabs}", *_latex_table(table)]
-    if table.cost:
-        lines += ["", *_latex_table(table.cost)]
+    for further in table.further:
+        lines += ["", *_latex_table(further)]
     return "\n".join(lines) + "\n"
 
 
 def to_csv(table: Table) -> str:
-    """Return the rows as printed, without notes and costs.
+    """Return the rows as printed, without notes and further tables.
 
     A text that a spreadsheet would read as a formula has an apostrophe before it.
     """
@@ -171,6 +172,8 @@ def _plain_values(table: Table) -> dict[str, Any]:
     values: dict[str, Any] = {"title": table.title, "columns": list(table.columns), "rows": rows}
     if table.notes:
         values["notes"] = list(table.notes)
+    if table.fronts:
+        values["fronts"] = [_plain_values(front) for front in table.fronts]
     if table.cost:
         values["cost"] = _plain_values(table.cost)
     return values

@@ -51,14 +51,21 @@ class Table:
         columns: the title of each column: the tasks, and an average or a sum last.
         rows: in order.
         notes: lines below the table: what was measured, where published numbers come from.
-        cost: a second, small table.
+        fronts: of a search with two objectives: a table for each task.
+        cost: a small table at the end.
     """
 
     title: str
     columns: tuple[str, ...]
     rows: tuple[Row, ...]
     notes: tuple[str, ...] = ()
+    fronts: tuple[Table, ...] = ()
     cost: Table | None = None
+
+    @property
+    def further(self) -> tuple[Table, ...]:
+        """The tables below it, in order."""
+        return (*self.fronts, *((self.cost,) if self.cost else ()))
 
     def row(self, name: str, system: str = "") -> Row:
         """Return the first row with this name and system.

@@ -15,6 +15,7 @@ from pydantic_core import ErrorDetails
 
 from .. import run_folder, tasks
 from ..errors import InputError, Problem, printable
+from ..search_space import difference
 from ..storage import file_inside, inside, kind_of, read_json
 from ..study import Study
 from . import trial_identity
@@ -195,7 +196,7 @@ def _misfits(study: Study, record: Record, resumed: bool) -> Iterator[str]:
         return
     if resumed and record.phase == "search":
         space = study.resolve(record.task).space
-        names = ", ".join(sorted(set(space) ^ set(record.configuration)))
+        names = ", ".join(sorted(difference(space, record.configuration)))
         if names:
             yield f"its configuration and the space differ in {names[:200]}"
         for name in set(space) & set(record.configuration):

@@ -8,18 +8,23 @@ import math
 from typing import Any
 
 GENERATION, STATE = "cma:generation", "cma:state"
+NSGA_GENERATION = "NSGAIISampler:generation"
+STATES = (GENERATION, STATE, NSGA_GENERATION)
 VECTORS = ("mean", "p_sigma", "pc")
 MAX_DIMENSIONS = 1000
 _MAX_VALUE = 1e32  # the package cmaes has this bound for means and step sizes
 
 
 def plain_state(stored: dict[str, Any]) -> dict[str, Any]:
-    """Return the part of a stored sampler state that can be used: CMA-ES's generation and state.
+    """Return the part of a stored sampler state that can be used.
 
     Args:
-        stored: "cma:generation", a count; "cma:state", see `is_state`; anything else is dropped.
+        stored: "cma:generation" and "NSGAIISampler:generation", counts; "cma:state", see
+            `is_state`; anything else is dropped.
     """
     usable = {}
+    if _is_count(stored.get(NSGA_GENERATION)):
+        usable[NSGA_GENERATION] = stored[NSGA_GENERATION]
     if _is_count(stored.get(GENERATION)):
         usable[GENERATION] = stored[GENERATION]
         if is_state(stored.get(STATE)):

@@ -15,7 +15,7 @@ from typing import Any, TypeGuard
 from .. import __version__
 from ..errors import InputError, Problem, shorten
 from ..recipes import RECIPES
-from ..search_space import Choice, Dimension
+from ..search_space import Choice, Dimension, difference
 from ..storage import file_inside, kind_of, read_json
 from ..study import Configuration, Study, as_mapping
 from ..study.value_limits import check_values
@@ -274,7 +274,7 @@ def _space_problems(study: Study, records: Records, task: str) -> Iterator[Probl
         if record.phase == "search" and record.seed != seed:
             text = f"was {record.seed} when the trials were trained, is {seed} now"
             yield Problem(location="search.seed", text=text)
-        if set(point) != set(space):
+        if difference(space, point):
             before, now = (", ".join(sorted(names)) or "nothing" for names in (point, space))
             text = f"{trained} in a space of {before}; here it is of {now}"
             yield Problem(location=f"space of {task}", text=text)

@@ -133,6 +133,11 @@ class Record:
         seconds = self.seconds_by_attempt.items()
         return math.fsum(s * devices.get(a, self.devices) for a, s in seconds) / 3600
 
+    @property
+    def training_hours(self) -> float:
+        """Device hours that its training took: here, or in the run that it comes from."""
+        return self.device_hours + self.reused_seconds / 3600
+
 
 @dataclass(kw_only=True)
 class Session:

@@ -4,14 +4,26 @@ It is apart from `run_study` because it only knows files: what a run trains does
 """
 
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ..errors import InputError, Problem, printable, shorten
+from ..preflight import Lanes
 from ..run_folder import JOURNAL_NAME, TORN_NAME, Journal, Records, opening, read_journal
 from ..run_folder.remote_files import resume_command
-from ..storage import MARKER, kind_of, name_problem, owner, remove_known
+from ..storage import (
+    MARKER,
+    file_inside,
+    kind_of,
+    mark,
+    name_problem,
+    owner,
+    remove_known,
+    write_atomically,
+)
 from ..storage.uris import is_remote
+from ..study import Study
+from .provenance import provenance, write_facts
 from .remote_sync import RemoteSync
 
 RAY_ERROR = "ray-error.txt"  # the traceback of the error with which Ray failed
@@ -138,3 +150,21 @@ def _start_names(folder: Path) -> list[str]:
         "checkpoints",
         MARKER,
     ]
+
+
+def write_new_run(
+    folder: Path,
+    study: Study,
+    study_text: str,
+    data: Path,
+    content: dict[str, str],
+    lanes: Lanes,
+    reuse: list[str],
+) -> str:
+    """Write the first files of a run folder and return the run's id."""
+    run_id = mark(folder)
+    write_atomically(file_inside(folder, opening.STUDY), study_text)
+    facts = {"data": str(data.resolve()), "content": content, "lanes": asdict(lanes)}
+    facts |= {"reuse": reuse} if reuse else {}
+    write_facts(folder, provenance(study) | facts)
+    return run_id

@@ -43,7 +43,9 @@ def export(path: Path, name: str, optuna_study: OptunaStudy, records: list[Recor
     options = {"creator": lambda: connection, "poolclass": StaticPool}
     storage = RDBStorage("sqlite://", engine_kwargs=options)
     try:
-        study = optuna.create_study(study_name=name, storage=storage, direction="maximize")
+        study = optuna.create_study(
+            study_name=name, storage=storage, directions=optuna_study.directions
+        )
         trials = [optuna_study.frozen(record) for record in records if record.is_over]
         with Session(storage.engine) as session:
             _add(session, study._study_id, trials)
@@ -78,18 +80,18 @@ def _add(session: Session, study: int, trials: Sequence[FrozenTrial]) -> None:
         session.execute(insert(table), rows)
 
 
-def _rows(number: int, trial: FrozenTrial) -> Iterator[tuple[type[Any], dict[str, Any]]]:
+def _rows(index: int, trial: FrozenTrial) -> Iterator[tuple[type[Any], dict[str, Any]]]:
     """Yield the rows of a trial in the tables of what it has: each table, and the row's values.
 
     Args:
-        number: the trial's number in the study, from 0.
-        trial: an ended trial with at most one value.
+        index: the trial's number in the study, from 0.
+        trial: an ended trial.
     """
     values, reports = models.TrialValueModel, models.TrialIntermediateValueModel
-    key = {"trial_id": number + 1}
-    if trial.value is not None:
-        value, kind = values.value_to_stored_repr(trial.value)
-        yield values, {**key, "objective": 0, "value": value, "value_type": kind}
+    key = {"trial_id": index + 1}
+    for objective, number in enumerate(trial.values or ()):
+        value, kind = values.value_to_stored_repr(number)
+        yield values, {**key, "objective": objective, "value": value, "value_type": kind}
     for name, param in trial.params.items():
         distribution = trial.distributions[name]
         internal = {

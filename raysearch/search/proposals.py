@@ -6,7 +6,7 @@ the queue because it knows the journal, but not when a trial runs.
 
 import itertools
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import optuna
 
@@ -18,6 +18,7 @@ from ..run_folder.events import RepeatEvent, TrialEvent
 from ..run_folder.trial_identity import TrialOrigin, trial_id
 from ..study import Configuration, Study
 from .device_budget import DeviceBudget
+from .sampler_choice import SamplerFactory
 from .samplers import OptunaStudy
 from .session_clock import SessionClock
 
@@ -34,6 +35,7 @@ class Proposals:
         content: task -> identity of its data and model.
         devices: the number of devices that a trial holds.
         clock: of the session; one that starts now by default.
+        own_sampler: makes the samplers in place of the study's, see `SamplerChoice.make`.
     """
 
     def __init__(
@@ -43,10 +45,12 @@ class Proposals:
         content: Mapping[str, str],
         devices: int,
         clock: SessionClock | None = None,
+        own_sampler: Callable[[], SamplerFactory] | None = None,
     ) -> None:
         self.study, self.journal, self.content, self.devices = study, journal, content, devices
         self.origin, self.clock = TrialOrigin(content=content), clock or SessionClock()
         self.budget = DeviceBudget(study, journal)
+        self._own_sampler = own_sampler
         self._optuna_studies: dict[str, OptunaStudy] = {}
         self._cells: dict[str, list[Configuration]] = {}  # of the grid, those not known to be tried
         self._teachers: dict[str, tuple[str, Configuration] | None] = {}
@@ -116,7 +120,12 @@ class Proposals:
             search, asked = self.study.search, self.journal.asked.get(task, ())
             facts = self.study.resolve(task)
             optuna_study = OptunaStudy(
-                facts.space, search.sampler, search.seed, facts.selection_metric
+                facts.space,
+                search.sampler,
+                search.seed,
+                facts.selection_metric,
+                self._own_sampler() if self._own_sampler else None,
+                minimizes_cost=search.minimize is not None,
             )
             for identity in asked:
                 optuna_study.replay(self.journal.trials[identity])

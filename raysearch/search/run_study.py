@@ -5,7 +5,7 @@ It is apart from `session` because most of it needs neither torch nor a cluster.
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from ..results.export import write_exports
 from ..results.leaderboard import RankedConfiguration, is_complete, leaderboard
 from ..run_folder import Journal, Record, Records, opening, read_journal
 from ..run_folder.remote_files import fetch_models
-from ..storage import file_inside, kind_of, mark, write_atomically
+from ..storage import file_inside, kind_of
 from ..storage.uris import is_remote, join
 from ..study import Study, TaskStudy
 from ..study.model_names import scratch_shape
@@ -32,13 +32,15 @@ from .new_run import (
     location_problems,
     remove_abandoned,
     remove_start,
+    write_new_run,
 )
-from .provenance import begin_session, provenance, write_facts
+from .provenance import begin_session, write_facts
 from .ray_cluster import ClusterOptions, connect, local_resources
 from .ray_watch import watched
 from .remote_sync import RemoteSync
 from .reuse import OtherRuns, Reuse
 from .run_changes import changes_since
+from .sampler_choice import SamplerChoice
 from .teacher_store import TeacherStore
 
 
@@ -83,6 +85,7 @@ def run(
     wait_for_nodes: float | None = None,
     watch: Callable[..., Any] | None = None,
     reuse: str | Path | Sequence[str | Path] = (),
+    sampler: Any = None,
 ) -> Run:
     """Run a study: search, confirm, export.
 
@@ -99,6 +102,8 @@ def run(
         watch: shows progress: (queue, lanes) -> object with note, change, refresh and close.
         reuse: run folders or URIs whose trials answer equal ones of this run; "all" for every run
             in the storage.
+        sampler: in place of the study's: its name, one of Optuna's samplers, of which every task
+            gets a copy, or the name of a class, package.module:Class.
 
     Raises:
         InputError: everything that stands in the way, before anything is trained; no folder is
@@ -108,10 +113,9 @@ def run(
     data, lanes = Path(data), Lanes.coerce(lanes) or Lanes()
     cluster = ClusterOptions.of(address, wait_for_nodes)
     fetch_models(study)
-    others = OtherRuns(reuse, storage)
-    location = _locate(
-        study, storage, study.name if name is None else name, data, lanes, cluster, others.problems
-    )
+    choice, others = SamplerChoice.of(study, sampler), OtherRuns(reuse, storage)
+    study, name = choice.study, study.name if name is None else name
+    location = _locate(choice, storage, name, data, lanes, cluster, others.problems)
     folder, remote = location.folder, location.remote
     study_text, content = studies.checked_dump(study), _content(study, data)
     trials = others.answering(study, content)
@@ -120,10 +124,10 @@ def run(
     with remote or nullcontext(), closing(Journal(folder)) as journal:
         if kind_of(folder / opening.STUDY):  # another run has begun and ended in the meantime
             raise InputError(study.name, [location.taken])
-        run_id = _write_new_run(folder, study, study_text, data, content, lanes, others.names)
+        run_id = write_new_run(folder, study, study_text, data, content, lanes, others.names)
         try:
             return _engine(
-                folder, study, data, journal, content, cluster, lanes, watch, remote, trials
+                folder, choice, data, journal, content, cluster, lanes, watch, remote, trials
             )
         except BaseException:  # an error that only the model, the data or Ray can show, or Ctrl-C
             if not has_begun(journal) and kind_of(folder / RAY_ERROR) is None:
@@ -143,6 +147,7 @@ def resume(
     watch: Callable[..., Any] | None = None,
     trials: int | None = None,
     reuse: str | Path | Sequence[str | Path] | None = None,
+    sampler: Any = None,
 ) -> Run:
     """Finish a run that was stopped, or lengthen one.
 
@@ -156,6 +161,7 @@ def resume(
         trials: the number of configurations per task, instead of the study's. The search goes on
             as if so many had been planned at first.
         reuse: see `run`; by default the runs of the run's start.
+        sampler: see `run`; a sampler that was given to `run` is given here again.
 
     Raises:
         InputError: everything that stands in the way; and every difference between the study, the
@@ -167,6 +173,8 @@ def resume(
     folder = remote.fetch() if remote else Path(folder)
     study, facts = open_run(folder)
     fetch_models(study)
+    choice = SamplerChoice.of(study, sampler)
+    study = choice.study
     opening.refuse_lost_journal(folder, study, read_journal(folder), needed=True)
     with closing(Journal(folder)) as journal:  # first, as it refuses a run that still runs
         opening.refuse_lost_journal(folder, study, journal)
@@ -174,7 +182,7 @@ def resume(
         lanes = Lanes.coerce(lanes) or Lanes(**facts["lanes"])
         named, storage = facts["reuse"] if reuse is None else reuse, folder.parent
         others = OtherRuns(named, remote.uri if remote else storage, folder)
-        problems = _problems(study, data, folder, lanes, cluster)
+        problems = _problems(choice, data, folder, lanes, cluster)
         problems += others.problems if reuse is not None else []  # a run of the start may be gone
         problems += [] if trials is None else trials_problems(study, journal, trials)
         content = {} if problems else _content(study, data)
@@ -184,13 +192,14 @@ def resume(
         opening.refuse_misfits(folder, study, journal, resumed=True)
         answers = others.answering(study, content, needed=reuse is not None)
         study = study if trials is None else with_trials(study, trials)
+        choice = replace(choice, study=study)
         write_length(folder, study, journal, facts)
         now = {"reuse": others.names, "study": studies.as_mapping(study)}
         if any(facts.get(name, value) != value for name, value in now.items()):
             write_facts(folder, facts | {n: v for n, v in now.items() if n in facts})
         with remote or nullcontext():
             return _engine(
-                folder, study, data, journal, content, cluster, lanes, watch, remote, answers
+                folder, choice, data, journal, content, cluster, lanes, watch, remote, answers
             )
 
 
@@ -210,7 +219,7 @@ def open_run(folder: Path) -> tuple[Study, dict[str, Any]]:
 
 
 def _locate(
-    study: Study,
+    choice: SamplerChoice,
     storage: str | Path,
     name: str,
     data: Path,
@@ -224,28 +233,30 @@ def _locate(
         InputError: everything that stands in the way of the run.
     """
     if problems := location_problems(str(storage), name):
-        run_problems = _problems(study, data, None, lanes, cluster)
-        raise InputError(study.name, [*problems, *run_problems, *further])
+        run_problems = _problems(choice, data, None, lanes, cluster)
+        raise InputError(choice.study.name, [*problems, *run_problems, *further])
     location = RunLocation.of(join(str(storage), name))
-    run_problems = _problems(study, data, location.folder, lanes, cluster)
+    run_problems = _problems(choice, data, location.folder, lanes, cluster)
     if problems := [*location.problems(), *run_problems, *further]:
-        raise InputError(study.name, problems)
+        raise InputError(choice.study.name, problems)
     return location
 
 
 def _problems(
-    study: Study, data: Path, folder: Path | None, lanes: Lanes, cluster: ClusterOptions
+    choice: SamplerChoice, data: Path, folder: Path | None, lanes: Lanes, cluster: ClusterOptions
 ) -> list[Problem]:
     """Return every problem that can be found without Ray and without reading weights.
 
     Args:
-        study: the study.
+        choice: the study, and the sampler that was given.
         data: the data folder.
         folder: the run folder; None if it is not known.
         lanes: how many, and how large.
         cluster: the resources of this machine are checked; nodes of others come and go.
     """
+    study = choice.study
     problems = [problem for model in study.models for problem in preflight.hub_problems(model)]
+    problems += choice.problems
     problems += preflight.survey(study, data).problems
     problems = problems or _suitability_problems(study)
     problems += _disk_problems(study, folder)
@@ -283,7 +294,7 @@ def _suitability_problems(study: Study) -> list[Problem]:
 
 def _engine(
     folder: Path,
-    study: Study,
+    choice: SamplerChoice,
     data: Path,
     journal: Journal,
     content: dict[str, str],
@@ -295,6 +306,7 @@ def _engine(
 ) -> Run:
     """Run what is left of a study and export its results."""
     notes: list[str] = []
+    study = choice.study
     watch, uri = (remote.noting(watch), remote.uri) if remote else (watch, None)
     # Tune takes about as long to import as Ray to start.
     importing = import_in_background(f"{__package__}.session")
@@ -310,7 +322,7 @@ def _engine(
         from .session import Session
 
         session = Session(
-            folder, study, data, journal, lanes, content, watch, ray_watch, cluster.wait, reuse
+            folder, choice, data, journal, lanes, content, watch, ray_watch, cluster.wait, reuse
         )
         for line in cluster.notes:
             session.view.note(line)
@@ -338,24 +350,6 @@ def _finish(folder: Path, study: Study, journal: Journal, content: dict[str, str
         kept_weights.remove_unneeded_weights(
             folder, study, journal, points.optuna_study, lambda text: None
         )
-
-
-def _write_new_run(
-    folder: Path,
-    study: Study,
-    study_text: str,
-    data: Path,
-    content: dict[str, str],
-    lanes: Lanes,
-    reuse: list[str],
-) -> str:
-    """Write the first files of a run folder and return the run's id."""
-    run_id = mark(folder)
-    write_atomically(file_inside(folder, opening.STUDY), study_text)
-    facts = {"data": str(data.resolve()), "content": content, "lanes": asdict(lanes)}
-    facts |= {"reuse": reuse} if reuse else {}
-    write_facts(folder, provenance(study) | facts)
-    return run_id
 
 
 def _content(study: Study, data: Path) -> dict[str, str]:

@@ -10,16 +10,19 @@ from typing import Any
 
 import numpy as np
 import optuna
-from optuna.samplers import BaseSampler, CmaEsSampler, RandomSampler, TPESampler
+from optuna.samplers import BaseSampler, CmaEsSampler, NSGAIISampler, RandomSampler, TPESampler
+from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
 from ..results.optuna_space import distribution, simple
 from ..run_folder import Record
 from ..run_folder.outcomes import TrialStatus
-from ..run_folder.sampler_state import GENERATION, STATE, plain_state
-from ..search_space import Choice, Space
+from ..run_folder.sampler_state import STATES, plain_state
+from ..search_space import Choice, IntRange, LogUniform, Space, active_space, parents_first
+from .sampler_choice import SamplerFactory
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
+MAXIMIZE, MINIMIZE = StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE
 
 _STATES: dict[TrialStatus, TrialState] = {
     "finished": TrialState.COMPLETE,
@@ -51,12 +54,35 @@ def _cmaes(seed: int) -> BaseSampler:
     return PlainCmaEsSampler(seed=seed, warn_independent_sampling=False)
 
 
+def _gp(seed: int) -> BaseSampler:
+    from optuna.samplers import GPSampler  # imports SciPy and torch
+
+    return GPSampler(
+        seed=seed,
+        n_startup_trials=8,
+        deterministic_objective=False,
+        warn_independent_sampling=False,
+    )
+
+
+def _nsga2(seed: int) -> BaseSampler:
+    return NSGAIISampler(
+        seed=seed,
+        population_size=12,
+        crossover_prob=0.9,
+        swapping_prob=0.5,
+    )
+
+
 # Name in a study -> the sampler of a seed. Every argument whose default Optuna might change is set.
+# The sampler qmc needs more than a seed, see `OptunaStudy._sampler`.
 SAMPLERS: dict[str, Callable[[int], BaseSampler]] = {
     "tpe": _tpe,
     "random": _random,
     "grid": _random,  # a grid is not sampled, see `Proposals`: this only records trials
     "cmaes": _cmaes,
+    "gp": _gp,
+    "nsga2": _nsga2,
 }
 
 
@@ -68,16 +94,29 @@ class OptunaStudy:
         name: of the sampler, see SAMPLERS.
         seed: of the search; every trial's sampler has a seed of its own that follows from it.
         metric: the score that selects; reports have it as their intermediate value.
+        make: makes the sampler of a seed, in the place of the one of that name.
+        minimizes_cost: whether device hours are a second objective.
 
     Attributes:
         study: Optuna's own study.
+        directions: of its objectives.
     """
 
-    def __init__(self, space: Space, name: str, seed: int, metric: str) -> None:
+    def __init__(
+        self,
+        space: Space,
+        name: str,
+        seed: int,
+        metric: str,
+        make: SamplerFactory | None = None,
+        *,
+        minimizes_cost: bool = False,
+    ) -> None:
         self.space, self.metric, self._name, self._seed = space, metric, name, seed
+        self._make, self.directions = make, [MAXIMIZE, MINIMIZE][: 1 + minimizes_cost]
         self._distributions = {name: distribution(d) for name, d in space.items()}
         self._count = 0  # of Optuna's trials
-        self.study = optuna.create_study(direction="maximize", sampler=self._sampler())
+        self.study = optuna.create_study(directions=self.directions, sampler=self._sampler())
         # Record's id -> Optuna's trials of it: the first began it, the others are repeats.
         self._trials: dict[str, list[optuna.Trial]] = {}
         self._replayed: set[str] = set()
@@ -99,10 +138,13 @@ class OptunaStudy:
         self._trials[record.id] = [trial]
 
     def sampler_state(self, record: Record) -> dict[str, Any]:
-        """Return what the sampler keeps with a running trial, for `replay`: CMA-ES its state."""
+        """Return what the sampler keeps with a running trial, for `replay`.
+
+        CMA-ES keeps its state, NSGA-II the trial's generation.
+        """
         number = self._trials[record.id][0].number
         attributes = self.study.get_trials(deepcopy=False)[number].system_attrs
-        return {name: attributes[name] for name in (GENERATION, STATE) if name in attributes}
+        return {name: attributes[name] for name in STATES if name in attributes}
 
     def tell(self, record: Record) -> None:
         """Tell Optuna the result of an ended trial, and of its repeats."""
@@ -148,15 +190,18 @@ class OptunaStudy:
         values = {
             round(100 * r.step / r.steps): r.scores[self.metric] for r in record.reports if r.scores
         }
-        value = record.score if state == TrialState.COMPLETE else None
-        if state == TrialState.PRUNED:  # as in Optuna: its last intermediate value
-            value = values.get(max(values, default=0))
+        objectives: list[float] | None = None
+        if state == TrialState.COMPLETE and record.score is not None:
+            objectives = [record.score, whole_device_hours(record)][: len(self.directions)]
+        if state == TrialState.PRUNED and values:  # as in Optuna: its last intermediate value
+            objectives = [values[max(values)]]
+        params = self._params(record.configuration)
         return optuna.trial.create_trial(
             state=state,
-            value=value,
-            params=self._params(record.configuration),
-            distributions=self._distributions,
-            intermediate_values=values,
+            values=objectives,
+            params=params,
+            distributions={name: self._distributions[name] for name in params},
+            intermediate_values=values if len(self.directions) == 1 else {},
             system_attrs=plain_state(record.sampler),
             user_attrs={"trial": record.id, "status": record.status, "phase": record.phase},
         )
@@ -175,7 +220,23 @@ class OptunaStudy:
             sampler._search_space = before._search_space
         self.study.sampler = sampler
         self._count += 1
-        return self.study.ask(self._distributions)
+        trial = self.study.ask()
+        point: dict[str, Any] = {}
+        for name in parents_first(self.space):
+            if self.space[name].applies(point):
+                point[name] = self._own_value(name, self._suggest(trial, name))
+        return trial
+
+    def _suggest(self, trial: optuna.Trial, name: str) -> Any:
+        """Return a trial's value of a dimension, as Optuna has it."""
+        dimension = self.space[name]
+        if isinstance(dimension, Choice):
+            return trial.suggest_categorical(name, [simple(value) for value in dimension.choice])
+        low, high = dimension.ends
+        if isinstance(dimension, IntRange):
+            return trial.suggest_int(name, int(low), int(high))
+        is_log = isinstance(dimension, LogUniform)
+        return trial.suggest_float(name, float(low), float(high), log=is_log)
 
     def _sampler(self) -> BaseSampler:
         """Return a sampler for the next trial, whose seed depends on the trial's number.
@@ -184,26 +245,43 @@ class OptunaStudy:
         state of a random number generator is kept.
         """
         words = np.random.SeedSequence([self._seed, self._count]).generate_state(1)
+        seed = int(words[0])
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # some arguments are experimental
-            return SAMPLERS[self._name](int(words[0]))
+            if self._make is not None:
+                return self._make(seed)
+            if self._name == "qmc":
+                from .sobol_sampler import SobolSampler  # its points need SciPy
+
+                space = self.space.items()
+                covered = {n: self._distributions[n] for n, d in space if not d.when}
+                return SobolSampler(self._seed, self._count, covered, seed)
+            return SAMPLERS[self._name](seed)
 
     def _finish(self, trial: optuna.Trial, record: Record) -> None:
         frozen = self.frozen(record)
         for step, value in frozen.intermediate_values.items():
             trial.report(value, step)
         complete = frozen.state == TrialState.COMPLETE
-        self.study.tell(trial, frozen.value if complete else None, state=frozen.state)
+        self.study.tell(trial, frozen.values if complete else None, state=frozen.state)
 
     def _params(self, point: Mapping[str, Any]) -> dict[str, Any]:
-        return {name: simple(point[name]) for name in self.space}
+        return {name: simple(point[name]) for name in active_space(self.space, point)}
 
     def _point(self, params: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the point of Optuna's parameters, in the study's own values."""
-        point = {}
-        for name, value in params.items():
-            dimension = self.space[name]
-            values = dimension.choice if isinstance(dimension, Choice) else ()
-            choices = {json.dumps(simple(choice)): choice for choice in values}
-            point[name] = choices.get(json.dumps(value), value)
-        return point
+        """Return the point of Optuna's parameters, in the study's own values and order."""
+        return {n: self._own_value(n, params[n]) for n in self.space if n in params}
+
+    def _own_value(self, name: str, value: Any) -> Any:
+        """Return the study's value of a dimension for Optuna's."""
+        dimension = self.space[name]
+        values = dimension.choice if isinstance(dimension, Choice) else ()
+        choices = {json.dumps(simple(choice)): choice for choice in values}
+        return choices.get(json.dumps(value), value)
+
+
+def whole_device_hours(record: Record) -> float:
+    """Return the device hours of a trial; of one that diverged, what its whole schedule takes."""
+    done = max((report.step / report.steps for report in record.reports), default=0.0)
+    is_short = record.status == "diverged" and done > 0
+    return record.training_hours / done if is_short else record.training_hours

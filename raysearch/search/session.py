@@ -28,7 +28,6 @@ from ..run_folder import Journal, Record, dev_predictions
 from ..run_folder.checkpoint_folder import CheckpointFolder
 from ..run_folder.opening import PROVENANCE
 from ..storage import file_inside, folder_inside, write_atomically
-from ..study import Study
 from ..workers.broker_link import BrokerLink
 from ..workers.checkpoint_files import start_server
 from ..workers.device_memory import MemoryReader, TorchMemory
@@ -48,6 +47,7 @@ from .provenance import add_facts
 from .ray_cluster import RayCluster, as_ctrl_c, cluster_nodes, on_first_ctrl_c
 from .ray_watch import RayWatch, ray_failure
 from .reuse import Reuse
+from .sampler_choice import SamplerChoice
 from .trial_queue import QueueState, TrialQueue
 from .tune_adapter import TuneAdapter
 from .tune_hooks import AdapterCallback, AdapterScheduler, AdapterSearcher, AdapterStopper
@@ -58,7 +58,7 @@ class Session:
 
     Args:
         folder: the run folder.
-        study: what is searched.
+        choice: what is searched, and the sampler that was given.
         data: the data folder.
         journal: open for writing.
         lanes: how many, and how large.
@@ -79,7 +79,7 @@ class Session:
     def __init__(
         self,
         folder: Path,
-        study: Study,
+        choice: SamplerChoice,
         data: Path,
         journal: Journal,
         lanes: Lanes,
@@ -90,9 +90,17 @@ class Session:
         reuse: Reuse | None = None,
     ) -> None:
         self.ray_watch = ray_watch
+        study = choice.study
         self.folder, self.study, self.data = folder, study, data
         self.journal, self.lanes = journal, lanes
-        self.queue = TrialQueue(study, journal, content, devices=lanes.workers, reuse=reuse)
+        self.queue = TrialQueue(
+            study,
+            journal,
+            content,
+            devices=lanes.workers,
+            own_sampler=choice.make,
+            reuse=reuse,
+        )
         self.demand = LaneDemand(lanes, RayCluster(), wait, self._note)
         self._announced_at, self._leaving = -math.inf, LeavingNodes(self._note)
         if lanes.per_gpu == AUTO:

@@ -4,7 +4,7 @@ It is apart because it knows neither Ray nor time: a resumed run is a queue over
 not empty.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from enum import Enum
 from typing import Any
@@ -29,6 +29,7 @@ from .kept_weights import KeptWeights
 from .proposals import Proposals
 from .reuse import Reuse
 from .reused_trials import ReusedTrials
+from .sampler_choice import SamplerFactory
 from .samplers import OptunaStudy
 from .session_clock import SessionClock
 from .stopping_rule import StoppingRule
@@ -79,6 +80,7 @@ class TrialQueue:
         devices: the number of devices that a trial holds.
         store: where trained teachers are kept; the cache's store by default.
         reuse: the trials that other runs can answer; None for none.
+        own_sampler: makes the samplers in place of the study's, see `SamplerChoice.make`.
 
     Attributes:
         live: ids of the trials that run.
@@ -97,6 +99,7 @@ class TrialQueue:
         devices: int = 1,
         store: TeacherStore | None = None,
         reuse: Reuse | None = None,
+        own_sampler: Callable[[], SamplerFactory] | None = None,
     ) -> None:
         refuse_others(study.name, study, journal, TrialOrigin(content=content))
         opening.refuse_misfits(journal.folder, study, journal, resumed=True)
@@ -104,7 +107,7 @@ class TrialQueue:
         self.reused = ReusedTrials(self, reuse or Reuse(study))
         self.weights = KeptWeights(journal.folder, study, journal)
         self.clock = SessionClock()
-        self.proposals = Proposals(study, journal, content, devices, self.clock)
+        self.proposals = Proposals(study, journal, content, devices, self.clock, own_sampler)
         settings = study.search.stop_early
         self.rule = None if settings is None else stopping_rule(settings)
         self._rung_scores: dict[str, RungScores] = {}

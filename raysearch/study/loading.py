@@ -44,9 +44,9 @@ def load(
         further_checks: returns further problems, such as those of the data, to report together with
             those of the file. It is called only if the file has problems. Its study may then have
             no more than tasks and a model.
-        overrides: values that replace those of the file: `tasks`, `model`, `trials`, and `set`, a
-            mapping of hyperparameters that are fixed instead of searched, or a list of texts
-            NAME=VALUE.
+        overrides: values that replace those of the file: `tasks`, `model`, `trials`, `sampler`,
+            and `set`, a mapping of hyperparameters that are fixed instead of searched, or a list of
+            texts NAME=VALUE.
 
     Raises:
         InputError: the file is not a valid study; it has every problem.
@@ -264,9 +264,13 @@ def _with_typed_values(study: Study) -> Study:
         }
 
     def dimension(name: str, untyped: Dimension) -> Dimension:
+        when = untyped.when and {
+            key: tuple(typed(key, value) for value in values)
+            for key, values in untyped.when.items()
+        }
         if not isinstance(untyped, Choice):
-            return untyped
-        return Choice(choice=tuple(typed(name, value) for value in untyped.choice))
+            return untyped.model_copy(update={"when": when})
+        return Choice(choice=tuple(typed(name, value) for value in untyped.choice), when=when)
 
     def space(dimensions: Mapping[str, Dimension]) -> dict[str, Dimension]:
         return {name: dimension(name, untyped) for name, untyped in dimensions.items()}

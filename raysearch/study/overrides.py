@@ -33,10 +33,10 @@ def apply_overrides(
             raw = _fix(raw, fixed)
             locations += [problem.location for problem in problems]
             locations += [f"fixed.{name}" for name in fixed]
-        elif name == "trials" and value is not None:
-            locations.append("search.trials")
+        elif name in ("trials", "sampler") and value is not None:
+            locations.append(f"search.{name}")
             if isinstance(search := raw.get("search", {}), Mapping):
-                raw["search"] = {**search, "trials": value}
+                raw["search"] = {**search, name: value}
         elif value is not None and name != "set":
             raw[name] = value
             locations.append(name)

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from ..search_space import Dimension, Number
 from ..storage.uris import is_remote
+from . import samplers
 from .task_study import TaskStudy
 
 Configuration = dict[str, Any]
@@ -159,8 +160,8 @@ def _check_start(value: Any) -> Any:
 class Search(_Section):
     """The settings of the search: how configurations are chosen."""
 
-    sampler: Literal["tpe", "random", "grid", "cmaes"] = Field(
-        "tpe", description="algorithm that chooses configurations"
+    sampler: Annotated[str, AfterValidator(samplers.check_name)] = Field(
+        "tpe", description="algorithm that chooses configurations, or an Optuna sampler's class"
     )
     trials: Whole = Field(16, ge=1, le=10**6, description="configurations per task")
     hours: Annotated[Number, Field(gt=0, le=10**6)] | None = Field(
@@ -178,6 +179,9 @@ class Search(_Section):
     stop_early: Annotated[StoppingSettings | None, BeforeValidator(_parse_stopping)] = Field(
         None,
         description="true, false, or {rule: halving, median or hyperband, at: [fractions], ...}",
+    )
+    minimize: Literal["device_hours"] | None = Field(
+        None, description="what else counts beside the score; the table has the Pareto front"
     )
     select: Literal["best", "last"] = Field("best", description="evaluation of a trial that counts")
     select_on: Literal["first", "mean"] = Field(

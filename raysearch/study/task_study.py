@@ -95,10 +95,20 @@ class TaskStudy:
         """The dimensions that are searched.
 
         Those that the task fixes, and those without effect given the fixed values, are left out.
+        So are those whose condition no fixed value meets; one that it meets is none.
         """
         excluded = {*self.per_task.fixed, *self.shared.ineffective_fields()}
         space = {**self.study.space, **self.per_task.space}
-        return {name: dimension for name, dimension in space.items() if name not in excluded}
+        space = {name: dimension for name, dimension in space.items() if name not in excluded}
+        fixed = {name: getattr(self.shared, name, None) for name in _conditions(space)}
+        fixed = {name: value for name, value in fixed.items() if name not in space}
+        dimensions = {}
+        for name, dimension in space.items():
+            known = {key: of for key, of in (dimension.when or {}).items() if key in fixed}
+            if all(fixed[key] in of for key, of in known.items()):
+                left = {key: of for key, of in (dimension.when or {}).items() if key not in known}
+                dimensions[name] = dimension.model_copy(update={"when": left or None})
+        return dimensions
 
     @cached_property
     def training_splits(self) -> tuple[Split, ...]:
@@ -135,12 +145,14 @@ class TaskStudy:
             start = list(self.study.search.start_from)
         points: dict[str, Configuration] = {}
         for values in start:
-            point = {
+            known = {
                 name: values[name]
                 for name, dimension in self.space.items()
                 if name in values and values[name] in dimension
             }
-            if len(point) == len(self.space) and point:
+            active = spaces.active_space(self.space, known)
+            point = {name: known[name] for name in active if name in known}
+            if len(point) == len(active) and point:
                 points.setdefault(repr(point), point)
         return list(points.values())
 
@@ -153,10 +165,11 @@ class TaskStudy:
         """
         for row in self.study.published:
             settings = row.results[self.name].settings if self.name in row.results else {}
-            if not settings or any(name not in settings for name in self.space):
+            active = spaces.active_space(self.space, settings)
+            if not settings or any(name not in settings for name in active):
                 continue
-            point = {name: settings[name] for name in self.space}
-            if any(point[name] not in dimension for name, dimension in self.space.items()):
+            point = {name: settings[name] for name in active}
+            if any(point[name] not in dimension for name, dimension in active.items()):
                 continue
             ours = self.hyperparameters(point)
             theirs = {n: self.recipe.hyper.model_validate({n: x}) for n, x in settings.items()}
@@ -188,3 +201,8 @@ class TaskStudy:
         None if they need no teacher that is trained first.
         """
         return self.recipe.teacher_configuration(self.hyperparameters(configuration))
+
+
+def _conditions(space: Mapping[str, Dimension]) -> set[str]:
+    """Return the names of the hyperparameters that conditions of a space name."""
+    return {name for dimension in space.values() for name in dimension.when or ()}

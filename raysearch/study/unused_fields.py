@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from ..errors import Problem, shorten
 from ..recipes import RECIPES, Hyperparameters
-from ..search_space import Space
+from ..search_space import Space, active_space, format_condition
 from ..tasks import TASKS, Head
 from .error_locations import mapping_or_empty
 from .schema import Study
@@ -92,9 +92,15 @@ def unused_dimensions(study: Study) -> list[Problem]:
 
 
 def unused_field_notes(study: Study) -> list[str]:
-    """Return a line for each fixed hyperparameter without effect, with the reason."""
+    """Return a line for each fixed hyperparameter without effect, and for unmet conditions."""
     fields = _without_effect(study, "fixed")
-    return [f"{location} changes nothing: {reason}" for location, reason in fields]
+    notes = [f"{location} changes nothing: {reason}" for location, reason in fields]
+    for task in map(study.resolve, study.tasks):
+        for name, dimension in {**study.space, **task.per_task.space}.items():
+            if dimension.when and name not in {**task.space, **task.fixed}:
+                condition = format_condition(dimension.when)
+                notes.append(f"{task.name} does not search {name}: that needs {condition}")
+    return notes
 
 
 def _without_effect(study: Study, field: Literal["space", "fixed"]) -> Iterator[tuple[str, str]]:
@@ -105,7 +111,9 @@ def _without_effect(study: Study, field: Literal["space", "fixed"]) -> Iterator[
     for task, part in study.per_task.items():
         scopes.append((f"per_task.{task}.{field}", getattr(part, field), (task,)))
     for location, values, tasks in scopes:
-        for name in values:
+        for name, value in values.items():
+            if field == "space" and value.when:  # its condition may be decided by other fields
+                continue
             reasons = [_no_effect_reason(study.resolve(task), name) for task in tasks]
             if all(reasons):
                 yield f"{location}.{name}", reasons[0]
@@ -177,4 +185,5 @@ def without_unused_dimensions(study: Study) -> Study:
 
 
 def _is_in_space(point: Mapping[str, Any], space: Space) -> bool:
-    return all(name in point and point[name] in dimension for name, dimension in space.items())
+    active = active_space(space, point)
+    return all(name in point and point[name] in dimension for name, dimension in active.items())

@@ -16,12 +16,14 @@ from pydantic import ValidationError
 from .. import tasks as task_table
 from ..errors import Problem, nearest_names, unknown_name
 from ..recipes import RECIPES, Hyperparameters
-from ..search_space import Space, count_points, parse_dimension
+from ..search_space import Space, active_space, count_points, parse_dimension
 from ..statistics.racing import MIN_SCORES
+from .conditions import condition_problems
 from .error_locations import mapping_or_empty
 from .error_messages import hyperparameter_message
 from .model_names import model_problems, score_names, training_language_problems
 from .problem_limits import MAX_PROBLEMS, limit_names
+from .samplers import facts
 from .schema import Confirm, Search, Study
 from .unused_fields import unused_dimensions, unused_field_problems
 
@@ -123,9 +125,21 @@ def _setting_checks(
             except ValidationError:
                 continue  # the schema reports it
             values, fractions = dimension.ends, dimension.inside
+            problems += _when_checks(hyper, f"{location}.{name}.when", dimension.when or {})
         messages = _value_messages(hyper, name, values, fractions)
         problems += [Problem(location=f"{location}.{name}", text=text) for text in messages]
     return problems
+
+
+def _when_checks(
+    hyper: type[Hyperparameters], location: str, when: Mapping[str, Sequence[Any]]
+) -> Iterator[Problem]:
+    """Yield the problems of a condition's names and values, each by itself."""
+    for name, values in when.items():
+        texts: Iterable[str] = (unknown_name("hyperparameter", name, hyper.model_fields),)
+        if name in hyper.model_fields:
+            texts = _value_messages(hyper, name, values, ())
+        yield from (Problem(location=f"{location}.{name}", text=text) for text in texts)
 
 
 def _value_messages(
@@ -207,8 +221,8 @@ def _score_checks(task: str, scores: Any, location: str) -> list[Problem]:
 
 def _sampler_checks(raw: Mapping[str, Any]) -> list[Problem]:
     """Return the problems of dimensions that the sampler cannot search."""
-    sampler = mapping_or_empty(raw.get("search")).get("sampler")
-    problems = []
+    search = mapping_or_empty(raw.get("search"))
+    sampler, problems = search.get("sampler", Search().sampler), list(_objective_checks(search))
     for task in raw["tasks"]:
         dimensions = _searched(raw, task)
         if sampler == "grid":
@@ -221,6 +235,19 @@ def _sampler_checks(raw: Mapping[str, Any]) -> list[Problem]:
             text = f"cmaes needs two numeric ranges, {task} has {len(ranges)}; use tpe"
             problems.append(Problem(location="search.sampler", text=text))
     return problems
+
+
+def _objective_checks(search: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yield the problems of a second objective."""
+    if search.get("minimize") is None:
+        return
+    sampler = str(search.get("sampler", Search().sampler))
+    if facts(sampler).objectives < 2:
+        text = f"{sampler} takes one objective; nsga2, gp, tpe or random would do"
+        yield Problem(location="search.minimize", text=text)
+    if search.get("stop_early"):
+        text = "a trial that is stopped early has neither its score nor its cost: leave one out"
+        yield Problem(location="search.minimize", text=f"with search.stop_early {text}")
 
 
 def _seed_checks(raw: Mapping[str, Any]) -> list[Problem]:
@@ -289,7 +316,8 @@ def _searched(raw: Mapping[str, Any], task: str) -> dict[str, tuple[str, Any]]:
     dimensions = {}
     for location, space in sections:
         for name, dimension in mapping_or_empty(space).items():
-            form = next(iter(mapping_or_empty(dimension)), None)
+            forms = (form for form in mapping_or_empty(dimension) if form != "when")
+            form = next(forms, None)
             dimensions[name] = (f"{location}.{name}", form)
     fixed = mapping_or_empty(per_task.get("fixed"))
     return {name: dimension for name, dimension in dimensions.items() if name not in fixed}
@@ -321,7 +349,7 @@ def space_checks(study: Study) -> list[Problem]:
             name, text = problem
             prefix = f"per_task.{task.name}." if name in task.per_task.fixed else ""
             problems.append(Problem(location=f"{prefix}fixed.{name}", text=text))
-    problems += unused_dimensions(study)
+    problems += [*unused_dimensions(study), *condition_problems(study)]
     for task in tasks if study.confirm.published else ():
         if task.published_setting is None:
             text = f"{task.name}: no published row has settings that its space and fixed values"
@@ -338,6 +366,7 @@ def space_checks(study: Study) -> list[Problem]:
 
 def _why_outside(point: Mapping[str, Any], space: Space) -> str:
     """Return why a configuration is outside a space; "" if it is inside."""
+    space = active_space(space, point)
     missing = [name for name in space if name not in point]
     if missing:
         return f"every searched name is needed, it lacks {', '.join(missing)}"

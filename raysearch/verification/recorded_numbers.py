@@ -62,7 +62,7 @@ def table_checks(folder: Path, study: Study, records: Records, other_code: str) 
     for ending, layout in LAYOUTS.items():
         if ending != "json":
             place = f"table.{ending}"
-            every_row = (*table.rows, *(table.cost.rows if table.cost else ()))
+            every_row = (*table.rows, *(row for further in table.further for row in further.rows))
             rows = [row.name for row in every_row if row.name not in _BY_RULE]
             yield _text_check(folder, (place,), layout(table), other_code, rows)
     for name in study.tasks:

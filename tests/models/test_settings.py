@@ -24,6 +24,7 @@ from raysearch.recipes import Hyperparameters
 from raysearch.search import run_study
 from raysearch.search.data_preparation import BackgroundPreparation
 from raysearch.search.ray_cluster import ClusterOptions
+from raysearch.search.sampler_choice import SamplerChoice
 from raysearch.tasks import get
 from raysearch.training import Trainer
 
@@ -329,9 +330,8 @@ def test_a_run_refuses_it_before_ray_starts_and_before_anything_is_prepared(fold
 
 def test_a_problem_is_listed_once(tmp_path):
     parsed = study.parse({"tasks": [RTE], "model": "no/model"})
-    problems = run_study._problems(
-        parsed, tmp_path, None, preflight.Lanes(), ClusterOptions.of("auto", None)
-    )
+    choice, cluster = SamplerChoice.of(parsed, None), ClusterOptions.of("auto", None)
+    problems = run_study._problems(choice, tmp_path, None, preflight.Lanes(), cluster)
     assert problems
     assert len(problems) == len(set(problems))
 

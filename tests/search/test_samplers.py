@@ -46,7 +46,7 @@ def test_every_form_of_a_dimension_is_one_of_optunas(dimension, optunas):
     assert distribution(dimension) == optunas
 
 
-@pytest.mark.parametrize("name", ["tpe", "random", "grid", "cmaes"])
+@pytest.mark.parametrize("name", ["tpe", "random", "grid", "cmaes", "qmc", "gp", "nsga2"])
 def test_every_sampler_asks_for_points_of_the_space(name, recwarn):
     one, two = asker(name), asker(name)
     for _ in range(12):

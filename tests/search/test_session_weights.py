@@ -16,6 +16,7 @@ from raysearch.run_folder import Journal, dev_predictions
 from raysearch.search import optuna_file, run_study
 from raysearch.search import session as sessions
 from raysearch.search.null_progress import NullProgress
+from raysearch.search.sampler_choice import SamplerChoice
 from raysearch.search.session import Session
 from raysearch.search.trial_queue import TrialQueue
 from raysearch.workers.messages import TrainedModel
@@ -85,7 +86,8 @@ def test_the_winner_becomes_best_and_what_the_run_made_goes(session):
 def test_a_run_that_was_killed_after_its_last_trial_is_tidied_by_a_resume(session, monkeypatch):
     drive(session)
     monkeypatch.setattr(run_study, "connect", lambda *_: pytest.fail("Ray was started"))
-    parts = (session.folder, session.study, None, session.journal, {TOY: "x"}, None, None, None)
+    choice = SamplerChoice.of(session.study, None)
+    parts = (session.folder, choice, None, session.journal, {TOY: "x"}, None, None, None)
     storage.write_atomically(session.folder / "study.yaml", study.dump(session.study))
     run_study._engine(*parts)
     assert (session.folder / SLUG / "best" / "model").read_text() == "seed 12"

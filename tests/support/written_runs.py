@@ -9,7 +9,7 @@ from raysearch import results, study
 from raysearch.preflight import Lanes
 from raysearch.run_folder import dev_predictions
 from raysearch.run_folder.trial_identity import TrialOrigin, hyperparameters, trial_id
-from raysearch.search import run_study
+from raysearch.search import new_run, run_study
 from support.pairs import RTE, toy_pairs, write
 from support.run_folders import Script
 
@@ -52,7 +52,7 @@ def write_run(folder, data, *, confirmed=(0.75, 0.8), draw=3, **changes):
     folder.mkdir(parents=True)
     content = run_study._content(searched, data)
     text = study.checked_dump(searched)
-    run_study._write_new_run(folder, searched, text, data, content, Lanes())
+    new_run.write_new_run(folder, searched, text, data, content, Lanes())
     origin = TrialOrigin(content=content, names=frozenset(hyperparameters(searched)))
     script, random = Script(folder), np.random.default_rng(draw)
     divides = searched.search.hold_out is not None

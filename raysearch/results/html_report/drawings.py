@@ -160,13 +160,16 @@ def _cut(label: str) -> str:
     return label if len(label) <= _LONG else f"{label[: _LONG - 3]}..."
 
 
+MISSING: Any = object()  # in the place of a value that a line of parallel coordinates has not
+
+
 @dataclass(frozen=True, kw_only=True)
 class Dimension:
     """One axis of parallel coordinates.
 
     Attributes:
         name: its title.
-        values: of all lines, in their order.
+        values: of all lines, in their order; MISSING where a line does not cross the axis.
         text: returns a value as it is written.
         choices: the values of the axis at equal distances, in this order; None for an axis of
             numbers.
@@ -200,7 +203,9 @@ def parallel(dimensions: Sequence[Dimension], kinds: Sequence[str], tips: Sequen
     parts = []
     for number, (kind, tip) in enumerate(zip(kinds, tips, strict=True)):
         values = zip(places, scales, dimensions, strict=True)
-        parts.append(line([(x, s.place(d.values[number])) for x, s, d in values], kind, tip))
+        crossed = [(x, s, d.values[number]) for x, s, d in values]
+        points = [(x, s.place(value)) for x, s, value in crossed if value is not MISSING]
+        parts.append(line(points, kind, tip))
     for x, scale, dimension in zip(places, scales, dimensions, strict=True):
         parts.append(rule(x, top, x, bottom, "axis"))
         parts.append(text(x - 12, top - 20, dimension.name, kind="name"))
@@ -210,7 +215,7 @@ def parallel(dimensions: Sequence[Dimension], kinds: Sequence[str], tips: Sequen
 
 def _scale(dimension: Dimension, start: float, end: float) -> Scale:
     """Return the scale of a dimension; values beyond its choices follow these."""
-    values = dimension.values
+    values = [value for value in dimension.values if value is not MISSING]
     if dimension.choices is not None:
         return listed([*dimension.choices, *values], start, end, text=dimension.text)
     if dimension.logarithmic and 0 < min(values) < max(values):

@@ -18,7 +18,7 @@ from ..formatting import column_title
 from ..leaderboard import is_complete, leaderboard, planned_trials
 from ..score_intervals import Intervals
 from ..table_rows import Row, Table
-from . import result_charts, search_charts
+from . import front_chart, result_charts, search_charts
 from .chart import Chart, figure
 from .elements import data_table, element, write_page
 from .search_charts import settings
@@ -185,6 +185,7 @@ def _task_section(content: PageContent, task: TaskStudy) -> Element:
     charts = [
         result_charts.seeds(task, confirmed or ranked[:1], content.intervals),
         result_charts.languages(task, leader, content.intervals),
+        front_chart.score_against_cost(task, records),
         search_charts.history(task, records),
         *search_charts.learning_curves(task, records, leader),
         search_charts.parallel_coordinates(task, records),

@@ -8,13 +8,23 @@ from collections.abc import Sequence
 
 from ...run_folder import Record, Records
 from ...run_folder.outcomes import TrialStatus
-from ...search_space import Choice, LogUniform
+from ...search_space import Choice, LogUniform, active_space
 from ...study import TaskStudy
 from .. import analysis
 from ..formatting import UNKNOWN_TEXT, format_setting, printed_part, search_part
 from ..leaderboard import RankedConfiguration, counted_score, rank_trials
 from .chart import Chart
-from .drawings import Curve, Dimension, Line, Point, in_rows, over_axes, parallel, parallel_width
+from .drawings import (
+    MISSING,
+    Curve,
+    Dimension,
+    Line,
+    Point,
+    in_rows,
+    over_axes,
+    parallel,
+    parallel_width,
+)
 
 _ENDS: dict[TrialStatus, str] = {
     "finished": "finished",
@@ -192,7 +202,8 @@ def parallel_coordinates(task: TaskStudy, records: Records) -> Chart | None:
     trials = [
         record
         for record in records.of(task.name, "search")
-        if scores[record.id] is not None and set(task.space) <= set(record.configuration)
+        if scores[record.id] is not None
+        and set(active_space(task.space, record.configuration)) <= set(record.configuration)
     ]
     trials.sort(key=lambda record: scores[record.id] or 0.0)  # the best lies on top
     if not trials or not task.space:
@@ -206,7 +217,10 @@ def parallel_coordinates(task: TaskStudy, records: Records) -> Chart | None:
         [
             str(record.number),
             percent(scores[record.id], 2),
-            *(format_setting(record.configuration[name]) for name in task.space),
+            *(
+                format_setting(record.configuration[name]) if name in record.configuration else "-"
+                for name in task.space
+            ),
         ]
         for record in reversed(trials)
     ]
@@ -226,8 +240,11 @@ def parallel_coordinates(task: TaskStudy, records: Records) -> Chart | None:
 
 def _dimension(task: TaskStudy, name: str, trials: Sequence[Record]) -> Dimension:
     """Return the axis of a searched hyperparameter."""
-    form, values = task.space[name], [record.configuration[name] for record in trials]
-    numbers = all(isinstance(value, int | float) for value in values)  # a journal may have texts
+    form = task.space[name]
+    values = [record.configuration.get(name, MISSING) for record in trials]
+    known = [value for value in values if value is not MISSING]
+    # A journal may have texts in the place of numbers.
+    numbers = bool(known) and all(isinstance(value, int | float) for value in known)
     choices = form.choice if isinstance(form, Choice) else None if numbers else ()
     return Dimension(
         name=name,

@@ -7,18 +7,12 @@ from collections import Counter
 
 from ... import search_space as spaces
 from ...recipes.field_metadata import ReadBy, fields_with
-from ...search_space import Dimension, IntRange, LogUniform
-from ...study import Confirm, Search, TaskStudy
+from ...search_space import Dimension, IntRange, LogUniform, format_condition
+from ...study import Confirm, Search, TaskStudy, samplers
 from .. import analysis, formatting
 from ..run_results import RunResults
 from .document import Point
 
-_SAMPLERS = {
-    "tpe": "Optuna's TPE sampler (multivariate, constant liar, 8 startup trials)",
-    "random": "random search (Optuna's RandomSampler)",
-    "grid": "grid search",
-    "cmaes": "CMA-ES (Optuna's CmaEsSampler)",
-}
 # Settings of search and confirmation that the sentences of `selection_point` explain.
 _EXPLAINED = (
     "search.sampler", "search.trials", "search.seed", "search.start_from", "search.stop_early",
@@ -81,6 +75,11 @@ def read_fields(task: TaskStudy) -> list[str]:
 
 def bounds(dimension: Dimension) -> str:
     """Return the bounds of a dimension in words."""
+    text = _bounds(dimension)
+    return f"{text}, with {format_condition(dimension.when)}" if dimension.when else text
+
+
+def _bounds(dimension: Dimension) -> str:
     if dimension.values is not None and not isinstance(dimension, IntRange):
         return f"one of {{{', '.join(formatting.format_setting(v) for v in dimension.values)}}}"
     low, high = map(formatting.format_setting, dimension.ends)
@@ -94,8 +93,8 @@ def selection_point(run: RunResults) -> Point:
     """Return the point about the method of choosing and its criterion, in words."""
     search, confirm = run.study.search, run.study.confirm
     texts = [
-        f"Configurations are chosen by {_SAMPLERS[search.sampler]}, {search.trials} at most for"
-        f" each task, sampler and trials with seed {search.seed}."
+        f"Configurations are chosen by {samplers.facts(search.sampler).text},"
+        f" {search.trials} at most for each task, sampler and trials with seed {search.seed}."
     ]
     stopping = search.stop_early
     texts.append(stopping.sentence if stopping else "No trial is stopped early.")
