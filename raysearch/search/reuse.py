@@ -15,17 +15,18 @@ from typing import Any
 from .. import __version__, tasks
 from .. import study as studies
 from ..errors import InputError, Problem, first_line
-from ..results.model_card import CARD, trial_of
+from ..results.model_card import trial_of
 from ..run_folder import Record, Records, dev_predictions, opening
 from ..run_folder.outcomes import counts, has_model
 from ..run_folder.remote_files import local_copy
 from ..run_folder.trial_identity import origin_of
-from ..storage import MARKER, inside, kind_of, mark, read_json, staged_folder
+from ..storage import inside, kind_of, mark, read_json, staged_folder
 from ..storage.uris import is_remote
 from ..study import Study
 from .kept_weights import FOLDER, run_of, trial_facts
 
 ALL = "all"
+_MODEL_FILES = (".json", ".safetensors", ".txt", ".model")  # ends of what is copied with weights
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +84,10 @@ class OtherRun:
         """Return the folder of a trial's weights; None if they were not kept."""
         slug = tasks.get(record.task).slug
         for names in ((slug, FOLDER, record.id), (slug, "best")):
-            folder = inside(self.folder, *names)
+            try:
+                folder = inside(self.folder, *names)
+            except InputError:  # a link leads out of the run folder
+                continue
             if kind_of(folder) == "a folder" and trial_of(folder / "config.json") == record.id:
                 return folder
         return None
@@ -315,7 +319,7 @@ def _copy_model(source: Path, place: Path, trial: Mapping[str, Any], run: str) -
     """Copy a folder of weights, complete or not at all, with the facts of this run's trial."""
     with staged_folder(place, replace=True) as staged:
         for path in source.iterdir():
-            if kind_of(path) == "a file" and path.name not in (MARKER, CARD):
+            if kind_of(path) == "a file" and path.suffix in _MODEL_FILES:
                 shutil.copyfile(path, staged / path.name, follow_symlinks=False)
         config = read_json(staged / "config.json")
         config["raysearch"]["trial"] = dict(trial)

@@ -73,7 +73,7 @@ def test_with_one_lane_a_lengthened_search_trains_what_the_longer_one_does_at_on
     assert len(facts(at_once)) == total
     repeats = [sum(r.repeats for r in queue.journal.of(RTE)) for queue in (at_once, in_two)]
     assert repeats[0] == repeats[1]
-    assert (repeats[0] > 0 or "repeats" not in name)
+    assert repeats[0] > 0 or "repeats" not in name
     seen = {r.id for r in in_two.journal.of(RTE, "confirm")}
     assert seen >= {r.id for r in at_once.journal.of(RTE, "confirm")}
 
