@@ -23,7 +23,7 @@ LAYERS = (
     ("training",),
     ("predictions", "workers"),
     ("search",),
-    ("verification",),
+    ("verification", "forecast"),
     ("cli", "api"),
 )
 ORDER = {name: index for index, name in enumerate(name for layer in LAYERS for name in layer)}
@@ -49,8 +49,18 @@ IMPORTED_BY = {
         "predictions",
         "search",
         "verification",
+        "forecast",
     },
-    "torch": {"recipes", "data", "heads", "models", "training", "predictions", "workers"},
+    "torch": {
+        "recipes",
+        "data",
+        "heads",
+        "models",
+        "training",
+        "predictions",
+        "workers",
+        "forecast",
+    },
     "sentencepiece": {"models", "data"},
     "numpy": {
         "metrics",

@@ -74,6 +74,21 @@ Sampler = Annotated[
         " package.module:Class, a sampler for Optuna of your own. Default: the study's."
     ),
 ]
+Forecast = Annotated[
+    bool,
+    typer.Option(
+        "--forecast",
+        help="Time some steps of each task on this machine, and show the hours, device hours and"
+        " bytes that a run takes. Needs --data and the models.",
+    ),
+]
+Price = Annotated[
+    float | None,
+    typer.Option(
+        metavar="PER_DEVICE_HOUR",
+        help="The price of a device hour, for the forecast in money. Default: none.",
+    ),
+]
 Fixed = Annotated[
     list[str] | None,
     typer.Option(

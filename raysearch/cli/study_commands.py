@@ -17,6 +17,7 @@ from .options import (
     Address,
     Cpus,
     Fixed,
+    Forecast,
     Gpus,
     LaneCount,
     LanesPerGpu,
@@ -24,6 +25,7 @@ from .options import (
     ModelFolders,
     Mps,
     NoRerun,
+    Price,
     Reuse,
     Sampler,
     Tasks,
@@ -59,6 +61,7 @@ def list_(
     epilog=examples(
         "raysearch check quickstart",
         "raysearch check my-study.yaml --data DATA --set BSZ=32",
+        "raysearch check my-study.yaml --data DATA --forecast --price 1.20",
         "raysearch check cluster.yaml",
         "raysearch check roberta-glue --cluster cluster.yaml --gpus-per-worker 1",
     )
@@ -85,10 +88,13 @@ def check(
     gpus: Gpus = None,
     lanes_per_gpu: LanesPerGpu = None,
     mps: Mps = False,
+    forecast: Forecast = False,
+    price: Price = None,
 ) -> int:
     """Check studies, show every problem and what a run would do. Nothing is trained.
 
     With --data, the data files are checked too, and the numbers of examples and steps are shown.
+    With --forecast, some steps of each task are timed here, and what a run takes is told.
     With --cluster, the lanes are compared with the nodes of that file. A cluster file in the place
     of a study is checked as `ray up` will.
     """
@@ -96,9 +102,13 @@ def check(
     from . import cluster_check, describe
 
     chosen = _chosen_lanes(lanes, workers, cpus, gpus, lanes_per_gpu, mps)
-    if cluster is None and chosen is not None:
-        text = "--lanes and the options of its workers are compared with a cluster: add --cluster"
-        raise InputError("check", [Problem(location="lanes", text=text)])
+    problems = _forecast_problems(forecast, price, data, cluster)
+    if cluster is None and chosen is not None and not forecast:
+        text = "--lanes and the options of its workers are compared with a cluster, or are those of"
+        text = f"{text} a forecast: add --cluster or --forecast"
+        problems.append(Problem(location="lanes", text=text))
+    if problems:
+        raise InputError("check", problems)
     cluster_notes = []
     if cluster is not None:
         cluster_notes = cluster_check.checked_lanes(cluster, chosen or preflight.Lanes())
@@ -118,6 +128,8 @@ def check(
         else:
             notes = [*survey.notes, *_unchecked_models(study), *cluster_notes]
             describe.show_plan(study, survey.sizes, notes, survey.held_out)
+            if forecast:
+                invalid += _show_forecast(path, study, data, chosen, price)
     return 2 if invalid else 0
 
 
@@ -334,6 +346,41 @@ def _suitability_problems(study: "Study") -> list[Problem]:
     from ..models.suitability import suitability_problems
 
     return suitability_problems(study, local)
+
+
+def _forecast_problems(
+    forecast: bool, price: float | None, data: Path | None, cluster: Path | None
+) -> list[Problem]:
+    """Return why nothing can be forecast with these options, or that they say nothing without."""
+    texts = []
+    if price is not None and not forecast:
+        texts.append(("price", "is of a device hour that --forecast tells: add --forecast"))
+    if price is not None and not 0 <= price < 1e9:
+        texts.append(("price", f"a number from 0 is needed, got {price:g}"))
+    if forecast and cluster is not None:
+        text = "times this machine, and --cluster is about others; one of the two would do"
+        texts.append(("forecast", text))
+    if forecast and data is None:
+        texts.append(("forecast", "times steps with real data: add --data"))
+    return [Problem(location=location, text=text) for location, text in texts]
+
+
+def _show_forecast(
+    path: Path, study: "Study", data: Path | None, lanes: "Lanes | None", price: float | None
+) -> int:
+    """Time a study's tasks and print what a run takes; return 1 if that cannot be told, else 0."""
+    from ..forecast import forecast  # imports torch and Ray, which is not started
+    from ..preflight import hub_problems
+    from .forecast_table import show_forecast
+
+    try:
+        if problems := [problem for model in study.models for problem in hub_problems(model)]:
+            raise InputError(str(path), problems)
+        show_forecast(forecast(study, data or Path(), lanes, price=price, note=print_note))
+    except RaysearchError as error:
+        print(printable(error, lines=True), file=sys.stderr)
+        return 1
+    return 0
 
 
 def _chosen_lanes(

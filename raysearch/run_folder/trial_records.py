@@ -5,7 +5,7 @@ They are apart from `journal` because they know no file.
 
 import math
 from bisect import insort
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,7 +17,6 @@ from .events import (
     EventError,
     LostEvent,
     Phase,
-    Plan,
     RepeatEvent,
     ReportEvent,
     SamplerEvent,
@@ -28,6 +27,7 @@ from .events import (
     TrialEvent,
 )
 from .outcomes import Selection, TrialStatus, has_model
+from .plan import Plan
 from .reuse_events import LengthenedEvent, ReusedEvent
 from .sampler_state import plain_state
 
@@ -181,7 +181,9 @@ class Records:
         # return: a run asks for them with every trial, and they are kept instead of computed.
         self._begun: dict[tuple[str, Phase | None], list[Record]] = {}
         self._ended: Counter[tuple[str, Phase]] = Counter()
-        self._ended_hours: Counter[int] = Counter()  # seed -> device hours of its ended trials
+        self._ended_hours: defaultdict[int, float] = defaultdict(
+            float
+        )  # seed -> device hours of its ended trials
         self._ranked: dict[str, list[Record]] = {}
         self._handlers: dict[type[Event], Callable[[Record, Any], None]] = {
             AttemptEvent: self._on_attempt,
@@ -228,7 +230,7 @@ class Records:
     def device_hours_of(self, seed: int) -> float:
         """Return the device hours of the trials with a seed; the search's are its own."""
         running = (r.device_hours for r in self.unfinished.values() if r.seed == seed)
-        return self._ended_hours[seed] + sum(running)
+        return self._ended_hours.get(seed, 0.0) + sum(running)
 
     def add(self, record: Record) -> None:
         """Add a trial, which may have ended."""

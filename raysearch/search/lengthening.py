@@ -11,7 +11,7 @@ from typing import Any
 from ..errors import Problem
 from ..results.leaderboard import is_budget_spent
 from ..run_folder import Journal, Records, opening
-from ..run_folder.events import LengthenedEvent
+from ..run_folder.reuse_events import LengthenedEvent
 from ..storage import file_inside, write_atomically
 from ..study import Search, Study, checked_dump
 from .session_clock import SessionClock

@@ -14,7 +14,7 @@ from typing import Any
 
 from .. import __version__, tasks
 from .. import study as studies
-from ..errors import InputError, Problem, first_line
+from ..errors import InputError, Problem
 from ..results.model_card import trial_of
 from ..run_folder import Record, Records, dev_predictions, opening
 from ..run_folder.outcomes import counts, has_model
@@ -252,7 +252,7 @@ def find_runs(
                 try:
                     runs.setdefault(folder.resolve(), OtherRun.read(folder))
                 except InputError as error:
-                    notes.append(f"{folder}: not reused: {first_line(error.problems[0].text)}")
+                    notes.append(f"{folder}: not reused: {error.problems[0].text.splitlines()[0]}")
     return list(runs.values()), problems, notes
 
 

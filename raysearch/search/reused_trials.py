@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from ..results.leaderboard import is_complete, leaderboard
 from ..run_folder import Record, dev_predictions
-from ..run_folder.events import LostEvent, ReusedEvent
+from ..run_folder.events import LostEvent
 from ..run_folder.outcomes import has_model
+from ..run_folder.reuse_events import ReusedEvent
 from .reuse import Answer, Reuse
 
 if TYPE_CHECKING:
