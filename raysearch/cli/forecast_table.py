@@ -1,14 +1,56 @@
-"""Print what a study is forecast to take.
+"""Forecast what a study takes, and print it.
 
 It is apart from `describe`, which times nothing.
 """
 
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .. import tasks
+from ..errors import InputError, Problem, RaysearchError, printable
+from .app import print_note
 from .tables import add_row, make_console, make_table, print_wrapped
 
 if TYPE_CHECKING:
     from ..forecast import StudyForecast, TaskForecast
+    from ..preflight import Lanes
+    from ..study import Study
+
+
+def option_problems(forecast: bool, price: float | None, cluster: Path | None) -> list[Problem]:
+    """Return why nothing can be forecast with these options, or that they say nothing without."""
+    texts = []
+    if price is not None and not forecast:
+        texts.append(("price", "is of a device hour that --forecast tells: add --forecast"))
+    if price is not None and not 0 <= price < 1e9:
+        texts.append(("price", f"a number from 0 is needed, got {price:g}"))
+    if forecast and cluster is not None:
+        text = "times this machine, and --cluster is about others; one of the two would do"
+        texts.append(("forecast", text))
+    return [Problem(location=location, text=text) for location, text in texts]
+
+
+def forecast_study(
+    path: Path, study: "Study", data: Path | None, lanes: "Lanes | None", price: float | None
+) -> int:
+    """Time a study's tasks and print what a run takes; return 1 if that cannot be told, else 0."""
+    from ..data import readers
+    from ..preflight import hub_problems
+
+    try:
+        if unread := [n for n in study.tasks if data is None and readers.has_files(tasks.get(n))]:
+            text = f"steps with the data of {', '.join(unread)} are timed: add --data"
+            raise InputError(str(path), [Problem(location="forecast", text=text)])
+        from ..forecast import forecast  # imports torch and Ray, which is not started
+
+        if problems := [problem for model in study.models for problem in hub_problems(model)]:
+            raise InputError(str(path), problems)
+        show_forecast(forecast(study, data or Path(), lanes, price=price, note=print_note))
+    except RaysearchError as error:
+        print(printable(error, lines=True), file=sys.stderr)
+        return 1
+    return 0
 
 
 def show_forecast(forecast: "StudyForecast") -> None:

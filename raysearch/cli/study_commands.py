@@ -99,10 +99,10 @@ def check(
     of a study is checked as `ray up` will.
     """
     from .. import preflight
-    from . import cluster_check, describe
+    from . import cluster_check, describe, forecast_table
 
     chosen = _chosen_lanes(lanes, workers, cpus, gpus, lanes_per_gpu, mps)
-    problems = _forecast_problems(forecast, price, data, cluster)
+    problems = forecast_table.option_problems(forecast, price, cluster)
     if cluster is None and chosen is not None and not forecast:
         text = "--lanes and the options of its workers are compared with a cluster, or are those of"
         text = f"{text} a forecast: add --cluster or --forecast"
@@ -129,7 +129,7 @@ def check(
             notes = [*survey.notes, *_unchecked_models(study), *cluster_notes]
             describe.show_plan(study, survey.sizes, notes, survey.held_out)
             if forecast:
-                invalid += _show_forecast(path, study, data, chosen, price)
+                invalid += forecast_table.forecast_study(path, study, data, chosen, price)
     return 2 if invalid else 0
 
 
@@ -346,41 +346,6 @@ def _suitability_problems(study: "Study") -> list[Problem]:
     from ..models.suitability import suitability_problems
 
     return suitability_problems(study, local)
-
-
-def _forecast_problems(
-    forecast: bool, price: float | None, data: Path | None, cluster: Path | None
-) -> list[Problem]:
-    """Return why nothing can be forecast with these options, or that they say nothing without."""
-    texts = []
-    if price is not None and not forecast:
-        texts.append(("price", "is of a device hour that --forecast tells: add --forecast"))
-    if price is not None and not 0 <= price < 1e9:
-        texts.append(("price", f"a number from 0 is needed, got {price:g}"))
-    if forecast and cluster is not None:
-        text = "times this machine, and --cluster is about others; one of the two would do"
-        texts.append(("forecast", text))
-    if forecast and data is None:
-        texts.append(("forecast", "times steps with real data: add --data"))
-    return [Problem(location=location, text=text) for location, text in texts]
-
-
-def _show_forecast(
-    path: Path, study: "Study", data: Path | None, lanes: "Lanes | None", price: float | None
-) -> int:
-    """Time a study's tasks and print what a run takes; return 1 if that cannot be told, else 0."""
-    from ..forecast import forecast  # imports torch and Ray, which is not started
-    from ..preflight import hub_problems
-    from .forecast_table import show_forecast
-
-    try:
-        if problems := [problem for model in study.models for problem in hub_problems(model)]:
-            raise InputError(str(path), problems)
-        show_forecast(forecast(study, data or Path(), lanes, price=price, note=print_note))
-    except RaysearchError as error:
-        print(printable(error, lines=True), file=sys.stderr)
-        return 1
-    return 0
 
 
 def _chosen_lanes(

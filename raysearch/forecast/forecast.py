@@ -97,10 +97,10 @@ def forecast(
 
     has_gpu = bool(needs.get("GPU")) and torch.cuda.is_available()
     device = torch.device("cuda" if has_gpu else "cpu")
-    preparation = _LocalPreparation(study, data, note)
+    preparation = LocalPreparation(study, data, note)
     estimates = []
     with threads(max(1, int(lanes.cpus))):
-        for name, points in _points(study):
+        for name, points in search_points(study):
             task = study.resolve(name)
             timer = TaskTimer(task, preparation.data_of(name), device, seconds, clock)
             timing = timer.time(points)
@@ -127,7 +127,7 @@ def forecast(
     )
 
 
-class _LocalPreparation(BackgroundPreparation):
+class LocalPreparation(BackgroundPreparation):
     """A preparation whose results stay in this process, task by task.
 
     Args:
@@ -173,7 +173,7 @@ class _LocalPreparation(BackgroundPreparation):
         return table, parts[0].padding
 
 
-def _points(study: Study) -> Iterator[tuple[str, list[Configuration]]]:
+def search_points(study: Study) -> Iterator[tuple[str, list[Configuration]]]:
     """Yield each task with the points of the trials that its search would begin, in order.
 
     A sampler that learns has learned nothing here: it draws as for its first trials.
