@@ -18,8 +18,14 @@ if TYPE_CHECKING:
     from ..study import Study
 
 
-def option_problems(forecast: bool, price: float | None, cluster: Path | None) -> list[Problem]:
-    """Return why nothing can be forecast with these options, or that they say nothing without."""
+def refuse_options(
+    forecast: bool, price: float | None, cluster: Path | None, lanes: "Lanes | None"
+) -> None:
+    """Refuse options of `check` that do not fit together.
+
+    Raises:
+        InputError: everything about them: a forecast with a cluster, a price or lanes for nothing.
+    """
     texts = []
     if price is not None and not forecast:
         texts.append(("price", "is of a device hour that --forecast tells: add --forecast"))
@@ -28,7 +34,11 @@ def option_problems(forecast: bool, price: float | None, cluster: Path | None) -
     if forecast and cluster is not None:
         text = "times this machine, and --cluster is about others; one of the two would do"
         texts.append(("forecast", text))
-    return [Problem(location=location, text=text) for location, text in texts]
+    if lanes is not None and cluster is None and not forecast:
+        text = "--lanes and the options of its workers are compared with a cluster, or are those of"
+        texts.append(("lanes", f"{text} a forecast: add --cluster or --forecast"))
+    if texts:
+        raise InputError("check", [Problem(location=place, text=text) for place, text in texts])
 
 
 def forecast_study(

@@ -102,16 +102,8 @@ def check(
     from . import cluster_check, describe, forecast_table
 
     chosen = _chosen_lanes(lanes, workers, cpus, gpus, lanes_per_gpu, mps)
-    problems = forecast_table.option_problems(forecast, price, cluster)
-    if cluster is None and chosen is not None and not forecast:
-        text = "--lanes and the options of its workers are compared with a cluster, or are those of"
-        text = f"{text} a forecast: add --cluster or --forecast"
-        problems.append(Problem(location="lanes", text=text))
-    if problems:
-        raise InputError("check", problems)
-    cluster_notes = []
-    if cluster is not None:
-        cluster_notes = cluster_check.checked_lanes(cluster, chosen or preflight.Lanes())
+    forecast_table.refuse_options(forecast, price, cluster, chosen)
+    lane_notes = cluster_check.checked_lanes(cluster, chosen or preflight.Lanes())
     invalid = 0
     for path in studies:
         try:
@@ -126,7 +118,7 @@ def check(
             print(printable(error, lines=True), file=sys.stderr)
             invalid += 1
         else:
-            notes = [*survey.notes, *_unchecked_models(study), *cluster_notes]
+            notes = [*survey.notes, *_unchecked_models(study), *lane_notes]
             describe.show_plan(study, survey.sizes, notes, survey.held_out)
             if forecast:
                 invalid += forecast_table.forecast_study(path, study, data, chosen, price)

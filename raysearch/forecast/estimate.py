@@ -15,7 +15,7 @@ from ..recipes.schedule import Schedule, make_schedule
 from ..results.confirmation import expected_trials
 from ..search.stopping_rule import StoppingRule
 from ..search.stopping_rules import stopping_rule
-from ..study import Configuration, TaskStudy
+from ..study import Configuration, Study, TaskStudy
 from .timing import StepTimes, Timing
 
 SEARCHES = 100  # simulated, to estimate what early stopping saves
@@ -99,29 +99,46 @@ def estimate_task(
     confirmed = [each + teachers] * count
     if not task.planned_trials:  # the only configuration is confirmed at once
         search, whole = [], []
-    longest = max([*whole, each])
-    kept = timing.weight_bytes
-    printed = len(confirm.seeds) * (1 if confirm.choose else top) if count else len(search)
-    predictions = {"none": 0, "confirmed": printed, "all": len(search) + count}
-    kept += predictions[study.search.keep_predictions] * timing.prediction_bytes
-    weights = (top if count and not confirm.choose else 1) + 1
-    checkpoints = 3 * lanes if longest > study.search.checkpoint_every else 0
+    is_long = max([*whole, each]) > study.search.checkpoint_every
+    kept, most = _bytes(study, timing, len(search), top if count else 0, 3 * lanes * is_long)
+    full = sum(whole)
+    spent = sum(seconds * share for seconds, share in zip(whole, shares, strict=False))
     return TaskForecast(
         task=task.name,
         search=tuple(search),
         confirm=tuple(confirmed),
         between=timing.start,
-        saved=1 - sum(x * s for x, s in zip(whole, shares, strict=True)) / sum(whole)
-        if whole
-        else 0.0,
+        saved=1 - spent / full if full else 0.0,
         whole=fmean(whole) if whole else each,
         step=fmean(timing.trial.of(h.BSZ) for h in hypers) / workers,
         evaluation=timing.evaluation,
         kept_bytes=kept,
-        most_bytes=kept + (weights - 1 + checkpoints) * timing.weight_bytes,
+        most_bytes=most,
         cache_bytes=cache_bytes,
         devices=workers,
     )
+
+
+def _bytes(
+    study: Study, timing: Timing, searched: int, top: int, checkpoints: int
+) -> tuple[int, int]:
+    """Return the bytes that a task leaves in the run folder, and the most that lie there.
+
+    Args:
+        study: the study.
+        timing: what was measured.
+        searched: the number of trials of the search.
+        top: how many configurations are confirmed.
+        checkpoints: how many times a model's weights lie in checkpoints.
+    """
+    confirm = study.confirm
+    printed = len(confirm.seeds) * (1 if confirm.choose else top) if top else searched
+    trials = expected_trials(confirm, top, published=confirm.published) if top else 0
+    predictions = {"none": 0, "confirmed": printed, "all": searched + trials}
+    kept = timing.weight_bytes
+    kept += predictions[study.search.keep_predictions] * timing.prediction_bytes
+    others = 1 if confirm.choose or not top else top  # a new one is written before one is removed
+    return kept, kept + (others + checkpoints) * timing.weight_bytes
 
 
 def expected_shares(rule: StoppingRule, trials: int) -> list[float]:

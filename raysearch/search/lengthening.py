@@ -69,12 +69,21 @@ def write_length(folder: Path, study: Study, journal: Journal, facts: Mapping[st
     Raises:
         OSError: it cannot be written.
     """
-    text, path = checked_dump(study), file_inside(folder, opening.STUDY)
-    recorded = (facts.get("study") or {}).get("search") or {}
-    before = recorded.get("trials", Search().trials) if "study" in facts else study.search.trials
-    if journal.lengthened:
-        before = journal.lengthened[-1].trials
+    before = _recorded_trials(study, journal, facts)
     if before != study.search.trials:
-        write_atomically(path, text)
+        write_atomically(file_inside(folder, opening.STUDY), checked_dump(study))
         clock = SessionClock()
         journal.write(LengthenedEvent(at=clock.at, before=before, trials=study.search.trials))
+
+
+def _recorded_trials(study: Study, journal: Journal, facts: Mapping[str, Any]) -> int:
+    """Return the number of trials that a run has recorded; the study's if it has none."""
+    if journal.lengthened:
+        return journal.lengthened[-1].trials
+    recorded = facts.get("study")
+    if not isinstance(recorded, Mapping):
+        return study.search.trials
+    section = recorded.get("search")
+    default = Search().trials  # which is not written
+    trials = section.get("trials", default) if isinstance(section, Mapping) else default
+    return trials if isinstance(trials, int) and trials > 0 else study.search.trials
