@@ -19,6 +19,7 @@ import torch
 from raysearch import study as studies
 from raysearch.forecast import StudyForecast, forecast
 from raysearch.forecast.forecast import LocalPreparation, search_points
+from raysearch.forecast.timing import vocabulary_of
 from raysearch.models import ReusableModel
 from raysearch.preflight import Lanes
 from raysearch.recipes.schedule import make_schedule
@@ -32,8 +33,8 @@ TASKS = "glue/rte,glue/mrpc,glue/sst2"
 
 def small_study(tasks: list[str], model: str, trials: int) -> Study:
     """Return a study of short trials, whose batch size is searched."""
-    space = {"LR": {"log": [1e-5, 1e-4]}, "BSZ": {"choice": [4, 8, 16]}}
-    fixed = {"EPOCH": {"steps": 30}, "evaluations": 2, "max_length": 64, "dev_examples": 60}
+    space = {"LR": {"log": [1e-5, 1e-4]}, "BSZ": {"choice": [4, 8]}}
+    fixed = {"EPOCH": {"steps": 24}, "evaluations": 2, "max_length": 64, "dev_examples": 60}
     search = {"sampler": "random", "trials": trials, "keep_predictions": "none"}
     raw = {"name": "forecast", "tasks": tasks, "model": model, "space": space}
     return studies.parse({**raw, "fixed": {**fixed, "precision": "fp32"}, "search": search})
@@ -57,7 +58,7 @@ def train(
         dev=scored_splits(dev, hyper),
         keep_best=True,
     )
-    start = model.model(data["pretrained"], hyper, seed)
+    start = model.model(data["pretrained"], hyper, seed, vocabulary_of(data))
     begin = time.process_time()
     for _ in Trainer(job, start):
         pass

@@ -75,6 +75,7 @@ IMPORTED_BY = {
         "workers",
         "search",
         "verification",
+        "forecast",
     },
 }
 # Studies are read and tables are written without torch: these modules import it inside functions.

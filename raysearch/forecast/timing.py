@@ -6,8 +6,10 @@ It is apart from the estimate because it needs torch, data and weights.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import reduce
 from typing import Any
 
+import numpy as np
 import torch
 
 from .. import tasks
@@ -118,6 +120,7 @@ class TaskTimer:
         names = list(data["splits"])
         self.train = open_split(*data["splits"][names[0]])
         parts = [{n: data["splits"][n] for n in names[1:]}, data.get("searched", {})]
+        self.vocabulary = vocabulary_of(data)
         self._dev = [{name: _sample(*split) for name, split in part.items()} for part in parts]
 
     def time(self, points: Sequence[Configuration]) -> Timing:
@@ -196,7 +199,7 @@ class TaskTimer:
 
     def _model(self, hyper: Hyperparameters) -> Any:
         seed = self.task.study.search.seed
-        return self.model.model(self.data["pretrained"], hyper, seed)
+        return self.model.model(self.data["pretrained"], hyper, seed, self.vocabulary)
 
     def _teacher(self, hyper: Hyperparameters) -> torch.nn.Module | None:
         """Return a teacher of a trial's shape, with the weights that training begins from."""
@@ -240,6 +243,17 @@ class TaskTimer:
             train=train,
             dev={},
         )
+
+
+def vocabulary_of(data: Mapping[str, Any]) -> np.ndarray | None:
+    """Return all token ids that the trials of a task look up, as a worker has them.
+
+    None where views may hold any: the model keeps its whole embedding.
+    """
+    if "views" in data:
+        return None
+    splits: list[Any] = [*data["splits"].values(), *data.get("searched", {}).values()]
+    return reduce(np.union1d, (open_split(*split).vocabulary() for split in splits))
 
 
 class _StepClock:
