@@ -1,7 +1,8 @@
 # make demo: a real search on this machine, no network and no GPU. make unit: the quick tests.
 # make test: all tests but those of a cluster. make test-cluster: studies over hosts of network
 # namespaces, as root. make test-store: runs kept in a store, and Ray's nodes of AWS, on a server of
-# S3 and EC2 on this machine. make coverage: what the quick tests run of the package.
+# S3 and EC2 on this machine. make coverage: what the quick tests run of the package. make dist: wheel
+# and source distribution. make release VERSION=0.3.0: a version, its changes, a commit and a tag.
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
@@ -14,7 +15,7 @@ COVERAGE := $(if $(COUNT),--cov --cov-report=)
 # Compiled modules are kept: without them each test worker compiles all tests, 10 s on two cores.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: install demo test test-cluster test-store unit coverage coverage-report lint clean
+.PHONY: install demo test test-cluster test-store unit coverage coverage-report lint dist release clean
 
 install: $(VENV)/.installed
 
@@ -72,5 +73,21 @@ coverage-report:
 lint: install
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 
+# The wheel and the source distribution, in dist/, with their metadata checked.
+dist: .venv-dist/.installed
+	rm -rf dist build
+	.venv-dist/bin/python -m build --no-isolation
+	.venv-dist/bin/twine check --strict dist/*
+	rm -rf build
+
+.venv-dist/.installed: tools/dist-requirements.txt
+	$(PYTHON) -m venv .venv-dist
+	.venv-dist/bin/pip install --quiet --disable-pip-version-check -r tools/dist-requirements.txt
+	touch $@
+
+# make release VERSION=0.3.0 sets the version and the changelog's heading, commits and tags.
+release:
+	$(PYTHON) tools/release.py "$(VERSION)"
+
 clean:
-	rm -rf $(VENV) .venv-moto runs build *.egg-info .coverage*
+	rm -rf $(VENV) .venv-moto .venv-dist runs build dist *.egg-info .coverage*

@@ -10,6 +10,7 @@ __version__ = "0.2.0"
 # Public name -> the module that defines it. A module is imported when one of its names is first
 # used, so that reading a study loads neither Ray nor torch.
 _DEFINED_IN = {
+    "Ensemble": "predictions.ensemble_prediction",
     "Evaluation": "predictions.model_evaluation",
     "InputError": "errors",
     "Lanes": "preflight",
@@ -23,6 +24,7 @@ _DEFINED_IN = {
     "paper_table": "results.paper_table",
     "parse": "study",
     "predict": "predictions.prediction",
+    "predict_ensemble": "predictions.ensemble_prediction",
     "resume": "api",
     "run": "api",
 }

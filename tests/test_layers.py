@@ -23,7 +23,7 @@ LAYERS = (
     ("training",),
     ("predictions", "workers"),
     ("search",),
-    ("verification", "forecast"),
+    ("verification", "diagnosis", "forecast"),
     ("cli", "api"),
 )
 ORDER = {name: index for index, name in enumerate(name for layer in LAYERS for name in layer)}
@@ -36,7 +36,8 @@ IMPORTED_BY = {
     "tokenizers": {"models"},
     "safetensors": {"models"},
     "tensorboard": {"results"},
-    "huggingface_hub": {"preflight", "data", "results"},
+    "packaging": {"diagnosis"},
+    "huggingface_hub": {"preflight", "data", "results", "models"},
     "pydantic": {"search_space", "recipes", "study", "run_folder"},
     "yaml": {"study", "cli"},
     "typer": {"cli"},

@@ -17,6 +17,7 @@ NAMES = {
     "InputError": ("class", "raysearch.errors"),
     "Lanes": ("class", "raysearch.preflight.resources"),
     "RankedConfiguration": ("class", "raysearch.results.leaderboard"),
+    "Ensemble": ("class", "raysearch.predictions.ensemble_prediction"),
     "RaysearchError": ("class", "raysearch.errors"),
     "Run": ("class", "raysearch.search.run_study"),
     "Study": ("class", "raysearch.study.schema"),
@@ -26,6 +27,7 @@ NAMES = {
     "paper_table": ("function", "raysearch.results.paper_table"),
     "parse": ("function", "raysearch.study.loading"),
     "predict": ("function", "raysearch.predictions.prediction"),
+    "predict_ensemble": ("function", "raysearch.predictions.ensemble_prediction"),
     "resume": ("function", "raysearch.api"),
     "run": ("function", "raysearch.api"),
 }

@@ -14,8 +14,6 @@ from .exit_codes import CommandGroup
 app = typer.Typer(
     name="raysearch",
     cls=CommandGroup,
-    no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     help=(
         "Find fine-tuning hyperparameters of text encoders and write the paper's table.\n\n"
@@ -32,8 +30,20 @@ app = typer.Typer(
 )
 
 
+_FIRST_STEPS = f"""\
+raysearch {__version__} finds fine-tuning hyperparameters of text encoders, and writes the paper's
+table.
+
+  raysearch doctor           what this machine has, what would not run here, and what would mend it
+  raysearch run quickstart   a search on a generated task, in a minute or two
+  raysearch init             a study of your own: asks for tasks, model and budget
+  raysearch list studies     the studies of published systems, with their published rows
+  raysearch --help           all commands"""
+
+
 @app.callback(invoke_without_command=True)
-def _version(
+def _without_command(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", help="Show the version of raysearch and exit.")
     ] = False,
@@ -41,6 +51,8 @@ def _version(
     if version:
         print(__version__)
         raise typer.Exit(0)
+    if context.invoked_subcommand is None:
+        print(_FIRST_STEPS)
 
 
 def print_note(text: str) -> None:
@@ -53,10 +65,10 @@ def print_line(line: object) -> None:
     print(printable(line))
 
 
-def local_folder(source: str, *, weights: bool = False) -> Path:
+def local_folder(source: str, *, weights: bool = False, seeds: bool = False) -> Path:
     """Return a path as it is, and of a URI the local copy of what is there, see `local_copy`."""
     if not is_remote(source):
         return Path(source)
     from ..run_folder.remote_files import local_copy  # imports pyarrow
 
-    return local_copy(source, weights=weights, note=print_note)
+    return local_copy(source, weights=weights, seeds=seeds, note=print_note)

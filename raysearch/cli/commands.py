@@ -2,11 +2,11 @@
 
 import gc  # noqa: I001 the order of the help
 
-from . import study_commands, result_commands, model_commands
+from . import first_commands, study_commands, result_commands, model_commands
 from .app import app
 from .exit_codes import guard_output
 
-__all__ = ["app", "main", "model_commands", "result_commands", "study_commands"]
+__all__ = ["app", "first_commands", "main", "model_commands", "result_commands", "study_commands"]
 
 
 def main() -> None:

@@ -4,21 +4,27 @@ They only parse and print. Other packages do the work and are imported when a co
 """
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from ..errors import printable
+from ..errors import InputError, Problem, printable
 from .app import app, local_folder, print_line
 from .exit_codes import guarded
 from .options import (
     AsJson,
     AsOfficial,
+    BaseModel,
+    ConvertedTask,
+    EnsembleSize,
     EvaluatedSplit,
     EvaluationSettings,
     Family,
     Head,
+    HeadKind,
+    ModelLicence,
     NullOdds,
     PredictedSplit,
     Split,
@@ -36,27 +42,47 @@ from .options import (
         "raysearch predict runs/minilm-glue --to submission",
         "raysearch predict runs/minilm-glue/glue-rte/best --to out --tasks glue/rte --data DATA",
         "raysearch predict runs/minilm-glue --to dev --split dev",
+        "raysearch predict runs/roberta-rte --to submission --ensemble 5",
     )
 )
 @guarded
 def predict(
-    source: Annotated[
-        str,
+    sources: Annotated[
+        list[str],
         typer.Argument(
-            help="A run folder, or the folder of a fine-tuned model; or the URI of one."
+            metavar="SOURCE...",
+            help="A run folder, or the folder of a fine-tuned model; or the URI of one. Several"
+            " folders predict together, with --ensemble.",
         ),
     ],
     to: Annotated[Path, typer.Option(help="The folder to write the prediction files to.")],
     data: Annotated[Path | None, data_option("the folder that the run has read")] = None,
     tasks: TasksOfRun = None,
     split: PredictedSplit = None,
+    ensemble: EnsembleSize = None,
 ) -> None:
     """Predict test or dev splits with the best models, in the benchmarks' file formats."""
     names = tuple(tasks.split(",")) if tasks else None
-    folder = local_folder(source, weights=True)
-    from ..predictions.prediction import predict as predict_all  # imports torch
+    if len(sources) > 1 and ensemble is None:
+        text = f"they predict together with --ensemble {len(sources)}"
+        raise InputError("predict", [Problem(location="SOURCE", text=text)])
+    folders = [local_folder(path, weights=True, seeds=ensemble is not None) for path in sources]
+    if ensemble is None:
+        from ..predictions.prediction import predict as predict_all  # imports torch
 
-    for path in predict_all(folder, to=to, data=data, names=names, split=split, note=print_line):
+        paths: Sequence[Path] = predict_all(
+            folders[0], to=to, data=data, names=names, split=split, note=print_line
+        )
+    else:
+        from ..predictions import ensemble_prediction
+
+        result = ensemble_prediction.predict_ensemble(
+            folders, count=ensemble, to=to, data=data, names=names, split=split, note=print_line
+        )
+        if result.scores:
+            print(printable(ensemble_prediction.plain_text(result), lines=True))
+        paths = result.files
+    for path in paths:
         print_line(path)
 
 
@@ -111,6 +137,7 @@ def evaluate(
     epilog=examples(
         "raysearch convert model.pt --to amos-base",
         "raysearch convert model.pt --to roberta --tokenizer FOLDER",
+        "raysearch convert checkpoint_best.pt --to roberta-race --task race/all --licence mit",
     )
 )
 @guarded
@@ -122,11 +149,25 @@ def convert(
     tokenizer: Tokenizer = None,
     family: Family = None,
     head: Head = None,
+    head_kind: HeadKind = None,
+    task: ConvertedTask = None,
+    base_model: BaseModel = None,
+    licence: ModelLicence = None,
 ) -> None:
     """Convert a checkpoint of AMOS, COCO-LM, RoBERTa, XLM-R or Cross-Thought to transformers."""
     from ..models.convert.conversion import convert as convert_checkpoint
 
-    summary = convert_checkpoint(checkpoint, to=to, tokenizer=tokenizer, family=family, head=head)
+    summary = convert_checkpoint(
+        checkpoint,
+        to=to,
+        tokenizer=tokenizer,
+        family=family,
+        head=head,
+        head_kind=head_kind,
+        task=task,
+        base_model=base_model,
+        licence=licence,
+    )
     print(printable(summary, lines=True))  # its lines are escaped one by one
 
 

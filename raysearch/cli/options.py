@@ -193,6 +193,15 @@ PredictedSplit = Annotated[
         " dev-de. Default: the splits that the benchmark takes.",
     ),
 ]
+EnsembleSize = Annotated[
+    int | None,
+    typer.Option(
+        "--ensemble",
+        metavar="N",
+        help="Let N confirmed seeds of each winner predict together, by the mean of their scores;"
+        " dev splits are scored too. The run's study needs `search: {keep_weights: confirmed}`.",
+    ),
+]
 EvaluatedSplit = Annotated[
     str,
     typer.Option(
@@ -245,6 +254,33 @@ Family = Annotated[
 Head = Annotated[
     str | None,
     typer.Option(help="The classification head to keep. Default: the only one."),
+]
+HeadKind = Annotated[
+    str | None,
+    typer.Option(
+        help="What a head with one output does: choose (RACE) or regress (STS-B). Default: what the"
+        " checkpoint's arguments of training tell."
+    ),
+]
+ConvertedTask = Annotated[
+    str | None,
+    typer.Option(
+        "--task",
+        help="The task that a head that chooses was trained on, such as race/all. It is recorded"
+        " with the settings of its inputs, for predict and evaluate.",
+    ),
+]
+BaseModel = Annotated[
+    str | None,
+    typer.Option(help="The hub name of what the training began from, for the model card."),
+]
+ModelLicence = Annotated[
+    str | None,
+    typer.Option(
+        "--licence",
+        help="The Hub's name of the model's licence, such as mit, for the model card. Default: the"
+        " card says that none is given.",
+    ),
 ]
 TasksOfRun = Annotated[
     str | None,

@@ -118,8 +118,8 @@ def check(
             print(printable(error, lines=True), file=sys.stderr)
             invalid += 1
         else:
-            notes = [*survey.notes, *_unchecked_models(study), *lane_notes]
-            describe.show_plan(study, survey.sizes, notes, survey.held_out)
+            notes = [*survey.notes, *preflight.weights_note(study), *_unchecked_models(study)]
+            describe.show_plan(study, survey.sizes, [*notes, *lane_notes], survey.held_out)
             if forecast:
                 invalid += forecast_table.forecast_study(path, study, data, chosen, price)
     return 2 if invalid else 0

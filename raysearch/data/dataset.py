@@ -3,7 +3,8 @@
 It is apart from training because it knows neither model nor loss.
 """
 
-from collections.abc import Sequence
+import copy
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -73,6 +74,16 @@ class EncodedDataset:
         """Return the ids of the examples, in the order of the file."""
         ids: list[str] = self.table.column(ID).to_pylist()
         return ids[:: self.group]
+
+    def with_columns(self, columns: Mapping[str, np.ndarray]) -> Self:
+        """Return the same examples, of which each batch also has its rows of these arrays.
+
+        Args:
+            columns: name -> int64 [examples, ..].
+        """
+        examples = copy.copy(self)
+        examples._scalars = {**self._scalars, **columns}
+        return examples
 
     def values(self, name: str) -> list[np.ndarray]:
         """Return the rows of a list column as arrays, without copies."""

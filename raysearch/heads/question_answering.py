@@ -18,10 +18,11 @@ from ..recipes import Hyperparameters
 from ..run_folder.dev_predictions import KeptSplit, answer_columns
 from ..storage import write_atomically
 from ..tasks import Split, Task
+from .span_averaging import average_conditional, average_plain
 from .span_decoding import Answer, answer_files, decode_answers, gold_answers, span_outputs
 from .span_modeling import attach_conditional_head, attach_span_head
 from .submission_files import submission_path
-from .task_head import Batch, TaskHead
+from .task_head import Batch, Mean, TaskHead
 
 
 class QuestionAnswering(TaskHead[dict[str, Answer]]):
@@ -62,6 +63,13 @@ class QuestionAnswering(TaskHead[dict[str, Answer]]):
     ) -> dict[str, Answer]:
         """Return question id -> its answer."""
         return decode_answers(outputs, examples, hyper)
+
+    def predict_average(
+        self, mean: Mean, examples: EncodedDataset, task: Task, hyper: Hyperparameters
+    ) -> dict[str, Answer]:
+        """Return the answers of the mean scores of each token; see `TaskHead.predict_average`."""
+        average = average_conditional if hyper.span_head == "conditional" else average_plain
+        return self.decode(average(mean, examples, hyper), examples, hyper)
 
     def score(
         self,

@@ -3,8 +3,10 @@
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import torch
 
 from ..data.dataset import EncodedDataset
 from ..data.encoders import sequence_classification
@@ -12,6 +14,7 @@ from ..recipes import Hyperparameters
 from ..tasks import Split, Task
 from .example_head import ExampleHead
 from .submission_files import write_submission
+from .task_head import Batch, Mean
 
 
 class Regression(ExampleHead):
@@ -27,6 +30,18 @@ class Regression(ExampleHead):
         """Return the numbers in the task's own units, float32 [examples]."""
         numbers: np.ndarray = outputs[:, 0] * hyper.label_scale
         return numbers
+
+    def predict_average(
+        self, mean: Mean, examples: EncodedDataset, task: Task, hyper: Hyperparameters
+    ) -> np.ndarray:
+        """Return the mean of the numbers in the task's own units, float32 [examples].
+
+        Models whose labels had other scales (`label_scale`) thus count alike.
+        """
+        return mean(self._numbers)[:, 0].astype(np.float32)
+
+    def _numbers(self, model: Any, batch: Batch, hyper: Hyperparameters) -> torch.Tensor:
+        return self.forward(model, batch, hyper)[:, :1] * hyper.label_scale
 
     def text(self, prediction: float, task: Task) -> str:
         """Return a number, clipped to the task's bounds, with three decimals."""

@@ -51,24 +51,57 @@ def span_outputs(
     outputs = model(**batch)
     conditional = hasattr(outputs, "answerable")
     n = hyper.beam if conditional else hyper.n_best
-    missing = max(0, n - outputs.start.shape[1])
-
-    def best(scores: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        context = outputs.context if scores.dim() == 2 else outputs.context[:, None]
-        scores = scores.masked_fill(~context, -torch.inf)
-        top = functional.pad(scores, (0, missing), value=-torch.inf).topk(n, dim=-1)
-        return top.values, top.indices
-
-    start_scores, start = best(outputs.start)
+    start_scores, start = best_tokens(outputs.start, outputs.context, n)
+    end = outputs.end
     if conditional:
-        null = outputs.answerable[:, 1] - outputs.answerable[:, 0]
-        end_scores, end = best(outputs.ends(start.clamp(max=outputs.start.shape[1] - 1)))
-    else:
-        no_answer = outputs.nowhere[:, None]
-        null = (outputs.start.gather(1, no_answer) + outputs.end.gather(1, no_answer))[:, 0]
-        end_scores, end = best(outputs.end)
+        end = outputs.ends(start.clamp(max=outputs.start.shape[1] - 1))
+    end_scores, ends = best_tokens(end, outputs.context, n)
+    return span_row(null_score(outputs), start, start_scores, ends, end_scores).float()
+
+
+def null_score(outputs: Any) -> torch.Tensor:
+    """Return how much better no answer is, [windows], see `span_outputs`.
+
+    Args:
+        outputs: what a model with a span head returns.
+    """
+    if hasattr(outputs, "answerable"):
+        score: torch.Tensor = outputs.answerable[:, 1] - outputs.answerable[:, 0]
+        return score
+    no_answer = outputs.nowhere[:, None]
+    score = outputs.start.gather(1, no_answer) + outputs.end.gather(1, no_answer)
+    return score[:, 0]
+
+
+def best_tokens(
+    scores: torch.Tensor, context: torch.Tensor, count: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the highest scores of the context's tokens and their positions.
+
+    Args:
+        scores: [windows, tokens] or [windows, starts, tokens].
+        context: the tokens that an answer may hold, bool [windows, tokens].
+        count: how many; where there are fewer tokens, further scores are -inf.
+    """
+    allowed = context if scores.dim() == 2 else context[:, None]
+    missing = max(0, count - scores.shape[-1])
+    scores = functional.pad(
+        scores.masked_fill(~allowed, -torch.inf), (0, missing), value=-torch.inf
+    )
+    top = scores.topk(count, dim=-1)
+    return top.values, top.indices
+
+
+def span_row(
+    null: torch.Tensor,
+    start: torch.Tensor,
+    start_scores: torch.Tensor,
+    end: torch.Tensor,
+    end_scores: torch.Tensor,
+) -> torch.Tensor:
+    """Return the rows of `span_outputs` from their parts, in the type of the scores."""
     parts = (null[:, None], start, start_scores, end.flatten(1), end_scores.flatten(1))
-    return torch.cat([part.float() for part in parts], 1)
+    return torch.cat([part.to(start_scores.dtype) for part in parts], 1)
 
 
 def decode_answers(

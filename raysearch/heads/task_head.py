@@ -4,9 +4,9 @@ It is apart from the heads, which implement it, and from the registry, which lis
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -20,6 +20,23 @@ from ..tasks import HEAD_FACTS, Head, HeadFacts, Split, Task
 
 Batch = dict[str, torch.Tensor]  # of `EncodedDataset.batch`, without labels
 Predictions = TypeVar("Predictions")  # of all examples of a split
+# Computes numbers from a batch, float32 [examples, numbers].
+Forward = Callable[[Any, Batch, Hyperparameters], torch.Tensor]
+
+
+class Mean(Protocol):
+    """The mean over several models of what each of them computes from the examples of a split."""
+
+    def __call__(
+        self, forward: Forward, columns: Mapping[str, np.ndarray] | None = None
+    ) -> np.ndarray:
+        """Return the mean, float64 [examples, numbers].
+
+        Args:
+            forward: computes the numbers of a batch, with each model's own configuration; where
+                their count varies with the batch, missing ones are 0.
+            columns: arrays [examples, ..] of which every batch gets its rows.
+        """
 
 
 class TaskHead(ABC, Generic[Predictions]):
@@ -89,6 +106,19 @@ class TaskHead(ABC, Generic[Predictions]):
             examples: the split.
             hyper: the trial's configuration.
         """
+
+    def predict_average(
+        self, mean: Mean, examples: EncodedDataset, task: Task, hyper: Hyperparameters
+    ) -> Predictions:
+        """Return what several models predict together: what the mean of their scores stands for.
+
+        Args:
+            mean: gives the mean over the models.
+            examples: the split.
+            task: the task.
+            hyper: the configuration that decodes.
+        """
+        return self.decode(mean(self.forward), examples, hyper)
 
     @abstractmethod
     def score(

@@ -20,7 +20,7 @@ from ..run_folder.dev_predictions import KeptSplit, tag_columns
 from ..storage import write_atomically
 from ..tasks import Split, Task
 from .submission_files import submission_path
-from .task_head import Batch, TaskHead
+from .task_head import Batch, Mean, TaskHead
 
 Tags = dict[str, list[int]]  # sentence id -> the tag id of each word
 
@@ -47,6 +47,19 @@ class TokenClassification(TaskHead[Tags]):
         logits: torch.Tensor = model(**batch).logits
         best = logits.argmax(-1).float()
         return best.masked_fill(~logits.isfinite().all(-1), torch.nan)  # counts as divergence
+
+    def predict_average(
+        self, mean: Mean, examples: EncodedDataset, task: Task, hyper: Hyperparameters
+    ) -> Tags:
+        """Return the best tag of each word by the mean scores; see `TaskHead.predict_average`."""
+        scores = mean(self._scores)
+        tags = scores.reshape(len(scores), -1, task.outputs).argmax(-1)
+        return self.decode(tags, examples, hyper)
+
+    def _scores(self, model: Any, batch: Batch, hyper: Hyperparameters) -> torch.Tensor:
+        """Return the scores of the tags of each word, [rows, words * tags]."""
+        logits: torch.Tensor = model(**batch).logits
+        return logits.float().flatten(1)
 
     def decode(self, outputs: np.ndarray, examples: EncodedDataset, hyper: Hyperparameters) -> Tags:
         """Return the tags of each sentence, those of its rows concatenated."""

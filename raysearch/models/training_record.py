@@ -31,8 +31,8 @@ class TrainingRecord:
         tokenizer_limit: the most tokens that the model and its tokenizer take, whatever length it
             was trained with; None if unknown.
         trial: facts of the trial: `id`, `phase`, `seed`, `status`, `metric`, `score` (a fraction,
-            on dev); and of the study: `seeds`, `report` and `hold_out`, the share of dev that the
-            score is of. Unknown ones are absent.
+            on dev); and of the study: `seeds`, `report`, `keep_weights` and `hold_out`, the share
+            of dev that the score is of. Unknown ones are absent.
     """
 
     version: str
@@ -49,6 +49,14 @@ class TrainingRecord:
             return ""
         share = f"search.hold_out {self.trial['hold_out']:g}"
         return f"trials were compared on a part of dev ({share}); this is all of it"
+
+    @property
+    def place_among_seeds(self) -> str:
+        """Return what its seed is among those of its configuration, as far as it was known.
+
+        A run that keeps the weights of several seeds writes them before it knows the best one.
+        """
+        return "one" if self.trial.get("keep_weights") == "confirmed" else "the best"
 
     @property
     def degenerate(self) -> bool:
@@ -76,7 +84,8 @@ class TrainingRecord:
             lines.append(f"Seed {trial.get('seed')} scored {metric} {score:.2f}, in percent.")
         if len(trial.get("seeds") or ()) > 1 and trial.get("phase") == "confirm":
             count, report = len(trial["seeds"]), trial.get("report")
-            lines.append(f"It is the best of {count} seeds; the run's table gives their {report}.")
+            text = f"It is {self.place_among_seeds} of {count} seeds"
+            lines.append(f"{text}; the run's table gives their {report}.")
         if self.degenerate:
             lines.append("WARNING: this training ended with nothing learned.")
         lines += [
@@ -240,4 +249,5 @@ _TRIAL: dict[str, type | UnionType] = {
     "seeds": list,
     "report": str,
     "hold_out": int | float,
+    "keep_weights": str,
 }

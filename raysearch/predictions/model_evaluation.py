@@ -26,7 +26,7 @@ from ..tasks import get as get_task
 from . import kept_files
 from .error_collection import collect_errors
 from .prediction_checks import choose_splits, find_problems
-from .prediction_jobs import PredictionJob, RunFacts, changeable_settings, make_job
+from .prediction_jobs import RunFacts, changeable_settings, make_job
 from .split_predictor import SplitPredictor
 
 if TYPE_CHECKING:
@@ -236,22 +236,32 @@ def _evaluate_task(
     names = dev_scores(scores, task.dev[0].name, multilingual=bool(task.languages))
     return Evaluation(
         model=str(job.folder),
-        scores=tuple(_dev_score(job, name, value, tables) for name, value in names.items()),
+        scores=tuple(
+            dev_score(task, hyper.null_threshold, name, value, tables)
+            for name, value in names.items()
+        ),
         files=tuple(files),
         notes=tuple(notes),
     )
 
 
-def _dev_score(
-    job: PredictionJob, name: str, value: float, tables: Mapping[str, "pa.Table"]
+def dev_score(
+    task: Task, threshold: float, name: str, value: float, tables: Mapping[str, "pa.Table"]
 ) -> DevScore:
-    """Return a score with its interval over the examples of its splits."""
-    task = job.task
+    """Return a score with its interval over the examples of its splits.
+
+    Args:
+        task: the task.
+        threshold: the null score above which there is no answer.
+        name: of the score, as a run's journal has it.
+        value: the score.
+        tables: dev split -> its predictions, see `dev_predictions.to_table`.
+    """
     names = splits_of(name, [split.name for split in task.dev])
     counted = {split: tables[split] for split in names if split in tables}
     low = high = None
     if not is_gap(name):
-        metric, threshold = name.rpartition(".")[2], job.hyper.null_threshold
+        metric = name.rpartition(".")[2]
         sample, samples = dev_predictions.score_sample(counted, task, metric, threshold)
         interval = intervals.interval([sample], samples)
         low, high = interval.low, interval.high

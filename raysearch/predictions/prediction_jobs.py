@@ -145,17 +145,18 @@ class RunFacts:
             searched = self.run[0]
             metric, printed = tasks.get(name).metric, searched.resolve(name).printed_metric
             measured = trials[0].scores_at(searched.search.select).get(printed, trials[0].score)
-            yield _seed_note(metric, trials[0].seed, measured, len(leader.trials))
+            count = len(leader.trials)
+            yield _seed_note(metric, trials[0].seed, measured, f"the best of {count} seeds")
             score = formatting.format_percent(leader.score, 2)
             yield f"the table's {score} is the {searched.confirm.report} of all seeds"
         if trials[0].status == "degenerate":
             yield _DEGENERATE
 
 
-def _seed_note(metric: str, seed: Any, score: float | None, seeds: int) -> str:
+def _seed_note(metric: str, seed: Any, score: float | None, place: str) -> str:
     """Return which of a configuration's seeds the weights in a folder are of."""
     scored = "" if score is None else f", {metric} {formatting.format_percent(score, 2)} on dev"
-    return f"the weights are those of seed {seed}{scored}, the best of {seeds} seeds"
+    return f"the weights are those of seed {seed}{scored}, {place}"
 
 
 def _record_notes(record: TrainingRecord | None) -> Iterator[str]:
@@ -164,14 +165,15 @@ def _record_notes(record: TrainingRecord | None) -> Iterator[str]:
     seeds = trial.get("seeds") or []
     if len(seeds) > 1 and trial.get("phase") == "confirm":
         metric = str(trial.get("metric", "")).removeprefix("dev.")
-        yield _seed_note(metric, trial.get("seed"), trial.get("score"), len(seeds))
+        place = f"{record.place_among_seeds if record else ''} of {len(seeds)} seeds"
+        yield _seed_note(metric, trial.get("seed"), trial.get("score"), place)
         yield f"its run's table gives the {trial.get('report', 'median')} of all seeds"
     if record and record.degenerate:
         yield _DEGENERATE
 
 
 def make_job(
-    task: Task, folder: Path, facts: RunFacts, settings: Mapping[str, Any] | None = None
+    task: Task, folder: Path, facts: RunFacts | None, settings: Mapping[str, Any] | None = None
 ) -> PredictionJob:
     """Return a model with the settings that its weights were trained with.
 
@@ -181,7 +183,7 @@ def make_job(
     Args:
         task: the task to predict.
         folder: the transformers folder.
-        facts: what the run knows.
+        facts: what the run knows; None: which seed the weights are of is not noted.
         settings: values that take the place of the folder's, see `changeable_settings`.
 
     Raises:
@@ -198,7 +200,7 @@ def make_job(
             notes.append(f"best.yaml differs from the weights, which have: {differences}")
     elif of_study is not None:
         hyper = of_study
-        if facts.run is None:
+        if facts is None or facts.run is None:
             path = folder.parent / "best.yaml"
             notes.append(f"the folder does not record its settings; taken from '{path}'")
     else:
@@ -216,7 +218,7 @@ def make_job(
                 for name, value in values.items()
                 if value != getattr(before, name)
             ]
-    notes += facts.notes(task, record)
+    notes += facts.notes(task, record) if facts else ()
     return PredictionJob(task=task, folder=folder, hyper=hyper, notes=tuple(notes))
 
 

@@ -17,6 +17,7 @@ from ..data import encoding_cache
 from ..data.dataset import EncodedDataset
 from ..errors import InputError, Problem, first_line
 from ..heads import HEADS
+from ..heads.task_head import Forward
 from ..models import finetuned
 from ..models.pretrained import read_tokenizer
 from ..tasks import Split
@@ -70,15 +71,23 @@ class SplitPredictor:
         Raises:
             InputError: the tokenizer or the model fails, or the outputs are not finite.
         """
-        task = self.job.task
+        task, head = self.job.task, HEADS[self.job.task.head]
+        examples = self.examples(split, count)
+        outputs = self.outputs(split, examples, head.forward_to_write, head.are_finite)
+        predictions = head.decode(outputs, examples, self.job.hyper)
+        self._report(f"{task.name} {split.name}: {len(examples):,} examples predicted")
+        return examples, predictions
+
+    def examples(self, split: Split, count: int | None = None) -> EncodedDataset:
+        """Return the examples of a split for this model. The arguments are those of `__call__`.
+
+        Raises:
+            InputError: the tokenizer fails.
+        """
         prepared = self._prepare(split)
         self.sizes[split.name] = len(encoding_cache.example_ends(prepared.table))
         table = encoding_cache.subsample(prepared.table, count)
-        examples = EncodedDataset(table, prepared.padding)
-        outputs = self._outputs(split, examples)
-        predictions = HEADS[task.head].decode(outputs, examples, self.job.hyper)
-        self._report(f"{task.name} {split.name}: {len(examples):,} examples predicted")
-        return examples, predictions
+        return EncodedDataset(table, prepared.padding)
 
     def _prepare(self, split: Split) -> encoding_cache.Prepared:
         """Return the token ids of a split.
@@ -95,15 +104,26 @@ class SplitPredictor:
         except BaseException as error:  # a foreign tokenizer: a panic in Rust is no Exception
             raise self._failure(split, "its tokenizer fails on a text", error) from error
 
-    def _outputs(self, split: Split, examples: EncodedDataset) -> np.ndarray:
+    def outputs(
+        self,
+        split: Split,
+        examples: EncodedDataset,
+        forward: Forward,
+        are_finite: Callable[[np.ndarray], bool],
+    ) -> np.ndarray:
         """Return the model's outputs for every example, see `training.predict_outputs`.
+
+        Args:
+            split: the split.
+            examples: of `examples`.
+            forward: computes the outputs of a batch.
+            are_finite: returns whether outputs are as they should be.
 
         Raises:
             InputError: the model fails, because its configuration does not describe it, or its
                 outputs are not finite.
         """
         task, folder, hyper = self.job.task, self.job.folder, self.job.hyper
-        head = HEADS[task.head]
         autocast: Callable[[], AbstractContextManager[object]] = nullcontext
         if split.labelled:
             autocast = partial(precision.autocast, self._model.device, hyper)
@@ -114,13 +134,13 @@ class SplitPredictor:
                 task,
                 hyper,
                 autocast=autocast,
-                forward=head.forward_to_write,
+                forward=forward,
                 on_batch=_progress(f"{task.name} {split.name}", len(examples), self._report),
             )
         except Exception as error:  # a model of foreign files: any of its layers may fail
             reason = "its config.json does not describe its weights, or memory is short"
             raise self._failure(split, reason, error) from error
-        if not head.are_finite(outputs):
+        if not are_finite(outputs):
             text = f"'{folder}' predicts NaN or infinity for {task.name} {split.name}"
             raise InputError(str(folder), [Problem(location="model", text=text)])
         return outputs

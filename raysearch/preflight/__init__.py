@@ -5,6 +5,7 @@ from .checks import Survey, survey
 from .model_files import hub_problems, model_fingerprint
 from .resources import Lanes, disk_problems, lane_problems
 from .view_resources import view_fingerprint
+from .weights_space import weight_folders, weights_note
 
 __all__ = [
     "Lanes",
@@ -16,4 +17,6 @@ __all__ = [
     "model_problems",
     "survey",
     "view_fingerprint",
+    "weight_folders",
+    "weights_note",
 ]

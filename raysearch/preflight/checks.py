@@ -135,7 +135,9 @@ def _package_problems(study: Study) -> Iterator[Problem]:
     """Yield the package that the sampler needs and that is not installed."""
     package = samplers.facts(study.search.sampler).package
     if package and find_spec(package) is None:
-        text = f"{study.search.sampler} needs the package {package}: pip install {package}"
+        text = (
+            f'{study.search.sampler} needs the package {package}: pip install "raysearch[samplers]"'
+        )
         yield Problem(location="search.sampler", text=text)
 
 

@@ -42,3 +42,10 @@ def hub_problems(model: str) -> list[Problem]:
         text = f"no folder '{model}', and it cannot be read as a hub name: {first_line(error)}"
         return [Problem(location="model", text=text)]
     return []
+
+
+def hub_cache() -> tuple[Path, bool]:
+    """Return the folder of fetched hub models, and whether nothing else is fetched."""
+    from huggingface_hub import constants
+
+    return Path(constants.HF_HUB_CACHE), bool(constants.HF_HUB_OFFLINE)

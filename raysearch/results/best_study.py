@@ -39,10 +39,12 @@ def rerun_study(task: TaskStudy, leader: RankedConfiguration) -> Study:
         leader: the configuration.
     """
     study, confirmed = task.study, leader.trials[0].phase == "confirm"
+    seeds = tuple(record.seed for record in leader.trials) if confirmed else ()
     search = Search(
         select=study.search.select,
         select_on=study.search.select_on,
         keep_predictions=study.search.keep_predictions,
+        keep_weights=study.search.keep_weights if len(seeds) > 1 else "best",
         max_failures=study.search.max_failures,
         hold_out=study.search.hold_out,
         # A lone trial is never stopped. But it is evaluated where trials were compared, because its
@@ -51,7 +53,6 @@ def rerun_study(task: TaskStudy, leader: RankedConfiguration) -> Study:
         # The division of the dev splits follows from the seed of the search.
         **({"seed": study.search.seed} if study.search.hold_out or not confirmed else {}),
     )
-    seeds = tuple(record.seed for record in leader.trials) if confirmed else ()
     published = [
         row.model_copy(update={"results": {task.name: row.results[task.name]}})
         for row in study.published

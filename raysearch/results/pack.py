@@ -36,7 +36,8 @@ _TRIALS = "trials.parquet"
 _TASK_FILES = ("best.yaml", _TRIALS, "reports.parquet", "study.db")
 # What a run folder has for its own work, or what `raysearch table` writes again.
 _NOT_NEEDED = (".raysearch", f"{JOURNAL_NAME}.torn", "ray-error.txt", "checkpoints", "tune")
-_TASK_NOT_NEEDED = ("weights", "tensorboard", "errors", "best")
+_WEIGHTS = ("best", opening.SEEDS)  # folders of a task that `--weights` packs
+_TASK_NOT_NEEDED = ("weights", "tensorboard", "errors", *_WEIGHTS)
 # Texts in which paths of this machine are replaced. The journal is the record and stays as it is.
 _TEXTS = (".yaml", ".json", ".md", ".tex", ".csv", ".html", ".lock")
 _MAX_TEXT = 2**26  # bytes
@@ -62,7 +63,7 @@ def pack(folder: Path, to: Path, *, weights: bool = False, licence: str | None =
     Args:
         folder: the run folder; nothing in it is changed.
         to: the zip file to write.
-        weights: pack the folders of the winners too.
+        weights: pack the folders of the winners too, with those of their further seeds.
         licence: the URL of a licence, for the description of the pack.
 
     Raises:
@@ -119,13 +120,25 @@ def _names(folder: Path, searched: Study, records: Records, *, weights: bool) ->
         names += [f"{slug}/{name}" for name in _TASK_FILES]
         kept: list[Record] = records.of(task)
         names += [f"{slug}/{opening.PREDICTIONS}/{record.id}.parquet" for record in kept]
-        winner = folder / slug / "best"
-        files = [CARD]
-        if weights and kind_of(winner) == "a folder":
-            below = (path for path in winner.iterdir() if kind_of(path) != "a folder")
-            files = sorted(path.name for path in below if path.name[0] != ".")
-        names += [f"{slug}/best/{name}" for name in files]
-    return names
+        names.append(f"{slug}/best/{CARD}")
+        if weights:
+            seeds = folder / slug / opening.SEEDS
+            places = sorted(seeds.iterdir()) if _is_folder(seeds) else []
+            for place in (folder / slug / "best", *places):
+                names += _files_in(folder, place)
+    return list(dict.fromkeys(names))
+
+
+def _files_in(folder: Path, place: Path) -> list[str]:
+    """Return the names of the files in a folder of weights, without hidden ones."""
+    if not _is_folder(place):
+        return []
+    below = (path for path in place.iterdir() if kind_of(path) != "a folder")
+    return sorted(path.relative_to(folder).as_posix() for path in below if path.name[0] != ".")
+
+
+def _is_folder(path: Path) -> bool:
+    return kind_of(path) == "a folder"
 
 
 def _add_files(
@@ -197,11 +210,12 @@ def _left_out(folder: Path, searched: Study, packed: set[str], *, weights: bool)
         if path.name in slugs and kind_of(path) == "a folder":
             for below in sorted(path.iterdir()):
                 name = f"{path.name}/{below.name}"
-                if below.name in _TASK_NOT_NEEDED and not (below.name == "best" and weights):
+                wanted = weights and below.name in _WEIGHTS
+                if below.name in _TASK_NOT_NEEDED and not wanted:
                     own.append(name)
-                elif name not in packed and below.name not in (opening.PREDICTIONS, "best"):
+                elif name not in packed and below.name not in (opening.PREDICTIONS, *_WEIGHTS):
                     unknown.append(name)
-                if below.name == opening.PREDICTIONS or (below.name == "best" and weights):
+                if below.name == opening.PREDICTIONS or wanted:
                     unknown += _not_packed(folder, below, packed)
         elif path.name in _NOT_NEEDED:
             own.append(path.name)
@@ -213,9 +227,11 @@ def _left_out(folder: Path, searched: Study, packed: set[str], *, weights: bool)
 
 def _not_packed(folder: Path, below: Path, packed: set[str]) -> Iterator[str]:
     """Yield what a folder of a run holds and the pack does not, without hidden files."""
-    for path in sorted(below.iterdir()) if kind_of(below) == "a folder" else ():
+    for path in sorted(below.iterdir()) if _is_folder(below) else ():
         name = path.relative_to(folder).as_posix()
-        if name not in packed and path.name[0] != ".":
+        if below.name == opening.SEEDS and _is_folder(path):
+            yield from _not_packed(folder, path, packed)
+        elif name not in packed and path.name[0] != ".":
             yield name
 
 

@@ -34,6 +34,7 @@ from ..storage import (
 )
 from ..storage.uris import URI, folder_of, is_remote, normalize, split_query
 from ..study import Study
+from .opening import SEEDS
 
 STREAMS = 8  # files that are fetched at the same time
 BLOCK = 1 << 22  # bytes
@@ -264,7 +265,11 @@ def download(system: fs.FileSystem, source: str, folder: Path, name: str) -> Non
 
 
 def local_copy(
-    source: str | Path, *, weights: bool = False, note: Callable[[str], None] | None = None
+    source: str | Path,
+    *,
+    weights: bool = False,
+    seeds: bool = False,
+    note: Callable[[str], None] | None = None,
 ) -> Path:
     """Return a local folder or file with what is at a URI; a path stays as it is.
 
@@ -273,6 +278,7 @@ def local_copy(
     Args:
         source: a path, or the URI of a run folder, of a folder in it, or of a file.
         weights: whether weights are fetched too.
+        seeds: whether those of the winners' further seeds are, which only an ensemble reads.
         note: called with lines that say where the copy is, and what takes long.
 
     Raises:
@@ -281,6 +287,7 @@ def local_copy(
     if not is_remote(str(source)):
         return Path(source)
     uri, say = normalize(str(source)), note or (lambda line: None)
+    skipped = UNFINISHED if seeds else UNFINISHED | {SEEDS}
     try:
         with _waiting(f"{uri}: waiting for the store to answer", say):
             system, root = open_uri(uri)
@@ -290,7 +297,7 @@ def local_copy(
         wanted = [
             name
             for name in files
-            if (weights or not name.endswith(WEIGHTS)) and not UNFINISHED & set(name.split("/"))
+            if (weights or not name.endswith(WEIGHTS)) and not skipped & set(name.split("/")[:-1])
         ]
         if not files:
             refuse_missing_bucket(system, root)

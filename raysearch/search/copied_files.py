@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from ..run_folder.opening import SEEDS
 from ..run_folder.remote_files import WEIGHTS
 from ..storage import MARKER, kind_of
 
@@ -14,9 +15,9 @@ CONFIG = "config.json"  # of a folder of weights; without it no reader takes the
 
 
 def is_large(name: str) -> bool:
-    """Return whether a file is of a folder of weights: best/, or one of weights/."""
+    """Return whether a file is of a folder of weights: best/, or one of weights/ or seeds/."""
     parts = name.split("/")[:-1]
-    return name.endswith(WEIGHTS) or bool({"best", "weights", "checkpoints"} & set(parts))
+    return name.endswith(WEIGHTS) or bool({"best", SEEDS, "weights", "checkpoints"} & set(parts))
 
 
 def upload_order(name: str) -> tuple[int, str]:

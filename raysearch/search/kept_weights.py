@@ -5,6 +5,7 @@ tidied without them.
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from ..results.leaderboard import (
 from ..results.model_card import trial_of
 from ..run_folder import Record, Records
 from ..run_folder.checkpoint_folder import CheckpointFolder
+from ..run_folder.opening import SEEDS
+from ..run_folder.outcomes import has_model
 from ..storage import (
     clear_place,
     file_inside,
@@ -35,6 +38,7 @@ from ..storage import (
     remove_unfinished,
 )
 from ..study import Study, TaskStudy
+from .copied_files import CONFIG
 from .samplers import OptunaStudy
 
 FOLDER = "weights"  # in a task's folder; it has a folder for each trial that may become the best
@@ -44,9 +48,10 @@ class KeptWeights:
     """The weights of a run's trials on the disk: of those that may become the best, of no others.
 
     Without confirmation seeds that is one trial of each task, with them one of each configuration
-    that is confirmed. All follows from the records of ended trials. Weights are written before the
-    end of their trial is recorded, and others are removed after it: there is one folder more in
-    between, and a process that is killed at any time loses none that are needed.
+    that is confirmed, or with `search.keep_weights: confirmed` every one. All follows from the
+    records of ended trials. Weights are written before the end of their trial is recorded, and
+    others are removed after it: there is one folder more in between, and a process that is killed
+    at any time loses none that are needed.
 
     Args:
         folder: the run folder.
@@ -78,8 +83,10 @@ class KeptWeights:
 
     def has(self, record: Record) -> bool:
         """Return whether a trial's weights are here: kept, or the winner's of an earlier end."""
-        best = inside(self.folder, tasks.get(record.task).slug, "best", "config.json")
-        return record.id in self._kept[record.task] or trial_of(best) == record.id
+        slug = tasks.get(record.task).slug
+        places = ((slug, "best"), (slug, SEEDS, record.id))
+        left = (trial_of(inside(self.folder, *names, "config.json")) for names in places)
+        return record.id in self._kept[record.task] or record.id in left
 
     def add(self, record: Record) -> None:
         """Count a trial's weights as kept, after they were written; its end follows at once."""
@@ -136,13 +143,14 @@ class KeptWeights:
             rivals = [r for r in (self._leader(task), new) if r is not None and r.phase == "search"]
             return {min(rivals, key=lambda r: trial_rank(facts, r)).id} if rivals else set()
         kept = [self.records.trials[identity] for identity in self._kept[task]]
-        best: dict[str, Record] = {}
+        groups: dict[str, list[Record]] = {}
         for record in kept if new is None else [*kept, new]:
             if record.phase == "confirm" and record.seed in self.study.confirm.seeds:
-                key = configuration_key(record.configuration)
-                best[key] = max(record, best.get(key, record), key=lambda r: _rank(facts, r))
-        competing = contenders(facts, self.records, set(best), settled=new is None)
-        return {record.id for key, record in best.items() if key in competing}
+                groups.setdefault(configuration_key(record.configuration), []).append(record)
+        competing = contenders(facts, self.records, set(groups), settled=new is None)
+        if self.study.search.keep_weights == "best":
+            groups = {key: [max(group, key=partial(_rank, facts))] for key, group in groups.items()}
+        return {record.id for key in groups.keys() & competing for record in groups[key]}
 
     def _leader(self, task: str) -> Record | None:
         """Return the best trial of a task's search, by `trial_rank`."""
@@ -167,6 +175,8 @@ def trial_facts(study: Study, record: Record) -> dict[str, Any]:
         "seeds": list(confirm.seeds),
         "status": record.reports[-1].status,
         "hold_out": study.search.hold_out,
+        # Which seed is the best is not known when the weights of all of them are written.
+        **({"keep_weights": keep} if (keep := study.search.keep_weights) != "best" else {}),
     }
 
 
@@ -201,7 +211,8 @@ def remove_unneeded_weights(
 ) -> None:
     """Move the winners' weights to best/, remove the others, and write Optuna's studies.
 
-    What the run did not make stays. An Optuna study that cannot be written, for example on a full
+    With `search.keep_weights: confirmed` those of the winners' further seeds go to seeds/. What the
+    run did not make stays. An Optuna study that cannot be written, for example on a full
     disk, is noted, and the rest is done: tables are written later.
 
     Args:
@@ -223,12 +234,13 @@ def remove_unneeded_weights(
         winners = leaders[0].trials if leaders else ()
         if winners and not identities & {record.id for record in winners}:
             _note_missing_weights(folder, study.resolve(name), records, winners, note)
-        for record in winners:
-            if record.id in identities:
-                best = inside(folder, slug, "best")
-                if kind_of(best) is not None and (aside := clear_place(best, run)):
-                    note(f"{best}: not made by this run, kept as {aside.name}")
-                move(weights_folder(folder, record), best)
+        if study.search.keep_weights == "confirmed":
+            _place_seeds(folder, study.resolve(name), winners, identities, note)
+        else:
+            for record in winners:
+                if record.id in identities:
+                    _place_best(weights_folder(folder, record), folder, slug, note)
+        _remove_other_seeds(folder, slug, winners, records)
         parent = inside(folder, slug, FOLDER)
         for path in _folders(parent):
             remove_owned(path, run)
@@ -244,6 +256,70 @@ def remove_unneeded_weights(
         except OSError as error:
             note(f"{path}: not written: {error.strerror or error}")
     CheckpointFolder(folder).remove_all(records.trials)
+
+
+def _place_best(source: Path, folder: Path, slug: str, note: Callable[[str], None]) -> None:
+    """Move a folder of weights to a task's best/."""
+    best = inside(folder, slug, "best")
+    if kind_of(best) is not None and (aside := clear_place(best, run_of(folder))):
+        note(f"{best}: not made by this run, kept as {aside.name}")
+    move(source, best)
+
+
+def _place_seeds(
+    folder: Path,
+    task: TaskStudy,
+    winners: Sequence[Record],
+    identities: set[str],
+    note: Callable[[str], None],
+) -> None:
+    """Move the weights of the winner's seeds to seeds/, those of the best of them to best/.
+
+    Those that an earlier session has placed count too.
+
+    Args:
+        folder: the run folder.
+        task: the task.
+        winners: the winner's trials that count.
+        identities: the trials whose weights lie where the search has written them.
+        note: called with a line for the log.
+    """
+    slug, run = task.row.slug, run_of(folder)
+    best, own = inside(folder, slug, "best"), {record.id: record for record in winners}
+    in_best = ""
+    if kind_of(best) is not None and owner(best) == run:
+        in_best = trial_of(file_inside(folder, slug, "best", CONFIG))
+    places = {path.name: path for path in _folders(inside(folder, slug, SEEDS))}
+    places |= {i: weights_folder(folder, own[i]) for i in own.keys() & identities}
+    places |= {in_best: best} if in_best else {}
+    places = {identity: path for identity, path in places.items() if identity in own}
+    if not places:
+        return
+    folder_inside(folder, slug, SEEDS)
+    leader = max((own[identity] for identity in places), key=partial(_rank, task)).id
+    for identity, path in places.items():
+        target = inside(folder, slug, SEEDS, identity)
+        if identity != leader and path != target:
+            if kind_of(target) is not None and (aside := clear_place(target, run)):
+                note(f"{target}: not made by this run, kept as {aside.name}")
+            move(path, target)
+    if leader != in_best:
+        _place_best(places[leader], folder, slug, note)
+    if len(places) < (count := sum(has_model(record.status) for record in winners)):
+        text = f"weights of {len(places)} of the winner's {count} seeds are there for an ensemble"
+        note(f"{task.name}: {text}: the others were not kept when they were trained")
+
+
+def _remove_other_seeds(
+    folder: Path, slug: str, winners: Sequence[Record], records: Records
+) -> None:
+    """Remove the weights in seeds/ that are not of the winner, and the folder if it is empty."""
+    parent, own = inside(folder, slug, SEEDS), {record.id for record in winners}
+    for path in _folders(parent) if winners else ():
+        if path.name not in own:
+            remove_owned(path, run_of(folder))
+    remove_unfinished(parent, records.trials)
+    remove_known(parent, ())
 
 
 def _names(task: str) -> tuple[str, str]:

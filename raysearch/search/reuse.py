@@ -83,7 +83,7 @@ class OtherRun:
     def weights(self, record: Record) -> Path | None:
         """Return the folder of a trial's weights; None if they were not kept."""
         slug = tasks.get(record.task).slug
-        for names in ((slug, FOLDER, record.id), (slug, "best")):
+        for names in ((slug, FOLDER, record.id), (slug, opening.SEEDS, record.id), (slug, "best")):
             try:
                 folder = inside(self.folder, *names)
             except InputError:  # a link leads out of the run folder

@@ -59,9 +59,10 @@ class ReusedTrials:
         return True
 
     def winner_to_train(self, task: str) -> Record | None:
-        """Return the trial whose weights are the winner's if it was reused and has none here.
+        """Return a trial of the winner whose weights are kept, if it was reused and has none here.
 
-        They are copied from the run that has them. If none has, the trial runs again here.
+        They are copied from the run that has them. If none has, the trial runs again here. With
+        `search.keep_weights: confirmed` it may be any of the winner's, else it is the best.
 
         Raises:
             OSError: they cannot be copied.
@@ -73,22 +74,35 @@ class ReusedTrials:
         if not is_complete(facts, queue.journal):
             return None
         leader = next(iter(leaderboard(facts, queue.journal)), None)
-        best = leader.best_trial if leader else None
-        if best is None or not best.reused_from or not has_model(best.status):
+        if leader is None:
             return None
-        if best.id in self._at_hand or queue.weights.has(best):
-            self._at_hand.add(best.id)
-            return None
-        if self.reuse.copy_weights(queue.journal.folder, best, queue.weights.place(best)):
-            queue.weights.add(best)
-            queue.weights.remove_losers(task)
-            self._at_hand.add(best.id)
-            return None
-        self.reuse.note(f"{task} {best.id}: no run kept the winner's weights: it is trained again")
-        self._to_train.add(best.id)
-        clock = queue.clock
-        queue.journal.write(LostEvent(trial=best.id, at=clock.at, elapsed=clock.elapsed))
-        return best
+        keeps_all = queue.study.search.keep_weights == "confirmed" and queue.study.confirm.seeds
+        for record in leader.trials if keeps_all else [leader.best_trial]:
+            if record.reused_from and has_model(record.status) and not self._has_weights(record):
+                self.reuse.note(f"{task} {record.id}: no run kept its weights: it is trained again")
+                self._to_train.add(record.id)
+                at, elapsed = queue.clock.at, queue.clock.elapsed
+                queue.journal.write(LostEvent(trial=record.id, at=at, elapsed=elapsed))
+                return record
+        return None
+
+    def _has_weights(self, record: Record) -> bool:
+        """Return whether a winner's weights are here, or were copied now from a run that has them.
+
+        Raises:
+            OSError: they cannot be copied.
+        """
+        weights = self.queue.weights
+        if record.id in self._at_hand or weights.has(record):
+            self._at_hand.add(record.id)
+            return True
+        folder = self.queue.journal.folder
+        if not self.reuse.copy_weights(folder, record, weights.place(record)):
+            return False
+        weights.add(record)
+        weights.remove_losers(record.task)
+        self._at_hand.add(record.id)
+        return True
 
     def _begin(self, record: Record, answer: Answer) -> None:
         other, clock = answer.record, self.queue.clock

@@ -268,8 +268,7 @@ def _problems(
 def _disk_problems(study: Study, folder: Path | None) -> Iterator[Problem]:
     """Yield the first problem of each folder that is to hold weights."""
     confirm = study.confirm
-    kept = confirm.top if confirm.seeds and not confirm.choose else 1
-    needs = [(folder, kept + 1, "storage")] if folder else []
+    needs = [(folder, preflight.weight_folders(study), "storage")] if folder else []
     recipe = RECIPES[study.recipe]
     if any(recipe.teacher_configuration(study.resolve(name).shared) for name in study.tasks):
         teachers = 1 + len(confirm.choose) + len(confirm.seeds)

@@ -197,6 +197,11 @@ class Search(_Section):
         description="trials whose dev predictions are kept: those that the table prints, or all"
         " that finish",
     )
+    keep_weights: Literal["best", "confirmed"] = Field(
+        "best",
+        description="weights of the winner that are kept: of its best seed, or of all its"
+        " confirmed seeds, for ensembles",
+    )
     seed: Seed = Field(1, description="seed of the sampler and of every trial of the search")
     max_failures: Whole = Field(
         2, ge=0, le=1000, description="times that a failed trial is retried"

@@ -269,6 +269,11 @@ def _seed_checks(raw: Mapping[str, Any]) -> list[Problem]:
         if set(used) & set(seeds):
             text = f"seed {used[0]} is the search's (search.seed); confirm with fresh ones"
             problems.append(Problem(location=location, text=text))
+    keep = mapping_or_empty(raw.get("search")).get("keep_weights")
+    if keep == "confirmed" and len(seeds_by_field[0]) < 2:
+        text = "'confirmed' keeps the weights of several seeds of the winner, for an ensemble:"
+        text += f" confirm.seeds needs at least 2, got {len(seeds_by_field[0])}"
+        problems.append(Problem(location="search.keep_weights", text=text))
     return [*problems, *_choice_checks(confirm, *seeds_by_field)]
 
 

@@ -40,6 +40,7 @@ class HeadFacts:
             their questions; None if there is none.
         length_field: the hyperparameter that limits a part of a row besides `max_length`; None if
             there is none.
+        usual_length: the `max_length` that papers use for it, which a new study begins with.
     """
 
     name: Head
@@ -61,6 +62,7 @@ class HeadFacts:
     writes_embeddings: bool = False
     shared_input: str | None = None
     length_field: str | None = None
+    usual_length: int = 128
 
     @property
     def keeps_examples(self) -> bool:
@@ -95,6 +97,7 @@ HEAD_FACTS: dict[Head, HeadFacts] = {
             reads_first_token=True,
             shared_input="passage",
             length_field="qa_length",
+            usual_length=512,
         ),
         HeadFacts(
             name="tag",
@@ -117,6 +120,7 @@ HEAD_FACTS: dict[Head, HeadFacts] = {
             row_name="windows",
             shared_input="context",
             length_field="query_length",
+            usual_length=384,
         ),
         HeadFacts(
             name="thought",

@@ -200,6 +200,16 @@ def run(request, tmp_path, toy_folder, monkeypatch) -> Run:
     return Run(request.param, tmp_path, toy_folder)
 
 
+def average_of_one(run: Run, rows: EncodedDataset) -> Any:
+    """What an ensemble of the model alone predicts."""
+
+    def mean(forward: Any, columns: Any = None) -> np.ndarray:
+        examples = rows.with_columns(columns) if columns else rows
+        return run.outputs(examples, forward=forward).astype(np.float64)
+
+    return run.head.predict_average(mean, rows, run.task, run.hyper)
+
+
 def kept_scores(run: Run, examples: Any, outputs: np.ndarray, folder: Path) -> dict[str, float]:
     """The scores of the predictions that a run folder keeps, read back from their file."""
     predictions = run.head.decode(outputs, examples, run.hyper)
@@ -247,6 +257,7 @@ def test_a_head_learns_and_its_prediction_file_gets_its_own_scores(run, tmp_path
     # Training has its labels in float32, a file in float64.
     expected = expected_scores(run, predictions, rows)
     assert read_scores(run, paths) == pytest.approx(expected, rel=1e-7 if task.bounds else 0)
+    assert expected_scores(run, average_of_one(run, rows), rows) == pytest.approx(expected)
 
 
 def read_scores(run: Run, paths: list[Path]) -> dict[str, float]:

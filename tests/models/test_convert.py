@@ -456,6 +456,25 @@ def test_the_heads_of_amos_are_those_of_fairseq(tmp_path, pieces):
     assert (said.config.head_activation, said.config.head_init) == ("tanh", "default")
 
 
+def test_a_head_of_amos_that_ranks_options_scores_each_of_them(tmp_path, pieces):
+    folder, rows = pieces
+    state = amos(rows) | classification_head("sentence_classification_head", 1)
+    held = {"args": argparse.Namespace(criterion="sentence_ranking"), "model": state}
+    made = convert(saved(tmp_path / "model.pt", held), to=tmp_path / "out", tokenizer=folder)
+    assert made.model == "AmosForMultipleChoice"
+    model, ids = loaded(tmp_path / "out", "AutoModelForMultipleChoice"), tokens(rows)
+    root = "classification_heads.sentence_classification_head"
+    with torch.no_grad():
+        hidden = model.base_model(ids)[0][:, 0]
+        inner = nn.functional.linear(
+            hidden, state[f"{root}.dense.weight"], state[f"{root}.dense.bias"]
+        )
+        scores = nn.functional.linear(
+            inner.tanh(), state[f"{root}.out_proj.weight"], state[f"{root}.out_proj.bias"]
+        )
+        torch.testing.assert_close(model(ids[None]).logits, scores.T, atol=1e-5, rtol=0)
+
+
 @pytest.mark.parametrize("prefix", ["", "amos.", "cocolm."])
 def test_a_folder_of_amos_own_transformers_code_is_the_same_encoder(tmp_path, pieces, prefix):
     folder, rows = pieces
@@ -530,7 +549,7 @@ def test_the_published_shapes_have_the_published_numbers(
     model = target_model.empty_model(source.kind, None, weights.config_fields(source))
     assert source.family == family
     assert not weights.checkpoint_problems(source)
-    assert not weights.shape_problems(source, target_model.parameter_shapes(model))
+    assert not weights.shape_problems(source, target_model.parameter_shapes(model, None))
     assert len(source.encoder) == tensors
     assert sum(source.tensors[name].numel() for name in source.encoder) == parameters
 

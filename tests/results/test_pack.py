@@ -253,6 +253,23 @@ def test_predictions_of_no_trial_and_folders_of_weights_are_named(run, tmp_path)
     assert "glue-rte/best/config.json" in contents(tmp_path / "run.zip")
 
 
+def test_the_weights_of_the_winners_seeds_are_packed_with_its_own(run, tmp_path):
+    for name in ("best", "seeds/0123456789abcdef"):
+        folder = run / "glue-rte" / name
+        folder.mkdir(parents=True)
+        (folder / "config.json").write_text("{}")
+        (folder / "model.safetensors").write_text(name)
+    (run / "glue-rte/seeds/mine.txt").write_text("mine")
+    notes = pack(run, tmp_path / "run.zip", weights=True).notes
+    packed = contents(tmp_path / "run.zip")
+    assert packed["glue-rte/seeds/0123456789abcdef/model.safetensors"] == b"seeds/0123456789abcdef"
+    assert packed["glue-rte/best/model.safetensors"] == b"best"
+    assert "not known, so not packed: glue-rte/seeds/mine.txt" in notes
+    notes = pack(run, tmp_path / "bare.zip").notes
+    assert not [name for name in contents(tmp_path / "bare.zip") if "seeds" in name]
+    assert "glue-rte/seeds" in next(note for note in notes if note.startswith("left out"))
+
+
 def test_a_model_card_keeps_its_seal_and_its_paths_are_told(written, tmp_path, toy_folder):
     model = toy_folder("bert")
     run = write_run(tmp_path / "run", written / "data", model=str(model))

@@ -35,6 +35,26 @@ def test_options_of_a_uri_stay_behind_the_name_of_the_run() -> None:
         open_uri("s3://b/runs?secret_key=x")
 
 
+def test_the_weights_of_further_seeds_come_only_for_an_ensemble(tmp_path: Path) -> None:
+    best = winner(tmp_path, "glue-rte")
+    seed = best.parent / "seeds" / "0123456789abcdef"
+    seed.mkdir(parents=True)
+    for folder in (best, seed):
+        (folder / "model.safetensors").write_text("weights")
+        (folder / "config.json").write_text("{}")
+    uri = (tmp_path / "run").as_uri()
+    copy = local_copy(uri, weights=True)
+    assert (copy / "glue-rte/best/model.safetensors").exists()
+    assert not (copy / "glue-rte/seeds").exists()
+    assert local_copy(uri, weights=True, seeds=True) == copy
+    assert {path.name for path in (copy / "glue-rte/seeds" / seed.name).iterdir()} == {
+        "model.safetensors",
+        "config.json",
+    }
+    alone = local_copy(seed.as_uri(), weights=True)  # one of them is a model's folder by itself
+    assert (alone / "model.safetensors").exists()
+
+
 def test_a_copy_has_no_weights_unless_asked_and_the_source_stays(
     tmp_path: Path,
 ) -> None:

@@ -79,7 +79,7 @@ def begun(tmp_path, raw):
 def started(monkeypatch):
     """The studies that `resume` goes on with: no Ray is started."""
     studies = []
-    monkeypatch.setattr(run_study, "_engine", lambda folder, searched, *_: studies.append(searched))
+    monkeypatch.setattr(run_study, "_engine", lambda _, choice, *rest: studies.append(choice.study))
     return studies
 
 

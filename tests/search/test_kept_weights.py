@@ -1,5 +1,6 @@
 """Which weights a run keeps on the disk, step by step and after a kill at any step, without Ray."""
 
+import json
 import os
 import random
 from collections import Counter
@@ -8,14 +9,19 @@ from types import SimpleNamespace
 
 import pytest
 from support.queues import begin_attempt
+from typer.testing import CliRunner
 
 from raysearch import storage, study
+from raysearch.cli.commands import app
+from raysearch.errors import InputError
+from raysearch.preflight import weight_folders, weights_note
 from raysearch.results.leaderboard import counted_score, leaderboard
 from raysearch.run_folder import Journal, Record
 from raysearch.run_folder.events import EndEvent
 from raysearch.run_folder.outcomes import has_model
 from raysearch.run_folder.report import Report
 from raysearch.search import kept_weights, optuna_file
+from raysearch.search.copied_files import is_large
 from raysearch.search.null_progress import NullProgress
 from raysearch.search.session import Session
 from raysearch.search.trial_queue import TrialQueue
@@ -115,7 +121,8 @@ class ToyRun:
         with storage.staged_folder(place, replace=True) as staged:
             (staged / "model").write_text(weights["of"])
             self.step()
-            (staged / "config.json").write_text("{}")
+            record = {"raysearch": {"trial": {"id": trial["id"]}}}
+            (staged / "config.json").write_text(json.dumps(record))
             storage.mark(staged, run)
             self.step()
         self.step()
@@ -162,6 +169,14 @@ class ToyRun:
         """The id of the trial whose weights are in best/; "" without any."""
         path = self.folder / SLUG / "best" / "model"
         return path.read_text() if path.is_file() else ""
+
+    @property
+    def seeds(self):
+        """The ids of the trials whose weights are in seeds/; each is what its folder says."""
+        folder = self.folder / SLUG / "seeds"
+        names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+        assert all((folder / name / "model").read_text() == name for name in names)
+        return names
 
 
 @pytest.fixture
@@ -462,3 +477,139 @@ def test_a_wanted_model_that_was_lost_runs_again_and_an_unwanted_one_does_not(be
     assert second.is_over
     assert run.fetched == [first.id]
     journal.close()
+
+
+def members(searched, records):
+    """Return the trials of the winner that have weights, the one for best/ first."""
+    task = searched.resolve(TOY)
+    trials = [r for r in leaderboard(task, records)[0].trials if has_model(r.status)]
+    order = sorted(trials, key=lambda r: (counted_score(task, r), -r.number), reverse=True)
+    return [record.id for record in order]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("confirmation", [name for name in CONFIRMATIONS if name != "none"])
+def test_all_confirmed_seeds_of_the_winner_stay_where_the_study_asks_for_them(begin, confirmation):
+    sizes = set()
+    for salt in range(8):
+        searched = toy_study(confirmation, keep_weights="confirmed")
+        run, best_alone = begin(searched, salt=salt, values=1 + salt % 5), toy_study(confirmation)
+        run.run()
+        with records_of(run) as records:
+            first, *others = members(searched, records)
+            assert (run.best, run.seeds) == (first, {*others}), salt
+            assert run.best == best_of_all_kept(best_alone, records)
+        assert run.most <= weight_folders(searched)
+        assert run.sets() == []
+        assert not [note for note in run.notes if "for an ensemble" in note]
+        sizes.add(1 + len(others))
+    assert max(sizes) == len(SEEDS)
+
+
+@pytest.mark.slow
+def test_a_run_that_was_killed_at_any_step_ends_with_the_same_seeds(begin):
+    searched = toy_study("choose", trials=4, keep_weights="confirmed")
+    whole = begin(searched, salt=3)
+    whole.run()
+    assert len(whole.seeds) == len(SEEDS) - 1
+    for kill in range(1, whole.steps + 1):
+        run = begin(searched, salt=3, kill=kill)
+        with pytest.raises(Killed):
+            run.run()
+        again = begin(searched, again=run, salt=3)
+        again.run()
+        assert (again.best, again.seeds) == (whole.best, whole.seeds), kill
+        left = {path.name for path in (run.folder / SLUG).iterdir()} - {"errors"}
+        assert left == {"best", "seeds"}, kill
+
+
+def longer_study(seeds, trials=6, keep="confirmed"):
+    searched = toy_study("top", trials=trials, keep_weights=keep)
+    return searched.model_copy(
+        update={"confirm": searched.confirm.model_copy(update={"seeds": tuple(seeds)})}
+    )
+
+
+@pytest.mark.parametrize("salt", range(6))
+def test_seeds_that_are_confirmed_later_join_the_others(begin, salt):
+    run = begin(longer_study([11, 12]), salt=salt, values=50)
+    run.run()
+    before = {run.best, *run.seeds}
+    again = begin(longer_study([11, 12, 13, 14]), again=run, salt=salt, values=50)
+    again.run()
+    with records_of(again) as records:
+        first, *others = members(again.study, records)
+    if before <= {first, *others}:  # the winner is the same: nothing of it was trained again
+        assert (again.best, again.seeds) == (first, {*others})
+    else:
+        assert {again.best, *again.seeds} <= {first, *others}
+        assert not before & {again.best, *again.seeds}
+
+
+def test_what_an_earlier_session_did_not_keep_is_told(begin):
+    run = begin(longer_study([11, 12, 13], keep="best"), salt=2, values=50)
+    run.run()
+    assert run.seeds == set()
+    again = begin(longer_study([11, 12, 13, 14, 15]), again=run, salt=2, values=50)
+    again.run()
+    with records_of(again) as records:
+        count = len(members(again.study, records))
+    kept = 1 + len(again.seeds)
+    assert 1 < kept < count
+    (note,) = [note for note in again.notes if "for an ensemble" in note]
+    assert f"weights of {kept} of the winner's {count} seeds" in note
+
+
+def test_weights_in_seeds_that_the_run_did_not_make_stay(begin):
+    run = begin(longer_study([11, 12]), salt=1, values=50)
+    run.run()
+    mine = run.folder / SLUG / "seeds" / "0123456789abcdef"
+    mine.mkdir(parents=True)
+    (mine / "thesis.tex").write_text("mine\n")
+    again = begin(longer_study([11, 12], trials=9), again=run, salt=1, values=50)
+    again.run()
+    assert (mine / "thesis.tex").read_text() == "mine\n"
+
+
+def test_a_store_gets_them_as_it_gets_other_weights():
+    for name in ("best/config.json", "seeds/0123456789ab/config.json", "weights/0123456789ab/x"):
+        assert is_large(f"glue-rte/{name}")
+    assert not is_large("glue-rte/best.yaml")
+
+
+def test_seeds_that_cannot_make_an_ensemble_are_refused():
+    for seeds in ([], [11]):
+        with pytest.raises(InputError) as caught:
+            study.parse({"name": "toy", "tasks": [TOY], "model": "scratch:1x64",
+                         "search": {"keep_weights": "confirmed"},
+                         "confirm": {"seeds": seeds}})  # fmt: skip
+        (problem,) = caught.value.problems
+        assert problem.location == "search.keep_weights"
+        assert f"needs at least 2, got {len(seeds)}" in problem.text
+
+
+def test_check_says_what_the_weights_take(tmp_path):
+    path = tmp_path / "kept.yaml"
+    path.write_text(study.dump(toy_study("choose", keep_weights="confirmed")))
+    done = CliRunner().invoke(app, ["check", str(path)])
+    assert done.exit_code == 0, done.output
+    assert "weights of 3 seeds are kept for each task" in " ".join(done.stdout.split())
+    path.write_text(study.dump(toy_study("choose")))
+    assert "are kept for each task" not in CliRunner().invoke(app, ["check", str(path)]).stdout
+
+
+def test_what_the_weights_take_is_said_before_they_are_written(tmp_path):
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (folder / "model.safetensors").write_bytes(b"0" * (3 << 20))
+    for confirmation, most in (("top", 3 * 3 + 1), ("choose", 3 + 1)):
+        searched = toy_study(confirmation, keep_weights="confirmed")
+        searched = searched.model_copy(update={"model": str(folder)})
+        assert weight_folders(searched) == most
+        (line,) = weights_note(searched)
+        assert f"at most {most} folders at once, 3 at the end" in line
+        assert f"about {3 * most} MiB and 9 MiB" in line
+    assert weight_folders(toy_study("top")) == 3 + 1
+    assert weights_note(toy_study("top")) == []
+    (line,) = weights_note(toy_study("top", keep_weights="confirmed"))
+    assert "size is not known" in line

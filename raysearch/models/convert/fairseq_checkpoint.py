@@ -24,6 +24,7 @@ from .problem_texts import listed
 
 WOULD_DO = "a checkpoint of fairseq (model.pt), or a folder with pytorch_model.bin, would do"
 ARGUMENT_KEYS = ("args", "cfg")  # of the training's arguments, before and since fairseq 1.0
+_INNER = ("_val", "_content", "_name")  # fields of configuration objects that have no name
 MAX_CONFIG = 16 * 2**20  # bytes of a config.json; the largest published ones have some thousand
 # The offset and the magic bytes of a tar archive, which old versions of torch wrote.
 TAR_OFFSET, TAR_MAGIC = 257, b"ustar"
@@ -233,7 +234,8 @@ def _names_without_text(value: Any) -> list[Any]:
 def _settings(value: Any) -> dict[str, Any]:
     """Return the plain values of the arguments or configuration objects, by name.
 
-    Of several values of one name, the outermost is taken.
+    Of several values of one name, the outermost is taken. What a part of a configuration is called
+    in it (`task._name` since fairseq 1.0) has the name of the part, as in older arguments (`task`).
     """
     settings: dict[str, Any] = {}
     visited: set[int] = set()  # ids; the parts of a configuration refer to the configuration
@@ -244,7 +246,7 @@ def _settings(value: Any) -> dict[str, Any]:
         elif isinstance(item, Mapping | InertObject) and id(item) not in visited:
             visited.add(id(item))
             parts = item if isinstance(item, Mapping) else vars(item)
-            queue += [(name if key == "_val" else str(key), part) for key, part in parts.items()]
+            queue += [(name if key in _INNER else str(key), part) for key, part in parts.items()]
     return settings
 
 

@@ -173,6 +173,8 @@ def head_of(name: str) -> str | None:
 def heads(names: Iterable[str]) -> dict[str, str]:
     """Return the heads among parameters: name of the head -> "masked", "classify" or "span".
 
+    A head that chooses has the names of one that classifies.
+
     Args:
         names: in fairseq's spelling.
     """
@@ -184,19 +186,26 @@ def heads(names: Iterable[str]) -> dict[str, str]:
     return kinds
 
 
-def head(name: str, kind: str) -> dict[str, str]:
+def head(name: str, kind: str, *, relative: bool) -> dict[str, str]:
     """Return every parameter of a head: its fairseq name -> its name in the model.
 
-    The start and the end of a span are two rows of one parameter of the model.
+    The start and the end of a span are two rows of one parameter of the model. The hidden layer of
+    a head that chooses is the pooler of transformers' model, which computes the same: a linear
+    layer and tanh at the first token.
 
     Args:
         name: name of the head.
-        kind: "masked", "classify" or "span".
+        kind: "masked", "classify", "choose" or "span".
+        relative: whether the family is one of RELATIVE, whose heads all have fairseq's modules.
     """
     root = f"classification_heads.{name}"
+    chooses = ("classifier.dense", "classifier.out_proj")
+    if not relative:
+        chooses = ("roberta.pooler.dense", "classifier")
     modules = {
         "masked": {part: part for part in ("lm_head.dense", "lm_head.layer_norm")},
         "classify": {f"{root}.{part}": f"classifier.{part}" for part in ("dense", "out_proj")},
+        "choose": dict(zip((f"{root}.dense", f"{root}.out_proj"), chooses, strict=True)),
         "span": {f"{root}.{end}_logits.dense": "qa_outputs" for end in ("start", "end")},
     }[kind]
     parameters = {

@@ -13,6 +13,7 @@ from transformers import (
     AutoConfig,
     AutoModel,
     AutoModelForMaskedLM,
+    AutoModelForMultipleChoice,
     AutoModelForQuestionAnswering,
     AutoModelForSequenceClassification,
     PreTrainedModel,
@@ -24,9 +25,11 @@ _AUTO_CLASSES: dict[str | None, Any] = {
     None: AutoModel,
     "masked": AutoModelForMaskedLM,
     "classify": AutoModelForSequenceClassification,
+    "choose": AutoModelForMultipleChoice,
     "span": AutoModelForQuestionAnswering,
 }
-_ADDED = ("pooler.", "token_type_embeddings.")  # transformers adds these to fairseq's encoders
+# What transformers adds to fairseq's encoders. A head that chooses has the pooler as its own layer.
+_TOKEN_TYPES, _POOLER = "token_type_embeddings.", "pooler."
 
 
 def empty_model(kind: str, head: str | None, fields: Mapping[str, Any]) -> PreTrainedModel:
@@ -34,7 +37,7 @@ def empty_model(kind: str, head: str | None, fields: Mapping[str, Any]) -> PreTr
 
     Args:
         kind: the family's `model_type` in transformers.
-        head: "masked", "classify" or "span"; None for the encoder alone.
+        head: "masked", "classify", "choose" or "span"; None for the encoder alone.
         fields: of the configuration.
 
     Raises:
@@ -47,23 +50,29 @@ def empty_model(kind: str, head: str | None, fields: Mapping[str, Any]) -> PreTr
     return model
 
 
-def parameter_shapes(model: PreTrainedModel) -> dict[str, tuple[int, ...]]:
+def parameter_shapes(model: PreTrainedModel, head: str | None) -> dict[str, tuple[int, ...]]:
     """Return the shape of every parameter that a checkpoint must hold, by its name in the folder.
 
     Args:
         model: of `empty_model`.
+        head: as there.
     """
+    added = (_TOKEN_TYPES,) if head == "choose" else (_TOKEN_TYPES, _POOLER)
     tied: Any = getattr(model, "_tied_weights_keys", None) or {}
     prefix = "" if hasattr(model, model.base_model_prefix) else model.base_model_prefix + "."
     return {
         prefix + name: tuple(tensor.shape)
         for name, tensor in model.state_dict().items()
-        if name not in tied and not any(part in name for part in _ADDED)
+        if name not in tied and not any(part in name for part in added)
     }
 
 
 def write_model_folder(
-    folder: Path, model: PreTrainedModel, weights: Mapping[str, torch.Tensor], tokenizer: Any
+    folder: Path,
+    model: PreTrainedModel,
+    weights: Mapping[str, torch.Tensor],
+    tokenizer: Any,
+    card: str,
 ) -> None:
     """Write a transformers folder, completely or not at all.
 
@@ -72,6 +81,7 @@ def write_model_folder(
         model: of `empty_model`; its configuration is written.
         weights: exactly the parameters of `parameter_shapes`; written as float32.
         tokenizer: of transformers.
+        card: the text of README.md.
     """
     arrays = {name: tensor.detach().float().numpy() for name, tensor in weights.items()}
     config: Any = model.config
@@ -80,3 +90,4 @@ def write_model_folder(
         arrays[token_types] = np.zeros((1, config.hidden_size), np.float32)
     with staged_model_folder(folder, config, arrays) as staged:
         tokenizer.save_pretrained(staged)
+        (staged / "README.md").write_text(card, encoding="utf-8")

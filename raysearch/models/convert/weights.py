@@ -11,9 +11,10 @@ from typing import Any
 
 import torch
 
-from ...errors import InputError, Problem, unknown_name
+from ...errors import InputError, Problem
 from . import parameter_names
 from .fairseq_checkpoint import Checkpoint
+from .head_choice import choose_head
 from .problem_texts import listed
 
 # Family -> its `model_type` in transformers.
@@ -74,11 +75,17 @@ class Source:
     @property
     def table(self) -> dict[str, str]:
         """Return every parameter that must be there, those of the head included, as `encoder`."""
-        return self.encoder | (parameter_names.head(*self.head) if self.head else {})
+        relative = self.family in parameter_names.RELATIVE
+        head = parameter_names.head(*self.head, relative=relative) if self.head else {}
+        return self.encoder | head
 
 
 def describe_checkpoint(
-    checkpoint: Checkpoint, *, family: str | None = None, head: str | None = None
+    checkpoint: Checkpoint,
+    *,
+    family: str | None = None,
+    head: str | None = None,
+    head_kind: str | None = None,
 ) -> Source:
     """Bring the names into one spelling, determine the family and keep one head.
 
@@ -86,6 +93,7 @@ def describe_checkpoint(
         checkpoint: the content of the file.
         family: the family; None: it is determined from the tensors.
         head: the head to keep; needed if there are several.
+        head_kind: what a head with one output does, see `head_choice.choose_head`.
 
     Raises:
         InputError: it has no such encoder, or several heads of which none is chosen.
@@ -102,7 +110,7 @@ def describe_checkpoint(
         raise refusal(checkpoint, [Problem(location="names", text=text)])
     if family not in parameter_names.RELATIVE:
         _split_projections(tensors, file_names)
-    chosen = _choose_head(checkpoint, family, parameter_names.heads(tensors), head)
+    chosen = choose_head(checkpoint, family, tensors, hub=hub, name=head, head_kind=head_kind)
     for name in list(tensors):
         head_name = parameter_names.head_of(name)
         if head_name and (chosen is None or head_name != chosen[0]):
@@ -320,33 +328,3 @@ def _split_projections(tensors: dict[str, torch.Tensor], file_names: dict[str, s
         for part, rows in zip("qkv", tensors.pop(name).chunk(3), strict=False):
             part_name = name.replace("in_proj", f"{part}_proj")
             tensors[part_name], file_names[part_name] = rows, file_names[name]
-
-
-def _choose_head(
-    checkpoint: Checkpoint, family: str, heads: dict[str, str], name: str | None
-) -> tuple[str, str] | None:
-    """Return name and kind of the head to keep; None if there is none.
-
-    It is the named one, or the only one of a task, or else the one of masked words.
-
-    Args:
-        checkpoint: for errors.
-        family: one of `parameter_names.FAMILIES`.
-        heads: name -> kind of all heads.
-        name: the head that the user names.
-
-    Raises:
-        InputError: there is no head of this name, or several and no name.
-    """
-    if family in parameter_names.RELATIVE:
-        heads = {name: kind for name, kind in heads.items() if kind != "masked"}
-    if name is not None:
-        if name not in heads:
-            text = unknown_name("head", name, heads) if heads else "it has no head"
-            raise refusal(checkpoint, [Problem(location="--head", text=text)])
-        return name, heads[name]
-    candidates = {name: kind for name, kind in heads.items() if kind != "masked"} or heads
-    if len(candidates) > 1:
-        text = f"a folder holds one head; --head names one of: {', '.join(candidates)}"
-        raise refusal(checkpoint, [Problem(location="--head", text=text)])
-    return next(iter(candidates.items()), None)

@@ -100,6 +100,9 @@ def _round_step(rough: float) -> float:
     return next(m * power for m in (1, 2, 2.5, 5, 10) if m * power >= rough * (1 - 1e-9))
 
 
+_SHORT_TICK = 4  # characters
+
+
 def text(x: float, y: float, words: str, *, anchor: str = "start", kind: str = "tick") -> Element:
     """Return a text of a drawing at a position."""
     return element("text", words, x=x, y=y, text_anchor=anchor, class_=kind)
@@ -115,7 +118,9 @@ def horizontal_axis(scale: Scale, top: float, bottom: float, label: str, right: 
     group = element("g")
     for x, words in scale.ticks:
         group.append(rule(x, top, x, bottom))
-        group.append(text(x, bottom + 17, words, anchor="middle"))
+        at_end = x > right - 2 and len(words) > _SHORT_TICK  # half of it would be outside
+        place, anchor = (right + 12, "end") if at_end else (x, "middle")
+        group.append(text(place, bottom + 17, words, anchor=anchor))
     group.append(text(right, bottom + 36, label, anchor="end", kind="axis"))
     return group
 

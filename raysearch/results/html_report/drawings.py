@@ -160,6 +160,7 @@ def _cut(label: str) -> str:
     return label if len(label) <= _LONG else f"{label[: _LONG - 3]}..."
 
 
+_LONG_NAME = 13  # characters of a name that reaches the next axis of parallel coordinates
 MISSING: Any = object()  # in the place of a value that a line of parallel coordinates has not
 
 
@@ -196,7 +197,7 @@ def parallel(dimensions: Sequence[Dimension], kinds: Sequence[str], tips: Sequen
         kinds: style of each line; the last line lies on top.
         tips: text of each line.
     """
-    width, top, bottom = parallel_width(len(dimensions)), 40.0, 262.0
+    width, top, bottom = parallel_width(len(dimensions)), 48.0, 270.0
     gap = (width - 76) / max(1, len(dimensions) - 1)
     places = [20 + index * gap for index in range(len(dimensions))]
     scales = [_scale(dimension, bottom, top) for dimension in dimensions]
@@ -206,9 +207,10 @@ def parallel(dimensions: Sequence[Dimension], kinds: Sequence[str], tips: Sequen
         crossed = [(x, s, d.values[number]) for x, s, d in values]
         points = [(x, s.place(value)) for x, s, value in crossed if value is not MISSING]
         parts.append(line(points, kind, tip))
-    for x, scale, dimension in zip(places, scales, dimensions, strict=True):
+    for index, (x, scale, dimension) in enumerate(zip(places, scales, dimensions, strict=True)):
+        after_long = index > 0 and len(dimensions[index - 1].name) > _LONG_NAME
         parts.append(rule(x, top, x, bottom, "axis"))
-        parts.append(text(x - 12, top - 20, dimension.name, kind="name"))
+        parts.append(text(x - 12, top - 20 - 13 * after_long, dimension.name, kind="name"))
         parts += [text(x + 6, y + 4, words, kind="tick halo") for y, words in scale.ticks]
     return svg(width, bottom + 18, *parts)
 

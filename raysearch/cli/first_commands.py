@@ -1,0 +1,118 @@
+"""The commands of the first hour: `doctor` and `init`.
+
+They only ask, parse and print, as the other modules of commands.
+"""
+
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ..errors import InputError, Problem
+from ..storage import write_atomically
+from .app import app, print_line
+from .exit_codes import guarded
+from .options import data_option, examples
+
+if TYPE_CHECKING:
+    from ..study import Study
+
+
+@app.command(epilog=examples("raysearch doctor"))
+@guarded
+def doctor(
+    ray: Annotated[
+        bool, typer.Option(help="Start Ray here once to see whether it does; some seconds.")
+    ] = True,
+) -> int:
+    """Show what this machine has, what would not run here, and what would mend it.
+
+    It looks at Python, packages, cores, memory, disks, GPUs, caches and Ray. The exit code is 2 if
+    something keeps runs from working.
+    """
+    from ..diagnosis import examine
+
+    marks = {"ok": "ok", "note": "note", "problem": "PROBLEM"}
+    problems = 0
+    for finding in examine(start_ray=ray):
+        problems += finding.state == "problem"
+        print_line(f"{marks[finding.state]:<8} {finding.subject:<14} {finding.text}")
+        if finding.mend:
+            print_line(f"{'':<23} -> {finding.mend}")
+        sys.stdout.flush()
+    print_line("")
+    if problems:
+        print_line(f"{problems} thing{'s' * (problems > 1)} to mend before a search runs here")
+        return 2
+    print_line("searches run here; `raysearch run quickstart` is one, in a minute or two")
+    return 0
+
+
+@app.command(
+    epilog=examples(
+        "raysearch init",
+        "raysearch init rte.yaml --tasks glue/rte,glue/mrpc --model bert-base-uncased --hours 4",
+    )
+)
+@guarded
+def init(
+    file: Annotated[Path, typer.Argument(help="The study file to write.")] = Path("study.yaml"),
+    tasks: Annotated[
+        str | None,
+        typer.Option(help="Names of tasks, separated by commas, such as glue/rte,glue/mrpc."),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(help="A folder, a name on the Hugging Face hub, or scratch."),
+    ] = None,
+    trials: Annotated[
+        int | None, typer.Option(min=1, help="Configurations to try for each task. Default: 16.")
+    ] = None,
+    hours: Annotated[
+        float | None,
+        typer.Option(min=0, help="Hours after which no new trial begins. Default: no limit."),
+    ] = None,
+    data: Annotated[Path | None, data_option("it is not looked at")] = None,
+) -> int:
+    """Write a study of your own, with a comment beside every choice.
+
+    What is not given as an option is asked for, on a terminal. The study is checked before it is
+    written, with --data the data too.
+    """
+    from . import new_study
+
+    asks = sys.stdin.isatty()
+    if file.exists():
+        text = "is there already: another name would do"
+        raise InputError(str(file), [Problem(location="file", text=text)])
+    answers = new_study.Answers(tasks=tasks, model=model, trials=trials, hours=hours)
+    if missing := answers.missing():
+        if not asks:
+            problems = [
+                Problem(
+                    location=f"--{name}", text=f"is needed where no terminal can be asked: {text}"
+                )
+                for name, text in missing.items()
+            ]
+            raise InputError("init", problems)
+        answers = new_study.ask(answers)
+    text = new_study.compose(answers)
+    study = new_study.check(text, file, data)
+    write_atomically(file, text)
+    print_line(f"wrote {file}; next:")
+    for command in ("check", "run"):
+        print_line(f"  raysearch {command} {shlex.quote(str(file))}{_data_argument(study, data)}")
+    return 0
+
+
+def _data_argument(study: "Study", data: Path | None) -> str:
+    """Return the option --data of commands for a study; "" if its tasks have no files."""
+    from ..data import readers
+
+    if data is not None:
+        return f" --data {shlex.quote(str(data))}"
+    return (
+        " --data DATA" if any(readers.has_files(study.resolve(t).row) for t in study.tasks) else ""
+    )

@@ -1,0 +1,188 @@
+"""The study that `raysearch init` writes: ranges that fit its tasks and model, with comments.
+
+It is apart from the command because it is text and facts of tasks, without options.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import typer
+
+from .. import preflight, tasks
+from ..errors import InputError, Problem, unknown_name
+from ..study import Study, parse
+from ..study.model_names import scratch_shape
+from ..tasks import Task
+from ..tasks.sizes import SIZES
+
+DEFAULT_TRIALS = 16
+SMALL, MEDIUM = 10_000, 100_000  # training examples
+_LARGE_MODELS = ("large", "xl", "xxl", "-2b")  # parts of their names
+_QUESTIONS = {
+    "tasks": "task or tasks, separated by commas (`raysearch list tasks`)",
+    "model": "model: a folder, a name on the Hugging Face hub, or scratch",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answers:
+    """What a new study needs.
+
+    Attributes:
+        tasks: names separated by commas, or None.
+        model: a model's name, or None.
+        trials: configurations for each task; None for the default.
+        hours: of the search; None for no limit.
+    """
+
+    tasks: str | None
+    model: str | None
+    trials: int | None
+    hours: float | None
+
+    def missing(self) -> dict[str, str]:
+        """Return what must still be asked: the option, and the question."""
+        return {name: text for name, text in _QUESTIONS.items() if getattr(self, name) is None}
+
+
+def ask(answers: Answers) -> Answers:
+    """Ask on the terminal for what is missing, and for a budget if none is given."""
+    for name, question in answers.missing().items():
+        answers = replace(answers, **{name: typer.prompt(question)})
+    if answers.trials is None and answers.hours is None:
+        trials = typer.prompt("configurations to try per task", default=DEFAULT_TRIALS, type=int)
+        hours = typer.prompt("hours at most (0: no limit)", default=0.0, type=float)
+        answers = replace(answers, trials=trials, hours=hours or None)
+    return answers
+
+
+def compose(answers: Answers) -> str:
+    """Return the text of a study file.
+
+    Raises:
+        InputError: a task does not exist; every one that does not is named.
+    """
+    rows = _rows(answers.tasks or "")
+    model = (answers.model or "").strip()
+    lines = [
+        "# A study of raysearch: `raysearch check` says what it would do; docs/studies.md has",
+        "# every field.",
+        "",
+        f"tasks: [{', '.join(row.name for row in rows)}]",
+        f"model: {json.dumps(model) if set(model) & set(':#{}[],&*?|>!%@`') else model}",
+        "",
+        "# What is searched: {choice: [...]}, {log: [low, high]}, {uniform: ...} or {int: ...}.",
+        "space:",
+        *_aligned(_space(rows, model)),
+        "",
+        "# What all trials share.",
+        "fixed:",
+        *_aligned(_fixed(rows)),
+        "  # precision: bf16  # on a GPU that has it, as all since NVIDIA's Ampere",
+        *_per_task(rows),
+        "",
+        "search:",
+        *_aligned(_search(answers)),
+        "",
+        "# The three best again with fresh seeds: three choose the winner, five are printed.",
+        "confirm: {top: 3, choose: [21, 22, 23], seeds: [11, 12, 13, 14, 15], report: median}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def check(text: str, file: Path, data: Path | None) -> Study:
+    """Check a study before it is written, and return it.
+
+    Raises:
+        InputError: it has every problem of the study, and with `data` of the data.
+    """
+    import yaml
+
+    def further(study: Study) -> list[Problem]:
+        return preflight.survey(study, data).problems
+
+    study = parse(yaml.safe_load(text), source=str(file), name=file.stem, further_checks=further)
+    if problems := further(study):
+        raise InputError(str(file), problems)
+    return study
+
+
+Line = tuple[str, str]  # a field with its value, and the comment beside it
+
+
+def _rows(names: str) -> list[Task]:
+    """Return the tasks of a list of names and patterns.
+
+    Raises:
+        InputError: some name is none of a task that can be trained.
+    """
+    found: dict[str, Task] = {}
+    problems = []
+    for name in (part.strip() for part in names.split(",")):
+        matches = tasks.expand(name)
+        found |= {match: tasks.get(match) for match in matches}
+        if not matches:
+            trainable = [task.name for task in tasks.TASKS.values() if task.train]
+            text = unknown_name("task", name, trainable)
+            problems.append(Problem(location="--tasks", text=text))
+    if problems:
+        raise InputError("init", problems)
+    return list(found.values())
+
+
+def _space(rows: list[Task], model: str) -> list[Line]:
+    """Return the dimensions: for the largest training set, as it costs most."""
+    sizes = [SIZES[row.name][0] for row in rows if row.name in SIZES]
+    examples = max(sizes, default=SMALL)
+    rate = "{log: [1e-5, 1e-4]}"
+    if scratch_shape(model):
+        rate = "{log: [2e-4, 4e-3]}"
+    elif any(part in model.lower() for part in _LARGE_MODELS):
+        rate = "{log: [5e-6, 5e-5]}"
+    epochs, why = "[3, 5, 10]", "small training sets need more of them"
+    if examples > SMALL:
+        epochs, why = ("[2, 3, 4]", "") if examples <= MEDIUM else ("[1, 2, 3]", "")
+    batches = "[16, 32]" if examples <= MEDIUM else "[32, 64]"
+    return [
+        (f"BSZ: {{choice: {batches}}}", "examples per optimizer step, over all devices"),
+        (f"LR: {rate}", "peak learning rate, drawn on a logarithmic scale"),
+        (f"EPOCH: {{choice: {epochs}}}", f"passes over the training set{'; ' * bool(why)}{why}"),
+    ]
+
+
+def _fixed(rows: list[Task]) -> list[Line]:
+    """Return what all trials share."""
+    lines = [("WARMUP: 0.1", "share of the steps in which the learning rate rises")]
+    lengths = {row.facts.usual_length for row in rows}
+    if len(lengths) == 1:
+        split = rows[0].facts.splits_examples
+        why = "longer texts become several rows" if split else "longer texts are cut"
+        lines.append((f"max_length: {lengths.pop()}", f"tokens; {why}"))
+    return lines
+
+
+def _per_task(rows: list[Task]) -> Iterator[str]:
+    """Yield what differs between the tasks."""
+    if len({row.facts.usual_length for row in rows}) > 1:
+        yield "per_task:"
+        for row in rows:
+            yield f"  {row.name}: {{fixed: {{max_length: {row.facts.usual_length}}}}}"
+
+
+def _search(answers: Answers) -> list[Line]:
+    trials = answers.trials or DEFAULT_TRIALS
+    lines = [
+        ("sampler: tpe", "or random, grid, qmc, gp, cmaes, nsga2"),
+        (f"trials: {trials}", "configurations for each task"),
+        ("stop_early: true", "weak trials end at a quarter or half of their schedules"),
+    ]
+    if answers.hours:
+        lines.insert(2, (f"hours: {answers.hours:g}", "no new trial of the search after that"))
+    return lines
+
+
+def _aligned(lines: list[Line]) -> list[str]:
+    width = max(len(text) for text, _ in lines)
+    return [f"  {text:<{width}}  # {comment}" for text, comment in lines]

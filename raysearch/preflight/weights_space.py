@@ -1,0 +1,43 @@
+"""The folders of weights that a run holds, and their bytes.
+
+It is apart from `resources`, which knows lanes and disks, because it follows from the study alone.
+"""
+
+from ..study import Study
+from .model_files import model_files
+
+
+def weight_folders(study: Study) -> int:
+    """Return the most folders of weights that one disk holds at once, the one being written too."""
+    return _while_searching(study) + 1
+
+
+def weights_note(study: Study) -> list[str]:
+    """Return what the weights of all confirmed seeds take, in a line; nothing if none are kept."""
+    if study.search.keep_weights != "confirmed":
+        return []
+    seeds = len(study.confirm.seeds)
+    models = [study.resolve(name).model for name in study.tasks]
+    sizes = {name: sum(path.stat().st_size for path in model_files(name)) for name in {*models}}
+    text = f"weights of {seeds} seeds are kept for each task (search.keep_weights):"
+    text += f" at most {weight_folders(study)} folders at once, {seeds * len(models)} at the end"
+    if not all(sizes.values()):
+        return [f"{text}; each as large as its model, whose size is not known here"]
+    end = seeds * sum(sizes[model] for model in models)
+    most = weight_folders(study) * max(sizes[model] for model in models)
+    return [f"{text}; about {_in_words(most)} and {_in_words(end)} on the disk of the run folder"]
+
+
+def _while_searching(study: Study) -> int:
+    """Return the most folders of trials that may win, in all tasks that can wait for the end."""
+    confirm = study.confirm
+    competing = confirm.top if confirm.seeds and not confirm.choose else 1
+    if study.search.keep_weights == "best":
+        return competing
+    others = len(study.tasks) - 1  # their winners' seeds stay until the run ends
+    return (competing + others) * len(confirm.seeds)
+
+
+def _in_words(size: int) -> str:
+    """Return a number of bytes as text, such as "1.3 GiB"."""
+    return f"{size / 2**30:.1f} GiB" if size >= 2**30 else f"{max(1, size >> 20):,} MiB"
