@@ -94,6 +94,21 @@ def test_a_second_study_over_the_same_cells_trains_nothing(run, raw):
 
 
 @pytest.mark.slow
+def test_the_weights_of_all_seeds_are_taken_where_they_are_kept(run):
+    raw = {**CONFIRMED, "search": {**RAW["search"], "keep_weights": "confirmed"}}
+    first, _ = run("first", raw)
+    second, trained = run("second", raw, [first])
+    assert trained == []
+    names = [sorted(p.name for p in (f / "glue-rte/seeds").iterdir()) for f in (first, second)]
+    assert names[0] == names[1]
+    (seed,) = (name for name in names[1] if not name.startswith("."))
+    shutil.rmtree(first / "glue-rte/seeds")
+    third, trained = run("third", raw, [first])
+    assert [record.id for record in trained] == [seed]
+    assert (third / "glue-rte/seeds" / seed / "model.safetensors").is_file()
+
+
+@pytest.mark.slow
 def test_a_longer_study_trains_the_rest(run):
     first, _ = run("first")
     longer = {**RAW, "search": {"sampler": "grid", "trials": 6}}
