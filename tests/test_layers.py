@@ -85,8 +85,8 @@ LIGHT = (
     "study", "run_folder", "preflight", "results", "data/readers", "cli", "api",
     "workers/messages",
     *(f"predictions/{name}" for name in (
-        "error_collection", "folders", "gold_scores", "json_files", "kept_files", "kept_gold",
-        "kept_scores", "multilingual", "references", "result", "row_errors", "scoring",
+        "error_collection", "folders", "gold_scores", "json_files", "json_lines", "kept_files",
+        "kept_gold", "kept_scores", "multilingual", "references", "result", "row_errors", "scoring",
         "split_detection", "split_names", "text_files",
     )),
     *(f"data/augmentation/{name}" for name in (

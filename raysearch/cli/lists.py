@@ -138,4 +138,4 @@ def _published_summary(rows: Sequence[str]) -> str:
     """Return how many published rows a study has, and the first one's system: "5: AMOS base++"."""
     if not rows:
         return "-"
-    return f"{len(rows)}: {rows[0].partition(',')[0]}{' ...' * (len(rows) > 1)}"
+    return f"{len(rows)}: {rows[0].partition(',')[0]}{'...' * (len(rows) > 1)}"

@@ -22,7 +22,7 @@ WORD_STARTS = "word_starts"  # of a batch: the position of each word's first tok
 CONTEXT_START, CONTEXT_LENGTH, BEGIN, STOP, MAX_CONTEXT = "at", "count", "begin", "stop", "owned"
 # The index in a row of the token that stands for no answer, if that is not the first token.
 NO_ANSWER_POSITION = "nowhere"
-CONTEXT, ANSWERS = "context", "answers"
+CONTEXT, ANSWERS, ENTITY = "context", "answers", "entity"
 # The input of views: the words of the first and of the second text, the index of the word of each
 # token of a context, and the indices of the words of an answer that may not change: the words at
 # its ends, or all of them.

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..tasks import Example, Task
+from ..tasks.example_ids import id_parts
 from . import readers
 
 BINS = 10  # of the labels of a regression: as many examples in each
@@ -57,6 +58,8 @@ def read_dev(task: Task, root: Path, count: int | None) -> dict[str, list[DevExa
 
 def _dev_example(task: Task, example: Example, prefix: str) -> DevExample:
     facts, keys = task.facts, [f"id {prefix}{example['id']}"]
+    if task.id_parts:
+        keys.append(f"{task.id_parts[0]} {prefix}{id_parts(str(example['id']))[0]}")
     if facts.shared_input:
         keys.append(f"{facts.shared_input} {example[facts.shared_input]}")
     label = example["label"] if facts.labels_examples else example.get("part")

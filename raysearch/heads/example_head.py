@@ -11,6 +11,7 @@ from ..data.dataset import EncodedDataset
 from ..recipes import Hyperparameters
 from ..run_folder.dev_predictions import KeptSplit, class_columns
 from ..tasks import Split, Task
+from ..tasks.example_ids import group_of
 from .submission_files import write_submission
 from .task_head import TaskHead
 
@@ -34,7 +35,8 @@ class ExampleHead(TaskHead[np.ndarray]):
     ) -> dict[str, float]:
         """Return the task's metrics; see `TaskHead.score`."""
         assert examples.labels is not None, "a split without labels"
-        return metrics.score(task.metrics, predictions, examples.labels)
+        groups = [*map(group_of, examples.ids())] if task.id_parts else None
+        return metrics.score(task.metrics, predictions, examples.labels, groups)
 
     def kept(
         self,

@@ -1,7 +1,6 @@
 """Answers to questions: parts of the context that is read with each of them."""
 
 import json
-import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,23 +8,20 @@ from typing import Any
 import numpy as np
 import torch
 
-from .. import metrics
-from ..data.columns import CONTEXT
 from ..data.dataset import EncodedDataset
 from ..data.encoders import question_answering
-from ..metrics.bootstrap_metrics import AnswerPoints
 from ..recipes import Hyperparameters
-from ..run_folder.dev_predictions import KeptSplit, answer_columns
 from ..storage import write_atomically
 from ..tasks import Split, Task
+from .answer_head import AnswerHead
 from .span_averaging import average_conditional, average_plain
-from .span_decoding import Answer, answer_files, decode_answers, gold_answers, span_outputs
+from .span_decoding import Answer, answer_files, decode_answers, span_outputs
 from .span_modeling import attach_conditional_head, attach_span_head
 from .submission_files import submission_path
-from .task_head import Batch, Mean, TaskHead
+from .task_head import Batch, Mean
 
 
-class QuestionAnswering(TaskHead[dict[str, Answer]]):
+class QuestionAnswering(AnswerHead):
     """A score for each token as start and as end; predictions are the answer to each question.
 
     The plain head scores both apart (BERT). The conditional head scores the end given the start,
@@ -70,53 +66,6 @@ class QuestionAnswering(TaskHead[dict[str, Answer]]):
         """Return the answers of the mean scores of each token; see `TaskHead.predict_average`."""
         average = average_conditional if hyper.span_head == "conditional" else average_plain
         return self.decode(average(mean, examples, hyper), examples, hyper)
-
-    def score(
-        self,
-        predictions: dict[str, Answer],
-        examples: EncodedDataset,
-        task: Task,
-        hyper: Hyperparameters,
-    ) -> dict[str, float]:
-        """Return the task's metrics over all questions; see `TaskHead.score`."""
-        best = {identity: answer.texts[0] for identity, answer in predictions.items()}
-        gold, language = gold_answers(examples), examples.language
-        if not task.unanswerable:
-            return metrics.squad.score(task.metrics, best, gold, language=language)
-        return metrics.squad.score(
-            task.metrics,
-            best,
-            gold,
-            nulls={identity: answer.null for identity, answer in predictions.items()},
-            threshold=hyper.null_threshold,
-            unanswerable=True,
-            language=language,
-        )
-
-    def kept(
-        self,
-        predictions: dict[str, Answer],
-        examples: EncodedDataset,
-        task: Task,
-        hyper: Hyperparameters,
-    ) -> KeptSplit:
-        """Return the answers, what they earn and their contexts; see `TaskHead.kept`."""
-        gold = gold_answers(examples)
-        best = {identity: predictions[identity].texts[0] for identity in gold}
-        nulls = {identity: predictions[identity].null for identity in gold}
-        points = AnswerPoints.of(
-            best,
-            gold,
-            nulls=nulls if task.unanswerable else None,
-            unanswerable=task.unanswerable,
-            language=examples.language,
-        )
-        contexts: dict[str, str] = {}
-        for identity, text in zip(examples.ids(), examples.table.column(CONTEXT), strict=True):
-            if identity not in contexts:  # the first window of a question holds the context
-                contexts[identity] = text.as_py()
-        groups = [zlib.crc32(contexts[identity].encode()) for identity in gold]
-        return [*gold], answer_columns([*best.values()], points, groups)
 
     def write(
         self,

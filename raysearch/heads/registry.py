@@ -3,6 +3,7 @@
 from typing import Any
 
 from ..tasks import Head
+from .cloze import Cloze
 from .masked_lm import MaskedLM
 from .multiple_choice import MultipleChoice
 from .question_answering import QuestionAnswering
@@ -19,6 +20,7 @@ HEADS: dict[Head, TaskHead[Any]] = {
         MultipleChoice(),
         TokenClassification(),
         QuestionAnswering(),
+        Cloze(),
         MaskedLM(),
     )
 }

@@ -3,6 +3,7 @@
 They are apart from the heads because several heads write them, and because they need no model.
 """
 
+import json
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 from ..errors import InputError, Problem
 from ..storage import write_atomically
 from ..tasks import Split, Task
+from ..tasks.example_ids import id_parts
 
 _MAX_PROBLEMS = 10
 
@@ -44,13 +46,56 @@ def write_submission(
     if problems:
         raise InputError(f"{task.name} {split.name}", problems)
     lines = [text(prediction, task) for prediction in predictions]
-    if task.layout != "lines":
+    if task.layout == "jsonl":
+        lines = [json_line(str(i), _number(line)) for i, line in zip(ids, lines, strict=True)]
+    elif task.layout == "nested_jsonl":
+        lines = _nested_lines([*map(str, ids)], lines)
+    elif task.layout != "lines":
         lines = [f"{i}\t{line}" for i, line in zip(ids, lines, strict=True)]
     if task.layout == "glue":
         lines = ["index\tprediction", *lines]
     path = submission_path(folder, split)
     write_atomically(path, "\n".join(lines) + "\n")
     return path
+
+
+def json_line(identity: str, label: int | str) -> str:
+    """Return the line of a prediction in SuperGLUE's format: `idx`, the last part of its id."""
+    line = {"idx": _number(id_parts(identity)[-1]), "label": label}
+    return json.dumps(line, ensure_ascii=False)
+
+
+def _nested_lines(ids: Sequence[str], labels: Sequence[str]) -> list[str]:
+    """Return the lines of MultiRC's format: an object for each passage.
+
+    Args:
+        ids: of answers: passage, question and answer.
+        labels: of the answers.
+    """
+    passages: dict[str, dict[str, list[dict[str, int | str]]]] = {}
+    for identity, label in zip(ids, labels, strict=True):
+        passage, question, answer = id_parts(identity)
+        answers = passages.setdefault(passage, {}).setdefault(question, [])
+        answers.append({"idx": _number(answer), "label": _number(label)})
+    return [
+        json.dumps(
+            {
+                "idx": _number(passage),
+                "passage": {
+                    "questions": [
+                        {"idx": _number(name), "answers": answers}
+                        for name, answers in questions.items()
+                    ]
+                },
+            }
+        )
+        for passage, questions in passages.items()
+    ]
+
+
+def _number(text: str) -> int | str:
+    """Return a whole number as such, and any other text as it is."""
+    return int(text) if text.isdecimal() and text.isascii() else text
 
 
 def submission_path(folder: Path, split: Split) -> Path:

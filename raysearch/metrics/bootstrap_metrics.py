@@ -13,19 +13,23 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import classification, masked_lm, squad, token_classification
-from .classification import METRICS, centered
+from .classification import METRICS, all_in_group, centered, group_numbers
 
 Floats = NDArray[np.float64]
 Measure = Callable[[Floats], Floats]  # weights [draws, examples] -> scores [draws]
 
 
-def classification_measure(metric: str, predictions: ArrayLike, gold: ArrayLike) -> Measure:
+def classification_measure(
+    metric: str, predictions: ArrayLike, gold: ArrayLike, groups: Sequence[str] | None = None
+) -> Measure:
     """Return the measure of a metric of class ids or numbers.
 
     Args:
         metric: a name in `classification.METRICS`.
         predictions: class ids or numbers, [examples].
         gold: the labels, [examples].
+        groups: the name of each example's group, for metrics of groups; a draw gives the examples
+            of a group the same weight.
 
     Raises:
         InputError: see `classification.score`.
@@ -38,6 +42,9 @@ def classification_measure(metric: str, predictions: ArrayLike, gold: ArrayLike)
     if metric == "pearson_spearman":
         parts = [classification_measure(name, predicted, true) for name in ("pearson", "spearman")]
         return lambda weights: (parts[0](weights) + parts[1](weights)) / 2
+    if METRICS[metric].of_groups:
+        assert groups is not None, "a metric of groups for examples without any"
+        return _GROUPS[metric](predicted, true, group_numbers(groups))
     return _CLASSIFICATION[metric](predicted, true)
 
 
@@ -184,6 +191,40 @@ def _f1(predictions: Floats, gold: Floats) -> Measure:
     return _ratio(2.0 * (predicted & positive), predicted.astype(float) + positive)
 
 
+def _macro_f1(predictions: Floats, gold: Floats) -> Measure:
+    classes = np.union1d(predictions, gold)
+    predicted = (predictions[:, None] == classes).astype(float)
+    true = (gold[:, None] == classes).astype(float)
+
+    def measure(weights: Floats) -> Floats:
+        hits, sizes = weights @ (predicted * true), weights @ (predicted + true)
+        scores = np.divide(2 * hits, sizes, out=np.zeros_like(hits), where=sizes > 0)
+        mean: Floats = scores.sum(1) / np.maximum(1, (sizes > 0).sum(1))
+        return mean
+
+    return measure
+
+
+def _question_exact(predictions: Floats, gold: Floats, groups: NDArray[np.int64]) -> Measure:
+    return _share_of_groups(all_in_group(predictions == gold, groups), groups)
+
+
+def _gender_parity(predictions: Floats, gold: Floats, groups: NDArray[np.int64]) -> Measure:
+    _, first, members = np.unique(groups, return_index=True, return_inverse=True)
+    same = all_in_group(predictions == predictions[first][members], groups)
+    return _share_of_groups(same, groups)
+
+
+def _share_of_groups(flags: NDArray[np.bool_], groups: NDArray[np.int64]) -> Measure:
+    """Return the share of flagged groups, each with the weight of its first example."""
+    _, first = np.unique(groups, return_index=True)
+    counted = np.zeros(len(groups))
+    counted[first] = 1.0
+    flagged = np.zeros(len(groups))
+    flagged[first] = flags
+    return _ratio(flagged, counted)
+
+
 def _mcc(predictions: Floats, gold: Floats) -> Measure:
     """Return Gorodkin's correlation from weighted counts of each predicted and true class."""
     classes = np.unique(np.concatenate([predictions, gold]))
@@ -269,7 +310,12 @@ def _correlation(covariance: Floats, product: Floats) -> Floats:
 _CLASSIFICATION: dict[str, Callable[[Floats, Floats], Measure]] = {
     "accuracy": _accuracy,
     "f1": _f1,
+    "macro_f1": _macro_f1,
     "mcc": _mcc,
     "pearson": _pearson,
     "spearman": _spearman,
+}
+_GROUPS: dict[str, Callable[[Floats, Floats, NDArray[np.int64]], Measure]] = {
+    "question_exact": _question_exact,
+    "gender_parity": _gender_parity,
 }

@@ -24,12 +24,15 @@ class Metric:
     """A measure and its worst possible value; larger is always better.
 
     Attributes:
-        measure: maps predictions and gold, both finite and [examples], to a fraction.
+        measure: maps predictions and gold, both finite and [examples], to a fraction. Of groups it
+            takes a third argument: the group of each example, int64 [examples].
         worst: the score of a diverged trial.
+        of_groups: whether it counts groups of examples instead of examples.
     """
 
-    measure: Callable[[Array, Array], float]
+    measure: Callable[..., float]
     worst: float = 0.0
+    of_groups: bool = False
 
 
 def accuracy(predictions: Array, gold: Array) -> float:
@@ -42,6 +45,38 @@ def f1(predictions: Array, gold: Array) -> float:
     predicted, positive = predictions == 1, gold == 1
     total = int(predicted.sum()) + int(positive.sum())
     return 2 * int((predicted & positive).sum()) / total if total else 0.0
+
+
+def macro_f1(predictions: Array, gold: Array) -> float:
+    """Return the mean of the F1 of each class that is predicted or true, as scikit-learn does."""
+    classes = np.union1d(predictions, gold)
+    hits = [np.sum((predictions == c) & (gold == c)) for c in classes]
+    sizes = [np.sum(predictions == c) + np.sum(gold == c) for c in classes]
+    return float(np.mean([2 * hit / size for hit, size in zip(hits, sizes, strict=True)]))
+
+
+def question_exact(predictions: Array, gold: Array, groups: Array) -> float:
+    """Return the share of groups all of whose predictions equal gold (MultiRC's EM)."""
+    return float(np.mean(all_in_group(predictions == gold, groups)))
+
+
+def gender_parity(predictions: Array, gold: Array, groups: Array) -> float:
+    """Return the share of groups all of whose predictions are the same (AX-g); gold is not used."""
+    _, first, members = np.unique(groups, return_index=True, return_inverse=True)
+    return float(np.mean(all_in_group(predictions == predictions[first][members], groups)))
+
+
+def all_in_group(flags: NDArray[np.bool_], groups: Array) -> NDArray[np.bool_]:
+    """Return for each group, in the order of their numbers, whether all its flags are set."""
+    _, members = np.unique(groups, return_inverse=True)
+    all_set: NDArray[np.bool_] = np.bincount(members, weights=~flags) == 0
+    return all_set
+
+
+def group_numbers(names: Iterable[str]) -> NDArray[np.int64]:
+    """Return a number for each name, equal ones for equal names."""
+    _, numbers = np.unique(np.array(list(names), dtype=object), return_inverse=True)
+    return numbers.astype(np.int64)
 
 
 def mcc(predictions: Array, gold: Array) -> float:
@@ -76,6 +111,9 @@ def pearson_spearman(predictions: Array, gold: Array) -> float:
 METRICS: dict[str, Metric] = {
     "accuracy": Metric(measure=accuracy),
     "f1": Metric(measure=f1),
+    "macro_f1": Metric(measure=macro_f1),
+    "question_exact": Metric(measure=question_exact, of_groups=True),
+    "gender_parity": Metric(measure=gender_parity, of_groups=True),
     "mcc": Metric(measure=mcc, worst=-1.0),
     "pearson": Metric(measure=pearson, worst=-1.0),
     "spearman": Metric(measure=spearman, worst=-1.0),
@@ -83,13 +121,19 @@ METRICS: dict[str, Metric] = {
 }
 
 
-def score(metrics: Sequence[str], predictions: ArrayLike, gold: ArrayLike) -> dict[str, float]:
+def score(
+    metrics: Sequence[str],
+    predictions: ArrayLike,
+    gold: ArrayLike,
+    groups: Sequence[str] | None = None,
+) -> dict[str, float]:
     """Return the named metrics of one split.
 
     Args:
         metrics: names in `METRICS`.
         predictions: class ids or numbers, [examples].
         gold: the labels, class ids or numbers, [examples].
+        groups: the name of each example's group, for metrics of groups.
 
     Returns:
         Metric -> fraction, in the order of `metrics`.
@@ -102,7 +146,17 @@ def score(metrics: Sequence[str], predictions: ArrayLike, gold: ArrayLike) -> di
     check(metrics, predicted, true)
     if not np.isfinite(predicted).all():
         return {name: METRICS[name].worst for name in metrics}
-    return {name: METRICS[name].measure(predicted, true) for name in metrics}
+    numbers = None if groups is None else group_numbers(groups)
+    return {name: _measured(METRICS[name], predicted, true, numbers) for name in metrics}
+
+
+def _measured(
+    metric: Metric, predictions: Array, gold: Array, groups: NDArray[np.int64] | None
+) -> float:
+    if not metric.of_groups:
+        return metric.measure(predictions, gold)
+    assert groups is not None, "a metric of groups for examples without any"
+    return metric.measure(predictions, gold, groups)
 
 
 def average(scores: Mapping[str, float], over: Sequence[str]) -> float | None:

@@ -12,8 +12,8 @@ from .. import metrics
 from ..errors import InputError, Problem
 from ..metrics.answer_normalization import Normalizer
 from ..tasks import Example, Task
-from ..tasks.example_ids import id_mismatch_problems
-from . import json_files, text_files
+from ..tasks.example_ids import group_of, id_mismatch_problems
+from . import json_files, json_lines, text_files
 from .error_collection import collect_errors
 from .references import References, example_id
 from .split_detection import Answers, matching_splits
@@ -32,7 +32,10 @@ def read_predictions(task: Task, path: Path) -> Answers | Lines:
     Raises:
         InputError: with all the problems that the file has by itself.
     """
-    return json_files.read_answers(path) if task.layout == "json" else text_files.read_text(path)
+    if task.layout == "json":
+        return json_files.read_answers(path)
+    lines = text_files.read_text(path)
+    return json_lines.read_answers(path, lines) if task.facts.answers_questions else lines
 
 
 def compare(
@@ -162,10 +165,11 @@ def _score_labels(task: Task, gold: References, path: Path, lines: Lines) -> dic
         }
         predicted_tags = text_files.read_tags(path, lines, task, gold.examples)
         return metrics.token_classification.score(task.metrics, predicted_tags, tags, task.labels)
-    read = text_files.read_choices if task.layout == "numbered" else text_files.read_classes
+    read = text_files.read_choices if task.facts.groups_options else text_files.read_classes
     predictions = read(path, lines, task, gold.examples)
     labels = [cast(float, example["label"]) for example in gold.examples]
-    scores, first = metrics.score(task.metrics, predictions, labels), 0
+    groups = [group_of(example_id(e)) for e in gold.examples] if task.id_parts else None
+    scores, first = metrics.score(task.metrics, predictions, labels, groups), 0
     for part, count in gold.parts.items():
         rows = slice(first, first + count)
         part_scores = metrics.score(task.metrics, predictions[rows], labels[rows])

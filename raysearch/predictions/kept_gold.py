@@ -100,7 +100,7 @@ def _same_gold(
     if task.facts.labels_words:
         pairs = zip(table.column("gold_tags").to_pylist(), examples, strict=True)
         return [tuple(tags) == example["label"] for tags, example in pairs]
-    if not task.facts.extracts_answers:
+    if not task.facts.answers_questions:
         labels = np.array([cast(float, example["label"]) for example in examples], np.float32)
         same: np.ndarray = table.column("gold").to_numpy() == labels  # prepared data is float32
         return same

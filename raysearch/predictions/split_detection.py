@@ -12,12 +12,18 @@ from pathlib import Path
 from ..data import readers
 from ..errors import InputError, Problem
 from ..tasks import Example, Split, Task
-from .references import example_id, example_words
-from .text_files import Lines, split_sentences
+from .references import example_words
+from .text_files import Lines, prediction_ids, split_sentences, submission_id
 
 Answers = dict[str, str]
 Keys = frozenset[str] | list[int]
-_KEY_NAMES = {"json": "ids", "glue": "ids", "numbered": "numbers"}
+_KEY_NAMES = {
+    "json": "ids",
+    "glue": "ids",
+    "numbered": "numbers",
+    "jsonl": "ids",
+    "nested_jsonl": "ids",
+}
 
 
 def matching_splits(
@@ -75,8 +81,7 @@ def _keys(task: Task, predictions: Answers | Lines) -> Keys:
         return [len(sentence) for sentence in split_sentences(predictions)]
     if task.layout == "lines":
         return [1] * len(predictions)
-    rows = predictions[1:] if task.layout == "glue" else predictions
-    return frozenset(line.partition("\t")[0] for _, line in rows)
+    return frozenset(prediction_ids(task, predictions))
 
 
 def _have_keys(task: Task, keys: Keys, examples: Iterable[Example]) -> bool:
@@ -87,7 +92,7 @@ def _have_keys(task: Task, keys: Keys, examples: Iterable[Example]) -> bool:
     if isinstance(keys, frozenset):
         missing = set(keys)
         for example in examples:
-            identity = example_id(example)
+            identity = submission_id(task, example)
             if identity not in keys:
                 return False
             missing.discard(identity)

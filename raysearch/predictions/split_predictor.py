@@ -75,7 +75,8 @@ class SplitPredictor:
         examples = self.examples(split, count)
         outputs = self.outputs(split, examples, head.forward_to_write, head.are_finite)
         predictions = head.decode(outputs, examples, self.job.hyper)
-        self._report(f"{task.name} {split.name}: {len(examples):,} examples predicted")
+        number = len(encoding_cache.example_ends(examples.table))
+        self._report(f"{task.name} {split.name}: {number:,} examples predicted")
         return examples, predictions
 
     def examples(self, split: Split, count: int | None = None) -> EncodedDataset:

@@ -1,8 +1,9 @@
 """Reads predictions in text files, and collects all the problems of a file before it raises them.
 
 The formats are GLUE's submission ("index", "prediction"), RACE's preds.tsv (id, choice and maybe
-the label, as fairseq writes it), one label per line, and one tag per line with blank lines between
-sentences (XTREME). In the last two, whitespace around labels is ignored, as in their evaluators.
+the label, as fairseq writes it), SuperGLUE's objects (see `json_lines`), one label per line, and
+one tag per line with blank lines between sentences (XTREME). In the last two, whitespace around
+labels is ignored, as in their evaluators.
 The module is apart from the readers of data because predictions are checked against known examples.
 """
 
@@ -15,7 +16,8 @@ from ..data.readers.decimal_numbers import decimal
 from ..data.readers.row_errors import RowErrors
 from ..data.readers.text_lines import EMPTY, iter_lines
 from ..tasks import Example, Task
-from ..tasks.example_ids import id_mismatch_problems
+from ..tasks.example_ids import id_mismatch_problems, id_parts
+from . import json_lines
 from .references import example_id, example_words
 from .row_errors import RepeatedErrors
 
@@ -82,10 +84,12 @@ def _read_labels(
     parse: Callable[[str], Value],
 ) -> list[Value]:
     errors = RepeatedErrors(source=str(path))
-    if task.layout == "glue":
-        gold = {example_id(example): example for example in examples}
-        by_id = _values_by_id(_submission_rows(lines, gold, errors), parse, gold, errors)
-        return [by_id[example_id(example)] for example in examples]
+    if task.layout != "lines":
+        gold = {submission_id(task, example): example for example in examples}
+        rows = _json_rows(task, lines, errors)
+        rows = _submission_rows(lines, gold, errors) if rows is None else rows
+        by_id = _values_by_id(rows, parse, gold, errors)
+        return [by_id[identity] for identity in gold]
     _check_count("lines", len(lines), len(examples), errors)
     values = [_parse_line(parse, "label", line, number, errors) for number, line in lines]
     errors.close()
@@ -110,10 +114,11 @@ def read_choices(
         InputError: with all the problems of the file.
     """
     errors = RepeatedErrors(source=str(path))
-    gold = {example_id(example): example for example in examples}
-    rows: IdRows = []
+    gold = {submission_id(task, example): example for example in examples}
+    objects = _json_rows(task, lines, errors)
+    rows: IdRows = objects or []
     mismatches: list[int] = []
-    for number, line in lines:
+    for number, line in lines if objects is None else ():
         fields = line.split("\t")
         if len(fields) not in (2, 3):
             expected = "id, prediction and perhaps label should be, with tabs between them"
@@ -129,7 +134,7 @@ def read_choices(
     options = max(len(cast(tuple[str, ...], example["options"])) for example in examples)
     indices = {str(index): index for index in range(options)}
     by_id = _values_by_id(rows, _name_parser(indices, task.facts.label_name), gold, errors)
-    return [by_id[example_id(example)] for example in examples]
+    return [by_id[identity] for identity in gold]
 
 
 def read_tags(
@@ -164,6 +169,27 @@ def read_tags(
         tags_by_id[example_id(example)] = tuple(tag for tag in tags if tag is not None)
     errors.close()
     return tags_by_id
+
+
+def submission_id(task: Task, example: Example) -> str:
+    """Return the id that names an example in the task's files of predictions."""
+    identity = example_id(example)
+    return id_parts(identity)[-1] if task.layout == "jsonl" else identity
+
+
+def prediction_ids(task: Task, lines: Lines) -> list[str]:
+    """Return the ids in the lines of a format that has ids, as far as they can be read."""
+    rows = _json_rows(task, lines, RepeatedErrors(source=""))
+    if rows is not None:
+        return [identity for _, identity, _ in rows]
+    return [line.partition("\t")[0] for _, line in lines[task.layout == "glue" :]]
+
+
+def _json_rows(task: Task, lines: Lines, errors: RepeatedErrors) -> IdRows | None:
+    """Return the predictions of a format of JSON lines; None of another format."""
+    if task.layout not in ("jsonl", "nested_jsonl"):
+        return None
+    return json_lines.prediction_rows(lines, errors, nested=task.layout == "nested_jsonl")
 
 
 def split_sentences(lines: Lines) -> list[Lines]:

@@ -75,5 +75,5 @@ RECIPE = Recipe(
     name="finetune",
     hyper=Hyperparameters,
     stages=(Stage(name="finetune", loss=finetune_loss),),
-    heads=("classify", "regress", "choose", "span", "tag"),
+    heads=("classify", "regress", "choose", "span", "cloze", "tag"),
 )

@@ -97,6 +97,11 @@ class Hyperparameters(BaseModel):
     decay_exclude: Annotated[tuple[Literal["bias", "norm", "embedding"], ...], _DECAYING] = Field(
         ("bias", "norm"), description="parameters that do not decay"
     )
+    decay_times: Annotated[Literal["rate", "share"], _DECAYING] = Field(
+        "rate",
+        description="a step decays weights by weight_decay times its learning rate, or times the "
+        "share of LR that this is (Composer's DecoupledAdamW)",
+    )
     adam_betas: tuple[Number, Number] = Field((0.9, 0.999), description="AdamW's two betas")
     adam_eps: Number = Field(1e-8, gt=0, description="AdamW's epsilon")
     adam_eps_on: Annotated[Literal["corrected", "raw"], _CORRECTED] = Field(
@@ -168,9 +173,12 @@ class Hyperparameters(BaseModel):
     qa_length: Annotated[int, ReadBy("choose"), SHARED] = Field(
         128, ge=8, description="maximum tokens of question and option; the rest is cut"
     )
-    segments: Annotated[Literal["qa_first", "passage_first"], ReadBy("choose"), SHARED] = Field(
+    segments: Annotated[
+        Literal["qa_first", "passage_first", "one_separator"], ReadBy("choose"), SHARED
+    ] = Field(
         "qa_first",
-        description="question and option before the passage (fairseq), or after it",
+        description="question and option before the passage (fairseq), or after it; "
+        "one_separator: after it, with a single token between (fairseq, CommonsenseQA)",
     )
     pooling: Annotated[Literal["first", "sum"], ReadBy("tag")] = Field(
         "first",

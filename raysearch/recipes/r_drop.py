@@ -66,5 +66,5 @@ RECIPE = Recipe(
     name="r_drop",
     hyper=RDropHyperparameters,
     stages=(Stage(name="r_drop", loss=r_drop_loss),),
-    heads=("classify", "regress", "choose", "span", "tag"),
+    heads=("classify", "regress", "choose", "span", "cloze", "tag"),
 )

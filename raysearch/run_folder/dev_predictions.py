@@ -30,6 +30,7 @@ from ..metrics.bootstrap_metrics import (
 from ..statistics.intervals import Sample, ScoreSample
 from ..storage import file_inside, folder_inside, write_atomically
 from ..tasks import Task
+from ..tasks.example_ids import group_of, id_parts
 from .opening import PREDICTIONS
 from .parquet_files import read_table
 from .trial_records import Record
@@ -189,7 +190,8 @@ def measure_of(table: pa.Table, task: Task, metric: str, threshold: float | None
         return tag_measure(metric, tags, gold, task.labels)
     columns: dict[str, NDArray[Any]] = {name: table.column(name).to_numpy() for name in kind}
     if kind is _CLASSES:
-        return classification_measure(metric, columns["prediction"], columns["gold"])
+        labels, groups = columns["gold"], _groups(table, task)
+        return classification_measure(metric, columns["prediction"], labels, groups)
     if kind is _TOKENS:
         return masked_lm_measure(metric, np.stack([*columns.values()], 1))
     points = _answer_points(table, task)
@@ -224,7 +226,8 @@ def scores_of(table: pa.Table, task: Task, threshold: float | None) -> dict[str,
         return metrics.token_classification.score(task.metrics, tags, gold, task.labels)
     columns: dict[str, NDArray[Any]] = {name: table.column(name).to_numpy() for name in kind}
     if kind is _CLASSES:
-        return metrics.score(task.metrics, columns["prediction"], columns["gold"])
+        labels, groups = columns["gold"], _groups(table, task)
+        return metrics.score(task.metrics, columns["prediction"], labels, groups)
     if kind is _TOKENS:
         return metrics.masked_lm.score(task.metrics, np.stack([*columns.values()], 1))
     earned = {name: columns[name] for name in ("exact", "f1")}
@@ -237,11 +240,21 @@ def scores_of(table: pa.Table, task: Task, threshold: float | None) -> dict[str,
     return {name: scores.get(name, 0.0) for name in task.metrics}
 
 
-def sample_of(table: pa.Table) -> Sample:
-    """Return how the examples of a split are resampled: questions by their contexts."""
+def sample_of(table: pa.Table, task: Task) -> Sample:
+    """Return how the examples of a split are resampled: questions by their contexts.
+
+    Examples whose ids have parts are resampled by the first part, such as the passage of an answer.
+    """
     if "group" in table.column_names:
         return Sample.of_groups(table.column("group").to_numpy())
+    if task.id_parts:
+        return Sample.of_groups([id_parts(name)[0] for name in table.column("id").to_pylist()])
     return Sample.of_size(table.num_rows)
+
+
+def _groups(table: pa.Table, task: Task) -> list[str] | None:
+    """Return the group of each example; None where metrics of groups make no sense."""
+    return [*map(group_of, table.column("id").to_pylist())] if task.id_parts else None
 
 
 def _answer_points(table: pa.Table, task: Task) -> AnswerPoints:
@@ -274,7 +287,7 @@ def score_sample(
     for split, table in tables.items():
         sample = first if table["id"].equals(tables[first]["id"]) else split
         measures.append((sample, measure_of(table, task, metric, threshold)))
-        samples[sample] = sample_of(tables[sample])
+        samples[sample] = sample_of(tables[sample], task)
     return ScoreSample(measures=measures), samples
 
 
@@ -283,7 +296,7 @@ def _columns_of(task: Task) -> dict[str, pa.DataType]:
     facts = task.facts
     if facts.labels_words:
         return _TAGS
-    if facts.extracts_answers:
+    if facts.answers_questions:
         return _ANSWERS
     return _TOKENS if facts.masks_tokens else _CLASSES
 

@@ -1,4 +1,4 @@
-"""Problems of predictions and gold that are not for the same examples.
+"""The parts of ids, and problems of predictions and gold that are not for the same examples.
 
 It is apart because predictions of every format are compared by ids, and readers quote ids too.
 """
@@ -8,6 +8,22 @@ from collections.abc import Mapping, Sequence
 from ..errors import Problem
 
 _SHOWN_IDS = 5
+_SEPARATOR = "/"  # between the parts of an id, see `Task.id_parts`
+
+
+def join_parts(*parts: object) -> str:
+    """Return the id of these parts, the widest first."""
+    return _SEPARATOR.join(map(str, parts))
+
+
+def id_parts(identity: str) -> list[str]:
+    """Return the parts of an id, the widest first."""
+    return identity.split(_SEPARATOR)
+
+
+def group_of(identity: str) -> str:
+    """Return an id without its last part: what the examples of its group share."""
+    return identity.rpartition(_SEPARATOR)[0]
 
 
 def id_mismatch_problems(

@@ -7,7 +7,7 @@ predictions are scored without torch.
 from dataclasses import dataclass
 from typing import Literal
 
-Head = Literal["classify", "regress", "choose", "span", "tag", "thought"]
+Head = Literal["classify", "regress", "choose", "span", "cloze", "tag", "thought"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,8 +28,10 @@ class HeadFacts:
             the same in every example; not an index of its own options.
         labels_words: whether each word has a label.
         extracts_answers: whether the label is a part of the text that is read.
+        answers_questions: whether predictions are texts that earn points beside gold answers.
         groups_options: whether an example has a row for each of its options, scored together.
-        splits_examples: whether an example that is too long becomes several rows.
+        splits_examples: whether an example becomes several rows, each trained on by itself: windows
+            of a text that is too long, or a row for each candidate.
         joins_examples: whether examples are joined into blocks, whatever their lengths.
         row_name: what the rows of an example are called in messages.
         reads_first_token: whether no other token of the last layer is read.
@@ -53,6 +55,7 @@ class HeadFacts:
     labels_examples: bool = False
     labels_words: bool = False
     extracts_answers: bool = False
+    answers_questions: bool = False
     groups_options: bool = False
     splits_examples: bool = False
     joins_examples: bool = False
@@ -116,11 +119,24 @@ HEAD_FACTS: dict[Head, HeadFacts] = {
             variant_fields=("span_head",),
             outputs=2,
             extracts_answers=True,
+            answers_questions=True,
             splits_examples=True,
             row_name="windows",
             shared_input="context",
             length_field="query_length",
             usual_length=384,
+        ),
+        HeadFacts(
+            name="cloze",
+            output="an entity for the blank",
+            label_name="answer",
+            model_classes=("ForSequenceClassification",),
+            outputs=2,
+            answers_questions=True,
+            splits_examples=True,
+            row_name="entities",
+            reads_first_token=True,
+            shared_input="passage",
         ),
         HeadFacts(
             name="thought",

@@ -3,11 +3,13 @@
 from fnmatch import fnmatchcase
 
 from ..errors import InputError, Problem, unknown_name
-from . import glue, race, squad, text, toy, xtreme
+from . import commonsense_qa, glue, race, squad, superglue, text, toy, xtreme
 from .task import Task
 
 TASKS: dict[str, Task] = {
-    task.name: task for rows in (glue, squad, race, xtreme, text, toy) for task in rows.TASKS
+    task.name: task
+    for rows in (glue, superglue, squad, race, commonsense_qa, xtreme, text, toy)
+    for task in rows.TASKS
 }
 
 

@@ -58,11 +58,17 @@ _SOURCES = {
 }
 _BENCHMARKS = {
     "glue": (_GLUE, UNKNOWN),
+    "superglue": ("https://super.gluebenchmark.com", UNKNOWN),
+    "csqa": ("https://www.tau-nlp.org/commonsenseqa", UNKNOWN),
     "race": ("https://www.cs.cmu.edu/~glai1/data/race/", "non-commercial research only"),
     "xtreme": ("https://sites.research.google/xtreme", UNKNOWN),
 }
 _HUB = {"glue": "nyu-mll/glue", "race": "ehovy/race", "xtreme": "google/xtreme"}
-_HUB_TASKS = {"squad/v1.1": "rajpurkar/squad", "squad/v2.0": "rajpurkar/squad_v2"}
+_HUB_TASKS = {
+    "csqa/rand": "tau/commonsense_qa",
+    "squad/v1.1": "rajpurkar/squad",
+    "squad/v2.0": "rajpurkar/squad_v2",
+}
 
 
 def source_of(task: Task) -> DataSource:

@@ -9,12 +9,14 @@ from typing import Literal
 from .head import HEAD_FACTS, Head, HeadFacts
 
 # One example as a reader yields it. Its keys are "id", the task's inputs and "label".
-# Inputs are strings, except "options" (choose) and "words" (tag), which are tuples of strings.
+# Inputs are strings, except "options" (choose), "entities" (cloze) and "words" (tag), which are
+# tuples of strings.
 # "label" depends on the head; it is None where the split is not labelled:
 #   classify: the id of the class          regress: a number
 #   choose: the index of the right option  tag: a tuple with the id of a class for each word
 #   span: always None; "answers" holds pairs of an answer's text and the index of its first
 #   character in the context
+#   cloze: always None; "entities" is a tuple of strings, "answers" as of span
 # RACE's examples also have "part", the level that they belong to.
 ExampleValue = (
     str | int | float | tuple[str, ...] | tuple[int, ...] | tuple[tuple[str, int], ...] | None
@@ -46,7 +48,8 @@ class File:
         folder: the folder under the data root that holds the file, if it is not the task's own.
         parts: the subfolders that belong to the split, in the order in which they are read.
         columns: input, "label" or "id" -> column, by header name, or by index if there is no
-            `header`. Formats without columns leave it empty. Without "id", rows count from 0.
+            `header`; of objects, the member. Formats without columns leave it empty. Without "id",
+            rows count from 0.
         header: whether the first row names the columns.
         kept_ids: which rows belong to the split; None for all.
         tolerated_bad_rows: how many rows of another width the published file is known to hold.
@@ -119,9 +122,13 @@ class Task:
         predicted_by: another task, whose model predicts this one.
         unanswerable: whether a question may have no answer in its context.
         by_language: whether answers are compared by the rules of their language (MLQA).
+        id_parts: what the parts of an id are, the widest first; "/" separates them. Examples that
+            share the first part belong together, such as the answers to questions on one passage;
+            metrics of groups take those that differ in the last part alone. Empty: one part.
         layout: the format of prediction files: "glue" (a header, then index and prediction),
-            "lines" (one prediction per line), "numbered" (id and prediction, no header) or "json"
-            (a mapping of id to text).
+            "lines" (one prediction per line), "numbered" (id and prediction, no header), "json"
+            (a mapping of id to text), "jsonl" (an object with idx and label per line) or
+            "nested_jsonl" (an object per passage, with the answers to its questions).
     """
 
     name: str
@@ -140,7 +147,8 @@ class Task:
     predicted_by: str | None = None
     unanswerable: bool = False
     by_language: bool = False
-    layout: Literal["glue", "lines", "numbered", "json"] = "glue"
+    id_parts: tuple[str, ...] = ()
+    layout: Literal["glue", "lines", "numbered", "json", "jsonl", "nested_jsonl"] = "glue"
 
     @property
     def facts(self) -> HeadFacts:

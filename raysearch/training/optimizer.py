@@ -186,6 +186,8 @@ class AdamW:
         for group in self.inner.param_groups:
             lr = rate * group["scale"]
             decay = hyper.weight_decay if group["decay"] else 0.0
+            if hyper.decay_times == "share":
+                decay /= hyper.LR * group["scale"]  # torch multiplies it by the learning rate
             group["eps"] = hyper.adam_eps / sqrt_c2 if raw else hyper.adam_eps
             group["lr"] = lr if hyper.bias_correction else lr * c1 / sqrt_c2
             group["weight_decay"] = decay if hyper.bias_correction else decay * sqrt_c2 / c1

@@ -12,7 +12,25 @@ from raysearch.data.augmentation import dictionaries
 from . import mutations
 from .harness import Input
 
-KEYS = ("answers", "id", "question", "context", "qas", "is_impossible", "answer_start", "text", "x")
+KEYS = (
+    "idx",
+    "label",
+    "passage",
+    "questions",
+    "entities",
+    "start",
+    "target",
+    "choices",
+    "answers",
+    "id",
+    "question",
+    "context",
+    "qas",
+    "is_impossible",
+    "answer_start",
+    "text",
+    "x",
+)
 CONTEXT = "Ada wrote the first program. Ada lived in London, with 12 cats."
 
 
@@ -58,6 +76,60 @@ def passage() -> bytes:
     return json.dumps(article).encode()
 
 
+def object_lines(*lines: dict[str, Any]) -> bytes:
+    """Return an object a line."""
+    return "".join(f"{json.dumps(line)}\n" for line in lines).encode()
+
+
+def multirc() -> bytes:
+    """Return passages of MultiRC."""
+    return object_lines(*({
+        "idx": n, "passage": {"text": CONTEXT, "questions": [{
+            "idx": n, "question": "Who?", "answers": [
+                {"idx": 2 * n + k, "text": f"Ada {k}", "label": k} for k in range(2)
+            ],
+        }]},
+    } for n in range(3)))  # fmt: skip
+
+
+def record() -> bytes:
+    """Return passages of ReCoRD."""
+    entities = [{"start": 0, "end": 2}, {"start": CONTEXT.index("London"), "end": 47}]
+    answer = {"start": 0, "end": 2, "text": "Ada"}
+    return object_lines(*({
+        "idx": n, "passage": {"text": CONTEXT, "entities": entities},
+        "qas": [{"idx": n, "query": "@placeholder wrote it.", "answers": [answer]}],
+    } for n in range(3)))  # fmt: skip
+
+
+def superglue() -> tuple[tuple[str, str, str, bytes], ...]:
+    """Return a file of each task of SuperGLUE, and of CommonsenseQA."""
+    target = {"span1_text": "Ada", "span1_index": 0, "span2_text": "she", "span2_index": 2}
+    choices = [{"label": letter, "text": f"a {letter}"} for letter in "ABCDE"]
+    lines = {
+        "boolq/BoolQ": {"question": "is it", "passage": CONTEXT, "label": True},
+        "cb/CB": {"premise": "It rains.", "hypothesis": "It is wet.", "label": "neutral"},
+        "copa/COPA": {"premise": "It rains.", "choice1": "a", "choice2": "b", "question": "cause",
+                      "label": 1},
+        "wic/WiC": {"word": "cat", "sentence1": "A cat.", "sentence2": "12 cats.", "label": False},
+        "wsc/WSC": {"text": "Ada said she wrote.", "target": target, "label": True},
+    }  # fmt: skip
+    files = []
+    for place, line in lines.items():
+        name, _, folder = place.partition("/")
+        content = object_lines(*({**line, "idx": n} for n in range(4)))
+        files.append((f"superglue/{name}", "dev", f"{folder}/val.jsonl", content))
+    question = {"stem": "Where?", "choices": choices, "question_concept": "fox"}
+    questions = object_lines(*({"id": f"q{n}", "answerKey": "ABCD"[n], "question": question}
+                               for n in range(4)))  # fmt: skip
+    return (
+        *files,
+        ("superglue/multirc", "dev", "MultiRC/val.jsonl", multirc()),
+        ("superglue/record", "dev", "ReCoRD/val.jsonl", record()),
+        ("csqa/rand", "dev", "CommonsenseQA/dev_rand_split.jsonl", questions),
+    )
+
+
 RTE = ("entailment", "not_entailment")
 NLI = ("contradiction", "entailment", "neutral")
 TAGS = b"Ada\tB-PER\nruns\tO\nto\tO\nUlm\tB-LOC\n\nNo\tO\none\tO\n\nA\tO\n"
@@ -86,6 +158,7 @@ FILES = (
     ("xtreme/pawsx", "train", "xtreme/pawsx/train-en.tsv",
      pairs(labels=(0, 1), header=False)),
     ("text/lines", "train", "text/train.txt", b"A line.\n\nAnother \xe2\x80\x93 line.\n" * 5),
+    *superglue(),
 )  # fmt: skip
 DICTIONARY = "".join(f"word{n % 7} mot{n}\nhaus\tla maison\n" for n in range(9)).encode()
 
@@ -121,7 +194,9 @@ class DataFiles:
         if random.random() < 0.07:
             return self._dictionary(random)
         name, split, path, content = random.choice(FILES)
-        if content.startswith(b"{"):
+        if path.endswith(".jsonl"):
+            broken = mutations.of_json_lines(content, random, KEYS)
+        elif content.startswith(b"{"):
             broken = mutations.of_json(content, random, KEYS)
         else:
             broken = mutations.of_bytes(content, random)

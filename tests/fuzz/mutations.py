@@ -119,6 +119,14 @@ def as_json(tree: Any) -> bytes:
         return b"{}"
 
 
+def of_json_lines(content: bytes, random: Random, keys: tuple[Any, ...] = ("x", "")) -> bytes:
+    """Return objects, one a line, of which one has changed values or bytes."""
+    lines = content.splitlines(keepends=True)
+    index = random.randrange(len(lines))
+    lines[index] = of_json(lines[index], random, keys).rstrip(b"\n") + b"\n"
+    return b"".join(lines)
+
+
 def of_json(content: bytes, random: Random, keys: tuple[Any, ...] = ("x", "")) -> bytes:
     """Return JSON with changed values, or with changed bytes."""
     if random.random() < 0.6:

@@ -4,6 +4,7 @@ import json
 import math
 from pathlib import Path
 from random import Random
+from typing import Any
 
 from raysearch import tasks
 from raysearch.data import readers
@@ -11,7 +12,7 @@ from raysearch.predictions.result import json_text, plain_text
 from raysearch.predictions.scoring import score
 
 from . import mutations
-from .data_files import FILES, NLI
+from .data_files import FILES, NLI, object_lines
 from .harness import Input
 
 NAMES = ("p", "dev-de.tsv", "predictions.json", "RTE.tsv", "x\ny", "é.tsv")
@@ -44,6 +45,8 @@ class Predictions:
         """Return broken predictions."""
         name, split, content, odds = random.choice(self.jobs)
         change = mutations.of_json if content.startswith(b"{") else mutations.of_bytes
+        if tasks.get(name).layout.endswith("jsonl"):
+            change = mutations.of_json_lines
         odds = odds if random.random() < 0.6 else None
         if odds and random.random() < 0.5:
             odds = mutations.of_json(odds, random)
@@ -82,9 +85,27 @@ def _perfect(task: tasks.Task, rows: list) -> bytes:
         return json.dumps(answers).encode()
     if task.layout == "numbered":
         return "".join(f"{row['id']}\t{row['label']}\n" for row in rows).encode()
+    if task.layout == "nested_jsonl":
+        return b"".join(_passage(row) for row in rows)
+    if task.layout == "jsonl":
+        answers = (row["answers"][0][0] if "answers" in row else None for row in rows)
+        values = [
+            answer or (task.labels[row["label"]] if task.labels else row["label"])
+            for answer, row in zip(answers, rows, strict=True)
+        ]
+        pairs = zip(rows, values, strict=True)
+        return object_lines(*({"idx": int(row["id"]), "label": value} for row, value in pairs))
     labels = [task.labels[row["label"]] if task.labels else row["label"] for row in rows]
     lines = [f"{row['id']}\t{label}\n" for row, label in zip(rows, labels, strict=True)]
     return "".join(["index\tprediction\n", *lines]).encode()
+
+
+def _passage(row: dict[str, Any]) -> bytes:
+    """Return the right answer of MultiRC as a passage of its own."""
+    passage, question, answer = map(int, row["id"].split("/"))
+    answers = [{"idx": answer, "label": row["label"]}]
+    questions = [{"idx": question, "answers": answers}]
+    return object_lines({"idx": passage, "passage": {"questions": questions}})
 
 
 def _odds(task: tasks.Task, rows: list) -> bytes | None:

@@ -98,6 +98,30 @@ def write_squad(root: Path) -> None:
         (root / "squad" / f"{split}-v2.0.json").write_text(text)
 
 
+def write_record(root: Path) -> None:
+    """The passage begins with the right entity; all entities are words of it."""
+    (root / "ReCoRD").mkdir()
+    for split in ("train", "val"):
+        random, rows = np.random.default_rng(0), []
+        for index in range(EXAMPLES):
+            entities = [f"w{number}" for number in random.choice(80, 2 + index % 3, replace=False)]
+            text = " ".join([*entities, "w0"])
+            starts = [text.split().index(entity) for entity in entities]
+            places = [sum(len(word) + 1 for word in entities[:start]) for start in starts]
+            rows.append({
+                "idx": index,
+                "passage": {"text": text, "entities": [
+                    {"start": place, "end": place + len(entity) - 1}
+                    for place, entity in zip(places, entities, strict=True)
+                ]},
+                "qas": [{"idx": 7 * index, "query": "w1 @placeholder w2", "answers": [
+                    {"start": 0, "end": len(entities[0]) - 1, "text": entities[0]}
+                ]}],
+            })  # fmt: skip
+        text = "".join(f"{json.dumps(row)}\n" for row in rows)
+        (root / "ReCoRD" / f"{split}.jsonl").write_text(text)
+
+
 def write_lines(root: Path) -> None:
     (root / "text").mkdir()
     for split in ("train", "dev"):
@@ -133,6 +157,7 @@ CASES = (
     Case(task="xtreme/panx", write=write_panx, settings={"pooling": "sum"}),
     Case(task="squad/v2.0", write=write_squad),
     Case(task="squad/v2.0", write=write_squad, settings={"span_head": "conditional"}),
+    Case(task="superglue/record", write=write_record),
     Case(task="text/lines", write=write_lines, recipe="cross_thought",
          model="scratch-cross-thought:1x32", least=0.3),  # other tokens are masked than in training
 )  # fmt: skip

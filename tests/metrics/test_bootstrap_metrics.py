@@ -30,7 +30,11 @@ def repeated(row):
     return np.repeat(np.arange(EXAMPLES), row.astype(int))
 
 
-@pytest.mark.parametrize("metric", METRICS)
+OF_EXAMPLES = [name for name, metric in METRICS.items() if not metric.of_groups]
+OF_GROUPS = [name for name, metric in METRICS.items() if metric.of_groups]
+
+
+@pytest.mark.parametrize("metric", OF_EXAMPLES)
 @pytest.mark.parametrize("classes", [2, 4])
 def test_classes_and_numbers(metric, classes, random, weights):
     gold = random.integers(0, classes, EXAMPLES)
@@ -45,7 +49,24 @@ def test_classes_and_numbers(metric, classes, random, weights):
         assert value == pytest.approx(expected, abs=1e-9)
 
 
-@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("metric", OF_GROUPS)
+def test_metrics_of_groups_count_each_group_as_often_as_it_was_drawn(metric, random):
+    groups = np.repeat(np.arange(20), 3)
+    gold, predictions = random.integers(0, 2, 60), random.integers(0, 2, 60)
+    draws = random.multinomial(20, np.full(20, 1 / 20), size=DRAWS).astype(float)
+    draws[0] = 1
+    names = [str(group) for group in groups]
+    measured = bootstrap_metrics.classification_measure(metric, predictions, gold, names)
+    for draw, value in zip(draws, measured(draws[:, groups]), strict=True):
+        copies = [(g, n) for g in range(20) for n in range(int(draw[g]))]
+        rows = np.concatenate([np.flatnonzero(groups == g) for g, _ in copies])
+        copied = [f"{g} {n}" for g, n in copies for _ in range(3)]
+        expected = classification_score([metric], predictions[rows], gold[rows], copied)[metric]
+        assert 0 < value < 1
+        assert value == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize("metric", OF_EXAMPLES)
 def test_constant_predictions_and_those_that_are_not_finite_score_as_plain(metric, weights):
     gold = np.arange(EXAMPLES) % 2
     for predictions in (np.zeros(EXAMPLES), np.full(EXAMPLES, np.nan)):

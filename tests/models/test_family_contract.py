@@ -41,7 +41,8 @@ SPECIAL_TOKENS = {"pad_token_id": 0, "bos_token_id": 2, "cls_token_id": 2, "eos_
 def task(head: str, **fields: object) -> Task:
     """Return a toy task of a head."""
     inputs = {"choose": ("passage", "question", "options"), "tag": ("words",),
-              "span": ("question", "context")}.get(head, ("one", "two"))  # fmt: skip
+              "span": ("question", "context"),
+              "cloze": ("passage", "query", "entities")}.get(head, ("one", "two"))  # fmt: skip
     facts = {"name": f"toy/{head}", "head": head, "inputs": inputs, "metric": "accuracy",
              "folder": "", "train": None, **fields}  # fmt: skip
     return Task(**facts)
@@ -53,15 +54,16 @@ TASKS = {
     "choose": task("choose"),
     "tag": task("tag", labels=("O", "B-X", "I-X")),
     "span": task("span", unanswerable=True),
+    "cloze": task("cloze"),
     "thought": get("text/lines"),
 }
 # The variants of heads: the hyperparameters that select them.
 VARIANTS = [
     ("classify", {}), ("regress", {}), ("choose", {}), ("tag", {}), ("tag", {"pooling": "sum"}),
-    ("span", {}), ("span", {"span_head": "conditional"}), ("thought", {}),
+    ("span", {}), ("span", {"span_head": "conditional"}), ("cloze", {}), ("thought", {}),
 ]  # fmt: skip
 # Cross-Thought encodes sentences; of all families it alone is pre-trained here.
-OF_CROSS_THOUGHT = ("classify", "regress", "choose", "thought")
+OF_CROSS_THOUGHT = ("classify", "regress", "choose", "cloze", "thought")
 CASES = [
     pytest.param(kind, head, settings, id="-".join((kind, head, *settings.values())))
     for kind in CONTRACT
@@ -158,6 +160,7 @@ def test_a_head_gives_the_outputs_that_its_task_needs(
         "tag": {"logits": (2, 16, 3)},
         "span": {"start": (2, 16), "answerable": (2, 2)} if conditional
                 else {"start": (2, 16), "end": (2, 16)},
+        "cloze": {"logits": (2, 2)},
         "thought": {"logits": (2, 16, 90)},
     }[head]  # fmt: skip
     assert all(value.isfinite().all() for value in values.values())

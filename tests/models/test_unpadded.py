@@ -16,7 +16,7 @@ from raysearch.recipes import RECIPES
 from raysearch.training.gradient_accumulation import unpadded_passes
 
 FAMILIES = ["bert", "roberta", "electra", "xlm-roberta"]
-HEADS = ["classify", "regress", "choose", "tag", "span"]
+HEADS = ["classify", "regress", "choose", "cloze", "tag", "span"]
 
 
 def model_of(pretrained, made, family):

@@ -145,7 +145,7 @@ BY_HAND = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", BY_HAND)
 def test_what_is_written_is_the_mean_of_the_models_and_each_scores_as_in_the_journal(
     local_run, tmp_path, task
 ):

@@ -12,7 +12,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.data_files import PANX, RACE, RTE, SQUAD, SQUAD_2, TEXT, XNLI, DataFile, lines
+from support.data_files import (
+    BOOLQ,
+    COPA,
+    MULTIRC,
+    PANX,
+    RACE,
+    RECORD,
+    RTE,
+    SQUAD,
+    SQUAD_2,
+    TEXT,
+    XNLI,
+    DataFile,
+    lines,
+)
 
 from raysearch.data import readers
 from raysearch.errors import InputError
@@ -138,6 +152,36 @@ FORMATS = {
         broken_location="line 3",
         unknown_label=lambda text: text.replace('"q2": "Ümit"', '"q2": 1'),
         metric="exact",
+    ),
+    "jsonl": Format(
+        data=BOOLQ,
+        write=write_labels,
+        broken=lambda text: text.replace('{"idx": 1', '{"idx" 1'),
+        broken_location="line 2",
+        unknown_label=lambda text: text.replace('"false"', '"perhaps"'),
+    ),
+    "jsonl, options": Format(
+        data=COPA,
+        write=write_labels,
+        broken=lambda text: text.replace('{"idx": 1', '{"ids": 1'),
+        broken_location="line 2",
+        unknown_label=lambda text: text.replace('"label": 1', '"label": 2'),
+    ),
+    "jsonl, answers": Format(
+        data=RECORD,
+        write=write_answers,
+        broken=lambda text: text.replace('{"idx": 101', '{"idx" 101'),
+        broken_location="line 2",
+        unknown_label=lambda text: text.replace('"label": "Köln"', '"label": null'),
+        metric="exact",
+    ),
+    "nested jsonl": Format(
+        data=MULTIRC,
+        write=write_labels,
+        broken=lambda text: text.replace('"answers": [{"idx": 10', '"answer": [{"idx": 10'),
+        broken_location="line 2",
+        unknown_label=lambda text: text.replace('"label": 0', '"label": 3'),
+        metric="question_exact",
     ),
     "tags": Format(
         data=PANX,
@@ -313,16 +357,17 @@ def test_a_missing_id_and_an_unknown_one_are_refused_together(form: Format, tmp_
     path = written(form, tmp_path)
     text = path.read_text()
     last = [str(row["id"]) for row in readers.read(form.data.task, form.data.split, tmp_path)][-1]
-    old, new = (
-        (f'"{last}"', '"alien"')
-        if form.data.task.layout == "json"
-        else (f"\n{last}\t", "\nalien\t")
-    )
+    layout, own = form.data.task.layout, last.rpartition("/")[2]
+    old, new = {
+        "json": (f'"{last}"', '"alien"'),
+        "jsonl": (f'"idx": {own},', '"idx": "alien",'),
+        "nested_jsonl": (f'"idx": {own},', '"idx": "alien",'),
+    }.get(layout, (f"\n{last}\t", "\nalien\t"))
     assert text.count(old) == 1
     path.write_text(text.replace(old, new))
     message = str(refusal(form, tmp_path, path))
     assert re.search(rf"1 of 3 \w+ have none: {last}\b", message)
-    assert "in the data: alien" in message
+    assert re.search(r"in the data: (2/2/)?alien", message)
 
 
 @each_format

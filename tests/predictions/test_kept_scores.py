@@ -94,7 +94,9 @@ def test_every_difference_from_the_data_is_told(local_run, task):
     folder, data = local_run(task)
     path, split = kept_file(folder, task), tasks.get(task).dev[0].name
     table = parquet.read_table(path)
-    column = {"xtreme/panx": "gold_tags", "squad/v2.0": "exact"}.get(task, "gold")
+    column = {"xtreme/panx": "gold_tags", "squad/v2.0": "exact", "superglue/record": "exact"}.get(
+        task, "gold"
+    )
     gold = table[column].to_pylist()
     if column == "gold":  # the score changes, whether the prediction was right or not
         predicted = table["prediction"].to_pylist()[3]

@@ -25,6 +25,7 @@ GRIDS_OF_GLUE = (
     "albert-glue",
     "deberta-glue",
     "miniatures-glue",
+    "modernbert-glue",
     "minilm-glue",
 )
 NAMES = (
@@ -46,6 +47,9 @@ NAMES = (
     "roberta-race",
     "race-generic",
     "xlmr-xtreme-baseline",
+    "mmbert-xnli",
+    "superglue",
+    "roberta-commonsense-qa",
 )
 GLUE = ("mnli", "qqp", "qnli", "sst2", "cola", "rte", "mrpc", "stsb")
 
@@ -157,7 +161,7 @@ def test_a_search_that_starts_from_what_is_published_has_a_start_for_every_task(
     [
         n
         for n in NAMES
-        if n not in ("quickstart", "miniatures-glue", "minilm-glue")
+        if n not in ("quickstart", "miniatures-glue", "minilm-glue", "mmbert-xnli")
         if not n.startswith("cross-thought")  # one setting is published, of what is searched
     ],
 )
@@ -646,3 +650,102 @@ def test_quickstart_needs_no_files():
     first = load("quickstart")
     assert (first.tasks, first.model) == (("toy/grammar",), "scratch")
     assert not first.published
+
+
+# ModernBERT and mmBERT -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "scores"),
+    [
+        (
+            "ModernBERT base",
+            {"mnli": (5e-5, 5e-6, 1), "qqp": (5e-5, 5e-6, 10), "qnli": (8e-5, 5e-6, 2),
+             "sst2": (8e-5, 1e-5, 2), "cola": (8e-5, 1e-6, 5), "rte": (5e-5, 1e-5, 3),
+             "mrpc": (5e-5, 5e-6, 10), "stsb": (8e-5, 5e-6, 10)},
+            (89.1, 92.1, 93.9, 96.0, 65.1, 87.4, 92.2, 91.8),
+        ),
+        (
+            "ModernBERT large",
+            {"mnli": (3e-5, 1e-5, 1), "qqp": (5e-5, 8e-6, 2), "qnli": (3e-5, 5e-6, 2),
+             "sst2": (1e-5, 1e-6, 3), "cola": (3e-5, 8e-6, 5), "rte": (5e-5, 8e-6, 3),
+             "mrpc": (8e-5, 5e-6, 2), "stsb": (8e-5, 1e-5, 10)},
+            (90.8, 92.7, 95.2, 97.1, 71.4, 92.1, 91.7, 92.8),
+        ),
+    ],
+)  # fmt: skip
+def test_modernbert_publishes_a_setting_of_the_grid_for_each_task(name, settings, scores):
+    modern, results = load("modernbert-glue"), row(name, "modernbert-glue")
+    assert tuple(printed(results[f"glue/{task}"]) for task in GLUE) == scores
+    for task, (rate, decay, epochs) in settings.items():
+        setting = results[f"glue/{task}"].settings
+        point = {"LR": rate, "weight_decay": decay, "EPOCH": epochs}
+        assert setting == {"BSZ": 64, **point}
+        assert point in [dict(p) for p in modern.resolve(f"glue/{task}").initial_points]
+
+
+def test_modernbert_decays_as_composer_does():
+    hyper = load("modernbert-glue").resolve("glue/mnli").shared
+    assert (hyper.decay_times, hyper.decay_exclude, hyper.adam_betas) == ("share", (), (0.9, 0.98))
+    assert (hyper.BSZ, hyper.WARMUP, hyper.max_length) == (64, 0.1, 256)
+    assert any("MNLI" in deviation for deviation in load("modernbert-glue").deviations)
+
+
+def test_mmbert_has_the_means_of_its_table():
+    for name, scores in (
+        ("mmBERT base", (77.1, 87.7)),
+        ("mmBERT small", (73.6, 86.7)),
+        ("XLM-R base, mmBERT's sweep", (74.6, 85.9)),
+    ):
+        results = row(name, "mmbert-xnli")
+        assert tuple(printed(results[task]) for task in ("xtreme/xnli", "xtreme/pawsx")) == scores
+    assert "transcribe" in text("mmbert-xnli")
+
+
+def test_mbert_and_xlmr_have_the_means_of_xtremes_table():
+    tasks = [f"xtreme/{task}" for task in ("xnli", "pawsx", "panx", "xquad", "mlqa", "tydiqa")]
+    for name, scores in (
+        ("mBERT, XTREME's table", (65.4, 81.9, 62.2, 64.5, 61.4, 59.7)),
+        ("XLM-R large, XTREME's table", (79.2, 86.4, 65.4, 76.6, 71.6, 65.1)),
+    ):
+        results = row(name, "xlmr-xtreme-baseline")
+        assert tuple(printed(results[task]) for task in tasks) == scores
+        assert all("test.mean." in next(iter(results[task].scores)) for task in tasks)
+
+
+# SuperGLUE and CommonsenseQA -------------------------------------------------------------------
+
+
+def test_superglue_has_the_scores_of_both_readmes():
+    bert, roberta = row("BERT large, test", "superglue"), row("RoBERTa large", "superglue")
+    scores = {name.removeprefix("superglue/"): [*r.scores.values()] for name, r in bert.items()}
+    assert scores == {
+        "boolq": [77.4], "cb": [83.6, 75.7], "copa": [70.6], "multirc": [70.0, 24.1],
+        "record": [72.0, 71.3], "rte": [71.7], "wic": [69.6], "wsc": [64.4],
+    }  # fmt: skip
+    dev = {name.removeprefix("superglue/"): printed(result) for name, result in roberta.items()}
+    assert dev == {
+        "boolq": 86.9, "cb": 98.2, "copa": 94.0, "multirc": 85.7, "rte": 89.5, "wic": 75.6,
+    }  # fmt: skip
+
+
+def test_superglue_begins_with_jiants_setting():
+    for task in load("superglue").tasks:
+        batch = 8 if task == "superglue/record" else 4
+        (point,) = load("superglue").resolve(task).initial_points
+        assert {"BSZ": batch, "LR": 1e-5} == dict(point)
+    assert load("superglue").resolve("superglue/copa").shared.segments == "passage_first"
+
+
+def test_commonsense_qa_has_fairseqs_grid_and_its_command():
+    study_ = load("roberta-commonsense-qa").resolve("csqa/rand")
+    choices = {name: dimension.choice for name, dimension in study_.space.items()}
+    assert choices == {
+        "BSZ": (8, 16),
+        "LR": (1e-5, 2e-5, 3e-5),
+        "EPOCH": ({"steps": 2000}, {"steps": 3000}, {"steps": 4000}),
+    }
+    result = row("RoBERTa large, fairseq's README", "roberta-commonsense-qa")["csqa/rand"]
+    made = make_schedule(study_.hyperparameters(result.settings), 9741)
+    assert (made.steps, made.warmup, printed(result)) == (3000, 150, 78.46)
+    assert study_.shared.segments == "one_separator"

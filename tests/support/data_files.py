@@ -1,7 +1,7 @@
 """Small valid data files of each file format: toys for the tests of readers and of scoring."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from raysearch.tasks import Split, Task, get
@@ -208,6 +208,133 @@ TEXT = DataFile(
     repeated=lines(*_TEXT, _TEXT[0]),
 )
 
+
+def objects(*rows: dict[str, object]) -> str:
+    """Return an object a line."""
+    return lines(*(json.dumps(row, ensure_ascii=False) for row in rows))
+
+
+def _of_objects(
+    name: str,
+    path: str,
+    rows: tuple[dict[str, object], ...],
+    unusable: dict[str, object],
+    split: str = "dev",
+) -> DataFile:
+    """Return a file with an object a line, of which the second one is broken or unusable."""
+    text = objects(*rows)
+    return DataFile(
+        task_name=name,
+        split_name=split,
+        path=path,
+        content=text,
+        broken=text.replace("\n{", "\n[", 1),
+        broken_location="line 2",
+        unusable=objects(rows[0], unusable, rows[2]),
+        unusable_index=1,
+        unusable_location="line 2",
+        repeated=objects(*rows, rows[0]),
+        repeated_location="ids",
+    )
+
+
+_BOOLQ = (
+    {"question": "is köln a city", "passage": "Köln is a city.", "idx": 0, "label": True},
+    {"question": "is it", "passage": "Perhaps.", "idx": 1, "label": False},
+    {"question": "was it", "passage": "It was.", "idx": 2, "label": True},
+)
+BOOLQ = _of_objects("superglue/boolq", "BoolQ/val.jsonl", _BOOLQ, {**_BOOLQ[1], "label": "perhaps"})
+_AX_G = tuple(
+    {"premise": f"Die Köchin {number}.", "hypothesis": "She slept.", "idx": number}
+    for number in range(3)
+)
+AX_G = _of_objects(
+    "superglue/ax-g", "AX-g/AX-g.jsonl", _AX_G, {**_AX_G[1], "premise": 7}, split="test"
+)
+_COPA = (
+    {"premise": "My body cast a shadow.", "choice1": "The sun was rising.",
+     "choice2": "Das Gras wurde gemäht.", "question": "cause", "label": 0, "idx": 0},
+    {"premise": "He fell.", "choice1": "He sang.", "choice2": "It hurt.", "question": "effect",
+     "label": 1, "idx": 1},
+    {"premise": "It rained.", "choice1": "I got wet.", "choice2": "I slept.", "question": "effect",
+     "label": 0, "idx": 2},
+)  # fmt: skip
+COPA = _of_objects("superglue/copa", "COPA/val.jsonl", _COPA, {**_COPA[1], "question": "why"})
+_WIC = (
+    {"word": "place", "sentence1": "Do you want to come over to my place?", "start1": 31,
+     "sentence2": "A political sÿstem with no place. Übel.", "label": False, "idx": 0},
+    {"word": "bat", "sentence1": "A bat flew.", "sentence2": "A wooden bat.", "label": False,
+     "idx": 1},
+    {"word": "run", "sentence1": "I run.", "sentence2": "You run.", "label": True, "idx": 2},
+)  # fmt: skip
+WIC = _of_objects("superglue/wic", "WiC/val.jsonl", _WIC, {**_WIC[1], "word": None})
+
+
+def _wsc(index: int, text: str, label: bool) -> dict[str, object]:
+    target = {"span1_text": "Märk", "span1_index": 0, "span2_text": "he", "span2_index": 3}
+    return {"text": text, "target": target, "label": label, "idx": index}
+
+
+_WSC = (
+    _wsc(0, "Märk told Pete he was late.", True),
+    _wsc(1, "Märk told Bob he was not.", False),
+    _wsc(2, "Märk asked Ann he said.", True),
+)
+WSC = _of_objects("superglue/wsc", "WSC/val.jsonl", _WSC, {**_WSC[1], "text": "Too short here"})
+
+
+def multirc_row(idx: int, *labels: int | None) -> dict[str, object]:
+    """Return a passage of MultiRC with a question and an answer for each label."""
+    answers = [
+        {"text": f"Antwort {number}, schön", "idx": 10 * idx + number, "label": label}
+        for number, label in enumerate(labels)
+    ]
+    question = {"question": "Why?", "idx": idx, "answers": answers}
+    passage = {"text": f"Sent {idx}: Köln.", "questions": [question]}
+    return {"idx": idx, "version": 1.1, "passage": passage}
+
+
+_MULTIRC = (multirc_row(0, 1), multirc_row(1, 0), multirc_row(2, 1))
+MULTIRC = replace(
+    _of_objects("superglue/multirc", "MultiRC/val.jsonl", _MULTIRC, multirc_row(1, 5)),
+    unusable_location="line 2 questions[0].answers[0]",
+)
+
+
+def record_row(idx: int, query: str, answer: str) -> dict[str, object]:
+    """Return a passage of ReCoRD with one query; its entities are Köln and Ann."""
+    text = f"Ann was in Köln.\n@highlight\nIt was day {idx}."
+    spans = [{"start": 0, "end": 2}, {"start": 11, "end": 14}, {"start": 0, "end": 2}]
+    answers = [{"start": text.index(answer), "end": text.index(answer), "text": answer}]
+    question = {"query": query, "answers": answers, "idx": 100 + idx}
+    passage = {"text": text, "entities": spans}
+    return {"source": "toy", "passage": passage, "qas": [question], "idx": idx}
+
+
+_RECORD = (
+    record_row(0, "@placeholder was there", "Ann"),
+    record_row(1, "She was in @placeholder", "Köln"),
+    record_row(2, "Who? @placeholder", "Ann"),
+)
+RECORD = replace(
+    _of_objects(
+        "superglue/record", "ReCoRD/val.jsonl", _RECORD, record_row(1, "She was there", "Köln")
+    ),
+    unusable_location="line 2 qas[0]",
+)
+
+
+def _csqa(name: str, answer: str) -> dict[str, object]:
+    choices = [{"label": letter, "text": f"Höhle {letter}"} for letter in "ABCDE"]
+    question = {"question_concept": "fox", "choices": choices, "stem": "Where would a fox be?"}
+    return {"answerKey": answer, "id": name, "question": question}
+
+
+_CSQA = (_csqa("q1", "B"), _csqa("q2", "A"), _csqa("q3", "E"))
+COMMONSENSE_QA = _of_objects(
+    "csqa/rand", "CommonsenseQA/dev_rand_split.jsonl", _CSQA, _csqa("q2", "F")
+)
+
 DATA_FILES = {
     "tsv with ids": RTE,
     "tsv without a header": XNLI,
@@ -217,4 +344,12 @@ DATA_FILES = {
     "race": RACE,
     "words": PANX,
     "text": TEXT,
+    "objects": BOOLQ,
+    "winogender": AX_G,
+    "copa": COPA,
+    "wic": WIC,
+    "wsc": WSC,
+    "multirc": MULTIRC,
+    "record": RECORD,
+    "commonsense qa": COMMONSENSE_QA,
 }

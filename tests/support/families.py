@@ -61,7 +61,8 @@ FAMILY_OF_NAME = {
     "xlm-roberta": "xlm-roberta", "xlnet": "xlnet", "microsoft/deberta-v": "deberta-v2",
     "microsoft/deberta": "deberta", "microsoft/cocolm": "amos", "cocolm": "amos",
     "microsoft/amos": "amos", "amos": "amos",
-    "cross-thought": "cross_thought",
+    "cross-thought": "cross_thought", "answerdotai/ModernBERT": "modernbert",
+    "jhu-clsp/mmBERT": "modernbert",
 }  # fmt: skip
 OPTIONS = 3  # of each example of the head "choose"
 

@@ -47,6 +47,10 @@ SPAN = Task(name="toy/span", head="span", inputs=("question", "context"), metric
             unanswerable=True)  # fmt: skip
 
 
+CLOZE = Task(name="toy/cloze", head="cloze", inputs=("passage", "query", "entities"), metric="f1",
+             extra_metrics=("exact",), folder="", train=None)  # fmt: skip
+
+
 def words(random, count):
     return " ".join(f"w{number}" for number in random.integers(0, 80, count))
 
@@ -108,12 +112,25 @@ def questions(count=24):
     return found
 
 
+def queries(count=24):
+    """The entity that fills the blank is the word that the passage begins with."""
+    random = np.random.default_rng(6)
+    found = []
+    for at in range(count):
+        entities = [f"w{n}" for n in random.choice(80, 2 + at % 3, replace=False)]
+        found.append({"id": str(at), "passage": f"{entities[0]} {words(random, 4)}",
+                      "query": "w1 @placeholder w2", "entities": tuple(sorted(entities)),
+                      "answers": ((entities[0], 0),), "label": None})  # fmt: skip
+    return found
+
+
 MADE = {
     "classify": (CLASSIFY, pairs),
     "regress": (REGRESS, rated_pairs),
     "choose": (CHOOSE, choices),
     "tag": (TAG, sentences),
     "span": (SPAN, questions),
+    "cloze": (CLOZE, queries),
 }
 
 

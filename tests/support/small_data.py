@@ -6,8 +6,12 @@ import numpy as np
 
 from support.pairs import WORDS, write
 
-# A task for each head; the second of GLUE has two dev splits, that of tags two languages.
-TASKS = ("glue/rte", "glue/mnli", "glue/stsb", "race/middle", "xtreme/panx", "squad/v2.0")
+# A task for each head; the second of GLUE has two dev splits, that of tags two languages, and the
+# first of SuperGLUE examples in groups.
+TASKS = (
+    "glue/rte", "glue/mnli", "glue/stsb", "race/middle", "xtreme/panx", "squad/v2.0",
+    "superglue/multirc", "superglue/record",
+)  # fmt: skip
 # Settings that a task needs or that its scores depend on.
 SETTINGS = {"race/middle": {"qa_length": 16}, "squad/v2.0": {"null_threshold": 0.25}}
 EXAMPLES = {"train": 24, "dev": 23}
@@ -81,10 +85,60 @@ def write_squad(root, random):
         path.write_text(json.dumps(content))
 
 
+def write_objects(path, rows):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+
+
+def write_multirc(root, random):
+    for file, count in {"train": 8, "val": 7}.items():
+        rows, numbers = [], iter(range(1000))
+        for passage in range(count):
+            questions = [
+                {"idx": next(numbers), "question": text(random), "answers": [
+                    {"idx": next(numbers), "text": text(random, 1, 4),
+                     "label": int(random.integers(2))}
+                    for _ in range(2)
+                ]}
+                for _ in range(2)
+            ]  # fmt: skip
+            rows.append({"idx": passage, "passage": {"text": text(random), "questions": questions}})
+        write_objects(root / "MultiRC" / f"{file}.jsonl", rows)
+
+
+def write_record(root, random):
+    for file, count in {"train": 8, "val": 7}.items():
+        rows = []
+        for passage in range(count):
+            words = [str(word) for word in random.choice(WORDS, 6, replace=False)]
+            starts = [sum(len(word) + 1 for word in words[:place]) for place in range(3)]
+            entities = [
+                {"start": start, "end": start + len(word) - 1}
+                for start, word in zip(starts, words, strict=False)
+            ]
+            queries = [
+                {"idx": 2 * passage + number, "query": f"{text(random)} @placeholder",
+                 "answers": [{"start": starts[number], "end": 0, "text": words[number]}]}
+                for number in range(2)
+            ]  # fmt: skip
+            article = {"text": " ".join(words), "entities": entities}
+            rows.append({"idx": passage, "passage": article, "qas": queries})
+        write_objects(root / "ReCoRD" / f"{file}.jsonl", rows)
+
+
 _WRITERS = dict(
     zip(
         TASKS,
-        (write_rte, write_mnli, write_stsb, write_race, write_panx, write_squad),
+        (
+            write_rte,
+            write_mnli,
+            write_stsb,
+            write_race,
+            write_panx,
+            write_squad,
+            write_multirc,
+            write_record,
+        ),
         strict=True,
     )
 )

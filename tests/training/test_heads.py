@@ -8,6 +8,7 @@ import torch
 from support.head_toys import CPU, SPAN, TAG, job, prepared
 from support.toys import in_two_processes, toy_tokenizer
 from support.trials import gradients
+from tokenizers.processors import RobertaProcessing
 from torch import nn
 
 from raysearch.data.dataset import EncodedDataset
@@ -27,7 +28,7 @@ STILL = {"dropout": 0, "attention_dropout": 0, "classifier_dropout": 0}
 
 
 VARIANTS = [
-    ("choose", {}), ("choose", {"segments": "passage_first"}),
+    ("choose", {}), ("choose", {"segments": "passage_first"}), ("cloze", {}),
     ("tag", {}), ("tag", {"pooling": "sum"}),
     ("span", {}), ("span", {"span_head": "conditional"}),
 ]  # fmt: skip
@@ -134,6 +135,25 @@ def test_options_are_read_as_fairseq_reads_them():
     assert text(1, max_length=8) == "[CLS] w1 w4 w5 w2 [SEP] w10 w11"
     last = text(1, segments="passage_first", max_length=9)
     assert last == "[CLS] w10 w11 [SEP] w1 w4 w5 w2 [SEP]"
+    del example["question"]
+    assert text(1, segments="passage_first") == "[CLS] w10 w11 w12 [SEP] w4 w5 [SEP]"
+
+
+def test_one_separator_stands_between_question_and_option_of_fairseqs_commonsense_qa():
+    """Its row is <s> Q: question </s> A: option </s>, without RoBERTa's second </s>."""
+    tokenizer = toy_tokenizer()
+    special = [(name, tokenizer.convert_tokens_to_ids(name)) for name in ("[SEP]", "[CLS]")]
+    tokenizer.backend_tokenizer.post_processor = RobertaProcessing(*special)
+    example = {"id": "0", "passage": "w10 w11", "options": ("w3", "w4 w5"), "label": 1}
+    texts = {}
+    for segments in ("passage_first", "one_separator"):
+        hyper = Hyperparameters(segments=segments)
+        made = prepared("choose", hyper, tokenizer=tokenizer, rows=[example, example, example])
+        texts[segments] = tokenizer.decode(made.values("input_ids")[1])
+    assert texts == {
+        "passage_first": "[CLS] w10 w11 [SEP] [SEP] w4 w5 [SEP]",
+        "one_separator": "[CLS] w10 w11 [SEP] w4 w5 [SEP]",
+    }
 
 
 @pytest.mark.slow

@@ -82,6 +82,23 @@ def test_adamw_is_the_formula_of_the_paper(variant):
         np.testing.assert_allclose(parameter.detach().numpy(), expected, rtol=2e-5, atol=2e-7)
 
 
+@pytest.mark.parametrize("options", [{}, {"bias_correction": False}, {"layerwise_decay": 0.5}])
+def test_decay_by_the_share_of_the_peak_is_the_same_whatever_the_peak_and_the_layer(options):
+    hyper = Hyperparameters(
+        LR=5e-5, weight_decay=0.01, decay_times="share", decay_exclude=(), **options
+    )
+    model = ToyModel()
+    optimizer = AdamW(model, hyper)
+    start = {name: p.detach().clone() for name, p in model.named_parameters()}
+    for rate in (5e-5, 2.5e-5):
+        for parameter in model.parameters():
+            parameter.grad = torch.zeros_like(parameter)
+        optimizer.prepare(rate)
+        optimizer.step()
+    for name, parameter in model.named_parameters():
+        torch.testing.assert_close(parameter.detach(), start[name] * 0.99 * 0.995)
+
+
 OVERFLOWS = (True, False, False, False, True, True, False, False, False, False)
 
 

@@ -1,7 +1,8 @@
 """Encodes a passage, a question and its options: adjacent rows, one for each option.
 
-The layouts are fairseq's, question and option before the passage, and its reverse. It is apart from
-the other encoders because the rows of a question form a group.
+The layouts are fairseq's of RACE, question and option before the passage, its reverse, and
+fairseq's of CommonsenseQA, with one separator. It is apart from the other encoders because the rows
+of a question form a group.
 """
 
 import re
@@ -35,7 +36,7 @@ def encode(
     """
     passages = list(dict.fromkeys(example["passage"] for example in chunk))
     passage_ids = dict(zip(passages, _token_ids(tokenizer, passages), strict=True))
-    answers = [join(e["question"], option) for e in chunk for option in e["options"]]
+    answers = [join(e.get("question", ""), option) for e in chunk for option in e["options"]]
     answer_ids = iter(_token_ids(tokenizer, answers))
     length = min(hyper.max_length, tokenizer.model_max_length)
     special, types = pair_special_tokens(tokenizer), token_types(tokenizer)
@@ -58,8 +59,11 @@ def encode(
 def join(question: str, option: str) -> str:
     """Put the option into the question's blank, or after the question.
 
-    A run of "_" is one blank; fairseq's script fills in the option once for each character.
+    A run of "_" is one blank; fairseq's script fills in the option once for each character. Without
+    a question the option stays as it is.
     """
+    if not question:
+        return option
     blank = "_" in question
     text = re.sub("_+", lambda _: option, question) if blank else f"{question} {option}"
     return " ".join(text.split())
@@ -113,7 +117,26 @@ def _passage_first(
     return [*head, *answer, *end][:length], len(head)
 
 
-_LAYOUTS = {"qa_first": _qa_first, "passage_first": _passage_first}
+def _one_separator(
+    answer: list[int],
+    passage: list[int],
+    special: tuple[list[int], ...],
+    length: int,
+    max_answer: int,
+) -> tuple[list[int], int]:
+    """Return fairseq's row of CommonsenseQA, <s> passage </s> qa </s>, and its first part's length.
+
+    It differs from `_passage_first` for models with two tokens between the texts of a pair.
+    """
+    begin, middle, end = special
+    return _passage_first(answer, passage, (begin, middle[:1], end), length, max_answer)
+
+
+_LAYOUTS = {
+    "qa_first": _qa_first,
+    "passage_first": _passage_first,
+    "one_separator": _one_separator,
+}
 
 ENCODER = Encoder(
     shape=("max_length", "qa_length", "segments"), padding=padding_values, encode=encode

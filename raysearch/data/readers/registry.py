@@ -2,9 +2,9 @@
 
 It is apart from the readers because it finds a task's files and never looks into them.
 
-A reader is a module with two functions. `split_paths(task, split, root)` returns the files of each
-published form of a split. `read(task, split, root, errors)` yields the examples of the first form
-that exists, and notes in `errors` what is wrong with the others.
+A reader is a module, or an object, with two functions. `split_paths(task, split, root)` returns the
+files of each published form of a split. `read(task, split, root, errors)` yields the examples of
+the first form that exists, and notes in `errors` what is wrong with the others.
 """
 
 import hashlib
@@ -12,22 +12,35 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
-from types import ModuleType
+from typing import Protocol
 
 from ...errors import InputError, Problem, note_source
 from ...storage import open_input
 from ...tasks.task import Example, Split, Task
-from . import conll, plain_text, race, squad, toy_grammar, tsv
+from . import commonsense_qa, conll, plain_text, race, squad, superglue, toy_grammar, tsv
 from .paths import folders, task_folder
 from .row_errors import RowErrors
 
-READERS: dict[str, ModuleType] = {
+
+class Reader(Protocol):
+    """A file format."""
+
+    def split_paths(self, task: Task, split: Split, root: Path) -> tuple[tuple[Path, ...], ...]:
+        """Return the files of each published form of a split."""
+
+    def read(self, task: Task, split: Split, root: Path, errors: RowErrors) -> Iterator[Example]:
+        """Yield the examples of the first form that exists, and note what is wrong with others."""
+
+
+READERS: dict[str, Reader] = {
     "tsv": tsv,
     "squad": squad,
     "race": race,
     "words": conll,
     "text": plain_text,
     "generated": toy_grammar,
+    **superglue.READERS,
+    **commonsense_qa.READERS,
 }
 
 _LISTED_NAMES = 12
