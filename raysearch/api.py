@@ -24,7 +24,7 @@ def run(study: Study | str | Path | Mapping[str, Any], **options: Any) -> Run:
         study: a study from `raysearch.load` or `raysearch.parse`, or what these take: a study file,
             the name of a shipped study, or a mapping.
         options: passed to `raysearch.search.run`: data, storage, name, address, lanes,
-            wait_for_nodes, watch, sampler, callbacks.
+            wait_for_nodes, watch, reuse, sampler, callbacks.
 
     Returns:
         The run, with its folder and its trials.
@@ -38,14 +38,14 @@ def run(study: Study | str | Path | Mapping[str, Any], **options: Any) -> Run:
 
 
 def resume(folder: str | Path, **options: Any) -> Run:
-    """Finish a run that was stopped.
+    """Finish a run that was stopped, or lengthen one: `resume(folder, trials=48)`.
 
     Progress is shown as the command shows it, unless `watch` is given.
 
     Args:
         folder: the run folder, or its URI.
         options: passed to `raysearch.search.resume`: data, address, lanes, wait_for_nodes,
-            watch, sampler, callbacks.
+            watch, trials, reuse, sampler, callbacks.
 
     Returns:
         The run, with its folder and its trials.

@@ -23,7 +23,7 @@ LAYERS = (
     ("training",),
     ("predictions", "workers"),
     ("search",),
-    ("verification", "diagnosis"),
+    ("verification", "diagnosis", "forecast"),
     ("cli", "api"),
 )
 ORDER = {name: index for index, name in enumerate(name for layer in LAYERS for name in layer)}
@@ -53,8 +53,18 @@ IMPORTED_BY = {
         "predictions",
         "search",
         "verification",
+        "forecast",
     },
-    "torch": {"recipes", "data", "heads", "models", "training", "predictions", "workers"},
+    "torch": {
+        "recipes",
+        "data",
+        "heads",
+        "models",
+        "training",
+        "predictions",
+        "workers",
+        "forecast",
+    },
     "sentencepiece": {"models", "data"},
     "numpy": {
         "metrics",
@@ -69,6 +79,7 @@ IMPORTED_BY = {
         "workers",
         "search",
         "verification",
+        "forecast",
     },
 }
 # Studies are read and tables are written without torch: these modules import it inside functions.

@@ -39,12 +39,14 @@ def show(path: Path) -> None:
         print_line(f"  {line}")
 
 
-def checked_lanes(path: Path, lanes: Lanes) -> list[str]:
-    """Return notes on how many lanes a cluster holds.
+def checked_lanes(path: Path | None, lanes: Lanes) -> list[str]:
+    """Return notes on how many lanes a cluster holds; none without a cluster file.
 
     Raises:
         InputError: the file is refused, or it holds no lane, or fewer than asked for.
     """
+    if path is None:
+        return []
     from ..search.cluster_file import load_cluster
 
     config = load_cluster(path)

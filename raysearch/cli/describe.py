@@ -53,6 +53,11 @@ def show_plan(
     make_console().print(_searches(study))
     if study.search.hours:
         print_wrapped(f"at most {study.search.hours:g} hours: after that no new trial begins")
+    if study.search.device_hours:
+        print_wrapped(
+            f"the search spends {study.search.device_hours:g} device hours, and less than one trial"
+            " more; the confirmation comes in addition"
+        )
     if sizes:
         make_console().print(_data(study, sizes, held_out or {}))
         make_console().print(_schedules(study, sizes))

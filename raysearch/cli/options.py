@@ -50,11 +50,43 @@ Trials = Annotated[
         min=1, help="The number of configurations to try for each task. Default: the study's."
     ),
 ]
+TotalTrials = Annotated[
+    int | None,
+    typer.Option(
+        "--trials",
+        help="The number of configurations to try for each task, with those of the run so far: the"
+        " search goes on as if so many had been planned at first. Default: the study's.",
+    ),
+]
+Reuse = Annotated[
+    str | None,
+    typer.Option(
+        metavar="RUNS",
+        help="Take trials that another run has trained to their end from there, instead of training"
+        " them again: run folders or URIs, separated by commas, or all for every run in the same"
+        " storage. Default: none; of a resumed run those of its start.",
+    ),
+]
 Sampler = Annotated[
     str | None,
     typer.Option(
         help="The sampler that chooses configurations: tpe, random, grid, qmc, gp, cmaes, nsga2, or"
         " package.module:Class, a sampler for Optuna of your own. Default: the study's."
+    ),
+]
+Forecast = Annotated[
+    bool,
+    typer.Option(
+        "--forecast",
+        help="Time some steps of each task on this machine, and show the hours, device hours and"
+        " bytes that a run takes. Needs --data and the models.",
+    ),
+]
+Price = Annotated[
+    float | None,
+    typer.Option(
+        metavar="PER_DEVICE_HOUR",
+        help="The price of a device hour, for the forecast in money. Default: none.",
     ),
 ]
 Fixed = Annotated[

@@ -74,7 +74,8 @@ class ProgressDisplay:
     def change(self, record: Record) -> None:
         """Show a line if a trial has ended, or has a teacher that was not shown yet."""
         if record.is_over:
-            self._durations.append(record.seconds)
+            if not record.reused_from:
+                self._durations.append(record.seconds)
             self._print(self._end_line(record))
         elif record.teacher and record.teacher not in self._announced_teachers:
             self._announced_teachers.add(record.teacher)
@@ -127,6 +128,8 @@ class ProgressDisplay:
         point = self._escape(format_point(self._shown_values(record)))
         line.append(f"{steps} steps  {point} ")
         line.append(f"seed={record.seed}")
+        if record.reused_from:
+            line.append(f"  from {self._escape(record.reused_from)}")
         return line
 
     def _shown_values(self, record: Record) -> dict[str, Any]:

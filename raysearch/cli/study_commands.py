@@ -17,6 +17,7 @@ from .options import (
     Address,
     Cpus,
     Fixed,
+    Forecast,
     Gpus,
     LaneCount,
     LanesPerGpu,
@@ -24,8 +25,11 @@ from .options import (
     ModelFolders,
     Mps,
     NoRerun,
+    Price,
+    Reuse,
     Sampler,
     Tasks,
+    TotalTrials,
     Trials,
     VerificationFolder,
     WaitForNodes,
@@ -36,7 +40,7 @@ from .options import (
 )
 
 if TYPE_CHECKING:
-    from ..preflight import Lanes
+    from ..preflight import Lanes, Survey
     from ..study import Study
 
 
@@ -57,6 +61,7 @@ def list_(
     epilog=examples(
         "raysearch check quickstart",
         "raysearch check my-study.yaml --data DATA --set BSZ=32",
+        "raysearch check my-study.yaml --data DATA --forecast --price 1.20",
         "raysearch check cluster.yaml",
         "raysearch check roberta-glue --cluster cluster.yaml --gpus-per-worker 1",
     )
@@ -83,23 +88,22 @@ def check(
     gpus: Gpus = None,
     lanes_per_gpu: LanesPerGpu = None,
     mps: Mps = False,
+    forecast: Forecast = False,
+    price: Price = None,
 ) -> int:
     """Check studies, show every problem and what a run would do. Nothing is trained.
 
     With --data, the data files are checked too, and the numbers of examples and steps are shown.
+    With --forecast, some steps of each task are timed here, and what a run takes is told.
     With --cluster, the lanes are compared with the nodes of that file. A cluster file in the place
     of a study is checked as `ray up` will.
     """
     from .. import preflight
-    from . import cluster_check, describe
+    from . import cluster_check, describe, forecast_table
 
     chosen = _chosen_lanes(lanes, workers, cpus, gpus, lanes_per_gpu, mps)
-    if cluster is None and chosen is not None:
-        text = "--lanes and the options of its workers are compared with a cluster: add --cluster"
-        raise InputError("check", [Problem(location="lanes", text=text)])
-    cluster_notes = []
-    if cluster is not None:
-        cluster_notes = cluster_check.checked_lanes(cluster, chosen or preflight.Lanes())
+    forecast_table.refuse_options(forecast, price, cluster, chosen)
+    lane_notes = cluster_check.checked_lanes(cluster, chosen or preflight.Lanes())
     invalid = 0
     for path in studies:
         try:
@@ -107,16 +111,15 @@ def check(
                 cluster_check.show(path)
                 continue
             study = _load(path, model, tasks, trials, sampler, fixed, data)
-            study, _ = preflight.with_labels(study, data)
-            survey = preflight.survey(study, data)
-            if problems := [*survey.problems, *_suitability_problems(study)]:
-                raise InputError(str(path), problems)
+            study, survey = _surveyed(path, study, data)
         except RaysearchError as error:
             print(printable(error, lines=True), file=sys.stderr)
             invalid += 1
         else:
-            notes = [*survey.notes, *preflight.weights_note(study), *cluster_notes]
+            notes = [*survey.notes, *preflight.weights_note(study), *lane_notes]
             describe.show_plan(study, survey.sizes, notes, survey.held_out)
+            if forecast:
+                invalid += forecast_table.forecast_study(path, study, data, chosen, price)
     return 2 if invalid else 0
 
 
@@ -150,6 +153,7 @@ def run(
     name: Annotated[
         str | None, typer.Option(help="The name of the run folder. Default: the study's name.")
     ] = None,
+    reuse: Reuse = None,
 ) -> int:
     """Run a study: search, confirm the best configurations with new seeds, write the table."""
     data = data or Path("data")
@@ -169,12 +173,17 @@ def run(
         lanes=_chosen_lanes(lanes, workers, cpus, gpus, lanes_per_gpu, mps),
         wait_for_nodes=wait_for_nodes,
         watch=ProgressDisplay,
+        reuse=() if reuse is None else reuse,
         sampler=sampler,
     )
     return closing(result)
 
 
-@app.command(epilog=examples("raysearch resume runs/quickstart"))
+@app.command(
+    epilog=examples(
+        "raysearch resume runs/quickstart", "raysearch resume runs/quickstart --trials 48"
+    )
+)
 @guarded
 def resume(
     folder: Annotated[str, typer.Argument(help="A run folder, or its URI.")],
@@ -187,6 +196,8 @@ def resume(
     lanes_per_gpu: LanesPerGpu = None,
     mps: Mps = False,
     wait_for_nodes: WaitForNodes = None,
+    trials: TotalTrials = None,
+    reuse: Reuse = None,
     sampler: Annotated[
         str | None,
         typer.Option(
@@ -196,7 +207,8 @@ def resume(
 ) -> int:
     """Finish a run that was stopped, for example by Ctrl-C, a crash or a time limit.
 
-    Without options for lanes, the lanes are those of the run's start.
+    With --trials, go on with a search that has ended, or end one earlier. Without options for
+    lanes, the lanes are those of the run's start.
     """
     from ..run_folder.remote_files import check_storage
 
@@ -211,6 +223,8 @@ def resume(
         lanes=_chosen_lanes(lanes, workers, cpus, gpus, lanes_per_gpu, mps),
         wait_for_nodes=wait_for_nodes,
         watch=ProgressDisplay,
+        trials=trials,
+        reuse=reuse,
         sampler=sampler,
     )
     return closing(result)
@@ -300,6 +314,21 @@ def _load(
 
         fetch_models(study, note=print_note)
     return study
+
+
+def _surveyed(path: Path, study: "Study", data: Path | None) -> tuple["Study", "Survey"]:
+    """Return a study with the labels of its own tasks, and the survey of its data.
+
+    Raises:
+        InputError: everything that is wrong with data and models.
+    """
+    from ..preflight import survey, with_labels
+
+    study, _ = with_labels(study, data)  # its problems are the survey's too
+    found = survey(study, data)
+    if problems := [*found.problems, *_suitability_problems(study)]:
+        raise InputError(str(path), problems)
+    return study, found
 
 
 def _suitability_problems(study: "Study") -> list[Problem]:

@@ -52,7 +52,7 @@ class ExpectedPerformance:
     Attributes:
         scores: of the best of 1, 2, ... trials, fractions; empty without scored trials.
         hours: the device hours that so many trials take on average; the last is what the search
-            took.
+            took, those of other runs included.
         notes: what a reader must know of them, sentences.
     """
 
@@ -106,7 +106,7 @@ def expected_performance(task: TaskStudy, records: Records) -> ExpectedPerforman
             scores=(), hours=(), notes=("No trial of the search has a score yet.",)
         )
     # Failed trials cost time as well: their hours are spread over those that have scores.
-    total = sum(record.device_hours for record in ended)
+    total = sum(record.training_hours for record in ended)
     curve = expected_best([score for _, score in scored])
     return ExpectedPerformance(
         scores=tuple(map(float, curve)),

@@ -41,6 +41,11 @@ def cost_table(study: Study, records: Records) -> Table:
         count_row(f"{kind} {status}", partial(_count, kind=kind, status=status))
         for kind, status in kinds
     ]
+    if any(record.reused_from for record in trials):
+        rows += [
+            count_row("taken from other runs", lambda group: sum(map(_is_reused, group))),
+            hours_row("device hours saved by that", lambda group: sum(map(reused_hours, group))),
+        ]
     rows += [
         count_row("repeats answered from the record", lambda group: sum(r.repeats for r in group)),
         hours_row("device hours", lambda group: sum(r.device_hours for r in group)),
@@ -69,6 +74,11 @@ def saved_hours(record: Record) -> float:
     return left * seconds / max(1, report.step) * record.devices / 3600
 
 
+def reused_hours(record: Record) -> float:
+    """Return the device hours that a trial of another run has cost there; it costs none here."""
+    return record.reused_seconds / 3600
+
+
 def shared_teacher_hours(records: Sequence[Record]) -> float:
     """Return the device hours that shared teachers saved.
 
@@ -81,6 +91,10 @@ def shared_teacher_hours(records: Sequence[Record]) -> float:
             needed[record.teacher] += record.teacher_seconds / 3600
     spent = {r.id: r.device_hours for r in records if r.phase == "teach"}
     return sum(max(0.0, hours - spent.get(teacher, 0.0)) for teacher, hours in needed.items())
+
+
+def _is_reused(record: Record) -> bool:
+    return bool(record.reused_from)
 
 
 def _count(group: Sequence[Record], *, kind: str, status: str) -> int:

@@ -16,7 +16,7 @@ from ..run_folder import Phase, Record, Records
 from ..run_folder.outcomes import counts, has_model
 from ..run_folder.report import is_gap
 from ..run_folder.trial_records import Session
-from ..study import Configuration, TaskStudy
+from ..study import Configuration, Study, TaskStudy
 from .confirmation import (
     Plan,
     configuration_key,
@@ -290,7 +290,7 @@ def planned_trials(task: TaskStudy, records: Records) -> dict[Phase, int]:
     if lacks_start(task, records):
         return {"search": 0, "confirm": 0}
     search = task.planned_trials
-    if searched_hours(records) > (task.study.search.hours or math.inf):
+    if is_budget_spent(task.study, records):
         search = min(search, records.begun(task.name, "search"))
     top = min(confirm.top, search) if space else 1
     confirmed = expected_trials(confirm, top, published=confirm.published and bool(space))
@@ -301,6 +301,15 @@ def planned_trials(task: TaskStudy, records: Records) -> dict[Phase, int]:
     teachers = records.begun(task.name, "teach")
     planned_counts: dict[Phase, int] = {"search": search, "confirm": confirmed}
     return planned_counts | ({"teach": teachers} if teachers else {})
+
+
+def is_budget_spent(study: Study, records: Records) -> bool:
+    """Return whether the search may begin no trial any more: its hours or device hours are over."""
+    search = study.search
+    if searched_hours(records) > (search.hours or math.inf):
+        return True
+    limit = search.device_hours
+    return limit is not None and records.device_hours_of(search.seed) >= limit
 
 
 def is_complete(task: TaskStudy, records: Records) -> bool:

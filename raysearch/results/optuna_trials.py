@@ -87,4 +87,4 @@ def whole_device_hours(record: Record) -> float:
     """Return the device hours of a trial; of one that diverged, what its whole schedule takes."""
     done = max((report.step / report.steps for report in record.reports), default=0.0)
     is_short = record.status == "diverged" and done > 0
-    return record.device_hours / done if is_short else record.device_hours
+    return record.training_hours / done if is_short else record.training_hours

@@ -31,6 +31,7 @@ from .published_setting import published_setting_notes, published_setting_rows
 from .published_table import published_table
 from .score_cells import interval_cell, result_cell, result_scores, score_cell
 from .score_intervals import Differences, Intervals, no_difference, no_interval
+from .search_notes import search_notes
 from .start_notes import start_text
 from .table_rows import BLANK, UNKNOWN, Cell, Row, Table
 
@@ -81,6 +82,7 @@ def paper_table(
         rows=(*rows, *published_rows),
         notes=(
             _measurement_note(study),
+            *search_notes(study, records),
             *confirmation_notes(study, records),
             *published_setting_notes(study),
             *_model_notes(study, records),

@@ -18,10 +18,10 @@ def pareto_front(task: TaskStudy, records: Records) -> list[Record]:
     """
     finished = [r for r in records.of(task.name, "search") if r.status == "finished"]
     scored = [(counted_score(task, record) or 0.0, record) for record in finished]
-    scored.sort(key=lambda pair: (-pair[0], pair[1].device_hours, pair[1].number))
+    scored.sort(key=lambda pair: (-pair[0], pair[1].training_hours, pair[1].number))
     front: list[tuple[float, Record]] = []
     for score, record in scored:
-        if not front or record.device_hours < front[-1][1].device_hours:
+        if not front or record.training_hours < front[-1][1].training_hours:
             front.append((score, record))
     return [record for _, record in front]
 
@@ -42,7 +42,7 @@ def _table(task: TaskStudy, front: list[Record]) -> Table:
     column = formatting.column_title(task.row)
     rows = []
     for record in front:
-        score, hours = counted_score(task, record), record.device_hours
+        score, hours = counted_score(task, record), record.training_hours
         cells = [
             Cell("" if score is None else formatting.format_percent(score, 2), score),
             Cell(f"{hours:.3g}", hours),

@@ -131,13 +131,22 @@ def write(folder: Path, record: Record, content: bytes) -> Path:
     return path
 
 
+def path_of(folder: Path, record: Record) -> Path:
+    """Return the file of a trial's predictions in a run folder.
+
+    Raises:
+        InputError: a link leads out of the folder.
+    """
+    return file_inside(folder, tasks.slug_of(record.task), PREDICTIONS, f"{record.id}.parquet")
+
+
 def read(folder: Path, record: Record, task: Task) -> dict[str, pa.Table] | None:
     """Return the predictions of a trial of a task by dev split; None if they were not kept.
 
     Raises:
         InputError: the file is damaged, or holds something else.
     """
-    path = file_inside(folder, tasks.slug_of(record.task), PREDICTIONS, f"{record.id}.parquet")
+    path = path_of(folder, record)
     if not path.is_file():
         return None
     try:

@@ -33,6 +33,8 @@ from .field_types import (
     Time,
 )
 from .outcomes import Outcome, TrialStatus, counts
+from .plan import Plan
+from .reuse_events import LengthenedEvent, ReusedEvent
 
 FORMAT = 2  # version of the journal's format; 1 is a journal whose session event names none
 
@@ -91,7 +93,7 @@ class TrialEvent:
     """A trial is planned; it has not run yet.
 
     Attributes:
-        trial: id of the trial, as in every event but SessionEvent and SharingEvent.
+        trial: id of the trial, as in every event of a trial.
         number: the index among the trials of its task, from 0.
         task: the task's name.
         phase: of the trial.
@@ -111,29 +113,6 @@ class TrialEvent:
     seed: Seed
     devices: Ordinal = 1
     start: Identity | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Plan:
-    """The schedule of a trial, in optimizer steps.
-
-    Attributes:
-        steps: the number of steps.
-        warmup: the number of steps over which the learning rate rises.
-        per_epoch: the number of steps of an epoch.
-        evaluations: the steps after which the dev splits are scored.
-        rungs: fraction of the schedule, as text -> the step whose evaluation decides there.
-        searched: with `hold_out` dev split -> number of examples on which trials are compared.
-        held_out: dev split -> number of examples that are printed instead; None without `hold_out`.
-    """
-
-    steps: Steps
-    warmup: Count = 0
-    per_epoch: Count = 1
-    evaluations: tuple[Count, ...] = ()
-    rungs: dict[Name, Count] = field(default_factory=dict)
-    searched: dict[Name, Count] | None = None
-    held_out: dict[Name, Count] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -279,7 +258,7 @@ class TaughtEvent:
 
 @dataclass(frozen=True, kw_only=True)
 class LostEvent:
-    """The weights of a teacher are lost: the trial runs again."""
+    """The weights of a teacher are lost, or not at hand of a trial that was reused: it runs."""
 
     kind: ClassVar[str] = "lost"
 
@@ -291,6 +270,7 @@ class LostEvent:
 Event = (
     SessionEvent
     | SharingEvent
+    | LengthenedEvent
     | TrialEvent
     | AttemptEvent
     | ReportEvent
@@ -300,6 +280,7 @@ Event = (
     | RepeatEvent
     | TaughtEvent
     | LostEvent
+    | ReusedEvent
 )
 EVENTS: dict[str, type[Event]] = {event.kind: event for event in get_args(Event)}
 # Fields that are not written if they are None; all others are written as null.

@@ -62,6 +62,7 @@ class _Provenance(_Data):
     raysearch: _Text
     content: Annotated[dict[_Text, _Text], Field(max_length=10_000)]
     lanes: _LaneFacts
+    reuse: Annotated[list[_Text], Field(max_length=1000)] = Field(default_factory=list)
 
 
 def read_provenance(folder: Path) -> dict[str, Any]:

@@ -49,6 +49,7 @@ _FREE = (
     "search.minimize",
     "search.trials",
     "search.hours",
+    "search.device_hours",
     "search.start_from",
     "search.keep_predictions",
     "search.keep_weights",

@@ -5,7 +5,7 @@ They are apart from `journal` because they know no file.
 
 import math
 from bisect import insort
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,7 +17,6 @@ from .events import (
     EventError,
     LostEvent,
     Phase,
-    Plan,
     RepeatEvent,
     ReportEvent,
     SamplerEvent,
@@ -28,6 +27,8 @@ from .events import (
     TrialEvent,
 )
 from .outcomes import Selection, TrialStatus, has_model
+from .plan import Plan
+from .reuse_events import LengthenedEvent, ReusedEvent
 from .sampler_state import plain_state
 
 
@@ -38,6 +39,7 @@ class Record:
     Attributes:
         id: a hash of everything that decides the result; equal trials of all runs have equal ids.
         number: the index among the trials of its task, from 0.
+        index: the index among those of its task and phase, from 0.
         task: the task's name.
         phase: "search", "confirm", or "teach" for a trial that trains a teacher.
         configuration: values of the searched hyperparameters; of a teacher all hyperparameters.
@@ -62,6 +64,8 @@ class Record:
         start: id of the trial of another task whose weights it starts from; None for a model.
         teacher: id of the trial whose weights are its teacher; "" if it has none.
         teacher_seconds: device seconds that the training of its teacher took.
+        reused_from: the run folder whose trial answers it; "" if it was trained here.
+        reused_seconds: device seconds that it has cost there.
         lost_device_hours: of a teacher, device hours of trainings whose weights are lost.
         began: Unix time of the first start.
         ended: Unix time of the end.
@@ -73,6 +77,7 @@ class Record:
     phase: Phase
     configuration: dict[str, Any]
     seed: int
+    index: int = 0
     status: TrialStatus = "running"
     reports: list[ReportEvent] = field(default_factory=list)
     seconds_by_attempt: dict[int, float] = field(default_factory=dict)
@@ -91,6 +96,8 @@ class Record:
     start: str | None = None
     teacher: str = ""
     teacher_seconds: float = 0.0
+    reused_from: str = ""
+    reused_seconds: float = 0.0
     lost_device_hours: float = 0.0
     began: float = 0.0
     ended: float | None = None
@@ -128,6 +135,11 @@ class Record:
         seconds = self.seconds_by_attempt.items()
         return math.fsum(s * devices.get(a, self.devices) for a, s in seconds) / 3600
 
+    @property
+    def training_hours(self) -> float:
+        """Device hours that its training took: here, or in the run that it comes from."""
+        return self.device_hours + self.reused_seconds / 3600
+
 
 @dataclass(kw_only=True)
 class Session:
@@ -153,6 +165,9 @@ class Records:
         sessions: the sessions of the run in order.
         unfinished: trial id -> record of the trials that have not ended.
         notes: what was read but not understood or not used; each text once.
+        lengthened: the changes of the number of trials, in order.
+        asked: task -> ids of the trials of its search in the order in which they were proposed, a
+            repeat among them once more.
         sharing: how many lanes shared each GPU in the end; None if that was never measured.
     """
 
@@ -160,13 +175,17 @@ class Records:
         self.trials: dict[str, Record] = {}
         self.sessions: list[Session] = []
         self.notes: list[str] = []
+        self.lengthened: list[LengthenedEvent] = []
+        self.asked: dict[str, list[str]] = {}
         self.sharing: SharingEvent | None = None
         self.unfinished: dict[str, Record] = {}
         # Of each task, and of each of its phases (None: of all), what `of`, `ended` and `ranked`
         # return: a run asks for them with every trial, and they are kept instead of computed.
         self._begun: dict[tuple[str, Phase | None], list[Record]] = {}
         self._ended: Counter[tuple[str, Phase]] = Counter()
-        self._ended_hours = 0.0  # device hours of the trials that have ended
+        self._ended_hours: defaultdict[int, float] = defaultdict(
+            float
+        )  # seed -> device hours of its ended trials
         self._ranked: dict[str, list[Record]] = {}
         self._handlers: dict[type[Event], Callable[[Record, Any], None]] = {
             AttemptEvent: self._on_attempt,
@@ -177,6 +196,7 @@ class Records:
             RepeatEvent: self._on_repeat,
             TaughtEvent: self._on_taught,
             LostEvent: self._on_lost,
+            ReusedEvent: self._on_reused,
         }
 
     def of(self, task: str, phase: Phase | None = None) -> list[Record]:
@@ -206,11 +226,20 @@ class Records:
     @property
     def device_hours(self) -> float:
         """Device hours of all trials."""
-        return self._ended_hours + sum(r.device_hours for r in self.unfinished.values())
+        ended = math.fsum(self._ended_hours.values())
+        return ended + sum(r.device_hours for r in self.unfinished.values())
+
+    def device_hours_of(self, seed: int) -> float:
+        """Return the device hours of the trials with a seed; the search's are its own."""
+        running = (r.device_hours for r in self.unfinished.values() if r.seed == seed)
+        return self._ended_hours.get(seed, 0.0) + sum(running)
 
     def add(self, record: Record) -> None:
         """Add a trial, which may have ended."""
         self.trials[record.id] = record
+        record.index = self.begun(record.task, record.phase)
+        if record.phase == "search":
+            self.asked.setdefault(record.task, []).append(record.id)
         for phase in (None, record.phase):
             begun = self._begun.setdefault((record.task, phase), [])
             insort(begun, record, key=lambda other: other.number)
@@ -222,7 +251,7 @@ class Records:
     def _count_end(self, record: Record) -> None:
         self.unfinished.pop(record.id, None)
         self._ended[record.task, record.phase] += 1
-        self._ended_hours += record.device_hours
+        self._ended_hours[record.seed] += record.device_hours
         if record.phase == "search" and has_model(record.status) and record.score is not None:
             insort(self._ranked.setdefault(record.task, []), record, key=_rank)
 
@@ -240,7 +269,7 @@ class Records:
         Raises:
             EventError: its trial was not begun, is begun twice, or has ended.
         """
-        if isinstance(event, SessionEvent | SharingEvent):
+        if isinstance(event, SessionEvent | SharingEvent | LengthenedEvent):
             return
         record = self.trials.get(event.trial)
         if isinstance(event, TrialEvent):
@@ -248,10 +277,14 @@ class Records:
                 raise EventError(f"trial: '{event.trial}' is begun twice")
         elif record is None:
             raise EventError(f"{event.kind}: of a trial that was not begun, '{event.trial}'")
-        elif record.is_over and isinstance(event, AttemptEvent | ReportEvent | EndEvent):
+        elif record.is_over and isinstance(
+            event, AttemptEvent | ReportEvent | EndEvent | ReusedEvent
+        ):
             raise EventError(f"{event.kind}: of a trial that has ended, '{event.trial}'")
-        elif isinstance(event, LostEvent) and not (record.is_over and record.phase == "teach"):
-            raise EventError(f"lost: '{event.trial}' is no teacher that was trained")
+        elif isinstance(event, LostEvent) and not (
+            record.is_over and (record.phase == "teach" or record.reused_from)
+        ):
+            raise EventError(f"lost: '{event.trial}' is no teacher that was trained, nor reused")
 
     def apply(self, event: Event) -> None:
         """Change the records by one event.
@@ -264,6 +297,9 @@ class Records:
             return
         if isinstance(event, SharingEvent):
             self.sharing = event
+            return
+        if isinstance(event, LengthenedEvent):
+            self.lengthened.append(event)
             return
         if isinstance(event, TrialEvent):
             values = {name: value for name, value in vars(event).items() if name != "trial"}
@@ -282,6 +318,7 @@ class Records:
     def _on_attempt(self, record: Record, event: AttemptEvent) -> None:
         record.attempts = event.attempt
         record.starts.append(event)
+        record.reused_from, record.reused_seconds = "", 0.0
         record.began = record.began or event.at
         record.plan = event.plan
         record.devices = event.devices or record.devices
@@ -298,7 +335,7 @@ class Records:
         before = record.device_hours
         record.seconds_by_attempt[event.attempt] = event.seconds
         if record.is_over:
-            self._ended_hours += record.device_hours - before
+            self._ended_hours[record.seed] += record.device_hours - before
         record.step = record.step if event.step is None else event.step
 
     def _on_end(self, record: Record, event: EndEvent) -> None:
@@ -317,16 +354,24 @@ class Records:
 
     def _on_repeat(self, record: Record, event: RepeatEvent) -> None:
         record.repeats += 1
+        if record.phase == "search":
+            self.asked[record.task].append(record.id)
 
     def _on_taught(self, record: Record, event: TaughtEvent) -> None:
         record.teacher, record.teacher_seconds = event.teacher, event.seconds
 
     def _on_lost(self, record: Record, event: LostEvent) -> None:
-        # Undoes `_count_end`; a teacher is in no ranking, see `admit`.
+        # Undoes `_count_end`.
         record.status, record.ended, record.lost_device_hours = "running", None, record.device_hours
         self.unfinished[record.id] = record
         self._ended[record.task, record.phase] -= 1
-        self._ended_hours -= record.device_hours
+        self._ended_hours[record.seed] -= record.device_hours
+        if record in (ranked := self._ranked.get(record.task, [])):
+            ranked.remove(record)
+
+    def _on_reused(self, record: Record, event: ReusedEvent) -> None:
+        record.plan, record.reports = event.plan, []
+        record.reused_from, record.reused_seconds = event.run, event.device_seconds
 
     def _plain_sampler_state(self, stored: dict[str, Any]) -> dict[str, Any]:
         """Return the usable part of a sampler's state; note if there is another part."""

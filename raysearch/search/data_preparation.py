@@ -176,7 +176,7 @@ class BackgroundPreparation:
             facts[split.name] = split_facts(task, split, parts[-1], parts[-1].table)
         train = encoding_cache.concat_splits(parts)
         self._note_schedules(task, train)
-        references = {"train": self._put(_worker_input(train, parts))}
+        references = {"train": self._put(self._input(train, parts))}
         searched: References = {}
         present = readers.present_splits(task, self.root)
         search = self.study.search
@@ -192,8 +192,8 @@ class BackgroundPreparation:
             facts[split.name] = split_facts(task, split, prepared, table)
             if masks:
                 rest, table = encoding_cache.divide(table, masks[split.name])
-                searched[split.name] = self._put(_worker_input(rest, [prepared]))
-            references[split.name] = self._put(_worker_input(table, [prepared]))
+                searched[split.name] = self._put(self._input(rest, [prepared]))
+            references[split.name] = self._put(self._input(table, [prepared]))
         self.facts[task.name] = facts
         return train, references, searched
 
@@ -284,6 +284,11 @@ class BackgroundPreparation:
             for field in task.inputs:
                 value = example[field]
                 yield from [value] if isinstance(value, str) else cast(list[str], value)
+
+    def _input(
+        self, table: pa.Table, parts: list[encoding_cache.Prepared]
+    ) -> tuple[pa.Table | StoredText, dict[str, int]]:
+        return _worker_input(table, parts)
 
     def _put(self, value: Any) -> ray.ObjectRef[Any]:
         reference = ray.put(value)

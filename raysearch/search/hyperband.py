@@ -34,11 +34,11 @@ class HyperbandStopping(SuccessiveHalving):
     def bracket(self, number: int) -> int:
         """Return the bracket of a trial.
 
-        The multiples of the golden ratio are spread evenly over the unit interval, whichever trials
-        of a task are those of the search: any run of numbers, or every second one.
+        The multiples of the golden ratio are spread evenly over the unit interval, in any run of
+        numbers.
 
         Args:
-            number: of the trial in its task.
+            number: of the trial in the search of its task.
         """
         return bisect_right(self._bounds, number * GOLDEN % 1)
 

@@ -3,6 +3,7 @@
 It is apart from `run_study` because it only knows files: what a run trains does not matter here.
 """
 
+from collections.abc import Sequence
 from contextlib import closing, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -159,10 +160,12 @@ def write_new_run(
     data: Path,
     content: dict[str, str],
     lanes: Lanes,
+    reuse: Sequence[str] = (),
 ) -> str:
     """Write the first files of a run folder and return the run's id."""
     run_id = mark(folder)
     write_atomically(file_inside(folder, opening.STUDY), study_text)
     facts = {"data": str(data.resolve()), "content": content, "lanes": asdict(lanes)}
+    facts |= {"reuse": list(reuse)} if reuse else {}
     write_facts(folder, provenance(study) | facts)
     return run_id

@@ -17,6 +17,7 @@ from ..run_folder import Journal, Phase, Record
 from ..run_folder.events import RepeatEvent, TrialEvent
 from ..run_folder.trial_identity import TrialOrigin, trial_id
 from ..study import Configuration, Study
+from .device_budget import DeviceBudget
 from .sampler_choice import SamplerFactory
 from .samplers import OptunaStudy
 from .session_clock import SessionClock
@@ -48,6 +49,7 @@ class Proposals:
     ) -> None:
         self.study, self.journal, self.content, self.devices = study, journal, content, devices
         self.origin, self.clock = TrialOrigin(content=content), clock or SessionClock()
+        self.budget = DeviceBudget(study, journal)
         self._own_sampler = own_sampler
         self._optuna_studies: dict[str, OptunaStudy] = {}
         self._cells: dict[str, list[Configuration]] = {}  # of the grid, those not known to be tried
@@ -61,7 +63,7 @@ class Proposals:
         planned = leaderboard.planned_trials(self.study.resolve(task), self.journal)
         begun = self.journal.begun(task, "search")
         if begun < planned["search"]:
-            return self._propose(task)
+            return self._propose(task) if self.budget.allows_another() else None
         if self.journal.ended(task, "search") < begun or not planned["confirm"]:
             return None
         return self._confirm(task)
@@ -119,7 +121,7 @@ class Proposals:
     def optuna_study(self, task: str) -> OptunaStudy:
         """Return the task's Optuna study, which knows all trials of the journal."""
         if task not in self._optuna_studies:
-            search, records = self.study.search, self.journal.of(task, "search")
+            search, asked = self.study.search, self.journal.asked.get(task, ())
             facts = self.study.resolve(task)
             optuna_study = OptunaStudy(
                 facts.space,
@@ -129,8 +131,8 @@ class Proposals:
                 self._own_sampler() if self._own_sampler else None,
                 minimizes_cost=search.minimize is not None,
             )
-            for record in records:
-                optuna_study.replay(record)
+            for identity in asked:
+                optuna_study.replay(self.journal.trials[identity])
             self._optuna_studies[task] = optuna_study
         return self._optuna_studies[task]
 
@@ -165,7 +167,9 @@ class Proposals:
         seed, space = self.study.search.seed, self.study.resolve(task).space
         known = self.journal.trials
         if spaces.count_points(space) > CELLS:
-            random_study = OptunaStudy(space, "random", seed + self.journal.begun(task), "")
+            random_study = OptunaStudy(
+                space, "random", seed + self.journal.begun(task, "search"), ""
+            )
             points = (random_study.ask()[0] for _ in itertools.count())
             return next(p for p in points if self._id(task, "search", p, seed) not in known)
         if task not in self._cells:

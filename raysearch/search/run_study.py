@@ -5,10 +5,11 @@ It is apart from `session` because most of it needs neither torch nor a cluster.
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from .. import __version__, preflight
+from .. import preflight
 from .. import study as studies
 from ..errors import InputError, Problem
 from ..preflight import Lanes
@@ -16,7 +17,7 @@ from ..recipes import RECIPES
 from ..results.export import write_exports
 from ..results.leaderboard import is_complete
 from ..results.run import Run
-from ..run_folder import Journal, Records, opening, read_journal, trial_identity
+from ..run_folder import Journal, opening, read_journal
 from ..run_folder.remote_files import fetch_models
 from ..storage import file_inside, kind_of
 from ..storage.uris import is_remote, join
@@ -25,6 +26,7 @@ from ..study.model_names import scratch_shape
 from ..tracking.callback import Callback, check_callbacks
 from ..tracking.callback_thread import CallbackThread
 from .background_import import import_in_background
+from .lengthening import trials_problems, with_trials, write_length
 from .new_run import (
     RAY_ERROR,
     RunLocation,
@@ -38,6 +40,8 @@ from .provenance import begin_session, write_facts
 from .ray_cluster import ClusterOptions, connect, local_resources
 from .ray_watch import watched
 from .remote_sync import RemoteSync
+from .reuse import OtherRuns, Reuse
+from .run_changes import changes_since
 from .sampler_choice import SamplerChoice
 from .teacher_store import TeacherStore
 
@@ -52,6 +56,7 @@ def run(
     lanes: Lanes | int | None = None,
     wait_for_nodes: float | None = None,
     watch: Callable[..., Any] | None = None,
+    reuse: str | Path | Sequence[str | Path] = (),
     sampler: Any = None,
     callbacks: Sequence[Callback] = (),
 ) -> Run:
@@ -68,6 +73,8 @@ def run(
         wait_for_nodes: seconds to wait until a cluster holds one lane; by default 600 at an
             address and none on this machine.
         watch: shows progress: (queue, lanes) -> object with note, change, refresh and close.
+        reuse: run folders or URIs whose trials answer equal ones of this run; "all" for every run
+            in the storage.
         sampler: in place of the study's: its name, one of Optuna's samplers, of which every task
             gets a copy, or the name of a class, package.module:Class.
         callbacks: are told of trials and their evaluations, see `raysearch.Callback`.
@@ -82,11 +89,12 @@ def run(
     cluster = ClusterOptions.of(address, wait_for_nodes)
     fetch_models(study)
     study, _ = preflight.with_labels(study, data)  # its problems are found again below
-    choice = SamplerChoice.of(study, sampler)
+    choice, others = SamplerChoice.of(study, sampler), OtherRuns(reuse, storage)
     study, name = choice.study, study.name if name is None else name
-    location = _locate(choice, storage, name, data, lanes, cluster)
+    location = _locate(choice, storage, name, data, lanes, cluster, others.problems)
     folder, remote = location.folder, location.remote
     study_text, content = studies.checked_dump(study), _content(study, data)
+    trials = others.answering(study, content)
     remove_abandoned(folder)
     folder.mkdir(parents=True, exist_ok=True)
     with (
@@ -96,11 +104,13 @@ def run(
     ):
         if kind_of(folder / opening.STUDY):  # another run has begun and ended in the meantime
             raise InputError(study.name, [location.taken])
-        run_id = write_new_run(folder, study, study_text, data, content, lanes)
+        run_id = write_new_run(folder, study, study_text, data, content, lanes, others.names)
         try:
             watch = calls.noting(watch)
             return calls.end(
-                _engine(folder, choice, data, journal, content, cluster, lanes, watch, remote)
+                _engine(
+                    folder, choice, data, journal, content, cluster, lanes, watch, remote, trials
+                )
             )
         except BaseException:  # an error that only the model, the data or Ray can show, or Ctrl-C
             if not has_begun(journal) and kind_of(folder / RAY_ERROR) is None:
@@ -118,10 +128,12 @@ def resume(
     lanes: Lanes | int | None = None,
     wait_for_nodes: float | None = None,
     watch: Callable[..., Any] | None = None,
+    trials: int | None = None,
+    reuse: str | Path | Sequence[str | Path] | None = None,
     sampler: Any = None,
     callbacks: Sequence[Callback] = (),
 ) -> Run:
-    """Finish a run that was stopped.
+    """Finish a run that was stopped, or lengthen one.
 
     Args:
         folder: the run folder, or its URI.
@@ -130,6 +142,9 @@ def resume(
         lanes: see `run`; by default those of the run's start.
         wait_for_nodes: see `run`.
         watch: see `run`.
+        trials: the number of configurations per task, instead of the study's. The search goes on
+            as if so many had been planned at first.
+        reuse: see `run`; by default the runs of the run's start.
         sampler: see `run`; a sampler that was given to `run` is given here again.
         callbacks: see `run`.
 
@@ -151,23 +166,46 @@ def resume(
         opening.refuse_lost_journal(folder, study, journal)
         data = Path(data or facts["data"])
         lanes = Lanes.coerce(lanes) or Lanes(**facts["lanes"])
+        named, storage = facts["reuse"] if reuse is None else reuse, folder.parent
+        others = OtherRuns(named, remote.uri if remote else storage, folder)
         problems = _problems(choice, data, folder, lanes, cluster)
+        problems += others.problems if reuse is not None else []  # a run of the start may be gone
+        problems += [] if trials is None else trials_problems(study, journal, trials)
         content = {} if problems else _content(study, data)
-        problems += _changes(folder, study, journal, facts, content)
+        problems += changes_since(folder, study, journal, facts, content)
         if problems:
             raise InputError(str(folder), problems)
-        opening.refuse_misfits(folder, study, journal, resumed=True)
-        from .chain_starts import lost_starts  # imports Optuna
-
-        if problems := lost_starts(folder, study, journal):
-            raise InputError(str(folder), problems)
-        if facts.get("study", now := studies.as_mapping(study)) != now:
-            write_facts(folder, facts | {"study": now})
+        _refuse_misfits(folder, study, journal)
+        answers = others.answering(study, content, needed=reuse is not None)
+        study = study if trials is None else with_trials(study, trials)
+        choice = replace(choice, study=study)
+        _write_changes(folder, study, journal, facts, others.names)
         with remote or nullcontext(), CallbackThread(callbacks, folder, study, journal) as calls:
             watch = calls.noting(watch)
             return calls.end(
-                _engine(folder, choice, data, journal, content, cluster, lanes, watch, remote)
+                _engine(
+                    folder, choice, data, journal, content, cluster, lanes, watch, remote, answers
+                )
             )
+
+
+def _refuse_misfits(folder: Path, study: Study, journal: Journal) -> None:
+    """Refuse trials that do not fit the study, and chains whose weights are lost."""
+    from .chain_starts import lost_starts  # imports Optuna
+
+    opening.refuse_misfits(folder, study, journal, resumed=True)
+    if problems := lost_starts(folder, study, journal):
+        raise InputError(str(folder), problems)
+
+
+def _write_changes(
+    folder: Path, study: Study, journal: Journal, facts: dict[str, Any], reused: Sequence[str]
+) -> None:
+    """Write what a resumed run has otherwise than before: its length, and the runs it reuses."""
+    write_length(folder, study, journal, facts)
+    now = {"reuse": reused, "study": studies.as_mapping(study)}
+    if any(facts.get(name, value) != value for name, value in now.items()):
+        write_facts(folder, facts | {n: v for n, v in now.items() if n in facts})
 
 
 def read_start(folder: Path) -> tuple[Study, dict[str, Any]]:
@@ -192,57 +230,21 @@ def _locate(
     data: Path,
     lanes: Lanes,
     cluster: ClusterOptions,
+    further: list[Problem],
 ) -> RunLocation:
-    """Return where a new run goes.
+    """Return where a new run goes; what is wrong is reported together with further problems.
 
     Raises:
         InputError: everything that stands in the way of the run.
     """
     if problems := location_problems(str(storage), name):
-        problems += _problems(choice, data, None, lanes, cluster)
-        raise InputError(choice.study.name, problems)
+        run_problems = _problems(choice, data, None, lanes, cluster)
+        raise InputError(choice.study.name, [*problems, *run_problems, *further])
     location = RunLocation.of(join(str(storage), name))
     run_problems = _problems(choice, data, location.folder, lanes, cluster)
-    if problems := [*location.problems(), *run_problems]:
+    if problems := [*location.problems(), *run_problems, *further]:
         raise InputError(choice.study.name, problems)
     return location
-
-
-def _changes(
-    folder: Path, study: Study, records: Records, facts: dict[str, Any], content: dict[str, str]
-) -> list[Problem]:
-    """Return what has changed since the trials of a run were trained.
-
-    Args:
-        folder: the run folder.
-        study: as it is now.
-        records: the trials of the run.
-        facts: the provenance of the run.
-        content: of the study now, see `_content`; empty if unknown. If it is the same, a model
-            with another name is only the same model elsewhere.
-    """
-    problems = []
-    if facts["raysearch"] != __version__:
-        text = f"begun by raysearch {facts['raysearch']}, this is {__version__}: not comparable"
-        problems.append(Problem(location="version", text=text))
-    before, is_same_model = facts["content"], bool(content)
-    for key, now in content.items():
-        if (then := before.get(key, now)) == now:
-            continue
-        name, kind = key.partition(" ")[0], " of its teachers" if " " in key else ""
-        (model, data), (model_now, data_now) = (c.partition("-")[::2] for c in (then, now))
-        changed = [f"model '{study.resolve(name).model}'"] if model != model_now else []
-        is_same_model = is_same_model and not changed
-        changed += ["data"] if data != data_now else []
-        text = f"the {' and the '.join(changed)}{kind} changed since the run began"
-        text += "; its trials would not compare: put back what was there, or begin another run"
-        problems.append(Problem(location=name, text=text))
-    try:
-        origin = trial_identity.read_origin(folder, facts)
-        trial_identity.refuse_others(str(folder), study, records, origin, places=not is_same_model)
-    except InputError as error:
-        problems += error.problems
-    return problems
 
 
 def _problems(
@@ -303,6 +305,7 @@ def _engine(
     lanes: Lanes,
     watch: Callable[..., Any] | None,
     remote: RemoteSync | None = None,
+    reuse: Reuse | None = None,
 ) -> Run:
     """Run what is left of a study and export its results."""
     notes: list[str] = []
@@ -322,7 +325,7 @@ def _engine(
         from .session import Session
 
         session = Session(
-            folder, choice, data, journal, lanes, content, watch, ray_watch, cluster.wait
+            folder, choice, data, journal, lanes, content, watch, ray_watch, cluster.wait, reuse
         )
         for line in cluster.notes:
             session.view.note(line)
@@ -342,12 +345,12 @@ def _engine(
 
 def _finish(folder: Path, study: Study, journal: Journal, content: dict[str, str]) -> None:
     """Tidy a run that was killed after its last trial."""
-    from . import kept_weights  # imports Optuna
+    from . import winner_folders  # imports Optuna
     from .proposals import Proposals
 
-    if kept_weights.has_leftover_weights(folder, study):
+    if winner_folders.has_leftover_weights(folder, study):
         points = Proposals(study, journal, content, 1)
-        kept_weights.remove_unneeded_weights(
+        winner_folders.remove_unneeded_weights(
             folder, study, journal, points.optuna_study, lambda text: None
         )
 

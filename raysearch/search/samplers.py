@@ -111,6 +111,7 @@ class OptunaStudy:
         self.study = optuna.create_study(directions=self.directions, sampler=self._sampler())
         # Record's id -> Optuna's trials of it: the first began it, the others are repeats.
         self._trials: dict[str, list[optuna.Trial]] = {}
+        self._replayed: set[str] = set()
 
     def ask(self) -> tuple[dict[str, Any], optuna.Trial]:
         """Return a new point, and Optuna's trial, which is to be told its result."""
@@ -153,14 +154,23 @@ class OptunaStudy:
             self._trials[record.id].append(trial)
 
     def replay(self, record: Record) -> None:
-        """Add a trial of an earlier session, with its repeats, as if it had been told then."""
-        if record.is_over:
+        """Add a trial of an earlier session, as if it had been told then.
+
+        Samplers look at the order of trials. So it is called once for each proposal, in their
+        order: with a record that it was called with before, for a repeat.
+        """
+        if record.id in self._replayed:
+            self.repeat(self._ask_for(record), record)
+        elif record.is_over:
             self.study.add_trial(self.frozen(record))
             self._count += 1
         else:
             self.begin(record)
-        for _ in range(record.repeats):
-            self.repeat(self._ask_for(record), record)
+        self._replayed.add(record.id)
+
+    def awaits(self, record: Record) -> bool:
+        """Return whether a trial runs whose result is not told yet."""
+        return record.id in self._trials
 
     def frozen(self, record: Record) -> optuna.trial.FrozenTrial:
         """Return an ended trial as Optuna stores it.

@@ -34,7 +34,7 @@ from ..workers.lane import Lane
 from ..workers.messages import TrainedModel
 from ..workers.mps import mps_daemon
 from ..workers.ray_internals import HEAD_NODE_RESOURCE
-from . import kept_weights
+from . import kept_weights, winner_folders
 from .background_import import import_models
 from .chain_starts import ChainStarts
 from .data_preparation import BackgroundPreparation
@@ -46,6 +46,7 @@ from .null_progress import NullProgress
 from .provenance import add_facts
 from .ray_cluster import RayCluster, as_ctrl_c, cluster_nodes, on_first_ctrl_c
 from .ray_watch import RayWatch, ray_failure
+from .reuse import Reuse
 from .sampler_choice import SamplerChoice
 from .trial_queue import QueueState, TrialQueue
 from .tune_adapter import TuneAdapter
@@ -65,6 +66,7 @@ class Session:
         watch: shows progress, see NullProgress.
         ray_watch: notices the death of Ray's processes on this node.
         wait: seconds to wait for the nodes of a first lane; None on a cluster of this machine.
+        reuse: the trials that other runs can answer; None for none.
 
     Attributes:
         device_memory: reads the memory of a worker's device, where lanes share devices.
@@ -87,13 +89,19 @@ class Session:
         watch: Callable[..., Any] | None,
         ray_watch: RayWatch,
         wait: float | None = None,
+        reuse: Reuse | None = None,
     ) -> None:
         self.ray_watch = ray_watch
         study = choice.study
         self.folder, self.study, self.data = folder, study, data
         self.journal, self.lanes = journal, lanes
         self.queue = TrialQueue(
-            study, journal, content, devices=lanes.workers, own_sampler=choice.make
+            study,
+            journal,
+            content,
+            devices=lanes.workers,
+            own_sampler=choice.make,
+            reuse=reuse,
         )
         self.demand = LaneDemand(lanes, RayCluster(), wait, self._note)
         self._announced_at, self._leaving = -math.inf, LeavingNodes(self._note)
@@ -104,6 +112,10 @@ class Session:
         self.curves = TensorBoardWriter(folder, study)
         for text in journal.notes:
             self.view.note(text)
+        if reuse is not None:
+            reuse.note = self.view.note
+            for text in reuse.notes:
+                self.view.note(text)
         self._remove_leftovers()
 
     def limit(self) -> int:
@@ -358,39 +370,18 @@ class Session:
         from ..models import save_model
 
         task, kept = self.study.resolve(record.task), self.queue.weights
-        counted = record.evaluation(self.study.search.select, task.selection_metric)
-        assert counted is not None, "weights of a trial without scores"
         save_model(
             kept.place(record),
             self.preparation.pretrained(record.task),
             weights,
             task.hyperparameters(record.configuration),
-            self._trial(record, counted.scores),
+            kept_weights.trial_facts(self.study, record),
             run=kept_weights.run_of(self.folder),
         )
         kept.add(record)
 
-    def _trial(self, record: Record, scores: dict[str, float]) -> dict[str, Any]:
-        """Return what a folder of weights says about its trial, see models' TrainingRecord."""
-        confirm, metric = self.study.confirm, self.study.resolve(record.task).printed_metric
-        return {
-            "id": record.id,
-            "phase": record.phase,
-            "seed": record.seed,
-            "score": scores[metric],
-            "metric": metric,
-            "report": confirm.report,
-            "seeds": list(confirm.seeds),
-            "status": record.reports[-1].status,
-            "hold_out": self.study.search.hold_out,
-            # Which seed is the best is not known when the weights of all of them are written.
-            **(
-                {"keep_weights": keep} if (keep := self.study.search.keep_weights) != "best" else {}
-            ),
-        }
-
     def tidy(self) -> None:
         """Move the winner's weights to best/, remove the others, and write Optuna's studies."""
-        kept_weights.remove_unneeded_weights(
+        winner_folders.remove_unneeded_weights(
             self.folder, self.study, self.journal, self.queue.optuna_study, self.view.note
         )

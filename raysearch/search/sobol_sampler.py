@@ -4,6 +4,7 @@ It is apart because it overrides private methods of Optuna's sampler: that one c
 the study's storage, and draws the first trial at random.
 """
 
+import warnings
 from typing import Any
 
 from optuna.distributions import BaseDistribution
@@ -35,6 +36,12 @@ class SobolSampler(QMCSampler):
     def infer_relative_search_space(self, study: Any, trial: Any) -> dict[str, BaseDistribution]:
         """Return what the sequence covers, also for the first trial."""
         return self._space
+
+    def sample_relative(self, *arguments: Any) -> dict[str, Any]:
+        """Return the point, without SciPy's warning that the balance of all is that of 2^n."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return super().sample_relative(*arguments)
 
     def _find_sample_id(self, study: Any, search_space: Any) -> int:
         return self._position

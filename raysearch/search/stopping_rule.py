@@ -30,7 +30,7 @@ class StoppingRule(ABC):
         """Return the group of trials among which a trial competes at a fraction.
 
         Args:
-            number: of the trial in its task.
+            number: of the trial in the search of its task.
             fraction: of its schedule.
 
         Returns:

@@ -57,7 +57,7 @@ class RungScores:
         self._running.pop(record.id, None)
         if record.status != "failed":
             for rung in record.plan.rungs if record.plan else ():
-                group = self.rule.group(record.number, float(rung))
+                group = self.rule.group(record.index, float(rung))
                 if group is not None and (scores := self.reached(record, rung)):
                     insort(self._ended.setdefault((rung, group), []), self.rule.rival_score(scores))
 
@@ -66,7 +66,7 @@ class RungScores:
         others = [
             self.reached(other, rung)
             for other in self._running.values()
-            if other.id != record.id and self.rule.group(other.number, float(rung)) == group
+            if other.id != record.id and self.rule.group(other.index, float(rung)) == group
         ]
         numbers = [self.rule.rival_score(scores) for scores in others if scores]
         return sorted([*self._ended.get((rung, group), ()), *numbers])
@@ -97,7 +97,7 @@ def should_continue(record: Record, scores: RungScores) -> bool:
     if latest.status != "running" or not latest.scores:
         return True
     for rung, step in record.plan.rungs.items():
-        group = rule.group(record.number, float(rung)) if step == latest.step else None
+        group = rule.group(record.index, float(rung)) if step == latest.step else None
         if group is not None:  # of rungs at the same step the first one decides
             rivals = scores.of_rivals(record, rung, group)
             return rule.continues(scores.reached(record, rung), rivals)

@@ -27,6 +27,8 @@ from ..study import Study
 from ..workers.messages import TrialRequest
 from .kept_weights import KeptWeights
 from .proposals import Proposals
+from .reuse import Reuse
+from .reused_trials import ReusedTrials
 from .sampler_choice import SamplerFactory
 from .samplers import OptunaStudy
 from .session_clock import SessionClock
@@ -77,6 +79,7 @@ class TrialQueue:
         content: task -> identity of its data and model, part of every trial's id.
         devices: the number of devices that a trial holds.
         store: where trained teachers are kept; the cache's store by default.
+        reuse: the trials that other runs can answer; None for none.
         own_sampler: makes the samplers in place of the study's, see `SamplerChoice.make`.
 
     Attributes:
@@ -95,11 +98,13 @@ class TrialQueue:
         content: Mapping[str, str],
         devices: int = 1,
         store: TeacherStore | None = None,
+        reuse: Reuse | None = None,
         own_sampler: Callable[[], SamplerFactory] | None = None,
     ) -> None:
         refuse_others(study.name, study, journal, TrialOrigin(content=content))
         opening.refuse_misfits(journal.folder, study, journal, resumed=True)
         self.study, self.journal, self.store = study, journal, store or TeacherStore()
+        self.reused = ReusedTrials(self, reuse or Reuse(study))
         self.weights = KeptWeights(journal.folder, study, journal)
         self.clock = SessionClock()
         self.proposals = Proposals(study, journal, content, devices, self.clock, own_sampler)
@@ -125,16 +130,27 @@ class TrialQueue:
         record = self._next_waiting()
         for task in self.study.tasks:
             # Not all that is planned: the sampler would learn nothing while a teacher is trained.
-            while record is None and self._waiting_of(task) <= AHEAD * len(self.live):
+            while record is None and self._waiting_of(task) <= self._ahead:
                 if (proposed := self.proposals.next(task)) is None:
                     break
                 self._waiting.append(proposed.id)
+                record = self._next_waiting()
+            if record is None and (winner := self.reused.winner_to_train(task)):
+                self._waiting.append(winner.id)
                 record = self._next_waiting()
         if record is None:
             return QueueState.WAITING if self.live else QueueState.DONE
         if not record.is_over:
             self.live.add(record.id)
         return record
+
+    @property
+    def _ahead(self) -> int:
+        """How many trials of a task may wait for a teacher while another is proposed."""
+        search = self.study.search
+        if search.hours is None and search.device_hours is None:
+            return AHEAD * len(self.live)
+        return max(0, len(self.live) - 1)  # what waits in the end may take a trial's time at most
 
     @property
     def remaining(self) -> int:
@@ -169,6 +185,10 @@ class TrialQueue:
             attempt=attempt,
         )
         self.journal.write(event)
+        return self.goes_on(record)
+
+    def goes_on(self, record: Record) -> bool:
+        """Return whether a trial continues after its latest report."""
         if self.rule is None:
             return True
         return should_continue(record, self._scores_at_rungs(self.rule, record))
@@ -201,7 +221,8 @@ class TrialQueue:
             status: how it ended.
             error: why it failed.
         """
-        is_search = record.phase == "search"
+        # A trial that was reused may run again after its result was told.
+        is_search = record.phase == "search" and self.optuna_study(record.task).awaits(record)
         sampler = self.optuna_study(record.task).sampler_state(record) if is_search else None
         event = EndEvent(
             trial=record.id,
@@ -312,8 +333,11 @@ class TrialQueue:
         Returns:
             The trial itself, the teacher that it needs, or None if its teacher is still training.
             The record may have ended: a teacher that is in the store by now has, and so has a trial
-            whose teacher failed, or that has no weights to start from.
+            whose teacher failed, one that has no weights to start from, and one that another run
+            answers.
         """
+        if self.reused.end(record):
+            return record
         start = self.journal.trials.get(record.start or "")
         if start is not None and not has_model(status := start.status):
             assert status != "running", "a trial that started from one that runs"

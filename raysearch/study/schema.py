@@ -171,6 +171,11 @@ class Search(_Section):
         None,
         description="no new trial after so many hours, except those that wait for their teacher",
     )
+    device_hours: Annotated[Number, Field(gt=0, le=10**6)] | None = Field(
+        None,
+        description="no new trial once the search has spent so many device hours, or its running"
+        " trials will; a trial and its teacher count as one",
+    )
     start_from: Annotated[
         Literal["published"] | tuple[Configuration, ...], BeforeValidator(_check_start)
     ] = Field((), description="configurations to try first: 'published' or a list")

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..run_folder.events import Plan
 from ..run_folder.outcomes import Outcome, Selection
+from ..run_folder.plan import Plan
 from ..run_folder.report import Report
 
 

@@ -9,7 +9,7 @@ from typing import Any, cast
 from ..data.dataset import EncodedDataset
 from ..data.training_set import as_training_set
 from ..recipes import Hyperparameters
-from ..run_folder.events import Plan
+from ..run_folder.plan import Plan
 from ..training import Job
 
 

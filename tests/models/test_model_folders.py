@@ -5,7 +5,6 @@ import json
 import os
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -382,7 +381,7 @@ def test_a_teacher_tells_what_it_was_trained_with_otherwise(tmp_path):
 
 
 def test_a_run_records_which_trial_its_weights_are_of(tmp_path):
-    from raysearch.search.session import Session
+    from raysearch.search.kept_weights import trial_facts
 
     seeds = {"top": 1, "seeds": [11, 12], "report": "mean"}
     searched = study.parse({"tasks": [RTE], "model": "scratch", "confirm": seeds})
@@ -390,7 +389,7 @@ def test_a_run_records_which_trial_its_weights_are_of(tmp_path):
     name = script.begin(RTE, {}, seed=12, phase="confirm")
     script.report(name, 100, {"accuracy": 0.75}, status="degenerate")
     record = script.journal.trials[name]
-    trial = Session._trial(SimpleNamespace(study=searched), record, {"dev.accuracy": 0.75})
+    trial = trial_facts(searched, record)
     script.close()
     assert trial == {
         "id": name, "phase": "confirm", "seed": 12, "score": 0.75, "metric": "dev.accuracy",

@@ -18,11 +18,10 @@ from raysearch.cli.commands import app
 from raysearch.data.own_labels import with_labels
 from raysearch.errors import InputError
 from raysearch.predictions.scoring import score
-from raysearch.preflight import Lanes
+from raysearch.preflight import Lanes, data_fingerprints
 from raysearch.results.export import write_exports
 from raysearch.results.pack import pack
 from raysearch.run_folder import read_journal
-from raysearch.search.run_study import data_fingerprints
 
 pytestmark = pytest.mark.slow  # real runs
 

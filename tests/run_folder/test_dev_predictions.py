@@ -75,7 +75,7 @@ def test_answers(task, tmp_path, random):
         nulls=nulls, threshold=0.1 if nulls else None, unanswerable=facts.unanswerable,
     )  # fmt: skip
     assert {m: measured(table, task, m, 0.1) for m in facts.metrics} == pytest.approx(expected)
-    assert len(np.unique(dev_predictions.sample_of(table).clusters)) == 5
+    assert len(np.unique(dev_predictions.sample_of(table, facts).clusters)) == 5
 
 
 def test_masked_tokens(tmp_path, random):

@@ -6,6 +6,7 @@ import pytest
 from support.run_folders import Script
 
 from raysearch.cli import progress
+from raysearch.results import optuna_trials
 from raysearch.run_folder.outcomes import (
     OUTCOMES,
     Outcome,
@@ -15,7 +16,6 @@ from raysearch.run_folder.outcomes import (
     gets_worst_score,
     has_model,
 )
-from raysearch.search import samplers
 
 RTE, METRIC = "glue/rte", "dev.accuracy"
 
@@ -27,7 +27,7 @@ def test_every_end_is_in_the_table_and_a_trial_runs_or_has_ended():
 
 
 def test_every_end_has_a_state_of_optuna_and_a_style_on_the_terminal():
-    assert set(samplers._STATES) == set(OUTCOMES)
+    assert set(optuna_trials._STATES) == set(OUTCOMES)
     assert set(progress._STYLES) == {"running", *OUTCOMES}
 
 

@@ -14,7 +14,7 @@ from raysearch.results.leaderboard import is_complete, lacks_start, leaderboard
 from raysearch.results.paper_table import paper_table
 from raysearch.run_folder import JOURNAL_NAME, Journal, opening
 from raysearch.run_folder.outcomes import has_model
-from raysearch.search import kept_weights, optuna_file
+from raysearch.search import kept_weights, optuna_file, winner_folders
 from raysearch.search.chain_starts import ChainStarts, lost_starts, start_folders
 from raysearch.search.trial_queue import QueueState, TrialQueue
 
@@ -103,7 +103,7 @@ class ToyRun:
             first = running.pop(0)
             if next(first, "over") != "over":
                 running.append(first)
-        kept_weights.remove_unneeded_weights(
+        winner_folders.remove_unneeded_weights(
             self.folder, self.study, self.journal, self.queue.optuna_study, lambda text: None
         )
         self.journal.close()

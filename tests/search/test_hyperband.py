@@ -27,7 +27,9 @@ def toy_record(number, *scores, steps=(1, 2, 4)):
         for step, score in zip(dict.fromkeys(steps), scores, strict=False)
     ]
     values = {"task": "glue/rte", "phase": "search", "configuration": {}, "seed": 1}
-    return Record(id=f"toy-{number}", number=number, plan=plan, reports=reports, **values)
+    return Record(
+        id=f"toy-{number}", number=number, index=number, plan=plan, reports=reports, **values
+    )
 
 
 def numbers_of(rule, bracket):

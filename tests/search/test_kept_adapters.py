@@ -24,7 +24,7 @@ from raysearch.models.setting_checks import setting_problems
 from raysearch.predictions.model_evaluation import evaluate
 from raysearch.recipes import RECIPES, Hyperparameters
 from raysearch.results.leaderboard import leaderboard
-from raysearch.search import kept_weights
+from raysearch.search import winner_folders
 from raysearch.search.session import Session
 from raysearch.workers.worker import Worker
 
@@ -161,13 +161,13 @@ def test_adapters_of_a_model_that_was_changed_are_not_merged_but_kept(
     weights.write_bytes(content)
     searched = study.parse(raw(base))
     journal = run_folder.read_journal(folder)
-    assert kept_weights.has_leftover_weights(folder, searched)
+    assert winner_folders.has_leftover_weights(folder, searched)
     monkeypatch.setattr("raysearch.search.optuna_file.export", lambda *_: None)
-    kept_weights.remove_unneeded_weights(folder, searched, journal, str, notes.append)
+    winner_folders.remove_unneeded_weights(folder, searched, journal, str, notes.append)
     (leader, *_) = leaderboard(searched.resolve(RTE), journal)
     best = folder / "glue-rte" / "best"
     assert read_record(best).trial["id"] in {record.id for record in leader.trials}
-    assert not kept_weights.has_leftover_weights(folder, searched)
+    assert not winner_folders.has_leftover_weights(folder, searched)
     assert len([note for note in notes if "not written" in note]) == 1
 
 

@@ -20,7 +20,7 @@ from raysearch.run_folder import Journal, Record
 from raysearch.run_folder.events import EndEvent
 from raysearch.run_folder.outcomes import has_model
 from raysearch.run_folder.report import Report
-from raysearch.search import kept_weights, optuna_file
+from raysearch.search import kept_weights, optuna_file, winner_folders
 from raysearch.search.copied_files import is_large
 from raysearch.search.null_progress import NullProgress
 from raysearch.search.session import Session
@@ -205,7 +205,7 @@ def begin(tmp_path, monkeypatch):
 
     for module in (atomic, ownership):
         monkeypatch.setattr(module, "remove_tree", removing)
-    for module in (kept_weights, ownership):
+    for module in (winner_folders, ownership):
         monkeypatch.setattr(module, "move", moving)
     monkeypatch.setattr(Journal, "write", writing)
     monkeypatch.setattr(
@@ -412,7 +412,8 @@ def test_weights_that_cannot_be_removed_are_told_and_the_run_goes_on(begin, monk
         raise PermissionError(13, "Permission denied")
 
     with monkeypatch.context() as patched:
-        patched.setattr(kept_weights, "remove_owned", refuse)
+        for module in (kept_weights, winner_folders):
+            patched.setattr(module, "remove_owned", refuse)
         with pytest.raises(PermissionError):
             run.run()
     assert any("checkpoint not removed: [Errno 13] Permission denied" in note for note in run.notes)

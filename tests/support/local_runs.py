@@ -13,6 +13,7 @@ from raysearch.run_folder.events import AttemptEvent
 from raysearch.search import data_preparation
 from raysearch.search.chain_starts import start_folders
 from raysearch.search.null_progress import NullProgress
+from raysearch.search.reuse import OtherRuns
 from raysearch.search.session import Session
 from raysearch.search.trial_queue import QueueState, TrialQueue
 from raysearch.workers import worker as workers
@@ -72,7 +73,7 @@ def without_ray(monkeypatch):
     monkeypatch.setattr(workers, "worker_device", lambda: torch.device("cpu"))
 
 
-def run_locally(folder, data, raw, monkeypatch):
+def run_locally(folder, data, raw, monkeypatch, reuse=(), trained=None):
     """Run a study to its end in a run folder, and return the folder.
 
     Args:
@@ -80,28 +81,35 @@ def run_locally(folder, data, raw, monkeypatch):
         data: the data folder.
         raw: the mapping of the study.
         monkeypatch: pytest's.
+        reuse: run folders whose trials answer those of the run.
+        trained: a list that gets the records of the trials that are trained.
     """
     without_ray(monkeypatch)
     folder.mkdir(parents=True)
     searched, journal, published = study.parse(raw), Journal(folder), {}
     content = dict.fromkeys(searched.tasks, "x")
     facts = {"data": str(data), "content": content, "raysearch": __version__,
-             "study": study.as_mapping(searched)}  # fmt: skip
+             "study": study.as_mapping(searched), "lanes": {}}  # fmt: skip
     storage.write_atomically(folder / "study.yaml", study.dump(searched))
     storage.write_atomically(folder / "provenance.json", json.dumps(facts))
     session = Session.__new__(Session)
     session.folder, session.study, session.journal, session.data = folder, searched, journal, data
-    session.queue = TrialQueue(searched, journal, content)
+    answers = OtherRuns([str(run) for run in reuse], folder.parent).answering(searched, content)
+    session.queue = TrialQueue(searched, journal, content, reuse=answers)
     broker = SimpleNamespace(publish_data=published.__setitem__)
     session.preparation = data_preparation.BackgroundPreparation(
         searched, data, broker, lambda line: None
     )
     session.view = NullProgress(session.queue, lambda: 1)
     while not isinstance(record := session.queue.next(), QueueState):
+        if record.is_over:  # another run has answered it
+            continue
         if record.task not in published:  # a task may start from the winner of another
             task = searched.resolve(record.task)
             session.preparation._provide(task.name, start_folders(folder, task, journal))
         _train(session, record, published[record.task])
+        trained = [] if trained is None else trained
+        trained.append(record)
     session.tidy()
     journal.close()
     results.write_exports(folder)

@@ -20,7 +20,7 @@ def score_against_cost(task: TaskStudy, records: Records) -> Chart | None:
 
     def place(trial: str) -> tuple[float, float]:
         record = records.trials[trial]
-        return record.device_hours, 100 * (seen_score(task, record) or 0.0)
+        return record.training_hours, 100 * (seen_score(task, record) or 0.0)
 
     points = []
     for record in trials:
@@ -32,7 +32,7 @@ def score_against_cost(task: TaskStudy, records: Records) -> Chart | None:
     curve = Curve(points=stairs, kind="best", tip="Pareto front", stepped=True)
     rows = []
     for record in front:
-        score, hours = percent(seen_score(task, record), 2), f"{record.device_hours:.3g}"
+        score, hours = percent(seen_score(task, record), 2), f"{record.training_hours:.3g}"
         rows.append([str(record.number), score, hours, settings(record.configuration)])
     words = f"{len(front)} of {len(trials)} finished trials are on the Pareto front: no other trial"
     words += " has a higher score in fewer device hours."
