@@ -693,6 +693,14 @@ def test_modernbert_decays_as_composer_does():
     assert any("MNLI" in deviation for deviation in load("modernbert-glue").deviations)
 
 
+def test_modernbert_starts_its_small_pair_tasks_from_mnli():
+    modern = load("modernbert-glue")
+    sources = {name: modern.resolve(name).source for name in modern.tasks}
+    assert {name: source.name for name, source in sources.items() if source} == dict.fromkeys(
+        ("glue/rte", "glue/mrpc", "glue/stsb"), "glue/mnli"
+    )
+
+
 def test_mmbert_has_the_means_of_its_table():
     for name, scores in (
         ("mmBERT base", (77.1, 87.7)),

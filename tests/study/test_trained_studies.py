@@ -14,7 +14,7 @@ from raysearch.run_folder.journal import read_journal
 CASES = {
     "modernbert-glue": (
         "modernbert",
-        ("glue/rte", "glue/stsb"),
+        ("glue/mnli", "glue/rte", "glue/stsb"),
         ("precision=fp32", "max_length=32", "EPOCH=2"),
     ),
     "superglue": (
