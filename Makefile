@@ -31,13 +31,13 @@ demo: install
 	rm -rf runs/quickstart
 	$(BIN)/raysearch run search_spaces/quickstart.yaml
 	@echo
-	@echo "That was a task that raysearch generates. With real data and a small pretrained encoder,"
-	@echo "half an hour on two cores:"
+	@echo "That was a task that raysearch generates. Its report, to open in a browser:"
+	@echo "  $(CURDIR)/runs/quickstart/report.html"
+	@echo "With your own files, a CSV with the columns text and label, say:"
 	@echo "  source $(BIN)/activate"
-	@echo "  raysearch run search_spaces/minilm-glue.yaml --tasks glue/rte --data GLUE --model MODEL \\"
-	@echo "      --trials 2 --set EPOCH=2 --set BSZ=16"
-	@echo "GLUE is a folder with RTE/train.tsv, RTE/dev.tsv as GLUE publishes them; MODEL a folder or"
-	@echo "hub name of any encoder."
+	@echo "  raysearch init mine.yaml --train train.csv --text text --label label --model MODEL"
+	@echo "  raysearch run mine.yaml"
+	@echo "MODEL is a folder or the hub name of any encoder. docs/first_search.md goes on from here."
 
 # The tests on a real Ray mostly wait for processes, so all else runs beside them.
 test: install

@@ -18,6 +18,7 @@ from .options import data_option, examples
 
 if TYPE_CHECKING:
     from ..study import Study
+    from .new_study import OwnFiles
 
 
 @app.command(epilog=examples("raysearch doctor"))
@@ -54,6 +55,7 @@ def doctor(
     epilog=examples(
         "raysearch init",
         "raysearch init rte.yaml --tasks glue/rte,glue/mrpc --model bert-base-uncased --hours 4",
+        "raysearch init mine.yaml --train train.csv --text text --label label --model MODEL",
     )
 )
 @guarded
@@ -75,6 +77,20 @@ def init(
         typer.Option(min=0, help="Hours after which no new trial begins. Default: no limit."),
     ] = None,
     data: Annotated[Path | None, data_option("it is not looked at")] = None,
+    train: Annotated[
+        Path | None,
+        typer.Option(help="A training file of your own (.csv, .tsv, .jsonl, .parquet)."),
+    ] = None,
+    dev: Annotated[
+        Path | None, typer.Option(help="Its dev file. Default: a tenth of the training rows.")
+    ] = None,
+    head: Annotated[
+        str, typer.Option(help="What is predicted: classify, regress, choose, tag or span.")
+    ] = "classify",
+    text: Annotated[
+        str | None, typer.Option(help="The columns that the model reads, separated by commas.")
+    ] = None,
+    label: Annotated[str | None, typer.Option(help="The column of the label.")] = None,
 ) -> int:
     """Write a study of your own, with a comment beside every choice.
 
@@ -87,7 +103,10 @@ def init(
     if file.exists():
         text = "is there already: another name would do"
         raise InputError(str(file), [Problem(location="file", text=text)])
-    answers = new_study.Answers(tasks=tasks, model=model, trials=trials, hours=hours)
+    own = _own_files(tasks, train, dev, head, text, label)
+    answers = new_study.Answers(
+        tasks=tasks, model=model, trials=trials, hours=hours, own=own, data=data
+    )
     if missing := answers.missing():
         if not asks:
             problems = [
@@ -98,9 +117,9 @@ def init(
             ]
             raise InputError("init", problems)
         answers = new_study.ask(answers)
-    text = new_study.compose(answers)
-    study = new_study.check(text, file, data)
-    write_atomically(file, text)
+    content = new_study.compose(answers)
+    study = new_study.check(content, file, data)
+    write_atomically(file, content)
     print_line(f"wrote {file}; next:")
     for command in ("check", "run"):
         print_line(f"  raysearch {command} {shlex.quote(str(file))}{_data_argument(study, data)}")
@@ -108,11 +127,37 @@ def init(
 
 
 def _data_argument(study: "Study", data: Path | None) -> str:
-    """Return the option --data of commands for a study; "" if its tasks have no files."""
+    """Return the option --data of commands for a study; "" if its tasks have no files there."""
     from ..data import readers
 
     if data is not None:
         return f" --data {shlex.quote(str(data))}"
-    return (
-        " --data DATA" if any(readers.has_files(study.resolve(t).row) for t in study.tasks) else ""
-    )
+    rows = [study.task(name) for name in study.tasks]
+    return " --data DATA" if any(map(readers.needs_root, rows)) else ""
+
+
+def _own_files(
+    tasks: str | None,
+    train: Path | None,
+    dev: Path | None,
+    head: str,
+    text: str | None,
+    label: str | None,
+) -> "OwnFiles | None":
+    """Return a task on own files; None without a training file.
+
+    Raises:
+        InputError: both a task and own files are given, or parts of a task without its file.
+    """
+    from .new_study import OwnFiles
+
+    if train is not None:
+        if tasks is not None:
+            problem = Problem(location="--train", text="is a task of its own: leave out --tasks")
+            raise InputError("init", [problem])
+        return OwnFiles(train=train, dev=dev, head=head, text=text, label=label)
+    given = {"--dev": dev, "--text": text, "--label": label}
+    if lost := [name for name, value in given.items() if value is not None]:
+        problem = Problem(location=", ".join(lost), text="belongs to a file: add --train")
+        raise InputError("init", [problem])
+    return None

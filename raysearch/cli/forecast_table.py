@@ -48,7 +48,7 @@ def forecast_study(
     from ..preflight import hub_problems
 
     try:
-        if unread := [n for n in study.tasks if data is None and readers.has_files(study.task(n))]:
+        if unread := [n for n in study.tasks if data is None and readers.needs_root(study.task(n))]:
             text = f"steps with the data of {', '.join(unread)} are timed: add --data"
             raise InputError(str(path), [Problem(location="forecast", text=text)])
         from ..forecast import forecast  # imports torch and Ray, which is not started

@@ -4,9 +4,11 @@ It is apart from the command because it is text and facts of tasks, without opti
 """
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -14,7 +16,10 @@ from .. import preflight, tasks
 from ..errors import InputError, Problem, unknown_name
 from ..study import Study, parse
 from ..study.model_names import scratch_shape
-from ..tasks import Task
+from ..study.own_tasks import PREFIX
+from ..tasks import HEAD_FACTS, Task
+from ..tasks.head import HeadFacts
+from ..tasks.own_forms import OWN_FORMS
 from ..tasks.sizes import SIZES
 
 DEFAULT_TRIALS = 16
@@ -27,6 +32,48 @@ _QUESTIONS = {
 
 
 @dataclass(frozen=True, kw_only=True)
+class OwnFiles:
+    """A task on the user's own files.
+
+    Attributes:
+        train: the training file.
+        dev: the dev file; None: a tenth of the training file is held out.
+        head: what is predicted.
+        text: the columns that the model reads, separated by commas; None for the head's own.
+        label: the column of the label; None for the head's own.
+    """
+
+    train: Path
+    dev: Path | None = None
+    head: str = "classify"
+    text: str | None = None
+    label: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The name of the task, after that of the training file."""
+        return re.sub(r"[^a-z0-9]+", "_", self.train.stem.lower()).strip("_") or "mine"
+
+    def entry(self, data: Path | None) -> dict[str, Any]:
+        """Return the entry of the study's block `own`."""
+        entry: dict[str, Any] = {"head": self.head, "train": _place(self.train, data)}
+        if self.dev is None:
+            entry["hold_out"] = 0.1
+        else:
+            entry["dev"] = _place(self.dev, data)
+        if self.text is not None:
+            entry["text"] = [column.strip() for column in self.text.split(",")]
+        return entry | ({} if self.label is None else {"label": self.label})
+
+
+def _place(path: Path, data: Path | None) -> str:
+    """Return a file as a study names it: below the data folder, else by its whole path."""
+    if data is not None and path.resolve().is_relative_to(data.resolve()):
+        return str(path.resolve().relative_to(data.resolve()))
+    return str(path.resolve())
+
+
+@dataclass(frozen=True, kw_only=True)
 class Answers:
     """What a new study needs.
 
@@ -35,16 +82,22 @@ class Answers:
         model: a model's name, or None.
         trials: configurations for each task; None for the default.
         hours: of the search; None for no limit.
+        own: a task on own files, in the place of `tasks`; None for none.
+        data: the data folder; None if it is not known.
     """
 
     tasks: str | None
     model: str | None
     trials: int | None
     hours: float | None
+    own: OwnFiles | None = None
+    data: Path | None = None
 
     def missing(self) -> dict[str, str]:
         """Return what must still be asked: the option, and the question."""
-        return {name: text for name, text in _QUESTIONS.items() if getattr(self, name) is None}
+        known = ("tasks",) if self.own else ()
+        lacking = [n for n in _QUESTIONS if n not in known and getattr(self, n) is None]
+        return {name: _QUESTIONS[name] for name in lacking}
 
 
 def ask(answers: Answers) -> Answers:
@@ -64,13 +117,17 @@ def compose(answers: Answers) -> str:
     Raises:
         InputError: a task does not exist; every one that does not is named.
     """
-    rows = _rows(answers.tasks or "")
-    model = (answers.model or "").strip()
+    own, model = answers.own, (answers.model or "").strip()
+    rows = _rows(answers.tasks or "") if own is None else []
+    names, facts = [row.name for row in rows], [row.facts for row in rows]
+    if own is not None:
+        names, facts = [f"{PREFIX}{own.name}"], [_facts_of(own.head)]
     lines = [
         "# A study of raysearch: `raysearch check` says what it would do; docs/studies.md has",
         "# every field.",
         "",
-        f"tasks: [{', '.join(row.name for row in rows)}]",
+        f"tasks: [{', '.join(names)}]",
+        *_own_block(own, answers.data),
         f"model: {json.dumps(model) if set(model) & set(':#{}[],&*?|>!%@`') else model}",
         "",
         "# What is searched: {choice: [...]}, {log: [low, high]}, {uniform: ...} or {int: ...}.",
@@ -79,7 +136,7 @@ def compose(answers: Answers) -> str:
         "",
         "# What all trials share.",
         "fixed:",
-        *_aligned(_fixed(rows)),
+        *_aligned(_fixed(facts)),
         "  # precision: bf16  # on a GPU that has it, as all since NVIDIA's Ampere",
         *_per_task(rows),
         "",
@@ -152,12 +209,37 @@ def _space(rows: list[Task], model: str) -> list[Line]:
     ]
 
 
-def _fixed(rows: list[Task]) -> list[Line]:
+def _facts_of(head: str) -> HeadFacts:
+    """Return the facts of a head.
+
+    Raises:
+        InputError: own tasks have no such head.
+    """
+    known: dict[str, HeadFacts] = {name: HEAD_FACTS[name] for name in OWN_FORMS}
+    if head not in known:
+        raise InputError(
+            "init", [Problem(location="--head", text=unknown_name("head", head, known))]
+        )
+    return known[head]
+
+
+def _own_block(own: OwnFiles | None, data: Path | None) -> Iterator[str]:
+    """Yield the lines that define a task on own files."""
+    if own is None:
+        return
+    yield "own:"
+    yield f"  {own.name}:  # docs/own_data.md has all fields"
+    for name, value in own.entry(data).items():
+        comment = "  # of the training rows, by label" if name == "hold_out" else ""
+        yield f"    {name}: {json.dumps(value, ensure_ascii=False)}{comment}"
+
+
+def _fixed(facts: list[HeadFacts]) -> list[Line]:
     """Return what all trials share."""
     lines = [("WARMUP: 0.1", "share of the steps in which the learning rate rises")]
-    lengths = {row.facts.usual_length for row in rows}
+    lengths = {each.usual_length for each in facts}
     if len(lengths) == 1:
-        split = rows[0].facts.splits_examples
+        split = facts[0].splits_examples
         why = "longer texts become several rows" if split else "longer texts are cut"
         lines.append((f"max_length: {lengths.pop()}", f"tokens; {why}"))
     return lines

@@ -31,7 +31,7 @@ def with_labels(study: Study, root: Path | None) -> tuple[Study, dict[str, Probl
 
     Args:
         study: the study.
-        root: the data folder; None: nothing is read.
+        root: the data folder; None: only files with whole paths are read.
 
     Returns:
         The study, and task -> why it has no labels. A task whose files are missing or cannot be
@@ -42,7 +42,7 @@ def with_labels(study: Study, root: Path | None) -> tuple[Study, dict[str, Probl
     for key, block in study.own.items():
         name = f"{PREFIX}{key}"
         task = study.task(name)
-        if root is None or name not in study.tasks:
+        if name not in study.tasks or (root is None and readers.needs_root(task)):
             continue
         missing = [unfetched[file] for file in block.files if file in unfetched]
         if missing:
@@ -50,10 +50,10 @@ def with_labels(study: Study, root: Path | None) -> tuple[Study, dict[str, Probl
             continue
         if not lacks_labels(task):
             continue
-        present = readers.present_splits(task, root)
+        present = readers.present_splits(task, root or Path())
         if not all(split.name in present for split in task.training_splits()):
             continue
-        labels = _labels(task, root)
+        labels = _labels(task, root or Path())
         if len(labels) > MAX_LABELS:
             text = f"'{_column(task)}' has more than {MAX_LABELS:,} different values, too many for"
             text = f"{text} classes; is it the right column, and the right head?"

@@ -42,7 +42,7 @@ def survey(study: Study, root: Path | None) -> Survey:
 
     Args:
         study: to check.
-        root: the folder of the data; None: only tasks without files are read.
+        root: the folder of the data; None: only tasks that need none are read.
     """
     study, without_labels = own_labels.with_labels(study, root)
     problems = [*_model_name_problems(study), *_length_problems(study), *_package_problems(study)]
@@ -52,7 +52,7 @@ def survey(study: Study, root: Path | None) -> Survey:
     notes: list[str] = []
     for name in study.tasks:
         task = study.resolve(name)
-        readable = root is not None or not readers.has_files(task.row)
+        readable = root is not None or not readers.needs_root(task.row)
         if readable and name not in without_labels:
             overview = own_data.overview_of(task.row)
             sizes[name], data_problems = _data_sizes(task, root or Path(), overview)

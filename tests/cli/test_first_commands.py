@@ -148,3 +148,42 @@ def test_init_names_every_problem_and_writes_nothing(tmp_path, monkeypatch):
         assert result.exit_code == 2, result.output
         assert all(text in result.output for text in texts), result.output
     assert list(tmp_path.iterdir()) == []
+
+
+def write_notes(folder):
+    rows = "".join(f"a note {n},{'yes' if n % 3 else 'no'}\n" for n in range(30))
+    (folder / "My notes-1.csv").write_text(f"note,kind\n{rows}")
+
+
+def test_init_takes_own_files_and_reads_them(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_notes(tmp_path)
+    options = ("--train", "My notes-1.csv", "--text", "note", "--label", "kind")
+    result = raysearch("init", "mine.yaml", *options, "--model", "scratch:1x64")
+    assert result.exit_code == 0, result.output
+    assert "  raysearch run mine.yaml\n" in result.output
+    written = study.load("mine.yaml")
+    assert written.tasks == ("own/my_notes_1",)
+    assert written.own["my_notes_1"].hold_out == 0.1
+    checked = raysearch("check", "mine.yaml")
+    assert checked.exit_code == 0, checked.output
+    assert "has 2 labels, in this order: no, yes" in checked.output
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        (("--train", "My notes-1.csv", "--text", "nope", "--label", "kind"), "nope"),
+        (("--train", "My notes-1.csv", "--head", "classfy"), "did you mean 'classify'"),
+        (("--train", "missing.csv", "--text", "note"), "missing.csv"),
+        (("--train", "My notes-1.csv", "--tasks", "glue/rte"), "leave out --tasks"),
+        (("--dev", "My notes-1.csv", "--text", "note"), "add --train"),
+    ],
+)
+def test_init_refuses_own_files_that_do_not_fit(options, text, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_notes(tmp_path)
+    result = raysearch("init", "mine.yaml", *options, "--model", "scratch")
+    assert result.exit_code == 2, result.output
+    assert text in result.output
+    assert not (tmp_path / "mine.yaml").exists()

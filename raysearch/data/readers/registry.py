@@ -133,10 +133,14 @@ def locate(task: Task, root: Path, further: tuple[Split, ...] = ()) -> list[Prob
     return _missing(task, tuple(task.splits()[name] for name in names), root)
 
 
-def has_files(task: Task) -> bool:
-    """Return whether a task is read from files; other tasks generate their examples."""
+def needs_root(task: Task) -> bool:
+    """Return whether a data folder is needed to read a task.
+
+    It is not where the task generates its examples, and where its files have whole paths.
+    """
     paths = READERS[task.reader].split_paths
-    return any(any(paths(task, split, Path())) for split in task.splits().values())
+    forms = [form for split in task.splits().values() for form in paths(task, split, Path())]
+    return any(not path.is_absolute() for form in forms for path in form)
 
 
 def present_splits(task: Task, root: Path) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ import pytest
 from support.data_files import DATA_FILES, DataFile
 
 from raysearch.data import readers
-from raysearch.data.readers.registry import READERS, has_files
+from raysearch.data.readers.registry import READERS, needs_root
 from raysearch.data.readers.row_errors import RowErrors
 from raysearch.errors import InputError
 from raysearch.tasks import TASKS, Example
@@ -42,7 +42,7 @@ def contents(examples: list[Example]) -> list[Example]:
 
 
 def test_every_reader_has_a_file_in_this_suite() -> None:
-    without_files = {task.reader for task in TASKS.values() if not has_files(task)}
+    without_files = {task.reader for task in TASKS.values() if not needs_root(task)}
     assert without_files == {"generated"}
     assert {file.task.reader for file in DATA_FILES.values()} | without_files == set(READERS)
 
