@@ -10,7 +10,7 @@ from raysearch import study
 from raysearch.preflight import Lanes
 from raysearch.results.pack import pack
 from raysearch.run_folder import read_journal
-from raysearch.search import run, run_study
+from raysearch.search import new_run, run
 from raysearch.verification import verify
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("free_cores")]
@@ -19,12 +19,12 @@ LONE = {"space": {}, "fixed": STUDY["fixed"] | {"LR": 1e-3}}  # no search: the c
 
 
 def test_the_winner_of_a_pack_is_trained_again_bit_for_bit(tmp_path, monkeypatch):
-    provenance = run_study.provenance
+    provenance = new_run.provenance
 
     def known_cpu(searched):
         return provenance(searched) | {"machines": {"node": {"cpu": "a CPU"}}}
 
-    monkeypatch.setattr(run_study, "provenance", known_cpu)
+    monkeypatch.setattr(new_run, "provenance", known_cpu)
     options = {"data": write_data(tmp_path / "data"), "lanes": Lanes(count=1)}
     done = run(study.parse(STUDY | LONE), storage=tmp_path / "runs", **options)
     pack(done.folder, tmp_path / "run.zip")
