@@ -63,7 +63,8 @@ def test_a_run_survives_kill_9_of_each_of_its_processes_and_says_how_to_go_on(
     while not set(processes(process, WORKER)) - before:
         assert process.poll() is None
         time.sleep(0.1)
-    assert set(processes(process, *LANE)) == lanes, "a lane did not start its worker again"
+    now = set(processes(process, *LANE))  # another one may still have been starting before
+    assert lanes <= now, "a lane did not start its worker again"
     for titles in (LANE, ["ray::TrialBroker"]):
         kill(process, *titles)
         wait_for_reports(run, reports(run) + 3, process)
