@@ -484,7 +484,7 @@ def laid_out(monkeypatch):
 def test_views_are_laid_out_where_they_are_asked_for(pawsx, toy_folder, laid_out):
     model = str(toy_folder("bert"))
     store, _ = laid_out(searched("xtreme/pawsx", model=model), pawsx)
-    assert set(store["xtreme/pawsx"]) == {"splits", "pretrained"}
+    assert set(store["xtreme/pawsx"]) == {"task", "splits", "pretrained"}
     write(pawsx, "dicts/en-de.txt", "w1 w11\n")
     write(pawsx, PAIRS.format("fr"), pairs(("w6", "w7 w8", "w26", "w27", "0")))
     asked = searched("xtreme/pawsx", model=model, view="switch", corpus="translation")
