@@ -18,7 +18,7 @@ from .options import data_option, examples
 
 if TYPE_CHECKING:
     from ..study import Study
-    from .new_study import OwnFiles
+    from .new_study import Answers, OwnFiles
 
 
 @app.command(epilog=examples("raysearch doctor"))
@@ -85,8 +85,11 @@ def init(
         Path | None, typer.Option(help="Its dev file. Default: a tenth of the training rows.")
     ] = None,
     head: Annotated[
-        str, typer.Option(help="What is predicted: classify, regress, choose, tag or span.")
-    ] = "classify",
+        str | None,
+        typer.Option(
+            help="What is predicted: classify, regress, choose, tag or span. Default: classify."
+        ),
+    ] = None,
     text: Annotated[
         str | None, typer.Option(help="The columns that the model reads, separated by commas.")
     ] = None,
@@ -99,24 +102,13 @@ def init(
     """
     from . import new_study
 
-    asks = sys.stdin.isatty()
     if file.exists():
         text = "is there already: another name would do"
         raise InputError(str(file), [Problem(location="file", text=text)])
     own = _own_files(tasks, train, dev, head, text, label)
-    answers = new_study.Answers(
-        tasks=tasks, model=model, trials=trials, hours=hours, own=own, data=data
+    answers = _complete(
+        new_study.Answers(tasks=tasks, model=model, trials=trials, hours=hours, own=own, data=data)
     )
-    if missing := answers.missing():
-        if not asks:
-            problems = [
-                Problem(
-                    location=f"--{name}", text=f"is needed where no terminal can be asked: {text}"
-                )
-                for name, text in missing.items()
-            ]
-            raise InputError("init", problems)
-        answers = new_study.ask(answers)
     content = new_study.compose(answers)
     study = new_study.check(content, file, data)
     write_atomically(file, content)
@@ -124,6 +116,26 @@ def init(
     for command in ("check", "run"):
         print_line(f"  raysearch {command} {shlex.quote(str(file))}{_data_argument(study, data)}")
     return 0
+
+
+def _complete(answers: "Answers") -> "Answers":
+    """Return the answers with what is missing asked for.
+
+    Raises:
+        InputError: something is missing, and there is no terminal to ask.
+    """
+    from . import new_study
+
+    missing = answers.missing()
+    if missing and not sys.stdin.isatty():
+        raise InputError(
+            "init",
+            [
+                Problem(location=f"--{name}", text=f"needed where no terminal can be asked: {what}")
+                for name, what in missing.items()
+            ],
+        )
+    return new_study.ask(answers) if missing else answers
 
 
 def _data_argument(study: "Study", data: Path | None) -> str:
@@ -140,7 +152,7 @@ def _own_files(
     tasks: str | None,
     train: Path | None,
     dev: Path | None,
-    head: str,
+    head: str | None,
     text: str | None,
     label: str | None,
 ) -> "OwnFiles | None":
@@ -149,13 +161,13 @@ def _own_files(
     Raises:
         InputError: both a task and own files are given, or parts of a task without its file.
     """
-    from .new_study import OwnFiles
+    from .new_study import DEFAULT_HEAD, OwnFiles
 
     if train is not None:
         if tasks is not None:
             problem = Problem(location="--train", text="is a task of its own: leave out --tasks")
             raise InputError("init", [problem])
-        return OwnFiles(train=train, dev=dev, head=head, text=text, label=label)
+        return OwnFiles(train=train, dev=dev, head=head or DEFAULT_HEAD, text=text, label=label)
     given = {"--dev": dev, "--text": text, "--label": label}
     if lost := [name for name, value in given.items() if value is not None]:
         problem = Problem(location=", ".join(lost), text="belongs to a file: add --train")

@@ -23,6 +23,7 @@ from ..tasks.own_forms import OWN_FORMS
 from ..tasks.sizes import SIZES
 
 DEFAULT_TRIALS = 16
+DEFAULT_HEAD = next(iter(OWN_FORMS))  # of a task on own files
 SMALL, MEDIUM = 10_000, 100_000  # training examples
 _LARGE_MODELS = ("large", "xl", "xxl", "-2b")  # parts of their names
 _QUESTIONS = {
@@ -44,10 +45,10 @@ class OwnFiles:
     """
 
     train: Path
-    dev: Path | None = None
-    head: str = "classify"
-    text: str | None = None
-    label: str | None = None
+    dev: Path | None
+    head: str
+    text: str | None
+    label: str | None
 
     @property
     def name(self) -> str:
@@ -209,18 +210,17 @@ def _space(rows: list[Task], model: str) -> list[Line]:
     ]
 
 
-def _facts_of(head: str) -> HeadFacts:
+def _facts_of(name: str) -> HeadFacts:
     """Return the facts of a head.
 
     Raises:
         InputError: own tasks have no such head.
     """
-    known: dict[str, HeadFacts] = {name: HEAD_FACTS[name] for name in OWN_FORMS}
-    if head not in known:
-        raise InputError(
-            "init", [Problem(location="--head", text=unknown_name("head", head, known))]
-        )
-    return known[head]
+    known: dict[str, HeadFacts] = {form: HEAD_FACTS[form] for form in OWN_FORMS}
+    if name not in known:
+        text = unknown_name("head", name, known)
+        raise InputError("init", [Problem(location="--head", text=text)])
+    return known[name]
 
 
 def _own_block(own: OwnFiles | None, data: Path | None) -> Iterator[str]:

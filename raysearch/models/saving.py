@@ -5,6 +5,7 @@ It is apart from `pretrained`, which reads such folders, because nothing that re
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,9 @@ def save_model(
         _complete(staged, files, run)
 
 
-def merge_model(source: Path, folder: Path, shared: Hyperparameters, run: str) -> None:
+def merge_model(
+    source: Path, folder: Path, shared: Hyperparameters, run: str, base: Path | None = None
+) -> None:
     """Write the whole model of a trial with adapters, which lie beside it in a folder `adapter`.
 
     The pretrained model is read again, as no trial keeps a copy of it.
@@ -67,6 +70,7 @@ def merge_model(source: Path, folder: Path, shared: Hyperparameters, run: str) -
         folder: where to write; replaced atomically.
         shared: the hyperparameters that all trials of the task share.
         run: id of the run that the folder belongs to.
+        base: where the model is that the trial started from, if it is not the one that it names.
 
     Raises:
         InputError: the adapters are damaged, or the pretrained model is not there any more or
@@ -76,8 +80,10 @@ def merge_model(source: Path, folder: Path, shared: Hyperparameters, run: str) -
     record = decode_record(read_trial(source), str(source))
     if record is None:
         raise _refusal(f"'{source}': config.json does not tell what its adapters belong to")
-    tokenizer = read_tokenizer(record.model, ())
-    pretrained = read_pretrained(record.model, record.row, tokenizer, shared)
+    model = record.model if base is None else str(base)
+    tokenizer = read_tokenizer(model, ())
+    pretrained = read_pretrained(model, record.row, tokenizer, shared)
+    pretrained = replace(pretrained, name=record.model)
     if pretrained.digest != digest:
         text = f"'{record.model}' is not the model any more that its adapters were trained on"
         raise _refusal(f"{text}: put that one in its place again, and resume the run")

@@ -15,8 +15,9 @@ from ..run_folder import Records
 from ..run_folder.opening import PROVENANCE
 from ..run_folder.outcomes import has_model
 from ..study import Study, TaskStudy
-from .kept_weights import find_weights, is_adapter_folder, run_of
+from .kept_weights import find_weights, is_adapter_folder
 from .provenance import add_facts
+from .winner_folders import make_whole
 
 if TYPE_CHECKING:  # imports Ray
     from .data_preparation import BackgroundPreparation
@@ -51,17 +52,17 @@ def _lost_start(folder: Path, task: TaskStudy, records: Records) -> Iterator[Pro
         yield Problem(location=task.name, text=text)
 
 
-def _make_whole(starts: Starts, task: TaskStudy, run: str) -> None:
-    """Merge adapters that a task starts from into their model, where they lie.
+def whole_starts(folder: Path, task: TaskStudy, records: Records) -> Starts:
+    """Return `start_folders`, with adapters merged into their model where they lie.
 
     Raises:
         InputError: the model is another one now, or cannot be read.
     """
+    starts = start_folders(folder, task, records)
     for path in starts.values():
-        if is_adapter_folder(path) and task.source is not None:
-            from ..models.saving import merge_model  # torch and transformers take seconds
-
-            merge_model(path, path, task.source.shared, run)
+        if task.source is not None and is_adapter_folder(path):
+            make_whole(folder, path, task.source, records, path)
+    return starts
 
 
 class ChainStarts:
@@ -102,9 +103,7 @@ class ChainStarts:
                 self.waiting.remove(name)
                 if problems := [*_lost_start(self.folder, task, self.records)]:
                     raise InputError(self.study.name, problems)
-                starts = start_folders(self.folder, task, self.records)
-                _make_whole(starts, task, run_of(self.folder))
-                preparation.add(name, starts)
+                preparation.add(name, whole_starts(self.folder, task, self.records))
             else:
                 continue
             self.note(f"{name}: {start_text(task, self.records)}")

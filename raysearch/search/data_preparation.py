@@ -50,6 +50,7 @@ class BackgroundPreparation:
         self.error: BaseException | None = None
         self.facts: dict[str, dict[str, Any]] = {}
         self._models: dict[str, Any] = {}
+        self._digests: dict[str, str] = {}  # id of a trial that others start from -> its model's
         # Held as long as the study runs: the object store drops what nobody refers to.
         self._references: list[ray.ObjectRef[Any]] = []
         self._tasks: list[str] = []
@@ -83,9 +84,15 @@ class BackgroundPreparation:
         """Wait for no further task."""
         self._ready.put(None)
 
-    def pretrained(self, task: str) -> Any:
-        """Return the encoder with the task's head, after a trial of the task has run."""
-        return self._models[task]
+    def pretrained(self, task: str, start: str | None = None) -> Any:
+        """Return the encoder with the task's head, after a trial of the task has run.
+
+        Args:
+            task: its name.
+            start: id of the trial from whose weights it starts; None for the model.
+        """
+        model = self._models[task]
+        return replace(model, digest=self._digests.get(start or "", model.digest))
 
     def _prepare_all(self) -> None:
         try:
@@ -146,10 +153,14 @@ class BackgroundPreparation:
         if starts:  # the folder is not there for long
             pretrained = replace(pretrained, name=self.study.resolve(name).origin)
         self._models[name] = pretrained
-        data = {"task": self._put(task), "splits": splits, "pretrained": self._put(pretrained)}
+        data: dict[str, Any] = {"task": self._put(task), "splits": splits}
+        data["pretrained"] = self._put(pretrained)
         if others:
-            read = (read_pretrained(other, task, tokenizer, hyper) for other in others)
-            data["starts"] = dict(zip(list(starts or {})[1:], map(self._put, read), strict=True))
+            data["starts"] = {}
+            for start, other in zip(list(starts or {})[1:], others, strict=True):
+                read = read_pretrained(other, task, tokenizer, hyper)
+                self._digests[start] = read.digest
+                data["starts"][start] = self._put(read)
         if searched:
             data["searched"] = searched
         if folder := getattr(hyper, "teacher", None):

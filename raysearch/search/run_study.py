@@ -314,7 +314,7 @@ def _engine(
     # Tune takes about as long to import as Ray to start.
     importing = import_in_background(f"{__package__}.session")
     if all(is_complete(study.resolve(task), journal) for task in study.tasks):
-        _finish(folder, study, journal, content)
+        _finish(folder, study, journal, content, notes.append)
         write_exports(folder, note=notes.append, report=True)
         return Run(folder=folder, study=study, records=journal, notes=tuple(notes), uri=uri)
     begin_session(folder)
@@ -343,16 +343,20 @@ def _engine(
     )
 
 
-def _finish(folder: Path, study: Study, journal: Journal, content: dict[str, str]) -> None:
+def _finish(
+    folder: Path,
+    study: Study,
+    journal: Journal,
+    content: dict[str, str],
+    note: Callable[[str], None],
+) -> None:
     """Tidy a run that was killed after its last trial."""
     from . import winner_folders  # imports Optuna
     from .proposals import Proposals
 
     if winner_folders.has_leftover_weights(folder, study):
         points = Proposals(study, journal, content, 1)
-        winner_folders.remove_unneeded_weights(
-            folder, study, journal, points.optuna_study, lambda text: None
-        )
+        winner_folders.remove_unneeded_weights(folder, study, journal, points.optuna_study, note)
 
 
 def _content(study: Study, data: Path) -> dict[str, str]:

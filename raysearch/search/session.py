@@ -372,7 +372,7 @@ class Session:
         task, kept = self.study.resolve(record.task), self.queue.weights
         save_model(
             kept.place(record),
-            self.preparation.pretrained(record.task),
+            self.preparation.pretrained(record.task, record.start),
             weights,
             task.hyperparameters(record.configuration),
             kept_weights.trial_facts(self.study, record),

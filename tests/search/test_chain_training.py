@@ -6,6 +6,7 @@ from support.written_runs import write_data
 
 from raysearch import results, study
 from raysearch.models.training_record import decode_record
+from raysearch.predictions.model_evaluation import evaluate
 from raysearch.run_folder import read_journal
 from raysearch.storage import read_json
 from raysearch.verification.rerun import Winner
@@ -97,3 +98,26 @@ def test_the_files_of_a_chain_are_the_same_when_they_are_written_again(runs):
         results.write_exports(folder)
         assert (folder / "table.md").read_text() == before
         assert not (folder / "toy-grammar" / "weights").exists()
+
+
+def test_a_chain_of_tasks_with_adapters_ends_with_whole_models_of_every_seed(
+    toy_folder, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("RAYSEARCH_CACHE", str(tmp_path / "cache"))
+    data = write_data(tmp_path / "data")
+    model, start = str(toy_folder("bert")), {"task": TOY, "seed": "same"}
+    fixed = {**FIXED, "lora_rank": 4, "max_length": 24}
+    raw = chain(model=model, recipe="lora", fixed=fixed, per_task={RTE: {"from": start}},
+                search={"sampler": "grid", "keep_weights": "confirmed"})  # fmt: skip
+    folder = run_locally(tmp_path / "run", data, raw, monkeypatch)
+    records = read_journal(folder)
+    for slug, task in (("toy-grammar", TOY), ("glue-rte", RTE)):
+        whole = [folder / slug / "best", *(folder / slug / "seeds").iterdir()]
+        trained = {read_json(path / "config.json")["raysearch"]["trial"]["id"] for path in whole}
+        assert trained == {record.id for record in records.of(task, "confirm")}
+        assert not (folder / slug / "weights").exists()
+        for path in whole:  # `evaluate` scores the merged model as the trial did
+            record = records.trials[read_json(path / "config.json")["raysearch"]["trial"]["id"]]
+            found = evaluate(path, tasks=task, data=data, settings={"dev_examples": 30})
+            scores = {score.name: score.value for score in found.scores}
+            assert scores["dev.accuracy"] == pytest.approx(record.best["dev.accuracy"], abs=1e-6)

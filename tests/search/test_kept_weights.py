@@ -104,7 +104,7 @@ class ToyRun:
         made = Session.__new__(Session)
         made.folder, made.study, made.journal, made.data = self.folder, self.study, journal, None
         made.queue = TrialQueue(self.study, journal, {TOY: "x"})
-        made.preparation = SimpleNamespace(pretrained=lambda task: None, error=None)
+        made.preparation = SimpleNamespace(pretrained=lambda task, start: None, error=None)
         made.view = NullProgress(made.queue, lambda: 1)
         made.view.note = self.notes.append
         made.curves = SimpleNamespace(end=lambda record: None, report=lambda record: None)

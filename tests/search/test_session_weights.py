@@ -40,7 +40,7 @@ def session(tmp_path, monkeypatch):
     made.folder, made.study, made.journal = folder, searched, journal
     made.queue = TrialQueue(searched, journal, {TOY: "x"})
     made.data = None
-    made.preparation, made.notes = SimpleNamespace(pretrained=lambda task: None), []
+    made.preparation, made.notes = SimpleNamespace(pretrained=lambda task, start: None), []
     made.view = NullProgress(made.queue, lambda: 1)
     made.view.note = made.notes.append
 

@@ -11,7 +11,7 @@ from raysearch.run_folder import Journal
 from raysearch.run_folder.checkpoint_folder import CheckpointFolder
 from raysearch.run_folder.events import AttemptEvent
 from raysearch.search import data_preparation
-from raysearch.search.chain_starts import start_folders
+from raysearch.search.chain_starts import whole_starts
 from raysearch.search.null_progress import NullProgress
 from raysearch.search.reuse import OtherRuns
 from raysearch.search.session import Session
@@ -106,7 +106,7 @@ def run_locally(folder, data, raw, monkeypatch, reuse=(), trained=None):
             continue
         if record.task not in published:  # a task may start from the winner of another
             task = searched.resolve(record.task)
-            session.preparation._provide(task.name, start_folders(folder, task, journal))
+            session.preparation._provide(task.name, whole_starts(folder, task, journal))
         _train(session, record, published[record.task])
         trained = [] if trained is None else trained
         trained.append(record)
