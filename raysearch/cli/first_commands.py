@@ -14,7 +14,15 @@ from ..errors import InputError, Problem
 from ..storage import write_atomically
 from .app import app, print_line
 from .exit_codes import guarded
-from .options import data_option, examples
+from .options import (
+    DevFile,
+    HeadName,
+    LabelColumn,
+    TextColumns,
+    TrainFile,
+    data_option,
+    examples,
+)
 
 if TYPE_CHECKING:
     from ..study import Study
@@ -77,23 +85,11 @@ def init(
         typer.Option(min=0, help="Hours after which no new trial begins. Default: no limit."),
     ] = None,
     data: Annotated[Path | None, data_option("it is not looked at")] = None,
-    train: Annotated[
-        Path | None,
-        typer.Option(help="A training file of your own (.csv, .tsv, .jsonl, .parquet)."),
-    ] = None,
-    dev: Annotated[
-        Path | None, typer.Option(help="Its dev file. Default: a tenth of the training rows.")
-    ] = None,
-    head: Annotated[
-        str | None,
-        typer.Option(
-            help="What is predicted: classify, regress, choose, tag or span. Default: classify."
-        ),
-    ] = None,
-    text: Annotated[
-        str | None, typer.Option(help="The columns that the model reads, separated by commas.")
-    ] = None,
-    label: Annotated[str | None, typer.Option(help="The column of the label.")] = None,
+    train: TrainFile = None,
+    dev: DevFile = None,
+    head: HeadName = None,
+    text: TextColumns = None,
+    label: LabelColumn = None,
 ) -> int:
     """Write a study of your own, with a comment beside every choice.
 

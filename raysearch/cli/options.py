@@ -329,3 +329,22 @@ WinnerSeeds = Annotated[
 NoRerun = Annotated[
     bool, typer.Option("--no-rerun", help="Train nothing. The data files are needed all the same.")
 ]
+TrainFile = Annotated[
+    Path | None,
+    typer.Option(help="A training file of your own (.csv, .tsv, .jsonl, .parquet)."),
+]
+DevFile = Annotated[
+    Path | None,
+    typer.Option(help="The dev file of a task of your own. Default: a tenth of the training rows."),
+]
+HeadName = Annotated[
+    str | None,
+    typer.Option(
+        help="What a task of your own predicts: classify, regress, choose, tag or span."
+        " Default: classify."
+    ),
+]
+TextColumns = Annotated[
+    str | None, typer.Option(help="The columns that the model reads, separated by commas.")
+]
+LabelColumn = Annotated[str | None, typer.Option(help="The column of the label.")]
