@@ -177,7 +177,8 @@ def _adapter_reasons(
     if not ranks:
         return {}
     if scratch_shape(model):
-        return {"lora_rank": "it has no pretrained weights that adapters could keep: leave it out"}
+        text = "it has no pretrained weights that adapters could keep: a pretrained model would do"
+        return {"lora_rank": text}
     if config is None:
         return {}
     try:

@@ -79,7 +79,10 @@ def _input_problems(
         yield Problem(location=task.name, text=text)
     present = readers.present_splits(task, root)
     if not splits and required:
-        yield Problem(location=task.name, text="the benchmark takes no predictions of it")
+        text = "the benchmark takes no predictions of it"
+        if task.is_own:
+            text = "it has no `test` file: add one to the study, or predict with --split dev"
+        yield Problem(location=task.name, text=text)
     elif required and not any(split.name in present for split in splits):
         files = ", ".join(
             name for split in splits[:3] for file in split.files for name in file.names

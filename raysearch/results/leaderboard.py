@@ -67,7 +67,17 @@ class RankedConfiguration:
     @property
     def best_trial(self) -> Record:
         """The trial whose weights represent the configuration: the best on dev."""
-        return max(self.trials, key=lambda record: (record.score, -record.number))
+        return max(self.trials, key=weights_order)
+
+
+def weights_order(record: Record) -> tuple[float, int]:
+    """Return the key by which the trial whose weights stand for a configuration is the highest.
+
+    A degenerate trial has the worst score. Of equal scores the trial that began first wins,
+    whichever ends first: a rerun keeps the same.
+    """
+    assert record.score is not None, "weights of a trial without scores"
+    return record.score, -record.number
 
 
 def rank_trials(records: Records, task: str) -> list[Record]:
@@ -158,16 +168,6 @@ def trial_rank(task: TaskStudy, record: Record) -> tuple[bool, float, int]:
     return record.status == "degenerate", -(counted_score(task, record) or 0.0), record.number
 
 
-def weights_rank(task: TaskStudy, record: Record) -> tuple[float, int]:
-    """Return the key by which the trial whose weights stand for a configuration is the highest.
-
-    Of equal scores the trial that began first wins, whichever ends first: a rerun keeps the same.
-    """
-    score = counted_score(task, record)
-    assert score is not None, "weights of a trial without scores"
-    return score, -record.number
-
-
 def start_of(task: TaskStudy, records: Records, seed: int) -> Record | None:
     """Return the trial from whose weights a task's trials with a seed start.
 
@@ -193,7 +193,7 @@ def start_of(task: TaskStudy, records: Records, seed: int) -> Record | None:
     trials = _starts(task, task.source, records)
     if seed in own_seeds:
         return next((r for r in trials or () if r.seed == seed and r.is_over), None)
-    return _trial_with_weights(task.source, trials or ())
+    return _trial_with_weights(trials or ())
 
 
 def starts_of(task: TaskStudy, records: Records) -> list[Record]:
@@ -209,7 +209,7 @@ def lacks_start(task: TaskStudy, records: Records) -> bool:
     if task.source is None or records.begun(task.name):
         return False
     trials = _starts(task, task.source, records)
-    return trials is not None and _trial_with_weights(task.source, trials) is None
+    return trials is not None and _trial_with_weights(trials) is None
 
 
 def _starts(task: TaskStudy, source: TaskStudy, records: Records) -> list[Record] | None:
@@ -226,10 +226,10 @@ def _starts(task: TaskStudy, source: TaskStudy, records: Records) -> list[Record
     return [*leader.trials, *leader.missing] if leader else []
 
 
-def _trial_with_weights(source: TaskStudy, trials: Iterable[Record]) -> Record | None:
+def _trial_with_weights(trials: Iterable[Record]) -> Record | None:
     """Return the trial whose weights stand for a configuration; None if none has a model."""
     learned = [record for record in trials if has_model(record.status)]
-    return max(learned, key=partial(weights_rank, source), default=None)
+    return max(learned, key=weights_order, default=None)
 
 
 def contenders(

@@ -181,6 +181,8 @@ def _lines(
     if interval:
         within = format_interval(interval, 2)
     spread = formatting.format_percent(leader.standard_deviation, 2)
+    several = len(leader.trials) > 1
+    deviation = f", standard deviation {spread}" if several else ""
     seeds = ", ".join(str(record.seed) for record in leader.trials)
     settings = hyperparameter_values(task, leader.trials[0])
     shown = dict.fromkeys(("BSZ", "LR", "EPOCH", "WARMUP", "max_length", *task.space))
@@ -195,8 +197,8 @@ def _lines(
         f"# {task.name}, fine-tuned from {task.origin}",
         "",
         f"- Result on {printed_on}: {metric.removeprefix('dev.')} {score} percent,"
-        f" {_over(task, leader)} ({seeds}), standard deviation {spread}.",
-        f"- 95 % interval over seeds and examples: {within}.",
+        f" {_over(task, leader)} ({seeds}){deviation}.",
+        f"- 95 % interval over {'seeds and ' * several}examples: {within}.",
         f"- These weights are of the seed {best}{kept.seed}, which scored {own} on {printed_on}.",
         f"- Settings: {'; '.join(f'{k} {formatting.format_setting(settings[k])}' for k in shown)}.",
         f"- Search: {search.sampler}, at most {search.trials} configurations, the {search.select}"

@@ -38,4 +38,5 @@ def _score(task: TaskStudy, start: Record) -> str:
     scores = start.scores_at(task.study.search.select)
     value = scores.get(task.printed_metric, counted_score(task, start))
     shown = "-" if value is None else formatting.format_percent(value)
-    return f"{task.row.metric} {shown}"
+    nothing = ", which has learned nothing" if start.status == "degenerate" else ""
+    return f"{task.row.metric} {shown}{nothing}"

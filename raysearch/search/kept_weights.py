@@ -5,7 +5,6 @@ tidied without them.
 """
 
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from ..results.leaderboard import (
     is_complete,
     starts_of,
     trial_rank,
-    weights_rank,
+    weights_order,
 )
 from ..results.model_card import trial_of
 from ..run_folder import Record, Records
@@ -144,7 +143,7 @@ class KeptWeights:
                 groups.setdefault(configuration_key(record.configuration), []).append(record)
         competing = contenders(facts, self.records, set(groups), settled=new is None)
         if self.study.search.keep_weights == "best" and not self._keeps_each_seed(facts):
-            rank = partial(weights_rank, facts)
+            rank = weights_order
             groups = {key: [max(group, key=rank)] for key, group in groups.items()}
         return starts | {record.id for key in groups.keys() & competing for record in groups[key]}
 

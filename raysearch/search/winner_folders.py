@@ -5,11 +5,10 @@ unless adapters are merged: a run that was killed in its last moments is tidied 
 """
 
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 from ..errors import InputError
-from ..results.leaderboard import is_complete, leaderboard, weights_rank
+from ..results.leaderboard import is_complete, leaderboard, weights_order
 from ..results.model_card import trial_of
 from ..run_folder import Records
 from ..run_folder.checkpoint_folder import CheckpointFolder
@@ -137,7 +136,7 @@ class WinnerFolders:
         if self.task.study.search.keep_weights == "confirmed":
             kept = self._place_seeds({record.id for record in available})
         elif available:
-            best = max(available, key=partial(weights_rank, self.task))
+            best = max(available, key=weights_order)
             if not self._place(weights_folder(self.folder, best), "best"):
                 kept = {best.id}
         self._remove_other_seeds()
@@ -195,7 +194,7 @@ class WinnerFolders:
         if not places:
             return set()
         folder_inside(self.folder, self.slug, SEEDS)
-        leader = max((own[i] for i in places), key=partial(weights_rank, self.task)).id
+        leader = max((own[i] for i in places), key=weights_order).id
         moved = {
             identity: path
             for identity, path in places.items()

@@ -15,7 +15,7 @@ from raysearch import storage, study
 from raysearch.cli.commands import app
 from raysearch.errors import InputError
 from raysearch.preflight import weight_folders, weights_note
-from raysearch.results.leaderboard import counted_score, leaderboard
+from raysearch.results.leaderboard import leaderboard
 from raysearch.run_folder import Journal, Record
 from raysearch.run_folder.events import EndEvent
 from raysearch.run_folder.outcomes import has_model
@@ -234,8 +234,8 @@ def best_of_all_kept(searched, records):
         wanted = record.seed in seeds if record.phase == "confirm" else not seeds
         if wanted and has_model(record.status):
             rivals = [r for r in kept if r.configuration == record.configuration]
-            rank = (counted_score(task, record), -record.number)
-            if all(rank > (counted_score(task, r), -r.number) for r in rivals):
+            rank = (record.score, -record.number)
+            if all(rank > (r.score, -r.number) for r in rivals):
                 kept = [r for r in kept if r not in rivals] + [record]
     leaders = leaderboard(task, records)
     winners = [r.id for r in leaders[0].trials if r in kept] if leaders else []
@@ -484,7 +484,7 @@ def members(searched, records):
     """Return the trials of the winner that have weights, the one for best/ first."""
     task = searched.resolve(TOY)
     trials = [r for r in leaderboard(task, records)[0].trials if has_model(r.status)]
-    order = sorted(trials, key=lambda r: (counted_score(task, r), -r.number), reverse=True)
+    order = sorted(trials, key=lambda r: (r.score, -r.number), reverse=True)
     return [record.id for record in order]
 
 

@@ -288,7 +288,8 @@ def _missing_folder_text(task: Task, missing: list[Split], root: Path) -> str:
     near = get_close_matches(last, present, n=1)
     hint = f"did you mean '{near[0]}'? " if near else ""
     holder = "it" if searched == root else searched.relative_to(root)
-    return f"{text}; {hint}{holder} holds: {_listing(present)}"
+    listing = _listing(present) if present else "no folders"
+    return f"{text}; {hint}{holder} holds: {listing}"
 
 
 def _benchmark_hint(folder: Path, in_benchmark: Path, root: Path) -> str:

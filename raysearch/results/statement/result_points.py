@@ -79,7 +79,8 @@ def result_point(run: RunResults) -> Point:
             within = f"95 % interval {format_interval(interval, 2)}"
         score = formatting.format_percent(leader.score, 2)
         spread = formatting.format_percent(leader.standard_deviation, 2)
-        texts.append(f"{column}: {task.row.metric} {score} ({over}, sd {spread}; {within})")
+        deviation = f", sd {spread}" if counted > 1 else ""
+        texts.append(f"{column}: {task.row.metric} {score} ({over}{deviation}; {within})")
         for record in leader.trials:
             own = record.scores_at(run.study.search.select).get(metric, record.score)
             shown = "-" if own is None else formatting.format_percent(own, 2)
