@@ -282,7 +282,7 @@ def test_a_root_that_is_the_task_folder_itself_is_recognized(write):
     (problem,) = readers.locate(task, root / "pairs")
     assert problem.text.endswith("move it to 'xtreme/xnli' under another folder and give that one")
     (problem,) = readers.locate(task, root)
-    assert problem.text == f"no folder xtreme/xnli in {root}; xtreme holds: nothing"
+    assert problem.text == f"no folder xtreme/xnli in {root}; xtreme holds: no folders"
     (root / "xtreme" / "xnl").mkdir()
     (problem,) = readers.locate(task, root)
     assert problem.text.endswith("did you mean 'xnl'? xtreme holds: xnl")
