@@ -69,7 +69,7 @@ class SimulatedSession(sessions.Session):
     def __init__(self, folder: Path, study: studies.Study, journal: Journal, lanes: int) -> None:
         self.folder, self.study, self.journal = folder, study, journal
         self.queue = TrialQueue(study, journal, {TASK: "x"})
-        self.preparation = SimpleNamespace(pretrained=lambda task: None, facts={}, error=None)
+        self.preparation = SimpleNamespace(pretrained=lambda *_: None, facts={}, error=None)
         self.view = ProgressDisplay(self.queue, lambda: lanes)
         self.curves = TensorBoardWriter(folder, study)
         self._broker = SimulatedBroker()
