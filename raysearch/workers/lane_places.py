@@ -75,5 +75,7 @@ def leaving_lanes(
             lost.append((state, trial))
     idle.sort(key=lambda state: state.number in waiting)  # those are the first to be released
     ready = sum(state.number not in waiting for state in idle)
-    lost = lost[: max(0, surplus, ready - remaining)]
+    # An idle lane begins another trial only where the cluster holds more lanes than have trials.
+    begin = min(max(0, remaining), max(0, -surplus))
+    lost = lost[: max(0, surplus, ready - begin)]
     return lost, idle[max(0, remaining) + len(lost) :]

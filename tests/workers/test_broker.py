@@ -518,15 +518,21 @@ def test_lanes_without_a_node_end_up_to_a_number_and_their_trials_are_named():
 
 
 @pytest.mark.parametrize(
-    ("remaining", "moved", "closed"), [(0, ["a"], ["idle 2"]), (1, [], ["idle 2"]), (2, [], [])]
+    ("remaining", "surplus", "moved", "closed"),
+    [
+        (0, 0, ["a"], ["idle 2"]),
+        (1, -1, [], ["idle 2"]),
+        (2, -2, [], []),
+        (2, 0, ["a"], []),  # no lane may begin another trial: the idle one would wait forever
+    ],
 )
 def test_a_trial_moves_from_a_lane_without_a_node_to_one_that_has_nothing_to_do(
-    remaining, moved, closed
+    remaining, surplus, moved, closed
 ):
     broker = started()
     broker.register_lane("idle 1", None, "actor")
     broker.register_lane("idle 2", None, "actor")  # waits for a node too
-    assert broker.fit_lanes({"a"}, remaining, {1, 3}, 0) == moved
+    assert broker.fit_lanes({"a"}, remaining, {1, 3}, surplus) == moved
     assert [name for name, state in broker._lanes.items() if state.closed] == closed
 
 
