@@ -318,10 +318,18 @@ def _selects_alike(study: Study, other: Study, task: str) -> bool:
 def _copy_model(source: Path, place: Path, trial: Mapping[str, Any], run: str) -> None:
     """Copy a folder of weights, complete or not at all, with the facts of this run's trial."""
     with staged_folder(place, replace=True) as staged:
-        for path in source.iterdir():
-            if kind_of(path) == "a file" and path.suffix in _MODEL_FILES:
-                shutil.copyfile(path, staged / path.name, follow_symlinks=False)
+        _copy_files(source, staged)
+        if kind_of(source / opening.ADAPTER) == "a folder":
+            (staged / opening.ADAPTER).mkdir()
+            _copy_files(source / opening.ADAPTER, staged / opening.ADAPTER)
         config = read_json(staged / "config.json")
         config["raysearch"]["trial"] = dict(trial)
         (staged / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
         mark(staged, run)
+
+
+def _copy_files(source: Path, target: Path) -> None:
+    """Copy the files of a model between two folders, without links and what lies below."""
+    for path in source.iterdir():
+        if kind_of(path) == "a file" and path.suffix in _MODEL_FILES:
+            shutil.copyfile(path, target / path.name, follow_symlinks=False)
