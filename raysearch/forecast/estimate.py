@@ -136,7 +136,7 @@ def _bytes(
     trials = expected_trials(confirm, top, published=confirm.published) if top else 0
     predictions = {"none": 0, "confirmed": printed, "all": searched + trials}
     every = study.search.keep_weights == "confirmed" and top
-    kept = timing.weight_bytes * (len(confirm.seeds) if every else 1)
+    kept = timing.model_bytes * (len(confirm.seeds) if every else 1)
     kept += predictions[study.search.keep_predictions] * timing.prediction_bytes
     others = 1 if confirm.choose or not top else top  # a new one is written before one is removed
     others *= len(confirm.seeds) if every else 1

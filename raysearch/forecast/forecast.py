@@ -178,12 +178,14 @@ class LocalPreparation(BackgroundPreparation):
 def search_points(study: Study) -> Iterator[tuple[str, list[Configuration]]]:
     """Yield each task with the points of the trials that its search would begin, in order.
 
-    A sampler that learns has learned nothing here: it draws as for its first trials.
+    A sampler that learns has learned nothing here: it draws as for its first trials. A task that
+    starts from a winner, which is not known here, begins with the same points as from a model.
     """
     names = {"sampler": "random"} if own_class(study.search.sampler) else {}
     changes = {"trials": min(study.search.trials, MOST_POINTS), "hours": None, "device_hours": None}
     search = study.search.model_copy(update={**changes, **names})
-    study = study.model_copy(update={"search": search})
+    parts = {n: part.model_copy(update={"start": None}) for n, part in study.per_task.items()}
+    study = study.model_copy(update={"search": search, "per_task": parts})
     content = dict.fromkeys(study.tasks, "forecast")
     with tempfile.TemporaryDirectory() as folder, closing(Journal(Path(folder))) as journal:
         proposals = Proposals(study, journal, content, 1)

@@ -41,6 +41,7 @@ TIMING = Timing(
     start=0.25,
     rows=1000,
     weight_bytes=1000,
+    model_bytes=1000,
     prediction_bytes=10,
 )
 
@@ -90,6 +91,9 @@ def test_kept_bytes_are_weights_and_predictions_and_long_trials_write_checkpoint
     assert (one.kept_bytes, one.most_bytes, one.cache_bytes) == (1040, 3040, 7)
     every = estimated(parsed(search={**RAW["search"], "keep_predictions": "all"}), points)
     assert every.kept_bytes == 1000 + 10 * (6 + 4)
+    adapters = replace(TIMING, weight_bytes=10)  # the winner alone becomes a whole model
+    one = estimated(parsed(), points, adapters)
+    assert (one.kept_bytes, one.most_bytes) == (1040, 1060)
     long = replace(TIMING, evaluation=1000.0)
     assert estimated(parsed(), points, long, lanes=2).most_bytes == 1040 + (2 + 3 * 2) * 1000
 
@@ -172,6 +176,17 @@ def test_the_points_are_those_that_the_search_begins(sampler, tmp_path):
     queue = TrialQueue(searched.model_copy(update={"search": searched.search.model_copy(
         update={"device_hours": None})}), Journal(tmp_path), {TOY: "data"})  # fmt: skip
     assert (name, points) == (TOY, [queue.next().configuration for _ in range(7)])
+
+
+def test_a_task_that_starts_from_a_winner_has_the_points_of_its_own_space():
+    raw = {**RAW, "tasks": [TOY, "glue/rte"], "space": {"EPOCH": {"int": [7, 9]}},
+           "fixed": {"BSZ": 8}}  # fmt: skip
+    alone, chained = (
+        dict(search_points(study.parse({**raw, "per_task": {"glue/rte": part}})))
+        for part in ({}, {"from": {"task": TOY, "seed": "same"}})
+    )
+    assert chained == alone
+    assert len(chained["glue/rte"]) == 3
 
 
 @pytest.mark.slow
