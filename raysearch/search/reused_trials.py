@@ -64,8 +64,7 @@ class ReusedTrials:
         """Return whether another task may start from a trial's weights, which other runs lack."""
         study = self.queue.study
         sources = {task.source.name for task in map(study.resolve, study.tasks) if task.source}
-        may_win = record.phase == "confirm" or not study.confirm.seeds
-        return record.task in sources and may_win
+        return record.task in sources and self.queue.wants_weights(record)
 
     def winner_to_train(self, task: str) -> Record | None:
         """Return a trial of the winner whose weights are kept, if it was reused and has none here.

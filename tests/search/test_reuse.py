@@ -8,7 +8,7 @@ import pytest
 from safetensors.numpy import load_file
 from support.local_runs import run_locally
 from support.small_data import write_rte
-from test_trial_queue import HALVES, RANGES, RTE, drive, opened, parsed
+from test_trial_queue import HALVES, MRPC, RANGES, RTE, drive, opened, parsed
 
 from raysearch import study
 from raysearch.errors import InputError
@@ -178,7 +178,9 @@ def reusing(folder, raw, *others, content="data"):
     named = OtherRuns([str(other) for other in others], folder.parent)
     assert named.problems == []
     answers = named.answering(searched, dict.fromkeys(searched.tasks, content))
-    again = type(queue)(searched, queue.journal, {RTE: content}, reuse=answers)
+    again = type(queue)(
+        searched, queue.journal, dict.fromkeys(searched.tasks, content), reuse=answers
+    )
     return again
 
 
@@ -237,6 +239,18 @@ def test_failed_trials_are_not_reused_and_diverged_ones_are(tmp_path):
     begun = drive(second, lanes=1)
     assert [r.number for r in begun if r.phase == "search"] == [0]
     assert second.journal.of(RTE)[1].status == "diverged"
+
+
+def test_of_a_task_that_others_start_from_only_trials_that_may_be_started_from_are_trained(tmp_path):
+    raw = {**toy(3), "tasks": [MRPC, RTE], "per_task": {MRPC: {"from": RTE}}}
+    raw["confirm"] = {"top": 2, "choose": [21, 22], "seeds": [11]}
+    first = toy_folder(tmp_path / "first", raw)
+    queue = reusing(tmp_path / "second", raw, first)
+    drive(queue)
+    trained = [record for record in queue.journal.trials.values() if record.attempts]
+    assert [(record.seed, record.phase) for record in trained if record.task == RTE] == [
+        (11, "confirm")
+    ]
 
 
 def problem_texts(names, storage, own=None):
