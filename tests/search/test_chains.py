@@ -292,7 +292,9 @@ def test_best_yaml_of_a_chain_of_several_heads_has_for_each_task_what_its_head_r
     parts = {"fixed": fixed, "per_task": {RTE: {"from": squad}}}
     run = ToyRun(tmp_path, parsed((RTE, squad), **parts))
     run.run()
-    again = study.parse(study.yaml_file.parse_value(best_study(run.study.resolve(RTE), run.journal)))
+    again = study.parse(
+        study.yaml_file.parse_value(best_study(run.study.resolve(RTE), run.journal))
+    )
     assert {name: {*part.fixed} & {*fixed} for name, part in again.per_task.items()} == {
         RTE: {"label_smoothing"},
         squad: {"query_length"},

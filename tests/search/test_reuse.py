@@ -241,7 +241,7 @@ def test_failed_trials_are_not_reused_and_diverged_ones_are(tmp_path):
     assert second.journal.of(RTE)[1].status == "diverged"
 
 
-def test_of_a_task_that_others_start_from_only_trials_that_may_be_started_from_are_trained(tmp_path):
+def test_of_a_task_that_others_start_from_only_what_may_be_started_from_is_trained(tmp_path):
     raw = {**toy(3), "tasks": [MRPC, RTE], "per_task": {MRPC: {"from": RTE}}}
     raw["confirm"] = {"top": 2, "choose": [21, 22], "seeds": [11]}
     first = toy_folder(tmp_path / "first", raw)
