@@ -309,10 +309,16 @@ def _is_whole(record: Record) -> bool:
 
 
 def _selects_alike(study: Study, other: Study, task: str) -> bool:
-    """Return whether the same evaluation of a trial counts in two studies."""
+    """Return whether the same evaluation of a trial counts in two studies.
+
+    So it must for the trials that it started from: it decides which weights they left.
+    """
     if task not in study.tasks or study.search.select != other.search.select:
         return False
-    return study.resolve(task).selection_metric == other.resolve(task).selection_metric
+    ours, theirs = (
+        [one.selection_metric for one in s.resolve(task).chain] for s in (study, other)
+    )
+    return ours == theirs
 
 
 def _copy_model(source: Path, place: Path, trial: Mapping[str, Any], run: str) -> None:

@@ -12,10 +12,11 @@ from test_trial_queue import HALVES, MRPC, RANGES, RTE, drive, opened, parsed
 
 from raysearch import study
 from raysearch.errors import InputError
+from raysearch.results.leaderboard import leaderboard
 from raysearch.results.model_card import trial_of
 from raysearch.run_folder import JOURNAL_NAME, read_journal
 from raysearch.search import reuse
-from raysearch.search.reuse import OtherRuns
+from raysearch.search.reuse import OtherRuns, Reuse
 
 RAW = {
     "name": "toy",
@@ -241,16 +242,36 @@ def test_failed_trials_are_not_reused_and_diverged_ones_are(tmp_path):
     assert second.journal.of(RTE)[1].status == "diverged"
 
 
-def test_of_a_task_that_others_start_from_only_what_may_be_started_from_is_trained(tmp_path):
-    raw = {**toy(3), "tasks": [MRPC, RTE], "per_task": {MRPC: {"from": RTE}}}
-    raw["confirm"] = {"top": 2, "choose": [21, 22], "seeds": [11]}
-    first = toy_folder(tmp_path / "first", raw)
+@pytest.mark.parametrize("seed", ["winner", "same"])
+def test_of_a_task_that_others_start_from_what_they_start_from_is_trained_before_them(
+    seed, tmp_path
+):
+    raw = {**toy(3), "tasks": [MRPC, RTE], "per_task": {MRPC: {"from": {"task": RTE}}}}
+    raw["per_task"][MRPC]["from"] |= {"seed": "same"} if seed == "same" else {}
+    first = toy_folder(tmp_path / "first", raw)  # without weights
     queue = reusing(tmp_path / "second", raw, first)
     drive(queue)
+    assert results(tmp_path / "second") == results(first)
     trained = [record for record in queue.journal.trials.values() if record.attempts]
-    assert [(record.seed, record.phase) for record in trained if record.task == RTE] == [
-        (11, "confirm")
+    own, later = ([r for r in trained if r.task == task] for task in (RTE, MRPC))
+    (leader, *_) = leaderboard(queue.study.resolve(RTE), queue.journal)
+    winners = leader.trials if seed == "same" else [leader.best_trial]
+    assert {r.id for r in own} == {r.id for r in winners}
+    assert trained[: len(own)] == own
+    assert len(later) == 1  # its own winner
+
+
+def test_where_a_task_starts_from_weights_that_were_chosen_otherwise_nothing_is_reused(tmp_path):
+    raw = {**toy(3), "tasks": ["own/notes", RTE], "per_task": {RTE: {"from": "own/notes"}}}
+    columns = {"train": "a.tsv", "dev": "b.tsv", "text": "t", "labels": ["0", "1"]}
+    folders = [
+        toy_folder(tmp_path / metric, raw | {"own": {"notes": {**columns, "metrics": metric}}})
+        for metric in ("accuracy", "f1")
     ]
+    assert set(results(folders[0])) == set(results(folders[1]))
+    (other,) = OtherRuns(str(folders[1]), tmp_path)._runs
+    answers = Reuse(study.load(folders[0] / "study.yaml"), [other])
+    assert answers._answers == {}
 
 
 def problem_texts(names, storage, own=None):
