@@ -315,9 +315,7 @@ def _selects_alike(study: Study, other: Study, task: str) -> bool:
     """
     if task not in study.tasks or study.search.select != other.search.select:
         return False
-    ours, theirs = (
-        [one.selection_metric for one in s.resolve(task).chain] for s in (study, other)
-    )
+    ours, theirs = ([one.selection_metric for one in s.resolve(task).chain] for s in (study, other))
     return ours == theirs
 
 

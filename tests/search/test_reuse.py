@@ -5,6 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
+from pyarrow import parquet
 from safetensors.numpy import load_file
 from support.local_runs import run_locally
 from support.small_data import write_rte
@@ -12,11 +13,14 @@ from test_trial_queue import HALVES, MRPC, RANGES, RTE, drive, opened, parsed
 
 from raysearch import study
 from raysearch.errors import InputError
+from raysearch.results.cost import cost_table
 from raysearch.results.leaderboard import leaderboard
 from raysearch.results.model_card import trial_of
+from raysearch.results.run import open_run
 from raysearch.run_folder import JOURNAL_NAME, read_journal
 from raysearch.search import reuse
 from raysearch.search.reuse import OtherRuns, Reuse
+from raysearch.tracking.exporter import tags
 
 RAW = {
     "name": "toy",
@@ -120,6 +124,21 @@ def test_a_longer_study_trains_the_rest(run):
     ours, theirs = weights(second), weights(alone)
     assert all(np.array_equal(ours[name], theirs[name]) for name in theirs)
     assert ": 3 of 6 trials come from first." in notes(second)
+    assert all("first" in text for text in told(second))
+    assert not any("first" in text for text in told(alone))
+    text = (second / "reproducibility.md").read_text()
+    assert "3 of them are of first, where they took" in text
+    assert "all 3 that were trained here together took" in text
+
+
+def told(folder):
+    """What trials.parquet and exporters tell about the trials that were reused."""
+    run = open_run(folder)
+    trials = parquet.read_table(folder / "glue-rte" / "trials.parquet")
+    column = trials["reused_from"].to_pylist() if "reused_from" in trials.column_names else []
+    tagged = (tags(run, record, "key") for record in run.records.trials.values())
+    exported = [tag.get("raysearch.reused_from") for tag in tagged]
+    return [repr(column), repr(exported)]
 
 
 @pytest.mark.slow
@@ -215,6 +234,9 @@ def test_the_stopping_rule_of_this_run_decides_on_trials_of_another(tmp_path):
     ends = [r.status for r in queue.journal.of(RTE, "search")]
     assert ends == [r.status for r in read_journal(alone).of(RTE, "search")]
     assert ends.count("stopped") > 2
+    table = cost_table(queue.study, queue.journal)  # none of it was spent here, nor saved twice
+    assert table.row("device hours saved by stopping early").cells[0].value == 0
+    assert table.row("device hours saved by that").cells[0].value > 0
     stopped = [r.id for r in read_journal(alone).of(RTE, "search") if r.status == "stopped"]
     queue = reusing(tmp_path / "third", toy(stop_early=lenient), alone)
     assert {r.id for r in drive(queue, lanes=1)} >= set(stopped)  # a part is no whole trial
