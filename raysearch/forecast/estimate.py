@@ -7,7 +7,7 @@ import heapq
 import random
 from bisect import insort
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from statistics import fmean
 
 from ..recipes import Hyperparameters
@@ -37,7 +37,8 @@ class TaskForecast:
         kept_bytes: that stay in the run folder: weights and dev predictions.
         most_bytes: at most while it runs, with other weights and checkpoints.
         cache_bytes: of the prepared data.
-        notes: what the numbers leave out.
+        devices: that a trial holds.
+        source: the task whose winner it starts from; "" for none.
     """
 
     task: str
@@ -52,7 +53,7 @@ class TaskForecast:
     most_bytes: int
     cache_bytes: int
     devices: int = 1
-    notes: tuple[str, ...] = field(default=())
+    source: str = ""
 
     @property
     def device_hours(self) -> float:
@@ -95,7 +96,8 @@ def estimate_task(
     published = confirm.published and bool(task.space)
     count = expected_trials(confirm, top, published=published)
     each = fmean(_seconds(h, timing.trial, timing, (), True, workers) for h in hypers)
-    teachers = fmean(taught) if count else 0.0
+    distinct = [seconds for seconds in taught if seconds]  # each seed needs them anew
+    teachers = fmean(distinct) * min(len(distinct), top) / top if distinct and top else 0.0
     confirmed = [each + teachers] * count
     if not task.planned_trials:  # the only configuration is confirmed at once
         search, whole = [], []
@@ -116,6 +118,7 @@ def estimate_task(
         most_bytes=most,
         cache_bytes=cache_bytes,
         devices=workers,
+        source=task.source.name if task.source else "",
     )
 
 
@@ -136,7 +139,7 @@ def _bytes(
     trials = expected_trials(confirm, top, published=confirm.published) if top else 0
     predictions = {"none": 0, "confirmed": printed, "all": searched + trials}
     every = study.search.keep_weights == "confirmed" and top
-    kept = timing.weight_bytes * (len(confirm.seeds) if every else 1)
+    kept = timing.model_bytes * (len(confirm.seeds) if every else 1)
     kept += predictions[study.search.keep_predictions] * timing.prediction_bytes
     others = 1 if confirm.choose or not top else top  # a new one is written before one is removed
     others *= len(confirm.seeds) if every else 1
@@ -182,8 +185,9 @@ def wall_seconds(forecasts: Sequence[TaskForecast], lanes: int) -> list[float]:
     """Return when each task has ended, in seconds from the first trial's start.
 
     Trials begin in the order of the tasks, wherever a lane is free. A task's confirmation begins
-    when its search is over.
+    when its search is over, and a task that starts from a winner when it is known.
     """
+    index_of = {forecast.task: index for index, forecast in enumerate(forecasts)}
     free = [0.0] * lanes
     waiting: list[tuple[float, int, Sequence[float]]] = []
     ends = [0.0] * len(forecasts)
@@ -199,7 +203,8 @@ def wall_seconds(forecasts: Sequence[TaskForecast], lanes: int) -> list[float]:
     for index, forecast in enumerate(forecasts):
         for _, earlier, trials in waiting:  # its search was over when this one found lanes free
             ends[earlier] = run(earlier, trials, ends[earlier])
-        ends[index] = run(index, forecast.search, 0.0)
+        ready = ends[index_of[forecast.source]] if forecast.source else 0.0
+        ends[index] = run(index, forecast.search, ready)
         waiting = [(ends[index], index, forecast.confirm)]
     for _, index, trials in waiting:
         ends[index] = run(index, trials, ends[index])

@@ -36,7 +36,7 @@ class StudyForecast:
     """What a study will take on this machine.
 
     Attributes:
-        tasks: of its tasks, in order.
+        tasks: of its tasks, those first that others start from.
         ends: hours from the start of the first trial to the end of each task.
         lanes: that run at the same time.
         device: that was timed.
@@ -178,16 +178,20 @@ class LocalPreparation(BackgroundPreparation):
 def search_points(study: Study) -> Iterator[tuple[str, list[Configuration]]]:
     """Yield each task with the points of the trials that its search would begin, in order.
 
-    A sampler that learns has learned nothing here: it draws as for its first trials.
+    Tasks come in the order of the study, after those that they start from.
+    A sampler that learns has learned nothing here: it draws as for its first trials. A task that
+    starts from a winner, which is not known here, begins with the same points as from a model.
     """
+    order = sorted(study.tasks, key=lambda name: len(study.resolve(name).chain))
     names = {"sampler": "random"} if own_class(study.search.sampler) else {}
     changes = {"trials": min(study.search.trials, MOST_POINTS), "hours": None, "device_hours": None}
     search = study.search.model_copy(update={**changes, **names})
-    study = study.model_copy(update={"search": search})
+    parts = {n: part.model_copy(update={"start": None}) for n, part in study.per_task.items()}
+    study = study.model_copy(update={"search": search, "per_task": parts})
     content = dict.fromkeys(study.tasks, "forecast")
     with tempfile.TemporaryDirectory() as folder, closing(Journal(Path(folder))) as journal:
         proposals = Proposals(study, journal, content, 1)
-        for name in study.tasks:
+        for name in order:
             count = study.resolve(name).planned_trials
             records = [proposals.next(name) for _ in range(count)]
             yield name, [record.configuration for record in records if record] or [{}]

@@ -17,6 +17,7 @@ from ..data.dataset import EncodedDataset
 from ..data.training_set import as_training_set
 from ..heads import HEADS
 from ..models import ReusableModel
+from ..models.pruned_embedding import full_state_dict
 from ..models.reusable import export_weights
 from ..recipes import Hyperparameters
 from ..recipes.schedule import make_schedule
@@ -68,7 +69,8 @@ class Timing:
         keep: seconds to copy the weights of an evaluation.
         start: seconds between two trials of a lane.
         rows: of the training set.
-        weight_bytes: of a model's weights.
+        weight_bytes: of the weights that are kept of a trial.
+        model_bytes: of the folder of a winner, which has the whole model beside its adapters.
         prediction_bytes: of the kept dev predictions of a trial.
     """
 
@@ -79,6 +81,7 @@ class Timing:
     start: float
     rows: int
     weight_bytes: int
+    model_bytes: int
     prediction_bytes: int
 
 
@@ -137,16 +140,18 @@ class TaskTimer:
         trial = self._steps(hypers)
         teacher = self._steps(teachers) if teachers else None
         evaluation, prediction_bytes = self._evaluation(hypers[0])
-        begin = self.clock()
-        weights = export_weights(self._model(hypers[0]))
+        model, begin = self._model(hypers[0]), self.clock()
+        weights = export_weights(model)
+        keep = self.clock() - begin
         return Timing(
             trial=trial,
             teacher=teacher,
             evaluation=evaluation,
-            keep=self.clock() - begin,
+            keep=keep,
             start=self._start,
             rows=len(as_training_set(self.train, hypers[0], self.data.get("views"))),
             weight_bytes=sum(array.nbytes for array in weights.values()),
+            model_bytes=sum(4 * x.numel() for x in full_state_dict(model).values()),
             prediction_bytes=prediction_bytes,
         )
 

@@ -19,7 +19,6 @@ from ..storage import read_json
 from .adapter_weights import is_adapter
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
-FOLDER = "adapter"  # in the folder of a merged model
 _PREFIX = "base_model.model."  # of peft's names
 _BASE = "raysearch_base"  # in the metadata of the weights: the digest of what they belong to
 

@@ -15,8 +15,9 @@ from transformers import AutoConfig
 from .. import __version__
 from ..errors import InputError, Problem
 from ..recipes import Hyperparameters
+from ..run_folder.opening import ADAPTER
 from ..storage import mark, staged_folder
-from .adapter_folder import FOLDER, read_adapter, read_trial, write_adapter
+from .adapter_folder import read_adapter, read_trial, write_adapter
 from .adapter_weights import is_adapter, merge_adapters
 from .auto_models import ARCHITECTURES
 from .folder_writing import staged_model_folder
@@ -61,7 +62,7 @@ def save_model(
 def merge_model(
     source: Path, folder: Path, shared: Hyperparameters, run: str, base: Path | None = None
 ) -> None:
-    """Write the whole model of a trial with adapters, which lie beside it in a folder `adapter`.
+    """Write the whole model of a trial with adapters, and them beside it in a folder of their own.
 
     The pretrained model is read again, as no trial keeps a copy of it.
 
@@ -90,8 +91,8 @@ def merge_model(
     weights = merge_adapters(pretrained.weights, trained, record.hyper)
     config, files = _describe(pretrained, record.hyper, record.trial)
     with staged_model_folder(folder, config, weights, replace=True) as staged:
-        (staged / FOLDER).mkdir()
-        write_adapter(staged / FOLDER, record.model, digest, trained, record.hyper)
+        (staged / ADAPTER).mkdir()
+        write_adapter(staged / ADAPTER, record.model, digest, trained, record.hyper)
         _complete(staged, files, run)
 
 

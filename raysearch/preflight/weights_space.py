@@ -29,14 +29,16 @@ def weights_note(study: Study) -> list[str]:
 
 
 def _while_searching(study: Study) -> int:
-    """Return the most folders of trials that may win, in all tasks that can wait for the end."""
+    """Return the most folders of trials that may win, in all tasks that can wait for the end.
+
+    Where tasks start from winners with `seed: same`, all tasks count with their seeds.
+    """
     confirm = study.confirm
     competing = confirm.top if confirm.seeds and not confirm.choose else 1
-    if study.search.keep_weights == "best":
-        starts = [part.start for part in study.per_task.values() if part.start]
-        return competing * (len(confirm.seeds) if any(start.seed for start in starts) else 1)
-    others = len(study.tasks) - 1  # their winners' seeds stay until the run ends
-    return (competing + others) * len(confirm.seeds)
+    others = len(study.tasks) - 1  # their winners stay until the run ends
+    starts = [part.start for part in study.per_task.values() if part.start]
+    each_seed = study.search.keep_weights == "confirmed" or any(start.seed for start in starts)
+    return (competing + others) * (len(confirm.seeds) if each_seed else 1)
 
 
 def _in_words(size: int) -> str:

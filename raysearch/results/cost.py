@@ -65,9 +65,10 @@ def cost_table(study: Study, records: Records) -> Table:
 def saved_hours(record: Record) -> float:
     """Return the device hours that a stopped trial's remaining steps would have taken.
 
-    The estimate uses the trial's own seconds per step; other trials saved 0.0.
+    The estimate uses the trial's own seconds per step; other trials saved 0.0. So did one of
+    another run that was not stopped there: all that it took there is saved already.
     """
-    if record.status != "stopped" or not record.reports:
+    if record.status != "stopped" or not record.reports or record.reused_from:
         return 0.0
     report = record.reports[-1]
     left, seconds = report.steps - report.step, report.seconds or 0.0

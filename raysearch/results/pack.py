@@ -125,7 +125,7 @@ def _names(folder: Path, searched: Study, records: Records, *, weights: bool) ->
             seeds = folder / slug / opening.SEEDS
             places = sorted(seeds.iterdir()) if _is_folder(seeds) else []
             for place in (folder / slug / "best", *places):
-                names += _files_in(folder, place)
+                names += _files_in(folder, place) + _files_in(folder, place / opening.ADAPTER)
     return list(dict.fromkeys(names))
 
 
@@ -229,7 +229,8 @@ def _not_packed(folder: Path, below: Path, packed: set[str]) -> Iterator[str]:
     """Yield what a folder of a run holds and the pack does not, without hidden files."""
     for path in sorted(below.iterdir()) if _is_folder(below) else ():
         name = path.relative_to(folder).as_posix()
-        if below.name == opening.SEEDS and _is_folder(path):
+        is_seed, is_adapter = below.name == opening.SEEDS, path.name == opening.ADAPTER
+        if _is_folder(path) and (is_seed or is_adapter):
             yield from _not_packed(folder, path, packed)
         elif name not in packed and path.name[0] != ".":
             yield name

@@ -40,7 +40,8 @@ def trials_table(task: TaskStudy, records: Sequence[Record]) -> pa.Table:
     Configurations are in `hp.<name>`. A setting that may be a number or {steps: N} has its numbers
     there and its counts in `hp.<name>.steps`. Scores are fractions. `score` is the one by which
     trials are compared, with `hold_out` not the printed one: the worst for a trial that diverged,
-    null for one that failed. `start` is there if the task starts from the winner of another.
+    null for one that failed. `start` is there if the task starts from the winner of another, and
+    `reused_from` if other runs answered some of its trials.
 
     Args:
         task: the task of the study.
@@ -51,6 +52,7 @@ def trials_table(task: TaskStudy, records: Sequence[Record]) -> pa.Table:
         return kind, list(values)
 
     text, integer, real = pa.string(), pa.int64(), pa.float64()
+    reused = [record.reused_from or None for record in records]
     columns: Columns = {
         "id": column(text, (r.id for r in records)),
         "task": column(text, (r.task for r in records)),
@@ -75,6 +77,7 @@ def trials_table(task: TaskStudy, records: Sequence[Record]) -> pa.Table:
         "devices": column(integer, (r.devices for r in records)),
         "device_hours": column(real, (r.device_hours for r in records)),
         **({"start": column(text, (r.start for r in records))} if task.start else {}),
+        **({"reused_from": column(text, reused)} if any(reused) else {}),
         "teacher": column(text, (r.teacher or None for r in records)),
         "attempts": column(integer, (r.attempts for r in records)),
         "repeats": column(integer, (r.repeats for r in records)),

@@ -24,6 +24,7 @@ from .trial_records import Record, Records
 STUDY, PROVENANCE = "study.yaml", "provenance.json"
 PREDICTIONS = "predictions"  # in a task's folder: the kept dev predictions of its trials
 SEEDS = "seeds"  # in a task's folder: the weights of the winner's seeds besides best/
+ADAPTER = "adapter"  # in a folder of merged weights: the adapters alone, for peft
 LOCK = "requirements.lock"  # the packages of the last session
 TABLES = ("table.md", "table.tex", "table.csv", "table.json")
 RESULTS = ("trials.parquet", "best.yaml")  # of a task; written only if there are trials

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ..errors import InputError, Problem
 from ..results.leaderboard import is_complete, lacks_start, start_of, starts_of
 from ..results.start_notes import start_text
-from ..run_folder import Records
+from ..run_folder import Record, Records
 from ..run_folder.opening import PROVENANCE
 from ..run_folder.outcomes import has_model
 from ..study import Study, TaskStudy
@@ -40,16 +40,24 @@ def lost_starts(folder: Path, study: Study, records: Records) -> list[Problem]:
 
 
 def _lost_start(folder: Path, task: TaskStudy, records: Records) -> Iterator[Problem]:
-    """Yield the problem of a task if weights that it starts from are known and not there."""
-    folders = start_folders(folder, task, records)
-    starts = [start for start in starts_of(task, records) if has_model(start.status)]
-    if lost := [start for start in starts if start.id not in folders]:
+    """Yield the problem of a task if weights that it starts from are known and not there.
+
+    Those of reused trials are no problem: they are copied or trained again.
+    """
+    if lost := [s for s in _without_weights(folder, task, records) if not s.reused_from]:
         text = (
             f"starts from trial {', '.join(start.id for start in lost)} of {lost[0].task}, whose"
             " weights are not in the run folder: put them back, or begin another run, which trains"
             f" {lost[0].task} again"
         )
         yield Problem(location=task.name, text=text)
+
+
+def _without_weights(folder: Path, task: TaskStudy, records: Records) -> list[Record]:
+    """Return the trials that a task starts from whose weights are not in the run folder."""
+    folders = start_folders(folder, task, records)
+    starts = [start for start in starts_of(task, records) if has_model(start.status)]
+    return [start for start in starts if start.id not in folders]
 
 
 def whole_starts(folder: Path, task: TaskStudy, records: Records) -> Starts:
@@ -100,9 +108,11 @@ class ChainStarts:
             if lacks_start(task, self.records):
                 self.waiting.remove(name)
             elif start_of(task, self.records, self.study.search.seed) is not None:
-                self.waiting.remove(name)
                 if problems := [*_lost_start(self.folder, task, self.records)]:
                     raise InputError(self.study.name, problems)
+                if _without_weights(self.folder, task, self.records):
+                    continue
+                self.waiting.remove(name)
                 preparation.add(name, whole_starts(self.folder, task, self.records))
             else:
                 continue

@@ -309,19 +309,31 @@ def _is_whole(record: Record) -> bool:
 
 
 def _selects_alike(study: Study, other: Study, task: str) -> bool:
-    """Return whether the same evaluation of a trial counts in two studies."""
+    """Return whether the same evaluation of a trial counts in two studies.
+
+    So it must for the trials that it started from: it decides which weights they left.
+    """
     if task not in study.tasks or study.search.select != other.search.select:
         return False
-    return study.resolve(task).selection_metric == other.resolve(task).selection_metric
+    ours, theirs = ([one.selection_metric for one in s.resolve(task).chain] for s in (study, other))
+    return ours == theirs
 
 
 def _copy_model(source: Path, place: Path, trial: Mapping[str, Any], run: str) -> None:
     """Copy a folder of weights, complete or not at all, with the facts of this run's trial."""
     with staged_folder(place, replace=True) as staged:
-        for path in source.iterdir():
-            if kind_of(path) == "a file" and path.suffix in _MODEL_FILES:
-                shutil.copyfile(path, staged / path.name, follow_symlinks=False)
+        _copy_files(source, staged)
+        if kind_of(source / opening.ADAPTER) == "a folder":
+            (staged / opening.ADAPTER).mkdir()
+            _copy_files(source / opening.ADAPTER, staged / opening.ADAPTER)
         config = read_json(staged / "config.json")
         config["raysearch"]["trial"] = dict(trial)
         (staged / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
         mark(staged, run)
+
+
+def _copy_files(source: Path, target: Path) -> None:
+    """Copy the files of a model between two folders, without links and what lies below."""
+    for path in source.iterdir():
+        if kind_of(path) == "a file" and path.suffix in _MODEL_FILES:
+            shutil.copyfile(path, target / path.name, follow_symlinks=False)

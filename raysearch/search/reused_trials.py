@@ -40,8 +40,6 @@ class ReusedTrials:
         """
         if record.attempts or record.phase == "teach" or record.id in self._to_train:
             return False
-        if self._starts_others(record):
-            return False
         needed = self.queue.wants_predictions(record)
         answer = self.reuse.answer(record, predictions=needed)
         if answer is None:
@@ -60,23 +58,17 @@ class ReusedTrials:
         self.queue.end(record, status)
         return True
 
-    def _starts_others(self, record: Record) -> bool:
-        """Return whether another task may start from a trial's weights, which other runs lack."""
-        study = self.queue.study
-        sources = {task.source.name for task in map(study.resolve, study.tasks) if task.source}
-        may_win = record.phase == "confirm" or not study.confirm.seeds
-        return record.task in sources and may_win
-
     def winner_to_train(self, task: str) -> Record | None:
         """Return a trial of the winner whose weights are kept, if it was reused and has none here.
 
-        They are copied from the run that has them. If none has, the trial runs again here. With
-        `search.keep_weights: confirmed` it may be any of the winner's, else it is the best.
+        They are copied from the run that has them. If none has, the trial runs again here. It may
+        be any of the winner's where all of them are kept or started from, else it is the best.
 
         Raises:
             OSError: they cannot be copied.
         """
-        queue, facts = self.queue, self.queue.study.resolve(task)
+        queue, study = self.queue, self.queue.study
+        facts = study.resolve(task)
         records = queue.journal.of(task)
         if not any(record.reused_from for record in records):
             return None
@@ -85,8 +77,10 @@ class ReusedTrials:
         leader = next(iter(leaderboard(facts, queue.journal)), None)
         if leader is None:
             return None
-        keeps_all = queue.study.search.keep_weights == "confirmed" and queue.study.confirm.seeds
-        for record in leader.trials if keeps_all else [leader.best_trial]:
+        starts = (part.start for part in study.per_task.values() if part.start)
+        each_seed = any(start.task == task and start.seed == "same" for start in starts)
+        needs_all = each_seed or study.search.keep_weights == "confirmed"
+        for record in leader.trials if needs_all else [leader.best_trial]:
             if record.reused_from and has_model(record.status) and not self._has_weights(record):
                 self.reuse.note(f"{task} {record.id}: no run kept its weights: it is trained again")
                 self._to_train.add(record.id)

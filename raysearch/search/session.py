@@ -301,9 +301,9 @@ class Session:
         return {"run_folder": folder, "run": kept_weights.run_of(folder), "server": server}
 
     def _on_change(self, record: Record) -> None:
+        if self.chain and (record.is_over or record.start):
+            self.chain.prepare(self.preparation)
         if record.is_over:
-            if self.chain:
-                self.chain.prepare(self.preparation)
             self.curves.end(record)
             self._note_error(record)
             self._record_facts(record)

@@ -129,20 +129,27 @@ class TrialQueue:
         """
         record = self._next_waiting()
         for task in self.study.tasks:
+            if record is None and (source := self.study.resolve(task).source):
+                record = self._winner_to_train(source.name)
             # Not all that is planned: the sampler would learn nothing while a teacher is trained.
             while record is None and self._waiting_of(task) <= self._ahead:
                 if (proposed := self.proposals.next(task)) is None:
                     break
                 self._waiting.append(proposed.id)
                 record = self._next_waiting()
-            if record is None and (winner := self.reused.winner_to_train(task)):
-                self._waiting.append(winner.id)
-                record = self._next_waiting()
+            record = record or self._winner_to_train(task)
         if record is None:
             return QueueState.WAITING if self.live else QueueState.DONE
         if not record.is_over:
             self.live.add(record.id)
         return record
+
+    def _winner_to_train(self, task: str) -> Record | None:
+        """Return a trial of a reused winner that runs again; None if none needs to."""
+        if (winner := self.reused.winner_to_train(task)) is None:
+            return None
+        self._waiting.append(winner.id)
+        return self._next_waiting()
 
     @property
     def _ahead(self) -> int:
@@ -177,12 +184,9 @@ class TrialQueue:
             report: its evaluation.
             attempt: number of the attempt that made it.
         """
+        at, elapsed = self.clock.at, self.clock.elapsed
         event = ReportEvent(
-            trial=record.id,
-            at=self.clock.at,
-            elapsed=self.clock.elapsed,
-            **asdict(report),
-            attempt=attempt,
+            trial=record.id, at=at, elapsed=elapsed, **asdict(report), attempt=attempt
         )
         self.journal.write(event)
         return self.goes_on(record)
@@ -197,15 +201,13 @@ class TrialQueue:
         """Return the result of a trial that ends with this status."""
         if status == "failed":  # the scores that it had reached are in its reports
             return TrialResult(status=status, score=None, best={}, last={})
-        task, metric = (
-            self.study.task(record.task),
-            self.study.resolve(record.task).selection_metric,
-        )
+        task = self.study.resolve(record.task)
+        metric = task.selection_metric
         best, last = record.evaluation("best", metric), record.evaluation("last", metric)
         counted = record.evaluation(self._selection_of(record), metric)
         score = counted.scores[metric] if counted else None
         if gets_worst_score(status):
-            score = metrics.worst(task.metric)
+            score = metrics.worst(task.row.metric)
         return TrialResult(
             status=status,
             score=score,
@@ -338,6 +340,7 @@ class TrialQueue:
         """
         if self.reused.end(record):
             return record
+        at, elapsed = self.clock.at, self.clock.elapsed
         start = self.journal.trials.get(record.start or "")
         if start is not None and not has_model(status := start.status):
             assert status != "running", "a trial that started from one that runs"
@@ -347,7 +350,6 @@ class TrialQueue:
         if record.phase == "teach":
             if facts := self.store.find(record.id):
                 result = {name: facts[name] for name in ("status", "score", "best", "last")}
-                at, elapsed = self.clock.at, self.clock.elapsed
                 event = StoredEndEvent(trial=record.id, at=at, elapsed=elapsed, **result)
                 self.journal.write(event)
             return record
@@ -359,12 +361,9 @@ class TrialQueue:
         teacher = self.journal.trials.get(identity)
         if facts := self.store.find(identity):
             if not record.teacher:
+                seconds = facts["seconds"]
                 taught = TaughtEvent(
-                    trial=record.id,
-                    at=self.clock.at,
-                    elapsed=self.clock.elapsed,
-                    teacher=identity,
-                    seconds=facts["seconds"],
+                    trial=record.id, at=at, elapsed=elapsed, teacher=identity, seconds=seconds
                 )
                 self.journal.write(taught)
             return record
@@ -375,7 +374,7 @@ class TrialQueue:
         if not has_model(status):
             self.end(record, status, teacher_failure(teacher))
             return record
-        lost = LostEvent(trial=identity, at=self.clock.at, elapsed=self.clock.elapsed)
+        lost = LostEvent(trial=identity, at=at, elapsed=elapsed)
         self.journal.write(lost)  # it is trained again
         return teacher
 

@@ -12,8 +12,8 @@ from typing import Any
 
 from ..errors import Problem, shorten, unknown_name
 from ..storage.uris import folder_of, is_remote, normalize
-from ..tasks import TASKS, Task
-from .own_tasks import known_tasks
+from ..tasks import TASKS, Task, slug_of
+from .own_tasks import PREFIX, known_tasks
 from .problem_limits import limit_names
 
 FAMILIES = ("bert", "amos", "cross-thought")  # families of models from scratch
@@ -153,10 +153,11 @@ def _name_message(model: str) -> str:
     if model.startswith(HUB):
         return _hub_message(plain_name(model))
     folder = Path(model)
-    if model in TASKS and not (folder / "config.json").is_file():
+    is_task = model in TASKS or model.startswith(PREFIX)
+    if is_task and not (folder / "config.json").is_file():
         return (
             f"'{model}' is a task; `from: {model}` under per_task starts a task from its winner in"
-            f" this study, and a folder such as runs/NAME/{TASKS[model].slug} from that of a run"
+            f" this study, and a folder such as runs/NAME/{slug_of(model)} from that of a run"
         )
     return _folder_message(folder) if _is_folder(folder) else _missing_folder_message(model)
 

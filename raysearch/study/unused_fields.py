@@ -169,14 +169,19 @@ def without_unused_dimensions(study: Study) -> Study:
     heads, has_languages = {task.head for task in tasks}, any(task.languages for task in tasks)
     read_by = RECIPES[study.recipe].hyper.read_by_heads()
 
-    def read(part: Mapping[str, Any]) -> dict[str, Any]:
+    def read(part: Mapping[str, Any], heads: Iterable[Head] = heads) -> dict[str, Any]:
         return {name: value for name, value in part.items() if _is_read(name, heads, read_by)}
 
+    per_task = {}
+    for task in tasks:
+        if section := study.per_task.get(task.name):
+            own = {name: read(getattr(section, name), {task.head}) for name in ("space", "fixed")}
+            per_task[task.name] = section.model_copy(update=own)
     fields = {
         "train": study.train if has_languages else (),
         "space": read(study.space),
         "fixed": read(study.fixed),
-        "per_task": {name: part for name, part in study.per_task.items() if name in study.tasks},
+        "per_task": {name: per_task[name] for name in study.per_task if name in per_task},
         "own": {key: x for key, x in study.own.items() if f"{PREFIX}{key}" in study.tasks},
     }
     study = study.model_copy(update=fields)

@@ -34,7 +34,7 @@ class FollowedRecords(Records):
             call: called with the name of a callback's method and its arguments.
         """
         self._run, self._call = run, call
-        self._started = {name for name, r in self.trials.items() if r.attempts or r.is_over}
+        self._started = {name for name, r in self.trials.items() if _has_begun(r)}
         self._over = {name for name, r in self.trials.items() if r.is_over}
         # Trial -> how many of its reports were told; an attempt may take some back.
         self._told = {name: len(record.reports) for name, record in self.trials.items()}
@@ -49,10 +49,10 @@ class FollowedRecords(Records):
     def _look(self, run: Run, record: Record) -> None:
         """Make the calls that follow from what is new of a trial."""
         name, is_over = record.id, record.is_over
-        if name in self._over and not is_over:  # a teacher whose weights are lost begins anew
+        if name in self._over and not is_over:  # its weights are lost: it begins anew
             self._over.discard(name)
             self._started.discard(name)
-        if name not in self._started and (record.attempts or is_over):
+        if name not in self._started and _has_begun(record):
             self._started.add(name)
             self._call("on_trial_start", (run, record))
         told = min(self._told.get(name, 0), len(record.reports))
@@ -62,6 +62,11 @@ class FollowedRecords(Records):
         if is_over and name not in self._over:
             self._over.add(name)
             self._call("on_trial_end", (run, record))
+
+
+def _has_begun(record: Record) -> bool:
+    """Return whether a trial has begun to train, here or in the run that answers it, or ended."""
+    return bool(record.attempts or record.reused_from or record.is_over)
 
 
 def replay(folder: str | Path, *callbacks: Callback) -> Run:

@@ -170,6 +170,8 @@ def tags(run: Run, record: Record, key: str) -> dict[str, str]:
         "study": printable(run.study.name)[:MAX_NAME_LENGTH],
         "version": __version__,
         "teacher": record.teacher,
+        "start": record.start or "",
+        "reused_from": printable(record.reused_from)[:MAX_NAME_LENGTH],
         "error": printable((record.error or "")[-MAX_ERROR:], lines=True),
     }
     return {f"raysearch.{name}": text for name, text in facts.items() if text}

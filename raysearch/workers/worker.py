@@ -20,6 +20,7 @@ from ..data.training_set import as_training_set
 from ..errors import InputError
 from ..models import ReusableModel
 from ..models.adapter_weights import merge_adapters
+from ..models.pretrained import Pretrained
 from ..models.pruned_embedding import count_parameters
 from ..models.reusable import export_weights
 from ..recipes import RECIPES, Hyperparameters
@@ -153,7 +154,7 @@ class Worker:
             model,
             world=self.world,
             memory=self.memory,
-            teacher=self._teacher(request, hyper),
+            teacher=self._teacher(request, hyper, encoder),
             on_step=lambda trainer: self._on_step(request, trainer),
         )
         self.reports = self._restore(request, trainer)
@@ -236,8 +237,13 @@ class Worker:
         self._task = task
         return self._data
 
-    def _teacher(self, request: TrialRequest, hyper: Hyperparameters) -> torch.nn.Module | None:
-        """Return the frozen model that teaches a trial, kept for later trials that share it."""
+    def _teacher(
+        self, request: TrialRequest, hyper: Hyperparameters, encoder: Pretrained
+    ) -> torch.nn.Module | None:
+        """Return the frozen model that teaches a trial, kept for later trials that share it.
+
+        A teacher that was trained for the trial started from the same encoder.
+        """
         data = self._data
         name = request.teacher or (request.task if "teacher" in data else "")
         if name != self._teacher_cache[0]:
@@ -246,8 +252,8 @@ class Worker:
             weights = data.get("teacher")
             if request.teacher:
                 trained = ray.get(self._answer(self.broker.get_teacher.remote(request.teacher))[0])
-                weights = merge_adapters(data["pretrained"].weights, trained, hyper)
-            encoder = replace(data["pretrained"], weights=weights, digest=name)
+                weights = merge_adapters(encoder.weights, trained, hyper)
+            encoder = replace(encoder, weights=weights, digest=name)
             teacher: torch.nn.Module = ReusableModel(self.model.device).model(
                 encoder, hyper.model_copy(update={"lora_rank": None}), request.seed
             )

@@ -41,6 +41,7 @@ TIMING = Timing(
     start=0.25,
     rows=1000,
     weight_bytes=1000,
+    model_bytes=1000,
     prediction_bytes=10,
 )
 
@@ -90,6 +91,9 @@ def test_kept_bytes_are_weights_and_predictions_and_long_trials_write_checkpoint
     assert (one.kept_bytes, one.most_bytes, one.cache_bytes) == (1040, 3040, 7)
     every = estimated(parsed(search={**RAW["search"], "keep_predictions": "all"}), points)
     assert every.kept_bytes == 1000 + 10 * (6 + 4)
+    adapters = replace(TIMING, weight_bytes=10)  # the winner alone becomes a whole model
+    one = estimated(parsed(), points, adapters)
+    assert (one.kept_bytes, one.most_bytes) == (1040, 1060)
     long = replace(TIMING, evaluation=1000.0)
     assert estimated(parsed(), points, long, lanes=2).most_bytes == 1040 + (2 + 3 * 2) * 1000
 
@@ -151,6 +155,31 @@ def test_lanes_share_trials_and_a_confirmation_waits_for_its_search():
     assert sum(wall_seconds(two, 1)[1:]) == 45
 
 
+def test_a_task_that_starts_from_a_winner_begins_when_it_is_known_whatever_lanes_are_free():
+    source, alone = toy_forecast("a", [10, 10]), toy_forecast("b", [10, 10], [5])
+    assert wall_seconds([source, alone], 4) == [10, 15]
+    assert wall_seconds([source, replace(alone, source="a")], 4) == [10, 25]
+
+
+def test_each_seed_of_a_confirmation_trains_the_teachers_that_its_configurations_share():
+    settings = {"view": "noise", "teacher_view": "noise", "teacher_EPOCH": 1}
+    changes = {"recipe": "stabletune", "fixed": {**RAW["fixed"], **settings}}
+    timing = replace(TIMING, teacher=StepTimes(seconds={8: 10.0, 32: 10.0}, steps=9))
+    shared = [{"BSZ": 8, "LR": 1e-3, "lambda2": weight} for weight in (1, 2, 3)]
+    own = [{**point, "BSZ": size} for point, size in zip(shared, (8, 16, 32), strict=True)]
+    costs = []
+    for points in (shared, own):
+        space = {**RAW["space"], "lambda2": {"uniform": [1, 3]}}
+        with_teachers, without = (
+            estimated(parsed(**changes, space=space), points, one) for one in (timing, TIMING)
+        )
+        costs.append(sum(with_teachers.confirm) - sum(without.confirm))
+    both = zip(with_teachers.search, without.search, strict=True)
+    teachers = [seconds - alone for seconds, alone in both][:3]
+    assert costs[0] == pytest.approx(2 * teachers[0])  # of two configurations, one for each seed
+    assert costs[1] == pytest.approx(4 * fmean(teachers))
+
+
 def test_a_budget_ends_a_forecast_search_as_it_ends_a_search():
     hour = 3600.0
     limited = parsed(search={**RAW["search"], "device_hours": 2.5})
@@ -174,6 +203,19 @@ def test_the_points_are_those_that_the_search_begins(sampler, tmp_path):
     assert (name, points) == (TOY, [queue.next().configuration for _ in range(7)])
 
 
+def test_a_task_that_starts_from_a_winner_has_the_points_of_its_own_space():
+    raw = {**RAW, "tasks": [TOY, "glue/rte"], "space": {"EPOCH": {"int": [7, 9]}},
+           "fixed": {"BSZ": 8}}  # fmt: skip
+    alone, chained = (
+        dict(search_points(study.parse({**raw, "per_task": {"glue/rte": part}})))
+        for part in ({}, {"from": {"task": TOY, "seed": "same"}})
+    )
+    assert chained == alone
+    assert len(chained["glue/rte"]) == 3
+    first = raw | {"tasks": ["glue/rte", TOY], "per_task": {"glue/rte": {"from": TOY}}}
+    assert [name for name, _ in search_points(study.parse(first))] == [TOY, "glue/rte"]
+
+
 @pytest.mark.slow
 def test_real_steps_of_a_toy_are_timed_without_ray(tmp_path):
     threads = torch.get_num_threads()
@@ -192,18 +234,13 @@ def test_real_steps_of_a_toy_are_timed_without_ray(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("recipe", ["r_drop", "stabletune"])
-def test_recipes_with_views_and_teachers_are_timed(recipe, tmp_path):
-    fixed = RAW["fixed"] | (
-        {"view": "noise", "teacher_view": "noise", "corpus": "none"}
-        if recipe == "stabletune"
-        else {}
-    )
+def test_recipes_with_views_are_timed(recipe, tmp_path):
+    views = {"view": "noise", "teacher_view": "noise", "corpus": "none"}
+    fixed = RAW["fixed"] | (views if recipe == "stabletune" else {})
     search = {"sampler": "random", "trials": 2}
     searched = parsed(recipe=recipe, fixed=fixed, search=search, confirm={})
     (task,) = forecast(searched, tmp_path, Lanes(count=1), seconds=0.02).tasks
     assert min(task.search) > 0
-    if recipe == "stabletune":  # the first trial has its teacher with it, and shares it if it can
-        assert max(task.search) > task.whole
 
 
 def test_more_lanes_than_the_machine_holds_are_refused(tmp_path):

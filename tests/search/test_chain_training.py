@@ -121,3 +121,24 @@ def test_a_chain_of_tasks_with_adapters_ends_with_whole_models_of_every_seed(
             found = evaluate(path, tasks=task, data=data, settings={"dev_examples": 30})
             scores = {score.name: score.value for score in found.scores}
             assert scores["dev.accuracy"] == pytest.approx(record.best["dev.accuracy"], abs=1e-6)
+
+
+def test_a_chain_over_the_same_cells_trains_nothing_and_a_longer_one_starts_from_a_copied_winner(
+    runs, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("RAYSEARCH_CACHE", str(tmp_path / "cache"))
+    data, first = write_data(tmp_path / "data"), runs["winner"]
+    again, trained = tmp_path / "again", []
+    run_locally(again, data, chain(per_task={RTE: {"from": TOY}}), monkeypatch, [first], trained)
+    assert trained == []
+    assert curves(again) == curves(first)
+    for slug in ("toy-grammar", "glue-rte"):
+        names = (slug, "best", "model.safetensors")
+        assert again.joinpath(*names).read_bytes() == first.joinpath(*names).read_bytes()
+    longer = chain(per_task={RTE: {"from": TOY}}, confirm={"top": 2, "seeds": list(SEEDS)})
+    made = run_locally(tmp_path / "longer", data, longer, monkeypatch, [again], trained)
+    others = {r.id for r in read_journal(made).of(RTE)} - {
+        r.id for r in read_journal(first).of(RTE)
+    }
+    toys = {r.id for r in read_journal(made).of(TOY)} - {r.id for r in read_journal(first).of(TOY)}
+    assert {r.id for r in trained} == others | toys

@@ -287,6 +287,20 @@ def test_best_yaml_of_a_chain_is_a_chain_with_the_same_trials(tmp_path, name):
     assert set(again.journal.trials) <= set(run.journal.trials)
 
 
+def test_best_yaml_of_a_chain_of_several_heads_has_for_each_task_what_its_head_reads(tmp_path):
+    squad, fixed = "squad/v2.0", {"query_length": 40, "label_smoothing": 0.1}
+    parts = {"fixed": fixed, "per_task": {RTE: {"from": squad}}}
+    run = ToyRun(tmp_path, parsed((RTE, squad), **parts))
+    run.run()
+    again = study.parse(
+        study.yaml_file.parse_value(best_study(run.study.resolve(RTE), run.journal))
+    )
+    assert {name: {*part.fixed} & {*fixed} for name, part in again.per_task.items()} == {
+        RTE: {"label_smoothing"},
+        squad: {"query_length"},
+    }
+
+
 def test_no_best_yaml_before_a_chained_task_is_complete(tmp_path):
     searched, seen = parsed((RTE, MNLI), per_task={RTE: {"from": MNLI}}, **CONFIRM), set()
     for kill in range(40, 60, 4):

@@ -24,6 +24,7 @@ from raysearch.models.setting_checks import setting_problems
 from raysearch.predictions.model_evaluation import evaluate
 from raysearch.recipes import RECIPES, Hyperparameters
 from raysearch.results.leaderboard import leaderboard
+from raysearch.results.pack import pack
 from raysearch.search import winner_folders
 from raysearch.search.session import Session
 from raysearch.workers.worker import Worker
@@ -141,6 +142,23 @@ def test_trials_keep_adapters_and_head_alone_until_one_has_won(
 
 
 @pytest.mark.slow
+def test_a_reused_winner_and_a_pack_have_the_adapters_too(base, tmp_path, monkeypatch):
+    data = write_data(tmp_path / "data", RTE)
+    studied = raw(base) | {"search": {"trials": 1, "keep_weights": "confirmed"}}
+    first = run_locally(tmp_path / "first", data, studied, monkeypatch)
+    second = run_locally(tmp_path / "second", data, studied, monkeypatch, [first])
+    adapters = [
+        {path.relative_to(run).as_posix(): path.read_bytes() for path in run.rglob("adapter/*")}
+        for run in (first, second)
+    ]
+    assert adapters[0] == adapters[1]
+    assert len(adapters[0]) == 2 * 2  # two seeds, a configuration and weights of each
+    written = pack(first, tmp_path / "run.zip", weights=True)
+    assert adapters[0].keys() <= written.files.keys()
+    assert not [note for note in written.notes if "not packed" in note]
+
+
+@pytest.mark.slow
 def test_adapters_of_a_model_that_was_changed_are_not_merged_but_kept(
     base, tmp_path, monkeypatch, before_tidy
 ):
@@ -179,7 +197,7 @@ def test_damaged_adapters_are_told(tmp_path):
         read_adapter(tmp_path / "none")
 
 
-def test_a_teacher_with_adapters_teaches_as_the_whole_model_that_they_make(base):
+def test_a_teacher_with_adapters_is_merged_into_the_encoder_that_its_student_starts_from(base):
     kind = RECIPES["stabletune"].hyper
     hyper = kind(lora_rank=4, lora_alpha=3, stages=2)
     pretrained = read_pretrained(
@@ -198,11 +216,13 @@ def test_a_teacher_with_adapters_teaches_as_the_whole_model_that_they_make(base)
         SimpleNamespace(device=CPU),
         ("", None),
     )
-    worker._data, worker._answer = {"pretrained": pretrained}, lambda call: call
+    worker._data = {"pretrained": None}  # other trials of the task start from another winner
+    worker._answer = lambda call: call
     patched = pytest.MonkeyPatch()
     patched.setattr("raysearch.workers.worker.ray.get", lambda value: value)
     try:
-        teacher = worker._teacher(SimpleNamespace(teacher="t", task=RTE, seed=1), hyper)
+        request = SimpleNamespace(teacher="t", task=RTE, seed=1)
+        teacher = worker._teacher(request, hyper, pretrained)
     finally:
         patched.undo()
     ids = torch.tensor([[2, 7, 8, 9, 3]])

@@ -611,6 +611,8 @@ def test_what_the_weights_take_is_said_before_they_are_written(tmp_path):
         assert f"at most {most} folders at once, 3 at the end" in line
         assert f"about {3 * most} MiB and 9 MiB" in line
     assert weight_folders(toy_study("top")) == 3 + 1
+    two = toy_study("top").model_copy(update={"tasks": (TOY, "glue/rte")})
+    assert weight_folders(two) == 3 + 1 + 1  # the winner of the other task waits for the end
     assert weights_note(toy_study("top")) == []
     (line,) = weights_note(toy_study("top", keep_weights="confirmed"))
     assert "size is not known" in line

@@ -4,6 +4,8 @@ import json
 
 import pytest
 from support.queues import drive_queue
+from test_chains import MNLI, MRPC, PLANS, ToyRun
+from test_chains import parsed as chained
 from test_trial_queue import HALVES, RANGES, RTE, opened, parsed, points, toy_trial
 
 from raysearch import search, study
@@ -11,6 +13,7 @@ from raysearch.errors import InputError
 from raysearch.results.leaderboard import is_complete, leaderboard
 from raysearch.results.paper_table import paper_table
 from raysearch.run_folder import read_journal
+from raysearch.search import optuna_file
 from raysearch.search.lengthening import trials_problems, with_trials, write_length
 
 GRID = {"BSZ": {"choice": [16, 32, 48]}, "LR": {"choice": [1e-5, 2e-5, 3e-5, 4e-5]}}
@@ -154,6 +157,21 @@ def test_a_space_that_is_planned_whole_and_one_without_dimensions_are_not_length
     fixed = opened(parsed(space={}, fixed={"LR": 1e-5}, confirm=confirm), tmp_path / "fixed")
     (problem,) = trials_problems(fixed.study, fixed.journal, 24)
     assert problem.text == "the study searches nothing: its space is empty"
+
+
+def test_a_chain_is_not_lengthened_once_the_weights_of_each_seed_that_it_starts_from_are_gone(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(optuna_file, "export", lambda *_: None)
+    for name in ("search alone", "same seeds"):
+        rates = [n * 1e-5 for n in range(1, 6)]
+        parts = {**PLANS[name], "space": {"LR": {"choice": rates}}}
+        run = ToyRun(tmp_path / name, chained((MRPC, RTE, MNLI), trials=3, **parts))
+        run.run()
+        problems = trials_problems(run.study, run.journal, 5)
+        lost = {problem.location: problem.text for problem in problems}
+        assert set(lost) == (set() if name == "search alone" else {RTE, MRPC})
+        assert all("whose weights are not in the run folder" in text for text in lost.values())
 
 
 def test_resume_refuses_a_wrong_number_together_with_its_other_problems(tmp_path, monkeypatch):

@@ -5,17 +5,22 @@ import shutil
 
 import numpy as np
 import pytest
+from pyarrow import parquet
 from safetensors.numpy import load_file
 from support.local_runs import run_locally
 from support.small_data import write_rte
-from test_trial_queue import HALVES, RANGES, RTE, drive, opened, parsed
+from test_trial_queue import HALVES, MRPC, RANGES, RTE, drive, opened, parsed
 
 from raysearch import study
 from raysearch.errors import InputError
+from raysearch.results.cost import cost_table
+from raysearch.results.leaderboard import leaderboard
 from raysearch.results.model_card import trial_of
+from raysearch.results.run import open_run
 from raysearch.run_folder import JOURNAL_NAME, read_journal
 from raysearch.search import reuse
-from raysearch.search.reuse import OtherRuns
+from raysearch.search.reuse import OtherRuns, Reuse
+from raysearch.tracking.exporter import tags
 
 RAW = {
     "name": "toy",
@@ -119,6 +124,21 @@ def test_a_longer_study_trains_the_rest(run):
     ours, theirs = weights(second), weights(alone)
     assert all(np.array_equal(ours[name], theirs[name]) for name in theirs)
     assert ": 3 of 6 trials come from first." in notes(second)
+    assert all("first" in text for text in told(second))
+    assert not any("first" in text for text in told(alone))
+    text = (second / "reproducibility.md").read_text()
+    assert "3 of them are of first, where they took" in text
+    assert "all 3 that were trained here together took" in text
+
+
+def told(folder):
+    """What trials.parquet and exporters tell about the trials that were reused."""
+    run = open_run(folder)
+    trials = parquet.read_table(folder / "glue-rte" / "trials.parquet")
+    column = trials["reused_from"].to_pylist() if "reused_from" in trials.column_names else []
+    tagged = (tags(run, record, "key") for record in run.records.trials.values())
+    exported = [tag.get("raysearch.reused_from") for tag in tagged]
+    return [repr(column), repr(exported)]
 
 
 @pytest.mark.slow
@@ -178,7 +198,9 @@ def reusing(folder, raw, *others, content="data"):
     named = OtherRuns([str(other) for other in others], folder.parent)
     assert named.problems == []
     answers = named.answering(searched, dict.fromkeys(searched.tasks, content))
-    again = type(queue)(searched, queue.journal, {RTE: content}, reuse=answers)
+    again = type(queue)(
+        searched, queue.journal, dict.fromkeys(searched.tasks, content), reuse=answers
+    )
     return again
 
 
@@ -212,6 +234,9 @@ def test_the_stopping_rule_of_this_run_decides_on_trials_of_another(tmp_path):
     ends = [r.status for r in queue.journal.of(RTE, "search")]
     assert ends == [r.status for r in read_journal(alone).of(RTE, "search")]
     assert ends.count("stopped") > 2
+    table = cost_table(queue.study, queue.journal)  # none of it was spent here, nor saved twice
+    assert table.row("device hours saved by stopping early").cells[0].value == 0
+    assert table.row("device hours saved by that").cells[0].value > 0
     stopped = [r.id for r in read_journal(alone).of(RTE, "search") if r.status == "stopped"]
     queue = reusing(tmp_path / "third", toy(stop_early=lenient), alone)
     assert {r.id for r in drive(queue, lanes=1)} >= set(stopped)  # a part is no whole trial
@@ -237,6 +262,38 @@ def test_failed_trials_are_not_reused_and_diverged_ones_are(tmp_path):
     begun = drive(second, lanes=1)
     assert [r.number for r in begun if r.phase == "search"] == [0]
     assert second.journal.of(RTE)[1].status == "diverged"
+
+
+@pytest.mark.parametrize("seed", ["winner", "same"])
+def test_of_a_task_that_others_start_from_what_they_start_from_is_trained_before_them(
+    seed, tmp_path
+):
+    raw = {**toy(3), "tasks": [MRPC, RTE], "per_task": {MRPC: {"from": {"task": RTE}}}}
+    raw["per_task"][MRPC]["from"] |= {"seed": "same"} if seed == "same" else {}
+    first = toy_folder(tmp_path / "first", raw)  # without weights
+    queue = reusing(tmp_path / "second", raw, first)
+    drive(queue)
+    assert results(tmp_path / "second") == results(first)
+    trained = [record for record in queue.journal.trials.values() if record.attempts]
+    own, later = ([r for r in trained if r.task == task] for task in (RTE, MRPC))
+    (leader, *_) = leaderboard(queue.study.resolve(RTE), queue.journal)
+    winners = leader.trials if seed == "same" else [leader.best_trial]
+    assert {r.id for r in own} == {r.id for r in winners}
+    assert trained[: len(own)] == own
+    assert len(later) == 1  # its own winner
+
+
+def test_where_a_task_starts_from_weights_that_were_chosen_otherwise_nothing_is_reused(tmp_path):
+    raw = {**toy(3), "tasks": ["own/notes", RTE], "per_task": {RTE: {"from": "own/notes"}}}
+    columns = {"train": "a.tsv", "dev": "b.tsv", "text": "t", "labels": ["0", "1"]}
+    folders = [
+        toy_folder(tmp_path / metric, raw | {"own": {"notes": {**columns, "metrics": metric}}})
+        for metric in ("accuracy", "f1")
+    ]
+    assert set(results(folders[0])) == set(results(folders[1]))
+    (other,) = OtherRuns(str(folders[1]), tmp_path)._runs
+    answers = Reuse(study.load(folders[0] / "study.yaml"), [other])
+    assert answers._answers == {}
 
 
 def problem_texts(names, storage, own=None):

@@ -149,6 +149,8 @@ def test_a_task_that_is_named_as_a_model_is_refused_with_what_would_do(here):
     told = message(MNLI)
     assert told.startswith("'glue/mnli' is a task; `from: glue/mnli` under per_task starts a task")
     assert "runs/NAME/glue-mnli" in told
+    assert "`from: own/notes`" in message("own/notes")  # and no name on a hub
+    assert "runs/NAME/own-notes" in message("own/notes")
     found = preflight.survey(study.parse(raw({RTE: {"model": MNLI}})), None).problems
     assert [(p.location, p.text) for p in found] == [("per_task.glue/rte.model", told)]
     found = preflight.survey(study.parse(raw(), model=MNLI), None).problems

@@ -13,7 +13,8 @@ import raysearch
 from raysearch.errors import InputError
 from raysearch.results import write_exports
 from raysearch.run_folder import JOURNAL_NAME, Journal, read_journal
-from raysearch.run_folder.events import LostEvent
+from raysearch.run_folder.events import LostEvent, Plan
+from raysearch.run_folder.reuse_events import ReusedEvent
 from raysearch.search import run_study
 from raysearch.tracking.callback_thread import CALLBACK_ERRORS, CallbackThread
 
@@ -91,6 +92,23 @@ def test_a_trial_that_ends_without_a_step_starts_before(tmp_path):
     log = CallLog()
     raysearch.replay(tmp_path, log)
     assert log.of(trial) == ["start", "end"]
+
+
+def test_a_trial_that_another_run_answers_starts_before_its_reports(tmp_path):
+    write_study(tmp_path, **SMALL)
+    script = Script(tmp_path)
+    trial = script.begin(RTE, {"BSZ": 16, "LR": 1e-4, "WARMUP": 16, "weight_decay": 0.1})
+    plan = Plan(steps=100, warmup=6, per_epoch=50, evaluations=(50, 100), rungs={})
+    script.write(
+        ReusedEvent(trial=trial, at=script.tick(), run="other", plan=plan, device_seconds=9.0)
+    )
+    for step in (50, 100):
+        script.report(trial, step, {"accuracy": 0.5})
+    script.end(trial, "finished", 0.5, {"accuracy": 0.5})
+    script.close()
+    log = CallLog()
+    raysearch.replay(tmp_path, log)
+    assert log.of(trial) == ["start", 50, 100, "end"]
 
 
 def test_a_teacher_whose_weights_are_lost_starts_again(tmp_path):

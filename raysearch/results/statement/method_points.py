@@ -10,6 +10,7 @@ from ...recipes.field_metadata import ReadBy, fields_with
 from ...search_space import Dimension, IntRange, LogUniform, format_condition
 from ...study import Confirm, Search, TaskStudy, samplers
 from .. import analysis, formatting
+from ..cost import reused_hours
 from ..run_results import RunResults
 from .document import Point
 
@@ -32,6 +33,10 @@ def runs_point(run: RunResults) -> Point:
         f"We trained {len(trials)} models ({_counts(phases)}), of which {_counts(ends)}; they were"
         f" evaluated on dev {evaluations} times."
     )
+    if reused := [record for record in trials if record.reused_from]:
+        runs = ", ".join(dict.fromkeys(record.reused_from for record in reused))
+        hours = sum(map(reused_hours, reused))
+        text += f" {len(reused)} of them are of {runs}, where they took {hours:.2f} device hours."
     details = []
     for name in run.study.tasks:
         group = run.records.of(name)

@@ -113,18 +113,19 @@ def _machine(facts: Facts) -> str:
 
 def time_point(run: RunResults) -> Point:
     """Return the point about run times and the total budget."""
-    ended = [record for record in run.records.trials.values() if record.is_over]
+    trained = [record for record in run.records.trials.values() if not record.reused_from]
+    ended = [record for record in trained if record.is_over]
     hours, details = sum(record.device_hours for record in ended), []
     for name in run.study.tasks:
-        for status in dict.fromkeys(record.status for record in run.records.of(name)):
-            group = [r for r in run.records.of(name) if r.status == status and r.is_over]
-            if group:
-                seconds = [record.seconds for record in group]
-                mean = statistics.fmean(seconds)
-                details.append(f"{name}: {len(group)} trials {status}, on average {mean:.1f} s")
+        of_task = [record for record in ended if record.task == name]
+        for status in dict.fromkeys(record.status for record in of_task):
+            group = [record for record in of_task if record.status == status]
+            mean = statistics.fmean(record.seconds for record in group)
+            details.append(f"{name}: {len(group)} trials {status}, on average {mean:.1f} s")
     mean = statistics.fmean([record.seconds for record in ended]) if ended else 0.0
+    kind = "trials" if len(trained) == len(run.records.trials) else "that were trained here"
     text = (
-        f"A trial took {mean:.1f} seconds on average; all {len(ended)} trials together took"
+        f"A trial took {mean:.1f} seconds on average; all {len(ended)} {kind} together took"
         f" {hours:.2f} device hours, training and evaluation included."
     )
     return Point(title="Run time and total budget", text=text, details=tuple(details))
