@@ -50,6 +50,14 @@ Trials = Annotated[
         min=1, help="The number of configurations to try for each task. Default: the study's."
     ),
 ]
+DryRun = Annotated[
+    bool,
+    typer.Option(
+        "--dry-run",
+        help="Check everything and show what would begin, where and on what; start nothing and"
+        " write no run folder.",
+    ),
+]
 TotalTrials = Annotated[
     int | None,
     typer.Option(

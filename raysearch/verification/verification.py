@@ -14,9 +14,9 @@ from ..preflight import Lanes
 from ..results.run import Run
 from ..run_folder import Records, opening, read_journal, trial_identity
 from ..run_folder.remote_files import fetch_models, local_copy
+from ..search.cluster_options import ClusterOptions
 from ..search.provenance import code_version
-from ..search.ray_cluster import ClusterOptions, connect
-from ..search.run_study import read_start
+from ..search.run_start import read_start
 from ..storage import free_name, kind_of, write_atomically
 from ..study import Study
 from . import recorded_numbers
@@ -89,6 +89,8 @@ def verify(
                 wait_for_nodes=wait_for_nodes, lanes=lanes or Lanes(**run.facts["lanes"]),
                 watch=watch,
             )  # fmt: skip
+            from ..search.ray_cluster import connect  # imports Ray
+
             with connect(address):
                 _compare_winners(run, inputs, seeds, train, result)
         elif rerun:
