@@ -102,6 +102,7 @@ def show_dry_run(result: "DryRun") -> None:
     for task in result.tasks:
         print_wrapped(f"{task.task}: {_trials_to_come(task)}")
     print_wrapped(f"run folder: {result.folder}")
+    print_wrapped(f"disk: {result.disk}")
     print_wrapped(f"lanes: {result.lanes}")
     if any(readers.needs_root(study.task(name)) for name in study.tasks):
         print_wrapped(f"data: {start.data}")
@@ -119,8 +120,10 @@ def _trials_to_come(task: "FirstTrials") -> str:
     parts = [f"{count} of the {name}" for count, name in left if count]
     text = f"{' and '.join(parts) or 'no trials'} to come"
     if ended := sum(task.ended.values()):
-        text += f", {ended} have ended"
-    if task.interrupted:
+        text += f", {ended} {'has' if ended == 1 else 'have'} ended"
+    if task.interrupted == 1:
+        text += ", 1 was interrupted and begins first"
+    elif task.interrupted:
         text += f", {task.interrupted} were interrupted and begin first"
     if task.source:
         text += f"; it begins when {task.source} has its winner"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError, Problem
-from ..preflight import Lanes
+from ..preflight import Lanes, disk_note
 from ..preflight.resources import AUTO, count_lanes, describe_lane, total
 from ..results.leaderboard import planned_trials
 from ..run_folder import DraftJournal, Phase, Record, opening, read_journal, refuse_running
@@ -56,6 +56,7 @@ class DryRun:
     Attributes:
         start: what it is made of; nothing stands in its way.
         folder: where it would write, in words.
+        disk: what the weights take there, and what is free, in words.
         lanes: on what it would train, in words.
         tasks: of each task the first trials.
         notes: on runs that are not reused.
@@ -63,6 +64,7 @@ class DryRun:
 
     start: RunStart
     folder: str
+    disk: str
     lanes: str
     tasks: tuple[FirstTrials, ...]
     notes: tuple[str, ...] = ()
@@ -102,7 +104,7 @@ def dry_resume(
         InputError: everything that stands in the way of the run.
     """
     if is_remote(str(folder)):
-        text = "a dry run reads a folder, and this is a URI"
+        text = "a dry run reads a folder, and this is a URI; a folder with a copy would do"
         raise InputError(str(folder), [Problem(location="--dry-run", text=text)])
     folder = Path(folder)
     study, facts = read_start(folder)
@@ -149,6 +151,7 @@ def _planned(start: RunStart, journal: DraftJournal, folder: str) -> DryRun:
     return DryRun(
         start=start,
         folder=folder,
+        disk=disk_note(study, start.location.folder),
         lanes=_lanes(start.lanes, start.cluster),
         tasks=tuple(tasks),
         notes=tuple(answers.notes) if answers else (),
