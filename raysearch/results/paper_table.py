@@ -329,7 +329,7 @@ def _seed_notes(task: Task, leader: RankedConfiguration) -> list[str]:
         )
     degenerate = [record.seed for record in leader.trials if record.status == "degenerate"]
     if degenerate and len(degenerate) == count:
-        notes.append("not a result, every trial of its winner predicts one class")
+        notes.append("not a result, every trial of its winner is degenerate: it learned nothing")
     elif degenerate:
         text = f"{len(degenerate)} of the {count} trials of its winner learned nothing"
         notes.append(f"{text}: {formatting.name_seeds(degenerate)}, counted as measured")

@@ -137,7 +137,8 @@ class Run:
         It holds what study.db holds: the ended trials of the search with their settings, values
         (the score that selects, a fraction; device hours as the second objective of a study that
         minimizes them), intermediate values at percents of the schedule, and `trial`, `status` and
-        `phase` as user attributes. Diverged trials have the worst value; stopped ones are pruned.
+        `phase` as user attributes. Trials that diverged or learned nothing have the worst value, as
+        the sampler was told; stopped ones are pruned.
 
         Args:
             task: the task; it may be left out where the study has one.

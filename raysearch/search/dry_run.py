@@ -132,7 +132,7 @@ def _planned(start: RunStart, journal: DraftJournal, folder: str) -> DryRun:
         interrupted = [record for record in unfinished if record.task == name]
         records = [*interrupted, *begun]
         source = study.resolve(name).source
-        found = {}
+        found: dict[str, str] = {}
         for record in records if answers else ():
             answer = answers and answers.answer(record, predictions=_keeps(study, record))
             found |= {record.id: answer.run.name} if answer else {}
@@ -173,11 +173,11 @@ def _keeps(study: Study, record: Record) -> bool:
 def _lanes(lanes: Lanes, cluster: ClusterOptions) -> str:
     """Return the lanes of a run in words."""
     if not cluster.is_local:
-        count = f"at most {lanes.count}" if lanes.count else "as many as it holds"
+        most = f"at most {lanes.count}" if lanes.count else "as many as it holds"
         each = describe_lane(lanes, lanes.needs({}))
         if lanes.gpus is None and lanes.per_gpu is None:
             each += ", and GPUs if nodes have any"
-        return f"{count}, of {each}; the cluster at {cluster.address} was not looked at"
+        return f"{most}, of {each}; the cluster at {cluster.address} was not looked at"
     here = local_resources()
     has = ", ".join(f"{amount:g} {name}" for name, amount in here.items() if amount)
     if lanes.per_gpu == AUTO:
