@@ -178,7 +178,7 @@ def _show_power(study: Study, sizes: Sizes) -> None:
         return
     table = make_table("task", "dev", "score", "one model's 95 %", "seeds", "sees", "published")
     for power in powers:
-        each_way, sees = (format_percent(x) for x in (power.each_way, power.visible))
+        sees = "-" if power.visible is None else format_percent(power.visible)
         ends = dict.fromkeys(
             format_percent(score) for score in power.published[:: len(power.published) - 1 or 1]
         )
@@ -189,18 +189,25 @@ def _show_power(study: Study, sizes: Sizes) -> None:
             power.task,
             f"{power.examples:,}",
             score,
-            f"+-{each_way}",
+            f"+-{format_percent(power.each_way)}",
             str(power.seeds),
             sees,
             published,
         )
     make_console().print(table)
-    print_wrapped(POWER_RULE)
+    if any(power.visible is not None for power in powers):
+        print_wrapped(POWER_RULE)
+    if single := [power.task for power in powers if power.visible is None]:
+        print_wrapped(
+            f"{', '.join(single)}: a single seed is printed, whose 95 % is of the dev examples"
+            " alone; how far other seeds lie apart is not seen (several under confirm.seeds would"
+            " show it)"
+        )
     if assumed := [power.task for power in powers if not power.published]:
         print_wrapped(
             f"{', '.join(assumed)}: a score of {100 * study_power.ASSUMED:.0f} is assumed"
         )
-    alike = [p.task for p in powers if len(p.published) > 1 and p.range < p.visible]
+    alike = [p.task for p in powers if len(p.published) > 1 and p.range < (p.visible or 0)]
     if alike:
         print_wrapped(
             f"{', '.join(alike)}: all published systems differ by less than this study can see"

@@ -236,7 +236,9 @@ def verify(
         str,
         typer.Argument(help="A run folder, or a file of `raysearch pack`; or the URI of one."),
     ],
-    data: Annotated[Path | None, data_option("./data")] = None,
+    data: Annotated[
+        Path | None, data_option("the folder that the run has read; of a pack ./data")
+    ] = None,
     to: VerificationFolder = None,
     model: ModelFolders = None,
     seeds: WinnerSeeds = None,
@@ -256,12 +258,12 @@ def verify(
     verification.json.
     """
     folder = local_folder(source, weights=True)
-    from ..verification import verify as verify_run  # imports Ray
+    from ..verification import verify as verify_run
     from .progress import ProgressDisplay
 
     result = verify_run(
         folder,
-        data=data or Path("data"),
+        data=data,
         to=to,
         models=model or (),
         seeds=seeds,

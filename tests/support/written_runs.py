@@ -59,8 +59,9 @@ def write_run(folder, data, *, confirmed=(0.75, 0.8), draw=3, **changes):
     examples = EXAMPLES // 2 if divides else EXAMPLES
     if divides:
         script.parts = {"searched": {"dev": examples}, "held_out": {"dev": examples}}
+    seeds = searched.confirm.seeds
     trials = [(1e-4, 1, "search", 0.5), (1e-3, 1, "search", 0.6)]
-    trials += [(1e-3, seed, "confirm", score) for seed, score in zip(SEEDS, confirmed, strict=True)]
+    trials += [(1e-3, seed, "confirm", score) for seed, score in zip(seeds, confirmed, strict=True)]
     for rate, seed, phase, score in trials:
         point = {"LR": rate}
         name = trial_id(searched, RTE, phase, point, seed, origin)
