@@ -5,23 +5,29 @@ It is apart from `commands` because that module only parses the command line.
 
 import math
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 from rich.text import Text
 
 from .. import search_space as spaces
+from ..data import readers
 from ..errors import printable
+from ..preflight import weights_note
 from ..recipes import RECIPES, Steps
 from ..recipes.schedule import make_schedule
 from ..results import study_power
 from ..results.formatting import format_percent
+from ..run_folder import Phase
 from ..statistics.power import POWER_RULE
 from ..study import Study, TaskStudy
 from ..study.model_names import describe_model, resolve_model_folder
 from ..study.unused_fields import nothing_to_choose
 from ..study.unusual_values import unusual_value_notes
 from .tables import add_row, make_console, make_table, print_wrapped
+
+if TYPE_CHECKING:
+    from ..search.dry_run import DryRun, FirstTrials
 
 Sizes = Mapping[str, Mapping[str, int]]  # task -> split -> examples
 MAX_SCHEDULES = 50  # configurations of a task whose schedules are shown
@@ -76,6 +82,56 @@ def show_plan(
         print_wrapped(note)
 
 
+def show_dry_run(result: "DryRun") -> None:
+    """Print what a run would do first, after what `check` says of its study."""
+    start = result.start
+    study, survey = start.choice.study, start.survey
+    notes = [*survey.notes, *weights_note(study), *start.cluster.notes]
+    show_plan(study, survey.sizes, notes, survey.held_out)
+    table = make_table("task", "would begin", "seed", "configuration")
+    for task in result.tasks:
+        for record in task.records:
+            title = f"{record.phase} {record.number}"
+            title += " again" if record.attempts else ""
+            if record.id in task.answers:
+                title += f", from {task.answers[record.id]}"
+            point = spaces.format_point(record.configuration) or "the defaults"
+            add_row(table, task.task, title, str(record.seed), point)
+    if table.row_count:
+        make_console().print(table)
+    for task in result.tasks:
+        print_wrapped(f"{task.task}: {_trials_to_come(task)}")
+    print_wrapped(f"run folder: {result.folder}")
+    print_wrapped(f"disk: {result.disk}")
+    print_wrapped(f"lanes: {result.lanes}")
+    if any(readers.needs_root(study.task(name)) for name in study.tasks):
+        print_wrapped(f"data: {start.data}")
+    if start.reused:
+        print_wrapped(f"trials are taken from: {', '.join(start.reused)}")
+    for note in result.notes:
+        print_wrapped(note)
+    print_wrapped("dry run: nothing was started, and no run folder was written")
+
+
+def _trials_to_come(task: "FirstTrials") -> str:
+    """Return how many trials of a task there are to come, in words."""
+    phases: tuple[tuple[Phase, str], ...] = (("search", "search"), ("confirm", "confirmation"))
+    left = [(max(0, task.planned[phase] - task.ended[phase]), name) for phase, name in phases]
+    parts = [f"{count} of the {name}" for count, name in left if count]
+    text = f"{' and '.join(parts) or 'no trials'} to come"
+    if ended := sum(task.ended.values()):
+        text += f", {ended} {'has' if ended == 1 else 'have'} ended"
+    if task.interrupted == 1:
+        text += ", 1 was interrupted and begins first"
+    elif task.interrupted:
+        text += f", {task.interrupted} were interrupted and begin first"
+    if task.source:
+        text += f"; it begins when {task.source} has its winner"
+    if task.looked_for:
+        text += f"; other runs answer {len(task.answers)} of the first {task.looked_for}"
+    return text
+
+
 def _planned_start(task: TaskStudy) -> str:
     """Return what a task starts from instead of a model, in words; "" for a model."""
     if task.start is None:
@@ -122,7 +178,7 @@ def _show_power(study: Study, sizes: Sizes) -> None:
         return
     table = make_table("task", "dev", "score", "one model's 95 %", "seeds", "sees", "published")
     for power in powers:
-        each_way, sees = (format_percent(x) for x in (power.each_way, power.visible))
+        sees = "-" if power.visible is None else format_percent(power.visible)
         ends = dict.fromkeys(
             format_percent(score) for score in power.published[:: len(power.published) - 1 or 1]
         )
@@ -133,18 +189,25 @@ def _show_power(study: Study, sizes: Sizes) -> None:
             power.task,
             f"{power.examples:,}",
             score,
-            f"+-{each_way}",
+            f"+-{format_percent(power.each_way)}",
             str(power.seeds),
             sees,
             published,
         )
     make_console().print(table)
-    print_wrapped(POWER_RULE)
+    if any(power.visible is not None for power in powers):
+        print_wrapped(POWER_RULE)
+    if single := [power.task for power in powers if power.visible is None]:
+        print_wrapped(
+            f"{', '.join(single)}: a single seed is printed, whose 95 % is of the dev examples"
+            " alone; how far other seeds lie apart is not seen (several under confirm.seeds would"
+            " show it)"
+        )
     if assumed := [power.task for power in powers if not power.published]:
         print_wrapped(
             f"{', '.join(assumed)}: a score of {100 * study_power.ASSUMED:.0f} is assumed"
         )
-    alike = [p.task for p in powers if len(p.published) > 1 and p.range < p.visible]
+    alike = [p.task for p in powers if len(p.published) > 1 and p.range < (p.visible or 0)]
     if alike:
         print_wrapped(
             f"{', '.join(alike)}: all published systems differ by less than this study can see"

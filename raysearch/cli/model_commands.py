@@ -34,7 +34,6 @@ from .options import (
     Tokenizer,
     data_option,
     examples,
-    parse_folder,
 )
 
 
@@ -105,11 +104,8 @@ def evaluate(
         str, typer.Option(help="The tasks to score, separated by commas, such as glue/rte.")
     ],
     data: Annotated[
-        Path,
-        typer.Option(
-            parser=parse_folder, metavar="PATH", help="The folder of the benchmarks' folders."
-        ),
-    ],
+        Path | None, data_option("that of the run in which the model lies, else ./data")
+    ] = None,
     settings: EvaluationSettings = None,
     split: EvaluatedSplit = "dev",
     study: StudyOfTask = None,

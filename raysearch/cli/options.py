@@ -50,6 +50,14 @@ Trials = Annotated[
         min=1, help="The number of configurations to try for each task. Default: the study's."
     ),
 ]
+DryRun = Annotated[
+    bool,
+    typer.Option(
+        "--dry-run",
+        help="Check everything and show what would begin, where and on what; start nothing and"
+        " write no run folder.",
+    ),
+]
 TotalTrials = Annotated[
     int | None,
     typer.Option(
@@ -222,7 +230,7 @@ StudyOfTask = Annotated[
     typer.Option(
         "--study",
         help="The study file or the run folder that defines a task on your own files. Default: what"
-        " the model or the run records.",
+        " the model or the run around it records.",
     ),
 ]
 NullOdds = Annotated[
@@ -327,7 +335,10 @@ WinnerSeeds = Annotated[
     ),
 ]
 NoRerun = Annotated[
-    bool, typer.Option("--no-rerun", help="Train nothing. The data files are needed all the same.")
+    bool,
+    typer.Option(
+        "--no-rerun", help="Train nothing. Data files that are not there are then not checked."
+    ),
 ]
 TrainFile = Annotated[
     Path | None,

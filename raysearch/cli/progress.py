@@ -18,7 +18,7 @@ from rich.text import Text
 from .. import tasks
 from ..errors import printable
 from ..results.html_report import REPORT
-from ..results.leaderboard import is_complete, leaderboard, rank_trials
+from ..results.leaderboard import best_of_search, counted_score, is_complete, leaderboard
 from ..run_folder import Record
 from ..run_folder.outcomes import TrialStatus
 from ..run_folder.remote_files import resume_command
@@ -117,14 +117,14 @@ class ProgressDisplay:
 
     def _end_line(self, record: Record) -> Text:
         """Return the line of a trial that has ended."""
-        task = self.queue.study.task(record.task)
-        best = record.best.get(self.queue.study.resolve(record.task).selection_metric)
-        score = "-" if best is None else f"{100 * best:.1f}"
+        task = self.queue.study.resolve(record.task)
+        counted = None if record.status == "diverged" else counted_score(task, record)
+        score = "-" if counted is None else f"{100 * counted:.1f}"
         report = record.reports[-1] if record.reports else None
         steps = f"{report.step}/{report.steps}" if report else "0/0"
         line = Text(f"{record.task} {record.phase} {record.number:>3}  ")
         line.append(f"{record.status:<10}", style=_STYLES[record.status])
-        line.append(f" {task.metric} {score:>5}  {record.seconds:6.1f} s  ")
+        line.append(f" {task.row.metric} {score:>5}  {record.seconds:6.1f} s  ")
         point = self._escape(format_point(self._shown_values(record)))
         line.append(f"{steps} steps  {point} ")
         line.append(f"seed={record.seed}")
@@ -228,18 +228,18 @@ class ProgressDisplay:
     def _best(self, name: str, phase: str) -> str:
         """Return the best score of a task in a phase; "" if there is none yet.
 
-        In the search it is the score of the best trial; in the confirmation that of the best
+        In the search it is the score of the best trial, and whether that learned nothing, as then
+        none has learned; in the confirmation that of the best
         configuration over all seeds, once these have ended. With `hold_out` both are of the part on
         which trials are compared.
         """
         task, journal = self.queue.study.resolve(name), self.queue.journal
-        score = None
-        if phase == "search":
-            finished = (r.score for r in rank_trials(journal, name) if r.status == "finished")
-            score = next(finished, None)
+        score, end = None, ""
+        if phase == "search" and (best := best_of_search(task, journal)):
+            score, end = counted_score(task, best), " (degenerate)" * (best.status == "degenerate")
         elif phase == "confirm" and task.study.confirm.seeds and is_complete(task, journal):
             score = next((ranked.selection_score for ranked in leaderboard(task, journal)), None)
-        return "" if score is None else f"best {task.row.metric} {100 * score:.1f}"
+        return "" if score is None else f"best {task.row.metric} {100 * score:.1f}{end}"
 
 
 def closing(run: "Run") -> int:

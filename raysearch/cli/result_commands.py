@@ -38,6 +38,7 @@ def table(
     """Print the table of a run, and write all its exports again."""
     from .. import study
     from ..results.table_formats import LAYOUTS
+    from ..run_folder import opening
 
     _check_format("table", format)
     folder = local_folder(source)
@@ -55,7 +56,8 @@ def table(
 
         printed = write_exports(folder, note=print_note)
     else:
-        text = "no study.yaml here; a run folder would do, or a study with --published"
+        near = opening.near_runs(folder)
+        text = f"no study.yaml here{near or '; a run folder would do, or a study with --published'}"
         if study.find_study(folder).is_file():
             text = "is a study: add --published for what papers printed"
         raise InputError(str(folder), [Problem(location="run folder", text=text)])
@@ -201,9 +203,11 @@ def _check_report_options(folder: Path, to: Path | None) -> None:
     Raises:
         InputError: all problems.
     """
+    from ..run_folder import opening
+
     problems = []
     if not (folder / "study.yaml").is_file():
-        text = "no study.yaml here; a run folder would do"
+        text = f"no study.yaml here{opening.near_runs(folder) or '; a run folder would do'}"
         problems.append(Problem(location="run folder", text=text))
     if to is not None and (to.is_dir() or not to.parent.is_dir()):
         text = f"'{to}' is a folder" if to.is_dir() else f"there is no folder '{to.parent}'"

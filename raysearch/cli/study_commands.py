@@ -16,6 +16,7 @@ from .exit_codes import guarded
 from .options import (
     Address,
     Cpus,
+    DryRun,
     Fixed,
     Forecast,
     Gpus,
@@ -127,6 +128,7 @@ def check(
     epilog=examples(
         "raysearch run quickstart",
         "raysearch run roberta-glue --tasks glue/rte,glue/mrpc --data DATA --set EPOCH=5",
+        "raysearch run quickstart --lanes 1 --dry-run",
     )
 )
 @guarded
@@ -154,6 +156,7 @@ def run(
         str | None, typer.Option(help="The name of the run folder. Default: the study's name.")
     ] = None,
     reuse: Reuse = None,
+    dry_run: DryRun = False,
 ) -> int:
     """Run a study: search, confirm the best configurations with new seeds, write the table."""
     data = data or Path("data")
@@ -161,22 +164,17 @@ def run(
     from ..run_folder.remote_files import check_storage
 
     check_storage(storage)
-    from .. import search  # imports Ray
-    from .progress import ProgressDisplay, closing
-
-    result = search.run(
-        loaded,
-        data=data,
-        storage=storage,
-        name=name,
-        address=address,
-        lanes=_chosen_lanes(lanes, workers, cpus, gpus, lanes_per_gpu, mps),
-        wait_for_nodes=wait_for_nodes,
-        watch=ProgressDisplay,
-        reuse=() if reuse is None else reuse,
-        sampler=sampler,
-    )
-    return closing(result)
+    options: dict[str, Any] = {
+        "data": data,
+        "storage": storage,
+        "name": name,
+        "address": address,
+        "lanes": _chosen_lanes(lanes, workers, cpus, gpus, lanes_per_gpu, mps),
+        "wait_for_nodes": wait_for_nodes,
+        "reuse": () if reuse is None else reuse,
+        "sampler": sampler,
+    }
+    return _started("run", loaded, options, dry=dry_run)
 
 
 @app.command(
@@ -204,6 +202,7 @@ def resume(
             help="The sampler from now on. A class is given again here. Default: the run's."
         ),
     ] = None,
+    dry_run: DryRun = False,
 ) -> int:
     """Finish a run that was stopped, for example by Ctrl-C, a crash or a time limit.
 
@@ -213,21 +212,16 @@ def resume(
     from ..run_folder.remote_files import check_storage
 
     check_storage(folder)
-    from .. import search  # imports Ray
-    from .progress import ProgressDisplay, closing
-
-    result = search.resume(
-        folder,
-        data=data,
-        address=address,
-        lanes=_chosen_lanes(lanes, workers, cpus, gpus, lanes_per_gpu, mps),
-        wait_for_nodes=wait_for_nodes,
-        watch=ProgressDisplay,
-        trials=trials,
-        reuse=reuse,
-        sampler=sampler,
-    )
-    return closing(result)
+    options: dict[str, Any] = {
+        "data": data,
+        "address": address,
+        "lanes": _chosen_lanes(lanes, workers, cpus, gpus, lanes_per_gpu, mps),
+        "wait_for_nodes": wait_for_nodes,
+        "trials": trials,
+        "reuse": reuse,
+        "sampler": sampler,
+    }
+    return _started("resume", folder, options, dry=dry_run)
 
 
 @app.command(
@@ -242,7 +236,9 @@ def verify(
         str,
         typer.Argument(help="A run folder, or a file of `raysearch pack`; or the URI of one."),
     ],
-    data: Annotated[Path | None, data_option("./data")] = None,
+    data: Annotated[
+        Path | None, data_option("the folder that the run has read; of a pack ./data")
+    ] = None,
     to: VerificationFolder = None,
     model: ModelFolders = None,
     seeds: WinnerSeeds = None,
@@ -262,12 +258,12 @@ def verify(
     verification.json.
     """
     folder = local_folder(source, weights=True)
-    from ..verification import verify as verify_run  # imports Ray
+    from ..verification import verify as verify_run
     from .progress import ProgressDisplay
 
     result = verify_run(
         folder,
-        data=data or Path("data"),
+        data=data,
         to=to,
         models=model or (),
         seeds=seeds,
@@ -280,6 +276,28 @@ def verify(
     for line in result.lines():
         print_line(line)
     return 0 if result.holds else 1
+
+
+def _started(verb: str, subject: Any, options: dict[str, Any], *, dry: bool) -> int:
+    """Run or resume, or show what that would do first; return the exit code.
+
+    Args:
+        verb: "run" or "resume".
+        subject: the study, or the run folder.
+        options: of the function of `search`.
+        dry: start nothing.
+    """
+    if dry:
+        from ..search.dry_run import dry_resume, dry_run
+        from .describe import show_dry_run
+
+        show_dry_run((dry_run if verb == "run" else dry_resume)(subject, **options))
+        return 0
+    from .. import search
+    from .progress import ProgressDisplay, closing
+
+    start = search.run if verb == "run" else search.resume
+    return closing(start(subject, watch=ProgressDisplay, **options))
 
 
 def _load(

@@ -5,10 +5,8 @@ the search would begin, the prepared data, and the number of lanes.
 """
 
 import math
-import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,10 +17,10 @@ from .. import tasks
 from ..data import encoding_cache
 from ..errors import InputError
 from ..preflight import Lanes, lane_problems
-from ..run_folder import Journal
+from ..run_folder import DraftJournal
+from ..search.cluster_options import local_resources
 from ..search.data_preparation import BackgroundPreparation
-from ..search.proposals import Proposals
-from ..search.ray_cluster import local_resources
+from ..search.first_trials import first_trials
 from ..study import Configuration, Study
 from ..study.samplers import own_class
 from .estimate import TaskForecast, estimate_task, wall_seconds
@@ -184,17 +182,13 @@ def search_points(study: Study) -> Iterator[tuple[str, list[Configuration]]]:
     """
     order = sorted(study.tasks, key=lambda name: len(study.resolve(name).chain))
     names = {"sampler": "random"} if own_class(study.search.sampler) else {}
-    changes = {"trials": min(study.search.trials, MOST_POINTS), "hours": None, "device_hours": None}
-    search = study.search.model_copy(update={**changes, **names})
+    search = study.search.model_copy(update=names)
     parts = {n: part.model_copy(update={"start": None}) for n, part in study.per_task.items()}
     study = study.model_copy(update={"search": search, "per_task": parts})
-    content = dict.fromkeys(study.tasks, "forecast")
-    with tempfile.TemporaryDirectory() as folder, closing(Journal(Path(folder))) as journal:
-        proposals = Proposals(study, journal, content, 1)
-        for name in order:
-            count = study.resolve(name).planned_trials
-            records = [proposals.next(name) for _ in range(count)]
-            yield name, [record.configuration for record in records if record] or [{}]
+    begun = dict(first_trials(study, DraftJournal(), MOST_POINTS))
+    for name in order:
+        points = [record.configuration for record in begun[name] if record.phase == "search"]
+        yield name, points or [{}]
 
 
 def _with_budget(

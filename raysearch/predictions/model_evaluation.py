@@ -16,18 +16,19 @@ from ..errors import InputError, Problem, shorten
 from ..heads import HEADS
 from ..models import finetuned
 from ..results import formatting
-from ..run_folder import dev_predictions
+from ..run_folder import dev_predictions, opening
 from ..run_folder.remote_files import local_copy
 from ..run_folder.report import dev_scores, is_gap, splits_of
 from ..statistics import intervals
 from ..study.overrides import parse_settings
+from ..study.own_tasks import PREFIX
 from ..tasks import Split, Task
 from . import kept_files
 from .error_collection import collect_errors
 from .prediction_checks import choose_splits, find_problems
 from .prediction_jobs import RunFacts, changeable_settings, known_tasks_of, make_job
 from .split_predictor import SplitPredictor
-from .task_names import known_tasks, load_study, missing_text
+from .task_names import known_tasks, load_study, missing_text, run_around
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -76,7 +77,7 @@ def evaluate(
     model: str | Path,
     *,
     tasks: Sequence[str] | str,
-    data: str | Path,
+    data: str | Path | None = None,
     settings: Mapping[str, Any] | Iterable[str] | None = None,
     split: str = "dev",
     to: str | Path | None = None,
@@ -91,21 +92,27 @@ def evaluate(
     Args:
         model: a transformers folder with a trained head, made by raysearch or not; or its URI.
         tasks: the names of the tasks to score, a list or a text with commas.
-        data: the folder that holds the benchmark's folders.
+        data: the folder that holds the benchmark's folders; None: that of the run in which the
+            model lies, else `data`.
         settings: other values of settings that shape the data or decode the outputs, a mapping or
             texts NAME=VALUE; by default those that the folder records, else the defaults.
         split: "dev" for all dev splits whose files are there, or the name of one.
         to: a folder for the predictions, in the benchmark's own format; None: none are written.
-        study: the study or run that defines tasks on own files; None: the model's record does.
+        study: the study or run that defines tasks on own files; None: the run in which the model
+            lies does, else the model's record.
         note: called with lines of progress.
 
     Raises:
         InputError: with all unknown tasks, splits and settings and missing data; or the folder
             holds no model, its head is not trained or does not fit, or its tokenizer is missing.
     """
-    folder, root, source = local_copy(model, weights=True, note=note), Path(data), str(model)
+    folder, source = local_copy(model, weights=True, note=note), str(model)
     tasks = [n.strip() for n in tasks.split(",")] if isinstance(tasks, str) else tasks
     _refuse_other_folders(folder)
+    run = run_around(folder)
+    root = Path(data or (opening.recorded_data(run) if run else "data"))
+    if study is None and any(name.startswith(PREFIX) for name in tasks):
+        study = run
     defined = known_tasks(load_study(study, root)) if study is not None else {}
     rows = _tasks_to_score(source, tasks, {**known_tasks_of(folder, None), **defined})
     splits, problems = choose_splits(rows, split, list(tasks))

@@ -80,6 +80,7 @@ def find_models(
     for name in (opening.STUDY, opening.PROVENANCE):
         if kind_of(file_inside(source, name)) is None:
             text = f"neither a run folder (no {name}) nor a transformers folder (no config.json)"
+            text += opening.near_runs(source)
             raise InputError(str(source), [Problem(location="source", text=text)])
     searched = study.load(opening.study_file(source))
     hub_datasets.fetch(searched.own_files)  # what is not there afterwards is told as missing

@@ -16,7 +16,7 @@ from ..study.own_tasks import PREFIX
 from ..tasks import TASKS, Task
 from . import kept_files
 
-_PARENTS = 3  # folders above kept predictions that may be their run
+_PARENTS = 3  # folders above kept predictions or weights that may be their run
 
 
 def known_tasks(searched: Study | None) -> dict[str, Task]:
@@ -60,13 +60,18 @@ def find_task(name: str, study: str | Path | None, predictions: Path, data: Path
     Raises:
         InputError: there is no such task.
     """
-    folders = [predictions, *list(predictions.absolute().parents)[:_PARENTS]]
-    run = next((folder for folder in folders if kept_files.is_run(folder)), None)
+    run = run_around(predictions)
     source = study if study is not None else run if name.startswith(PREFIX) else None
     known = known_tasks(load_study(source, data) if source is not None else None)
     if name in known:
         return known[name]
     raise InputError("tasks", [Problem(location="name", text=missing_text(name, known))])
+
+
+def run_around(path: Path) -> Path | None:
+    """Return the run folder that a path is, or lies in; None if there is none."""
+    folders = [path, *list(path.absolute().parents)[:_PARENTS]]
+    return next((folder for folder in folders if kept_files.is_run(folder)), None)
 
 
 def missing_text(name: str, known: Mapping[str, Task]) -> str:

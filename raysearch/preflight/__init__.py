@@ -7,12 +7,13 @@ from .data_identity import data_fingerprints
 from .model_files import hub_problems, model_fingerprint
 from .resources import Lanes, disk_problems, lane_problems
 from .view_resources import view_fingerprint
-from .weights_space import weight_folders, weights_note
+from .weights_space import disk_note, weight_folders, weights_note
 
 __all__ = [
     "Lanes",
     "Survey",
     "data_fingerprints",
+    "disk_note",
     "disk_problems",
     "hub_problems",
     "lane_problems",

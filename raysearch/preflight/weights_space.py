@@ -3,8 +3,13 @@
 It is apart from `resources`, which knows lanes and disks, because it follows from the study alone.
 """
 
+import shutil
+from pathlib import Path
+
+from ..storage import existing_part
 from ..study import Study
 from .model_files import model_files
+from .resources import RESERVED_BYTES
 
 
 def weight_folders(study: Study) -> int:
@@ -26,6 +31,16 @@ def weights_note(study: Study) -> list[str]:
     end = seeds * sum(sizes[model] for model in models)
     most = weight_folders(study) * max(sizes[model] for model in models)
     return [f"{text}; about {_in_words(most)} and {_in_words(end)} on the disk of the run folder"]
+
+
+def disk_note(study: Study, folder: Path) -> str:
+    """Return what a run takes on its disk at most, and what is free there, in a line."""
+    size = max(sum(path.stat().st_size for path in model_files(m)) for m in study.models)
+    count = weight_folders(study)
+    text = f"at most {count} folders of weights at once"
+    text += f", {_in_words(count * size)}" if size else ", whose size is not known here"
+    free = _in_words(shutil.disk_usage(existing_part(folder)).free)
+    return f"{text}, and {_in_words(RESERVED_BYTES)} for all else; {free} free"
 
 
 def _while_searching(study: Study) -> int:

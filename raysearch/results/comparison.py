@@ -131,11 +131,8 @@ class _Run:
     """
 
     def __init__(self, letter: str, folder: Path) -> None:
-        path = opening.study_file(folder)
-        if not path.is_file():
-            text = "no study.yaml here; a run folder would do"
-            raise InputError(str(folder), [Problem(location="run folder", text=text)])
-        self.letter, self.study = letter, study.load(path)
+        opening.refuse_other_folders(folder, opening.STUDY)
+        self.letter, self.study = letter, study.load(opening.study_file(folder))
         self._records = opening.read_records(folder, self.study)
         self.notes = list(self._records.notes)
         self.kept = RunIntervals(folder, self.notes.append)

@@ -75,11 +75,17 @@ def _p_cell(p: float | None) -> Cell:
 def _notes(comparison: Comparison, tested: list[ComparedScore]) -> list[str]:
     """Return what the columns mean, and what was not compared."""
     count, untested = len(comparison.scores), [s for s in comparison.scores if s.p is None]
-    report = comparison.studies[0].confirm.report
+    report, over = (
+        f"{comparison.studies[0].confirm.report} over seeds",
+        "seeds and examples together",
+    )
+    differences = [score.difference for score in comparison.scores]
+    if all(one.seeds == one.other_seeds == 1 for one in differences):
+        report, over = "of one seed", "examples alone"
     notes = [
-        f"B - A: dev, {report} over seeds, percent. 95 %: over seeds and examples together, the"
-        " same examples for A and B. A or B better if it excludes 0; else cannot tell, with the"
-        " smallest difference that is seen with 80 % power.",
+        f"B - A: dev, {report}, percent. 95 %: over {over}, the same examples for A and B."
+        " A or B better if it excludes 0; else cannot tell, with the smallest difference that is"
+        " seen with 80 % power.",
         f"Seeds: {_seeds(comparison)}.",
     ]
     if tested:
@@ -112,7 +118,7 @@ def _seeds(comparison: Comparison) -> str:
         text = f"{difference.seeds} of A, {difference.other_seeds} of B"
         if difference.paired:
             text += ", the same ones, in pairs"
-        elif min(difference.seeds, difference.other_seeds) == 1:
+        if min(difference.seeds, difference.other_seeds) == 1:
             text += "; of a single seed the interval covers the examples alone"
         columns = groups.setdefault(text, [])
         if (title := _title(comparison, score)) not in columns:

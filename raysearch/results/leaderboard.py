@@ -80,11 +80,6 @@ def weights_order(record: Record) -> tuple[float, int]:
     return record.score, -record.number
 
 
-def rank_trials(records: Records, task: str) -> list[Record]:
-    """Return the trials of the search that ended with a score of their own, the best first."""
-    return records.ranked(task)
-
-
 def counted_score(task: TaskStudy, record: Record) -> float | None:
     """Return the score with which a trial counts, a fraction.
 
@@ -110,7 +105,7 @@ def leaderboard(task: TaskStudy, records: Records) -> list[RankedConfiguration]:
     groups = _group_by_configuration(confirmation_trials(task, records))
     ranked = [_combine(task, trials) for trials in groups if any(map(_counts, trials))]
     if not ranked and not (confirmation(task, records).trials and is_complete(task, records)):
-        searched = _group_by_configuration(rank_trials(records, task.name))
+        searched = _group_by_configuration(records.ranked(task.name))
         ranked = [_combine(task, trials) for trials in searched]
     return sorted(ranked, key=_sort_key)
 
@@ -166,6 +161,13 @@ def confirmation_trials(task: TaskStudy, records: Records) -> list[Record]:
 def trial_rank(task: TaskStudy, record: Record) -> tuple[bool, float, int]:
     """Return the key that sorts trials of the search as `leaderboard` does, the best first."""
     return record.status == "degenerate", -(counted_score(task, record) or 0.0), record.number
+
+
+def best_of_search(task: TaskStudy, records: Records) -> Record | None:
+    """Return the best trial of a task's search by `trial_rank`; None if none has left a model."""
+    ranked = records.ranked(task.name)
+    learned = (record for record in ranked if record.status != "degenerate")
+    return next(learned, None) or min(ranked, key=partial(trial_rank, task), default=None)
 
 
 def start_of(task: TaskStudy, records: Records, seed: int) -> Record | None:
@@ -275,9 +277,7 @@ def configurations_to_confirm(task: TaskStudy, records: Records) -> list[dict[st
     """Return the configurations that a study confirms, according to the search so far."""
     if not task.space:
         return [{}]
-    return [
-        record.configuration for record in rank_trials(records, task.name)[: task.study.confirm.top]
-    ]
+    return [record.configuration for record in records.ranked(task.name)[: task.study.confirm.top]]
 
 
 def planned_trials(task: TaskStudy, records: Records) -> dict[Phase, int]:

@@ -88,6 +88,7 @@ def paper_table(
             *_model_notes(study, records),
             *_division_notes(study, leaders),
             *_result_notes(study, records, leaders),
+            *_single_seed_notes(study, leaders, intervals),
             *optimism_notes(study, records, leaders, intervals),
             *notes,
             *_deviation_notes(study),
@@ -236,7 +237,8 @@ def _measurement_note(study: Study) -> str:
         task = study.task(name)
         groups.setdefault(task.metric, []).append(formatting.column_title(task))
     names = "; ".join(f"{metric} of {', '.join(group)}" for metric, group in groups.items())
-    seeds = f"{study.confirm.report} over seeds, " if study.confirm.seeds else ""
+    count = len(study.confirm.seeds)
+    seeds = f"{study.confirm.report} over seeds, " if count > 1 else "one seed, " * count
     part = "dev" if study.search.hold_out is None else "held-out part of dev"
     text = f"Result: {part}, {seeds}{study.search.select} evaluation, percent. {names}."
     codes = dict.fromkeys(c for name in study.tasks for c in study.task(name).languages[:1])
@@ -317,6 +319,17 @@ def _result_notes(study: Study, records: Records, leaders: Leaders) -> list[str]
     return notes
 
 
+def _single_seed_notes(study: Study, leaders: Leaders, intervals: Intervals) -> list[str]:
+    """Return the note on intervals that cover the dev examples alone; none if all cover seeds."""
+    columns = []
+    for name, leader in leaders.items():
+        task = study.resolve(name)
+        if leader and len(leader.trials) == 1 and intervals(task, leader, task.printed_metric):
+            columns.append(formatting.column_title(task.row))
+    text = f"{INTERVAL}, and verdicts by it, are of a single seed and the dev examples alone"
+    return [f"{', '.join(columns)}: {text}: other seeds may lie outside."] if columns else []
+
+
 def _seed_notes(task: Task, leader: RankedConfiguration) -> list[str]:
     """Return notes on a winner's seeds that failed, diverged or learned nothing."""
     notes, count = [], len(leader.trials)
@@ -329,7 +342,7 @@ def _seed_notes(task: Task, leader: RankedConfiguration) -> list[str]:
         )
     degenerate = [record.seed for record in leader.trials if record.status == "degenerate"]
     if degenerate and len(degenerate) == count:
-        notes.append("not a result, every trial of its winner predicts one class")
+        notes.append("not a result, every trial of its winner is degenerate: it learned nothing")
     elif degenerate:
         text = f"{len(degenerate)} of the {count} trials of its winner learned nothing"
         notes.append(f"{text}: {formatting.name_seeds(degenerate)}, counted as measured")

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Literal
 from .. import study as studies
 from ..errors import InputError, Problem, unknown_name
 from ..run_folder import Record, Records, opening
-from ..storage import kind_of
 from ..storage.uris import is_remote
 from ..study import Study
 from .leaderboard import (
@@ -138,7 +137,8 @@ class Run:
         It holds what study.db holds: the ended trials of the search with their settings, values
         (the score that selects, a fraction; device hours as the second objective of a study that
         minimizes them), intermediate values at percents of the schedule, and `trial`, `status` and
-        `phase` as user attributes. Diverged trials have the worst value; stopped ones are pruned.
+        `phase` as user attributes. Trials that diverged or learned nothing have the worst value, as
+        the sampler was told; stopped ones are pruned.
 
         Args:
             task: the task; it may be left out where the study has one.
@@ -246,8 +246,5 @@ def read_study(folder: Path) -> Study:
     Raises:
         InputError: it is no run folder, or its files are damaged.
     """
-    path = opening.study_file(folder)
-    if kind_of(path) is None:
-        text = f"no {opening.STUDY} here: not a run folder"
-        raise InputError(str(folder), [Problem(location="run folder", text=text)])
-    return studies.load(path)
+    opening.refuse_other_folders(folder, opening.STUDY)
+    return studies.load(opening.study_file(folder))

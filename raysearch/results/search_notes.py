@@ -1,24 +1,45 @@
-"""The notes under a table that say how much was searched, and what of it was trained here.
+"""The notes under a table that say how much was searched, and what came of it.
 
-They are apart because they speak of a search as a whole: its length, its budget, and other runs.
+They are apart because they speak of a search as a whole: whether any trial learned something, its
+length, its budget, and other runs.
 """
 
 from collections import Counter
 from collections.abc import Iterator
 
 from ..run_folder import Records
+from ..run_folder.outcomes import TrialStatus
 from ..study import Study
 from . import formatting
-from .leaderboard import is_budget_spent, searched_hours
+from .leaderboard import is_budget_spent, is_complete, searched_hours
 
 
 def search_notes(study: Study, records: Records) -> list[str]:
-    """Return notes on a lengthened search, on a budget that has ended it, and on reused trials."""
+    """Return notes on each search that learned nothing, was lengthened, ended early, or reused."""
     return [
+        *_learning_notes(study, records),
         *_length_notes(study, records),
         *_budget_notes(study, records),
         *_reuse_notes(study, records),
     ]
+
+
+def _learning_notes(study: Study, records: Records) -> Iterator[str]:
+    """Yield a note for each complete task none of whose trials has learned anything."""
+    for name in study.tasks:
+        trials = records.of(name, "search") or records.of(name, "confirm")
+        ends = Counter(record.status for record in trials)
+        learned: tuple[TrialStatus, ...] = ("finished", "running")
+        if not ends["degenerate"] or any(ends[end] for end in learned):
+            continue
+        if is_complete(study.resolve(name), records):
+            counts = ", ".join(f"{count} {end}" for end, count in ends.most_common())
+            phase = "search" if trials[0].phase == "search" else "confirmation"
+            yield (
+                f"{formatting.column_title(study.task(name))}: no trial of the {phase} learned"
+                f" anything ({counts}), so that its settings cannot be compared. A degenerate trial"
+                " predicts a single class or stays at chance: docs/not_learning.md says what helps."
+            )
 
 
 def _length_notes(study: Study, records: Records) -> Iterator[str]:

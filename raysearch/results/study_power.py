@@ -24,7 +24,8 @@ class TaskPower:
         score: the expected score, a fraction.
         each_way: how far the 95 % interval of a single model's score reaches to each side.
         seeds: the number of seeds of the printed score.
-        visible: the smallest difference from a published number that is seen with 80 % power.
+        visible: the smallest difference from a published number that is seen with 80 % power; None
+            of a single seed, whose spread nothing will measure.
         published: the scores of the published systems, ascending; the expected one is their middle.
     """
 
@@ -34,7 +35,7 @@ class TaskPower:
     score: float
     each_way: float
     seeds: int
-    visible: float
+    visible: float | None
     published: tuple[float, ...]
 
     @property
@@ -64,7 +65,9 @@ def _task_power(task: TaskStudy, training: int, examples: int) -> TaskPower:
     score = published[len(published) // 2] if published else ASSUMED
     error = example_error(metric, score, examples)
     seeds = len(task.study.confirm.seeds) or 1
-    spread = seed_spread(training)
+    visible = None
+    if seeds > 1:
+        visible = visible_difference(error, seed_spread(training), seeds, task.study.confirm.report)
     return TaskPower(
         task=task.name,
         metric=metric,
@@ -72,7 +75,7 @@ def _task_power(task: TaskStudy, training: int, examples: int) -> TaskPower:
         score=score,
         each_way=EACH_WAY * error,
         seeds=seeds,
-        visible=visible_difference(error, spread, seeds, task.study.confirm.report),
+        visible=visible,
         published=published,
     )
 

@@ -5,7 +5,14 @@ back from it, and every table is computed from it.
 """
 
 from .events import FORMAT, Phase
-from .journal import JOURNAL_NAME, TORN_NAME, Journal, read_journal, refuse_running
+from .journal import (
+    JOURNAL_NAME,
+    TORN_NAME,
+    DraftJournal,
+    Journal,
+    read_journal,
+    refuse_running,
+)
 from .outcomes import Outcome
 from .trial_records import Record, Records
 
@@ -13,6 +20,7 @@ __all__ = [
     "FORMAT",
     "JOURNAL_NAME",
     "TORN_NAME",
+    "DraftJournal",
     "Journal",
     "Outcome",
     "Phase",

@@ -143,6 +143,15 @@ class Journal(Records):
         raise InputError(str(self.folder), [Problem(location=JOURNAL_NAME, text=text)])
 
 
+class DraftJournal(Records):
+    """A journal in memory alone: it shows what would be begun, and nothing is."""
+
+    def write(self, event: Event, *, wait: bool = True) -> None:
+        """Apply an event."""
+        self.admit(event)
+        self.apply(event)
+
+
 def read_journal(folder: Path, records: Records | None = None) -> Records:
     """Return the records of a run folder; it may be written meanwhile.
 

@@ -5,7 +5,7 @@ anyone, with the study, before a table is written from them or a run continues i
 """
 
 import reprlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from pydantic_core import ErrorDetails
 
 from .. import run_folder, tasks
-from ..errors import InputError, Problem, printable
+from ..errors import InputError, Problem, nearest_names, printable
 from ..search_space import difference
 from ..storage import file_inside, inside, kind_of, read_json
 from ..study import Study
@@ -28,7 +28,9 @@ ADAPTER = "adapter"  # in a folder of merged weights: the adapters alone, for pe
 LOCK = "requirements.lock"  # the packages of the last session
 TABLES = ("table.md", "table.tex", "table.csv", "table.json")
 RESULTS = ("trials.parquet", "best.yaml")  # of a task; written only if there are trials
+DEFAULT_STORAGE = "runs"  # the folder of run folders
 MAX_PROBLEMS = 12  # problems in a message
+MAX_NEAR = 3  # runs in a message on another name
 
 
 def _check_printable(text: str) -> str:
@@ -72,10 +74,8 @@ def read_provenance(folder: Path) -> dict[str, Any]:
     Raises:
         InputError: the file is missing, is a link, is not JSON, or has fields of other types.
     """
+    refuse_other_folders(folder, PROVENANCE)
     path = file_inside(folder, PROVENANCE)
-    if kind_of(path) is None:
-        text = f"no {PROVENANCE} here: not a run folder"
-        raise InputError(str(folder), [Problem(location="run folder", text=text)])
     effect = "without it the run cannot go on; its journal is whole"
     try:
         return _Provenance.model_validate(read_json(path)).model_dump()
@@ -86,6 +86,58 @@ def read_provenance(folder: Path) -> dict[str, Any]:
         texts = [f"damaged: {_message(e)}; {effect}" for e in error.errors()[:MAX_PROBLEMS]]
         problems = [Problem(location=PROVENANCE, text=text) for text in texts]
         raise InputError(str(folder), problems) from None
+
+
+def refuse_other_folders(folder: Path, *names: str) -> None:
+    """Refuse a folder that lacks files of a run.
+
+    Args:
+        folder: what should be a run folder.
+        names: the files that it needs.
+
+    Raises:
+        InputError: with the missing ones, and the runs of nearly this name.
+    """
+    missing = [name for name in names if kind_of(file_inside(folder, name)) is None]
+    if missing:
+        text = f"no {' and no '.join(missing)} here: not a run folder{near_runs(folder)}"
+        raise InputError(str(folder), [Problem(location="run folder", text=text)])
+
+
+def run_folders(storage: Path) -> list[Path]:
+    """Return the folders in a storage that hold a study and its provenance, by name."""
+    if kind_of(storage) != "a folder":
+        return []
+    return sorted(
+        path
+        for path in storage.iterdir()
+        if kind_of(path) == "a folder"
+        and all(kind_of(path / name) == "a file" for name in (STUDY, PROVENANCE))
+    )
+
+
+def near_runs(folder: Path) -> str:
+    """Return the end of a message on what is no run folder: the runs that may have been meant.
+
+    Args:
+        folder: what was given. Runs are looked for in it, beside it, and for a bare name in the
+            folder `runs`, where runs go by default.
+    """
+    beside = [folder.parent, *([Path(DEFAULT_STORAGE)] if len(folder.parts) == 1 else [])]
+    with suppress(OSError, ValueError):  # no name of a folder, or one that cannot be read
+        if inside_it := run_folders(folder):
+            return f"; it holds runs: {_listed(inside_it)}"
+        runs = {path.name: path for storage in beside for path in run_folders(storage)}
+        if near := [runs[name] for name in nearest_names(folder.name, runs)][:MAX_NEAR]:
+            return f"; did you mean {' or '.join(repr(printable(path)) for path in near)}?"
+        if runs:
+            return f"; there are: {_listed([*runs.values()])}"
+    return ""
+
+
+def _listed(paths: Sequence[Path]) -> str:
+    more = f" and {len(paths) - MAX_NEAR} more" if len(paths) > MAX_NEAR else ""
+    return ", ".join(map(printable, paths[:MAX_NEAR])) + more
 
 
 def recorded_data(folder: Path) -> str:

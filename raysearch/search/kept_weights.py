@@ -11,6 +11,7 @@ from typing import Any
 from .. import tasks
 from ..results.confirmation import configuration_key
 from ..results.leaderboard import (
+    best_of_search,
     contenders,
     is_complete,
     starts_of,
@@ -134,7 +135,11 @@ class KeptWeights:
         """
         facts, starts = self.study.resolve(task), self._starts(task)
         if not self.study.confirm.seeds:
-            rivals = [r for r in (self._leader(task), new) if r is not None and r.phase == "search"]
+            rivals = [
+                r
+                for r in (best_of_search(facts, self.records), new)
+                if r is not None and r.phase == "search"
+            ]
             return starts | {r.id for r in sorted(rivals, key=lambda r: trial_rank(facts, r))[:1]}
         kept = [self.records.trials[identity] for identity in self._kept[task]]
         groups: dict[str, list[Record]] = {}
@@ -163,13 +168,6 @@ class KeptWeights:
         if is_complete(task, self.records):
             return False
         return any(f.start and f.start.seed == "same" for f in self._followers(task.name))
-
-    def _leader(self, task: str) -> Record | None:
-        """Return the best trial of a task's search, by `trial_rank`."""
-        facts, ranked = self.study.resolve(task), self.records.ranked(task)
-        if learned := next((r for r in ranked if r.status != "degenerate"), None):
-            return learned
-        return min(ranked, key=lambda record: trial_rank(facts, record), default=None)
 
 
 def trial_facts(study: Study, record: Record) -> dict[str, Any]:

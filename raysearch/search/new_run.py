@@ -62,14 +62,17 @@ class RunLocation:
             taken=Problem(location="run folder", text=text),
         )
 
-    def problems(self) -> list[Problem]:
+    def problems(self, *, probe: bool = True) -> list[Problem]:
         """Return the problem if anything is there but a run that never began a trial.
 
         Where nothing is at a URI, also the problem if no file can be written there.
+
+        Args:
+            probe: write a file at a URI and delete it, to see whether that can be done.
         """
         if _is_taken(self.folder) or (self.remote is not None and self.remote.exists):
             return [self.taken]
-        return self.remote.problems() if self.remote else []
+        return self.remote.problems() if self.remote and probe else []
 
 
 def location_problems(storage: str, name: str) -> list[Problem]:
@@ -95,7 +98,7 @@ def remove_abandoned(folder: Path) -> None:
     Raises:
         InputError: its process still runs.
     """
-    if _is_abandoned(folder):
+    if is_abandoned(folder):
         with closing(Journal(folder)):
             remove_start(folder, owner(folder))
 
@@ -112,10 +115,10 @@ def remove_start(folder: Path, run: str | None) -> None:
 
 
 def _is_taken(folder: Path) -> bool:
-    return folder.exists() and any(folder.iterdir()) and not _is_abandoned(folder)
+    return folder.exists() and any(folder.iterdir()) and not is_abandoned(folder)
 
 
-def _is_abandoned(folder: Path) -> bool:
+def is_abandoned(folder: Path) -> bool:
     """Return whether a start was killed in a folder before its first trial.
 
     A run has marked the folder, and nothing but a start's files are in it; or the start was killed

@@ -13,7 +13,7 @@ import optuna
 from .. import search_space as spaces
 from ..recipes import RECIPES
 from ..results import leaderboard
-from ..run_folder import Journal, Phase, Record
+from ..run_folder import DraftJournal, Journal, Phase, Record
 from ..run_folder.events import RepeatEvent, TrialEvent
 from ..run_folder.trial_identity import TrialOrigin, trial_id
 from ..study import Configuration, Study
@@ -41,7 +41,7 @@ class Proposals:
     def __init__(
         self,
         study: Study,
-        journal: Journal,
+        journal: Journal | DraftJournal,
         content: Mapping[str, str],
         devices: int,
         clock: SessionClock | None = None,

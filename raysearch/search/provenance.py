@@ -22,7 +22,7 @@ from ..run_folder.trial_identity import hyperparameters
 from ..storage import file_inside, write_atomically
 from ..study import Study, as_mapping
 from ..workers.machine import host_facts
-from .ray_cluster import local_resources
+from .cluster_options import local_resources
 
 _CHANGES = ("status", "--porcelain", "--", ".")
 

@@ -4,15 +4,13 @@ It is apart because Ray reads its environment variables when it is imported: the
 """
 
 import logging
-import math
 import os
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 
 # Read by Ray when it is imported or when it starts its processes.
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -35,15 +33,13 @@ import ray
 
 from ..errors import InputError, Problem, RaysearchError
 from ..workers.cpu_quota import usable_cores
-from ..workers.machine import gpu_count
 from ..workers.ray_address import why_unreachable
 from ..workers.ray_internals import node_types
 from ..workers.ray_processes import own_sessions, without_idle_services
+from .cluster_options import LOCAL, chosen_address
 
 ATTEMPTS = 3  # to start Ray
 PROBE_TIMEOUT = 5.0  # seconds in which a cluster answers
-DEFAULT_WAIT = 600.0  # seconds that a run on a cluster waits for the nodes of its first lane
-LOCAL = "local"  # the address of a cluster that is started on this machine
 
 
 @contextmanager
@@ -69,63 +65,6 @@ def connect(address: str | None, cpus: int | None = None) -> Iterator[dict[str, 
         yield _start(chosen_address(address), cpus)
     finally:
         ray.shutdown()
-
-
-def chosen_address(address: str | None) -> str:
-    """Return the address of the cluster to use, see `connect`.
-
-    RAY_ADDRESS counts, as for all programs of Ray: `ray job submit` sets it.
-    """
-    return address or os.environ.get("RAY_ADDRESS") or LOCAL
-
-
-@dataclass(frozen=True, kw_only=True)
-class ClusterOptions:
-    """The cluster that a run is to use.
-
-    Attributes:
-        address: see `chosen_address`.
-        wait: seconds to wait for the nodes of a first lane; None on a cluster of this machine,
-            whose size is fixed.
-        asked: the seconds that the user has asked for.
-        notes: lines for the log.
-    """
-
-    address: str
-    wait: float | None
-    asked: float | None
-    notes: tuple[str, ...] = ()
-
-    @classmethod
-    def of(cls, address: str | None, wait_for_nodes: float | None) -> Self:
-        """Return the options of a run's arguments."""
-        chosen = chosen_address(address)
-        is_local, notes = chosen == LOCAL, []
-        if not address and not is_local:
-            notes.append(
-                f"RAY_ADDRESS names the cluster: {chosen}; --address local is this machine"
-            )
-        wait = DEFAULT_WAIT if wait_for_nodes is None else wait_for_nodes
-        return cls(
-            address=chosen,
-            wait=None if is_local else wait,
-            asked=wait_for_nodes,
-            notes=tuple(notes),
-        )
-
-    @property
-    def is_local(self) -> bool:
-        """Whether the cluster is one of this machine alone."""
-        return self.address == LOCAL
-
-    def problems(self) -> list[Problem]:
-        """Return what is wrong with the time to wait."""
-        text = ""
-        if self.asked is not None and not 0 <= self.asked < math.inf:
-            text = f"{self.asked} seconds asked for, a number from 0 would do"
-        elif self.asked and self.is_local:
-            text = "no nodes join this machine; a cluster's --address would do"
-        return [Problem(location="--wait-for-nodes", text=text)] if text else []
 
 
 def _start(address: str, cpus: int | None) -> dict[str, float]:
@@ -253,12 +192,3 @@ def _handled(number: signal.Signals, handler: Callable[..., None]) -> Iterator[N
         yield
     finally:
         signal.signal(number, before or signal.SIG_DFL)
-
-
-def local_resources() -> dict[str, float]:
-    """Return the resources that a cluster of this machine would have, without starting it.
-
-    Returns:
-        "CPU" and "GPU" -> their number.
-    """
-    return {"CPU": float(usable_cores()), "GPU": float(gpu_count())}

@@ -59,7 +59,7 @@ class OtherRun:
         """
         folder = local_copy(location, weights=True)
         if kind_of(folder) != "a folder":
-            text = f"there is no run folder '{location}'"
+            text = f"there is no run folder '{location}'{opening.near_runs(folder)}"
             raise InputError(str(location), [Problem(location="run folder", text=text)])
         opening.read_provenance(folder)
         study = studies.load(opening.study_file(folder))
@@ -246,7 +246,7 @@ def find_runs(
             text = f"'{ALL}' looks through a folder, and the storage is a URI; name the runs"
             problems.append(Problem(location="reuse", text=text))
         else:
-            for folder in _run_folders(Path(storage)):
+            for folder in opening.run_folders(Path(storage)):
                 if own is not None and folder.resolve() == own.resolve():
                     continue
                 try:
@@ -289,18 +289,6 @@ def reuse_names(names: Any) -> list[str]:
         text = f"run folders or URIs are needed, or '{ALL}', got {names!r}"
         raise InputError("reuse", [Problem(location="reuse", text=text)])
     return [str(part).strip() for part in parts]
-
-
-def _run_folders(storage: Path) -> list[Path]:
-    """Return the folders in a storage that hold a study and its provenance."""
-    if kind_of(storage) != "a folder":
-        return []
-    names = (opening.STUDY, opening.PROVENANCE)
-    return sorted(
-        path
-        for path in storage.iterdir()
-        if kind_of(path) == "a folder" and all(kind_of(path / n) == "a file" for n in names)
-    )
 
 
 def _is_whole(record: Record) -> bool:

@@ -30,7 +30,8 @@ class Verdict(Enum):
 RULE = (
     "Verdicts: above or below if the 95 % interval excludes the published number; else reproduced"
     f" if a difference of {100 * TOLERANCE:.1f} points would be seen with 80 % power, and cannot"
-    " tell if not. In brackets: the smallest difference that these seeds and examples see so."
+    " tell if not. In brackets: the smallest difference that these seeds and examples see so; of a"
+    " single seed the examples alone."
 )
 
 

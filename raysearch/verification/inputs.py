@@ -25,6 +25,7 @@ class Inputs:
         data: the data folder here.
         models: folders of models that the user gave.
         other_code: which other code wrote the hashes, in words; empty if it was this one.
+        required: refuse missing files of the data; else their tasks are not checked.
 
     Attributes:
         checks: whether data and models are those of the run.
@@ -32,7 +33,7 @@ class Inputs:
         missing: the models that are not here, as problems.
 
     Raises:
-        InputError: files of the data are missing.
+        InputError: files of the data are missing and required, or a given model.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class Inputs:
         data: Path,
         models: Sequence[str],
         other_code: str,
+        required: bool,
     ) -> None:
         self.checks: list[Check] = []
         self.models: dict[str, str] = {}
@@ -55,14 +57,17 @@ class Inputs:
             if not Path(model).is_dir()
         ]:
             raise InputError("verify", problems)
-        if unfetched := hub_datasets.fetch(study.own_files):
+        unfetched = hub_datasets.fetch(study.own_files)
+        if unfetched and required:
             raise InputError("verify", unfetched)
         tasks_of_run = [study.resolve(name) for name in study.tasks]
         lacking = [readers.locate(task.row, data, task.training_splits) for task in tasks_of_run]
-        if problems := [problem for missing in lacking for problem in missing]:
+        problems = [problem for missing in lacking for problem in missing]
+        if problems and required:
             raise InputError(str(data), problems)
-        for task in tasks_of_run:
-            self._look(task, facts["content"].get(task.name, ""), data, other_code)
+        for task, missing in zip(tasks_of_run, lacking, strict=True):
+            recorded = facts["content"].get(task.name, "")
+            self._look(task, recorded, data, other_code, missing)
         for model in dict.fromkeys(self._given):
             if model not in self._used:
                 note = "not used: its hash is that of no model of the run"
@@ -70,10 +75,23 @@ class Inputs:
                               note=note)  # fmt: skip
                 self.checks.append(check)
 
-    def _look(self, task: TaskStudy, recorded: str, data: Path, other_code: str) -> None:
+    def _look(
+        self,
+        task: TaskStudy,
+        recorded: str,
+        data: Path,
+        other_code: str,
+        missing: Sequence[Problem],
+    ) -> None:
         """Compare one task's model and data with the identity that the provenance has."""
         first, *rest = recorded.split("-")
         model = self._model(task, first)
+        if missing:
+            note = f"{missing[0].text}; --data names the folder of the data"
+            self.checks.append(
+                Check(what="data", place=task.name, verdict="not checked", note=note)
+            )
+            return
         checks = _data_checks(task, rest, data)
         if other_code:
             note = f"{other_code}; a hash covers how files are read, too"

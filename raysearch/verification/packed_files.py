@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ..errors import InputError, Problem
 from ..results.research_crate import MANIFEST
+from ..run_folder import opening
 from ..storage import file_inside, is_zip, kind_of, open_regular, unpack
 from .checks import Check, Verdict
 
@@ -32,7 +33,8 @@ def opened(source: Path) -> Iterator[tuple[Path, str | None]]:
     if not source.exists() or not is_zip(source):
         text = "is neither a run folder nor a pack of `raysearch pack`"
         if not source.exists():
-            text = "is not there; a run folder or a pack of `raysearch pack` would do"
+            would_do = "; a run folder or a pack of `raysearch pack` would do"
+            text = f"is not there{opening.near_runs(source) or would_do}"
         raise InputError(str(source), [Problem(location="run or pack", text=text)])
     with tempfile.TemporaryDirectory(prefix="raysearch-pack-") as temporary:
         folder = Path(temporary).resolve()

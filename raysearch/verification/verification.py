@@ -14,9 +14,9 @@ from ..preflight import Lanes
 from ..results.run import Run
 from ..run_folder import Records, opening, read_journal, trial_identity
 from ..run_folder.remote_files import fetch_models, local_copy
+from ..search.cluster_options import ClusterOptions
 from ..search.provenance import code_version
-from ..search.ray_cluster import ClusterOptions, connect
-from ..search.run_study import read_start
+from ..search.run_start import read_start
 from ..storage import free_name, kind_of, write_atomically
 from ..study import Study
 from . import recorded_numbers
@@ -31,7 +31,7 @@ FILE_NAME = "verification.json"
 def verify(
     source: str | Path,
     *,
-    data: str | Path,
+    data: str | Path | None = None,
     to: str | Path | None = None,
     models: Sequence[str] = (),
     seeds: int | None = None,
@@ -45,7 +45,8 @@ def verify(
 
     Args:
         source: a run folder, or a pack of `results.pack`.
-        data: the folder that holds the benchmarks' folders.
+        data: the folder that holds the benchmarks' folders; by default the one that the run has
+            read, if it is here and the source is no pack, else `data`.
         to: the folder for verification.json and the new runs; by default a folder named after the
             source in the current one.
         models: folders or URIs of the models; by default those that the study names.
@@ -60,12 +61,12 @@ def verify(
         All checks. They are in verification.json too.
 
     Raises:
-        InputError: the source is no run and no pack, the data or a model is missing, or the
-            winners cannot be trained here.
+        InputError: the source is no run and no pack; the data is missing, and it was named or is
+            trained on; a model is missing; or the winners cannot be trained here.
     """
     if problems := ClusterOptions.of(address, wait_for_nodes).problems():
         raise InputError("verify", problems)
-    source, data = Path(source), Path(data)
+    source = Path(source)
     target = Path(to) if to is not None else Path(f"{source.resolve().stem}-verification")
     if kind_of(target) not in (None, "a folder"):
         text = f"'{target}' is no folder; a new or an existing one would do"
@@ -79,16 +80,20 @@ def verify(
             folders = [str(local_copy(model, weights=True)) for model in models]
             if rerun and not folders:
                 fetch_models(run.study)
-            inputs = Inputs(run.study, run.facts, data, folders, _other_code(run))
+            required = rerun or data is not None
+            here = _data_folder(run, data, packed=sha256 is not None)
+            inputs = Inputs(run.study, run.facts, here, folders, _other_code(run), required)
             result.checks += inputs.checks
             if rerun and inputs.missing:
                 raise InputError(str(source), inputs.missing)
         if run is not None and rerun and result.holds:
             train = partial(
-                train_again, data=data, storage=free_name(target, "rerun-{}"), address=address,
+                train_again, data=here, storage=free_name(target, "rerun-{}"), address=address,
                 wait_for_nodes=wait_for_nodes, lanes=lanes or Lanes(**run.facts["lanes"]),
                 watch=watch,
             )  # fmt: skip
+            from ..search.ray_cluster import connect  # imports Ray
+
             with connect(address):
                 _compare_winners(run, inputs, seeds, train, result)
         elif rerun:
@@ -107,6 +112,13 @@ class _OpenedRun:
     study: Study
     facts: dict[str, Any]
     records: Records
+
+
+def _data_folder(run: _OpenedRun, data: str | Path | None, *, packed: bool) -> Path:
+    """Return the data folder: the given one, else that of the run if it is here, else `data`."""
+    if data is None and not packed and (recorded := Path(run.facts["data"])).is_dir():
+        return recorded
+    return Path(data or "data")
 
 
 def _read(folder: Path, result: Verification) -> _OpenedRun | None:

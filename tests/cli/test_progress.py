@@ -77,6 +77,19 @@ def test_a_log_has_a_line_for_each_trial_that_ends(queue):
     assert "accuracy     -" in ends[2]
 
 
+def test_the_line_of_a_trial_has_the_score_of_the_evaluation_that_counts(queue):
+    search = queue.study.search.model_copy(update={"select": "last"})
+    queue.study = queue.study.model_copy(update={"search": search})
+    shown, written = log(queue)
+    record = queue.next()
+    begin_attempt(queue, record)
+    for step, score in ((50, 0.8), (100, 0.6)):
+        report(queue, record, step, {"dev.accuracy": score})
+    queue.end(record, "degenerate")
+    shown.change(record)
+    assert "degenerate accuracy  60.0" in written.getvalue()
+
+
 def test_a_log_has_a_line_of_progress_now_and_then_and_no_colours(queue, monkeypatch):
     now = [0.0]
     monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])

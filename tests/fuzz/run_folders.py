@@ -18,7 +18,7 @@ from raysearch.results.paper_table import paper_table
 from raysearch.run_folder import opening
 from raysearch.run_folder.events import ReportEvent
 from raysearch.run_folder.trial_identity import TrialOrigin, trial_id
-from raysearch.search import run_study
+from raysearch.search import run_start
 from raysearch.search.trial_queue import TrialQueue
 from raysearch.tracking import exporter
 from raysearch.tracking.exporter import Exporter
@@ -96,7 +96,7 @@ class _Folders:
     def __init__(self, folder: Path) -> None:
         self.folder = folder / "runs" / "toy"
         self.parsed = study.parse(STUDY)
-        content = run_study._content(self.parsed, folder)
+        content = run_start.content_of(self.parsed, folder)
         self.events = events(self.parsed, content)
         self.content = content
         self.confirmed = [e["trial"] for e in self.events if e.get("phase") == "confirm"]
@@ -264,4 +264,4 @@ class RunFolders(_Folders):
         results.write_exports(self.folder)
 
     def _opened(self) -> None:
-        run_study.read_start(self.folder)
+        run_start.read_start(self.folder)

@@ -21,9 +21,9 @@ from raysearch.models.pretrained import read_tokenizer
 from raysearch.models.reusable import export_weights
 from raysearch.models.setting_checks import setting_problems
 from raysearch.recipes import Hyperparameters
-from raysearch.search import run_study
+from raysearch.search import run_start
+from raysearch.search.cluster_options import ClusterOptions
 from raysearch.search.data_preparation import BackgroundPreparation
-from raysearch.search.ray_cluster import ClusterOptions
 from raysearch.search.sampler_choice import SamplerChoice
 from raysearch.tasks import get
 from raysearch.training import Trainer
@@ -316,11 +316,11 @@ def test_check_refuses_a_setting_that_reaches_nothing_of_a_folder(toy_folder, tm
 def test_a_run_refuses_it_before_ray_starts_and_before_anything_is_prepared(folder, tmp_path):
     searched = {"classifier_dropout": {"choice": [0, 0.1]}}
     parsed = study.parse({"tasks": [SQUAD], "model": folder("bert"), "space": searched})
-    assert [p.location for p in run_study._suitability_problems(parsed)] == [
+    assert [p.location for p in run_start.suitability_problems(parsed)] == [
         "space.classifier_dropout"
     ]
     scratch = parsed.model_copy(update={"model": "scratch"})
-    assert run_study._suitability_problems(scratch) == []
+    assert run_start.suitability_problems(scratch) == []
     preparation = BackgroundPreparation(scratch, tmp_path, None, print)
     preparation.start([SQUAD])
     preparation._thread.join()
@@ -331,7 +331,8 @@ def test_a_run_refuses_it_before_ray_starts_and_before_anything_is_prepared(fold
 def test_a_problem_is_listed_once(tmp_path):
     parsed = study.parse({"tasks": [RTE], "model": "no/model"})
     choice, cluster = SamplerChoice.of(parsed, None), ClusterOptions.of("auto", None)
-    problems = run_study._problems(choice, tmp_path, None, preflight.Lanes(), cluster)
+    survey = preflight.survey(parsed, tmp_path)
+    problems = run_start.run_problems(choice, survey, None, preflight.Lanes(), cluster)
     assert problems
     assert len(problems) == len(set(problems))
 

@@ -48,6 +48,7 @@ def test_a_winner_has_exactly_the_scores_of_its_trial(local_run, task):
     best = folder / tasks.get(task).slug / "best"
     result = raysearch.evaluate(best, tasks=[task], data=data)
     assert scores_of(result) == winner(folder, task).best
+    assert result == raysearch.evaluate(best, tasks=[task])  # on the data that the run has read
     for each in result.scores:
         if ".gap." in each.name:
             assert (each.low, each.high) == (None, None)

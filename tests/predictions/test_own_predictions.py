@@ -1,6 +1,7 @@
 """Runs on a user's own files, from the study to predictions, scores and packs; for each head."""
 
 import json
+import shutil
 import zipfile
 from dataclasses import asdict
 
@@ -106,6 +107,16 @@ def test_a_run_on_own_files_is_predicted_evaluated_and_scored(head, own_run, tmp
     assert [path.name for path in of_run] == [path.name for path in of_model]
     assert of_run[0].read_bytes() == of_model[0].read_bytes()
     assert write_exports(folder).columns == (TASK,)
+
+
+def test_a_winner_in_its_run_is_evaluated_without_naming_data_or_study(own_run, tmp_path):
+    files = {name: str(tmp_path / f"data/mine/{name}.jsonl") for name in ("train", "dev", "test")}
+    folder, _ = own_run("classify", **files)
+    result = raysearch.evaluate(folder / "own-mine" / "best", tasks=[TASK])
+    assert {each.name: each.value for each in result.scores} == winner(folder).best
+    shutil.move(folder / "own-mine" / "best", tmp_path / "moved")
+    with pytest.raises(InputError, match=r"no dev file under 'data'; looked for dev\.jsonl"):
+        raysearch.evaluate(tmp_path / "moved", tasks=[TASK])
 
 
 def test_gold_labels_of_the_test_file_are_scored(own_run, tmp_path):

@@ -6,11 +6,12 @@ import pytest
 from support.run_folders import Script, write_study
 
 from raysearch import results, study
+from raysearch.results.html_report.search_charts import history, parallel_coordinates
 from raysearch.results.leaderboard import (
+    best_of_search,
     is_complete,
     leaderboard,
     planned_trials,
-    rank_trials,
     searched_hours,
 )
 from raysearch.run_folder import Journal, read_journal
@@ -150,7 +151,7 @@ def test_stopped_diverged_and_failed_trials_do_not_compete(tmp_path):
     script.stopped(RTE, LOW, {"accuracy": 0.99})
     script.diverged(RTE, MID, before={"accuracy": 0.98})
     script.end(script.begin(RTE, HIGH), "failed", None, error="MemoryError")
-    assert rank_trials(script.journal, RTE) == []
+    assert script.journal.ranked(RTE) == []
     assert leaderboard(parsed().resolve(RTE), script.journal) == []
 
 
@@ -158,7 +159,21 @@ def test_equal_scores_rank_by_number(tmp_path):
     script = Script(tmp_path)
     for point in (HIGH, LOW, MID):
         script.trial(RTE, point, {"accuracy": 0.7})
-    assert [r.configuration for r in rank_trials(script.journal, RTE)] == [HIGH, LOW, MID]
+    assert [r.configuration for r in script.journal.ranked(RTE)] == [HIGH, LOW, MID]
+
+
+def test_the_best_trial_of_the_charts_is_that_of_the_table(tmp_path):
+    """A stopped trial scored more, and a later one as much."""
+    script, task = Script(tmp_path), parsed().resolve(RTE)
+    script.stopped(RTE, MID, {"accuracy": 0.9})
+    script.trial(RTE, HIGH, {"accuracy": 0.7})
+    script.trial(RTE, LOW, {"accuracy": 0.7})
+    assert leaderboard(task, script.journal)[0].configuration == HIGH
+    assert best_of_search(task, script.journal).configuration == HIGH
+    assert "The best scored 70.0: trial 1 " in history(task, script.journal).summary
+    chart = parallel_coordinates(task, script.journal)
+    assert "The best is 1 with 70.0:" in chart.summary
+    assert [row[0] for row in chart.rows] == ["1", "0", "2"]
 
 
 def test_a_plan_is_the_search_and_then_the_seeds_of_the_best(tmp_path):
@@ -323,7 +338,7 @@ DIVIDED = {"search": {"trials": 3, "hold_out": 0.5, "seed": 4}, "confirm": CONFI
 def test_with_hold_out_one_part_ranks_and_the_other_one_is_printed(tmp_path):
     task = parsed(**DIVIDED).resolve(RTE)
     records = divided_run(tmp_path).journal
-    assert [r.configuration for r in rank_trials(records, RTE)] == [LOW, MID, HIGH]
+    assert [r.configuration for r in records.ranked(RTE)] == [LOW, MID, HIGH]
     leader, other = leaderboard(task, records)
     assert (leader.configuration, other.configuration) == (LOW, MID)
     assert leader.selection_score == pytest.approx(0.91)

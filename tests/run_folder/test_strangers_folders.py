@@ -18,7 +18,7 @@ from raysearch.errors import InputError, Problem, RaysearchError
 from raysearch.results.table_formats import to_csv, to_json, to_latex, to_markdown
 from raysearch.results.table_rows import Cell, Row, Table
 from raysearch.run_folder import JOURNAL_NAME, Journal, opening, read_journal
-from raysearch.search import run_study
+from raysearch.search import run_start, run_study
 
 TOY = "toy/grammar"
 STUDY = {"name": "toy", "tasks": [TOY], "model": "scratch:1x64",
@@ -147,7 +147,7 @@ def test_a_table_that_cannot_be_written_is_printed_all_the_same(folder, monkeypa
 def test_a_provenance_of_other_types_is_refused_by_field(folder, change, text):
     (folder / "provenance.json").write_text(json.dumps({**FACTS, **change}))
     with pytest.raises(InputError, match=text):
-        run_study.read_start(folder)
+        run_start.read_start(folder)
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ def test_a_provenance_of_other_types_is_refused_by_field(folder, change, text):
 def test_a_provenance_that_is_none_is_refused(folder, content):
     (folder / "provenance.json").write_bytes(content)
     with pytest.raises(InputError, match=r"provenance\.json"):
-        run_study.read_start(folder)
+        run_start.read_start(folder)
 
 
 def test_trials_that_cannot_be_of_the_study_are_refused_together(folder):
@@ -190,8 +190,8 @@ def test_a_point_outside_the_space_is_refused_before_a_sampler_is_told(folder):
 def ready(tmp_path, monkeypatch):
     """A study that could run, in an empty working folder."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(run_study, "_problems", lambda *_: [])
-    monkeypatch.setattr(run_study, "_content", lambda *_: {TOY: "x"})
+    monkeypatch.setattr(run_start, "run_problems", lambda *_: [])
+    monkeypatch.setattr(run_start, "content_of", lambda *_: {TOY: "x"})
     return study.parse(STUDY)
 
 
@@ -295,7 +295,7 @@ def test_a_failed_start_does_not_clear_a_folder_that_took_its_place(ready, tmp_p
 
 
 def test_a_resume_during_a_run_is_told_before_data_is_read(folder, monkeypatch):
-    monkeypatch.setattr(run_study, "_problems", lambda *_: pytest.fail("data was read"))
+    monkeypatch.setattr(run_start.preflight, "survey", lambda *_: pytest.fail("data was read"))
     running = Journal(folder)
     with pytest.raises(InputError, match="another raysearch is running here"):
         search.resume(folder)

@@ -19,7 +19,7 @@ from raysearch.predictions.prediction import predict
 from raysearch.preflight import Lanes
 from raysearch.run_folder import Journal, read_journal, trial_identity
 from raysearch.run_folder.trial_identity import TrialOrigin, trial_id
-from raysearch.search import run_study
+from raysearch.search import run_start, run_study
 from raysearch.search.provenance import provenance
 from raysearch.search.trial_queue import TrialQueue
 
@@ -65,7 +65,7 @@ def begun(tmp_path, raw):
     for name in ("train", "dev"):
         pairs(data / "RTE" / f"{name}.tsv")
     folder.mkdir()
-    content = run_study._content(searched, data)
+    content = run_start.content_of(searched, data)
     (folder / "study.yaml").write_text(study.dump(searched))
     lanes = {"count": None, "workers": 1, "cpus": 1, "gpus": None}
     facts = {"data": str(data), "content": content, "lanes": lanes}
@@ -79,7 +79,9 @@ def begun(tmp_path, raw):
 def started(monkeypatch):
     """The studies that `resume` goes on with: no Ray is started."""
     studies = []
-    monkeypatch.setattr(run_study, "_engine", lambda _, choice, *rest: studies.append(choice.study))
+    monkeypatch.setattr(
+        run_study, "_engine", lambda _, start, *rest: studies.append(start.choice.study)
+    )
     return studies
 
 
@@ -250,7 +252,7 @@ def test_what_changes_no_trial_that_was_trained_may_change(run_folder, kind, sta
     assert started == [now]
     assert results.write_exports(run_folder).title.startswith(now.name)
     queue = TrialQueue(
-        now, Journal(run_folder), run_study._content(now, run_folder.parent / "data")
+        now, Journal(run_folder), run_start.content_of(now, run_folder.parent / "data")
     )
     assert queue.next().id not in list(queue.journal.trials)[:2]
 
@@ -326,8 +328,8 @@ def test_lanes_that_share_gpus_are_those_of_the_start(run_folder, monkeypatch, p
     path, lanes = run_folder / "provenance.json", []
     facts = {"lanes": asdict(Lanes(per_gpu=per_gpu, mps=per_gpu is not None))}
     path.write_text(json.dumps(json.loads(path.read_text()) | facts))
-    monkeypatch.setattr(run_study, "local_resources", lambda: {"CPU": 4.0, "GPU": 1.0})
-    monkeypatch.setattr(run_study, "_engine", lambda *values: lanes.append(values[6]))
+    monkeypatch.setattr(run_start, "local_resources", lambda: {"CPU": 4.0, "GPU": 1.0})
+    monkeypatch.setattr(run_study, "_engine", lambda folder, start, *_: lanes.append(start.lanes))
     search.resume(run_folder)
     assert lanes == [Lanes(per_gpu=per_gpu, mps=per_gpu is not None)]
 
@@ -361,7 +363,7 @@ def test_a_model_that_was_moved_is_the_same_model(tmp_path, toy_folder, monkeypa
         pairs(data / "RTE" / f"{name}.tsv")
     folder.mkdir()
     searched = study.parse({**STUDY, "model": str(model)})
-    content = run_study._content(searched, data)
+    content = run_start.content_of(searched, data)
     (folder / "study.yaml").write_text(study.dump(searched))
     facts = {"data": str(data), "content": content, "lanes": {}}
     (folder / "provenance.json").write_text(json.dumps(provenance(searched) | facts))

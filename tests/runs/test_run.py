@@ -156,7 +156,7 @@ def test_of_two_runs_of_one_name_that_begin_together_one_is_refused_and_the_othe
             rivals[0].close()
         return {TASK: "content"}
 
-    monkeypatch.setattr("raysearch.search.run_study._content", read)
+    monkeypatch.setattr("raysearch.search.run_start.content_of", read)
     with pytest.raises(InputError, match="is there already" if over else "another raysearch"):
         raysearch.run(toy_study(), storage=tmp_path)
     assert (folder / "study.yaml").read_text() == "theirs"

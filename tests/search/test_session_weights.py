@@ -12,10 +12,14 @@ from support.queues import begin_attempt, report
 
 from raysearch import storage, study
 from raysearch.errors import InputError, Problem, RaysearchError
+from raysearch.preflight import Lanes, Survey
 from raysearch.run_folder import Journal, dev_predictions
-from raysearch.search import optuna_file, run_study
+from raysearch.search import optuna_file, ray_cluster, run_study
 from raysearch.search import session as sessions
+from raysearch.search.cluster_options import ClusterOptions
+from raysearch.search.new_run import RunLocation
 from raysearch.search.null_progress import NullProgress
+from raysearch.search.run_start import RunStart
 from raysearch.search.sampler_choice import SamplerChoice
 from raysearch.search.session import Session
 from raysearch.search.trial_queue import TrialQueue
@@ -85,11 +89,20 @@ def test_the_winner_becomes_best_and_what_the_run_made_goes(session):
 @pytest.mark.slow
 def test_a_run_that_was_killed_after_its_last_trial_is_tidied_by_a_resume(session, monkeypatch):
     drive(session)
-    monkeypatch.setattr(run_study, "connect", lambda *_: pytest.fail("Ray was started"))
-    choice = SamplerChoice.of(session.study, None)
-    parts = (session.folder, choice, None, session.journal, {TOY: "x"}, None, None, None)
+    monkeypatch.setattr(ray_cluster, "connect", lambda *_: pytest.fail("Ray was started"))
+    start = RunStart(
+        choice=SamplerChoice.of(session.study, None),
+        data=session.folder,
+        survey=Survey(problems=[], sizes={}),
+        lanes=Lanes(),
+        cluster=ClusterOptions.of("local", None),
+        content={TOY: "x"},
+        reused=(),
+        answers=None,
+        location=RunLocation.of(str(session.folder)),
+    )
     storage.write_atomically(session.folder / "study.yaml", study.dump(session.study))
-    run_study._engine(*parts)
+    run_study._engine(session.folder, start, session.journal, None)
     assert (session.folder / SLUG / "best" / "model").read_text() == "seed 12"
     assert not (session.folder / SLUG / "weights").exists()
     assert (session.folder / "table.md").is_file()

@@ -9,7 +9,7 @@ from raysearch import results, study
 from raysearch.preflight import Lanes
 from raysearch.run_folder import dev_predictions
 from raysearch.run_folder.trial_identity import TrialOrigin, hyperparameters, trial_id
-from raysearch.search import new_run, run_study
+from raysearch.search import new_run, run_start
 from support.pairs import RTE, toy_pairs, write
 from support.run_folders import Script
 
@@ -50,7 +50,7 @@ def write_run(folder, data, *, confirmed=(0.75, 0.8), draw=3, **changes):
     """
     searched = study.parse(STUDY | changes)
     folder.mkdir(parents=True)
-    content = run_study._content(searched, data)
+    content = run_start.content_of(searched, data)
     text = study.checked_dump(searched)
     new_run.write_new_run(folder, searched, text, data, content, Lanes())
     origin = TrialOrigin(content=content, names=frozenset(hyperparameters(searched)))
@@ -59,8 +59,9 @@ def write_run(folder, data, *, confirmed=(0.75, 0.8), draw=3, **changes):
     examples = EXAMPLES // 2 if divides else EXAMPLES
     if divides:
         script.parts = {"searched": {"dev": examples}, "held_out": {"dev": examples}}
+    seeds = searched.confirm.seeds
     trials = [(1e-4, 1, "search", 0.5), (1e-3, 1, "search", 0.6)]
-    trials += [(1e-3, seed, "confirm", score) for seed, score in zip(SEEDS, confirmed, strict=True)]
+    trials += [(1e-3, seed, "confirm", score) for seed, score in zip(seeds, confirmed, strict=True)]
     for rate, seed, phase, score in trials:
         point = {"LR": rate}
         name = trial_id(searched, RTE, phase, point, seed, origin)

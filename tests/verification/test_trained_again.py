@@ -46,7 +46,7 @@ def compared(tmp_path, monkeypatch, hold_out):
             return Run(folder=again, study=searched, records=read_journal(again))
 
         monkeypatch.setattr("raysearch.verification.verification.train_again", train)
-        monkeypatch.setattr("raysearch.verification.verification.connect", nullcontext)
+        monkeypatch.setattr("raysearch.search.ray_cluster.connect", nullcontext)
         result = verify(run, data=data, to=tmp_path / "to", seeds=seeds)
         return result, [check for check in result.checks if check.what == "winners"]
 

@@ -214,6 +214,27 @@ def test_the_command_exits_with_0_1_and_2(place):
     assert "no nodes join this machine" in local.output
 
 
+def test_without_a_rerun_data_are_looked_for_where_the_run_has_read_them_and_may_be_missing(
+    place, monkeypatch
+):
+    monkeypatch.chdir(place / "run")
+    options = ["--no-rerun", "--to", str(place / "to")]
+
+    def run(source):
+        return CliRunner().invoke(app, ["verify", str(place / source), *options])
+
+    facts = json.loads((place / "run/provenance.json").read_text())
+    facts["data"] = str(place / "data")
+    (place / "run/provenance.json").write_text(json.dumps(facts))
+    assert re.search("holds +data: 2 of 2 checks", run("run").output)
+    shutil.rmtree(place / "data")
+    for source in ("run", "run.zip"):
+        result = run(source)
+        assert result.exit_code == 0, result.output
+        assert re.search("not checked +data: glue/rte: .*; --data names the folder", result.output)
+    assert CliRunner().invoke(app, ["verify", str(place / "run.zip"), "--to", "to"]).exit_code == 2
+
+
 def test_what_other_code_may_have_written_differently_does_not_fail_but_a_score_does(place):
     facts = json.loads((place / "run/provenance.json").read_text())
     facts["commit"] = "0" * 40
@@ -279,7 +300,7 @@ def test_a_model_from_scratch_with_another_hash_fails(place):
     facts = json.loads((place / "run/provenance.json").read_text())
     recorded = "0" + facts["content"][RTE]
     searched = study.load(place / "run/study.yaml")
-    inputs = Inputs(searched, {"content": {RTE: recorded}}, place / "data", (), "")
+    inputs = Inputs(searched, {"content": {RTE: recorded}}, place / "data", (), "", True)
     assert inputs.missing == []
     check = inputs.checks[0]
     assert (check.what, check.verdict, check.expected) == ("model", "fails", recorded.split("-")[0])

@@ -9,7 +9,8 @@ import pytest
 
 from raysearch.errors import InputError
 from raysearch.search import ray_cluster
-from raysearch.search.ray_cluster import ClusterOptions, chosen_address, connect
+from raysearch.search.cluster_options import ClusterOptions, chosen_address
+from raysearch.search.ray_cluster import connect
 from raysearch.workers import ray_address
 from raysearch.workers.ray_address import grpc, why_unreachable
 

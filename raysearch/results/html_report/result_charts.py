@@ -33,7 +33,8 @@ def seeds(task: TaskStudy, ranked: list[RankedConfiguration], intervals: Interva
             for record, score in scores
             if score is not None and record.status != "diverged"
         ]
-        result = f"{task.study.confirm.report} of {len(configuration.trials)}"
+        count = len(configuration.trials)
+        result = f"{task.study.confirm.report} of {count}" if count > 1 else "one seed"
         points.append((100 * configuration.score, "result", _tip(result, configuration.score)))
         label = f"{number}. {name}"
         rows.append(Line(label=label, points=points, interval=_span(interval)))
@@ -47,7 +48,9 @@ def seeds(task: TaskStudy, ranked: list[RankedConfiguration], intervals: Interva
     words = f"The first configuration scores {percent(first.score)}"
     interval = intervals(task, first, metric)
     words += f", 95 % interval {_ends(interval)}" if interval else ", without an interval"
-    words += f", over {len(first.trials)} seed{'s' * (len(first.trials) != 1)}."
+    several = len(first.trials) > 1
+    words += f", over {len(first.trials)} seeds." if several else ", of one seed"
+    words += "" if several else f"{', over dev examples alone' * (interval is not None)}."
     if left := len(ranked) - _MAX_CONFIGURATIONS:
         words += f" {left} further configurations are not drawn." if left > 0 else ""
     has_published = len(rows) > len(ranked[:_MAX_CONFIGURATIONS])

@@ -12,7 +12,7 @@ from ...search_space import Choice, LogUniform, active_space
 from ...study import TaskStudy
 from .. import analysis
 from ..formatting import UNKNOWN_TEXT, format_setting, printed_part, search_part
-from ..leaderboard import RankedConfiguration, counted_score, rank_trials
+from ..leaderboard import RankedConfiguration, best_of_search, counted_score
 from .chart import Chart
 from .drawings import (
     MISSING,
@@ -102,12 +102,10 @@ def history(task: TaskStudy, records: Records) -> Chart | None:
     curves = [Curve(points=steps, kind="best", tip="Best so far", stepped=True)] if steps else []
     ends = Counter(record.status for record in trials)
     ended = ", ".join(f"{ends[end]} {name}" for end, name in _ENDS.items() if ends[end])
-    ranked = rank_trials(records, task.name)
     words = f"{len(trials)} trials of the search: {ended}."
-    if ranked:
-        first = ranked[0]
+    if first := best_of_search(task, records):
         best_trial = f"trial {first.number} ({settings(first.configuration) or 'no search'})"
-        words += f" The best scored {percent(first.score)}: {best_trial}."
+        words += f" The best scored {percent(seen_score(task, first))}: {best_trial}."
     unscored: tuple[TrialStatus, ...] = ("diverged", "failed", "running")
     missing = [end for end in unscored if ends[end]]
     if any(point.y is None for point in points):
@@ -205,14 +203,16 @@ def parallel_coordinates(task: TaskStudy, records: Records) -> Chart | None:
         if scores[record.id] is not None
         and set(active_space(task.space, record.configuration)) <= set(record.configuration)
     ]
-    trials.sort(key=lambda record: scores[record.id] or 0.0)  # the best lies on top
+    # The best, which is the table's, lies on top: a stopped trial may have scored as much.
+    best = best_of_search(task, records)
+    trials.sort(key=lambda r: (r is best, scores[r.id] or 0.0, -r.number))
     if not trials or not task.space:
         return None
     dimensions = [_dimension(task, name, trials) for name in task.space]
     values = [100 * (scores[record.id] or 0.0) for record in trials]
     dimensions.append(Dimension(name="score, %", values=values, text="{:g}".format))
     kinds = [f"q{_FIFTHS * index // len(trials)}" for index in range(len(trials))]
-    kinds[-1] = "winner"
+    kinds[-1] = "winner" if trials[-1] is best else kinds[-1]
     rows = [
         [
             str(record.number),
@@ -224,8 +224,10 @@ def parallel_coordinates(task: TaskStudy, records: Records) -> Chart | None:
         ]
         for record in reversed(trials)
     ]
-    words = f"{len(trials)} trials with a score, one line each. The best is {trials[-1].number}"
-    words += f" with {percent(scores[trials[-1].id])}: {settings(trials[-1].configuration)}."
+    words = f"{len(trials)} trials with a score, one line each."
+    if best:
+        words += f" The best is {best.number} with {percent(scores[best.id])}:"
+        words += f" {settings(best.configuration)}."
     return Chart(
         key=f"{task.row.slug}-parallel",
         title="Parallel coordinates",

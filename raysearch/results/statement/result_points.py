@@ -87,7 +87,10 @@ def result_point(run: RunResults) -> Point:
             details.append(f"{name}, seed {record.seed}: {shown}, {record.status}")
         for record in leader.missing:
             details.append(f"{name}, seed {record.seed}: does not count, {record.status}")
-    details.append("intervals: over seeds and dev examples together (Multi-Bootstrap)")
+    if any(leader and len(leader.trials) > 1 for leader in run.leaders.values()):
+        details.append("intervals: over seeds and dev examples together (Multi-Bootstrap)")
+    if any(leader and len(leader.trials) == 1 for leader in run.leaders.values()):
+        details.append("the interval of a single seed: over dev examples alone")
     text = f"Results on {_part(run)}, in percent. {'; '.join(texts)}."
     return Point(title="Results, seeds and spread", text=text, details=tuple(details))
 
