@@ -1,42 +1,62 @@
 """Which page of the documentation explains a problem.
 
-It is a table, apart from `errors`, whose messages end with these pages. A path is relative to the
-project's folder; tests/docs/test_error_pages.py looks for every page and heading. Where a place
-alone does not tell the page, the code that raises the error names it (`Problem.page`).
+It is a table, apart from `errors`, whose messages end with these pages. A path is that of the
+README's links, as the documentation has no address of its own; tests/docs/test_error_pages.py looks
+for every page and heading. Where a place alone does not tell the page, the code that raises the
+error names it (`Problem.page`); where nothing does, it is that of the command.
 """
 
 import re
 from collections.abc import Iterable
 
 STUDY_FILE = "docs/studies.md#what-a-study-file-may-hold"
-HYPERPARAMETERS = "docs/studies.md#hyperparameters"
-OWN_DATA = "docs/own_data.md"
+ADAPTERS = "docs/studies.md#adapters"
 DATA_FILES = "docs/formats.md#data"
-PREDICTIONS = "docs/formats.md#predictions"
+CLUSTER_FILE = "docs/cluster.md#a-cluster-with-ray-up"
 FAULTS = "docs/cluster.md#faults"
 STORAGE = "docs/cluster.md#storage-that-outlives-the-cluster"
-CLUSTER_FILE = "docs/cluster.md#a-cluster-with-ray-up"
-GPU_MEMORY = "docs/gpus.md#memory"
-NOT_LEARNING = "docs/not_learning.md"
 FAILED_TRIALS = "docs/not_learning.md#other-ways-to-learn-nothing"
-RESUME = "docs/first_search.md#if-it-is-stopped"
 HUB = "docs/install.md#on-a-machine-without-a-network"
-VERIFY = "docs/results.md#what-is-checked"
+_OWN_FILES = "docs/own_data.md#files"
+_HYPERPARAMETERS = "docs/studies.md#hyperparameters"
+_PREDICTIONS = "docs/formats.md#predictions"
+_RESUME = "docs/first_search.md#if-it-is-stopped"
+_REUSE = "docs/studies.md#trials-of-other-runs"
+_ENSEMBLES = "docs/results.md#ensembles"
+_TEACHERS = "docs/stabletune.md#teachers"
+_VERIFY = "docs/results.md#what-is-checked"
 
-# What an error is of -> page. It counts before the place.
-_SOURCES = {
-    "convert": "docs/formats.md#checkpoints-for-convert",
-    "verify": VERIFY,
-    "pack": "docs/results.md#what-a-pack-holds",
+# A command -> the page of its errors that neither name one nor have one by their place.
+_COMMANDS = {
+    "": "docs/index.md",
+    "doctor": "docs/install.md#what-it-takes",
+    "init": "docs/first_search.md#a-study-of-your-own",
+    "list": "docs/studies.md",
+    "check": "docs/studies.md",
+    "run": "docs/first_search.md",
+    "resume": _RESUME,
+    "verify": _VERIFY,
+    "table": "docs/reading.md",
     "compare": "docs/results.md#comparing-two-runs",
+    "report": "docs/results.md#report",
     "export": "docs/results.md#export",
-    "reuse": "docs/studies.md#trials-of-other-runs",
+    "pack": "docs/results.md#what-a-pack-holds",
+    "predict": "docs/results.md#dev-predictions-in-the-benchmarks-format",
+    "evaluate": "docs/results.md#scoring-any-fine-tuned-model",
+    "convert": "docs/formats.md#checkpoints-for-convert",
+    "score": _PREDICTIONS,
+}
+
+# What an error is of -> its page, whatever the place.
+_SOURCES = {
+    **{name: _COMMANDS[name] for name in ("convert", "verify", "pack", "compare", "export")},
+    "reuse": _REUSE,
     "storage": STORAGE,
-    "--ensemble": "docs/results.md#ensembles",
+    "--ensemble": _ENSEMBLES,
     "Task": "docs/own_data.md#from-python",
     "mlflow": "docs/python.md#exporters",
     "wandb": "docs/python.md#exporters",
-    "teacher": "docs/stabletune.md#teachers",
+    "teacher": _TEACHERS,
 }
 
 # A section of a task has the fields of the study.
@@ -45,16 +65,16 @@ _PLACES = tuple(
     (re.compile(rf"(?:{pattern})(?![\w-])"), page)
     for pattern, page in (
         (r"own\.[^ ]+", "docs/own_data.md#fields"),
-        (r"own/\S+", "docs/own_data.md#files"),
+        (r"own/\S+", _OWN_FILES),
         (r"[a-z]+\d*/\S+", DATA_FILES),
         (r"--set", "docs/studies.md#changes-on-the-command-line"),
         (r"from", "docs/studies.md#chained-tasks"),
         (r"model|--model", "docs/studies.md#models"),
         (r"recipe", "docs/studies.md#recipes"),
-        (r"(?:(?:space|fixed)\.)?lora_\w+", "docs/studies.md#adapters"),
-        (r"fixed\.teacher|teacher", "docs/stabletune.md#teachers"),
+        (r"(?:(?:space|fixed)\.)?lora_\w+", ADAPTERS),
+        (r"fixed\.teacher|teacher", _TEACHERS),
         (r"space", "docs/studies.md#dimensions"),
-        (r"fixed|max_length|windows", HYPERPARAMETERS),
+        (r"fixed|max_length|windows", _HYPERPARAMETERS),
         (r"train", "docs/studies.md#languages"),
         (r"search\.sampler", "docs/studies.md#samplers"),
         (r"search\.minimize", "docs/studies.md#two-objectives"),
@@ -62,7 +82,7 @@ _PLACES = tuple(
         (r"search\.stop_early", "docs/studies.md#early-stopping"),
         (r"search\.hold_out", "docs/results.md#held-out-examples"),
         (r"search\.keep_predictions", "docs/results.md#kept-dev-predictions"),
-        (r"search\.keep_weights", "docs/results.md#ensembles"),
+        (r"search\.keep_weights", _ENSEMBLES),
         (r"search\.(?:hang_after|max_failures)", FAULTS),
         (r"search", "docs/studies.md#search"),
         (r"confirm", "docs/studies.md#confirm"),
@@ -75,13 +95,13 @@ _PLACES = tuple(
         (r"--cluster", CLUSTER_FILE),
         (r"storage", STORAGE),
         (r"cache|RAYSEARCH_CACHE", "docs/install.md#what-it-takes"),
-        (r"reuse", "docs/studies.md#trials-of-other-runs"),
-        (r"--ensemble", "docs/results.md#ensembles"),
-        (r"--predictions|predictions|--null-odds", PREDICTIONS),
+        (r"reuse", _REUSE),
+        (r"--ensemble", _ENSEMBLES),
+        (r"--predictions|predictions|--null-odds", _PREDICTIONS),
         (r"--data", DATA_FILES),
         (r"callbacks", "docs/python.md#callbacks"),
-        (r"run folder|version|journal\.jsonl|provenance\.json", RESUME),
-        (r"run or pack", VERIFY),
+        (r"run folder|version|journal\.jsonl|provenance\.json", _RESUME),
+        (r"run or pack", _VERIFY),
     )
 )
 
@@ -97,6 +117,15 @@ def page_of(source: str, location: str) -> str:
         return _SOURCES[source]
     location = _TASK_SECTION.sub("", location, count=1)
     return next((page for pattern, page in _PLACES if pattern.match(location)), "")
+
+
+def command_page(command: str) -> str:
+    """Return the page of a command's errors that no other page explains.
+
+    Args:
+        command: its name; that of `raysearch` itself is "".
+    """
+    return _COMMANDS.get(command, _COMMANDS[""])
 
 
 def explained_in(pages: Iterable[str]) -> str:

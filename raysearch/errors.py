@@ -72,9 +72,13 @@ class RaysearchError(Exception):
     Args:
         text: what happened, and what would do.
         page: the page of the documentation that explains it, as PAGE#HEADING; "" for none.
+
+    Attributes:
+        is_explained: whether its text ends with a page.
     """
 
     def __init__(self, text: str = "", *, page: str = "") -> None:
+        self.is_explained = bool(page)
         super().__init__(f"{text}\n{explained_in([page])}" if page else text)
 
 
@@ -126,6 +130,7 @@ class InputError(RaysearchError):
         )
         assert self.problems, "an InputError without a problem"
         super().__init__(str(self))
+        self.is_explained = any(problem.page for problem in self.problems)
 
     def __str__(self) -> str:
         count = sum(problem.count for problem in self.problems)
@@ -136,7 +141,7 @@ class InputError(RaysearchError):
             lines.append(f"  {problem.location:<{width}}  {first}".rstrip())
             lines.extend(f"  {'':<{width}}  {line}" for line in rest)
         if explained := explained_in(problem.page for problem in self.problems):
-            lines.append(f"  {explained}")
+            lines.append(explained)
         return "\n".join(lines)
 
     def __reduce__(self) -> tuple[type["InputError"], tuple[str, Sequence[Problem]]]:

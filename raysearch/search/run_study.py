@@ -3,7 +3,7 @@
 It is apart from `session` because most of it needs neither torch nor a cluster.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing, nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -260,10 +260,13 @@ def _problems(
         cluster: the resources of this machine are checked; nodes of others come and go.
     """
     study = choice.study
-    problems = [problem for model in study.models for problem in preflight.hub_problems(model)]
+    by_model = {model: preflight.hub_problems(model) for model in study.models}
+    problems = [problem for several in by_model.values() for problem in several]
     problems += choice.problems
     problems += preflight.survey(study, data).problems
-    problems = problems or _suitability_problems(study)
+    unread = {m for m, several in by_model.items() if several or preflight.model_problems(m)}
+    problems += _suitability_problems(study, unread)
+    problems = list(dict.fromkeys(problems))
     problems += _disk_problems(study, folder)
     problems += cluster.problems()
     problems += preflight.lane_problems(lanes, local_resources() if cluster.is_local else None)
@@ -282,12 +285,18 @@ def _disk_problems(study: Study, folder: Path | None) -> Iterator[Problem]:
         yield from next(filter(None, by_model), [])
 
 
-def _suitability_problems(study: Study) -> list[Problem]:
+def _suitability_problems(study: Study, unread: Collection[str]) -> list[Problem]:
     """Return what the pretrained models cannot read or answer.
 
-    Of a model from scratch only the lengths can be wrong, and the survey checks them.
+    Of a model from scratch the survey checks what can be wrong.
+
+    Args:
+        study: the study.
+        unread: its models that have problems of their own.
     """
-    pretrained = [name for name in study.tasks if not scratch_shape(study.resolve(name).model)]
+    models = {name: study.resolve(name).model for name in study.tasks}
+    pretrained = [n for n, model in models.items() if not scratch_shape(model)]
+    pretrained = [name for name in pretrained if models[name] not in unread]
     if not pretrained:
         return []
     from ..models.suitability import suitability_problems

@@ -111,6 +111,7 @@ def test_what_is_wrong_is_said_with_exit_code_2(command, case):
     code, _, said = command(*arguments)
     assert code == 2
     assert text in said
+    assert "explained in docs/" in said
     assert "Traceback" not in said
 
 
@@ -160,7 +161,9 @@ def test_a_study_its_model_its_data_and_the_command_line_are_told_in_one_message
     ]  # fmt: skip
     assert lines[5].startswith("  glue/rte ")
     assert "no dev.tsv in" in lines[5]
-    assert lines[-1].split() == ["glue/rte", "train.tsv", "...", "and", "257", "more"]
+    rows = "glue/rte train.tsv line 2, 3, 4 and 274 more"
+    labels = "label 'maybe'; the labels are: entailment, not_entailment"
+    assert lines[6:] == [f"  {rows}  {labels}", "explained in docs/studies.md, docs/formats.md#data"]
 
 
 def test_a_check_with_data_shows_languages_sizes_and_steps(command, tmp_path):
