@@ -41,7 +41,7 @@ def test_every_page_that_an_error_names_is_there_with_its_heading() -> None:
     assert not [page for page in pages if not is_there(page)]
 
 
-@pytest.mark.parametrize("page", ["docs/none.md", "docs/studies.md#none", "docs/studies.md#fields "])
+@pytest.mark.parametrize("page", ["docs/none.md", "docs/studies.md#none", "docs/gpus.md#fields"])
 def test_a_page_or_heading_that_is_not_there_would_be_noticed(page: str) -> None:
     assert not is_there(page)
 

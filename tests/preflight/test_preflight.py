@@ -3,10 +3,13 @@
 import shutil
 from collections import namedtuple
 
+import httpx
 import pytest
+from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 
 from raysearch import preflight, study
 from raysearch.data import readers
+from raysearch.error_pages import HUB
 from raysearch.preflight import Lanes
 
 RTE, MRPC, COLA, STSB = "glue/rte", "glue/mrpc", "glue/cola", "glue/stsb"
@@ -379,3 +382,26 @@ def test_schedules_without_a_step_are_refused_and_strange_ones_told(data):
     assert told.notes == [
         "glue/rte WARMUP of 9 steps takes the whole schedule of 3: the learning rate never falls"
     ]
+
+
+UNKNOWN = httpx.Response(401, request=httpx.Request("GET", "https://hub.invalid"))
+
+
+@pytest.mark.parametrize(
+    ("error", "cure"),
+    [
+        (OSError(-2, "Name or service not known"), "hf download owner/none --local-dir FOLDER"),
+        (OfflineModeIsEnabled("offline"), "unset HF_HUB_OFFLINE where there is a network"),
+        (HfHubHTTPError("401", response=UNKNOWN), "the hub answers: is the name right?"),
+    ],
+)
+def test_of_a_model_that_the_hub_does_not_give_the_cure_is_told(monkeypatch, error, cure):
+    def fail(*_, **__):
+        raise error
+
+    monkeypatch.setattr("huggingface_hub.HfApi.model_info", fail)
+    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *_: None)
+    (problem,) = preflight.hub_problems("hub:owner/none")
+    assert (problem.location, problem.page) == ("model", HUB)
+    assert problem.text.startswith("'hub:owner/none' cannot be read as a hub name: ")
+    assert cure in problem.text
