@@ -1,15 +1,17 @@
 """Errors that a user can cause and fix, as lists of problems.
 
-Every problem says where it is, what was seen, and what would work instead. They are apart because
-every other module raises them; this one imports nothing of raysearch.
+Every problem says where it is, what was seen, and what would work instead. An error ends with the
+pages that explain it. They are apart because every other module raises them.
 """
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from difflib import SequenceMatcher
 from itertools import islice
+
+from .error_pages import explained_in, page_of
 
 MAX_NAME_LENGTH = 60  # characters of a name in a message
 MAX_LISTED_NAMES = 12  # names in a message
@@ -65,7 +67,19 @@ def note_source(source: object) -> Iterator[None]:
 
 
 class RaysearchError(Exception):
-    """An error that the command prints without a traceback; its exit code is 2."""
+    """An error that the command prints without a traceback; its exit code is 2.
+
+    Args:
+        text: what happened, and what would do.
+        page: the page of the documentation that explains it, as PAGE#HEADING; "" for none.
+
+    Attributes:
+        is_explained: whether its text ends with a page.
+    """
+
+    def __init__(self, text: str = "", *, page: str = "") -> None:
+        self.is_explained = bool(page)
+        super().__init__(f"{text}\n{explained_in([page])}" if page else text)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,13 +91,16 @@ class Problem:
     Attributes:
         location: where the fault is: a field, a file, a line.
         text: what was seen, and what would work instead.
-        count: the number of faults that it stands for: more than 1 in the last line of a list that
-            was cut.
+        count: the number of faults that it stands for: more than 1 of equal ones, and in the last
+            line of a list that was cut.
+        page: the page of the documentation that explains it, as PAGE#HEADING; "": that of its
+            location, see `error_pages`.
     """
 
     location: str
     text: str
     count: int = 1
+    page: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
         for name, max_length in MAX_LENGTHS.items():
@@ -99,17 +116,21 @@ class InputError(RaysearchError):
     Args:
         source: the file, folder or command that has the problems.
         problems: at least one.
+        page: explains those that neither name a page nor have one by their location.
 
     Attributes:
         source: see above, as it may be printed.
-        problems: see above.
+        problems: see above, each with its page if there is one.
     """
 
-    def __init__(self, source: str, problems: Iterable[Problem]) -> None:
+    def __init__(self, source: str, problems: Iterable[Problem], *, page: str = "") -> None:
         self.source = printable(source)
-        self.problems: Sequence[Problem] = tuple(problems)
+        self.problems: Sequence[Problem] = tuple(
+            replace(p, page=p.page or page_of(source, p.location) or page) for p in problems
+        )
         assert self.problems, "an InputError without a problem"
         super().__init__(str(self))
+        self.is_explained = any(problem.page for problem in self.problems)
 
     def __str__(self) -> str:
         count = sum(problem.count for problem in self.problems)
@@ -119,6 +140,8 @@ class InputError(RaysearchError):
             first, *rest = problem.text.splitlines() or [""]
             lines.append(f"  {problem.location:<{width}}  {first}".rstrip())
             lines.extend(f"  {'':<{width}}  {line}" for line in rest)
+        if explained := explained_in(problem.page for problem in self.problems):
+            lines.append(explained)
         return "\n".join(lines)
 
     def __reduce__(self) -> tuple[type["InputError"], tuple[str, Sequence[Problem]]]:

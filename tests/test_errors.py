@@ -18,7 +18,8 @@ def test_every_problem_stands_in_a_line_of_its_own_behind_its_place():
         "  space.LR  low must be below high, got [5e-05, 5e-06]\n"
         "  tasks[0]  no task named 'glue/rtee'; did you mean 'glue/rte'?\n"
         "  model     cannot be read\n"
-        "            a folder would do"
+        "            a folder would do\n"
+        "explained in docs/studies.md"
     )
 
 

@@ -14,7 +14,7 @@ from support.source import PACKAGE, trees
 from raysearch.tasks import HEAD_FACTS, TASKS
 
 LAYERS = (
-    ("errors", "command_line", "storage", "shipped_studies", "lazy_registration"),
+    ("error_pages", "errors", "command_line", "storage", "shipped_studies", "lazy_registration"),
     ("search_space", "tasks", "metrics", "recipes", "statistics"),
     ("study",),
     ("data", "run_folder"),
@@ -84,7 +84,8 @@ IMPORTED_BY = {
 }
 # Studies are read and tables are written without torch: these modules import it inside functions.
 LIGHT = (
-    "errors", "storage", "lazy_registration", "search_space", "tasks", "metrics", "recipes",
+    "error_pages", "errors", "storage", "lazy_registration", "search_space", "tasks", "metrics",
+    "recipes",
     "study", "run_folder", "preflight", "results", "tracking", "data/readers", "cli", "api",
     "workers/messages",
     *(f"predictions/{name}" for name in (

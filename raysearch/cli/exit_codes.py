@@ -13,7 +13,8 @@ import sys
 import tempfile
 import traceback
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from typing import Any, cast
 
@@ -22,6 +23,7 @@ import typer.core
 
 from .. import __version__
 from ..command_line import command_line
+from ..error_pages import command_page, explained_in
 from ..errors import RaysearchError, printable, shorten
 
 # The base class of typer's messages about arguments has no public name in all versions of typer. As
@@ -34,19 +36,33 @@ _TYPER_EXITS = (typer.Exit, typer.Abort, _ClickException)
 
 
 class CommandGroup(typer.core.TyperGroup):
-    """A group of commands that escapes what its messages quote from the command line.
+    """A group of commands whose messages about arguments end with a page of the documentation.
 
-    A shell may have put names of files there.
+    They escape what they quote from the command line: a shell may have put names of files there.
     """
 
-    # The class of the base's parameter has no public name; typer passes its own Context.
+    # The class of the bases' parameter has no public name; typer passes its own Context.
+    def make_context(self, *args: Any, **options: Any) -> Any:
+        """Read the options before the command."""
+        with _completed_messages(None):
+            return super().make_context(*args, **options)
+
     def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]
-        """Run a command, and escape the message if its arguments are wrong."""
-        try:
+        """Run a command."""
+        with _completed_messages(ctx):
             return super().invoke(ctx)
-        except _ClickException as error:
-            error.message = printable(error.message, lines=True)
-            raise
+
+
+@contextmanager
+def _completed_messages(context: typer.Context | None) -> Iterator[None]:
+    """Complete the message of wrong arguments."""
+    try:
+        yield
+    except _ClickException as error:
+        command = (context and context.invoked_subcommand) or ""
+        text = printable(f"{error.format_message()}\n{_explained_in(command)}", lines=True)
+        error.format_message = lambda: text  # type: ignore[method-assign]
+        raise
 
 
 def guarded(command: Callable[..., int | None]) -> Callable[..., None]:
@@ -55,6 +71,7 @@ def guarded(command: Callable[..., int | None]) -> Callable[..., None]:
     Args:
         command: a function that returns its exit code; None is 0.
     """
+    name = command.__name__.strip("_")
 
     @wraps(command)
     def run(*args: Any, **options: Any) -> None:
@@ -62,13 +79,14 @@ def guarded(command: Callable[..., int | None]) -> Callable[..., None]:
             code = command(*args, **options)
             sys.stdout.flush()
         except RaysearchError as error:
-            print(printable(error, lines=True), file=sys.stderr)
+            print_error(error, name)
             raise typer.Exit(2) from None
         except BrokenPipeError:  # `raysearch list | head`: the reader has closed the pipe
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(0) from None
         except OSError as error:
-            print(f"raysearch: {printable(_system_error(error), lines=True)}", file=sys.stderr)
+            text = f"raysearch: {_system_error(error)}\n{_explained_in(name)}"
+            print(printable(text, lines=True), file=sys.stderr)
             raise typer.Exit(2) from None
         except KeyboardInterrupt:
             print("interrupted", file=sys.stderr)
@@ -81,6 +99,16 @@ def guarded(command: Callable[..., int | None]) -> Callable[..., None]:
         raise typer.Exit(code or 0)
 
     return run
+
+
+def print_error(error: RaysearchError, command: str) -> None:
+    """Print an error to the error output, with the page of the command if it names none itself."""
+    text = str(error) if error.is_explained else f"{error}\n{_explained_in(command)}"
+    print(printable(text, lines=True), file=sys.stderr)
+
+
+def _explained_in(command: str) -> str:
+    return explained_in([command_page(command)])
 
 
 def unexpected(error: Exception) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..error_pages import command_page, explained_in
 from ..errors import InputError, Problem
 from ..storage import write_atomically
 from .app import app, print_line
@@ -54,6 +55,7 @@ def doctor(
     print_line("")
     if problems:
         print_line(f"{problems} thing{'s' * (problems > 1)} to mend before a search runs here")
+        print_line(explained_in([command_page("doctor")]))
         return 2
     print_line("searches run here; `raysearch run quickstart` is one, in a minute or two")
     return 0

@@ -3,12 +3,12 @@
 It is apart from `describe`, which times nothing.
 """
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import InputError, Problem, RaysearchError, printable
+from ..errors import InputError, Problem, RaysearchError
 from .app import print_note
+from .exit_codes import print_error
 from .tables import add_row, make_console, make_table, print_wrapped
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def forecast_study(
             raise InputError(str(path), problems)
         show_forecast(forecast(study, data or Path(), lanes, price=price, note=print_note))
     except RaysearchError as error:
-        print(printable(error, lines=True), file=sys.stderr)
+        print_error(error, "check")
         return 1
     return 0
 

@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from .. import tasks
+from ..error_pages import FAILED_TRIALS, explained_in
 from ..errors import printable
 from ..results.html_report import REPORT
 from ..results.leaderboard import best_of_search, counted_score, is_complete, leaderboard
@@ -278,7 +279,10 @@ def closing(run: "Run") -> int:
         print(printable(f"failed      {trial}, {path}: {' '.join(reason)}"), file=sys.stderr)
     for name, why in run.untrained.items():
         print(printable(f"no start    {name}: {why}"), file=sys.stderr)
-    return 1 if run.failed or run.untrained else 0
+    if run.failed or run.untrained:
+        print(explained_in([FAILED_TRIALS]), file=sys.stderr)
+        return 1
+    return 0
 
 
 def _has_content(path: Path) -> bool:

@@ -4,15 +4,14 @@ They only parse and print. Other packages do the work and are imported when a co
 that `list` and `check` start without Ray and torch.
 """
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..errors import InputError, Problem, RaysearchError, printable
+from ..errors import InputError, Problem, RaysearchError
 from .app import app, local_folder, print_line, print_note
-from .exit_codes import guarded
+from .exit_codes import guarded, print_error
 from .options import (
     Address,
     Cpus,
@@ -104,8 +103,12 @@ def check(
 
     chosen = _chosen_lanes(lanes, workers, cpus, gpus, lanes_per_gpu, mps)
     forecast_table.refuse_options(forecast, price, cluster, chosen)
-    lane_notes = cluster_check.checked_lanes(cluster, chosen or preflight.Lanes())
-    invalid = 0
+    lane_notes, invalid = [], 0
+    try:
+        lane_notes = cluster_check.checked_lanes(cluster, chosen or preflight.Lanes())
+    except RaysearchError as error:
+        print_error(error, "check")
+        invalid += 1
     for path in studies:
         try:
             if cluster_check.is_cluster_file(path):
@@ -114,7 +117,7 @@ def check(
             study = _load(path, model, tasks, trials, sampler, fixed, data)
             study, survey = _surveyed(path, study, data)
         except RaysearchError as error:
-            print(printable(error, lines=True), file=sys.stderr)
+            print_error(error, "check")
             invalid += 1
         else:
             notes = [*survey.notes, *preflight.weights_note(study), *lane_notes]

@@ -22,7 +22,7 @@ from transformers.utils import logging as transformers_logging
 from ..errors import InputError, Problem, first_line
 from ..heads import HEADS
 from ..recipes import Hyperparameters
-from ..study.model_names import plain_name, scratch_shape
+from ..study.model_names import hub_cure, plain_name, scratch_shape
 from ..tasks import Head, Task
 from . import scratch
 from .auto_models import ARCHITECTURES
@@ -201,9 +201,9 @@ def from_hub(reader: Callable[..., Any], name: str, **options: Any) -> Any:
     if local:
         inspect_model_folder(Path(name))
     parts = {AutoConfig.from_pretrained: "config.json", AutoTokenizer.from_pretrained: "tokenizer"}
-    hint = "no folder of that name; as a hub name it needs a network or a filled cache"
-    with _reading(name, parts.get(reader, "weights"), "" if local else hint):
-        source = plain_name(name)
+    source = plain_name(name)
+    hint = "" if local else f"no folder of that name; {hub_cure(source)}"
+    with _reading(name, parts.get(reader, "weights"), hint):
         return reader(source, local_files_only=local, trust_remote_code=False, **options)
 
 

@@ -70,9 +70,9 @@ def setting_problems(
         if key not in known:
             config = _read_config(model, download)
             reasons = {} if config is None else _reasons(config, head, hyper, fields, fixed)
-            known[key] = reasons | _adapter_reasons(config, model, head, hyper, ranks)
+            known[key] = reasons | _adapter_reasons(config, head, hyper, ranks)
         for field, reason in known[key].items():
-            location = _location(task, field)
+            location = task.location_of(field) or f"fixed.{field}"
             affected.setdefault((location, f"{model}: {reason}"), []).append(name)
     return [
         Problem(
@@ -107,14 +107,6 @@ def _ranks(task: TaskStudy) -> tuple[int, ...]:
     name = "lora_rank"
     values = task.space[name].ends if name in task.space else (task.shared.lora_rank,)
     return tuple(sorted(rank for rank in values if isinstance(rank, int)))
-
-
-def _location(task: TaskStudy, field: str) -> str:
-    """Return where a study's file sets a hyperparameter for a task."""
-    for part in ("fixed", "space"):
-        if field in getattr(task.per_task, part):
-            return f"per_task.{task.name}.{part}.{field}"
-    return f"{'space' if field in task.space else 'fixed'}.{field}"
 
 
 def _read_config(model: str, download: bool) -> dict[str, Any] | None:
@@ -167,19 +159,10 @@ def _reasons(
 
 
 def _adapter_reasons(
-    config: dict[str, Any] | None,
-    model: str,
-    head: Head,
-    hyper: Hyperparameters,
-    ranks: tuple[int, ...],
+    config: dict[str, Any] | None, head: Head, hyper: Hyperparameters, ranks: tuple[int, ...]
 ) -> dict[str, str]:
     """Return why a model can take no adapters of these ranks: hyperparameter -> text."""
-    if not ranks:
-        return {}
-    if scratch_shape(model):
-        text = "it has no pretrained weights that adapters could keep: a pretrained model would do"
-        return {"lora_rank": text}
-    if config is None:
+    if not ranks or config is None:
         return {}
     try:
         with torch.device("meta"):

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from ..data.readers.json_stream import CUT, kind, parse_integer
+from ..data.readers.row_errors import RowErrors
 from ..data.readers.text_lines import EMPTY, foreign, place_not_utf8, unreadable
 from ..errors import InputError, Problem
 from ..storage import open_input
-from .row_errors import RepeatedErrors
 
 _MAX_FILE_BYTES = 1 << 28
 _MAX_ANSWER_LENGTH = 1_000_000  # characters
@@ -38,7 +38,7 @@ def read_null_scores(path: Path) -> dict[str, float]:
 
 
 def _read(path: Path, value_problem: Callable[[Any], str | None]) -> dict[str, Any]:
-    errors, values = RepeatedErrors(source=str(path)), {}
+    errors, values = RowErrors(source=str(path)), {}
     for identity, value in _pairs(path):
         if identity in values:
             errors.add(identity[:40], "the id occurs for the second time")

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from ..data.readers.json_stream import kind, parse_integer, shorten_value
+from ..data.readers.row_errors import RowErrors
 from ..tasks.example_ids import join_parts
-from .row_errors import RepeatedErrors
 
 Lines = list[tuple[int, str]]  # the number of each line, from 1, and its text
 IdRows = list[tuple[int, str, str]]  # the number of each line, the id and the prediction
@@ -19,7 +19,7 @@ IdRows = list[tuple[int, str, str]]  # the number of each line, the id and the p
 
 def prediction_rows(
     lines: Lines,
-    errors: RepeatedErrors,
+    errors: RowErrors,
     *,
     nested: bool = False,
     spell: Callable[[Any], str] | None = None,
@@ -56,7 +56,7 @@ def read_answers(path: Path, lines: Lines) -> dict[str, str]:
     Raises:
         InputError: with all the problems of the file.
     """
-    errors = RepeatedErrors(source=str(path))
+    errors = RowErrors(source=str(path))
     answers: dict[str, str] = {}
     for number, identity, text in prediction_rows(lines, errors, spell=_text):
         if identity in answers:

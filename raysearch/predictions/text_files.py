@@ -19,7 +19,6 @@ from ..tasks import Example, Task
 from ..tasks.example_ids import id_mismatch_problems, id_parts
 from . import json_lines
 from .references import example_id, example_words
-from .row_errors import RepeatedErrors
 
 HEADER = ("index", "prediction")
 
@@ -83,7 +82,7 @@ def _read_labels(
     examples: Sequence[Example],
     parse: Callable[[str], Value],
 ) -> list[Value]:
-    errors = RepeatedErrors(source=str(path))
+    errors = RowErrors(source=str(path))
     if task.layout != "lines":
         gold = {submission_id(task, example): example for example in examples}
         rows = _json_rows(task, lines, errors)
@@ -113,7 +112,7 @@ def read_choices(
     Raises:
         InputError: with all the problems of the file.
     """
-    errors = RepeatedErrors(source=str(path))
+    errors = RowErrors(source=str(path))
     gold = {submission_id(task, example): example for example in examples}
     objects = _json_rows(task, lines, errors)
     rows: IdRows = objects or []
@@ -153,7 +152,7 @@ def read_tags(
     Raises:
         InputError: with all the problems of the file.
     """
-    errors, sentences = RepeatedErrors(source=str(path)), split_sentences(lines)
+    errors, sentences = RowErrors(source=str(path)), split_sentences(lines)
     _check_count("sentences", len(sentences), len(examples), errors)
     kind = task.facts.label_name
     parse = _name_parser({tag: index for index, tag in enumerate(task.labels)}, kind)
@@ -179,13 +178,13 @@ def submission_id(task: Task, example: Example) -> str:
 
 def prediction_ids(task: Task, lines: Lines) -> list[str]:
     """Return the ids in the lines of a format that has ids, as far as they can be read."""
-    rows = _json_rows(task, lines, RepeatedErrors(source=""))
+    rows = _json_rows(task, lines, RowErrors(source=""))
     if rows is not None:
         return [identity for _, identity, _ in rows]
     return [line.partition("\t")[0] for _, line in lines[task.layout == "glue" :]]
 
 
-def _json_rows(task: Task, lines: Lines, errors: RepeatedErrors) -> IdRows | None:
+def _json_rows(task: Task, lines: Lines, errors: RowErrors) -> IdRows | None:
     """Return the predictions of a format of JSON lines; None of another format."""
     if task.layout not in ("jsonl", "nested_jsonl"):
         return None
@@ -203,7 +202,7 @@ def split_sentences(lines: Lines) -> list[Lines]:
     return [sentence for sentence in sentences if sentence]
 
 
-def _submission_rows(lines: Lines, gold: Container[str], errors: RepeatedErrors) -> IdRows:
+def _submission_rows(lines: Lines, gold: Container[str], errors: RowErrors) -> IdRows:
     """Return the rows below GLUE's header; without a header also the first, if its id is known."""
     (first, header), *rest = lines
     fields = header.split("\t")
@@ -226,7 +225,7 @@ def _submission_rows(lines: Lines, gold: Container[str], errors: RepeatedErrors)
 
 
 def _values_by_id(
-    rows: IdRows, parse: Callable[[str], Value], gold: Iterable[str], errors: RepeatedErrors
+    rows: IdRows, parse: Callable[[str], Value], gold: Iterable[str], errors: RowErrors
 ) -> dict[str, Value]:
     """Return id -> prediction; every id of gold occurs once."""
     values: dict[str, Value | None] = {}
@@ -242,7 +241,7 @@ def _values_by_id(
 
 
 def _parse(
-    parse: Callable[[str], Value], text: str, number: int, errors: RepeatedErrors
+    parse: Callable[[str], Value], text: str, number: int, errors: RowErrors
 ) -> Value | None:
     """Return the value of a text in a line; None if it has none, with the error noted."""
     try:
@@ -253,7 +252,7 @@ def _parse(
 
 
 def _parse_line(
-    parse: Callable[[str], Value], kind: str, line: str, number: int, errors: RepeatedErrors
+    parse: Callable[[str], Value], kind: str, line: str, number: int, errors: RowErrors
 ) -> Value | None:
     """Return the value of a line that should hold nothing else; None if an error was noted."""
     line = line.strip()
@@ -268,7 +267,7 @@ def _describe_columns(line: str) -> str:
     return "is blank" if not line else f"{count} column{'' if count == 1 else 's'}"
 
 
-def _check_count(kind: str, count: int, expected: int, errors: RepeatedErrors) -> None:
+def _check_count(kind: str, count: int, expected: int, errors: RowErrors) -> None:
     if count != expected:
         errors.add("file", f"{kind}: {count:,}, where the data has {expected:,}")
 

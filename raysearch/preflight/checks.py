@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from ..data import own_labels, readers
+from ..error_pages import ADAPTERS
 from ..errors import InputError, Problem
 from ..study import Study, TaskStudy, samplers
 from ..study.model_names import POSITIONS, model_problems, scratch_shape
@@ -16,6 +17,8 @@ from ..study.unused_fields import unused_field_notes
 from ..tasks import Split, Task
 from . import own_data, schedule_notes, view_resources
 from .file_problems import task_problems, unreadable_problem
+
+RANK = "lora_rank"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +48,8 @@ def survey(study: Study, root: Path | None) -> Survey:
         root: the folder of the data; None: only tasks that need none are read.
     """
     study, without_labels = own_labels.with_labels(study, root)
-    problems = [*_model_name_problems(study), *_length_problems(study), *_package_problems(study)]
+    problems = [*_model_name_problems(study), *_length_problems(study), *_adapter_problems(study)]
+    problems += _package_problems(study)
     problems += without_labels.values()
     sizes: dict[str, dict[str, int]] = {}
     held_out: dict[str, dict[str, int]] = {}
@@ -93,13 +97,18 @@ def _data_sizes(
     except OSError as error:
         return {}, [unreadable_problem(task.name, error)]
     for split in (*train, *row.dev):
-        if split.name in present:
+        if split.name in present and not (problems and _shares_file(split)):
             max_bad_rows = task.study.leave_out if split in train else 0
             sizes[split.name], split_problems = _split_size(
                 row, split, root, max_bad_rows, overview
             )
             problems += split_problems
     return sizes, problems
+
+
+def _shares_file(split: Split) -> bool:
+    """Return whether a dev split is a share of a training file, whose problems are told there."""
+    return any(file.held_out is not None and file.held_out.inside for file in split.files)
 
 
 def _schedules(task: TaskStudy, sizes: dict[str, int]) -> tuple[list[Problem], list[str]]:
@@ -150,6 +159,20 @@ def _length_problems(study: Study) -> Iterator[Problem]:
             text = f"{name}: '{model}' has positions for {positions} tokens, got {hyper.max_length}"
             text = f"{text}; {positions} or fewer would do"
             yield Problem(location="max_length", text=text)
+
+
+def _adapter_problems(study: Study) -> Iterator[Problem]:
+    """Yield a problem for each place that asks for adapters on a model from scratch."""
+    tasks: dict[str, list[TaskStudy]] = {}
+    for task in map(study.resolve, study.tasks):
+        values = task.space[RANK].ends if RANK in task.space else (getattr(task.shared, RANK),)
+        if scratch_shape(task.model) and any(isinstance(rank, int) for rank in values):
+            tasks.setdefault(task.location_of(RANK) or "recipe", []).append(task)
+    for location, several in tasks.items():
+        names = ", ".join(task.name for task in several)
+        text = f"'{several[0].model}' has no pretrained weights that the adapters of {RANK} could"
+        text = f"{names}: {text} keep: a pretrained model would do"
+        yield Problem(location=location, text=text, page=ADAPTERS)
 
 
 def _package_problems(study: Study) -> Iterator[Problem]:

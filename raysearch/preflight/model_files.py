@@ -3,8 +3,9 @@
 import hashlib
 from pathlib import Path
 
+from ..error_pages import HUB
 from ..errors import Problem, first_line
-from ..study.model_names import is_hub_name, model_problems, plain_name
+from ..study.model_names import hub_cure, is_hub_name, model_problems, plain_name
 
 
 def model_fingerprint(model: str) -> str:
@@ -37,6 +38,7 @@ def hub_problems(model: str) -> list[Problem]:
     if not is_hub_name(model) or model_problems(model):
         return []
     from huggingface_hub import HfApi, try_to_load_from_cache
+    from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 
     name = plain_name(model)
     try:
@@ -45,7 +47,12 @@ def hub_problems(model: str) -> list[Problem]:
     except Exception as error:  # network and hub raise errors of many types
         folder = f"no folder '{name}', and it" if name == model else f"'{model}'"
         text = f"{folder} cannot be read as a hub name: {first_line(error)}"
-        return [Problem(location="model", text=text)]
+        cure = hub_cure(name)
+        if isinstance(error, OfflineModeIsEnabled):
+            cure = f"unset HF_HUB_OFFLINE where there is a network; {cure}"
+        elif isinstance(error, HfHubHTTPError):
+            cure = "the hub answers: is the name right? `hf auth login` is for models that need it"
+        return [Problem(location="model", text=f"{text}\n{cure}", page=HUB)]
     return []
 
 

@@ -18,11 +18,14 @@ import ray.autoscaler
 from ray.autoscaler._private.providers import _DEFAULT_CONFIGS
 from ray.autoscaler._private.util import prepare_config, validate_config
 
+from ..error_pages import CLUSTER_FILE as PAGE
 from ..errors import InputError, Problem, shorten, unknown_name
 from ..study.yaml_file import read_yaml
 
 SCHEMA = Path(ray.autoscaler.__file__).parent / "ray-schema.json"
-PLACEHOLDER = re.compile(r"\bEDIT\b")
+# What our cluster files have where a value of one's own belongs: EDIT, and addresses that RFC 5737
+# keeps for documentation.
+PLACEHOLDER = re.compile(r"\bEDIT\b|\b(?:192\.0\.2|198\.51\.100|203\.0\.113)\.\d{1,3}\b")
 TOKEN = "RAY_AUTH_MODE=token"
 _TYPES = {
     "integer": "a whole number", "number": "a number", "string": "a text", "array": "a list",
@@ -39,17 +42,18 @@ def load_cluster(path: Path) -> dict[str, Any]:
     """
     if not path.exists():
         text = "there is no such file; the cluster file of `ray up` would do"
-        raise InputError(str(path), [Problem(location="file", text=text)])
+        raise InputError(str(path), [Problem(location="file", text=text)], page=PAGE)
     raw, problems = read_yaml(path)
     if not isinstance(raw, dict) or not raw.keys() & {"cluster_name", "provider"}:
         text = "not a file for `ray up`, which has `cluster_name` and `provider`"
-        raise InputError(str(path), [*problems, Problem(location="file", text=text)])
+        problems.append(Problem(location="file", text=text))
+        raise InputError(str(path), problems, page=PAGE)
     problems += [*_schema_problems(raw), *_placeholder_problems(raw), *_aws_problems(raw)]
     if problems:
-        raise InputError(str(path), problems)
+        raise InputError(str(path), problems, page=PAGE)
     config, problems = _prepared(raw)
     if problems:
-        raise InputError(str(path), problems)
+        raise InputError(str(path), problems, page=PAGE)
     return config
 
 

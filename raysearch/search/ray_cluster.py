@@ -31,6 +31,7 @@ os.environ.setdefault("TUNE_DISABLE_STRICT_METRIC_CHECKING", "1")  # results are
 
 import ray
 
+from ..error_pages import FAULTS
 from ..errors import InputError, Problem, RaysearchError
 from ..workers.cpu_quota import usable_cores
 from ..workers.ray_address import why_unreachable
@@ -89,7 +90,7 @@ def _start(address: str, cpus: int | None) -> dict[str, float]:
             ray.shutdown()
             if not retries:
                 text = f"Ray does not start: {error}\nthe machine may be too busy: try again later"
-                raise RaysearchError(text) from error
+                raise RaysearchError(text, page=FAULTS) from error
             time.sleep(1)
     raise AssertionError("no attempt was made")
 

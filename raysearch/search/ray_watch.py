@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from ..error_pages import FAULTS
 from ..errors import RaysearchError
 from ..run_folder.remote_files import resume_command
 from ..workers.ray_processes import end_agents, local_processes, own_raylet
@@ -70,7 +71,8 @@ def ray_failure(folder: Path, text: str) -> RaysearchError:
     """Return the error that ends a run when Ray has failed: what it was, and how to go on."""
     return RaysearchError(
         f"{folder}: {text}\n"
-        f"the trials that have ended are kept; go on with: {resume_command(folder)}"
+        f"the trials that have ended are kept; go on with: {resume_command(folder)}",
+        page=FAULTS,
     )
 
 

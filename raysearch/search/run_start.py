@@ -3,7 +3,7 @@
 It is apart from `run_study` because a dry run asks the same and starts nothing; it needs no Ray.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
@@ -216,22 +216,31 @@ def run_problems(
         cluster: the resources of this machine are checked; nodes of others come and go.
     """
     study = choice.study
-    problems = [problem for model in study.models for problem in preflight.hub_problems(model)]
+    by_model = {model: preflight.hub_problems(model) for model in study.models}
+    problems = [problem for several in by_model.values() for problem in several]
     problems += choice.problems
     problems += survey.problems
-    problems = problems or suitability_problems(study)
+    unread = {m for m, several in by_model.items() if several or preflight.model_problems(m)}
+    problems += suitability_problems(study, unread)
+    problems = list(dict.fromkeys(problems))
     problems += _disk_problems(study, folder)
     problems += cluster.problems()
     problems += preflight.lane_problems(lanes, local_resources() if cluster.is_local else None)
     return problems
 
 
-def suitability_problems(study: Study) -> list[Problem]:
+def suitability_problems(study: Study, unread: Collection[str]) -> list[Problem]:
     """Return what the pretrained models cannot read or answer.
 
-    Of a model from scratch only the lengths can be wrong, and the survey checks them.
+    Of a model from scratch the survey checks what can be wrong.
+
+    Args:
+        study: the study.
+        unread: its models that have problems of their own.
     """
-    pretrained = [name for name in study.tasks if not scratch_shape(study.resolve(name).model)]
+    models = {name: study.resolve(name).model for name in study.tasks}
+    pretrained = [n for n, model in models.items() if not scratch_shape(model)]
+    pretrained = [name for name in pretrained if models[name] not in unread]
     if not pretrained:
         return []
     from ..models import suitability

@@ -13,6 +13,7 @@ from typing import Any
 import ray
 from ray.tune.search import Searcher
 
+from ..error_pages import FAULTS
 from ..errors import RaysearchError
 from ..run_folder import Record
 from ..run_folder.events import AttemptEvent, SpentEvent
@@ -249,7 +250,8 @@ class TuneAdapter:
             folder = self.queue.journal.folder
             self.error = self.error or RaysearchError(
                 f"{folder}: {text}; the last one: {reason}\n"
-                f"mend that, then go on with: {resume_command(folder)}"
+                f"mend that, then go on with: {resume_command(folder)}",
+                page=FAULTS,
             )
 
     def fit_lanes(self) -> None:

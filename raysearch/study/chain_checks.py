@@ -9,6 +9,7 @@ from typing import Any
 from ..errors import Problem, unknown_name
 from ..tasks import TASKS
 from .error_locations import mapping_or_empty
+from .own_tasks import is_defined, known_tasks
 
 
 def chain_problems(raw: Mapping[str, Any], tasks: Collection[str]) -> Iterator[Problem]:
@@ -16,10 +17,11 @@ def chain_problems(raw: Mapping[str, Any], tasks: Collection[str]) -> Iterator[P
 
     Args:
         raw: the mapping of the file, with tasks that are expanded.
-        tasks: the tasks that the file is written for, which may be more than those that run.
+        tasks: the tasks that the file is written for, which may be more than those that run; none
+            if that is not known.
     """
     sources = _sources(raw)
-    known = dict.fromkeys((*tasks, *raw["tasks"]))
+    known, every = dict.fromkeys((*tasks, *raw["tasks"])), known_tasks(raw)
     confirm = mapping_or_empty(raw.get("confirm"))
     for task, source in sources.items():
         part = mapping_or_empty(mapping_or_empty(raw["per_task"])[task])
@@ -32,6 +34,8 @@ def chain_problems(raw: Mapping[str, Any], tasks: Collection[str]) -> Iterator[P
             yield Problem(location=location, text=text)
         if source == task:
             yield Problem(location=location, text="a task cannot start from its own winner")
+        elif not tasks and source not in every and not is_defined(raw, source):
+            yield Problem(location=location, text=unknown_name("task", source, every))
         elif tasks and source not in known:
             yield Problem(location=location, text=_unknown_source(source, list(known)))
         elif tasks and task in raw["tasks"] and source not in raw["tasks"]:

@@ -1,4 +1,4 @@
-"""Finds locations in a study's file and sorts problems by them.
+"""Finds locations in a study's file, and sorts problems by them.
 
 It works on the mapping of a file before it is validated, which may hold any values. A mapping keeps
 the order of its file, so that no line numbers are needed.
@@ -42,6 +42,31 @@ def sort_problems(
     return sorted(problems, key=sort_key)
 
 
+def path_of(file: Mapping[Any, Any], location: str) -> list[str]:
+    """Return the names that lead to the innermost existing part of a location, as far as a list.
+
+    Args:
+        file: the mapping of a file.
+        location: of a problem, such as "space.LR" or "published[0].row".
+    """
+    path: list[str] = []
+    value: Any = file
+    while isinstance(value, Mapping):
+        names = {printable(name): name for name in value}
+        name = next((prefix for prefix in _prefixes(location) if prefix in names), None)
+        if name is None:
+            break
+        path.append(names[name])
+        value, location = value[names[name]], location[len(name) :].removeprefix(".")
+    return path
+
+
+def _prefixes(location: str) -> Iterator[str]:
+    """Yield a location and the locations around it, the longest first. A name may hold a dot."""
+    ends = [len(location), *(match.start() for match in re.finditer(r"[.\[]", location))]
+    yield from (location[:end] for end in sorted(ends)[::-1])
+
+
 def _is_within(location: str, outer: str) -> bool:
     return location.startswith(outer) and location[len(outer) :][:1] in ("", ".", "[")
 
@@ -64,10 +89,7 @@ def _positions(value: Any, location: str, known: dict[int, dict[str, int]]) -> I
         names, values = {match[0]: int(match[1])} if match else {}, value
     else:
         return
-    # A name may hold a dot: the longest name that fits is meant.
-    ends = [len(location), *(match.start() for match in re.finditer(r"[.\[]", location))]
-    prefixes = (location[:end] for end in sorted(ends)[::-1])
-    name = next((prefix for prefix in prefixes if prefix in names), None)
+    name = next((prefix for prefix in _prefixes(location) if prefix in names), None)
     if name is None or (values is not None and names[name] >= len(values)):
         return
     index = names[name]

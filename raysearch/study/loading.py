@@ -3,7 +3,6 @@
 The checks themselves are in the other modules of the package.
 """
 
-import re
 import reprlib
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
@@ -14,6 +13,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from .. import tasks as task_table
+from ..error_pages import STUDY_FILE as PAGE
 from ..errors import InputError, Problem, note_source, unknown_name
 from ..recipes import RECIPES
 from ..search_space import Choice, Dimension
@@ -22,11 +22,13 @@ from .error_locations import mapping_or_empty, sort_problems
 from .error_messages import schema_problems
 from .length_checks import length_problems
 from .overrides import apply_overrides
-from .own_tasks import PREFIX, is_defined, known_tasks, valid_own_tasks
+from .own_tasks import PREFIX, is_defined, known_tasks
 from .problem_limits import limit_names, limit_problems
 from .schema import Configuration, PerTask, Published, Result, Study
+from .space_checks import space_checks
 from .unused_fields import without_unused_dimensions
-from .validation import cross_checks, space_checks
+from .valid_part import valid_part
+from .validation import cross_checks
 from .value_limits import check_values, without_followups
 from .yaml_file import read_yaml
 
@@ -43,8 +45,8 @@ def load(
     Args:
         path: a YAML file, or the name of a study that ships with the package, such as "amos-glue".
         further_checks: returns further problems, such as those of the data, to report together with
-            those of the file. It is called only if the file has problems. Its study may then have
-            no more than tasks and a model.
+            those of the file. It is called only if the file has problems, with the part of the
+            study that has none.
         overrides: values that replace those of the file: `tasks`, `model`, `trials`, `sampler`,
             and `set`, a mapping of hyperparameters that are fixed instead of searched, or a list of
             texts NAME=VALUE.
@@ -57,7 +59,7 @@ def load(
         raw, repeated_keys = read_yaml(path)
     except InputError as error:
         further = _unread_file_problems(further_checks, overrides)
-        raise InputError(str(path), [*error.problems, *further]) from None
+        raise InputError(str(path), [*error.problems, *further], page=PAGE) from None
     with note_source(path):
         return parse(
             raw,
@@ -93,23 +95,23 @@ def parse(
     """
     file, refused = _check_mapping(raw, name)
     if not file:
-        raise InputError(source, [*refused, *_unread_file_problems(further_checks, overrides)])
+        further = _unread_file_problems(further_checks, overrides)
+        raise InputError(source, [*refused, *further], page=PAGE)
     merged, override_locations, problems = apply_overrides(file, overrides)
     merged, refused_overrides = check_values(merged)
     refused = [*refused, *refused_overrides]
     expanded, task_problems = _expand_tasks(merged)
-    study, field_problems = _validate(expanded)
-    problems += [*file_problems, *task_problems, *field_problems]
+    problems += [*file_problems, *task_problems, *_field_problems(expanded)]
     problems += cross_checks(expanded, () if task_problems else _file_tasks(file, expanded))
     problems = [*without_followups(problems, refused), *refused]
-    if study is not None and not problems:
-        study = _with_typed_values(study)
-        problems = space_checks(study) + length_problems(study)
-    if study is None or problems:
-        problems += further_checks(_partial_study(expanded, problems)) if further_checks else []
+    part = valid_part(expanded, problems)
+    study = _with_typed_values(part.study)
+    later = space_checks(study, part) + length_problems(study)
+    if problems or later:
+        later += further_checks(study) if further_checks else []
+        problems = list(dict.fromkeys([*problems, *part.without_consequences(later)]))
         first = [*override_locations, *(problem.location for problem in file_problems)]
-        problems = sort_problems(limit_problems(dict.fromkeys(problems)), file, first)
-        raise InputError(source, problems)
+        raise InputError(source, sort_problems(limit_problems(problems), file, first), page=PAGE)
     return without_unused_dimensions(study)
 
 
@@ -124,12 +126,13 @@ def _check_mapping(raw: Any, name: str) -> tuple[dict[str, Any], list[Problem]]:
     return check_values({"name": name, **raw})
 
 
-def _validate(raw: Mapping[str, Any]) -> tuple[Study | None, list[Problem]]:
-    """Return the study of a mapping, None if it has a problem; and the problems of its fields."""
+def _field_problems(raw: Mapping[str, Any]) -> list[Problem]:
+    """Return the problems of single fields."""
     try:
-        return Study.model_validate(raw), []
+        Study.model_validate(raw)
     except ValidationError as error:
-        return None, schema_problems(error, raw)
+        return schema_problems(error, raw)
+    return []
 
 
 def _file_tasks(file: dict[str, Any], raw: dict[str, Any]) -> Collection[str]:
@@ -241,28 +244,12 @@ def _unread_file_problems(
     further_checks: FurtherChecks | None, overrides: Mapping[str, Any]
 ) -> list[Problem]:
     """Return the further problems of a study whose file has no usable content."""
+    if further_checks is None:
+        return []
     raw, *_ = apply_overrides({"tasks": []}, overrides)
-    return further_checks(_partial_study(_expand_tasks(raw)[0], [])) if further_checks else []
-
-
-def _partial_study(raw: Mapping[str, Any], problems: list[Problem]) -> Study:
-    """Return a study with the tasks, models and training sets that have no problems."""
-    wrong = {re.split(r"[.\[]", problem.location)[0] for problem in problems}
-    names = ("model", "train", "leave_out")
-    fields: dict[str, Any] = {n: raw[n] for n in names if n in raw and n not in wrong}
-    study = Study.model_validate({"model": "scratch", **fields, "name": "sketch", "tasks": ["?"]})
-    sections = mapping_or_empty(raw.get("per_task")).items()
-    models = {name: mapping_or_empty(section).get("model") for name, section in sections}
-    per_task = {
-        name: PerTask(model=model) for name, model in models.items() if isinstance(model, str)
-    }
-    known = known_tasks(raw)
-    fields = {
-        "tasks": tuple(name for name in raw["tasks"] if name in known),
-        "own": valid_own_tasks(raw),
-        "per_task": per_task,
-    }
-    return study.model_copy(update=fields)
+    raw, problems = _expand_tasks({key: x for key, x in raw.items() if key in ("tasks", "model")})
+    part = valid_part(raw, problems)
+    return part.without_consequences(further_checks(part.study))
 
 
 def _with_typed_values(study: Study) -> Study:

@@ -72,6 +72,14 @@ def plain_name(model: str) -> str:
     return model.removeprefix(HUB)
 
 
+def hub_cure(name: str) -> str:
+    """Return how a model of a hub comes to a machine without a network."""
+    return (
+        f"without a network: `hf download {name} --local-dir FOLDER` on a machine that has one,"
+        " then FOLDER here as the model; or a cache that holds it, which HF_HUB_CACHE names"
+    )
+
+
 def is_hub_name(model: str) -> bool:
     """Return whether a valid name is taken for one on a hub: neither folder, URI nor scratch."""
     return not (scratch_shape(model) or is_remote(model) or _is_folder(Path(model)))

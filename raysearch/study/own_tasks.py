@@ -6,7 +6,7 @@ file defines are known before the rest of the file is a study.
 
 import re
 import reprlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import PurePath
 from typing import Annotated, Any, Self
@@ -41,6 +41,10 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 _SPLIT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
 # Two splits that scores and predictions would not tell apart.
 _TAKEN = frozenset({"train", "test", "mean", "gap"})
+
+
+# Fields without which the other ones of an entry mean the same.
+_DISPENSABLE = frozenset({"hold_out", "labels", "id", "group", "metrics", "seed", "test"})
 
 
 def _texts(value: Any) -> Any:
@@ -184,17 +188,12 @@ def field_problems(error: ValueError) -> list[Problem]:
 
 
 def own_tasks(raw: Mapping[str, Any]) -> dict[str, Task]:
-    """Return the tasks that a file defines, by name; those whose entries have problems are absent.
+    """Return the tasks that a file defines, by name, see `valid_own_tasks`.
 
     Args:
         raw: the mapping of the file, before it is validated.
     """
-    rows = {}
-    for key, entry in mapping_or_empty(raw.get("own")).items():
-        block = _valid(entry)
-        if block is not None and not list(entry_problems(str(key), block)):
-            rows[f"{PREFIX}{key}"] = block.task(f"{PREFIX}{key}")
-    return rows
+    return {f"{PREFIX}{key}": x.task(f"{PREFIX}{key}") for key, x in valid_own_tasks(raw).items()}
 
 
 def known_tasks(raw: Mapping[str, Any]) -> dict[str, Task]:
@@ -203,10 +202,30 @@ def known_tasks(raw: Mapping[str, Any]) -> dict[str, Task]:
 
 
 def valid_own_tasks(raw: Mapping[str, Any]) -> dict[str, OwnTask]:
-    """Return the entries of the block `own` that have no problems."""
-    names = own_tasks(raw)
+    """Return the entries of the block `own` without problems, or without their fields that have.
+
+    Entries whose files and columns could be others than what is meant are absent.
+    """
     entries = mapping_or_empty(raw.get("own")).items()
-    return {key: OwnTask.model_validate(x) for key, x in entries if f"{PREFIX}{key}" in names}
+    blocks = {str(key): _usable(str(key), entry) for key, entry in entries}
+    return {key: block for key, block in blocks.items() if block is not None}
+
+
+def _usable(key: str, entry: Any) -> OwnTask | None:
+    """Return an entry without the fields that have problems; None if more than these are unsure."""
+    wrong, block = _without_invalid_fields(entry)
+    if block is None:
+        return None
+    places = [p.location.removeprefix(f"own.{key}.") for p in entry_problems(key, block)]
+    unsure = {*wrong, *(place.partition(".")[0] for place in places)}
+    share = {}
+    if "hold_out" in unsure and not block.dev:  # any share shows what is wrong with the rows
+        share = {"hold_out": 0.1}
+        unsure -= {"dev"}
+    if not unsure <= _DISPENSABLE:
+        return None
+    rest = _valid({**{name: x for name, x in entry.items() if name not in unsure}, **share})
+    return rest if rest is not None and not list(entry_problems(key, rest)) else None
 
 
 def is_defined(raw: Mapping[str, Any], name: str) -> bool:
@@ -220,11 +239,17 @@ def own_problems(raw: Mapping[str, Any]) -> list[Problem]:
     problems: list[Problem] = []
     for key, entry in mapping_or_empty(raw.get("own")).items():
         wrong, block = _without_invalid_fields(entry)
-        if block is not None:
-            fields = tuple(f"own.{key}.{field}" for field in wrong)
-            found = entry_problems(str(key), block)
-            problems += [problem for problem in found if problem.location not in fields]
+        if block is not None and not {"head", "like"} & {*wrong}:
+            problems += _without_consequences(wrong, entry_problems(str(key), block))
     return problems
+
+
+def _without_consequences(wrong: list[str], problems: Iterable[Problem]) -> Iterator[Problem]:
+    """Yield the problems of an entry without those that name a field whose value was wrong."""
+    pattern = re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, wrong))})(?!\w)")
+    for problem in problems:
+        if not (wrong and pattern.search(f"{problem.location.rpartition('.')[2]} {problem.text}")):
+            yield problem
 
 
 def _valid(entry: Any) -> OwnTask | None:

@@ -106,6 +106,15 @@ class TaskStudy:
         tasks_between = ", then ".join(task.name for task in self.chain[:-1])
         return f"{self.model_name} by way of {tasks_between}" if self.source else self.model_name
 
+    def location_of(self, field: str) -> str:
+        """Return where the file sets a hyperparameter for this task; "" if it does not."""
+        for part in ("fixed", "space"):
+            if field in getattr(self.per_task, part):
+                return f"per_task.{self.name}.{part}.{field}"
+        return next(
+            (f"{p}.{field}" for p in ("fixed", "space") if field in getattr(self.study, p)), ""
+        )
+
     @cached_property
     def fixed(self) -> Configuration:
         """The fixed values; the task's own settings have precedence."""

@@ -122,7 +122,7 @@ def _without_effect(study: Study, field: Literal["space", "fixed"]) -> Iterator[
             if field == "space" and value.when:  # its condition may be decided by other fields
                 continue
             reasons = [_no_effect_reason(study.resolve(task), name) for task in tasks]
-            if all(reasons):
+            if reasons and all(reasons):
                 yield f"{location}.{name}", reasons[0]
 
 

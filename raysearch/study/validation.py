@@ -1,10 +1,9 @@
 """Checks of a study that involve several fields.
 
-Most checks run on the mapping of a file, before it is a Study, so that all problems of a file are
-reported together. Those in `space_checks` need a Study.
+They run on the mapping of a file, before it is a Study, so that all problems of a file are reported
+together. Checks that need a Study are in `space_checks`.
 """
 
-import math
 import reprlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -15,24 +14,23 @@ from pydantic import ValidationError
 
 from ..errors import Problem, nearest_names, unknown_name
 from ..recipes import RECIPES, Hyperparameters
-from ..search_space import Space, active_space, count_points, parse_dimension
+from ..search_space import parse_dimension
 from ..statistics.racing import MIN_SCORES
 from ..tasks import Task
 from .chain_checks import chain_problems
-from .conditions import condition_problems
 from .error_locations import mapping_or_empty
 from .error_messages import hyperparameter_message
 from .model_names import model_problems, score_names, training_language_problems
 from .own_tasks import is_defined, known_tasks, own_problems
 from .problem_limits import MAX_PROBLEMS, limit_names
 from .samplers import facts
-from .schema import Confirm, Search, Study
-from .unused_fields import unused_dimensions, unused_field_problems
+from .schema import Confirm, Search
+from .unused_fields import unused_field_problems
 
-MAX_GRID = 100_000  # configurations
 _NOT_CHECKED = "entries after [{}] were not checked: correct these first"
 
-HyperparametersType = type[Hyperparameters] | None  # None: the recipe is unknown
+# None: the recipe is unknown, so it may have any hyperparameter.
+HyperparametersType = type[Hyperparameters] | None
 
 
 def cross_checks(raw: Mapping[str, Any], tasks: Iterable[str] = ()) -> list[Problem]:
@@ -108,17 +106,17 @@ def _setting_checks(
     hyper: HyperparametersType, location: str, part: Any, *, searched: bool
 ) -> list[Problem]:
     """Return the problems of a `space` or `fixed` mapping: unknown names and invalid values."""
-    if hyper is None:
-        return []
-    unknown = [name for name in mapping_or_empty(part) if name not in hyper.model_fields]
+    hypers = [hyper] if hyper else [recipe.hyper for recipe in RECIPES.values()]
+    owners = {name: known for known in reversed(hypers) for name in known.model_fields}
+    unknown = [name for name in mapping_or_empty(part) if hyper and name not in owners]
     shown, problems = limit_names(unknown, "names of no hyperparameter", location)
     for name in shown:
         hint = " (seeds are not searched: see search.seed and confirm.seeds)"
-        text = unknown_name("hyperparameter", str(name), hyper.model_fields)
+        text = unknown_name("hyperparameter", str(name), owners)
         text += hint * ("seed" in str(name))
         problems.append(Problem(location=f"{location}.{name}", text=text))
     for name, value in mapping_or_empty(part).items():
-        if name not in hyper.model_fields:
+        if (hyper := owners.get(name)) is None:
             continue
         if searched and name in hyper.shared_fields():
             text = "a task's trials share its prepared data and its head: put it under fixed"
@@ -335,58 +333,3 @@ def _searched(raw: Mapping[str, Any], task: str) -> dict[str, tuple[str, Any]]:
             dimensions[name] = (f"{location}.{name}", form)
     fixed = mapping_or_empty(per_task.get("fixed"))
     return {name: dimension for name, dimension in dimensions.items() if name not in fixed}
-
-
-def space_checks(study: Study) -> list[Problem]:
-    """Return the problems that need typed values.
-
-    They are start configurations outside the space, dev splits that cannot be divided, values that
-    a task's head does not support, dimensions without effect, published settings outside the space,
-    and grids that are too large.
-    """
-    problems = []
-    names = (*study.tasks, *study.per_task, "")
-    spaces = [study.resolve(name).space for name in dict.fromkeys(names)]
-    points = study.search.start_from
-    for index, point in enumerate(points if points != "published" else ()):
-        reasons = [_why_outside(point, space) for space in spaces if space]
-        if reasons and all(reasons):
-            problems.append(Problem(location=f"search.start_from[{index}]", text=reasons[0]))
-    tasks = [study.resolve(name) for name in study.tasks]
-    if study.search.hold_out is not None:
-        for task in (task for task in tasks if task.row.facts.joins_examples):
-            text = f"{task.name} is scored on blocks of running text, which are no examples of"
-            text = f"{text} their own to hold out: leave it out"
-            problems.append(Problem(location="search.hold_out", text=text))
-    for task in tasks:
-        if problem := task.recipe.incompatibility(task.row.head, task.shared):
-            name, text = problem
-            prefix = f"per_task.{task.name}." if name in task.per_task.fixed else ""
-            problems.append(Problem(location=f"{prefix}fixed.{name}", text=text))
-    problems += [*unused_dimensions(study), *condition_problems(study)]
-    for task in tasks if study.confirm.published else ():
-        if task.published_setting is None:
-            text = f"{task.name}: no published row has settings that its space and fixed values"
-            text = f"{text} can take; add one, or leave out the task"
-            problems.append(Problem(location="confirm.published", text=text))
-    for task in tasks if study.search.sampler == "grid" else ():
-        if (count := count_points(task.space)) > MAX_GRID:
-            number = f"{count:,}" if count < math.inf else "infinitely many"
-            text = f"a grid of {number} configurations for {task.name}"
-            text = f"{text}, at most {MAX_GRID:,}; use tpe"
-            problems.append(Problem(location="search.sampler", text=text))
-    return problems
-
-
-def _why_outside(point: Mapping[str, Any], space: Space) -> str:
-    """Return why a configuration is outside a space; "" if it is inside."""
-    space = active_space(space, point)
-    missing = [name for name in space if name not in point]
-    if missing:
-        return f"every searched name is needed, it lacks {', '.join(missing)}"
-    outside = [
-        f"{name}: {point[name]}"
-        for name, dimension in space.items()
-        if point[name] not in dimension
-    ]
-    return f"not in the space: {', '.join(outside)}" if outside else ""

@@ -16,7 +16,6 @@ from raysearch.cli import lists
 from raysearch.cli.commands import app
 from raysearch.errors import InputError, Problem, note_source
 from raysearch.preflight import Lanes
-from raysearch.shipped_studies import shipped_studies
 
 HERE = ROOT
 STUDIES = sorted(map(str, (HERE / "search_spaces").glob("*.yaml")))
@@ -111,6 +110,7 @@ def test_what_is_wrong_is_said_with_exit_code_2(command, case):
     code, _, said = command(*arguments)
     assert code == 2
     assert text in said
+    assert "explained in docs/" in said
     assert "Traceback" not in said
 
 
@@ -160,7 +160,10 @@ def test_a_study_its_model_its_data_and_the_command_line_are_told_in_one_message
     ]  # fmt: skip
     assert lines[5].startswith("  glue/rte ")
     assert "no dev.tsv in" in lines[5]
-    assert lines[-1].split() == ["glue/rte", "train.tsv", "...", "and", "257", "more"]
+    rows = "glue/rte train.tsv line 2, 3, 4 and 274 more"
+    labels = "label 'maybe'; the labels are: entailment, not_entailment"
+    pages = "docs/studies.md, docs/formats.md#data"
+    assert lines[6:] == [f"  {rows}  {labels}", f"explained in {pages}"]
 
 
 def test_a_check_with_data_shows_languages_sizes_and_steps(command, tmp_path):
@@ -569,20 +572,23 @@ def test_help_lists_and_checks_import_nothing_that_computes(name):
     assert done.stderr.splitlines()[-1] == "heavy:"
 
 
-@pytest.mark.parametrize(("name", "path"), shipped_studies().items())
-def test_the_list_says_of_a_shipped_study_what_its_checks_would(name, path):
-    cells = lists._quick_cells(path)
-    assert cells is not None
-    assert cells == lists._cells(name, path)
-
-
 @pytest.mark.parametrize(
     "text",
-    ["[", "- a", "tasks: 5\nmodel: a", "tasks: [glue/*]\nmodel: a", "tasks: [glue/rte]",
-     "tasks: [toy/grammar]\nmodel: a\npublished: {row: a}"],
+    ["[", "- a", "", "\xff", "tasks: 5\nmodel: a", "tasks: [glue/rte]", "tasks: [{a: 1}]\nmodel: a",
+     "tasks: [glue/rte]\nmodel: scratch\nspace: {LR: {log: [2, 1]}}",
+     "tasks: [toy/grammar]\nmodel: {a: 1}\npublished: {row: a}"],
 )  # fmt: skip
-def test_a_shipped_study_of_another_form_is_read_with_all_checks(tmp_path, text):
-    assert lists._quick_cells(write(tmp_path, text)) is None
+def test_the_list_says_of_a_shipped_study_that_was_edited_what_its_check_would(
+    command, tmp_path, monkeypatch, text
+):
+    path = tmp_path / "search_spaces" / "mine.yaml"
+    path.parent.mkdir()
+    path.write_text(text, encoding="latin-1")
+    monkeypatch.setattr(lists, "shipped_studies", lambda: {"mine": path})
+    code, out, _ = command("list", "studies")
+    assert code == 0
+    assert "cannot be read: `raysearch check mine` says why" in " ".join(out.split())
+    assert command("check", path)[0] == 2
 
 
 def test_steps_that_only_a_tokenizer_can_tell_are_not_guessed(command, tmp_path):

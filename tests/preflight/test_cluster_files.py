@@ -25,6 +25,7 @@ def filled(path, folder):
     """A copy of a shipped file whose places are filled in."""
     lines = path.read_text().splitlines()
     text = "\n".join(re.sub(r"EDIT", "mine", line.partition("#")[0]) for line in lines)
+    text = text.replace("192.0.2.", "10.0.0.")
     copy = folder / path.name
     copy.write_text(text)
     return copy
@@ -80,6 +81,17 @@ def test_a_file_as_it_ships_says_what_is_to_be_filled_in():
     assert code == 2
     assert "available_node_types.head.node_config.ImageId  'ami-EDIT' is still to be" in text
     assert "cluster.yaml: 4 problems" in text
+    code, _, text = check(ROOT / "clusters" / "local.yaml")
+    assert code == 2
+    assert "provider.worker_ips[1]  '192.0.2.12' is still to be filled in" in text
+
+
+def test_a_cluster_file_and_a_study_are_refused_together(tmp_path):
+    (tmp_path / "mine.yaml").write_text("tasks: [toy/gramar]\nmodel: scratch\n")
+    code, _, text = check(tmp_path / "mine.yaml", "--cluster", ROOT / "clusters" / "local.yaml")
+    assert code == 2
+    assert "local.yaml: 3 problems" in text
+    assert "no task named 'toy/gramar'" in text
 
 
 def test_a_valid_file_shows_its_nodes(aws):
@@ -104,6 +116,7 @@ def test_every_problem_of_a_file_is_told_with_its_place(tmp_path):
         ["available_node_types.b", "has to be a mapping, got [1]"],
         ["max_workers", "has to be a whole number, got 1.5"],
         ["provider", "'type' is missing"],
+        ["explained", "in docs/cluster.md#a-cluster-with-ray-up"],
     ]
 
 

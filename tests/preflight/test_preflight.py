@@ -2,11 +2,14 @@
 
 import shutil
 from collections import namedtuple
+from types import SimpleNamespace
 
 import pytest
+from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 
 from raysearch import preflight, study
 from raysearch.data import readers
+from raysearch.error_pages import HUB
 from raysearch.preflight import Lanes
 
 RTE, MRPC, COLA, STSB = "glue/rte", "glue/mrpc", "glue/cola", "glue/stsb"
@@ -64,33 +67,34 @@ def test_a_missing_file_a_short_row_a_wrong_label_and_a_bad_encoding_are_all_nam
     said = found(preflight.survey(searched(RTE, MRPC, COLA, STSB), data).problems)
     assert [place for place, _ in said] == [
         "glue/rte train.tsv line 5",
-        *(f"glue/mrpc dev.tsv line {line}" for line in (2, 3, 4)),
+        "glue/mrpc dev.tsv line 2, 3, 4",
         "glue/cola",
         "glue/stsb train.tsv line 2",
-        *(f"glue/stsb dev.tsv line {line}" for line in (2, 3, 4)),
+        "glue/stsb dev.tsv line 2, 3, 4",
     ]
     texts = dict(said)
     assert "3 columns where there should be 4" in texts["glue/rte train.tsv line 5"]
-    assert "label '2'; the labels are: 0, 1" in texts["glue/mrpc dev.tsv line 2"]
+    assert "label '2'; the labels are: 0, 1" in texts["glue/mrpc dev.tsv line 2, 3, 4"]
     assert f"no dev.tsv in {data / 'CoLA'}" in texts["glue/cola"]
     assert "byte 0xe9" in texts["glue/stsb train.tsv line 2"]
-    assert "label 'five' is not a number from 0 to 5" in texts["glue/stsb dev.tsv line 2"]
+    assert "label 'five' is not a number from 0 to 5" in texts["glue/stsb dev.tsv line 2, 3, 4"]
 
 
-def test_of_a_file_with_many_broken_rows_the_first_are_told_and_all_are_counted(data):
-    train = rows(("index", "sentence1", "sentence2", "label"), *[("1", *PAIR, "maybe")] * 277)
+def test_what_is_wrong_in_every_row_of_a_file_is_told_once_with_the_first_places(data):
+    broken = [("1", *PAIR, label) for label in ("maybe", "perhaps", "maybe") for _ in range(9)]
+    train = rows(("index", "sentence1", "sentence2", "label"), *broken)
     write(data / "RTE" / "train.tsv", train)
-    problems = preflight.survey(searched(RTE), data).problems
-    assert sum(problem.count for problem in problems) == 277
-    assert problems[-1].location == "glue/rte train.tsv ..."
-    assert problems[-1].text == "and 257 more"
+    (problem,) = preflight.survey(searched(RTE), data).problems
+    assert (problem.location, problem.count) == ("glue/rte train.tsv line 2, 3, 4 and 24 more", 27)
+    labels = "the labels are: entailment, not_entailment"
+    assert problem.text == f"label 'maybe', 'perhaps'; {labels}"
 
 
 def test_problems_of_a_file_stand_in_the_order_of_its_lines(data):
     good = (data / "RTE" / "train.tsv").read_bytes()
     write(data / "RTE" / "train.tsv", good + b"3\ta\n4\t\xff\tb\tentailment\n" * 2)
     places = [problem.location for problem in preflight.survey(searched(RTE), data).problems]
-    assert places == [f"glue/rte train.tsv line {line}" for line in (5, 6, 7, 8)]
+    assert places == [f"glue/rte train.tsv line {lines}" for lines in ("5, 7", "6, 8")]
 
 
 def test_a_folder_that_cannot_be_read_is_a_problem_of_its_task_alone(data, monkeypatch):
@@ -378,3 +382,26 @@ def test_schedules_without_a_step_are_refused_and_strange_ones_told(data):
     assert told.notes == [
         "glue/rte WARMUP of 9 steps takes the whole schedule of 3: the learning rate never falls"
     ]
+
+
+UNKNOWN = SimpleNamespace(headers={}, request=None)  # a response
+
+
+@pytest.mark.parametrize(
+    ("error", "cure"),
+    [
+        (OSError(-2, "Name or service not known"), "hf download owner/none --local-dir FOLDER"),
+        (OfflineModeIsEnabled("offline"), "unset HF_HUB_OFFLINE where there is a network"),
+        (HfHubHTTPError("401", response=UNKNOWN), "the hub answers: is the name right?"),
+    ],
+)
+def test_of_a_model_that_the_hub_does_not_give_the_cure_is_told(monkeypatch, error, cure):
+    def fail(*_, **__):
+        raise error
+
+    monkeypatch.setattr("huggingface_hub.HfApi.model_info", fail)
+    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *_: None)
+    (problem,) = preflight.hub_problems("hub:owner/none")
+    assert (problem.location, problem.page) == ("model", HUB)
+    assert problem.text.startswith("'hub:owner/none' cannot be read as a hub name: ")
+    assert cure in problem.text

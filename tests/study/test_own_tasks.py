@@ -79,7 +79,7 @@ def test_every_mistake_in_every_entry_is_named_at_once():
         "own.spans.labels", "own.spans.metrics", "own.a b", "own.choices.text",
         "own.choices.options", "own.far.like", "own.words.head", "own.langs.dev",
         "own.langs.train", "own.f.metrics", "own.f.group",
-    } | {"own.notes.dev"}  # fmt: skip
+    }  # fmt: skip
 
 
 def test_an_entry_that_no_task_names_is_refused_and_an_override_drops_it():

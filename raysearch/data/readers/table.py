@@ -105,7 +105,7 @@ def _pairs(task: Task, split: Split, file: File, root: Path, errors: RowErrors) 
                     identity, group = _names(row, columns, total)
                     yield {"id": identity, **parser.parse(row)}, group
                 except UnusableRowError as error:
-                    part_errors.add(place, str(error))
+                    part_errors.add(place, str(error), value=error.value)
                 total += 1
             if total == before and not part_errors.count:
                 part_errors.refuse("file", "has a header and no rows")

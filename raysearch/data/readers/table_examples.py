@@ -14,7 +14,7 @@ from ...tasks.task import Example, File, Task
 from .answer_positions import locate_answer
 from .decimal_numbers import decimal
 from .json_stream import kind, surrogate_problem
-from .row_errors import RowErrors
+from .row_errors import VALUE, RowErrors
 from .table_files import Row
 
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -22,7 +22,11 @@ Classes = Mapping[str, tuple[str, ...]]  # column -> the names of the classes th
 
 
 class UnusableRowError(Exception):
-    """A row is no example; its text says why."""
+    """A row is no example; its text says why, and its value is that of `RowErrors.add`."""
+
+    def __init__(self, text: str, value: str = "") -> None:
+        super().__init__(text)
+        self.value = value
 
 
 @dataclass(kw_only=True)
@@ -66,7 +70,8 @@ class ExampleParser(ABC):
             shown = ", ".join(self.task.labels[:20])
             more = len(self.task.labels) - 20
             shown += f" and {more:,} more" if more > 0 else ""
-            raise UnusableRowError(f"label '{name[:40]}'; the labels are: {shown}") from None
+            text = f"label {VALUE}; the labels are: {shown}"
+            raise UnusableRowError(text, f"'{name[:40]}'") from None
 
 
 def class_name(value: Any, column: str, classes: tuple[str, ...] | None) -> str:
@@ -152,7 +157,7 @@ class TextParser(ExampleParser):
         low, high = self.task.bounds or (float("-inf"), float("inf"))
         if number is None or not low <= number <= high:
             bounds = f" from {low:g} to {high:g}" if self.task.bounds else ""
-            raise UnusableRowError(f"label '{name[:40]}' is not a number{bounds}")
+            raise UnusableRowError(f"label {VALUE} is not a number{bounds}", f"'{name[:40]}'")
         return number
 
 
@@ -201,9 +206,8 @@ class ChoiceParser(ExampleParser):
         if 0 <= index < len(options):
             return index
         known = ", ".join(aliases) or f"0 to {len(options) - 1}, a letter, or the option's text"
-        raise UnusableRowError(
-            f"label '{name[:40]}'; the labels of {len(options)} options are: {known}"
-        )
+        text = f"label {VALUE}; the labels of {len(options)} options are: {known}"
+        raise UnusableRowError(text, f"'{name[:40]}'")
 
 
 class TagParser(ExampleParser):

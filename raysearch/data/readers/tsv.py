@@ -16,7 +16,7 @@ from ...tasks.example_ids import format_ids
 from ...tasks.task import Example, File, IdList, Split, Task
 from .decimal_numbers import decimal
 from .paths import file_path, present_paths, split_paths
-from .row_errors import RowErrors
+from .row_errors import VALUE, RowErrors
 from .text_lines import EMPTY, iter_lines
 
 __all__ = ["read", "split_paths"]
@@ -70,7 +70,7 @@ def _examples(
     names = tuple(columns)
     # The first column twice, because a getter of a single one would not return a tuple.
     pick = itemgetter(*columns.values(), *list(columns.values())[:1])
-    to_label = _label_parser(task, file)
+    to_label, label_text = _label_parser(task, file), _label_text(task)
     ragged = RowErrors(source=errors.source) if file.tolerated_bad_rows else errors
     blank = {name for name in task.inputs if name in columns}  # in all rows so far
     used = total = 0
@@ -90,7 +90,8 @@ def _examples(
         blank -= {name for name in blank if texts[name].strip()}
         label = None
         if label_column is not None and (label := to_label(fields[label_column])) is None:
-            errors.add(f"line {number}", _label_text(task, fields[label_column]))
+            label_value = f"'{fields[label_column][:40]}'"
+            errors.add(f"line {number}", label_text, value=label_value)
             continue
         yield {**texts, "label": label}
     if ragged is not errors:
@@ -271,8 +272,8 @@ def _width_text(columns: int, width: int) -> str:
     return f"{columns} column{'' if columns == 1 else 's'} where there should be {width}; {cause}"
 
 
-def _label_text(task: Task, text: str) -> str:
+def _label_text(task: Task) -> str:
     if task.labels:
-        return f"label '{text[:40]}'; the labels are: {', '.join(task.labels)}"
+        return f"label {VALUE}; the labels are: {', '.join(task.labels)}"
     bounds = f" from {task.bounds[0]:g} to {task.bounds[1]:g}" if task.bounds else ""
-    return f"label '{text[:40]}' is not a number{bounds}"
+    return f"label {VALUE} is not a number{bounds}"
