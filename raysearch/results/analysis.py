@@ -192,11 +192,12 @@ def _importance_notes(trials: Sequence[Record], names: Sequence[str]) -> list[st
     """Return why importance cannot be told; nothing if it can."""
     if len(trials) < TENTH:
         text = f"Importance compares the best tenth of the trials with all: {TENTH} whole trials"
-        return [f"{text} are needed, and there are {len(trials)}."]
+        there = "is" if len(trials) == 1 else "are"
+        return [f"{text} are needed, and there {there} {len(trials)}."]
     if not names:
         return ["No hyperparameter has more than one value."]
     if len({record.score for record in trials}) == 1:
-        return ["All trials have the same score: no hyperparameter can have made a difference."]
+        return ["All whole trials have the same score: no hyperparameter can have made a difference."]
     return []
 
 

@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from xml.etree.ElementTree import Element
 
+from ..formatting import counted
 from .elements import data_table, element
 
 _MANY = 150  # rows of data above which marks and lines are thin
 WIDTH = 460.0  # of a drawing in its own units; the page scales it
+_TALL = 600.0  # height from which a chart stands beside two others
 
 # Shape of a mark, by how a trial ended: colours alone would not be told apart by everyone.
 _SHAPES = {
@@ -23,6 +25,7 @@ _SHAPES = {
     "published": "M0,-6l6,6l-6,6l-6,-6z",
     "result": "M0,-9v18",
     "single": "M-2.5,0a2.5,2.5 0 1,0 5,0a2.5,2.5 0 1,0 -5,0",
+    "front": "M0,-6l6,10h-12z",
     "dot": "M-2.5,0a2.5,2.5 0 1,0 5,0a2.5,2.5 0 1,0 -5,0",
 }
 
@@ -100,15 +103,17 @@ def figure(chart: Chart) -> Element:
         drawing.set(name, value)
     entries = [element("li", sample(kind), meaning) for kind, meaning in chart.legend]
     data = data_table(chart.columns, chart.rows, caption=f"Data of: {chart.title}")
+    height = float(drawing.attrib["viewBox"].split()[3])
+    form = "wide" if chart.wide else "tall" if height > _TALL else None
     return element(
         "figure",
         element("figcaption", element("h3", chart.title)),
         element("p", chart.summary, id=f"{chart.key}-words"),
         element("ul", *entries, class_="legend") if entries else None,
         element("div", drawing, class_="drawing"),
-        element("details", element("summary", f"Data ({len(chart.rows):,} rows)"), data),
+        element("details", element("summary", f"Data ({counted(len(chart.rows), 'row')})"), data),
         id=chart.key,
-        class_="wide" if chart.wide else None,
+        class_=form,
     )
 
 

@@ -11,7 +11,7 @@ from ...run_folder.outcomes import TrialStatus
 from ...search_space import Choice, LogUniform, active_space
 from ...study import TaskStudy
 from .. import analysis
-from ..formatting import UNKNOWN_TEXT, format_setting, printed_part, search_part
+from ..formatting import UNKNOWN_TEXT, counted, format_setting, printed_part, search_part
 from ..leaderboard import RankedConfiguration, counted_score, rank_trials
 from .chart import Chart
 from .drawings import (
@@ -81,9 +81,9 @@ def describe(task: TaskStudy, record: Record) -> str:
 
 
 def history(task: TaskStudy, records: Records) -> Chart | None:
-    """Return the chart of scores by trial, with the best so far."""
+    """Return the chart of scores by trial, with the best so far; None without any score."""
     trials = records.of(task.name, "search")
-    if not trials:
+    if all(seen_score(task, record) is None for record in trials):
         return None
     best: float | None = None
     points, steps, rows = [], [], []
@@ -103,9 +103,8 @@ def history(task: TaskStudy, records: Records) -> Chart | None:
     ends = Counter(record.status for record in trials)
     ended = ", ".join(f"{ends[end]} {name}" for end, name in _ENDS.items() if ends[end])
     ranked = rank_trials(records, task.name)
-    words = f"{len(trials)} trials of the search: {ended}."
-    if ranked:
-        first = ranked[0]
+    words = f"{counted(len(trials), 'trial')} of the search: {ended}."
+    if ranked and (first := ranked[0]).status != "degenerate":  # which counts as the worst
         best_trial = f"trial {first.number} ({settings(first.configuration) or 'no search'})"
         words += f" The best scored {percent(first.score)}: {best_trial}."
     unscored: tuple[TrialStatus, ...] = ("diverged", "failed", "running")
@@ -176,8 +175,8 @@ def _curves(
     curves.sort(key=lambda curve: curve.kind.startswith("winner"))
     drawing = over_axes([], curves, x_label="share of the trial's own schedule, %", y_label=label)
     lasts = [curve.points[-1][1] for curve in curves]
-    words = f"{len(curves)} trials at their evaluations; the last values go from {min(lasts):.4g}"
-    words += f" to {max(lasts):.4g}."
+    words = f"{counted(len(curves), 'trial')} at each evaluation; the last values go from"
+    words += f" {min(lasts):.4g} to {max(lasts):.4g}."
     kinds = {curve.kind for curve in curves}
     names = [
         ("winner", "winner"),
@@ -197,7 +196,7 @@ def _curves(
 
 
 def parallel_coordinates(task: TaskStudy, records: Records) -> Chart | None:
-    """Return parallel coordinates of the search; None if nothing was searched or scored."""
+    """Return parallel coordinates of the search; None if fewer than two trials have scores."""
     scores = {r.id: seen_score(task, r) for r in records.of(task.name, "search")}
     trials = [
         record
@@ -205,8 +204,9 @@ def parallel_coordinates(task: TaskStudy, records: Records) -> Chart | None:
         if scores[record.id] is not None
         and set(active_space(task.space, record.configuration)) <= set(record.configuration)
     ]
-    trials.sort(key=lambda record: scores[record.id] or 0.0)  # the best lies on top
-    if not trials or not task.space:
+    # The best lies on top: of equal scores the trial that began first, and none that learned nothing.
+    trials.sort(key=lambda r: (r.status != "degenerate", scores[r.id] or 0.0, -r.number))
+    if len(trials) < 2 or not task.space:
         return None
     dimensions = [_dimension(task, name, trials) for name in task.space]
     values = [100 * (scores[record.id] or 0.0) for record in trials]
@@ -320,9 +320,9 @@ def undrawn(
     """Return why charts of the search are missing, in sentences."""
     notes = []
     if not task.space:
-        notes.append("Nothing was searched: the study fixes every hyperparameter.")
-    elif not shares.shares:
-        notes += shares.notes
+        return ["Nothing was searched: the study fixes every hyperparameter."]
+    notes = [] if shares.shares else list(shares.notes)
     if len(expected.scores) < 2:
-        notes.append("Expected performance needs two trials of the search with scores.")
+        text = "Parallel coordinates and expected performance need two trials of the search with"
+        notes.append(f"{text} scores.")
     return notes
