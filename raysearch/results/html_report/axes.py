@@ -100,7 +100,7 @@ def _round_step(rough: float) -> float:
     return next(m * power for m in (1, 2, 2.5, 5, 10) if m * power >= rough * (1 - 1e-9))
 
 
-_LETTER, _AFTER = 7.6, 14.0  # width of a tick's character; what a drawing has right of its axis
+_LETTER, _AFTER = 9.3, 14.0  # width of a tick's character; what a drawing has right of its axis
 
 
 def text(x: float, y: float, words: str, *, anchor: str = "start", kind: str = "tick") -> Element:

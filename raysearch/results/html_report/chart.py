@@ -10,7 +10,7 @@ from xml.etree.ElementTree import Element
 from ..formatting import counted
 from .elements import data_table, element
 
-_MANY = 150  # rows of data above which marks and lines are thin
+_MANY, _CROWD = 40, 500  # rows of data above which marks and lines are thin, and very thin
 WIDTH = 460.0  # of a drawing in its own units; the page scales it
 _TALL = 600.0  # height from which a chart stands beside two others
 
@@ -57,8 +57,11 @@ class Chart:
 
 def svg(width: float, height: float, *children: Element) -> Element:
     """Return a drawing that is as wide as its place in the page."""
-    box = f"0 0 {width:g} {height:g}"
-    return element("svg", *children, viewBox=box, style=f"aspect-ratio:{width:g}/{height:g}")
+    box, size = (
+        f"0 0 {width:g} {height:g}",
+        f"--width:{width:g}px;aspect-ratio:{width:g}/{height:g}",
+    )
+    return element("svg", *children, viewBox=box, style=size)
 
 
 def mark(kind: str, x: float, y: float, tip: str) -> Element:
@@ -84,16 +87,17 @@ def bar(x: float, y: float, width: float, height: float, kind: str, tip: str) ->
     )
 
 
-def is_crowded(chart: Chart) -> bool:
-    """Return whether marks and lines are drawn thin."""
-    return len(chart.rows) > _MANY
+def density(chart: Chart) -> str | None:
+    """Return the class of a drawing whose marks and lines are thin, as they are many."""
+    count = len(chart.rows)
+    return "many crowd" if count > _CROWD else "many" if count > _MANY else None
 
 
 def figure(chart: Chart) -> Element:
     """Return a chart as a part of the page."""
     drawing = chart.drawing
-    if is_crowded(chart):
-        drawing.set("class", "many")
+    if (classes := density(chart)) is not None:
+        drawing.set("class", classes)
     for name, value in {
         "role": "img",
         "aria-label": chart.title,

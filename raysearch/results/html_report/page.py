@@ -118,7 +118,7 @@ def _header(content: PageContent) -> Element:
     facts = {
         "Model": study.model,
         "Recipe": study.recipe,
-        "State": f"{content.state}, {over} of {planned} trials",
+        "State": f"{content.state}, {over:,} of {counted(planned, 'trial')}",
         **{name.capitalize(): time for name, time in content.times.items()},
         "Device hours": f"{hours:.2f}" if hours >= 0.1 else f"{hours:.4f}",
     }
@@ -175,7 +175,7 @@ def _task_words(task: TaskStudy, records: Records, confirmed: bool) -> list[str]
     phases = planned_trials(task, records)
     over = {p: sum(r.is_over for r in records.of(task.name, p)) for p in phases}
     parts = [
-        f"{over[phase]} of {counted(count, 'trial')} of phase {phase}"
+        f"{over[phase]:,} of {counted(count, 'trial')} of phase {phase}"
         for phase, count in phases.items()
         if count
     ]

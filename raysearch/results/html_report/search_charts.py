@@ -175,8 +175,10 @@ def _curves(
     curves.sort(key=lambda curve: curve.kind.startswith("winner"))
     drawing = over_axes([], curves, x_label="share of the trial's own schedule, %", y_label=label)
     lasts = [curve.points[-1][1] for curve in curves]
-    words = f"{counted(len(curves), 'trial')} at each evaluation; the last values go from"
-    words += f" {min(lasts):.4g} to {max(lasts):.4g}."
+    ends = f"the last values go from {min(lasts):.4g} to {max(lasts):.4g}"
+    if len(lasts) == 1:
+        ends = f"its last value is {lasts[0]:.4g}"
+    words = f"{counted(len(curves), 'trial')} at each evaluation; {ends}."
     kinds = {curve.kind for curve in curves}
     names = [
         ("winner", "winner"),
@@ -204,7 +206,7 @@ def parallel_coordinates(task: TaskStudy, records: Records) -> Chart | None:
         if scores[record.id] is not None
         and set(active_space(task.space, record.configuration)) <= set(record.configuration)
     ]
-    # The best lies on top: of equal scores the trial that began first, and none that learned nothing.
+    # The best lies on top; of equal scores the first. A trial that learned nothing is never it.
     trials.sort(key=lambda r: (r.status != "degenerate", scores[r.id] or 0.0, -r.number))
     if len(trials) < 2 or not task.space:
         return None
@@ -224,7 +226,7 @@ def parallel_coordinates(task: TaskStudy, records: Records) -> Chart | None:
         ]
         for record in reversed(trials)
     ]
-    words = f"{len(trials)} trials with a score, one line each. The best is {trials[-1].number}"
+    words = f"{len(trials):,} trials with a score, one line each. The best is {trials[-1].number}"
     words += f" with {percent(scores[trials[-1].id])}: {settings(trials[-1].configuration)}."
     return Chart(
         key=f"{task.row.slug}-parallel",
@@ -264,7 +266,7 @@ def importance(task: TaskStudy, found: analysis.Importance) -> Chart | None:
         for name, share in found.shares.items()
     ]
     first = next(iter(found.shares))
-    words = f"By PED-ANOVA over {found.trials} trials, {first} decides most about whether a trial"
+    words = f"By PED-ANOVA over {found.trials:,} trials, {first} decides most about whether a trial"
     words = " ".join([f"{words} is among the best tenth.", *found.notes])
     words += "".join(f" {name}: {why}." for name, why in found.left_out.items())
     return Chart(
@@ -287,7 +289,7 @@ def expected_performance(task: TaskStudy, found: analysis.ExpectedPerformance) -
         for count, (hours, score) in enumerate(zip(found.hours, scores, strict=True), 1)
     ]
     words = f"The best of one trial is expected to score {scores[0]:.1f}, the best of"
-    words += f" {len(scores)} scored {scores[-1]:.1f}."
+    words += f" {len(scores):,} scored {scores[-1]:.1f}."
     charts = []
     trials = [float(count) for count in range(1, len(scores) + 1)]
     for name, title, label, xs in (
@@ -318,7 +320,6 @@ def undrawn(
     task: TaskStudy, shares: analysis.Importance, expected: analysis.ExpectedPerformance
 ) -> list[str]:
     """Return why charts of the search are missing, in sentences."""
-    notes = []
     if not task.space:
         return ["Nothing was searched: the study fixes every hyperparameter."]
     notes = [] if shares.shares else list(shares.notes)
