@@ -232,14 +232,13 @@ def report(
         save(tab, path)
 
 
-def tensorboard(path: Path, *, tab_name: str, height: int, script: str) -> None:
-    """Draw a tab of TensorBoard that shows the run.
+def tensorboard(path: Path, *, tab_name: str, height: int) -> None:
+    """Draw a tab of TensorBoard that shows the run, with the filters and clicks of a reader.
 
     Args:
         path: the picture.
         tab_name: as the address has it.
         height: in pixels.
-        script: what a reader would click, run before the picture is taken.
     """
     folder = two_tasks()
     with socket.create_server(("127.0.0.1", 0)) as server:
@@ -248,12 +247,13 @@ def tensorboard(path: Path, *, tab_name: str, height: int, script: str) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", *command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
-    address = f"http://127.0.0.1:{port}/?darkMode=false"
+    address = f"http://127.0.0.1:{port}"
+    filters = "darkMode=false&smoothing=0&runFilter=polarity&tagFilter=dev%2F%7Ctrain%2F"
     try:
         wait_for(address)
-        with shown(f"{address}#{tab_name}", 1280, height, "light", 1.0) as tab:
+        with shown(f"{address}/?{filters}#{tab_name}", 1280, height, "light", 1.0) as tab:
             time.sleep(SETTLE)
-            tab.evaluate(script)
+            tab.evaluate("document.querySelector('[aria-label=\"Close side pane\"]')?.click()")
             time.sleep(SETTLE)
             save(tab, path)
     finally:
@@ -275,10 +275,10 @@ def wait_for(address: str) -> None:
 PICTURES = {
     "terminal.svg": terminal,
     "report.png": report,
-    "report_dark.png": partial(report, at="#own-polarity", scheme="dark", height=1000),
+    "report_dark.png": partial(report, at="#own-polarity", scheme="dark", height=1600),
     "report_phone.png": partial(report, width=390, height=844, scale=1.5),
-    "tensorboard.png": partial(tensorboard, tab_name="timeseries", height=800, script="0"),
-    "tensorboard_hparams.png": partial(tensorboard, tab_name="hparams", height=700, script="0"),
+    "tensorboard.png": partial(tensorboard, tab_name="timeseries", height=620),
+    "tensorboard_hparams.png": partial(tensorboard, tab_name="hparams", height=560),
 }
 
 

@@ -153,7 +153,8 @@ class TensorBoardWriter:
         yield Event(wall_time=began, session_log=SessionLog(status=SessionLog.START))
         # The name in the HParams tab, which shows some 15 characters. Trials with the same name,
         # of several run folders, would be one row: the id tells them apart.
-        name = f"{record.phase} {record.number:04d} {record.task} {record.id}"
+        task = record.task.rpartition("/")[2]
+        name = f"{task} {record.number:04d} {record.phase} {record.id}"
         start = SessionStartInfo(start_time_secs=began, group_name=name)
         for name, value in self._settings(record).items():
             kind = "number_value" if isinstance(value, int | float) else "string_value"

@@ -193,12 +193,12 @@ def test_the_hparams_tab_lists_every_ended_trial_with_its_settings_and_scores(tm
     good, bad = api_pb2.STATUS_SUCCESS, api_pb2.STATUS_FAILURE
     scores = {"score": 0.7, "best/accuracy": 0.7, "last/accuracy": 0.7}
     assert rows == {
-        "search 0000 glue/mrpc t3": ({**common, **POINT}, {}, bad),
-        "search 0000 glue/rte t0": ({**common, **POINT}, scores, good),
-        "search 0001 glue/rte t1": (
+        "mrpc 0000 search t3": ({**common, **POINT}, {}, bad),
+        "rte 0000 search t0": ({**common, **POINT}, scores, good),
+        "rte 0001 search t1": (
             {**common, "BSZ": 32, "LR": 2e-4}, dict.fromkeys(scores, 0.6), good,
         ),
-        "search 0002 glue/rte t2": (
+        "rte 0002 search t2": (
             {**common, "BSZ": 32, "LR": 1e-3}, {**dict.fromkeys(scores, 0.5), "score": 0.0}, good,
         ),
     }  # fmt: skip
