@@ -1,4 +1,4 @@
-"""Checks the Markdown pages of the project: links, anchors, and words that the house style bans.
+"""Checks the Markdown pages of the project: links, anchors, pictures, banned words.
 
 Usage: python docs/site/check_pages.py [ROOT]
 
@@ -15,6 +15,7 @@ from pathlib import Path
 import markdown_pages
 
 WORDS = Path(__file__).with_name("banned_words.txt")
+_UNDESCRIBED = re.compile(r"!\[\s*\][(\[]|<img\b(?![^>]*\balt=\"[^\"]*\w)")
 # Link targets, addresses and quoted text: titles of papers and messages are not ours to reword.
 _NOT_PROSE = re.compile(r"\]\([^)]*\)|<[^>]+>|https?://\S+|\"[^\"\n]*\"|“[^”\n]*”")
 
@@ -25,14 +26,15 @@ def main() -> int:
     pages = markdown_pages.pages_under(root)
     problems = [problem for page in pages for problem in check_page(page, root)]
     print(*problems, sep="\n", end="\n" if problems else "")
-    print(f"{len(pages)} pages, {len(problems)} problems in links, anchors and words")
+    print(f"{len(pages)} pages, {len(problems)} problems in links, anchors, pictures and words")
     return 1 if problems else 0
 
 
 def check_page(page: Path, root: Path) -> list[str]:
     """Return the problems of a page in the order of its lines, as FILE:LINE: TEXT."""
     text = page.read_text(encoding="utf-8")
-    problems = sorted([*link_problems(page, text, root), *word_problems(text)])
+    problems = [*link_problems(page, text, root), *picture_problems(text), *word_problems(text)]
+    problems.sort()
     name = page.relative_to(root).as_posix()
     return [
         f"{name}:{markdown_pages.line_of(text, start)}: {problem}" for start, problem in problems
@@ -58,6 +60,12 @@ def link_problems(page: Path, text: str, root: Path) -> Iterator[tuple[int, str]
             yield link.start, f"link {link.target} leads to no file"
         elif anchor and target.suffix == ".md" and anchor not in _anchors(target):
             yield link.start, f"link {link.target}: the page has no heading #{anchor}"
+
+
+def picture_problems(text: str) -> Iterator[tuple[int, str]]:
+    """Yield the pictures without a text for those who do not see them: their place, and that."""
+    for match in _UNDESCRIBED.finditer(markdown_pages.without_code(text)):
+        yield match.start(), "a picture without a text that describes it"
 
 
 def word_problems(text: str) -> Iterator[tuple[int, str]]:

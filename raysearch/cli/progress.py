@@ -123,11 +123,11 @@ class ProgressDisplay:
         score = "-" if counted is None else f"{100 * counted:.1f}"
         report = record.reports[-1] if record.reports else None
         steps = f"{report.step}/{report.steps}" if report else "0/0"
-        line = Text(f"{record.task} {record.phase} {record.number:>3}  ")
+        line = Text(f"{record.task} {record.phase:<7} {record.number:>3}  ")
         line.append(f"{record.status:<10}", style=_STYLES[record.status])
         line.append(f" {task.row.metric} {score:>5}  {record.seconds:6.1f} s  ")
         point = self._escape(format_point(self._shown_values(record)))
-        line.append(f"{steps} steps  {point} ")
+        line.append(f"{steps:>9} steps  {point} ")
         line.append(f"seed={record.seed}")
         if record.reused_from:
             line.append(f"  from {self._escape(record.reused_from)}")

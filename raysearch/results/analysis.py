@@ -168,12 +168,17 @@ def _expectation_notes(
     if first and search.sampler != "grid":
         notes.append(f"{first} of the trials came from the start list and were not drawn.")
     if stopped := sum(record.status == "stopped" for record, _ in scored):
-        notes.append(f"{stopped} stopped trials count with what they had reached.")
+        notes.append(f"{_count(stopped, 'stopped trial')} with what they had reached.")
     if diverged := sum(record.status == "diverged" for record, _ in scored):
-        notes.append(f"{diverged} diverged trials count with the worst score.")
+        notes.append(f"{_count(diverged, 'diverged trial')} with the worst score.")
     if missing := len(ended) - len(scored):
-        notes.append(f"{missing} trials have no score; their hours are spread over the others.")
+        without = f"{formatting.counted(missing, 'trial')} without a score"
+        notes.append(f"The hours of {without} are spread over the others.")
     return notes
+
+
+def _count(count: int, noun: str) -> str:
+    return f"{formatting.counted(count, noun)} count{'s' * (count == 1)}"
 
 
 def _fixed_settings(task: TaskStudy) -> dict[str, str]:
@@ -192,11 +197,14 @@ def _importance_notes(trials: Sequence[Record], names: Sequence[str]) -> list[st
     """Return why importance cannot be told; nothing if it can."""
     if len(trials) < TENTH:
         text = f"Importance compares the best tenth of the trials with all: {TENTH} whole trials"
-        return [f"{text} are needed, and there are {len(trials)}."]
+        there = "is" if len(trials) == 1 else "are"
+        return [f"{text} are needed, and there {there} {len(trials)}."]
     if not names:
         return ["No hyperparameter has more than one value."]
     if len({record.score for record in trials}) == 1:
-        return ["All trials have the same score: no hyperparameter can have made a difference."]
+        return [
+            "All whole trials have the same score: no hyperparameter can have made a difference."
+        ]
     return []
 
 

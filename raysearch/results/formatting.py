@@ -55,6 +55,11 @@ def aligned(rows: Sequence[Sequence[str]], left: int) -> list[str]:
     ]
 
 
+def counted(count: int, noun: str) -> str:
+    """Return a count with its noun: "1 trial", "2,000 trials"."""
+    return f"{count:,} {noun}{'s' * (count != 1)}"
+
+
 def name_seeds(numbers: Sequence[int]) -> str:
     """Return seeds by their numbers: "seed 11", "seeds 11, 12"."""
     return f"seed{'s' * (len(numbers) > 1)} {', '.join(map(str, numbers))}"

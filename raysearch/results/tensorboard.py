@@ -83,9 +83,16 @@ class TensorBoardWriter:
             self.end(record)
 
     def _path_parts(self, record: Record) -> tuple[str, str, str]:
-        """Return the names of the folders from the run folder to a trial's event files."""
-        name = f"{record.phase}-{record.number}-{record.id}"
-        return tasks.slug_of(record.task), FOLDER, name
+        """Return the names of the folders from the run folder to a trial's event files.
+
+        TensorBoard sorts them as texts, so numbers have zeros before them; a trial of version 0.2
+        keeps the folder that it has.
+        """
+        slug = tasks.slug_of(record.task)
+        old = f"{record.phase}-{record.number}-{record.id}"
+        if inside(self.folder, slug, FOLDER, old).is_dir():
+            return slug, FOLDER, old
+        return slug, FOLDER, f"{record.phase}-{record.number:04d}-{record.id}"
 
     def _files(self, record: Record) -> list[Path]:
         """Return a trial's event files in the order of their numbers."""
@@ -144,7 +151,11 @@ class TensorBoardWriter:
         began = record.began or record.ended or 0.0
         yield Event(wall_time=began, file_version="brain.Event:2")
         yield Event(wall_time=began, session_log=SessionLog(status=SessionLog.START))
-        start = SessionStartInfo(start_time_secs=began)
+        # The name in the HParams tab, which shows some 15 characters. Trials with the same name,
+        # of several run folders, would be one row: the id tells them apart.
+        task = record.task.rpartition("/")[2]
+        name = f"{task} {record.number:04d} {record.phase} {record.id}"
+        start = SessionStartInfo(start_time_secs=began, group_name=name)
         for name, value in self._settings(record).items():
             kind = "number_value" if isinstance(value, int | float) else "string_value"
             setattr(start.hparams[name], kind, value)

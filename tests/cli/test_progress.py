@@ -71,7 +71,9 @@ def test_a_log_has_a_line_for_each_trial_that_ends(queue):
     first, *ends = written.getvalue().splitlines()
     assert first == "glue/rte train: 2,490 examples prepared"
     assert [line.split()[3] for line in ends] == ["finished", "stopped", "diverged", "failed"]
-    assert ends[0].startswith("glue/rte search   1  finished   accuracy  40.0    90.0 s  50/100")
+    assert ends[0].startswith(
+        "glue/rte search    1  finished   accuracy  40.0    90.0 s     50/100"
+    )
     assert "LR=" in ends[0]
     assert ends[0].endswith("seed=1")
     assert "accuracy     -" in ends[2]

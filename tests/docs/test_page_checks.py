@@ -1,5 +1,6 @@
-"""The checks of Markdown pages in `make lint`: links, anchors and banned words."""
+"""The checks of Markdown pages in `make lint`: links, anchors, pictures and banned words."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -32,7 +33,7 @@ def test_the_pages_of_the_project_have_no_problems() -> None:
         ("\n[a](missing.md)", "page.md:2: link missing.md leads to no file"),
         ("![a](missing.png)", "page.md:1: link missing.png leads to no file"),
         ("[a]: missing.md", "page.md:1: link missing.md leads to no file"),
-        ('<img src="missing.png">', "page.md:1: link missing.png leads to no file"),
+        ('<img src="missing.png" alt="a">', "page.md:1: link missing.png leads to no file"),
         ("[a](other.md#none)", "page.md:1: link other.md#none: the page has no heading #none"),
         ("# A\n\n[a](#b)", "page.md:3: link #b: the page has no heading #b"),
         ("[a](../outside.md)", "page.md:1: link ../outside.md leaves the project"),
@@ -44,6 +45,19 @@ def test_a_link_that_leads_nowhere_is_told_with_its_line(
 ) -> None:
     (tmp_path / "other.md").write_text("# Other\n")
     assert problems_of(tmp_path, text) == [problem]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["![](a.png)", "![ ](a.png)", '<img src="a.png">', '<img src="a.png" alt="" width="9">'],
+)
+def test_a_picture_needs_a_text(tmp_path: Path, text: str) -> None:
+    (tmp_path / "a.png").write_bytes(b"")
+    problem = "page.md:2: a picture without a text that describes it"
+    assert problems_of(tmp_path, f"\n{text}") == [problem]
+    described = text.replace('alt="" ', "").replace("<img", '<img alt="A run"')
+    described = re.sub(r"!\[ *\]", "![A run]", described)
+    assert problems_of(tmp_path, f"{described} `![](a.png)`") == []
 
 
 @pytest.mark.parametrize(

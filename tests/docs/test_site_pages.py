@@ -78,8 +78,9 @@ def test_links_of_the_project_become_links_of_the_site() -> None:
     assert "](benchmarks.md)" in text
     assert "](security.md)" in text
     text = build_site.with_site_links(ROOT / "docs" / "results.md", "results.md", sources, copied)
-    assert "](report.png)" in text
-    assert copied == {"report.png": ROOT / "docs" / "report.png"}
+    assert "](pictures/report.png)" in text
+    folder = ROOT / "docs" / "pictures"
+    assert copied == {f"pictures/{path.name}": path for path in folder.glob("*.png")}
 
 
 def test_a_link_to_a_folder_without_a_page_is_refused_with_its_line(

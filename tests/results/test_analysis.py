@@ -72,9 +72,9 @@ def test_the_expected_best_is_the_mean_maximum_of_all_subsets_of_trials(mixed):
 
 def test_the_notes_of_the_expected_best_say_what_does_not_fit_its_assumption(mixed):
     text = " ".join(analysis.expected_performance(*read(mixed)).notes)
-    assert "1 stopped trials count with what they had reached" in text
+    assert "1 stopped trial counts with what they had reached" in text
     assert "1 diverged" in text
-    assert "1 trials have no score" in text
+    assert "1 trial without a score" in text
     assert "independently" not in text
 
 

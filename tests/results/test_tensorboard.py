@@ -34,7 +34,7 @@ def live(tmp_path):
 
 
 def place(root, record):
-    name = f"{record.phase}-{record.number}-{record.id}"
+    name = f"{record.phase}-{record.number:04d}-{record.id}"
     return root / record.task.replace("/", "-") / "tensorboard" / name
 
 
@@ -193,12 +193,12 @@ def test_the_hparams_tab_lists_every_ended_trial_with_its_settings_and_scores(tm
     good, bad = api_pb2.STATUS_SUCCESS, api_pb2.STATUS_FAILURE
     scores = {"score": 0.7, "best/accuracy": 0.7, "last/accuracy": 0.7}
     assert rows == {
-        "glue-mrpc/tensorboard/search-0-t3": ({**common, **POINT}, {}, bad),
-        "glue-rte/tensorboard/search-0-t0": ({**common, **POINT}, scores, good),
-        "glue-rte/tensorboard/search-1-t1": (
+        "mrpc 0000 search t3": ({**common, **POINT}, {}, bad),
+        "rte 0000 search t0": ({**common, **POINT}, scores, good),
+        "rte 0001 search t1": (
             {**common, "BSZ": 32, "LR": 2e-4}, dict.fromkeys(scores, 0.6), good,
         ),
-        "glue-rte/tensorboard/search-2-t2": (
+        "rte 0002 search t2": (
             {**common, "BSZ": 32, "LR": 1e-3}, {**dict.fromkeys(scores, 0.5), "score": 0.0}, good,
         ),
     }  # fmt: skip
@@ -208,6 +208,24 @@ def test_the_hparams_tab_lists_every_ended_trial_with_its_settings_and_scores(tm
     assert [info.name.tag for info in experiment.metric_infos] == [
         "score", "best/accuracy", "best/f1", "last/accuracy", "last/f1"
     ]  # fmt: skip
+
+
+def test_trials_sort_by_their_numbers_and_a_folder_of_an_older_version_stays(tmp_path, live):
+    script, _ = live
+    for rate in range(1, 12):
+        script.trial(RTE, {"BSZ": 16, "LR": rate * 1e-4}, {"accuracy": 0.7})
+    records = list(script.journal.trials.values())
+    old = place(tmp_path, records[3]).with_name(f"search-3-{records[3].id}")
+    old.mkdir(parents=True)
+    results.write_exports(tmp_path)
+    folders = {path.name: len(list(path.iterdir())) for path in old.parent.iterdir()}
+    expected = {place(tmp_path, record).name: 1 for record in records if record is not records[3]}
+    assert folders == {**expected, old.name: 1}
+    assert sorted(expected) == list(expected)
+    _, groups = hparams_tab(tmp_path)
+    assert [int(group.name.split()[1]) for group in groups if "t3" not in group.name] == [
+        record.number for record in records if record is not records[3]
+    ]
 
 
 def test_a_single_task_can_be_opened_alone(tmp_path, live):

@@ -52,7 +52,7 @@ def command(*arguments):
 
 LINKS = ("table.md", "table.csv", "toy-grammar", "toy-grammar/best.yaml", "journal.jsonl",
          "study.yaml", "toy-grammar/trials.parquet", "toy-grammar/tensorboard",
-         "toy-grammar/tensorboard/search-0-t0")  # fmt: skip
+         "toy-grammar/tensorboard/search-0000-t0")  # fmt: skip
 
 
 @pytest.mark.slow
@@ -74,7 +74,7 @@ def test_a_link_in_a_run_folder_is_refused_by_name_and_not_followed(folder, tmp_
 
 
 def test_a_linked_event_file_is_not_emptied(folder, tmp_path):
-    place = folder / "toy-grammar" / "tensorboard" / "search-0-t0"
+    place = folder / "toy-grammar" / "tensorboard" / "search-0000-t0"
     place.mkdir(parents=True)
     (place / "events.out.tfevents.0000000001").symlink_to(tmp_path / "victim")
     with pytest.raises(InputError, match="symbolic link"):
@@ -404,7 +404,7 @@ def test_a_disk_that_fills_loses_nothing_that_has_ended(folder, small_disk):
     for path, content in before.items():
         assert path.read_bytes().startswith(content)
     assert {p.name for p in place.rglob("*")} == {p.name for p in before} | {
-        "toy-grammar", "tensorboard", "search-0-t0", "search-1-t1"}  # fmt: skip
+        "toy-grammar", "tensorboard", "search-0000-t0", "search-0001-t1"}  # fmt: skip
     (small_disk / "fill").unlink()
     script.trial(TOY, {"LR": 2e-4}, {"accuracy": 0.9}, name="last")
     script.close()

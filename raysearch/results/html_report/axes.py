@@ -50,7 +50,7 @@ def linear(
     low, high = (min(values), max(values)) if values else (0.0, 1.0)
     if high - low <= _EQUAL * max(1, abs(low), abs(high)):
         margin = abs(low) / 20 if abs(low) > _EQUAL else 0.5
-        low, high = low - margin, high + margin
+        low, high = (low, low + 1) if whole else (low - margin, high + margin)
     step = _round_step((high - low) / count)
     if whole:
         step = max(1, math.ceil(step))
@@ -100,7 +100,7 @@ def _round_step(rough: float) -> float:
     return next(m * power for m in (1, 2, 2.5, 5, 10) if m * power >= rough * (1 - 1e-9))
 
 
-_SHORT_TICK = 4  # characters
+_LETTER, _AFTER = 9.3, 14.0  # width of a tick's character; what a drawing has right of its axis
 
 
 def text(x: float, y: float, words: str, *, anchor: str = "start", kind: str = "tick") -> Element:
@@ -118,9 +118,9 @@ def horizontal_axis(scale: Scale, top: float, bottom: float, label: str, right: 
     group = element("g")
     for x, words in scale.ticks:
         group.append(rule(x, top, x, bottom))
-        at_end = x > right - 2 and len(words) > _SHORT_TICK  # half of it would be outside
-        place, anchor = (right + 12, "end") if at_end else (x, "middle")
-        group.append(text(place, bottom + 17, words, anchor=anchor))
+        half = _LETTER * len(words) / 2  # at an end of the axis it could reach out of the drawing
+        place = max(half, min(x, right + _AFTER - half))
+        group.append(text(place, bottom + 17, words, anchor="middle"))
     group.append(text(right, bottom + 36, label, anchor="end", kind="axis"))
     return group
 

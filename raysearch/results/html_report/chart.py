@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from xml.etree.ElementTree import Element
 
+from ..formatting import counted
 from .elements import data_table, element
 
-_MANY = 150  # rows of data above which marks and lines are thin
+_MANY, _CROWD = 40, 500  # rows of data above which marks and lines are thin, and very thin
 WIDTH = 460.0  # of a drawing in its own units; the page scales it
+_TALL = 600.0  # height from which a chart stands beside two others
 
 # Shape of a mark, by how a trial ended: colours alone would not be told apart by everyone.
 _SHAPES = {
@@ -23,6 +25,7 @@ _SHAPES = {
     "published": "M0,-6l6,6l-6,6l-6,-6z",
     "result": "M0,-9v18",
     "single": "M-2.5,0a2.5,2.5 0 1,0 5,0a2.5,2.5 0 1,0 -5,0",
+    "front": "M0,-6l6,10h-12z",
     "dot": "M-2.5,0a2.5,2.5 0 1,0 5,0a2.5,2.5 0 1,0 -5,0",
 }
 
@@ -54,8 +57,11 @@ class Chart:
 
 def svg(width: float, height: float, *children: Element) -> Element:
     """Return a drawing that is as wide as its place in the page."""
-    box = f"0 0 {width:g} {height:g}"
-    return element("svg", *children, viewBox=box, style=f"aspect-ratio:{width:g}/{height:g}")
+    box, size = (
+        f"0 0 {width:g} {height:g}",
+        f"--width:{width:g}px;aspect-ratio:{width:g}/{height:g}",
+    )
+    return element("svg", *children, viewBox=box, style=size)
 
 
 def mark(kind: str, x: float, y: float, tip: str) -> Element:
@@ -81,16 +87,17 @@ def bar(x: float, y: float, width: float, height: float, kind: str, tip: str) ->
     )
 
 
-def is_crowded(chart: Chart) -> bool:
-    """Return whether marks and lines are drawn thin."""
-    return len(chart.rows) > _MANY
+def density(chart: Chart) -> str | None:
+    """Return the class of a drawing whose marks and lines are thin, as they are many."""
+    count = len(chart.rows)
+    return "many crowd" if count > _CROWD else "many" if count > _MANY else None
 
 
 def figure(chart: Chart) -> Element:
     """Return a chart as a part of the page."""
     drawing = chart.drawing
-    if is_crowded(chart):
-        drawing.set("class", "many")
+    if (classes := density(chart)) is not None:
+        drawing.set("class", classes)
     for name, value in {
         "role": "img",
         "aria-label": chart.title,
@@ -100,15 +107,17 @@ def figure(chart: Chart) -> Element:
         drawing.set(name, value)
     entries = [element("li", sample(kind), meaning) for kind, meaning in chart.legend]
     data = data_table(chart.columns, chart.rows, caption=f"Data of: {chart.title}")
+    height = float(drawing.attrib["viewBox"].split()[3])
+    form = "wide" if chart.wide else "tall" if height > _TALL else None
     return element(
         "figure",
         element("figcaption", element("h3", chart.title)),
         element("p", chart.summary, id=f"{chart.key}-words"),
         element("ul", *entries, class_="legend") if entries else None,
         element("div", drawing, class_="drawing"),
-        element("details", element("summary", f"Data ({len(chart.rows):,} rows)"), data),
+        element("details", element("summary", f"Data ({counted(len(chart.rows), 'row')})"), data),
         id=chart.key,
-        class_="wide" if chart.wide else None,
+        class_=form,
     )
 
 

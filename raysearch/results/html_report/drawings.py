@@ -207,10 +207,12 @@ def parallel(dimensions: Sequence[Dimension], kinds: Sequence[str], tips: Sequen
         crossed = [(x, s, d.values[number]) for x, s, d in values]
         points = [(x, s.place(value)) for x, s, value in crossed if value is not MISSING]
         parts.append(line(points, kind, tip))
-    for index, (x, scale, dimension) in enumerate(zip(places, scales, dimensions, strict=True)):
-        after_long = index > 0 and len(dimensions[index - 1].name) > _LONG_NAME
+    raised = after_long = False  # names that would meet stand at two heights
+    for x, scale, dimension in zip(places, scales, dimensions, strict=True):
+        raised = after_long and not raised
+        after_long = len(dimension.name) > _LONG_NAME
         parts.append(rule(x, top, x, bottom, "axis"))
-        parts.append(text(x - 12, top - 20 - 13 * after_long, dimension.name, kind="name"))
+        parts.append(text(x - 12, top - 20 - 13 * raised, dimension.name, kind="name"))
         parts += [text(x + 6, y + 4, words, kind="tick halo") for y, words in scale.ticks]
     return svg(width, bottom + 18, *parts)
 

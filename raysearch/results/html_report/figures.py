@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import Element, tostring
 
-from .chart import Chart, is_crowded, sample
+from .chart import Chart, density, sample
 from .elements import element, write_elements
 
 _STYLE = Path(__file__).with_name("report.css")
@@ -104,7 +104,7 @@ def _whole_svg(chart: Chart) -> str:
         y=_TITLE,
         width=width,
         height=height,
-        class_="many" if is_crowded(chart) else None,
+        class_=density(chart),
     )
     legend.set("transform", f"translate({_MARGIN:g},{_TITLE + height:g})")
     whole, tall = width + 2 * _MARGIN, _TITLE + height + below + _MARGIN

@@ -5,6 +5,7 @@ It is apart from the other charts of a search because only searches with two obj
 
 from ...run_folder import Records
 from ...study import TaskStudy
+from ..formatting import counted
 from ..pareto import pareto_front
 from .chart import Chart
 from .drawings import Curve, Point, over_axes
@@ -25,7 +26,7 @@ def score_against_cost(task: TaskStudy, records: Records) -> Chart | None:
     points = []
     for record in trials:
         x, y = place(record.id)
-        kind = "dot" if record.id in best else "finished"
+        kind = "front" if record.id in best else "finished"
         tip = f"{describe(task, record)}\n{x:.3g} device hours"
         points.append(Point(x=x, y=y, kind=kind, tip=tip))
     stairs = sorted(place(record.id) for record in front)
@@ -34,8 +35,8 @@ def score_against_cost(task: TaskStudy, records: Records) -> Chart | None:
     for record in front:
         score, hours = percent(seen_score(task, record), 2), f"{record.training_hours:.3g}"
         rows.append([str(record.number), score, hours, settings(record.configuration)])
-    words = f"{len(front)} of {len(trials)} finished trials are on the Pareto front: no other trial"
-    words += " has a higher score in fewer device hours."
+    words = f"On the Pareto front are {len(front)} of {counted(len(trials), 'finished trial')}: no"
+    words += " other trial has a higher score in fewer device hours."
     return Chart(
         key=f"{task.row.slug}-front",
         title="Score against device hours",
@@ -43,5 +44,5 @@ def score_against_cost(task: TaskStudy, records: Records) -> Chart | None:
         drawing=over_axes(points, [curve], x_label="device hours", y_label=score_label(task)),
         columns=("trial", "score, %", "device hours", "settings"),
         rows=rows,
-        legend=[("dot", "on the front"), ("finished", "other trials")],
+        legend=[("front", "on the front"), ("finished", "other trials")],
     )

@@ -12,7 +12,7 @@ from xml.etree.ElementTree import Element
 
 from ...run_folder import Record, Records
 from ...study import Study, TaskStudy
-from ..formatting import column_title
+from ..formatting import UNKNOWN_TEXT, column_title, counted
 from ..leaderboard import is_complete, leaderboard, planned_trials
 from ..score_intervals import Intervals
 from ..table_rows import Table
@@ -118,7 +118,7 @@ def _header(content: PageContent) -> Element:
     facts = {
         "Model": study.model,
         "Recipe": study.recipe,
-        "State": f"{content.state}, {over} of {planned} trials",
+        "State": f"{content.state}, {over:,} of {counted(planned, 'trial')}",
         **{name.capitalize(): time for name, time in content.times.items()},
         "Device hours": f"{hours:.2f}" if hours >= 0.1 else f"{hours:.4f}",
     }
@@ -143,10 +143,10 @@ def _results_section(content: PageContent) -> Element:
     codes = {code for name in content.study.tasks for code in content.study.task(name).languages}
     languages = [row for row in table.rows if row.name in codes]
     rows = [row for row in table.rows if row.name not in codes]
-    caption = f"Results of {table.title}, one column for each task"
+    caption = f"Results of {table.title}"
     children = [result_table(table.columns, rows, caption)]
     if languages:
-        summary = element("summary", f"Scores by language ({len(languages)} rows)")
+        summary = element("summary", f"Scores by language ({counted(len(languages), 'row')})")
         by_language = result_table(table.columns, languages, "Scores of the winners by language")
         children.append(element("details", summary, by_language))
     notes_list = element("ul", *notes, class_="notes") if notes else None
@@ -163,7 +163,7 @@ def _task_section(content: PageContent, task: TaskStudy) -> Element:
     charts, missing = task_charts(task, records, content.intervals)
     return _section(
         task.row.slug,
-        f"{name} ({task.name})",
+        name if name == task.name else f"{name} ({task.name})",
         *_paragraphs(_task_words(task, records, confirmed)),
         *_paragraphs(missing),
         _charts(charts),
@@ -174,11 +174,18 @@ def _task_words(task: TaskStudy, records: Records, confirmed: bool) -> list[str]
     """Return how far a task is."""
     phases = planned_trials(task, records)
     over = {p: sum(r.is_over for r in records.of(task.name, p)) for p in phases}
-    parts = [f"{over[phase]} of {count} trials of phase {phase}" for phase, count in phases.items()]
-    words = f"{'; '.join(parts)}: {'complete' if is_complete(task, records) else 'not finished'}."
-    notes = [words]
-    if not confirmed:
-        notes.append("No configuration is confirmed over seeds yet: scores are of the search.")
+    parts = [
+        f"{over[phase]:,} of {counted(count, 'trial')} of phase {phase}"
+        for phase, count in phases.items()
+        if count
+    ]
+    complete = is_complete(task, records)
+    notes = [f"{'; '.join(parts)}: {'complete' if complete else 'not finished'}."]
+    if not task.study.confirm.seeds:
+        notes.append("The study confirms no configuration over seeds: scores are of the search.")
+    elif not confirmed:
+        yet = "" if complete else " yet"
+        notes.append(f"No configuration is confirmed over seeds{yet}: scores are of the search.")
     return notes
 
 
@@ -237,10 +244,14 @@ def _provenance_section(content: PageContent) -> Element:
 
 def _fact(value: object) -> str:
     """Return a fact in a line; of long lists the number of entries."""
+    if isinstance(value, Mapping | list) and not value:
+        return UNKNOWN_TEXT
     if isinstance(value, Mapping | list) and len(value) > _MAX_LISTED:
         return f"{len(value)} entries"
     if isinstance(value, Mapping):
         return ", ".join(f"{name} {_fact(entry)}" for name, entry in value.items())
     if isinstance(value, list):
         return ", ".join(map(_fact, value))
-    return "-" if value is None else str(value)[:400]
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return UNKNOWN_TEXT if value is None else str(value)[:400]

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from ...statistics.intervals import Interval
 from ...study import TaskStudy
+from ..formatting import counted
 from ..leaderboard import RankedConfiguration
 from ..score_intervals import Intervals
 from .chart import Chart
@@ -51,12 +52,12 @@ def seeds(task: TaskStudy, ranked: list[RankedConfiguration], intervals: Interva
     several = len(first.trials) > 1
     words += f", over {len(first.trials)} seeds." if several else ", of one seed"
     words += "" if several else f"{', over dev examples alone' * (interval is not None)}."
-    if left := len(ranked) - _MAX_CONFIGURATIONS:
-        words += f" {left} further configurations are not drawn." if left > 0 else ""
+    if (left := len(ranked) - _MAX_CONFIGURATIONS) > 0:
+        words += f" Not drawn: {counted(left, 'further configuration')}."
     has_published = len(rows) > len(ranked[:_MAX_CONFIGURATIONS])
     return Chart(
         key=f"{task.row.slug}-seeds",
-        title="Seeds and published scores",
+        title="Seeds and published scores" if has_published else "Seeds",
         summary=words,
         drawing=in_rows(rows, x_label=printed_label(task)),
         columns=("configuration or system", "result, %", "95 % interval", "seed: score, %"),

@@ -3,11 +3,14 @@
 It is apart from the page because a notebook shows it, too.
 """
 
+import re
 from collections.abc import Sequence
 from xml.etree.ElementTree import Element
 
 from ..table_rows import Row, Table
 from .elements import data_table, element, write_elements
+
+_LONG = 20  # characters of a column's title that may take several lines
 
 
 def result_table(columns: Sequence[str], rows: Sequence[Row], caption: str) -> Element:
@@ -21,6 +24,13 @@ def result_table(columns: Sequence[str], rows: Sequence[Row], caption: str) -> E
         texts.append([row.name, *(cell.text for cell in row.cells)])
     node = data_table(["", *columns], texts, caption=caption)
     node.set("class", "scroll numbers")
+    for title in node.iter("th"):
+        if title.get("scope") == "col" and len(text := title.text or "") > _LONG:
+            title.set("class", "long")
+            title.text, *parts = re.split(r"(?<=[/_-])", text)
+            for part in parts:
+                title.append(element("wbr"))
+                title[-1].tail = part
     for line in node.iter("tr"):
         if line[0].text == "Result":
             line.set("class", "result")

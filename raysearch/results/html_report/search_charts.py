@@ -11,7 +11,7 @@ from ...run_folder.outcomes import TrialStatus
 from ...search_space import Choice, LogUniform, active_space
 from ...study import TaskStudy
 from .. import analysis
-from ..formatting import UNKNOWN_TEXT, format_setting, printed_part, search_part
+from ..formatting import UNKNOWN_TEXT, counted, format_setting, printed_part, search_part
 from ..leaderboard import RankedConfiguration, best_of_search, counted_score
 from .chart import Chart
 from .drawings import (
@@ -81,9 +81,9 @@ def describe(task: TaskStudy, record: Record) -> str:
 
 
 def history(task: TaskStudy, records: Records) -> Chart | None:
-    """Return the chart of scores by trial, with the best so far."""
+    """Return the chart of scores by trial, with the best so far; None without any score."""
     trials = records.of(task.name, "search")
-    if not trials:
+    if all(seen_score(task, record) is None for record in trials):
         return None
     best: float | None = None
     points, steps, rows = [], [], []
@@ -102,7 +102,7 @@ def history(task: TaskStudy, records: Records) -> Chart | None:
     curves = [Curve(points=steps, kind="best", tip="Best so far", stepped=True)] if steps else []
     ends = Counter(record.status for record in trials)
     ended = ", ".join(f"{ends[end]} {name}" for end, name in _ENDS.items() if ends[end])
-    words = f"{len(trials)} trials of the search: {ended}."
+    words = f"{counted(len(trials), 'trial')} of the search: {ended}."
     if first := best_of_search(task, records):
         best_trial = f"trial {first.number} ({settings(first.configuration) or 'no search'})"
         words += f" The best scored {percent(seen_score(task, first))}: {best_trial}."
@@ -174,8 +174,10 @@ def _curves(
     curves.sort(key=lambda curve: curve.kind.startswith("winner"))
     drawing = over_axes([], curves, x_label="share of the trial's own schedule, %", y_label=label)
     lasts = [curve.points[-1][1] for curve in curves]
-    words = f"{len(curves)} trials at their evaluations; the last values go from {min(lasts):.4g}"
-    words += f" to {max(lasts):.4g}."
+    ends = f"the last values go from {min(lasts):.4g} to {max(lasts):.4g}"
+    if len(lasts) == 1:
+        ends = f"its last value is {lasts[0]:.4g}"
+    words = f"{counted(len(curves), 'trial')} at each evaluation; {ends}."
     kinds = {curve.kind for curve in curves}
     names = [
         ("winner", "winner"),
@@ -195,7 +197,7 @@ def _curves(
 
 
 def parallel_coordinates(task: TaskStudy, records: Records) -> Chart | None:
-    """Return parallel coordinates of the search; None if nothing was searched or scored."""
+    """Return parallel coordinates of the search; None if fewer than two trials have scores."""
     scores = {r.id: seen_score(task, r) for r in records.of(task.name, "search")}
     trials = [
         record
@@ -205,8 +207,8 @@ def parallel_coordinates(task: TaskStudy, records: Records) -> Chart | None:
     ]
     # The best, which is the table's, lies on top: a stopped trial may have scored as much.
     best = best_of_search(task, records)
-    trials.sort(key=lambda r: (r is best, scores[r.id] or 0.0, -r.number))
-    if not trials or not task.space:
+    trials.sort(key=lambda r: (r is best, r.status != "degenerate", scores[r.id] or 0.0, -r.number))
+    if len(trials) < 2 or not task.space:
         return None
     dimensions = [_dimension(task, name, trials) for name in task.space]
     values = [100 * (scores[record.id] or 0.0) for record in trials]
@@ -224,7 +226,7 @@ def parallel_coordinates(task: TaskStudy, records: Records) -> Chart | None:
         ]
         for record in reversed(trials)
     ]
-    words = f"{len(trials)} trials with a score, one line each."
+    words = f"{len(trials):,} trials with a score, one line each."
     if best:
         words += f" The best is {best.number} with {percent(scores[best.id])}:"
         words += f" {settings(best.configuration)}."
@@ -266,7 +268,7 @@ def importance(task: TaskStudy, found: analysis.Importance) -> Chart | None:
         for name, share in found.shares.items()
     ]
     first = next(iter(found.shares))
-    words = f"By PED-ANOVA over {found.trials} trials, {first} decides most about whether a trial"
+    words = f"By PED-ANOVA over {found.trials:,} trials, {first} decides most about whether a trial"
     words = " ".join([f"{words} is among the best tenth.", *found.notes])
     words += "".join(f" {name}: {why}." for name, why in found.left_out.items())
     return Chart(
@@ -289,7 +291,7 @@ def expected_performance(task: TaskStudy, found: analysis.ExpectedPerformance) -
         for count, (hours, score) in enumerate(zip(found.hours, scores, strict=True), 1)
     ]
     words = f"The best of one trial is expected to score {scores[0]:.1f}, the best of"
-    words += f" {len(scores)} scored {scores[-1]:.1f}."
+    words += f" {len(scores):,} scored {scores[-1]:.1f}."
     charts = []
     trials = [float(count) for count in range(1, len(scores) + 1)]
     for name, title, label, xs in (
@@ -320,11 +322,10 @@ def undrawn(
     task: TaskStudy, shares: analysis.Importance, expected: analysis.ExpectedPerformance
 ) -> list[str]:
     """Return why charts of the search are missing, in sentences."""
-    notes = []
     if not task.space:
-        notes.append("Nothing was searched: the study fixes every hyperparameter.")
-    elif not shares.shares:
-        notes += shares.notes
+        return ["Nothing was searched: the study fixes every hyperparameter."]
+    notes = [] if shares.shares else list(shares.notes)
     if len(expected.scores) < 2:
-        notes.append("Expected performance needs two trials of the search with scores.")
+        text = "Parallel coordinates and expected performance need two trials of the search with"
+        notes.append(f"{text} scores.")
     return notes

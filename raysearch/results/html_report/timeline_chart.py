@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from ...run_folder import Records
 from ...study import Study
-from ..formatting import column_title
+from ..formatting import column_title, counted
 from .axes import horizontal_axis, linear, rule, text
 from .chart import Chart, bar, svg
 from .elements import element
@@ -91,9 +91,8 @@ def _summary(sessions: Sequence[SessionLanes], total: float, unit: str) -> str:
     """Return the timeline in words, with the idle share."""
     trained = sum(len(row) for session in sessions for row in session.rows)
     lanes = max(len(session.rows) for session in sessions)
-    words = (
-        f"{trained} attempts at trials on {lanes} lane{'s' * (lanes != 1)} in {total:.1f} {unit}"
-    )
+    words = f"{counted(trained, 'attempt')} at trials on {counted(lanes, 'lane')}"
+    words += f" in {total:.1f} {unit}"
     words += f" of {len(sessions)} sessions, without the pauses." if len(sessions) > 1 else "."
     share = idle_share(sessions)
     if share is not None:
