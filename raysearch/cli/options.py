@@ -356,6 +356,21 @@ HeadName = Annotated[
     ),
 ]
 TextColumns = Annotated[
-    str | None, typer.Option(help="The columns that the model reads, separated by commas.")
+    str | None,
+    typer.Option(
+        help="The columns that the model reads, separated by commas. Default: those that the head"
+        " has in docs/own_data.md, if any."
+    ),
 ]
-LabelColumn = Annotated[str | None, typer.Option(help="The column of the label.")]
+OptionColumns = Annotated[
+    str | None,
+    typer.Option(
+        "--options",
+        help="Of choose: the column with the list of options, or a column for each, separated by"
+        " commas.",
+    ),
+]
+LabelColumn = Annotated[
+    str | None,
+    typer.Option(help="The column of the label. Default: label; tags of tag, answers of span."),
+]
