@@ -19,6 +19,7 @@ from .options import (
     HeadName,
     LabelColumn,
     OptionColumns,
+    TestFile,
     TextColumns,
     TrainFile,
     data_option,
@@ -90,6 +91,7 @@ def init(
     data: Annotated[Path | None, data_option("it is not looked at")] = None,
     train: TrainFile = None,
     dev: DevFile = None,
+    test: TestFile = None,
     head: HeadName = None,
     text: TextColumns = None,
     options: OptionColumns = None,
@@ -105,7 +107,8 @@ def init(
     if file.exists():
         text = "is there already: another name would do"
         raise InputError(str(file), [Problem(location="file", text=text)])
-    fields = {"dev": dev, "head": head, "text": text, "options": options, "label": label}
+    fields = {"dev": dev, "test": test, "head": head, "text": text, "options": options,
+              "label": label}  # fmt: skip
     own = _own_files(tasks, train, fields)
     answers = _complete(
         new_study.Answers(tasks=tasks, model=model, trials=trials, hours=hours, own=own, data=data)

@@ -32,6 +32,7 @@ class OwnFiles:
     Attributes:
         train: the training file.
         dev: the dev file; None: a tenth of the training file is held out.
+        test: the file to predict; None for none.
         head: what is predicted; None for the default.
         text: the columns that the model reads, separated by commas; None for the head's own.
         options: the column with the list of options, or one for each; None where there are none.
@@ -40,6 +41,7 @@ class OwnFiles:
 
     train: Path
     dev: Path | None = None
+    test: Path | None = None
     head: str | None = None
     text: str | None = None
     options: str | None = None
@@ -62,6 +64,8 @@ class OwnFiles:
             entry["hold_out"] = 0.1
         else:
             entry["dev"] = _place(self.dev, data)
+        if self.test is not None:
+            entry["test"] = _place(self.test, data)
         for name, columns in (("text", self.text), ("options", self.options)):
             if columns is not None:
                 entry[name] = [column.strip() for column in columns.split(",")]

@@ -348,6 +348,13 @@ DevFile = Annotated[
     Path | None,
     typer.Option(help="The dev file of a task of your own. Default: a tenth of the training rows."),
 ]
+TestFile = Annotated[
+    Path | None,
+    typer.Option(
+        help="A file of your own that `raysearch predict` is to predict. Default: none; a line"
+        " `test: FILE` in the study or the run's study.yaml adds one later."
+    ),
+]
 HeadName = Annotated[
     str | None,
     typer.Option(

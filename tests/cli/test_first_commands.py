@@ -248,6 +248,17 @@ def test_a_study_of_own_data_of_every_head_passes_check_at_once(
     assert task.head == head
 
 
+def test_a_file_to_predict_may_come_later_and_is_told(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_notes(tmp_path)
+    flags = ("--text", "note", "--label", "kind", "--model", "scratch", "--test", "new.csv")
+    assert raysearch("init", "mine.yaml", "--train", "My notes-1.csv", *flags).exit_code == 0
+    absent = f"own/my_notes_1 test: {tmp_path / 'new.csv'} is not there; `raysearch predict`"
+    assert absent in " ".join(raysearch("check", "mine.yaml").output.split())
+    (tmp_path / "new.csv").write_text("note\na new one\n")
+    assert "is not there" not in raysearch("check", "mine.yaml").output
+
+
 def test_what_the_head_of_an_own_task_needs_is_asked_for_by_its_options(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write_notes(tmp_path)
