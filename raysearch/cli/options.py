@@ -8,6 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
+from ..shipped_studies import shipped_studies
+
 
 def examples(*lines: str) -> str:
     """Return the end of a command's help; typer prints each of its paragraphs in a line."""
@@ -28,6 +30,17 @@ def data_option(default: str) -> Any:
         metavar="PATH",
         help=f"The folder that holds the benchmarks' folders. Default: {default}.",
     )
+
+
+def complete_study(incomplete: str) -> list[str]:
+    """Return the shipped studies and the study files that begin so, for a shell."""
+    files = sorted(map(str, Path().glob("*.yaml")))
+    return [name for name in (*files, *shipped_studies()) if name.startswith(incomplete)]
+
+
+def complete_list(incomplete: str) -> list[str]:
+    """Return the lists that begin so, for a shell."""
+    return [name for name in ("tasks", "hyperparameters", "studies") if name.startswith(incomplete)]
 
 
 Model = Annotated[
