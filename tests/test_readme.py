@@ -29,6 +29,8 @@ PAGES = {
 }
 VERBS = typer.main.get_command(app).commands
 OTHERS = {
+    "--install-completion",  # of raysearch itself
+    "--show-completion",
     "--logdir",
     "--kind",
     "--count",

@@ -6,7 +6,7 @@ They only ask, parse and print, as the other modules of commands.
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -19,6 +19,8 @@ from .options import (
     DevFile,
     HeadName,
     LabelColumn,
+    OptionColumns,
+    TestFile,
     TextColumns,
     TrainFile,
     data_option,
@@ -66,6 +68,8 @@ def doctor(
         "raysearch init",
         "raysearch init rte.yaml --tasks glue/rte,glue/mrpc --model bert-base-uncased --hours 4",
         "raysearch init mine.yaml --train train.csv --text text --label label --model MODEL",
+        "raysearch init quiz.yaml --train quiz.csv --head choose --text question --options a,b,c"
+        " --label answer --model MODEL",
     )
 )
 @guarded
@@ -89,21 +93,25 @@ def init(
     data: Annotated[Path | None, data_option("it is not looked at")] = None,
     train: TrainFile = None,
     dev: DevFile = None,
+    test: TestFile = None,
     head: HeadName = None,
     text: TextColumns = None,
+    options: OptionColumns = None,
     label: LabelColumn = None,
 ) -> int:
     """Write a study of your own, with a comment beside every choice.
 
-    What is not given as an option is asked for, on a terminal. The study is checked before it is
-    written, with --data the data too.
+    What is needed and not given as an option is asked for, on a terminal. The study is checked
+    before it is written, with --data the data too, and so are files of your own.
     """
     from . import new_study
 
     if file.exists():
         text = "is there already: another name would do"
         raise InputError(str(file), [Problem(location="file", text=text)])
-    own = _own_files(tasks, train, dev, head, text, label)
+    fields = {"dev": dev, "test": test, "head": head, "text": text, "options": options,
+              "label": label}  # fmt: skip
+    own = _own_files(tasks, train, fields)
     answers = _complete(
         new_study.Answers(tasks=tasks, model=model, trials=trials, hours=hours, own=own, data=data)
     )
@@ -122,10 +130,8 @@ def _complete(answers: "Answers") -> "Answers":
     Raises:
         InputError: something is missing, and there is no terminal to ask.
     """
-    from . import new_study
-
     missing = answers.missing()
-    if missing and not sys.stdin.isatty():
+    if missing and not _has_terminal():
         raise InputError(
             "init",
             [
@@ -133,7 +139,15 @@ def _complete(answers: "Answers") -> "Answers":
                 for name, what in missing.items()
             ],
         )
-    return new_study.ask(answers) if missing else answers
+    if not missing:
+        return answers
+    from .study_questions import ask
+
+    return ask(answers)
+
+
+def _has_terminal() -> bool:
+    return sys.stdin.isatty()
 
 
 def _data_argument(study: "Study", data: Path | None) -> str:
@@ -146,28 +160,25 @@ def _data_argument(study: "Study", data: Path | None) -> str:
     return " --data DATA" if any(map(readers.needs_root, rows)) else ""
 
 
-def _own_files(
-    tasks: str | None,
-    train: Path | None,
-    dev: Path | None,
-    head: str | None,
-    text: str | None,
-    label: str | None,
-) -> "OwnFiles | None":
+def _own_files(tasks: str | None, train: Path | None, fields: dict[str, Any]) -> "OwnFiles | None":
     """Return a task on own files; None without a training file.
+
+    Args:
+        tasks: names of tasks.
+        train: the training file.
+        fields: the others of `OwnFiles`.
 
     Raises:
         InputError: both a task and own files are given, or parts of a task without its file.
     """
-    from .new_study import DEFAULT_HEAD, OwnFiles
+    from .new_study import OwnFiles
 
     if train is not None:
         if tasks is not None:
             problem = Problem(location="--train", text="is a task of its own: leave out --tasks")
             raise InputError("init", [problem])
-        return OwnFiles(train=train, dev=dev, head=head or DEFAULT_HEAD, text=text, label=label)
-    given = {"--dev": dev, "--text": text, "--label": label}
-    if lost := [name for name, value in given.items() if value is not None]:
+        return OwnFiles(train=train, **fields)
+    if lost := [f"--{name}" for name, value in fields.items() if value is not None]:
         problem = Problem(location=", ".join(lost), text="belongs to a file: add --train")
         raise InputError("init", [problem])
     return None

@@ -6,11 +6,9 @@ It is apart from the command because it is text and facts of tasks, without opti
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import typer
 
 from .. import preflight, tasks
 from ..errors import InputError, Problem, unknown_name
@@ -19,17 +17,12 @@ from ..study.model_names import scratch_shape
 from ..study.own_tasks import PREFIX
 from ..tasks import HEAD_FACTS, Task
 from ..tasks.head import HeadFacts
-from ..tasks.own_forms import OWN_FORMS
+from ..tasks.own_forms import DEFAULT_HEAD, OWN_FORMS
 from ..tasks.sizes import SIZES
 
 DEFAULT_TRIALS = 16
-DEFAULT_HEAD = next(iter(OWN_FORMS))  # of a task on own files
 SMALL, MEDIUM = 10_000, 100_000  # training examples
 _LARGE_MODELS = ("large", "xl", "xxl", "-2b")  # parts of their names
-_QUESTIONS = {
-    "tasks": "task or tasks, separated by commas (`raysearch list tasks`)",
-    "model": "model: a folder, a name on the Hugging Face hub, or scratch",
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,16 +32,25 @@ class OwnFiles:
     Attributes:
         train: the training file.
         dev: the dev file; None: a tenth of the training file is held out.
-        head: what is predicted.
+        test: the file to predict; None for none.
+        head: what is predicted; None for the default.
         text: the columns that the model reads, separated by commas; None for the head's own.
+        options: the column with the list of options, or one for each; None where there are none.
         label: the column of the label; None for the head's own.
     """
 
     train: Path
-    dev: Path | None
-    head: str
-    text: str | None
-    label: str | None
+    dev: Path | None = None
+    test: Path | None = None
+    head: str | None = None
+    text: str | None = None
+    options: str | None = None
+    label: str | None = None
+
+    @property
+    def kind(self) -> str:
+        """The head."""
+        return self.head or DEFAULT_HEAD
 
     @property
     def name(self) -> str:
@@ -57,18 +59,33 @@ class OwnFiles:
 
     def entry(self, data: Path | None) -> dict[str, Any]:
         """Return the entry of the study's block `own`."""
-        entry: dict[str, Any] = {"head": self.head, "train": _place(self.train, data)}
+        entry: dict[str, Any] = {"head": self.kind, "train": _place(self.train, data)}
         if self.dev is None:
             entry["hold_out"] = 0.1
         else:
             entry["dev"] = _place(self.dev, data)
-        if self.text is not None:
-            entry["text"] = [column.strip() for column in self.text.split(",")]
+        if self.test is not None:
+            entry["test"] = _place(self.test, data)
+        for name, columns in (("text", self.text), ("options", self.options)):
+            if columns is not None:
+                entry[name] = [column.strip() for column in columns.split(",")]
         return entry | ({} if self.label is None else {"label": self.label})
+
+    def missing(self) -> dict[str, str]:
+        """Return the options that the head needs and that are not given, with what they say."""
+        form = OWN_FORMS[head_facts(self.kind).name]
+        missing = {}
+        if self.text is None and not form.text:
+            missing["text"] = "the columns that the model reads, separated by commas"
+        if self.options is None and "options" in form.fields:
+            missing["options"] = "the column with the list of options, or a column for each"
+        return missing
 
 
 def _place(path: Path, data: Path | None) -> str:
     """Return a file as a study names it: below the data folder, else by its whole path."""
+    if data is not None and not path.exists() and (data / path).exists():
+        return str(path)
     if data is not None and path.resolve().is_relative_to(data.resolve()):
         return str(path.resolve().relative_to(data.resolve()))
     return str(path.resolve())
@@ -95,21 +112,13 @@ class Answers:
     data: Path | None = None
 
     def missing(self) -> dict[str, str]:
-        """Return what must still be asked: the option, and the question."""
-        known = ("tasks",) if self.own else ()
-        lacking = [n for n in _QUESTIONS if n not in known and getattr(self, n) is None]
-        return {name: _QUESTIONS[name] for name in lacking}
-
-
-def ask(answers: Answers) -> Answers:
-    """Ask on the terminal for what is missing, and for a budget if none is given."""
-    for name, question in answers.missing().items():
-        answers = replace(answers, **{name: typer.prompt(question)})
-    if answers.trials is None and answers.hours is None:
-        trials = typer.prompt("configurations to try per task", default=DEFAULT_TRIALS, type=int)
-        hours = typer.prompt("hours at most (0: no limit)", default=0.0, type=float)
-        answers = replace(answers, trials=trials, hours=hours or None)
-    return answers
+        """Return the options that are needed and not given, with what they say."""
+        missing = self.own.missing() if self.own else {}
+        if self.own is None and self.tasks is None:
+            missing["tasks"] = "tasks, separated by commas; or --train with a file of your own"
+        if self.model is None:
+            missing["model"] = "a folder, a name on the Hugging Face hub, or scratch"
+        return missing
 
 
 def compose(answers: Answers) -> str:
@@ -119,10 +128,10 @@ def compose(answers: Answers) -> str:
         InputError: a task does not exist; every one that does not is named.
     """
     own, model = answers.own, (answers.model or "").strip()
-    rows = _rows(answers.tasks or "") if own is None else []
+    rows = rows_of(answers.tasks or "") if own is None else []
     names, facts = [row.name for row in rows], [row.facts for row in rows]
     if own is not None:
-        names, facts = [f"{PREFIX}{own.name}"], [_facts_of(own.head)]
+        names, facts = [f"{PREFIX}{own.name}"], [head_facts(own.kind)]
     lines = [
         "# A study of raysearch: `raysearch check` says what it would do; docs/studies.md has",
         "# every field.",
@@ -170,7 +179,7 @@ def check(text: str, file: Path, data: Path | None) -> Study:
 Line = tuple[str, str]  # a field with its value, and the comment beside it
 
 
-def _rows(names: str) -> list[Task]:
+def rows_of(names: str) -> list[Task]:
     """Return the tasks of a list of names and patterns.
 
     Raises:
@@ -210,7 +219,7 @@ def _space(rows: list[Task], model: str) -> list[Line]:
     ]
 
 
-def _facts_of(name: str) -> HeadFacts:
+def head_facts(name: str) -> HeadFacts:
     """Return the facts of a head.
 
     Raises:

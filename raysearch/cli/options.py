@@ -8,6 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
+from ..shipped_studies import shipped_studies
+
 
 def examples(*lines: str) -> str:
     """Return the end of a command's help; typer prints each of its paragraphs in a line."""
@@ -28,6 +30,17 @@ def data_option(default: str) -> Any:
         metavar="PATH",
         help=f"The folder that holds the benchmarks' folders. Default: {default}.",
     )
+
+
+def complete_study(incomplete: str) -> list[str]:
+    """Return the shipped studies and the study files that begin so, for a shell."""
+    files = sorted(map(str, Path().glob("*.yaml")))
+    return [name for name in (*files, *shipped_studies()) if name.startswith(incomplete)]
+
+
+def complete_list(incomplete: str) -> list[str]:
+    """Return the lists that begin so, for a shell."""
+    return [name for name in ("tasks", "hyperparameters", "studies") if name.startswith(incomplete)]
 
 
 Model = Annotated[
@@ -348,6 +361,13 @@ DevFile = Annotated[
     Path | None,
     typer.Option(help="The dev file of a task of your own. Default: a tenth of the training rows."),
 ]
+TestFile = Annotated[
+    Path | None,
+    typer.Option(
+        help="A file of your own that `raysearch predict` is to predict. Default: none; a line"
+        " `test: FILE` in the study or the run's study.yaml adds one later."
+    ),
+]
 HeadName = Annotated[
     str | None,
     typer.Option(
@@ -356,6 +376,21 @@ HeadName = Annotated[
     ),
 ]
 TextColumns = Annotated[
-    str | None, typer.Option(help="The columns that the model reads, separated by commas.")
+    str | None,
+    typer.Option(
+        help="The columns that the model reads, separated by commas. Default: those that the head"
+        " has in docs/own_data.md, if any."
+    ),
 ]
-LabelColumn = Annotated[str | None, typer.Option(help="The column of the label.")]
+OptionColumns = Annotated[
+    str | None,
+    typer.Option(
+        "--options",
+        help="Of choose: the column with the list of options, or a column for each, separated by"
+        " commas.",
+    ),
+]
+LabelColumn = Annotated[
+    str | None,
+    typer.Option(help="The column of the label. Default: label; tags of tag, answers of span."),
+]

@@ -35,6 +35,8 @@ from .options import (
     WaitForNodes,
     WinnerSeeds,
     Workers,
+    complete_list,
+    complete_study,
     data_option,
     examples,
 )
@@ -48,7 +50,11 @@ if TYPE_CHECKING:
 @guarded
 def list_(
     what: Annotated[
-        str, typer.Argument(help="The list to show: tasks, hyperparameters or studies.")
+        str,
+        typer.Argument(
+            help="The list to show: tasks, hyperparameters or studies.",
+            autocompletion=complete_list,
+        ),
     ] = "tasks",
 ) -> None:
     """Show the tasks, the hyperparameters with their defaults, or the studies."""
@@ -70,7 +76,10 @@ def list_(
 def check(
     studies: Annotated[
         list[Path],
-        typer.Argument(help="Study files, names of studies that ship, or cluster files of Ray."),
+        typer.Argument(
+            help="Study files, names of studies that ship, or cluster files of Ray.",
+            autocompletion=complete_study,
+        ),
     ],
     model: Model = None,
     data: Annotated[Path | None, data_option("no data is read")] = None,
@@ -136,7 +145,12 @@ def check(
 )
 @guarded
 def run(
-    study: Annotated[Path, typer.Argument(help="A study file, or the name of a study that ships.")],
+    study: Annotated[
+        Path,
+        typer.Argument(
+            help="A study file, or the name of a study that ships.", autocompletion=complete_study
+        ),
+    ],
     model: Model = None,
     data: Annotated[Path | None, data_option("./data")] = None,
     tasks: Tasks = None,

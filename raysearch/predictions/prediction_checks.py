@@ -10,6 +10,7 @@ from pathlib import Path
 from ..data import readers
 from ..data.readers.paths import task_folder
 from ..errors import InputError, Problem
+from ..run_folder import opening
 from ..storage import existing_part
 from ..tasks import Split, Task
 from . import kept_files
@@ -81,7 +82,9 @@ def _input_problems(
     if not splits and required:
         text = "the benchmark takes no predictions of it"
         if task.is_own:
-            text = "it has no `test` file: add one to the study, or predict with --split dev"
+            place = folder.parent.parent / opening.STUDY
+            place = f" to {task.name.replace('/', '.', 1)} in {place}" if place.is_file() else ""
+            text = f"it has no test file: add `test: FILE`{place}, or predict with --split dev"
         yield Problem(location=task.name, text=text)
     elif required and not any(split.name in present for split in splits):
         files = ", ".join(

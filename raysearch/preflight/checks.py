@@ -66,6 +66,7 @@ def survey(study: Study, root: Path | None) -> Survey:
                 problems += schedule_problems
                 notes += lines
                 notes += overview.notes() if overview else ()
+                notes += _absent_tests(task.row, root or Path())
                 if study.search.hold_out is not None:
                     from .dev_division import held_out_sizes  # imports numpy
 
@@ -77,6 +78,15 @@ def survey(study: Study, root: Path | None) -> Survey:
     problems = list(dict.fromkeys(problems))
     notes = [*unused_field_notes(study), *notes]
     return Survey(problems=problems, sizes=sizes, held_out=held_out, notes=notes)
+
+
+def _absent_tests(row: Task, root: Path) -> Iterator[str]:
+    """Yield a note for each test split of own files that are not there: no trial reads them."""
+    present = readers.present_splits(row, root) if row.is_own else ()
+    for split in row.test if row.is_own else ():
+        if split.name not in present:
+            files = ", ".join(name for file in split.files for name in file.names)
+            yield f"{row.name} {split.name}: {files} is not there; `raysearch predict` will need it"
 
 
 def _data_sizes(

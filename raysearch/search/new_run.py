@@ -54,7 +54,7 @@ class RunLocation:
         remote = RemoteSync(location) if is_remote(location) else None
         text = (
             f"'{location}' is there already; go on with `{resume_command(location)}`, or"
-            " give the run another name"
+            " give the run another name (--name)"
         )
         return cls(
             folder=remote.folder if remote else Path(location),

@@ -6,10 +6,11 @@ from importlib import metadata
 
 import pytest
 import yaml
+from support.own_files import write_rows
 from typer.testing import CliRunner
 
 from raysearch import diagnosis, study
-from raysearch.cli import new_study
+from raysearch.cli import first_commands, new_study
 from raysearch.cli.commands import app
 from raysearch.errors import RaysearchError
 
@@ -119,21 +120,42 @@ def test_init_writes_a_study_that_check_accepts(tmp_path, monkeypatch):
     assert "is there already" in again.output
 
 
-def test_init_asks_on_a_terminal_for_what_is_missing(tmp_path, monkeypatch):
-    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
-    asked = []
+@pytest.fixture
+def terminal(monkeypatch):
+    """Questions are asked; the answers are the input of a command."""
+    monkeypatch.setattr(first_commands, "_has_terminal", lambda: True)
 
-    def prompt(question, default=None, type=str):
-        asked.append(question.split(":")[0])
-        return {"model": "scratch", "hours at most (0": 3.0}.get(asked[-1], default)
 
-    monkeypatch.setattr(new_study.typer, "prompt", prompt)
-    empty = new_study.Answers(tasks="toy/grammar", model=None, trials=None, hours=None)
-    answers = new_study.ask(empty)
-    assert asked == ["model", "configurations to try per task", "hours at most (0"]
-    assert answers == new_study.Answers(
-        tasks="toy/grammar", model="scratch", trials=new_study.DEFAULT_TRIALS, hours=3.0
-    )
+def test_init_asks_on_a_terminal_for_what_is_missing(tmp_path, monkeypatch, terminal):
+    monkeypatch.chdir(tmp_path)
+    result = raysearch("init", "--tasks", "toy/grammar", input="scratch:1x64\n\n3\n")
+    assert result.exit_code == 0, result.output
+    assert "task or tasks" not in result.output
+    written = study.load("study.yaml")
+    assert (written.model, written.tasks) == ("scratch:1x64", ("toy/grammar",))
+    assert (written.search.trials, written.search.hours) == (new_study.DEFAULT_TRIALS, 3.0)
+
+
+def test_an_answer_that_cannot_be_right_is_asked_for_again(tmp_path, monkeypatch, terminal):
+    monkeypatch.chdir(tmp_path)
+    write_notes(tmp_path)
+    file = "My notes-1.csv"
+    answers = ("missing.csv", "glue/rtee", file, "missing.csv", "none", "classfy", "", "text",
+               "note", "kin", "kind", "/no/folder", "scratch", "many", "2", "0")  # fmt: skip
+    result = raysearch("init", input="".join(f"{answer}\n" for answer in answers))
+    assert result.exit_code == 0, result.output
+    for text in (
+        "there is no file 'missing.csv'",
+        "no task named 'glue/rtee'; did you mean 'glue/rte'?",
+        "did you mean 'classify'?",
+        "no column named 'text'",
+        "did you mean 'kind'?",
+        "no folder '/no/folder'",
+        "columns of My notes-1.csv: note, kind",
+    ):
+        assert text in result.output
+    assert result.output.count("there is no file") == 2
+    assert study.load("study.yaml").search.trials == 2
 
 
 def test_init_names_every_problem_and_writes_nothing(tmp_path, monkeypatch):
@@ -170,9 +192,97 @@ def test_init_takes_own_files_and_reads_them(tmp_path, monkeypatch):
     assert "has 2 labels, in this order: no, yes" in checked.output
 
 
+# A row of a user's file for each head, the options of init, and the answers to its questions.
+OWN = {
+    "classify": (
+        lambda n: {"note": f"note {n}", "kind": ("yes", "no")[n % 2]},
+        {"text": "note", "label": "kind"},
+        ("note", "kind"),
+    ),
+    "regress": (
+        lambda n: {"first": f"note {n}", "second": "a note", "label": n / 7},
+        {"text": "first,second"},
+        ("first, second", ""),
+    ),
+    "choose": (
+        lambda n: {"asked": f"which is {n}", "a": "one", "b": "two", "right": "AB"[n % 2]},
+        {"text": "asked", "options": "a,b", "label": "right"},
+        ("asked", "a,b", "right"),
+    ),
+    "tag": (
+        lambda n: {"tokens": ["Ann", "saw", str(n)], "ner": ["B-P", "O", "O"]},
+        {"label": "ner"},
+        ("", "ner"),
+    ),
+    "span": (
+        lambda n: {"context": f"it is {n}", "question": "what is it",
+                   "answers": {"text": ["it"], "answer_start": [0]}},
+        {},
+        ("", ""),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("way", ["options", "questions"])
+@pytest.mark.parametrize("head", OWN)
+def test_a_study_of_own_data_of_every_head_passes_check_at_once(
+    head, way, tmp_path, monkeypatch, terminal
+):
+    monkeypatch.chdir(tmp_path)
+    row, options, answers = OWN[head]
+    for name, first in (("train", 0), ("dev", 40)):
+        write_rows(tmp_path / f"{name}.jsonl", [row(first + n) for n in range(40)])
+    if way == "options":
+        given = {"train": "train.jsonl", "dev": "dev.jsonl", "head": head, "model": "scratch"}
+        flags = [text for name, x in {**given, **options}.items() for text in (f"--{name}", x)]
+        result = raysearch("init", "mine.yaml", *flags)
+        assert "separated by commas" not in result.output
+    else:
+        lines = ("train.jsonl", "dev.jsonl", head, *answers, "scratch", "", "")
+        result = raysearch("init", "mine.yaml", input="".join(f"{line}\n" for line in lines))
+    assert result.exit_code == 0, result.output
+    checked = raysearch("check", "mine.yaml")
+    assert checked.exit_code == 0, checked.output
+    assert "train 40 dev 40" in " ".join(checked.output.split())
+    task = study.load("mine.yaml").task("own/train")
+    assert task.head == head
+
+
+def test_a_file_to_predict_may_come_later_and_is_told(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_notes(tmp_path)
+    flags = ("--text", "note", "--label", "kind", "--model", "scratch", "--test", "new.csv")
+    assert raysearch("init", "mine.yaml", "--train", "My notes-1.csv", *flags).exit_code == 0
+    absent = f"own/my_notes_1 test: {tmp_path / 'new.csv'} is not there; `raysearch predict`"
+    assert absent in " ".join(raysearch("check", "mine.yaml").output.split())
+    (tmp_path / "new.csv").write_text("note\na new one\n")
+    assert "is not there" not in raysearch("check", "mine.yaml").output
+
+
+def test_what_the_head_of_an_own_task_needs_is_asked_for_by_its_options(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_notes(tmp_path)
+    result = raysearch(
+        "init", "--train", "My notes-1.csv", "--head", "choose", "--model", "scratch"
+    )
+    assert result.exit_code == 2
+    assert [line.split()[0] for line in result.output.splitlines()[1:]] == ["--text", "--options"]
+
+
+def test_a_division_that_leaves_no_dev_row_says_why(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rows = [{"q": "which one", "a": "this", "b": "that", "label": n % 2} for n in range(30)]
+    write_rows(tmp_path / "quiz.jsonl", rows)
+    flags = ("--head", "choose", "--text", "q", "--options", "a,b", "--model", "scratch")
+    result = raysearch("init", "quiz.yaml", "--train", "quiz.jsonl", *flags)
+    assert result.exit_code == 2
+    assert "rows with the same 'q' stay on one side, and these have 1" in result.output
+
+
 @pytest.mark.parametrize(
     ("options", "text"),
     [
+        (("--options", "a,b"), "add --train"),
         (("--train", "My notes-1.csv", "--text", "nope", "--label", "kind"), "nope"),
         (("--train", "My notes-1.csv", "--head", "classfy"), "did you mean 'classify'"),
         (("--train", "missing.csv", "--text", "note"), "missing.csv"),

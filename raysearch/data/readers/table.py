@@ -73,7 +73,16 @@ def _part(
         assert isinstance(label, int | float | None)
         divided.append(DevExample(keys=tuple(keys), label=label))
     mask = divide(task, {"": divided}, held_out.share, held_out.seed)[""]
-    for example, _ in compress(pairs, mask if held_out.inside else ~mask):
+    mask = mask if held_out.inside else ~mask
+    if pairs and not mask.any():
+        part = "dev" if held_out.inside else "training"
+        text = f"{held_out.share:g} of {len(pairs):,} rows leaves no {part} row"
+        if shared:
+            count = len({example[shared] for example, _ in pairs})
+            text += f"; rows with the same '{file.columns.get(shared, shared)}' stay on one side,"
+            text += f" and these have {count:,}"
+        errors.refuse("hold_out", f"{text}: another share, or a dev file, would do")
+    for example, _ in compress(pairs, mask):
         yield example
 
 
