@@ -20,7 +20,7 @@ from ..results.run import Run
 from ..run_folder import Journal, opening, read_journal
 from ..run_folder.remote_files import fetch_models
 from ..storage import file_inside, kind_of
-from ..storage.uris import is_remote, join
+from ..storage.uris import cache_folder, is_remote, join
 from ..study import Study
 from ..study.model_names import scratch_shape
 from ..tracking.callback import Callback, check_callbacks
@@ -274,7 +274,7 @@ def _problems(
 
 
 def _disk_problems(study: Study, folder: Path | None) -> Iterator[Problem]:
-    """Yield the first problem of each folder that is to hold weights."""
+    """Yield the first problem of each folder that is to hold weights, and that of the cache."""
     confirm = study.confirm
     needs = [(folder, preflight.weight_folders(study), "storage")] if folder else []
     if any(study.resolve(name).teacher_configuration({}) for name in study.tasks):
@@ -283,6 +283,8 @@ def _disk_problems(study: Study, folder: Path | None) -> Iterator[Problem]:
     for parent, weights, location in needs:
         by_model = (preflight.disk_problems(parent, m, weights, location) for m in study.models)
         yield from next(filter(None, by_model), [])
+    if all(location != "RAYSEARCH_CACHE" for _, _, location in needs):
+        yield from preflight.folder_problems(cache_folder(), "RAYSEARCH_CACHE")
 
 
 def _suitability_problems(study: Study, unread: Collection[str]) -> list[Problem]:
