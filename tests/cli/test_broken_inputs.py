@@ -38,8 +38,8 @@ def check(tmp_path, monkeypatch):
         for line in lines:
             place, _, text = line.strip().partition("  ")
             if line[2] == " ":  # a further line of the problem before
-                place, text = list(texts)[-1], f"{texts[list(texts)[-1]]}\n{line.strip()}"
-            texts[place] = text.strip()
+                place, text = list(texts)[-1], line
+            texts[place] = f"{texts[place]}\n{text.strip()}" if place in texts else text.strip()
         return head, texts
 
     return run
@@ -193,3 +193,19 @@ STUDIES = {
 def test_a_file_that_is_no_study_is_told_with_its_places(check, kind):
     content, places = STUDIES[kind]
     assert {*check(content)[1]} == places
+
+
+def test_weights_that_were_cut_off_and_a_missing_tokenizer_are_told_before_anything_starts(
+    check, tmp_path
+):
+    model = tmp_path / "model"
+    model.mkdir()
+    (model / "config.json").write_text('{"model_type": "bert"}')
+    (model / "model.safetensors").write_bytes(b"\x08\0\0\0")
+    head, texts = check({**BASE, "model": "./model", "fixed": {"LR": "x"}})
+    assert head == "mine.yaml: 3 problems"
+    assert {*texts} == {"model", "fixed.LR"}
+    weights, tokenizer = texts["model"].splitlines()
+    assert weights.startswith("cannot read 'model', model.safetensors: ")
+    assert weights.endswith("a whole copy would do")
+    assert "tokenizer: it has no vocabulary" in tokenizer
