@@ -287,7 +287,7 @@ def _disk_problems(study: Study, folder: Path | None) -> Iterator[Problem]:
         yield from preflight.folder_problems(cache_folder(), "RAYSEARCH_CACHE")
 
 
-def _suitability_problems(study: Study, unread: Collection[str]) -> list[Problem]:
+def _suitability_problems(study: Study, unread: Collection[str] = ()) -> list[Problem]:
     """Return what the pretrained models cannot read or answer.
 
     Of a model from scratch the survey checks what can be wrong.
