@@ -13,6 +13,7 @@ STUDY_FILE = "docs/studies.md#what-a-study-file-may-hold"
 ADAPTERS = "docs/studies.md#adapters"
 DATA_FILES = "docs/formats.md#data"
 CLUSTER_FILE = "docs/cluster.md#a-cluster-with-ray-up"
+DAMAGED_RUN = "docs/first_search.md#if-it-is-stopped"
 FAULTS = "docs/cluster.md#faults"
 STORAGE = "docs/cluster.md#storage-that-outlives-the-cluster"
 FAILED_TRIALS = "docs/not_learning.md#other-ways-to-learn-nothing"
@@ -20,7 +21,6 @@ HUB = "docs/install.md#on-a-machine-without-a-network"
 _OWN_FILES = "docs/own_data.md#files"
 _HYPERPARAMETERS = "docs/studies.md#hyperparameters"
 _PREDICTIONS = "docs/formats.md#predictions"
-_RESUME = "docs/first_search.md#if-it-is-stopped"
 _REUSE = "docs/studies.md#trials-of-other-runs"
 _ENSEMBLES = "docs/results.md#ensembles"
 _TEACHERS = "docs/stabletune.md#teachers"
@@ -34,7 +34,7 @@ _COMMANDS = {
     "list": "docs/studies.md",
     "check": "docs/studies.md",
     "run": "docs/first_search.md",
-    "resume": _RESUME,
+    "resume": DAMAGED_RUN,
     "verify": _VERIFY,
     "table": "docs/reading.md",
     "compare": "docs/results.md#comparing-two-runs",
@@ -100,7 +100,7 @@ _PLACES = tuple(
         (r"--predictions|predictions|--null-odds", _PREDICTIONS),
         (r"--data", DATA_FILES),
         (r"callbacks", "docs/python.md#callbacks"),
-        (r"run folder|version|journal\.jsonl|provenance\.json", _RESUME),
+        (r"run folder|version|journal\.jsonl|provenance\.json", DAMAGED_RUN),
         (r"run or pack", _VERIFY),
     )
 )

@@ -85,7 +85,7 @@ def guarded(command: Callable[..., int | None]) -> Callable[..., None]:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(0) from None
         except OSError as error:
-            text = f"raysearch: {_system_error(error)}\n{_explained_in(name)}"
+            text = f"raysearch: {_system_error(error, name)}\n{_explained_in(name)}"
             print(printable(text, lines=True), file=sys.stderr)
             raise typer.Exit(2) from None
         except KeyboardInterrupt:
@@ -169,9 +169,12 @@ def guard_output() -> None:
     warnings.formatwarning = format_escaped
 
 
-def _system_error(error: OSError) -> str:
+def _system_error(error: OSError, command: str) -> str:
     """Return the message of the operating system, and what to do about it."""
     text = f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}"
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        text += "\nmake room; what has ended is kept, `raysearch resume` goes on with the rest"
+        kept = "; what has ended is kept, `raysearch resume` goes on with the rest"
+        return f"{text}\nmake room{kept if command in ('run', 'resume') else ''}"
+    if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR):
+        return f"{text}\nanother folder, or a copy of this one, would do"
     return text

@@ -4,12 +4,13 @@ It is apart from the readers because it runs before them: a study that is checke
 labels, and its run folder keeps them.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..errors import Problem, shorten
+from ..errors import InputError, Problem, shorten
 from ..study import Study
 from ..study.own_tasks import MAX_LABELS, PREFIX, entry_problems
 from ..study.value_limits import check_values
@@ -34,8 +35,9 @@ def with_labels(study: Study, root: Path | None) -> tuple[Study, dict[str, Probl
         root: the data folder; None: only files with whole paths are read.
 
     Returns:
-        The study, and task -> why it has no labels. A task whose files are missing or cannot be
-        read has none either; the check of the data says why.
+        The study, and task -> why it has no labels. A task whose training files are missing or
+        cannot be read, of which the check of the data says why, has all labels that can be read,
+        so that none is wrong.
     """
     own, problems = dict(study.own), {}
     unfetched = {} if root is None else {p.location: p for p in hub_datasets.fetch(study.own_files)}
@@ -50,10 +52,11 @@ def with_labels(study: Study, root: Path | None) -> tuple[Study, dict[str, Probl
             continue
         if not lacks_labels(task):
             continue
-        present = readers.present_splits(task, root or Path())
-        if not all(split.name in present for split in task.training_splits()):
+        labels = _training_labels(task, root or Path())
+        if not labels:
+            known = _readable_labels(task, root or Path())
+            own[key] = block.model_copy(update={"labels": tuple(known)})
             continue
-        labels = _labels(task, root or Path())
         if len(labels) > MAX_LABELS:
             text = f"'{_column(task)}' has more than {MAX_LABELS:,} different values, too many for"
             text = f"{text} classes; is it the right column, and the right head?"
@@ -82,11 +85,35 @@ def _column(task: Task) -> str:
     return str(task.train.files[0].columns["label"])
 
 
-def _labels(task: Task, root: Path) -> list[str]:
-    """Return the labels of all training files, in order; a few more than MAX_LABELS at most."""
+def _training_labels(task: Task, root: Path) -> list[str]:
+    """Return the labels of the training files; none if a file is missing or cannot be read."""
+    splits = task.training_splits()
+    try:
+        present = readers.present_splits(task, root)
+        return _labels(task, splits, root) if all(s.name in present for s in splits) else []
+    except (InputError, OSError):
+        return []
+
+
+def _readable_labels(task: Task, root: Path) -> list[str]:
+    """Return the labels of all files of training and dev splits that can be read."""
+    names: dict[str, None] = {}
+    for split in (*task.training_splits(), *task.dev):
+        with suppress(InputError, OSError):
+            if split.name in readers.present_splits(task, root):
+                names |= dict.fromkeys(_labels(task, [split], root))
+    return [*names][:MAX_LABELS]
+
+
+def _labels(task: Task, splits: Iterable[Split], root: Path) -> list[str]:
+    """Return the labels of all files, in order; a few more than MAX_LABELS at most.
+
+    Raises:
+        InputError: a file cannot be read.
+    """
     names: dict[str, None] = {}
     declared = True  # whether every file names its classes
-    for split in task.training_splits():
+    for split in splits:
         for classes, values in _label_values(task, split, root):
             declared &= bool(classes)
             names |= dict.fromkeys(classes)
@@ -108,12 +135,14 @@ def _label_values(
     column = str(file.columns["label"])
     for part in file.parts:
         path = part_path(file_path(task, file, root), part)
+        errors = RowErrors(source=str(path))
+        table = open_table(path, (column,), errors)
+        if table is None:
+            raise InputError(errors.source, errors.problems)
         # What is wrong with its rows the reader reports.
-        table = open_table(path, (column,), RowErrors(source=str(path)))
-        if table is not None:
-            rows = (row[column] for _, row in table.rows)
-            classes = table.classes.get(column, ())
-            yield classes, _names(rows, column, classes, lists=task.facts.labels_words)
+        rows = (row[column] for _, row in table.rows)
+        classes = table.classes.get(column, ())
+        yield classes, _names(rows, column, classes, lists=task.facts.labels_words)
 
 
 def _names(

@@ -94,21 +94,29 @@ def read_tokenizer(name: str, texts: Iterable[str]) -> Any:
         config = scratch.scratch_config(name, tokenizer)
     else:
         config = from_hub(AutoConfig.from_pretrained, name)
-        tokenizer = from_hub(AutoTokenizer.from_pretrained, name)
-        with _reading(name, "tokenizer"):
-            tokenizer(_PROBE, truncation=True, max_length=8)
-            if not set(tokenizer.get_vocab()) - set(tokenizer.all_special_tokens):
-                raise ValueError(
-                    "it has no vocabulary; the files of the model's tokenizer would do"
-                )
-        tokenizer.init_kwargs.pop("trust_remote_code", None)  # it would be saved with the tokenizer
-    if not (tokenizer.is_fast or getattr(tokenizer, "gives_offsets", False)):
-        text = f"'{name}' has no fast tokenizer; a tokenizer.json would do"
-        raise InputError("model", [Problem(location="model", text=text)])
+        tokenizer = open_tokenizer(name)
     limits = input_limits_of(name, config)
     if problems := tokenizer_problems(name, tokenizer, config, limits):
         raise InputError("model", problems)
     fit_tokenizer(tokenizer, limits)
+    return tokenizer
+
+
+def open_tokenizer(name: str) -> Any:
+    """Return the tokenizer of a folder or a hub name, as its files set it.
+
+    Raises:
+        InputError: it cannot be read, has no vocabulary, or cannot tell the offsets of its tokens.
+    """
+    tokenizer = from_hub(AutoTokenizer.from_pretrained, name)
+    with _reading(name, "tokenizer"):
+        tokenizer(_PROBE, truncation=True, max_length=8)
+        if not set(tokenizer.get_vocab()) - set(tokenizer.all_special_tokens):
+            raise ValueError("it has no vocabulary; the files of the model's tokenizer would do")
+    tokenizer.init_kwargs.pop("trust_remote_code", None)  # it would be saved with the tokenizer
+    if not (tokenizer.is_fast or getattr(tokenizer, "gives_offsets", False)):
+        text = f"'{name}' has no fast tokenizer; a tokenizer.json would do"
+        raise InputError("model", [Problem(location="model", text=text)])
     return tokenizer
 
 

@@ -1,16 +1,19 @@
 """Check that the models of a study can be trained on its tasks with its settings.
 
-It is apart because it reads configurations and tokenizers alone, no weights, so a check is quick.
+It is apart because it reads configurations and tokenizers, and of weights the shapes alone, so a
+check is quick.
 """
 
 from collections.abc import Iterable
+from pathlib import Path
 
-from transformers import AutoConfig, AutoTokenizer
+from transformers import AutoConfig
 
 from ..errors import InputError, Problem
 from ..study import Study
+from .folder_checks import stored_shapes
 from .input_limits import task_problems, tokenizer_problems
-from .pretrained import from_hub, input_limits_of
+from .pretrained import from_hub, input_limits_of, open_tokenizer
 from .setting_checks import setting_problems
 
 
@@ -28,8 +31,13 @@ def suitability_problems(study: Study, names: Iterable[str]) -> list[Problem]:
         tasks_of_model.setdefault(study.resolve(name).model, []).append(name)
     for model, trained in tasks_of_model.items():
         try:
+            if Path(model).is_dir():
+                stored_shapes(Path(model))
+        except InputError as error:
+            problems |= dict.fromkeys(error.problems)
+        try:
             config = from_hub(AutoConfig.from_pretrained, model)
-            tokenizer = from_hub(AutoTokenizer.from_pretrained, model)
+            tokenizer = open_tokenizer(model)
             limits = input_limits_of(model, config)
             problems |= dict.fromkeys(tokenizer_problems(model, tokenizer, config, limits))
             for name in trained:

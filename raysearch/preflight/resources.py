@@ -100,18 +100,30 @@ def disk_problems(
         weights: the number of copies of its weights.
         location: of the folder's name, for the problem.
     """
+    if problems := folder_problems(folder, location):
+        return problems
+    parent = existing_part(folder)
+    size = sum(path.stat().st_size for path in model_files(model))
+    needed, free = RESERVED_BYTES + weights * size, shutil.disk_usage(parent).free
+    if free >= needed:
+        return []
+    text = f"{free / 2**30:.1f} GiB free at {parent}, the run needs {needed / 2**30:.1f} GiB"
+    return [Problem(location=location, text=text)]
+
+
+def folder_problems(folder: Path, location: str) -> list[Problem]:
+    """Return a problem if a folder, which may not exist yet, cannot be written.
+
+    Args:
+        folder: is to be written.
+        location: of its name, for the problem.
+    """
     parent = existing_part(folder)
     text = ""
     if not parent.is_dir():
         text = f"'{parent}' is no folder; another one would do"
     elif not os.access(parent, os.W_OK | os.X_OK):
         text = f"'{parent}' cannot be written; another would do"
-    else:
-        size = sum(path.stat().st_size for path in model_files(model))
-        needed, free = RESERVED_BYTES + weights * size, shutil.disk_usage(parent).free
-        if free < needed:
-            needs = f"the run needs {needed / 2**30:.1f} GiB"
-            text = f"{free / 2**30:.1f} GiB free at {parent}, {needs}"
     return [Problem(location=location, text=text)] if text else []
 
 

@@ -98,7 +98,7 @@ def compare(
         InputError: a folder holds no run, or no task can be compared, with the reason of each; of
             the named tasks one is enough.
     """
-    runs = _Run("A", Path(first)), _Run("B", Path(second))
+    runs = _opened(Path(first), Path(second))
     names = _common_tasks(runs, tasks)
     scores: list[ComparedScore] = []
     left_out: dict[str, str] = {}
@@ -118,6 +118,25 @@ def compare(
         left_out=left_out,
         notes=tuple(f"{run.letter}: {note}" for run in runs for note in run.notes),
     )
+
+
+def _opened(first: Path, second: Path) -> tuple["_Run", "_Run"]:
+    """Return the runs of two folders.
+
+    Raises:
+        InputError: what is wrong with both.
+    """
+    runs: list[_Run] = []
+    problems: list[Problem] = []
+    for letter, folder in (("A", first), ("B", second)):
+        try:
+            runs.append(_Run(letter, folder))
+        except InputError as error:
+            source = error.source
+            problems += [replace(p, location=f"{source} {p.location}") for p in error.problems]
+    if problems:
+        raise InputError("compare", problems)
+    return runs[0], runs[1]
 
 
 class _Run:

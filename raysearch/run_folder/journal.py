@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ..error_pages import DAMAGED_RUN
 from ..errors import InputError, Problem
 from ..storage import file_inside, kind_of, open_regular, parse_json, truncate_file
 from .events import FORMAT, Event, EventError, SessionEvent, from_json, to_json
@@ -243,7 +244,7 @@ def _journal_error(path: Path, problems: list[Problem]) -> InputError:
     first = replace(first, text=f"{first.text}\n{remedy}")
     more = Problem(location="...", text=f"and {rest:,} more lines", count=rest)
     shown = [first, *problems[1:MAX_PROBLEMS], *([more] if rest > 0 else [])]
-    return InputError(str(path), shown)
+    return InputError(str(path), shown, page=DAMAGED_RUN)
 
 
 def _apply(records: Records, value: Any, number: int, *, form_only: bool) -> list[Problem]:

@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from pydantic_core import ErrorDetails
 
 from .. import run_folder, tasks
+from ..error_pages import DAMAGED_RUN
 from ..errors import InputError, Problem, nearest_names, printable
 from ..search_space import difference
 from ..storage import file_inside, inside, kind_of, read_json
@@ -234,7 +235,7 @@ def refuse_misfits(folder: Path, study: Study, records: Records, *, resumed: boo
         rest = len(problems) - MAX_PROBLEMS
         more = Problem(location="...", text=f"and {rest:,} more", count=rest)
         shown = [*problems[:MAX_PROBLEMS], *([more] if rest > 0 else [])]
-        raise InputError(str(folder / run_folder.JOURNAL_NAME), shown)
+        raise InputError(str(folder / run_folder.JOURNAL_NAME), shown, page=DAMAGED_RUN)
 
 
 def _misfits(study: Study, record: Record, resumed: bool) -> Iterator[str]:
@@ -290,5 +291,7 @@ def _message(error: ErrorDetails) -> str:
     location = ".".join(map(str, error["loc"])) or "file"
     if error["type"] == "missing":
         return f"{location} is missing"
+    if error["type"] in ("model_type", "dict_type"):
+        return f"{location}: an object is needed, got {reprlib.repr(error['input'])}"
     text = error["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
     return f"{location}: {text} is needed, got {reprlib.repr(error['input'])}"

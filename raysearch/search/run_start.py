@@ -15,7 +15,7 @@ from ..preflight import Lanes, Survey
 from ..recipes import RECIPES
 from ..run_folder import Records, opening
 from ..run_folder.remote_files import fetch_models
-from ..storage.uris import join
+from ..storage.uris import cache_folder, join
 from ..study import Study
 from ..study.model_names import scratch_shape
 from .cluster_options import ClusterOptions, local_resources
@@ -271,7 +271,7 @@ def content_of(study: Study, data: Path) -> dict[str, str]:
 
 
 def _disk_problems(study: Study, folder: Path | None) -> Iterator[Problem]:
-    """Yield the first problem of each folder that is to hold weights."""
+    """Yield the first problem of each folder that is to hold weights, and that of the cache."""
     confirm = study.confirm
     needs = [(folder, preflight.weight_folders(study), "storage")] if folder else []
     if any(study.resolve(name).teacher_configuration({}) for name in study.tasks):
@@ -280,3 +280,5 @@ def _disk_problems(study: Study, folder: Path | None) -> Iterator[Problem]:
     for parent, weights, location in needs:
         by_model = (preflight.disk_problems(parent, m, weights, location) for m in study.models)
         yield from next(filter(None, by_model), [])
+    if all(location != "RAYSEARCH_CACHE" for _, _, location in needs):
+        yield from preflight.folder_problems(cache_folder(), "RAYSEARCH_CACHE")

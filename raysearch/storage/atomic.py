@@ -35,7 +35,11 @@ def write_atomically(path: Path, content: str | bytes) -> None:
     content = content.encode() if isinstance(content, str) else content
     path.parent.mkdir(parents=True, exist_ok=True)
     prefix = f".{path.name[:100]}."
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=prefix, suffix=".writing")
+    try:
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=prefix, suffix=".writing")
+    except OSError as error:
+        error.filename = str(path)
+        raise
     staged = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as file:
@@ -44,9 +48,11 @@ def write_atomically(path: Path, content: str | bytes) -> None:
             os.fsync(file.fileno())
         staged.chmod(0o666 & ~_umask())
         os.replace(staged, path)
-    except BaseException:
+    except BaseException as error:
         with suppress(OSError):
             staged.unlink()
+        if isinstance(error, OSError):
+            error.filename = str(path)
         raise
 
 

@@ -77,7 +77,8 @@ def _schema_problem(error: ErrorDetails, raw: Mapping[str, Any]) -> Problem | No
         if part == "[key]":
             return Problem(location=location, text=f"a name is needed, got {error['input']}")
         is_list = isinstance(value, list | tuple)
-        location += f"[{part}]" if is_list else f".{part}" if location else str(part)
+        if part != "":  # files without a name of a split
+            location += f"[{part}]" if is_list else f".{part}" if location else str(part)
         try:
             value = value[part]
         except (TypeError, LookupError):

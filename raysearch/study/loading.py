@@ -118,7 +118,8 @@ def parse(
 def _check_mapping(raw: Any, name: str) -> tuple[dict[str, Any], list[Problem]]:
     """Return the mapping of a file with a name, and problems; empty if it is not a study at all."""
     if not isinstance(raw, Mapping):
-        kind = "an empty file" if raw is None else f"a {type(raw).__name__}"
+        kinds = {type(None): "an empty file", list: "a list", str: "a text"}
+        kind = kinds.get(type(raw), reprlib.repr(raw))
         text = f"a study is a mapping of names to values, got {kind}"
         return {}, [Problem(location="file", text=text)]
     if text := _other_kind(raw):

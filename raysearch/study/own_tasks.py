@@ -222,9 +222,12 @@ def _usable(key: str, entry: Any) -> OwnTask | None:
     if "hold_out" in unsure and not block.dev:  # any share shows what is wrong with the rows
         share = {"hold_out": 0.1}
         unsure -= {"dev"}
+    if not (unsure or share):
+        return block
     if not unsure <= _DISPENSABLE:
         return None
-    rest = _valid({**{name: x for name, x in entry.items() if name not in unsure}, **share})
+    fields = entry if isinstance(entry, Mapping) else dict(block)
+    rest = _valid({**{name: x for name, x in fields.items() if name not in unsure}, **share})
     return rest if rest is not None and not list(entry_problems(key, rest)) else None
 
 

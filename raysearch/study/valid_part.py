@@ -63,7 +63,7 @@ def valid_part(raw: Mapping[str, Any], problems: Collection[Problem]) -> ValidPa
     tasks = [name for name in raw["tasks"] if name in known]
     own = {key: x for key, x in valid_own_tasks(raw).items() if f"{PREFIX}{key}" in tasks}
     part: dict[str, Any] = {name: x for name, x in raw.items() if name not in ("tasks", "own")}
-    removed: set[tuple[str, ...]] = {("model",)} - {(name,) for name in part}
+    removed: set[tuple[str, ...]] = set() if "model" in part else {("model",)}
     for problem in problems:
         if path := path_of(part, problem.location):
             removed.add(_remove(part, path))
@@ -92,7 +92,7 @@ def _keep_known_names(part: dict[str, Any]) -> None:
 
 def _settings(part: Mapping[str, Any]) -> Iterator[list[str]]:
     """Yield the paths of all hyperparameters that a file searches or fixes."""
-    scopes = [((), part)]
+    scopes: list[tuple[tuple[str, ...], Mapping[Any, Any]]] = [((), part)]
     per_task = mapping_or_empty(part.get("per_task")).items()
     scopes += [(("per_task", task), mapping_or_empty(section)) for task, section in per_task]
     for prefix, section in scopes:

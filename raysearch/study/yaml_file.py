@@ -47,8 +47,10 @@ def read_yaml(path: Path) -> tuple[Any, list[Problem]]:
         location, text = "file", _missing_file_message(path)
     except OSError as error:
         location, text = "file", f"cannot be read: {error.strerror}"
-    except (UnicodeDecodeError, yaml.reader.ReaderError):
-        location, text = "file", "not a text in UTF-8; a study is a YAML file"
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        byte = f"byte 0x{error.object[error.start]:02x}"
+        location, text = f"line {line}", f"{byte} is not UTF-8; save the file as UTF-8"
     except RecursionError:
         location, text = "file", "nested too deeply; a study has four levels"
     except yaml.YAMLError as error:
@@ -91,7 +93,13 @@ def _read(path: Path) -> tuple[Any, list[Problem]]:
     if len(content) > MAX_BYTES:
         text = f"larger than {MAX_BYTES // 2**10} KiB; a study is a small YAML file"
         raise InputError(str(path), [Problem(location="file", text=text)])
-    raw, repeated = _parse(content.decode("utf-8"))
+    text = content.decode("utf-8")
+    try:
+        raw, repeated = _parse(text)
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        text = f"holds the character {chr(error.character)!a}; leave it out"
+        raise InputError(str(path), [Problem(location=f"line {line}", text=text)]) from None
     return raw, [Problem(location=f"line {line}", text=text) for line, text in sorted(repeated)]
 
 

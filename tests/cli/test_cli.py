@@ -94,6 +94,11 @@ WRONG = {
     "trials that are no number": (["run", QUICKSTART, "--trials", "many"], "--trials"),
     "an unknown option": (["run", QUICKSTART, "--modle", "x"], "--modle"),
     "an unknown command": (["serach"], "serach"),
+    "a cache that is a file": (
+        ["run", QUICKSTART],
+        f"RAYSEARCH_CACHE  '{QUICKSTART}' is no folder; another one would do",
+    ),
+    "two runs to compare that are none": (["compare", "one", "two"], "compare: 2 problems"),
     "nothing to resume": (["resume", "runs/none"], "not a run folder"),
     "a table of nothing": (["table", "runs/none"], "no study.yaml here"),
     "a table of a study": (["table", AMOS], "add --published"),
@@ -105,8 +110,10 @@ WRONG = {
 
 
 @pytest.mark.parametrize("case", WRONG)
-def test_what_is_wrong_is_said_with_exit_code_2(command, case):
+def test_what_is_wrong_is_said_with_exit_code_2(command, monkeypatch, case):
     arguments, text = WRONG[case]
+    if "RAYSEARCH_CACHE" in text:
+        monkeypatch.setenv("RAYSEARCH_CACHE", QUICKSTART)
     code, _, said = command(*arguments)
     assert code == 2
     assert text in said
@@ -295,6 +302,7 @@ def test_a_damaged_journal_is_said_with_its_line(command, finished):
     [
         (PermissionError(errno.EACCES, "Permission denied", "runs"), "Permission denied: runs"),
         (OSError(errno.ENOSPC, "No space left on device"), "`raysearch resume` goes on"),
+        (OSError(errno.EROFS, "Read-only file system", "runs"), "another folder, or a copy"),
         (ConnectionError("no Ray at 1.2.3.4"), "no Ray at 1.2.3.4"),
         (InputError("x", [Problem(location="a", text="b")]), "x: 1 problem"),
     ],
@@ -307,6 +315,7 @@ def test_what_the_system_refuses_is_said_without_a_traceback(command, monkeypatc
     code, _, said = command("run", QUICKSTART)
     assert code == 2
     assert text in said
+    assert "explained in docs/" in said
     assert "Traceback" not in said
 
 

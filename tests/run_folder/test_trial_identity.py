@@ -376,7 +376,8 @@ def test_a_model_that_was_moved_is_the_same_model(tmp_path, toy_folder, monkeypa
     search.resume(folder)
     assert len(started) == 1
     assert results.write_exports(folder)
-    (tmp_path / "moved" / "model.safetensors").write_bytes(b"another")
+    weights = tmp_path / "moved" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-4] + b"else")
     assert "changed since the run began" in refused_resume(folder)[RTE]
 
 

@@ -239,8 +239,6 @@ def test_a_teacher_with_adapters_is_merged_into_the_encoder_that_its_student_sta
          "BertForSequenceClassification has no projection qkv, it has query, key, value,"),
         ({"space": {"lora_rank": {"choice": [8, 64]}}}, "space.lora_rank",
          "rank 64 is no less than the full rank of value, 32,"),
-        ({"model": "scratch"}, "fixed.lora_rank",
-         "scratch: it has no pretrained weights that adapters could keep"),
         ({"recipe": "r_drop", "fixed": {"lora_rank": 32}}, "fixed.lora_rank",
          "rank 32 is no less than the full rank"),
         ({"recipe": "finetune"}, None, ""),

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...errors import InputError, Problem, unknown_name
+from ...errors import InputError, Problem, shorten, unknown_name
 from ...storage import open_input
 from .json_stream import kind, parse_integer
 from .row_errors import RowErrors
@@ -83,11 +83,12 @@ def _has_columns(
 ) -> bool:
     """Return whether all wanted columns are there, once; note what is wrong."""
     absent = [name for name in wanted if name not in columns]
+    if len(columns) == 1 and len(absent) > 1:
+        text = f"one column, '{shorten(columns[0])}', where {', '.join(wanted)} should be"
+        errors.refuse(place, f"{text}; commas separate columns in .csv, tabs in .tsv")
+        absent = []
     for name in absent:
-        text = unknown_name("column", name, (column[:40] for column in columns))
-        if len(columns) == 1 and columns[0].count(";") > 0:
-            text += "; columns are separated by commas in .csv, by tabs in .tsv: here by ';'"
-        errors.refuse(place, text)
+        errors.refuse(place, unknown_name("column", name, (column[:40] for column in columns)))
     for name in wanted:
         if columns.count(name) > 1:
             errors.refuse(place, f"column '{name}' occurs more than once in the header")
@@ -180,6 +181,8 @@ def _csv_text(error: csv.Error, more_lines: int) -> str:
         return f"a quote begins here that does not end, up to {more_lines:,} lines below"
     if "expected after" in str(error):
         return 'text after a closing quote; a quote inside a quoted field is written twice: ""'
+    if "new-line character" in str(error):
+        return "holds a carriage return alone; lines end with a line feed, or with both"
     return f"is no row of CSV: {error}"
 
 

@@ -23,6 +23,9 @@ _FOREIGN = {
     b"\xfe\xff": "is UTF-16; save it as UTF-8",
     b"\x1f\x8b": "is compressed with gzip; unpack it",
     b"PK\x03\x04": "is a zip archive; unpack it",
+    GIT_LFS: "is a pointer of Git LFS; `git lfs pull` fetches the file",
+    b"<!DOCTYPE html": "is a web page; download the file itself",
+    b"<!doctype html": "is a web page; download the file itself",
 }
 
 

@@ -197,7 +197,7 @@ def test_questions_may_have_no_answer_where_the_study_says_so(tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "text"),
     [
-        ("t.csv", "a;label\nx;yes\n", "here by ';'"),
+        ("t.csv", "a;label\nx;yes\n", "one column, 'a;label', where"),
         ("t.csv", "a,lable\nx,yes\n", "did you mean 'lable'"),
         ("t.csv", "a,a,label\nx,y,yes\n", "more than once"),
         ("t.csv", "", "is empty"),

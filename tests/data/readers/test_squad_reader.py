@@ -278,9 +278,11 @@ def test_an_article_that_lacks_something_is_named(squad, broken, place, said):
     [
         (b"", "file", "is empty; it may not have been downloaded whole"),
         (b" \n\n", "file", "is empty"),
-        (b"<!DOCTYPE html>", "line 1 character 1", "is a web page or XML"),
+        (b"<html>", "line 1 character 1", "is a web page or XML"),
+        (b"<!DOCTYPE html>", "file", "is a web page; download the file itself"),
         (b"[]", "line 1 character 1", "is a list where an object with a list 'data' should be"),
-        (b"version https://git-lfs", "line 1 character 1", "is not JSON: begins with 'version ht"),
+        (b"version: 1.1", "line 1 character 1", "is not JSON: begins with 'version: 1.1'"),
+        (b"version https://git-lfs", "file", "is a pointer of Git LFS; `git lfs pull` fetches"),
         (b'{"version": "1.1"}', "file", "has no list 'data'"),
         (b"{}", "file", "has no list 'data'"),
         (b'{"data": {}}', "line 1 character 12", "'data' is an object where a list should be"),
