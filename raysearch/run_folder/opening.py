@@ -19,9 +19,9 @@ from ..search_space import difference
 from ..storage import file_inside, inside, kind_of, read_json
 from ..study import Study
 from . import trial_identity
-from .trial_identity import PROVENANCE, STUDY
 from .trial_records import Record, Records
 
+STUDY, PROVENANCE = trial_identity.STUDY, trial_identity.PROVENANCE
 PREDICTIONS = "predictions"  # in a task's folder: the kept dev predictions of its trials
 SEEDS = "seeds"  # in a task's folder: the weights of the winner's seeds besides best/
 ADAPTER = "adapter"  # in a folder of merged weights: the adapters alone, for peft
