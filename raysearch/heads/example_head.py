@@ -53,6 +53,10 @@ class ExampleHead(TaskHead[np.ndarray]):
     def text(self, prediction: float, task: Task) -> str:
         """Return a prediction as the benchmark spells it."""
 
+    def exact_text(self, prediction: float, task: Task) -> str:
+        """Return a prediction of a labelled split, so that the file has the prediction's scores."""
+        return self.text(prediction, task)
+
     def write(
         self,
         folder: Path,
@@ -63,4 +67,5 @@ class ExampleHead(TaskHead[np.ndarray]):
         hyper: Hyperparameters,
     ) -> list[Path]:
         """Write a line for each example; see `TaskHead.write`."""
-        return [write_submission(folder, task, split, ids, predictions, self.text)]
+        text = self.exact_text if split.labelled else self.text
+        return [write_submission(folder, task, split, ids, predictions, text)]

@@ -1,8 +1,6 @@
 """Numbers that rate texts, or pairs of texts."""
 
 import math
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,9 +9,8 @@ import torch
 from ..data.dataset import EncodedDataset
 from ..data.encoders import sequence_classification
 from ..recipes import Hyperparameters
-from ..tasks import Split, Task
+from ..tasks import Task
 from .example_head import ExampleHead
-from .submission_files import write_submission
 from .task_head import Batch, Mean
 
 
@@ -48,23 +45,6 @@ class Regression(ExampleHead):
         low, high = task.bounds or (-math.inf, math.inf)
         return f"{min(max(float(prediction), low), high):.3f}"
 
-    def write(
-        self,
-        folder: Path,
-        task: Task,
-        split: Split,
-        ids: Sequence[str],
-        predictions: Sequence[float] | np.ndarray,
-        hyper: Hyperparameters,
-    ) -> list[Path]:
-        """Write a line for each example; see `TaskHead.write`.
-
-        Numbers of a labelled split are written with all their digits and not clipped, so that the
-        file has the scores of the predictions.
-        """
-        text = _exact_text if split.labelled else self.text
-        return [write_submission(folder, task, split, ids, predictions, text)]
-
-
-def _exact_text(prediction: float, task: Task) -> str:
-    return repr(float(prediction))
+    def exact_text(self, prediction: float, task: Task) -> str:
+        """Return a number with all its digits, not clipped."""
+        return repr(float(prediction))

@@ -17,7 +17,7 @@ from ..statistics.expected_performance import expected_best
 from ..study import TaskStudy, samplers
 from . import formatting
 from .leaderboard import counted_score
-from .optuna_space import distribution, simple
+from .optuna_trials import distribution, simple
 
 TENTH = 10  # trials that importance needs: it compares the best tenth with all
 RELIABLE = 30  # trials below which importance depends on chance

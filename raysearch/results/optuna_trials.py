@@ -1,19 +1,20 @@
-"""A task's trials as Optuna's trials, and a study of them for Optuna's own tools.
+"""A task's space and trials in Optuna's terms, and a study of them for Optuna's own tools.
 
 It is apart from `search.samplers` because reading a run needs no Ray; Optuna is imported when a
 function is called, so that tables are written without it.
 """
 
-from typing import TYPE_CHECKING
+import json
+from typing import TYPE_CHECKING, Any
 
 from ..run_folder import Record, Records
 from ..run_folder.sampler_state import plain_state
-from ..search_space import Space, active_space
+from ..search_space import Choice, Dimension, IntRange, LogUniform, Space, active_space
 from ..study import TaskStudy
-from .optuna_space import distribution, simple
 
 if TYPE_CHECKING:
     from optuna import Study as OptunaStudy
+    from optuna.distributions import BaseDistribution
     from optuna.trial import FrozenTrial
 
 # Status of a trial -> name of Optuna's state.
@@ -88,3 +89,20 @@ def whole_device_hours(record: Record) -> float:
     done = max((report.step / report.steps for report in record.reports), default=0.0)
     is_short = record.status == "diverged" and done > 0
     return record.training_hours / done if is_short else record.training_hours
+
+
+def distribution(dimension: Dimension) -> "BaseDistribution":
+    """Return Optuna's distribution for a dimension; choices that are mappings become JSON."""
+    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+    if isinstance(dimension, Choice):
+        return CategoricalDistribution([simple(value) for value in dimension.choice])
+    low, high = dimension.ends
+    if isinstance(dimension, IntRange):
+        return IntDistribution(int(low), int(high))
+    return FloatDistribution(float(low), float(high), log=isinstance(dimension, LogUniform))
+
+
+def simple(value: Any) -> Any:
+    """Return a value that Optuna can store as a choice."""
+    return value if isinstance(value, str | int | float | bool | None) else json.dumps(value)

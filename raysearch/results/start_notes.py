@@ -6,7 +6,7 @@ It is apart from the leaderboard, which decides it.
 from ..run_folder import Record, Records
 from ..study import TaskStudy
 from . import formatting
-from .leaderboard import counted_score, lacks_start, leaderboard, start_of, starts_of
+from .leaderboard import counted_score, lacks_start, leaderboard, start_of
 
 
 def start_text(task: TaskStudy, records: Records) -> str:
@@ -24,8 +24,8 @@ def start_text(task: TaskStudy, records: Records) -> str:
         return f"waits for the winner of {source}"
     text = f"from the winner of {source}, trial {first.id}, {_score(task.source, first)}"
     if task.start.seed == "same":
-        seeds = set(task.study.confirm.seeds)
-        pairs = [f"{s.seed} from trial {s.id}" for s in starts_of(task, records) if s.seed in seeds]
+        starts = [(seed, start_of(task, records, seed)) for seed in task.study.confirm.seeds]
+        pairs = [f"{seed} from trial {start.id}" for seed, start in starts if start is not None]
         text += f"; of the confirmation seed {', seed '.join(pairs)}"
     leader = next(iter(leaderboard(task.source, records)), None)
     if leader is not None and leader.configuration != first.configuration:

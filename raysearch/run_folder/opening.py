@@ -22,7 +22,7 @@ from ..study import Study
 from . import trial_identity
 from .trial_records import Record, Records
 
-STUDY, PROVENANCE = "study.yaml", "provenance.json"
+STUDY, PROVENANCE = trial_identity.STUDY, trial_identity.PROVENANCE
 PREDICTIONS = "predictions"  # in a task's folder: the kept dev predictions of its trials
 SEEDS = "seeds"  # in a task's folder: the weights of the winner's seeds besides best/
 ADAPTER = "adapter"  # in a folder of merged weights: the adapters alone, for peft

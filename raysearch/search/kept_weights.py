@@ -23,7 +23,6 @@ from ..run_folder import Record, Records
 from ..run_folder.checkpoint_folder import CheckpointFolder
 from ..run_folder.opening import SEEDS
 from ..storage import (
-    file_inside,
     folder_inside,
     inside,
     is_id,
@@ -76,13 +75,6 @@ class KeptWeights:
         """Return where to write a trial's weights; its parent exists."""
         folder_inside(self.folder, tasks.slug_of(record.task), FOLDER)
         return weights_folder(self.folder, record)
-
-    def has(self, record: Record) -> bool:
-        """Return whether a trial's weights are here: kept, or the winner's of an earlier end."""
-        slug = tasks.slug_of(record.task)
-        places = ((slug, "best"), (slug, SEEDS, record.id))
-        left = (trial_of(inside(self.folder, *names, "config.json")) for names in places)
-        return record.id in self._kept[record.task] or record.id in left
 
     def add(self, record: Record) -> None:
         """Count a trial's weights as kept, after they were written; its end follows at once."""
@@ -200,15 +192,17 @@ def weights_folder(folder: Path, record: Record) -> Path:
 
 
 def find_weights(folder: Path, record: Record) -> Path | None:
-    """Return the folder with a trial's weights: a kept one, or of seeds/ or best/; None if none."""
+    """Return the folder with a trial's weights: a kept one, or of seeds/ or best/; None if none.
+
+    Raises:
+        InputError: a symbolic link leads out of the run folder.
+    """
     slug = tasks.slug_of(record.task)
-    best = inside(folder, slug, "best")
-    for kept in (weights_folder(folder, record), inside(folder, slug, SEEDS, record.id)):
-        if kind_of(inside(kept, CONFIG)) == "a file":
-            return kept
-    if kind_of(best) is None or trial_of(file_inside(best, CONFIG)) != record.id:
-        return None
-    return best
+    for names in ((slug, FOLDER, record.id), (slug, SEEDS, record.id), (slug, "best")):
+        path = inside(folder, *names)
+        if kind_of(path) == "a folder" and trial_of(inside(path, CONFIG)) == record.id:
+            return path
+    return None
 
 
 def run_of(folder: Path) -> str:

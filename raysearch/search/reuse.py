@@ -12,18 +12,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .. import __version__, tasks
+from .. import __version__
 from .. import study as studies
 from ..errors import InputError, Problem
-from ..results.model_card import trial_of
 from ..run_folder import Record, Records, dev_predictions, opening
 from ..run_folder.outcomes import counts, has_model
 from ..run_folder.remote_files import local_copy
 from ..run_folder.trial_identity import origin_of
-from ..storage import inside, kind_of, mark, read_json, staged_folder
+from ..storage import kind_of, mark, read_json, staged_folder
 from ..storage.uris import is_remote
 from ..study import Study
-from .kept_weights import FOLDER, run_of, trial_facts
+from .kept_weights import find_weights, run_of, trial_facts
 
 ALL = "all"
 _MODEL_FILES = (".json", ".safetensors", ".txt", ".model")  # ends of what is copied with weights
@@ -82,15 +81,10 @@ class OtherRun:
 
     def weights(self, record: Record) -> Path | None:
         """Return the folder of a trial's weights; None if they were not kept."""
-        slug = tasks.slug_of(record.task)
-        for names in ((slug, FOLDER, record.id), (slug, opening.SEEDS, record.id), (slug, "best")):
-            try:
-                folder = inside(self.folder, *names)
-            except InputError:  # a link leads out of the run folder
-                continue
-            if kind_of(folder) == "a folder" and trial_of(folder / "config.json") == record.id:
-                return folder
-        return None
+        try:
+            return find_weights(self.folder, record)
+        except InputError:  # a link leads out of the run folder
+            return None
 
 
 @dataclass(frozen=True, kw_only=True)

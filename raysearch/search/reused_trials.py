@@ -11,6 +11,7 @@ from ..run_folder import Record, dev_predictions
 from ..run_folder.events import LostEvent
 from ..run_folder.outcomes import has_model
 from ..run_folder.reuse_events import ReusedEvent
+from .kept_weights import find_weights
 from .reuse import Answer, Reuse
 
 if TYPE_CHECKING:
@@ -94,16 +95,14 @@ class ReusedTrials:
 
         Raises:
             OSError: they cannot be copied.
+            InputError: a symbolic link leads out of the run folder.
         """
-        weights = self.queue.weights
-        if record.id in self._at_hand or weights.has(record):
-            self._at_hand.add(record.id)
-            return True
-        folder = self.queue.journal.folder
-        if not self.reuse.copy_weights(folder, record, weights.place(record)):
-            return False
-        weights.add(record)
-        weights.remove_losers(record.task)
+        weights, folder = self.queue.weights, self.queue.journal.folder
+        if record.id not in self._at_hand and find_weights(folder, record) is None:
+            if not self.reuse.copy_weights(folder, record, weights.place(record)):
+                return False
+            weights.add(record)
+            weights.remove_losers(record.task)
         self._at_hand.add(record.id)
         return True
 

@@ -14,8 +14,7 @@ from optuna.samplers import BaseSampler, CmaEsSampler, NSGAIISampler, RandomSamp
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
-from ..results.optuna_space import distribution, simple
-from ..results.optuna_trials import frozen_trial
+from ..results.optuna_trials import distribution, frozen_trial, simple
 from ..run_folder import Record
 from ..run_folder.sampler_state import STATES
 from ..search_space import Choice, IntRange, LogUniform, Space, active_space, parents_first

@@ -140,7 +140,6 @@ def interval(
     *,
     aggregate: Aggregate = median,
     draws: int = DRAWS,
-    level: float = LEVEL,
     seed: int = 0,
 ) -> Interval:
     """Return the interval of a system's score.
@@ -150,7 +149,6 @@ def interval(
         samples: the samples of their splits.
         aggregate: what is printed of the seeds' scores.
         draws: the number of draws.
-        level: the share of such intervals that hold the true score.
         seed: of the draws.
 
     Returns:
@@ -158,7 +156,7 @@ def interval(
     """
     system = _System(seeds, samples, aggregate)
     drawn = _combine([system], samples, draws, seed)
-    low, high, error = ends(drawn, level)
+    low, high, error = ends(drawn)
     return Interval(value=system.value, low=low, high=high, error=error, seeds=len(seeds))
 
 
@@ -169,7 +167,6 @@ def difference(
     *,
     aggregate: Aggregate = median,
     draws: int = DRAWS,
-    level: float = LEVEL,
     seed: int = 0,
     paired: bool = False,
 ) -> Difference:
@@ -182,7 +179,7 @@ def difference(
     systems = [_System(second, samples, aggregate), _System(first, samples, aggregate)]
     paired = paired and len(first) > 1
     drawn = _combine(systems, samples, draws, seed, paired)
-    low, high, error = ends(drawn, level)
+    low, high, error = ends(drawn)
     return Difference(
         value=systems[0].value - systems[1].value,
         low=low,
@@ -195,15 +192,14 @@ def difference(
     )
 
 
-def average(differences: Sequence[Difference], level: float = LEVEL) -> Difference:
+def average(differences: Sequence[Difference]) -> Difference:
     """Return the interval of the mean of differences on tasks that share no examples.
 
     Args:
         differences: one for each task, drawn with different seeds.
-        level: the share of such intervals that hold the true mean.
     """
     drawn: Floats = np.mean([one.drawn for one in differences], axis=0)
-    low, high, error = ends(drawn, level)
+    low, high, error = ends(drawn)
     return Difference(
         value=float(np.mean([one.value for one in differences])),
         low=low,
@@ -317,14 +313,14 @@ def student_scale(seeds: int, draws: int, random: np.random.Generator) -> Floats
     return scale
 
 
-def ends(drawn: Floats, level: float) -> tuple[float, float, float]:
+def ends(drawn: Floats) -> tuple[float, float, float]:
     """Return low, high and standard error of draws.
 
     The error is that of a normal score with an interval of this width: of two or three seeds the
     draws have tails so long that their standard deviation is any number.
     """
-    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
-    width = 2 * NormalDist().inv_cdf((1 + level) / 2)
+    low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    width = 2 * NormalDist().inv_cdf((1 + LEVEL) / 2)
     return float(low), float(high), float(high - low) / width
 
 

@@ -10,6 +10,8 @@ import numpy as np
 
 from ..metrics.bootstrap_metrics import Floats
 
+_DRAWS = 10_000  # random signs, where there are too many to try all
+
 
 def mcnemar(first_right: int, second_right: int) -> float:
     """Return the exact two-sided p-value of McNemar's test.
@@ -28,16 +30,14 @@ def mcnemar(first_right: int, second_right: int) -> float:
     return min(1.0, 2 * tail)
 
 
-def sign_flip(differences: Floats, *, draws: int = 10_000, seed: int = 0) -> float:
+def sign_flip(differences: Floats) -> float:
     """Return the two-sided p-value of the sign-flip test of paired differences.
 
     Up to 16 differences that are not 0 all signs are tried, which makes the test exact; above that
-    random ones.
+    10,000 random ones, always the same.
 
     Args:
         differences: points of the second model minus those of the first, [examples].
-        draws: random signs above that number.
-        seed: of the signs.
     """
     values = np.asarray(differences, np.float64)
     values = values[values != 0]
@@ -47,12 +47,12 @@ def sign_flip(differences: Floats, *, draws: int = 10_000, seed: int = 0) -> flo
     if len(values) <= 16:
         bits = np.arange(2 ** len(values))[:, None] >> np.arange(len(values)) & 1
         return float(np.mean(np.abs((1 - 2 * bits) @ values) >= observed))
-    random = np.random.default_rng(seed)
+    random = np.random.default_rng(0)
     extreme = 0
-    for _ in range(draws):
+    for _ in range(_DRAWS):
         signs = random.integers(0, 2, len(values)) * 2 - 1
         extreme += abs(float(signs @ values)) >= observed
-    return (extreme + 1) / (draws + 1)
+    return (extreme + 1) / (_DRAWS + 1)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -88,7 +88,7 @@ def measured_error(report: str, seeds: int) -> float:
     random = np.random.default_rng(0)
     aggregated = aggregate(random.standard_normal((seeds, _DRAWS)))
     scale = student_scale(seeds, _DRAWS, random)
-    _, _, error = ends((aggregated - aggregated.mean()) * scale, LEVEL)
+    _, _, error = ends((aggregated - aggregated.mean()) * scale)
     return error
 
 

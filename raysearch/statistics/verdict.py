@@ -35,16 +35,15 @@ RULE = (
 )
 
 
-def verdict(ours: Interval, published: float, tolerance: float = TOLERANCE) -> Verdict:
+def verdict(ours: Interval, published: float) -> Verdict:
     """Return the verdict on a published number.
 
     Args:
         ours: the interval of our score.
         published: the number, a fraction. It counts as exact: nobody publishes its interval.
-        tolerance: the difference that must be visible before a number counts as reproduced.
     """
     if ours.low > published:
         return Verdict.ABOVE
     if ours.high < published:
         return Verdict.BELOW
-    return Verdict.REPRODUCED if ours.visible <= tolerance else Verdict.CANNOT_TELL
+    return Verdict.REPRODUCED if ours.visible <= TOLERANCE else Verdict.CANNOT_TELL

@@ -80,9 +80,9 @@ def truncate_file(descriptor: int, size: int) -> None:
     os.ftruncate(descriptor, size)
 
 
-def remove_stale(folder: Path, pattern: str, age: float = DAY) -> None:
-    """Remove the folders that match a pattern and were not changed for `age` seconds."""
+def remove_stale(folder: Path, pattern: str) -> None:
+    """Remove the folders that match a pattern and were not changed for a day."""
     for path in folder.glob(pattern):
         with suppress(OSError, InputError):
-            if time.time() - path.lstat().st_mtime > age:
+            if time.time() - path.lstat().st_mtime > DAY:
                 remove_tree(path)

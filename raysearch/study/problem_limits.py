@@ -14,19 +14,18 @@ MAX_PROBLEMS = 200  # problems of a study that are reported one by one
 T = TypeVar("T")
 
 
-def limit_problems(problems: Iterable[Problem], max_problems: int = MAX_PROBLEMS) -> list[Problem]:
+def limit_problems(problems: Iterable[Problem]) -> list[Problem]:
     """Return the first problems, and one that counts the rest.
 
     Args:
         problems: in the order of a report.
-        max_problems: how many are returned besides the one that counts the rest.
     """
     problems = list(problems)
-    if len(problems) <= max_problems + 1:
+    if len(problems) <= MAX_PROBLEMS + 1:
         return problems
-    count = sum(problem.count for problem in problems[max_problems:])
+    count = sum(problem.count for problem in problems[MAX_PROBLEMS:])
     rest = Problem(location="...", text=f"and {count:,} more", count=count)
-    return [*problems[:max_problems], rest]
+    return [*problems[:MAX_PROBLEMS], rest]
 
 
 def limit_names(names: Iterable[T], what: str, location: str) -> tuple[Sequence[T], list[Problem]]:

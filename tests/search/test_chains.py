@@ -12,6 +12,7 @@ from raysearch.errors import InputError
 from raysearch.results.best_study import best_study
 from raysearch.results.leaderboard import is_complete, lacks_start, leaderboard
 from raysearch.results.paper_table import paper_table
+from raysearch.results.start_notes import start_text
 from raysearch.run_folder import JOURNAL_NAME, Journal, opening
 from raysearch.run_folder.outcomes import has_model
 from raysearch.search import kept_weights, optuna_file, winner_folders
@@ -198,6 +199,9 @@ def test_each_seed_of_the_confirmation_may_start_from_the_trial_with_that_seed(t
         own = of_seed.get((source, record.seed))
         assert record.start == (own if record.seed in SEEDS else winner(run, source))
     assert run.sets() == []
+    told = start_text(run.study.resolve(RTE), run.journal)
+    each = ", ".join(f"seed {seed} from trial {of_seed[MNLI, seed]}" for seed in SEEDS)
+    assert told.endswith(f"; of the confirmation {each}")
 
 
 @pytest.mark.slow

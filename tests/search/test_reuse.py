@@ -128,7 +128,7 @@ def test_a_longer_study_trains_the_rest(run):
     assert not any("first" in text for text in told(alone))
     text = (second / "reproducibility.md").read_text()
     assert "3 of them are of first, where they took" in text
-    assert "all 3 that were trained here together took" in text
+    assert "the 3 trained here together took" in text
 
 
 def told(folder):

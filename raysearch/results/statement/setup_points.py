@@ -123,9 +123,11 @@ def time_point(run: RunResults) -> Point:
             mean = statistics.fmean(record.seconds for record in group)
             details.append(f"{name}: {len(group)} trials {status}, on average {mean:.1f} s")
     mean = statistics.fmean([record.seconds for record in ended]) if ended else 0.0
-    kind = "trials" if len(trained) == len(run.records.trials) else "that were trained here"
+    subject = f"all {len(ended)} trials"
+    if len(trained) < len(run.records.trials):
+        subject = f"the {len(ended)} trained here"
     text = (
-        f"A trial took {mean:.1f} seconds on average; all {len(ended)} {kind} together took"
+        f"A trial took {mean:.1f} seconds on average; {subject} together took"
         f" {hours:.2f} device hours, training and evaluation included."
     )
     return Point(title="Run time and total budget", text=text, details=tuple(details))
