@@ -90,13 +90,13 @@ def main() -> None:
         print(f"{path.relative_to(ROOT)}: {path.stat().st_size:,} bytes")
 
 
-def run(study: str) -> str:
+def run(study: str, *options: str) -> str:
     """Return what `raysearch run` writes to a terminal; a run that has ended is not repeated."""
     name = Path(study).stem
     output = BUILD / f"{name}.terminal"
     if not output.exists():
         shutil.rmtree(BUILD / "runs" / name, ignore_errors=True)
-        output.write_bytes(in_terminal("run", study, "--data", "."))
+        output.write_bytes(in_terminal("run", study, *options))
     return output.read_bytes().decode()
 
 
@@ -133,7 +133,7 @@ def two_tasks() -> Path:
         with (BUILD / name).open("w", encoding="utf-8", newline="") as file:
             csv.writer(file).writerows([("text", "label"), *part])
     (BUILD / "two_tasks.yaml").write_text(yaml.safe_dump(TWO_TASKS, sort_keys=False))
-    run("two_tasks.yaml")
+    run("two_tasks.yaml", "--data", ".")
     return BUILD / "runs" / "two_tasks"
 
 
@@ -275,7 +275,7 @@ def wait_for(address: str) -> None:
 PICTURES = {
     "terminal.svg": terminal,
     "report.png": report,
-    "report_dark.png": partial(report, at="#own-polarity", scheme="dark", height=1600),
+    "report_dark.png": partial(report, at="#own-polarity", scheme="dark", height=1450),
     "report_phone.png": partial(report, width=390, height=844, scale=1.5),
     "tensorboard.png": partial(tensorboard, tab_name="timeseries", height=620),
     "tensorboard_hparams.png": partial(tensorboard, tab_name="hparams", height=560),
