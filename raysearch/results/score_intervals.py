@@ -120,7 +120,7 @@ class RunIntervals:
         unconfirmed = records[0].phase == "search" and task.study.confirm.seeds
         if missing and not unconfirmed and column not in self._incomplete:
             self._incomplete.add(column)
-            count = f"{len(missing)} of {len(records)} trials"
+            count = f"{len(missing)} of {formatting.counted(len(records), 'trial')}"
             self._note(f"{column}: no interval: the dev predictions of {count} were not kept.")
 
     def tables(

@@ -1,6 +1,7 @@
 """The pictures of the pages: each is shown by a page, described, and drawn by the script."""
 
 import importlib.util
+from collections import Counter
 from types import ModuleType
 
 import markdown_pages
@@ -62,3 +63,10 @@ def test_the_made_up_task_is_the_same_each_time(script: ModuleType) -> None:
     right = [(label == "praise") == (n >= 2) for (_, label), n in zip(rows, praised, strict=True)]
     assert set(praised) == {1, 2}
     assert 0.9 < sum(right) / len(rows) < 0.98
+
+
+def test_the_row_of_the_larger_class_is_what_dev_has(script: ModuleType) -> None:
+    dev = script.polarity_rows(script.TRAIN + script.DEV, seed=1)[script.TRAIN :]
+    larger = max(Counter(label for _, label in dev).values())
+    (row,) = script.TWO_TASKS["published"]
+    assert row["results"]["own/polarity"]["scores"] == {"accuracy": 100 * larger / script.DEV}

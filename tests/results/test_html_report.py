@@ -5,6 +5,7 @@ import re
 import shutil
 from html.parser import HTMLParser
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from support.driven_runs import NAME, PANX, RTE, STUDY, drive, search_end
@@ -16,11 +17,14 @@ from raysearch.errors import InputError
 from raysearch.results import analysis, html_report, write_exports
 from raysearch.results.export import read_run
 from raysearch.results.html_report.axes import linear, listed, logarithmic
+from raysearch.results.html_report.chart import Chart, figure, svg
+from raysearch.results.html_report.elements import write_elements
 from raysearch.results.html_report.lanes import idle_share, session_lanes
+from raysearch.results.html_report.result_table import result_table
 from raysearch.results.leaderboard import leaderboard
 from raysearch.run_folder import JOURNAL_NAME, Journal, read_journal
 
-VOID = {"meta", "link", "br", "hr", "img", "input"}
+VOID = {"meta", "link", "br", "hr", "img", "input", "wbr"}
 
 
 class Page(HTMLParser):
@@ -283,6 +287,39 @@ def test_a_run_of_failures_only_has_a_report(tmp_path):
     assert len(page.text_of("pre")) == 2 * 16
     charts = [a["id"] for tag, a, _ in page.elements if tag == "figure"]
     assert charts == ["timeline"]  # nothing has a score, so no axis has a scale
+
+
+def test_one_trial_is_counted_as_one_and_has_no_chart_of_many(tmp_path):
+    raw = {**STUDY, "tasks": [RTE], "search": {"sampler": "random", "trials": 1}, "confirm": {}}
+    drive(tmp_path / "run", raw)
+    text = written(tmp_path / "run")
+    assert "complete, 1 of 1 trial<" in text
+    assert "1 of 1 trial of phase search: complete." in text
+    assert "The study confirms no configuration over seeds" in text
+    assert "1 trial of the search: 1 finished." in text
+    assert "1 trial at each evaluation; its last value is " in text
+    assert not re.search(r"\b1 (trials|seeds|rows|lanes|attempts)\b", text)
+    charts = {a["id"].removeprefix("glue-rte-") for t, a, _ in Page(text).elements if t == "figure"}
+    assert charts == {"seeds", "history", "curves", "loss", "timeline"}
+
+
+@pytest.mark.parametrize(("count", "kind"), [(40, None), (41, "many"), (501, "many crowd")])
+def test_marks_and_lines_are_thinner_where_they_are_many(count, kind):
+    rows = [["1", "2"]] * count
+    drawing = svg(460, 200)
+    columns = ("trial", "score")
+    figure(Chart(key="c", title="C", summary="", drawing=drawing, columns=columns, rows=rows))
+    assert drawing.get("class") == kind
+    if kind:
+        style = (Path(html_report.__file__).parent / "report.css").read_text()
+        assert all(f".{name} .line" in style for name in kind.split())
+
+
+def test_a_long_title_of_a_column_may_take_lines_between_its_words():
+    table = result_table(["RTE", "own/a_b-cd<e>" + "f" * 20], [], "Results")
+    html = write_elements([table])
+    assert '<th scope="col">RTE</th>' in html
+    assert "own/<wbr>a_<wbr>b-<wbr>cd&lt;e&gt;fff" in html
 
 
 def test_many_failures_and_long_messages_are_shown_in_part(tmp_path):

@@ -56,8 +56,7 @@ def test_nothing_fails_and_nothing_but_the_file_is_requested(tab, report):
     assert [url for url in urls if not url.startswith("data:")] == [report.resolve().as_uri()]
 
 
-def test_every_mark_has_a_place_in_its_drawing(tab):
-    outside = tab.evaluate("""[...document.querySelectorAll('figure')].flatMap(figure => {
+OUTSIDE = """[...document.querySelectorAll('figure')].flatMap(figure => {
         const box = figure.querySelector('.drawing svg').getBoundingClientRect();
         return [...figure.querySelectorAll('.drawing :is(.mark, .line, .bar, text)')].filter(m => {
             const b = m.getBoundingClientRect();
@@ -65,9 +64,65 @@ def test_every_mark_has_a_place_in_its_drawing(tab):
             return !drawn || b.left < box.left - 1 || b.right > box.right + 1
                 || b.top < box.top - 1 || b.bottom > box.bottom + 1;
         }).map(m => `${figure.id} ${m.getAttribute('class')} ${m.textContent}`);
-    })""")
-    assert outside == []
+    })"""
+# Pairs of names of axes, or of values at an axis, that lie on each other: a letter is lower than
+# its line.
+OVERLAPS = """[...document.querySelectorAll('.drawing svg')].flatMap(svg =>
+    ['text.name', 'text.tick:not(.halo)'].flatMap(kind => {
+        const texts = [...svg.querySelectorAll(kind)].map(t => [t, t.getBoundingClientRect()]);
+        return texts.flatMap(([a, x], i) => texts.slice(i + 1)
+            .filter(([, y]) => x.left < y.right && y.left < x.right
+                && Math.abs(x.top - y.top) < 0.7 * x.height)
+            .map(([b]) => `${a.textContent} on ${b.textContent}`));
+    }))"""
+LONG = {
+    "name": "a_study_with_a_name_that_is_longer_than_the_screen_of_a_phone",
+    "tasks": ["own/feedback_of_the_second_quarter_with_all_languages"],
+    "own": {
+        "feedback_of_the_second_quarter_with_all_languages": {
+            "train": "train.csv", "dev": "dev.csv", "text": "text", "label": "label"
+        }
+    },
+    "model": "scratch",
+    "space": {
+        **{name: {"uniform": [0.1, 0.3]} for name in (
+            "weight_decay", "attention_dropout", "classifier_dropout", "label_smoothing",
+            "layerwise_decay",
+        )},
+        "LR": {"log": [1e-5, 1e-4]},
+        "schedule": {"choice": ["linear", "constant", "polynomial"]},
+    },
+    "search": {"sampler": "random"},
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def hard_cases(tmp_path_factory):
+    """Reports of one trial, and of many trials with long names."""
+    folder, reports = tmp_path_factory.mktemp("hard"), []
+    for trials in (1, 60):
+        raw = {**LONG, "search": {**LONG["search"], "trials": trials}}
+        drive(folder / str(trials), raw, outcome=search_end)
+        write_exports(folder / str(trials), report=True)
+        reports.append(folder / str(trials) / "report.html")
+    return reports
+
+
+def test_every_mark_has_a_place_in_its_drawing(tab):
+    assert tab.evaluate(OUTSIDE) == []
     assert len(charts(tab)) > 14
+
+
+@pytest.mark.parametrize("width", [1200, 390])
+def test_long_names_and_one_trial_have_their_place_on_every_screen(chromium, hard_cases, width):
+    chromium.call("Emulation.setDeviceMetricsOverride", **{**PHONE, "width": width})
+    for report in hard_cases:
+        chromium.open(report)
+        assert chromium.evaluate(OUTSIDE) == []
+        assert chromium.evaluate(OVERLAPS) == []
+        assert chromium.evaluate("document.documentElement.scrollWidth") == width
+    assert len(charts(chromium)) > 6
+    chromium.call("Emulation.clearDeviceMetricsOverride")
 
 
 def test_a_pointer_on_a_mark_shows_what_it_is(tab):
