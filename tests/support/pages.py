@@ -1,22 +1,34 @@
 """Pages of the documentation as scripts: what a reader types, and what the page shows of it.
 
-Comments of a page, which no reader sees, say what its blocks are:
+Comments above a block, which no reader sees, say what it is:
 
     <!-- output -->             the block or table below is what the command above prints
     <!-- part of the output --> the same, with lines left out
+    ... of training -->         the same, but of a model that was trained: the numbers are those of
+                                one kind of processor
     ... on other data -->       the same, but of data that is not here: the form alone is equal
     <!-- example: REASON -->    the block below is nothing that a reader types, or that is printed
+    <!-- not run: REASON -->    the commands below cannot be run by a test
+    <!-- run with OPTIONS: REASON --> what makes the runs below possible here, or short
+    <!-- alternatives -->       each run below takes the place of an earlier one of its name
     <!-- needs PACKAGE -->      the Python block below needs a package that may not be installed
 """
 
+import json
 import re
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 NUMBERS = re.compile(r"\b[0-9a-f]{12,64}\b|[-+]?\d[\d,]*(?:\.\d+)?(?:e-?\d+)?")
 _FENCE = re.compile(r"^```(\w*)$")
 _COMMENT = re.compile(r"^<!-- (.*) -->$")
-_SHOWN = re.compile(r"(part of the )?output( on other data)?")
+_SHOWN = re.compile(r"(part of the )?output(?: (of training|on other data))?")
+_SAID = re.compile(
+    r"example: (?P<example>.+)|not run: (?P<not_run>.+)|run with (?P<options>-.+?): .+"
+    r"|(?P<alternatives>alternatives)|needs (?P<needs>\w+)"
+)
+_DRAWN = ("mermaid",)  # languages of blocks that are pictures
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,13 +39,13 @@ class Shown:
         lines: as they stand there.
         line: number of the first one in the page.
         whole: whether no line is left out between the first and the last; of a table none at all.
-        same: whether the numbers are those of the output, not its form alone.
+        source: "" where every number is that of the output, else "of training" or "on other data".
     """
 
     lines: tuple[str, ...]
     line: int
     whole: bool = True
-    same: bool = True
+    source: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +58,9 @@ class Step:
         line: number of its first line in the page.
         name: of the file.
         needs: the package that a Python block needs, if the page says so.
+        not_run: why a test cannot run it; "" if one does.
+        options: what a test adds to a command that trains.
+        alternative: whether a run takes the place of an earlier one of its name.
         shown: what the page shows of its output.
     """
 
@@ -54,7 +69,15 @@ class Step:
     line: int
     name: str = ""
     needs: str = ""
+    not_run: str = ""
+    options: str = ""
+    alternative: bool = False
     shown: list[Shown] = field(default_factory=list)
+
+    @property
+    def words(self) -> list[str]:
+        """The words of a command."""
+        return shlex.split(self.text)
 
 
 def steps(text: str) -> list[Step]:
@@ -65,22 +88,26 @@ def steps(text: str) -> list[Step]:
     """
     result: list[Step] = []
     for block in _blocks(text):
-        if match := _SHOWN.fullmatch(block.comment):
-            if block.language != "console":
-                result[-1].shown.append(_shown(block.lines, block.line, match))
-                continue
-        if block.language == "console":
-            result += _commands(block, match)
+        match, said = _meaning(block)
+        content = "\n".join(block.lines) + "\n"
+        if match and block.language != "console":
+            if not result:
+                raise ValueError(f"line {block.line}: an output before anything that prints it")
+            result[-1].shown.append(_shown(block.lines, block.line, match))
+        elif said["example"] or block.language in _DRAWN:
+            continue
+        elif block.language == "console":
+            result += _commands(block, match, said)
         elif block.language == "python":
-            needs = block.comment.removeprefix("needs ") if block.comment else ""
-            code = "\n".join(block.lines) + "\n"
-            result.append(Step(kind="python", text=code, line=block.line, needs=needs))
+            result.append(Step(kind="python", text=content, line=block.line,
+                               needs=said["needs"] or "", not_run=said["not_run"] or ""))  # fmt: skip
         elif block.language == "yaml":
             name = _file_name(block.before, block.lines)
             kind = "file" if name else "yaml"
-            study = "\n".join(block.lines) + "\n"
-            result.append(Step(kind=kind, text=study, line=block.line, name=name))
-        elif not block.language and not block.comment.startswith("example: "):
+            result.append(Step(kind=kind, text=content, line=block.line, name=name))
+        elif block.language == "json":
+            json.loads(content)
+        else:
             raise ValueError(f"line {block.line}: a block without a comment that says what it is")
     return result
 
@@ -90,49 +117,68 @@ class _Block:
     language: str
     lines: tuple[str, ...]
     line: int
-    comment: str  # directly above
+    comments: tuple[str, ...]  # directly above
     before: str  # the paragraph above
+
+
+def _meaning(block: _Block) -> tuple[re.Match[str] | None, dict[str, str | None]]:
+    """Return what the comments above a block say: of an output, and of all else by name."""
+    output, said = None, dict.fromkeys(_SAID.groupindex)
+    for comment in block.comments:
+        if match := _SHOWN.fullmatch(comment):
+            output = match
+        elif match := _SAID.fullmatch(comment):
+            said |= {name: value for name, value in match.groupdict().items() if value}
+        else:
+            raise ValueError(f"line {block.line}: no such comment: {comment}")
+    return output, said
 
 
 def _blocks(text: str) -> Iterator[_Block]:
     """Yield the fenced blocks of a page, and the tables that a comment calls an output."""
-    lines = text.split("\n")
-    at, comment, paragraph = 0, "", ""
+    lines = [*text.split("\n"), ""]
+    at, paragraph = 0, ""
+    comments: tuple[str, ...] = ()
     while at < len(lines):
         line = lines[at]
         if match := _FENCE.match(line):
             end = lines.index("```", at + 1)
             yield _Block(language=match[1], lines=tuple(lines[at + 1 : end]), line=at + 2,
-                         comment=comment, before=paragraph)  # fmt: skip
-            at, comment = end, ""
-        elif line.startswith("|") and _SHOWN.fullmatch(comment):
+                         comments=comments, before=paragraph)  # fmt: skip
+            at, comments = end, ()
+        elif line.startswith("|") and any(_SHOWN.fullmatch(comment) for comment in comments):
             end = next(i for i in range(at, len(lines)) if not lines[i].startswith("|"))
             yield _Block(language="table", lines=tuple(lines[at:end]), line=at + 1,
-                         comment=comment, before=paragraph)  # fmt: skip
-            at, comment = end - 1, ""
+                         comments=comments, before=paragraph)  # fmt: skip
+            at, comments = end - 1, ()
         elif match := _COMMENT.match(line):
-            comment = match[1]
+            comments = (*comments, match[1])
         elif line:
-            paragraph, comment = (f"{paragraph}\n{line}" if at and lines[at - 1] else line), ""
+            follows = at and lines[at - 1] and not comments
+            paragraph, comments = (f"{paragraph}\n{line}" if follows else line), ()
         at += 1
 
 
-def _commands(block: _Block, match: re.Match[str] | None) -> list[Step]:
-    """Return the commands of a console block, each with the lines below it."""
+def _commands(
+    block: _Block, match: re.Match[str] | None, said: dict[str, str | None]
+) -> Iterator[Step]:
+    """Yield the commands of a console block, each with the lines below it."""
     starts = [at for at, line in enumerate(block.lines) if line.startswith("$ ")]
-    result = []
+    if starts[:1] != [0]:
+        raise ValueError(f"line {block.line}: a console block that does not begin with a command")
     for start, end in zip(starts, [*starts[1:], len(block.lines)], strict=True):
         command = block.lines[start].removeprefix("$ ").split(" #")[0].strip()
-        step = Step(kind="command", text=command, line=block.line + start)
+        step = Step(kind="command", text=command, line=block.line + start,
+                    not_run=said["not_run"] or "", options=said["options"] or "",
+                    alternative=bool(said["alternatives"]))  # fmt: skip
         if below := block.lines[start + 1 : end]:
             step.shown.append(_shown(below, block.line + start + 1, match))
-        result.append(step)
-    return result
+        yield step
 
 
 def _shown(lines: tuple[str, ...], line: int, match: re.Match[str] | None) -> Shown:
-    part, other = match.groups() if match else (None, None)
-    return Shown(lines=lines, line=line, whole=not part, same=not other)
+    part, source = match.groups() if match else (None, None)
+    return Shown(lines=lines, line=line, whole=not part, source=source or "")
 
 
 def _file_name(paragraph: str, block: tuple[str, ...]) -> str:
@@ -142,7 +188,7 @@ def _file_name(paragraph: str, block: tuple[str, ...]) -> str:
     return names[0] if names and is_study and paragraph.endswith(":") else ""
 
 
-def agrees(shown: Shown, output: str, *, numbers: bool) -> bool:
+def agrees(shown: Shown, output: str, *, numbers: bool = False) -> bool:
     """Return whether an output has what a page shows of it.
 
     Spaces count as one, and empty lines not at all.
@@ -150,9 +196,10 @@ def agrees(shown: Shown, output: str, *, numbers: bool) -> bool:
     Args:
         shown: what a page shows.
         output: what was printed.
-        numbers: whether numbers are compared; if not, any number equals any other.
+        numbers: whether numbers are compared that come of training, too.
     """
-    form = _plain if numbers and shown.same else _form
+    exact = not shown.source or (numbers and shown.source == "of training")
+    form = _plain if exact else _form
     wanted = [form(line) for line in shown.lines if line.strip()]
     printed = [form(line) for line in output.splitlines() if line.strip()]
     if not shown.whole:
