@@ -44,8 +44,8 @@ def under(prefix, tensors):
     return {prefix + name: tensor for name, tensor in tensors.items()}
 
 
-def amos(rows, *, prefix="encoder.", bins=64, layers=LAYERS):
-    found = sentence_encoder(rows, 40, fused=True, layers=layers)
+def amos(rows, *, prefix="encoder.", bins=64, layers=LAYERS, positions=40):
+    found = sentence_encoder(rows, positions, fused=True, layers=layers)
     found["relative_attention_bias.weight"] = torch.randn(bins, WIDTH // 64)
     return under(f"{prefix}sentence_encoder.", found)
 

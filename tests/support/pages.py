@@ -6,10 +6,13 @@ Comments above a block, which no reader sees, say what it is:
     <!-- part of the output --> the same, with lines left out
     ... of training -->         the same, but of a model that was trained: the numbers are those of
                                 one kind of processor
-    ... on other data -->       the same, but of data that is not here: the form alone is equal
+    ... on other data -->       the same, but of data that is not here: the form is equal,
+                                but for numbers and what stands in quotes
     <!-- example: REASON -->    the block below is nothing that a reader types, or that is printed
-    <!-- not run: REASON -->    the commands below cannot be run by a test
-    <!-- run with OPTIONS: REASON --> what makes the runs below possible here, or short
+    <!-- not run: REASON -->    the commands or the Python below cannot be run by a test
+    <!-- not run, START: REASON --> the same of the commands that begin so
+    <!-- run with OPTIONS; REASON --> what makes the runs below possible here, or short
+    <!-- before: COMMAND -->    a command that is not shown, for what the page takes to be there
     <!-- alternatives -->       each run below takes the place of an earlier one of its name
     <!-- needs PACKAGE -->      the Python block below needs a package that may not be installed
 """
@@ -20,14 +23,22 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-NUMBERS = re.compile(r"\b[0-9a-f]{12,64}\b|[-+]?\d[\d,]*(?:\.\d+)?(?:e-?\d+)?")
+_NUMBERS = r"\b[0-9a-f]{12,64}\b|[-+]?\d[\d,]*(?:\.\d+)?(?:e-?\d+)?"
+# What is not compared, by the source of an output.
+_LEFT_OUT = {
+    "": None,
+    "of training": re.compile(_NUMBERS),
+    "on other data": re.compile(rf"'[^']*'|{_NUMBERS}"),
+}
 _FENCE = re.compile(r"^```(\w*)$")
 _COMMENT = re.compile(r"^<!-- (.*) -->$")
 _SHOWN = re.compile(r"(part of the )?output(?: (of training|on other data))?")
 _SAID = re.compile(
-    r"example: (?P<example>.+)|not run: (?P<not_run>.+)|run with (?P<options>-.+?): .+"
+    r"example: (?P<example>.+)|run with (?P<options>-.+?); .+"
     r"|(?P<alternatives>alternatives)|needs (?P<needs>\w+)"
 )
+_BEFORE = re.compile(r"^<!-- before: (.*) -->$")
+_NOT_RUN = re.compile(r"not run(?:, (?P<start>[^:]+))?: (?P<reason>.+)")
 _DRAWN = ("mermaid",)  # languages of blocks that are pictures
 
 
@@ -88,6 +99,9 @@ def steps(text: str) -> list[Step]:
     """
     result: list[Step] = []
     for block in _blocks(text):
+        if block.language == "before":
+            result.append(Step(kind="command", text=block.lines[0], line=block.line))
+            continue
         match, said = _meaning(block)
         content = "\n".join(block.lines) + "\n"
         if match and block.language != "console":
@@ -99,8 +113,15 @@ def steps(text: str) -> list[Step]:
         elif block.language == "console":
             result += _commands(block, match, said)
         elif block.language == "python":
-            result.append(Step(kind="python", text=content, line=block.line,
-                               needs=said["needs"] or "", not_run=said["not_run"] or ""))  # fmt: skip
+            result.append(
+                Step(
+                    kind="python",
+                    text=content,
+                    line=block.line,
+                    needs=said["needs"] or "",
+                    not_run=_reason(block, ""),
+                )
+            )
         elif block.language == "yaml":
             name = _file_name(block.before, block.lines)
             kind = "file" if name else "yaml"
@@ -127,11 +148,19 @@ def _meaning(block: _Block) -> tuple[re.Match[str] | None, dict[str, str | None]
     for comment in block.comments:
         if match := _SHOWN.fullmatch(comment):
             output = match
+        elif _NOT_RUN.fullmatch(comment):
+            continue
         elif match := _SAID.fullmatch(comment):
             said |= {name: value for name, value in match.groupdict().items() if value}
         else:
             raise ValueError(f"line {block.line}: no such comment: {comment}")
     return output, said
+
+
+def _reason(block: _Block, command: str) -> str:
+    """Return why a test does not run a command of a block; "" if it does."""
+    matches = filter(None, map(_NOT_RUN.fullmatch, block.comments))
+    return next((m["reason"] for m in matches if command.startswith(m["start"] or "")), "")
 
 
 def _blocks(text: str) -> Iterator[_Block]:
@@ -151,6 +180,8 @@ def _blocks(text: str) -> Iterator[_Block]:
             yield _Block(language="table", lines=tuple(lines[at:end]), line=at + 1,
                          comments=comments, before=paragraph)  # fmt: skip
             at, comments = end - 1, ()
+        elif match := _BEFORE.match(line):
+            yield _Block(language="before", lines=(match[1],), line=at + 1, comments=(), before="")
         elif match := _COMMENT.match(line):
             comments = (*comments, match[1])
         elif line:
@@ -169,7 +200,7 @@ def _commands(
     for start, end in zip(starts, [*starts[1:], len(block.lines)], strict=True):
         command = block.lines[start].removeprefix("$ ").split(" #")[0].strip()
         step = Step(kind="command", text=command, line=block.line + start,
-                    not_run=said["not_run"] or "", options=said["options"] or "",
+                    not_run=_reason(block, command), options=said["options"] or "",
                     alternative=bool(said["alternatives"]))  # fmt: skip
         if below := block.lines[start + 1 : end]:
             step.shown.append(_shown(below, block.line + start + 1, match))
@@ -198,8 +229,11 @@ def agrees(shown: Shown, output: str, *, numbers: bool = False) -> bool:
         output: what was printed.
         numbers: whether numbers are compared that come of training, too.
     """
-    exact = not shown.source or (numbers and shown.source == "of training")
-    form = _plain if exact else _form
+    left_out = _LEFT_OUT["" if numbers and shown.source == "of training" else shown.source]
+
+    def form(line: str) -> str:
+        return " ".join((left_out.sub("#", line) if left_out else line).split())
+
     wanted = [form(line) for line in shown.lines if line.strip()]
     printed = [form(line) for line in output.splitlines() if line.strip()]
     if not shown.whole:
@@ -209,11 +243,3 @@ def agrees(shown: Shown, output: str, *, numbers: bool = False) -> bool:
     ends = [at + len(wanted) for at in starts if printed[at : at + len(wanted)] == wanted]
     is_table = wanted[-1].startswith("|")
     return any(not (is_table and "".join(printed[end : end + 1]).startswith("|")) for end in ends)
-
-
-def _plain(line: str) -> str:
-    return " ".join(line.split())
-
-
-def _form(line: str) -> str:
-    return " ".join(NUMBERS.sub("#", line).split())
