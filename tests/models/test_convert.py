@@ -17,7 +17,21 @@ from pathlib import Path
 
 import pytest
 import torch
-from support import amos_reference
+from support import amos_reference, fairseq_files
+from support.fairseq_files import (
+    INNER,
+    LAYERS,
+    WIDTH,
+    amos,
+    classification_head,
+    cross_thought,
+    layer,
+    linear,
+    norm,
+    roberta,
+    sentence_encoder,
+    under,
+)
 from support.paths import SHARED
 from torch import nn
 from typer.testing import CliRunner
@@ -39,7 +53,6 @@ from raysearch.models.convert.parameter_names import FAMILIES
 DATA = SHARED / "data" / "tokenizers"
 TEXT = "Anna's dog (a big one) ran; it barked, jumped & slept. Über naïve cafés: 12, 345!"
 WORDS = "the dog ran and it barked at a big one while anna slept in the naïve café"
-WIDTH, LAYERS, INNER = 128, 2, 96
 AMOS_PARTS = {
     "embed_tokens": "embeddings.word_embeddings",
     "embed_positions": "embeddings.position_embeddings",
@@ -50,73 +63,6 @@ AMOS_PARTS = {
     "fc2": "output.dense",
     "final_layer_norm": "output.LayerNorm",
 }
-
-
-# Checkpoints: tensors of random numbers under the original names.
-
-
-def linear(name, rows, columns=WIDTH):
-    return {f"{name}.weight": torch.randn(rows, columns) / 9, f"{name}.bias": torch.randn(rows) / 9}
-
-
-def norm(name, width=WIDTH):
-    return {f"{name}.weight": 1 + torch.randn(width) / 9, f"{name}.bias": torch.randn(width) / 9}
-
-
-def layer(name, *, fused):
-    """A layer of fairseq's; `fused` has one projection for queries, keys and values."""
-    found = norm(f"{name}.self_attn_layer_norm") | norm(f"{name}.final_layer_norm")
-    parts = (
-        {"in_proj": 3 * WIDTH} if fused else dict.fromkeys(("q_proj", "k_proj", "v_proj"), WIDTH)
-    )
-    for part, rows in {**parts, "out_proj": WIDTH}.items():
-        found |= linear(f"{name}.self_attn.{part}", rows)
-    return found | linear(f"{name}.fc1", INNER) | linear(f"{name}.fc2", WIDTH, INNER)
-
-
-def sentence_encoder(rows, positions, *, fused=False, layers=LAYERS):
-    torch.manual_seed(5)
-    found = {
-        "embed_tokens.weight": torch.randn(rows, WIDTH) / 9,
-        "embed_positions.weight": torch.randn(positions, WIDTH) / 9,
-    } | norm("emb_layer_norm")
-    for at in range(layers):
-        found |= layer(f"layers.{at}", fused=fused)
-    return found
-
-
-def under(prefix, tensors):
-    return {prefix + name: tensor for name, tensor in tensors.items()}
-
-
-def amos(rows, *, prefix="encoder.", bins=64, layers=LAYERS):
-    found = sentence_encoder(rows, 40, fused=True, layers=layers)
-    found["relative_attention_bias.weight"] = torch.randn(bins, WIDTH // 64)
-    return under(f"{prefix}sentence_encoder.", found)
-
-
-def masked_head(tokens):
-    found = linear("lm_head.dense", WIDTH) | norm("lm_head.layer_norm")
-    return found | {"lm_head.weight": tokens, "lm_head.bias": torch.randn(len(tokens)) / 9}
-
-
-def roberta(rows, *, prefix="decoder.", positions=40):
-    found = under("sentence_encoder.", sentence_encoder(rows, positions))
-    head = masked_head(found["sentence_encoder.embed_tokens.weight"])
-    return under(prefix, found | head)
-
-
-def classification_head(name, labels):
-    root = f"classification_heads.{name}"
-    return linear(f"{root}.dense", WIDTH) | linear(f"{root}.out_proj", labels)
-
-
-def cross_thought(rows):
-    found = roberta(rows, prefix="encoder.", positions=80)
-    for at in range(2):
-        root = f"encoder.sentence_encoder.crossthought_layers.{at}"
-        found |= layer(root, fused=False)
-    return found
 
 
 def answer_head():
@@ -176,37 +122,15 @@ def saved(path, held, module=None, *, legacy=False):
 @pytest.fixture(scope="session")
 def pieces(tmp_path_factory):
     """sp.model and dict.txt, and how many tokens that makes."""
-    import sentencepiece
-
     folder = tmp_path_factory.mktemp("pieces")
-    sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=iter([WORDS, TEXT] * 20), model_prefix=str(folder / "sp"),
-        vocab_size=60, hard_vocab_limit=False, minloglevel=2,
-    )  # fmt: skip
-    model = sentencepiece.SentencePieceProcessor(model_file=str(folder / "sp.model"))
-    lines = [model.id_to_piece(at) for at in range(3, len(model))]
-    (folder / "dict.txt").write_text("".join(f"{line} 7\n" for line in lines), "utf-8")
-    (folder / "sentencepiece.bpe.model").write_bytes((folder / "sp.model").read_bytes())
-    return folder, len(lines) + 5
+    return folder, fairseq_files.write_pieces(folder, [WORDS, TEXT])
 
 
 @pytest.fixture(scope="session")
 def pairs(tmp_path_factory):
     """vocab.json and merges.txt, and how many tokens that makes."""
-    from tokenizers import ByteLevelBPETokenizer
-
     folder = tmp_path_factory.mktemp("pairs")
-    backend = ByteLevelBPETokenizer()
-    special = ["<s>", "<pad>", "</s>", "<unk>"]
-    backend.train_from_iterator(
-        [WORDS, TEXT] * 9, vocab_size=300, special_tokens=special, show_progress=False
-    )
-    backend.add_special_tokens(["<mask>"])
-    backend.save_model(str(folder))
-    vocab = json.loads((folder / "vocab.json").read_text())
-    vocab["<mask>"] = len(vocab)
-    (folder / "vocab.json").write_text(json.dumps(vocab))
-    return folder, len(vocab)
+    return folder, fairseq_files.write_pairs(folder, [WORDS, TEXT])
 
 
 def as_fairseq_files(source, folder):
@@ -528,7 +452,7 @@ def test_cross_thought_keeps_its_layers_across_sequences(tmp_path, pairs):
 def test_the_published_shapes_have_the_published_numbers(
     family, size, rows, tensors, parameters, monkeypatch
 ):
-    (width, layers), here = size, sys.modules[__name__]
+    (width, layers), here = size, fairseq_files
     for name, value in (("WIDTH", width), ("LAYERS", layers), ("INNER", 4 * width)):
         monkeypatch.setattr(here, name, value)
     for name in ("linear", "norm"):  # their defaults were bound with the small width
@@ -1051,8 +975,8 @@ def test_a_largest_distance_that_no_model_has_is_refused(tmp_path, pieces, value
 
 def test_a_width_that_heads_of_64_do_not_divide_needs_their_number(tmp_path, pairs, monkeypatch):
     for name in ("linear", "norm"):
-        monkeypatch.setattr(getattr(sys.modules[__name__], name), "__defaults__", (96,))
-    monkeypatch.setattr(sys.modules[__name__], "WIDTH", 96)
+        monkeypatch.setattr(getattr(fairseq_files, name), "__defaults__", (96,))
+    monkeypatch.setattr(fairseq_files, "WIDTH", 96)
     folder, rows = pairs
     state = without_heads(roberta(rows, prefix="encoder."))
     said = refused(saved(tmp_path / "a.pt", state), tmp_path / "out", tokenizer=folder)

@@ -1,10 +1,11 @@
-"""The scripts that the pages show, as they stand there."""
+"""Scripts and pages on a real Ray, as they stand there."""
 
-import re
 import runpy
 from pathlib import Path
 
 import pytest
+from support.page_reader import PageReader
+from support.pages import steps
 from support.paths import ROOT
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("free_cores")]
@@ -23,11 +24,12 @@ def test_the_example_runs(
     assert (tmp_path / "runs" / "example" / "table.md").read_text(encoding="utf-8") in printed
 
 
-def test_the_script_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    (script,) = re.findall(r"^```python\n(.*?)^```$", text, flags=re.DOTALL | re.MULTILINE)
+def test_a_page_runs_with_ray_as_the_others_do_without_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
-    names: dict[str, object] = {}
-    exec(script, names)  # the README's own text
-    assert names["best"].score > 0.9
-    assert (tmp_path / "runs" / "script" / "table.md").exists()
+    reader = PageReader()
+    for step in steps((ROOT / "docs" / "from" / "ray_tune.md").read_text(encoding="utf-8")):
+        reader.take(step)
+    assert not reader.problems, "\n".join(reader.problems)
+    assert sorted(path.name for path in Path("runs").iterdir()) == ["by-hand", "quickstart"]

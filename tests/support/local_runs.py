@@ -1,80 +1,128 @@
-"""Real runs of small studies in this process: queue, worker, session and exports, without Ray."""
+"""Real runs in this process: all of a run but Ray, Tune and the processes of lanes."""
 
-import json
+import time
+from contextlib import nullcontext
 from dataclasses import replace
 from types import SimpleNamespace
 
+import ray
 import torch
+from ray.tune.search import Searcher
 
-from raysearch import __version__, results, storage, study
-from raysearch.run_folder import Journal
+import raysearch
+from raysearch import study
 from raysearch.run_folder.checkpoint_folder import CheckpointFolder
-from raysearch.run_folder.events import AttemptEvent
-from raysearch.search import data_preparation
-from raysearch.search.chain_starts import whole_starts
-from raysearch.search.null_progress import NullProgress
-from raysearch.search.reuse import OtherRuns
-from raysearch.search.session import Session
-from raysearch.search.trial_queue import QueueState, TrialQueue
+from raysearch.search import run_study
+from raysearch.search import session as sessions
 from raysearch.workers import worker as workers
-from raysearch.workers.messages import Decision, TrainedModel, TrialReport
-from raysearch.workers.worker import Worker
+from raysearch.workers.messages import Decision, TrainedModel
+from raysearch.workers.shared_values import SharedValues
+from raysearch.workers.worker import LaneGone, Worker
+
+_LANE = "lane-1"  # also Tune's name of its trial
 
 
-class ToyBroker:
-    """Stands for Ray's handle of the broker: it hands out requests and keeps messages."""
+class LocalBroker(SharedValues):
+    """Stands for Tune, the lane and the broker between the driver's `TuneAdapter` and a worker."""
 
-    def __init__(self, data, *requests, decisions=()):
-        self.data, self.requests, self.decisions = data, list(requests), list(decisions)
-        self.messages, self.attempts, self.models, self.started = [], [], {}, 0
-        self.machines, self.parameters = {}, {}
+    def __init__(self, hang=None, on_restart=None):
+        super().__init__()
+        self.adapter = self.progress = None
 
-    def __getattr__(self, name):
-        return SimpleNamespace(remote=getattr(self, f"on_{name}"))
+    @property
+    def actor(self):
+        """The handle that workers have: its calls are made at once."""
+        return _Handle(self)
 
-    def on_worker_started(self, lane, memory_kills):
-        self.started += 1
+    def train(self, adapter, recipe, folder):
+        """Train what the adapter suggests, to the end, and raise what stops it."""
+        self.adapter = adapter
+        Worker(broker=self.actor, lane=_LANE, recipe=recipe, checkpoints=CheckpointFolder(folder),
+               checkpoint_interval=1e9).work()  # fmt: skip
+        adapter.poll()
+
+    def worker_started(self, lane, memory_kills):
         return True
 
-    def on_record_machine(self, node, facts):
-        self.machines[node] = facts
+    def next_request(self, lane, after):
+        suggested = Searcher.FINISHED if self.adapter.error else self.adapter.suggest(_LANE)
+        if suggested == Searcher.FINISHED:
+            return None
+        return replace(suggested["request"], serial=after + 1)
 
-    def on_record_parameters(self, task, total, trained):
-        self.parameters[task] = (total, trained)
+    def get_data(self, task):
+        while task not in self._data:
+            if self.adapter.preparation.error:
+                raise LaneGone
+            time.sleep(0.005)
+        return self._data[task]
 
-    def on_get_data(self, task):
-        return self.data
+    def attempt_started(self, lane, serial, progress):
+        self.progress = replace(progress, lane=1)
 
-    def on_next_request(self, lane, after):
-        return self.requests.pop(0) if self.requests else None
-
-    def on_attempt_started(self, lane, serial, progress):
-        self.attempts.append(progress)
-
-    def on_heartbeat(self, lane, serial, seconds, step, phase):
+    def heartbeat(self, lane, serial, seconds, step, phase):
         return Decision.CONTINUE
 
-    def on_report(self, lane, serial, message):
-        self.messages.append((serial, message))
-        return self.decisions.pop(0) if self.decisions else Decision.CONTINUE
+    def report(self, lane, serial, message):
+        event = replace(message, progress=self.progress)
+        if self.adapter.on_event(_LANE, event):
+            return Decision.CONTINUE
+        self.adapter.on_end(_LANE, event)
+        self.progress = None
+        return Decision.STOP
 
-    def on_put_model(self, trial, model):
-        predictions, weights = model
-        self.models[trial] = TrainedModel(weights=weights, predictions=predictions)
+    def pop_model(self, trial, weights):
+        if (left := super().pop_model(trial)) is None:
+            return None
+        return TrainedModel(weights=left[1] if weights else None, predictions=left[0])
+
+    def running_attempts(self):
+        return [self.progress] if self.progress else []
+
+    def close(self):
+        """Do nothing: there is no process."""
 
 
-def without_ray(monkeypatch):
-    """Let Ray's references be the values themselves."""
-    monkeypatch.setattr(data_preparation, "ray", SimpleNamespace(put=lambda x: x, get=lambda x: x))
-    monkeypatch.setattr(workers.ray, "put", lambda x: x)
-    monkeypatch.setattr(workers.ray, "get", lambda x: x)
+class _Handle:
+    def __init__(self, broker):
+        self.broker = broker
+
+    def __getattr__(self, name):
+        return SimpleNamespace(remote=getattr(self.broker, name))
+
+
+def train_here(monkeypatch):
+    """Let all runs train in this process, one trial after another, without Ray."""
     node = SimpleNamespace(get_node_id=lambda: "node")
-    monkeypatch.setattr(workers.ray, "get_runtime_context", lambda: node)
+    monkeypatch.setattr(ray, "put", lambda value: value)
+    monkeypatch.setattr(ray, "get", lambda reference: reference)
+    monkeypatch.setattr(ray, "get_runtime_context", lambda: node)
     monkeypatch.setattr(workers, "worker_device", lambda: torch.device("cpu"))
+    watch = SimpleNamespace(error=None, start=lambda: None, stop=lambda: None)
+    monkeypatch.setattr(run_study, "connect", lambda address: nullcontext({"CPU": 2.0}))
+    monkeypatch.setattr(run_study, "watched", lambda folder: nullcontext(watch))
+    monkeypatch.setattr(sessions, "BrokerLink", LocalBroker)
+    monkeypatch.setattr(sessions, "cluster_nodes", dict)
+    monkeypatch.setattr(sessions.Session, "limit", lambda self: 1)
+    monkeypatch.setattr(sessions.Session, "_wait_for_lane", lambda self: None)
+    monkeypatch.setattr(sessions.Session, "_tune", _train)
+
+
+def _train(session, adapter, broker, scratch):
+    broker.broker.train(adapter, session.study.recipe, session.folder)
+
+
+class _Trained(raysearch.Callback):
+    def __init__(self, records):
+        self.records = records
+
+    def on_trial_end(self, run, record):
+        if not record.reused_from:
+            self.records.append(record)
 
 
 def run_locally(folder, data, raw, monkeypatch, reuse=(), trained=None):
-    """Run a study to its end in a run folder, and return the folder.
+    """Run a study to its end in this process, and return the run folder.
 
     Args:
         folder: the run folder.
@@ -84,54 +132,8 @@ def run_locally(folder, data, raw, monkeypatch, reuse=(), trained=None):
         reuse: run folders whose trials answer those of the run.
         trained: a list that gets the records of the trials that are trained.
     """
-    without_ray(monkeypatch)
-    folder.mkdir(parents=True)
-    searched, journal, published = study.parse(raw), Journal(folder), {}
-    content = dict.fromkeys(searched.tasks, "x")
-    facts = {"data": str(data), "content": content, "raysearch": __version__,
-             "study": study.as_mapping(searched), "lanes": {}}  # fmt: skip
-    storage.write_atomically(folder / "study.yaml", study.dump(searched))
-    storage.write_atomically(folder / "provenance.json", json.dumps(facts))
-    session = Session.__new__(Session)
-    session.folder, session.study, session.journal, session.data = folder, searched, journal, data
-    answers = OtherRuns([str(run) for run in reuse], folder.parent).answering(searched, content)
-    session.queue = TrialQueue(searched, journal, content, reuse=answers)
-    broker = SimpleNamespace(publish_data=published.__setitem__)
-    session.preparation = data_preparation.BackgroundPreparation(
-        searched, data, broker, lambda line: None
-    )
-    session.view = NullProgress(session.queue, lambda: 1)
-    while not isinstance(record := session.queue.next(), QueueState):
-        if record.is_over:  # another run has answered it
-            continue
-        if record.task not in published:  # a task may start from the winner of another
-            task = searched.resolve(record.task)
-            session.preparation._provide(task.name, whole_starts(folder, task, journal))
-        _train(session, record, published[record.task])
-        trained = [] if trained is None else trained
-        trained.append(record)
-    session.tidy()
-    journal.close()
-    results.write_exports(folder)
+    train_here(monkeypatch)
+    calls = [] if trained is None else [_Trained(trained)]
+    raysearch.run(study.parse(raw), data=data, storage=folder.parent, name=folder.name,
+                  reuse=reuse, callbacks=calls)  # fmt: skip
     return folder
-
-
-def _train(session, record, data):
-    """Let a worker train a trial, and record what it reports and leaves."""
-    queue = session.queue
-    broker = ToyBroker(data, replace(queue.request(record), serial=1))
-    checkpoints = CheckpointFolder(session.folder)
-    Worker(broker=broker, lane="lane-1", recipe=session.study.recipe, checkpoints=checkpoints,
-           checkpoint_interval=1e9).work()  # fmt: skip
-    (attempt,) = broker.attempts
-    queue.journal.write(AttemptEvent(trial=record.id, at=0.0, attempt=1, plan=attempt.plan))
-    for _, message in broker.messages:
-        if isinstance(message, TrialReport):
-            queue.report(record, message.report, 1)
-        else:
-            assert message.error is None, message.error
-            if record.id in broker.models:
-                model = broker.models[record.id]
-                weights = model.weights if queue.wants_weights(record, message.status) else None
-                session._keep_model(record, replace(model, weights=weights))
-            queue.end(record, message.status)

@@ -22,12 +22,11 @@ def _like_bert(backend):
     )
 
 
-def toy_tokenizer():
-    """A WordPiece tokenizer that knows the words w0 to w79, whole."""
+def toy_tokenizer(known=tuple(f"w{number}" for number in range(80))):
+    """A WordPiece tokenizer that knows some words, whole; by default w0 to w79."""
     from tokenizers import Tokenizer, models, pre_tokenizers
 
-    words = [*_SPECIAL, *(f"w{number}" for number in range(80))]
-    vocabulary = {word: at for at, word in enumerate(words)}
+    vocabulary = {word: at for at, word in enumerate([*_SPECIAL, *known])}
     backend = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
     backend.pre_tokenizer = pre_tokenizers.Whitespace()
     return _like_bert(backend)
@@ -102,14 +101,16 @@ def _one_of_two(rank: int, work, meeting: Path, given) -> None:
     dist.destroy_process_group()
 
 
-def toy_unigram():
+def toy_unigram(
+    known=tuple(f"w{number}" for number in range(80)), parts=("▁w", "▁", *"w0123456789")
+):
     """A Unigram tokenizer with the ids of `toy_tokenizer`, whose words may be divided: w12 is
     w12, w 1 2 and more."""
     from tokenizers import Tokenizer, models, pre_tokenizers
 
     pieces = [(name, 0.0) for name in _SPECIAL]
-    pieces += [(f"▁w{number}", -4.0) for number in range(80)]
-    pieces += [(part, -3.0) for part in ("▁w", "▁", "w", *"0123456789")]
+    pieces += [(f"▁{word}", -4.0) for word in known]
+    pieces += [(part, -3.0) for part in parts]
     backend = Tokenizer(models.Unigram(pieces, unk_id=1))
     backend.pre_tokenizer = pre_tokenizers.Sequence(
         [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace(prepend_scheme="always")]

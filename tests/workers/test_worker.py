@@ -10,8 +10,8 @@ import pytest
 import torch
 from pyarrow import parquet
 from ray.exceptions import RayActorError
-from support.local_runs import ToyBroker, without_ray
 from support.run_folders import write_study
+from support.toy_broker import ToyBroker, without_ray
 
 from raysearch import results, study
 from raysearch.results.leaderboard import leaderboard
