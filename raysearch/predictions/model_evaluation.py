@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .. import metrics
 from ..data import readers
 from ..data.encoding_cache import example_ends
 from ..errors import InputError, Problem, shorten
@@ -272,7 +273,7 @@ def dev_score(
     if not is_gap(name):
         metric = name.rpartition(".")[2]
         sample, samples = dev_predictions.score_sample(counted, task, metric, threshold)
-        interval = intervals.interval([sample], samples)
+        interval = intervals.interval([sample], samples, within=(metrics.worst(metric), 1.0))
         low, high = interval.low, interval.high
     examples = sum(table.num_rows for table in counted.values())
     return DevScore(task=task.name, name=name, examples=examples, value=value, low=low, high=high)
