@@ -46,6 +46,15 @@ if TYPE_CHECKING:
     from ..study import Study
 
 
+Studies = Annotated[
+    list[Path],
+    typer.Argument(
+        help="Study files, names of studies that ship, or cluster files of Ray.",
+        autocompletion=complete_study,
+    ),
+]
+
+
 @app.command("list", epilog=examples("raysearch list studies"))
 @guarded
 def list_(
@@ -74,13 +83,7 @@ def list_(
 )
 @guarded
 def check(
-    studies: Annotated[
-        list[Path],
-        typer.Argument(
-            help="Study files, names of studies that ship, or cluster files of Ray.",
-            autocompletion=complete_study,
-        ),
-    ],
+    studies: Studies,
     model: Model = None,
     data: Annotated[Path | None, data_option("no data is read")] = None,
     tasks: Tasks = None,
