@@ -115,12 +115,7 @@ def check(
 
     chosen = _chosen_lanes(lanes, workers, cpus, gpus, lanes_per_gpu, mps)
     forecast_table.refuse_options(forecast, price, cluster, chosen)
-    lane_notes, invalid = [], 0
-    try:
-        lane_notes = cluster_check.checked_lanes(cluster, chosen or preflight.Lanes())
-    except RaysearchError as error:
-        print_error(error, "check")
-        invalid += 1
+    lane_notes, invalid = cluster_check.lane_notes(cluster, chosen or preflight.Lanes())
     for path in studies:
         try:
             if cluster_check.is_cluster_file(path):

@@ -62,7 +62,10 @@ def test_everything_that_is_wrong_is_named_with_what_would_mend_it(monkeypatch):
         assert bool(finding.mend) == (finding.state != "ok"), finding
     result = raysearch("doctor", "--no-ray")
     assert result.exit_code == 2
-    assert result.output.splitlines()[-1] == "5 things to mend before a search runs here"
+    assert result.output.splitlines()[-2:] == [
+        "5 things to mend before a search runs here",
+        "explained in docs/install.md#what-it-takes",
+    ]
 
 
 def test_a_package_of_another_version_is_a_problem(monkeypatch):
