@@ -76,6 +76,7 @@ def test_a_second_study_over_the_same_cells_trains_nothing(run, raw):
     assert (count, again) == (3 if raw is RAW else 7, [])
     assert results(second) == results(first)
     assert read_journal(second).device_hours == 0
+    assert all(r.start_time == r.ended > 1e9 for r in read_journal(second).trials.values())
     ours, theirs = weights(second), weights(first)
     assert all(np.array_equal(ours[name], theirs[name]) for name in theirs)
     assert trial_of(second / "glue-rte/best/config.json") == trial_of(
