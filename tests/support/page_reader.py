@@ -96,7 +96,7 @@ class PageReader:
         return None
 
     def _raysearch(self, step: Step, words: list[str]) -> str:
-        if words[0] == "run":
+        if words[0] in ("check", "run"):
             words = with_options(words, shlex.split(step.options))
             if step.alternative:
                 named = words[words.index("--name") + 1] if "--name" in words else words[1]
