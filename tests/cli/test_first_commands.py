@@ -269,7 +269,8 @@ def test_what_the_head_of_an_own_task_needs_is_asked_for_by_its_options(tmp_path
         "init", "--train", "My notes-1.csv", "--head", "choose", "--model", "scratch"
     )
     assert result.exit_code == 2
-    assert [line.split()[0] for line in result.output.splitlines()[1:]] == ["--text", "--options"]
+    places = [line.split()[0] for line in result.output.splitlines()[1:]]
+    assert places == ["--text", "--options", "explained"]
 
 
 def test_a_division_that_leaves_no_dev_row_says_why(tmp_path, monkeypatch):
