@@ -308,7 +308,8 @@ def test_what_cannot_be_reused_is_refused_all_at_once(tmp_path):
     empty = tmp_path / "empty"
     empty.mkdir()
     texts = problem_texts(f"{tmp_path}/none,{empty},{old},{first}", tmp_path, own=first)
-    assert texts[0] == f"{tmp_path}/none: there is no run folder '{tmp_path}/none'"
+    near = f"there are: {first}, {old}"
+    assert texts[0] == f"{tmp_path}/none: there is no run folder '{tmp_path}/none'; {near}"
     assert "not a run folder" in texts[1]
     assert any(
         "trials do not follow from it" in t or "trained by raysearch 0.0.9" in t for t in texts
