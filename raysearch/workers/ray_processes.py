@@ -18,19 +18,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from ray import _raylet
 from ray._private import parameter, services, worker
-from ray._raylet import (
-    DASHBOARD_AGENT_LISTEN_PORT_NAME,
-    METRICS_AGENT_PORT_NAME,
-    METRICS_EXPORT_PORT_NAME,
-    persist_port,
-)
 
+_COMPILED: Any = _raylet  # has no types
 AGENT = "--dashboard_agent_command="
 AGENT_PORTS = (
-    METRICS_AGENT_PORT_NAME,
-    METRICS_EXPORT_PORT_NAME,
-    DASHBOARD_AGENT_LISTEN_PORT_NAME,
+    _COMPILED.METRICS_AGENT_PORT_NAME,
+    _COMPILED.METRICS_EXPORT_PORT_NAME,
+    _COMPILED.DASHBOARD_AGENT_LISTEN_PORT_NAME,
 )
 
 
@@ -114,7 +110,7 @@ def _without_dashboard_agent(command: list[str]) -> list[str]:
         return command
     options = dict(word.split("=", 1) for word in command if word.startswith("--") and "=" in word)
     for port in AGENT_PORTS:
-        persist_port(options["--session_dir"], options["--node_id"], port, -1)
+        _COMPILED.persist_port(options["--session_dir"], options["--node_id"], port, -1)
     idle = subprocess.list2cmdline([sys.executable, "-S", "-E", idle_agent_path()])
     return [f"{AGENT}{idle}" if word in agents else word for word in command]
 
