@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from ..data import readers
 from ..errors import shorten
@@ -85,6 +86,23 @@ class Overview:
                     yield f"{self.task.name} {split}: {self._label_counts(counts)}"
         yield from self._metric_notes()
         yield from self._duplicates()
+
+    def duplicates(self) -> dict[str, Any]:
+        """Return the numbers of duplicates as a run records them; empty if there are none.
+
+        Returns:
+            The fields of `recorded_facts.Duplicates`, without texts of examples.
+        """
+        if not self._leaks and not self._repeated:
+            return {}
+        training = {split.name for split in self.task.training_splits()}
+        return {
+            "training": sum(n for name, n in self._sizes.items() if name in training),
+            "repeated": len(self._repeated),
+            "contradicting": len(self._differing),
+            "dev": {name: n for name, n in self._sizes.items() if name not in training},
+            "in_training": {split: len(leaks) for split, leaks in self._leaks.items()},
+        }
 
     def _metric_notes(self) -> Iterator[str]:
         """Yield lines about metrics that depend on the names of labels."""
