@@ -16,7 +16,7 @@ from ..study import Study, TaskStudy, samplers
 from ..study.model_names import POSITIONS, model_problems, scratch_shape
 from ..study.unused_fields import unused_field_notes
 from ..tasks import Split, Task
-from . import own_data, schedule_notes, view_resources
+from . import bad_rows, own_data, schedule_notes, view_resources
 from .file_problems import task_problems, unreadable_problem
 
 RANK = "lora_rank"
@@ -121,6 +121,10 @@ def _data_sizes(
                 row, split, root, max_bad_rows, overview
             )
             problems += split_problems
+            if split_problems and split in train:
+                problems += bad_rows.leave_out_hints(row, split, root, max_bad_rows)
+    problems, wrong_labels = bad_rows.without_label_rows(task.row, root, problems)
+    problems += wrong_labels
     return sizes, problems
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..data import readers
-from ..errors import shorten
+from ..errors import nearest_names, shorten
 from ..study import TaskStudy
 from ..tasks import Example, Task
 from ..tasks.own_forms import BENCHMARK
@@ -84,6 +84,7 @@ class Overview:
             for split, counts in self._labels.items():
                 if counts:
                     yield f"{self.task.name} {split}: {self._label_counts(counts)}"
+        yield from self._rare_labels()
         yield from self._metric_notes()
         yield from self._duplicates()
 
@@ -103,6 +104,24 @@ class Overview:
             "dev": {name: n for name, n in self._sizes.items() if name not in training},
             "in_training": {split: len(leaks) for split, leaks in self._leaks.items()},
         }
+
+    def _rare_labels(self) -> Iterator[str]:
+        """Yield a line about the labels that occur once in training: one may be misspelled."""
+        names = self.task.labels
+        training = {split.name for split in self.task.training_splits()}
+        counts = Counter[object]()
+        for split in training:
+            counts.update(self._labels.get(split, {}))
+        rare = [name for index, name in enumerate(names) if counts[index] == 1]
+        if not rare or len(counts) == len(rare):
+            return
+        often = [name for index, name in enumerate(names) if counts[index] > 1]
+        shown = []
+        for name in rare[:_SHOWN_LABELS]:
+            near = nearest_names(name, often)[:1]
+            shown.append(f"{name} (is it '{near[0]}'?)" if near else name)
+        more = f" and {len(rare) - _SHOWN_LABELS:,} more" if len(rare) > _SHOWN_LABELS else ""
+        yield f"{self.task.name} labels that occur once in training: {', '.join(shown)}{more}"
 
     def _metric_notes(self) -> Iterator[str]:
         """Yield lines about metrics that depend on the names of labels."""

@@ -101,8 +101,8 @@ def leaderboard(task: TaskStudy, records: Records) -> list[RankedConfiguration]:
 
     As soon as a trial of the confirmation counts, these are the confirmed configurations; before
     that they are the finished ones of the search. If the winner is chosen with seeds of its own, it
-    is the only one that is confirmed. Configurations with less than half of their seeds counted come
-    after the others, and those that have learned nothing last, as in the search. If a complete
+    is the only one that is confirmed. Configurations with less than half of their seeds counted
+    come after the others, and those that have learned nothing last, as in the search. If a complete
     confirmation has no trial that counts, the list is empty: no score of the search replaces it.
     """
     groups = _group_by_configuration(confirmation_trials(task, records))

@@ -156,8 +156,9 @@ def _verdict_rows(
         leader, task = leaders[name], study.resolve(name)
         texts, values = [], []
         for score in scores:
-            judged = score and leader and not leader.learned_nothing
-            ours = intervals(task, leader, score.name) if judged else None
+            ours = None
+            if score and leader and not leader.learned_nothing:
+                ours = intervals(task, leader, score.name)
             text, value = formatting.UNKNOWN_TEXT, None
             if score and ours:
                 value = verdict(ours, score.percent / 100).value
