@@ -92,7 +92,7 @@ class Problem:
         location: where the fault is: a field, a file, a line.
         text: what was seen, and what would work instead.
         count: the number of faults that it stands for: more than 1 of equal ones, and in the last
-            line of a list that was cut.
+            line of a list that was cut; 0 if it only says what would do about others.
         page: the page of the documentation that explains it, as PAGE#HEADING; "": that of its
             location, see `error_pages`.
     """

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from ..study import Study
     from .new_study import Answers, OwnFiles
 
+LeaveOut = Annotated[int, typer.Option(min=0, help="Unusable training rows that may be left out.")]
+
 
 @app.command(epilog=examples("raysearch doctor"))
 @guarded
@@ -98,6 +100,7 @@ def init(
     text: TextColumns = None,
     options: OptionColumns = None,
     label: LabelColumn = None,
+    leave_out: LeaveOut = 0,
 ) -> int:
     """Write a study of your own, with a comment beside every choice.
 
@@ -112,9 +115,8 @@ def init(
     fields = {"dev": dev, "test": test, "head": head, "text": text, "options": options,
               "label": label}  # fmt: skip
     own = _own_files(tasks, train, fields)
-    answers = _complete(
-        new_study.Answers(tasks=tasks, model=model, trials=trials, hours=hours, own=own, data=data)
-    )
+    given: Any = {"tasks": tasks, "model": model, "trials": trials, "hours": hours, "data": data}
+    answers = _complete(new_study.Answers(**given, own=own, leave_out=leave_out))
     content = new_study.compose(answers)
     study = new_study.check(content, file, data)
     write_atomically(file, content)

@@ -102,6 +102,7 @@ class Answers:
         hours: of the search; None for no limit.
         own: a task on own files, in the place of `tasks`; None for none.
         data: the data folder; None if it is not known.
+        leave_out: how many unusable training rows may be left out.
     """
 
     tasks: str | None
@@ -110,6 +111,7 @@ class Answers:
     hours: float | None
     own: OwnFiles | None = None
     data: Path | None = None
+    leave_out: int = 0
 
     def missing(self) -> dict[str, str]:
         """Return the options that are needed and not given, with what they say."""
@@ -138,6 +140,7 @@ def compose(answers: Answers) -> str:
         "",
         f"tasks: [{', '.join(names)}]",
         *_own_block(own, answers.data),
+        *([f"leave_out: {answers.leave_out}  # unusable training rows"] * (answers.leave_out > 0)),
         f"model: {json.dumps(model) if set(model) & set(':#{}[],&*?|>!%@`') else model}",
         "",
         "# What is searched: {choice: [...]}, {log: [low, high]}, {uniform: ...} or {int: ...}.",
@@ -170,9 +173,10 @@ def check(text: str, file: Path, data: Path | None) -> Study:
     def further(study: Study) -> list[Problem]:
         return preflight.survey(study, data).problems
 
-    study = parse(yaml.safe_load(text), source=str(file), name=file.stem, further_checks=further)
+    source = f"{file} is not written"
+    study = parse(yaml.safe_load(text), source=source, name=file.stem, further_checks=further)
     if problems := further(study):
-        raise InputError(str(file), problems)
+        raise InputError(source, problems)
     return study
 
 

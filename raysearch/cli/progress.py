@@ -229,17 +229,18 @@ class ProgressDisplay:
     def _best(self, name: str, phase: str) -> str:
         """Return the best score of a task in a phase; "" if there is none yet.
 
-        In the search it is the score of the best trial, and whether that learned nothing, as then
-        none has learned; in the confirmation that of the best
-        configuration over all seeds, once these have ended. With `hold_out` both are of the part on
-        which trials are compared.
+        In the search it is the score of the best trial, in the confirmation that of the best
+        configuration over all seeds, once these have ended; with it stands whether that learned
+        nothing, as then none has learned. With `hold_out` both are of the part on which trials are
+        compared.
         """
         task, journal = self.queue.study.resolve(name), self.queue.journal
         score, end = None, ""
         if phase == "search" and (best := best_of_search(task, journal)):
             score, end = counted_score(task, best), " (degenerate)" * (best.status == "degenerate")
         elif phase == "confirm" and task.study.confirm.seeds and is_complete(task, journal):
-            score = next((ranked.selection_score for ranked in leaderboard(task, journal)), None)
+            for ranked in leaderboard(task, journal)[:1]:
+                score, end = ranked.selection_score, " (degenerate)" * ranked.learned_nothing
         return "" if score is None else f"best {task.row.metric} {100 * score:.1f}{end}"
 
 

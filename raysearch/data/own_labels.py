@@ -18,10 +18,11 @@ from ..tasks import Split, Task
 from . import hub_datasets, readers
 from .readers.paths import file_path, part_path, present_paths
 from .readers.row_errors import RowErrors
-from .readers.table_examples import UnusableRowError, class_name, list_of
+from .readers.table_examples import LABELS_ARE, UnusableRowError, class_name, list_of
 from .readers.table_files import open_table
 
 LOCATION = "labels"
+_FEW = 20  # labels; a smaller data set may have as many classes as it has rows
 
 
 def with_labels(study: Study, root: Path | None) -> tuple[Study, dict[str, Problem]]:
@@ -52,7 +53,7 @@ def with_labels(study: Study, root: Path | None) -> tuple[Study, dict[str, Probl
             continue
         if not lacks_labels(task):
             continue
-        labels = _training_labels(task, root or Path())
+        labels = training_labels(task, root or Path())
         if not labels:
             known = _readable_labels(task, root or Path())
             own[key] = block.model_copy(update={"labels": tuple(known)})
@@ -60,10 +61,16 @@ def with_labels(study: Study, root: Path | None) -> tuple[Study, dict[str, Probl
         if len(labels) > MAX_LABELS:
             text = f"'{_column(task)}' has more than {MAX_LABELS:,} different values, too many for"
             text = f"{text} classes; is it the right column, and the right head?"
-        elif unusable := check_values({_column(task): labels})[1]:
+        elif unusable := check_values({_column(task): [*labels]})[1]:
             text = f"'{_column(task)}' has a value that no study can hold: {unusable[0].text}"
+        elif task.facts.labels_examples and len(labels) > max(_FEW, sum(labels.values()) / 2):
+            text = f"'{_column(task)}' has {len(labels):,} different values in"
+            text = f"{text} {sum(labels.values()):,} training rows, as an id has; is it the right"
+            text = f"{text} column? If these are the classes, name them under labels"
         elif len(labels) == 1:
-            text = f"'{_column(task)}' has the same value in all rows: '{shorten(labels[0])}'"
+            text = (
+                f"'{_column(task)}' has the same value in all rows: '{shorten(next(iter(labels)))}'"
+            )
         else:
             own[key] = block.model_copy(update={"labels": tuple(labels)})
             for problem in entry_problems(key, own[key]):
@@ -80,19 +87,24 @@ def lacks_labels(task: Task) -> bool:
     return has_classes and not task.labels
 
 
+def is_unknown_label(text: str) -> bool:
+    """Return whether a problem of a table's rows is that their labels are not in the list."""
+    return text.startswith("label ") and LABELS_ARE in text
+
+
 def _column(task: Task) -> str:
     assert task.train is not None
     return str(task.train.files[0].columns["label"])
 
 
-def _training_labels(task: Task, root: Path) -> list[str]:
-    """Return the labels of the training files; none if a file is missing or cannot be read."""
+def training_labels(task: Task, root: Path) -> dict[str, int]:
+    """Return the labels of the training files, see `_labels`; none if one cannot be read."""
     splits = task.training_splits()
     try:
         present = readers.present_splits(task, root)
-        return _labels(task, splits, root) if all(s.name in present for s in splits) else []
+        return _labels(task, splits, root) if all(s.name in present for s in splits) else {}
     except (InputError, OSError):
-        return []
+        return {}
 
 
 def _readable_labels(task: Task, root: Path) -> list[str]:
@@ -105,26 +117,29 @@ def _readable_labels(task: Task, root: Path) -> list[str]:
     return [*names][:MAX_LABELS]
 
 
-def _labels(task: Task, splits: Iterable[Split], root: Path) -> list[str]:
-    """Return the labels of all files, in order; a few more than MAX_LABELS at most.
+def _labels(task: Task, splits: Iterable[Split], root: Path) -> dict[str, int]:
+    """Return the labels of all files, in order, with how often each occurs.
+
+    These are a few more than MAX_LABELS at most.
 
     Raises:
         InputError: a file cannot be read.
     """
-    names: dict[str, None] = {}
+    counts: dict[str, int] = {}
     declared = True  # whether every file names its classes
     for split in splits:
         for classes, values in _label_values(task, split, root):
             declared &= bool(classes)
-            names |= dict.fromkeys(classes)
+            counts |= {name: 0 for name in classes if name not in counts}
             for value in values:
-                names[value] = None
-                if len(names) > MAX_LABELS:
-                    return [*names]
+                counts[value] = counts.get(value, 0) + 1
+                if len(counts) > MAX_LABELS:
+                    return counts
     if declared:
-        return [*names]
-    numeric = all(name.isascii() and name.isdecimal() for name in names)
-    return sorted(names, key=lambda name: (int(name) if numeric else 0, name))
+        return counts
+    numeric = all(name.isascii() and name.isdecimal() for name in counts)
+    names = sorted(counts, key=lambda name: (int(name) if numeric else 0, name))
+    return {name: counts[name] for name in names}
 
 
 def _label_values(

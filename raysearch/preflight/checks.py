@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from ..data import own_labels, readers
 from ..error_pages import ADAPTERS
@@ -15,7 +16,7 @@ from ..study import Study, TaskStudy, samplers
 from ..study.model_names import POSITIONS, model_problems, scratch_shape
 from ..study.unused_fields import unused_field_notes
 from ..tasks import Split, Task
-from . import own_data, schedule_notes, view_resources
+from . import bad_rows, own_data, schedule_notes, view_resources
 from .file_problems import task_problems, unreadable_problem
 
 RANK = "lora_rank"
@@ -32,12 +33,14 @@ class Survey:
         held_out: task -> dev split -> number of examples that are held out; empty if none are.
         notes: fixed values without effect, unusual schedules, and the languages that have
             dictionaries or translations.
+        duplicates: own task -> numbers of repeated examples, of tasks that have some.
     """
 
     problems: list[Problem]
     sizes: dict[str, dict[str, int]]
     held_out: dict[str, dict[str, int]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    duplicates: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
 def survey(study: Study, root: Path | None) -> Survey:
@@ -54,6 +57,7 @@ def survey(study: Study, root: Path | None) -> Survey:
     sizes: dict[str, dict[str, int]] = {}
     held_out: dict[str, dict[str, int]] = {}
     notes: list[str] = []
+    duplicates: dict[str, dict[str, Any]] = {}
     for name in study.tasks:
         task = study.resolve(name)
         readable = root is not None or not readers.needs_root(task.row)
@@ -65,7 +69,9 @@ def survey(study: Study, root: Path | None) -> Survey:
                 schedule_problems, lines = _schedules(task, sizes[name])
                 problems += schedule_problems
                 notes += lines
-                notes += overview.notes() if overview else ()
+                if overview is not None:
+                    notes += overview.notes()
+                    duplicates |= {name: counts} if (counts := overview.duplicates()) else {}
                 notes += _absent_tests(task.row, root or Path())
                 if study.search.hold_out is not None:
                     from .dev_division import held_out_sizes  # imports numpy
@@ -77,7 +83,9 @@ def survey(study: Study, root: Path | None) -> Survey:
         notes += [f"{name} {line}" for line in lines]
     problems = list(dict.fromkeys(problems))
     notes = [*unused_field_notes(study), *notes]
-    return Survey(problems=problems, sizes=sizes, held_out=held_out, notes=notes)
+    return Survey(
+        problems=problems, sizes=sizes, held_out=held_out, notes=notes, duplicates=duplicates
+    )
 
 
 def _absent_tests(row: Task, root: Path) -> Iterator[str]:
@@ -113,6 +121,10 @@ def _data_sizes(
                 row, split, root, max_bad_rows, overview
             )
             problems += split_problems
+            if split_problems and split in train:
+                problems += bad_rows.leave_out_hints(row, split, root, max_bad_rows)
+    problems, wrong_labels = bad_rows.without_label_rows(task.row, root, problems)
+    problems += wrong_labels
     return sizes, problems
 
 

@@ -8,9 +8,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from ..data import readers
-from ..errors import shorten
+from ..errors import nearest_names, shorten
 from ..study import TaskStudy
 from ..tasks import Example, Task
 from ..tasks.own_forms import BENCHMARK
@@ -83,8 +84,44 @@ class Overview:
             for split, counts in self._labels.items():
                 if counts:
                     yield f"{self.task.name} {split}: {self._label_counts(counts)}"
+        yield from self._rare_labels()
         yield from self._metric_notes()
         yield from self._duplicates()
+
+    def duplicates(self) -> dict[str, Any]:
+        """Return the numbers of duplicates as a run records them; empty if there are none.
+
+        Returns:
+            The fields of `recorded_facts.Duplicates`, without texts of examples.
+        """
+        if not self._leaks and not self._repeated:
+            return {}
+        training = {split.name for split in self.task.training_splits()}
+        return {
+            "training": sum(n for name, n in self._sizes.items() if name in training),
+            "repeated": len(self._repeated),
+            "contradicting": len(self._differing),
+            "dev": {name: n for name, n in self._sizes.items() if name not in training},
+            "in_training": {split: len(leaks) for split, leaks in self._leaks.items()},
+        }
+
+    def _rare_labels(self) -> Iterator[str]:
+        """Yield a line about the labels that occur once in training: one may be misspelled."""
+        names = self.task.labels
+        training = {split.name for split in self.task.training_splits()}
+        counts = Counter[object]()
+        for split in training:
+            counts.update(self._labels.get(split, {}))
+        rare = [name for index, name in enumerate(names) if counts[index] == 1]
+        if not rare or len(counts) == len(rare):
+            return
+        often = [name for index, name in enumerate(names) if counts[index] > 1]
+        shown = []
+        for name in rare[:_SHOWN_LABELS]:
+            near = nearest_names(name, often)[:1]
+            shown.append(f"{name} (is it '{near[0]}'?)" if near else name)
+        more = f" and {len(rare) - _SHOWN_LABELS:,} more" if len(rare) > _SHOWN_LABELS else ""
+        yield f"{self.task.name} labels that occur once in training: {', '.join(shown)}{more}"
 
     def _metric_notes(self) -> Iterator[str]:
         """Yield lines about metrics that depend on the names of labels."""

@@ -10,6 +10,7 @@ from .. import tasks
 from ..storage import all_inside, file_inside, folder_inside, kind_of, write_atomically
 from . import html_report
 from .best_study import best_study, no_best_study
+from .duplicate_notes import duplicate_text
 from .model_card import CARD, write_card
 from .run_results import RunResults, read_run
 from .start_notes import start_text
@@ -68,7 +69,14 @@ def _write_cards(run: RunResults) -> list[str]:
     slugs = [tasks.slug_of(name) for name in run.leaders]
     all_inside(run.folder, [(slug, "best", CARD) for slug in slugs])  # before the first one
     notes = [
-        write_card(run.folder, task, leader, run.intervals, start_text(task, run.records))
+        write_card(
+            run.folder,
+            task,
+            leader,
+            run.intervals,
+            start_text(task, run.records),
+            duplicate_text(run.facts, name),
+        )
         for name, leader in run.leaders.items()
         for task in [run.study.resolve(name)]
         if leader is not None

@@ -65,6 +65,11 @@ class RankedConfiguration:
         return len(self.trials) + len(self.missing)
 
     @property
+    def learned_nothing(self) -> bool:
+        """Whether every trial that counts is degenerate: its scores are no result."""
+        return all(record.status == "degenerate" for record in self.trials)
+
+    @property
     def best_trial(self) -> Record:
         """The trial whose weights represent the configuration: the best on dev."""
         return max(self.trials, key=weights_order)
@@ -73,8 +78,7 @@ class RankedConfiguration:
 def weights_order(record: Record) -> tuple[float, int]:
     """Return the key by which the trial whose weights stand for a configuration is the highest.
 
-    A degenerate trial has the worst score. Of equal scores the trial that began first wins,
-    whichever ends first: a rerun keeps the same.
+    A degenerate trial has the worst score. Of equal ones the first to begin wins, in any rerun.
     """
     assert record.score is not None, "weights of a trial without scores"
     return record.score, -record.number
@@ -97,22 +101,18 @@ def leaderboard(task: TaskStudy, records: Records) -> list[RankedConfiguration]:
 
     As soon as a trial of the confirmation counts, these are the confirmed configurations; before
     that they are the finished ones of the search. If the winner is chosen with seeds of its own, it
-    is the only one that is confirmed. Configurations with less than half of their seeds
-    counted come after the others, and those that are degenerate with every seed come last, as in
-    the search. If a complete confirmation has no trial that counts, the list is empty: a score of
-    the search does not replace it.
+    is the only one that is confirmed. Configurations with less than half of their seeds counted
+    come after the others, and those that have learned nothing last, as in the search. If a complete
+    confirmation has no trial that counts, the list is empty: no score of the search replaces it.
     """
     groups = _group_by_configuration(confirmation_trials(task, records))
     ranked = [_combine(task, trials) for trials in groups if any(map(_counts, trials))]
     if not ranked and not (confirmation(task, records).trials and is_complete(task, records)):
         searched = _group_by_configuration(records.ranked(task.name))
         ranked = [_combine(task, trials) for trials in searched]
-    return sorted(ranked, key=_sort_key)
-
-
-def _sort_key(ranked: RankedConfiguration) -> tuple[bool, bool, float]:
-    degenerate = all(record.status == "degenerate" for record in ranked.trials)
-    return degenerate, 2 * len(ranked.trials) < ranked.seeds, -ranked.selection_score
+    return sorted(
+        ranked, key=lambda r: (r.learned_nothing, 2 * len(r.trials) < r.seeds, -r.selection_score)
+    )
 
 
 def configurations_without_result(task: TaskStudy, records: Records) -> list[list[Record]]:

@@ -50,6 +50,7 @@ def write_card(
     leader: RankedConfiguration,
     intervals: Intervals,
     start: str = "",
+    duplicates: str = "",
 ) -> str:
     """Write the card of a task's winner, if its weights are there.
 
@@ -59,6 +60,7 @@ def write_card(
         leader: its leading configuration.
         intervals: returns the interval of a score.
         start: what it started from, see `start_notes.start_text`.
+        duplicates: of its data, see `duplicate_notes.duplicate_text`.
 
     Returns:
         A note if the card is not written although there are weights: they are of another
@@ -75,7 +77,7 @@ def write_card(
     if kind_of(path) is not None and not is_ours(_text_of(path)):
         return f"{column}: {place} was edited and is kept; without it `table` writes a model card."
     kept = next(record for record in leader.trials if record.id == trial)
-    write_atomically(path, _seal(card(task, leader, kept, intervals, start)))
+    write_atomically(path, _seal(card(task, leader, kept, intervals, start, duplicates)))
     return ""
 
 
@@ -100,6 +102,7 @@ def card(
     kept: Record,
     intervals: Intervals,
     start: str = "",
+    duplicates: str = "",
 ) -> str:
     """Return the card of a task's winner, as Markdown with YAML metadata.
 
@@ -109,6 +112,7 @@ def card(
         kept: the trial of it whose weights are kept.
         intervals: returns the interval of a score.
         start: see `write_card`.
+        duplicates: see `write_card`.
     """
     from huggingface_hub import ModelCardData
 
@@ -116,7 +120,8 @@ def card(
     values: dict[str, Any] = {
         "base_model": base if re.fullmatch(r"[\w.-]+(/[\w.-]+)?", base) else None,
         "datasets": source_of(task.row).hub or None,
-        "language": list(task.row.languages) or "en",
+        # The languages of own files are known only where the study states them.
+        "language": list(task.row.languages) or (None if task.row.is_own else "en"),
         "library_name": "transformers",
         "pipeline_tag": _PIPELINES.get(task.row.facts.output),
         "tags": ["raysearch", task.study.recipe, task.row.slug],
@@ -126,6 +131,8 @@ def card(
     }
     data = ModelCardData(**{name: value for name, value in values.items() if value})
     lines = _lines(task, leader, kept, intervals)
+    if duplicates:
+        lines.insert(3, escape_markdown(f"- In the data {duplicates}."))
     if start:
         lines.insert(2, escape_markdown(f"- Started {start}."))
     text = "\n".join(lines)
@@ -212,7 +219,7 @@ def _lines(
     if count := task.shared.dev_examples:
         verb = "Scored on" if search.hold_out is None else "Divided:"
         texts.insert(3, f"- {verb} at most {count} examples of each dev split.")
-    if all(record.status == "degenerate" for record in leader.trials):
+    if leader.learned_nothing:
         texts.insert(2, "- WARNING: this training ended with nothing learned.")
     return [escape_markdown(text) for text in texts]
 

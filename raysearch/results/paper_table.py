@@ -341,7 +341,7 @@ def _seed_notes(task: Task, leader: RankedConfiguration) -> list[str]:
             f"{formatting.name_seeds(diverged)} diverged, counted with the worst score, {worst}"
         )
     degenerate = [record.seed for record in leader.trials if record.status == "degenerate"]
-    if degenerate and len(degenerate) == count:
+    if leader.learned_nothing:
         notes.append("not a result, every trial of its winner is degenerate: it learned nothing")
     elif degenerate:
         text = f"{len(degenerate)} of the {count} trials of its winner learned nothing"

@@ -147,13 +147,18 @@ def _verdict_rows(
     average: bool,
     intervals: Intervals,
 ) -> list[Row]:
-    """Return the row of verdicts on a system's scores; none where there are no intervals."""
+    """Return the row of verdicts on a system's scores; none where there are no intervals.
+
+    A winner that has learned nothing gets none: its score is no result.
+    """
     cells = []
     for name, scores in _scores_by_task(study, system, metric):
         leader, task = leaders[name], study.resolve(name)
         texts, values = [], []
         for score in scores:
-            ours = intervals(task, leader, score.name) if score and leader else None
+            ours = None
+            if score and leader and not leader.learned_nothing:
+                ours = intervals(task, leader, score.name)
             text, value = formatting.UNKNOWN_TEXT, None
             if score and ours:
                 value = verdict(ours, score.percent / 100).value

@@ -11,6 +11,7 @@ from .. import study
 from ..run_folder import Records, opening, trial_identity
 from ..run_folder.recorded_facts import RecordedFacts, read_facts
 from ..study import Study
+from .duplicate_notes import duplicate_notes
 from .leaderboard import RankedConfiguration
 from .paper_table import leading_configurations, paper_table
 from .score_intervals import RunIntervals
@@ -77,12 +78,15 @@ def results_of(folder: Path, searched: Study, records: Records) -> RunResults:
     intervals = RunIntervals(folder, unread.append)
     table = paper_table(searched, records, intervals, intervals.difference)
     facts, damaged = read_facts(folder)
+    # What makes all scores worth less comes first.
+    duplicates = duplicate_notes(searched, facts)
+    notes = (*duplicates, *table.notes, *unread, *trial_notes, *damaged)
     return RunResults(
         folder=folder,
         study=searched,
         records=records,
         facts=facts,
-        table=replace(table, notes=(*table.notes, *unread, *trial_notes, *damaged)),
+        table=replace(table, notes=notes),
         leaders=leading_configurations(searched, records),
         intervals=intervals,
     )

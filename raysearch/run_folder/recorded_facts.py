@@ -54,6 +54,24 @@ class Parameters(_Facts):
     trained: Size
 
 
+class Duplicates(_Facts):
+    """How many examples of a task with own files occur more than once.
+
+    Attributes:
+        training: training examples.
+        repeated: training examples that repeat an earlier one.
+        contradicting: of these, with another label.
+        dev: dev split -> its examples.
+        in_training: dev split -> its examples that are training examples too.
+    """
+
+    training: Size
+    repeated: Size = 0
+    contradicting: Size = 0
+    dev: dict[Text, Size] = {}
+    in_training: dict[Text, Size] = {}
+
+
 class RecordedFacts(_Facts):
     """The facts of a run; what it did not record is empty."""
 
@@ -69,6 +87,7 @@ class RecordedFacts(_Facts):
     nodes: dict[Text, Facts] = {}
     splits: dict[Text, dict[Text, SplitFacts]] = {}
     parameters: dict[Text, Parameters] = {}
+    duplicates: dict[Text, Duplicates] = {}
 
 
 def read_facts(folder: Path) -> tuple[RecordedFacts, list[str]]:

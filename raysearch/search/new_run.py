@@ -3,10 +3,11 @@
 It is apart from `run_study` because it only knows files: what a run trains does not matter here.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from ..errors import InputError, Problem, printable, shorten
 from ..preflight import Lanes
@@ -164,11 +165,13 @@ def write_new_run(
     content: dict[str, str],
     lanes: Lanes,
     reuse: Sequence[str] = (),
+    duplicates: Mapping[str, Any] | None = None,
 ) -> str:
     """Write the first files of a run folder and return the run's id."""
     run_id = mark(folder)
     write_atomically(file_inside(folder, opening.STUDY), study_text)
     facts = {"data": str(data.resolve()), "content": content, "lanes": asdict(lanes)}
     facts |= {"reuse": list(reuse)} if reuse else {}
+    facts |= {"duplicates": dict(duplicates)} if duplicates else {}
     write_facts(folder, provenance(study) | facts)
     return run_id

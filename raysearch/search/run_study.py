@@ -91,8 +91,9 @@ def run(
         if kind_of(folder / opening.STUDY):  # another run has begun and ended in the meantime
             raise InputError(study.name, [start.location.taken])
         run_id = write_new_run(
-            folder, study, start.text, start.data, start.content, start.lanes, start.reused
-        )
+            folder, study, start.text, start.data, start.content, start.lanes, start.reused,
+            start.survey.duplicates,
+        )  # fmt: skip
         try:
             watch = calls.noting(watch)
             return calls.end(_engine(folder, start, journal, watch, remote))
@@ -159,20 +160,24 @@ def resume(
             sampler=sampler,
         )
         study = start.choice.study
-        _write_changes(folder, study, journal, facts, start.reused)
+        _write_changes(folder, journal, facts, start)
         with remote or nullcontext(), CallbackThread(callbacks, folder, study, journal) as calls:
             watch = calls.noting(watch)
             return calls.end(_engine(folder, start, journal, watch, remote))
 
 
-def _write_changes(
-    folder: Path, study: Study, journal: Journal, facts: dict[str, Any], reused: Sequence[str]
-) -> None:
-    """Write what a resumed run has otherwise than before: its length, and the runs it reuses."""
+def _write_changes(folder: Path, journal: Journal, facts: dict[str, Any], start: RunStart) -> None:
+    """Write what a resumed run has otherwise than before.
+
+    That is its length, the runs it reuses, and the duplicates of a run that did not record them.
+    """
+    study = start.choice.study
     write_length(folder, study, journal, facts)
-    now = {"reuse": reused, "study": studies.as_mapping(study)}
-    if any(facts.get(name, value) != value for name, value in now.items()):
-        write_facts(folder, facts | {n: v for n, v in now.items() if n in facts})
+    now = {"reuse": start.reused, "study": studies.as_mapping(study)}
+    now = {name: value for name, value in now.items() if name in facts}
+    now |= {"duplicates": start.survey.duplicates} if start.survey.duplicates else {}
+    if any(facts.get(name) != value for name, value in now.items()):
+        write_facts(folder, facts | now)
 
 
 def _engine(

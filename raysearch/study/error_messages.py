@@ -4,7 +4,7 @@ It knows the fields and their types; `validation` knows what fits together.
 """
 
 import reprlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from itertools import islice
 from typing import Any
@@ -37,6 +37,13 @@ _FORMS = "{choice: [...]}, {uniform: [low, high]}, {log: [low, high]}, {int: [lo
 _FOREIGN_FORMS = {
     "loguniform": "log", "log_uniform": "log", "log_uniform_values": "log", "randint": "int",
     "int_uniform": "int", "categorical": "choice", "grid_search": "choice", "values": "choice",
+}  # fmt: skip
+# What transformers and others call hyperparameters, where the names are not similar.
+_FOREIGN_NAMES = {
+    "learning_rate": "LR", "batch_size": "BSZ", "train_batch_size": "BSZ",
+    "per_device_train_batch_size": "BSZ", "max_steps": "EPOCH", "max_grad_norm": "clip",
+    "max_seq_length": "max_length", "lr_scheduler_type": "schedule",
+    "hidden_dropout_prob": "dropout", "attention_probs_dropout_prob": "attention_dropout",
 }  # fmt: skip
 _FORMS_OF_DIMENSION = (Choice, Uniform, LogUniform, IntRange)
 
@@ -171,6 +178,20 @@ def mapping_hint(model: type[BaseModel], name: str, value: Any) -> str:
 def _flow(name: str, value: Any) -> str:
     """Return {name: value} as YAML on one line."""
     return f"{{{name}: {reprlib.repr(value)}}}".replace("'", "")
+
+
+def unknown_hyperparameter(name: str, names: Iterable[str]) -> str:
+    """Return the message for a name of no hyperparameter, which another library may have.
+
+    Args:
+        name: the unknown name.
+        names: of all hyperparameters.
+    """
+    names = list(names)
+    ours = _FOREIGN_NAMES.get(name.casefold())
+    if ours in names:
+        return f"no hyperparameter named '{shorten(name)}'; did you mean '{ours}'?"
+    return unknown_name("hyperparameter", name, names)
 
 
 def hyperparameter_message(

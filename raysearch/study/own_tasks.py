@@ -75,6 +75,12 @@ def _label_texts(value: Any) -> Any:
     return tuple(str(x) if isinstance(x, int) else x for x in value)
 
 
+def _own_head(value: Any) -> Any:
+    if isinstance(value, str) and value not in OWN_FORMS:
+        raise ValueError(unknown_name("head", value, OWN_FORMS))
+    return value
+
+
 def _bounds(value: Any) -> Any:
     if isinstance(value, tuple | list) and len(value) == 2 and value[0] >= value[1]:
         raise ValueError("the lowest label and the highest one are needed, in this order")
@@ -98,7 +104,9 @@ class OwnTask(BaseModel):
         frozen=True, extra="forbid", revalidate_instances="subclass-instances"
     )
 
-    head: Head = Field(DEFAULT_HEAD, description="classify, regress, choose, tag or span")
+    head: Annotated[Head, BeforeValidator(_own_head)] = Field(
+        DEFAULT_HEAD, description="classify, regress, choose, tag or span"
+    )
     like: str = Field("", description="a task whose format, labels and metrics the files have")
     train: Files = Field({}, description="files to train on, under the data folder")
     dev: Files = Field({}, description="files to score on; several by name or language")
@@ -341,9 +349,7 @@ def _changed_fields(block: OwnTask) -> set[str]:
 
 def _table_problems(block: OwnTask) -> Iterator[tuple[str, str]]:
     """Yield the problems of an entry whose files are tables."""
-    if (form := OWN_FORMS.get(block.head)) is None:
-        yield "head", f"'{block.head}' has no tables; {', '.join(OWN_FORMS)} have"
-        return
+    form = OWN_FORMS[block.head]
     if not block.train:
         yield "train", "at least one file is needed"
     if not (block.dev or block.hold_out):
@@ -358,6 +364,8 @@ def _table_problems(block: OwnTask) -> Iterator[tuple[str, str]]:
         yield "text", "the columns that the model reads are needed, such as [premise, hypothesis]"
     if len(block.text) > len(form.texts):
         yield "text", f"at most {len(form.texts)} columns, got {len(block.text)}"
+    if (label := block.label or form.label) in (block.text or form.text):
+        yield "text", f"'{label}' is the label, which the model would read: leave it out"
     for field in sorted((FURTHER_FIELDS - form.fields) & _changed_fields(block)):
         yield field, f"a task of head {block.head} does not read it: leave it out"
     if "options" in form.fields and not block.options:

@@ -102,12 +102,24 @@ def unused_field_notes(study: Study) -> list[str]:
     """Return a line for each fixed hyperparameter without effect, and for unmet conditions."""
     fields = _without_effect(study, "fixed")
     notes = [f"{location} changes nothing: {reason}" for location, reason in fields]
+    notes += _top_notes(study)
     for task in map(study.resolve, study.tasks):
         for name, dimension in {**study.space, **task.per_task.space}.items():
             if dimension.when and name not in {**task.space, **task.fixed}:
                 condition = format_condition(dimension.when)
                 notes.append(f"{task.name} does not search {name}: that needs {condition}")
     return notes
+
+
+def _top_notes(study: Study) -> Iterator[str]:
+    """Yield a line for each task that searches fewer configurations than are to be confirmed."""
+    top = study.confirm.top
+    if not study.confirm.seeds or "top" not in study.confirm.model_fields_set:
+        return
+    for task in map(study.resolve, study.tasks):
+        if 0 < task.planned_trials < top:
+            trials = f"{task.planned_trials} trial{'s' * (task.planned_trials > 1)}"
+            yield f"{task.name}: confirm.top is {top}, but its search has only {trials} to confirm"
 
 
 def _without_effect(study: Study, field: Literal["space", "fixed"]) -> Iterator[tuple[str, str]]:

@@ -19,7 +19,7 @@ from ..statistics.racing import MIN_SCORES
 from ..tasks import Task
 from .chain_checks import chain_problems
 from .error_locations import mapping_or_empty
-from .error_messages import hyperparameter_message
+from .error_messages import hyperparameter_message, unknown_hyperparameter
 from .model_names import model_problems, score_names, training_language_problems
 from .own_tasks import is_defined, known_tasks, own_problems
 from .problem_limits import MAX_PROBLEMS, limit_names
@@ -112,7 +112,7 @@ def _setting_checks(
     shown, problems = limit_names(unknown, "names of no hyperparameter", location)
     for name in shown:
         hint = " (seeds are not searched: see search.seed and confirm.seeds)"
-        text = unknown_name("hyperparameter", str(name), owners)
+        text = unknown_hyperparameter(str(name), owners)
         text += hint * ("seed" in str(name))
         problems.append(Problem(location=f"{location}.{name}", text=text))
     for name, value in mapping_or_empty(part).items():
@@ -141,7 +141,7 @@ def _when_checks(
 ) -> Iterator[Problem]:
     """Yield the problems of a condition's names and values, each by itself."""
     for name, values in when.items():
-        texts: Iterable[str] = (unknown_name("hyperparameter", name, hyper.model_fields),)
+        texts: Iterable[str] = (unknown_hyperparameter(name, hyper.model_fields),)
         if name in hyper.model_fields:
             texts = _value_messages(hyper, name, values, ())
         yield from (Problem(location=f"{location}.{name}", text=text) for text in texts)

@@ -45,14 +45,48 @@ def check(tmp_path, monkeypatch):
     return run
 
 
-def test_a_wrong_list_of_labels_is_told_once_for_a_file_with_what_stands_there(check):
+def test_a_wrong_list_of_labels_is_one_problem_with_what_stands_in_the_rows(check):
     head, texts = check({**BASE, "own": {"notes": {**NOTES, "labels": ["0", "1"]}}})
-    assert head == "mine.yaml: 50 problems"
-    wrong = "label 'yes', 'no'; the labels are: 0, 1"
+    assert head == "mine.yaml: 1 problem"
     assert texts == {
-        "own/notes train.csv line 2, 3, 4 and 37 more": wrong,
-        "own/notes dev.csv line 2, 3, 4 and 7 more": wrong,
+        "own.notes.labels": "these labels of training rows are not in the list: 'no' (20), 'yes'"
+        " (20); no row has '0', '1'; without the list the labels are those of the data"
     }
+    _, texts = check(
+        {**BASE, "own": {"notes": {**NOTES, "labels": ["yes", "on"], "dev": "no.csv"}}}
+    )
+    assert {*texts} == {"own.notes.labels", "own/notes"}
+    assert "'no' (20); no row has 'on'" in texts["own.notes.labels"]
+
+
+def test_a_few_wrong_labels_are_those_of_their_rows(check, tmp_path):
+    (tmp_path / "train.csv").write_text(f"{TABLE.decode()}\na,b,yess")
+    _, texts = check({**BASE, "own": {"notes": {**NOTES, "labels": ["no", "yes"]}}})
+    assert texts["own/notes train.csv line 42"] == "label 'yess'; the labels are: no, yes"
+    assert "own.notes.labels" not in texts
+
+
+def test_a_few_broken_rows_of_a_training_file_are_told_with_what_would_leave_them_out(
+    check, tmp_path
+):
+    (tmp_path / "train.csv").write_text(f"{TABLE.decode()}\n,b,yes\na,,no\nc,d")
+    head, texts = check(BASE)
+    assert head == "mine.yaml: 3 problems"
+    hint = "`leave_out: 3` in the study, or `--leave-out 3` of init, would leave these 3 rows out"
+    assert texts["own/notes train"] == hint
+    _, texts = check({**BASE, "leave_out": 2})
+    assert texts["own/notes train"] == f"{hint}; it is 2"
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump({**BASE, "leave_out": 3}))
+    done = CliRunner().invoke(app, ["check", "mine.yaml", "--data", "."])
+    assert done.exit_code == 0, done.output
+
+
+def test_too_many_broken_rows_and_those_of_dev_have_no_such_remedy(check, tmp_path):
+    (tmp_path / "train.csv").write_text(TABLE.decode() + "\n,b,yes" * 6)
+    (tmp_path / "dev.csv").write_text(f"{TABLE.decode()}\n,b,yes")
+    head, texts = check(BASE)
+    assert head == "mine.yaml: 7 problems"
+    assert set(texts.values()) == {"'p' is blank"}
 
 
 def test_mistakes_of_a_study_hide_neither_those_of_its_own_files_nor_those_of_its_chains(check):
@@ -131,7 +165,8 @@ def test_a_training_file_that_cannot_be_read_is_one_problem_beside_those_of_the_
     content, place, text = NOT_READ[kind]
     (tmp_path / "train.csv").write_bytes(content)
     _, texts = check({**BASE, "search": {"sampler": "tpee"}})
-    assert {*texts} == {"search.sampler", f"own/notes train.csv {place}"}
+    hints = {"own/notes train"} if kind in ("a NUL byte", "Latin-1") else set()
+    assert {*texts} == {"search.sampler", f"own/notes train.csv {place}"} | hints
     assert texts[f"own/notes train.csv {place}"].startswith(text)
 
 

@@ -283,6 +283,32 @@ def test_a_division_that_leaves_no_dev_row_says_why(tmp_path, monkeypatch):
     assert "rows with the same 'q' stay on one side, and these have 1" in result.output
 
 
+def test_init_names_broken_rows_and_writes_a_study_that_leaves_them_out(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_notes(tmp_path)
+    with (tmp_path / "My notes-1.csv").open("a") as file:
+        file.write(",yes\nlost\n")
+    options = (
+        "--train",
+        "My notes-1.csv",
+        "--text",
+        "note",
+        "--label",
+        "kind",
+        "--model",
+        "scratch",
+    )
+    result = raysearch("init", "mine.yaml", *options)
+    assert result.exit_code == 2
+    assert result.output.startswith("mine.yaml is not written: 2 problems\n")
+    assert "`--leave-out 2` of init, would leave these 2 rows out" in result.output
+    assert not (tmp_path / "mine.yaml").exists()
+    result = raysearch("init", "mine.yaml", *options, "--leave-out", "2")
+    assert result.exit_code == 0, result.output
+    assert study.load("mine.yaml").leave_out == 2
+    assert raysearch("check", "mine.yaml").exit_code == 0
+
+
 @pytest.mark.parametrize(
     ("options", "text"),
     [

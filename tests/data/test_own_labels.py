@@ -66,6 +66,17 @@ def test_a_column_of_texts_or_of_one_value_is_no_column_of_labels(tmp_path):
     assert "the same value in all rows: 'same'" in problem(tmp_path).text
 
 
+def test_a_column_of_ids_is_no_column_of_labels_unless_they_are_named(tmp_path):
+    ids = [f"n{index}" for index in range(30)]
+    write_rows(tmp_path / "t.csv", [{"a": "x", "label": label} for label in [*ids, *ids[:20]]])
+    told = problem(tmp_path)
+    assert told.location == "own.x.labels"
+    assert "'label' has 30 different values in 50 training rows, as an id has" in told.text
+    assert labels(tmp_path, {**ENTRY, "labels": ids}) == tuple(ids)
+    write_rows(tmp_path / "t.csv", [{"a": "x", "label": label} for label in [*ids, *ids]])
+    assert len(labels(tmp_path)) == 30
+
+
 def test_a_metric_of_two_classes_is_refused_once_there_are_three(tmp_path):
     write_rows(tmp_path / "t.csv", ROWS)
     assert problem(tmp_path, {**ENTRY, "metrics": ["f1"]}).location == "own.x.metrics"

@@ -68,6 +68,13 @@ def test_a_label_that_a_split_lacks_is_told(check):
     assert "own/notes dev: yes 2; none: no" in output
 
 
+def test_labels_that_occur_once_in_training_are_told_with_what_they_may_be(check):
+    _, output = check(train=[*TRAIN, row("t", "yess"), row("u", "maybe")])
+    assert "labels that occur once in training: maybe, yess (is it 'yes'?)" in output
+    _, output = check(train=[row("t", "yes"), row("u", "no")], dev=[row("d", "yes")])
+    assert "occur once" not in output
+
+
 def test_everything_that_is_wrong_with_all_files_is_named_at_once(check):
     broken = [row("", "yes"), row("x", "maybe"), {"p": "", "h": "x", "gold": "no"}]
     code, output = check(train=[*TRAIN, {"p": " ", "h": "x", "gold": "no"}], dev=[*DEV, *broken])

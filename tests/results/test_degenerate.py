@@ -118,6 +118,9 @@ def test_the_panel_says_that_the_best_so_far_learned_nothing(folder):
         queue = TrialQueue(run.study, journal, {RTE: "model-data"})
         ProgressDisplay(queue, lambda: 1, console).close()
     best = best_of_search(run.study.resolve(RTE), run.records)
-    assert f"best accuracy {in_percent(best.best['dev.accuracy'])} (degenerate)" in (
-        console.export_text()
-    )
+    text = console.export_text()
+    assert f"best accuracy {in_percent(best.best['dev.accuracy'])} (degenerate)" in text
+    shown = [line for line in text.splitlines() if "best accuracy" in line]
+    phases = {"search", "confirm"} if run.study.confirm.seeds else {"search"}
+    assert {line.split()[1] for line in shown} == phases
+    assert all("(degenerate)" in line for line in shown)

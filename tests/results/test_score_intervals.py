@@ -38,8 +38,11 @@ def run(tmp_path):
     return write_run(tmp_path, dict.fromkeys(SEEDS, RIGHT))
 
 
-def write_run(folder, right_by_seed):
-    """Write a finished run whose seeds are right in these shares of the examples."""
+def write_run(folder, right_by_seed, ends=()):
+    """Write a finished run whose seeds are right in these shares of the examples.
+
+    `ends` has the ends of some of these trials, by seed.
+    """
     write_study(folder, **STUDY)
     script = Script(folder)
     random = np.random.default_rng(4)
@@ -54,7 +57,8 @@ def write_run(folder, right_by_seed):
             predictions = np.where(right, gold, (gold + 1) % 3)
             splits[split] = ids, dev_predictions.class_columns(predictions, gold)
             scores[f"{prefix}accuracy"] = float(right.mean())
-        name = script.trial("glue/mnli", {"LR": 2e-5}, scores, seed, "confirm")
+        end = dict(ends).get(seed, "finished")
+        name = script.trial("glue/mnli", {"LR": 2e-5}, scores, seed, "confirm", status=end)
         record = script.journal.trials[name]
         dev_predictions.write(folder, record, dev_predictions.to_parquet(splits))
     script.close()
@@ -80,6 +84,25 @@ def test_the_table_has_an_interval_and_verdicts_and_says_by_which_rule(run):
     assert "cannot tell (sees " in verdicts[0].text
     assert sum(note.startswith("Verdicts: ") for note in table.notes) == 1
     assert "| 95 %" in (run / "table.md").read_text()
+
+
+def test_a_winner_that_learned_nothing_gets_no_verdict_in_any_form(tmp_path):
+    shares = dict.fromkeys(SEEDS, RIGHT)
+    run = write_run(tmp_path / "none", shares, dict.fromkeys(SEEDS, "degenerate"))
+    table = results.write_exports(run, report=True)
+    assert any("not a result, every trial of its winner is degenerate" in n for n in table.notes)
+    assert "verdict" not in [row.name for row in table.rows]
+    assert table.row("95 %").cells[0].value
+    for name in ("table.md", "table.tex", "table.csv", "table.json", "report.html"):
+        text = (run / name).read_text()
+        assert "near" in text
+        assert "(sees " not in text
+        assert "Verdicts: " not in text
+    statement = (run / "reproducibility.md").read_text()
+    assert "0 have a verdict" in statement
+    assert "verdict below" not in statement
+    some = write_run(tmp_path / "some", shares, {SEEDS[0]: "degenerate"})
+    assert "(sees " in str(results.write_exports(some))
 
 
 def test_the_table_is_the_same_each_time(run):

@@ -5,6 +5,7 @@ import yaml
 
 from raysearch import study
 from raysearch.errors import InputError
+from raysearch.study.unused_fields import unused_field_notes
 
 NOTES = {"train": "notes/train.csv", "dev": "notes/dev.csv", "text": ["premise", "hypothesis"]}
 
@@ -80,6 +81,43 @@ def test_every_mistake_in_every_entry_is_named_at_once():
         "own.choices.options", "own.far.like", "own.words.head", "own.langs.dev",
         "own.langs.train", "own.f.metrics", "own.f.group",
     }  # fmt: skip
+
+
+def test_the_label_is_no_text_that_the_model_reads():
+    for entry, label in (
+        ({**NOTES, "text": ["premise", "gold"], "label": "gold"}, "gold"),
+        ({**NOTES, "text": ["label", "premise"]}, "label"),
+        ({**NOTES, "head": "tag", "text": "tags"}, "tags"),
+    ):
+        text = f"'{label}' is the label, which the model would read: leave it out"
+        assert problems(raw(entry)) == {"own.notes.text": text}
+    assert task({**NOTES, "text": ["label"], "label": "gold"}).inputs == ("label text",)
+
+
+def test_only_heads_that_own_files_have_are_offered():
+    for head, hint in (("regression", "did you mean 'regress'?"),
+                       ("cloze", "there are: choose, classify, regress, span, tag")):  # fmt: skip
+        found = problems(raw({**NOTES, "head": head}))
+        assert found == {"own.notes.head": f"no head named '{head}'; {hint}"}
+
+
+def test_names_of_other_libraries_are_told_ours():
+    given = raw(space={"learning_rate": {"log": [1e-5, 1e-4]}}, fixed={"batch_size": 16})
+    found = problems(given)
+    assert found["space.learning_rate"].endswith("did you mean 'LR'?")
+    assert found["fixed.batch_size"].endswith("did you mean 'BSZ'?")
+
+
+def test_more_configurations_to_confirm_than_are_searched_are_told():
+    space = {"LR": {"choice": [1e-5, 2e-5, 3e-5]}}
+    confirm = {"top": 5, "seeds": [11, 12]}
+    few = study.parse(raw(space=space, search={"trials": 9}, confirm=confirm))
+    assert unused_field_notes(few) == [
+        "own/notes: confirm.top is 5, but its search has only 3 trials to confirm"
+    ]
+    for changed in ({**confirm, "top": 3}, {"seeds": [11, 12]}, {"top": 5}):
+        enough = study.parse(raw(space=space, search={"trials": 9}, confirm=changed))
+        assert unused_field_notes(enough) == []
 
 
 def test_an_entry_that_no_task_names_is_refused_and_an_override_drops_it():

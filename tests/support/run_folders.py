@@ -76,14 +76,16 @@ class Script:
         self.write(EndEvent(trial=name, at=self.tick(), status=status, score=score, best=best,
                             last=last, error=error, sampler=sampler))  # fmt: skip
 
-    def trial(self, task, configuration, scores, seed=1, phase="search", seconds=36.0, **more):
+    def trial(self, task, configuration, scores, seed=1, phase="search", seconds=36.0,
+              status="finished", **more):  # fmt: skip
         """A trial, whole: two reports, the second one counts."""
         name = self.begin(task, configuration, seed, phase, **more)
         self.attempt(name)
         self.report(name, 50, {metric: x / 2 for metric, x in scores.items()})
-        self.report(name, 100, scores, status="finished")
+        self.report(name, 100, scores, status=status)
         self.spent(name, seconds)
-        self.end(name, "finished", next(iter(scores.values())), scores)
+        told = 0.0 if status == "degenerate" else next(iter(scores.values()))
+        self.end(name, status, told, scores)
         return name
 
     def stopped(self, task, configuration, scores, seconds=18.0):

@@ -17,6 +17,7 @@ from .json_stream import kind, surrogate_problem
 from .row_errors import VALUE, RowErrors
 from .table_files import Row
 
+LABELS_ARE = "; the labels are: "  # in the problem of a row whose label is another
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 Classes = Mapping[str, tuple[str, ...]]  # column -> the names of the classes that it numbers
 
@@ -70,7 +71,7 @@ class ExampleParser(ABC):
             shown = ", ".join(self.task.labels[:20])
             more = len(self.task.labels) - 20
             shown += f" and {more:,} more" if more > 0 else ""
-            text = f"label {VALUE}; the labels are: {shown}"
+            text = f"label {VALUE}{LABELS_ARE}{shown}"
             raise UnusableRowError(text, f"'{name[:40]}'") from None
 
 

@@ -24,6 +24,7 @@ Rows = Iterator[tuple[str, Row]]  # the place of each row, such as "line 3", and
 
 # Files of `Dataset.save_to_disk` and `DatasetDict.save_to_disk`.
 STATE, INFO, SPLITS = "state.json", "dataset_info.json", "dataset_dict.json"
+OPEN_QUOTE = "a quote begins here that does not end"
 _LARGEST_JSON = 1 << 26  # bytes of such a file; names of classes and columns are small
 _OTHERS = {
     ".xlsx": "a spreadsheet: save it as CSV in UTF-8",
@@ -178,7 +179,7 @@ def _csv_rows(path: Path, errors: RowErrors) -> Iterator[tuple[int, list[str]]]:
 
 def _csv_text(error: csv.Error, more_lines: int) -> str:
     if "end of data" in str(error):
-        return f"a quote begins here that does not end, up to {more_lines:,} lines below"
+        return f"{OPEN_QUOTE}, up to {more_lines:,} lines below"
     if "expected after" in str(error):
         return 'text after a closing quote; a quote inside a quoted field is written twice: ""'
     if "new-line character" in str(error):

@@ -14,6 +14,7 @@ from ...run_folder.opening import LOCK
 from ...run_folder.recorded_facts import Facts, SplitFacts
 from ...tasks.sources import source_of
 from .. import formatting
+from ..duplicate_notes import duplicate_notes
 from ..run_results import RunResults
 from .document import NOT_RECORDED, Point
 from .method_points import read_fields
@@ -151,6 +152,7 @@ def data_point(run: RunResults) -> Point:
     own = all(run.study.task(name).is_own for name in run.study.tasks)
     division = "of our own files" if own else "in the benchmark's own division"
     text = f"We use {'; '.join(sizes)}: examples per split, {division}."
+    text = " ".join([text, *duplicate_notes(run.study, run.facts)])
     return Point(title="Data", text=text, details=tuple(details))
 
 
