@@ -6,9 +6,10 @@ They are apart from the studies because checking them imports Ray, which checkin
 from pathlib import Path
 from typing import Any
 
-from ..errors import InputError
+from ..errors import InputError, RaysearchError
 from ..preflight import Lanes, cluster_nodes
 from .app import print_line
+from .exit_codes import print_error
 
 
 def is_cluster_file(path: Path) -> bool:
@@ -37,6 +38,18 @@ def show(path: Path) -> None:
     print_line(f"{config['cluster_name']}  a cluster file of Ray, provider {provider}")
     for line in [*_node_lines(config), *security_notes(config)]:
         print_line(f"  {line}")
+
+
+def lane_notes(path: Path | None, lanes: Lanes) -> tuple[list[str], int]:
+    """Return notes on how many lanes a cluster holds, and 1 if its file is refused, which is told.
+
+    Studies are checked all the same.
+    """
+    try:
+        return checked_lanes(path, lanes), 0
+    except RaysearchError as error:
+        print_error(error, "check")
+        return [], 1
 
 
 def checked_lanes(path: Path | None, lanes: Lanes) -> list[str]:

@@ -46,6 +46,15 @@ if TYPE_CHECKING:
     from ..study import Study
 
 
+Studies = Annotated[
+    list[Path],
+    typer.Argument(
+        help="Study files, names of studies that ship, or cluster files of Ray.",
+        autocompletion=complete_study,
+    ),
+]
+
+
 @app.command("list", epilog=examples("raysearch list studies"))
 @guarded
 def list_(
@@ -74,13 +83,7 @@ def list_(
 )
 @guarded
 def check(
-    studies: Annotated[
-        list[Path],
-        typer.Argument(
-            help="Study files, names of studies that ship, or cluster files of Ray.",
-            autocompletion=complete_study,
-        ),
-    ],
+    studies: Studies,
     model: Model = None,
     data: Annotated[Path | None, data_option("no data is read")] = None,
     tasks: Tasks = None,
@@ -112,12 +115,7 @@ def check(
 
     chosen = _chosen_lanes(lanes, workers, cpus, gpus, lanes_per_gpu, mps)
     forecast_table.refuse_options(forecast, price, cluster, chosen)
-    lane_notes, invalid = [], 0
-    try:
-        lane_notes = cluster_check.checked_lanes(cluster, chosen or preflight.Lanes())
-    except RaysearchError as error:
-        print_error(error, "check")
-        invalid += 1
+    lane_notes, invalid = cluster_check.lane_notes(cluster, chosen or preflight.Lanes())
     for path in studies:
         try:
             if cluster_check.is_cluster_file(path):

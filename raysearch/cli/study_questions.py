@@ -50,9 +50,9 @@ def _ask_of_files(own: OwnFiles) -> OwnFiles:
     if own.dev is None:
         name = _prompt("dev file (none: a tenth of the training rows)", "none", _check_dev)
         own = replace(own, dev=None if name == "none" else Path(name))
-    if own.head is None:
+    if not own.head:
         question = f"what is predicted: {', '.join(OWN_FORMS)}"
-        own = replace(own, head=_prompt(question, own.kind, lambda name: head_facts(name)))
+        own = replace(own, head=_prompt(question, own.kind, head_facts))
     form, columns = OWN_FORMS[head_facts(own.kind).name], _columns(own.train)
     if columns:
         typer.echo(printable(f"columns of {own.train}: {', '.join(columns)}"))

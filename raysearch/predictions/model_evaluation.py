@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .. import metrics
 from ..data import readers
 from ..data.encoding_cache import example_ends
 from ..errors import InputError, Problem, shorten
@@ -109,11 +110,7 @@ def evaluate(
     folder, source = local_copy(model, weights=True, note=note), str(model)
     tasks = [n.strip() for n in tasks.split(",")] if isinstance(tasks, str) else tasks
     _refuse_other_folders(folder)
-    run = run_around(folder)
-    root = Path(data or (opening.recorded_data(run) if run else "data"))
-    if study is None and any(name.startswith(PREFIX) for name in tasks):
-        study = run
-    defined = known_tasks(load_study(study, root)) if study is not None else {}
+    root, defined = _surroundings(folder, tasks, data, study)
     rows = _tasks_to_score(source, tasks, {**known_tasks_of(folder, None), **defined})
     splits, problems = choose_splits(rows, split, list(tasks))
     problems += [
@@ -146,6 +143,17 @@ def evaluate(
         files=tuple(path for part in parts for path in part.files),
         notes=(*dict.fromkeys(notes), *(text for part in parts for text in part.notes)),
     )
+
+
+def _surroundings(
+    folder: Path, names: Sequence[str], data: str | Path | None, study: str | Path | None
+) -> tuple[Path, dict[str, Task]]:
+    """Return the data folder, and the tasks that the given study or the run around defines."""
+    run = run_around(folder)
+    root = Path(data or (opening.recorded_data(run) if run else "data"))
+    if study is None and any(name.startswith(PREFIX) for name in names):
+        study = run
+    return root, known_tasks(load_study(study, root)) if study is not None else {}
 
 
 def _refuse_other_folders(folder: Path) -> None:
@@ -272,7 +280,7 @@ def dev_score(
     if not is_gap(name):
         metric = name.rpartition(".")[2]
         sample, samples = dev_predictions.score_sample(counted, task, metric, threshold)
-        interval = intervals.interval([sample], samples)
+        interval = intervals.interval([sample], samples, within=(metrics.worst(metric), 1.0))
         low, high = interval.low, interval.high
     examples = sum(table.num_rows for table in counted.values())
     return DevScore(task=task.name, name=name, examples=examples, value=value, low=low, high=high)

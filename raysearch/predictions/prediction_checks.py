@@ -82,8 +82,8 @@ def _input_problems(
     if not splits and required:
         text = "the benchmark takes no predictions of it"
         if task.is_own:
-            place = folder.parent.parent / opening.STUDY
-            place = f" to {task.name.replace('/', '.', 1)} in {place}" if place.is_file() else ""
+            file = folder.parent.parent / opening.STUDY
+            place = f" to {task.name.replace('/', '.', 1)} in {file}" if file.is_file() else ""
             text = f"it has no test file: add `test: FILE`{place}, or predict with --split dev"
         yield Problem(location=task.name, text=text)
     elif required and not any(split.name in present for split in splits):

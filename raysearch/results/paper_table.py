@@ -237,8 +237,8 @@ def _measurement_note(study: Study) -> str:
         task = study.task(name)
         groups.setdefault(task.metric, []).append(formatting.column_title(task))
     names = "; ".join(f"{metric} of {', '.join(group)}" for metric, group in groups.items())
-    count = len(study.confirm.seeds)
-    seeds = f"{study.confirm.report} over seeds, " if count > 1 else "one seed, " * count
+    printed = len(study.confirm.seeds)
+    seeds = f"{study.confirm.report} over seeds, " if printed > 1 else "one seed, " * printed
     part = "dev" if study.search.hold_out is None else "held-out part of dev"
     text = f"Result: {part}, {seeds}{study.search.select} evaluation, percent. {names}."
     codes = dict.fromkeys(c for name in study.tasks for c in study.task(name).languages[:1])

@@ -103,9 +103,8 @@ class RunIntervals:
             return None
         aggregate = aggregate_of(task)
         if len(seeds) == 1:
-            drawn = intervals.interval(seeds[0], samples, aggregate=aggregate)
-            lowest = metrics.worst(name.rpartition(".")[2])  # Student's t knows no bounds
-            return replace(drawn, low=max(drawn.low, lowest), high=min(drawn.high, 1.0))
+            within = (metrics.worst(name.rpartition(".")[2]), 1.0)
+            return intervals.interval(seeds[0], samples, aggregate=aggregate, within=within)
         return intervals.difference(
             seeds[0], seeds[1], samples, aggregate=aggregate, paired=same_seeds(*systems)
         )

@@ -148,7 +148,7 @@ class TensorBoardWriter:
 
     def _head(self, record: Record) -> Iterator[Event]:
         """Yield the HEAD events before a trial's reports: its session's start and settings."""
-        began = record.began or record.ended or 0.0
+        began = record.start_time
         yield Event(wall_time=began, file_version="brain.Event:2")
         yield Event(wall_time=began, session_log=SessionLog(status=SessionLog.START))
         # The name in the HParams tab, which shows some 15 characters. Trials with the same name,

@@ -124,6 +124,11 @@ class Record:
         return self.status != "running"
 
     @property
+    def start_time(self) -> float:
+        """Unix time of its first start; of its end if it never began here, as in another run."""
+        return self.began or self.ended or 0.0
+
+    @property
     def seconds(self) -> float:
         """Wall seconds of all attempts."""
         return math.fsum(self.seconds_by_attempt.values())

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..errors import Problem
 from ..results.leaderboard import is_budget_spent
-from ..run_folder import Journal, opening
+from ..run_folder import Journal, Records, opening
 from ..run_folder.reuse_events import LengthenedEvent
 from ..storage import file_inside, write_atomically
 from ..study import Search, Study, checked_dump
@@ -24,12 +24,13 @@ def with_trials(study: Study, trials: int) -> Study:
     return study.model_copy(update={"search": study.search.model_copy(update={"trials": trials})})
 
 
-def trials_problems(study: Study, journal: Journal, trials: Any) -> list[Problem]:
+def trials_problems(folder: Path, study: Study, records: Records, trials: Any) -> list[Problem]:
     """Return why the search of a run cannot have so many trials.
 
     Args:
+        folder: the run folder.
         study: the run's study.
-        journal: of the run.
+        records: its trials.
         trials: the new number.
     """
     if not isinstance(trials, int) or isinstance(trials, bool) or not 1 <= trials <= MAX_TRIALS:
@@ -38,7 +39,7 @@ def trials_problems(study: Study, journal: Journal, trials: Any) -> list[Problem
     texts = []
     names = [name for name in study.tasks if study.resolve(name).planned_trials]
     for name in names:
-        if (begun := journal.begun(name, "search")) > trials:
+        if (begun := records.begun(name, "search")) > trials:
             texts.append(f"{begun} of {name} have begun; {begun} or more would do, got {trials}")
     longer = with_trials(study, trials)
     planned = {
@@ -49,7 +50,7 @@ def trials_problems(study: Study, journal: Journal, trials: Any) -> list[Problem
     elif trials > study.search.trials and all(old == new for old, new in planned.values()):
         counts = ", ".join(f"{old} of {name}" for name, (old, _) in planned.items())
         texts.append(f"every configuration of the space is planned already: {counts}")
-    elif trials > study.search.trials and is_budget_spent(study, journal):
+    elif trials > study.search.trials and is_budget_spent(study, records):
         budgets = {"hours": study.search.hours, "device_hours": study.search.device_hours}
         fields = " or ".join(f"search.{name}" for name, limit in budgets.items() if limit)
         text = f"the budget of the search is spent, so that no trial would begin: raise {fields}"
@@ -58,7 +59,7 @@ def trials_problems(study: Study, journal: Journal, trials: Any) -> list[Problem
         return [Problem(location="trials", text=text) for text in texts]
     from .chain_starts import lost_starts  # imports Optuna
 
-    return lost_starts(journal.folder, longer, journal)
+    return lost_starts(folder, longer, records)
 
 
 def write_length(folder: Path, study: Study, journal: Journal, facts: Mapping[str, Any]) -> None:

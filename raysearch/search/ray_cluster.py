@@ -36,7 +36,7 @@ from ..errors import InputError, Problem, RaysearchError
 from ..workers.cpu_quota import usable_cores
 from ..workers.ray_address import why_unreachable
 from ..workers.ray_internals import node_types
-from ..workers.ray_processes import own_sessions, without_idle_services
+from ..workers.ray_processes import own_sessions, small_cluster
 from .cluster_options import LOCAL, chosen_address
 
 ATTEMPTS = 3  # to start Ray
@@ -78,7 +78,7 @@ def _start(address: str, cpus: int | None) -> dict[str, float]:
         _check_address(address)
     for retries in reversed(range(ATTEMPTS)):
         try:
-            with own_sessions(), without_idle_services() if is_local else nullcontext():
+            with own_sessions(), small_cluster() if is_local else nullcontext():
                 ray.init(
                     **options,
                     log_to_driver=False,

@@ -158,7 +158,7 @@ class RunStart:
         survey = preflight.survey(study, data)
         problems = run_problems(choice, survey, folder, lanes, cluster)
         problems += others.problems if reuse is not None else []  # a run of the start may be gone
-        problems += [] if trials is None else trials_problems(study, records, trials)
+        problems += [] if trials is None else trials_problems(folder, study, records, trials)
         content = {} if problems else content_of(study, data)
         problems += changes_since(folder, study, records, facts, content)
         if problems:
@@ -229,7 +229,7 @@ def run_problems(
     return problems
 
 
-def suitability_problems(study: Study, unread: Collection[str]) -> list[Problem]:
+def suitability_problems(study: Study, unread: Collection[str] = ()) -> list[Problem]:
     """Return what the pretrained models cannot read or answer.
 
     Of a model from scratch the survey checks what can be wrong.

@@ -34,6 +34,7 @@ from ..workers.lane import Lane
 from ..workers.messages import TrainedModel
 from ..workers.mps import mps_daemon
 from ..workers.ray_internals import HEAD_NODE_RESOURCE, waiting_lanes
+from ..workers.ray_processes import have_environment, inherited_environment, worker_environment
 from . import kept_weights, winner_folders
 from .background_import import import_models
 from .chain_starts import ChainStarts
@@ -242,8 +243,10 @@ class Session:
         """Run Tune to its end, with NVIDIA's MPS if it is asked for."""
         with mps_daemon(Path(scratch), self._note, self.lanes.mps) as environment:
             workers = self._workers(scratch)
-            workers["environment"] |= environment
-            self._tuner(adapter, broker, scratch, workers).fit()
+            inherited = have_environment(workers["environment"])
+            workers["environment"] = environment | ({} if inherited else workers["environment"])
+            with inherited_environment(inherited):
+                self._tuner(adapter, broker, scratch, workers).fit()
 
     def _tuner(
         self, adapter: TuneAdapter, broker: Any, scratch: str, workers: dict[str, Any]
@@ -279,12 +282,7 @@ class Session:
             "count": self.lanes.workers,
             "resources": self.demand.needs,
             "storage": scratch,
-            "environment": {
-                "OMP_NUM_THREADS": str(threads),
-                "OMP_WAIT_POLICY": "passive",
-                "TOKENIZERS_PARALLELISM": "false",
-                "HF_HUB_OFFLINE": "1",
-            },
+            "environment": worker_environment(threads),
             "loop": {
                 "recipe": self.study.recipe,
                 "checkpoints": self._checkpoints(),

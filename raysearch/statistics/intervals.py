@@ -6,6 +6,7 @@ part is drawn from normal seeds with the observed variance, which is itself unce
 It is apart from metrics, which know nothing of chance.
 """
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import NormalDist
@@ -18,6 +19,7 @@ from .levels import LEVEL, SIGHT
 
 DRAWS = 1000
 _CHUNK = 4_000_000  # weights that are drawn at once
+_EQUAL = 1e-12  # by which equal scores differ after rounding
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -139,6 +141,7 @@ def interval(
     samples: Mapping[str, Sample],
     *,
     aggregate: Aggregate = median,
+    within: tuple[float, float] = (-math.inf, math.inf),
     draws: int = DRAWS,
     seed: int = 0,
 ) -> Interval:
@@ -148,15 +151,20 @@ def interval(
         seeds: the models of the system's seeds.
         samples: the samples of their splits.
         aggregate: what is printed of the seeds' scores.
+        within: the lowest and the highest score that there can be.
         draws: the number of draws.
         seed: of the draws.
 
     Returns:
-        The interval; its ends are bootstrap percentiles.
+        The interval; its ends are bootstrap percentiles. Where all draws score the same, as if
+        every answer is right, examples that are unlike those seen were drawn, see `_unlike`.
     """
     system = _System(seeds, samples, aggregate)
     drawn = _combine([system], samples, draws, seed)
+    if float(np.ptp(drawn)) <= _EQUAL:
+        drawn = drawn + _unlike(samples, draws, seed)
     low, high, error = ends(drawn)
+    low, high = max(low, within[0]), min(high, within[1])
     return Interval(value=system.value, low=low, high=high, error=error, seeds=len(seeds))
 
 
@@ -269,6 +277,20 @@ def _combine(
     value = systems[0].value - sum(other.value for other in systems[1:])
     drawn: Floats = value + moved * np.sqrt(max(0.0, 1.0 - share)) + parts
     return drawn
+
+
+def _unlike(samples: Mapping[str, Sample], draws: int, seed: int) -> Floats:
+    """Return how far a score moves with examples of which a sample has none, [draws].
+
+    In n examples that are all alike, up to 3/n of those that they were drawn from may be unlike
+    them (95 %, the "rule of three": a Beta(1, n) share). Here such an example moves the score by as
+    much as its share, up or down. That is exact for accuracy. A sample stands for its clusters; of
+    several samples the smallest counts.
+    """
+    random = np.random.default_rng(seed)
+    count = min(int(sample.clusters.max()) + 1 for sample in samples.values())
+    shares: Floats = random.beta(1, count, draws) * random.choice([-1.0, 1.0], draws)
+    return shares
 
 
 def _seed_parts(

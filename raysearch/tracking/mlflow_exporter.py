@@ -83,7 +83,7 @@ class MLflowExporter(Exporter):
         found = self._found.get(record.id)
         if found is None:
             tags |= {"raysearch.status": "running", "mlflow.parentRunId": self._above.info.run_id}
-            created = self._create(exporter.trial_name(record), record.began, tags)
+            created = self._create(exporter.trial_name(record), record.start_time, tags)
             self._ids[record.id] = created.info.run_id
             self._log(created.info.run_id, settings=settings)
             return -1

@@ -77,12 +77,8 @@ def verify(
         run = _read(folder, result)
         if run is not None:
             result.checks += _number_checks(run)
-            folders = [str(local_copy(model, weights=True)) for model in models]
-            if rerun and not folders:
-                fetch_models(run.study)
-            required = rerun or data is not None
             here = _data_folder(run, data, packed=sha256 is not None)
-            inputs = Inputs(run.study, run.facts, here, folders, _other_code(run), required)
+            inputs = _inputs(run, here, models, rerun, required=rerun or data is not None)
             result.checks += inputs.checks
             if rerun and inputs.missing:
                 raise InputError(str(source), inputs.missing)
@@ -112,6 +108,16 @@ class _OpenedRun:
     study: Study
     facts: dict[str, Any]
     records: Records
+
+
+def _inputs(
+    run: _OpenedRun, data: Path, models: Sequence[str], rerun: bool, *, required: bool
+) -> Inputs:
+    """Return the data and models here; models of a hub are fetched if they are to be trained."""
+    folders = [str(local_copy(model, weights=True)) for model in models]
+    if rerun and not folders:
+        fetch_models(run.study)
+    return Inputs(run.study, run.facts, data, folders, _other_code(run), required)
 
 
 def _data_folder(run: _OpenedRun, data: str | Path | None, *, packed: bool) -> Path:

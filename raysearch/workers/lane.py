@@ -50,7 +50,8 @@ class Lane(tune.Trainable):
         Args:
             config: {"request": TrialRequest}, or {"request": None} for a lane that waits for one.
             broker: handle of the broker.
-            workers: count, resources, storage, environment and `loop`, the arguments of a Worker.
+            workers: count, resources, storage, `environment`, the variables that their processes
+                do not have yet, and `loop`, the arguments of a Worker.
         """
         assert workers is not None
         self.broker, self.workers, self.name = broker, workers, ""
@@ -153,6 +154,7 @@ class Lane(tune.Trainable):
                 worker_runtime_env={"env_vars": self.workers["environment"]},
             ),
         )
+        trainer.inherits_environment = not self.workers["environment"]
         trainer.failure_policy = GroupRestarts(
             partial(self._count_attempts, self.name),
             VAIN_STARTS,

@@ -107,6 +107,7 @@ class LaneTrainer(DataParallelTrainer):
     """
 
     failure_policy: Any = None  # replaces Ray's if it is set: has a method `make_decision`
+    inherits_environment = False  # whether processes of workers have all variables already
 
     def _create_default_callbacks(self) -> list[Any]:
         callbacks = super()._create_default_callbacks()
@@ -120,6 +121,8 @@ class LaneTrainer(DataParallelTrainer):
         if self.failure_policy is not None:
             arguments["failure_policy"] = self.failure_policy
         _start_no_synchronization()
+        if self.inherits_environment:
+            _give_no_environment()
         for method in RESOURCE_REQUESTS:
             setattr(arguments["scaling_policy"], method, lambda: None)
         controller: Any = TrainController(**arguments)  # its methods have no types
@@ -136,6 +139,14 @@ def _start_no_synchronization() -> None:
     ending: Any = state
     starting.SynchronizationActor = NoSynchronization
     ending._shutdown_sync_actor = lambda sync_actor: None
+
+
+def _give_no_environment() -> None:
+    """Let Ray Train add no variables of this process to a worker's runtime environment."""
+    from ray.train.v2._internal.execution.worker_group import worker_group
+
+    starting: Any = worker_group
+    starting.get_env_vars_to_propagate = dict
 
 
 class GroupRestarts:

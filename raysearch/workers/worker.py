@@ -249,10 +249,11 @@ class Worker:
         if name != self._teacher_cache[0]:
             self._teacher_cache = ("", None)
         if name and not self._teacher_cache[0]:
-            weights = data.get("teacher")
             if request.teacher:
                 trained = ray.get(self._answer(self.broker.get_teacher.remote(request.teacher))[0])
                 weights = merge_adapters(encoder.weights, trained, hyper)
+            else:
+                weights = data["teacher"]
             encoder = replace(encoder, weights=weights, digest=name)
             teacher: torch.nn.Module = ReusableModel(self.model.device).model(
                 encoder, hyper.model_copy(update={"lora_rank": None}), request.seed

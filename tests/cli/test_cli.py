@@ -16,6 +16,7 @@ from raysearch.cli import lists
 from raysearch.cli.commands import app
 from raysearch.errors import InputError, Problem, note_source
 from raysearch.preflight import Lanes
+from raysearch.shipped_studies import shipped_studies
 
 HERE = ROOT
 STUDIES = sorted(map(str, (HERE / "search_spaces").glob("*.yaml")))
@@ -581,13 +582,19 @@ def test_help_lists_and_checks_import_nothing_that_computes(name):
     assert done.stderr.splitlines()[-1] == "heavy:"
 
 
+@pytest.mark.parametrize(("name", "path"), shipped_studies().items())
+def test_the_list_says_of_a_shipped_study_what_its_checks_would(name, path):
+    cells = lists._quick_cells(path)
+    assert cells is not None
+    assert cells == lists._cells(name, path)
+
+
 @pytest.mark.parametrize(
     "text",
     ["[", "- a", "", "\xff", "tasks: 5\nmodel: a", "tasks: [glue/rte]", "tasks: [{a: 1}]\nmodel: a",
-     "tasks: [glue/rte]\nmodel: scratch\nspace: {LR: {log: [2, 1]}}",
      "tasks: [toy/grammar]\nmodel: {a: 1}\npublished: {row: a}"],
 )  # fmt: skip
-def test_the_list_says_of_a_shipped_study_that_was_edited_what_its_check_would(
+def test_a_shipped_study_of_another_form_is_read_with_all_checks(
     command, tmp_path, monkeypatch, text
 ):
     path = tmp_path / "search_spaces" / "mine.yaml"

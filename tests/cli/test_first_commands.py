@@ -62,7 +62,10 @@ def test_everything_that_is_wrong_is_named_with_what_would_mend_it(monkeypatch):
         assert bool(finding.mend) == (finding.state != "ok"), finding
     result = raysearch("doctor", "--no-ray")
     assert result.exit_code == 2
-    assert result.output.splitlines()[-1] == "5 things to mend before a search runs here"
+    assert result.output.splitlines()[-2:] == [
+        "5 things to mend before a search runs here",
+        "explained in docs/install.md#what-it-takes",
+    ]
 
 
 def test_a_package_of_another_version_is_a_problem(monkeypatch):
@@ -266,7 +269,8 @@ def test_what_the_head_of_an_own_task_needs_is_asked_for_by_its_options(tmp_path
         "init", "--train", "My notes-1.csv", "--head", "choose", "--model", "scratch"
     )
     assert result.exit_code == 2
-    assert [line.split()[0] for line in result.output.splitlines()[1:]] == ["--text", "--options"]
+    places = [line.split()[0] for line in result.output.splitlines()[1:]]
+    assert places == ["--text", "--options", "explained"]
 
 
 def test_a_division_that_leaves_no_dev_row_says_why(tmp_path, monkeypatch):

@@ -201,7 +201,8 @@ def test_the_closing_names_what_failed_and_no_best_yaml_that_is_not_there(tmp_pa
     said = capsys.readouterr()
     assert code == 1
     assert said.err.splitlines() == [
-        f"failed      glue/rte search 0 seed 7, {tmp_path / 'glue-rte'}: MemoryError: does not fit"
+        f"failed      glue/rte search 0 seed 7, {tmp_path / 'glue-rte'}: MemoryError: does not fit",
+        "explained in docs/not_learning.md#other-ways-to-learn-nothing",
     ]
     best = [line for line in said.out.splitlines() if line.startswith("best ")]
     assert best == [

@@ -144,18 +144,20 @@ def test_the_study_and_the_journal_have_the_new_number_and_the_table_tells_both(
 def test_a_number_that_cannot_be_is_refused(trials, text, tmp_path):
     queue = opened(parsed(space=RANGES, search={"sampler": "random", "trials": 3}), tmp_path)
     drive_queue(queue, toy_trial, 1)
-    assert [p.text for p in trials_problems(queue.study, queue.journal, trials)] == [text]
-    assert trials_problems(queue.study, queue.journal, 3) == []
-    assert trials_problems(queue.study, queue.journal, 4) == []
+    assert [
+        p.text for p in trials_problems(queue.journal.folder, queue.study, queue.journal, trials)
+    ] == [text]
+    assert trials_problems(queue.journal.folder, queue.study, queue.journal, 3) == []
+    assert trials_problems(queue.journal.folder, queue.study, queue.journal, 4) == []
 
 
 def test_a_space_that_is_planned_whole_and_one_without_dimensions_are_not_lengthened(tmp_path):
     whole = opened(parsed(search={"sampler": "grid", "trials": 12}), tmp_path / "whole")
-    (problem,) = trials_problems(whole.study, whole.journal, 24)
+    (problem,) = trials_problems(whole.journal.folder, whole.study, whole.journal, 24)
     assert problem.text == ("every configuration of the space is planned already: 12 of glue/rte")
     confirm = {"seeds": [11]}
     fixed = opened(parsed(space={}, fixed={"LR": 1e-5}, confirm=confirm), tmp_path / "fixed")
-    (problem,) = trials_problems(fixed.study, fixed.journal, 24)
+    (problem,) = trials_problems(fixed.journal.folder, fixed.study, fixed.journal, 24)
     assert problem.text == "the study searches nothing: its space is empty"
 
 
@@ -168,7 +170,7 @@ def test_a_chain_is_not_lengthened_once_the_weights_of_each_seed_that_it_starts_
         parts = {**PLANS[name], "space": {"LR": {"choice": rates}}}
         run = ToyRun(tmp_path / name, chained((MRPC, RTE, MNLI), trials=3, **parts))
         run.run()
-        problems = trials_problems(run.study, run.journal, 5)
+        problems = trials_problems(run.folder, run.study, run.journal, 5)
         lost = {problem.location: problem.text for problem in problems}
         assert set(lost) == (set() if name == "search alone" else {RTE, MRPC})
         assert all("whose weights are not in the run folder" in text for text in lost.values())

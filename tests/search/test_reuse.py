@@ -76,6 +76,7 @@ def test_a_second_study_over_the_same_cells_trains_nothing(run, raw):
     assert (count, again) == (3 if raw is RAW else 7, [])
     assert results(second) == results(first)
     assert read_journal(second).device_hours == 0
+    assert all(r.start_time == r.ended > 1e9 for r in read_journal(second).trials.values())
     ours, theirs = weights(second), weights(first)
     assert all(np.array_equal(ours[name], theirs[name]) for name in theirs)
     assert trial_of(second / "glue-rte/best/config.json") == trial_of(
@@ -307,7 +308,8 @@ def test_what_cannot_be_reused_is_refused_all_at_once(tmp_path):
     empty = tmp_path / "empty"
     empty.mkdir()
     texts = problem_texts(f"{tmp_path}/none,{empty},{old},{first}", tmp_path, own=first)
-    assert texts[0] == f"{tmp_path}/none: there is no run folder '{tmp_path}/none'"
+    near = f"there are: {first}, {old}"
+    assert texts[0] == f"{tmp_path}/none: there is no run folder '{tmp_path}/none'; {near}"
     assert "not a run folder" in texts[1]
     assert any(
         "trials do not follow from it" in t or "trained by raysearch 0.0.9" in t for t in texts

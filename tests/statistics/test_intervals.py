@@ -182,3 +182,19 @@ def test_the_mean_of_differences_on_several_tasks_has_the_error_of_independent_o
     assert together.value == pytest.approx(sum(one.value for one in found) / 4)
     expected = math.sqrt(sum(one.error**2 for one in found)) / 4
     assert together.error == pytest.approx(expected, rel=0.06)
+
+
+@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize("right", [1, 0])
+def test_answers_that_are_all_right_or_all_wrong_are_no_proof_of_the_next_ones(count, right):
+    """With 60 of 60 right, 95.1 % is the least share under which this happens in 1 of 20 tries."""
+    answers, gold = np.full(60, right), np.ones(60, int)
+    seed = ScoreSample(measures=[("dev", classification_measure("accuracy", answers, gold))])
+    samples = {"dev": Sample.of_size(60)}
+    ours = interval([seed] * count, samples, within=(0.0, 1.0), draws=20_000)
+    reach = 1 - 0.05 ** (1 / 60)
+    assert ours.value == right
+    inner, outer = (ours.low, ours.high) if right else (ours.high, ours.low)
+    assert abs(right - inner) == pytest.approx(reach, rel=0.05)
+    assert outer == right
+    assert ours.visible > reach  # a published 99.0 cannot be told from 100.0 of so few examples

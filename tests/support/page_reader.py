@@ -62,7 +62,7 @@ class PageReader:
     def _yaml(self, step: Step) -> None:
         raw = yaml.safe_load(step.text)
         if own := raw.get("own"):
-            raw = {"tasks": [f"own/{name}" for name in own]} | raw
+            raw = {"tasks": [f"own/{name}" for name in own], "fixed": {"max_length": 256}} | raw
         raysearch.parse(raw if "model" in raw else {**_STUDY, **raw}, name="page")
 
     def _python(self, step: Step) -> str | None:
@@ -96,7 +96,7 @@ class PageReader:
         return None
 
     def _raysearch(self, step: Step, words: list[str]) -> str:
-        if words[0] == "run":
+        if words[0] in ("check", "run"):
             words = with_options(words, shlex.split(step.options))
             if step.alternative:
                 named = words[words.index("--name") + 1] if "--name" in words else words[1]

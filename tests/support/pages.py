@@ -23,7 +23,7 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-_NUMBERS = r"\b[0-9a-f]{12,64}\b|[-+]?\d[\d,]*(?:\.\d+)?(?:e-?\d+)?"
+_NUMBERS = r"\b[0-9a-f]{12,64}\b|(?:below )?[-+]?\d[\d,]*(?:\.\d+)?(?:e-?\d+)?"
 # What is not compared, by the source of an output.
 _LEFT_OUT = {
     "": None,

@@ -23,7 +23,12 @@ from raysearch.workers.lane_trainer import (
 )
 from raysearch.workers.memory_kills import OUT_OF_MEMORY
 from raysearch.workers.ray_internals import HEAD_NODE_RESOURCE, LANE_TAG
-from raysearch.workers.ray_processes import without_idle_services
+from raysearch.workers.ray_processes import (
+    AGENT,
+    inherited_environment,
+    small_cluster,
+    worker_environment,
+)
 
 CALLBACKS = {
     "DatasetsCallback": "ray.train.v2._internal.callbacks.datasets",
@@ -160,16 +165,63 @@ def test_the_workers_of_a_lane_are_connected_as_those_of_a_torch_trainer(monkeyp
 
 def test_a_cluster_of_this_machine_starts_without_services_that_it_does_not_use():
     parameters = part_of_ray("ray._private.parameter", "RayParams")
+    services = import_module("ray._private.services")
+    before = services.start_api_server, services.start_ray_process
     assert not parameters().no_monitor
-    with without_idle_services():
+    with small_cluster():
         made = import_module("ray._private.parameter").RayParams(num_cpus=1)
+        assert services.start_api_server() == (None, None)
     assert (made.num_cpus, made.no_monitor, made.include_log_monitor) == (1, True, False)
+    assert made.env_vars == worker_environment(1)
+    assert made.runtime_env_agent_port > 1023
     assert import_module("ray._private.parameter").RayParams is parameters
+    assert before == (services.start_api_server, services.start_ray_process)
     source = inspect.getsource(part_of_ray("ray._private.node", "Node"))
     assert "if not self._ray_params.no_monitor:" in source
     assert "if self._ray_params.include_log_monitor:" in source
+    assert "env_updates=self._ray_params.env_vars" in source
+    assert "ray._private.services.start_api_server(" in source
+    assert "if process_info is not None:" in source, "Ray relies on the dashboard's process"
     source = inspect.getsource(part_of_ray("ray._private.worker", "init"))
     assert "ray._private.parameter.RayParams(" in source, "Ray takes the class from elsewhere"
+
+
+def test_the_raylet_of_a_small_cluster_gets_an_agent_that_waits(monkeypatch, tmp_path):
+    services = import_module("ray._private.services")
+    commands = []
+    monkeypatch.setattr(services, "start_ray_process", lambda c, *_, **__: commands.append(c))
+    options = [f"--session_dir={tmp_path}", "--node_id=ab12", f"{AGENT}python agent.py --head"]
+    with small_cluster():
+        services.start_ray_process(["raylet", *options], "raylet")
+        services.start_ray_process(["gcs_server", "--node_id=ab12"], "gcs_server")
+    assert commands[0][:3] == ["raylet", *options[:2]]
+    assert commands[0][3].startswith(AGENT)
+    assert commands[0][3].endswith("idle_agent.py")
+    assert commands[1] == ["gcs_server", "--node_id=ab12"]
+    wait = import_module("ray._raylet").wait_for_persisted_port
+    for name in ("METRICS_AGENT", "METRICS_EXPORT", "DASHBOARD_AGENT_LISTEN"):
+        port = part_of_ray("ray._raylet", f"{name}_PORT_NAME")
+        assert wait(str(tmp_path), "ab12", port, timeout_ms=0) == -1
+    source = inspect.getsource(part_of_ray("ray._private.services", "start_raylet"))
+    parts = (f'"{AGENT}{{}}"', 'f"--session_dir={session_dir}"', 'f"--node_id={node_id}"',
+             "start_ray_process(")  # fmt: skip
+    assert [part for part in parts if part not in source] == []
+
+
+def test_actors_that_inherit_their_environment_have_no_runtime_environment():
+    cache = part_of_ray("ray.tune.execution.class_cache", "_ActorClassCache")
+    group = part_of_ray(GROUP, "WorkerGroup")
+    assert "get_env_vars_to_propagate()" in inspect.getsource(group._get_worker_runtime_env)
+
+    def made():
+        return cache().get(type("Lane", (), {}))._default_options["runtime_env"]
+
+    assert made().serialize() != "{}"
+    with inherited_environment(False):
+        assert made().serialize() != "{}"
+    with inherited_environment(True):
+        assert made().serialize() == "{}", "the lane's process would be started twice"
+    assert made().serialize() != "{}"
 
 
 @pytest.mark.slow
