@@ -252,12 +252,9 @@ def _ray() -> Finding:
     try:
         resources = _resources()
     except RaysearchError as error:
-        return Finding(
-            subject="Ray",
-            state="problem",
-            text=_first_line(error),
-            mend="unset RAY_ADDRESS" if address else "ray stop, and free room at RAY_TMPDIR",
-        )
+        here = "free room at RAY_TMPDIR; ray stop, if no other program of yours uses Ray"
+        mend = "unset RAY_ADDRESS" if address else here
+        return Finding(subject="Ray", state="problem", text=_first_line(error), mend=mend)
     held = ", ".join(f"{resources[name]:g} {name}" for name in ("CPU", "GPU") if name in resources)
     where = f"the cluster at {address}" if address else "starts here"
     return Finding(subject="Ray", state="ok", text=f"{_version('ray')} {where}: {held}")

@@ -6,6 +6,7 @@ this module reports all that its schema finds.
 
 import io
 import json
+import logging
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import redirect_stderr, redirect_stdout
@@ -153,7 +154,9 @@ def _prepared(raw: dict[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
     if provider not in _DEFAULT_CONFIGS and provider != "external":
         text = unknown_name("provider of Ray", provider, _DEFAULT_CONFIGS)
         return {}, [Problem(location="provider.type", text=text)]
-    output = io.StringIO()
+    output, log = io.StringIO(), logging.getLogger("ray")
+    level = log.level
+    log.setLevel(logging.ERROR)  # its handler keeps the error output that was there first
     try:
         with redirect_stdout(output), redirect_stderr(output):
             config: dict[str, Any] = prepare_config(deepcopy(raw))
@@ -164,4 +167,6 @@ def _prepared(raw: dict[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
     except Exception as error:  # Ray raises ValueError, AssertionError, ClickException and KeyError
         reason = str(error) or type(error).__name__
         return {}, [Problem(location="file", text=f"Ray refuses it: {' '.join(reason.split())}")]
+    finally:
+        log.setLevel(level)
     return config, []

@@ -16,6 +16,8 @@ from ..preflight.resources import count_lanes, describe_lane, hint, total
 
 RECOUNT = 5.0  # seconds between two looks at the cluster's nodes
 PROGRESS_INTERVAL = 30.0  # seconds between lines of progress while nodes are waited for
+WAITING = 20.0  # seconds without room for a lane before the log says so
+WAITING_INTERVAL = 60.0  # seconds until the log says so again
 MAX_ANNOUNCED = 1000  # lanes in a request to the autoscaler; it packs them one by one
 
 
@@ -27,6 +29,9 @@ class Cluster(Protocol):
 
     def node_types(self) -> Mapping[str, float]:
         """Return the most of each resource that an autoscaler may add; empty without one."""
+
+    def free(self) -> Mapping[str, float]:
+        """Return the resources that nothing uses, of all nodes together."""
 
     def request(self, bundles: list[dict[str, float]]) -> str:
         """Ask the autoscaler for room for all of these workers; return why it cannot be asked."""
@@ -61,6 +66,8 @@ class LaneDemand:
         self._clock, self._sleep = clock, sleep
         self._counted_at, self._capacity = -math.inf, 0
         self._announced: list[dict[str, float]] = []
+        self._waiting_since: float | None = None  # lanes whose workers have no room
+        self._told_at = 0.0  # when the log last said so
 
     @property
     def needs(self) -> dict[str, float]:
@@ -156,6 +163,29 @@ class LaneDemand:
                 )
             self._capacity = capacity
         return self._capacity
+
+    def note_waiting(self, count: int) -> None:
+        """Say from time to time what lanes wait for, as other programs may hold a cluster's room.
+
+        Args:
+            count: the number of lanes whose workers wait for room now.
+        """
+        now = self._clock()
+        if not count:
+            self._waiting_since = None
+        elif self._waiting_since is None:
+            self._waiting_since, self._told_at = now, now + WAITING - WAITING_INTERVAL
+        elif now - self._told_at >= WAITING_INTERVAL:
+            self._told_at = now
+            needs, there, free = self.needs, total(self.cluster.nodes()), self.cluster.free()
+            amounts = " and ".join(
+                f"{free.get(name, 0):g} of {there.get(name, 0):g} {name}" for name in needs
+            )
+            self.note(
+                f"waiting for {count_lanes(count)} of {describe_lane(self.lanes, needs)},"
+                f" {now - self._waiting_since:.0f} s so far: {amounts} are free in the cluster;"
+                " other programs may hold the rest"
+            )
 
     def _shortage(self) -> str:
         """Return what a lane needs and what is there."""

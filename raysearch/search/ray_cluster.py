@@ -123,6 +123,11 @@ class RayCluster:
         """Return the most of each resource that an autoscaler may add; empty without one."""
         return node_types()
 
+    def free(self) -> dict[str, float]:
+        """Return the resources that nothing uses, of all nodes together."""
+        free: dict[str, float] = ray.available_resources()  # type: ignore[no-untyped-call]  # Ray's
+        return free
+
     def request(self, bundles: list[dict[str, float]]) -> str:
         """Ask the autoscaler for room for all of these workers; return why it cannot be asked."""
         from ray.autoscaler.sdk import request_resources

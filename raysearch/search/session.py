@@ -33,7 +33,7 @@ from ..workers.device_memory import MemoryReader, TorchMemory
 from ..workers.lane import Lane
 from ..workers.messages import TrainedModel
 from ..workers.mps import mps_daemon
-from ..workers.ray_internals import HEAD_NODE_RESOURCE
+from ..workers.ray_internals import HEAD_NODE_RESOURCE, waiting_lanes
 from ..workers.ray_processes import have_environment, inherited_environment, worker_environment
 from . import kept_weights, winner_folders
 from .background_import import import_models
@@ -209,12 +209,14 @@ class Session:
         is_cluster = self.demand.wait is not None
         if is_cluster:
             self._leaving.look(self._broker)
-        if not (is_cluster or self.growth) or time.monotonic() - self._announced_at < RECOUNT:
+        if time.monotonic() - self._announced_at < RECOUNT:
             return
         self._announced_at = time.monotonic()
+        self.demand.note_waiting(len(waiting_lanes()))
         if is_cluster:
             self.demand.announce(self._wanted_lanes())
-        adapter.fit_lanes()
+        if is_cluster or self.growth:
+            adapter.fit_lanes()
 
     def _wanted_lanes(self) -> int:
         """Return for how many trials nodes are asked for: none once all that are left train.

@@ -1,5 +1,6 @@
 """Cluster files: Ray takes those that ship, and `check` refuses what does not fit."""
 
+import logging
 import re
 import shlex
 import subprocess
@@ -8,6 +9,7 @@ import sys
 import pytest
 import typer
 import yaml
+from ray.autoscaler._private.util import prepare_config
 from support.paths import ROOT
 from typer.testing import CliRunner
 
@@ -98,6 +100,19 @@ def test_a_valid_file_shows_its_nodes(aws):
     code, out, _ = check(aws)
     assert code == 0
     assert "head: up to 1, 0 CPU, 0 GPU\n  gpu: up to 4, 8 CPU, 1 GPU" in out
+
+
+def test_rays_own_log_is_no_part_of_the_output(aws, caplog, monkeypatch):
+    lines = aws.read_text().splitlines()
+    aws.write_text("\n".join(line for line in lines if "  max_workers" not in line))
+    log = logging.getLogger("ray")
+    monkeypatch.setattr(log, "handlers", [caplog.handler])
+    with caplog.at_level(logging.INFO, "ray"):
+        prepare_config(yaml.safe_load(aws.read_text()))
+        assert "setting max workers for gpu to 4" in caplog.messages
+        caplog.clear()
+        assert check(aws)[::2] == (0, "")
+        assert (caplog.messages, log.level) == ([], logging.INFO)
 
 
 def test_every_problem_of_a_file_is_told_with_its_place(tmp_path):

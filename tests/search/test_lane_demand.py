@@ -4,6 +4,7 @@ import pytest
 
 from raysearch.errors import InputError
 from raysearch.preflight import Lanes
+from raysearch.preflight.resources import total
 from raysearch.search.lane_demand import LaneDemand
 
 HEAD = {"CPU": 0.0, "memory": 8e9}
@@ -18,10 +19,12 @@ class ToyCluster:
         nodes: (resources, second of joining, second of leaving) of each node.
         types: the most that an autoscaler may add.
         failure: what the autoscaler answers a request with.
+        held: the resources that other programs hold.
     """
 
-    def __init__(self, *nodes, types=(), failure=""):
+    def __init__(self, *nodes, types=(), failure="", held=()):
         self._nodes, self.types, self.failure = nodes, dict(types), failure
+        self.held = dict(held)
         self.now, self.requests, self.lines = 0.0, [], []
 
     def nodes(self):
@@ -29,6 +32,10 @@ class ToyCluster:
 
     def node_types(self):
         return self.types
+
+    def free(self):
+        there = total(self.nodes())
+        return {name: there[name] - self.held.get(name, 0) for name in there}
 
     def request(self, bundles):
         self.requests.append(bundles)
@@ -200,3 +207,32 @@ def test_a_gpu_that_comes_to_cpu_lanes_changes_nothing():
     demand.wait_for_lane(trials=4)
     cluster.now = 40
     assert (demand.needs, demand.limit()) == ({"CPU": 1}, 10)
+
+
+def test_lanes_without_room_are_told_after_20_seconds_and_then_every_minute():
+    cluster = ToyCluster(stays(CPU_NODE), stays(GPU_NODE), held={"CPU": 9, "GPU": 1})
+    demand = cluster.demand(Lanes(workers=2))
+    demand.wait_for_lane(trials=5)
+    for second in range(0, 120, 5):
+        if second == 60:
+            demand.note_waiting(0)  # both have begun
+        demand.note_waiting(2 if second < 60 else 1)
+        cluster.sleep(5)
+    rest = "1 of 10 CPU and 1 of 2 GPU are free in the cluster; other programs may hold the rest"
+    assert cluster.lines == [
+        f"waiting for 2 lanes of 2 CPU, 2 GPU, 20 s so far: {rest}",
+        f"waiting for 1 lane of 2 CPU, 2 GPU, 20 s so far: {rest}",
+    ]
+    for _ in range(100):
+        demand.note_waiting(1)
+        cluster.sleep(1)
+    assert [line.split(", ")[2][:8] for line in cluster.lines[2:]] == ["80 s so ", "140 s so"]
+
+
+def test_lanes_that_start_at_once_are_not_told():
+    cluster = ToyCluster(stays(CPU_NODE))
+    demand = cluster.demand(Lanes(count=2), wait=None)
+    for waiting in [2, 2, 1, 0, 1, 0] * 5:
+        demand.note_waiting(waiting)
+        cluster.sleep(5)
+    assert cluster.lines == []

@@ -1,4 +1,4 @@
-"""The watch over Ray's processes on the driver's node. No Ray is started."""
+"""The watch over Ray's processes on the driver's node."""
 
 import os
 import signal
@@ -51,7 +51,51 @@ def test_a_run_that_hangs_after_the_raylets_death_is_ended_with_the_resume_hint(
     assert ended.stderr == (
         f"\n{tmp_path}: Ray's processes on this machine have died: the raylet\n"
         f"the trials that have ended are kept; go on with: raysearch resume {tmp_path}\n"
+        "explained in docs/cluster.md#faults\n"
     )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("end", "code"), [("os._exit(1)", 1), ("os.kill(os.getpid(), 9)", -9)])
+def test_a_run_that_is_ended_from_outside_python_leaves_the_resume_hint(tmp_path, end, code):
+    program = f"""
+import os
+from pathlib import Path
+from raysearch.search import ray_watch
+ray_watch.local_processes = dict
+with ray_watch.watched(Path({str(tmp_path)!r})) as watch:
+    watch.start()
+    {end}
+"""
+    command = [sys.executable, "-c", program]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert (ended.returncode, ended.stdout) == (code, "")
+    assert ended.stderr == (
+        f"\n{tmp_path}: the run's process was killed, or ended by Ray, whose processes here have"
+        " died\n"
+        f"the trials that have ended are kept; go on with: raysearch resume {tmp_path}\n"
+        "explained in docs/cluster.md#faults\n"
+    )
+
+
+@pytest.mark.ray
+def test_a_run_whose_raylet_is_asked_to_end_leaves_the_resume_hint(tmp_path):
+    program = f"""
+import os, signal, time
+from pathlib import Path
+import numpy
+from raysearch.search import ray_cluster, ray_watch
+from raysearch.workers.ray_processes import own_raylet
+with ray_watch.watched(Path({str(tmp_path)!r})) as watch, ray_cluster.connect("local", 1):
+    watch.start()
+    data = ray_cluster.ray.put(numpy.zeros(10**6))
+    os.kill(own_raylet(), signal.SIGTERM)
+    time.sleep(60)
+"""
+    command = [sys.executable, "-c", program]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert ended.returncode in (1, 2)  # Ray's C++ code is faster than the watch
+    assert ended.stderr.count(f"go on with: raysearch resume {tmp_path}\n") == 1
 
 
 @pytest.mark.slow
