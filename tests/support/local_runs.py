@@ -12,7 +12,7 @@ from ray.tune.search import Searcher
 import raysearch
 from raysearch import study
 from raysearch.run_folder.checkpoint_folder import CheckpointFolder
-from raysearch.search import run_study
+from raysearch.search import ray_cluster, ray_watch
 from raysearch.search import session as sessions
 from raysearch.workers import worker as workers
 from raysearch.workers.messages import Decision, TrainedModel
@@ -99,8 +99,8 @@ def train_here(monkeypatch):
     monkeypatch.setattr(ray, "get_runtime_context", lambda: node)
     monkeypatch.setattr(workers, "worker_device", lambda: torch.device("cpu"))
     watch = SimpleNamespace(error=None, start=lambda: None, stop=lambda: None)
-    monkeypatch.setattr(run_study, "connect", lambda address: nullcontext({"CPU": 2.0}))
-    monkeypatch.setattr(run_study, "watched", lambda folder: nullcontext(watch))
+    monkeypatch.setattr(ray_cluster, "connect", lambda address: nullcontext({"CPU": 2.0}))
+    monkeypatch.setattr(ray_watch, "watched", lambda folder: nullcontext(watch))
     monkeypatch.setattr(sessions, "BrokerLink", LocalBroker)
     monkeypatch.setattr(sessions, "cluster_nodes", dict)
     monkeypatch.setattr(sessions.Session, "limit", lambda self: 1)

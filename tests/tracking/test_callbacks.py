@@ -15,7 +15,7 @@ from raysearch.results import write_exports
 from raysearch.run_folder import JOURNAL_NAME, Journal, read_journal
 from raysearch.run_folder.events import LostEvent, Plan
 from raysearch.run_folder.reuse_events import ReusedEvent
-from raysearch.search import run_study
+from raysearch.search import ray_cluster
 from raysearch.tracking.callback_thread import CALLBACK_ERRORS, CallbackThread
 
 SMALL = STUDY | {"tasks": [RTE], "published": [], "confirm": {"top": 1, "seeds": [11]}}
@@ -250,7 +250,7 @@ def test_a_slow_callback_does_not_hold_up_the_run_and_sees_each_moment(tmp_path)
 def test_a_complete_run_that_is_resumed_tells_its_end(tmp_path, monkeypatch):
     data = write_data(tmp_path / "data")
     folder = write_run(tmp_path / "run", data)
-    monkeypatch.setattr(run_study, "connect", lambda *_: pytest.fail("Ray was started"))
+    monkeypatch.setattr(ray_cluster, "connect", lambda *_: pytest.fail("Ray was started"))
     log = CallLog()
     run = raysearch.resume(folder, callbacks=[log])
     assert log.calls == [("run end", "small", False, list(run.records.trials))]
