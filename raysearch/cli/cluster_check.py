@@ -54,7 +54,7 @@ def lane_notes(path: Path | None, lanes: Lanes) -> tuple[list[str], int]:
 
 
 def precision_notes_here(study: Study, path: Path | None, lanes: Lanes) -> list[str]:
-    """Return notes on precisions that are slow on this machine; with a cluster file, on its lanes."""
+    """Return notes on slow precisions; with a cluster file this machine does not count."""
     from ..search.cluster_options import local_resources
 
     return precision_notes(study, lanes, None if path else local_resources())
