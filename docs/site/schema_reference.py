@@ -18,6 +18,8 @@ from raysearch.recipes.field_metadata import SHARED, Condition, ReadBy
 from raysearch.shipped_studies import shipped_studies
 from raysearch.study import load, schema
 
+# Fields that the program itself fills in where a file lacks them -> what with.
+_FILLED_IN = {"Study.name": "the file's name"}
 # Fields that hold a section or a mapping, which their own pages and sections describe.
 _SECTION_FIELDS = {
     "Study.recipe": "how a trial trains: " + ", ".join(RECIPES),
@@ -164,11 +166,14 @@ def _hyperparameter_rows(recipe: str) -> dict[str, tuple[str, str, str, str]]:
 def _rows(model: type[BaseModel]) -> Iterator[tuple[str, str, str, str]]:
     """Yield the cells of each field of a section of the schema."""
     for name, field in model.model_fields.items():
-        text = field.description or _SECTION_FIELDS.get(f"{model.__name__}.{name}")
+        key = f"{model.__name__}.{name}"
+        text = field.description or _SECTION_FIELDS.get(key)
         if not text:
-            raise ValueError(f"field {model.__name__}.{name} has no description")
+            raise ValueError(f"field {key} has no description")
         default = field.get_default(call_default_factory=True)
-        if field.is_required():
+        if key in _FILLED_IN:
+            shown = _FILLED_IN[key]
+        elif field.is_required():
             shown = "needed"
         elif isinstance(default, BaseModel):
             shown = "its defaults"
@@ -176,7 +181,7 @@ def _rows(model: type[BaseModel]) -> Iterator[tuple[str, str, str, str]]:
             shown = "empty"
         else:
             shown = f"`{yaml_text(default)}`"
-        yield f"`{name}`", shown, field_values(field), text
+        yield f"`{field.alias or name}`", shown, field_values(field), text
 
 
 def _dimension_forms() -> Iterator[tuple[str, str]]:

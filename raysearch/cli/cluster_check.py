@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError, RaysearchError
-from ..preflight import Lanes, cluster_nodes
+from ..preflight import Lanes, cluster_nodes, precision_notes
+from ..study import Study
 from .app import print_line
 from .exit_codes import print_error
 
@@ -50,6 +51,13 @@ def lane_notes(path: Path | None, lanes: Lanes) -> tuple[list[str], int]:
     except RaysearchError as error:
         print_error(error, "check")
         return [], 1
+
+
+def precision_notes_here(study: Study, path: Path | None, lanes: Lanes) -> list[str]:
+    """Return notes on slow precisions; with a cluster file this machine does not count."""
+    from ..search.cluster_options import local_resources
+
+    return precision_notes(study, lanes, None if path else local_resources())
 
 
 def checked_lanes(path: Path | None, lanes: Lanes) -> list[str]:

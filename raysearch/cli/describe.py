@@ -13,7 +13,7 @@ from rich.text import Text
 from .. import search_space as spaces
 from ..data import readers
 from ..errors import printable
-from ..preflight import weights_note
+from ..preflight import precision_notes, weights_note
 from ..recipes import RECIPES, Steps
 from ..recipes.schedule import make_schedule
 from ..results import study_power
@@ -87,6 +87,7 @@ def show_dry_run(result: "DryRun") -> None:
     start = result.start
     study, survey = start.choice.study, start.survey
     notes = [*survey.notes, *weights_note(study), *start.cluster.notes]
+    notes += precision_notes(study, start.lanes, start.cluster.resources)
     show_plan(study, survey.sizes, notes, survey.held_out)
     table = make_table("task", "would begin", "seed", "configuration")
     for task in result.tasks:

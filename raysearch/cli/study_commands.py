@@ -115,7 +115,8 @@ def check(
 
     chosen = _chosen_lanes(lanes, workers, cpus, gpus, lanes_per_gpu, mps)
     forecast_table.refuse_options(forecast, price, cluster, chosen)
-    lane_notes, invalid = cluster_check.lane_notes(cluster, chosen or preflight.Lanes())
+    planned = chosen or preflight.Lanes()
+    lane_notes, invalid = cluster_check.lane_notes(cluster, planned)
     for path in studies:
         try:
             if cluster_check.is_cluster_file(path):
@@ -128,6 +129,7 @@ def check(
             invalid += 1
         else:
             notes = [*survey.notes, *preflight.weights_note(study), *lane_notes]
+            notes += cluster_check.precision_notes_here(study, cluster, planned)
             describe.show_plan(study, survey.sizes, notes, survey.held_out)
             if forecast:
                 invalid += forecast_table.forecast_study(path, study, data, chosen, price)

@@ -3,13 +3,14 @@
 import os
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Self
 
 from ..errors import Problem
 from ..storage import existing_part
+from ..study import Study
 from .model_files import model_files
 
 RESERVED_BYTES = 500 * 2**20  # for a run folder, logs and prepared data
@@ -148,6 +149,34 @@ def lane_problems(lanes: Lanes, cluster: Mapping[str, float] | None) -> list[Pro
         text = f"{lanes.count} lanes of {lane} asked for, the cluster has {available}: "
         text += f"at most {capacity}"
     return [Problem(location="lanes", text=text)] if text else []
+
+
+def precision_notes(study: Study, lanes: Lanes, cluster: Mapping[str, float] | None) -> list[str]:
+    """Return a line if trials would compute in fp16 on a CPU, else nothing.
+
+    Args:
+        study: to run.
+        lanes: on which it would run.
+        cluster: the resources there, by Ray's names; None if they are not known, then only lanes
+            that ask for no GPU are on a CPU.
+    """
+    if "GPU" in lanes.needs(cluster or {}) or (cluster is None and lanes.gpus is None):
+        return []
+    names = [name for name in study.tasks if "fp16" in _precisions(study, name)]
+    if not names:
+        return []
+    which = "" if len(names) == len(study.tasks) else f"{', '.join(names)}: "
+    text = (
+        "precision fp16 without a GPU: most CPUs have no arithmetic in float16, a step takes many"
+    )
+    return [f"{which}{text} times as long as with --set precision=fp32"]
+
+
+def _precisions(study: Study, name: str) -> Sequence[str]:
+    """Return the precisions that trials of a task may have."""
+    task = study.resolve(name)
+    searched = task.space.get("precision")
+    return (searched.values if searched else None) or (task.shared.precision,)
 
 
 def count_lanes(count: int) -> str:

@@ -63,6 +63,11 @@ class ClusterOptions:
         """Whether the cluster is one of this machine alone."""
         return self.address == LOCAL
 
+    @property
+    def resources(self) -> dict[str, float] | None:
+        """The resources of this machine; None of a cluster whose nodes come and go."""
+        return local_resources() if self.is_local else None
+
     def problems(self) -> list[Problem]:
         """Return what is wrong with the time to wait."""
         text = ""

@@ -18,7 +18,7 @@ from ..run_folder.remote_files import fetch_models
 from ..storage.uris import cache_folder, join
 from ..study import Study
 from ..study.model_names import scratch_shape
-from .cluster_options import ClusterOptions, local_resources
+from .cluster_options import ClusterOptions
 from .lengthening import trials_problems, with_trials
 from .new_run import RunLocation, location_problems
 from .reuse import OtherRuns, Reuse
@@ -225,7 +225,7 @@ def run_problems(
     problems = list(dict.fromkeys(problems))
     problems += _disk_problems(study, folder)
     problems += cluster.problems()
-    problems += preflight.lane_problems(lanes, local_resources() if cluster.is_local else None)
+    problems += preflight.lane_problems(lanes, cluster.resources)
     return problems
 
 

@@ -203,9 +203,8 @@ def _engine(
     importing = import_in_background(f"{__package__}.session")
     begin_session(folder)
     with watched(folder) as ray_watch, connect(cluster.address) as resources:
-        if problems := preflight.lane_problems(
-            start.lanes, resources if cluster.is_local else None
-        ):
+        here = resources if cluster.is_local else None
+        if problems := preflight.lane_problems(start.lanes, here):
             raise InputError(study.name, problems)
         importing.join()
         from .session import Session
@@ -214,7 +213,7 @@ def _engine(
             folder, start.choice, start.data, journal, start.lanes, start.content, watch, ray_watch,
             cluster.wait, start.answers,
         )  # fmt: skip
-        for line in cluster.notes:
+        for line in [*cluster.notes, *preflight.precision_notes(study, start.lanes, here)]:
             session.view.note(line)
         interrupted = session.run()
     if not interrupted:

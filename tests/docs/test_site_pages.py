@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import build_site
 import column_reference
@@ -120,13 +121,28 @@ def test_the_hyperparameters_of_a_recipe_stand_under_all_recipes_or_under_its_ow
 def test_every_field_of_a_study_is_there_with_its_bounds() -> None:
     page = schema_reference.fields_page()
     for model in (schema.Study, schema.Search, schema.Confirm, schema.Published, schema.PerTask):
-        assert all(f"\n| `{name}` |" in page for name in model.model_fields)
+        names = [field.alias or name for name, field in model.model_fields.items()]
+        assert all(f"\n| `{name}` |" in page for name in names)
     assert field_values(schema.Search.model_fields["hours"]) == "number > 0, ≤ 1,000,000 or none"
     assert field_values(schema.Confirm.model_fields["report"]) == "`median`, `mean`, `max`"
     fields = RECIPES["finetune"].hyper.model_fields
     assert field_values(fields["EPOCH"]) == "number > 0, ≤ 100,000 or `{steps: N}`"
     assert field_values(fields["adam_betas"]) == "[number, number]"
     assert field_values(fields["bias_correction"]) == "true, false"
+
+
+def test_the_fields_of_the_reference_are_those_that_a_file_may_have_and_must_have() -> None:
+    parts = re.split(r"^## (.*)$", schema_reference.fields_page(), flags=re.MULTILINE)
+    sections = dict(zip(parts[1::2], parts[2::2], strict=True))
+    needed = re.findall(r"^\| `(\w+)` \| needed \|", sections["The file"], flags=re.MULTILINE)
+    smallest: dict[str, Any] = {"tasks": ["glue/mnli", "glue/rte"], "model": "scratch"}
+    assert sorted(needed) == sorted(smallest)
+    assert raysearch.parse(smallest).name == "study"
+    names = re.findall(r"^\| `(\w+)` \|", sections["per_task"], flags=re.MULTILINE)
+    values: dict[str, Any] = {"from": "glue/mnli", "model": "x", "space": {}, "fixed": {}}
+    assert names == list(values)
+    for name in set(names) - {"model"}:  # either `from` or `model`
+        raysearch.parse(smallest | {"per_task": {"glue/rte": {name: values[name]}}})
 
 
 def test_every_command_option_and_argument_is_there() -> None:

@@ -384,6 +384,30 @@ def test_schedules_without_a_step_are_refused_and_strange_ones_told(data):
     ]
 
 
+@pytest.mark.parametrize(
+    ("parts", "lanes", "cluster", "is_told"),
+    [
+        ({"fixed": {"precision": "fp16"}}, Lanes(), {"CPU": 2}, True),
+        ({"fixed": {"precision": "fp16"}}, Lanes(gpus=0), None, True),
+        ({"space": {"precision": {"choice": ["bf16", "fp16"]}}}, Lanes(), {"CPU": 2}, True),
+        ({"fixed": {"precision": "fp16"}}, Lanes(), {"CPU": 2, "GPU": 1}, False),
+        ({"fixed": {"precision": "fp16"}}, Lanes(), None, False),
+        ({"fixed": {"precision": "bf16"}}, Lanes(), {"CPU": 2}, False),
+    ],
+)
+def test_fp16_is_told_where_lanes_have_no_gpu(parts, lanes, cluster, is_told):
+    notes = preflight.precision_notes(searched(RTE, **parts), lanes, cluster)
+    told = "precision fp16 without a GPU: most CPUs have no arithmetic in float16, a step takes "
+    told += "many times as long as with --set precision=fp32"
+    assert notes == [told] * is_told
+
+
+def test_of_several_tasks_those_with_fp16_are_named():
+    part = {"glue/mrpc": {"fixed": {"precision": "fp16"}}}
+    (note,) = preflight.precision_notes(searched(RTE, MRPC, per_task=part), Lanes(), {"CPU": 2})
+    assert note.startswith("glue/mrpc: precision fp16 without a GPU")
+
+
 UNKNOWN = SimpleNamespace(headers={}, request=None)  # a response
 
 

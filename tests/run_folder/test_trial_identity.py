@@ -19,7 +19,7 @@ from raysearch.predictions.prediction import predict
 from raysearch.preflight import Lanes
 from raysearch.run_folder import Journal, read_journal, trial_identity
 from raysearch.run_folder.trial_identity import TrialOrigin, trial_id
-from raysearch.search import run_start, run_study
+from raysearch.search import cluster_options, run_start, run_study
 from raysearch.search.provenance import provenance
 from raysearch.search.trial_queue import TrialQueue
 
@@ -328,7 +328,7 @@ def test_lanes_that_share_gpus_are_those_of_the_start(run_folder, monkeypatch, p
     path, lanes = run_folder / "provenance.json", []
     facts = {"lanes": asdict(Lanes(per_gpu=per_gpu, mps=per_gpu is not None))}
     path.write_text(json.dumps(json.loads(path.read_text()) | facts))
-    monkeypatch.setattr(run_start, "local_resources", lambda: {"CPU": 4.0, "GPU": 1.0})
+    monkeypatch.setattr(cluster_options, "local_resources", lambda: {"CPU": 4.0, "GPU": 1.0})
     monkeypatch.setattr(run_study, "_engine", lambda folder, start, *_: lanes.append(start.lanes))
     search.resume(run_folder)
     assert lanes == [Lanes(per_gpu=per_gpu, mps=per_gpu is not None)]

@@ -17,7 +17,7 @@ import raysearch
 from raysearch.preflight import Lanes
 from raysearch.run_folder import Journal, read_journal
 from raysearch.run_folder.events import Plan, SharingEvent
-from raysearch.search import gpu_sharing, lane_growth, ray_cluster, run_start, session
+from raysearch.search import cluster_options, gpu_sharing, lane_growth, ray_cluster, session
 from raysearch.search.gpu_sharing import GIB
 from raysearch.search.lane_growth import LaneGrowth
 from raysearch.search.session_clock import SessionClock
@@ -291,7 +291,7 @@ def test_a_run_on_made_up_devices(tmp_path, monkeypatch, gain):
     Lanes that start may take as long as many of these trials. Once with a toy in the place of MPS.
     """
     calls = install(tmp_path, monkeypatch) if (with_mps := gain > 1) else None
-    monkeypatch.setattr(run_start, "local_resources", lambda: {"CPU": 2.0, "GPU": 2.0})
+    monkeypatch.setattr(cluster_options, "local_resources", lambda: {"CPU": 2.0, "GPU": 2.0})
     monkeypatch.setattr(gpu_sharing, "WINDOW", 0.5)
     monkeypatch.setattr(gpu_sharing, "measured_gain", lambda now: gain)
     monkeypatch.setattr(lane_growth, "WARM_UP", 0.0)
