@@ -47,6 +47,7 @@ def write_readers_folder(folder):
     _write_data(folder / "DATA", random)
     (folder / "GLUE").symlink_to("DATA")
     _write_notes(folder / "data" / "notes", random)
+    _write_quiz(folder / "quiz.csv", random)
     for name, family in MODELS.items():
         _write_model(folder / name, family)
     _write_checkpoints(folder)
@@ -56,6 +57,14 @@ def write_readers_folder(folder):
     for name in ("search_spaces", "clusters", "cluster.yaml", "Makefile"):
         (folder / name).symlink_to(ROOT / name)
     return folder
+
+
+def _write_quiz(path, random):
+    """Questions with three options each."""
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(("question", "a", "b", "c", "answer"))
+        writer.writerows([*(small_data.text(random) for _ in range(4)), n % 3] for n in range(60))
 
 
 def _write_data(root, random):
