@@ -11,6 +11,7 @@ from statistics import fmean
 from .. import study
 from ..errors import InputError, Problem, unknown_name
 from ..run_folder import opening
+from ..run_folder.report import scored_splits
 from ..statistics.intervals import Difference, average, difference
 from ..statistics.paired_tests import holm
 from ..study import TaskStudy
@@ -246,11 +247,28 @@ def _compare_task(runs: _Runs, name: str, seed: int) -> list[ComparedScore]:
         _Side(run=run, task=task, winner=winner)
         for run, task, winner in zip(runs, resolved, winners, strict=True)
     )
-    return [
-        _compare_score(one, other, score, seed)
+    names = [
+        score
         for score in printed_scores(one.task)
         if score in one.winner.scores and score in other.winner.scores
     ]
+    if text := _other_languages(one, other):
+        names = [score for score in names if not score.startswith("dev.mean.")]
+        one.run.notes.append(f"{name}: the mean over languages is not compared: {text}")
+    return [_compare_score(one, other, score, seed) for score in names]
+
+
+def _other_languages(one: _Side, other: _Side) -> str:
+    """Return which languages only one run scored, in words; "" if there are none."""
+    row = one.task.row
+    codes = [split.name for split in row.dev] if row.languages else []
+    scored = [scored_splits(side.winner.scores, codes) for side in (one, other)]
+    alone = [
+        f"{side.run.letter} alone has scores of {', '.join(missing)}"
+        for side, ours, theirs in ((one, *scored), (other, *reversed(scored)))
+        if (missing := [code for code in ours if code not in theirs])
+    ]
+    return "; ".join(alone)
 
 
 def _compare_score(one: _Side, other: _Side, name: str, seed: int) -> ComparedScore:

@@ -13,7 +13,7 @@ import numpy as np
 from .. import metrics
 from ..errors import InputError, Problem
 from ..run_folder import Record
-from ..run_folder.report import is_gap, splits_of
+from ..run_folder.report import is_gap, scored_splits, splits_of
 from ..statistics import intervals
 from ..statistics.intervals import AGGREGATES, Aggregate, Interval, Sample, ScoreSample
 from ..study import TaskStudy
@@ -156,7 +156,11 @@ class RunIntervals:
         tables = self._kept(task, record)
         if tables is None or is_gap(name):
             return None
-        splits = splits_of(name, [split.name for split in task.row.dev])
+        known = [split.name for split in task.row.dev]
+        scored = scored_splits(record.scores_at(task.study.search.select), known)
+        splits = splits_of(name, known)
+        if len(splits) > 1:  # a mean, over those that have files
+            splits = [split for split in splits if split in scored]
         missing = [split for split in splits if split not in tables]
         if missing:
             raise _misfit(record, f"it has no predictions of {', '.join(missing)}")

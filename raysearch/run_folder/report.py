@@ -3,7 +3,7 @@
 It is apart from the trainer because it leaves the worker for processes without torch.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from .. import metrics
@@ -60,6 +60,17 @@ def splits_of(name: str, splits: Sequence[str]) -> list[str]:
     """
     prefix = name.partition(".")[2].rpartition(".")[0]
     return [*splits] if prefix in ("mean", "gap") else [prefix or splits[0]]
+
+
+def scored_splits(scores: Iterable[str], splits: Sequence[str]) -> list[str]:
+    """Return the dev splits that have scores: a language without files has none.
+
+    Args:
+        scores: names of `dev_scores`.
+        splits: the dev splits; the first one selects.
+    """
+    prefixes = {name.partition(".")[2].rpartition(".")[0] for name in scores}
+    return [split for split in splits if (split if split != splits[0] else "") in prefixes]
 
 
 def is_gap(name: str) -> bool:

@@ -18,6 +18,7 @@ from raysearch.results import export
 from raysearch.results.comparison_table import comparison_table
 from raysearch.results.paired_predictions import p_value
 from raysearch.run_folder import dev_predictions
+from raysearch.run_folder.report import dev_scores
 from raysearch.statistics.intervals import Sample
 from raysearch.tasks import get
 from raysearch.tasks.glue import AVERAGED
@@ -35,7 +36,7 @@ def answers(right, seed):
 
 
 def write_run(folder, predictions, *, report="median", gold=GOLD, ids=IDS, confirm=None, keep=True,
-              hold_out=None):  # fmt: skip
+              hold_out=None, languages=None):  # fmt: skip
     """Write a finished run.
 
     Args:
@@ -47,6 +48,7 @@ def write_run(folder, predictions, *, report="median", gold=GOLD, ids=IDS, confi
         confirm: seeds of the study; those of the predictions by default.
         keep: whether the predictions are kept.
         hold_out: of the study; every trial scores 0.5 on the part on which trials are compared.
+        languages: those whose files are there; all by default.
     """
     seeds = confirm or sorted({seed for by_seed in predictions.values() for seed in by_seed})
     write_study(folder, name=folder.name, tasks=list(predictions), model="scratch",
@@ -55,12 +57,18 @@ def write_run(folder, predictions, *, report="median", gold=GOLD, ids=IDS, confi
     script = Script(folder)
     for task, by_seed in predictions.items():
         for seed, predicted in by_seed.items():
-            splits, scores = {}, {}
-            for index, split in enumerate(get(task).dev):
-                splits[split.name] = ids, dev_predictions.class_columns(predicted, gold)
-                found = classification.score(get(task).metrics, predicted, gold)
-                prefix = f"{split.name}." if index else ""
-                scores |= {f"{prefix}{name}": float(value) for name, value in found.items()}
+            row, splits, found = get(task), {}, {}
+            for split in row.dev:
+                if languages is None or split.name in languages:
+                    splits[split.name] = ids, dev_predictions.class_columns(predicted, gold)
+                    found[split.name] = {
+                        name: float(value)
+                        for name, value in classification.score(
+                            row.metrics, predicted, gold
+                        ).items()
+                    }
+            named = dev_scores(found, row.dev[0].name, multilingual=bool(row.languages))
+            scores = {name.removeprefix("dev."): value for name, value in named.items()}
             if hold_out:
                 scores = {f"search.{name}": 0.5 for name in scores} | scores
             name = script.trial(task, {}, scores, seed, "confirm")
@@ -115,6 +123,33 @@ def test_the_difference_is_of_the_printed_scores_and_its_sign_that_of_the_better
     ]
     assert verdicts == ["B better", "A better"]
     assert found.p < 0.001
+
+
+def xnli(right, seed):
+    return {"xtreme/xnli": {seed: np.where(answers(right, seed) == GOLD, GOLD, 2)}}
+
+
+def test_languages_without_files_are_no_part_of_a_mean_its_interval_and_a_comparison(tmp_path):
+    some = {"languages": ("en", "de", "fr")}
+    a, b = (
+        write_run(tmp_path / name, xnli(right, seed), **some)
+        for name, right, seed in (("A", 0.6, 1), ("B", 0.9, 2))
+    )
+    found = {score.name: score for score in raysearch.compare(a, b).scores}
+    assert set(found) == {"accuracy", "de.accuracy", "fr.accuracy", "mean.accuracy"}
+    assert found["mean.accuracy"].difference.low > 0.2
+    exported = export.write_exports(a)
+    assert exported.row("95 %").cells[0].text != "-"
+    assert not any("no interval" in note for note in exported.notes)
+
+
+def test_means_over_other_languages_are_told_and_not_compared(tmp_path):
+    a = write_run(tmp_path / "A", xnli(0.6, 1), languages=("en", "de", "fr"))
+    b = write_run(tmp_path / "B", xnli(0.9, 2), languages=("en", "de"))
+    compared = raysearch.compare(a, b)
+    assert [score.name for score in compared.scores] == ["accuracy", "de.accuracy"]
+    (note,) = [note for note in compared.notes if "mean over languages" in note]
+    assert "not compared: A alone has scores of fr" in note
 
 
 def test_equal_systems_cannot_be_told_apart_and_the_table_says_what_could_be_seen(runs):
