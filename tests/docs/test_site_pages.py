@@ -76,7 +76,7 @@ def test_links_of_the_project_become_links_of_the_site() -> None:
     sources = build_site.page_sources()
     copied: dict[str, Path] = {}
     text = build_site.with_site_links(ROOT / "docs" / "limits.md", "limits.md", sources, copied)
-    assert "](benchmarks.md)" in text
+    assert "](benchmarks.md#" in text
     assert "](security.md)" in text
     text = build_site.with_site_links(ROOT / "docs" / "results.md", "results.md", sources, copied)
     assert "](pictures/report.png)" in text
