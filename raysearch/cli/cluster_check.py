@@ -55,7 +55,7 @@ def lane_notes(path: Path | None, lanes: Lanes) -> tuple[list[str], int]:
 
 def precision_notes_here(study: Study, path: Path | None, lanes: Lanes) -> list[str]:
     """Return notes on slow precisions; with a cluster file this machine does not count."""
-    from ..search.cluster_options import local_resources
+    from ..workers.machine import local_resources
 
     return precision_notes(study, lanes, None if path else local_resources())
 

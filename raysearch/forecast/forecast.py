@@ -18,11 +18,11 @@ from ..data import encoding_cache
 from ..errors import InputError
 from ..preflight import Lanes, lane_problems
 from ..run_folder import DraftJournal
-from ..search.cluster_options import local_resources
 from ..search.data_preparation import BackgroundPreparation
 from ..search.first_trials import first_trials
 from ..study import Configuration, Study
 from ..study.samplers import own_class
+from ..workers.machine import local_resources
 from .estimate import TaskForecast, estimate_task, wall_seconds
 
 SECONDS = 3.0  # of each of the four measurements of steps of a task

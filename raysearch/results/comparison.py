@@ -262,11 +262,14 @@ def _other_languages(one: _Side, other: _Side) -> str:
     """Return which languages only one run scored, in words; "" if there are none."""
     row = one.task.row
     codes = [split.name for split in row.dev] if row.languages else []
-    scored = [scored_splits(side.winner.scores, codes) for side in (one, other)]
+    ours, theirs = (scored_splits(side.winner.scores, codes) for side in (one, other))
     alone = [
-        f"{side.run.letter} alone has scores of {', '.join(missing)}"
-        for side, ours, theirs in ((one, *scored), (other, *reversed(scored)))
-        if (missing := [code for code in ours if code not in theirs])
+        f"{side.run.letter} alone has scores of {', '.join(codes)}"
+        for side, codes in (
+            (one, [code for code in ours if code not in theirs]),
+            (other, [code for code in theirs if code not in ours]),
+        )
+        if codes
     ]
     return "; ".join(alone)
 

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from ..errors import Problem
-from ..workers.cpu_quota import usable_cores
-from ..workers.machine import gpu_count
+from ..workers.machine import local_resources
 
 DEFAULT_WAIT = 600.0  # seconds that a run on a cluster waits for the nodes of its first lane
 LOCAL = "local"  # the address of a cluster that is started on this machine
@@ -76,12 +75,3 @@ class ClusterOptions:
         elif self.asked and self.is_local:
             text = "no nodes join this machine; a cluster's --address would do"
         return [Problem(location="--wait-for-nodes", text=text)] if text else []
-
-
-def local_resources() -> dict[str, float]:
-    """Return the resources that a cluster of this machine would have, without starting it.
-
-    Returns:
-        "CPU" and "GPU" -> their number.
-    """
-    return {"CPU": float(usable_cores()), "GPU": float(gpu_count())}

@@ -15,7 +15,8 @@ from ..results.leaderboard import planned_trials
 from ..run_folder import DraftJournal, Phase, Record, opening, read_journal, refuse_running
 from ..storage.uris import is_remote
 from ..study import Study, samplers
-from .cluster_options import ClusterOptions, local_resources
+from ..workers.machine import local_resources
+from .cluster_options import ClusterOptions
 from .first_trials import first_trials
 from .new_run import is_abandoned
 from .run_start import RunStart, read_start

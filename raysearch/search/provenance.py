@@ -21,8 +21,7 @@ from ..run_folder.recorded_facts import MAX_TEXT
 from ..run_folder.trial_identity import hyperparameters
 from ..storage import file_inside, write_atomically
 from ..study import Study, as_mapping
-from ..workers.machine import host_facts
-from .cluster_options import local_resources
+from ..workers.machine import host_facts, local_resources
 
 _CHANGES = ("status", "--porcelain", "--", ".")
 

@@ -6,6 +6,13 @@ It is a program that imports nothing of raysearch or Ray. It ends when its rayle
 import os
 import time
 
-raylet = os.getppid()
-while os.getppid() == raylet:
-    time.sleep(1)
+
+def main() -> None:
+    """Wait until the process that started this one has ended."""
+    raylet = os.getppid()
+    while os.getppid() == raylet:
+        time.sleep(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -11,6 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from .cpu_quota import usable_cores
+
 UNKNOWN = "unknown"
 GIB = 2**30
 
@@ -77,6 +79,15 @@ def device_name(device: Any) -> str:
 def gpu_count() -> int:
     """Return the number of NVIDIA GPUs of this machine, visible to this process or not."""
     return sum(re.fullmatch(r"nvidia\d+", name) is not None for name in os.listdir("/dev"))
+
+
+def local_resources() -> dict[str, float]:
+    """Return the resources that a cluster of this machine would have, without starting it.
+
+    Returns:
+        "CPU" and "GPU" -> their number.
+    """
+    return {"CPU": float(usable_cores()), "GPU": float(gpu_count())}
 
 
 def _gpu(properties: Any) -> str:

@@ -6,6 +6,7 @@ from typer.testing import CliRunner
 
 from raysearch.cli.commands import app
 from raysearch.search import cluster_options
+from raysearch.workers import machine
 
 TOLD = "precision fp16 without a GPU"
 SETTINGS = ["--trials", "1", "--set", "precision=fp16", "--set", "EPOCH={steps: 1}"]
@@ -23,6 +24,7 @@ def test_a_check_and_a_dry_run_tell_fp16_where_there_is_no_gpu(gpus, count, tmp_
     monkeypatch.chdir(tmp_path)
     here = {"CPU": 2.0, "GPU": gpus}
     monkeypatch.setattr(cluster_options, "local_resources", lambda: here)
+    monkeypatch.setattr(machine, "local_resources", lambda: here)
     assert printed("check", "quickstart").count(TOLD) == count
     assert printed("run", "quickstart", "--dry-run").count(TOLD) == count
 

@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from raysearch.search import cluster_options
+from raysearch.workers import machine
 from raysearch.workers.cpu_quota import cpu_quota, usable_cores
 
 V2 = "0::/kubepods/pod1/box\n"
@@ -62,5 +62,5 @@ def test_affinity_and_quota_both_limit_the_cores(tmp_path, monkeypatch, affinity
 
 
 def test_a_cluster_of_this_machine_has_the_cores_that_the_quota_leaves(monkeypatch):
-    monkeypatch.setattr(cluster_options, "usable_cores", lambda: 3)
-    assert cluster_options.local_resources()["CPU"] == 3.0
+    monkeypatch.setattr(machine, "usable_cores", lambda: 3)
+    assert machine.local_resources()["CPU"] == 3.0
