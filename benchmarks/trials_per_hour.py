@@ -1,6 +1,6 @@
 """Trials per hour on two cores: raysearch against Hugging Face's hyperparameter_search.
 
-    python benchmarks/trials_per_hour.py [--python PYTHON] [--only ours]
+    python benchmarks/trials_per_hour.py [--python PYTHON] [--baselines plain tuned]
 
 24 trials on the first 768 train and 384 dev rows of MRPC, BERT with 2 layers of width 128 and
 random weights, BSZ 32, 2 epochs, evaluated after each, start-up included. The baseline needs the
@@ -20,26 +20,28 @@ from study_runs import run_study, write_bert
 
 HERE = Path(__file__).parent
 SHARED = HERE.parent.parent / "shared"
+MODES = ("plain", "tuned")
 
 
 def main() -> None:
-    """Run all three one after another, ours before and after, and print the ratios."""
+    """Run the baselines between two runs of ours, and print the ratios."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--python", default=sys.executable, help="interpreter for the baseline")
     parser.add_argument("--trials", type=int, default=24)
-    parser.add_argument("--only", choices=["ours"], help="leave the baseline out")
+    parser.add_argument(
+        "--baselines", nargs="*", choices=MODES, default=MODES, help="as people run it, best flags"
+    )
     options = parser.parse_args()
-    rows = [ours(options.trials)]
-    if options.only is None:
-        rows += [baseline(options.python, mode, options.trials) for mode in ("plain", "tuned")]
-        rows.append(ours(options.trials))
+    first = ours(options.trials)
+    others = {mode: baseline(options.python, mode, options.trials) for mode in options.baselines}
+    rows = [first, *others.values(), ours(options.trials)]
     print(f"load {os.getloadavg()[0]:.1f} at the end\n")
     print(f"{'':28}{'seconds':>9}{'trials/h':>10}{'loss':>11}")
     for name, seconds, loss in rows:
         print(f"{name:28}{seconds:9.1f}{3600 * options.trials / seconds:10.0f}{loss:11.4f}")
-    if options.only is None:
-        mean = (rows[0][1] + rows[-1][1]) / 2
-        print(f"\nratio to plain {rows[1][1] / mean:.2f}, to tuned {rows[2][1] / mean:.2f}")
+    mean = (rows[0][1] + rows[-1][1]) / 2
+    for mode, row in others.items():
+        print(f"ratio to {mode}: {row[1] / mean:.2f}")
 
 
 def ours(trials: int) -> tuple[str, float, float]:
