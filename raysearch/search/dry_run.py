@@ -18,6 +18,7 @@ from ..study import Study, samplers
 from ..workers.machine import local_resources
 from .cluster_options import ClusterOptions
 from .first_trials import first_trials
+from .kept_weights import keeps_predictions
 from .new_run import is_abandoned
 from .run_start import RunStart, read_start
 
@@ -135,7 +136,9 @@ def _planned(start: RunStart, journal: DraftJournal, folder: str) -> DryRun:
         source = study.resolve(name).source
         found: dict[str, str] = {}
         for record in records if answers else ():
-            answer = answers and answers.answer(record, predictions=_keeps(study, record))
+            answer = answers and answers.answer(
+                record, predictions=keeps_predictions(study, record)
+            )
             found |= {record.id: answer.run.name} if answer else {}
         tasks.append(
             FirstTrials(
@@ -162,13 +165,6 @@ def _planned(start: RunStart, journal: DraftJournal, folder: str) -> DryRun:
 def _ended(journal: DraftJournal, task: str) -> dict[Phase, int]:
     phases: tuple[Phase, ...] = ("search", "confirm", "teach")
     return {phase: journal.ended(task, phase) for phase in phases}
-
-
-def _keeps(study: Study, record: Record) -> bool:
-    """Return whether a trial's dev predictions may be kept."""
-    keep = study.search.keep_predictions
-    may_win = record.phase == "confirm" or not study.confirm.seeds
-    return keep == "all" or (keep == "confirmed" and may_win)
 
 
 def _lanes(lanes: Lanes, cluster: ClusterOptions) -> str:

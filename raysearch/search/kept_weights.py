@@ -140,8 +140,7 @@ class KeptWeights:
                 groups.setdefault(configuration_key(record.configuration), []).append(record)
         competing = contenders(facts, self.records, set(groups), settled=new is None)
         if self.study.search.keep_weights == "best" and not self._keeps_each_seed(facts):
-            rank = weights_order
-            groups = {key: [max(group, key=rank)] for key, group in groups.items()}
+            groups = {key: [max(group, key=weights_order)] for key, group in groups.items()}
         return starts | {record.id for key in groups.keys() & competing for record in groups[key]}
 
     def _followers(self, task: str) -> list[TaskStudy]:
@@ -160,6 +159,23 @@ class KeptWeights:
         if is_complete(task, self.records):
             return False
         return any(f.start and f.start.seed == "same" for f in self._followers(task.name))
+
+
+def may_be_printed(study: Study, record: Record) -> bool:
+    """Return whether a trial may have the printed scores, so that its weights may win.
+
+    One that only chooses the winner never has them, and of a search none where seeds confirm it.
+    """
+    confirm = study.confirm
+    return not (record.seed in confirm.choose if record.phase == "confirm" else confirm.seeds)
+
+
+def keeps_predictions(study: Study, record: Record) -> bool:
+    """Return whether a run keeps a trial's dev predictions."""
+    keep = study.search.keep_predictions
+    if record.phase == "teach" or keep == "none":
+        return False
+    return keep == "all" or may_be_printed(study, record)
 
 
 def trial_facts(study: Study, record: Record) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from ..run_folder.report import Report
 from ..run_folder.trial_identity import TrialOrigin, refuse_others
 from ..study import Study
 from ..workers.messages import TrialRequest
-from .kept_weights import KeptWeights
+from .kept_weights import KeptWeights, keeps_predictions, may_be_printed
 from .proposals import Proposals
 from .reuse import Reuse
 from .reused_trials import ReusedTrials
@@ -257,17 +257,14 @@ class TrialQueue:
     def wants_weights(self, record: Record, status: Outcome | None = None) -> bool:
         """Return whether a trial's weights are a teacher's, or may become the task's best.
 
-        A trial that only chooses the winner never has the printed scores.
-
         Args:
             record: the trial.
             status: how it ends; None before its end. Weights that are wanted at the end were wanted
                 before.
         """
-        confirm = self.study.confirm
         if record.phase == "teach":
             return True
-        if record.seed in confirm.choose if record.phase == "confirm" else confirm.seeds:
+        if not may_be_printed(self.study, record):
             return False
         if status is None:
             return True
@@ -275,10 +272,7 @@ class TrialQueue:
 
     def wants_predictions(self, record: Record) -> bool:
         """Return whether a trial's dev predictions are kept."""
-        keep = self.study.search.keep_predictions
-        if record.phase == "teach" or keep == "none":
-            return False
-        return keep == "all" or self.wants_weights(record)
+        return keeps_predictions(self.study, record)
 
     def store_teacher(self, record: Record, weights: dict[str, Any]) -> None:
         """Store a teacher's weights, before its end is recorded.

@@ -8,6 +8,7 @@ from contextlib import closing
 
 import pytest
 import yaml
+from support.local_runs import run_locally
 from support.queues import PLAN
 from support.written_runs import RTE, STUDY, write_data, write_run
 from typer.testing import CliRunner
@@ -20,6 +21,7 @@ from raysearch.run_folder import Journal, read_journal
 from raysearch.run_folder.events import AttemptEvent
 from raysearch.search import new_run, run_start
 from raysearch.search.dry_run import dry_resume, dry_run
+from raysearch.search.kept_weights import keeps_predictions
 from raysearch.search.proposals import Proposals
 
 TOY = "toy/grammar"
@@ -193,3 +195,25 @@ def test_a_run_that_is_not_there_names_those_that_are(data, tmp_path):
     assert "it holds runs: runs/small" in raysearch("resume", "runs").output
     assert "there are: runs/small" in raysearch("resume", "other").output
     assert read_journal(folder).trials
+
+
+@pytest.mark.slow
+def test_a_dry_run_asks_for_the_predictions_that_a_run_keeps(tmp_path, monkeypatch):
+    """A trial that only chooses the winner keeps none, so none are needed of another run's."""
+    raw = {
+        "tasks": [TOY],
+        "model": "scratch:1x64",
+        "space": {"LR": {"choice": [1e-3, 2e-3]}},
+        "fixed": {"EPOCH": {"steps": 2}, "WARMUP": 0, "max_length": 32, "evaluations": 1},
+        "search": {"sampler": "grid"},
+        "confirm": {"top": 2, "choose": [21], "seeds": [11]},
+    }
+    folder = tmp_path / "run"
+    run_locally(folder, tmp_path, raw, monkeypatch)
+    records = read_journal(folder).trials
+    kept = {path.stem for path in folder.rglob("predictions/*.parquet")}
+    printed = {name for name, record in records.items() if record.seed == 11}
+    assert {record.seed for record in records.values()} >= {11, 21}
+    assert kept == printed
+    searched = study.load(folder / "study.yaml")
+    assert kept == {name for name, r in records.items() if keeps_predictions(searched, r)}
