@@ -30,6 +30,11 @@ def model_files(model: str) -> list[Path]:
     return sorted(path for pattern in patterns for path in folder.glob(pattern))
 
 
+def model_size(model: str) -> int:
+    """Return the bytes of `model_files`: 0 of a name on a hub, and of a model from scratch."""
+    return sum(path.stat().st_size for path in model_files(model))
+
+
 def hub_problems(model: str) -> list[Problem]:
     """Return a problem if a hub name is neither in the cache nor on the hub, which is asked once.
 

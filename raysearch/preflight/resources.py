@@ -11,7 +11,7 @@ from typing import Literal, Self
 from ..errors import Problem
 from ..storage import existing_part
 from ..study import Study
-from .model_files import model_files
+from .model_files import model_size
 
 RESERVED_BYTES = 500 * 2**20  # for a run folder, logs and prepared data
 AUTO: Literal["auto"] = "auto"
@@ -104,8 +104,7 @@ def disk_problems(
     if problems := folder_problems(folder, location):
         return problems
     parent = existing_part(folder)
-    size = sum(path.stat().st_size for path in model_files(model))
-    needed, free = RESERVED_BYTES + weights * size, shutil.disk_usage(parent).free
+    needed, free = RESERVED_BYTES + weights * model_size(model), shutil.disk_usage(parent).free
     if free >= needed:
         return []
     text = f"{free / 2**30:.1f} GiB free at {parent}, the run needs {needed / 2**30:.1f} GiB"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..storage import existing_part
 from ..study import Study
-from .model_files import model_files
+from .model_files import model_size
 from .resources import RESERVED_BYTES
 
 
@@ -23,7 +23,7 @@ def weights_note(study: Study) -> list[str]:
         return []
     seeds = len(study.confirm.seeds)
     models = [study.resolve(name).model for name in study.tasks]
-    sizes = {name: sum(path.stat().st_size for path in model_files(name)) for name in {*models}}
+    sizes = {name: model_size(name) for name in {*models}}
     text = f"weights of {seeds} seeds are kept for each task (search.keep_weights):"
     text += f" at most {weight_folders(study)} folders at once, {seeds * len(models)} at the end"
     if not all(sizes.values()):
@@ -35,12 +35,11 @@ def weights_note(study: Study) -> list[str]:
 
 def disk_note(study: Study, folder: Path) -> str:
     """Return what a run takes on its disk at most, and what is free there, in a line."""
-    size = max(sum(path.stat().st_size for path in model_files(m)) for m in study.models)
-    count = weight_folders(study)
+    count, sizes = weight_folders(study), [model_size(model) for model in study.models]
     text = f"at most {count} folders of weights at once"
-    text += f", {_in_words(count * size)}" if size else ", whose size is not known here"
+    known = f", {_in_words(count * max(sizes))}" if all(sizes) else ", whose size is not known here"
     free = _in_words(shutil.disk_usage(existing_part(folder)).free)
-    return f"{text}, and {_in_words(RESERVED_BYTES)} for all else; {free} free"
+    return f"{text}{known}, and {_in_words(RESERVED_BYTES)} for all else; {free} free"
 
 
 def _while_searching(study: Study) -> int:
