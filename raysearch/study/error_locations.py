@@ -61,6 +61,13 @@ def path_of(file: Mapping[Any, Any], location: str) -> list[str]:
     return path
 
 
+def names_one_of(text: str, names: Collection[str]) -> bool:
+    """Return whether a text has one of these names, as a word."""
+    return bool(names) and bool(
+        re.search(rf"(?<!\w)(?:{'|'.join(map(re.escape, names))})(?!\w)", text)
+    )
+
+
 def _prefixes(location: str) -> Iterator[str]:
     """Yield a location and the locations around it, the longest first. A name may hold a dot."""
     ends = [len(location), *(match.start() for match in re.finditer(r"[.\[]", location))]

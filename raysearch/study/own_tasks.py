@@ -32,7 +32,7 @@ from ..tasks.own_forms import (
     is_language,
     make_task,
 )
-from .error_locations import mapping_or_empty
+from .error_locations import mapping_or_empty, names_one_of
 
 PREFIX = f"{BENCHMARK}/"
 MAX_FILES = 1000  # of a split
@@ -257,9 +257,9 @@ def own_problems(raw: Mapping[str, Any]) -> list[Problem]:
 
 def _without_consequences(wrong: list[str], problems: Iterable[Problem]) -> Iterator[Problem]:
     """Yield the problems of an entry without those that name a field whose value was wrong."""
-    pattern = re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, wrong))})(?!\w)")
     for problem in problems:
-        if not (wrong and pattern.search(f"{problem.location.rpartition('.')[2]} {problem.text}")):
+        field = problem.location.rpartition(".")[2]
+        if not names_one_of(f"{field} {problem.text}", wrong):
             yield problem
 
 

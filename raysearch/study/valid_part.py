@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from ..errors import Problem
 from ..recipes import RECIPES
-from .error_locations import mapping_or_empty, path_of
+from .error_locations import mapping_or_empty, names_one_of, path_of
 from .own_tasks import PREFIX, known_tasks, valid_own_tasks
 from .schema import Study
 
@@ -46,10 +46,7 @@ class ValidPart:
         """
         names = {path[-1] for path in self.removed if {"space", "fixed"} & {*path[:-1]}}
         names |= {"scratch"} if self.lacks("model") else set()
-        pattern = re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, names))})(?!\w)")
-        if not names:
-            return list(problems)
-        return [p for p in problems if not pattern.search(f"{p.location} {p.text}")]
+        return [p for p in problems if not names_one_of(f"{p.location} {p.text}", names)]
 
 
 def valid_part(raw: Mapping[str, Any], problems: Collection[Problem]) -> ValidPart:
