@@ -212,11 +212,12 @@ class Session:
         if time.monotonic() - self._announced_at < RECOUNT:
             return
         self._announced_at = time.monotonic()
-        self.demand.note_waiting(len(waiting_lanes()))
+        waiting = waiting_lanes()
+        self.demand.note_waiting(len(waiting))
         if is_cluster:
             self.demand.announce(self._wanted_lanes())
         if is_cluster or self.growth:
-            adapter.fit_lanes()
+            adapter.fit_lanes(waiting)
 
     def _wanted_lanes(self) -> int:
         """Return for how many trials nodes are asked for: none once all that are left train.

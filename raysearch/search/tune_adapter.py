@@ -6,7 +6,7 @@ trials are records in the journal. Tune calls it through the classes of `tune_ho
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from typing import Any
 
@@ -28,7 +28,7 @@ from ..workers.messages import (
     TrialEnd,
     TrialReport,
 )
-from ..workers.ray_internals import remove_worker_groups, waiting_lanes
+from ..workers.ray_internals import remove_worker_groups
 from .data_preparation import BackgroundPreparation
 from .trial_queue import QueueState, TrialQueue
 
@@ -254,16 +254,19 @@ class TuneAdapter:
                 page=FAULTS,
             )
 
-    def fit_lanes(self) -> None:
+    def fit_lanes(self, waiting: Collection[int]) -> None:
         """Let the workers of idle lanes go that no trial needs, and end lanes without a node.
 
         A lane whose node has left holds its trial while its workers wait for another node. If a
         lane with workers is free, or the cluster holds fewer lanes than there are, the trial goes
         to another lane.
+
+        Args:
+            waiting: the numbers of lanes whose workers wait for a node.
         """
         running = {record.id for record in self.running.values() if record}
         surplus = len(self.running) - self.lanes()
-        moved = self.broker.fit_lanes(running, self.queue.remaining, waiting_lanes(), surplus)
+        moved = self.broker.fit_lanes(running, self.queue.remaining, waiting, surplus)
         self._displaced.update(moved)
 
     def poll(self) -> None:

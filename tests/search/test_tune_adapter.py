@@ -116,15 +116,12 @@ class ToyBroker:
         return method
 
 
-def test_the_broker_is_told_which_lanes_the_cluster_holds_and_which_are_needed(
-    running, monkeypatch
-):
+def test_the_broker_is_told_which_lanes_the_cluster_holds_and_which_are_needed(running):
     queue, adapter, record = running
     adapter.running["b"] = other = SimpleNamespace(id="another trial")
     adapter.broker = ToyBroker(fit_lanes=[other.id])
     adapter.lanes = lambda: 1
-    monkeypatch.setattr(tune_adapter, "waiting_lanes", lambda: {4})
-    adapter.fit_lanes()
+    adapter.fit_lanes({4})
     assert adapter.broker.calls == [("fit_lanes", {record.id, other.id}, queue.remaining, {4}, 1)]
 
 
@@ -132,12 +129,11 @@ def test_a_trial_whose_node_has_left_goes_to_another_lane_however_often(running,
     queue, adapter, record = running
     adapter.broker = ToyBroker(fit_lanes=[record.id], forget_dead_lanes=[4])
     adapter.lanes = lambda: 0
-    monkeypatch.setattr(tune_adapter, "waiting_lanes", lambda: {4})
     monkeypatch.setattr(tune_adapter, "remove_worker_groups", lambda numbers: None)
     failures = queue.study.search.max_failures
     for attempt in range(1, failures + 3):
         adapter._record_progress(progress(record, attempt, 1.0))
-        adapter.fit_lanes()
+        adapter.fit_lanes({4})
         adapter.on_lane_death("a")
         assert (record.status, record.is_over) == ("running", False)
         adapter.lanes = lambda: 1
