@@ -14,6 +14,7 @@ from rich.table import Table
 from .. import tasks
 from ..errors import InputError, Problem, unknown_name
 from ..shipped_studies import shipped_studies
+from .options import LISTS
 from .tables import add_row, make_console, make_table, print_wrapped
 
 
@@ -26,7 +27,7 @@ def show_list(what: str) -> None:
     Raises:
         InputError: there is no such list; with the nearest name.
     """
-    lists = {"tasks": _tasks, "hyperparameters": _hyperparameters, "studies": _studies}
+    lists = dict(zip(LISTS, (_tasks, _hyperparameters, _studies), strict=True))
     if what not in lists:
         raise InputError("list", [Problem(location=what, text=unknown_name("list", what, lists))])
     make_console().print(lists[what]())

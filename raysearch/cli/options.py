@@ -10,6 +10,8 @@ import typer
 
 from ..shipped_studies import shipped_studies
 
+LISTS = ("tasks", "hyperparameters", "studies")  # of `raysearch list`
+
 
 def examples(*lines: str) -> str:
     """Return the end of a command's help; typer prints each of its paragraphs in a line."""
@@ -40,7 +42,7 @@ def complete_study(incomplete: str) -> list[str]:
 
 def complete_list(incomplete: str) -> list[str]:
     """Return the lists that begin so, for a shell."""
-    return [name for name in ("tasks", "hyperparameters", "studies") if name.startswith(incomplete)]
+    return [name for name in LISTS if name.startswith(incomplete)]
 
 
 Model = Annotated[

@@ -36,7 +36,7 @@ def ask(answers: Answers) -> Answers:
     if answers.own is not None and answers.own.missing():
         answers = replace(answers, own=_ask_of_files(answers.own))
     if answers.model is None:
-        question = "model: a folder, a name on the Hugging Face hub, or scratch"
+        question = f"model: {answers.missing()['model']}"
         answers = replace(answers, model=_prompt(question, check=_check_model))
     if answers.trials is None and answers.hours is None:
         trials = typer.prompt("configurations to try per task", default=DEFAULT_TRIALS, type=int)
@@ -97,14 +97,19 @@ def _is_file(name: str) -> bool:
 
 
 def _check_tasks(name: str) -> None:
-    if not _is_file(name):
+    if _is_file(name):
+        _check_file(name)
+    else:
         rows_of(name)
-    elif not Path(name).exists():
-        raise typer.BadParameter(f"there is no file '{name}'")
 
 
 def _check_dev(name: str) -> None:
-    if name != "none" and not Path(name).exists():
+    if name != "none":
+        _check_file(name)
+
+
+def _check_file(name: str) -> None:
+    if not Path(name).exists():
         raise typer.BadParameter(f"there is no file '{name}'")
 
 

@@ -75,10 +75,8 @@ def _p_cell(p: float | None) -> Cell:
 def _notes(comparison: Comparison, tested: list[ComparedScore]) -> list[str]:
     """Return what the columns mean, and what was not compared."""
     count, untested = len(comparison.scores), [s for s in comparison.scores if s.p is None]
-    report, over = (
-        f"{comparison.studies[0].confirm.report} over seeds",
-        "seeds and examples together",
-    )
+    report = f"{comparison.studies[0].confirm.report} over seeds"
+    over = "seeds and examples together"
     differences = [score.difference for score in comparison.scores]
     if all(one.seeds == one.other_seeds == 1 for one in differences):
         report, over = "of one seed", "examples alone"

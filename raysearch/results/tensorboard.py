@@ -85,8 +85,8 @@ class TensorBoardWriter:
     def _path_parts(self, record: Record) -> tuple[str, str, str]:
         """Return the names of the folders from the run folder to a trial's event files.
 
-        TensorBoard sorts them as texts, so numbers have zeros before them; a trial of version 0.2
-        keeps the folder that it has.
+        TensorBoard sorts them as texts, so numbers have zeros before them; a trial that
+        has a folder without them keeps it.
         """
         slug = tasks.slug_of(record.task)
         old = f"{record.phase}-{record.number}-{record.id}"

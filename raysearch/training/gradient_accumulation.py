@@ -216,8 +216,8 @@ def micro_batch_overhead(model: torch.nn.Module, device: torch.device) -> float:
     It is a function of the model's shape and not measured, so that a trial is divided into the same
     micro-batches everywhere: each draws dropout of its own, and their number changes how the
     gradient is rounded. `benchmarks/micro_batches.py` tells what a measured cost would save. The
-    constants are 2 ms per layer at 100 GFLOP/s on a CPU core, and
-    1.5 ms per layer at 400 TFLOP/s on an accelerator.
+    constants are 2 ms per layer at 100 GFLOP/s on a CPU core, and 1.5 ms per layer at 400 TFLOP/s
+    on an accelerator.
     """
     layers: int = getattr(model.config, "num_hidden_layers", 12)
     dense = sum(p.numel() for n, p in model.named_parameters() if "embed" not in n)

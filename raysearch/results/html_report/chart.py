@@ -57,10 +57,8 @@ class Chart:
 
 def svg(width: float, height: float, *children: Element) -> Element:
     """Return a drawing that is as wide as its place in the page."""
-    box, size = (
-        f"0 0 {width:g} {height:g}",
-        f"--width:{width:g}px;aspect-ratio:{width:g}/{height:g}",
-    )
+    box = f"0 0 {width:g} {height:g}"
+    size = f"--width:{width:g}px;aspect-ratio:{width:g}/{height:g}"
     return element("svg", *children, viewBox=box, style=size)
 
 
