@@ -130,8 +130,11 @@ def _complete(answers: "Answers") -> "Answers":
     """Return the answers with what is missing asked for.
 
     Raises:
-        InputError: something is missing, and there is no terminal to ask.
+        InputError: something does not exist, or is missing and there is no terminal to ask.
     """
+    from .new_study import refuse_unknown_names
+
+    refuse_unknown_names(answers)
     missing = answers.missing()
     if missing and not _has_terminal():
         raise InputError(

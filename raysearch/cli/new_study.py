@@ -71,6 +71,13 @@ class OwnFiles:
                 entry[name] = [column.strip() for column in columns.split(",")]
         return entry | ({} if self.label is None else {"label": self.label})
 
+    def absent_files(self, data: Path | None) -> Iterator[Problem]:
+        """Yield a problem for each file that is neither here nor below the data folder."""
+        files = {"--train": self.train, "--dev": self.dev, "--test": self.test}
+        for option, path in files.items():
+            if path is not None and not any(p.exists() for p in (path, (data or Path()) / path)):
+                yield Problem(location=option, text=f"there is no file '{path}'")
+
     def missing(self) -> dict[str, str]:
         """Return the options that the head needs and that are not given, with what they say."""
         form = OWN_FORMS[head_facts(self.kind).name]
@@ -123,12 +130,29 @@ class Answers:
         return missing
 
 
-def compose(answers: Answers) -> str:
-    """Return the text of a study file.
+def refuse_unknown_names(answers: Answers) -> None:
+    """Refuse a head or tasks that do not exist, and with them what else no study could have.
+
+    Without them a study can be composed, whose check tells of all the rest.
 
     Raises:
-        InputError: a task does not exist; every one that does not is named.
+        InputError: everything that is wrong.
     """
+    own = answers.own
+    try:
+        if own is not None:
+            head_facts(own.kind)
+        elif answers.tasks is not None:
+            rows_of(answers.tasks)
+    except InputError as error:
+        problems = [*error.problems, *(own.absent_files(answers.data) if own else ())]
+        if answers.model is not None:
+            problems += preflight.model_problems(answers.model)
+        raise InputError("init", problems) from None
+
+
+def compose(answers: Answers) -> str:
+    """Return the text of a study file, whose head and tasks exist."""
     own, model = answers.own, (answers.model or "").strip()
     rows = rows_of(answers.tasks or "") if own is None else []
     names, facts = [row.name for row in rows], [row.facts for row in rows]

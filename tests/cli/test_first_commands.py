@@ -166,6 +166,7 @@ def test_init_names_every_problem_and_writes_nothing(tmp_path, monkeypatch):
     for arguments, texts in (
         ((), ("--tasks", "--model", "no terminal can be asked")),
         (("--tasks", "glue/rtee,nothing", "--model", "x"), ("'glue/rte'?", "'nothing'")),
+        (("--tasks", "glue/rtee", "--model", "/nowhere/x"), ("'glue/rte'?", "'/nowhere/x'")),
         (("--tasks", "glue/rte", "--model", "/nowhere/x"), ("no folder '/nowhere/x'",)),
         (("--tasks", "glue/rte", "--model", "scratch", "--data", "."), ("no folder RTE",)),
     ):
@@ -315,6 +316,7 @@ def test_init_names_broken_rows_and_writes_a_study_that_leaves_them_out(tmp_path
         (("--options", "a,b"), "add --train"),
         (("--train", "My notes-1.csv", "--text", "nope", "--label", "kind"), "nope"),
         (("--train", "My notes-1.csv", "--head", "classfy"), "did you mean 'classify'"),
+        (("--train", "none.csv", "--head", "classfy"), "there is no file 'none.csv'"),
         (("--train", "missing.csv", "--text", "note"), "missing.csv"),
         (("--train", "My notes-1.csv", "--tasks", "glue/rte"), "leave out --tasks"),
         (("--dev", "My notes-1.csv", "--text", "note"), "add --train"),
