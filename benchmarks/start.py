@@ -6,6 +6,8 @@
 - B: `raysearch run` on a study of one trial of one step, until its report is in the journal. That
   is the first optimizer step, a score of a few examples and the way back to the driver.
 
+With `--model FOLDER` the study is of a pretrained model instead of one from scratch.
+
 The seconds are those of the clock, and of the CPU over all processes that were started.
 `python benchmarks/start.py --commands` compares the commands that only show something with
 `python -c pass`: CPU seconds until they have ended.
@@ -22,14 +24,15 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 STUDY = """
 tasks: [toy/grammar]
-model: scratch
-fixed: {EPOCH: {steps: 1}, max_length: 32, dev_examples: 32}
-search: {trials: 1}
+model: {model}
+fixed: {{EPOCH: {{steps: 1}}, max_length: 32, dev_examples: 32}}
+search: {{trials: 1}}
 """
 IMPORTS = """
 import torch, transformers, ray
@@ -123,9 +126,9 @@ def imports_and_ray(folder: Path) -> tuple[float, float]:
     return start([sys.executable, "-c", code, str(ready)], folder, ready.exists)
 
 
-def first_step(folder: Path) -> tuple[float, float]:
+def first_step(folder: Path, model: str) -> tuple[float, float]:
     """Measure B."""
-    (folder / "one.yaml").write_text(STUDY)
+    (folder / "one.yaml").write_text(STUDY.format(model=model))
     journal = folder / "runs" / "one" / "journal.jsonl"
 
     def reported() -> bool:
@@ -147,9 +150,9 @@ def spread(values: list[float]) -> str:
     return f"{statistics.median(values):6.2f} ({min(values):.2f} to {max(values):.2f})"
 
 
-def compare_starts(rounds: int) -> None:
+def compare_starts(rounds: int, model: str) -> None:
     """Print A, B and their ratio."""
-    measures = {"A": imports_and_ray, "B": first_step}
+    measures = {"A": imports_and_ray, "B": partial(first_step, model=model)}
     results: dict[str, list[tuple[float, float]]] = {name: [] for name in measures}
     for measure in measures.values():  # files are read into memory, bytecode is written
         in_new_folder(measure)
@@ -189,7 +192,11 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--commands", action="store_true")
+    parser.add_argument("--model", default="scratch", help="a folder, its full path")
     options = parser.parse_args()
     if ctypes.CDLL(None).prctl(SUBREAPER, 1, 0, 0, 0):
         raise SystemExit("this needs Linux")
-    (compare_commands if options.commands else compare_starts)(options.rounds)
+    if options.commands:
+        compare_commands(options.rounds)
+    else:
+        compare_starts(options.rounds, options.model)

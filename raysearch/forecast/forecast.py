@@ -144,7 +144,7 @@ class LocalPreparation(BackgroundPreparation):
         """Return what workers of a task would get."""
         if not self._is_checked:
             self._tasks = list(self.study.tasks)
-            self._check_settings()
+            self._check_models()
             self._is_checked = True
         self._published.clear()
         task = self.study.resolve(name)

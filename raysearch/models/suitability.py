@@ -11,24 +11,29 @@ from transformers import AutoConfig
 
 from ..errors import InputError, Problem
 from ..study import Study
+from ..study.model_names import scratch_shape
 from .folder_checks import stored_shapes
 from .input_limits import task_problems, tokenizer_problems
 from .pretrained import from_hub, input_limits_of, open_tokenizer
 from .setting_checks import setting_problems
 
 
-def suitability_problems(study: Study, names: Iterable[str]) -> list[Problem]:
+def suitability_problems(
+    study: Study, names: Iterable[str], *, download: bool = False
+) -> list[Problem]:
     """Return why the models of tasks cannot be trained on them, each problem once.
 
     Args:
-        study: its models are folders or hub names.
+        study: of a model from scratch only the settings can be wrong.
         names: tasks of the study.
+        download: see `setting_problems`.
     """
     names = list(names)
-    problems = dict.fromkeys(setting_problems(study, names))
+    problems = dict.fromkeys(setting_problems(study, names, download=download))
     tasks_of_model: dict[str, list[str]] = {}
     for name in names:
-        tasks_of_model.setdefault(study.resolve(name).model, []).append(name)
+        if not scratch_shape(model := study.resolve(name).model):
+            tasks_of_model.setdefault(model, []).append(name)
     for model, trained in tasks_of_model.items():
         try:
             if Path(model).is_dir():

@@ -97,7 +97,7 @@ class BackgroundPreparation:
     def _prepare_all(self) -> None:
         try:
             import_models()  # torch and transformers, which take seconds
-            self._check_settings()
+            self._check_models()
             for _ in self._tasks:
                 if (ready := self._ready.get()) is None:
                     return
@@ -105,15 +105,15 @@ class BackgroundPreparation:
         except BaseException as error:  # the main thread raises it
             self.error = error
 
-    def _check_settings(self) -> None:
-        """Check the settings of all tasks before any task trains.
+    def _check_models(self) -> None:
+        """Check the models of all tasks and their settings before any task trains.
 
         Raises:
-            InputError: settings that some task's model does not support.
+            InputError: what some task's model cannot read or answer, or does not support.
         """
-        from ..models.setting_checks import setting_problems
+        from ..models.suitability import suitability_problems
 
-        if problems := setting_problems(self.study, self._tasks, download=True):
+        if problems := suitability_problems(self.study, self._tasks, download=True):
             raise InputError(self.study.name, problems)
         for note in unused_field_notes(self.study):
             self.note(note)

@@ -82,7 +82,7 @@ def dry_run(study: Study, **options: Any) -> DryRun:
     Raises:
         InputError: everything that stands in the way of the run.
     """
-    start = RunStart.of(study, **options, probe=False)
+    start = RunStart.of(study, **options, dry=True)
     folder = f"{start.location.folder}, new"
     if is_abandoned(start.location.folder):
         folder = f"{start.location.folder}, of a run that began no trial: it is begun anew"
@@ -116,7 +116,7 @@ def dry_resume(
     opening.refuse_lost_journal(folder, study, journal, needed=True)
     cluster = ClusterOptions.of(address, wait_for_nodes)
     start = RunStart.again(
-        folder, study, facts, journal, storage=folder.parent, cluster=cluster, **options
+        folder, study, facts, journal, storage=folder.parent, cluster=cluster, dry=True, **options
     )
     return _planned(start, journal, f"{folder}, which is there")
 

@@ -87,10 +87,11 @@ def add_facts(folder: Path, added: dict[str, dict[str, Any]]) -> None:
 
 def package_list() -> str:
     """Return every installed package with its version, in the form of a requirements file."""
+    facts = (item.metadata for item in distributions())  # parsed at each access
     versions = {
-        str(item.metadata["Name"]).lower().replace("_", "-"): item.version
-        for item in distributions()
-        if item.metadata["Name"] and item.version
+        str(fact["Name"]).lower().replace("_", "-"): str(fact["Version"])
+        for fact in facts
+        if fact["Name"] and fact["Version"]
     }
     lines = [f"{name}=={number}" for name, number in sorted(versions.items())]
     return "\n".join([f"# Python {platform.python_version()}", *lines]) + "\n"

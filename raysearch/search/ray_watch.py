@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import ray
+
 from ..error_pages import FAULTS
 from ..errors import RaysearchError, printable
 from ..run_folder.remote_files import resume_command
@@ -55,10 +57,12 @@ class RayWatch:
 
     Attributes:
         error: what the death of one of them means; None while they live.
+        ends_ray: whether this process's connection to Ray, and with it every lane, ends with the
+            run: it was not there before.
     """
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
+        self.folder, self.ends_ray = folder, not ray.is_initialized()
         self.error: RaysearchError | None = None
         self._processes: dict[str, int] = {}
         self._own_raylet: int | None = None

@@ -3,7 +3,7 @@
 It is apart from `run_study` because a dry run asks the same and starts nothing; it needs no Ray.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
@@ -68,7 +68,7 @@ class RunStart:
         wait_for_nodes: float | None,
         reuse: str | Path | Sequence[str | Path],
         sampler: Any,
-        probe: bool = True,
+        dry: bool = False,
     ) -> Self:
         """Return the start of a new run.
 
@@ -82,7 +82,8 @@ class RunStart:
             wait_for_nodes: seconds.
             reuse: other runs.
             sampler: in place of the study's.
-            probe: write a file at a URI and delete it, to see whether that can be done.
+            dry: nothing is to run. Else a file is written at a URI and deleted, to see whether that
+                can be done, and models may be left to be checked, see `_model_problems`.
 
         Raises:
             InputError: everything that stands in the way.
@@ -97,9 +98,10 @@ class RunStart:
         problems, location = location_problems(str(storage), name), None
         if not problems:
             location = RunLocation.of(join(str(storage), name))
-            problems = location.problems(probe=probe)
+            problems = location.problems(probe=not dry)
         folder = location.folder if location else None
         problems += [*run_problems(choice, survey, folder, lanes, cluster), *others.problems]
+        problems += _model_problems(study, problems, dry or not cluster.is_local)
         if problems or location is None:
             raise InputError(study.name, problems)
         text, content = studies.checked_dump(study), content_of(study, data)
@@ -131,6 +133,7 @@ class RunStart:
         trials: int | None,
         reuse: str | Path | Sequence[str | Path] | None,
         sampler: Any,
+        dry: bool = False,
     ) -> Self:
         """Return the start of a resumed run.
 
@@ -146,6 +149,7 @@ class RunStart:
             trials: the number of configurations per task.
             reuse: other runs.
             sampler: in place of the study's.
+            dry: see `of`.
 
         Raises:
             InputError: everything that stands in the way, and what has changed since the start.
@@ -161,6 +165,7 @@ class RunStart:
         problems += [] if trials is None else trials_problems(folder, study, records, trials)
         content = {} if problems else content_of(study, data)
         problems += changes_since(folder, study, records, facts, content)
+        problems += _model_problems(study, problems, dry or not cluster.is_local)
         if problems:
             raise InputError(str(folder), problems)
         _refuse_misfits(folder, study, records)
@@ -206,7 +211,7 @@ def run_problems(
     lanes: Lanes,
     cluster: ClusterOptions,
 ) -> list[Problem]:
-    """Return every problem that can be found without Ray and without reading weights.
+    """Return every problem that can be found without Ray and without the code of models.
 
     Args:
         choice: the study, and the sampler that was given.
@@ -216,12 +221,9 @@ def run_problems(
         cluster: the resources of this machine are checked; nodes of others come and go.
     """
     study = choice.study
-    by_model = {model: preflight.hub_problems(model) for model in study.models}
-    problems = [problem for several in by_model.values() for problem in several]
+    problems = [problem for model in study.models for problem in preflight.hub_problems(model)]
     problems += choice.problems
     problems += survey.problems
-    unread = {m for m, several in by_model.items() if several or preflight.model_problems(m)}
-    problems += suitability_problems(study, unread)
     problems = list(dict.fromkeys(problems))
     problems += _disk_problems(study, folder)
     problems += cluster.problems()
@@ -229,18 +231,33 @@ def run_problems(
     return problems
 
 
-def suitability_problems(study: Study, unread: Collection[str] = ()) -> list[Problem]:
-    """Return what the pretrained models cannot read or answer.
+def _model_problems(study: Study, problems: Sequence[Problem], now: bool) -> list[Problem]:
+    """Return what the pretrained models cannot read or answer, besides problems that are known.
 
-    Of a model from scratch the survey checks what can be wrong.
+    The code of models takes seconds to import. Where nothing else stands in the way of a run on
+    this machine, `BackgroundPreparation` asks the same while Ray and the lanes start; on a cluster
+    no node is to be started for a study that cannot be trained.
 
     Args:
         study: the study.
-        unread: its models that have problems of their own.
+        problems: the other ones.
+        now: whether they are needed before Ray starts.
+    """
+    if not (problems or now):
+        return []
+    found = suitability_problems(study)
+    return [problem for problem in found if problem not in problems]
+
+
+def suitability_problems(study: Study) -> list[Problem]:
+    """Return what the pretrained models that can be found cannot read or answer.
+
+    Of a model from scratch the survey checks what can be wrong.
     """
     models = {name: study.resolve(name).model for name in study.tasks}
-    pretrained = [n for n, model in models.items() if not scratch_shape(model)]
-    pretrained = [name for name in pretrained if models[name] not in unread]
+    unread = {m for m in study.models if preflight.hub_problems(m) or preflight.model_problems(m)}
+    unread |= set(filter(scratch_shape, study.models))
+    pretrained = [name for name, model in models.items() if model not in unread]
     if not pretrained:
         return []
     from ..models import suitability

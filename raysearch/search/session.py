@@ -42,7 +42,7 @@ from .data_preparation import BackgroundPreparation
 from .lane_demand import RECOUNT, LaneDemand
 from .lane_growth import LaneGrowth
 from .leaving_nodes import LeavingNodes
-from .new_run import RAY_ERROR
+from .new_run import RAY_ERROR, has_begun
 from .null_progress import NullProgress
 from .provenance import add_facts
 from .ray_cluster import RayCluster, as_ctrl_c, cluster_nodes, on_first_ctrl_c
@@ -51,7 +51,13 @@ from .reuse import Reuse
 from .sampler_choice import SamplerChoice
 from .trial_queue import QueueState, TrialQueue
 from .tune_adapter import TuneAdapter
-from .tune_hooks import AdapterCallback, AdapterScheduler, AdapterSearcher, AdapterStopper
+from .tune_hooks import (
+    AdapterCallback,
+    AdapterScheduler,
+    AdapterSearcher,
+    AdapterStopper,
+    NothingBegun,
+)
 
 
 class Session:
@@ -171,6 +177,8 @@ class Session:
                     self._wait_for_lane()
                     with on_first_ctrl_c(adapter.interrupted.set):
                         self._tune(adapter, broker.actor, scratch)
+            except NothingBegun as end:
+                raise end.reason from None
             except (tune.TuneError, ray.exceptions.RayError) as error:
                 for cause in (self.journal.failure, self.ray_watch.error, adapter.error):
                     if cause is not None:  # Tune's error hides it
@@ -203,6 +211,9 @@ class Session:
         """Show that time has passed, and let lanes and nodes follow each other."""
         if self.ray_watch.error:
             raise self.ray_watch.error
+        error = self.preparation.error
+        if error and self.ray_watch.ends_ray and not has_begun(self.journal):
+            raise NothingBegun(error)
         self.view.refresh()
         if self.growth:
             self.growth.look(self._broker)

@@ -278,6 +278,7 @@ class TuneAdapter:
                 fault of the lane.
         """
         if error := self.error or self.preparation.error or self.queue.journal.failure:
+            self.broker.interrupt()  # no lane waits for a trial or its data
             raise error
         if time.monotonic() - self._last_poll < POLL:
             return

@@ -12,6 +12,18 @@ from ray.tune.search import Searcher
 from .tune_adapter import TuneAdapter
 
 
+class NothingBegun(BaseException):
+    """Ends Tune at once. After an Exception it waits for seconds until its lanes have ended.
+
+    Attributes:
+        reason: why the run ends before its first trial has begun.
+    """
+
+    def __init__(self, reason: BaseException) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
 class AdapterSearcher(Searcher):
     """Tune's searcher: it returns the adapter's suggestions."""
 

@@ -20,6 +20,7 @@ from raysearch.models.first_token_only import keep_first_token_only
 from raysearch.models.pretrained import read_tokenizer
 from raysearch.models.reusable import export_weights
 from raysearch.models.setting_checks import setting_problems
+from raysearch.models.suitability import suitability_problems
 from raysearch.recipes import Hyperparameters
 from raysearch.search import run_start
 from raysearch.search.cluster_options import ClusterOptions
@@ -313,14 +314,13 @@ def test_check_refuses_a_setting_that_reaches_nothing_of_a_folder(toy_folder, tm
     assert "space.classifier_dropout" in done.output
 
 
-def test_a_run_refuses_it_before_ray_starts_and_before_anything_is_prepared(folder, tmp_path):
+def test_a_run_refuses_it_before_anything_is_prepared(folder, tmp_path):
     searched = {"classifier_dropout": {"choice": [0, 0.1]}}
     parsed = study.parse({"tasks": [SQUAD], "model": folder("bert"), "space": searched})
-    first, *others = run_start.suitability_problems(parsed)
+    first, *others = suitability_problems(parsed, [SQUAD])
     assert first.location == "space.classifier_dropout"
     assert ["tokenizer" in problem.text for problem in others] == [True]  # the folder has none
     scratch = parsed.model_copy(update={"model": "scratch"})
-    assert run_start.suitability_problems(scratch) == []
     preparation = BackgroundPreparation(scratch, tmp_path, None, print)
     preparation.start([SQUAD])
     preparation._thread.join()

@@ -10,6 +10,8 @@ import pytest
 import ray
 from support.callbacks import CallLog
 from support.local_runs import run_locally
+from support.processes import start
+from transformers import BertConfig, BertModel, BertTokenizerFast
 
 import raysearch
 from raysearch import run_folder
@@ -19,6 +21,9 @@ from raysearch.study import as_mapping
 
 from .conftest import TASK, toy_study
 
+SHAPE = {
+    "hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32,
+}  # fmt: skip
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("free_cores")]
 
 
@@ -139,6 +144,28 @@ def test_a_run_that_is_refused_while_it_is_prepared_leaves_no_folder_in_the_way(
             raysearch.run(toy_study(), storage=tmp_path, name=name, lanes=1)
     assert {path.name for path in tmp_path.iterdir()} == {"elsewhere", "linked"}
     assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+def test_a_model_that_does_not_fit_is_refused_while_the_lanes_start(tmp_path: Path) -> None:
+    """Every problem at once, before anything is prepared; the run's own Ray ends with it."""
+    config = BertConfig(vocab_size=6, max_position_embeddings=16, **SHAPE)
+    BertModel(config).save_pretrained(tmp_path / "bert")
+    words = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a")
+    vocabulary = {word: index for index, word in enumerate(words)}
+    BertTokenizerFast(vocab=vocabulary).save_pretrained(tmp_path / "bert")
+    adapters = {"lora_rank": 4, "lora_targets": ["qkv"]}
+    fixed = {"EPOCH": 3, "max_length": 32, "evaluations": 2, **adapters}
+    study = toy_study(model=str(tmp_path / "bert"), fixed=fixed)
+    (tmp_path / "toy.yaml").write_text(json.dumps(as_mapping(study)))
+    run = start(tmp_path, "run", "toy.yaml", "--lanes", "1")
+    assert run.wait(timeout=300) == 2
+    out = (tmp_path / "out.txt").read_text()
+    assert "starting 1 lane" in out
+    assert "toy: 2 problems" in out
+    assert "positions for 16 tokens, got 32" in out
+    assert "lora_targets" in out
+    assert "Traceback" not in out
+    assert list((tmp_path / "runs").iterdir()) == []
 
 
 @pytest.mark.parametrize("over", [False, True])

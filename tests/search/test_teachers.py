@@ -478,6 +478,9 @@ class ToyLink:
     def running_attempts(self):
         return []
 
+    def interrupt(self):
+        self.left = None
+
 
 @pytest.fixture
 def conducted(tmp_path, monkeypatch):

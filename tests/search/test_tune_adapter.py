@@ -190,7 +190,10 @@ class ToyLink:
     """Stands for the link to the broker: what a trial left, and the numbers of dead lanes."""
 
     def __init__(self, model=None):
-        self.model = model
+        self.model, self.is_interrupted = model, False
+
+    def interrupt(self):
+        self.is_interrupted = True
 
     def pop_model(self, trial, weights):
         return self.model
@@ -244,12 +247,13 @@ def test_lanes_whose_attempts_began_end_their_trial_and_not_the_run(running):
 
 def test_a_journal_that_is_gone_ends_the_run_at_the_next_look(running):
     queue, adapter, record = running
-    adapter.preparation = SimpleNamespace(error=None)
+    adapter.broker, adapter.preparation = ToyLink(), SimpleNamespace(error=None)
     (queue.journal.folder / "journal.jsonl").unlink()
     with pytest.raises(InputError):
         adapter.on_event("a", trial_report(record))
     with pytest.raises(InputError, match=r"journal\.jsonl  is gone: moved or removed"):
         adapter.poll()
+    assert adapter.broker.is_interrupted
 
 
 def test_an_attempt_names_its_host_and_device(running):
