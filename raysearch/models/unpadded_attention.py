@@ -22,38 +22,47 @@ _GROUP_COST = 20_000  # the cost of one more group, in attention weights; measur
 class RowGroup:
     """Some rows of a batch that attend together, padded to the longest of them.
 
+    Its values are the heads' parts of its tokens, [tokens * heads, width / heads], or the same for
+    each place of its rows, [count * heads * length, width / heads].
+
     Attributes:
         rows: which rows, in the order of the layout.
         tokens: which tokens, in the order of the layout.
         count: the number of rows.
         length: tokens of the longest row.
-        index: int64, for each token its position in [count * length]; None: there is no padding.
-        bias: what is added to attention scores, 0 or -inf for padding, [count, 1, 1, length]; None:
-            there is no padding.
+        taken: int64 [count * heads * length], for each place the part that stands there. A place
+            of padding has one of its row's last token.
+        places: int64 [tokens * heads], for each part its place.
+        padding: int64, the places of padding.
+        bias: what is added to attention scores, 0 or -inf for padding, [count * heads, 1, length];
+            None: there is no padding.
     """
 
     rows: slice
     tokens: slice
     count: int
     length: int
-    index: torch.Tensor | None
+    taken: torch.Tensor
+    places: torch.Tensor
+    padding: torch.Tensor
     bias: torch.Tensor | None
 
     def pad(self, values: torch.Tensor, heads: int) -> torch.Tensor:
         """Return values of all tokens, [tokens, width], as [count * heads, length, width/heads]."""
-        own = values[self.tokens]
-        if self.index is not None:
-            own = own.new_zeros(self.count * self.length, own.shape[1]).index_copy_(
-                0, self.index, own
-            )
-        split = own.view(self.count, self.length, heads, -1).transpose(1, 2)
-        return split.reshape(self.count * heads, self.length, -1)
+        parts = values[self.tokens].reshape(-1, values.shape[1] // heads)
+        return parts.index_select(0, self.taken).view(self.count * heads, self.length, -1)
 
-    def unpad(self, values: torch.Tensor, heads: int) -> torch.Tensor:
-        """Return values [count * heads, length, width/heads] as those of the group's tokens."""
-        joined = values.view(self.count, heads, self.length, -1).transpose(1, 2)
-        flat = joined.reshape(self.count * self.length, -1)
-        return flat if self.index is None else flat[self.index]
+    def pad_with_zeros(self, values: torch.Tensor, heads: int) -> torch.Tensor:
+        """Return the same, 0 for padding."""
+        padded = self.pad(values, heads)
+        padded.view(-1, padded.shape[2]).index_fill_(0, self.padding, 0)
+        return padded
+
+    def put(self, result: torch.Tensor, values: torch.Tensor) -> None:
+        """Write values [count * heads, length, width/heads] to those of all tokens."""
+        parts = result[self.tokens].view(-1, values.shape[2])
+        values = values.view(-1, values.shape[2]).to(result.dtype)
+        torch.index_select(values, 0, self.places, out=parts)
 
 
 class TokenLayout:
@@ -85,7 +94,7 @@ class TokenLayout:
         positions = torch.arange(mask.shape[1], device=mask.device)
         self.index = (self.order[:, None] * mask.shape[1] + positions)[real]
         self.groups = [
-            _group(real[first:stop], slice(first, stop), int(starts[first]), sizes)
+            _group(slice(first, stop), int(starts[first]), sizes, heads, mask.device)
             for first, stop in divide_rows(sizes, heads)
         ]
 
@@ -104,24 +113,40 @@ class TokenLayout:
         return padded.index_copy(0, self.index, values).view(rows, length, -1)
 
 
-def _group(real: torch.Tensor, rows: slice, begin: int, sizes: np.ndarray) -> RowGroup:
+def _group(
+    rows: slice, begin: int, sizes: np.ndarray, heads: int, device: torch.device
+) -> RowGroup:
     """Return a group of rows.
 
     Args:
-        real: bool [count, length of the batch], the tokens of these rows.
         rows: which rows, in the order of the layout.
         begin: the index of their first token.
         sizes: tokens of all rows, the longest first.
+        heads: of attention.
+        device: of the group's tensors.
     """
-    own = sizes[rows]
-    length, tokens = int(own[0]), slice(begin, begin + int(own.sum()))
-    index = bias = None
-    if own[-1] < length:
-        real = real[:, :length]
-        index = real.flatten().nonzero().squeeze(1)
-        zeros = torch.zeros(len(own), 1, 1, length, device=real.device)
-        bias = zeros.masked_fill_(~real[:, None, None], -torch.inf)
-    return RowGroup(rows=rows, tokens=tokens, count=len(own), length=length, index=index, bias=bias)
+    own = sizes[rows, None, None]
+    length, tokens = int(own.max()), int(own.sum())
+    head, place = np.arange(heads)[:, None], np.arange(length)
+    starts = np.cumsum(own, axis=0) - own
+    taken = (starts + np.minimum(place, own - 1)) * heads + head  # [count, heads, length]
+    real = np.broadcast_to(place < own, taken.shape).ravel()
+    places = np.empty(tokens * heads, np.int64)
+    places[taken.ravel()[real]] = real.nonzero()[0]
+    bias = None
+    if not real.all():
+        scores = np.where(real, np.float32(0), np.float32(-np.inf))
+        bias = torch.from_numpy(scores.reshape(-1, 1, length)).to(device)
+    return RowGroup(
+        rows=rows,
+        tokens=slice(begin, begin + tokens),
+        count=len(own),
+        length=length,
+        taken=torch.from_numpy(taken.ravel()).to(device),
+        places=torch.from_numpy(places).to(device),
+        padding=torch.from_numpy((~real).nonzero()[0]).to(device),
+        bias=bias,
+    )
 
 
 def divide_rows(sizes: Sequence[int] | np.ndarray, heads: int) -> list[tuple[int, int]]:
@@ -166,23 +191,22 @@ class UnpaddedAttention(torch.autograd.Function):
         """
         ctx.layout, ctx.heads, ctx.first_only = layout, heads, len(query) != len(key)
         ctx.scale = (query.shape[1] // heads) ** -0.5
-        result, saved = torch.empty_like(query), []
+        result: torch.Tensor = query.new_empty(query.shape)
+        saved: list[torch.Tensor | None] = []
         for group in layout.groups:
             queries = _queries(query, group, heads, ctx.first_only)
             keys, values = group.pad(key, heads), group.pad(value, heads)
             if group.bias is None:
                 scores = torch.bmm(queries, keys.transpose(1, 2)).mul_(ctx.scale)
             else:
-                bias = group.bias.expand(-1, heads, -1, -1).reshape(len(keys), 1, -1)
-                scores = torch.baddbmm(
-                    bias.to(query.dtype), queries, keys.transpose(1, 2), alpha=ctx.scale
-                )
+                bias = group.bias.to(query.dtype)
+                scores = torch.baddbmm(bias, queries, keys.transpose(1, 2), alpha=ctx.scale)
             weights = torch.softmax(scores, -1).to(query.dtype)
             mask = None
             if rate:
                 mask = scaled_mask(weights.shape, rate, weights.device).to(query.dtype)
             context = torch.bmm(weights if mask is None else weights * mask, values)
-            _put(result, context, group, heads, ctx.first_only)
+            _put(result, context, group, ctx.first_only)
             saved += [queries, keys, values, weights, mask]
         ctx.save_for_backward(*saved)
         return result
@@ -193,37 +217,35 @@ class UnpaddedAttention(torch.autograd.Function):
         """Return the gradients of query, key and value."""
         heads, saved = ctx.heads, iter(ctx.saved_tensors)
         width, tokens = gradient.shape[1], len(ctx.layout.index)
-        of_query = torch.empty_like(gradient)
+        of_query = gradient.new_empty(gradient.shape)
         of_key, of_value = gradient.new_empty(2, tokens, width).unbind()
         for group in ctx.layout.groups:
             queries, keys, values, weights, mask = (next(saved) for _ in range(5))
-            of_context = _queries(gradient, group, heads, ctx.first_only)
+            of_context = _queries(gradient, group, heads, ctx.first_only, zeros=True)
             of_weights = torch.bmm(of_context, values.transpose(1, 2))
             dropped = weights
             if mask is not None:
                 of_weights, dropped = of_weights.mul_(mask), weights * mask
             products = (of_weights * weights).sum(-1, keepdim=True)
             of_scores = of_weights.sub_(products).mul_(weights).mul_(ctx.scale)
-            of_value[group.tokens] = group.unpad(
-                torch.bmm(dropped.transpose(1, 2), of_context), heads
-            )
-            of_key[group.tokens] = group.unpad(torch.bmm(of_scores.transpose(1, 2), queries), heads)
-            _put(of_query, torch.bmm(of_scores, keys), group, heads, ctx.first_only)
+            group.put(of_value, torch.bmm(dropped.transpose(1, 2), of_context))
+            group.put(of_key, torch.bmm(of_scores.transpose(1, 2), queries))
+            _put(of_query, torch.bmm(of_scores, keys), group, ctx.first_only)
         return of_query, of_key, of_value, None, None, None
 
 
-def _queries(values: torch.Tensor, group: RowGroup, heads: int, first_only: bool) -> torch.Tensor:
+def _queries(
+    values: torch.Tensor, group: RowGroup, heads: int, first_only: bool, zeros: bool = False
+) -> torch.Tensor:
     """Return a group's values as [count * heads, length, width / heads]; length 1: first tokens."""
     if first_only:
         return values[group.rows].reshape(group.count * heads, 1, -1)
-    return group.pad(values, heads)
+    return group.pad_with_zeros(values, heads) if zeros else group.pad(values, heads)
 
 
-def _put(
-    result: torch.Tensor, values: torch.Tensor, group: RowGroup, heads: int, first_only: bool
-) -> None:
+def _put(result: torch.Tensor, values: torch.Tensor, group: RowGroup, first_only: bool) -> None:
     """Write a group's values, of the form of `_queries`, into those of all groups."""
     if first_only:
         result[group.rows] = values.reshape(group.count, -1)
     else:
-        result[group.tokens] = group.unpad(values, heads)
+        group.put(result, values)
