@@ -48,6 +48,7 @@ class BackgroundPreparation:
     def __init__(self, study: Study, root: Path, broker: Any, note: Callable[[str], None]) -> None:
         self.study, self.root, self.broker, self.note = study, root, broker, note
         self.error: BaseException | None = None
+        self._is_closed = False
         self.facts: dict[str, dict[str, Any]] = {}
         self._models: dict[str, Any] = {}
         self._digests: dict[str, str] = {}  # id of a trial that others start from -> its model's
@@ -81,7 +82,8 @@ class BackgroundPreparation:
         self._ready.put((name, starts or {}))
 
     def close(self) -> None:
-        """Wait for no further task."""
+        """Prepare nothing more, as Ray may end: `ray.put` would start another one."""
+        self._is_closed = True
         self._ready.put(None)
 
     def pretrained(self, task: str, start: str | None = None) -> Any:
@@ -302,6 +304,8 @@ class BackgroundPreparation:
         return _worker_input(table, parts)
 
     def _put(self, value: Any) -> ray.ObjectRef[Any]:
+        if self._is_closed:
+            raise RuntimeError("the run has ended")
         reference = ray.put(value)
         self._references.append(reference)
         return reference

@@ -1,9 +1,16 @@
-"""What the log says of prepared data: examples, and their rows where these are more."""
+"""What the log says of prepared data, and that its preparation ends with the run."""
 
 import pyarrow as pa
 import pytest
+import ray
 
-from raysearch.search.data_preparation import describe_count, one_label
+from raysearch import study
+from raysearch.data import encoding_cache
+from raysearch.search.data_preparation import (
+    BackgroundPreparation,
+    describe_count,
+    one_label,
+)
 from raysearch.tasks import get
 
 
@@ -34,3 +41,20 @@ def test_dev_examples_of_one_label_are_told(task, labels, text):
     told = one_label(get(task), pa.table({"label": labels}))
     assert told.startswith(text)
     assert bool(told) == bool(text)
+
+
+def test_a_run_that_ends_meanwhile_lets_its_preparation_start_no_other_ray(tmp_path, monkeypatch):
+    prepare = encoding_cache.prepare
+
+    def prepared_at_the_end(*values, **options):
+        preparation.close()  # as Session does before Ray is shut down
+        return prepare(*values, **options)
+
+    monkeypatch.setattr(encoding_cache, "prepare", prepared_at_the_end)
+    monkeypatch.setattr(ray, "init", lambda *_, **__: pytest.fail("Ray was started"))
+    monkeypatch.setenv("RAYSEARCH_CACHE", str(tmp_path / "cache"))
+    parsed = study.parse({"tasks": ["toy/grammar"], "model": "scratch:1x32"})
+    preparation = BackgroundPreparation(parsed, tmp_path, None, print)
+    preparation.start(["toy/grammar"])
+    preparation._thread.join()
+    assert str(preparation.error) == "the run has ended"
